@@ -1,0 +1,264 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A private apt root under build/, for packages of newer Debian suites (the
+# newest kernel source, herd7, a compiler for the newest stock kernel) without
+# touching the system's own package state.
+#
+#   apt-root.sh depends SUITE PKG      what a package depends on
+#   apt-root.sh list SUITE REGEX        names of packages, lowest version first
+#   apt-root.sh fetch SUITE DIR PKG...  download these packages, no dependencies
+#   apt-root.sh unpack SUITE DIR PKG... download and extract below DIR
+#   apt-root.sh closure SUITE DIR PKG.. extract packages and all they depend on
+
+. "$(dirname "$0")/lib.sh"
+
+APT=$BUILD/apt
+DEBS=$BUILD/debs
+
+# The mirror and keyring are the machine's own: whoever runs this has chosen
+# them already, and a mirror that serves its suite serves the others too.
+own_codename()
+{
+	# shellcheck source=/dev/null
+	. /etc/os-release && echo "${VERSION_CODENAME:-}"
+}
+
+# "URI SUITE" lines of the machine's own sources, both formats that apt reads.
+# (apt-get indextargets says this too, but not before the first update.)
+all_sources()
+{
+	local f
+
+	for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+		[ ! -e "$f" ] || one_line_sources "$f"
+	done
+	for f in /etc/apt/sources.list.d/*.sources; do
+		[ ! -e "$f" ] || deb822_sources "$f"
+	done
+}
+
+one_line_sources()
+{
+	sed -nE 's/^deb +(\[[^]]*\] *)?([^ ]+) +([^ ]+) .*/\2 \3/p' "$1"
+}
+
+deb822_sources()
+{
+	awk '
+	function flush(  i, j) {
+		for (i = 1; i <= nu && on; i++)
+			for (j = 1; j <= ns; j++)
+				print uri[i], suite[j]
+		nu = ns = 0
+		on = 1
+	}
+	BEGIN { on = 1 }
+	/^#/ { next }
+	/^[ \t]*$/ { flush(); next }
+	tolower($1) == "uris:" { nu = split($0, uri); shift(uri, nu--) }
+	tolower($1) == "suites:" { ns = split($0, suite); shift(suite, ns--) }
+	tolower($1) == "enabled:" && tolower($2) == "no" { on = 0 }
+	function shift(a, n,  i) { for (i = 1; i < n; i++) a[i] = a[i + 1] }
+	END { flush() }' "$1"
+}
+
+# Of these, the machine's own suite: bookworm, bookworm-updates,
+# bookworm-security.
+own_sources()
+{
+	local code
+
+	code=$(own_codename)
+	all_sources |
+		awk -v code="$code" '$2 == code || index($2, code "-") == 1' |
+		grep -v -e backports | sort -u
+}
+
+own_mirror()
+{
+	own_sources | awk '$2 !~ /-/ { print $1; exit }'
+}
+
+own_keyring()
+{
+	grep -rhoiE '(signed-by[=:] *)/[^] ]+' /etc/apt/sources.list \
+		/etc/apt/sources.list.d 2>/dev/null |
+		grep -i debian | grep -oE '/[^] ]+' | head -n 1
+}
+
+keyring()
+{
+	local ring
+
+	ring=$(own_keyring)
+	if [ ! -e "${ring:-/nonexistent}" ]; then
+		ring=/usr/share/keyrings/debian-archive-keyring.gpg
+	fi
+	echo "$ring"
+}
+
+# "own" is the suite that the machine runs, with its updates. The base suite
+# is listed beside SUITE-backports, so that closures can be satisfied.
+suite_sources()
+{
+	local suite=$1 mirror
+
+	mirror=$(own_mirror)
+	case $suite in
+	own) own_sources ;;
+	*-backports) echo "$mirror $suite" && echo "$mirror ${suite%-backports}" ;;
+	*) echo "$mirror $suite" ;;
+	esac
+}
+
+write_sources()
+{
+	local suite=$1 uri release
+
+	[ -n "$(own_mirror)" ] ||
+		die "no Debian mirror in this machine's apt sources"
+	mkdir -p "$APT/$suite/lists/partial" "$APT/$suite/cache/archives/partial" \
+		"$DEBS"
+	: >"$APT/$suite/status"
+	suite_sources "$suite" | while read -r uri release; do
+		printf 'deb [signed-by=%s] %s %s main\n' "$(keyring)" "$uri" "$release"
+	done >"$APT/$suite/sources.list"
+}
+
+# The options that keep apt inside its private root.
+apt_opts()
+{
+	local suite=$1
+
+	OPTS=(-q -oDir::Etc::sourcelist="$APT/$suite/sources.list"
+		-oDir::Etc::sourceparts=/dev/null
+		-oDir::Etc::preferencesparts=/dev/null
+		-oDir::State::Lists="$APT/$suite/lists"
+		-oDir::State::status="$APT/$suite/status"
+		-oDir::Cache="$APT/$suite/cache"
+		-oDir::Cache::archives="$APT/$suite/cache/archives"
+		-oAPT::Get::List-Cleanup=0
+		-oAcquire::Languages=none
+		-oAcquire::Retries=3
+		-oAPT::Sandbox::User="$(id -un)"
+		-oDebug::NoLocking=1)
+	[ "$suite" = own ] || OPTS+=(-t "$suite")
+}
+
+# Lists are good for a day: a package that vanished from the mirror since is
+# met by a second try with fresh ones.
+update()
+{
+	local suite=$1 stamp=$APT/$1/updated
+
+	apt_opts "$suite"
+	if [ -z "${2:-}" ] && [ -n "$(find "$stamp" -mtime -1 2>/dev/null)" ]; then
+		return 0
+	fi
+	write_sources "$suite"
+	quietly "apt-update-$suite" apt-get "${OPTS[@]}" update &&
+		touch "$stamp"
+}
+
+depends()
+{
+	local suite=$1 pkg=$2
+
+	update "$suite" || return 1
+	apt-cache "${OPTS[@]}" depends "$pkg" |
+		sed -n 's/^ *|\{0,1\}Depends: //p'
+}
+
+list()
+{
+	local suite=$1 regex=$2
+
+	update "$suite" || return 1
+	apt-cache "${OPTS[@]}" pkgnames | grep -xE "$regex" | sort -V
+}
+
+# Download into DEBS; prints nothing, the caller asks newest_deb().
+download()
+{
+	local suite=$1
+
+	shift
+	update "$suite" || return 1
+	(cd "$DEBS" && quietly "apt-get-$suite" apt-get "${OPTS[@]}" \
+		download "$@") && return 0
+	update "$suite" again || return 1
+	(cd "$DEBS" && quietly "apt-get-$suite" apt-get "${OPTS[@]}" \
+		download "$@")
+}
+
+# download() resolves the candidate itself, so the newest file is it.
+newest_deb()
+{
+	# shellcheck disable=SC2012 # names of Debian packages hold no newline
+	ls -t "$DEBS/$1"_*.deb 2>/dev/null | head -n 1
+}
+
+fetch()
+{
+	local suite=$1 dir=$2 pkg
+
+	shift 2
+	mkdir -p "$dir"
+	download "$suite" "$@" || return 1
+	for pkg in "$@"; do
+		mv "$(newest_deb "$pkg")" "$dir/" || return 1
+	done
+}
+
+unpack()
+{
+	local suite=$1 dir=$2 pkg deb
+
+	shift 2
+	mkdir -p "$dir"
+	download "$suite" "$@" || return 1
+	for pkg in "$@"; do
+		deb=$(newest_deb "$pkg")
+		dpkg -x "$deb" "$dir" || return 1
+		rm -f "$deb"
+	done
+}
+
+# Extracted, not installed: no maintainer script runs, which the uses here
+# (a compiler, an emulator) do not need. usr-merge links are made first, as
+# the packages of newer suites expect them.
+closure()
+{
+	local suite=$1 dir=$2 arch=$APT/$1/cache/archives deb
+
+	shift 2
+	mkdir -p "$dir/usr/bin" "$dir/usr/sbin" "$dir/usr/lib" "$dir/usr/lib64"
+	for deb in bin sbin lib lib64; do
+		[ -e "$dir/$deb" ] || ln -s "usr/$deb" "$dir/$deb"
+	done
+	update "$suite" || return 1
+	rm -f "$arch"/*.deb
+	quietly "apt-closure-$suite" apt-get "${OPTS[@]}" -y -d \
+		--no-install-recommends install "$@" || return 1
+	for deb in "$arch"/*.deb; do
+		dpkg -x "$deb" "$dir" || return 1
+		rm -f "$deb"
+	done
+}
+
+main()
+{
+	local verb=${1:-}
+
+	[ $# -ge 3 ] || die "usage: apt-root.sh depends|list|fetch|unpack|closure SUITE ..."
+	command -v apt-get >/dev/null ||
+		die "needs apt (Debian); give KDIR= and build by hand elsewhere"
+	shift
+	case $verb in
+	depends | list | fetch | unpack | closure) with_lock apt "$verb" "$@" ;;
+	*) die "unknown verb $verb" ;;
+	esac
+}
+
+main "$@"

@@ -1,0 +1,179 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Build a User-Mode-Linux kernel of the newest source with the arena inside
+# and every sanitizer that UML takes, and run the arena's KUnit suites on it.
+#
+#   kunit.sh [GLOB]       run suites (or suite.case) that match, default arena*
+#   kunit.sh --build      build only
+#   KUNIT_ARGS="a=1 b=2"  more arguments for the kernel's command line
+#   KUNIT_TIMEOUT=900     seconds until the kernel is killed
+
+. "$(dirname "$0")/lib.sh"
+
+SRC=$BUILD/src/newest
+UML=$BUILD/uml
+TIMEOUT=${KUNIT_TIMEOUT:-900}
+
+# 6.1's UML has one CPU and lacks a few options; kunit.py refuses to run when
+# a wanted option is not taken.
+NOT_IN_6_1='SMP|NR_CPUS|PREEMPT|DEBUG_ATOMIC_SLEEP|FAULT_INJECTION_USERCOPY|SHMEM'
+
+is_old()
+{
+	[ "$(readlink "$SRC")" = linux-source-6.1 ]
+}
+
+# The arena becomes lib/arena of the kernel tree by links, so that there is
+# nothing to copy and an edit is seen by the next build.
+graft()
+{
+	local d=$SRC/lib/arena item
+
+	mkdir -p "$d"
+	for item in Kbuild module include kunit; do
+		[ "$(readlink "$d/$item")" = "$ROOT/$item" ] ||
+			ln -sfnT "$ROOT/$item" "$d/$item"
+	done
+	grep -q 'arena/' "$SRC/lib/Makefile" ||
+		printf '\nobj-y += arena/\n' >>"$SRC/lib/Makefile"
+	grep -q 'lib/arena/' "$SRC/lib/Kconfig" ||
+		printf '\nsource "lib/arena/module/Kconfig"\n' >>"$SRC/lib/Kconfig"
+}
+
+# Written only when it changes: a new time stamp alone would cost a rebuild.
+write_config()
+{
+	local new=$UML/kunitconfig.new
+
+	mkdir -p "$UML"
+	grep -v '^#' "$ROOT/kunit/.kunitconfig" >"$new"
+	! grep -q 'config ARENA_DEBUG' "$ROOT/module/Kconfig" ||
+		echo CONFIG_ARENA_DEBUG=y >>"$new"
+	if is_old; then
+		sed -i -E "/^CONFIG_($NOT_IN_6_1)=/d" "$new"
+	fi
+	if cmp -s "$new" "$UML/arena.kunitconfig"; then
+		rm "$new"
+	else
+		mv "$new" "$UML/arena.kunitconfig"
+	fi
+}
+
+kunit_py()
+{
+	local verb=$1 flags=()
+
+	shift
+	[ "$verb" = config ] || flags+=("--jobs=$JOBS")
+	(cd "$SRC" && "$(system_python)" tools/testing/kunit/kunit.py "$verb" \
+		--arch=um --build_dir="$UML" \
+		--kunitconfig="$UML/arena.kunitconfig" "${flags[@]}" "$@")
+}
+
+build()
+{
+	kunit_py config && kunit_py build
+}
+
+kernel_version()
+{
+	make -s -C "$SRC" kernelversion 2>/dev/null
+}
+
+# Warnings of the compiler in our files are failures too.
+build_warnings()
+{
+	grep -E 'lib/arena/.*(warning|error):' "$LOGS/kunit-build.log" >&2
+}
+
+kernel_args()
+{
+	local arg args=()
+
+	is_old || args+=(seccomp=on ncpus=2)
+	args+=(mem=1G)
+	# shellcheck disable=SC2206 # split at blanks on purpose
+	args+=(${KUNIT_ARGS:-})
+	for arg in "${args[@]}"; do
+		echo "--kernel_args=$arg"
+	done
+}
+
+run()
+{
+	local glob=$1 args
+
+	mapfile -t args < <(kernel_args)
+	say "running $glob on two CPUs under KASAN, lockdep and UBSAN" \
+		"(at most $TIMEOUT s)"
+	rm -f "$UML/test.log"
+	quietly kunit-run kunit_py exec --timeout="$TIMEOUT" "${args[@]}" "$glob"
+}
+
+# "Testing complete. Ran 5 tests: passed: 4, failed: 1" in numbers; crashed
+# tests and errors of the parser are failures.
+count_of()
+{
+	local n=0 word
+
+	for word in "$@"; do
+		n=$((n + $(sed -nE "s/.*Testing complete\..*[ ,]$word: ([0-9]+).*/\1/p" \
+			"$LOGS/kunit-run.log" | tail -n 1 | grep . || echo 0)))
+	done
+	echo "$n"
+}
+
+suites()
+{
+	sed -E 's/^\[[0-9:]+\] //' "$LOGS/kunit-run.log" |
+		grep -E '^=+ .*(\[(PASSED|FAILED|CRASHED|SKIPPED)\]|subtests?)' |
+		grep -F '[' | tr -d '=' || true
+}
+
+# A test of ours that was to run but is not in the log would go unnoticed.
+report()
+{
+	local passed failed skipped
+
+	passed=$(count_of passed) skipped=$(count_of skipped)
+	failed=$(count_of failed crashed errors)
+	suites
+	if [ -e "$UML/test.log" ] && splats "$UML/test.log" >&2; then
+		say "the kernel's log has splats (above), see $UML/test.log"
+		failed=$((failed + 1))
+	fi
+	if [ "$1" -ne 0 ] && [ "$failed" -eq 0 ]; then
+		say "the run did not complete, see $LOGS/kunit-run.log"
+		failed=1
+	fi
+	[ $((passed + failed)) -gt 0 ] || { say "no test ran" && failed=1; }
+	counts kunit "$passed" "$failed" "$skipped"
+	if [ "$failed" -eq 0 ]; then
+		say "passed: the KUnit suites under UML, $passed tests, $skipped skipped"
+	else
+		say "FAILED: $failed of the KUnit tests under UML, $passed passed"
+	fi
+	[ "$failed" -eq 0 ]
+}
+
+main()
+{
+	local rc=0
+
+	counts kunit 0 1 0
+	"$ROOT/tools/setup.sh" kernel source || exit 1
+	graft
+	write_config
+	say "building the UML sanitizer kernel $(kernel_version)" \
+		"(first time: 6 minutes, then seconds)"
+	OBJECTS=$UML with_lock uml quietly kunit-build build ||
+		die "the UML kernel does not build"
+	! build_warnings || die "the compiler warned, see above"
+	[ "${1:-}" != --build ] || exit 0
+	run "${1:-arena*}" || rc=$?
+	report "$rc"
+}
+
+main "$@"
+exit

@@ -1,0 +1,119 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What every script of tools/ needs: where things are, how to speak, how to
+# end. Sourced, never run.
+
+set -u -o pipefail
+
+# Logical paths on purpose: a working copy reached by a symbolic link stays
+# where the user sees it.
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BUILD=${ARENA_BUILD:-$ROOT/build}
+LOGS=$BUILD/logs
+JOBS=$(nproc)
+TAG=$(basename "$0" .sh)
+export LC_ALL=C
+
+mkdir -p "$LOGS"
+# Physical from here on: Kbuild records the path of a build directory.
+BUILD=$(cd "$BUILD" && pwd -P)
+LOGS=$BUILD/logs
+
+say()
+{
+	printf '%s: %s\n' "$TAG" "$*" >&2
+}
+
+die()
+{
+	printf '%s: error: %s\n' "$TAG" "$*" >&2
+	exit 1
+}
+
+# The directory of a version of Python that the machine's package manager
+# knows comes first: version switchers in PATH lack the system's modules.
+system_python()
+{
+	if [ -x /usr/bin/python3 ]; then
+		echo /usr/bin/python3
+	else
+		command -v python3
+	fi
+}
+
+# Run a long command with its output in a log; a dot line every few seconds
+# shows that it lives, and the end of the log is shown if it fails.
+# OBJECTS=DIR shows the number of objects below DIR instead, for builds that
+# hide their output.
+#   quietly LOGNAME COMMAND...
+quietly()
+{
+	local log=$LOGS/$1.log pid start=$SECONDS rc=0 next=15
+
+	shift
+	"$@" >"$log" 2>&1 </dev/null &
+	pid=$!
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 0.2
+		if ((SECONDS - start >= next)); then
+			say "... $((SECONDS - start)) s: $(progress "$log")"
+			next=$((next + 15))
+		fi
+	done
+	wait "$pid" || rc=$?
+	if [ "$rc" -ne 0 ]; then
+		tail -n 25 "$log" >&2
+		say "failed ($rc), the whole log: $log"
+	fi
+	return "$rc"
+}
+
+progress()
+{
+	if [ -n "${OBJECTS:-}" ]; then
+		echo "$(find "$OBJECTS" -name '*.o' 2>/dev/null | wc -l) objects"
+		return
+	fi
+	tail -n 1 "$1" | tr -d '\r' | cut -c1-70
+}
+
+# Serialise scripts that share a cache (two makes at once are common).
+#   with_lock NAME COMMAND...
+with_lock()
+{
+	local name=$1
+
+	shift
+	mkdir -p "$BUILD"
+	(
+		if ! flock -n 9; then
+			say "waiting for another run that prepares $name"
+			flock 9
+		fi
+		"$@" 9>&-
+	) 9>"$BUILD/.lock-$name"
+}
+
+# One number per kind in one file per step; "make test" adds them up.
+#   counts STEP PASSED FAILED SKIPPED
+counts()
+{
+	mkdir -p "$BUILD/counts"
+	printf '%d %d %d\n' "$2" "$3" "$4" >"$BUILD/counts/$1"
+}
+
+# Lines of a kernel log that no healthy run prints.
+SPLATS='BUG:|WARNING:|Oops|Call Trace|KASAN:|KCSAN:|UBSAN:|kmemleak:.*suspected'
+SPLATS=$SPLATS'|soft lockup|hard LOCKUP|rcu.*stall|Kernel panic|possible recursive'
+SPLATS=$SPLATS'|general protection|INFO: task .* blocked|unreferenced object'
+SPLATS=$SPLATS'|possible circular|suspicious RCU usage|scheduling while atomic'
+
+# Print the lines of a log that speak of a broken kernel. Lines between
+# "arena-test: expect splat" and "arena-test: end of splat" were announced by
+# a test that provokes them and checks for them itself.
+splats()
+{
+	sed '/arena-test: expect splat/,/arena-test: end of splat/d' "$1" |
+		grep -aE "$SPLATS"
+}

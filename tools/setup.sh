@@ -1,0 +1,182 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Bring a bare Debian 12 machine to where the other scripts can work. What is
+# there already is left alone; kernels, headers and sources are extracted
+# below build/, never installed into the running system.
+#
+#   setup.sh GROUP...
+#     module   compiler and make
+#     kernel   what builds a kernel and runs kunit.py
+#     vm       QEMU, busybox, cpio
+#     static   sparse, shellcheck
+#     source   build/src/newest: the newest kernel source there is
+#     stock    build/stock: Debian's own kernel of this release and headers
+
+. "$(dirname "$0")/lib.sh"
+
+SRC=$BUILD/src
+STOCK=$BUILD/stock
+
+# A package is judged by a file that it brings, which also finds tools that
+# were not installed by apt.
+missing_packages()
+{
+	local pair
+
+	for pair in "$@"; do
+		has "${pair#*:}" || echo "${pair%%:*}"
+	done
+}
+
+has()
+{
+	case $1 in
+	/*) compgen -G "$1" >/dev/null ;;
+	*) PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;
+	esac
+}
+
+packages()
+{
+	local wanted
+
+	mapfile -t wanted < <(missing_packages "$@")
+	[ "${#wanted[@]}" -gt 0 ] || return 0
+	command -v apt-get >/dev/null ||
+		die "not a Debian system; please install: ${wanted[*]}"
+	[ "$(id -u)" -eq 0 ] ||
+		die "not root; please run: sudo apt-get install ${wanted[*]}"
+	say "installing by apt: ${wanted[*]}"
+	apt_install "${wanted[@]}"
+}
+
+# A bare machine may hold no package lists, or lists older than the mirror.
+apt_install()
+{
+	export DEBIAN_FRONTEND=noninteractive
+	quietly apt-install apt-get install -y --no-install-recommends "$@" \
+		2>/dev/null && return 0
+	quietly apt-update apt-get update ||
+		say "apt-get update met errors, trying to go on"
+	quietly apt-install apt-get install -y --no-install-recommends "$@"
+}
+
+group_module()
+{
+	packages gcc:gcc libc6-dev:/usr/include/stdio.h make:make \
+		xz-utils:xz kmod:modinfo rsync:rsync
+}
+
+group_kernel()
+{
+	group_module
+	packages flex:flex bison:bison bc:bc python3:/usr/bin/python3 \
+		libelf-dev:/usr/include/libelf.h \
+		libssl-dev:/usr/include/openssl/ssl.h perl:perl
+}
+
+group_vm()
+{
+	packages qemu-system-x86:qemu-system-x86_64 \
+		busybox-static:busybox cpio:cpio
+}
+
+group_static()
+{
+	packages sparse:sparse shellcheck:shellcheck perl:perl \
+		python3:/usr/bin/python3
+}
+
+# The newest suite that offers kernel sources for users of stable releases.
+NEWEST_SUITE=trixie-backports
+
+newest_name()
+{
+	"$ROOT/tools/apt-root.sh" list "$NEWEST_SUITE" \
+		'linux-source-[0-9]+\.[0-9]+' 2>/dev/null | tail -n 1
+}
+
+# Once extracted a source is kept until "make distclean": a kernel that
+# changes under the tests would rebuild everything at a random moment.
+group_source()
+{
+	[ -e "$SRC/newest/Makefile" ] || with_lock source extract_source
+}
+
+extract_source()
+{
+	local name suite=$NEWEST_SUITE
+
+	[ ! -e "$SRC/newest/Makefile" ] || return 0
+	name=$(newest_name)
+	if [ -z "$name" ]; then
+		say "$NEWEST_SUITE cannot be reached: falling back to" \
+			"linux-source-6.1 (one CPU, fewer checks)"
+		name=linux-source-6.1 suite=own
+	fi
+	say "fetching $name from $suite"
+	rm -rf "$SRC/$name" "$SRC/part"
+	mkdir -p "$SRC/part/tree"
+	"$ROOT/tools/apt-root.sh" unpack "$suite" "$SRC/part" "$name" ||
+		die "cannot download $name"
+	quietly "extract-$name" tar -xf "$SRC/part/usr/src/$name.tar.xz" \
+		-C "$SRC/part/tree" --strip-components=1 ||
+		die "cannot extract $name"
+	mv "$SRC/part/tree" "$SRC/$name"
+	rm -rf "$SRC/part"
+	ln -sfn "$name" "$SRC/newest"
+}
+
+# The kernel that the metapackage of this release names today.
+stock_version()
+{
+	"$ROOT/tools/apt-root.sh" depends own linux-image-cloud-amd64 |
+		sed -n 's/^linux-image-\(.*-cloud-amd64\)$/\1/p' | head -n 1
+}
+
+group_stock()
+{
+	[ -e "$STOCK/headers/Makefile" ] || with_lock stock extract_stock
+}
+
+# build/stock/vmlinuz and build/stock/headers are what the others use.
+extract_stock()
+{
+	local ver abi kbuild part=$STOCK.part
+
+	[ ! -e "$STOCK/headers/Makefile" ] || return 0
+	ver=$(stock_version)
+	[ -n "$ver" ] || die "no stock kernel found in this machine's apt sources"
+	abi=${ver%-cloud-amd64}
+	kbuild=$("$ROOT/tools/apt-root.sh" depends own "linux-headers-$ver" |
+		grep '^linux-kbuild-')
+	say "fetching the stock kernel $ver and its headers"
+	rm -rf "$part" "$STOCK"
+	mkdir -p "$part"
+	"$ROOT/tools/apt-root.sh" unpack own "$part" "linux-image-$ver" \
+		"linux-headers-$ver" "linux-headers-$abi-common" "$kbuild" ||
+		die "cannot download the stock kernel"
+	# The headers name each other by absolute paths.
+	find "$part/usr/src" -maxdepth 2 -name Makefile -type f -exec \
+		sed -i "s,/usr/src/,$STOCK/usr/src/,g" {} +
+	rm -rf "$part/usr/share" "$part"/lib/modules/*/kernel
+	ln -sfn "usr/src/linux-headers-$ver" "$part/headers"
+	ln -sfn "boot/vmlinuz-$ver" "$part/vmlinuz"
+	echo "$ver" >"$part/version"
+	mv "$part" "$STOCK"
+}
+
+main()
+{
+	local group
+
+	[ $# -gt 0 ] || set -- kernel vm static source stock
+	for group in "$@"; do
+		declare -F "group_$group" >/dev/null ||
+			die "unknown group $group"
+		"group_$group" || exit 1
+	done
+}
+
+main "$@"

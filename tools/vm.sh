@@ -1,0 +1,202 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Run commands in a throwaway QEMU machine with the arena module at hand.
+# What the commands print comes out on standard output; the kernel's log goes
+# to a file and is searched for signs of a broken kernel afterwards. Exits 0
+# only if the commands did, the machine ended as planned, and the log is clean.
+#
+#   vm.sh [OPTIONS] -- 'shell commands to run in the guest'
+#     --kernel stock|new    stock kernel of this release (default), newest one
+#     --vmlinuz FILE        any other kernel image
+#     --modules DIR         *.ko of DIR go to /ko; default: built for KERNEL
+#     --no-module           do not build or carry the module
+#     --file HOST:GUEST     carry a file or directory, may be repeated
+#     --smp N  --mem SIZE   default 2 and 1G
+#     --icount              one guest nanosecond per instruction, one CPU
+#     --append STRING       more kernel arguments
+#     --timeout SECONDS     default 300
+#     --name NAME           of the log, default vm
+# In the guest: commands run as root from /, /ko holds the modules, proc, sys,
+# debugfs, cgroup2 and a tmpfs on /tmp are mounted, and standard output is a
+# serial line of its own that the kernel does not write to.
+
+. "$(dirname "$0")/lib.sh"
+
+KERNEL=stock
+VMLINUZ=
+MODULES=
+NO_MODULE=
+FILES=()
+SMP=2
+MEM=1G
+ICOUNT=
+APPEND=
+TIMEOUT=300
+NAME=vm
+COMMANDS=
+
+usage()
+{
+	sed -n '4,/^$/s/^# \{0,1\}//p' "$0" >&2
+	exit 2
+}
+
+parse()
+{
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--) shift && COMMANDS=$* && return ;;
+		--icount) ICOUNT=1 && shift && continue ;;
+		--no-module) NO_MODULE=1 && shift && continue ;;
+		esac
+		[ $# -ge 2 ] || usage
+		case $1 in
+		--kernel) KERNEL=$2 ;;
+		--vmlinuz) VMLINUZ=$2 ;;
+		--modules) MODULES=$2 ;;
+		--file) FILES+=("$2") ;;
+		--smp) SMP=$2 ;;
+		--mem) MEM=$2 ;;
+		--append) APPEND=$2 ;;
+		--timeout) TIMEOUT=$2 ;;
+		--name) NAME=$2 ;;
+		*) usage ;;
+		esac
+		shift 2
+	done
+}
+
+prepare()
+{
+	"$ROOT/tools/setup.sh" vm || exit 1
+	if [ -z "$VMLINUZ" ]; then
+		"$ROOT/tools/setup.sh" "$KERNEL" || exit 1
+		VMLINUZ=$BUILD/$KERNEL/vmlinuz
+	fi
+	[ -n "$NO_MODULE" ] || [ -n "$MODULES" ] ||
+		MODULES=$("$ROOT/tools/module.sh" "$KERNEL") ||
+		die "the module does not build"
+}
+
+guest_init()
+{
+	cat <<'END'
+#!/bin/sh
+# Mounts, commands, verdict, end. A panic in between ends the machine too.
+export PATH=/bin:/sbin:/usr/bin HOME=/ TMPDIR=/tmp
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+mkdir -p /dev/shm /tmp /sys/fs/cgroup
+mount -t tmpfs tmpfs /tmp
+mount -t tmpfs tmpfs /dev/shm
+mount -t debugfs debugfs /sys/kernel/debug
+mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
+mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null
+ip link set lo up 2>/dev/null
+out=/dev/ttyS1
+stty -F $out raw -echo 2>/dev/null
+setsid sh /commands >$out 2>&1 </dev/null
+echo "arena-vm: commands ended with $?" >$out
+sync
+reboot -f
+END
+}
+
+# An initramfs per run: packing it costs less than deciding what changed.
+make_initramfs()
+{
+	local d=$WORK/root file host guest
+
+	mkdir -p "$d/bin" "$d/proc" "$d/sys" "$d/dev" "$d/etc" "$d/ko"
+	cp "$(PATH=$PATH:/usr/sbin:/sbin command -v busybox)" "$d/bin/busybox"
+	ln -s busybox "$d/bin/sh"
+	echo 'root:x:0:0:root:/:/bin/sh' >"$d/etc/passwd"
+	[ -z "$MODULES" ] || cp "$MODULES"/*.ko "$d/ko/" ||
+		die "no module in $MODULES"
+	for file in ${FILES[@]+"${FILES[@]}"}; do
+		host=${file%%:*} guest=$d/${file#*:}
+		mkdir -p "$(dirname "$guest")"
+		cp -rL "$host" "$guest" || die "cannot carry $host"
+	done
+	guest_init >"$d/init"
+	chmod +x "$d/init"
+	printf '%s\n' "$COMMANDS" >"$d/commands"
+	(cd "$d" && find . | cpio --quiet -o -H newc -R 0:0) >"$WORK/initrd" ||
+		die "cannot pack the initramfs"
+}
+
+qemu_args()
+{
+	local line="console=ttyS0 panic=-1 oops=panic kptr_restrict=0 quiet"
+
+	ARGS=(-display none -no-reboot -m "$MEM" -nodefaults -cpu max
+		-kernel "$VMLINUZ" -initrd "$WORK/initrd"
+		-serial "file:$CONSOLE" -serial stdio)
+	if [ -n "$ICOUNT" ]; then
+		ARGS+=(-accel tcg,thread=single -smp 1
+			-icount shift=0,sleep=off)
+		line="$line tsc=reliable clocksource=tsc"
+	else
+		ARGS+=(-accel tcg,thread=multi -smp "$SMP")
+	fi
+	ARGS+=(-append "$line loglevel=6 $APPEND")
+}
+
+# The machine's second serial line is its standard output.
+boot()
+{
+	local rc=0
+
+	: >"$CONSOLE"
+	timeout -s KILL "$TIMEOUT" qemu-system-x86_64 "${ARGS[@]}" \
+		</dev/null | tr -d '\r' | tee "$OUTPUT" |
+		grep -av '^arena-vm: commands ended'
+	rc=${PIPESTATUS[0]}
+	[ "$rc" -ne 137 ] || say "killed after $TIMEOUT s without an end"
+	return "$rc"
+}
+
+verdict()
+{
+	local rc=$1 last bad=0
+
+	last=$(sed -n 's/^arena-vm: commands ended with //p' "$OUTPUT")
+	if splats "$CONSOLE" >&2; then
+		say "the kernel's log has splats (above)"
+		bad=1
+	fi
+	if [ -z "$last" ]; then
+		say "the guest did not come to its end; its log's last lines:"
+		tail -n 30 "$CONSOLE" >&2
+		bad=1
+	elif [ "$last" -ne 0 ]; then
+		say "the commands failed ($last)"
+		bad=1
+	fi
+	[ "$rc" -eq 0 ] && [ "$bad" -eq 0 ] && return 0
+	say "kernel log: $CONSOLE"
+	return 1
+}
+
+main()
+{
+	local rc=0
+
+	parse "$@"
+	[ -n "$COMMANDS" ] || usage
+	prepare
+	CONSOLE=$LOGS/$NAME.console
+	OUTPUT=$LOGS/$NAME.output
+	WORK=$(mktemp -d) || exit 1
+	trap 'rm -rf "$WORK"' EXIT
+	make_initramfs
+	qemu_args
+	boot || rc=$?
+	verdict "$rc"
+}
+
+main "$@"
+exit
