@@ -65,7 +65,7 @@ kunit_py()
 	local verb=$1 flags=()
 
 	shift
-	[ "$verb" = config ] || flags+=("--jobs=$JOBS")
+	[ "$verb" != build ] || flags+=("--jobs=$JOBS")
 	(cd "$SRC" && "$(system_python)" tools/testing/kunit/kunit.py "$verb" \
 		--arch=um --build_dir="$UML" \
 		--kunitconfig="$UML/arena.kunitconfig" "${flags[@]}" "$@")

@@ -62,6 +62,17 @@ build_stock()
 		"$BUILD/mod-stock" "$@"
 }
 
+# objtool reads /proc; the mount goes away with the name space.
+in_root()
+{
+	local root=$1
+
+	shift
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	unshare -m sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" \
+		/usr/bin/env -i PATH=/usr/bin:/usr/sbin "$@"' "$root" "$@"
+}
+
 # The headers of the newest kernel bring host programs that need the newest
 # C library: they run in a root directory extracted for them.
 build_new()
@@ -70,8 +81,8 @@ build_new()
 
 	"$ROOT/tools/setup.sh" module new || exit 1
 	copy_sources "$root/arena"
-	quietly mod-new chroot "$root" /usr/bin/env -i PATH=/usr/bin:/usr/sbin \
-		make -C /headers M=/arena -j"$JOBS" "$@" modules || return 1
+	quietly mod-new in_root "$root" make -C /headers M=/arena -j"$JOBS" \
+		"$@" modules || return 1
 	ln -sfn new/root/arena "$BUILD/mod-new"
 }
 

@@ -12,6 +12,8 @@
 #     static   sparse, shellcheck
 #     source   build/src/newest: the newest kernel source there is
 #     stock    build/stock: Debian's own kernel of this release and headers
+#     new      build/new: the newest stock kernel that Debian offers to the
+#              release after this one, its headers and a root to build in
 
 . "$(dirname "$0")/lib.sh"
 
@@ -116,7 +118,7 @@ extract_source()
 		name=linux-source-6.1 suite=own
 	fi
 	say "fetching $name from $suite"
-	rm -rf "$SRC/$name" "$SRC/part"
+	rm -rf "${SRC:?}/$name" "$SRC/part"
 	mkdir -p "$SRC/part/tree"
 	"$ROOT/tools/apt-root.sh" unpack "$suite" "$SRC/part" "$name" ||
 		die "cannot download $name"
@@ -160,11 +162,59 @@ extract_stock()
 	# The headers name each other by absolute paths.
 	find "$part/usr/src" -maxdepth 2 -name Makefile -type f -exec \
 		sed -i "s,/usr/src/,$STOCK/usr/src/,g" {} +
-	rm -rf "$part/usr/share" "$part"/lib/modules/*/kernel
+	rm -rf "${part:?}/usr/share" "$part"/lib/modules/*/kernel
 	ln -sfn "usr/src/linux-headers-$ver" "$part/headers"
 	ln -sfn "boot/vmlinuz-$ver" "$part/vmlinuz"
 	echo "$ver" >"$part/version"
 	mv "$part" "$STOCK"
+}
+
+group_new()
+{
+	[ -e "$BUILD/new/vmlinuz" ] || with_lock new extract_new
+}
+
+# What a module build against the newest headers runs: their host programs
+# and their compiler want a newer C library than this machine's.
+NEW_TOOLS=(gcc-14 make pahole kmod coreutils dash bash sed grep mawk findutils
+	diffutils perl-base xz-utils libc-bin)
+
+extract_new()
+{
+	local ver part=$BUILD/new.part
+
+	[ ! -e "$BUILD/new/vmlinuz" ] || return 0
+	ver=$("$ROOT/tools/apt-root.sh" list "$NEWEST_SUITE" \
+		'linux-binary-[0-9].*-cloud-amd64' | tail -n 1)
+	ver=${ver#linux-binary-}
+	[ -n "$ver" ] || die "$NEWEST_SUITE cannot be reached"
+	say "fetching the stock kernel $ver, headers and compiler (300 MB)"
+	rm -rf "$part" "$BUILD/new"
+	mkdir -p "$part"
+	"$ROOT/tools/apt-root.sh" unpack "$NEWEST_SUITE" "$part/kernel" \
+		"linux-binary-$ver" || die "cannot download the kernel $ver"
+	"$ROOT/tools/apt-root.sh" closure "$NEWEST_SUITE" "$part/root" \
+		"linux-headers-$ver" "${NEW_TOOLS[@]}" ||
+		die "cannot download the headers of $ver"
+	mv "$part"/kernel/usr/lib/modules/*/vmlinuz "$part/vmlinuz" ||
+		die "no kernel image in linux-binary-$ver"
+	rm -rf "$part/kernel"
+	ln -sfn "usr/src/linux-headers-$ver" "$part/root/headers"
+	finish_root "$part/root"
+	echo "$ver" >"$part/version"
+	mv "$part" "$BUILD/new"
+}
+
+# What maintainer scripts would have done.
+finish_root()
+{
+	local root=$1
+
+	[ -e "$root/usr/bin/sh" ] || ln -s dash "$root/usr/bin/sh"
+	[ -e "$root/usr/bin/awk" ] || ln -s mawk "$root/usr/bin/awk"
+	mkdir -p "$root/dev" "$root/tmp" "$root/proc" "$root/arena"
+	[ -e "$root/dev/null" ] || mknod -m 666 "$root/dev/null" c 1 3 ||
+		die "the newest stock kernel needs root (a root directory to build in)"
 }
 
 main()

@@ -135,6 +135,7 @@ qemu_args()
 	ARGS=(-display none -no-reboot -m "$MEM" -nodefaults -cpu max
 		-kernel "$VMLINUZ" -initrd "$WORK/initrd"
 		-serial "file:$CONSOLE" -serial stdio)
+	# shellcheck disable=SC2054 # the commas are QEMU's
 	if [ -n "$ICOUNT" ]; then
 		ARGS+=(-accel tcg,thread=single -smp 1
 			-icount shift=0,sleep=off)

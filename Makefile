@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# Entry points for people; Kbuild is what the kernel's build system reads.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+export KDIR
+
+.PHONY: all help module build-stock build-new run load unload demo test kunit
+.PHONY: selftest litmus readme-examples check clean distclean
+
+# In the order of the ways into the project: one command each.
+all: module
+
+help:
+	@echo 'On this kernel (KDIR=$(KDIR)):'
+	@echo '  make              build/arena.ko, needs kernel headers'
+	@echo '  sudo make load    load it; unload, demo likewise'
+	@echo 'In a throwaway machine (no kernel headers, no change to the system;'
+	@echo 'installs missing tools by apt when run as root):'
+	@echo '  make run          load the module on a stock kernel, show it at work'
+	@echo '                    (INPUT=FILE: on a text of your own)'
+	@echo '  make test         everything below'
+	@echo '  make kunit        KUnit suites under sanitizers (SUITE=GLOB)'
+	@echo '  make selftest     kselftests on a stock kernel (KERNEL=new: the newest)'
+	@echo '  make litmus       memory-model tests'
+	@echo '  make check        style, sparse, W=1, kernel-doc, shellcheck'
+	@echo '  make build-stock, build-new   the module for either stock kernel'
+	@echo '  make clean        remove objects; distclean: downloads too'
+
+module:
+	@dir=$$(tools/module.sh host) && cp "$$dir/arena.ko" build/arena.ko && \
+		echo "built build/arena.ko"
+
+build-stock build-new: build-%:
+	@dir=$$(WERROR=1 tools/module.sh $* W=1) && \
+		echo "built for Linux $$(cat build/$*/version): $$dir/arena.ko"
+
+run:
+	@tools/demo.sh $(INPUT)
+
+load unload demo:
+	@tools/load.sh $@ $(INPUT)
+
+test:
+	@tools/test.sh kunit selftest litmus readme-examples
+
+kunit:
+	@tools/kunit.sh $(if $(SUITE),'$(SUITE)')
+
+selftest litmus readme-examples check:
+	@tools/$@.sh
+
+clean:
+	@rm -rf build/mod-host build/mod-stock build/mod-new build/new/root/arena \
+		build/selftests build/selftests-host build/counts build/arena.ko
+
+distclean:
+	@rm -rf build

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Show the arena at work in a throwaway QEMU machine: load the module on the
+# stock kernel, run the demonstration on a real file, unload.
+#
+#   demo.sh [FILE]      default: the guest kernel's own symbol table
+#   KERNEL=stock|new    as for vm.sh
+
+. "$(dirname "$0")/lib.sh"
+
+KERNEL=${KERNEL:-stock}
+OUT=$BUILD/selftests
+
+build_demo()
+{
+	local harness=$BUILD/src/newest/tools/testing/selftests
+
+	"$ROOT/tools/setup.sh" module || exit 1
+	mkdir -p "$OUT"
+	quietly demo-build make -C "$ROOT/selftests" -j"$JOBS" OUTPUT="$OUT" \
+		KSELFTEST_DIR="$harness" LDFLAGS=-static "$OUT/arena_demo" ||
+		die "the demonstration does not build"
+}
+
+guest_script()
+{
+	cat <<'END'
+set -e
+insmod /ko/arena.ko
+[ -e /input ] || { cat /proc/kallsyms >/tmp/symbols; ln -s /tmp/symbols /input; }
+/st/arena_demo /input
+rmmod arena
+END
+}
+
+main()
+{
+	local input=${1:-} files=()
+
+	[ -z "$input" ] || [ -r "$input" ] || die "cannot read $input"
+	[ -z "$input" ] || files=(--file "$input:/input")
+	build_demo
+	say "booting a QEMU machine with the stock kernel (a few seconds)"
+	if "$ROOT/tools/vm.sh" --kernel "$KERNEL" --name demo \
+		--file "$OUT/arena_demo:/st/arena_demo" \
+		${files[@]+"${files[@]}"} -- "$(guest_script)"; then
+		say "passed: the module loaded, the demonstration ran, the kernel is well"
+	else
+		say "FAILED: see above"
+		exit 1
+	fi
+}
+
+main "$@"
+exit

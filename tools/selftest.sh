@@ -1,0 +1,146 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Build the kselftests and run them in a QEMU machine on a stock kernel.
+#
+#   selftest.sh [PROGRAM...]     default: all that selftests/Makefile lists
+#   KERNEL=stock|new             stock kernel of this release, or the newest
+#   SMP=2  TEST_TIMEOUT=120      CPUs, seconds for one program
+#   SELFTEST_RUNS=1              how often each program runs
+
+. "$(dirname "$0")/lib.sh"
+
+KERNEL=${KERNEL:-stock}
+SMP=${SMP:-2}
+TEST_TIMEOUT=${TEST_TIMEOUT:-120}
+RUNS=${SELFTEST_RUNS:-1}
+OUT=$BUILD/selftests
+STEP=selftest
+[ "$KERNEL" = stock ] || STEP=selftest-$KERNEL
+
+# Static, because the guest has no library; the same binaries run on every
+# kernel.
+build_programs()
+{
+	local harness=$BUILD/src/newest/tools/testing/selftests
+
+	"$ROOT/tools/setup.sh" module source || exit 1
+	mkdir -p "$OUT"
+	quietly selftests-build make -C "$ROOT/selftests" -j"$JOBS" \
+		OUTPUT="$OUT" KSELFTEST_DIR="$harness" LDFLAGS=-static ||
+		die "the selftests do not build"
+	! grep -E 'selftests.*warning:|^[^ ]*: warning:' \
+		"$LOGS/selftests-build.log" >&2 || die "the compiler warned, see above"
+}
+
+list_programs()
+{
+	make -s -C "$ROOT/selftests" OUTPUT="$OUT" list | tr -s ' ' '\n' |
+		grep .
+}
+
+# What runs in the guest. Every program announces itself and its end, so
+# that one that dies halfway is seen.
+guest_script()
+{
+	local prog
+
+	cat <<'END'
+leftovers() {
+	[ -e /dev/arena ] && echo "# /dev/arena is still there"
+	[ -e /sys/kernel/debug/arena ] && echo "# debugfs is still there"
+	grep -q '^arena ' /proc/modules && echo "# the module is still there"
+	grep -qw arena /proc/devices /proc/misc && echo "# still registered"
+}
+program() {
+	echo "# program: $1"
+	timeout -s KILL "$LIMIT" "/st/$1"
+	echo "# ended: $1 $?"
+}
+cd /st
+insmod /ko/arena.ko || { echo "Bail out! insmod failed"; exit 1; }
+END
+	echo "LIMIT=$TEST_TIMEOUT"
+	for prog in "$@"; do
+		echo "for i in \$(seq $RUNS); do program $prog; done"
+	done
+	cat <<'END'
+echo "# program: unload"
+echo "1..1"
+if rmmod arena && [ -z "$(leftovers)" ]; then
+	echo "ok 1 the module unloads and leaves nothing behind"
+else
+	leftovers
+	echo "not ok 1 the module unloads and leaves nothing behind"
+fi
+echo "# ended: unload 0"
+exit 0
+END
+}
+
+# Add up TAP, program by program. A program that prints no plan, fewer results
+# than planned, or dies without a failed result counts as one failure more.
+tally()
+{
+	awk '
+	function settle(rc) {
+		if (!planned && rc == 4) { skip++; return }
+		if (!planned) bad(prog " printed no plan, exit status " rc)
+		else if (results != plan)
+			bad(prog " reported " results " of " plan " tests, exit status " rc)
+		else if (rc != 0 && rc != 4 && !failed)
+			bad(prog " ended with " rc)
+	}
+	function bad(why) { fail++; print "selftest: " why >"/dev/stderr" }
+	/^# program: / { prog = $3; planned = results = failed = 0; open = 1 }
+	/^1\.\.[0-9]+/ && open { planned = 1; plan = substr($1, 4) + 0
+		if (plan == 0) skip++ }
+	/^ok / && open { results++; if (/# SKIP/) skip++; else pass++ }
+	/^not ok / && open { results++; failed++; fail++
+		print "selftest: " prog ": " $0 >"/dev/stderr" }
+	/^# ended: / { if (open) settle($4); open = 0 }
+	/^Bail out!/ { bad($0) }
+	END {
+		if (open) bad(prog " did not end")
+		print pass + 0, fail + 0, skip + 0
+	}' "$1"
+}
+
+report()
+{
+	local pass fail skip rc=$1 word
+
+	read -r pass fail skip < <(tally "$LOGS/$STEP.output")
+	if [ "$rc" -ne 0 ] && [ "$fail" -eq 0 ]; then
+		fail=1
+	fi
+	[ $((pass + fail)) -gt 0 ] || fail=1
+	counts "$STEP" "$pass" "$fail" "$skip"
+	word="passed"
+	[ "$fail" -eq 0 ] || word="FAILED ($fail)"
+	say "$word: the kselftests on Linux $(cat "$BUILD/$KERNEL/version")," \
+		"$pass tests passed, $skip skipped"
+	[ "$fail" -eq 0 ]
+}
+
+main()
+{
+	local programs rc=0
+
+	counts "$STEP" 0 1 0
+	build_programs
+	mapfile -t programs < <(if [ $# -gt 0 ]; then
+		printf '%s\n' "$@"
+	else
+		list_programs
+	fi)
+	[ "${#programs[@]}" -gt 0 ] || die "selftests/Makefile lists no program"
+	say "running ${#programs[@]} programs in a QEMU machine with $SMP CPUs"
+	"$ROOT/tools/vm.sh" --kernel "$KERNEL" --smp "$SMP" --name "$STEP" \
+		--timeout $((60 + 60 * ${#programs[@]} * RUNS)) --file "$OUT:/st" \
+		-- "$(guest_script "${programs[@]}")" || rc=$?
+	report "$rc"
+}
+
+main "$@"
+exit

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Run steps of the test suite and add up what they counted. Each step is a
+# script of this directory that leaves its numbers in build/counts/ and ends
+# with a verdict of its own.
+#
+#   test.sh STEP...      kunit selftest litmus readme-examples check
+
+. "$(dirname "$0")/lib.sh"
+
+# A step that ends badly without a failed test has a failure nonetheless.
+run_step()
+{
+	local step=$1 start=$SECONDS rc=0 p f s
+
+	rm -f "$BUILD/counts/$step"
+	say "==== $step"
+	"$ROOT/tools/$step.sh" || rc=$?
+	[ -e "$BUILD/counts/$step" ] || counts "$step" 0 0 0
+	read -r p f s <"$BUILD/counts/$step"
+	[ "$rc" -eq 0 ] || [ "$f" -gt 0 ] || f=1
+	PASSED=$((PASSED + p)) FAILED=$((FAILED + f)) SKIPPED=$((SKIPPED + s))
+	say "==== $step took $((SECONDS - start)) s: $p passed, $f failed, $s skipped"
+	[ "$f" -eq 0 ] || BROKEN="$BROKEN $step"
+}
+
+main()
+{
+	local step
+
+	PASSED=0 FAILED=0 SKIPPED=0 BROKEN=
+	[ $# -gt 0 ] || die "usage: test.sh STEP..."
+	for step in "$@"; do
+		run_step "$step"
+	done
+	if [ -z "$BROKEN" ] && [ "$PASSED" -gt 0 ]; then
+		echo "Everything passed: $*."
+	else
+		echo "FAILED:${BROKEN:- no test ran}; logs are in build/logs."
+	fi
+	echo "$PASSED passed, $FAILED failed, $SKIPPED skipped"
+	[ -z "$BROKEN" ] && [ "$PASSED" -gt 0 ]
+}
+
+main "$@"
+exit
