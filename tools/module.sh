@@ -7,12 +7,16 @@
 #   module.sh host  [MAKE-ARGS]   against KDIR=, default the running kernel
 #   module.sh stock [MAKE-ARGS]   against the stock kernel of this release
 #   module.sh new   [MAKE-ARGS]   against the newest stock kernel (as root)
+#   module.sh kunit [MAKE-ARGS]   suites too, against the newest source; only to
+#                                 compile them, the modules fit no kernel
+#
+# All but host are built with W=1 -Werror: a warning must not hide in an
+# object that the next build finds made.
 
 . "$(dirname "$0")/lib.sh"
 
 KDIR=${KDIR:-/lib/modules/$(uname -r)/build}
-# What the compiler says about our files fails the build.
-WERROR=${WERROR:-0}
+STRICT=(W=1 KCFLAGS=-Werror)
 
 # A copy, not links: Kbuild puts objects beside the sources. Time stamps are
 # kept, so the next build compiles what changed and nothing else. What lies
@@ -59,7 +63,7 @@ build_stock()
 	"$ROOT/tools/setup.sh" module stock || exit 1
 	copy_sources "$BUILD/mod-stock"
 	quietly mod-stock make_modules "$BUILD/stock/headers" \
-		"$BUILD/mod-stock" "$@"
+		"$BUILD/mod-stock" "${STRICT[@]}" "$@"
 }
 
 # objtool reads /proc; the mount goes away with the name space.
@@ -82,30 +86,59 @@ build_new()
 	"$ROOT/tools/setup.sh" module new || exit 1
 	copy_sources "$root/arena"
 	quietly mod-new in_root "$root" make -C /headers M=/arena -j"$JOBS" \
-		"$@" modules || return 1
+		"${STRICT[@]}" "$@" modules || return 1
 	ln -sfn new/root/arena "$BUILD/mod-new"
 }
 
-warnings()
+# A configured kernel tree is enough to compile against, so none is built.
+prepare_kunit_tree()
 {
-	grep -E '(warning|error):|WARNING: modpost' "$LOGS/mod-$1.log" >&2
+	local prep=$BUILD/prep
+
+	[ ! -e "$prep/ready" ] || return 0
+	say "preparing a kernel tree to compile the suites against (a minute)"
+	mkdir -p "$prep"
+	printf 'CONFIG_%s=y\n' 64BIT KUNIT MODULES DEBUG_FS CGROUPS MEMCG NET SMP \
+		PROVE_LOCKING DEBUG_KERNEL FAULT_INJECTION \
+		>"$prep/mini.config"
+	quietly prep make -C "$BUILD/src/newest" ARCH=um O="$prep" \
+		KCONFIG_ALLCONFIG="$prep/mini.config" allnoconfig \
+		modules_prepare && touch "$prep/ready"
+}
+
+build_kunit()
+{
+	"$ROOT/tools/setup.sh" kernel source || exit 1
+	prepare_kunit_tree || exit 1
+	copy_sources "$BUILD/mod-kunit"
+	quietly mod-kunit make_modules "$BUILD/src/newest" "$BUILD/mod-kunit" \
+		ARCH=um O="$BUILD/prep" CONFIG_ARENA=m CONFIG_ARENA_KUNIT_TEST=m \
+		KBUILD_MODPOST_WARN=1 "${STRICT[@]}" "$@"
+}
+
+# modpost's complaints are no compiler's and pass -Werror. Without its output
+# the next build complains again.
+modpost_warnings()
+{
+	[ "$1" != kunit ] && grep -E '^(WARNING|ERROR): modpost' \
+		"$LOGS/mod-$1.log" | grep -v 'vmlinux.o is missing' >&2 || return 1
+	rm -f "$BUILD/mod-$1"/*.ko "$BUILD/mod-$1/Module.symvers"
 }
 
 main()
 {
 	local kernel=${1:-}
 
-	[ $# -ge 1 ] || die "usage: module.sh host|stock|new [MAKE-ARGS]"
+	[ $# -ge 1 ] || die "usage: module.sh host|stock|new|kunit [MAKE-ARGS]"
 	shift
 	case $kernel in
-	host | stock | new) ;;
+	host | stock | new | kunit) ;;
 	*) die "unknown kernel $kernel" ;;
 	esac
 	[ -e "$ROOT/Kbuild" ] || die "no Kbuild in $ROOT"
 	with_lock "mod-$kernel" "build_$kernel" "$@" || exit 1
-	if warnings "$kernel" && [ "$WERROR" -ne 0 ]; then
-		die "the compiler warned, see above"
-	fi
+	[ "$kernel" = host ] || ! modpost_warnings "$kernel" ||
+		die "modpost complained, see above"
 	echo "$BUILD/mod-$kernel"
 }
 

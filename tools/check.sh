@@ -1,0 +1,151 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The static gates. Each is one test: it passes or its complaints are shown.
+#
+#   check.sh [GATE...]   checkpatch kernel-doc shellcheck w1-stock w1-new
+#                        w1-kunit sparse; default: all
+#
+# Per-file tools are not run again on a file that they passed before: what
+# passed is remembered below build/check by the file's contents.
+
+. "$(dirname "$0")/lib.sh"
+
+SRC=$BUILD/src/newest
+SEEN=$BUILD/check
+GATES=(checkpatch kernel-doc shellcheck w1-stock w1-new w1-kunit sparse)
+
+# Sources of ours, found in the tree and not by git: what is about to be
+# committed counts too.
+sources()
+{
+	(cd "$ROOT" && find module include kunit selftests -name '*.[ch]' \
+		! -name '*.mod.c' 2>/dev/null | sort)
+}
+
+# Files of standard input on which the same tool has not succeeded yet.
+unseen()
+{
+	local tool=$1 file sum
+
+	mkdir -p "$SEEN/$tool"
+	while read -r file; do
+		sum=$(sha256sum <"$ROOT/$file")
+		[ -e "$SEEN/$tool/${sum%% *}" ] || echo "$file"
+	done
+}
+
+remember()
+{
+	local sum
+
+	sum=$(sha256sum <"$ROOT/$2")
+	: >"$SEEN/$1/${sum%% *}"
+}
+
+# Run a checker on every unseen file, two at a time.
+#   per_file TOOL FUNCTION
+per_file()
+{
+	local tool=$1 check=$2
+
+	# shellcheck disable=SC2163 # the function that the variable names
+	export -f "$check"
+	export -f remember
+	export SRC ROOT SEEN
+	unseen "$tool" | xargs -r -P "$JOBS" -I{} bash -c \
+		"$check {} && remember $tool {}"
+}
+
+checkpatch_file()
+{
+	cd "$ROOT" && perl "$SRC/scripts/checkpatch.pl" --no-tree --strict \
+		--show-types --terse --no-summary --quiet --color=never \
+		--max-line-length=100 --file "$1"
+}
+
+gate_checkpatch()
+{
+	sources | per_file checkpatch checkpatch_file
+}
+
+kernel_doc_file()
+{
+	# Python's by now; 6.1's is Perl's, and knows no -Wall.
+	cd "$ROOT" && if grep -q perl "$SRC/scripts/kernel-doc"; then
+		perl "$SRC/scripts/kernel-doc" -none -Werror "$1"
+	else
+		/usr/bin/python3 "$SRC/scripts/kernel-doc" -none -Wall -Werror "$1"
+	fi
+}
+
+gate_kernel-doc()
+{
+	sources | grep -E '^(module|include)/' | per_file kernel-doc kernel_doc_file
+}
+
+gate_shellcheck()
+{
+	cd "$ROOT" && shellcheck tools/*.sh .ci/run
+}
+
+gate_w1-stock()
+{
+	"$ROOT/tools/module.sh" stock
+}
+
+gate_w1-new()
+{
+	"$ROOT/tools/module.sh" new
+}
+
+# The suites need a kernel with KUnit, which no stock kernel is.
+gate_w1-kunit()
+{
+	"$ROOT/tools/module.sh" kunit
+}
+
+# Complaints about the kernel's own headers are not ours.
+gate_sparse()
+{
+	"$ROOT/tools/module.sh" stock C=2 CF=-D__CHECK_ENDIAN__ >/dev/null ||
+		return 1
+	! grep -E '/mod-stock/.*(warning|error):' "$LOGS/mod-stock.log"
+}
+
+run_gate()
+{
+	local gate=$1 start=$SECONDS log=$LOGS/check-$1.log
+
+	if "gate_$gate" >"$log" 2>&1 </dev/null; then
+		say "ok: $gate ($((SECONDS - start)) s)"
+		PASSED=$((PASSED + 1))
+	else
+		grep -vE '^(make|  (CC|LD|CHECK|MODPOST))' "$log" | tail -n 40 >&2
+		say "FAILED: $gate, all of it in $log"
+		FAILED=$((FAILED + 1))
+	fi
+}
+
+main()
+{
+	local gate
+
+	PASSED=0 FAILED=0
+	counts check 0 1 0
+	"$ROOT/tools/setup.sh" kernel static source stock new || exit 1
+	[ $# -gt 0 ] || set -- "${GATES[@]}"
+	for gate in "$@"; do
+		run_gate "$gate"
+	done
+	counts check "$PASSED" "$FAILED" 0
+	if [ "$FAILED" -eq 0 ]; then
+		say "passed: all $PASSED static gates"
+	else
+		say "FAILED: $FAILED static gates, $PASSED passed"
+	fi
+	[ "$FAILED" -eq 0 ]
+}
+
+main "$@"
+exit
