@@ -24,23 +24,6 @@ is_old()
 	[ "$(readlink "$SRC")" = linux-source-6.1 ]
 }
 
-# The arena becomes lib/arena of the kernel tree by links, so that there is
-# nothing to copy and an edit is seen by the next build.
-graft()
-{
-	local d=$SRC/lib/arena item
-
-	mkdir -p "$d"
-	for item in Kbuild module include kunit; do
-		[ "$(readlink "$d/$item")" = "$ROOT/$item" ] ||
-			ln -sfnT "$ROOT/$item" "$d/$item"
-	done
-	grep -q 'arena/' "$SRC/lib/Makefile" ||
-		printf '\nobj-y += arena/\n' >>"$SRC/lib/Makefile"
-	grep -q 'lib/arena/' "$SRC/lib/Kconfig" ||
-		printf '\nsource "lib/arena/module/Kconfig"\n' >>"$SRC/lib/Kconfig"
-}
-
 # Written only when it changes: a new time stamp alone would cost a rebuild.
 write_config()
 {
@@ -176,7 +159,7 @@ main()
 
 	counts kunit 0 1 0
 	"$ROOT/tools/setup.sh" kernel source || exit 1
-	graft
+	graft "$SRC"
 	write_config
 	say "building the UML sanitizer kernel $(kernel_version)" \
 		"(first time: 6 minutes, then seconds)"

@@ -44,7 +44,7 @@ system_python()
 
 # Run a long command with its output in a log; a dot line every few seconds
 # shows that it lives, and the end of the log is shown if it fails.
-# OBJECTS=DIR shows the number of objects below DIR instead, for builds that
+# OBJECTS=DIR shows how many objects were made below DIR instead, for builds that
 # hide their output.
 #   quietly LOGNAME COMMAND...
 quietly()
@@ -52,6 +52,7 @@ quietly()
 	local log=$LOGS/$1.log pid start=$SECONDS rc=0 next=15
 
 	shift
+	: >"$log.start"
 	"$@" >"$log" 2>&1 </dev/null &
 	pid=$!
 	while kill -0 "$pid" 2>/dev/null; do
@@ -72,7 +73,8 @@ quietly()
 progress()
 {
 	if [ -n "${OBJECTS:-}" ]; then
-		echo "$(find "$OBJECTS" -name '*.o' 2>/dev/null | wc -l) objects"
+		echo "$(find "$OBJECTS" -name '*.o' -newer "$1.start" \
+			2>/dev/null | wc -l) objects"
 		return
 	fi
 	tail -n 1 "$1" | tr -d '\r' | cut -c1-70
@@ -116,4 +118,23 @@ splats()
 {
 	sed '/arena-test: expect splat/,/arena-test: end of splat/d' "$1" |
 		grep -aE "$SPLATS"
+}
+
+# The arena becomes lib/arena of a kernel tree by links, so that there is
+# nothing to copy and an edit is seen by the next build.
+#   graft KERNEL-SOURCE
+graft()
+{
+	local src=$1 d=$1/lib/arena item
+
+	mkdir -p "$d"
+	for item in Kbuild module include kunit; do
+		[ "$(readlink "$d/$item")" = "$ROOT/$item" ] ||
+			ln -sfnT "$ROOT/$item" "$d/$item"
+	done
+	# shellcheck disable=SC2016 # make expands it
+	grep -q 'CONFIG_ARENA' "$src/lib/Makefile" ||
+		printf '\nobj-$(CONFIG_ARENA) += arena/\n' >>"$src/lib/Makefile"
+	grep -q 'lib/arena/' "$src/lib/Kconfig" ||
+		printf '\nsource "lib/arena/module/Kconfig"\n' >>"$src/lib/Kconfig"
 }

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Run the litmus tests of kunit/litmus against the kernel's memory model and
+# compare each result with the one that the test's file promises in a comment
+# (* Result: Never *), Sometimes or Always.
+#
+#   litmus.sh [FILE...]
+
+. "$(dirname "$0")/lib.sh"
+
+HERD=$BUILD/herd
+MODEL=$BUILD/src/newest/tools/memory-model
+
+# Newer than this machine's suite, so with a C library of its own. The
+# machine's own herd7 serves where there is one.
+fetch_herd()
+{
+	! command -v herd7 >/dev/null || return 0
+	[ ! -e "$HERD/usr/bin/herd7" ] || return 0
+	say "fetching herd7"
+	rm -rf "$HERD.part" "$HERD"
+	"$ROOT/tools/apt-root.sh" unpack forky "$HERD.part" herdtools7 libc6 \
+		libgmp10 && mv "$HERD.part" "$HERD"
+}
+
+herd()
+{
+	local lib=$HERD/usr/lib/x86_64-linux-gnu
+
+	cd "$MODEL" || return 1
+	if [ -e "$HERD/usr/bin/herd7" ]; then
+		"$lib/ld-linux-x86-64.so.2" --library-path "$lib" \
+			"$HERD/usr/bin/herd7" -set-libdir \
+			"$HERD/usr/share/herdtools7/herd" \
+			-conf linux-kernel.cfg "$1"
+	else
+		herd7 -conf linux-kernel.cfg "$1"
+	fi
+}
+
+# One line per test. A model flag (a data race, an undefined lock) spoils a
+# result that is right otherwise.
+run_test()
+{
+	local file=$1 want got out
+
+	want=$(sed -nE 's/.*\(?\* *Result: *(Never|Sometimes|Always).*/\1/p' \
+		"$file" | head -n 1)
+	out=$(herd "$file" 2>&1)
+	got=$(sed -nE 's/^Observation [^ ]+ ([A-Za-z]+) .*/\1/p' <<<"$out")
+	if [ -n "$want" ] && [ "$want" = "$got" ] &&
+		! grep -q '^Flag ' <<<"$out"; then
+		say "ok: $(basename "$file" .litmus): $got"
+		return 0
+	fi
+	say "FAILED: $file promises ${want:-nothing}, herd7 says:"
+	printf '%s\n' "$out" | tail -n 15 >&2
+	return 1
+}
+
+main()
+{
+	local file passed=0 failed=0
+
+	counts litmus 0 0 0
+	[ $# -gt 0 ] || set -- "$ROOT"/kunit/litmus/*.litmus
+	[ -e "$1" ] || { say "no litmus tests yet" && exit 0; }
+	counts litmus 0 1 0
+	"$ROOT/tools/setup.sh" source || exit 1
+	fetch_herd || die "cannot fetch herd7"
+	for file in "$@"; do
+		if run_test "$(realpath "$file")"; then
+			passed=$((passed + 1))
+		else
+			failed=$((failed + 1))
+		fi
+	done
+	counts litmus "$passed" "$failed" 0
+	if [ "$failed" -eq 0 ]; then
+		say "passed: $passed litmus tests"
+	else
+		say "FAILED: $failed litmus tests, $passed passed"
+	fi
+	[ "$failed" -eq 0 ]
+}
+
+main "$@"
+exit

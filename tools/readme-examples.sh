@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Compile the examples of README.md as a reader would: blocks fenced as
+# "```c kernel" become modules against the stock kernel's headers, blocks
+# fenced as "```c user" programs, all without a single warning.
+
+. "$(dirname "$0")/lib.sh"
+
+DIR=$BUILD/readme
+
+# DIR/kernelN.c and DIR/userN.c
+extract()
+{
+	rm -rf "$DIR"
+	mkdir -p "$DIR"
+	awk -v dir="$DIR" '
+	/^```c[ ,]+(kernel|user)/ {
+		kind = /kernel/ ? "kernel" : "user"
+		out = dir "/" kind (++n[kind]) ".c"
+		next
+	}
+	/^```/ { out = "" }
+	out { print >out }' "$ROOT/README.md"
+}
+
+# Only the link with the arena's own symbols is not tried: a reader's module
+# takes them from Module.symvers, and so does this one.
+compile_kernel()
+{
+	local mod dir
+
+	mod=$("$ROOT/tools/module.sh" stock) || return 1
+	dir=$DIR/$(basename "$1" .c)
+	mkdir -p "$dir"
+	cp "$1" "$dir/example.c"
+	printf 'obj-m := example.o\nccflags-y := -I%s/include\n' "$ROOT" \
+		>"$dir/Kbuild"
+	make -C "$BUILD/stock/headers" M="$dir" KCFLAGS=-Werror \
+		KBUILD_EXTRA_SYMBOLS="$mod/Module.symvers" modules
+}
+
+compile_user()
+{
+	gcc -Wall -Wextra -Werror -O2 -I"$ROOT/include/uapi" \
+		-I"$ROOT/include" -o "${1%.c}" "$1"
+}
+
+try()
+{
+	local kind=$1 file=$2 name
+
+	name=$(basename "$file" .c)
+	if "compile_$kind" "$file" >"$LOGS/readme-$name.log" 2>&1; then
+		say "ok: the README's example $name compiles"
+		return 0
+	fi
+	say "FAILED: the README's example $name does not compile"
+	tail -n 20 "$LOGS/readme-$name.log" >&2
+	return 1
+}
+
+main()
+{
+	local file kind passed=0 failed=0
+
+	counts readme-examples 0 0 0
+	[ -e "$ROOT/README.md" ] || { say "no README.md yet" && exit 0; }
+	"$ROOT/tools/setup.sh" module || exit 1
+	extract
+	for file in "$DIR"/*.c; do
+		[ -e "$file" ] || { say "README.md has no example" && exit 1; }
+		kind=$(basename "$file" | sed 's/[0-9].*//')
+		if try "$kind" "$file"; then
+			passed=$((passed + 1))
+		else
+			failed=$((failed + 1))
+		fi
+	done
+	counts readme-examples "$passed" "$failed" 0
+	[ "$failed" -eq 0 ] && say "passed: $passed examples compile"
+}
+
+main "$@"
+exit

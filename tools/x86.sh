@@ -1,0 +1,137 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Build an x86-64 kernel of the newest source with one kind of sanitizer, and
+# run suites and kselftests on it in QEMU: what UML cannot check (data races,
+# leaks, real interrupts and NMIs).
+#
+#   x86.sh kasan|kcsan [--build]
+#   SMP=2  X86_TIMEOUT=1500     CPUs, seconds for the machine
+
+. "$(dirname "$0")/lib.sh"
+
+SRC=$BUILD/src/newest
+SMP=${SMP:-2}
+TIMEOUT=${X86_TIMEOUT:-1500}
+
+write_config()
+{
+	mkdir -p "$OBJ"
+	cat "$ROOT/kunit/x86.config" "$ROOT/kunit/$VARIANT.config" |
+		grep -v '^#' >"$OBJ/mini.new"
+	! grep -q 'config ARENA_DEBUG' "$ROOT/module/Kconfig" ||
+		echo CONFIG_ARENA_DEBUG=y >>"$OBJ/mini.new"
+	cat "$OBJ/mini.new" "$ROOT/module/Kconfig" >"$OBJ/inputs.new"
+	cmp -s "$OBJ/inputs.new" "$OBJ/inputs" && [ -e "$OBJ/.config" ]
+}
+
+# An option that Kconfig refuses silently is a check that silently is not done.
+missing_options()
+{
+	grep '^CONFIG_.*=[ym]' "$OBJ/mini.new" | sort -u |
+		grep -vxFf "$OBJ/.config" || true
+}
+
+configure()
+{
+	local missing
+
+	! write_config || return 0
+	quietly "$VARIANT-config" make -C "$SRC" ARCH=x86_64 O="$OBJ" \
+		KCONFIG_ALLCONFIG="$OBJ/mini.new" allnoconfig || return 1
+	missing=$(missing_options)
+	[ -z "$missing" ] || say "not taken by this kernel:" "$missing"
+	mv "$OBJ/inputs.new" "$OBJ/inputs"
+}
+
+compile()
+{
+	make -C "$SRC" ARCH=x86_64 O="$OBJ" -j"$JOBS" bzImage modules
+}
+
+build()
+{
+	"$ROOT/tools/setup.sh" kernel source || exit 1
+	graft "$SRC"
+	say "building the $VARIANT kernel (first time: 5 minutes)"
+	with_lock "$VARIANT" configure || die "cannot configure"
+	OBJECTS=$OBJ with_lock "$VARIANT" quietly "$VARIANT-build" compile ||
+		die "the $VARIANT kernel does not build"
+	rm -rf "$OBJ/ko" && mkdir -p "$OBJ/ko"
+	find "$OBJ/lib/arena" -name '*.ko' -exec cp {} "$OBJ/ko/" \;
+}
+
+# Suites run as their modules load; results come from debugfs, free of what
+# else the kernel prints. kmemleak finds an object on the second scan at the
+# earliest, and only if it is some seconds old.
+suites_script()
+{
+	cat <<'END'
+insmod /ko/arena.ko || exit 1
+for m in /ko/*_kunit.ko; do
+	echo "# suite module: $m" >/dev/kmsg
+	insmod "$m" || exit 1
+done
+cat /sys/kernel/debug/kunit/arena*/results
+for m in /ko/*_kunit.ko; do
+	rmmod "$(basename "$m" .ko)" || exit 1
+done
+rmmod arena || exit 1
+leaks=/sys/kernel/debug/kmemleak
+if [ -e $leaks ]; then
+	echo scan >$leaks; sleep 6; echo scan >$leaks; sleep 1
+	cat $leaks >/dev/kmsg
+fi
+END
+}
+
+run_suites()
+{
+	local rc=0
+
+	say "running the suites on the $VARIANT kernel (at most $TIMEOUT s)"
+	"$ROOT/tools/vm.sh" --vmlinuz "$OBJ/arch/x86/boot/bzImage" \
+		--modules "$OBJ/ko" --smp "$SMP" --mem 2G --name "$VARIANT" \
+		--timeout "$TIMEOUT" -- "$(suites_script)" >/dev/null || rc=1
+	grep -E '^ *(not )?ok ' "$LOGS/$VARIANT.output"
+	return "$rc"
+}
+
+# Test cases are the results at the first level of indentation.
+count_cases()
+{
+	local rc=$1 pass fail skip
+
+	skip=$(grep -cE '^    ok .*# SKIP' "$LOGS/$VARIANT.output")
+	pass=$(grep -cE '^    ok ' "$LOGS/$VARIANT.output")
+	fail=$(grep -cE '^    not ok ' "$LOGS/$VARIANT.output")
+	pass=$((pass - skip))
+	[ "$rc" -eq 0 ] || [ "$fail" -gt 0 ] || fail=1
+	[ $((pass + fail)) -gt 0 ] || fail=1
+	counts "$VARIANT" "$pass" "$fail" "$skip"
+	if [ "$fail" -eq 0 ]; then
+		say "passed: $pass tests on the $VARIANT kernel, $skip skipped"
+	else
+		say "FAILED: $fail tests on the $VARIANT kernel, $pass passed"
+	fi
+	[ "$fail" -eq 0 ]
+}
+
+main()
+{
+	local rc=0
+
+	VARIANT=${1:-}
+	case $VARIANT in
+	kasan | kcsan) OBJ=$BUILD/$VARIANT ;;
+	*) die "usage: x86.sh kasan|kcsan [--build]" ;;
+	esac
+	counts "$VARIANT" 0 1 0
+	build
+	[ "${2:-}" != --build ] || exit 0
+	run_suites || rc=1
+	count_cases "$rc"
+}
+
+main "$@"
+exit
