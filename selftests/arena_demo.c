@@ -1,0 +1,906 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What /dev/arena is good for, to run and to read.
+ *
+ *	arena_demo [FILE]		(default: /proc/kallsyms)
+ *
+ * First the smallest example: two numbers, a reset, a point. Then a real job.
+ * One process stores every distinct word of FILE in an arena, one ioctl a word,
+ * under a hash index that lives in the arena too (arena_words.h). A second
+ * process, which was forked before the arena existed, is handed a read-only
+ * descriptor over a socket and nothing else: it answers look-ups from its own
+ * mapping, and fails at everything that would change the arena. Its counts are
+ * compared with those of "sort | uniq -c". At last the arena is reset and filled
+ * again, which must not take one more page.
+ *
+ * The last line is a verdict; the exit status is 0 for PASS.
+ */
+#define _GNU_SOURCE
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "arena_region.h"
+#include "arena_words.h"
+
+#define DEFAULT_INPUT	"/proc/kallsyms"
+
+/* ----------------------------------------------------- the smallest example */
+
+struct point {
+	double x;
+	double y;
+};
+
+static int two_numbers(const struct region *ints)
+{
+	const __s64 hundred = 100, two_hundred = 200;
+	__u64 first, second, total;
+
+	if (region_store(ints, &hundred, sizeof(hundred), &first) ||
+	    region_store(ints, &two_hundred, sizeof(two_hundred), &second) ||
+	    region_offset(ints, &total))
+		return -1;
+
+	printf("%lld\n", *(const __s64 *)(ints->map + first));
+	printf("%lld\n", *(const __s64 *)(ints->map + second));
+	printf("Total bytes: %llu\n", total);
+	return total == sizeof(hundred) + sizeof(two_hundred) ? 0 : -1;
+}
+
+static int empty_again(const struct region *ints)
+{
+	__u64 total;
+
+	if (region_reset(ints) || region_offset(ints, &total))
+		return -1;
+	printf("After reset, offset: %llu\n", total);
+	return total == 0 ? 0 : -1;
+}
+
+static int one_point(const struct region *points)
+{
+	const struct point value = { .x = 1.5, .y = 3.7 };
+	const struct point *stored;
+	__u64 offset;
+
+	if (region_store(points, &value, sizeof(value), &offset))
+		return -1;
+	stored = (const struct point *)(points->map + offset);
+	printf("Allocated point: {X:%g Y:%g}\n", stored->x, stored->y);
+	return memcmp(stored, &value, sizeof(value)) ? -1 : 0;
+}
+
+static int smallest_example(void)
+{
+	struct region ints = { .fd = -1, .map = MAP_FAILED };
+	struct region points = { .fd = -1, .map = MAP_FAILED };
+	int ret = -1;
+
+	if (!region_open(&ints, "ints", 4096) && !region_map(&ints, PROT_READ) &&
+	    !region_open(&points, "points", 4096) && !region_map(&points, PROT_READ) &&
+	    !two_numbers(&ints) && !empty_again(&ints) && !one_point(&points))
+		ret = 0;
+
+	region_close(&points);
+	region_close(&ints);
+	if (ret)
+		warnx("the smallest example does not give what it should");
+	return ret;
+}
+
+/* ------------------------------------------------------------------- input */
+
+/*
+ * A copy of the file that nobody changes: two readers of /proc/kallsyms need not
+ * see the same symbols. A word is a run of letters, digits and underscores.
+ */
+struct input {
+	int fd;
+	char *text;
+	size_t size;
+	size_t words;
+	size_t longest;
+};
+
+static bool is_word(char c)
+{
+	return c == '_' || (c >= '0' && c <= '9') ||
+	       (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+/* The next word at or after *@pos, which moves behind it; NULL at the end. */
+static const char *next_word(const struct input *input, size_t *pos, size_t *len)
+{
+	size_t first = *pos, end;
+
+	while (first < input->size && !is_word(input->text[first]))
+		first++;
+	for (end = first; end < input->size && is_word(input->text[end]); )
+		end++;
+	*pos = end;
+	*len = end - first;
+	return *len ? input->text + first : NULL;
+}
+
+static int copy_file(int from, int to)
+{
+	static char buffer[1 << 16];
+	ssize_t got, put;
+
+	while ((got = read(from, buffer, sizeof(buffer))) > 0) {
+		for (ssize_t done = 0; done < got; done += put) {
+			put = write(to, buffer + done, got - done);
+			if (put < 0)
+				return -1;
+		}
+	}
+	return got < 0 ? -1 : 0;
+}
+
+static int input_open(struct input *input, const char *path)
+{
+	size_t pos = 0, len;
+	int fd, err;
+
+	/* Inherited by "sort | uniq -c", so not close-on-exec. */
+	input->fd = memfd_create("input", 0);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (input->fd < 0 || fd < 0) {
+		warn("%s", fd < 0 ? path : "memfd_create");
+		return -1;
+	}
+	err = copy_file(fd, input->fd);
+	if (err)
+		warn("copy of %s", path);
+	close(fd);
+	if (err)
+		return -1;
+
+	input->size = lseek(input->fd, 0, SEEK_END);
+	if (!input->size) {
+		warnx("%s is empty", path);
+		return -1;
+	}
+	input->text = mmap(NULL, input->size, PROT_READ, MAP_SHARED, input->fd, 0);
+	if (input->text == MAP_FAILED) {
+		warn("mmap of the input");
+		return -1;
+	}
+	for (; next_word(input, &pos, &len); input->words++)
+		input->longest = len > input->longest ? len : input->longest;
+	if (input->longest > WORDS_LEN_MAX) {
+		warnx("a word of %zu bytes, more than the %d that the demo takes",
+		      input->longest, WORDS_LEN_MAX);
+		return -1;
+	}
+	printf("input:  %s, %zu bytes, %zu words\n", path, input->size, input->words);
+	return 0;
+}
+
+/*
+ * Enough room for any text of this size: no word costs more than a link, a
+ * count, a key and some padding beside its own bytes. Room is only a number
+ * until it is used.
+ */
+static size_t room_for(const struct input *input)
+{
+	return input->words * (sizeof(struct words_entry) + 2 * sizeof(__u64)) +
+	       2 * input->size + (1 << 20);
+}
+
+/* ------------------------------------------------------------------ writer */
+
+/* At most four words a bucket on average, less where words repeat. */
+static __u64 buckets_for(size_t words)
+{
+	__u64 nr = 16;
+
+	while (nr < words / 4)
+		nr *= 2;
+	return nr;
+}
+
+/* The writer follows its own links and need not doubt them. */
+static struct words_entry *find_word(const struct region *region, __u64 offset,
+				     __u64 key, const char *text, size_t len)
+{
+	struct words_entry *entry;
+
+	for (; offset != WORDS_END; offset = entry->next) {
+		entry = (struct words_entry *)(region->map + offset);
+		if (entry->key == key && !memcmp(entry->text, text, len))
+			return entry;
+	}
+	return NULL;
+}
+
+static int add_word(const struct region *region, struct words_root *root,
+		    const char *text, size_t len)
+{
+	static union {
+		struct words_entry entry;
+		char space[sizeof(struct words_entry) + WORDS_LEN_MAX];
+	} stage;
+	__u64 key = words_key(text, len), *bucket, offset;
+	struct words_entry *known;
+
+	bucket = (__u64 *)(region->map + root->index) + words_bucket(key, root->nr_buckets);
+	root->total++;
+	known = find_word(region, *bucket, key, text, len);
+	if (known) {
+		known->count++;
+		return 0;
+	}
+	stage.entry.next = *bucket;
+	stage.entry.count = 1;
+	stage.entry.key = key;
+	memcpy(stage.entry.text, text, len);
+	if (region_store(region, &stage, sizeof(stage.entry) + len, &offset))
+		return -1;
+	*bucket = offset;
+	root->nr_words++;
+	return 0;
+}
+
+/* The root is private until the table is complete, then published at once. */
+static int write_words(const struct region *region, const struct input *input)
+{
+	struct words_root root = { .nr_buckets = buckets_for(input->words) };
+	struct words_root *shared;
+	size_t pos = 0, len;
+	const char *word;
+	__u64 offset;
+
+	if (region_alloc(region, sizeof(root), ARENA_ALLOC_ZERO, &offset) ||
+	    region_alloc(region, root.nr_buckets * sizeof(__u64), ARENA_ALLOC_ZERO,
+			 &root.index))
+		return -1;
+	if (offset != WORDS_ROOT) {
+		warnx("the first object is at offset %llu", offset);
+		return -1;
+	}
+	while ((word = next_word(input, &pos, &len))) {
+		if (add_word(region, &root, word, len))
+			return -1;
+	}
+	shared = (struct words_root *)(region->map + WORDS_ROOT);
+	*shared = root;
+	__atomic_store_n(&shared->magic, WORDS_MAGIC, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* -------------------------------------------- what writer and reader say */
+
+enum request {
+	REQ_ADOPT,		/* with a descriptor: this is your arena */
+	REQ_COUNTS,		/* words, a line each; the answer is a count each */
+	REQ_CENSUS,		/* the answer is a struct words_census */
+	REQ_BREAK_OUT,		/* try all that you must not do */
+};
+
+#define PACKET_WORDS	1024
+#define PACKET_TEXT	(32 << 10)
+
+/* One datagram of the socket, in both directions. */
+struct packet {
+	__s32 status;		/* a request, or what became of it: 0 or -errno */
+	__u32 nr;		/* words, or counts */
+	union {
+		char text[PACKET_TEXT];
+		__s64 counts[PACKET_WORDS];
+		struct words_census census;
+	};
+};
+
+#define PACKET_HEAD	offsetof(struct packet, text)
+
+union control {
+	char space[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr align;
+};
+
+static int send_packet(int sock, const struct packet *packet, size_t payload, int fd)
+{
+	struct iovec iov = {
+		.iov_base = (void *)packet,
+		.iov_len = PACKET_HEAD + payload,
+	};
+	union control control = { 0 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		control.align.cmsg_level = SOL_SOCKET;
+		control.align.cmsg_type = SCM_RIGHTS;
+		control.align.cmsg_len = CMSG_LEN(sizeof(fd));
+		memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+	}
+	if (sendmsg(sock, &msg, MSG_NOSIGNAL) < 0) {
+		warn("sendmsg");
+		return -1;
+	}
+	return 0;
+}
+
+/* The size of the payload, or -1; *@fd is what came along, or -1. */
+static ssize_t receive_packet(int sock, struct packet *packet, int *fd)
+{
+	struct iovec iov = { .iov_base = packet, .iov_len = sizeof(*packet) };
+	union control control = { 0 };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *head;
+	ssize_t got;
+
+	*fd = -1;
+	got = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+	if (got < (ssize_t)PACKET_HEAD)
+		return -1;
+	head = CMSG_FIRSTHDR(&msg);
+	if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
+	    head->cmsg_len == CMSG_LEN(sizeof(*fd)))
+		memcpy(fd, CMSG_DATA(head), sizeof(*fd));
+	return got - PACKET_HEAD;
+}
+
+/* ------------------------------------------------------------------ reader */
+
+/*
+ * Touching memory that is not there, or not writable, is a signal. The reader
+ * takes it as an answer: whoever may reset the arena may withdraw its pages at
+ * any time.
+ */
+static sigjmp_buf fault;
+
+static void on_fault(int sig)
+{
+	siglongjmp(fault, sig);
+}
+
+static int refuse(int ret)
+{
+	return ret < 0 ? errno : 0;
+}
+
+static int try_mmap(const struct region *region)
+{
+	void *map = mmap(NULL, region->size, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd, 0);
+
+	return map == MAP_FAILED ? errno : 0;
+}
+
+static int try_mprotect(const struct region *region)
+{
+	return refuse(mprotect(region->map, region->size, PROT_READ | PROT_WRITE));
+}
+
+/* The kernel stores on our behalf, and says EFAULT where we would get a signal. */
+static int try_store(const struct region *region)
+{
+	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC), err;
+
+	if (fd < 0)
+		return 0;
+	err = refuse(read(fd, region->map, 1));
+	close(fd);
+	return err;
+}
+
+/* A debugger's way in, which does not ask the protection of the mapping. */
+static int try_proc_mem(const struct region *region)
+{
+	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC), err;
+
+	if (fd < 0)
+		return 0;
+	err = refuse(pwrite(fd, "", 1, (uintptr_t)region->map));
+	close(fd);
+	return err;
+}
+
+static int try_reopen(const struct region *region)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", region->fd);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	close(fd);
+	return 0;
+}
+
+static int try_alloc(const struct region *region)
+{
+	struct arena_alloc_args args = { .size = sizeof(args), .bytes = 8 };
+
+	return refuse(ioctl(region->fd, ARENA_IOC_ALLOC, &args));
+}
+
+static int try_copy_in(const struct region *region)
+{
+	struct arena_store_args args = {
+		.size = sizeof(args),
+		.src = (uintptr_t)"x",
+		.bytes = 1,
+	};
+
+	return refuse(ioctl(region->fd, ARENA_IOC_STORE, &args));
+}
+
+static int try_reset(const struct region *region)
+{
+	struct arena_reset_args args = { .size = sizeof(args) };
+
+	return refuse(ioctl(region->fd, ARENA_IOC_RESET, &args));
+}
+
+static int try_more_rights(const struct region *region)
+{
+	struct arena_dup_args args = {
+		.size = sizeof(args),
+		.rights = ARENA_RIGHT_READ | ARENA_RIGHT_WRITE,
+	};
+
+	return refuse(ioctl(region->fd, ARENA_IOC_DUP, &args));
+}
+
+/* What a reader must not be able to do, and how it is to be told. */
+static const struct attempt {
+	const char *what;
+	int (*try)(const struct region *region);	/* errno, or 0 if it worked */
+	int err;
+} attempts[] = {
+	{ "mmap(PROT_WRITE)", try_mmap, EACCES },
+	{ "mprotect(PROT_WRITE)", try_mprotect, EACCES },
+	{ "read() into the mapping", try_store, EFAULT },
+	{ "write to /proc/self/mem", try_proc_mem, EIO },
+	{ "open(/proc/self/fd/N, O_RDWR)", try_reopen, ENXIO },
+	{ "ARENA_IOC_ALLOC", try_alloc, EACCES },
+	{ "ARENA_IOC_STORE", try_copy_in, EACCES },
+	{ "ARENA_IOC_RESET", try_reset, EACCES },
+	{ "ARENA_IOC_DUP with more rights", try_more_rights, EACCES },
+	{ NULL, NULL, 0 },
+};
+
+static int break_out(const struct region *region)
+{
+	const struct attempt *attempt;
+	int wrong = 0, err;
+
+	for (attempt = attempts; attempt->what; attempt++) {
+		err = attempt->try(region);
+		printf("reader: %-30s  %s%s\n", attempt->what, err ? strerror(err) : "done",
+		       err == attempt->err ? "" : ", which is WRONG");
+		wrong += err != attempt->err;
+	}
+	return wrong ? -EPERM : 0;
+}
+
+static int adopt(struct region *region, int fd)
+{
+	struct arena_info_args info;
+
+	region_close(region);
+	region->fd = fd;
+	region->map = MAP_FAILED;
+	if (fd < 0 || region_info(region, &info))
+		return -EBADF;
+	region->size = info.capacity;
+	return region_map(region, PROT_READ) ? -errno : 0;
+}
+
+/* As many counts as there are lines in the request. */
+static int answer_counts(const struct words_view *view, struct packet *packet, size_t size)
+{
+	static char text[PACKET_TEXT];
+	const char *word = text, *end;
+	__u32 nr = 0;
+
+	memcpy(text, packet->text, size);
+	while (nr < PACKET_WORDS && (end = memchr(word, '\n', text + size - word))) {
+		packet->counts[nr++] = words_count(view, word, end - word);
+		word = end + 1;
+	}
+	packet->nr = nr;
+	return 0;
+}
+
+/* The size of the answer. */
+static size_t answer(struct region *region, struct packet *packet, size_t size, int fd)
+{
+	struct words_view view = { .map = region->map };
+	struct arena_info_args info;
+
+	if (packet->status == REQ_ADOPT) {
+		packet->status = adopt(region, fd);
+		return 0;
+	}
+	/* How far objects reach is the kernel's word, not the writer's. */
+	if (region->map == MAP_FAILED || region_info(region, &info)) {
+		packet->status = -EBADF;
+		return 0;
+	}
+	view.high = info.high;
+	if (sigsetjmp(fault, 1)) {
+		packet->status = -EFAULT;
+		return 0;
+	}
+	switch (packet->status) {
+	case REQ_COUNTS:
+		packet->status = answer_counts(&view, packet, size);
+		return packet->nr * sizeof(packet->counts[0]);
+	case REQ_CENSUS:
+		packet->status = words_take_census(&view, &packet->census);
+		return sizeof(packet->census);
+	case REQ_BREAK_OUT:
+		packet->status = break_out(region);
+		return 0;
+	default:
+		packet->status = -EINVAL;
+		return 0;
+	}
+}
+
+/* Until the writer closes its end. */
+static int reader(int sock)
+{
+	struct sigaction action = { .sa_handler = on_fault };
+	struct region region = { .fd = -1, .map = MAP_FAILED };
+	static struct packet packet;
+	ssize_t size;
+	int fd;
+
+	sigaction(SIGSEGV, &action, NULL);
+	sigaction(SIGBUS, &action, NULL);
+	while ((size = receive_packet(sock, &packet, &fd)) >= 0) {
+		if (send_packet(sock, &packet, answer(&region, &packet, size, fd), -1))
+			return 1;
+	}
+	region_close(&region);
+	return 0;
+}
+
+/* -------------------------------------------------- the writer's questions */
+
+static int ask(int sock, struct packet *packet, enum request request, size_t payload, int fd)
+{
+	int ignored;
+
+	packet->status = request;
+	if (send_packet(sock, packet, payload, fd))
+		return -ECONNRESET;
+	if (receive_packet(sock, packet, &ignored) < 0) {
+		warnx("the reader is gone");
+		return -ECONNRESET;
+	}
+	return packet->status;
+}
+
+static int hand_over(int sock, const struct region *region)
+{
+	static struct packet packet;
+	int fd = region_dup_readonly(region), err;
+
+	if (fd < 0)
+		return -1;
+	err = ask(sock, &packet, REQ_ADOPT, 0, fd);
+	close(fd);
+	if (!err)
+		err = ask(sock, &packet, REQ_BREAK_OUT, 0, -1);
+	if (err)
+		warnx("the reader: %s", strerror(-err));
+	return err;
+}
+
+/* What "uniq -c" says, as it says it: blanks, a count, a blank, a word. */
+static char *count_by_uniq(const struct input *input, size_t *size)
+{
+	static const char format[] =
+		"LC_ALL=C; export LC_ALL; "
+		"tr -cs 'A-Za-z0-9_' '\\n' </proc/self/fd/%d | sort | uniq -c";
+	char command[sizeof(format) + 16], *text = NULL;
+	FILE *pipe, *copy;
+	int c;
+
+	snprintf(command, sizeof(command), format, input->fd);
+	pipe = popen(command, "r");
+	copy = open_memstream(&text, size);
+	if (!pipe || !copy) {
+		warn("sort | uniq -c");
+		goto err;
+	}
+	while ((c = getc_unlocked(pipe)) != EOF)
+		putc_unlocked(c, copy);
+	c = pclose(pipe);
+	pipe = NULL;
+	if (c) {
+		warnx("sort | uniq -c ended with %d", c);
+		goto err;
+	}
+	if (fclose(copy)) {
+		warn("sort | uniq -c");
+		free(text);
+		return NULL;
+	}
+	return text;
+
+err:
+	if (pipe)
+		pclose(pipe);
+	if (copy)
+		fclose(copy);
+	free(text);
+	return NULL;
+}
+
+struct tally {
+	__u64 words;
+	__u64 total;
+	__u64 differ;
+};
+
+/* Ask for the words of one packet, compare with what uniq counted. */
+static int compare_packet(int sock, struct packet *packet, size_t size,
+			  const __s64 *expected, __u32 nr, struct tally *tally)
+{
+	int err = ask(sock, packet, REQ_COUNTS, size, -1);
+
+	if (err || packet->nr != nr) {
+		warnx("look-ups: %s", err ? strerror(-err) : "too few answers");
+		return -1;
+	}
+	for (__u32 i = 0; i < nr; i++)
+		tally->differ += packet->counts[i] != expected[i];
+	return 0;
+}
+
+/* Look up every word of uniq's list. */
+static int compare_counts(int sock, const char *list, struct tally *tally)
+{
+	static __s64 expected[PACKET_WORDS];
+	static struct packet packet;
+	size_t size = 0, len;
+	__u32 nr = 0;
+	char *word;
+
+	memset(tally, 0, sizeof(*tally));
+	for (; *list; list = word + len + 1) {
+		expected[nr] = strtoll(list, &word, 10);
+		word += *word == ' ';
+		len = strcspn(word, "\n");
+		if (!len)	/* what stands before the first word of the file */
+			continue;
+		tally->words++;
+		tally->total += expected[nr++];
+		memcpy(packet.text + size, word, len + 1);
+		size += len + 1;
+		if (nr < PACKET_WORDS && size + WORDS_LEN_MAX + 1 <= PACKET_TEXT)
+			continue;
+		if (compare_packet(sock, &packet, size, expected, nr, tally))
+			return -1;
+		nr = 0;
+		size = 0;
+	}
+	return nr ? compare_packet(sock, &packet, size, expected, nr, tally) : 0;
+}
+
+/*
+ * Each word of uniq's has the reader's count, and the reader has neither more
+ * words nor a larger total: then the two lists are the same.
+ */
+static int check_reader(int sock, const char *list)
+{
+	static struct packet packet;
+	struct words_census census;
+	struct tally tally;
+	int err;
+
+	err = ask(sock, &packet, REQ_CENSUS, 0, -1);
+	if (err) {
+		warnx("the reader's census: %s", strerror(-err));
+		return -1;
+	}
+	census = packet.census;
+	if (compare_counts(sock, list, &tally))
+		return -1;
+	printf("reader: %llu distinct words, %llu in all, longest chain %llu\n",
+	       census.words, census.total,
+	       census.longest_chain);
+	printf("uniq:   %llu distinct words, %llu in all, %llu counts differ\n",
+	       tally.words, tally.total,
+	       tally.differ);
+	return tally.differ || tally.words != census.words || tally.total != census.total ? -1 : 0;
+}
+
+/* ---------------------------------------------------------------- the job */
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+static int fill(const struct region *region, const struct input *input,
+		struct arena_info_args *after)
+{
+	struct arena_info_args before;
+	double start, seconds;
+	__u64 objects;
+
+	if (region_info(region, &before))
+		return -1;
+	start = now();
+	if (write_words(region, input))
+		return -1;
+	seconds = now() - start;
+	if (region_info(region, after))
+		return -1;
+
+	objects = after->allocs - before.allocs;
+	printf("writer: %llu objects in %.2f s (%.2f us a word read, all included)\n",
+	       objects, seconds, 1e6 * seconds / input->words);
+	printf("arena:  %llu bytes used, %llu padding, %llu free of %llu; highest offset %llu\n",
+	       after->used, after->padding,
+	       after->free, after->capacity,
+	       after->high);
+	printf("arena:  %llu slabs of %llu bytes, %llu of them new\n",
+	       after->slabs, after->slab_size,
+	       (after->page_allocs + after->pool_hits -
+				    before.page_allocs - before.pool_hits));
+	return 0;
+}
+
+/* After a reset the reader must find nothing, although its mapping stays. */
+static int empty(const struct region *region, int sock)
+{
+	static struct packet packet;
+	__u64 offset;
+	double start = now(), seconds;
+	int err;
+
+	if (region_reset(region))
+		return -1;
+	seconds = now() - start;
+	if (region_offset(region, &offset))
+		return -1;
+	err = ask(sock, &packet, REQ_CENSUS, 0, -1);
+	printf("reset:  in %.0f us; offset %llu, the reader finds %s\n", 1e6 * seconds,
+	       offset, err == -ENODATA ? "no table" : "something left");
+	return offset || err != -ENODATA ? -1 : 0;
+}
+
+static int same_memory(const struct arena_info_args *first, const struct arena_info_args *second)
+{
+	if (second->page_allocs == first->page_allocs &&
+	    second->pool_hits == first->pool_hits &&
+	    second->slabs == first->slabs && second->used == first->used &&
+	    second->high == first->high)
+		return 0;
+	warnx("the second run does not reuse the slabs of the first");
+	return -1;
+}
+
+/* The same twice; the second time in the memory of the first. */
+static int fill_twice(const struct region *region, const struct input *input, int sock,
+		      const char *list)
+{
+	struct arena_info_args first, second;
+
+	if (fill(region, input, &first) || hand_over(sock, region) || check_reader(sock, list))
+		return -1;
+	if (empty(region, sock))
+		return -1;
+	if (fill(region, input, &second) || check_reader(sock, list))
+		return -1;
+	return same_memory(&first, &second);
+}
+
+static int count_words(const char *path, int sock)
+{
+	struct region region = { .fd = -1, .map = MAP_FAILED };
+	struct input input = { .fd = -1, .text = MAP_FAILED };
+	char *list = NULL;
+	int ret = -1;
+	size_t size;
+
+	printf("\n");
+	if (input_open(&input, path))
+		goto out;
+	list = count_by_uniq(&input, &size);
+	if (!list)
+		goto out;
+	if (!region_open(&region, "words", room_for(&input)) &&
+	    !region_map(&region, PROT_READ | PROT_WRITE))
+		ret = fill_twice(&region, &input, sock, list);
+out:
+	region_close(&region);
+	free(list);
+	if (input.text != MAP_FAILED)
+		munmap(input.text, input.size);
+	if (input.fd >= 0)
+		close(input.fd);
+	return ret;
+}
+
+/*
+ * The reader is forked here, before the first arena is opened: what it knows of
+ * one it has from the socket.
+ */
+static int start_reader(int *sock, pid_t *pid)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends)) {
+		warn("socketpair");
+		return -1;
+	}
+	*pid = fork();
+	if (*pid < 0) {
+		warn("fork");
+		return -1;
+	}
+	if (!*pid) {
+		close(ends[0]);
+		_exit(reader(ends[1]));
+	}
+	close(ends[1]);
+	*sock = ends[0];
+	return 0;
+}
+
+static int end_reader(int sock, pid_t pid)
+{
+	int status;
+
+	close(sock);
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status)) {
+		warnx("the reader did not end well");
+		return -1;
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *path = argc > 1 ? argv[1] : DEFAULT_INPUT;
+	int sock, ret;
+	pid_t pid;
+
+	if (argc > 2) {
+		fprintf(stderr, "usage: arena_demo [FILE]\n");
+		return 2;
+	}
+	/* Two processes print: whole lines, in the order of what they say. */
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	ret = start_reader(&sock, &pid);
+	if (!ret) {
+		ret = smallest_example();
+		if (!ret)
+			ret = count_words(path, sock);
+		if (end_reader(sock, pid))
+			ret = -1;
+	}
+	printf("arena_demo: %s\n", ret ? "FAIL" : "PASS");
+	return ret ? 1 : 0;
+}
