@@ -36,6 +36,14 @@
 
 #define DEFAULT_INPUT	"/proc/kallsyms"
 
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
 /* ----------------------------------------------------- the smallest example */
 
 struct point {
@@ -712,6 +720,7 @@ static int check_reader(int sock, const char *list)
 	static struct packet packet;
 	struct words_census census;
 	struct tally tally;
+	double start;
 	int err;
 
 	err = ask(sock, &packet, REQ_CENSUS, 0, -1);
@@ -720,26 +729,17 @@ static int check_reader(int sock, const char *list)
 		return -1;
 	}
 	census = packet.census;
+	start = now();
 	if (compare_counts(sock, list, &tally))
 		return -1;
-	printf("reader: %llu distinct words, %llu in all, longest chain %llu\n",
-	       census.words, census.total,
-	       census.longest_chain);
+	printf("reader: %llu distinct words, %llu in all, longest chain %llu; %.2f s of look-ups\n",
+	       census.words, census.total, census.longest_chain, now() - start);
 	printf("uniq:   %llu distinct words, %llu in all, %llu counts differ\n",
-	       tally.words, tally.total,
-	       tally.differ);
+	       tally.words, tally.total, tally.differ);
 	return tally.differ || tally.words != census.words || tally.total != census.total ? -1 : 0;
 }
 
 /* ---------------------------------------------------------------- the job */
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec + ts.tv_nsec / 1e9;
-}
 
 static int fill(const struct region *region, const struct input *input,
 		struct arena_info_args *after)
