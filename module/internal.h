@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the parts of the module say to each other.
+ *
+ * Dependencies go one way: device -> core -> slabs. The core knows no file, no
+ * user pointer and no device.
+ */
+#ifndef _ARENA_INTERNAL_H
+#define _ARENA_INTERNAL_H
+
+#include <linux/arena.h>
+#include <linux/atomic.h>
+#include <linux/cache.h>
+#include <linux/list.h>
+#include <linux/llist.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+
+struct mem_cgroup;
+
+/*
+ * User space may map this arena: slabs are zero when taken, objects larger
+ * than a slab get no kernel view. Refused from outside callers.
+ */
+#define ARENA_MAPPABLE		BIT(31)
+
+#define ARENA_NAME_MAX		32
+#define ARENA_SLAB_MAX		SZ_2M
+#define ARENA_SLAB_DEFAULT	SZ_64K
+
+/*
+ * The cursor word: tag, one bit that says "not settled yet", and how far the
+ * space has been handed out. The tag is the low part of the generation. On 32
+ * bits the offset counts grains of several bytes.
+ */
+#ifdef CONFIG_64BIT
+#define ARENA_GRAIN_SHIFT	0
+#define ARENA_CURSOR_BITS	40
+#else
+#define ARENA_GRAIN_SHIFT	3
+#define ARENA_CURSOR_BITS	22
+#endif
+#define ARENA_TAG_SHIFT		(ARENA_CURSOR_BITS + 1)
+#define ARENA_TAG_BITS		(BITS_PER_LONG - ARENA_TAG_SHIFT)
+#define ARENA_UNSETTLED		BIT(ARENA_CURSOR_BITS)
+#define ARENA_CURSOR_MASK	(BIT(ARENA_CURSOR_BITS) - 1)
+#define ARENA_TAG_MASK		(BIT(ARENA_TAG_BITS) - 1)
+/* Crossing this bit of the generation asks for a grace period, see core.c. */
+#define ARENA_TAG_HALF		BIT(ARENA_TAG_BITS - 1)
+
+/* A generation is even where it uses slab set 0 and odd where it uses set 1. */
+#define ARENA_NEXT_KEEP		2
+#define ARENA_NEXT_FLIP		1
+
+/*
+ * How deep allocations of one arena may interrupt each other on one CPU and
+ * still have spans and statistics of their own: task, softirq, hardirq, NMI.
+ */
+#define ARENA_SLOTS		4
+
+/**
+ * struct arena_slab - one entry of the slab directory.
+ * @base:  kernel address, NULL while not committed. Installed by cmpxchg() by
+ *	   whoever grows, removed only while no claim can succeed.
+ * @clean: generation for which the slab was zero when installed: in that one,
+ *	   what the cursor hands out needs no zeroing.
+ */
+struct arena_slab {
+	void		*base;
+	unsigned long	clean;
+};
+
+/**
+ * struct arena_slot - where one nesting level of one CPU allocates.
+ * @generation: which one @used and the span belong to.
+ * @pos:	first free byte of the span (kernel address).
+ * @end:	end of the span.
+ * @end_offset: offset in the arena of @end.
+ * @used:	bytes handed out in @generation.
+ * @allocs:	objects handed out, ever.
+ * @want:	bytes to ask for at the next refill.
+ * @zeroed:	the span is all zero.
+ *
+ * Written only by the owner: the CPU it belongs to, at the depth it belongs
+ * to, with preemption off.
+ */
+struct arena_slot {
+	unsigned long	generation;
+	unsigned long	pos;
+	unsigned long	end;
+	size_t		end_offset;
+	size_t		used;
+	unsigned long	allocs;
+	unsigned int	want;
+	bool		zeroed;
+};
+
+/* Why an allocation fails, an index of arena_cpu.fails. */
+enum arena_fail { ARENA_FAIL_SPACE, ARENA_FAIL_MEMORY, ARENA_FAIL_ARG, ARENA_NR_FAILS };
+
+/**
+ * struct arena_cpu - what an arena keeps for each CPU.
+ * @depth:   allocations in progress on this CPU; also the slot to use.
+ * @writers: of these, how many may be writing to arena memory (zeroing or
+ *	     copying in). Read by arena_settle() from other CPUs.
+ * @fails:   failed allocations by cause.
+ * @slot:    see &struct arena_slot.
+ *
+ * @depth and @writers are plain integers: whoever interrupts an update leaves
+ * behind the value that it found.
+ */
+struct arena_cpu {
+	unsigned int		depth;
+	unsigned int		writers;
+	unsigned long		fails[ARENA_NR_FAILS];
+	struct arena_slot	slot[ARENA_SLOTS] ____cacheline_aligned;
+};
+
+/*
+ * An object larger than a slab: the pages of its slabs as one stretch of kernel
+ * addresses, for as long as @generation lasts.
+ */
+struct arena_large {
+	struct llist_node	node;
+	unsigned long		generation;
+	void			*view;
+};
+
+/**
+ * struct arena - one arena. Lines of the hot path first.
+ * @generation: current one. Lags behind the tag of @cursor while a reset is
+ *		under way, never runs ahead.
+ * @cpu:	slots and counters of each CPU.
+ * @dirs:	the two slab directories; the generation's lowest bit selects.
+ * @capacity:	bytes.
+ * @slab_shift: log2 of the slab size.
+ * @spans:	CPUs bump in spans.
+ * @zero:	every object is handed out zeroed.
+ * @cursor:	tag, settled or not, offset. The only word that CPUs contend for.
+ * @deep_used:	bytes handed out below the last slot, tagged like @cursor.
+ * @deep_allocs: objects handed out there.
+ * @larges:	views of objects larger than a slab.
+ * @reaper:	unmaps those of former generations, which a reset cannot.
+ * @reset_lock: serialises resets; irq-safe.
+ * @reset_mutex: serialises resets that sleep.
+ * @held:	a reset that sleeps is at work: the new generation stays unsettled.
+ * @wrap_cookie: grace period that must end before the tag's half is reused.
+ * @wrap_armed: @wrap_cookie is meaningful.
+ */
+struct arena {
+	unsigned long		generation;
+	struct arena_cpu __percpu *cpu;
+	struct arena_slab	*dirs[2];
+	size_t			capacity;
+	unsigned int		slab_shift;
+	unsigned int		flags;
+	bool			spans;
+	bool			zero;
+
+	atomic_long_t		cursor ____cacheline_aligned_in_smp;
+	atomic_long_t		deep_used;
+	atomic_long_t		deep_allocs;
+
+	raw_spinlock_t		reset_lock ____cacheline_aligned_in_smp;
+	struct mutex		reset_mutex;
+	bool			held;
+	bool			wrap_armed;
+	unsigned long		wrap_cookie;
+	u64			resets;
+	size_t			peak;
+	size_t			slabs_kept;
+
+	struct llist_head	larges;
+	struct work_struct	reaper;
+
+	atomic_long_t		committed;
+	atomic_long_t		committed_peak;
+	atomic_long_t		page_allocs;
+	atomic_long_t		page_frees;
+	atomic_long_t		pool_hits;
+
+	struct mem_cgroup	*memcg;
+	size_t			overhead;
+	int			node;
+	struct list_head	all;
+	char			name[ARENA_NAME_MAX];
+};
+
+static inline size_t arena_slab_size(const struct arena *arena)
+{
+	return (size_t)1 << arena->slab_shift;
+}
+
+static inline size_t arena_nr_slabs(const struct arena *arena)
+{
+	return ((arena->capacity - 1) >> arena->slab_shift) + 1;
+}
+
+/* The parts of a cursor word. */
+static inline size_t cursor_offset(unsigned long cursor)
+{
+	return (cursor & ARENA_CURSOR_MASK) << ARENA_GRAIN_SHIFT;
+}
+
+static inline unsigned long cursor_tag(unsigned long cursor)
+{
+	return cursor >> ARENA_TAG_SHIFT;
+}
+
+static inline bool cursor_settled(unsigned long cursor)
+{
+	return !(cursor & ARENA_UNSETTLED);
+}
+
+/* The same generation, another offset; rounds up to a grain. */
+static inline unsigned long cursor_move(unsigned long cursor, size_t offset)
+{
+	return (cursor & ~ARENA_CURSOR_MASK) |
+	       ((offset + BIT(ARENA_GRAIN_SHIFT) - 1) >> ARENA_GRAIN_SHIFT);
+}
+
+static inline unsigned long cursor_start(unsigned long generation)
+{
+	return generation << ARENA_TAG_SHIFT;
+}
+
+/**
+ * struct arena_view - one coherent look at the cursor.
+ * @generation: full generation of @cursor.
+ * @cursor:	the word.
+ */
+struct arena_view {
+	unsigned long	generation;
+	unsigned long	cursor;
+};
+
+/*
+ * The full generation of a cursor word read after @base was: the tag says how
+ * far the cursor is ahead.
+ */
+static inline unsigned long cursor_generation(unsigned long cursor, unsigned long base)
+{
+	return base + ((cursor_tag(cursor) - base) & ARENA_TAG_MASK);
+}
+
+/*
+ * Pairs with the smp_store_release() of arena->generation in
+ * arena_next_generation(), which comes after the cursor got the new tag: a
+ * generation read here is never ahead of the cursor read after it. Were it
+ * ahead, cursor_generation() would be off by a whole turn of the tag.
+ */
+static inline struct arena_view arena_look(const struct arena *arena)
+{
+	unsigned long base = smp_load_acquire(&arena->generation);
+	unsigned long cursor = atomic_long_read(&arena->cursor);
+
+	return (struct arena_view) { cursor_generation(cursor, base), cursor };
+}
+
+static inline struct arena_slab *arena_dir(const struct arena *arena, unsigned long generation)
+{
+	return READ_ONCE(arena->dirs[generation & 1]);
+}
+
+/* Where an allocation landed. @ptr is NULL where the arena has no contiguous view of it. */
+struct arena_place {
+	u64	generation;
+	size_t	offset;
+	void	*ptr;
+};
+
+/* core.c */
+struct arena *__arena_create(const struct arena_config *config, unsigned int flags);
+
+/* 0, -ENOSPC, -ENOMEM or -EINVAL; on error nothing changed but the failure counts. */
+int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
+		struct arena_place *place);
+
+/*
+ * The same, and copies @src in: the copy never lands in a newer generation.
+ * @align 0 means the default.
+ */
+int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t align,
+		     gfp_t gfp, struct arena_place *place);
+
+/* The committed page at @offset or NULL. The caller excludes release and destruction. */
+struct page *arena_page(const struct arena *arena, size_t offset);
+
+/* For tests: pretend that so many generations have passed. Nobody else may use the arena. */
+void arena_set_generation(struct arena *arena, unsigned long generation);
+
+/* reset.c */
+bool arena_settle(struct arena *arena);
+bool arena_settle_wait(struct arena *arena, gfp_t gfp);
+void arena_reap_larges(struct arena *arena, bool all);
+
+/* slab.c */
+int arena_slabs_init(struct arena *arena);
+void arena_slabs_exit(struct arena *arena);
+int arena_slab_install(struct arena *arena, size_t index, gfp_t gfp);
+size_t arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t keep);
+long arena_total_pages(void);
+
+/* debug.c */
+void arena_debug_add(struct arena *arena);
+void arena_debug_remove(struct arena *arena);
+int arena_debug_init(void);
+void arena_debug_exit(void);
+
+/* device.c */
+int arena_device_init(void);
+void arena_device_exit(void);
+
+#endif /* _ARENA_INTERNAL_H */

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Loading and unloading.
+ */
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+
+#include "internal.h"
+
+static int __init arena_module_init(void)
+{
+	int err;
+
+	err = arena_debug_init();
+	if (err)
+		return err;
+	err = arena_device_init();
+	if (err)
+		arena_debug_exit();
+	return err;
+}
+
+static void __exit arena_module_exit(void)
+{
+	arena_device_exit();
+	arena_debug_exit();
+	/* Nothing of ours may be called back once the code is gone. */
+	rcu_barrier();
+	WARN_ON_ONCE(arena_total_pages());
+}
+
+module_init(arena_module_init);
+module_exit(arena_module_exit);
+MODULE_DESCRIPTION("In-kernel arenas");
+MODULE_AUTHOR("The arena developers");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Generations: how an arena is emptied while others may be allocating.
+ *
+ * See "DOC: generations" in core.c for the states and the barriers. Resets of
+ * one arena take its reset_lock (irq-safe, held for a handful of stores);
+ * those that sleep take its reset_mutex around that. Allocation takes neither,
+ * except that a call which may sleep waits for a release or zero reset to end.
+ */
+#include <linux/export.h>
+#include <linux/highmem.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "internal.h"
+
+/*
+ * Is anyone still writing to memory of a former generation?
+ *
+ * Acquire: pairs with the smp_store_release() in arena_write_end(). What was
+ * written comes before what the new generation does to the same memory.
+ */
+static bool late_writers(const struct arena *arena)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		if (smp_load_acquire(&per_cpu_ptr(arena->cpu, cpu)->writers))
+			return true;
+	return false;
+}
+
+/*
+ * Let the new generation begin, unless a writer of a former one is still at
+ * work or a sleeping reset holds it back. Anyone may do it, in any context;
+ * true if it has begun, by us or by somebody else.
+ *
+ * No writer of the new generation can be counted by mistake: there is none
+ * before it is settled. An allocation that is only trying, and will find its
+ * generation gone, can: then it is tried again later.
+ */
+bool arena_settle(struct arena *arena)
+{
+	unsigned long cursor = atomic_long_read(&arena->cursor);
+	unsigned long settled = cursor & ~ARENA_UNSETTLED;
+
+	if (cursor_settled(cursor))
+		return true;
+	/*
+	 * Full barrier B: pairs with A in arena_write_begin(). The tag was
+	 * seen above: a writer that did not see it when it looked after A is
+	 * counted here. Without B its late store would land in an object of
+	 * the new generation. Also orders held, which is set before the tag.
+	 */
+	smp_mb();
+	if (READ_ONCE(arena->held) || late_writers(arena))
+		return false;
+	/* Full barrier: the look at the writers comes before the first claim. */
+	return atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, settled) ||
+	       cursor_settled(cursor);
+}
+
+/*
+ * The same for an allocation that found its generation not settled: waits if
+ * @gfp allows it. Late writers run with preemption off, so that they are gone
+ * after a grace period.
+ */
+bool arena_settle_wait(struct arena *arena, gfp_t gfp)
+{
+	if (arena_settle(arena))
+		return true;
+	if (!gfpflags_allow_blocking(gfp) || in_nmi())
+		return false;
+	synchronize_rcu();
+	mutex_lock(&arena->reset_mutex);
+	arena_settle(arena);
+	mutex_unlock(&arena->reset_mutex);
+	return true;
+}
+
+/*
+ * The tag is about to enter a half of its range. An allocation that began when
+ * it was last there could still hold a cursor word, and its compare-and-swap
+ * would succeed on a word that only looks the same. Allocations run with
+ * preemption off, so a grace period since the tag left that half excludes it.
+ * The full generation does not wrap (on 64 bits), and everything else compares
+ * that.
+ */
+static bool tag_half_is_clear(const struct arena *arena)
+{
+	return !arena->wrap_armed || poll_state_synchronize_rcu(arena->wrap_cookie);
+}
+
+/*
+ * Start the next generation, unsettled; the bytes that the last one had
+ * handed out in @high. -EBUSY if the tag may not advance yet.
+ */
+static int next_generation(struct arena *arena, size_t *high)
+{
+	unsigned long generation, next;
+	bool crossing;
+
+	lockdep_assert_held(&arena->reset_lock);
+	generation = arena->generation;
+	next = generation + ARENA_NEXT_KEEP;
+	crossing = (generation ^ next) & ARENA_TAG_HALF;
+	if (crossing && !tag_half_is_clear(arena))
+		return -EBUSY;
+
+	*high = cursor_offset(atomic_long_xchg(&arena->cursor,
+					       cursor_start(next) | ARENA_UNSETTLED));
+	/* Pairs with the smp_load_acquire() in arena_look(). */
+	smp_store_release(&arena->generation, next);
+
+	if (crossing) {
+		arena->wrap_cookie = start_poll_synchronize_rcu();
+		arena->wrap_armed = true;
+	}
+	WRITE_ONCE(arena->resets, arena->resets + 1);
+	WRITE_ONCE(arena->peak, max(arena->peak, *high));
+	return 0;
+}
+
+static int next_generation_locked(struct arena *arena, size_t *high)
+{
+	unsigned long flags;
+	int err;
+
+	raw_spin_lock_irqsave(&arena->reset_lock, flags);
+	err = next_generation(arena, high);
+	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
+	return err;
+}
+
+/*
+ * Unmap the views of former generations. A view is listed with the generation
+ * that its claim took from the cursor, so the cursor read here is not behind it.
+ */
+void arena_reap_larges(struct arena *arena, bool all)
+{
+	struct llist_node *views = llist_del_all(&arena->larges);
+	unsigned long generation = arena_look(arena).generation;
+	struct arena_large *large, *next;
+
+	llist_for_each_entry_safe(large, next, views, node) {
+		if (!all && large->generation == generation) {
+			llist_add(&large->node, &arena->larges);
+			continue;
+		}
+		vunmap(large->view);
+		kfree(large);
+	}
+}
+
+/**
+ * arena_reset() - Free all objects of an arena at once and keep its memory.
+ * @arena: the arena, not NULL.
+ *
+ * The next generation begins at offset 0, in the slabs of the last one.
+ * Takes constant time in objects and bytes (clause 9): it looks once at each
+ * possible CPU. Pointers into the arena are dead from here on. Whoever allocates
+ * meanwhile is not disturbed, but gets an object that may already be dead, or
+ * NULL in a context that cannot wait for a late writer (clause 10).
+ *
+ * Context: Any but NMI. Takes a raw spinlock, interrupts off. Does not sleep.
+ * Return: 0, or -EBUSY with nothing changed if no RCU grace period has ended
+ * during the last two million resets or so (clause 13).
+ */
+int arena_reset(struct arena *arena)
+{
+	size_t high;
+	int err;
+
+	if (WARN_ON_ONCE(in_nmi()))
+		return -EINVAL;
+	err = next_generation_locked(arena, &high);
+	if (err)
+		return err;
+	/* vunmap() may sleep. */
+	if (!llist_empty(&arena->larges))
+		schedule_work(&arena->reaper);
+	arena_settle(arena);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(arena_reset);
+
+static void zero_slabs(struct arena *arena, struct arena_slab *dir, size_t high)
+{
+	size_t nr = high ? ((high - 1) >> arena->slab_shift) + 1 : 0, i;
+
+	for (i = 0; i < nr; i++) {
+		void *base = READ_ONCE(dir[i].base);
+
+		if (!base)
+			continue;
+		memset(base, 0, arena_slab_size(arena));
+		cond_resched();
+	}
+}
+
+/* As next_generation(), but where the tag may not advance yet, wait until it may. */
+static size_t next_generation_asleep(struct arena *arena)
+{
+	size_t high;
+
+	while (next_generation_locked(arena, &high))
+		synchronize_rcu();
+	return high;
+}
+
+/* Empty the arena and, before anybody allocates again, wipe or release its slabs. */
+static void reset_asleep(struct arena *arena, size_t keep, bool zero)
+{
+	struct arena_slab *dir;
+	size_t high;
+
+	might_sleep();
+	mutex_lock(&arena->reset_mutex);
+	WRITE_ONCE(arena->held, true);
+	high = next_generation_asleep(arena);
+	smp_mb();	/* B once more, see arena_settle() */
+	if (late_writers(arena))
+		synchronize_rcu();
+	arena_reap_larges(arena, false);
+	dir = arena_dir(arena, arena_look(arena).generation);
+	if (zero)
+		zero_slabs(arena, dir, max(high, READ_ONCE(arena->peak)));
+	else
+		WRITE_ONCE(arena->slabs_kept, arena_slabs_release(arena, dir, keep));
+	/* Release: what was done to the slabs comes before the first claim. */
+	smp_store_release(&arena->held, false);
+	arena_settle(arena);
+	mutex_unlock(&arena->reset_mutex);
+}
+
+/**
+ * arena_reset_release() - Free all objects, keep at most some of the memory.
+ * @arena: the arena, not NULL.
+ * @keep:  bytes of committed memory to keep, from offset 0 on, rounded up to
+ *	   whole slabs; 0 gives back all.
+ *
+ * Like arena_reset(), but linear in the number of slabs (clause 9). Meanwhile
+ * allocations fail, or wait where they may.
+ *
+ * Context: Task, may sleep.
+ */
+void arena_reset_release(struct arena *arena, size_t keep)
+{
+	reset_asleep(arena, keep, false);
+}
+EXPORT_SYMBOL_GPL(arena_reset_release);
+
+/**
+ * arena_reset_zero() - Free all objects and wipe what they occupied.
+ * @arena: the arena, not NULL.
+ *
+ * Like arena_reset(), but linear in the bytes used (clause 9): nothing of the
+ * former contents is left when it returns. Meanwhile allocations fail, or wait
+ * where they may.
+ *
+ * Context: Task, may sleep.
+ */
+void arena_reset_zero(struct arena *arena)
+{
+	reset_asleep(arena, 0, true);
+}
+EXPORT_SYMBOL_GPL(arena_reset_zero);

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Slabs: the memory behind the space of an arena, and its bounds.
+ *
+ * Takes no lock. A slab is allocated outside of any and installed in its
+ * directory entry by compare-and-swap; who loses the race gives its slab back.
+ */
+#include <linux/memcontrol.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "compat.h"
+#include "internal.h"
+
+static unsigned long max_total_mb;
+module_param(max_total_mb, ulong, 0644);
+MODULE_PARM_DESC(max_total_mb, "Memory for all arenas, in MiB (0: an eighth of RAM)");
+
+static unsigned long max_arena_mb;
+module_param(max_arena_mb, ulong, 0644);
+MODULE_PARM_DESC(max_arena_mb, "Capacity of one arena, in MiB (0: what the cursor can hold)");
+
+/* Pages held by all arenas, directories included. */
+static atomic_long_t total_pages;
+
+/* What the caller may decide about an allocation; the rest is ours. */
+#define ARENA_GFP_MASK	(__GFP_RECLAIM | __GFP_HIGH | __GFP_IO | __GFP_FS | \
+			 __GFP_NORETRY | __GFP_RETRY_MAYFAIL | __GFP_NOMEMALLOC | \
+			 __GFP_MEMALLOC | __GFP_HARDWALL | __GFP_THISNODE)
+
+long arena_total_pages(void)
+{
+	return atomic_long_read(&total_pages);
+}
+
+/**
+ * arena_capacity_max() - The largest capacity that arena_create() accepts.
+ *
+ * The smaller of what the cursor can express (one tebibyte on 64-bit kernels,
+ * 32 MiB on 32-bit ones, less a page) and the module parameter max_arena_mb.
+ *
+ * Context: Any.
+ * Return: Bytes.
+ */
+size_t arena_capacity_max(void)
+{
+	size_t limit = cursor_offset(ARENA_CURSOR_MASK) & PAGE_MASK;
+	unsigned long mb = READ_ONCE(max_arena_mb);
+
+	return mb && mb < limit >> 20 ? mb << 20 : limit;
+}
+EXPORT_SYMBOL_GPL(arena_capacity_max);
+
+static long total_limit(void)
+{
+	unsigned long mb = READ_ONCE(max_total_mb);
+
+	return mb ? mb << (20 - PAGE_SHIFT) : totalram_pages() / 8;
+}
+
+/* Bounded: never above the limit, not even for a moment. */
+static bool charge_total(long pages)
+{
+	long old = atomic_long_read(&total_pages), limit = total_limit();
+
+	do {
+		if (pages > limit - old)
+			return false;
+	} while (!atomic_long_try_cmpxchg(&total_pages, &old, old + pages));
+	return true;
+}
+
+static void uncharge_total(long pages)
+{
+	atomic_long_sub(pages, &total_pages);
+}
+
+static void raise_to(atomic_long_t *peak, long value)
+{
+	long old = atomic_long_read(peak);
+
+	while (old < value && !atomic_long_try_cmpxchg(peak, &old, value))
+		;
+}
+
+/*
+ * Never the OOM killer: a full machine is an errno. Where the caller may wait,
+ * try hard before giving up, as slabs of several pages are not always at hand.
+ */
+static gfp_t slab_gfp(const struct arena *arena, gfp_t gfp)
+{
+	gfp &= ARENA_GFP_MASK;
+	gfp |= __GFP_COMP | __GFP_NOWARN;
+	if (gfpflags_allow_blocking(gfp) && !(gfp & __GFP_NORETRY))
+		gfp |= __GFP_RETRY_MAYFAIL;
+	if (arena->zero || arena->flags & ARENA_MAPPABLE)
+		gfp |= __GFP_ZERO;
+	if (arena->flags & ARENA_ACCOUNT)
+		gfp |= __GFP_ACCOUNT;
+	return gfp;
+}
+
+static void *slab_take(struct arena *arena, gfp_t gfp)
+{
+	unsigned int order = arena->slab_shift - PAGE_SHIFT;
+	int node = arena->flags & ARENA_ON_NODE ? arena->node : numa_mem_id();
+	struct mem_cgroup *old;
+	struct page *page;
+
+	if (!charge_total(1L << order))
+		return NULL;
+	old = set_active_memcg(arena->memcg);
+	page = alloc_pages_node(node, gfp, order);
+	set_active_memcg(old);
+	if (!page) {
+		uncharge_total(1L << order);
+		return NULL;
+	}
+	atomic_long_inc(&arena->page_allocs);
+	raise_to(&arena->committed_peak,
+		 atomic_long_add_return(arena_slab_size(arena), &arena->committed));
+	return page_address(page);
+}
+
+/* Someone else may still hold a page (a pin from user space): so put, not free. */
+static void slab_give_back(struct arena *arena, void *base)
+{
+	atomic_long_sub(arena_slab_size(arena), &arena->committed);
+	atomic_long_inc(&arena->page_frees);
+	put_page(virt_to_page(base));
+	uncharge_total(1L << (arena->slab_shift - PAGE_SHIFT));
+}
+
+/*
+ * Commit slab @index of the present generation. 0 if it is committed now, by
+ * us or by somebody else; -ENOMEM if @gfp does not allow it.
+ */
+int arena_slab_install(struct arena *arena, size_t index, gfp_t gfp)
+{
+	struct arena_slab *entry;
+	struct arena_view view;
+	void *base;
+
+	if (!(gfp & ARENA_GFP_MASK) || in_nmi())
+		return -ENOMEM;
+	might_alloc(gfp);
+	gfp = slab_gfp(arena, gfp);
+	base = slab_take(arena, gfp);
+	if (!base)
+		return -ENOMEM;
+
+	/*
+	 * A directory that is no longer the current one is not freed before a
+	 * grace period has passed, and its slabs with it: ours is not lost.
+	 */
+	rcu_read_lock();
+	view = arena_look(arena);
+	entry = &arena_dir(arena, view.generation)[index];
+	/*
+	 * Full barrier: the zeroing of the slab comes before its address.
+	 * Pairs with the address dependency from READ_ONCE(entry->base) in
+	 * whoever claims a part of it.
+	 */
+	if (!cmpxchg(&entry->base, NULL, base)) {
+		/* Too late is harmless: then it is zeroed once more. */
+		if (want_init_on_alloc(gfp))
+			WRITE_ONCE(entry->clean, view.generation);
+		base = NULL;
+	}
+	rcu_read_unlock();
+
+	if (base)
+		slab_give_back(arena, base);
+	return 0;
+}
+
+/*
+ * Give back all slabs of @dir but the first @keep bytes' worth; returns how
+ * many are left. No claim can succeed meanwhile.
+ */
+size_t arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t keep)
+{
+	size_t nr = arena_nr_slabs(arena), kept = 0, i;
+
+	for (i = 0; i < nr; i++) {
+		void *base = READ_ONCE(dir[i].base);
+
+		if (!base)
+			continue;
+		if (i < DIV_ROUND_UP(keep, arena_slab_size(arena))) {
+			kept++;
+			continue;
+		}
+		base = xchg(&dir[i].base, NULL);
+		slab_give_back(arena, base);
+		cond_resched();
+	}
+	return kept;
+}
+
+int arena_slabs_init(struct arena *arena)
+{
+	size_t size = array_size(arena_nr_slabs(arena), sizeof(struct arena_slab));
+	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
+
+	if (arena->flags & ARENA_ACCOUNT)
+		gfp |= __GFP_ACCOUNT;
+	if (!charge_total(DIV_ROUND_UP(size, PAGE_SIZE)))
+		return -ENOMEM;
+	arena->dirs[0] = kvzalloc(size, gfp);
+	if (!arena->dirs[0]) {
+		uncharge_total(DIV_ROUND_UP(size, PAGE_SIZE));
+		return -ENOMEM;
+	}
+	arena->overhead = size;
+	return 0;
+}
+
+void arena_slabs_exit(struct arena *arena)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(arena->dirs); i++) {
+		if (!arena->dirs[i])
+			continue;
+		arena_slabs_release(arena, arena->dirs[i], 0);
+		kvfree(arena->dirs[i]);
+		uncharge_total(DIV_ROUND_UP(arena->overhead, PAGE_SIZE));
+	}
+}
