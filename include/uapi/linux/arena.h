@@ -104,7 +104,7 @@ struct arena_setup_args {
 	__aligned_u64 capacity;
 	__u32 slab_size;
 	__u32 __reserved;
-	__u8 name[ARENA_NAME_LEN];
+	char name[ARENA_NAME_LEN];
 };
 
 /* Flag of struct arena_alloc_args. */
@@ -279,7 +279,7 @@ struct arena_info_args {
 	__aligned_u64 page_allocs;
 	__aligned_u64 page_frees;
 	__aligned_u64 pool_hits;
-	__u8 name[ARENA_NAME_LEN];
+	char name[ARENA_NAME_LEN];
 };
 
 /**
