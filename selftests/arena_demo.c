@@ -664,6 +664,8 @@ struct tally {
 	__u64 words;
 	__u64 total;
 	__u64 differ;
+	__s64 most;		/* the count of the most frequent word, */
+	const char *top;	/* and where uniq has it */
 };
 
 /* Ask for the words of one packet, compare with what uniq counted. */
@@ -697,6 +699,10 @@ static int compare_counts(int sock, const char *list, struct tally *tally)
 		len = strcspn(word, "\n");
 		if (!len)	/* what stands before the first word of the file */
 			continue;
+		if (expected[nr] > tally->most) {
+			tally->most = expected[nr];
+			tally->top = word;
+		}
 		tally->words++;
 		tally->total += expected[nr++];
 		memcpy(packet.text + size, word, len + 1);
@@ -709,6 +715,24 @@ static int compare_counts(int sock, const char *list, struct tally *tally)
 		size = 0;
 	}
 	return nr ? compare_packet(sock, &packet, size, expected, nr, tally) : 0;
+}
+
+/* One look-up, for people to see. */
+static int look_up(int sock, const char *word, __s64 expected)
+{
+	static struct packet packet;
+	size_t len = strcspn(word, "\n");
+	int err;
+
+	memcpy(packet.text, word, len);
+	packet.text[len] = '\n';
+	err = ask(sock, &packet, REQ_COUNTS, len + 1, -1);
+	if (err || packet.nr != 1) {
+		warnx("look-up: %s", strerror(-err));
+		return -1;
+	}
+	printf("reader: \"%.*s\" was read %lld times\n", (int)len, word, packet.counts[0]);
+	return packet.counts[0] == expected ? 0 : -1;
 }
 
 /*
@@ -736,7 +760,11 @@ static int check_reader(int sock, const char *list)
 	       census.words, census.total, census.longest_chain, now() - start);
 	printf("uniq:   %llu distinct words, %llu in all, %llu counts differ\n",
 	       tally.words, tally.total, tally.differ);
-	return tally.differ || tally.words != census.words || tally.total != census.total ? -1 : 0;
+	if (tally.differ || tally.words != census.words || tally.total != census.total)
+		return -1;
+	if (tally.top && look_up(sock, tally.top, tally.most))
+		return -1;
+	return look_up(sock, "no such word", 0);
 }
 
 /* ---------------------------------------------------------------- the job */
