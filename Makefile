@@ -6,7 +6,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 export KDIR
 
 .PHONY: all help module build-stock build-new run load unload demo test kunit
-.PHONY: selftest litmus readme-examples check clean distclean
+.PHONY: selftest litmus readme-examples check kasan kcsan clean distclean
 
 # In the order of the ways into the project: one command each.
 all: module
@@ -21,8 +21,9 @@ help:
 	@echo '                    (INPUT=FILE: on a text of your own)'
 	@echo '  make test         everything below'
 	@echo '  make kunit        KUnit suites under sanitizers (SUITE=GLOB)'
-	@echo '  make selftest     kselftests on a stock kernel (KERNEL=new: the newest)'
+	@echo '  make selftest     kselftests on a stock kernel (KERNEL=new, uml)'
 	@echo '  make litmus       memory-model tests'
+	@echo '  make kasan, kcsan suites on x86-64 sanitizer kernels (leaks, races)'
 	@echo '  make check        style, sparse, W=1, kernel-doc, shellcheck'
 	@echo '  make build-stock, build-new   the module for either stock kernel'
 	@echo '  make clean        remove objects; distclean: downloads too'
@@ -32,7 +33,7 @@ module:
 		echo "built build/arena.ko"
 
 build-stock build-new: build-%:
-	@dir=$$(WERROR=1 tools/module.sh $* W=1) && \
+	@dir=$$(tools/module.sh $*) && \
 		echo "built for Linux $$(cat build/$*/version): $$dir/arena.ko"
 
 run:
@@ -50,9 +51,15 @@ kunit:
 selftest litmus readme-examples check:
 	@tools/$@.sh
 
+kasan kcsan:
+	@tools/x86.sh $@
+
 clean:
 	@rm -rf build/mod-host build/mod-stock build/mod-new build/new/root/arena \
 		build/selftests build/selftests-host build/counts build/arena.ko
 
-distclean:
+distkasan kcsan:
+	@tools/x86.sh $@
+
+clean:
 	@rm -rf build

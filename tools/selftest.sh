@@ -4,7 +4,8 @@
 # Build the kselftests and run them in a QEMU machine on a stock kernel.
 #
 #   selftest.sh [PROGRAM...]     default: all that selftests/Makefile lists
-#   KERNEL=stock|new             stock kernel of this release, or the newest
+#   KERNEL=stock|new|uml         stock kernel of this release, the newest, or
+#                                the sanitizer kernel of kunit.sh
 #   SMP=2  TEST_TIMEOUT=120      CPUs, seconds for one program
 #   SELFTEST_RUNS=1              how often each program runs
 
@@ -58,12 +59,18 @@ program() {
 	echo "# ended: $1 $?"
 }
 cd /st
-insmod /ko/arena.ko || { echo "Bail out! insmod failed"; exit 1; }
+[ -e /dev/arena ] || insmod /ko/arena.ko || { echo "Bail out! insmod failed"; exit 1; }
 END
 	echo "LIMIT=$TEST_TIMEOUT"
 	for prog in "$@"; do
 		echo "for i in \$(seq $RUNS); do program $prog; done"
 	done
+	[ "$KERNEL" = uml ] || unload_script
+	echo 'exit 0'
+}
+
+unload_script()
+{
 	cat <<'END'
 echo "# program: unload"
 echo "1..1"
@@ -74,7 +81,6 @@ else
 	echo "not ok 1 the module unloads and leaves nothing behind"
 fi
 echo "# ended: unload 0"
-exit 0
 END
 }
 
@@ -106,6 +112,15 @@ tally()
 	}' "$1"
 }
 
+kernel_name()
+{
+	if [ "$KERNEL" = uml ]; then
+		echo "the UML sanitizer kernel"
+	else
+		echo "Linux $(cat "$BUILD/$KERNEL/version")"
+	fi
+}
+
 report()
 {
 	local pass fail skip rc=$1 word
@@ -118,7 +133,7 @@ report()
 	counts "$STEP" "$pass" "$fail" "$skip"
 	word="passed"
 	[ "$fail" -eq 0 ] || word="FAILED ($fail)"
-	say "$word: the kselftests on Linux $(cat "$BUILD/$KERNEL/version")," \
+	say "$word: the kselftests on $(kernel_name)," \
 		"$pass tests passed, $skip skipped"
 	[ "$fail" -eq 0 ]
 }
@@ -135,7 +150,7 @@ main()
 		list_programs
 	fi)
 	[ "${#programs[@]}" -gt 0 ] || die "selftests/Makefile lists no program"
-	say "running ${#programs[@]} programs in a QEMU machine with $SMP CPUs"
+	say "running ${#programs[@]} programs on $(kernel_name), $SMP CPUs"
 	"$ROOT/tools/vm.sh" --kernel "$KERNEL" --smp "$SMP" --name "$STEP" \
 		--timeout $((60 + 60 * ${#programs[@]} * RUNS)) --file "$OUT:/st" \
 		-- "$(guest_script "${programs[@]}")" || rc=$?

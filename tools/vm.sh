@@ -8,6 +8,8 @@
 #
 #   vm.sh [OPTIONS] -- 'shell commands to run in the guest'
 #     --kernel stock|new    stock kernel of this release (default), newest one
+#     --kernel uml          the sanitizer kernel of kunit.sh, arena built in:
+#                           no QEMU, no insmod, and the host's speed
 #     --vmlinuz FILE        any other kernel image
 #     --modules DIR         *.ko of DIR go to /ko; default: built for KERNEL
 #     --no-module           do not build or carry the module
@@ -70,6 +72,10 @@ parse()
 prepare()
 {
 	"$ROOT/tools/setup.sh" vm || exit 1
+	if [ "$KERNEL" = uml ]; then
+		"$ROOT/tools/kunit.sh" --build || exit 1
+		return
+	fi
 	if [ -z "$VMLINUZ" ]; then
 		"$ROOT/tools/setup.sh" "$KERNEL" || exit 1
 		VMLINUZ=$BUILD/$KERNEL/vmlinuz
@@ -96,17 +102,23 @@ mount -t debugfs debugfs /sys/kernel/debug
 mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null
 ip link set lo up 2>/dev/null
-out=/dev/ttyS1
-stty -F $out raw -echo 2>/dev/null
-setsid sh /commands >$out 2>&1 </dev/null
-echo "arena-vm: commands ended with $?" >$out
+# UML's root directory is the host's: a file serves it as the serial line.
+out=/output
+if [ ! -e $out ]; then
+	out=/dev/ttyS1
+	stty -F $out raw -echo 2>/dev/null
+fi
+setsid sh /commands >>$out 2>&1 </dev/null
+echo "arena-vm: commands ended with $?" >>$out
 sync
+# UML starts anew on a reboot; QEMU is told to end then, and knows no power.
+[ $out = /output ] && halt -f
 reboot -f
 END
 }
 
-# An initramfs per run: packing it costs less than deciding what changed.
-make_initramfs()
+# A root per run: filling it costs less than deciding what changed.
+make_root()
 {
 	local d=$WORK/root file host guest
 
@@ -124,7 +136,11 @@ make_initramfs()
 	guest_init >"$d/init"
 	chmod +x "$d/init"
 	printf '%s\n' "$COMMANDS" >"$d/commands"
-	(cd "$d" && find . | cpio --quiet -o -H newc -R 0:0) >"$WORK/initrd" ||
+}
+
+make_initramfs()
+{
+	(cd "$WORK/root" && find . | cpio --quiet -o -H newc -R 0:0) >"$WORK/initrd" ||
 		die "cannot pack the initramfs"
 }
 
@@ -146,6 +162,30 @@ qemu_args()
 	ARGS+=(-append "$line loglevel=6 $APPEND")
 }
 
+# SIGTERM can wedge UML, hence KILL. What the commands print is followed from
+# the file as the console is no place to tell it from the kernel's log.
+boot_uml()
+{
+	local rc=0 tail_pid
+
+	: >"$WORK/root/output"
+	tail -q -f "$WORK/root/output" > \
+		>(grep -av --line-buffered '^arena-vm: commands ended') &
+	tail_pid=$!
+	# shellcheck disable=SC2086 # arguments, split at blanks
+	TMPDIR=/dev/shm timeout -s KILL "$TIMEOUT" "$BUILD/uml/linux" \
+		seccomp=on ncpus="$SMP" mem="$MEM" rootfstype=hostfs \
+		rootflags="$WORK/root" rw init=/init kunit.enable=0 panic=-1 \
+		con=null con0=fd:0,fd:1 $APPEND </dev/null >"$CONSOLE" 2>&1 ||
+		rc=$?
+	sleep 1
+	kill "$tail_pid"
+	cp "$WORK/root/output" "$OUTPUT"
+	# UML says nothing by its status; the verdict looks at the end line.
+	[ "$rc" -ne 137 ] || say "killed after $TIMEOUT s without an end"
+	return 0
+}
+
 # The machine's second serial line is its standard output.
 boot()
 {
@@ -164,7 +204,7 @@ verdict()
 {
 	local rc=$1 last bad=0
 
-	last=$(sed -n 's/^arena-vm: commands ended with //p' "$OUTPUT")
+	last=$(sed -n 's/^arena-vm: commands ended with //p' "$OUTPUT" | tail -n 1)
 	if splats "$CONSOLE" >&2; then
 		say "the kernel's log has splats (above)"
 		bad=1
@@ -193,9 +233,14 @@ main()
 	OUTPUT=$LOGS/$NAME.output
 	WORK=$(mktemp -d) || exit 1
 	trap 'rm -rf "$WORK"' EXIT
-	make_initramfs
-	qemu_args
-	boot || rc=$?
+	make_root
+	if [ "$KERNEL" = uml ]; then
+		boot_uml
+	else
+		make_initramfs
+		qemu_args
+		boot || rc=$?
+	fi
 	verdict "$rc"
 }
 
