@@ -15,7 +15,9 @@
  *
  * The last line is a verdict; the exit status is 0 for PASS.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
