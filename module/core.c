@@ -69,121 +69,26 @@
  *	         arena_write_end()
  *	adopt    store-release of the slot's     load-acquire in
  *	         generation in slot_adopt()      used_in_generation()
+ *	revoke   store-release of revoked in     load-acquire in slot_claim()
+ *	         collect()
+ *	held     store-release of held after     smp_mb() B in arena_settle(), then
+ *	         the slabs were worked on        the compare-and-swap that settles
  *	=======  ==============================  ===============================
  */
 #include <linux/build_bug.h>
 #include <linux/log2.h>
 #include <linux/memcontrol.h>
-#include <linux/minmax.h>
 #include <linux/module.h>
-#include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
-#include <linux/vmalloc.h>
 
 #include "compat.h"
-#include "internal.h"
+#include "cursor.h"
 
 /* Preemption is off for one slab copy at a time, and for no more than this. */
 #define ARENA_COPY_CHUNK	SZ_64K
-
-/* The first span of a generation, and what doubling ends at. */
-#define ARENA_SPAN_MIN		SZ_4K
-#define ARENA_SPAN_MAX		SZ_64K
-
-/*
- * Enter and leave an allocation. Not atomic, no interrupts off: an interrupt
- * between load and store puts back what it found.
- */
-static __always_inline struct arena_cpu *arena_enter(struct arena *arena)
-{
-	struct arena_cpu *cpu;
-
-	preempt_disable();
-	cpu = this_cpu_ptr(arena->cpu);
-	WRITE_ONCE(cpu->depth, cpu->depth + 1);
-	barrier();
-	return cpu;
-}
-
-static __always_inline void arena_leave(struct arena_cpu *cpu)
-{
-	barrier();
-	WRITE_ONCE(cpu->depth, cpu->depth - 1);
-	preempt_enable();
-}
-
-/* The slot of the one who entered, NULL where nesting is too deep to have one. */
-static struct arena_slot *arena_slot(struct arena_cpu *cpu)
-{
-	unsigned int depth = cpu->depth - 1;
-
-	return likely(depth < ARENA_SLOTS) ? &cpu->slot[depth] : NULL;
-}
-
-/*
- * Before the allocator itself writes to memory of @generation. False if that
- * is over: then do not write, the memory may belong to somebody else.
- */
-static bool arena_write_begin(struct arena *arena, struct arena_cpu *cpu,
-			      unsigned long generation)
-{
-	WRITE_ONCE(cpu->writers, cpu->writers + 1);
-	/*
-	 * Full barrier A: pairs with B in arena_settle(). If the look below
-	 * does not see a new tag, then whoever settles that tag sees us
-	 * counted and does not hand the memory out again.
-	 */
-	smp_mb();
-	if (likely(arena_look(arena).generation == generation))
-		return true;
-	WRITE_ONCE(cpu->writers, cpu->writers - 1);
-	return false;
-}
-
-static void arena_write_end(struct arena_cpu *cpu)
-{
-	/* Release: pairs with the smp_load_acquire() in late_writers(). */
-	smp_store_release(&cpu->writers, cpu->writers - 1);
-}
-
-static void slot_adopt(struct arena_slot *slot, unsigned long generation)
-{
-	slot->pos = 0;
-	slot->end = 0;
-	slot->want = ARENA_SPAN_MIN;
-	WRITE_ONCE(slot->used, 0);
-	/*
-	 * Release: pairs with the smp_load_acquire() in used_in_generation().
-	 * Who sees this generation does not see what was used in the last one.
-	 */
-	smp_store_release(&slot->generation, generation);
-}
-
-static __always_inline void slot_count(struct arena_slot *slot, size_t size)
-{
-	WRITE_ONCE(slot->used, slot->used + size);
-	WRITE_ONCE(slot->allocs, slot->allocs + 1);
-}
-
-/* The fast path: take from the span, or not; NULL leaves everything as it was. */
-static __always_inline void *slot_bump(struct arena_slot *slot, size_t size, size_t align)
-{
-	unsigned long object = slot->pos;
-	size_t need;
-
-	if (align > ARENA_MIN_ALIGN)
-		object = ALIGN(object, align);
-	need = object - slot->pos + ALIGN(size, ARENA_MIN_ALIGN);
-	/* Size 0 and one that wraps are refused here too: 0 - 1 is never less. */
-	if (unlikely(need - 1 >= slot->end - slot->pos))
-		return NULL;
-	WRITE_ONCE(slot->pos, slot->pos + need);
-	slot_count(slot, size);
-	return (void *)object;
-}
 
 static __always_inline void *arena_bump(struct arena *arena, size_t size, size_t align,
 					gfp_t gfp)
@@ -192,131 +97,50 @@ static __always_inline void *arena_bump(struct arena *arena, size_t size, size_t
 	struct arena_slot *slot = cpu->slot;
 	void *object = NULL;
 
-	if (likely(cpu->depth == 1 && slot->generation == READ_ONCE(arena->generation) &&
+	if (likely(cpu->depth == 1 && READ_ONCE(slot->span) == READ_ONCE(arena->generation) &&
 		   (!(gfp & __GFP_ZERO) || slot->zeroed)))
 		object = slot_bump(slot, size, align);
 	arena_leave(cpu);
 	return object;
 }
 
-/**
- * struct claim - a stretch of the space that the cursor handed out.
- * @generation: in which.
- * @from:	first byte that was not ours before.
- * @object:	where the object begins.
- * @end:	first byte that is not ours.
- * @slab:	directory entry.
- * @base:	kernel address of the slab.
- */
-struct claim {
-	unsigned long		generation;
-	size_t			from;
-	size_t			object;
-	size_t			end;
-	struct arena_slab	*slab;
-	void			*base;
-};
-
 /*
- * Move the cursor past an object, and up to @want bytes further if the slab
- * and the capacity have them. The tail of @slot's span, if it ends where the
- * cursor stands, is joined with what is claimed: a CPU that is alone wastes
- * nothing.
- *
- * 0; -ENOSPC; -EAGAIN if the slab at claim->object is not committed; -EBUSY if
- * the generation is not settled. Only success changes anything.
+ * Deeper than the slots: account on the shared line, in a word tagged like the
+ * cursor. Who comes too late for a newer generation counts nowhere.
  */
-static __always_inline int cursor_claim(struct arena *arena, struct arena_slot *slot,
-					size_t size, size_t align, size_t want,
-					struct claim *claim)
-{
-	const size_t mask = arena_slab_size(arena) - 1;
-	struct arena_view view = arena_look(arena);
-	long cursor = view.cursor;
-	size_t offset, object, end;
-
-	for (;;) {
-		if (unlikely(!cursor_settled(cursor)))
-			return -EBUSY;
-		offset = cursor_offset(cursor);
-		object = offset;
-		if (want && slot->end_offset == offset && slot->generation == view.generation)
-			object -= slot->end - slot->pos;
-		object = ALIGN(object, align);
-		/* An object lies within one slab. */
-		if ((object & mask) + size > mask + 1)
-			object = ALIGN(object, mask + 1);
-		if (object > arena->capacity || size > arena->capacity - object)
-			return -ENOSPC;
-		claim->object = object;
-		claim->slab = &arena_dir(arena, view.generation)[object >> arena->slab_shift];
-		claim->base = READ_ONCE(claim->slab->base);
-		if (unlikely(!claim->base))
-			return -EAGAIN;
-		end = object + size;
-		if (want)
-			end = max(end, min3(ALIGN(offset + want, ARENA_MIN_ALIGN),
-					    (object | mask) + 1, arena->capacity));
-		if (likely(atomic_long_try_cmpxchg(&arena->cursor, &cursor,
-						   cursor_move(cursor, end))))
-			break;
-		view.generation = cursor_generation(cursor, view.generation);
-	}
-	claim->generation = view.generation;
-	claim->from = offset;
-	claim->end = end;
-	return 0;
-}
-
-static void *claim_address(const struct arena *arena, const struct claim *claim, size_t offset)
-{
-	return claim->base + (offset & (arena_slab_size(arena) - 1));
-}
-
-/* In this generation the slab was zero when installed, and what was handed out is not again. */
-static bool claim_is_clean(const struct claim *claim)
-{
-	return READ_ONCE(claim->slab->clean) == claim->generation;
-}
-
-/* Zero [@from, @end) of what was claimed; -ESTALE if it is no longer ours. */
-static int claim_zero(struct arena *arena, struct arena_cpu *cpu, const struct claim *claim,
-		      size_t from, size_t end)
-{
-	if (claim_is_clean(claim))
-		return 0;
-	if (!arena_write_begin(arena, cpu, claim->generation))
-		return -ESTALE;
-	memset(claim_address(arena, claim, from), 0, end - from);
-	arena_write_end(cpu);
-	return 0;
-}
-
-static void place_set(struct arena_place *place, unsigned long generation, size_t offset,
-		      void *ptr)
-{
-	place->generation = generation;
-	place->offset = offset;
-	place->ptr = ptr;
-}
-
-/* Deeper than the slots: account on the shared line, in a word tagged like the cursor. */
 static void deep_count(struct arena *arena, unsigned long generation, size_t size)
 {
 	long old = atomic_long_read(&arena->deep_used), new;
+	unsigned long ahead;
 
 	do {
-		if (cursor_tag(old) == (generation & ARENA_TAG_MASK))
-			new = cursor_move(old, cursor_offset(old) + size);
-		else
-			new = cursor_move(cursor_start(generation), size);
+		ahead = (generation - cursor_tag(old)) & ARENA_TAG_MASK;
+		if (ahead >= ARENA_TAG_HALF)
+			break;
+		new = cursor_move(ahead ? cursor_start(generation) : old,
+				  ahead ? size : cursor_offset(old) + size);
 	} while (!atomic_long_try_cmpxchg(&arena->deep_used, &old, new));
 	atomic_long_inc(&arena->deep_allocs);
 }
 
+/* Count an object of @generation, which may be over by now. */
+void account(struct arena *arena, struct arena_slot *slot, unsigned long generation, size_t size)
+{
+	if (unlikely(!slot)) {
+		deep_count(arena, generation, size);
+		return;
+	}
+	if (slot->generation != generation) {
+		if ((long)(generation - slot->generation) < 0)
+			return;
+		slot_adopt(slot, generation);
+	}
+	slot_count(slot, size);
+}
+
 /* Claim exactly one object: all that a dense arena does, and nesting too deep for a slot. */
-static int claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
-			size_t size, size_t align, bool zero, struct arena_place *place)
+int claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
+		 size_t size, size_t align, bool zero, struct arena_place *place)
 {
 	struct claim claim;
 	int err;
@@ -330,97 +154,10 @@ static int claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena
 		if (err)
 			return err;
 	}
-	if (likely(slot)) {
-		if (slot->generation != claim.generation)
-			slot_adopt(slot, claim.generation);
-		slot_count(slot, size);
-	} else {
-		deep_count(arena, claim.generation, size);
-	}
+	account(arena, slot, claim.generation, size);
 	place_set(place, claim.generation, claim.object,
 		  claim_address(arena, &claim, claim.object));
 	return 0;
-}
-
-/*
- * How much to claim beside the object: doubles with every refill, so that who
- * allocates much refills seldom and who allocates little wastes little, and
- * shrinks towards the end of the space, so that CPUs share what is left.
- */
-static size_t span_want(const struct arena *arena, const struct arena_slot *slot)
-{
-	size_t left = arena->capacity - min(arena->capacity, arena_high(arena));
-
-	return min_t(size_t, slot->want, left / (4 * num_online_cpus()));
-}
-
-/*
- * Give @slot a span with room for the object, joined to the old one where
- * possible, and take the object from it. Where the old span would have more
- * left than the new one, keep it and claim only the object.
- */
-static int slot_refill(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
-		       size_t size, size_t align, bool zero, struct arena_place *place)
-{
-	size_t want = span_want(arena, slot);
-	struct claim claim;
-	bool joined;
-	int err;
-
-	if (size >= want || slot->end - slot->pos > want - size)
-		return claim_object(arena, cpu, slot, size, align, zero, place);
-
-	err = cursor_claim(arena, slot, size, align, want, &claim);
-	place->offset = claim.object;
-	if (err)
-		return err;
-	if (slot->generation != claim.generation)
-		slot_adopt(slot, claim.generation);
-	if (arena->zero) {
-		err = claim_zero(arena, cpu, &claim, max(claim.from, claim.object), claim.end);
-		if (err)
-			return err;
-	}
-	joined = claim.object < claim.from;
-	slot->zeroed = (!joined || slot->zeroed) && (arena->zero || claim_is_clean(&claim));
-	place_set(place, claim.generation, claim.object,
-		  claim_address(arena, &claim, claim.object));
-	slot->end_offset = claim.end;
-	slot->end = (unsigned long)place->ptr + (claim.end - claim.object);
-	slot->pos = min((unsigned long)place->ptr + ALIGN(size, ARENA_MIN_ALIGN), slot->end);
-	slot->want = min_t(size_t, 2 * slot->want, ARENA_SPAN_MAX);
-	slot_count(slot, size);
-	return 0;
-}
-
-static int slot_zero(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
-		     void *object, size_t size)
-{
-	if (slot->zeroed)
-		return 0;
-	if (!arena_write_begin(arena, cpu, slot->generation))
-		return -ESTALE;
-	memset(object, 0, size);
-	arena_write_end(cpu);
-	return 0;
-}
-
-/* Claim one object by way of the span. */
-static int slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
-		      size_t size, size_t align, bool zero, struct arena_place *place)
-{
-	unsigned long generation = arena_look(arena).generation;
-	void *object;
-
-	if (slot->generation != generation)
-		slot_adopt(slot, generation);
-	align = max(align, ARENA_MIN_ALIGN);
-	object = slot_bump(slot, size, align);
-	if (!object)
-		return slot_refill(arena, cpu, slot, size, align, zero, place);
-	place_set(place, generation,
-		  slot->end_offset - (slot->end - (unsigned long)object), object);
-	return zero ? slot_zero(arena, cpu, slot, object, size) : 0;
 }
 
 /* One try, with preemption off. */
@@ -454,26 +191,11 @@ static int make_way(struct arena *arena, int err, size_t offset, gfp_t gfp)
 	}
 }
 
-static int claim_small(struct arena *arena, size_t size, size_t align, gfp_t gfp,
-		       struct arena_place *place)
-{
-	bool zero = arena->zero || gfp & __GFP_ZERO;
-	int err;
-
-	do {
-		err = try_claim(arena, size, align, zero, place);
-		if (likely(!err))
-			return 0;
-		err = make_way(arena, err, place->offset, gfp);
-	} while (!err);
-	return err;
-}
-
 /*
  * Write @src, or zeroes, to a place of @generation, slab by slab and never
  * long with preemption off. False if the generation ended meanwhile.
  */
-static bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
+bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
 			const void *src, size_t size)
 {
 	const size_t mask = arena_slab_size(arena) - 1;
@@ -504,135 +226,27 @@ static bool arena_write(struct arena *arena, unsigned long generation, size_t of
 	return true;
 }
 
-/* One stretch of kernel addresses for the slabs from @start on. */
-static struct arena_large *large_view(struct arena *arena, unsigned long generation,
-				      size_t start, size_t size)
+static int claim_small(struct arena *arena, size_t size, size_t align, gfp_t gfp,
+		       struct arena_place *place)
 {
-	size_t nr = DIV_ROUND_UP(size, PAGE_SIZE), i;
-	struct arena_large *large = kmalloc(sizeof(*large), GFP_KERNEL | __GFP_NOWARN);
-	struct page **pages = kvmalloc_array(nr, sizeof(*pages), GFP_KERNEL | __GFP_NOWARN);
-
-	if (!large || !pages)
-		goto fail;
-	rcu_read_lock();
-	for (i = 0; i < nr; i++) {
-		pages[i] = arena_page(arena, start + i * PAGE_SIZE);
-		if (!pages[i])
-			break;
-	}
-	rcu_read_unlock();
-	if (i < nr)
-		goto fail;
-	large->generation = generation;
-	large->view = vmap(pages, nr, VM_MAP, PAGE_KERNEL);
-	if (!large->view)
-		goto fail;
-	kvfree(pages);
-	return large;
-fail:
-	kvfree(pages);
-	kfree(large);
-	return NULL;
-}
-
-static void large_drop(struct arena_large *large)
-{
-	if (!large)
-		return;
-	vunmap(large->view);
-	kfree(large);
-}
-
-/*
- * Move the cursor past [@start, @start + @size) if that is still where the next
- * large object would go in @generation.
- */
-static bool large_commit(struct arena *arena, unsigned long generation, size_t start, size_t size)
-{
-	struct arena_cpu *cpu = arena_enter(arena);
-	struct arena_view view = arena_look(arena);
-	struct arena_slot *slot = arena_slot(cpu);
-	long cursor = view.cursor;
-	bool done = false;
-
-	while (view.generation == generation && cursor_settled(cursor) &&
-	       ALIGN(cursor_offset(cursor), arena_slab_size(arena)) == start) {
-		done = atomic_long_try_cmpxchg(&arena->cursor, &cursor,
-					       cursor_move(cursor, start + size));
-		if (done)
-			break;
-		view.generation = cursor_generation(cursor, view.generation);
-	}
-	if (done && slot) {
-		if (slot->generation != generation)
-			slot_adopt(slot, generation);
-		slot_count(slot, size);
-	} else if (done) {
-		deep_count(arena, generation, size);
-	}
-	arena_leave(cpu);
-	return done;
-}
-
-/* Commit the slabs under [@start, @start + @size) of @generation. */
-static int large_populate(struct arena *arena, size_t start, size_t size, gfp_t gfp)
-{
-	size_t i, last = (start + size - 1) >> arena->slab_shift;
-
-	for (i = start >> arena->slab_shift; i <= last; i++) {
-		int err = 0;
-
-		if (!arena_page(arena, i << arena->slab_shift))
-			err = arena_slab_install(arena, i, gfp);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-/*
- * An object larger than a slab begins at a slab. Its memory is committed and
- * mapped before it is claimed, as neither may fail afterwards; if others have
- * moved on to another slab meanwhile, again.
- */
-static int claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place)
-{
-	bool mapped = !(arena->flags & ARENA_MAPPABLE);
 	bool zero = arena->zero || gfp & __GFP_ZERO;
-	struct arena_large *large = NULL;
-	struct arena_view view;
-	size_t start;
 	int err;
 
-	if ((gfp & GFP_KERNEL) != GFP_KERNEL)
-		return -ENOMEM;
-	for (;;) {
-		view = arena_look(arena);
-		if (!cursor_settled(view.cursor)) {
-			arena_settle_wait(arena, gfp);
-			continue;
+	do {
+		err = try_claim(arena, size, align, zero, place);
+		if (likely(!err))
+			return 0;
+		if (err == -ENOSPC && arena->spans && gfpflags_allow_blocking(gfp)) {
+			err = arena_claim_tail(arena, size, align, place);
+			if (!err && zero && !arena_write(arena, place->generation,
+							 place->offset, NULL, size))
+				err = -ESTALE;
+			if (!err)
+				return 0;
 		}
-		start = ALIGN(cursor_offset(view.cursor), arena_slab_size(arena));
-		if (start > arena->capacity || size > arena->capacity - start)
-			return -ENOSPC;
-		err = large_populate(arena, start, size, gfp);
-		if (err)
-			return err;
-		if (mapped) {
-			large = large_view(arena, view.generation, start, size);
-			if (!large)
-				return -ENOMEM;
-		}
-		if (large_commit(arena, view.generation, start, size) &&
-		    (!zero || arena_write(arena, view.generation, start, NULL, size)))
-			break;
-		large_drop(large);
-		cond_resched();
-	}
-	place_set(place, view.generation, start, large ? large->view : NULL);
-	if (large)
-		llist_add(&large->node, &arena->larges);
-	return 0;
+		err = make_way(arena, err, place->offset, gfp);
+	} while (!err);
+	return err;
 }
 
 static void count_failure(struct arena *arena, int err)
@@ -655,7 +269,7 @@ int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 	else if (size > arena->capacity)
 		err = -ENOSPC;
 	else if (large)
-		err = claim_large(arena, size, gfp, place);
+		err = arena_claim_large(arena, size, gfp, place);
 	else
 		err = claim_small(arena, size, align, gfp, place);
 	if (unlikely(err))
@@ -761,7 +375,7 @@ int arena_populate(struct arena *arena, size_t bytes, gfp_t gfp)
 {
 	if (bytes > arena->capacity)
 		return -EINVAL;
-	return bytes ? large_populate(arena, 0, bytes, gfp) : 0;
+	return bytes ? arena_slabs_populate(arena, 0, bytes, gfp) : 0;
 }
 EXPORT_SYMBOL_GPL(arena_populate);
 
@@ -917,11 +531,6 @@ static int config_check(const struct arena_config *config)
 	return 0;
 }
 
-static void reaper(struct work_struct *work)
-{
-	arena_reap_larges(container_of(work, struct arena, reaper), false);
-}
-
 static void arena_init(struct arena *arena, const struct arena_config *config,
 		       unsigned int flags)
 {
@@ -938,7 +547,8 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 	atomic_long_set(&arena->cursor, cursor_start(arena->generation));
 	raw_spin_lock_init(&arena->reset_lock);
 	mutex_init(&arena->reset_mutex);
-	INIT_WORK(&arena->reaper, reaper);
+	mutex_init(&arena->tail_mutex);
+	INIT_WORK(&arena->reaper, arena_reaper);
 	init_llist_head(&arena->larges);
 	strscpy(arena->name, config->name ?: "", sizeof(arena->name));
 	if (arena->flags & ARENA_ACCOUNT)
@@ -948,6 +558,7 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 static void arena_free(struct arena *arena)
 {
 	arena_slabs_exit(arena);
+	arena_tails_exit(arena);
 	free_percpu(arena->cpu);
 	mem_cgroup_put(arena->memcg);
 	kfree(arena);

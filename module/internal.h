@@ -76,7 +76,8 @@ struct arena_slab {
 
 /**
  * struct arena_slot - where one nesting level of one CPU allocates.
- * @generation: which one @used and the span belong to.
+ * @generation: which one @used belongs to.
+ * @span:	which one the span belongs to, 0 if there is none.
  * @pos:	first free byte of the span (kernel address).
  * @end:	end of the span.
  * @end_offset: offset in the arena of @end.
@@ -84,12 +85,15 @@ struct arena_slab {
  * @allocs:	objects handed out, ever.
  * @want:	bytes to ask for at the next refill.
  * @zeroed:	the span is all zero.
+ * @revoked:	the span is being taken back, see span.c: hands off.
  *
  * Written only by the owner: the CPU it belongs to, at the depth it belongs
- * to, with preemption off.
+ * to, with preemption off. The exception is @revoked, and with it @span, @pos
+ * and @end.
  */
 struct arena_slot {
 	unsigned long	generation;
+	unsigned long	span;
 	unsigned long	pos;
 	unsigned long	end;
 	size_t		end_offset;
@@ -97,6 +101,7 @@ struct arena_slot {
 	unsigned long	allocs;
 	unsigned int	want;
 	bool		zeroed;
+	bool		revoked;
 };
 
 /* Why an allocation fails, an index of arena_cpu.fails. */
@@ -147,6 +152,8 @@ struct arena_large {
  * @reaper:	unmaps those of former generations, which a reset cannot.
  * @reset_lock: serialises resets; irq-safe.
  * @reset_mutex: serialises resets that sleep.
+ * @tail_mutex: serialises the collection of span tails, and protects @tails.
+ * @tails:	what was collected.
  * @held:	a reset that sleeps is at work: the new generation stays unsettled.
  * @wrap_cookie: grace period that must end before the tag's half is reused.
  * @wrap_armed: @wrap_cookie is meaningful.
@@ -176,6 +183,9 @@ struct arena {
 
 	struct llist_head	larges;
 	struct work_struct	reaper;
+
+	struct mutex		tail_mutex;
+	struct arena_tails	*tails;
 
 	atomic_long_t		committed;
 	atomic_long_t		committed_peak;
@@ -296,11 +306,25 @@ void arena_set_generation(struct arena *arena, unsigned long generation);
 /* reset.c */
 bool arena_settle(struct arena *arena);
 bool arena_settle_wait(struct arena *arena, gfp_t gfp);
+
+
+/* False if @generation was over before the write was complete. */
+bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
+		 const void *src, size_t size);
+
+/* span.c */
+int arena_claim_tail(struct arena *arena, size_t size, size_t align, struct arena_place *place);
+void arena_tails_exit(struct arena *arena);
+
+/* large.c */
+int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place);
 void arena_reap_larges(struct arena *arena, bool all);
+void arena_reaper(struct work_struct *work);
 
 /* slab.c */
 int arena_slabs_init(struct arena *arena);
 void arena_slabs_exit(struct arena *arena);
+int arena_slabs_populate(struct arena *arena, size_t start, size_t size, gfp_t gfp);
 int arena_slab_install(struct arena *arena, size_t index, gfp_t gfp);
 size_t arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t keep);
 long arena_total_pages(void);

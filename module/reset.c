@@ -8,10 +8,7 @@
  * except that a call which may sleep waits for a release or zero reset to end.
  */
 #include <linux/export.h>
-#include <linux/highmem.h>
 #include <linux/rcupdate.h>
-#include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include "internal.h"
 
@@ -114,6 +111,8 @@ static int next_generation(struct arena *arena, size_t *high)
 	smp_store_release(&arena->generation, next);
 
 	if (crossing) {
+		/* Nor may this word match when its tag comes round again. */
+		atomic_long_set(&arena->deep_used, cursor_start(next));
 		arena->wrap_cookie = start_poll_synchronize_rcu();
 		arena->wrap_armed = true;
 	}
@@ -131,26 +130,6 @@ static int next_generation_locked(struct arena *arena, size_t *high)
 	err = next_generation(arena, high);
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
 	return err;
-}
-
-/*
- * Unmap the views of former generations. A view is listed with the generation
- * that its claim took from the cursor, so the cursor read here is not behind it.
- */
-void arena_reap_larges(struct arena *arena, bool all)
-{
-	struct llist_node *views = llist_del_all(&arena->larges);
-	unsigned long generation = arena_look(arena).generation;
-	struct arena_large *large, *next;
-
-	llist_for_each_entry_safe(large, next, views, node) {
-		if (!all && large->generation == generation) {
-			llist_add(&large->node, &arena->larges);
-			continue;
-		}
-		vunmap(large->view);
-		kfree(large);
-	}
 }
 
 /**

@@ -177,6 +177,22 @@ int arena_slab_install(struct arena *arena, size_t index, gfp_t gfp)
 	return 0;
 }
 
+/* Commit the slabs under [@start, @start + @size) of @generation. */
+int arena_slabs_populate(struct arena *arena, size_t start, size_t size, gfp_t gfp)
+{
+	size_t i, last = (start + size - 1) >> arena->slab_shift;
+
+	for (i = start >> arena->slab_shift; i <= last; i++) {
+		int err = 0;
+
+		if (!arena_page(arena, i << arena->slab_shift))
+			err = arena_slab_install(arena, i, gfp);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 /*
  * Give back all slabs of @dir but the first @keep bytes' worth; returns how
  * many are left. No claim can succeed meanwhile.

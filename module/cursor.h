@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * How an allocation enters, claims and writes: shared by what runs with
+ * preemption off. The reasoning is in "DOC: generations" in core.c.
+ */
+#ifndef _ARENA_CURSOR_H
+#define _ARENA_CURSOR_H
+
+#include <linux/minmax.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+#include <linux/string.h>
+
+#include "internal.h"
+
+/* The first span of a generation, and what doubling ends at. */
+#define ARENA_SPAN_MIN		SZ_4K
+#define ARENA_SPAN_MAX		SZ_64K
+
+/*
+ * Enter and leave an allocation. Not atomic, no interrupts off: an interrupt
+ * between load and store puts back what it found.
+ */
+static __always_inline struct arena_cpu *arena_enter(struct arena *arena)
+{
+	struct arena_cpu *cpu;
+
+	preempt_disable();
+	cpu = this_cpu_ptr(arena->cpu);
+	WRITE_ONCE(cpu->depth, cpu->depth + 1);
+	barrier();
+	return cpu;
+}
+
+static __always_inline void arena_leave(struct arena_cpu *cpu)
+{
+	barrier();
+	WRITE_ONCE(cpu->depth, cpu->depth - 1);
+	preempt_enable();
+}
+
+/* The slot of the one who entered, NULL where nesting is too deep to have one. */
+static inline struct arena_slot *arena_slot(struct arena_cpu *cpu)
+{
+	unsigned int depth = cpu->depth - 1;
+
+	return likely(depth < ARENA_SLOTS) ? &cpu->slot[depth] : NULL;
+}
+
+/*
+ * Before the allocator itself writes to memory of @generation. False if that
+ * is over: then do not write, the memory may belong to somebody else.
+ */
+static inline bool arena_write_begin(struct arena *arena, struct arena_cpu *cpu,
+			      unsigned long generation)
+{
+	WRITE_ONCE(cpu->writers, cpu->writers + 1);
+	/*
+	 * Full barrier A: pairs with B in arena_settle(). If the look below
+	 * does not see a new tag, then whoever settles that tag sees us
+	 * counted and does not hand the memory out again.
+	 */
+	smp_mb();
+	if (likely(arena_look(arena).generation == generation))
+		return true;
+	WRITE_ONCE(cpu->writers, cpu->writers - 1);
+	return false;
+}
+
+static inline void arena_write_end(struct arena_cpu *cpu)
+{
+	/* Release: pairs with the smp_load_acquire() in late_writers(). */
+	smp_store_release(&cpu->writers, cpu->writers - 1);
+}
+
+/*
+ * Let @slot count for @generation, which is newer than the one it counted for.
+ * While the slot is revoked, its span is somebody else's to look at.
+ */
+static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
+{
+	if (!READ_ONCE(slot->revoked)) {
+		WRITE_ONCE(slot->span, 0);
+		slot->pos = 0;
+		slot->end = 0;
+	}
+	slot->want = ARENA_SPAN_MIN;
+	WRITE_ONCE(slot->used, 0);
+	/*
+	 * Release: pairs with the smp_load_acquire() in used_in_generation().
+	 * Who sees this generation does not see what was used in the last one.
+	 */
+	smp_store_release(&slot->generation, generation);
+}
+
+static __always_inline void slot_count(struct arena_slot *slot, size_t size)
+{
+	WRITE_ONCE(slot->used, slot->used + size);
+	WRITE_ONCE(slot->allocs, slot->allocs + 1);
+}
+
+/* The fast path: take from the span, or not; NULL leaves everything as it was. */
+static __always_inline void *slot_bump(struct arena_slot *slot, size_t size, size_t align)
+{
+	unsigned long object = slot->pos;
+	size_t need;
+
+	if (align > ARENA_MIN_ALIGN)
+		object = ALIGN(object, align);
+	need = object - slot->pos + ALIGN(size, ARENA_MIN_ALIGN);
+	/* Size 0 and one that wraps are refused here too: 0 - 1 is never less. */
+	if (unlikely(need - 1 >= slot->end - slot->pos))
+		return NULL;
+	WRITE_ONCE(slot->pos, slot->pos + need);
+	slot_count(slot, size);
+	return (void *)object;
+}
+
+/**
+ * struct claim - a stretch of the space that the cursor handed out.
+ * @generation: in which.
+ * @from:	first byte that was not ours before.
+ * @object:	where the object begins.
+ * @end:	first byte that is not ours.
+ * @slab:	directory entry.
+ * @base:	kernel address of the slab.
+ */
+struct claim {
+	unsigned long		generation;
+	size_t			from;
+	size_t			object;
+	size_t			end;
+	struct arena_slab	*slab;
+	void			*base;
+};
+
+/*
+ * Move the cursor past an object, and up to @want bytes further if the slab
+ * and the capacity have them. The tail of @slot's span, if it ends where the
+ * cursor stands, is joined with what is claimed: a CPU that is alone wastes
+ * nothing.
+ *
+ * 0; -ENOSPC; -EAGAIN if the slab at claim->object is not committed; -EBUSY if
+ * the generation is not settled. Only success changes anything.
+ */
+static __always_inline int cursor_claim(struct arena *arena, struct arena_slot *slot,
+					size_t size, size_t align, size_t want,
+					struct claim *claim)
+{
+	const size_t mask = arena_slab_size(arena) - 1;
+	struct arena_view view = arena_look(arena);
+	long cursor = view.cursor;
+	size_t offset, object, end;
+
+	for (;;) {
+		if (unlikely(!cursor_settled(cursor)))
+			return -EBUSY;
+		offset = cursor_offset(cursor);
+		object = offset;
+		if (want && slot->end_offset == offset &&
+		    READ_ONCE(slot->span) == view.generation)
+			object -= slot->end - slot->pos;
+		object = ALIGN(object, align);
+		/* An object lies within one slab. */
+		if ((object & mask) + size > mask + 1)
+			object = ALIGN(object, mask + 1);
+		if (object > arena->capacity || size > arena->capacity - object)
+			return -ENOSPC;
+		claim->object = object;
+		claim->slab = &arena_dir(arena, view.generation)[object >> arena->slab_shift];
+		claim->base = READ_ONCE(claim->slab->base);
+		if (unlikely(!claim->base))
+			return -EAGAIN;
+		end = object + size;
+		if (want)
+			end = max(end, min3(ALIGN(offset + want, ARENA_MIN_ALIGN),
+					    (object | mask) + 1, arena->capacity));
+		if (likely(atomic_long_try_cmpxchg(&arena->cursor, &cursor,
+						   cursor_move(cursor, end))))
+			break;
+		view.generation = cursor_generation(cursor, view.generation);
+	}
+	claim->generation = view.generation;
+	claim->from = offset;
+	claim->end = end;
+	return 0;
+}
+
+static inline void *claim_address(const struct arena *arena, const struct claim *claim, size_t offset)
+{
+	return claim->base + (offset & (arena_slab_size(arena) - 1));
+}
+
+/* In this generation the slab was zero when installed, and what was handed out is not again. */
+static inline bool claim_is_clean(const struct claim *claim)
+{
+	return READ_ONCE(claim->slab->clean) == claim->generation;
+}
+
+/* Zero [@from, @end) of what was claimed; -ESTALE if it is no longer ours. */
+static inline int claim_zero(struct arena *arena, struct arena_cpu *cpu, const struct claim *claim,
+		      size_t from, size_t end)
+{
+	if (claim_is_clean(claim))
+		return 0;
+	if (!arena_write_begin(arena, cpu, claim->generation))
+		return -ESTALE;
+	memset(claim_address(arena, claim, from), 0, end - from);
+	arena_write_end(cpu);
+	return 0;
+}
+
+static inline void place_set(struct arena_place *place, unsigned long generation, size_t offset,
+		      void *ptr)
+{
+	place->generation = generation;
+	place->offset = offset;
+	place->ptr = ptr;
+}
+
+/* core.c: with preemption off */
+int claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
+		 size_t size, size_t align, bool zero, struct arena_place *place);
+void account(struct arena *arena, struct arena_slot *slot, unsigned long generation,
+	     size_t size);
+
+/* span.c: with preemption off */
+int slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
+	       size_t size, size_t align, bool zero, struct arena_place *place);
+
+#endif /* _ARENA_CURSOR_H */

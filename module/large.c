@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Objects larger than a slab: several slabs, and one view of their pages.
+ *
+ * Takes no lock of ours; vmap() takes its own, so these need GFP_KERNEL.
+ */
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "cursor.h"
+
+/* One stretch of kernel addresses for the slabs from @start on. */
+static struct arena_large *large_view(struct arena *arena, unsigned long generation,
+				      size_t start, size_t size)
+{
+	size_t nr = DIV_ROUND_UP(size, PAGE_SIZE), i;
+	struct arena_large *large = kmalloc(sizeof(*large), GFP_KERNEL | __GFP_NOWARN);
+	struct page **pages = kvmalloc_array(nr, sizeof(*pages), GFP_KERNEL | __GFP_NOWARN);
+
+	if (!large || !pages)
+		goto fail;
+	rcu_read_lock();
+	for (i = 0; i < nr; i++) {
+		pages[i] = arena_page(arena, start + i * PAGE_SIZE);
+		if (!pages[i])
+			break;
+	}
+	rcu_read_unlock();
+	if (i < nr)
+		goto fail;
+	large->generation = generation;
+	large->view = vmap(pages, nr, VM_MAP, PAGE_KERNEL);
+	if (!large->view)
+		goto fail;
+	kvfree(pages);
+	return large;
+fail:
+	kvfree(pages);
+	kfree(large);
+	return NULL;
+}
+
+static void large_drop(struct arena_large *large)
+{
+	if (!large)
+		return;
+	vunmap(large->view);
+	kfree(large);
+}
+
+/*
+ * Move the cursor past [@start, @start + @size) if that is still where the next
+ * large object would go in @generation.
+ */
+static bool large_commit(struct arena *arena, unsigned long generation, size_t start, size_t size)
+{
+	struct arena_cpu *cpu = arena_enter(arena);
+	struct arena_view view = arena_look(arena);
+	struct arena_slot *slot = arena_slot(cpu);
+	long cursor = view.cursor;
+	bool done = false;
+
+	while (view.generation == generation && cursor_settled(cursor) &&
+	       ALIGN(cursor_offset(cursor), arena_slab_size(arena)) == start) {
+		done = atomic_long_try_cmpxchg(&arena->cursor, &cursor,
+					       cursor_move(cursor, start + size));
+		if (done)
+			break;
+		view.generation = cursor_generation(cursor, view.generation);
+	}
+	if (done)
+		account(arena, slot, generation, size);
+	arena_leave(cpu);
+	return done;
+}
+
+/*
+ * An object larger than a slab begins at a slab. Its memory is committed and
+ * mapped before it is claimed, as neither may fail afterwards; if others have
+ * moved on to another slab meanwhile, again.
+ */
+int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place)
+{
+	bool mapped = !(arena->flags & ARENA_MAPPABLE);
+	bool zero = arena->zero || gfp & __GFP_ZERO;
+	struct arena_large *large = NULL;
+	struct arena_view view;
+	size_t start;
+	int err;
+
+	if ((gfp & GFP_KERNEL) != GFP_KERNEL)
+		return -ENOMEM;
+	for (;;) {
+		view = arena_look(arena);
+		if (!cursor_settled(view.cursor)) {
+			arena_settle_wait(arena, gfp);
+			continue;
+		}
+		start = ALIGN(cursor_offset(view.cursor), arena_slab_size(arena));
+		if (start > arena->capacity || size > arena->capacity - start)
+			return -ENOSPC;
+		err = arena_slabs_populate(arena, start, size, gfp);
+		if (err)
+			return err;
+		if (mapped) {
+			large = large_view(arena, view.generation, start, size);
+			if (!large)
+				return -ENOMEM;
+		}
+		if (large_commit(arena, view.generation, start, size) &&
+		    (!zero || arena_write(arena, view.generation, start, NULL, size)))
+			break;
+		large_drop(large);
+		cond_resched();
+	}
+	place_set(place, view.generation, start, large ? large->view : NULL);
+	if (large)
+		llist_add(&large->node, &arena->larges);
+	return 0;
+}
+
+/*
+ * Unmap the views of former generations. A view is listed with the generation
+ * that its claim took from the cursor, so the cursor read here is not behind it.
+ */
+void arena_reap_larges(struct arena *arena, bool all)
+{
+	struct llist_node *views = llist_del_all(&arena->larges);
+	unsigned long generation = arena_look(arena).generation;
+	struct arena_large *large, *next;
+
+	llist_for_each_entry_safe(large, next, views, node) {
+		if (!all && large->generation == generation) {
+			llist_add(&large->node, &arena->larges);
+			continue;
+		}
+		vunmap(large->view);
+		kfree(large);
+	}
+}
+
+void arena_reaper(struct work_struct *work)
+{
+	arena_reap_larges(container_of(work, struct arena, reaper), false);
+}

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Spans: stretches of the space in which one CPU bumps alone.
+ *
+ * Refilling takes no lock. Collecting the tails of a full arena takes
+ * tail_mutex, and only callers that may sleep do it.
+ *
+ * A tail cannot be stolen: its owner bumps without an atomic. So collecting
+ * revokes: it marks each slot, and takes the span's generation away so that
+ * the fast path does not match. After a grace period nobody is in the middle
+ * of a bump (they run with preemption off), and who comes later sees the mark
+ * and leaves the span alone. Only then are the tails read.
+ */
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+
+#include "cursor.h"
+
+/**
+ * struct arena_tails - what collecting found.
+ * @generation: in which; void in another.
+ * @nr:		how many.
+ * @tail:	stretches [offset, end) that are still free.
+ */
+struct arena_tails {
+	unsigned long	generation;
+	unsigned int	nr;
+	struct {
+		size_t	offset;
+		size_t	end;
+	}		tail[];
+};
+
+static size_t slot_room(const struct arena_slot *slot)
+{
+	return slot->end - slot->pos;
+}
+
+/*
+ * How much to claim beside the object: doubles with every refill, so that who
+ * allocates much refills seldom and who allocates little wastes little, and
+ * shrinks towards the end of the space, so that CPUs share what is left.
+ */
+static size_t span_want(const struct arena *arena, const struct arena_slot *slot)
+{
+	size_t left = arena->capacity - min(arena->capacity, arena_high(arena));
+
+	return min_t(size_t, slot->want, left / (4 * num_online_cpus()));
+}
+
+/*
+ * Give @slot a span with room for the object, joined to the old one where
+ * possible, and take the object from it. Where the old span would have more
+ * left than the new one, keep it and claim only the object.
+ */
+static int slot_refill(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
+		       size_t size, size_t align, bool zero, struct arena_place *place)
+{
+	size_t want = span_want(arena, slot);
+	struct claim claim;
+	bool joined;
+	int err;
+
+	if (size >= want || slot_room(slot) > want - size)
+		return claim_object(arena, cpu, slot, size, align, zero, place);
+
+	err = cursor_claim(arena, slot, size, align, want, &claim);
+	place->offset = claim.object;
+	if (err)
+		return err;
+	if (slot->generation != claim.generation)
+		slot_adopt(slot, claim.generation);
+	WRITE_ONCE(slot->span, 0);
+	if (arena->zero) {
+		err = claim_zero(arena, cpu, &claim, max(claim.from, claim.object), claim.end);
+		if (err)
+			return err;
+	}
+	joined = claim.object < claim.from;
+	slot->zeroed = (!joined || slot->zeroed) && (arena->zero || claim_is_clean(&claim));
+	place_set(place, claim.generation, claim.object,
+		  claim_address(arena, &claim, claim.object));
+	slot->end_offset = claim.end;
+	slot->end = (unsigned long)place->ptr + (claim.end - claim.object);
+	slot->pos = min((unsigned long)place->ptr + ALIGN(size, ARENA_MIN_ALIGN), slot->end);
+	slot->want = min_t(size_t, 2 * slot->want, ARENA_SPAN_MAX);
+	WRITE_ONCE(slot->span, claim.generation);
+	slot_count(slot, size);
+	return 0;
+}
+
+static int slot_zero(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
+		     void *object, size_t size)
+{
+	if (slot->zeroed)
+		return 0;
+	if (!arena_write_begin(arena, cpu, slot->generation))
+		return -ESTALE;
+	memset(object, 0, size);
+	arena_write_end(cpu);
+	return 0;
+}
+
+/* Claim one object by way of the span. */
+int slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
+	       size_t size, size_t align, bool zero, struct arena_place *place)
+{
+	unsigned long generation = arena_look(arena).generation;
+	void *object = NULL;
+
+	if (slot->generation != generation)
+		slot_adopt(slot, generation);
+	align = max(align, ARENA_MIN_ALIGN);
+	if (READ_ONCE(slot->span) == generation)
+		object = slot_bump(slot, size, align);
+	/* Acquire: pairs with the smp_store_release() in collect(). */
+	if (!object && smp_load_acquire(&slot->revoked))
+		return claim_object(arena, cpu, slot, size, align, zero, place);
+	if (!object)
+		return slot_refill(arena, cpu, slot, size, align, zero, place);
+	place_set(place, generation,
+		  slot->end_offset - (slot->end - (unsigned long)object), object);
+	return zero ? slot_zero(arena, cpu, slot, object, size) : 0;
+}
+
+#define for_each_slot(arena, cpu, slot)						\
+	for_each_possible_cpu(cpu)						\
+		for (slot = per_cpu_ptr((arena)->cpu, cpu)->slot;		\
+		     slot < per_cpu_ptr((arena)->cpu, cpu)->slot + ARENA_SLOTS;	\
+		     slot++)
+
+/* A glance at what others own: worth collecting? */
+static bool tails_exist(struct arena *arena, unsigned long generation)
+{
+	struct arena_slot *slot;
+	int cpu;
+
+	for_each_slot(arena, cpu, slot)
+		if (READ_ONCE(slot->span) == generation &&
+		    data_race(slot->end) > data_race(slot->pos))
+			return true;
+	return false;
+}
+
+/*
+ * Take the spans away from their owners. A refill that had not seen the mark
+ * may have set its span once more: it has ended after the first round, and
+ * there is no other.
+ */
+static void revoke(struct arena *arena)
+{
+	struct arena_slot *slot;
+	bool again;
+	int cpu;
+
+	for_each_slot(arena, cpu, slot)
+		WRITE_ONCE(slot->revoked, true);
+	do {
+		for_each_slot(arena, cpu, slot)
+			WRITE_ONCE(slot->span, 0);
+		synchronize_rcu();
+		again = false;
+		for_each_slot(arena, cpu, slot)
+			again |= READ_ONCE(slot->span);
+	} while (again);
+}
+
+static void keep_tail(struct arena_tails *tails, size_t offset, size_t end)
+{
+	tails->tail[tails->nr].offset = offset;
+	tails->tail[tails->nr].end = end;
+	tails->nr++;
+}
+
+static int collect(struct arena *arena, unsigned long generation)
+{
+	unsigned int old = arena->tails ? arena->tails->nr : 0, i;
+	unsigned int most = old + num_possible_cpus() * ARENA_SLOTS;
+	struct arena_tails *tails;
+	struct arena_slot *slot;
+	int cpu;
+
+	tails = kvzalloc(struct_size(tails, tail, most), GFP_KERNEL | __GFP_NOWARN);
+	if (!tails)
+		return -ENOMEM;
+	tails->generation = generation;
+	if (arena->tails && arena->tails->generation == generation)
+		for (i = 0; i < old; i++)
+			if (arena->tails->tail[i].offset < arena->tails->tail[i].end)
+				keep_tail(tails, arena->tails->tail[i].offset,
+					  arena->tails->tail[i].end);
+	revoke(arena);
+	for_each_slot(arena, cpu, slot) {
+		if (slot->generation == generation && slot_room(slot))
+			keep_tail(tails, slot->end_offset - slot_room(slot), slot->end_offset);
+		slot->pos = 0;
+		slot->end = 0;
+		/* Release: the owner may refill when we are done reading. */
+		smp_store_release(&slot->revoked, false);
+	}
+	kvfree(arena->tails);
+	arena->tails = tails;
+	return 0;
+}
+
+static int take_tail(struct arena *arena, unsigned long generation, size_t size, size_t align,
+		     size_t *offset)
+{
+	struct arena_tails *tails = arena->tails;
+	unsigned int i;
+
+	if (!tails || tails->generation != generation)
+		return -ENOSPC;
+	for (i = 0; i < tails->nr; i++) {
+		size_t start = ALIGN(tails->tail[i].offset, align);
+
+		if (start > tails->tail[i].end || size > tails->tail[i].end - start)
+			continue;
+		tails->tail[i].offset = start + size;
+		*offset = start;
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+/*
+ * The cursor has nothing left: serve from the tails of other CPUs' spans, so
+ * that who may sleep gets all of a full arena (clause 16).
+ */
+int arena_claim_tail(struct arena *arena, size_t size, size_t align, struct arena_place *place)
+{
+	unsigned long generation = arena_look(arena).generation;
+	struct arena_cpu *cpu;
+	struct page *page;
+	size_t offset;
+	int err;
+
+	mutex_lock(&arena->tail_mutex);
+	err = take_tail(arena, generation, size, align, &offset);
+	if (err && tails_exist(arena, generation)) {
+		err = collect(arena, generation);
+		if (!err)
+			err = take_tail(arena, generation, size, align, &offset);
+	}
+	mutex_unlock(&arena->tail_mutex);
+	/* What was full may have been emptied meanwhile. */
+	if (err == -ENOSPC && arena_look(arena).generation != generation)
+		return -ESTALE;
+	if (err)
+		return err;
+
+	cpu = arena_enter(arena);
+	account(arena, arena_slot(cpu), generation, size);
+	page = arena_page(arena, offset);
+	arena_leave(cpu);
+	/* None only if the arena was reset meanwhile. */
+	if (!page)
+		return -ESTALE;
+	place_set(place, generation, offset, page_address(page) + offset_in_page(offset));
+	return 0;
+}
+
+void arena_tails_exit(struct arena *arena)
+{
+	kvfree(arena->tails);
+}
