@@ -1,0 +1,727 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Arguments of the ioctls of /dev/arena: every bad one alone (clauses 4, 5, 17
+ * and 18). The same source is built for 32 bits, too.
+ */
+#include "kselftest_harness.h"
+#include "arena_test.h"
+
+#ifdef NO_32_BIT
+
+int main(void)
+{
+	printf("TAP version 13\n1..0 # SKIP no C library to build a 32 bit program with\n");
+	return KSFT_SKIP;
+}
+
+#else
+
+static char something[64] = "something to store";
+
+static void fill_setup(void *buf)
+{
+	struct arena_setup_args *args = buf;
+
+	args->capacity = 1 << 20;
+}
+
+static void fill_alloc(void *buf)
+{
+	struct arena_alloc_args *args = buf;
+
+	args->bytes = 64;
+}
+
+static void fill_store(void *buf)
+{
+	struct arena_store_args *args = buf;
+
+	args->src = (unsigned long)something;
+	args->bytes = sizeof(something);
+}
+
+static void fill_nothing(void *buf)
+{
+}
+
+static void fill_dup(void *buf)
+{
+	struct arena_dup_args *args = buf;
+
+	args->rights = ARENA_RIGHT_READ;
+}
+
+/* Every command, with a valid struct in memory whose neighbourhood can be chosen. */
+FIXTURE(command)
+{
+	int fd;
+	long page;
+	char *buf;			/* two pages, then a hole */
+	struct arena_info_args before;
+};
+
+FIXTURE_VARIANT(command)
+{
+	unsigned int cmd;
+	__u32 size;			/* of the first version, which is today's */
+	bool out;			/* writes to the struct */
+	void (*fill)(void *buf);
+};
+
+FIXTURE_VARIANT_ADD(command, setup)
+{
+	.cmd = ARENA_IOC_SETUP, .size = 56, .fill = fill_setup,
+};
+
+FIXTURE_VARIANT_ADD(command, alloc)
+{
+	.cmd = ARENA_IOC_ALLOC, .size = 40, .out = true, .fill = fill_alloc,
+};
+
+FIXTURE_VARIANT_ADD(command, store)
+{
+	.cmd = ARENA_IOC_STORE, .size = 48, .out = true, .fill = fill_store,
+};
+
+FIXTURE_VARIANT_ADD(command, offset)
+{
+	.cmd = ARENA_IOC_OFFSET, .size = 32, .out = true, .fill = fill_nothing,
+};
+
+FIXTURE_VARIANT_ADD(command, reset)
+{
+	.cmd = ARENA_IOC_RESET, .size = 32, .out = true, .fill = fill_nothing,
+};
+
+FIXTURE_VARIANT_ADD(command, info)
+{
+	.cmd = ARENA_IOC_INFO, .size = 208, .out = true, .fill = fill_nothing,
+};
+
+FIXTURE_VARIANT_ADD(command, dup)
+{
+	.cmd = ARENA_IOC_DUP, .size = 16, .out = true, .fill = fill_dup,
+};
+
+FIXTURE_SETUP(command)
+{
+	self->page = sysconf(_SC_PAGESIZE);
+	self->buf = mmap(NULL, 3 * self->page, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->buf);
+	ASSERT_EQ(0, munmap(self->buf + 2 * self->page, self->page));
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	variant->fill(self->buf);
+	*(__u32 *)self->buf = variant->size;
+	/* SETUP must come first; nothing else minds being second. */
+	if (variant->cmd != ARENA_IOC_SETUP)
+		ASSERT_EQ(0, arena_info(self->fd, &self->before));
+}
+
+FIXTURE_TEARDOWN(command)
+{
+	close(self->fd);
+	munmap(self->buf, 2 * self->page);
+}
+
+/* A failed call has changed nothing. */
+static bool unchanged(int fd, const struct arena_info_args *before, unsigned int cmd)
+{
+	struct arena_info_args now;
+	int next;
+
+	if (cmd == ARENA_IOC_SETUP)
+		return arena_setup(fd, 1 << 20, 0, 0) == 0;
+	if (arena_info(fd, &now) || memcmp(&now, before, sizeof(now)))
+		return false;
+	/* No descriptor was left behind: the next free one is still ours. */
+	next = dup(fd);
+	close(next);
+	return next == fd + 1;
+}
+
+static void set_size(void *at, __u32 size)
+{
+	memcpy(at, &size, sizeof(size));
+}
+
+/* clause 18 */
+TEST_F(command, valid)
+{
+	EXPECT_EQ(0, arena_ioctl(self->fd, variant->cmd, self->buf));
+	EXPECT_EQ(variant->size, *(__u32 *)self->buf);
+}
+
+/* clause 18 */
+TEST_F(command, size_zero)
+{
+	set_size(self->buf, 0);
+	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, variant->cmd, self->buf));
+	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
+}
+
+/* clause 18 */
+TEST_F(command, shorter_than_first_version)
+{
+	__u32 size;
+
+	for (size = 1; size < variant->size; size++) {
+		set_size(self->buf, size);
+		EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, variant->cmd, self->buf));
+	}
+	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
+}
+
+/* clause 18: a program that is newer than the kernel */
+TEST_F(command, longer_with_zero_tail)
+{
+	set_size(self->buf, variant->size + 24);
+	EXPECT_EQ(0, arena_ioctl(self->fd, variant->cmd, self->buf));
+	EXPECT_TRUE(all_bytes(self->buf + variant->size, 0, 24));
+	EXPECT_EQ(variant->size + 24, *(__u32 *)self->buf);
+}
+
+/* clause 18 */
+TEST_F(command, longer_with_first_tail_byte)
+{
+	set_size(self->buf, variant->size + 24);
+	self->buf[variant->size] = 1;
+	EXPECT_EQ(-E2BIG, arena_ioctl(self->fd, variant->cmd, self->buf));
+	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
+}
+
+/* clause 18 */
+TEST_F(command, longer_with_last_tail_byte)
+{
+	set_size(self->buf, variant->size + 24);
+	self->buf[variant->size + 23] = 1;
+	EXPECT_EQ(-E2BIG, arena_ioctl(self->fd, variant->cmd, self->buf));
+	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
+}
+
+/* clause 18 */
+TEST_F(command, as_long_as_a_page)
+{
+	set_size(self->buf, self->page);
+	EXPECT_EQ(0, arena_ioctl(self->fd, variant->cmd, self->buf));
+}
+
+/* clause 18 */
+TEST_F(command, longer_than_a_page)
+{
+	set_size(self->buf, self->page + 1);
+	EXPECT_EQ(-E2BIG, arena_ioctl(self->fd, variant->cmd, self->buf));
+	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
+}
+
+/* clause 18 */
+TEST_F(command, size_all_ones)
+{
+	set_size(self->buf, ~0U);
+	EXPECT_EQ(-E2BIG, arena_ioctl(self->fd, variant->cmd, self->buf));
+	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
+}
+
+static const unsigned long nowhere[] = {
+	0, 8, -8UL, -4096UL,
+#ifdef __LP64__
+	0xffff888000000000UL, 0x7ffffffffffcUL, 0x800000000000UL,
+#endif
+};
+
+/* clause 18 */
+TEST_F(command, struct_is_nowhere)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(nowhere); i++)
+		EXPECT_EQ(-EFAULT, arena_ioctl(self->fd, variant->cmd, (void *)nowhere[i]));
+	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
+}
+
+/* clause 18: the size can be read, the last byte cannot */
+TEST_F(command, struct_ends_in_a_hole)
+{
+	char *at = self->buf + 2 * self->page - variant->size + 8;
+
+	memcpy(at, self->buf, variant->size - 8);
+	EXPECT_EQ(-EFAULT, arena_ioctl(self->fd, variant->cmd, at));
+	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
+}
+
+/* clause 18 */
+TEST_F(command, tail_ends_in_a_hole)
+{
+	char *at = self->buf + 2 * self->page - variant->size;
+
+	memcpy(at, self->buf, variant->size);
+	set_size(at, variant->size + 8);
+	EXPECT_EQ(-EFAULT, arena_ioctl(self->fd, variant->cmd, at));
+	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
+}
+
+/* clauses 4, 18: where the answer cannot be written, nothing was done */
+TEST_F(command, struct_is_read_only)
+{
+	ASSERT_EQ(0, mprotect(self->buf, self->page, PROT_READ));
+	EXPECT_EQ(variant->out ? -EFAULT : 0,
+		  arena_ioctl(self->fd, variant->cmd, self->buf));
+	if (variant->out)
+		EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
+}
+
+/* clause 18: the command is the whole number, not its low byte */
+TEST_F(command, number_with_size_or_direction)
+{
+	unsigned int dirs[] = { _IOC_READ, _IOC_WRITE, _IOC_READ | _IOC_WRITE };
+	unsigned int i, nr = _IOC_NR(variant->cmd);
+
+	for (i = 0; i < ARRAY_SIZE(dirs); i++) {
+		EXPECT_EQ(-ENOTTY, arena_ioctl(self->fd, _IOC(dirs[i], ARENA_IOC_MAGIC, nr, 0),
+					       self->buf));
+		EXPECT_EQ(-ENOTTY, arena_ioctl(self->fd, _IOC(dirs[i], ARENA_IOC_MAGIC, nr,
+							      variant->size), self->buf));
+	}
+	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
+}
+
+/* clause 18 */
+TEST(unknown_commands)
+{
+	char buf[256] = { 16 };
+	int fd = arena_open();
+	unsigned int nr;
+
+	ASSERT_LE(0, fd);
+	for (nr = _IOC_NR(ARENA_IOC_DUP) + 1; nr < 256; nr++)
+		EXPECT_EQ(-ENOTTY, arena_ioctl(fd, _IO(ARENA_IOC_MAGIC, nr), buf));
+	for (nr = 0; nr <= _IOC_NR(ARENA_IOC_DUP); nr++) {
+		EXPECT_EQ(-ENOTTY, arena_ioctl(fd, _IO(ARENA_IOC_MAGIC - 1, nr), buf));
+		EXPECT_EQ(-ENOTTY, arena_ioctl(fd, _IO(ARENA_IOC_MAGIC + 1, nr), buf));
+	}
+	close(fd);
+}
+
+FIXTURE(fresh)
+{
+	int fd;
+};
+
+FIXTURE_SETUP(fresh)
+{
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(fresh)
+{
+	close(self->fd);
+}
+
+/* clause 17 */
+TEST_F(fresh, setup_is_told_by_info)
+{
+	struct arena_setup_args args = {
+		.size = sizeof(args),
+		.flags = ARENA_SETUP_SPANS | ARENA_SETUP_ZERO,
+		.capacity = 3 << 20,
+		.slab_size = 8192,
+		.name = "a name of thirty-one characters",
+	};
+	struct arena_info_args info;
+
+	ASSERT_EQ(0, arena_ioctl(self->fd, ARENA_IOC_SETUP, &args));
+	ASSERT_EQ(0, arena_info(self->fd, &info));
+	EXPECT_EQ(args.flags, info.flags);
+	EXPECT_EQ(args.capacity, info.capacity);
+	EXPECT_EQ(args.slab_size, info.slab_size);
+	EXPECT_STREQ("a name of thirty-one characters", info.name);
+	EXPECT_EQ(ARENA_RIGHTS_ALL, info.rights);
+	EXPECT_EQ(0, info.used);
+	EXPECT_EQ(args.capacity, info.free);
+}
+
+/* clause 17 */
+TEST_F(fresh, no_setup_is_the_default)
+{
+	struct arena_info_args info;
+
+	ASSERT_EQ(0, arena_info(self->fd, &info));
+	EXPECT_EQ(64 << 20, info.capacity);
+	EXPECT_EQ(0, info.flags);
+	EXPECT_EQ(0, info.committed);
+	EXPECT_TRUE(all_bytes(info.name, 0, sizeof(info.name)));
+}
+
+/* clause 17 */
+TEST_F(fresh, setup_of_zeros_is_the_default)
+{
+	struct arena_setup_args args = { .size = sizeof(args) };
+	struct arena_info_args info;
+
+	ASSERT_EQ(0, arena_ioctl(self->fd, ARENA_IOC_SETUP, &args));
+	ASSERT_EQ(0, arena_info(self->fd, &info));
+	EXPECT_EQ(64 << 20, info.capacity);
+}
+
+/* clause 18 */
+TEST_F(fresh, setup_unknown_flags)
+{
+	unsigned int bit;
+
+	for (bit = 2; bit < 32; bit++)
+		EXPECT_EQ(-EINVAL, arena_setup(self->fd, 0, 0, 1U << bit));
+	EXPECT_EQ(0, arena_setup(self->fd, 0, 0, 0));
+}
+
+/* clause 18 */
+TEST_F(fresh, setup_reserved)
+{
+	struct arena_setup_args args = { .size = sizeof(args), .__reserved = 1 };
+
+	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_SETUP, &args));
+	EXPECT_EQ(0, arena_setup(self->fd, 0, 0, 0));
+}
+
+/* clause 21 */
+TEST_F(fresh, setup_too_much_capacity)
+{
+	EXPECT_EQ(-EFBIG, arena_setup(self->fd, 1ULL << 41, 0, 0));
+	EXPECT_EQ(-EFBIG, arena_setup(self->fd, 1ULL << 63, 0, 0));
+	EXPECT_EQ(-EFBIG, arena_setup(self->fd, ~0ULL, 0, 0));
+	EXPECT_EQ(0, arena_setup(self->fd, 1, 0, 0));
+}
+
+/* clause 5 */
+TEST_F(fresh, setup_bad_slab_size)
+{
+	__u32 bad[] = { 1, 8, 2048, 4095, 4097, 12288, 1U << 22, 1U << 31, ~0U };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		EXPECT_EQ(-EINVAL, arena_setup(self->fd, 0, bad[i], 0));
+	EXPECT_EQ(0, arena_setup(self->fd, 0, 4096, 0));
+}
+
+/* clause 18 */
+TEST_F(fresh, setup_bad_name)
+{
+	struct arena_setup_args args = { .size = sizeof(args) };
+	static const char *bad[] = { "a/b", "..\n", "a\tb", "\x7f", "\xc3\xa4", "\x1b[2J" };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		strcpy(args.name, bad[i]);
+		EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_SETUP, &args));
+		memset(args.name, 0, sizeof(args.name));
+	}
+	memset(args.name, 'x', sizeof(args.name));
+	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_SETUP, &args));
+	memset(args.name, 0, sizeof(args.name));
+	args.name[5] = 'x';
+	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_SETUP, &args));
+	args.name[5] = 0;
+	EXPECT_EQ(0, arena_ioctl(self->fd, ARENA_IOC_SETUP, &args));
+}
+
+/* clause 17 */
+TEST_F(fresh, setup_twice)
+{
+	EXPECT_EQ(0, arena_setup(self->fd, 1 << 20, 0, 0));
+	EXPECT_EQ(-EBUSY, arena_setup(self->fd, 1 << 20, 0, 0));
+}
+
+static int use_by_alloc(int fd)
+{
+	return arena_alloc(fd, 8, NULL);
+}
+
+static int use_by_store(int fd)
+{
+	return arena_store(fd, something, 8, NULL);
+}
+
+static int use_by_offset(int fd)
+{
+	return arena_used(fd) ? -1 : 0;
+}
+
+static int use_by_reset(int fd)
+{
+	return arena_reset(fd, ARENA_RESET_KEEP, 0);
+}
+
+static int use_by_info(int fd)
+{
+	struct arena_info_args info;
+
+	return arena_info(fd, &info);
+}
+
+static int use_by_dup(int fd)
+{
+	return arena_dup(fd, ARENA_RIGHT_READ) < 0;
+}
+
+static int use_by_mmap(int fd)
+{
+	return !arena_map(fd, 4096, PROT_READ, 0);
+}
+
+/* clause 17 */
+TEST(setup_after_use)
+{
+	int (*uses[])(int fd) = { use_by_alloc, use_by_store, use_by_offset, use_by_reset,
+				  use_by_info, use_by_dup, use_by_mmap };
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < ARRAY_SIZE(uses); i++) {
+		fd = arena_open();
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, uses[i](fd));
+		EXPECT_EQ(-EBUSY, arena_setup(fd, 1 << 20, 0, 0));
+		close(fd);
+	}
+}
+
+FIXTURE(idle)
+{
+	int fd;
+	struct arena_info_args info;
+};
+
+FIXTURE_SETUP(idle)
+{
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, arena_setup(self->fd, 16 * SLAB, SLAB, 0));
+}
+
+/* Nothing here has allocated anything. */
+FIXTURE_TEARDOWN(idle)
+{
+	EXPECT_EQ(0, arena_used(self->fd));
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(0, self->info.allocs);
+	EXPECT_EQ(0, self->info.high);
+	EXPECT_EQ(0, self->info.resets);
+	close(self->fd);
+}
+
+/* clause 5 */
+TEST_F(idle, alloc_nothing)
+{
+	EXPECT_EQ(-EINVAL, arena_alloc(self->fd, 0, NULL));
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(1, self->info.fail_arg);
+}
+
+/* clauses 4, 5: sizes that do not fit, some of which would wrap */
+TEST_F(idle, alloc_too_much)
+{
+	__u64 sizes[] = { 16 * SLAB + 1, 1ULL << 32, 1ULL << 40, 1ULL << 63, ~0ULL,
+			  ~0ULL - 7, ~0ULL - 4095, -SLAB };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++)
+		EXPECT_EQ(-ENOSPC, arena_alloc(self->fd, sizes[i], NULL));
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(0, self->info.committed);
+}
+
+/* clause 5 */
+TEST_F(idle, alloc_bad_alignment)
+{
+	__u64 aligns[] = { 3, 6, 7, 24, SLAB - 1, 2 * SLAB, 1ULL << 32, 1ULL << 63, ~0ULL,
+			   (1ULL << 32) + 8 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(aligns); i++)
+		EXPECT_EQ(-EINVAL, arena_alloc_flags(self->fd, 8, aligns[i], 0, NULL));
+}
+
+/* clause 1: objects larger than a slab are aligned to a page at most */
+TEST_F(idle, alloc_large_bad_alignment)
+{
+	EXPECT_EQ(-EINVAL, arena_alloc_flags(self->fd, 2 * SLAB, 2 * sysconf(_SC_PAGESIZE),
+					     0, NULL));
+}
+
+/* clause 18 */
+TEST_F(idle, alloc_unknown_flags)
+{
+	unsigned int bit;
+
+	for (bit = 1; bit < 32; bit++)
+		EXPECT_EQ(-EINVAL, arena_alloc_flags(self->fd, 8, 0, 1U << bit, NULL));
+}
+
+/* clause 5 */
+TEST_F(idle, store_nothing)
+{
+	EXPECT_EQ(-EINVAL, arena_store(self->fd, something, 0, NULL));
+}
+
+/* clause 24: the copy is staged, and the stage is bounded */
+TEST_F(idle, store_too_much)
+{
+	EXPECT_EQ(-EMSGSIZE, arena_store(self->fd, something, ARENA_STORE_MAX + 1, NULL));
+	EXPECT_EQ(-EMSGSIZE, arena_store(self->fd, something, ~0ULL, NULL));
+	EXPECT_EQ(-EMSGSIZE, arena_store(self->fd, something, 1ULL << 32, NULL));
+}
+
+/* clause 18 */
+TEST_F(idle, store_unknown_flags)
+{
+	struct arena_store_args args = {
+		.size = sizeof(args),
+		.src = (unsigned long)something,
+		.bytes = 8,
+	};
+	unsigned int bit;
+
+	for (bit = 0; bit < 32; bit++) {
+		args.flags = 1U << bit;
+		EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_STORE, &args));
+	}
+}
+
+/* clause 5 */
+TEST_F(idle, store_bad_alignment)
+{
+	struct arena_store_args args = {
+		.size = sizeof(args),
+		.src = (unsigned long)something,
+		.bytes = 8,
+		.align = 12,
+	};
+
+	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_STORE, &args));
+	args.align = 2 * SLAB;
+	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_STORE, &args));
+}
+
+/* clauses 4, 24 */
+TEST_F(idle, store_from_nowhere)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(nowhere); i++) {
+		EXPECT_EQ(-EFAULT, arena_store(self->fd, (void *)nowhere[i], 64, NULL));
+		EXPECT_EQ(-EFAULT, arena_store(self->fd, (void *)nowhere[i], ARENA_STORE_MAX,
+					       NULL));
+	}
+}
+
+/* Addresses are 64 bits wide in the struct, whatever the caller is. */
+TEST_F(idle, store_from_high_address)
+{
+	struct arena_store_args args = {
+		.size = sizeof(args),
+		.src = (unsigned long)something | 1ULL << 63,
+		.bytes = 8,
+	};
+
+	EXPECT_EQ(-EFAULT, arena_ioctl(self->fd, ARENA_IOC_STORE, &args));
+}
+
+/* clause 4: the first page can be read, the second cannot */
+TEST_F(idle, store_from_half_a_source)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	char *src = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, src);
+	ASSERT_EQ(0, munmap(src + page, page));
+	EXPECT_EQ(-EFAULT, arena_store(self->fd, src, 2 * page, NULL));
+	EXPECT_EQ(-EFAULT, arena_store(self->fd, src + page - 1, 2, NULL));
+}
+
+/* clause 18 */
+TEST_F(idle, offset_reserved)
+{
+	struct arena_offset_args args = { .size = sizeof(args), .__reserved = 1 };
+
+	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_OFFSET, &args));
+}
+
+/* clause 18 */
+TEST_F(idle, info_reserved)
+{
+	struct arena_info_args args = { .size = sizeof(args), .__reserved = 1 };
+
+	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_INFO, &args));
+}
+
+/* clause 18 */
+TEST_F(idle, reset_unknown_mode)
+{
+	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_ZERO + 1, 0));
+	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ~0U, 0));
+}
+
+/* clause 18 */
+TEST_F(idle, reset_keep_without_release)
+{
+	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_KEEP, 1));
+	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_ZERO, 1));
+}
+
+/* clause 18 */
+TEST_F(idle, reset_unknown_flags)
+{
+	struct arena_reset_args args = { .size = sizeof(args) };
+	unsigned int bit;
+
+	for (bit = 0; bit < 32; bit++) {
+		args.flags = 1U << bit;
+		EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_RESET, &args));
+	}
+}
+
+/* clause 18 */
+TEST_F(idle, reset_reserved)
+{
+	struct arena_reset_args args = { .size = sizeof(args), .__reserved = 1 };
+
+	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_RESET, &args));
+}
+
+/* clause 18 */
+TEST_F(idle, dup_unknown_flags)
+{
+	struct arena_dup_args args = { .size = sizeof(args), .rights = ARENA_RIGHT_READ };
+	unsigned int bit;
+
+	for (bit = 0; bit < 32; bit++) {
+		args.flags = 1U << bit;
+		EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_DUP, &args));
+	}
+}
+
+/* clause 18 */
+TEST_F(idle, dup_unknown_rights)
+{
+	unsigned int bit;
+
+	for (bit = 4; bit < 32; bit++)
+		EXPECT_EQ(-EINVAL, arena_dup(self->fd, ARENA_RIGHT_READ | 1U << bit));
+	EXPECT_EQ(-EINVAL, arena_dup(self->fd, 0));
+	EXPECT_EQ(-EINVAL, arena_dup(self->fd, ARENA_RIGHT_WRITE));
+}
+
+/* The layout is the same for 32 and 64 bits. */
+_Static_assert(sizeof(struct arena_setup_args) == 56, "setup");
+_Static_assert(sizeof(struct arena_alloc_args) == 40, "alloc");
+_Static_assert(sizeof(struct arena_store_args) == 48, "store");
+_Static_assert(sizeof(struct arena_offset_args) == 32, "offset");
+_Static_assert(sizeof(struct arena_reset_args) == 32, "reset");
+_Static_assert(sizeof(struct arena_info_args) == 208, "info");
+_Static_assert(sizeof(struct arena_dup_args) == 16, "dup");
+
+TEST_HARNESS_MAIN
+
+#endif /* NO_32_BIT */

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the tests of /dev/arena share: each call as a function that answers 0
+ * (or what was asked for) or a negative errno, and ways to touch memory that
+ * may not be there.
+ */
+#ifndef ARENA_TEST_H
+#define ARENA_TEST_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <linux/arena.h>
+
+#define DEVICE		"/dev/arena"
+#define SLAB		65536UL		/* the slab size that tests ask for */
+#ifndef ARRAY_SIZE
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+#endif
+
+static inline int arena_open(void)
+{
+	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static inline int arena_ioctl(int fd, unsigned int cmd, void *args)
+{
+	return ioctl(fd, cmd, args) ? -errno : 0;
+}
+
+static inline int arena_setup(int fd, __u64 capacity, __u32 slab_size, __u32 flags)
+{
+	struct arena_setup_args args = {
+		.size = sizeof(args),
+		.flags = flags,
+		.capacity = capacity,
+		.slab_size = slab_size,
+		.name = "selftest",
+	};
+
+	return arena_ioctl(fd, ARENA_IOC_SETUP, &args);
+}
+
+static inline int arena_alloc_flags(int fd, __u64 bytes, __u64 align, __u32 flags,
+				    __u64 *offset)
+{
+	struct arena_alloc_args args = {
+		.size = sizeof(args),
+		.flags = flags,
+		.bytes = bytes,
+		.align = align,
+	};
+	int err = arena_ioctl(fd, ARENA_IOC_ALLOC, &args);
+
+	if (!err && offset)
+		*offset = args.offset;
+	return err;
+}
+
+static inline int arena_alloc(int fd, __u64 bytes, __u64 *offset)
+{
+	return arena_alloc_flags(fd, bytes, 0, 0, offset);
+}
+
+static inline int arena_store(int fd, const void *src, __u64 bytes, __u64 *offset)
+{
+	struct arena_store_args args = {
+		.size = sizeof(args),
+		.src = (unsigned long)src,
+		.bytes = bytes,
+	};
+	int err = arena_ioctl(fd, ARENA_IOC_STORE, &args);
+
+	if (!err && offset)
+		*offset = args.offset;
+	return err;
+}
+
+static inline int arena_reset(int fd, __u32 mode, __u64 keep)
+{
+	struct arena_reset_args args = {
+		.size = sizeof(args),
+		.mode = mode,
+		.keep = keep,
+	};
+
+	return arena_ioctl(fd, ARENA_IOC_RESET, &args);
+}
+
+static inline int arena_info(int fd, struct arena_info_args *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->size = sizeof(*info);
+	return arena_ioctl(fd, ARENA_IOC_INFO, info);
+}
+
+/* Bytes handed out, or all ones if that cannot be asked. */
+static inline __u64 arena_used(int fd)
+{
+	struct arena_offset_args args = { .size = sizeof(args) };
+
+	return arena_ioctl(fd, ARENA_IOC_OFFSET, &args) ? ~0ULL : args.offset;
+}
+
+static inline int arena_dup(int fd, __u32 rights)
+{
+	struct arena_dup_args args = {
+		.size = sizeof(args),
+		.rights = rights,
+		.fd = -1,
+	};
+	int err = arena_ioctl(fd, ARENA_IOC_DUP, &args);
+
+	return err ?: args.fd;
+}
+
+/* NULL and errno instead of MAP_FAILED. */
+static inline void *arena_map(int fd, size_t bytes, int prot, off_t offset)
+{
+	void *map = mmap(NULL, bytes, prot, MAP_SHARED, fd, offset);
+
+	return map == MAP_FAILED ? NULL : map;
+}
+
+static sigjmp_buf touch_env;
+
+static inline void touch_signal(int sig)
+{
+	siglongjmp(touch_env, sig);
+}
+
+/* The signal that reading (or writing) a byte raises, 0 for none. */
+static inline int touch(volatile char *at, bool write)
+{
+	struct sigaction action = { .sa_handler = touch_signal, .sa_flags = SA_NODEFER };
+	struct sigaction old_bus, old_segv;
+	int sig;
+
+	sigaction(SIGBUS, &action, &old_bus);
+	sigaction(SIGSEGV, &action, &old_segv);
+	sig = sigsetjmp(touch_env, 1);
+	if (!sig) {
+		char c = *at;
+
+		if (write)
+			*at = c;
+	}
+	sigaction(SIGBUS, &old_bus, NULL);
+	sigaction(SIGSEGV, &old_segv, NULL);
+	return sig;
+}
+
+static inline int touch_read(const void *at)
+{
+	return touch((char *)at, false);
+}
+
+static inline int touch_write(void *at)
+{
+	return touch(at, true);
+}
+
+/* Are all these bytes this one? */
+static inline bool all_bytes(const void *at, int byte, size_t bytes)
+{
+	const unsigned char *p = at;
+
+	while (bytes--)
+		if (*p++ != (unsigned char)byte)
+			return false;
+	return true;
+}
+
+/* Exit status of a child; -1 - signal if one killed it. */
+static inline int wait_for(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1 - WTERMSIG(status);
+}
+
+/* First number in a file, -1 if there is none. */
+static inline long long read_number(const char *path)
+{
+	long long number = -1;
+	FILE *file = fopen(path, "re");
+
+	if (!file)
+		return -1;
+	if (fscanf(file, "%lld", &number) != 1)
+		number = -1;
+	fclose(file);
+	return number;
+}
+
+static inline bool write_string(const char *path, const char *string)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	ok = write(fd, string, strlen(string)) == (ssize_t)strlen(string);
+	close(fd);
+	return ok;
+}
+
+#endif /* ARENA_TEST_H */
