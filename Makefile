@@ -39,7 +39,8 @@ build-stock build-new: build-%:
 run:
 	@tools/demo.sh $(INPUT)
 
-load unload demo:
+# Not "load" first, which is a directive of make's.
+unload load demo:
 	@tools/load.sh $@ $(INPUT)
 
 test:
@@ -58,8 +59,5 @@ clean:
 	@rm -rf build/mod-host build/mod-stock build/mod-new build/new/root/arena \
 		build/selftests build/selftests-host build/counts build/arena.ko
 
-distkasan kcsan:
-	@tools/x86.sh $@
-
-clean:
+distclean:
 	@rm -rf build

@@ -25,7 +25,7 @@ build_programs()
 {
 	local harness=$BUILD/src/newest/tools/testing/selftests
 
-	"$ROOT/tools/setup.sh" module source || exit 1
+	"$ROOT/tools/setup.sh" programs source || exit 1
 	mkdir -p "$OUT"
 	quietly selftests-build make -C "$ROOT/selftests" -j"$JOBS" \
 		OUTPUT="$OUT" KSELFTEST_DIR="$harness" LDFLAGS=-static ||

@@ -8,6 +8,7 @@
 #   setup.sh GROUP...
 #     module   compiler and make
 #     kernel   what builds a kernel and runs kunit.py
+#     programs what links static test programs, 32 bit ones too
 #     vm       QEMU, busybox, cpio
 #     static   sparse, shellcheck
 #     source   build/src/newest: the newest kernel source there is
@@ -76,6 +77,20 @@ group_kernel()
 	packages flex:flex bison:bison bc:bc python3:/usr/bin/python3 \
 		libelf-dev:/usr/include/libelf.h \
 		libssl-dev:/usr/include/openssl/ssl.h perl:perl
+}
+
+# The multilib package of this very compiler: the generic one conflicts with
+# cross compilers.
+group_programs()
+{
+	local major
+
+	group_module
+	[ "$(uname -m)" = x86_64 ] || return 0
+	major=$(gcc -dumpversion)
+	major=${major%%.*}
+	packages "gcc-$major-multilib:/usr/lib/gcc/x86_64-linux-gnu/$major/32/libgcc.a" \
+		libc6-dev-i386:/usr/lib32/libc.a
 }
 
 group_vm()
