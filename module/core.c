@@ -515,7 +515,8 @@ static size_t default_slab_size(size_t capacity)
 
 static int config_check(const struct arena_config *config)
 {
-	const unsigned int known = ARENA_SPANS | ARENA_ON_NODE | ARENA_ACCOUNT | ARENA_ZERO;
+	const unsigned int known = ARENA_SPANS | ARENA_ON_NODE | ARENA_ACCOUNT | ARENA_ZERO |
+				   ARENA_READERS;
 
 	if (!config->capacity || config->capacity > arena_capacity_max())
 		return -EINVAL;
@@ -617,6 +618,8 @@ void arena_destroy(struct arena *arena)
 	if (!arena)
 		return;
 	arena_debug_remove(arena);
+	if (arena->flags & ARENA_READERS)
+		rcu_barrier();
 	cancel_work_sync(&arena->reaper);
 	arena_reap_larges(arena, true);
 	arena_free(arena);

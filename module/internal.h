@@ -29,7 +29,6 @@ struct mem_cgroup;
 #define ARENA_MAPPABLE		BIT(31)
 
 #define ARENA_NAME_MAX		32
-#define ARENA_SLAB_MAX		SZ_2M
 #define ARENA_SLAB_DEFAULT	SZ_64K
 
 /*
@@ -155,6 +154,8 @@ struct arena_large {
  * @tail_mutex: serialises the collection of span tails, and protects @tails.
  * @tails:	what was collected.
  * @held:	a reset that sleeps is at work: the new generation stays unsettled.
+ * @retiring:	readers may still be in the slab set that was left last.
+ * @retire_rcu:	says when they are gone.
  * @wrap_cookie: grace period that must end before the tag's half is reused.
  * @wrap_armed: @wrap_cookie is meaningful.
  */
@@ -175,8 +176,10 @@ struct arena {
 	raw_spinlock_t		reset_lock ____cacheline_aligned_in_smp;
 	struct mutex		reset_mutex;
 	bool			held;
+	bool			retiring;
 	bool			wrap_armed;
 	unsigned long		wrap_cookie;
+	struct rcu_head		retire_rcu;
 	u64			resets;
 	size_t			peak;
 	size_t			slabs_kept;
@@ -194,7 +197,7 @@ struct arena {
 	atomic_long_t		pool_hits;
 
 	struct mem_cgroup	*memcg;
-	size_t			overhead;
+	size_t			dir_size;
 	int			node;
 	struct list_head	all;
 	char			name[ARENA_NAME_MAX];
@@ -326,7 +329,7 @@ int arena_slabs_init(struct arena *arena);
 void arena_slabs_exit(struct arena *arena);
 int arena_slabs_populate(struct arena *arena, size_t start, size_t size, gfp_t gfp);
 int arena_slab_install(struct arena *arena, size_t index, gfp_t gfp);
-size_t arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t keep);
+void arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t keep);
 long arena_total_pages(void);
 
 /* debug.c */

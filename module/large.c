@@ -123,15 +123,21 @@ int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_
 /*
  * Unmap the views of former generations. A view is listed with the generation
  * that its claim took from the cursor, so the cursor read here is not behind it.
+ * What readers may still be using is left for the next time: who sees the
+ * generation that arena_reset_rcu() began sees retiring, too, which was set
+ * before; it runs this again when the readers are gone.
  */
 void arena_reap_larges(struct arena *arena, bool all)
 {
 	struct llist_node *views = llist_del_all(&arena->larges);
 	unsigned long generation = arena_look(arena).generation;
 	struct arena_large *large, *next;
+	bool readers;
 
+	smp_rmb();	/* Pairs with the full barrier of the cursor's exchange. */
+	readers = READ_ONCE(arena->retiring);
 	llist_for_each_entry_safe(large, next, views, node) {
-		if (!all && large->generation == generation) {
+		if (!all && (readers || large->generation == generation)) {
 			llist_add(&large->node, &arena->larges);
 			continue;
 		}

@@ -90,23 +90,28 @@ static bool tag_half_is_clear(const struct arena *arena)
 }
 
 /*
- * Start the next generation, unsettled; the bytes that the last one had
- * handed out in @high. -EBUSY if the tag may not advance yet.
+ * Start the next generation: @step says in which slab set. Unsettled in the
+ * same set; in the other one, a grace period has passed since it was left.
+ * How far the last generation had come goes to @high. -EBUSY if the tag may
+ * not advance yet.
  */
-static int next_generation(struct arena *arena, size_t *high)
+static int next_generation(struct arena *arena, unsigned int step, size_t *high)
 {
-	unsigned long generation, next;
+	unsigned long generation, next, settled;
 	bool crossing;
 
 	lockdep_assert_held(&arena->reset_lock);
 	generation = arena->generation;
-	next = generation + ARENA_NEXT_KEEP;
+	next = generation + step;
 	crossing = (generation ^ next) & ARENA_TAG_HALF;
+	/* 32-bit kernels: two thousand million resets are an arena's life. */
+	if (next < generation)
+		return -EBUSY;
 	if (crossing && !tag_half_is_clear(arena))
 		return -EBUSY;
 
-	*high = cursor_offset(atomic_long_xchg(&arena->cursor,
-					       cursor_start(next) | ARENA_UNSETTLED));
+	settled = step == ARENA_NEXT_FLIP ? 0 : ARENA_UNSETTLED;
+	*high = cursor_offset(atomic_long_xchg(&arena->cursor, cursor_start(next) | settled));
 	/* Pairs with the smp_load_acquire() in arena_look(). */
 	smp_store_release(&arena->generation, next);
 
@@ -121,15 +126,21 @@ static int next_generation(struct arena *arena, size_t *high)
 	return 0;
 }
 
-static int next_generation_locked(struct arena *arena, size_t *high)
+static int next_generation_kept(struct arena *arena, size_t *high)
 {
 	unsigned long flags;
 	int err;
 
 	raw_spin_lock_irqsave(&arena->reset_lock, flags);
-	err = next_generation(arena, high);
+	err = next_generation(arena, ARENA_NEXT_KEEP, high);
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
 	return err;
+}
+
+static void note_kept(struct arena *arena)
+{
+	WRITE_ONCE(arena->slabs_kept,
+		   atomic_long_read(&arena->committed) >> arena->slab_shift);
 }
 
 /**
@@ -153,9 +164,10 @@ int arena_reset(struct arena *arena)
 
 	if (WARN_ON_ONCE(in_nmi()))
 		return -EINVAL;
-	err = next_generation_locked(arena, &high);
+	err = next_generation_kept(arena, &high);
 	if (err)
 		return err;
+	note_kept(arena);
 	/* vunmap() may sleep. */
 	if (!llist_empty(&arena->larges))
 		schedule_work(&arena->reaper);
@@ -163,6 +175,65 @@ int arena_reset(struct arena *arena)
 	return 0;
 }
 EXPORT_SYMBOL_GPL(arena_reset);
+
+/*
+ * A grace period has passed since the set was left: no reader is in it, no
+ * allocation and no writer. Runs in softirq, so views are left to the reaper.
+ */
+static void retired(struct rcu_head *rcu)
+{
+	struct arena *arena = container_of(rcu, struct arena, retire_rcu);
+
+	/* Release: whoever uses the set again comes after its last readers. */
+	smp_store_release(&arena->retiring, false);
+	if (!llist_empty(&arena->larges))
+		schedule_work(&arena->reaper);
+}
+
+/**
+ * arena_reset_rcu() - Free all objects of an arena, but let readers finish.
+ * @arena: the arena, not NULL, created with %ARENA_READERS.
+ *
+ * Like arena_reset(), but what was allocated before stays as it is for those
+ * who were inside rcu_read_lock() already (clause 11). Allocation goes on at
+ * once in the other of two slab sets; after a grace period, which this call
+ * starts itself, the one that was left is ready for the next such reset.
+ *
+ * Who allocates and uses objects inside rcu_read_lock() need not exclude this.
+ *
+ * Context: Any but NMI. Takes a raw spinlock, interrupts off. Never waits.
+ * Return: 0; -EBUSY with nothing changed while the set that was left last is
+ * still in use by readers, or a release or zero reset is at work;
+ * -EOPNOTSUPP without %ARENA_READERS.
+ */
+int arena_reset_rcu(struct arena *arena)
+{
+	unsigned long flags;
+	size_t high;
+	int err = -EBUSY;
+
+	if (WARN_ON_ONCE(in_nmi()))
+		return -EINVAL;
+	if (!(arena->flags & ARENA_READERS))
+		return -EOPNOTSUPP;
+
+	raw_spin_lock_irqsave(&arena->reset_lock, flags);
+	/* Acquire: pairs with the smp_store_release() in retired(). */
+	if (!smp_load_acquire(&arena->retiring) && !arena->held) {
+		/* Before the generation changes: see arena_reap_larges(). */
+		WRITE_ONCE(arena->retiring, true);
+		err = next_generation(arena, ARENA_NEXT_FLIP, &high);
+		if (err)
+			WRITE_ONCE(arena->retiring, false);
+	}
+	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
+	if (err)
+		return err;
+	note_kept(arena);
+	call_rcu(&arena->retire_rcu, retired);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(arena_reset_rcu);
 
 static void zero_slabs(struct arena *arena, struct arena_slab *dir, size_t high)
 {
@@ -183,32 +254,67 @@ static size_t next_generation_asleep(struct arena *arena)
 {
 	size_t high;
 
-	while (next_generation_locked(arena, &high))
+	while (next_generation_kept(arena, &high))
 		synchronize_rcu();
 	return high;
+}
+
+/* Nobody resets by RCU from here on: wait for what is under way, if anything. */
+static void wait_retired(struct arena *arena)
+{
+	if (arena->flags & ARENA_READERS)
+		rcu_barrier();
+}
+
+static void release_slabs(struct arena *arena, size_t keep)
+{
+	unsigned long generation = arena_look(arena).generation;
+	struct arena_slab *spare = arena_dir(arena, generation + 1);
+
+	if (spare)
+		arena_slabs_release(arena, spare, 0);
+	arena_slabs_release(arena, arena_dir(arena, generation), keep);
+}
+
+static void wipe_slabs(struct arena *arena, size_t high)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(arena->dirs); i++)
+		if (arena->dirs[i])
+			zero_slabs(arena, arena->dirs[i], max(high, READ_ONCE(arena->peak)));
+}
+
+static void hold(struct arena *arena, bool held)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&arena->reset_lock, flags);
+	/* Release: what was done to the slabs comes before the first claim. */
+	smp_store_release(&arena->held, held);
+	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
 }
 
 /* Empty the arena and, before anybody allocates again, wipe or release its slabs. */
 static void reset_asleep(struct arena *arena, size_t keep, bool zero)
 {
-	struct arena_slab *dir;
 	size_t high;
 
 	might_sleep();
 	mutex_lock(&arena->reset_mutex);
-	WRITE_ONCE(arena->held, true);
+	hold(arena, true);
 	high = next_generation_asleep(arena);
+	wait_retired(arena);
 	smp_mb();	/* B once more, see arena_settle() */
 	if (late_writers(arena))
 		synchronize_rcu();
 	arena_reap_larges(arena, false);
-	dir = arena_dir(arena, arena_look(arena).generation);
 	if (zero)
-		zero_slabs(arena, dir, max(high, READ_ONCE(arena->peak)));
+		wipe_slabs(arena, high);
 	else
-		WRITE_ONCE(arena->slabs_kept, arena_slabs_release(arena, dir, keep));
-	/* Release: what was done to the slabs comes before the first claim. */
-	smp_store_release(&arena->held, false);
+		release_slabs(arena, keep);
+	note_kept(arena);
+	hold(arena, false);
 	arena_settle(arena);
 	mutex_unlock(&arena->reset_mutex);
 }

@@ -194,44 +194,49 @@ int arena_slabs_populate(struct arena *arena, size_t start, size_t size, gfp_t g
 }
 
 /*
- * Give back all slabs of @dir but the first @keep bytes' worth; returns how
- * many are left. No claim can succeed meanwhile.
+ * Give back all slabs of @dir but the first @keep bytes' worth. No claim can
+ * succeed meanwhile.
  */
-size_t arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t keep)
+void arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t keep)
 {
-	size_t nr = arena_nr_slabs(arena), kept = 0, i;
+	size_t nr = arena_nr_slabs(arena), i;
+	size_t first = DIV_ROUND_UP(min(keep, arena->capacity), arena_slab_size(arena));
 
-	for (i = 0; i < nr; i++) {
-		void *base = READ_ONCE(dir[i].base);
+	for (i = first; i < nr; i++) {
+		void *base = xchg(&dir[i].base, NULL);
 
-		if (!base)
-			continue;
-		if (i < DIV_ROUND_UP(keep, arena_slab_size(arena))) {
-			kept++;
-			continue;
-		}
-		base = xchg(&dir[i].base, NULL);
-		slab_give_back(arena, base);
+		if (base)
+			slab_give_back(arena, base);
 		cond_resched();
 	}
-	return kept;
+}
+
+static struct arena_slab *dir_alloc(const struct arena *arena)
+{
+	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
+	long pages = DIV_ROUND_UP(arena->dir_size, PAGE_SIZE);
+	struct arena_slab *dir;
+
+	if (arena->flags & ARENA_ACCOUNT)
+		gfp |= __GFP_ACCOUNT;
+	if (!charge_total(pages))
+		return NULL;
+	dir = kvzalloc(arena->dir_size, gfp);
+	if (!dir)
+		uncharge_total(pages);
+	return dir;
 }
 
 int arena_slabs_init(struct arena *arena)
 {
-	size_t size = array_size(arena_nr_slabs(arena), sizeof(struct arena_slab));
-	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
+	int nr = arena->flags & ARENA_READERS ? 2 : 1, i;
 
-	if (arena->flags & ARENA_ACCOUNT)
-		gfp |= __GFP_ACCOUNT;
-	if (!charge_total(DIV_ROUND_UP(size, PAGE_SIZE)))
-		return -ENOMEM;
-	arena->dirs[0] = kvzalloc(size, gfp);
-	if (!arena->dirs[0]) {
-		uncharge_total(DIV_ROUND_UP(size, PAGE_SIZE));
-		return -ENOMEM;
+	arena->dir_size = array_size(arena_nr_slabs(arena), sizeof(struct arena_slab));
+	for (i = 0; i < nr; i++) {
+		arena->dirs[i] = dir_alloc(arena);
+		if (!arena->dirs[i])
+			return -ENOMEM;
 	}
-	arena->overhead = size;
 	return 0;
 }
 
@@ -244,6 +249,6 @@ void arena_slabs_exit(struct arena *arena)
 			continue;
 		arena_slabs_release(arena, arena->dirs[i], 0);
 		kvfree(arena->dirs[i]);
-		uncharge_total(DIV_ROUND_UP(arena->overhead, PAGE_SIZE));
+		uncharge_total(DIV_ROUND_UP(arena->dir_size, PAGE_SIZE));
 	}
 }

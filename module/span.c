@@ -48,20 +48,44 @@ static size_t span_want(const struct arena *arena, const struct arena_slot *slot
 	return min_t(size_t, slot->want, left / (4 * num_online_cpus()));
 }
 
+static int slot_zero(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
+		     void *object, size_t size)
+{
+	if (slot->zeroed)
+		return 0;
+	if (!arena_write_begin(arena, cpu, slot->generation))
+		return -ESTALE;
+	memset(object, 0, size);
+	arena_write_end(cpu);
+	return 0;
+}
+
+/*
+ * Whether to leave the span of @slot alone and claim only the object: it would
+ * have more left than a new span, and does not end where the cursor stands (or
+ * both would be joined, and nothing lost).
+ */
+static bool span_worth_keeping(const struct arena *arena, const struct arena_slot *slot,
+			       size_t size, size_t want)
+{
+	return slot_room(slot) > want - size &&
+	       slot->end_offset != cursor_offset(arena_look(arena).cursor);
+}
+
 /*
  * Give @slot a span with room for the object, joined to the old one where
- * possible, and take the object from it. Where the old span would have more
- * left than the new one, keep it and claim only the object.
+ * possible, and take the object from it.
  */
 static int slot_refill(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		       size_t size, size_t align, bool zero, struct arena_place *place)
 {
-	size_t want = span_want(arena, slot);
+	size_t want = max(span_want(arena, slot), size);
 	struct claim claim;
 	bool joined;
+	void *object;
 	int err;
 
-	if (size >= want || slot_room(slot) > want - size)
+	if (span_worth_keeping(arena, slot, size, want))
 		return claim_object(arena, cpu, slot, size, align, zero, place);
 
 	err = cursor_claim(arena, slot, size, align, want, &claim);
@@ -76,29 +100,17 @@ static int slot_refill(struct arena *arena, struct arena_cpu *cpu, struct arena_
 		if (err)
 			return err;
 	}
+	object = claim_address(arena, &claim, claim.object);
 	joined = claim.object < claim.from;
 	slot->zeroed = (!joined || slot->zeroed) && (arena->zero || claim_is_clean(&claim));
-	place_set(place, claim.generation, claim.object,
-		  claim_address(arena, &claim, claim.object));
 	slot->end_offset = claim.end;
-	slot->end = (unsigned long)place->ptr + (claim.end - claim.object);
-	slot->pos = min((unsigned long)place->ptr + ALIGN(size, ARENA_MIN_ALIGN), slot->end);
+	slot->end = (unsigned long)object + (claim.end - claim.object);
+	slot->pos = min((unsigned long)object + ALIGN(size, ARENA_MIN_ALIGN), slot->end);
 	slot->want = min_t(size_t, 2 * slot->want, ARENA_SPAN_MAX);
 	WRITE_ONCE(slot->span, claim.generation);
 	slot_count(slot, size);
-	return 0;
-}
-
-static int slot_zero(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
-		     void *object, size_t size)
-{
-	if (slot->zeroed)
-		return 0;
-	if (!arena_write_begin(arena, cpu, slot->generation))
-		return -ESTALE;
-	memset(object, 0, size);
-	arena_write_end(cpu);
-	return 0;
+	place_set(place, claim.generation, claim.object, object);
+	return zero ? slot_zero(arena, cpu, slot, object, size) : 0;
 }
 
 /* Claim one object by way of the span. */

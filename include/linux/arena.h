@@ -29,6 +29,7 @@
  *  arena_stats            any         yes    yes            yes    no
  *  arena_populate         task        yes    yes            yes    no
  *  arena_reset            not NMI     yes    yes            yes    no
+ *  arena_reset_rcu        not NMI     yes    yes            yes    no
  *  arena_reset_release    task        yes    yes            yes    no
  *  arena_reset_zero       task        yes    yes            yes    no
  *  arena_destroy          task        no     no             no     no
@@ -45,6 +46,7 @@
 #include <linux/bits.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
+#include <linux/sizes.h>
 #include <linux/types.h>
 
 struct arena;
@@ -65,14 +67,21 @@ struct arena;
  *
  * %ARENA_ZERO: every object is zero when handed out, as if each call had
  * __GFP_ZERO.
+ *
+ * %ARENA_READERS: arena_reset_rcu() will be used. Costs a second slab directory,
+ * and where it is used, a second set of slabs.
  */
 #define ARENA_SPANS		BIT(0)
 #define ARENA_ON_NODE		BIT(1)
 #define ARENA_ACCOUNT		BIT(2)
 #define ARENA_ZERO		BIT(3)
+#define ARENA_READERS		BIT(4)
 
 /** ARENA_MIN_ALIGN - alignment, in bytes, of what arena_alloc() returns. */
 #define ARENA_MIN_ALIGN		sizeof(long)
+
+/** ARENA_SLAB_MAX - the largest slab, in bytes. */
+#define ARENA_SLAB_MAX		SZ_2M
 
 /**
  * ARENA_NOGROW - gfp argument: use committed memory or fail, never allocate.
@@ -159,6 +168,7 @@ size_t arena_capacity_max(void);
 void arena_stats(const struct arena *arena, struct arena_stats *stats);
 
 int arena_reset(struct arena *arena);
+int arena_reset_rcu(struct arena *arena);
 void arena_reset_release(struct arena *arena, size_t keep);
 void arena_reset_zero(struct arena *arena);
 
