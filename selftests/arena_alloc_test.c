@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Allocation, accounting and resets through /dev/arena, by one process and by
+ * several at once (clauses 1, 4 to 10 and 16).
+ */
+#include "kselftest_harness.h"
+#include "arena_test.h"
+
+#define CAPACITY	(64 * SLAB)
+#define WORKERS		4
+
+FIXTURE(space)
+{
+	int fd;
+	char *map;
+	__u64 offset;
+	struct arena_info_args info;
+};
+
+FIXTURE_VARIANT(space)
+{
+	__u32 flags;
+};
+
+FIXTURE_VARIANT_ADD(space, dense)
+{
+	.flags = 0,
+};
+
+FIXTURE_VARIANT_ADD(space, spans)
+{
+	.flags = ARENA_SETUP_SPANS,
+};
+
+FIXTURE_SETUP(space)
+{
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, variant->flags));
+	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
+	ASSERT_NE(NULL, self->map);
+}
+
+/* clause 7: whatever a test did, the books balance */
+FIXTURE_TEARDOWN(space)
+{
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(CAPACITY, self->info.used + self->info.padding + self->info.free);
+	EXPECT_EQ(self->info.used, arena_used(self->fd));
+	EXPECT_GE(self->info.high, self->info.used);
+	EXPECT_GE(self->info.peak, self->info.high);
+	EXPECT_EQ(self->info.committed, self->info.slabs * self->info.slab_size);
+	EXPECT_GE(self->info.committed_peak, self->info.committed);
+	munmap(self->map, CAPACITY);
+	close(self->fd);
+}
+
+/* clause 7: the seed's example */
+TEST_F(space, offset_is_the_sum_of_sizes)
+{
+	__u64 a = 100, b = 200;
+
+	EXPECT_EQ(0, arena_used(self->fd));
+	ASSERT_EQ(0, arena_store(self->fd, &a, sizeof(a), &self->offset));
+	EXPECT_EQ(100, *(__u64 *)(self->map + self->offset));
+	ASSERT_EQ(0, arena_store(self->fd, &b, sizeof(b), &self->offset));
+	EXPECT_EQ(200, *(__u64 *)(self->map + self->offset));
+	EXPECT_EQ(16, arena_used(self->fd));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	EXPECT_EQ(0, arena_used(self->fd));
+}
+
+/* clauses 1, 7: odd sizes count as they are; alignment is the default */
+TEST_F(space, default_alignment)
+{
+	__u64 bytes, total = 0;
+
+	for (bytes = 1; bytes < 100; bytes++) {
+		ASSERT_EQ(0, arena_alloc(self->fd, bytes, &self->offset));
+		EXPECT_EQ(0, self->offset % 8);
+		total += bytes;
+		EXPECT_EQ(total, arena_used(self->fd));
+	}
+}
+
+/* clause 1 */
+TEST_F(space, alignment_as_asked)
+{
+	__u64 align, end = 0;
+
+	for (align = 1; align <= SLAB; align *= 2) {
+		ASSERT_EQ(0, arena_alloc_flags(self->fd, 3, align, 0, &self->offset));
+		EXPECT_EQ(0, self->offset % align);
+		EXPECT_LE(end, self->offset);
+		end = self->offset + 3;
+	}
+	EXPECT_GE(CAPACITY, end);
+}
+
+/* clauses 1, 5: an object larger than a slab, up to all there is */
+TEST_F(space, larger_than_a_slab)
+{
+	__u64 offset;
+
+	ASSERT_EQ(0, arena_alloc(self->fd, 3 * SLAB + 5, &offset));
+	EXPECT_EQ(0, offset % sysconf(_SC_PAGESIZE));
+	memset(self->map + offset, 0x5a, 3 * SLAB + 5);
+	ASSERT_EQ(0, arena_alloc(self->fd, 8, &self->offset));
+	EXPECT_LE(offset + 3 * SLAB + 5, self->offset);
+	memset(self->map + self->offset, 0xa5, 8);
+	EXPECT_TRUE(all_bytes(self->map + offset, 0x5a, 3 * SLAB + 5));
+	EXPECT_EQ(3 * SLAB + 5 + 8, arena_used(self->fd));
+
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY, &offset));
+	EXPECT_EQ(0, offset);
+	EXPECT_EQ(CAPACITY, arena_used(self->fd));
+	EXPECT_EQ(-ENOSPC, arena_alloc(self->fd, 1, NULL));
+}
+
+/* clauses 4, 16: exact to the byte, and failures change nothing */
+TEST_F(space, capacity_is_exact)
+{
+	unsigned int i;
+
+	for (i = 0; i < CAPACITY / 4096; i++)
+		ASSERT_EQ(0, arena_alloc(self->fd, 4096, NULL));
+	EXPECT_EQ(-ENOSPC, arena_alloc(self->fd, 1, NULL));
+	EXPECT_EQ(-ENOSPC, arena_alloc(self->fd, 4096, NULL));
+	EXPECT_EQ(CAPACITY, arena_used(self->fd));
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(0, self->info.free);
+	EXPECT_EQ(2, self->info.fail_space);
+	EXPECT_EQ(CAPACITY / 4096, self->info.allocs);
+}
+
+/* clause 4: what does not fit leaves room for what does */
+TEST_F(space, failure_leaves_the_rest)
+{
+	ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY - SLAB, NULL));
+	EXPECT_EQ(-ENOSPC, arena_alloc(self->fd, SLAB + 1, NULL));
+	EXPECT_EQ(CAPACITY - SLAB, arena_used(self->fd));
+	EXPECT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
+	EXPECT_EQ(CAPACITY, arena_used(self->fd));
+}
+
+/* clause 6 */
+TEST_F(space, zero_flag)
+{
+	ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY, &self->offset));
+	memset(self->map, 0xff, CAPACITY);
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	ASSERT_EQ(0, arena_alloc_flags(self->fd, 1000, 0, ARENA_ALLOC_ZERO, &self->offset));
+	EXPECT_TRUE(all_bytes(self->map + self->offset, 0, 1000));
+	ASSERT_EQ(0, arena_alloc_flags(self->fd, 3 * SLAB, 0, ARENA_ALLOC_ZERO, &self->offset));
+	EXPECT_TRUE(all_bytes(self->map + self->offset, 0, 3 * SLAB));
+}
+
+/* clauses 1, 24: a copy arrives whole, at any size and place */
+TEST_F(space, store_copies)
+{
+	static const __u64 sizes[] = { 1, 7, 8, 63, 4096, 4097, SLAB - 1, SLAB, SLAB + 1,
+				       5 * SLAB + 3, ARENA_STORE_MAX };
+	const size_t room = ARENA_STORE_MAX + ARRAY_SIZE(sizes);
+	char *src = malloc(room);
+	unsigned int i;
+
+	ASSERT_NE(NULL, src);
+	for (i = 0; i < room; i++)
+		src[i] = i * 7 + i / 251;
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		ASSERT_EQ(0, arena_store(self->fd, src + i, sizes[i], &self->offset));
+		EXPECT_EQ(0, memcmp(self->map + self->offset, src + i, sizes[i]));
+	}
+	free(src);
+}
+
+/* clauses 8, 9: the slabs stay, nothing is taken again */
+TEST_F(space, reset_keep)
+{
+	struct arena_info_args before;
+
+	ASSERT_EQ(0, arena_alloc(self->fd, 10 * SLAB, &self->offset));
+	memset(self->map, 'x', 10 * SLAB);
+	ASSERT_EQ(0, arena_info(self->fd, &before));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	EXPECT_EQ(0, arena_used(self->fd));
+	ASSERT_EQ(0, arena_alloc(self->fd, 10 * SLAB, &self->offset));
+	EXPECT_EQ(0, self->offset);
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(before.page_allocs, self->info.page_allocs);
+	EXPECT_EQ(before.committed, self->info.committed);
+	EXPECT_LT(before.generation, self->info.generation);
+	EXPECT_EQ(before.resets + 1, self->info.resets);
+}
+
+/* clauses 8, 9 */
+TEST_F(space, reset_release)
+{
+	ASSERT_EQ(0, arena_alloc(self->fd, 10 * SLAB, NULL));
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(10 * SLAB, self->info.committed);
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 3 * SLAB - 1));
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(3 * SLAB, self->info.committed);
+	EXPECT_EQ(3, self->info.slabs_kept);
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, ~0ULL));
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(3 * SLAB, self->info.committed);
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(0, self->info.committed);
+	EXPECT_EQ(0, arena_used(self->fd));
+}
+
+/* clauses 6, 9 */
+TEST_F(space, reset_zero)
+{
+	ASSERT_EQ(0, arena_alloc(self->fd, 10 * SLAB, NULL));
+	memset(self->map, 'x', 10 * SLAB);
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_ZERO, 0));
+	EXPECT_TRUE(all_bytes(self->map, 0, 10 * SLAB));
+	EXPECT_EQ(0, arena_used(self->fd));
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(10 * SLAB, self->info.committed);
+}
+
+/* clause 13: the generation grows, and everyone who is told is told the same */
+TEST_F(space, generation_grows)
+{
+	struct arena_reset_args reset = { .size = sizeof(reset) };
+	struct arena_alloc_args alloc = { .size = sizeof(alloc), .bytes = 8 };
+	__u64 last = 0;
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		reset.mode = i % 3;
+		ASSERT_EQ(0, arena_ioctl(self->fd, ARENA_IOC_RESET, &reset));
+		EXPECT_LT(last, reset.generation);
+		last = reset.generation;
+		ASSERT_EQ(0, arena_ioctl(self->fd, ARENA_IOC_ALLOC, &alloc));
+		EXPECT_EQ(last, alloc.generation);
+		ASSERT_EQ(0, arena_info(self->fd, &self->info));
+		EXPECT_EQ(last, self->info.generation);
+	}
+}
+
+/* An object as the workers make them: they know it again. */
+struct record {
+	__u32 owner;
+	__u32 nr;
+	__u32 bytes;
+	__u32 fill[];
+};
+
+static void record_fill(struct record *record, __u32 owner, __u32 nr, __u32 bytes)
+{
+	unsigned int i;
+
+	record->owner = owner;
+	record->nr = nr;
+	record->bytes = bytes;
+	for (i = 0; i < (bytes - sizeof(*record)) / 4; i++)
+		record->fill[i] = owner << 24 ^ nr << 8 ^ i;
+}
+
+static bool record_ok(const struct record *record, __u32 owner, __u32 nr, __u32 bytes)
+{
+	unsigned int i;
+
+	if (record->owner != owner || record->nr != nr || record->bytes != bytes)
+		return false;
+	for (i = 0; i < (bytes - sizeof(*record)) / 4; i++)
+		if (record->fill[i] != (owner << 24 ^ nr << 8 ^ i))
+			return false;
+	return true;
+}
+
+#define RECORD_MAX	220U
+
+static __u32 record_bytes(__u32 owner, __u32 nr)
+{
+	return sizeof(struct record) + 4 * ((owner * 31 + nr * 17) % 52);
+}
+
+/*
+ * Make records until there is no space, all of them looked at again at the end.
+ * Returns how many bytes they have together, in an array shared with the parent.
+ */
+static int worker(int fd, char *map, __u32 owner, __u64 *total, __u32 limit)
+{
+	__u64 *offsets = calloc(limit, sizeof(*offsets));
+	char copy[RECORD_MAX];
+	__u32 nr, bytes, i;
+	int err;
+
+	if (!offsets)
+		return 10;
+	for (nr = 0; nr < limit; nr++) {
+		bytes = record_bytes(owner, nr);
+		if (nr & 1) {
+			err = arena_alloc(fd, bytes, &offsets[nr]);
+		} else {
+			record_fill((void *)copy, owner, nr, bytes);
+			err = arena_store(fd, copy, bytes, &offsets[nr]);
+		}
+		if (err == -ENOSPC)
+			break;
+		if (err || offsets[nr] % 8 || offsets[nr] + bytes > CAPACITY)
+			return 11;
+		if (nr & 1)
+			record_fill((void *)(map + offsets[nr]), owner, nr, bytes);
+		*total += bytes;
+	}
+	for (i = 0; i < nr; i++)
+		if (!record_ok((void *)(map + offsets[i]), owner, i, record_bytes(owner, i)))
+			return 12;
+	return 0;
+}
+
+static __u64 run_workers(struct __test_metadata *_metadata, int fd, char *map, __u32 limit)
+{
+	__u64 *totals = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pids[WORKERS];
+	__u64 sum = 0;
+	int i;
+
+	ASSERT_NE(MAP_FAILED, totals);
+	for (i = 0; i < WORKERS; i++) {
+		pids[i] = fork();
+		if (!pids[i])
+			_exit(worker(fd, map, i + 1, &totals[i], limit));
+	}
+	for (i = 0; i < WORKERS; i++) {
+		EXPECT_EQ(0, wait_for(pids[i]));
+		sum += totals[i];
+	}
+	munmap(totals, 4096);
+	return sum;
+}
+
+/* clauses 1, 7: forked processes, no overlap, exact offset; resets in between */
+TEST_F_TIMEOUT(space, processes_do_not_overlap, 120)
+{
+	int round;
+
+	for (round = 0; round < 4; round++) {
+		__u64 sum = run_workers(_metadata, self->fd, self->map, 2000);
+
+		EXPECT_EQ(sum, arena_used(self->fd));
+		EXPECT_LT(0, sum);
+		ASSERT_EQ(0, arena_reset(self->fd, round % 3, 0));
+	}
+}
+
+/* clauses 1, 7, 16: the same into a wall */
+TEST_F_TIMEOUT(space, processes_until_full, 120)
+{
+	__u64 sum = run_workers(_metadata, self->fd, self->map, CAPACITY / 32);
+
+	EXPECT_EQ(sum, arena_used(self->fd));
+	EXPECT_LT(CAPACITY / 2, sum);
+}
+
+/* clause 16: room for N, N racing allocations succeed, the next one fails */
+TEST_F_TIMEOUT(space, racing_exact_capacity, 120)
+{
+	const unsigned int n = CAPACITY / 1024;
+	unsigned int i, *made;
+	pid_t pids[WORKERS];
+
+	made = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, made);
+	for (i = 0; i < WORKERS; i++) {
+		pids[i] = fork();
+		if (pids[i])
+			continue;
+		while (!arena_alloc(self->fd, 1024, NULL))
+			made[i]++;
+		_exit(0);
+	}
+	for (i = 0; i < WORKERS; i++)
+		EXPECT_EQ(0, wait_for(pids[i]));
+	if (!(variant->flags & ARENA_SETUP_SPANS))
+		EXPECT_EQ(n, made[0] + made[1] + made[2] + made[3]);
+	EXPECT_GE(n, made[0] + made[1] + made[2] + made[3]);
+	EXPECT_EQ(1024ULL * (made[0] + made[1] + made[2] + made[3]), arena_used(self->fd));
+	EXPECT_EQ(-ENOSPC, arena_alloc(self->fd, 1024, NULL));
+	munmap(made, 4096);
+}
+
+/* clause 10: unquiesced resets of every kind; the allocator stays whole */
+TEST_F_TIMEOUT(space, storm_of_resets, 120)
+{
+	char record[512] = {};
+	unsigned int i;
+	pid_t pids[WORKERS];
+
+	for (i = 0; i < WORKERS; i++) {
+		pids[i] = fork();
+		if (pids[i])
+			continue;
+		for (;;) {
+			int err = i & 1 ? arena_alloc(self->fd, 3000 * i, NULL) :
+					  arena_store(self->fd, record, sizeof(record), NULL);
+
+			if (err && err != -ENOSPC)
+				_exit(13);
+		}
+	}
+	for (i = 0; i < 300; i++)
+		EXPECT_EQ(0, arena_reset(self->fd, i % 3, i % 5 * SLAB * (i % 3 == 1)));
+	for (i = 0; i < WORKERS; i++) {
+		kill(pids[i], SIGKILL);
+		EXPECT_EQ(-1 - SIGKILL, wait_for(pids[i]));
+	}
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(301, self->info.resets);
+	EXPECT_EQ(0, self->info.used);
+	EXPECT_EQ(0, self->info.committed);
+	EXPECT_EQ(self->info.page_allocs, self->info.page_frees);
+	ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY, NULL));
+}
+
+TEST_HARNESS_MAIN
