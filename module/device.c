@@ -514,7 +514,7 @@ static int arena_dev_reset(struct arena_dev *dev, u32 mode, u64 keep)
 		return arena_reset_keep(dev->arena);
 	case ARENA_RESET_RELEASE:
 		unmap_mapping_range(dev->inode->i_mapping, 0, 0, 1);
-		arena_reset_release(dev->arena, min_t(u64, keep, SIZE_MAX));
+		arena_reset_release(dev->arena, min_t(u64, keep, arena_capacity(dev->arena)));
 		return 0;
 	default:
 		arena_reset_zero(dev->arena);

@@ -114,9 +114,10 @@ struct arena_setup_args {
  * struct arena_alloc_args - ioctl(ARENA_IOC_ALLOC): allocate.
  * @size:	sizeof(struct arena_alloc_args).
  * @flags:	%ARENA_ALLOC_ZERO: the object is zero when the call returns, but
- *		for what other programs write to it through a mapping. Without
- *		it, the object may hold what an earlier object of this arena
- *		left there; never the bytes of anything else (clause 6).
+ *		for what programs write to its place through a mapping, be it
+ *		before the call, in memory that was nobody's. Without the flag,
+ *		the object may hold what an earlier object of this arena left
+ *		there; never the bytes of anything else (clause 6).
  * @bytes:	size of the object, not 0.
  * @align:	alignment of its offset: a power of two, 0 for the default of 8;
  *		at most the size of a slab, and for objects larger than a slab
@@ -189,8 +190,8 @@ struct arena_offset_args {
  * enum arena_reset_mode - what becomes of the memory at a reset (clause 9).
  * @ARENA_RESET_KEEP: it is kept, with its bytes; mappings stay as they are. The
  *	cost depends on neither objects nor bytes.
- * @ARENA_RESET_RELEASE: it is given back, but for the first @keep bytes' worth
- *	of slabs. Touching what was given back is SIGBUS until it is allocated
+ * @ARENA_RESET_RELEASE: it is given back, but for the first
+ *	&arena_reset_args.keep bytes' worth of slabs. Touching what was given back is SIGBUS until it is allocated
  *	again, and then it is zero (clause 20).
  * @ARENA_RESET_ZERO: it is kept; all that was handed out is zero when the call
  *	returns, but for what programs write to it through a mapping meanwhile.
