@@ -70,13 +70,20 @@ static int total_get(void *unused, u64 *bytes)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(total_fops, total_get, NULL, "%llu\n");
 
-int arena_debug_init(void)
+static int pool_get(void *unused, u64 *bytes)
+{
+	*bytes = (u64)arena_pool_pages() << PAGE_SHIFT;
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(pool_fops, pool_get, NULL, "%llu\n");
+
+void arena_debug_init(void)
 {
 	/* debugfs is a convenience: errors are not ours to care about. */
 	debug_dir = debugfs_create_dir("arena", NULL);
 	debugfs_create_file("arenas", 0400, debug_dir, NULL, &arenas_fops);
 	debugfs_create_file_unsafe("total_bytes", 0400, debug_dir, NULL, &total_fops);
-	return 0;
+	debugfs_create_file_unsafe("pool_bytes", 0400, debug_dir, NULL, &pool_fops);
 }
 
 void arena_debug_exit(void)

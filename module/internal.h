@@ -330,12 +330,21 @@ void arena_slabs_exit(struct arena *arena);
 int arena_slabs_populate(struct arena *arena, size_t start, size_t size, gfp_t gfp);
 int arena_slab_install(struct arena *arena, size_t index, gfp_t gfp);
 void arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t keep);
+void arena_slab_free(void *base, unsigned int order);
 long arena_total_pages(void);
+
+/* pool.c */
+void *arena_pool_take(int node, unsigned int order);
+bool arena_pool_put(void *base, unsigned int order);
+unsigned long arena_pool_drain(void);
+unsigned long arena_pool_pages(void);
+int arena_pool_init(void);
+void arena_pool_exit(void);
 
 /* debug.c */
 void arena_debug_add(struct arena *arena);
 void arena_debug_remove(struct arena *arena);
-int arena_debug_init(void);
+void arena_debug_init(void);
 void arena_debug_exit(void);
 
 /* device.c */

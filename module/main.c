@@ -11,12 +11,15 @@ static int __init arena_module_init(void)
 {
 	int err;
 
-	err = arena_debug_init();
+	err = arena_pool_init();
 	if (err)
 		return err;
+	arena_debug_init();
 	err = arena_device_init();
-	if (err)
+	if (err) {
 		arena_debug_exit();
+		arena_pool_exit();
+	}
 	return err;
 }
 
@@ -26,6 +29,7 @@ static void __exit arena_module_exit(void)
 	arena_debug_exit();
 	/* Nothing of ours may be called back once the code is gone. */
 	rcu_barrier();
+	arena_pool_exit();
 	WARN_ON_ONCE(arena_total_pages());
 }
 

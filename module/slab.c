@@ -5,6 +5,7 @@
  * Takes no lock. A slab is allocated outside of any and installed in its
  * directory entry by compare-and-swap; who loses the race gives its slab back.
  */
+#include <linux/kmemleak.h>
 #include <linux/memcontrol.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
@@ -103,35 +104,73 @@ static gfp_t slab_gfp(const struct arena *arena, gfp_t gfp)
 	return gfp;
 }
 
-static void *slab_take(struct arena *arena, gfp_t gfp)
+/* Bounded by the limit on all arenas; what the pool holds gives way. */
+static struct page *slab_alloc(struct arena *arena, gfp_t gfp, int node, unsigned int order)
 {
-	unsigned int order = arena->slab_shift - PAGE_SHIFT;
-	int node = arena->flags & ARENA_ON_NODE ? arena->node : numa_mem_id();
 	struct mem_cgroup *old;
 	struct page *page;
 
-	if (!charge_total(1L << order))
+	if (!charge_total(1L << order) &&
+	    (!arena_pool_drain() || !charge_total(1L << order)))
 		return NULL;
 	old = set_active_memcg(arena->memcg);
 	page = alloc_pages_node(node, gfp, order);
 	set_active_memcg(old);
-	if (!page) {
+	if (page)
+		atomic_long_inc(&arena->page_allocs);
+	else
 		uncharge_total(1L << order);
-		return NULL;
+	return page;
+}
+
+/* Charged memory stays with whom it is charged to; what user space mapped is not passed on. */
+static bool slab_may_pool(const struct arena *arena)
+{
+	return !(arena->flags & (ARENA_ACCOUNT | ARENA_MAPPABLE));
+}
+
+static void *slab_take(struct arena *arena, gfp_t gfp)
+{
+	unsigned int order = arena->slab_shift - PAGE_SHIFT;
+	int node = arena->flags & ARENA_ON_NODE ? arena->node : numa_mem_id();
+	void *base = slab_may_pool(arena) ? arena_pool_take(node, order) : NULL;
+
+	if (base) {
+		atomic_long_inc(&arena->pool_hits);
+		if (want_init_on_alloc(gfp))
+			memset(base, 0, arena_slab_size(arena));
+	} else {
+		struct page *page = slab_alloc(arena, gfp, node, order);
+
+		if (!page)
+			return NULL;
+		base = page_address(page);
 	}
-	atomic_long_inc(&arena->page_allocs);
+	/* Where objects hold the only pointer to kmalloc() memory, it is no leak. */
+	kmemleak_alloc(base, arena_slab_size(arena), 0, gfp & ARENA_GFP_MASK);
 	raise_to(&arena->committed_peak,
 		 atomic_long_add_return(arena_slab_size(arena), &arena->committed));
-	return page_address(page);
+	return base;
 }
 
 /* Someone else may still hold a page (a pin from user space): so put, not free. */
+void arena_slab_free(void *base, unsigned int order)
+{
+	put_page(virt_to_page(base));
+	uncharge_total(1L << order);
+}
+
 static void slab_give_back(struct arena *arena, void *base)
 {
+	unsigned int order = arena->slab_shift - PAGE_SHIFT;
+
 	atomic_long_sub(arena_slab_size(arena), &arena->committed);
+	kmemleak_free(base);
+	if (slab_may_pool(arena) && page_count(virt_to_page(base)) == 1 &&
+	    arena_pool_put(base, order))
+		return;
 	atomic_long_inc(&arena->page_frees);
-	put_page(virt_to_page(base));
-	uncharge_total(1L << (arena->slab_shift - PAGE_SHIFT));
+	arena_slab_free(base, order);
 }
 
 /*
