@@ -127,7 +127,12 @@ suites()
 		grep -F '[' | tr -d '=' || true
 }
 
-# A test of ours that was to run but is not in the log would go unnoticed.
+complaints()
+{
+	sed -E 's/^\[[0-9:]+\] //' "$LOGS/kunit-run.log" |
+		grep -E -A 4 'FAILED at|^\[(FAILED|CRASHED|ERROR)\]' | head -n 60
+}
+
 report()
 {
 	local passed failed skipped
@@ -135,6 +140,7 @@ report()
 	passed=$(count_of passed) skipped=$(count_of skipped)
 	failed=$(count_of failed crashed errors)
 	suites
+	[ "$failed" -eq 0 ] || complaints >&2
 	if [ -e "$UML/test.log" ] && splats "$UML/test.log" >&2; then
 		say "the kernel's log has splats (above), see $UML/test.log"
 		failed=$((failed + 1))

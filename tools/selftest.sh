@@ -20,7 +20,7 @@ STEP=selftest
 [ "$KERNEL" = stock ] || STEP=selftest-$KERNEL
 
 # Static, because the guest has no library; the same binaries run on every
-# kernel.
+# kernel. Named programs are built alone.
 build_programs()
 {
 	local harness=$BUILD/src/newest/tools/testing/selftests
@@ -28,7 +28,8 @@ build_programs()
 	"$ROOT/tools/setup.sh" programs source || exit 1
 	mkdir -p "$OUT"
 	quietly selftests-build make -C "$ROOT/selftests" -j"$JOBS" \
-		OUTPUT="$OUT" KSELFTEST_DIR="$harness" LDFLAGS=-static ||
+		OUTPUT="$OUT" KSELFTEST_DIR="$harness" LDFLAGS=-static \
+		"${@/#/$OUT/}" ||
 		die "the selftests do not build"
 	! grep -E 'selftests.*warning:|^[^ ]*: warning:' \
 		"$LOGS/selftests-build.log" >&2 || die "the compiler warned, see above"
@@ -143,7 +144,7 @@ main()
 	local programs rc=0
 
 	counts "$STEP" 0 1 0
-	build_programs
+	build_programs "$@"
 	mapfile -t programs < <(if [ $# -gt 0 ]; then
 		printf '%s\n' "$@"
 	else
@@ -153,7 +154,8 @@ main()
 	say "running ${#programs[@]} programs on $(kernel_name), $SMP CPUs"
 	"$ROOT/tools/vm.sh" --kernel "$KERNEL" --smp "$SMP" --name "$STEP" \
 		--timeout $((60 + 60 * ${#programs[@]} * RUNS)) --file "$OUT:/st" \
-		-- "$(guest_script "${programs[@]}")" || rc=$?
+		-- "$(guest_script "${programs[@]}")" |
+		grep -vE --line-buffered '^# +(RUN|OK) ' || rc=$?
 	report "$rc"
 }
 
