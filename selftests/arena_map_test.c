@@ -1,0 +1,519 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Mappings of /dev/arena: what can be mapped and how, what is to be seen there,
+ * and what resets do to it (clauses 6, 19 and 20).
+ */
+#include "kselftest_harness.h"
+#include <sys/uio.h>
+#include "arena_test.h"
+
+#define CAPACITY	(16 * SLAB)
+
+FIXTURE(mapping)
+{
+	int fd;
+	long page;
+	char *map;
+	__u64 offset;
+	struct arena_info_args info;
+};
+
+FIXTURE_SETUP(mapping)
+{
+	self->page = sysconf(_SC_PAGESIZE);
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
+	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
+	ASSERT_NE(NULL, self->map);
+}
+
+FIXTURE_TEARDOWN(mapping)
+{
+	munmap(self->map, CAPACITY);
+	close(self->fd);
+}
+
+/* clause 19 */
+TEST_F(mapping, shows_what_was_stored)
+{
+	__u64 a, b;
+
+	ASSERT_EQ(0, arena_store(self->fd, "hello", 6, &a));
+	EXPECT_STREQ("hello", self->map + a);
+	ASSERT_EQ(0, arena_store(self->fd, "world", 6, &b));
+	EXPECT_STREQ("world", self->map + b);
+	EXPECT_STREQ("hello", self->map + a);
+}
+
+/* clause 19: file offset is arena offset */
+TEST_F(mapping, at_an_offset)
+{
+	__u64 at = 3 * SLAB + 2 * self->page;
+	char *part;
+
+	ASSERT_EQ(0, arena_alloc(self->fd, 5 * SLAB, &self->offset));
+	ASSERT_EQ(0, self->offset);
+	strcpy(self->map + at, "here");
+	part = arena_map(self->fd, self->page, PROT_READ | PROT_WRITE, at);
+	ASSERT_NE(NULL, part);
+	EXPECT_STREQ("here", part);
+	strcpy(part, "there");
+	EXPECT_STREQ("there", self->map + at);
+	munmap(part, self->page);
+}
+
+/* clause 19 */
+TEST_F(mapping, untouched_is_sigbus)
+{
+	size_t at;
+
+	for (at = 0; at < CAPACITY; at += SLAB / 2) {
+		EXPECT_EQ(SIGBUS, touch_read(self->map + at));
+		EXPECT_EQ(SIGBUS, touch_write(self->map + at));
+	}
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(0, self->info.committed);
+}
+
+/* clause 19: what is committed, slab by slab, and no more */
+TEST_F(mapping, beyond_committed_is_sigbus)
+{
+	ASSERT_EQ(0, arena_alloc(self->fd, SLAB + 1, NULL));
+	EXPECT_EQ(0, touch_write(self->map));
+	EXPECT_EQ(0, touch_write(self->map + 2 * SLAB - 1));
+	EXPECT_EQ(SIGBUS, touch_write(self->map + 2 * SLAB));
+	EXPECT_EQ(SIGBUS, touch_read(self->map + CAPACITY - 1));
+	ASSERT_EQ(0, arena_alloc(self->fd, SLAB + 1, NULL));
+	EXPECT_EQ(0, touch_write(self->map + 4 * SLAB - 1));
+	EXPECT_EQ(SIGBUS, touch_read(self->map + 4 * SLAB));
+}
+
+/* clause 19: the kernel that touches it for the program gets an error, too */
+TEST_F(mapping, uncommitted_is_efault_for_system_calls)
+{
+	int pipes[2];
+
+	ASSERT_EQ(0, pipe(pipes));
+	EXPECT_EQ(-1, write(pipes[1], self->map, 1));
+	EXPECT_EQ(EFAULT, errno);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* clause 19 */
+TEST_F(mapping, past_the_end)
+{
+	EXPECT_EQ(NULL, arena_map(self->fd, CAPACITY + 1, PROT_READ, 0));
+	EXPECT_EQ(ENXIO, errno);
+	EXPECT_EQ(NULL, arena_map(self->fd, self->page, PROT_READ, CAPACITY));
+	EXPECT_EQ(ENXIO, errno);
+	EXPECT_EQ(NULL, arena_map(self->fd, 2 * self->page, PROT_READ, CAPACITY - self->page));
+	EXPECT_EQ(ENXIO, errno);
+}
+
+/* clause 19: offset and length that wrap */
+TEST_F(mapping, past_the_end_of_all)
+{
+	const __u64 pages[] = { 1ULL << 51, (1ULL << 52) - 1, (1ULL << 52) - 2, 1ULL << 40 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		EXPECT_EQ(NULL, arena_map(self->fd, 2 * self->page, PROT_READ,
+					  pages[i] * self->page));
+		EXPECT_TRUE(errno == ENXIO || errno == EOVERFLOW || errno == EINVAL);
+	}
+}
+
+/* clause 19: the last page of a capacity that ends within one */
+TEST(capacity_of_a_few_bytes)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	int fd = arena_open();
+	char *map;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, arena_setup(fd, 100, 0, 0));
+	EXPECT_EQ(NULL, arena_map(fd, 2 * page, PROT_READ, 0));
+	EXPECT_EQ(NULL, arena_map(fd, page, PROT_READ, page));
+	map = arena_map(fd, page, PROT_READ | PROT_WRITE, 0);
+	ASSERT_NE(NULL, map);
+	EXPECT_EQ(SIGBUS, touch_read(map));
+	ASSERT_EQ(0, arena_alloc(fd, 100, NULL));
+	EXPECT_EQ(-ENOSPC, arena_alloc(fd, 1, NULL));
+	EXPECT_EQ(0, touch_write(map + 99));
+	EXPECT_TRUE(all_bytes(map, 0, page));
+	munmap(map, page);
+	close(fd);
+}
+
+/* clause 19 */
+TEST_F(mapping, private_is_refused)
+{
+	int prots[] = { PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(prots); i++) {
+		EXPECT_EQ(MAP_FAILED, mmap(NULL, self->page, prots[i], MAP_PRIVATE, self->fd, 0));
+		EXPECT_EQ(EINVAL, errno);
+	}
+}
+
+/* clause 19 */
+TEST_F(mapping, executable_is_refused)
+{
+	int prots[] = { PROT_EXEC, PROT_READ | PROT_EXEC, PROT_READ | PROT_WRITE | PROT_EXEC };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(prots); i++) {
+		EXPECT_EQ(NULL, arena_map(self->fd, self->page, prots[i], 0));
+		EXPECT_EQ(EPERM, errno);
+	}
+	EXPECT_EQ(-1, mprotect(self->map, self->page, PROT_READ | PROT_EXEC));
+	EXPECT_EQ(EACCES, errno);
+}
+
+/* clause 19 */
+TEST_F(mapping, mprotect_down_and_up)
+{
+	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
+	ASSERT_EQ(0, touch_write(self->map));
+	ASSERT_EQ(0, mprotect(self->map, CAPACITY, PROT_READ));
+	EXPECT_EQ(SIGSEGV, touch_write(self->map));
+	EXPECT_EQ(0, touch_read(self->map));
+	ASSERT_EQ(0, mprotect(self->map, CAPACITY, PROT_NONE));
+	EXPECT_EQ(SIGSEGV, touch_read(self->map));
+	ASSERT_EQ(0, mprotect(self->map, CAPACITY, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(0, touch_write(self->map));
+	EXPECT_EQ(0, touch_write(self->map + self->page));
+}
+
+/* clause 19: VM_DONTEXPAND */
+TEST_F(mapping, mremap_does_not_grow)
+{
+	EXPECT_EQ(MAP_FAILED, mremap(self->map, CAPACITY, 2 * CAPACITY, MREMAP_MAYMOVE));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(MAP_FAILED, mremap(self->map, self->page, CAPACITY + SLAB, MREMAP_MAYMOVE));
+	EXPECT_EQ(MAP_FAILED, mremap(self->map, 0, CAPACITY + SLAB, MREMAP_MAYMOVE));
+}
+
+/* clauses 19, 20: a mapping that has moved is still the same part of the arena */
+TEST_F(mapping, mremap_moves)
+{
+	char *there = mmap(NULL, CAPACITY, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, there);
+	ASSERT_EQ(0, arena_alloc(self->fd, 4 * SLAB, NULL));
+	strcpy(self->map + 2 * SLAB, "moved");
+	ASSERT_EQ(there, mremap(self->map + SLAB, 3 * SLAB, 3 * SLAB,
+				MREMAP_MAYMOVE | MREMAP_FIXED, there));
+	EXPECT_EQ(SIGSEGV, touch_read(self->map + 2 * SLAB));
+	EXPECT_STREQ("moved", there + SLAB);
+	EXPECT_EQ(0, touch_write(there + 2 * SLAB));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	EXPECT_EQ(SIGBUS, touch_read(there + SLAB));
+	EXPECT_EQ(SIGBUS, touch_read(self->map));
+	munmap(there, CAPACITY);
+}
+
+/* clauses 19, 20: holes in a mapping */
+TEST_F(mapping, partial_unmap)
+{
+	ASSERT_EQ(0, arena_alloc(self->fd, 8 * SLAB, NULL));
+	memset(self->map, 'x', 8 * SLAB);
+	ASSERT_EQ(0, munmap(self->map + 2 * SLAB, 3 * SLAB));
+	EXPECT_EQ(0, touch_write(self->map + 2 * SLAB - 1));
+	EXPECT_EQ(SIGSEGV, touch_read(self->map + 2 * SLAB));
+	EXPECT_EQ('x', self->map[5 * SLAB]);
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	EXPECT_EQ(SIGBUS, touch_read(self->map));
+	EXPECT_EQ(SIGBUS, touch_read(self->map + 5 * SLAB));
+}
+
+/* clause 17: the mapping alone keeps the arena */
+TEST_F(mapping, outlives_the_descriptor)
+{
+	ASSERT_EQ(0, arena_store(self->fd, "still", 6, &self->offset));
+	close(self->fd);
+	EXPECT_STREQ("still", self->map + self->offset);
+	EXPECT_EQ(0, touch_write(self->map + SLAB - 1));
+	self->fd = -1;
+}
+
+/* clause 19: VM_DONTDUMP, and the flags that a program can see */
+TEST_F(mapping, flags_of_the_vma)
+{
+	char line[512], wanted[32];
+	bool inside = false, found = false;
+	FILE *smaps = fopen("/proc/self/smaps", "re");
+
+	ASSERT_NE(NULL, smaps);
+	snprintf(wanted, sizeof(wanted), "%lx-", (unsigned long)self->map);
+	while (fgets(line, sizeof(line), smaps)) {
+		if (!strncmp(line, wanted, strlen(wanted)))
+			inside = true;
+		if (!inside || strncmp(line, "VmFlags:", 8))
+			continue;
+		found = true;
+		EXPECT_NE(NULL, strstr(line, " de"));	/* VM_DONTEXPAND */
+		EXPECT_NE(NULL, strstr(line, " dd"));	/* VM_DONTDUMP */
+		EXPECT_NE(NULL, strstr(line, " mm"));	/* VM_MIXEDMAP */
+		EXPECT_EQ(NULL, strstr(line, " me"));	/* VM_MAYEXEC */
+		break;
+	}
+	EXPECT_TRUE(found);
+	fclose(smaps);
+}
+
+/* clauses 9, 20: keep leaves mappings and bytes as they are */
+TEST_F(mapping, reset_keep)
+{
+	ASSERT_EQ(0, arena_alloc(self->fd, 2 * SLAB, NULL));
+	memset(self->map, 'k', 2 * SLAB);
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	EXPECT_TRUE(all_bytes(self->map, 'k', 2 * SLAB));
+	EXPECT_EQ(0, touch_write(self->map));
+}
+
+/* clause 20: revoked, then zero when allocated again */
+TEST_F(mapping, reset_release)
+{
+	char *other = arena_map(self->fd, 4 * SLAB, PROT_READ | PROT_WRITE, 0);
+
+	ASSERT_NE(NULL, other);
+	ASSERT_EQ(0, arena_alloc(self->fd, 2 * SLAB, NULL));
+	memset(self->map, 'r', 2 * SLAB);
+	EXPECT_EQ('r', other[SLAB]);
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	EXPECT_EQ(SIGBUS, touch_read(self->map));
+	EXPECT_EQ(SIGBUS, touch_write(self->map + 2 * SLAB - 1));
+	EXPECT_EQ(SIGBUS, touch_read(other));
+	EXPECT_EQ(SIGBUS, touch_read(other + SLAB));
+	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, &self->offset));
+	EXPECT_EQ(0, self->offset);
+	EXPECT_TRUE(all_bytes(self->map, 0, SLAB));
+	EXPECT_TRUE(all_bytes(other, 0, SLAB));
+	EXPECT_EQ(SIGBUS, touch_read(self->map + SLAB));
+	munmap(other, 4 * SLAB);
+}
+
+/* clause 20: what is kept is kept for mappings, too */
+TEST_F(mapping, reset_release_keeps_some)
+{
+	ASSERT_EQ(0, arena_alloc(self->fd, 3 * SLAB, NULL));
+	memset(self->map, 'r', 3 * SLAB);
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, SLAB));
+	EXPECT_TRUE(all_bytes(self->map, 'r', SLAB));
+	EXPECT_EQ(SIGBUS, touch_read(self->map + SLAB));
+	EXPECT_EQ(SIGBUS, touch_read(self->map + 2 * SLAB));
+}
+
+/* clauses 6, 20 */
+TEST_F(mapping, reset_zero)
+{
+	ASSERT_EQ(0, arena_alloc(self->fd, 2 * SLAB, NULL));
+	memset(self->map, 'z', 2 * SLAB);
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_ZERO, 0));
+	EXPECT_TRUE(all_bytes(self->map, 0, 2 * SLAB));
+	EXPECT_EQ(0, touch_write(self->map));
+}
+
+/* clause 20: other processes' mappings are revoked as well */
+TEST_F(mapping, reset_release_in_a_child)
+{
+	int to_child[2], to_parent[2];
+	char c = 0;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(to_child));
+	ASSERT_EQ(0, pipe(to_parent));
+	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
+	memset(self->map, 'c', SLAB);
+	pid = fork();
+	if (!pid) {
+		if (touch_write(self->map) || self->map[5] != 'c')
+			_exit(1);
+		if (write(to_parent[1], &c, 1) != 1 || read(to_child[0], &c, 1) != 1)
+			_exit(2);
+		_exit(touch_read(self->map) == SIGBUS ? 0 : 3);
+	}
+	ASSERT_EQ(1, read(to_parent[0], &c, 1));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	ASSERT_EQ(1, write(to_child[1], &c, 1));
+	EXPECT_EQ(0, wait_for(pid));
+}
+
+/* clause 17: what a child writes, its parent sees */
+TEST_F(mapping, fork_shares)
+{
+	pid_t pid;
+
+	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
+	pid = fork();
+	if (!pid) {
+		__u64 offset;
+
+		strcpy(self->map + 100, "from the child");
+		if (arena_store(self->fd, "stored", 7, &offset) || offset != SLAB)
+			_exit(1);
+		_exit(0);
+	}
+	EXPECT_EQ(0, wait_for(pid));
+	EXPECT_STREQ("from the child", self->map + 100);
+	EXPECT_STREQ("stored", self->map + SLAB);
+	EXPECT_EQ(SLAB + 7, arena_used(self->fd));
+}
+
+static void *toucher(void *arg)
+{
+	volatile char *map = arg;
+	unsigned int i;
+
+	for (i = 0;; i++) {
+		char c = map[i * 4096 % CAPACITY];
+
+		map[i * 4096 % CAPACITY] = c;
+	}
+	return NULL;
+}
+
+static void ignore_bus(int sig, siginfo_t *info, void *context)
+{
+	/* The memory may be there the next time. */
+}
+
+/* clause 20: faults, allocation, release and fork, all at once */
+TEST_F_TIMEOUT(mapping, faults_race_with_release, 120)
+{
+	struct sigaction action = { .sa_sigaction = ignore_bus, .sa_flags = SA_SIGINFO };
+	pid_t pids[3];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(pids); i++) {
+		pids[i] = fork();
+		if (pids[i])
+			continue;
+		sigaction(SIGBUS, &action, NULL);
+		if (i == 2) {
+			/* Forks with page tables that are being revoked. */
+			for (;;) {
+				pid_t pid = fork();
+
+				if (!pid)
+					_exit(0);
+				waitpid(pid, NULL, 0);
+			}
+		}
+		toucher(self->map);
+	}
+	for (i = 0; i < 400; i++) {
+		ASSERT_EQ(0, arena_alloc_flags(self->fd, CAPACITY, 0, 0, NULL));
+		if (i % 7 == 0)
+			usleep(1000);
+		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, i % 3 * SLAB));
+		ASSERT_EQ(0, arena_info(self->fd, &self->info));
+		ASSERT_EQ(i % 3 * SLAB, self->info.committed);
+	}
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	for (i = 0; i < CAPACITY; i += SLAB)
+		EXPECT_EQ(SIGBUS, touch_read(self->map + i));
+	for (i = 0; i < ARRAY_SIZE(pids); i++) {
+		kill(pids[i], SIGKILL);
+		EXPECT_EQ(-1 - SIGKILL, wait_for(pids[i]));
+	}
+}
+
+/* clauses 6, 20: no byte of one arena is ever seen in another */
+TEST(no_foreign_bytes)
+{
+	const size_t bytes = 8 << 20;
+	int round, fd;
+	size_t at;
+	char *map;
+
+	for (round = 0; round < 6; round++) {
+		fd = arena_open();
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, arena_setup(fd, bytes, round & 1 ? 4096 : SLAB,
+					 round & 2 ? ARENA_SETUP_SPANS : 0));
+		map = arena_map(fd, bytes, PROT_READ | PROT_WRITE, 0);
+		ASSERT_NE(NULL, map);
+		/* Small objects: the mapping shows whole slabs at the first of them. */
+		for (at = 0; at < bytes; at += 4096)
+			ASSERT_EQ(0, arena_alloc(fd, 4096, NULL));
+		EXPECT_TRUE(all_bytes(map, 0, bytes));
+		memset(map, 0xee, bytes);
+		/* Retired in different ways, then looked for again. */
+		if (round % 3 == 1) {
+			ASSERT_EQ(0, arena_reset(fd, ARENA_RESET_RELEASE, bytes / 2));
+			ASSERT_EQ(0, arena_alloc(fd, bytes, NULL));
+			EXPECT_TRUE(all_bytes(map + bytes / 2, 0, bytes / 2));
+			memset(map, 0xee, bytes);
+		}
+		munmap(map, bytes);
+		close(fd);
+	}
+}
+
+/* clause 20: a page that a pipe still holds is not handed out again */
+TEST_F(mapping, pinned_pages_are_not_recycled)
+{
+	struct iovec part = { .iov_base = self->map, .iov_len = self->page };
+	char *copy = malloc(self->page);
+	int pipes[2];
+
+	ASSERT_NE(NULL, copy);
+	ASSERT_EQ(0, pipe(pipes));
+	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
+	memset(self->map, 'p', SLAB);
+	ASSERT_EQ(self->page, vmsplice(pipes[1], &part, 1, 0));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY, NULL));
+	EXPECT_TRUE(all_bytes(self->map, 0, CAPACITY));
+	memset(self->map, 'q', CAPACITY);
+	ASSERT_EQ(self->page, read(pipes[0], copy, self->page));
+	EXPECT_TRUE(all_bytes(copy, 'p', self->page));
+	close(pipes[0]);
+	close(pipes[1]);
+	free(copy);
+}
+
+/* clause 19: MAP_POPULATE takes what is there and minds nothing else */
+TEST_F(mapping, populate)
+{
+	char *map;
+
+	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
+	map = mmap(NULL, CAPACITY, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, self->fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	EXPECT_EQ(0, touch_write(map));
+	EXPECT_EQ(SIGBUS, touch_write(map + SLAB));
+	munmap(map, CAPACITY);
+}
+
+/* clause 19 */
+TEST_F(mapping, madvise)
+{
+	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
+	memset(self->map, 'm', SLAB);
+	EXPECT_EQ(0, madvise(self->map, SLAB, MADV_DONTNEED));
+	EXPECT_TRUE(all_bytes(self->map, 'm', SLAB));
+	EXPECT_EQ(-1, madvise(self->map, SLAB, MADV_REMOVE));
+	EXPECT_EQ(-1, madvise(self->map, SLAB, MADV_FREE));
+	EXPECT_TRUE(all_bytes(self->map, 'm', SLAB));
+}
+
+/* clause 19: reading and writing the file is not what it is for */
+TEST_F(mapping, no_read_no_write)
+{
+	char c = 0;
+
+	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
+	EXPECT_EQ(-1, read(self->fd, &c, 1));
+	EXPECT_EQ(-1, write(self->fd, &c, 1));
+	EXPECT_EQ(-1, lseek(self->fd, 0, SEEK_SET));
+	EXPECT_EQ(-1, ftruncate(self->fd, 0));
+	EXPECT_EQ(0, touch_write(self->map));
+}
+
+TEST_HARNESS_MAIN
