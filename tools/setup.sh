@@ -65,9 +65,11 @@ apt_install()
 	quietly apt-install apt-get install -y --no-install-recommends "$@"
 }
 
+# Perl beyond its base: W=1 checks comments by a script of the kernel's.
 group_module()
 {
-	packages gcc:gcc libc6-dev:/usr/include/stdio.h make:make \
+	packages perl:/usr/share/perl/5*/Pod/Usage.pm gcc:gcc make:make \
+		libc6-dev:/usr/include/stdio.h \
 		xz-utils:xz kmod:modinfo rsync:rsync
 }
 
@@ -76,7 +78,7 @@ group_kernel()
 	group_module
 	packages flex:flex bison:bison bc:bc python3:/usr/bin/python3 \
 		libelf-dev:/usr/include/libelf.h \
-		libssl-dev:/usr/include/openssl/ssl.h perl:perl
+		libssl-dev:/usr/include/openssl/ssl.h
 }
 
 # The multilib package of this very compiler: the generic one conflicts with
@@ -101,7 +103,7 @@ group_vm()
 
 group_static()
 {
-	packages sparse:sparse shellcheck:shellcheck perl:perl \
+	packages sparse:sparse shellcheck:shellcheck \
 		python3:/usr/bin/python3
 }
 
