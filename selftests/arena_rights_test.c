@@ -1,0 +1,552 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who may do what with which descriptor of /dev/arena (clauses 17 and 19).
+ */
+#include "kselftest_harness.h"
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include "arena_test.h"
+
+#define CAPACITY	(16 * SLAB)
+#define R		ARENA_RIGHT_READ
+#define W		ARENA_RIGHT_WRITE
+#define A		ARENA_RIGHT_ALLOC
+#define T		ARENA_RIGHT_RESET
+
+/* clause 17 */
+TEST(open_read_only)
+{
+	EXPECT_EQ(-1, open(DEVICE, O_RDONLY | O_CLOEXEC));
+	EXPECT_EQ(EACCES, errno);
+}
+
+/* clause 17 */
+TEST(open_write_only)
+{
+	EXPECT_EQ(-1, open(DEVICE, O_WRONLY | O_CLOEXEC));
+	EXPECT_EQ(EACCES, errno);
+}
+
+/* clause 17: the mode that is neither, which is for ioctls */
+TEST(open_neither)
+{
+	EXPECT_EQ(-1, open(DEVICE, O_ACCMODE | O_CLOEXEC));
+	EXPECT_EQ(EACCES, errno);
+}
+
+/* clause 17: a flag that the VFS refuses after our open */
+TEST(open_direct)
+{
+	EXPECT_EQ(-1, open(DEVICE, O_RDWR | O_DIRECT | O_CLOEXEC));
+	EXPECT_EQ(EINVAL, errno);
+}
+
+/* Mode 0600, so that nobody else gets in. */
+TEST(device_node)
+{
+	struct stat st;
+
+	ASSERT_EQ(0, stat(DEVICE, &st));
+	EXPECT_EQ(S_IFCHR | 0600, st.st_mode);
+	EXPECT_EQ(0, st.st_uid);
+}
+
+/* clause 17: each open is an arena of its own */
+TEST(two_opens_are_two_arenas)
+{
+	int a = arena_open(), b = arena_open();
+
+	ASSERT_LE(0, a);
+	ASSERT_LE(0, b);
+	ASSERT_EQ(0, arena_alloc(a, 100, NULL));
+	EXPECT_EQ(100, arena_used(a));
+	EXPECT_EQ(0, arena_used(b));
+	close(a);
+	close(b);
+}
+
+FIXTURE(owner)
+{
+	int fd;
+	int other;
+	char *map;
+	__u64 offset;
+	struct arena_info_args info;
+};
+
+FIXTURE_SETUP(owner)
+{
+	self->other = -1;
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
+	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
+	ASSERT_NE(NULL, self->map);
+	ASSERT_EQ(0, arena_store(self->fd, "original", 9, &self->offset));
+}
+
+FIXTURE_TEARDOWN(owner)
+{
+	close(self->other);
+	munmap(self->map, CAPACITY);
+	close(self->fd);
+}
+
+/* Every set of rights, against everything that needs one. */
+FIXTURE(rights)
+{
+	int fd;
+	int other;
+	struct arena_info_args info;
+};
+
+FIXTURE_VARIANT(rights)
+{
+	__u32 rights;
+};
+
+#define RIGHTS_VARIANT(name, set) \
+	FIXTURE_VARIANT_ADD(rights, name) { .rights = set }
+
+RIGHTS_VARIANT(r, R);
+RIGHTS_VARIANT(rw, R | W);
+RIGHTS_VARIANT(a, A);
+RIGHTS_VARIANT(t, T);
+RIGHTS_VARIANT(ra, R | A);
+RIGHTS_VARIANT(rt, R | T);
+RIGHTS_VARIANT(at, A | T);
+RIGHTS_VARIANT(rwa, R | W | A);
+RIGHTS_VARIANT(rwt, R | W | T);
+RIGHTS_VARIANT(rat, R | A | T);
+RIGHTS_VARIANT(rwat, R | W | A | T);
+
+FIXTURE_SETUP(rights)
+{
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, 9, NULL));
+	self->other = arena_dup(self->fd, variant->rights);
+	ASSERT_LE(0, self->other);
+}
+
+FIXTURE_TEARDOWN(rights)
+{
+	close(self->other);
+	close(self->fd);
+}
+
+static int expected(__u32 have, __u32 need)
+{
+	return (have & need) == need ? 0 : -EACCES;
+}
+
+/* clause 17 */
+TEST_F(rights, asking_needs_none)
+{
+	EXPECT_EQ(9, arena_used(self->other));
+	ASSERT_EQ(0, arena_info(self->other, &self->info));
+	EXPECT_EQ(variant->rights, self->info.rights);
+	EXPECT_EQ(9, self->info.used);
+}
+
+/* clause 17 */
+TEST_F(rights, alloc_and_store)
+{
+	EXPECT_EQ(expected(variant->rights, A), arena_alloc(self->other, 8, NULL));
+	EXPECT_EQ(expected(variant->rights, A), arena_store(self->other, "x", 1, NULL));
+	EXPECT_EQ(variant->rights & A ? 18 : 9, arena_used(self->fd));
+}
+
+/* clause 17 */
+TEST_F(rights, reset)
+{
+	__u32 mode;
+
+	for (mode = ARENA_RESET_KEEP; mode <= ARENA_RESET_ZERO; mode++)
+		EXPECT_EQ(expected(variant->rights, T), arena_reset(self->other, mode, 0));
+	EXPECT_EQ(variant->rights & T ? 0 : 9, arena_used(self->fd));
+}
+
+/* clause 17: even where it could not work anyway */
+TEST_F(rights, set_up_again)
+{
+	EXPECT_EQ(variant->rights & T ? -EBUSY : -EACCES, arena_setup(self->other, 0, 0, 0));
+}
+
+/* clause 19 */
+TEST_F(rights, map_for_reading)
+{
+	char *map = arena_map(self->other, CAPACITY, PROT_READ, 0);
+
+	if (!(variant->rights & R)) {
+		EXPECT_EQ(NULL, map);
+		EXPECT_EQ(EACCES, errno);
+		return;
+	}
+	ASSERT_NE(NULL, map);
+	EXPECT_EQ(0, touch_read(map));
+	EXPECT_EQ(SIGSEGV, touch_write(map));
+	EXPECT_EQ(variant->rights & W ? 0 : -1,
+		  mprotect(map, CAPACITY, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(variant->rights & W ? 0 : SIGSEGV, touch_write(map));
+	munmap(map, CAPACITY);
+}
+
+/* clause 19 */
+TEST_F(rights, map_for_writing)
+{
+	char *map = arena_map(self->other, CAPACITY, PROT_READ | PROT_WRITE, 0);
+
+	if (!(variant->rights & W)) {
+		EXPECT_EQ(NULL, map);
+		EXPECT_EQ(EACCES, errno);
+		EXPECT_EQ(NULL, arena_map(self->other, CAPACITY, PROT_WRITE, 0));
+		EXPECT_EQ(EACCES, errno);
+		return;
+	}
+	ASSERT_NE(NULL, map);
+	EXPECT_EQ(0, touch_write(map));
+	munmap(map, CAPACITY);
+}
+
+/* clause 19: nothing at first, then more */
+TEST_F(rights, map_nothing_and_upgrade)
+{
+	char *map = arena_map(self->other, CAPACITY, PROT_NONE, 0);
+
+	if (!(variant->rights & R)) {
+		EXPECT_EQ(NULL, map);
+		return;
+	}
+	ASSERT_NE(NULL, map);
+	EXPECT_EQ(variant->rights & W ? 0 : -1, mprotect(map, CAPACITY, PROT_WRITE));
+	EXPECT_EQ(0, mprotect(map, CAPACITY, PROT_READ));
+	EXPECT_EQ(0, touch_read(map));
+	munmap(map, CAPACITY);
+}
+
+/* clause 17: any set of rights that one has, no other, and nothing is left behind */
+TEST_F(rights, dup_never_escalates)
+{
+	__u32 wanted;
+	int fd, before = dup(0);
+
+	close(before);
+	for (wanted = 1; wanted <= ARENA_RIGHTS_ALL; wanted++) {
+		if (wanted & W && !(wanted & R))
+			continue;
+		fd = arena_dup(self->other, wanted);
+		if (wanted & ~variant->rights) {
+			EXPECT_EQ(-EACCES, fd);
+			continue;
+		}
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, arena_info(fd, &self->info));
+		EXPECT_EQ(wanted, self->info.rights);
+		close(fd);
+	}
+	fd = dup(0);
+	EXPECT_EQ(before, fd);
+	close(fd);
+}
+
+/* clause 17 */
+TEST_F(rights, fcntl_does_not_escalate)
+{
+	ASSERT_EQ(variant->rights & W ? O_RDWR : O_RDONLY,
+		  fcntl(self->other, F_GETFL) & O_ACCMODE);
+	fcntl(self->other, F_SETFL, O_RDWR);
+	EXPECT_EQ(variant->rights & W ? O_RDWR : O_RDONLY,
+		  fcntl(self->other, F_GETFL) & O_ACCMODE);
+	EXPECT_EQ(variant->rights & W ? true : false,
+		  arena_map(self->other, CAPACITY, PROT_READ | PROT_WRITE, 0) != NULL);
+}
+
+static int reopen(int fd, int flags)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	fd = open(path, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* clause 17: a descriptor of DUP cannot be opened anew */
+TEST_F(rights, reopen_is_an_error)
+{
+	static const int flags[] = { O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE, O_RDWR | O_TRUNC };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++)
+		EXPECT_EQ(-ENXIO, reopen(self->other, flags[i]));
+	ASSERT_EQ(0, fchmod(self->other, 0777) ? errno != EOPNOTSUPP && errno != EPERM : 0);
+	for (i = 0; i < ARRAY_SIZE(flags); i++)
+		EXPECT_EQ(-ENXIO, reopen(self->other, flags[i]));
+}
+
+/* clause 17: a descriptor that only has a name cannot do anything */
+TEST_F(rights, reopen_as_path)
+{
+	int fd = reopen(self->other, O_PATH);
+
+	if (fd < 0)
+		return;
+	EXPECT_EQ(-EBADF, arena_alloc(fd, 8, NULL));
+	EXPECT_EQ(-EBADF, arena_dup(fd, R));
+	EXPECT_EQ(NULL, arena_map(fd, 4096, PROT_READ, 0));
+	EXPECT_EQ(-ENXIO, reopen(fd, O_RDWR));
+	close(fd);
+}
+
+/* clause 17: reopening the device's own descriptor is a fresh arena */
+TEST_F(owner, reopen_is_fresh)
+{
+	self->other = reopen(self->fd, O_RDWR);
+	ASSERT_LE(0, self->other);
+	EXPECT_EQ(0, arena_used(self->other));
+	ASSERT_EQ(0, arena_alloc(self->other, 50, NULL));
+	EXPECT_EQ(9, arena_used(self->fd));
+	EXPECT_EQ(-EACCES, reopen(self->fd, O_RDONLY));
+}
+
+/* clause 17 */
+TEST_F(owner, dup_is_close_on_exec)
+{
+	self->other = arena_dup(self->fd, R);
+	ASSERT_LE(0, self->other);
+	EXPECT_EQ(FD_CLOEXEC, fcntl(self->other, F_GETFD));
+}
+
+/* clause 17: dup(2) shares everything */
+TEST_F(owner, dup2_shares)
+{
+	self->other = dup(self->fd);
+	ASSERT_LE(0, self->other);
+	ASSERT_EQ(0, arena_alloc(self->other, 91, NULL));
+	EXPECT_EQ(9 + 91, arena_used(self->fd));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(9 + 91, arena_used(self->other));
+}
+
+/* clause 17: the arena lives as long as the last descriptor of either kind */
+TEST_F(owner, dup_keeps_the_arena)
+{
+	self->other = arena_dup(self->fd, R | A);
+	ASSERT_LE(0, self->other);
+	munmap(self->map, CAPACITY);
+	close(self->fd);
+	self->fd = -1;
+	self->map = arena_map(self->other, CAPACITY, PROT_READ, 0);
+	ASSERT_NE(NULL, self->map);
+	EXPECT_STREQ("original", self->map + self->offset);
+	ASSERT_EQ(0, arena_store(self->other, "more", 5, &self->offset));
+	EXPECT_STREQ("more", self->map + self->offset);
+}
+
+/* clauses 17, 20: all descriptors share one set of mappings to revoke */
+TEST_F(owner, release_revokes_mappings_of_dup)
+{
+	char *map;
+
+	self->other = arena_dup(self->fd, R);
+	ASSERT_LE(0, self->other);
+	map = arena_map(self->other, CAPACITY, PROT_READ, 0);
+	ASSERT_NE(NULL, map);
+	EXPECT_STREQ("original", map + self->offset);
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	EXPECT_EQ(SIGBUS, touch_read(map));
+	EXPECT_EQ(SIGBUS, touch_read(self->map));
+	munmap(map, CAPACITY);
+}
+
+/* clause 20: and the other way round */
+TEST_F(owner, release_by_dup_revokes_mappings_of_owner)
+{
+	self->other = arena_dup(self->fd, R | T);
+	ASSERT_LE(0, self->other);
+	EXPECT_EQ(0, touch_read(self->map));
+	ASSERT_EQ(0, arena_reset(self->other, ARENA_RESET_RELEASE, 0));
+	EXPECT_EQ(SIGBUS, touch_read(self->map));
+}
+
+/* clause 20: another arena's mappings are none of its business */
+TEST_F(owner, release_leaves_other_arenas_alone)
+{
+	char *map;
+
+	self->other = arena_open();
+	ASSERT_LE(0, self->other);
+	map = arena_map(self->other, SLAB, PROT_READ | PROT_WRITE, 0);
+	ASSERT_NE(NULL, map);
+	ASSERT_EQ(0, arena_store(self->other, "mine", 5, NULL));
+	EXPECT_STREQ("mine", map);
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	EXPECT_STREQ("mine", map);
+	munmap(map, SLAB);
+}
+
+/* clauses 4, 18: where no descriptor is to be had, there is none, and an error */
+TEST_F(owner, dup_without_room)
+{
+	struct rlimit limit = { self->fd + 1, 4096 };
+	struct arena_dup_args args = { .size = sizeof(args), .rights = R, .fd = -7 };
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	EXPECT_EQ(-EMFILE, arena_ioctl(self->fd, ARENA_IOC_DUP, &args));
+	EXPECT_EQ(-7, args.fd);
+}
+
+static void send_fd(int socket, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = {}, data = 'x';
+	struct iovec part = { &data, 1 };
+	struct msghdr msg = {
+		.msg_iov = &part, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&msg);
+
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(header), &fd, sizeof(int));
+	if (sendmsg(socket, &msg, 0) != 1)
+		perror("sendmsg");
+}
+
+static int receive_fd(int socket)
+{
+	char control[CMSG_SPACE(sizeof(int))] = {}, data;
+	struct iovec part = { &data, 1 };
+	struct msghdr msg = {
+		.msg_iov = &part, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	int fd = -1;
+
+	if (recvmsg(socket, &msg, 0) == 1 && CMSG_FIRSTHDR(&msg))
+		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
+	return fd;
+}
+
+/* What a process can find out and do that got a read-only descriptor and nothing else. */
+static int reader(int socket)
+{
+	int fd = receive_fd(socket);
+	char *map;
+
+	if (fd < 0)
+		return 1;
+	map = arena_map(fd, CAPACITY, PROT_READ, 0);
+	if (!map || strcmp(map, "original"))
+		return 2;
+	if (arena_used(fd) != 9)
+		return 3;
+	if (touch_write(map) != SIGSEGV)
+		return 4;
+	if (!mprotect(map, CAPACITY, PROT_READ | PROT_WRITE))
+		return 5;
+	if (arena_alloc(fd, 8, NULL) != -EACCES || arena_store(fd, "x", 1, NULL) != -EACCES)
+		return 6;
+	if (arena_reset(fd, ARENA_RESET_ZERO, 0) != -EACCES)
+		return 7;
+	if (arena_dup(fd, R | W) != -EACCES || arena_dup(fd, R | A) != -EACCES)
+		return 8;
+	return strcmp(map, "original") ? 9 : 0;
+}
+
+/* clause 17: passed over a socket to a process that was there before the arena */
+TEST(pass_over_a_socket)
+{
+	int sockets[2], fd, read_only;
+	pid_t pid;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
+	pid = fork();
+	if (!pid)
+		_exit(reader(sockets[1]));
+	fd = arena_open();
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, arena_setup(fd, CAPACITY, SLAB, 0));
+	ASSERT_EQ(0, arena_store(fd, "original", 9, NULL));
+	read_only = arena_dup(fd, R);
+	ASSERT_LE(0, read_only);
+	send_fd(sockets[0], read_only);
+	EXPECT_EQ(0, wait_for(pid));
+	EXPECT_EQ(9, arena_used(fd));
+	close(read_only);
+	close(fd);
+}
+
+/* clause 17: the only reference is in flight when the sender dies */
+TEST(in_flight_alone)
+{
+	int sockets[2], fd;
+	pid_t pid;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
+	pid = fork();
+	if (!pid) {
+		fd = arena_open();
+		if (fd < 0 || arena_setup(fd, CAPACITY, SLAB, 0) ||
+		    arena_store(fd, "original", 9, NULL))
+			_exit(1);
+		fd = arena_dup(fd, R);
+		if (fd < 0)
+			_exit(2);
+		send_fd(sockets[1], fd);
+		_exit(0);
+	}
+	EXPECT_EQ(0, wait_for(pid));
+	EXPECT_EQ(0, reader(sockets[0]));
+}
+
+/* clause 19: /proc/self/mem writes where mprotect forbids it, but not here */
+TEST_F(owner, proc_mem_does_not_write)
+{
+	int mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	char buf[9] = {};
+	char *map;
+
+	ASSERT_LE(0, mem);
+	self->other = arena_dup(self->fd, R | A);
+	ASSERT_LE(0, self->other);
+	map = arena_map(self->other, CAPACITY, PROT_READ, 0);
+	ASSERT_NE(NULL, map);
+	EXPECT_EQ(9, pread(mem, buf, 9, (unsigned long)map));
+	EXPECT_STREQ("original", buf);
+	EXPECT_EQ(-1, pwrite(mem, "tampered", 9, (unsigned long)map));
+	EXPECT_STREQ("original", map);
+	close(mem);
+	munmap(map, CAPACITY);
+}
+
+/* clause 19: nor does a debugger */
+TEST_F(owner, ptrace_does_not_write)
+{
+	char *map;
+	pid_t pid;
+
+	self->other = arena_dup(self->fd, R);
+	ASSERT_LE(0, self->other);
+	map = arena_map(self->other, CAPACITY, PROT_READ, 0);
+	ASSERT_NE(NULL, map);
+	pid = fork();
+	if (!pid) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		_exit(strcmp(map, "original") ? 1 : 0);
+	}
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+	EXPECT_EQ(-1, ptrace(PTRACE_POKEDATA, pid, map, 0));
+	EXPECT_EQ(0, ptrace(PTRACE_DETACH, pid, NULL, NULL));
+	EXPECT_EQ(0, wait_for(pid));
+	EXPECT_STREQ("original", map);
+	munmap(map, CAPACITY);
+}
+
+TEST_HARNESS_MAIN
