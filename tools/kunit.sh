@@ -159,10 +159,17 @@ report()
 	[ "$failed" -eq 0 ]
 }
 
-main()
+# One run at a time: the log is the build directory's.
+run_and_report()
 {
 	local rc=0
 
+	run "$1" || rc=$?
+	report "$rc"
+}
+
+main()
+{
 	counts kunit 0 1 0
 	"$ROOT/tools/setup.sh" kernel source || exit 1
 	graft "$SRC"
@@ -173,8 +180,7 @@ main()
 		die "the UML kernel does not build"
 	! build_warnings || die "the compiler warned, see above"
 	[ "${1:-}" != --build ] || exit 0
-	run "${1:-arena*}" || rc=$?
-	report "$rc"
+	with_lock uml-run run_and_report "${1:-arena*}"
 }
 
 main "$@"
