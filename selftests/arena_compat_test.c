@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The calls that a 32 bit program makes, made by a 64 bit one: x86 has a gate
+ * for them that any program may use. So the compat entry of the driver is
+ * tested where no 32 bit program can be built, too (clause 18).
+ */
+#include "kselftest_harness.h"
+#include "arena_test.h"
+
+#ifdef __x86_64__
+
+#define NR_IOCTL_32	54
+#define NR_GETPID_32	20
+
+static int call_32(int nr, int a, unsigned int b, unsigned int c)
+{
+	int ret;
+
+	asm volatile("int $0x80" : "=a" (ret) : "a" (nr), "b" (a), "c" (b), "d" (c) :
+		     "memory", "r8", "r9", "r10", "r11");
+	return ret;
+}
+
+static int gate_works(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(call_32(NR_GETPID_32, 0, 0, 0) == getpid() ? 0 : 1);
+	return wait_for(pid) == 0;
+}
+
+FIXTURE(compat)
+{
+	int fd;
+	char *low;		/* memory that a 32 bit program can name */
+	char *map;
+};
+
+FIXTURE_SETUP(compat)
+{
+	if (!gate_works())
+		SKIP(return, "this kernel runs no 32 bit programs");
+	self->low = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->low);
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+}
+
+FIXTURE_TEARDOWN(compat)
+{
+	close(self->fd);
+}
+
+#define ioctl_32(cmd) call_32(NR_IOCTL_32, self->fd, cmd, (unsigned long)self->low)
+
+/* clause 18 */
+TEST_F(compat, each_command)
+{
+	struct arena_setup_args setup = { .size = sizeof(setup), .capacity = 4 * SLAB };
+	struct arena_store_args store = { .size = sizeof(store), .bytes = 5 };
+	struct arena_alloc_args alloc = { .size = sizeof(alloc), .bytes = 100, .align = 64 };
+	struct arena_offset_args offset = { .size = sizeof(offset) };
+	struct arena_reset_args reset = { .size = sizeof(reset), .mode = ARENA_RESET_RELEASE,
+					  .keep = SLAB };
+	struct arena_info_args info = { .size = sizeof(info) };
+	struct arena_dup_args dup = { .size = sizeof(dup), .rights = ARENA_RIGHT_READ };
+
+	memcpy(self->low, &setup, sizeof(setup));
+	ASSERT_EQ(0, ioctl_32(ARENA_IOC_SETUP));
+	EXPECT_EQ(-EBUSY, ioctl_32(ARENA_IOC_SETUP));
+	self->map = arena_map(self->fd, 4 * SLAB, PROT_READ, 0);
+	ASSERT_NE(NULL, self->map);
+
+	store.src = (unsigned long)self->low + 1000;
+	strcpy(self->low + 1000, "thin");
+	memcpy(self->low, &store, sizeof(store));
+	ASSERT_EQ(0, ioctl_32(ARENA_IOC_STORE));
+	memcpy(&store, self->low, sizeof(store));
+	EXPECT_STREQ("thin", self->map + store.offset);
+
+	memcpy(self->low, &alloc, sizeof(alloc));
+	ASSERT_EQ(0, ioctl_32(ARENA_IOC_ALLOC));
+	memcpy(&alloc, self->low, sizeof(alloc));
+	EXPECT_EQ(64, alloc.offset);
+	EXPECT_EQ(store.generation, alloc.generation);
+
+	memcpy(self->low, &offset, sizeof(offset));
+	ASSERT_EQ(0, ioctl_32(ARENA_IOC_OFFSET));
+	memcpy(&offset, self->low, sizeof(offset));
+	EXPECT_EQ(105, offset.offset);
+	EXPECT_EQ(164, offset.high);
+
+	memcpy(self->low, &info, sizeof(info));
+	ASSERT_EQ(0, ioctl_32(ARENA_IOC_INFO));
+	memcpy(&info, self->low, sizeof(info));
+	EXPECT_EQ(4 * SLAB, info.capacity);
+	EXPECT_EQ(2, info.allocs);
+
+	memcpy(self->low, &dup, sizeof(dup));
+	ASSERT_EQ(0, ioctl_32(ARENA_IOC_DUP));
+	memcpy(&dup, self->low, sizeof(dup));
+	EXPECT_EQ(105, arena_used(dup.fd));
+	EXPECT_EQ(-EACCES, arena_alloc(dup.fd, 8, NULL));
+	close(dup.fd);
+
+	memcpy(self->low, &reset, sizeof(reset));
+	ASSERT_EQ(0, ioctl_32(ARENA_IOC_RESET));
+	memcpy(&reset, self->low, sizeof(reset));
+	EXPECT_LT(alloc.generation, reset.generation);
+	EXPECT_EQ(0, arena_used(self->fd));
+}
+
+/* clause 18 */
+TEST_F(compat, bad_structs)
+{
+	struct arena_alloc_args alloc = { .size = sizeof(alloc), .bytes = 8 };
+
+	EXPECT_EQ(-ENOTTY, ioctl_32(_IO(ARENA_IOC_MAGIC, 99)));
+	EXPECT_EQ(-EFAULT, call_32(NR_IOCTL_32, self->fd, ARENA_IOC_ALLOC, 0));
+	EXPECT_EQ(-EFAULT, call_32(NR_IOCTL_32, self->fd, ARENA_IOC_ALLOC, -4096U));
+	memcpy(self->low, &alloc, sizeof(alloc));
+	*(__u32 *)self->low = sizeof(alloc) - 1;
+	EXPECT_EQ(-EINVAL, ioctl_32(ARENA_IOC_ALLOC));
+	*(__u32 *)self->low = sizeof(alloc) + 8;
+	EXPECT_EQ(0, ioctl_32(ARENA_IOC_ALLOC));
+	self->low[sizeof(alloc) + 7] = 1;
+	EXPECT_EQ(-E2BIG, ioctl_32(ARENA_IOC_ALLOC));
+	EXPECT_EQ(8, arena_used(self->fd));
+}
+
+#else
+
+TEST(compat)
+{
+	SKIP(return, "no way to make 32 bit calls from this program");
+}
+
+#endif
+
+TEST_HARNESS_MAIN

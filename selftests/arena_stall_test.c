@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * User memory that arrives late, never, or from the arena itself, as argument of
+ * a call: nobody but the caller may notice (clause 24).
+ */
+#include "kselftest_harness.h"
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include "arena_test.h"
+
+#define CAPACITY	(16 * SLAB)
+
+FIXTURE(own)
+{
+	int fd;
+	char *map;
+	__u64 offset;
+	struct arena_info_args info;
+};
+
+FIXTURE_SETUP(own)
+{
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
+	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
+	ASSERT_NE(NULL, self->map);
+}
+
+FIXTURE_TEARDOWN(own)
+{
+	munmap(self->map, CAPACITY);
+	close(self->fd);
+}
+
+/* clause 24: copy from the arena into itself */
+TEST_F(own, store_from_the_arena)
+{
+	ASSERT_EQ(0, arena_store(self->fd, "echo", 5, &self->offset));
+	ASSERT_EQ(0, arena_store(self->fd, self->map + self->offset, 5, &self->offset));
+	EXPECT_EQ(8, self->offset);
+	EXPECT_STREQ("echo", self->map + 8);
+	EXPECT_EQ(10, arena_used(self->fd));
+}
+
+/* clause 24: the source faults, which takes the lock that a claim takes, too */
+TEST_F(own, store_from_the_arena_by_faults)
+{
+	ASSERT_EQ(0, arena_alloc(self->fd, 4 * SLAB, NULL));
+	memset(self->map, 'f', 4 * SLAB);
+	ASSERT_EQ(0, madvise(self->map, CAPACITY, MADV_DONTNEED));
+	ASSERT_EQ(0, arena_store(self->fd, self->map, 4 * SLAB, &self->offset));
+	EXPECT_TRUE(all_bytes(self->map + self->offset, 'f', 4 * SLAB));
+}
+
+/* clauses 4, 24 */
+TEST_F(own, store_from_uncommitted)
+{
+	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
+	EXPECT_EQ(-EFAULT, arena_store(self->fd, self->map + SLAB, 100, NULL));
+	EXPECT_EQ(-EFAULT, arena_store(self->fd, self->map + SLAB - 50, 100, NULL));
+	EXPECT_EQ(SLAB, arena_used(self->fd));
+}
+
+/* clause 24: the source is where the object is going to be */
+TEST_F(own, store_from_the_place_itself)
+{
+	ASSERT_EQ(0, arena_alloc(self->fd, 100, NULL));
+	memset(self->map + 104, 's', 100);
+	ASSERT_EQ(0, arena_store(self->fd, self->map + 104, 100, &self->offset));
+	EXPECT_EQ(104, self->offset);
+	EXPECT_TRUE(all_bytes(self->map + 104, 's', 100));
+}
+
+/* clause 24: the struct itself lies in the arena */
+TEST_F(own, structs_in_the_arena)
+{
+	struct arena_alloc_args *alloc;
+	struct arena_info_args *info;
+
+	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
+	alloc = (void *)self->map;
+	alloc->size = sizeof(*alloc);
+	alloc->bytes = SLAB;
+	ASSERT_EQ(0, madvise(self->map, CAPACITY, MADV_DONTNEED));
+	ASSERT_EQ(0, arena_ioctl(self->fd, ARENA_IOC_ALLOC, alloc));
+	EXPECT_EQ(SLAB, alloc->offset);
+	info = (void *)(self->map + 4096);
+	info->size = sizeof(*info);
+	ASSERT_EQ(0, arena_ioctl(self->fd, ARENA_IOC_INFO, info));
+	EXPECT_EQ(2 * SLAB, info->used);
+}
+
+/* clauses 20, 24: a reset that takes away the struct that it was to answer in */
+TEST_F(own, reset_releases_its_struct)
+{
+	struct arena_reset_args *reset;
+
+	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
+	reset = (void *)self->map;
+	reset->size = sizeof(*reset);
+	reset->mode = ARENA_RESET_RELEASE;
+	EXPECT_EQ(-EFAULT, arena_ioctl(self->fd, ARENA_IOC_RESET, reset));
+	/* As documented: it could be written before, so the reset was done. */
+	EXPECT_EQ(0, arena_used(self->fd));
+	EXPECT_EQ(SIGBUS, touch_read(self->map));
+}
+
+/* clause 4: unwritable at the end of the call only; the object stays, as documented */
+struct race {
+	int fd;
+	struct arena_alloc_args *args;
+	volatile bool stop;
+};
+
+static void *protector(void *arg)
+{
+	struct race *race = arg;
+
+	while (!race->stop) {
+		mprotect(race->args, 4096, PROT_READ);
+		mprotect(race->args, 4096, PROT_READ | PROT_WRITE);
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(own, answer_cannot_be_written, 60)
+{
+	struct race race = { .fd = self->fd };
+	int i, err, made = 0, failed = 0;
+	pthread_t thread;
+
+	race.args = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, race.args);
+	*race.args = (struct arena_alloc_args) { .size = sizeof(*race.args), .bytes = 8 };
+	ASSERT_EQ(0, pthread_create(&thread, NULL, protector, &race));
+	for (i = 0; i < 3000; i++) {
+		err = arena_ioctl(self->fd, ARENA_IOC_ALLOC, race.args);
+		ASSERT_TRUE(err == 0 || err == -EFAULT);
+		made += !err;
+		failed += !!err;
+	}
+	race.stop = true;
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	/* Each that succeeded is there once; of those that failed, some may be. */
+	EXPECT_LE(8ULL * made, arena_used(self->fd));
+	EXPECT_GE(8ULL * (made + failed), arena_used(self->fd));
+	munmap(race.args, 4096);
+}
+
+/* Memory that arrives when the test says so. */
+struct late {
+	int uffd;
+	long page;
+	char *at;
+};
+
+/* 0, or the errno that says why there is none. */
+static int late_init(struct late *late)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+
+	late->page = sysconf(_SC_PAGESIZE);
+	late->uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
+	if (late->uffd < 0 || ioctl(late->uffd, UFFDIO_API, &api))
+		return errno;
+	late->at = mmap(NULL, late->page, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (late->at == MAP_FAILED)
+		return errno;
+	reg.range.start = (unsigned long)late->at;
+	reg.range.len = late->page;
+	return ioctl(late->uffd, UFFDIO_REGISTER, &reg) ? errno : 0;
+}
+
+/* Wait until somebody waits for the page. */
+static bool late_wanted(const struct late *late)
+{
+	struct pollfd poll_uffd = { .fd = late->uffd, .events = POLLIN };
+	struct uffd_msg msg;
+
+	return poll(&poll_uffd, 1, 10000) == 1 &&
+	       read(late->uffd, &msg, sizeof(msg)) == sizeof(msg) &&
+	       msg.event == UFFD_EVENT_PAGEFAULT;
+}
+
+static bool late_arrive(const struct late *late, const void *bytes)
+{
+	struct uffdio_copy copy = {
+		.dst = (unsigned long)late->at,
+		.src = (unsigned long)bytes,
+		.len = late->page,
+	};
+
+	return !ioctl(late->uffd, UFFDIO_COPY, &copy);
+}
+
+FIXTURE(late)
+{
+	int fd;
+	char *map;
+	char *bytes;
+	struct late late;
+	pthread_t thread;
+	struct arena_info_args info;
+};
+
+FIXTURE_SETUP(late)
+{
+	int err = late_init(&self->late);
+
+	if (err)
+		SKIP(return, "no userfaultfd: %s", strerror(err));
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
+	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
+	ASSERT_NE(NULL, self->map);
+	self->bytes = calloc(1, self->late.page);
+	ASSERT_NE(NULL, self->bytes);
+}
+
+FIXTURE_TEARDOWN(late)
+{
+	free(self->bytes);
+	close(self->late.uffd);
+	munmap(self->late.at, self->late.page);
+	munmap(self->map, CAPACITY);
+	close(self->fd);
+}
+
+/*
+ * All that the others do, while somebody waits for memory that does not arrive.
+ * What stalls runs into the time limit of the test.
+ */
+static int everything(int fd, char *map)
+{
+	struct arena_info_args info;
+	__u64 offset;
+	__u32 mode;
+	int other;
+
+	for (mode = ARENA_RESET_KEEP; mode <= ARENA_RESET_ZERO; mode++) {
+		if (arena_store(fd, "others", 7, &offset) || strcmp(map + offset, "others"))
+			return 1;
+		if (arena_alloc(fd, 3 * SLAB, &offset) || touch_write(map + offset))
+			return 2;
+		if (arena_info(fd, &info) || arena_used(fd) != 3 * SLAB + 7)
+			return 3;
+		other = arena_dup(fd, ARENA_RIGHT_READ);
+		if (other < 0 || close(other))
+			return 4;
+		if (arena_reset(fd, mode, 0) || arena_used(fd))
+			return 5;
+	}
+	return 0;
+}
+
+static int everything_elsewhere(int fd, char *map)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(everything(fd, map));
+	return wait_for(pid);
+}
+
+struct late_call {
+	int fd;
+	unsigned int cmd;
+	void *args;
+	int err;
+};
+
+static void *late_caller(void *arg)
+{
+	struct late_call *call = arg;
+
+	call->err = arena_ioctl(call->fd, call->cmd, call->args);
+	return NULL;
+}
+
+/* clause 24: the source of a store */
+TEST_F(late, store_source)
+{
+	struct arena_store_args args = {
+		.size = sizeof(args),
+		.src = (unsigned long)self->late.at,
+		.bytes = 100,
+	};
+	struct late_call call = { self->fd, ARENA_IOC_STORE, &args };
+
+	ASSERT_EQ(0, pthread_create(&self->thread, NULL, late_caller, &call));
+	ASSERT_TRUE(late_wanted(&self->late));
+	EXPECT_EQ(0, everything(self->fd, self->map));
+	EXPECT_EQ(0, everything_elsewhere(self->fd, self->map));
+	EXPECT_EQ(0, arena_used(self->fd));
+
+	strcpy(self->bytes, "late");
+	ASSERT_TRUE(late_arrive(&self->late, self->bytes));
+	ASSERT_EQ(0, pthread_join(self->thread, NULL));
+	EXPECT_EQ(0, call.err);
+	/* It belongs to the generation in which it was made, not to that of the call. */
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(self->info.generation, args.generation);
+	EXPECT_STREQ("late", self->map + args.offset);
+	EXPECT_EQ(100, arena_used(self->fd));
+}
+
+/* clause 24: the struct of any call */
+TEST_F(late, the_struct)
+{
+	static const unsigned int cmds[] = { ARENA_IOC_ALLOC, ARENA_IOC_RESET, ARENA_IOC_INFO,
+					     ARENA_IOC_DUP, ARENA_IOC_OFFSET };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cmds); i++) {
+		struct late_call call = { self->fd, cmds[i], self->late.at };
+
+		ASSERT_EQ(0, madvise(self->late.at, self->late.page, MADV_DONTNEED));
+		ASSERT_EQ(0, pthread_create(&self->thread, NULL, late_caller, &call));
+		ASSERT_TRUE(late_wanted(&self->late));
+		EXPECT_EQ(0, everything(self->fd, self->map));
+		EXPECT_EQ(0, everything_elsewhere(self->fd, self->map));
+		/* A struct of size 0: refused when it is here at last. */
+		ASSERT_TRUE(late_arrive(&self->late, self->bytes));
+		ASSERT_EQ(0, pthread_join(self->thread, NULL));
+		EXPECT_EQ(-EINVAL, call.err);
+	}
+}
+
+/* clause 24: the tail of a struct that is longer than the kernel's */
+TEST_F(late, the_tail_of_the_struct)
+{
+	char *two = mmap(NULL, 2 * self->late.page, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	struct late tail = self->late;
+	struct arena_alloc_args *args;
+	struct late_call call = { self->fd, ARENA_IOC_ALLOC };
+
+	ASSERT_NE(MAP_FAILED, two);
+	reg.range.start = (unsigned long)two + self->late.page;
+	reg.range.len = self->late.page;
+	ASSERT_EQ(0, ioctl(self->late.uffd, UFFDIO_REGISTER, &reg));
+	tail.at = two + self->late.page;
+	args = (void *)(tail.at - sizeof(*args));
+	args->size = sizeof(*args) + 64;
+	args->bytes = 77;
+	call.args = args;
+	ASSERT_EQ(0, pthread_create(&self->thread, NULL, late_caller, &call));
+	ASSERT_TRUE(late_wanted(&tail));
+	EXPECT_EQ(0, everything(self->fd, self->map));
+	ASSERT_TRUE(late_arrive(&tail, self->bytes));
+	ASSERT_EQ(0, pthread_join(self->thread, NULL));
+	EXPECT_EQ(0, call.err);
+	EXPECT_EQ(77, arena_used(self->fd));
+	munmap(two, 2 * self->late.page);
+}
+
+/* clause 24: who waits for memory that never arrives can be killed, and did nothing */
+TEST_F(late, killed_while_waiting)
+{
+	int status, i;
+	pid_t pid = fork();
+
+	if (!pid) {
+		/* userfaultfd does not follow a fork: one of its own, that nobody serves. */
+		struct late late;
+
+		if (late_init(&late))
+			_exit(1);
+		arena_store(self->fd, late.at, 100, NULL);
+		_exit(2);
+	}
+	usleep(300000);
+	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
+	EXPECT_EQ(0, everything(self->fd, self->map));
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	for (i = 0; i < 500 && !waitpid(pid, &status, WNOHANG); i++)
+		usleep(10000);
+	ASSERT_GT(500, i);
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_EQ(SIGKILL, WTERMSIG(status));
+	EXPECT_EQ(0, arena_used(self->fd));
+}
+
+/* clause 24: many of them, so that bounded buffers are many buffers at most */
+TEST_F(late, many_waiting)
+{
+	pid_t pids[20];
+	int i, status;
+
+	for (i = 0; i < ARRAY_SIZE(pids); i++) {
+		pids[i] = fork();
+		if (!pids[i]) {
+			struct late late;
+
+			if (late_init(&late))
+				_exit(1);
+			arena_store(self->fd, late.at, 4096, NULL);
+			_exit(2);
+		}
+	}
+	usleep(300000);
+	EXPECT_EQ(0, everything(self->fd, self->map));
+	for (i = 0; i < ARRAY_SIZE(pids); i++) {
+		EXPECT_EQ(0, waitpid(pids[i], &status, WNOHANG));
+		kill(pids[i], SIGKILL);
+	}
+	for (i = 0; i < ARRAY_SIZE(pids); i++)
+		EXPECT_EQ(-1 - SIGKILL, wait_for(pids[i]));
+	EXPECT_EQ(0, arena_used(self->fd));
+}
+
+TEST_HARNESS_MAIN
