@@ -1,0 +1,549 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Limits of /dev/arena, who pays, and what is left behind: nothing (clauses 4,
+ * 17, 21 and 22). Changes module parameters while it runs, and expects that
+ * nobody else uses arenas meanwhile.
+ */
+#include "kselftest_harness.h"
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include "arena_test.h"
+
+#define CAPACITY	(1024 * SLAB)
+#define PARAMETERS	"/sys/module/arena/parameters/"
+#define DEBUG		"/sys/kernel/debug/arena/"
+#define CGROUP		"/sys/fs/cgroup/"
+
+/* Bytes that all arenas hold; -1 if debugfs does not say. */
+static long long total_bytes(void)
+{
+	return read_number(DEBUG "total_bytes");
+}
+
+/* Arenas there are, -1 if debugfs does not say. The first line is a heading. */
+static int live_arenas(void)
+{
+	FILE *file = fopen(DEBUG "arenas", "re");
+	int c, lines = -1;
+
+	if (!file)
+		return -1;
+	while ((c = getc(file)) != EOF)
+		lines += c == '\n';
+	fclose(file);
+	return lines;
+}
+
+/* The last reference may be dropped a little after its holder is gone. */
+static bool all_gone(void)
+{
+	int i;
+
+	for (i = 0; i < 500; i++) {
+		if (live_arenas() <= 0 && total_bytes() <= 0)
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+static bool set_parameter(const char *name, unsigned int value)
+{
+	char path[128], text[16];
+
+	snprintf(path, sizeof(path), PARAMETERS "%s", name);
+	snprintf(text, sizeof(text), "%u", value);
+	return write_string(path, text);
+}
+
+FIXTURE(limits)
+{
+	int fd;
+	struct arena_info_args info;
+};
+
+FIXTURE_SETUP(limits)
+{
+	self->fd = -1;
+	ASSERT_TRUE(all_gone());
+}
+
+FIXTURE_TEARDOWN(limits)
+{
+	EXPECT_TRUE(set_parameter("max_arenas", 1024));
+	EXPECT_TRUE(set_parameter("max_arena_mb", 0));
+	EXPECT_TRUE(set_parameter("max_total_mb", 0));
+	close(self->fd);
+	EXPECT_TRUE(all_gone());
+}
+
+/* clause 21 */
+TEST_F(limits, number_of_arenas)
+{
+	int fds[4], i;
+
+	ASSERT_TRUE(set_parameter("max_arenas", 4));
+	for (i = 0; i < 4; i++) {
+		fds[i] = arena_open();
+		ASSERT_LE(0, fds[i]);
+	}
+	EXPECT_EQ(-ENFILE, arena_open());
+	EXPECT_EQ(-ENFILE, arena_open());
+	/* Descriptors of the same arena are not counted. */
+	i = arena_dup(fds[0], ARENA_RIGHT_READ);
+	EXPECT_LE(0, i);
+	close(fds[0]);
+	EXPECT_EQ(-ENFILE, arena_open());
+	close(i);
+	fds[0] = arena_open();
+	EXPECT_LE(0, fds[0]);
+	ASSERT_TRUE(set_parameter("max_arenas", 0));
+	for (i = 0; i < 4; i++)
+		close(fds[i]);
+	EXPECT_EQ(-ENFILE, arena_open());
+}
+
+/* clause 21 */
+TEST_F(limits, capacity_of_one_arena)
+{
+	ASSERT_TRUE(set_parameter("max_arena_mb", 2));
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	EXPECT_EQ(-EFBIG, arena_setup(self->fd, (2 << 20) + 1, 0, 0));
+	EXPECT_EQ(0, arena_setup(self->fd, 2 << 20, 0, 0));
+}
+
+/* clause 21: the default does not exceed the limit either */
+TEST_F(limits, default_capacity)
+{
+	ASSERT_TRUE(set_parameter("max_arena_mb", 2));
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(2 << 20, self->info.capacity);
+}
+
+/* Allocate slab by slab until that fails; returns how many there were. */
+static int exhaust(int fd, int *err)
+{
+	int nr = 0;
+
+	while (!(*err = arena_alloc(fd, SLAB, NULL)))
+		nr++;
+	return nr;
+}
+
+/* clauses 4, 21: the total of all arenas; afterwards everything works as before */
+TEST_F(limits, total_of_all)
+{
+	int other = arena_open(), nr, err;
+	__u64 used;
+
+	ASSERT_TRUE(set_parameter("max_total_mb", 8));
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
+	ASSERT_EQ(0, arena_setup(other, CAPACITY, SLAB, 0));
+	nr = exhaust(self->fd, &err);
+	EXPECT_EQ(-ENOMEM, err);
+	EXPECT_LE(7 << 20, nr * SLAB);
+	EXPECT_GE(8 << 20, nr * SLAB);
+	used = arena_used(self->fd);
+	EXPECT_EQ(nr * SLAB, used);
+	EXPECT_EQ(-ENOMEM, arena_alloc(other, 8, NULL));
+	EXPECT_EQ(-ENOMEM, arena_alloc(self->fd, 4 * SLAB, NULL));
+	EXPECT_EQ(-ENOMEM, arena_store(self->fd, "x", 1, NULL));
+	EXPECT_EQ(used, arena_used(self->fd));
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(3, self->info.fail_memory);
+	EXPECT_EQ(0, self->info.fail_space);
+
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	EXPECT_EQ(0, arena_alloc(other, 8, NULL));
+	EXPECT_EQ(nr - 1, exhaust(self->fd, &err));
+	EXPECT_EQ(-ENOMEM, err);
+	close(other);
+	EXPECT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
+}
+
+/* clause 21: the directory of a huge arena counts, too */
+TEST_F(limits, directory_counts)
+{
+	ASSERT_TRUE(set_parameter("max_total_mb", 8));
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	EXPECT_EQ(-ENOMEM, arena_setup(self->fd, 64ULL << 30, 4096, 0));
+	EXPECT_EQ(0, arena_setup(self->fd, 1 << 20, 4096, 0));
+}
+
+/* A memory cgroup with little in it, for processes that the tests fork. */
+FIXTURE(cgroup)
+{
+	char path[64];
+	int fd;
+};
+
+static const char *cgroup_file(const char *dir, const char *name)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return path;
+}
+
+FIXTURE_SETUP(cgroup)
+{
+	self->fd = -1;
+	ASSERT_TRUE(all_gone());
+	snprintf(self->path, sizeof(self->path), CGROUP "arena-test-%d", getpid());
+	write_string(CGROUP "cgroup.subtree_control", "+memory");
+	if (mkdir(self->path, 0700))
+		SKIP(return, "no cgroup2 at " CGROUP);
+	if (!write_string(cgroup_file(self->path, "memory.max"), "16M")) {
+		rmdir(self->path);
+		SKIP(return, "no memory controller in cgroup2");
+	}
+	write_string(cgroup_file(self->path, "memory.swap.max"), "0");
+}
+
+FIXTURE_TEARDOWN(cgroup)
+{
+	int i;
+
+	close(self->fd);
+	EXPECT_TRUE(all_gone());
+	for (i = 0; i < 200 && rmdir(self->path) && errno == EBUSY; i++)
+		usleep(10000);
+}
+
+static bool enter(const char *path)
+{
+	return write_string(cgroup_file(path, "cgroup.procs"), "0");
+}
+
+/* How often something happened in a cgroup. */
+static long long event(const char *path, const char *name)
+{
+	FILE *file = fopen(cgroup_file(path, "memory.events"), "re");
+	long long value, found = -1;
+	char word[64];
+
+	if (!file)
+		return -1;
+	while (fscanf(file, "%63s %lld", word, &value) == 2)
+		if (!strcmp(word, name))
+			found = value;
+	fclose(file);
+	return found;
+}
+
+static long long charged(const char *path)
+{
+	return read_number(cgroup_file(path, "memory.current"));
+}
+
+/* clause 21: exhausted by an arena, a cgroup gives errors, and nobody is killed */
+static int fill_cgroup(const char *path)
+{
+	struct arena_info_args info;
+	int fd, err, nr;
+
+	if (!enter(path))
+		return 1;
+	fd = arena_open();
+	if (fd < 0 || arena_setup(fd, CAPACITY, SLAB, 0))
+		return 2;
+	nr = exhaust(fd, &err);
+	if (err != -ENOMEM)
+		return 3;
+	if (nr * SLAB < 12 << 20 || nr * SLAB > 16 << 20)
+		return 4;
+	if (arena_used(fd) != nr * SLAB)
+		return 5;
+	if (arena_alloc(fd, 4 * SLAB, NULL) != -ENOMEM)
+		return 6;
+	if (arena_reset(fd, ARENA_RESET_RELEASE, 0) || arena_alloc(fd, SLAB, NULL))
+		return 7;
+	return arena_info(fd, &info) || info.fail_memory != 2 ? 8 : 0;
+}
+
+TEST_F(cgroup, exhaustion_kills_nobody)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(fill_cgroup(self->path));
+	EXPECT_EQ(0, wait_for(pid));
+	EXPECT_EQ(0, event(self->path, "oom_kill"));
+}
+
+/* clause 21: also where there is no room for what a call needs besides slabs */
+static int everything_when_full(const char *path, int fd)
+{
+	char *src = malloc(ARENA_STORE_MAX);
+	int err, i, other;
+
+	if (!src)
+		return 1;
+	memset(src, 1, ARENA_STORE_MAX);
+	if (!enter(path))
+		return 2;
+	exhaust(fd, &err);
+	if (err != -ENOMEM)
+		return 3;
+	for (i = 0; i < 200; i++) {
+		err = arena_store(fd, src, ARENA_STORE_MAX, NULL);
+		if (err != -ENOMEM)
+			return 4;
+		other = arena_open();
+		if (other < 0)
+			continue;
+		arena_setup(other, 1ULL << 30, 4096, 0);
+		close(other);
+	}
+	return 0;
+}
+
+TEST_F(cgroup, full_cgroup_kills_nobody)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		int fd;
+
+		if (!enter(self->path))
+			_exit(20);
+		fd = arena_open();
+		if (fd < 0 || arena_setup(fd, CAPACITY, SLAB, 0))
+			_exit(21);
+		_exit(everything_when_full(self->path, fd));
+	}
+	EXPECT_EQ(0, wait_for(pid));
+	EXPECT_EQ(0, event(self->path, "oom_kill"));
+}
+
+/*
+ * A process in the cgroup opens, and does or does not use the arena; another one,
+ * outside, allocates. Returns how many slabs that one got.
+ */
+static int allocate_at_their_cost(struct __test_metadata *_metadata, const char *path, int *fd,
+				  bool use_first, int *err)
+{
+	int go[2], pidfd;
+	pid_t pid;
+	char c;
+
+	ASSERT_EQ(0, pipe(go));
+	*fd = -1;
+	/* A descriptor is taken from the child, which stays in the cgroup till then. */
+	pid = fork();
+	if (!pid) {
+		int fd = enter(path) ? arena_open() : -1;
+
+		if (fd >= 0 && use_first && arena_setup(fd, CAPACITY, SLAB, 0))
+			fd = -1;
+		c = fd;
+		if (write(go[1], &c, 1) != 1)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	ASSERT_EQ(1, read(go[0], &c, 1));
+	ASSERT_LE(0, c);
+	pidfd = syscall(__NR_pidfd_open, pid, 0);
+	ASSERT_LE(0, pidfd);
+	*fd = syscall(__NR_pidfd_getfd, pidfd, c, 0);
+	ASSERT_LE(0, *fd);
+	close(pidfd);
+	kill(pid, SIGKILL);
+	wait_for(pid);
+	close(go[0]);
+	close(go[1]);
+	if (!use_first)
+		ASSERT_EQ(0, arena_setup(*fd, CAPACITY, SLAB, 0));
+	return exhaust(*fd, err);
+}
+
+/* clause 21: the opener pays, whoever allocates */
+TEST_F(cgroup, opener_pays)
+{
+	int err, nr = allocate_at_their_cost(_metadata, self->path, &self->fd, true, &err);
+
+	EXPECT_EQ(-ENOMEM, err);
+	EXPECT_GE(16 << 20, nr * SLAB);
+	EXPECT_LE(12 << 20, charged(self->path));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	EXPECT_GT(8 << 20, charged(self->path));
+	EXPECT_EQ(0, event(self->path, "oom_kill"));
+}
+
+/* clause 21: and whoever is the first to use it */
+TEST_F(cgroup, opener_pays_whoever_sets_up)
+{
+	int err, nr = allocate_at_their_cost(_metadata, self->path, &self->fd, false, &err);
+
+	EXPECT_EQ(-ENOMEM, err);
+	EXPECT_GE(16 << 20, nr * SLAB);
+	EXPECT_LE(12 << 20, charged(self->path));
+	EXPECT_EQ(0, event(self->path, "oom_kill"));
+}
+
+/* What holds an arena, alone. */
+static int hold_by_nothing(int fd)
+{
+	return fd;
+}
+
+static int hold_by_dup(int fd)
+{
+	int other = arena_dup(fd, ARENA_RIGHT_READ);
+
+	close(fd);
+	return other;
+}
+
+static int hold_by_mapping(int fd)
+{
+	char *map = arena_map(fd, SLAB, PROT_READ | PROT_WRITE, 0);
+
+	if (!map || arena_alloc(fd, SLAB, NULL) || touch_write(map))
+		return -1;
+	close(fd);
+	return 0;
+}
+
+static int hold_by_mapping_of_dup(int fd)
+{
+	int other = arena_dup(fd, ARENA_RIGHT_READ);
+	char *map = arena_map(other, SLAB, PROT_READ, 0);
+
+	if (!map || arena_alloc(fd, SLAB, NULL) || touch_read(map))
+		return -1;
+	close(fd);
+	close(other);
+	return 0;
+}
+
+static bool is_module(void)
+{
+	char line[256];
+	bool found = false;
+	FILE *file = fopen("/proc/modules", "re");
+
+	while (file && fgets(line, sizeof(line), file))
+		found |= !strncmp(line, "arena ", 6);
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* clause 22 */
+TEST(no_unload_in_use)
+{
+	int (*holds[])(int fd) = { hold_by_nothing, hold_by_dup, hold_by_mapping,
+				   hold_by_mapping_of_dup };
+	unsigned int i;
+	int to[2], from[2];
+	pid_t pid;
+	char c = 0;
+
+	if (!is_module())
+		SKIP(return, "arena is not a module here");
+	for (i = 0; i < ARRAY_SIZE(holds); i++) {
+		ASSERT_EQ(0, pipe(to));
+		ASSERT_EQ(0, pipe(from));
+		pid = fork();
+		if (!pid) {
+			if (holds[i](arena_open()) < 0)
+				_exit(1);
+			if (write(from[1], &c, 1) != 1)
+				_exit(2);
+			_exit(read(to[0], &c, 1) == 1 ? 0 : 3);
+		}
+		close(from[1]);
+		ASSERT_EQ(1, read(from[0], &c, 1));
+		EXPECT_EQ(-1, syscall(__NR_delete_module, "arena", O_NONBLOCK));
+		EXPECT_EQ(EWOULDBLOCK, errno);
+		ASSERT_EQ(1, write(to[1], &c, 1));
+		EXPECT_EQ(0, wait_for(pid));
+		close(to[0]);
+		close(to[1]);
+		close(from[0]);
+	}
+}
+
+/* Make arenas, descriptors and mappings, and do everything with them, for ever. */
+static void busy(unsigned int seed)
+{
+	static char bytes[5000];
+
+	for (;;) {
+		int fd = arena_open(), other;
+		char *map;
+
+		if (fd < 0)
+			continue;
+		arena_setup(fd, 64 * SLAB, seed % 2 ? SLAB : 4096, seed % 3 ? 0 :
+			    ARENA_SETUP_SPANS);
+		map = arena_map(fd, 64 * SLAB, PROT_READ | PROT_WRITE, 0);
+		other = arena_dup(fd, ARENA_RIGHT_READ | ARENA_RIGHT_ALLOC);
+		if (seed % 5)
+			close(fd);
+		arena_store(other, bytes, sizeof(bytes), NULL);
+		arena_alloc(other, 3 * SLAB, NULL);
+		if (map)
+			touch_write(map);
+		arena_reset(fd, seed % 3, 0);
+		if (seed % 7)
+			close(other);
+		if (seed % 4 && map)
+			munmap(map, 64 * SLAB);
+		close(fd);
+		close(other);
+		munmap(map, 64 * SLAB);
+		seed = seed * 1103515245 + 12345;
+	}
+}
+
+/* clauses 17, 22: killed at any moment, nothing is left */
+TEST_F_TIMEOUT(limits, killed_at_any_moment, 120)
+{
+	pid_t pids[4];
+	int round, i;
+
+	if (total_bytes() < 0)
+		SKIP(return, "no debugfs");
+	ASSERT_TRUE(all_gone());
+	for (round = 0; round < 20; round++) {
+		for (i = 0; i < ARRAY_SIZE(pids); i++) {
+			pids[i] = fork();
+			if (!pids[i])
+				busy(round * 17 + i);
+		}
+		usleep(20000 + round * 3777);
+		for (i = 0; i < ARRAY_SIZE(pids); i++)
+			kill(pids[i], SIGKILL);
+		for (i = 0; i < ARRAY_SIZE(pids); i++)
+			EXPECT_EQ(-1 - SIGKILL, wait_for(pids[i]));
+	}
+	EXPECT_TRUE(all_gone());
+	EXPECT_EQ(0, total_bytes());
+	EXPECT_EQ(0, live_arenas());
+}
+
+/* clause 22: nothing is lost when the whole is done many times */
+TEST(open_and_close)
+{
+	int i, fd;
+
+	for (i = 0; i < 1000; i++) {
+		fd = arena_open();
+		ASSERT_LE(0, fd);
+		if (i & 1)
+			ASSERT_EQ(0, arena_alloc(fd, 100, NULL));
+		close(fd);
+	}
+	EXPECT_TRUE(all_gone());
+}
+
+TEST_HARNESS_MAIN
