@@ -11,6 +11,15 @@
 #include <linux/slab.h>
 #include <linux/version.h>
 
+/* 6.4 made MAX_ORDER inclusive, 6.8 renamed it. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
+#define ARENA_PAGE_ORDER_MAX	MAX_PAGE_ORDER
+#elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+#define ARENA_PAGE_ORDER_MAX	MAX_ORDER
+#else
+#define ARENA_PAGE_ORDER_MAX	(MAX_ORDER - 1)
+#endif
+
 /* 7.0 allocates by object. Arguments: an lvalue of the type, gfp flags. */
 #ifndef kzalloc_obj
 #define kzalloc_obj(P, gfp)	kzalloc(sizeof(P), gfp)

@@ -44,7 +44,7 @@
  * generation the offset only grows. Across generations the tag differs, until
  * it wraps: each time its highest bit changes, a grace period must have passed
  * since the last time it did (tag_half_is_clear()), and allocations read and
- * swap the word with preemption off. All else (spans, views, statistics)
+ * swap the word with preemption off, and so does who settles. All else (spans, views, statistics)
  * compares the full generation.
  *
  * Nesting. An allocation can be interrupted by another one of the same arena
@@ -168,7 +168,7 @@ static int try_claim(struct arena *arena, size_t size, size_t align, bool zero,
 	struct arena_slot *slot = arena_slot(cpu);
 	int err;
 
-	if (arena->spans && slot)
+	if (arena->spans && slot && size <= ARENA_SPAN_MAX)
 		err = slot_claim(arena, cpu, slot, size, align, zero, place);
 	else
 		err = claim_object(arena, cpu, slot, size, align, zero, place);
@@ -196,7 +196,7 @@ static int make_way(struct arena *arena, int err, size_t offset, gfp_t gfp)
  * long with preemption off. False if the generation ended meanwhile.
  */
 bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
-			const void *src, size_t size)
+			const void *src, size_t size, gfp_t gfp)
 {
 	const size_t mask = arena_slab_size(arena) - 1;
 
@@ -221,7 +221,8 @@ bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
 		src = src ? src + chunk : NULL;
 		offset += chunk;
 		size -= chunk;
-		cond_resched();
+		if (gfpflags_allow_blocking(gfp))
+			cond_resched();
 	}
 	return true;
 }
@@ -230,16 +231,21 @@ static int claim_small(struct arena *arena, size_t size, size_t align, gfp_t gfp
 		       struct arena_place *place)
 {
 	bool zero = arena->zero || gfp & __GFP_ZERO;
+	/* Preemption is not off for long where the caller may be preempted. */
+	bool later = zero && size > ARENA_COPY_CHUNK && gfpflags_allow_blocking(gfp);
 	int err;
 
 	do {
-		err = try_claim(arena, size, align, zero, place);
+		err = try_claim(arena, size, align, zero && !later, place);
+		if (!err && later && !arena_write(arena, place->generation, place->offset,
+						  NULL, size, gfp))
+			err = -ESTALE;
 		if (likely(!err))
 			return 0;
 		if (err == -ENOSPC && arena->spans && gfpflags_allow_blocking(gfp)) {
 			err = arena_claim_tail(arena, size, align, place);
 			if (!err && zero && !arena_write(arena, place->generation,
-							 place->offset, NULL, size))
+							 place->offset, NULL, size, gfp))
 				err = -ESTALE;
 			if (!err)
 				return 0;
@@ -249,7 +255,7 @@ static int claim_small(struct arena *arena, size_t size, size_t align, gfp_t gfp
 	return err;
 }
 
-static void count_failure(struct arena *arena, int err)
+void arena_count_failure(struct arena *arena, int err)
 {
 	enum arena_fail cause = err == -ENOSPC ? ARENA_FAIL_SPACE :
 				err == -ENOMEM ? ARENA_FAIL_MEMORY : ARENA_FAIL_ARG;
@@ -273,7 +279,7 @@ int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 	else
 		err = claim_small(arena, size, align, gfp, place);
 	if (unlikely(err))
-		count_failure(arena, err);
+		arena_count_failure(arena, err);
 	return err;
 }
 
@@ -286,7 +292,7 @@ int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t a
 		err = arena_claim(arena, size, align, gfp & ~__GFP_ZERO, place);
 		if (err)
 			return err;
-	} while (!arena_write(arena, place->generation, place->offset, src, size));
+	} while (!arena_write(arena, place->generation, place->offset, src, size, gfp));
 	return 0;
 }
 
@@ -353,7 +359,12 @@ EXPORT_SYMBOL_GPL(arena_zalloc);
  */
 void *arena_alloc_aligned(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
-	return alloc_slow(arena, size, align, gfp);
+	void *object = NULL;
+
+	/* The span knows sizes up to its own; the rest is checked on the slow path. */
+	if (likely(size <= arena_slab_size(arena) && is_power_of_2(align)))
+		object = arena_bump(arena, size, align, gfp);
+	return likely(object) ? object : alloc_slow(arena, size, align, gfp);
 }
 EXPORT_SYMBOL_GPL(arena_alloc_aligned);
 
@@ -381,7 +392,7 @@ EXPORT_SYMBOL_GPL(arena_populate);
 
 struct page *arena_page(const struct arena *arena, size_t offset)
 {
-	struct arena_slab *dir = arena_dir(arena, arena_look(arena).generation);
+	struct arena_slab *dir = arena_dir(arena, arena_peek(arena).generation);
 	void *base = READ_ONCE(dir[offset >> arena->slab_shift].base);
 
 	return base ? virt_to_page(base + (offset & (arena_slab_size(arena) - 1))) : NULL;
@@ -419,7 +430,7 @@ static size_t used_in_generation(const struct arena *arena, unsigned long genera
  */
 size_t arena_offset(const struct arena *arena)
 {
-	return used_in_generation(arena, arena_look(arena).generation);
+	return used_in_generation(arena, arena_peek(arena).generation);
 }
 EXPORT_SYMBOL_GPL(arena_offset);
 
@@ -478,7 +489,7 @@ static void stats_sum(const struct arena *arena, struct arena_stats *stats)
  */
 void arena_stats(const struct arena *arena, struct arena_stats *stats)
 {
-	struct arena_view view = arena_look(arena);
+	struct arena_view view = arena_peek(arena);
 
 	*stats = (struct arena_stats) {
 		.generation	= view.generation,
@@ -504,13 +515,19 @@ void arena_stats(const struct arena *arena, struct arena_stats *stats)
 }
 EXPORT_SYMBOL_GPL(arena_stats);
 
+/* Some page allocators end below ARENA_SLAB_MAX. */
+static size_t slab_size_max(void)
+{
+	return min_t(size_t, ARENA_SLAB_MAX, PAGE_SIZE << ARENA_PAGE_ORDER_MAX);
+}
+
 static size_t default_slab_size(size_t capacity)
 {
-	if (capacity >= SZ_1G)
-		return ARENA_SLAB_MAX;
-	if (capacity >= ARENA_SLAB_DEFAULT)
-		return ARENA_SLAB_DEFAULT;
-	return max_t(size_t, roundup_pow_of_two(capacity), PAGE_SIZE);
+	size_t size = capacity >= SZ_1G ? ARENA_SLAB_MAX : ARENA_SLAB_DEFAULT;
+
+	if (size > capacity)
+		size = roundup_pow_of_two(capacity);
+	return clamp_t(size_t, size, PAGE_SIZE, slab_size_max());
 }
 
 static int config_check(const struct arena_config *config)
@@ -522,7 +539,7 @@ static int config_check(const struct arena_config *config)
 		return -EINVAL;
 	if (config->slab_size && (!is_power_of_2(config->slab_size) ||
 				  config->slab_size < PAGE_SIZE ||
-				  config->slab_size > ARENA_SLAB_MAX))
+				  config->slab_size > slab_size_max()))
 		return -EINVAL;
 	if (config->flags & ~known)
 		return -EINVAL;
@@ -552,8 +569,9 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 	INIT_WORK(&arena->reaper, arena_reaper);
 	init_llist_head(&arena->larges);
 	strscpy(arena->name, config->name ?: "", sizeof(arena->name));
+	/* NULL: of the task, unless the caller has chosen another one to pay. */
 	if (arena->flags & ARENA_ACCOUNT)
-		arena->memcg = get_mem_cgroup_from_mm(current->mm);
+		arena->memcg = get_mem_cgroup_from_mm(NULL);
 }
 
 static void arena_free(struct arena *arena)
@@ -567,7 +585,7 @@ static void arena_free(struct arena *arena)
 
 struct arena *__arena_create(const struct arena_config *config, unsigned int flags)
 {
-	gfp_t gfp = GFP_KERNEL | (config->flags & ARENA_ACCOUNT ? __GFP_ACCOUNT : 0);
+	gfp_t gfp = config->flags & ARENA_ACCOUNT ? __GFP_ACCOUNT : 0;
 	struct arena *arena;
 	int err;
 
@@ -578,11 +596,12 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 	err = config_check(config);
 	if (err)
 		return ERR_PTR(err);
-	arena = kzalloc(sizeof(*arena), gfp);
+	arena = kzalloc_obj(*arena, gfp | ARENA_GFP_META);
 	if (!arena)
 		return ERR_PTR(-ENOMEM);
 	arena_init(arena, config, flags);
-	arena->cpu = alloc_percpu_gfp(struct arena_cpu, gfp);
+	arena->cpu = alloc_percpu_gfp(struct arena_cpu,
+				      gfp | GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
 	if (!arena->cpu || arena_slabs_init(arena)) {
 		arena_free(arena);
 		return ERR_PTR(-ENOMEM);
@@ -618,7 +637,7 @@ void arena_destroy(struct arena *arena)
 	if (!arena)
 		return;
 	arena_debug_remove(arena);
-	if (arena->flags & ARENA_READERS)
+	if (arena->flags & ARENA_READERS || arena->wrapping)
 		rcu_barrier();
 	cancel_work_sync(&arena->reaper);
 	arena_reap_larges(arena, true);

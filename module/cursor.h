@@ -135,8 +135,8 @@ struct claim {
 };
 
 /*
- * Move the cursor past an object, and up to @want bytes further if the slab
- * and the capacity have them. The tail of @slot's span, if it ends where the
+ * Move the cursor past an object, and up to @want bytes from its begin if the
+ * slab and the capacity have them. The tail of @slot's span, if it ends where the
  * cursor stands, is joined with what is claimed: a CPU that is alone wastes
  * nothing.
  *
@@ -153,8 +153,10 @@ static __always_inline int cursor_claim(struct arena *arena, struct arena_slot *
 	size_t offset, object, end;
 
 	for (;;) {
-		if (unlikely(!cursor_settled(cursor)))
+		if (unlikely(!cursor_settled(cursor))) {
+			claim->object = 0;
 			return -EBUSY;
+		}
 		offset = cursor_offset(cursor);
 		object = offset;
 		if (want && slot->end_offset == offset &&
@@ -173,8 +175,8 @@ static __always_inline int cursor_claim(struct arena *arena, struct arena_slot *
 			return -EAGAIN;
 		end = object + size;
 		if (want)
-			end = max(end, min3(ALIGN(offset + want, ARENA_MIN_ALIGN),
-					    (object | mask) + 1, arena->capacity));
+			end = max3(end, offset, min3(object + want, (object | mask) + 1,
+						     arena->capacity));
 		if (likely(atomic_long_try_cmpxchg(&arena->cursor, &cursor,
 						   cursor_move(cursor, end))))
 			break;

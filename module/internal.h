@@ -16,6 +16,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/preempt.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
@@ -27,6 +28,9 @@ struct mem_cgroup;
  * than a slab get no kernel view. Refused from outside callers.
  */
 #define ARENA_MAPPABLE		BIT(31)
+
+/* For our own bookkeeping: never the OOM killer, and no splat. */
+#define ARENA_GFP_META		(GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
 
 #define ARENA_NAME_MAX		32
 #define ARENA_SLAB_DEFAULT	SZ_64K
@@ -156,8 +160,9 @@ struct arena_large {
  * @held:	a reset that sleeps is at work: the new generation stays unsettled.
  * @retiring:	readers may still be in the slab set that was left last.
  * @retire_rcu:	says when they are gone.
- * @wrap_cookie: grace period that must end before the tag's half is reused.
- * @wrap_armed: @wrap_cookie is meaningful.
+ * @wrapping:	a grace period must end before the tag's half may be reused.
+ * @wrap_rcu:	says when it has.
+ * @dirty:	nothing was written above this offset since all was zero.
  */
 struct arena {
 	unsigned long		generation;
@@ -177,11 +182,12 @@ struct arena {
 	struct mutex		reset_mutex;
 	bool			held;
 	bool			retiring;
-	bool			wrap_armed;
-	unsigned long		wrap_cookie;
+	bool			wrapping;
+	struct rcu_head		wrap_rcu;
 	struct rcu_head		retire_rcu;
 	u64			resets;
 	size_t			peak;
+	size_t			dirty;
 	size_t			slabs_kept;
 
 	struct llist_head	larges;
@@ -264,7 +270,8 @@ static inline unsigned long cursor_generation(unsigned long cursor, unsigned lon
  * Pairs with the smp_store_release() of arena->generation in
  * arena_next_generation(), which comes after the cursor got the new tag: a
  * generation read here is never ahead of the cursor read after it. Were it
- * ahead, cursor_generation() would be off by a whole turn of the tag.
+ * ahead, cursor_generation() would be off by a whole turn of the tag. With
+ * preemption off, it cannot fall behind by one either.
  */
 static inline struct arena_view arena_look(const struct arena *arena)
 {
@@ -272,6 +279,17 @@ static inline struct arena_view arena_look(const struct arena *arena)
 	unsigned long cursor = atomic_long_read(&arena->cursor);
 
 	return (struct arena_view) { cursor_generation(cursor, base), cursor };
+}
+
+/* The same where preemption is on: between the two reads the tag must not turn round. */
+static inline struct arena_view arena_peek(const struct arena *arena)
+{
+	struct arena_view view;
+
+	preempt_disable();
+	view = arena_look(arena);
+	preempt_enable();
+	return view;
 }
 
 static inline struct arena_slab *arena_dir(const struct arena *arena, unsigned long generation)
@@ -311,9 +329,11 @@ bool arena_settle(struct arena *arena);
 bool arena_settle_wait(struct arena *arena, gfp_t gfp);
 
 
+void arena_count_failure(struct arena *arena, int err);
+
 /* False if @generation was over before the write was complete. */
 bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
-		 const void *src, size_t size);
+		 const void *src, size_t size, gfp_t gfp);
 
 /* span.c */
 int arena_claim_tail(struct arena *arena, size_t size, size_t align, struct arena_place *place);
@@ -328,6 +348,7 @@ void arena_reaper(struct work_struct *work);
 int arena_slabs_init(struct arena *arena);
 void arena_slabs_exit(struct arena *arena);
 int arena_slabs_populate(struct arena *arena, size_t start, size_t size, gfp_t gfp);
+int arena_slabs_populate_all(struct arena *arena, gfp_t gfp);
 int arena_slab_install(struct arena *arena, size_t index, gfp_t gfp);
 void arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t keep);
 void arena_slab_free(void *base, unsigned int order);

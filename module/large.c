@@ -10,25 +10,28 @@
 
 #include "cursor.h"
 
-/* One stretch of kernel addresses for the slabs from @start on. */
+/*
+ * One stretch of kernel addresses for the slabs from @start on. -EAGAIN if one
+ * of them is gone: the arena was reset.
+ */
 static struct arena_large *large_view(struct arena *arena, unsigned long generation,
 				      size_t start, size_t size)
 {
 	size_t nr = DIV_ROUND_UP(size, PAGE_SIZE), i;
-	struct arena_large *large = kmalloc(sizeof(*large), GFP_KERNEL | __GFP_NOWARN);
-	struct page **pages = kvmalloc_array(nr, sizeof(*pages), GFP_KERNEL | __GFP_NOWARN);
+	struct arena_large *large = kmalloc(sizeof(*large), ARENA_GFP_META);
+	struct page **pages = kvmalloc_array(nr, sizeof(*pages), ARENA_GFP_META);
+
+	int err = -ENOMEM;
 
 	if (!large || !pages)
 		goto fail;
-	rcu_read_lock();
 	for (i = 0; i < nr; i++) {
 		pages[i] = arena_page(arena, start + i * PAGE_SIZE);
-		if (!pages[i])
-			break;
+		if (!pages[i]) {
+			err = -EAGAIN;
+			goto fail;
+		}
 	}
-	rcu_read_unlock();
-	if (i < nr)
-		goto fail;
 	large->generation = generation;
 	large->view = vmap(pages, nr, VM_MAP, PAGE_KERNEL);
 	if (!large->view)
@@ -38,7 +41,7 @@ static struct arena_large *large_view(struct arena *arena, unsigned long generat
 fail:
 	kvfree(pages);
 	kfree(large);
-	return NULL;
+	return ERR_PTR(err);
 }
 
 static void large_drop(struct arena_large *large)
@@ -47,6 +50,20 @@ static void large_drop(struct arena_large *large)
 		return;
 	vunmap(large->view);
 	kfree(large);
+}
+
+/*
+ * A reset that came between the claim and this has not seen the view: then it
+ * is for us to have it unmapped. llist_add() is a full barrier, and so is the
+ * reset's exchange of the cursor before it looks at the list.
+ */
+static void large_list(struct arena *arena, struct arena_large *large)
+{
+	unsigned long generation = large->generation;
+
+	llist_add(&large->node, &arena->larges);
+	if (arena_peek(arena).generation != generation)
+		schedule_work(&arena->reaper);
 }
 
 /*
@@ -92,9 +109,10 @@ int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_
 	if ((gfp & GFP_KERNEL) != GFP_KERNEL)
 		return -ENOMEM;
 	for (;;) {
-		view = arena_look(arena);
+		view = arena_peek(arena);
 		if (!cursor_settled(view.cursor)) {
-			arena_settle_wait(arena, gfp);
+			if (!arena_settle_wait(arena, gfp))
+				return -ENOMEM;
 			continue;
 		}
 		start = ALIGN(cursor_offset(view.cursor), arena_slab_size(arena));
@@ -105,18 +123,20 @@ int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_
 			return err;
 		if (mapped) {
 			large = large_view(arena, view.generation, start, size);
-			if (!large)
-				return -ENOMEM;
+			if (large == ERR_PTR(-EAGAIN))
+				continue;
+			if (IS_ERR(large))
+				return PTR_ERR(large);
 		}
 		if (large_commit(arena, view.generation, start, size) &&
-		    (!zero || arena_write(arena, view.generation, start, NULL, size)))
+		    (!zero || arena_write(arena, view.generation, start, NULL, size, gfp)))
 			break;
 		large_drop(large);
 		cond_resched();
 	}
 	place_set(place, view.generation, start, large ? large->view : NULL);
 	if (large)
-		llist_add(&large->node, &arena->larges);
+		large_list(arena, large);
 	return 0;
 }
 
@@ -130,7 +150,7 @@ int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_
 void arena_reap_larges(struct arena *arena, bool all)
 {
 	struct llist_node *views = llist_del_all(&arena->larges);
-	unsigned long generation = arena_look(arena).generation;
+	unsigned long generation = arena_peek(arena).generation;
 	struct arena_large *large, *next;
 	bool readers;
 
@@ -141,9 +161,12 @@ void arena_reap_larges(struct arena *arena, bool all)
 			llist_add(&large->node, &arena->larges);
 			continue;
 		}
-		vunmap(large->view);
-		kfree(large);
+		large_drop(large);
 	}
+	/* What was put back while a reset found the list empty. */
+	if (!all && !readers && arena_peek(arena).generation != generation &&
+	    !llist_empty(&arena->larges))
+		schedule_work(&arena->reaper);
 }
 
 void arena_reaper(struct work_struct *work)

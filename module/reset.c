@@ -12,6 +12,9 @@
 
 #include "internal.h"
 
+/* How often to look again before waiting for a grace period. */
+#define ARENA_SETTLE_TRIES	64
+
 /*
  * Is anyone still writing to memory of a former generation?
  *
@@ -39,11 +42,14 @@ static bool late_writers(const struct arena *arena)
  */
 bool arena_settle(struct arena *arena)
 {
-	unsigned long cursor = atomic_long_read(&arena->cursor);
-	unsigned long settled = cursor & ~ARENA_UNSETTLED;
+	unsigned long cursor, settled;
+	bool done = true;
 
+	/* As for a claim: the tag must not turn round before the exchange. */
+	preempt_disable();
+	cursor = atomic_long_read(&arena->cursor);
 	if (cursor_settled(cursor))
-		return true;
+		goto out;
 	/*
 	 * Full barrier B: pairs with A in arena_write_begin(). The tag was
 	 * seen above: a writer that did not see it when it looked after A is
@@ -51,28 +57,41 @@ bool arena_settle(struct arena *arena)
 	 * the new generation. Also orders held, which is set before the tag.
 	 */
 	smp_mb();
-	if (READ_ONCE(arena->held) || late_writers(arena))
-		return false;
+	done = !READ_ONCE(arena->held) && !late_writers(arena);
+	if (!done)
+		goto out;
+	settled = cursor & ~ARENA_UNSETTLED;
 	/* Full barrier: the look at the writers comes before the first claim. */
-	return atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, settled) ||
+	done = atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, settled) ||
 	       cursor_settled(cursor);
+out:
+	preempt_enable();
+	return done;
 }
 
 /*
  * The same for an allocation that found its generation not settled: waits if
- * @gfp allows it. Late writers run with preemption off, so that they are gone
- * after a grace period.
+ * @gfp allows it. Most writers need a moment; at the latest after a grace
+ * period they are gone, as they run with preemption off. False if it must not
+ * wait, or the task is being killed.
  */
 bool arena_settle_wait(struct arena *arena, gfp_t gfp)
 {
-	if (arena_settle(arena))
-		return true;
-	if (!gfpflags_allow_blocking(gfp) || in_nmi())
-		return false;
-	synchronize_rcu();
-	mutex_lock(&arena->reset_mutex);
-	arena_settle(arena);
-	mutex_unlock(&arena->reset_mutex);
+	int tries = 0;
+
+	while (!arena_settle(arena)) {
+		if (!gfpflags_allow_blocking(gfp) || in_nmi())
+			return false;
+		if (tries++ < ARENA_SETTLE_TRIES) {
+			cond_resched();
+			cpu_relax();
+			continue;
+		}
+		synchronize_rcu();
+		if (mutex_lock_killable(&arena->reset_mutex))
+			return false;
+		mutex_unlock(&arena->reset_mutex);
+	}
 	return true;
 }
 
@@ -84,22 +103,24 @@ bool arena_settle_wait(struct arena *arena, gfp_t gfp)
  * The full generation does not wrap (on 64 bits), and everything else compares
  * that.
  */
-static bool tag_half_is_clear(const struct arena *arena)
+static void wrapped(struct rcu_head *rcu)
 {
-	return !arena->wrap_armed || poll_state_synchronize_rcu(arena->wrap_cookie);
+	WRITE_ONCE(container_of(rcu, struct arena, wrap_rcu)->wrapping, false);
 }
 
 /*
  * Start the next generation: @step says in which slab set. Unsettled in the
  * same set; in the other one, a grace period has passed since it was left.
- * How far the last generation had come goes to @high. -EBUSY if the tag may
- * not advance yet.
+ * If it says so, @arena->wrap_rcu is to be queued. -EBUSY if the tag may not
+ * advance yet.
  */
-static int next_generation(struct arena *arena, unsigned int step, size_t *high)
+static int next_generation(struct arena *arena, unsigned int step, bool *crossed)
 {
 	unsigned long generation, next, settled;
 	bool crossing;
+	size_t high;
 
+	*crossed = false;
 	lockdep_assert_held(&arena->reset_lock);
 	generation = arena->generation;
 	next = generation + step;
@@ -107,33 +128,37 @@ static int next_generation(struct arena *arena, unsigned int step, size_t *high)
 	/* 32-bit kernels: two thousand million resets are an arena's life. */
 	if (next < generation)
 		return -EBUSY;
-	if (crossing && !tag_half_is_clear(arena))
+	if (crossing && READ_ONCE(arena->wrapping))
 		return -EBUSY;
 
+	/* Nor may this word match when its tag comes round again. */
+	if (crossing)
+		atomic_long_set(&arena->deep_used, cursor_start(next));
 	settled = step == ARENA_NEXT_FLIP ? 0 : ARENA_UNSETTLED;
-	*high = cursor_offset(atomic_long_xchg(&arena->cursor, cursor_start(next) | settled));
+	high = min(arena->capacity, cursor_offset(atomic_long_xchg(&arena->cursor,
+								    cursor_start(next) | settled)));
 	/* Pairs with the smp_load_acquire() in arena_look(). */
 	smp_store_release(&arena->generation, next);
 
-	if (crossing) {
-		/* Nor may this word match when its tag comes round again. */
-		atomic_long_set(&arena->deep_used, cursor_start(next));
-		arena->wrap_cookie = start_poll_synchronize_rcu();
-		arena->wrap_armed = true;
-	}
+	WRITE_ONCE(arena->wrapping, arena->wrapping || crossing);
+	*crossed = crossing;
 	WRITE_ONCE(arena->resets, arena->resets + 1);
-	WRITE_ONCE(arena->peak, max(arena->peak, *high));
+	WRITE_ONCE(arena->peak, max(arena->peak, high));
+	WRITE_ONCE(arena->dirty, max(arena->dirty, high));
 	return 0;
 }
 
-static int next_generation_kept(struct arena *arena, size_t *high)
+static int next_generation_kept(struct arena *arena)
 {
 	unsigned long flags;
+	bool crossed;
 	int err;
 
 	raw_spin_lock_irqsave(&arena->reset_lock, flags);
-	err = next_generation(arena, ARENA_NEXT_KEEP, high);
+	err = next_generation(arena, ARENA_NEXT_KEEP, &crossed);
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
+	if (crossed)
+		call_rcu(&arena->wrap_rcu, wrapped);
 	return err;
 }
 
@@ -155,16 +180,16 @@ static void note_kept(struct arena *arena)
  *
  * Context: Any but NMI. Takes a raw spinlock, interrupts off. Does not sleep.
  * Return: 0, or -EBUSY with nothing changed if no RCU grace period has ended
- * during the last two million resets or so (clause 13).
+ * during the last two million resets or so (clause 13); on 32-bit kernels,
+ * during the last hundred, and for ever after two thousand million.
  */
 int arena_reset(struct arena *arena)
 {
-	size_t high;
 	int err;
 
 	if (WARN_ON_ONCE(in_nmi()))
 		return -EINVAL;
-	err = next_generation_kept(arena, &high);
+	err = next_generation_kept(arena);
 	if (err)
 		return err;
 	note_kept(arena);
@@ -209,7 +234,7 @@ static void retired(struct rcu_head *rcu)
 int arena_reset_rcu(struct arena *arena)
 {
 	unsigned long flags;
-	size_t high;
+	bool crossed = false;
 	int err = -EBUSY;
 
 	if (WARN_ON_ONCE(in_nmi()))
@@ -222,7 +247,7 @@ int arena_reset_rcu(struct arena *arena)
 	if (!smp_load_acquire(&arena->retiring) && !arena->held) {
 		/* Before the generation changes: see arena_reap_larges(). */
 		WRITE_ONCE(arena->retiring, true);
-		err = next_generation(arena, ARENA_NEXT_FLIP, &high);
+		err = next_generation(arena, ARENA_NEXT_FLIP, &crossed);
 		if (err)
 			WRITE_ONCE(arena->retiring, false);
 	}
@@ -230,6 +255,8 @@ int arena_reset_rcu(struct arena *arena)
 	if (err)
 		return err;
 	note_kept(arena);
+	if (crossed)
+		call_rcu(&arena->wrap_rcu, wrapped);
 	call_rcu(&arena->retire_rcu, retired);
 	return 0;
 }
@@ -250,13 +277,10 @@ static void zero_slabs(struct arena *arena, struct arena_slab *dir, size_t high)
 }
 
 /* As next_generation(), but where the tag may not advance yet, wait until it may. */
-static size_t next_generation_asleep(struct arena *arena)
+static void next_generation_asleep(struct arena *arena)
 {
-	size_t high;
-
-	while (next_generation_kept(arena, &high))
+	while (next_generation_kept(arena))
 		synchronize_rcu();
-	return high;
 }
 
 /* Nobody resets by RCU from here on: wait for what is under way, if anything. */
@@ -268,7 +292,7 @@ static void wait_retired(struct arena *arena)
 
 static void release_slabs(struct arena *arena, size_t keep)
 {
-	unsigned long generation = arena_look(arena).generation;
+	unsigned long generation = arena_peek(arena).generation;
 	struct arena_slab *spare = arena_dir(arena, generation + 1);
 
 	if (spare)
@@ -276,13 +300,16 @@ static void release_slabs(struct arena *arena, size_t keep)
 	arena_slabs_release(arena, arena_dir(arena, generation), keep);
 }
 
-static void wipe_slabs(struct arena *arena, size_t high)
+static void wipe_slabs(struct arena *arena)
 {
+	size_t high = READ_ONCE(arena->dirty);
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(arena->dirs); i++)
 		if (arena->dirs[i])
-			zero_slabs(arena, arena->dirs[i], max(high, READ_ONCE(arena->peak)));
+			zero_slabs(arena, arena->dirs[i], high);
+	/* Nobody has allocated since: the generation is not settled. */
+	WRITE_ONCE(arena->dirty, 0);
 }
 
 static void hold(struct arena *arena, bool held)
@@ -298,19 +325,17 @@ static void hold(struct arena *arena, bool held)
 /* Empty the arena and, before anybody allocates again, wipe or release its slabs. */
 static void reset_asleep(struct arena *arena, size_t keep, bool zero)
 {
-	size_t high;
-
 	might_sleep();
 	mutex_lock(&arena->reset_mutex);
 	hold(arena, true);
-	high = next_generation_asleep(arena);
+	next_generation_asleep(arena);
 	wait_retired(arena);
 	smp_mb();	/* B once more, see arena_settle() */
 	if (late_writers(arena))
 		synchronize_rcu();
 	arena_reap_larges(arena, false);
 	if (zero)
-		wipe_slabs(arena, high);
+		wipe_slabs(arena);
 	else
 		release_slabs(arena, keep);
 	note_kept(arena);

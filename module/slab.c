@@ -62,6 +62,14 @@ static long total_limit(void)
 	return mb ? mb << (20 - PAGE_SHIFT) : totalram_pages() / 8;
 }
 
+/* What may still be charged, pool included; a guess as soon as it is returned. */
+static unsigned long total_headroom(void)
+{
+	long left = total_limit() - atomic_long_read(&total_pages);
+
+	return max(left, 0L) + arena_pool_pages();
+}
+
 /* Bounded: never above the limit, not even for a moment. */
 static bool charge_total(long pages)
 {
@@ -166,6 +174,7 @@ static void slab_give_back(struct arena *arena, void *base)
 
 	atomic_long_sub(arena_slab_size(arena), &arena->committed);
 	kmemleak_free(base);
+	set_page_private(virt_to_page(base), 0);
 	if (slab_may_pool(arena) && page_count(virt_to_page(base)) == 1 &&
 	    arena_pool_put(base, order))
 		return;
@@ -190,13 +199,14 @@ int arena_slab_install(struct arena *arena, size_t index, gfp_t gfp)
 	base = slab_take(arena, gfp);
 	if (!base)
 		return -ENOMEM;
+	set_page_private(virt_to_page(base), index);	/* for arena_handle() */
 
 	/*
 	 * A directory that is no longer the current one is not freed before a
 	 * grace period has passed, and its slabs with it: ours is not lost.
 	 */
 	rcu_read_lock();
-	view = arena_look(arena);
+	view = arena_peek(arena);
 	entry = &arena_dir(arena, view.generation)[index];
 	/*
 	 * Full barrier: the zeroing of the slab comes before its address.
@@ -219,9 +229,16 @@ int arena_slab_install(struct arena *arena, size_t index, gfp_t gfp)
 /* Commit the slabs under [@start, @start + @size) of @generation. */
 int arena_slabs_populate(struct arena *arena, size_t start, size_t size, gfp_t gfp)
 {
-	size_t i, last = (start + size - 1) >> arena->slab_shift;
+	size_t first = start >> arena->slab_shift, last = (start + size - 1) >> arena->slab_shift;
+	size_t i, missing = 0;
 
-	for (i = start >> arena->slab_shift; i <= last; i++) {
+	/* What cannot succeed shall not take all there is before it fails. */
+	for (i = first; i <= last; i++)
+		missing += !arena_page(arena, i << arena->slab_shift);
+	if (missing << (arena->slab_shift - PAGE_SHIFT) > total_headroom())
+		return -ENOMEM;
+
+	for (i = first; i <= last; i++) {
 		int err = 0;
 
 		if (!arena_page(arena, i << arena->slab_shift))
@@ -230,6 +247,21 @@ int arena_slabs_populate(struct arena *arena, size_t start, size_t size, gfp_t g
 			return err;
 	}
 	return 0;
+}
+
+/* Commit all of both slab sets of an arena that nobody knows yet. */
+int arena_slabs_populate_all(struct arena *arena, gfp_t gfp)
+{
+	struct arena_slab *spare = arena->dirs[1];
+	size_t i;
+
+	for (i = 0; spare && i < arena_nr_slabs(arena); i++) {
+		spare[i].base = slab_take(arena, slab_gfp(arena, gfp));
+		if (!spare[i].base)
+			return -ENOMEM;
+		set_page_private(virt_to_page(spare[i].base), i);
+	}
+	return arena_slabs_populate(arena, 0, arena->capacity, gfp);
 }
 
 /*
@@ -252,7 +284,7 @@ void arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t kee
 
 static struct arena_slab *dir_alloc(const struct arena *arena)
 {
-	gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
+	gfp_t gfp = ARENA_GFP_META;
 	long pages = DIV_ROUND_UP(arena->dir_size, PAGE_SIZE);
 	struct arena_slab *dir;
 

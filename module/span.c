@@ -41,11 +41,15 @@ static size_t slot_room(const struct arena_slot *slot)
  * allocates much refills seldom and who allocates little wastes little, and
  * shrinks towards the end of the space, so that CPUs share what is left.
  */
-static size_t span_want(const struct arena *arena, const struct arena_slot *slot)
+static size_t span_want(const struct arena *arena, const struct arena_slot *slot, size_t size,
+			size_t align)
 {
-	size_t left = arena->capacity - min(arena->capacity, arena_high(arena));
+	size_t left = arena->capacity - arena_high(arena);
+	size_t want = min_t(size_t, slot->want, left / (4 * num_online_cpus()));
+	size_t stride = ALIGN(size, align);
 
-	return min_t(size_t, slot->want, left / (4 * num_online_cpus()));
+	/* Whole objects, so that those of one size leave no holes between spans. */
+	return max(want - want % stride, size);
 }
 
 static int slot_zero(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
@@ -79,7 +83,7 @@ static bool span_worth_keeping(const struct arena *arena, const struct arena_slo
 static int slot_refill(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		       size_t size, size_t align, bool zero, struct arena_place *place)
 {
-	size_t want = max(span_want(arena, slot), size);
+	size_t want = span_want(arena, slot, size, align);
 	struct claim claim;
 	bool joined;
 	void *object;
@@ -192,7 +196,7 @@ static int collect(struct arena *arena, unsigned long generation)
 	struct arena_slot *slot;
 	int cpu;
 
-	tails = kvzalloc(struct_size(tails, tail, most), GFP_KERNEL | __GFP_NOWARN);
+	tails = kvzalloc(struct_size(tails, tail, most), ARENA_GFP_META);
 	if (!tails)
 		return -ENOMEM;
 	tails->generation = generation;
@@ -241,7 +245,7 @@ static int take_tail(struct arena *arena, unsigned long generation, size_t size,
  */
 int arena_claim_tail(struct arena *arena, size_t size, size_t align, struct arena_place *place)
 {
-	unsigned long generation = arena_look(arena).generation;
+	unsigned long generation = arena_peek(arena).generation;
 	struct arena_cpu *cpu;
 	struct page *page;
 	size_t offset;
@@ -256,7 +260,7 @@ int arena_claim_tail(struct arena *arena, size_t size, size_t align, struct aren
 	}
 	mutex_unlock(&arena->tail_mutex);
 	/* What was full may have been emptied meanwhile. */
-	if (err == -ENOSPC && arena_look(arena).generation != generation)
+	if (err == -ENOSPC && arena_peek(arena).generation != generation)
 		return -ESTALE;
 	if (err)
 		return err;

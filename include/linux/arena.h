@@ -43,9 +43,12 @@
 #ifndef _LINUX_ARENA_H
 #define _LINUX_ARENA_H
 
+#include <linux/atomic.h>
 #include <linux/bits.h>
+#include <linux/compiler.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
+#include <linux/overflow.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
 
@@ -161,6 +164,101 @@ void *arena_alloc_aligned(struct arena *arena, size_t size, size_t align,
 			  gfp_t gfp) __malloc;
 int arena_populate(struct arena *arena, size_t bytes, gfp_t gfp);
 
+/* Copies and strings. */
+void *arena_memdup(struct arena *arena, const void *src, size_t size, gfp_t gfp);
+void *arena_memdup_aligned(struct arena *arena, const void *src, size_t size, size_t align,
+			   gfp_t gfp);
+char *arena_strdup(struct arena *arena, const char *s, gfp_t gfp);
+char *arena_strndup(struct arena *arena, const char *s, size_t max, gfp_t gfp);
+__printf(3, 0)
+char *arena_vprintf(struct arena *arena, gfp_t gfp, const char *fmt, va_list args);
+__printf(3, 4)
+char *arena_printf(struct arena *arena, gfp_t gfp, const char *fmt, ...);
+
+/**
+ * arena_alloc_array() - Take memory for an array.
+ * @arena: the arena, not NULL.
+ * @n:	   elements.
+ * @size:  bytes of each.
+ * @gfp:   how the arena may grow, see arena_alloc().
+ *
+ * Context: As arena_alloc().
+ * Return: The array, or NULL as arena_alloc(); a product that overflows is a bad
+ * argument (clause 5).
+ */
+static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size, gfp_t gfp)
+{
+	size_t bytes;
+
+	if (unlikely(check_mul_overflow(n, size, &bytes)))
+		bytes = 0;
+	return arena_alloc(arena, bytes, gfp);
+}
+
+/**
+ * arena_new() - Take memory for one object of a type.
+ * @arena: the arena, not NULL.
+ * @T:	   the type.
+ * @gfp:   how the arena may grow, see arena_alloc().
+ *
+ * Context: As arena_alloc().
+ * Return: A pointer to @T, or NULL as arena_alloc().
+ */
+#define arena_new(arena, T, gfp)						\
+	((T *)arena_alloc_aligned(arena, sizeof(T), __alignof__(T), gfp))
+
+/**
+ * arena_store() - Copy a value into an arena.
+ * @arena: the arena, not NULL.
+ * @value: an lvalue or a literal, of a type that can be assigned.
+ * @gfp:   how the arena may grow, see arena_alloc().
+ *
+ * Context: As arena_alloc().
+ * Return: A pointer to the copy, of the type of @value, or NULL as arena_alloc().
+ */
+#define arena_store(arena, value, gfp)						\
+({										\
+	typeof(value) __stored = (value);					\
+	(typeof(value) *)arena_memdup_aligned(arena, &__stored, sizeof(__stored), \
+					      __alignof__(__stored), gfp);	\
+})
+
+/**
+ * struct arena_reserve - memory set aside by arena_reserve().
+ * @arena:	where.
+ * @generation: void in another one.
+ * @base:	kernel address.
+ * @size:	bytes.
+ * @used:	bytes taken.
+ *
+ * The fields are not the caller's.
+ */
+struct arena_reserve {
+	struct arena	*arena;
+	unsigned long	generation;
+	void		*base;
+	size_t		size;
+	atomic_long_t	used;
+};
+
+int arena_reserve(struct arena *arena, struct arena_reserve *reserve, size_t nr, size_t size,
+		  size_t align, gfp_t gfp);
+void *arena_reserve_alloc(struct arena_reserve *reserve, size_t size, size_t align);
+
+/**
+ * struct arena_handle - the name of an object, in 16 bytes.
+ * @generation: in which it lives; 0 in a handle that names nothing.
+ * @offset:	where in the space.
+ */
+typedef struct arena_handle {
+	u64	generation;
+	u64	offset;
+} arena_handle_t;
+
+void *arena_alloc_handle(struct arena *arena, size_t size, gfp_t gfp, arena_handle_t *handle);
+arena_handle_t arena_handle(const struct arena *arena, const void *ptr);
+void *arena_deref(const struct arena *arena, arena_handle_t handle);
+
 size_t arena_offset(const struct arena *arena);
 size_t arena_high(const struct arena *arena);
 size_t arena_capacity(const struct arena *arena);
@@ -171,5 +269,98 @@ int arena_reset(struct arena *arena);
 int arena_reset_rcu(struct arena *arena);
 void arena_reset_release(struct arena *arena, size_t keep);
 void arena_reset_zero(struct arena *arena);
+
+/* Typed arenas, behind DEFINE_ARENA(). */
+struct arena_typed;
+
+struct arena_typed *arena_typed_create(const char *name, size_t size, u32 nr,
+				       unsigned int flags);
+void arena_typed_destroy(struct arena_typed *typed);
+void *arena_typed_alloc(struct arena_typed *typed, const void *src);
+long arena_typed_append(struct arena_typed *typed, const void *src, u32 nr);
+void *arena_typed_at(const struct arena_typed *typed, size_t index);
+void *arena_typed_next(const struct arena_typed *typed, size_t *index);
+size_t arena_typed_len(const struct arena_typed *typed);
+void arena_typed_free(struct arena_typed *typed, void *element);
+int arena_typed_reset(struct arena_typed *typed);
+const struct arena *arena_typed_arena(const struct arena_typed *typed);
+
+/**
+ * DEFINE_ARENA() - Define a type-safe arena of elements of one type.
+ * @name: prefix of what is defined: struct @name and the functions below.
+ * @type: any complete type of at most %ARENA_SLAB_MAX bytes.
+ *
+ * Typed arenas are dense and have room for exactly as many elements as they
+ * were created for (clauses 14 to 16):
+ *
+ *  - name_create(nr), name_create_flags(nr, flags): without %ARENA_READERS in
+ *    @flags, freed elements are reused at once and resets wait for nobody;
+ *  - name_alloc(a, &value): a copy, or NULL;
+ *  - name_append(a, values, n): the index of the first, or an errno; all or none;
+ *  - name_at(a, i): the element, or NULL if it is not published;
+ *  - name_next(a, &i), and arena_for_each(): the published elements in order;
+ *  - name_len(a), name_offset(a): indices and bytes handed out;
+ *  - name_free(a, element): to be reused by later allocations;
+ *  - name_reset(a), name_destroy(a).
+ *
+ * Each is documented with the arena_typed function behind it.
+ */
+#define DEFINE_ARENA(name, type)						\
+struct name;									\
+static inline struct name *name##_create_flags(u32 nr, unsigned int flags)	\
+{										\
+	return (struct name *)arena_typed_create(#name, sizeof(type), nr, flags); \
+}										\
+static inline struct name *name##_create(u32 nr)				\
+{										\
+	return name##_create_flags(nr, ARENA_READERS);				\
+}										\
+static inline void name##_destroy(struct name *a)				\
+{										\
+	arena_typed_destroy((struct arena_typed *)a);				\
+}										\
+static inline type *name##_alloc(struct name *a, const type *src)		\
+{										\
+	return arena_typed_alloc((struct arena_typed *)a, src);			\
+}										\
+static inline long name##_append(struct name *a, const type *src, u32 n)	\
+{										\
+	return arena_typed_append((struct arena_typed *)a, src, n);		\
+}										\
+static inline type *name##_at(const struct name *a, size_t i)			\
+{										\
+	return arena_typed_at((const struct arena_typed *)a, i);		\
+}										\
+static inline type *name##_next(const struct name *a, size_t *i)		\
+{										\
+	return arena_typed_next((const struct arena_typed *)a, i);		\
+}										\
+static inline size_t name##_len(const struct name *a)				\
+{										\
+	return arena_typed_len((const struct arena_typed *)a);			\
+}										\
+static inline size_t name##_offset(const struct name *a)			\
+{										\
+	return arena_offset(arena_typed_arena((const struct arena_typed *)a));	\
+}										\
+static inline void name##_free(struct name *a, type *element)			\
+{										\
+	arena_typed_free((struct arena_typed *)a, element);			\
+}										\
+static inline int name##_reset(struct name *a)					\
+{										\
+	return arena_typed_reset((struct arena_typed *)a);			\
+}										\
+struct name
+
+/**
+ * arena_for_each() - Visit the published elements of a typed arena.
+ * @name: as in DEFINE_ARENA().
+ * @a:	  the arena.
+ * @i:	  a size_t: past the element visited.
+ * @p:	  pointer to the element visited.
+ */
+#define arena_for_each(name, a, i, p)						\
+	for ((i) = 0; ((p) = name##_next(a, &(i)));)
 
 #endif /* _LINUX_ARENA_H */

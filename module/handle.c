@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Handles: names of objects that can be told stale.
+ *
+ * Lock-free. A handle holds the full generation, which does not repeat.
+ */
+#include <linux/export.h>
+#include <linux/mm.h>
+
+#include "cursor.h"
+
+static const arena_handle_t no_handle;
+
+/* The offset of @ptr, if it points into a slab of @generation. */
+static bool offset_of(const struct arena *arena, unsigned long generation, const void *ptr,
+		      size_t *offset)
+{
+	struct page *page;
+	size_t index;
+
+	if (!virt_addr_valid(ptr))
+		return false;
+	page = virt_to_head_page(ptr);
+	index = page_private(page);
+	/* What another owner of the page may have put there proves nothing yet. */
+	if (index >= arena_nr_slabs(arena) ||
+	    READ_ONCE(arena_dir(arena, generation)[index].base) != page_address(page))
+		return false;
+	*offset = (index << arena->slab_shift) + (ptr - page_address(page));
+	return true;
+}
+
+/**
+ * arena_handle() - Name an object.
+ * @arena: the arena, not NULL.
+ * @ptr:   a live object of it, no larger than a slab.
+ *
+ * Context: Any; the caller excludes resets, or is inside rcu_read_lock() since
+ * before it got the object, as for any use of a pointer.
+ * Return: The handle; one that never resolves if @ptr is not in the arena.
+ */
+arena_handle_t arena_handle(const struct arena *arena, const void *ptr)
+{
+	struct arena_view view = arena_peek(arena);
+	size_t offset;
+
+	if (!offset_of(arena, view.generation, ptr, &offset) ||
+	    offset >= cursor_offset(view.cursor))
+		return no_handle;
+	return (arena_handle_t) { .generation = view.generation, .offset = offset };
+}
+EXPORT_SYMBOL_GPL(arena_handle);
+
+/**
+ * arena_alloc_handle() - Take memory for one object, and name it.
+ * @arena:  the arena, not NULL.
+ * @size:   bytes, not 0, at most the slab size.
+ * @gfp:    how the arena may grow, see arena_alloc().
+ * @handle: the name, on success.
+ *
+ * Context: As arena_alloc().
+ * Return: The object, or NULL as arena_alloc().
+ */
+void *arena_alloc_handle(struct arena *arena, size_t size, gfp_t gfp, arena_handle_t *handle)
+{
+	struct arena_place place;
+
+	*handle = no_handle;
+	if (arena_claim(arena, size > arena_slab_size(arena) ? 0 : size, ARENA_MIN_ALIGN, gfp,
+			&place))
+		return NULL;
+	handle->generation = place.generation;
+	handle->offset = place.offset;
+	return place.ptr;
+}
+EXPORT_SYMBOL_GPL(arena_alloc_handle);
+
+/**
+ * arena_deref() - Find the object that a handle names.
+ * @arena:  the arena, not NULL.
+ * @handle: from arena_handle() or arena_alloc_handle(), or from anywhere.
+ *
+ * A handle is stale after the next reset, of any kind, for ever (clause 13). One
+ * that was forged resolves to somewhere below arena_high() at most.
+ *
+ * Context: Any. That the object stays alive after the return is promised only
+ * if resets are excluded, or, with arena_reset_rcu(), inside rcu_read_lock().
+ * Return: The address; NULL if the handle is stale, forged or out of range.
+ */
+void *arena_deref(const struct arena *arena, arena_handle_t handle)
+{
+	struct arena_view view = arena_peek(arena);
+	void *base;
+
+	if (handle.generation != view.generation || handle.offset >= cursor_offset(view.cursor))
+		return NULL;
+	base = READ_ONCE(arena_dir(arena, view.generation)[handle.offset >> arena->slab_shift].base);
+	smp_rmb();	/* Pairs with the exchange of the cursor in next_generation(). */
+	if (!base || arena_peek(arena).generation != handle.generation)
+		return NULL;
+	return base + (handle.offset & (arena_slab_size(arena) - 1));
+}
+EXPORT_SYMBOL_GPL(arena_deref);

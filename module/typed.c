@@ -1,0 +1,576 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Typed arenas: elements of one size, by index, with readers beside writers.
+ *
+ * Dense, and committed at creation, so that allocation needs no gfp flags: it is
+ * the compare-and-swap of the cursor, a copy, and a store-release of the mark.
+ * Recycling takes a raw spinlock; allocation takes it only while something is
+ * there to be recycled, and in NMI only tries.
+ *
+ * Marks lie outside the data. An element is published while its mark equals
+ * the generation, so that a reset unpublishes all of them in one step. A mark
+ * only ever advances: who publishes too late for a newer generation leaves the
+ * mark of that one alone. Marks have 32 bits; before the distance to one that
+ * was left behind could become ambiguous, all are brought up to date.
+ */
+#include <linux/export.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/overflow.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "cursor.h"
+
+#define NO_INDEX		U32_MAX
+/* How often marks are brought up to date, in generations. */
+#define MARK_EPOCH_SHIFT	30
+
+/**
+ * struct typed_mark - what is known of an element.
+ * @published: the generation in which it is published, else an older one.
+ * @next:      next in a chain of free elements, under the lock.
+ */
+struct typed_mark {
+	u32	published;
+	u32	next;
+};
+
+/* Free elements, newest first; @tail is meaningful while @head is an index. */
+struct typed_chain {
+	u32	head;
+	u32	tail;
+};
+
+/**
+ * struct arena_typed - a typed arena.
+ * @arena:    where the elements are.
+ * @size:     bytes of an element.
+ * @stride:   bytes from one element to the next.
+ * @nr:	      elements in all.
+ * @per_slab: elements in a slab; none straddles two.
+ * @marks:    one an element.
+ * @lock:     protects what follows, and makes a reset one with emptying it.
+ * @free:     may be reused.
+ * @waiting:  may be reused after the grace period under way.
+ * @pending:  came later.
+ * @rcu_busy: @rcu is queued.
+ * @rcu:      says when a grace period has passed.
+ */
+struct arena_typed {
+	struct arena		*arena;
+	size_t			size;
+	size_t			stride;
+	u32			nr;
+	u32			per_slab;
+	struct typed_mark	*marks;
+
+	raw_spinlock_t		lock;
+	struct typed_chain	free;
+	struct typed_chain	waiting;
+	struct typed_chain	pending;
+	bool			rcu_busy;
+	struct rcu_head		rcu;
+};
+
+static bool has_readers(const struct arena_typed *typed)
+{
+	return typed->arena->flags & ARENA_READERS;
+}
+
+static size_t index_to_offset(const struct arena_typed *typed, u32 index)
+{
+	return ((size_t)(index / typed->per_slab) << typed->arena->slab_shift) +
+	       index % typed->per_slab * typed->stride;
+}
+
+/* The first element at or above @offset. */
+static u32 offset_to_index(const struct arena_typed *typed, size_t offset)
+{
+	size_t slab = offset >> typed->arena->slab_shift;
+	size_t in_slab = offset & (arena_slab_size(typed->arena) - 1);
+
+	return slab * typed->per_slab + DIV_ROUND_UP(in_slab, typed->stride);
+}
+
+static void *element(const struct arena_typed *typed, unsigned long generation, u32 index)
+{
+	size_t offset = index_to_offset(typed, index);
+	struct arena_slab *dir = arena_dir(typed->arena, generation);
+
+	return READ_ONCE(dir[offset >> typed->arena->slab_shift].base) +
+	       (offset & (arena_slab_size(typed->arena) - 1));
+}
+
+/* Advance the mark of @index from an older generation; false if it is not older. */
+static bool publish(struct arena_typed *typed, u32 index, u32 generation)
+{
+	u32 *mark = &typed->marks[index].published;
+	u32 old = READ_ONCE(*mark);
+
+	do {
+		if ((s32)(generation - old) <= 0)
+			return false;
+		/*
+		 * Release: the element is complete before it is seen. Pairs
+		 * with the smp_load_acquire() in arena_typed_at().
+		 */
+	} while (!try_cmpxchg_release(mark, &old, generation));
+	return true;
+}
+
+/* Chains, all under the lock. */
+static void chain_empty(struct typed_chain *chain)
+{
+	chain->head = NO_INDEX;
+}
+
+static void chain_push(struct arena_typed *typed, struct typed_chain *chain, u32 index)
+{
+	if (chain->head == NO_INDEX)
+		chain->tail = index;
+	typed->marks[index].next = chain->head;
+	WRITE_ONCE(chain->head, index);
+}
+
+static void chain_splice(struct arena_typed *typed, struct typed_chain *from,
+			 struct typed_chain *to)
+{
+	if (from->head == NO_INDEX)
+		return;
+	if (to->head == NO_INDEX)
+		to->tail = from->tail;
+	typed->marks[from->tail].next = to->head;
+	WRITE_ONCE(to->head, from->head);
+	chain_empty(from);
+}
+
+/* A grace period has passed for those waiting; go on with those that came later. */
+static void reusable(struct rcu_head *rcu)
+{
+	struct arena_typed *typed = container_of(rcu, struct arena_typed, rcu);
+	unsigned long flags;
+	bool again;
+
+	raw_spin_lock_irqsave(&typed->lock, flags);
+	chain_splice(typed, &typed->waiting, &typed->free);
+	chain_splice(typed, &typed->pending, &typed->waiting);
+	again = typed->waiting.head != NO_INDEX;
+	typed->rcu_busy = again;
+	raw_spin_unlock_irqrestore(&typed->lock, flags);
+	if (again)
+		call_rcu(&typed->rcu, reusable);
+}
+
+/* An element to reuse, or NO_INDEX. */
+static u32 take_recycled(struct arena_typed *typed, unsigned long *generation)
+{
+	unsigned long flags;
+	u32 index;
+
+	if (likely(READ_ONCE(typed->free.head) == NO_INDEX))
+		return NO_INDEX;
+	/* An NMI may have interrupted the holder. */
+	if (!in_nmi())
+		raw_spin_lock_irqsave(&typed->lock, flags);
+	else if (!raw_spin_trylock_irqsave(&typed->lock, flags))
+		return NO_INDEX;
+	index = typed->free.head;
+	if (index != NO_INDEX)
+		WRITE_ONCE(typed->free.head, typed->marks[index].next);
+	*generation = arena_look(typed->arena).generation;
+	raw_spin_unlock_irqrestore(&typed->lock, flags);
+	return index;
+}
+
+/* Move the cursor over @nr elements. 0, -ENOSPC, or -EBUSY if it is not settled. */
+static int claim_run(struct arena_typed *typed, u32 nr, u32 *first, unsigned long *generation)
+{
+	struct arena *arena = typed->arena;
+	struct arena_cpu *cpu = arena_enter(arena);
+	struct arena_view view = arena_look(arena);
+	long cursor = view.cursor;
+	int err = 0;
+
+	do {
+		view.generation = cursor_generation(cursor, view.generation);
+		*first = offset_to_index(typed, cursor_offset(cursor));
+		if (!cursor_settled(cursor))
+			err = -EBUSY;
+		else if (nr > typed->nr - *first)
+			err = -ENOSPC;
+	} while (!err && !atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor_move(cursor,
+				index_to_offset(typed, *first + nr - 1) + typed->stride)));
+	if (!err)
+		account(arena, arena_slot(cpu), view.generation, nr * typed->size);
+	arena_leave(cpu);
+	*generation = view.generation;
+	return err;
+}
+
+/* False if the generation ended meanwhile: then nothing was published in a newer one. */
+static bool fill_run(struct arena_typed *typed, unsigned long generation, u32 first,
+		     const void *src, u32 nr)
+{
+	u32 done = 0, i;
+
+	while (done < nr) {
+		u32 in_slab = typed->per_slab - (first + done) % typed->per_slab;
+		u32 run = typed->stride == typed->size ? min(nr - done, in_slab) : 1;
+
+		if (!arena_write(typed->arena, generation, index_to_offset(typed, first + done),
+				 src + done * typed->size, run * typed->size, ARENA_NOGROW))
+			return false;
+		done += run;
+	}
+	for (i = 0; i < nr; i++)
+		publish(typed, first + i, generation);
+	return true;
+}
+
+static int append(struct arena_typed *typed, const void *src, u32 nr, u32 *first,
+		  unsigned long *generation)
+{
+	int err;
+
+	do {
+		err = claim_run(typed, nr, first, generation);
+		if (err == -EBUSY && arena_settle(typed->arena))
+			continue;
+		if (err)
+			return err == -EBUSY ? -ENOMEM : err;
+	} while (err || !fill_run(typed, *generation, *first, src, nr));
+	return 0;
+}
+
+/**
+ * arena_typed_append() - Copy several elements in, all or none.
+ * @typed: the arena, not NULL.
+ * @src:   @nr elements.
+ * @nr:    how many, not 0.
+ *
+ * They get consecutive indices, and become visible one by one. Does not reuse
+ * freed elements.
+ *
+ * Context: Any. Takes no lock.
+ * Return: Index of the first; -EINVAL for none; -ENOSPC if there is no room for
+ * all; -ENOMEM while a reset waits for a late writer.
+ */
+long arena_typed_append(struct arena_typed *typed, const void *src, u32 nr)
+{
+	unsigned long generation;
+	u32 first;
+	int err = nr ? append(typed, src, nr, &first, &generation) : -EINVAL;
+
+	if (!err)
+		return first;
+	arena_count_failure(typed->arena, err);
+	return err;
+}
+EXPORT_SYMBOL_GPL(arena_typed_append);
+
+/**
+ * arena_typed_alloc() - Copy an element in.
+ * @typed: the arena, not NULL.
+ * @src:   the element.
+ *
+ * Reuses a freed element if there is one. Readers see the element complete or
+ * not at all (clause 15).
+ *
+ * Context: Any. Takes a raw spinlock if there is a freed element.
+ * Return: The copy, or NULL if there is no room, or while a reset waits for a late
+ * writer.
+ */
+void *arena_typed_alloc(struct arena_typed *typed, const void *src)
+{
+	unsigned long generation;
+	u32 index = take_recycled(typed, &generation);
+	int err = 0;
+
+	if (index == NO_INDEX || !fill_run(typed, generation, index, src, 1))
+		err = append(typed, src, 1, &index, &generation);
+	if (!err)
+		return element(typed, generation, index);
+	arena_count_failure(typed->arena, err);
+	return NULL;
+}
+EXPORT_SYMBOL_GPL(arena_typed_alloc);
+
+/**
+ * arena_typed_at() - Find an element by its index.
+ * @typed: the arena, not NULL.
+ * @index: from 0 on, in order of allocation.
+ *
+ * Context: Any. Takes no lock. Inside rcu_read_lock() the element stays as it is
+ * even if it is freed or the arena reset meanwhile, if created with readers;
+ * otherwise the caller excludes both.
+ * Return: The element; NULL if none is published under @index.
+ */
+void *arena_typed_at(const struct arena_typed *typed, size_t index)
+{
+	unsigned long generation = arena_peek(typed->arena).generation;
+
+	if (index >= typed->nr)
+		return NULL;
+	/* Acquire: pairs with the release in publish(). */
+	if (smp_load_acquire(&typed->marks[index].published) != (u32)generation)
+		return NULL;
+	return element(typed, generation, index);
+}
+EXPORT_SYMBOL_GPL(arena_typed_at);
+
+/**
+ * arena_typed_next() - Find the next published element.
+ * @typed: the arena, not NULL.
+ * @index: where to look first; past the element found, on return.
+ *
+ * Context: As arena_typed_at().
+ * Return: The element; NULL if there is none left.
+ */
+void *arena_typed_next(const struct arena_typed *typed, size_t *index)
+{
+	size_t len = arena_typed_len(typed);
+
+	while (*index < len) {
+		void *found = arena_typed_at(typed, (*index)++);
+
+		if (found)
+			return found;
+	}
+	return NULL;
+}
+EXPORT_SYMBOL_GPL(arena_typed_next);
+
+/**
+ * arena_typed_len() - How many indices have been handed out since the last reset.
+ * @typed: the arena, not NULL.
+ *
+ * Freed elements, and those that are not published yet, count.
+ *
+ * Context: Any. Takes no lock.
+ * Return: One more than the largest index in use, or 0.
+ */
+size_t arena_typed_len(const struct arena_typed *typed)
+{
+	return offset_to_index(typed, arena_high(typed->arena));
+}
+EXPORT_SYMBOL_GPL(arena_typed_len);
+
+/**
+ * arena_typed_arena() - The arena beneath, to look at.
+ * @typed: the arena, not NULL.
+ *
+ * Context: Any.
+ * Return: For arena_offset(), arena_stats() and the like.
+ */
+const struct arena *arena_typed_arena(const struct arena_typed *typed)
+{
+	return typed->arena;
+}
+EXPORT_SYMBOL_GPL(arena_typed_arena);
+
+static u32 element_index(const struct arena_typed *typed, const void *element)
+{
+	arena_handle_t handle = arena_handle(typed->arena, element);
+	u32 index;
+
+	if (!handle.generation)
+		return NO_INDEX;
+	index = offset_to_index(typed, handle.offset);
+	return index < typed->nr && index_to_offset(typed, index) == handle.offset ?
+	       index : NO_INDEX;
+}
+
+/**
+ * arena_typed_free() - Take one element out, to be reused by later allocations.
+ * @typed:   the arena, not NULL.
+ * @element: from this arena, of this generation, not freed yet.
+ *
+ * The element is not found any more. It is reused only after a grace period,
+ * unless the arena was created without readers (clause 15).
+ *
+ * Context: Any but NMI. Takes a raw spinlock.
+ */
+void arena_typed_free(struct arena_typed *typed, void *element)
+{
+	u32 index, generation;
+	unsigned long flags;
+	bool queue = false;
+
+	if (WARN_ON_ONCE(in_nmi()))
+		return;
+	raw_spin_lock_irqsave(&typed->lock, flags);
+	generation = arena_look(typed->arena).generation;
+	index = element_index(typed, element);
+	if (index != NO_INDEX &&
+	    cmpxchg(&typed->marks[index].published, generation, generation - 1) != generation)
+		index = NO_INDEX;
+	if (index != NO_INDEX && has_readers(typed)) {
+		chain_push(typed, typed->rcu_busy ? &typed->pending : &typed->waiting, index);
+		queue = !typed->rcu_busy;
+		typed->rcu_busy = true;
+	} else if (index != NO_INDEX) {
+		chain_push(typed, &typed->free, index);
+	}
+	raw_spin_unlock_irqrestore(&typed->lock, flags);
+	if (queue)
+		call_rcu(&typed->rcu, reusable);
+	/* Freed twice, or not from here. */
+	WARN_ON_ONCE(index == NO_INDEX);
+}
+EXPORT_SYMBOL_GPL(arena_typed_free);
+
+/* What was left behind long ago must not look like the future. */
+static void refresh_marks(struct arena_typed *typed, u32 generation)
+{
+	u32 i;
+
+	for (i = 0; i < typed->nr; i++)
+		publish(typed, i, generation - 1);
+}
+
+/**
+ * arena_typed_reset() - Free all elements at once.
+ * @typed: the arena, not NULL.
+ *
+ * By arena_reset_rcu() if the arena was created with readers, otherwise by
+ * arena_reset(): then nobody may be using it.
+ *
+ * Context: Any but NMI. Takes raw spinlocks, interrupts off. Never waits.
+ * Return: 0; -EBUSY with nothing changed, see arena_reset_rcu().
+ */
+int arena_typed_reset(struct arena_typed *typed)
+{
+	unsigned long before, after, flags;
+	int err;
+
+	raw_spin_lock_irqsave(&typed->lock, flags);
+	before = arena_look(typed->arena).generation;
+	err = has_readers(typed) ? arena_reset_rcu(typed->arena) : arena_reset(typed->arena);
+	after = arena_look(typed->arena).generation;
+	if (!err) {
+		chain_empty(&typed->free);
+		chain_empty(&typed->waiting);
+		chain_empty(&typed->pending);
+	}
+	raw_spin_unlock_irqrestore(&typed->lock, flags);
+	if ((before ^ after) >> MARK_EPOCH_SHIFT)
+		refresh_marks(typed, after);
+	return err;
+}
+EXPORT_SYMBOL_GPL(arena_typed_reset);
+
+/* A slab that holds several elements wastes less. */
+static size_t typed_slab_size(size_t size, u32 nr)
+{
+	size_t want = max_t(size_t, 8 * size, ARENA_SLAB_DEFAULT);
+
+	if (want > ARENA_SLAB_MAX)
+		want = size;
+	want = min_t(u64, want, (u64)size * nr);
+	return max_t(size_t, roundup_pow_of_two(want), PAGE_SIZE);
+}
+
+static int typed_layout(struct arena_typed *typed, struct arena_config *config, size_t size,
+			u32 nr)
+{
+	size_t bytes;
+
+	if (!size || !nr || nr == NO_INDEX || size > ARENA_SLAB_MAX)
+		return -EINVAL;
+	typed->size = size;
+	/* 32-bit kernels count offsets in grains. */
+	typed->stride = ALIGN(size, BIT(ARENA_GRAIN_SHIFT));
+	if (check_mul_overflow((size_t)nr, typed->stride, &bytes))
+		return -EINVAL;
+	typed->nr = nr;
+	config->slab_size = typed_slab_size(typed->stride, nr);
+	typed->per_slab = config->slab_size / typed->stride;
+	if ((nr - 1) / typed->per_slab >= SIZE_MAX / config->slab_size)
+		return -EINVAL;
+	config->capacity = (size_t)((nr - 1) / typed->per_slab) * config->slab_size +
+			   ((nr - 1) % typed->per_slab + 1) * typed->stride;
+	return 0;
+}
+
+static int typed_init(struct arena_typed *typed, struct arena_config *config, size_t size, u32 nr)
+{
+	int err = typed_layout(typed, config, size, nr);
+
+	if (err)
+		return err;
+	raw_spin_lock_init(&typed->lock);
+	chain_empty(&typed->free);
+	chain_empty(&typed->waiting);
+	chain_empty(&typed->pending);
+	typed->marks = kvcalloc(nr, sizeof(*typed->marks), ARENA_GFP_META);
+	if (!typed->marks)
+		return -ENOMEM;
+	typed->arena = arena_create(config);
+	if (IS_ERR(typed->arena)) {
+		err = PTR_ERR(typed->arena);
+		typed->arena = NULL;
+		return err;
+	}
+	return arena_slabs_populate_all(typed->arena, GFP_KERNEL);
+}
+
+static void typed_release(struct arena_typed *typed)
+{
+	arena_destroy(typed->arena);
+	kvfree(typed->marks);
+	kfree(typed);
+}
+
+/**
+ * arena_typed_create() - Make a typed arena.
+ * @name:  for humans.
+ * @size:  bytes of an element, at most %ARENA_SLAB_MAX.
+ * @nr:    elements: room for exactly so many (clause 16).
+ * @flags: %ARENA_READERS, %ARENA_ACCOUNT.
+ *
+ * All memory is committed here, twice with readers; each element costs eight bytes
+ * more for its mark.
+ *
+ * Context: Task, may sleep.
+ * Return: The arena; ERR_PTR(-EINVAL); ERR_PTR(-ENOMEM).
+ */
+struct arena_typed *arena_typed_create(const char *name, size_t size, u32 nr, unsigned int flags)
+{
+	struct arena_config config = { .name = name, .flags = flags };
+	struct arena_typed *typed;
+	int err;
+
+	if (flags & ~(ARENA_READERS | ARENA_ACCOUNT))
+		return ERR_PTR(-EINVAL);
+	typed = kzalloc_obj(*typed, ARENA_GFP_META);
+	if (!typed)
+		return ERR_PTR(-ENOMEM);
+	err = typed_init(typed, &config, size, nr);
+	if (err) {
+		typed_release(typed);
+		return ERR_PTR(err);
+	}
+	return typed;
+}
+EXPORT_SYMBOL_GPL(arena_typed_create);
+
+/**
+ * arena_typed_destroy() - Give back a typed arena.
+ * @typed: the arena, or NULL. Nobody else may be using it.
+ *
+ * Context: Task, may sleep: waits for grace periods under way.
+ */
+void arena_typed_destroy(struct arena_typed *typed)
+{
+	if (!typed)
+		return;
+	/* Twice: what is freed last may wait for what was freed before. */
+	if (has_readers(typed)) {
+		rcu_barrier();
+		rcu_barrier();
+	}
+	typed_release(typed);
+}
+EXPORT_SYMBOL_GPL(arena_typed_destroy);
