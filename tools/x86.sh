@@ -123,7 +123,7 @@ main()
 
 	VARIANT=${1:-}
 	case $VARIANT in
-	kasan | kcsan) OBJ=$BUILD/$VARIANT ;;
+	kasan | kcsan) OBJ=$BUILD/$VARIANT TAG=$VARIANT ;;
 	*) die "usage: x86.sh kasan|kcsan [--build]" ;;
 	esac
 	counts "$VARIANT" 0 1 0
