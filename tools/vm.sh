@@ -103,7 +103,7 @@ mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null
 ip link set lo up 2>/dev/null
 # Root may see the kernel's symbols, which the demonstration reads.
-echo 0 >/proc/sys/kernel/kptr_restrict
+[ ! -e /proc/sys/kernel ] || echo 0 >/proc/sys/kernel/kptr_restrict
 # UML's root directory is the host's: a file serves it as the serial line.
 out=/output
 if [ ! -e $out ]; then
