@@ -90,20 +90,6 @@
 /* Preemption is off for one slab copy at a time, and for no more than this. */
 #define ARENA_COPY_CHUNK	SZ_64K
 
-static __always_inline void *arena_bump(struct arena *arena, size_t size, size_t align,
-					gfp_t gfp)
-{
-	struct arena_cpu *cpu = arena_enter(arena);
-	struct arena_slot *slot = cpu->slot;
-	void *object = NULL;
-
-	if (likely(cpu->depth == 1 && READ_ONCE(slot->span) == READ_ONCE(arena->generation) &&
-		   (!(gfp & __GFP_ZERO) || slot->zeroed)))
-		object = slot_bump(slot, size, align);
-	arena_leave(cpu);
-	return object;
-}
-
 /*
  * Deeper than the slots: account on the shared line, in a word tagged like the
  * cursor. Who comes too late for a newer generation counts nowhere.
@@ -303,6 +289,81 @@ static noinline void *alloc_slow(struct arena *arena, size_t size, size_t align,
 	return arena_claim(arena, size, align, gfp, &place) ? NULL : place.ptr;
 }
 
+/* One object of a dense arena at depth 1: one compare-and-swap. */
+static __always_inline void *dense_claim(struct arena *arena, struct arena_cpu *cpu, size_t size,
+					 size_t align, gfp_t gfp)
+{
+	struct arena_slot *slot = cpu->slot;
+	struct claim claim = {};	/* lest the compiler does it, with a string operation */
+
+	if (unlikely(size - 1 >= arena_slab_size(arena)) ||
+	    unlikely(cursor_claim(arena, NULL, size, align, 0, &claim)))
+		return NULL;
+	if (unlikely(slot->generation != claim.generation))
+		slot_adopt(slot, claim.generation);
+	slot_count(slot, size);
+	if ((arena->zero || gfp & __GFP_ZERO) &&
+	    unlikely(claim_zero(arena, cpu, &claim, claim.object, claim.end)))
+		return NULL;
+	return claim_address(arena, &claim, claim.object);
+}
+
+/* @align is a power of two and at most the slab size. */
+static __always_inline void *alloc_dense(struct arena *arena, size_t size, size_t align,
+					 gfp_t gfp)
+{
+	struct arena_cpu *cpu = arena_enter(arena);
+	void *object = NULL;
+
+	if (likely(cpu->depth == 1 && !arena->spans))
+		object = dense_claim(arena, cpu, size, align, gfp);
+	arena_leave(cpu);
+	return likely(object) ? object : alloc_slow(arena, size, align, gfp);
+}
+
+/* With the default alignment as a constant, and with any. */
+static noinline void *alloc_dense_default(struct arena *arena, size_t size, gfp_t gfp)
+{
+	return alloc_dense(arena, size, ARENA_MIN_ALIGN, gfp);
+}
+
+static noinline void *alloc_dense_aligned(struct arena *arena, size_t size, size_t align,
+					  gfp_t gfp)
+{
+	return alloc_dense(arena, size, align, gfp);
+}
+
+/*
+ * From the span of this CPU, if it has one with room and nothing nests: no
+ * atomic, no shared line written. Everything else is somebody else's work.
+ */
+static __always_inline bool alloc_from_span(struct arena *arena, size_t size, size_t align,
+					    gfp_t gfp, void **object)
+{
+	struct arena_slot *slot;
+	struct arena_cpu *cpu;
+
+	preempt_disable();
+	cpu = this_cpu_ptr(arena->cpu);
+	slot = cpu->slot;
+	if (likely(!cpu->depth)) {
+		WRITE_ONCE(cpu->depth, 1);
+		barrier();
+		if (likely(data_race(slot->span) == READ_ONCE(arena->generation)) &&
+		    likely(!(gfp & __GFP_ZERO) || slot->zeroed) &&
+		    likely(slot_bump(slot, size, align, object))) {
+			barrier();
+			WRITE_ONCE(cpu->depth, 0);
+			preempt_enable();
+			return true;
+		}
+		barrier();
+		WRITE_ONCE(cpu->depth, 0);
+	}
+	preempt_enable();
+	return false;
+}
+
 /**
  * arena_alloc() - Take memory for one object.
  * @arena: the arena, not NULL.
@@ -323,9 +384,11 @@ static noinline void *alloc_slow(struct arena *arena, size_t size, size_t align,
  */
 void *arena_alloc(struct arena *arena, size_t size, gfp_t gfp)
 {
-	void *object = arena_bump(arena, size, ARENA_MIN_ALIGN, gfp);
+	void *object;
 
-	return likely(object) ? object : alloc_slow(arena, size, ARENA_MIN_ALIGN, gfp);
+	if (likely(alloc_from_span(arena, size, ARENA_MIN_ALIGN, gfp, &object)))
+		return object;
+	return alloc_dense_default(arena, size, gfp);
 }
 EXPORT_SYMBOL_GPL(arena_alloc);
 
@@ -359,12 +422,15 @@ EXPORT_SYMBOL_GPL(arena_zalloc);
  */
 void *arena_alloc_aligned(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
-	void *object = NULL;
+	void *object;
 
-	/* The span knows sizes up to its own; the rest is checked on the slow path. */
-	if (likely(size <= arena_slab_size(arena) && is_power_of_2(align)))
-		object = arena_bump(arena, size, align, gfp);
-	return likely(object) ? object : alloc_slow(arena, size, align, gfp);
+	/* The rest is checked on the slow path. */
+	if (unlikely(size > arena_slab_size(arena) || align > arena_slab_size(arena) ||
+		     !is_power_of_2(align)))
+		return alloc_slow(arena, size, align, gfp);
+	if (likely(alloc_from_span(arena, size, align, gfp, &object)))
+		return object;
+	return alloc_dense_aligned(arena, size, align, gfp);
 }
 EXPORT_SYMBOL_GPL(arena_alloc_aligned);
 

@@ -93,27 +93,30 @@ static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
 	smp_store_release(&slot->generation, generation);
 }
 
+/* Others only read these, to show them: no more than one instruction each. */
 static __always_inline void slot_count(struct arena_slot *slot, size_t size)
 {
-	WRITE_ONCE(slot->used, slot->used + size);
-	WRITE_ONCE(slot->allocs, slot->allocs + 1);
+	data_race(slot->used += size);
+	data_race(slot->allocs++);
 }
 
-/* The fast path: take from the span, or not; NULL leaves everything as it was. */
-static __always_inline void *slot_bump(struct arena_slot *slot, size_t size, size_t align)
+/* The fast path: take from the span, or leave everything as it was. */
+static __always_inline bool slot_bump(struct arena_slot *slot, size_t size, size_t align,
+				      void **object)
 {
-	unsigned long object = slot->pos;
+	unsigned long pos = slot->pos, start = pos;
 	size_t need;
 
-	if (align > ARENA_MIN_ALIGN)
-		object = ALIGN(object, align);
-	need = object - slot->pos + ALIGN(size, ARENA_MIN_ALIGN);
+	if (!__builtin_constant_p(align) || align > ARENA_MIN_ALIGN)
+		start = ALIGN(pos, align);
+	need = start - pos + ALIGN(size, ARENA_MIN_ALIGN);
 	/* Size 0 and one that wraps are refused here too: 0 - 1 is never less. */
-	if (unlikely(need - 1 >= slot->end - slot->pos))
-		return NULL;
-	WRITE_ONCE(slot->pos, slot->pos + need);
+	if (unlikely(need - 1 >= slot->end - pos))
+		return false;
+	WRITE_ONCE(slot->pos, pos + need);
 	slot_count(slot, size);
-	return (void *)object;
+	*object = (void *)start;
+	return true;
 }
 
 /**
@@ -199,17 +202,27 @@ static inline bool claim_is_clean(const struct claim *claim)
 	return READ_ONCE(claim->slab->clean) == claim->generation;
 }
 
-/* Zero [@from, @end) of what was claimed; -ESTALE if it is no longer ours. */
-static inline int claim_zero(struct arena *arena, struct arena_cpu *cpu, const struct claim *claim,
-		      size_t from, size_t end)
+/*
+ * Zero memory that @generation handed out. -ESTALE if it is over: then it may be
+ * somebody else's by now.
+ */
+static noinline int __maybe_unused zero_claimed(struct arena *arena, struct arena_cpu *cpu,
+						unsigned long generation, void *to, size_t size)
 {
-	if (claim_is_clean(claim))
-		return 0;
-	if (!arena_write_begin(arena, cpu, claim->generation))
+	if (!arena_write_begin(arena, cpu, generation))
 		return -ESTALE;
-	memset(claim_address(arena, claim, from), 0, end - from);
+	memset(to, 0, size);
 	arena_write_end(cpu);
 	return 0;
+}
+
+/* Zero [@from, @end) of a claim unless it is known to be zero. */
+static __always_inline int claim_zero(struct arena *arena, struct arena_cpu *cpu,
+				      const struct claim *claim, size_t from, size_t end)
+{
+	return claim_is_clean(claim) ? 0 :
+	       zero_claimed(arena, cpu, claim->generation,
+			    claim_address(arena, claim, from), end - from);
 }
 
 static inline void place_set(struct arena_place *place, unsigned long generation, size_t offset,

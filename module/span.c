@@ -55,13 +55,7 @@ static size_t span_want(const struct arena *arena, const struct arena_slot *slot
 static int slot_zero(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     void *object, size_t size)
 {
-	if (slot->zeroed)
-		return 0;
-	if (!arena_write_begin(arena, cpu, slot->generation))
-		return -ESTALE;
-	memset(object, 0, size);
-	arena_write_end(cpu);
-	return 0;
+	return slot->zeroed ? 0 : zero_claimed(arena, cpu, slot->generation, object, size);
 }
 
 /*
@@ -122,18 +116,17 @@ int slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *sl
 	       size_t size, size_t align, bool zero, struct arena_place *place)
 {
 	unsigned long generation = arena_look(arena).generation;
-	void *object = NULL;
+	void *object;
 
 	if (slot->generation != generation)
 		slot_adopt(slot, generation);
 	align = max(align, ARENA_MIN_ALIGN);
-	if (READ_ONCE(slot->span) == generation)
-		object = slot_bump(slot, size, align);
-	/* Acquire: pairs with the smp_store_release() in collect(). */
-	if (!object && smp_load_acquire(&slot->revoked))
-		return claim_object(arena, cpu, slot, size, align, zero, place);
-	if (!object)
+	if (READ_ONCE(slot->span) != generation || !slot_bump(slot, size, align, &object)) {
+		/* Acquire: pairs with the smp_store_release() in collect(). */
+		if (smp_load_acquire(&slot->revoked))
+			return claim_object(arena, cpu, slot, size, align, zero, place);
 		return slot_refill(arena, cpu, slot, size, align, zero, place);
+	}
 	place_set(place, generation,
 		  slot->end_offset - (slot->end - (unsigned long)object), object);
 	return zero ? slot_zero(arena, cpu, slot, object, size) : 0;
