@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the arena suites share: kinds of arenas, patterns that identify their
+ * owner, comparisons of statistics, and a crew of kernel threads.
+ */
+#ifndef _ARENA_KUNIT_TEST_H
+#define _ARENA_KUNIT_TEST_H
+
+#include <kunit/test.h>
+#include <linux/arena.h>
+#include <linux/completion.h>
+#include <linux/cpumask.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+#include <linux/string.h>
+
+#include "../module/internal.h"
+#include "compat.h"
+
+/* Suites run every case on each kind that the contract makes no difference of. */
+struct arena_kind {
+	const char	*name;
+	unsigned int	flags;
+};
+
+static const struct arena_kind arena_kinds[] = {
+	{ "dense",		0 },
+	{ "spans",		ARENA_SPANS },
+	{ "dense, zero",	ARENA_ZERO },
+	{ "spans, zero",	ARENA_SPANS | ARENA_ZERO },
+};
+
+static inline void arena_kind_desc(const struct arena_kind *kind, char *desc)
+{
+	strscpy(desc, kind->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+static inline bool arena_kind_is_dense(const struct arena_kind *kind)
+{
+	return !(kind->flags & ARENA_SPANS);
+}
+
+static inline void arena_test_destroy(void *arena)
+{
+	arena_destroy(arena);
+}
+
+/* An arena that goes with the test case, whatever becomes of it. */
+static inline struct arena *arena_test_create(struct kunit *test, size_t capacity,
+					      size_t slab_size, unsigned int flags)
+{
+	const struct arena_config config = {
+		.name = test->name,
+		.capacity = capacity,
+		.slab_size = slab_size,
+		.flags = flags,
+	};
+	struct arena *arena = arena_create(&config);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, arena);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, arena_test_destroy, arena));
+	return arena;
+}
+
+static inline struct arena_stats arena_test_stats(const struct arena *arena)
+{
+	struct arena_stats stats;
+
+	/* A member that arena_stats() forgets is not to be zero by luck. */
+	memset(&stats, 0xa5, sizeof(stats));
+	arena_stats(arena, &stats);
+	return stats;
+}
+
+/*
+ * Patterns. Every byte depends on the owner and on its place, so that neither
+ * a neighbour's bytes nor one's own at another place go unnoticed.
+ */
+static inline u8 arena_pattern(u32 owner, size_t i)
+{
+	return (u8)((owner * 2654435761u) >> 24) + 7 * i + (i >> 8);
+}
+
+static inline void arena_pattern_fill(void *ptr, size_t size, u32 owner)
+{
+	u8 *byte = ptr;
+	size_t i;
+
+	for (i = 0; i < size; i++)
+		byte[i] = arena_pattern(owner, i);
+}
+
+/* The first byte that is wrong, or @size. */
+static inline size_t arena_pattern_check(const void *ptr, size_t size, u32 owner)
+{
+	const u8 *byte = ptr;
+	size_t i;
+
+	for (i = 0; i < size; i++)
+		if (byte[i] != arena_pattern(owner, i))
+			break;
+	return i;
+}
+
+static inline bool arena_is_zero(const void *ptr, size_t size)
+{
+	return !memchr_inv(ptr, 0, size);
+}
+
+/* A small generator of one's own: the same numbers in each run. */
+static inline u32 arena_rnd(u32 *state)
+{
+	u32 x = *state;
+
+	x ^= x << 13;
+	x ^= x >> 17;
+	x ^= x << 5;
+	*state = x;
+	return x;
+}
+
+static inline u32 arena_rnd_below(u32 *state, u32 limit)
+{
+	return arena_rnd(state) % limit;
+}
+
+/* One object: where it is, how long it is, whose it is. */
+struct arena_extent {
+	void	*ptr;
+	size_t	size;
+	u32	owner;
+};
+
+static inline int arena_extent_cmp(const void *a, const void *b)
+{
+	const struct arena_extent *x = a, *y = b;
+
+	if (x->ptr == y->ptr)
+		return 0;
+	return x->ptr < y->ptr ? -1 : 1;
+}
+
+/* How many of the extents run into the next one; sorts them. */
+static inline size_t arena_extents_overlap(struct arena_extent *ext, size_t nr)
+{
+	size_t i, bad = 0;
+
+	sort(ext, nr, sizeof(*ext), arena_extent_cmp, NULL);
+	for (i = 1; i < nr; i++)
+		if (ext[i - 1].ptr + ext[i - 1].size > ext[i].ptr)
+			bad++;
+	return bad;
+}
+
+/* How many of the extents hold anything but their owner's pattern. */
+static inline size_t arena_extents_spoiled(const struct arena_extent *ext, size_t nr)
+{
+	size_t i, bad = 0;
+
+	for (i = 0; i < nr; i++)
+		if (arena_pattern_check(ext[i].ptr, ext[i].size, ext[i].owner) != ext[i].size)
+			bad++;
+	return bad;
+}
+
+/* Clause 7: the equation that holds whenever nobody allocates. */
+static inline void arena_expect_sane(struct kunit *test, const struct arena *arena)
+{
+	const struct arena_stats s = arena_test_stats(arena);
+
+	KUNIT_EXPECT_EQ(test, s.used + s.padding + s.free, s.capacity);
+	KUNIT_EXPECT_EQ(test, s.capacity, arena_capacity(arena));
+	KUNIT_EXPECT_EQ(test, s.used, arena_offset(arena));
+	KUNIT_EXPECT_EQ(test, s.high, arena_high(arena));
+	KUNIT_EXPECT_LE(test, s.used, s.high);
+	KUNIT_EXPECT_LE(test, s.high, s.capacity);
+	KUNIT_EXPECT_LE(test, s.high, s.peak);
+	KUNIT_EXPECT_LE(test, s.peak, s.capacity);
+	KUNIT_EXPECT_EQ(test, s.slabs * s.slab_size, s.committed);
+	KUNIT_EXPECT_LE(test, s.committed, s.committed_peak);
+	KUNIT_EXPECT_LE(test, s.slabs_kept, s.slabs);
+	KUNIT_EXPECT_GE(test, s.page_allocs + s.pool_hits, s.slabs);
+}
+
+enum arena_cause {
+	ARENA_CAUSE_NONE,
+	ARENA_CAUSE_SPACE,
+	ARENA_CAUSE_MEMORY,
+	ARENA_CAUSE_ARG,
+	ARENA_CAUSE_ANY,	/* one failure, the contract does not say which */
+};
+
+struct arena_delta {
+	const char	*changed;
+	u64		space;
+	u64		memory;
+	u64		arg;
+};
+
+/* All but the failure counts. */
+static const char * const arena_stats_names[] = {
+	"generation", "capacity", "used", "padding", "free", "high", "peak", "committed",
+	"committed_peak", "slab_size", "slabs", "slabs_kept", "resets", "allocs",
+	"page_allocs", "page_frees", "pool_hits",
+};
+
+struct arena_stats_values {
+	u64	value[ARRAY_SIZE(arena_stats_names)];
+};
+
+static inline struct arena_stats_values arena_stats_values(const struct arena_stats *s)
+{
+	return (struct arena_stats_values) { {
+		s->generation, s->capacity, s->used, s->padding, s->free, s->high, s->peak,
+		s->committed, s->committed_peak, s->slab_size, s->slabs, s->slabs_kept,
+		s->resets, s->allocs, s->page_allocs, s->page_frees, s->pool_hits,
+	} };
+}
+
+/* The name of the first of these that differs, or "". */
+static inline const char *arena_stats_differ(const struct arena_stats *a,
+					     const struct arena_stats *b)
+{
+	const struct arena_stats_values x = arena_stats_values(a), y = arena_stats_values(b);
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(x.value); i++)
+		if (x.value[i] != y.value[i])
+			return arena_stats_names[i];
+	return "";
+}
+
+static inline struct arena_delta arena_stats_delta(const struct arena_stats *was,
+						   const struct arena_stats *now)
+{
+	return (struct arena_delta) {
+		.changed = arena_stats_differ(was, now),
+		.space = now->fail_space - was->fail_space,
+		.memory = now->fail_memory - was->fail_memory,
+		.arg = now->fail_arg - was->fail_arg,
+	};
+}
+
+static inline bool arena_delta_is(const struct arena_delta *delta, enum arena_cause cause)
+{
+	const u64 sum = delta->space + delta->memory + delta->arg;
+
+	switch (cause) {
+	case ARENA_CAUSE_NONE:
+		return sum == 0;
+	case ARENA_CAUSE_SPACE:
+		return sum == 1 && delta->space == 1;
+	case ARENA_CAUSE_MEMORY:
+		return sum == 1 && delta->memory == 1;
+	case ARENA_CAUSE_ARG:
+		return sum == 1 && delta->arg == 1;
+	case ARENA_CAUSE_ANY:
+		return sum == 1;
+	}
+	return false;
+}
+
+/*
+ * Clause 4: since @was, one allocation failed for @cause and nothing else
+ * happened to the arena.
+ */
+static inline __printf(5, 6)
+void arena_expect_unchanged(struct kunit *test, const struct arena *arena,
+			    const struct arena_stats *was, enum arena_cause cause,
+			    const char *fmt, ...)
+{
+	const struct arena_stats now = arena_test_stats(arena);
+	const struct arena_delta delta = arena_stats_delta(was, &now);
+	char what[80];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(what, sizeof(what), fmt, args);
+	va_end(args);
+	KUNIT_EXPECT_STREQ_MSG(test, delta.changed, "", "%s", what);
+	KUNIT_EXPECT_TRUE_MSG(test, arena_delta_is(&delta, cause),
+			      "%s: failures counted: space %llu memory %llu argument %llu",
+			      what, delta.space, delta.memory, delta.arg);
+}
+
+/*
+ * Pages of all arenas, before and after a suite; those in the pool are let go
+ * first. The count is not exported: suites that are modules do without.
+ */
+#ifdef MODULE
+static inline void arena_remember_total(void)
+{
+}
+
+static inline long arena_total_now(void)
+{
+	return 0;
+}
+
+static inline void arena_expect_nothing_left(struct kunit *test)
+{
+	kunit_skip(test, "the total is not exported to modules");
+}
+#else
+static long arena_total_before;
+
+static inline long arena_total_now(void)
+{
+	arena_pool_drain();
+	return arena_total_pages();
+}
+
+static inline void arena_remember_total(void)
+{
+	arena_total_before = arena_total_now();
+}
+
+static inline void arena_expect_nothing_left(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, arena_total_now(), arena_total_before);
+}
+#endif
+
+/*
+ * A crew: threads that do one job at the same time, as often as asked, and
+ * that are stopped when the test case ends, however it ends. Hands do not
+ * assert (that would kill the wrong thread); they count in @bad.
+ */
+struct arena_crew;
+
+struct arena_hand {
+	struct arena_crew	*crew;
+	unsigned int		id;
+	u32			rnd;
+	struct task_struct	*task;
+	struct completion	go;
+	struct arena_extent	*ext;
+	size_t			nr_ext;
+	size_t			bytes;
+	unsigned long		allocs;
+	unsigned long		bad;
+};
+
+struct arena_crew {
+	struct kunit		*test;
+	struct arena		*arena;
+	void			(*job)(struct arena_hand *hand);
+	void			*data;
+	unsigned long		until;
+	bool			stop;
+	atomic_t		arrived;
+	atomic_t		busy;
+	struct completion	idle;
+	unsigned int		nr;
+	size_t			max_ext;
+	struct arena_hand	hand[];
+};
+
+static inline int arena_crew_thread(void *data)
+{
+	struct arena_hand *hand = data;
+	struct arena_crew *crew = hand->crew;
+
+	for (;;) {
+		wait_for_completion(&hand->go);
+		if (!crew->job)
+			break;
+		crew->job(hand);
+		if (atomic_dec_and_test(&crew->busy))
+			complete(&crew->idle);
+	}
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(1);
+	return 0;
+}
+
+static inline void arena_crew_stop(void *data)
+{
+	struct arena_crew *crew = data;
+	unsigned int i;
+
+	/* A case that gave up in the middle of a job: let them finish it. */
+	WRITE_ONCE(crew->stop, true);
+	if (atomic_read(&crew->busy))
+		wait_for_completion(&crew->idle);
+	crew->job = NULL;
+	for (i = 0; i < crew->nr; i++) {
+		if (!crew->hand[i].task)
+			continue;
+		complete(&crew->hand[i].go);
+		kthread_stop(crew->hand[i].task);
+	}
+	for (i = 0; i < crew->nr; i++)
+		kvfree(crew->hand[i].ext);
+	kfree(crew);
+}
+
+/* @max_ext: how many objects each hand can remember. */
+static inline struct arena_crew *arena_crew_create(struct kunit *test, struct arena *arena,
+						   unsigned int nr, size_t max_ext)
+{
+	struct arena_crew *crew = kzalloc(struct_size(crew, hand, nr), GFP_KERNEL);
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, crew);
+	crew->test = test;
+	crew->arena = arena;
+	crew->max_ext = max_ext;
+	crew->nr = nr;
+	init_completion(&crew->idle);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, arena_crew_stop, crew));
+
+	for (i = 0; i < nr; i++) {
+		struct arena_hand *hand = &crew->hand[i];
+		struct task_struct *task;
+
+		hand->crew = crew;
+		hand->id = i;
+		hand->rnd = 0x9e3779b9 * (i + 1);
+		init_completion(&hand->go);
+		if (max_ext) {
+			hand->ext = kvcalloc(max_ext, sizeof(*hand->ext), GFP_KERNEL);
+			KUNIT_ASSERT_NOT_NULL(test, hand->ext);
+		}
+		task = kthread_create(arena_crew_thread, hand, "arena_hand/%u", i);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+		hand->task = task;
+		wake_up_process(task);
+	}
+	return crew;
+}
+
+/* Send all hands to work, for at most @ms by what arena_crew_on() says. */
+static inline void arena_crew_go(struct arena_crew *crew, void (*job)(struct arena_hand *),
+				 unsigned int ms)
+{
+	unsigned int i;
+
+	reinit_completion(&crew->idle);
+	crew->job = job;
+	crew->until = jiffies + msecs_to_jiffies(ms);
+	WRITE_ONCE(crew->stop, false);
+	atomic_set(&crew->arrived, 0);
+	atomic_set(&crew->busy, crew->nr);
+	for (i = 0; i < crew->nr; i++)
+		complete(&crew->hand[i].go);
+}
+
+/* Seconds after which a crew that does not come back is stuck for good. */
+#define ARENA_CREW_TIMEOUT	60
+
+static inline void arena_crew_wait(struct arena_crew *crew)
+{
+	if (!wait_for_completion_timeout(&crew->idle, ARENA_CREW_TIMEOUT * HZ)) {
+		WRITE_ONCE(crew->stop, true);
+		KUNIT_FAIL(crew->test, "%d threads are stuck\n", atomic_read(&crew->busy));
+		wait_for_completion(&crew->idle);
+	}
+}
+
+static inline bool arena_crew_on(struct arena_crew *crew)
+{
+	return !READ_ONCE(crew->stop) && time_before(jiffies, crew->until);
+}
+
+/*
+ * Start together: as many as can run at once wait for each other, for a
+ * bounded while.
+ */
+static inline void arena_crew_meet(struct arena_crew *crew)
+{
+	const int want = min(crew->nr, num_online_cpus());
+	unsigned int spins = 100000;
+
+	atomic_inc(&crew->arrived);
+	while (atomic_read(&crew->arrived) < want && --spins)
+		cpu_relax();
+}
+
+static inline unsigned long arena_crew_bad(const struct arena_crew *crew)
+{
+	unsigned long bad = 0;
+	unsigned int i;
+
+	for (i = 0; i < crew->nr; i++)
+		bad += crew->hand[i].bad;
+	return bad;
+}
+
+static inline size_t arena_crew_bytes(const struct arena_crew *crew)
+{
+	size_t bytes = 0;
+	unsigned int i;
+
+	for (i = 0; i < crew->nr; i++)
+		bytes += crew->hand[i].bytes;
+	return bytes;
+}
+
+static inline unsigned long arena_crew_allocs(const struct arena_crew *crew)
+{
+	unsigned long allocs = 0;
+	unsigned int i;
+
+	for (i = 0; i < crew->nr; i++)
+		allocs += crew->hand[i].allocs;
+	return allocs;
+}
+
+/* Everybody's objects in one array that goes with the test case. */
+static inline struct arena_extent *arena_crew_extents(struct arena_crew *crew, size_t *nr)
+{
+	struct arena_extent *all;
+	unsigned int i;
+
+	*nr = 0;
+	for (i = 0; i < crew->nr; i++)
+		*nr += crew->hand[i].nr_ext;
+	all = kvcalloc(*nr + 1, sizeof(*all), GFP_KERNEL);
+	if (!all)
+		return NULL;
+	*nr = 0;
+	for (i = 0; i < crew->nr; i++) {
+		memcpy(all + *nr, crew->hand[i].ext,
+		       crew->hand[i].nr_ext * sizeof(*all));
+		*nr += crew->hand[i].nr_ext;
+	}
+	return all;
+}
+
+static inline void arena_hand_forget(struct arena_hand *hand)
+{
+	hand->nr_ext = 0;
+	hand->bytes = 0;
+	hand->allocs = 0;
+}
+
+#endif /* _ARENA_KUNIT_TEST_H */
