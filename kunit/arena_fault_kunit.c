@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory runs out, at every place where it can: the first, second, ... n-th
+ * allocation below a call fails, until the call gets through. What fails says
+ * so, changes nothing, leaks nothing, and works when tried again (clause 4).
+ */
+#include <linux/dcache.h>
+#include <linux/debugfs.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/sizes.h>
+
+#include "arena_test.h"
+
+KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
+
+#define SLAB		((size_t)4 * PAGE_SIZE)
+#define CAPACITY	(8 * SLAB)
+
+#if IS_ENABLED(CONFIG_FAULT_INJECTION_DEBUG_FS) && IS_ENABLED(CONFIG_FAILSLAB) && \
+	IS_ENABLED(CONFIG_FAIL_PAGE_ALLOC)
+/*
+ * By default the kernel spares allocations that may sleep, and tells of each
+ * that it fails with a call trace. Both is set in debugfs; from in here, the
+ * variables behind its files are set, and put back when the case ends.
+ */
+enum knob_type { KNOB_BOOL, KNOB_U32, KNOB_ULONG };
+
+struct knob {
+	const char	*dir;
+	const char	*file;
+	enum knob_type	type;
+	unsigned long	was;
+	void		*var;
+};
+
+static struct knob knobs[] = {
+	{ "failslab",		"ignore-gfp-wait",	KNOB_BOOL },
+	{ "failslab",		"verbose",		KNOB_ULONG },
+	{ "fail_page_alloc",	"ignore-gfp-wait",	KNOB_BOOL },
+	{ "fail_page_alloc",	"ignore-gfp-highmem",	KNOB_BOOL },
+	{ "fail_page_alloc",	"min-order",		KNOB_U32 },
+	{ "fail_page_alloc",	"verbose",		KNOB_ULONG },
+};
+
+static void *knob_find(const struct knob *knob)
+{
+	struct dentry *dir = debugfs_lookup(knob->dir, NULL), *file;
+	void *var = NULL;
+
+	if (!dir)
+		return NULL;
+	file = debugfs_lookup(knob->file, dir);
+	if (file) {
+		var = d_inode(file)->i_private;
+		dput(file);
+	}
+	dput(dir);
+	return var;
+}
+
+static unsigned long knob_swap(const struct knob *knob, unsigned long value)
+{
+	unsigned long was;
+
+	switch (knob->type) {
+	case KNOB_BOOL:
+		was = *(bool *)knob->var;
+		*(bool *)knob->var = value;
+		break;
+	case KNOB_U32:
+		was = *(u32 *)knob->var;
+		*(u32 *)knob->var = value;
+		break;
+	default:
+		was = *(unsigned long *)knob->var;
+		*(unsigned long *)knob->var = value;
+	}
+	return was;
+}
+
+static void faults_end(void *unused)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(knobs); i++)
+		knob_swap(&knobs[i], knobs[i].was);
+}
+
+static int arena_fault_init(struct kunit *test)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(knobs); i++) {
+		knobs[i].var = knob_find(&knobs[i]);
+		if (!knobs[i].var)
+			kunit_skip(test, "no %s/%s in debugfs", knobs[i].dir, knobs[i].file);
+	}
+	for (i = 0; i < ARRAY_SIZE(knobs); i++)
+		knobs[i].was = knob_swap(&knobs[i], 0);
+	return kunit_add_action_or_reset(test, faults_end, NULL);
+}
+
+static void fail_nth(unsigned int n)
+{
+	WRITE_ONCE(current->fail_nth, n);
+}
+
+/* Has the allocation that was to fail been met? */
+static bool fail_met(void)
+{
+	return !READ_ONCE(current->fail_nth);
+}
+#else
+static int arena_fault_init(struct kunit *test)
+{
+	kunit_skip(test, "this kernel has no fault injection");
+	return 0;
+}
+
+static void fail_nth(unsigned int n)
+{
+}
+
+static bool fail_met(void)
+{
+	return false;
+}
+#endif
+
+/* More than any call of ours has. */
+#define MAX_FAULTS	200
+
+/* In a fresh arena, so that what the one before had committed is of no help. */
+struct sweep {
+	struct kunit	*test;
+	unsigned int	flags;
+	const char	*what;
+	/* Makes things ready, undisturbed. */
+	void		(*before)(struct sweep *sweep);
+	/* What is disturbed. */
+	int		(*call)(struct sweep *sweep);
+	/* Looks at what was there before, after success and after failure. */
+	void		(*after)(struct sweep *sweep);
+	struct arena	*arena;
+	u8		*kept;
+	void		*got;
+};
+
+/* What a failed call must not have touched; memory that it committed may stay. */
+static const char *touched(const struct arena_stats *was, const struct arena_stats *now)
+{
+	struct arena_stats same = *now;
+
+	same.committed = was->committed;
+	same.committed_peak = was->committed_peak;
+	same.slabs = was->slabs;
+	same.page_allocs = was->page_allocs;
+	same.page_frees = was->page_frees;
+	same.pool_hits = was->pool_hits;
+	return arena_stats_differ(was, &same);
+}
+
+static void expect_failed(struct sweep *sweep, int err, unsigned int n,
+			  const struct arena_stats *was, u64 failures)
+{
+	const struct arena_stats now = arena_test_stats(sweep->arena);
+	struct kunit *test = sweep->test;
+
+	KUNIT_EXPECT_EQ_MSG(test, err, -ENOMEM, "%s, fault %u", sweep->what, n);
+	KUNIT_EXPECT_STREQ_MSG(test, touched(was, &now), "", "%s, fault %u", sweep->what, n);
+	KUNIT_EXPECT_EQ(test, now.fail_memory - was->fail_memory, failures);
+	KUNIT_EXPECT_EQ(test, now.fail_space, was->fail_space);
+	KUNIT_EXPECT_EQ(test, now.fail_arg, was->fail_arg);
+	arena_expect_sane(test, sweep->arena);
+}
+
+/*
+ * @failures: what a failing call counts. Returns how many allocations were
+ * failed; @least is how many there are if the sweep is worth its name.
+ */
+static void sweep_run(struct sweep *sweep, u64 failures, unsigned int least)
+{
+	struct kunit *test = sweep->test;
+	unsigned int n, failed = 0;
+	bool met = true;
+
+	for (n = 1; met && n < MAX_FAULTS; n++) {
+		struct arena_stats was;
+		int err;
+
+		/* From the page allocator, not from what another arena left. */
+		arena_total_now();
+		sweep->arena = arena_test_create(test, CAPACITY, SLAB, sweep->flags);
+		sweep->before(sweep);
+		was = arena_test_stats(sweep->arena);
+
+		fail_nth(n);
+		err = sweep->call(sweep);
+		met = fail_met();
+		fail_nth(0);
+
+		if (err) {
+			KUNIT_EXPECT_TRUE_MSG(test, met, "%s fails by itself", sweep->what);
+			expect_failed(sweep, err, n, &was, failures);
+			failed++;
+			sweep->after(sweep);
+			/* What failed for want of memory succeeds when there is some. */
+			KUNIT_EXPECT_EQ(test, sweep->call(sweep), 0);
+		}
+		sweep->after(sweep);
+		arena_expect_sane(test, sweep->arena);
+		kunit_release_action(test, arena_test_destroy, sweep->arena);
+	}
+	KUNIT_EXPECT_FALSE_MSG(test, met, "%s never gets through", sweep->what);
+	KUNIT_EXPECT_GE_MSG(test, failed, least, "%s", sweep->what);
+}
+
+static void nothing_before(struct sweep *sweep)
+{
+}
+
+static void nothing_after(struct sweep *sweep)
+{
+}
+
+/* An object that fills all that is committed, and keeps its bytes. */
+static void one_slab_before(struct sweep *sweep)
+{
+	sweep->kept = arena_alloc(sweep->arena, SLAB, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(sweep->test, sweep->kept);
+	arena_pattern_fill(sweep->kept, SLAB, 5);
+}
+
+static void one_slab_after(struct sweep *sweep)
+{
+	KUNIT_EXPECT_EQ(sweep->test, arena_pattern_check(sweep->kept, SLAB, 5), SLAB);
+}
+
+/* Used and reset: slabs and bookkeeping are those of an earlier generation. */
+static void reset_before(struct sweep *sweep)
+{
+	KUNIT_ASSERT_NOT_NULL(sweep->test, arena_alloc(sweep->arena, 3 * SLAB, GFP_KERNEL));
+	arena_reset_release(sweep->arena, SLAB);
+	one_slab_before(sweep);
+	arena_total_now();
+}
+
+static int use(void *ptr, size_t size)
+{
+	if (!ptr)
+		return -ENOMEM;
+	memset(ptr, 0xff, size);
+	return 0;
+}
+
+static int call_alloc(struct sweep *sweep)
+{
+	return use(arena_alloc(sweep->arena, 100, GFP_KERNEL), 100);
+}
+
+static int call_zalloc(struct sweep *sweep)
+{
+	u8 *ptr = arena_zalloc(sweep->arena, 1000, GFP_KERNEL);
+
+	if (ptr)
+		KUNIT_EXPECT_TRUE(sweep->test, arena_is_zero(ptr, 1000));
+	return use(ptr, 1000);
+}
+
+static int call_alloc_nowait(struct sweep *sweep)
+{
+	return use(arena_alloc(sweep->arena, 100, GFP_NOWAIT), 100);
+}
+
+static int call_alloc_atomic(struct sweep *sweep)
+{
+	return use(arena_alloc_aligned(sweep->arena, SLAB, SLAB, GFP_ATOMIC), SLAB);
+}
+
+static int call_large(struct sweep *sweep)
+{
+	return use(arena_alloc(sweep->arena, 3 * SLAB + 5, GFP_KERNEL), 3 * SLAB + 5);
+}
+
+static int call_large_zeroed(struct sweep *sweep)
+{
+	u8 *ptr = arena_zalloc(sweep->arena, 2 * SLAB, GFP_KERNEL);
+
+	if (ptr)
+		KUNIT_EXPECT_TRUE(sweep->test, arena_is_zero(ptr, 2 * SLAB));
+	return use(ptr, 2 * SLAB);
+}
+
+static int call_populate(struct sweep *sweep)
+{
+	return arena_populate(sweep->arena, CAPACITY, GFP_KERNEL);
+}
+
+static const struct {
+	const char	*what;
+	int		(*call)(struct sweep *sweep);
+	u64		failures;
+	/*
+	 * Allocations that fail the call, less some: others come in between
+	 * now and then (stack traces of KASAN's), and shift the count.
+	 */
+	unsigned int	least;
+} calls[] = {
+	{ "alloc",		call_alloc,		1, 1 },
+	{ "zalloc",		call_zalloc,		1, 1 },
+	{ "alloc, nowait",	call_alloc_nowait,	1, 1 },
+	{ "alloc, atomic",	call_alloc_atomic,	1, 1 },
+	/* Slabs, the array of pages, the view and its bookkeeping. */
+	{ "large",		call_large,		1, 4 },
+	{ "large, zeroed",	call_large_zeroed,	1, 3 },
+	/* Not an allocation: fails, and is not counted as one. */
+	{ "populate",		call_populate,		0, CAPACITY / SLAB / 2 },
+};
+
+static void sweep_calls(struct kunit *test, void (*before)(struct sweep *),
+			void (*after)(struct sweep *))
+{
+	const struct arena_kind *kind = test->param_value;
+	const long total = arena_total_now();
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+		struct sweep sweep = {
+			.test = test,
+			.flags = kind->flags,
+			.what = calls[i].what,
+			.before = before,
+			.call = calls[i].call,
+			.after = after,
+		};
+
+		sweep_run(&sweep, calls[i].failures, calls[i].least);
+		KUNIT_EXPECT_EQ_MSG(test, arena_total_now(), total, "%s leaks", calls[i].what);
+	}
+}
+
+/* Clause 4: the first thing that is asked of an arena. */
+static void fresh_arena(struct kunit *test)
+{
+	sweep_calls(test, nothing_before, nothing_after);
+}
+
+/* Clause 4: growth, with an object there that must not notice. */
+static void growing_arena(struct kunit *test)
+{
+	sweep_calls(test, one_slab_before, one_slab_after);
+}
+
+/* Clause 4: growth in a later generation. */
+static void used_arena(struct kunit *test)
+{
+	sweep_calls(test, reset_before, one_slab_after);
+}
+
+/* Clause 4: creation gives back what it had when it cannot go on. */
+static void create(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+	static const size_t capacity[] = { PAGE_SIZE, CAPACITY, SZ_64M };
+	const long total = arena_total_now();
+	unsigned int i, n, failed = 0;
+
+	for (i = 0; i < ARRAY_SIZE(capacity); i++) {
+		const struct arena_config config = {
+			.name = "fault",
+			.capacity = capacity[i],
+			.slab_size = PAGE_SIZE,
+			.flags = kind->flags,
+		};
+		bool met = true;
+
+		for (n = 1; met && n < MAX_FAULTS; n++) {
+			struct arena *arena;
+
+			fail_nth(n);
+			arena = arena_create(&config);
+			met = fail_met();
+			fail_nth(0);
+			if (!IS_ERR(arena)) {
+				KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 8, GFP_KERNEL));
+				arena_destroy(arena);
+				continue;
+			}
+			failed++;
+			KUNIT_EXPECT_TRUE(test, met);
+			KUNIT_EXPECT_EQ(test, PTR_ERR(arena), -ENOMEM);
+			KUNIT_EXPECT_EQ_MSG(test, arena_total_now(), total,
+					    "capacity %zu fault %u", capacity[i], n);
+		}
+		KUNIT_EXPECT_FALSE(test, met);
+	}
+	/* The arena itself each time; for the rest there may be a second way. */
+	KUNIT_EXPECT_GE(test, failed, ARRAY_SIZE(capacity) + 1);
+	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
+}
+
+/*
+ * Clause 4, 21: the bound on all arenas together is an errno like any other,
+ * met long before the machine has no memory.
+ */
+static void bound_of_all_arenas(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+	const size_t eighth = (totalram_pages() / 8) << PAGE_SHIFT;
+	const long total = arena_total_now();
+	struct arena_stats was;
+	struct arena *arena;
+
+	if (eighth > SZ_256M)
+		kunit_skip(test, "too much memory to use up an eighth of it");
+	arena = arena_test_create(test, eighth + SZ_4M, SZ_64K, kind->flags);
+	KUNIT_EXPECT_EQ(test, arena_populate(arena, eighth + SZ_4M, GFP_KERNEL), -ENOMEM);
+	KUNIT_EXPECT_LE(test, arena_test_stats(arena).committed, eighth);
+	arena_expect_sane(test, arena);
+
+	/* What there is serves, and what there is not is refused, time and again. */
+	while (arena_alloc(arena, SZ_64K, GFP_KERNEL))
+		;
+	was = arena_test_stats(arena);
+	KUNIT_EXPECT_LE(test, was.committed, eighth);
+	KUNIT_EXPECT_GE(test, was.committed, eighth - SZ_4M);
+	KUNIT_EXPECT_GE(test, was.used, eighth - SZ_4M);
+	KUNIT_EXPECT_NULL(test, arena_alloc(arena, SZ_64K, GFP_KERNEL));
+	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_MEMORY, "at the bound");
+	kunit_release_action(test, arena_test_destroy, arena);
+	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
+}
+
+/* The last case: what all the arenas above held is back. */
+static void nothing_is_left(struct kunit *test)
+{
+	arena_expect_nothing_left(test);
+}
+
+static int arena_fault_suite_init(struct kunit_suite *suite)
+{
+	arena_remember_total();
+	return 0;
+}
+
+static struct kunit_case arena_fault_cases[] = {
+	KUNIT_CASE_PARAM(create, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(fresh_arena, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(growing_arena, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(used_arena, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(bound_of_all_arenas, arena_kind_gen_params),
+	KUNIT_CASE(nothing_is_left),
+	{ }
+};
+
+static struct kunit_suite arena_fault_suite = {
+	.name = "arena_fault",
+	.suite_init = arena_fault_suite_init,
+	.init = arena_fault_init,
+	.test_cases = arena_fault_cases,
+};
+
+kunit_test_suite(arena_fault_suite);
+
+MODULE_DESCRIPTION("KUnit tests of arenas: every allocation that can fail does");
+MODULE_LICENSE("GPL");
