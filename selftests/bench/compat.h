@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Differences between kernel versions and architectures, for the benchmarks. */
+#ifndef _ARENA_BENCH_COMPAT_H
+#define _ARENA_BENCH_COMPAT_H
+
+#include <linux/gfp.h>
+#include <linux/ktime.h>
+#include <linux/mm.h>
+#include <linux/mm_types.h>
+#include <linux/skbuff.h>
+
+/*
+ * Kbuild defines BENCH_OBJPOOL where there is a pool with a ring for each CPU,
+ * and BENCH_FRAG_PACKED where struct page_frag_cache is packed.
+ */
+#ifdef BENCH_OBJPOOL
+#include <linux/objpool.h>
+#endif
+
+static inline void bench_frag_drain(struct page_frag_cache *cache)
+{
+#ifdef BENCH_FRAG_PACKED
+	page_frag_cache_drain(cache);
+#else
+	if (cache->va)
+		__page_frag_cache_drain(virt_to_head_page(cache->va), cache->pagecnt_bias);
+	cache->va = NULL;
+#endif
+}
+
+/*
+ * The cheapest clock that there is. Under QEMU's icount the time stamp counter
+ * of the guest counts instructions. UML runs on the host's counter, which the
+ * kernel headers do not show it.
+ */
+static __always_inline u64 bench_ticks(void)
+{
+#if defined(CONFIG_X86) || defined(CONFIG_UML_X86)
+	u32 low, high;
+
+	asm volatile("lfence; rdtsc" : "=a" (low), "=d" (high) : : "memory");
+	return (u64)high << 32 | low;
+#else
+	return ktime_get_ns();
+#endif
+}
+
+#endif /* _ARENA_BENCH_COMPAT_H */

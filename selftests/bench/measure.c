@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * From ticks to lines of output.
+ *
+ *	bench,NAME,ALLOCATOR,THREADS,N,SIZE,VALUE,UNIT,MIN,MAX,ROUNDS
+ *
+ * VALUE is the median. Everything is collected in memory and read by way of
+ * debugfs: the kernel's log would lose lines.
+ */
+#include <linux/delay.h>
+#include <linux/math64.h>
+#include <linux/moduleparam.h>
+#include <linux/mutex.h>
+#include <linux/sort.h>
+
+#include "bench.h"
+
+#define OUTPUT_SIZE	SZ_256K
+#define CALIBRATE_MS	50
+#define SCALE_SHIFT	24
+
+unsigned int bench_rounds = 15;
+module_param_named(rounds, bench_rounds, uint, 0644);
+MODULE_PARM_DESC(rounds, "Measurements of everything that takes a short time");
+
+unsigned long bench_max_mb = 1024;
+module_param_named(max_mb, bench_max_mb, ulong, 0644);
+MODULE_PARM_DESC(max_mb, "Most memory that a benchmark may take, in MiB");
+
+static bool instructions;
+module_param(instructions, bool, 0444);
+MODULE_PARM_DESC(instructions, "The clock counts instructions (QEMU's icount)");
+
+static char *output;
+static size_t output_used;
+/* Nanoseconds in a tick, shifted. */
+static u64 scale;
+
+static u64 calibrate(void)
+{
+	u64 ns = ktime_get_ns(), ticks = bench_ticks();
+
+	mdelay(CALIBRATE_MS);
+	ticks = bench_ticks() - ticks;
+	ns = ktime_get_ns() - ns;
+	return div64_u64(ns << SCALE_SHIFT, ticks);
+}
+
+int bench_measure_init(void)
+{
+	output = kvmalloc(OUTPUT_SIZE, GFP_KERNEL);
+	if (!output)
+		return -ENOMEM;
+	scale = instructions ? BIT_ULL(SCALE_SHIFT) : calibrate();
+	bench_clear_output();
+	return 0;
+}
+
+void bench_measure_exit(void)
+{
+	kvfree(output);
+}
+
+void bench_clear_output(void)
+{
+	output_used = 0;
+	output[0] = '\0';
+}
+
+const char *bench_output(size_t *size)
+{
+	*size = output_used;
+	return output;
+}
+
+/* What one of @per objects cost, in hundredths of the unit. */
+u64 bench_cost(u64 ticks, unsigned int per)
+{
+	return div_u64(mul_u64_u64_shr(ticks * 100, scale, SCALE_SHIFT) + per / 2, per);
+}
+
+void bench_note(struct bench_series *series, u64 ticks, unsigned int per)
+{
+	if (series->nr < BENCH_SERIES_MAX)
+		series->value[series->nr++] = bench_cost(ticks, per);
+}
+
+static void print_label(const struct bench_label *label)
+{
+	output_used += scnprintf(output + output_used, OUTPUT_SIZE - output_used,
+				 "bench,%s,%s,%u,%lu,%lu,", label->bench, label->rival,
+				 label->threads, label->n, label->size);
+}
+
+static void print_hundredths(u64 value, char end)
+{
+	u32 rest;
+	u64 whole = div_u64_rem(value, 100, &rest);
+
+	output_used += scnprintf(output + output_used, OUTPUT_SIZE - output_used,
+				 "%llu.%02u%c", whole, rest, end);
+}
+
+static void print_unit(const char *unit)
+{
+	output_used += scnprintf(output + output_used, OUTPUT_SIZE - output_used, "%s,", unit);
+}
+
+static int compare(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Sorts @series. */
+void bench_print(const struct bench_label *label, struct bench_series *series)
+{
+	if (!series->nr)
+		return;
+	sort(series->value, series->nr, sizeof(series->value[0]), compare, NULL);
+	print_label(label);
+	print_hundredths(series->value[series->nr / 2], ',');
+	print_unit(instructions ? "insn" : "ns");
+	print_hundredths(series->value[0], ',');
+	print_hundredths(series->value[series->nr - 1], ',');
+	output_used += scnprintf(output + output_used, OUTPUT_SIZE - output_used,
+				 "%u\n", series->nr);
+}
+
+/* A number that is not a time, or not a median. */
+void bench_print_value(const struct bench_label *label, u64 hundredths, const char *unit)
+{
+	print_label(label);
+	print_hundredths(hundredths, ',');
+	print_unit(unit ?: instructions ? "insn" : "ns");
+	print_hundredths(hundredths, ',');
+	print_hundredths(hundredths, ',');
+	output_used += scnprintf(output + output_used, OUTPUT_SIZE - output_used, "1\n");
+}

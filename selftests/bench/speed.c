@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What an object costs, on one CPU: batches, one at a time, requests, from a
+ * hard interrupt, and with an arena made for the purpose.
+ */
+#include <linux/irq_work.h>
+
+#include "bench.h"
+
+#define WARM_UP		2
+#define CREATE_OBJECTS	100
+
+/**
+ * struct workload - something to time.
+ * @name:    in the results.
+ * @n:	     objects.
+ * @size:    of each, 0 for various sizes.
+ * @largest: of them.
+ * @bytes:   capacity of arenas, pools and bumps.
+ * @per:     divisor of the time, usually @n.
+ * @without: traits that exclude a rival.
+ * @timed:   do it once; -EOPNOTSUPP if @rival cannot.
+ */
+struct workload {
+	const char	*name;
+	unsigned int	n;
+	size_t		size;
+	size_t		largest;
+	size_t		bytes;
+	unsigned int	per;
+	unsigned int	without;
+	int		(*timed)(const struct rival *rival, struct bench_ctx *ctx, u64 *ticks);
+};
+
+struct entrant {
+	struct bench_ctx	ctx;
+	struct bench_series	series;
+	bool			in;
+};
+
+static int enter(struct entrant *entrant, const struct rival *rival, const struct workload *work)
+{
+	struct bench_ctx *ctx = &entrant->ctx;
+	int err;
+
+	if (rival->ops->traits & work->without)
+		return 0;
+	ctx->n = work->n;
+	ctx->size = work->size;
+	ctx->largest = work->largest;
+	ctx->bytes = work->bytes;
+	err = bench_ctx_init(ctx, rival, NULL);
+	entrant->in = !err;
+	return err;
+}
+
+static int one_round(struct entrant *entrants, const struct workload *work, bool warm_up)
+{
+	unsigned int i;
+
+	for (i = 0; i < bench_nr_rivals; i++) {
+		struct entrant *entrant = &entrants[i];
+		u64 ticks;
+		int err;
+
+		if (!entrant->in)
+			continue;
+		err = work->timed(bench_rivals[i], &entrant->ctx, &ticks);
+		if (err == -EOPNOTSUPP)
+			entrant->in = false;
+		else if (err)
+			return err;
+		else if (!warm_up)
+			bench_note(&entrant->series, ticks, work->per);
+	}
+	return 0;
+}
+
+/* All rivals in turn, round by round: what disturbs the machine disturbs all of them. */
+static int compare(const struct workload *work)
+{
+	struct entrant *entrants = kvcalloc(bench_nr_rivals, sizeof(*entrants), GFP_KERNEL);
+	unsigned int i;
+	int err = 0;
+
+	if (!entrants)
+		return -ENOMEM;
+	for (i = 0; i < bench_nr_rivals && !err; i++)
+		err = enter(&entrants[i], bench_rivals[i], work);
+	for (i = 0; i < WARM_UP + bench_rounds && !err; i++) {
+		err = one_round(entrants, work, i < WARM_UP);
+		cond_resched();
+	}
+	for (i = 0; i < bench_nr_rivals; i++) {
+		struct bench_label label = {
+			work->name, bench_rivals[i]->name, 1, work->n, work->size,
+		};
+
+		if (!err)
+			bench_print(&label, &entrants[i].series);
+		bench_ctx_exit(&entrants[i].ctx, bench_rivals[i]);
+	}
+	kvfree(entrants);
+	return err;
+}
+
+/* Allocated, then all freed. */
+static int timed_batch(const struct rival *rival, struct bench_ctx *ctx, u64 *ticks)
+{
+	u64 start = bench_ticks();
+	int err = rival->fill(ctx);
+
+	if (err)
+		return err;
+	rival->drain(ctx);
+	*ticks = bench_ticks() - start;
+	return 0;
+}
+
+int bench_batch(void)
+{
+	const struct workload work = {
+		.name		= "batch",
+		.n		= BENCH_BATCH,
+		.size		= BENCH_SIZE,
+		.largest	= BENCH_SIZE,
+		.bytes		= SZ_1M,
+		.per		= BENCH_BATCH,
+		.timed		= timed_batch,
+	};
+
+	return compare(&work);
+}
+
+static int timed_pingpong(const struct rival *rival, struct bench_ctx *ctx, u64 *ticks)
+{
+	u64 start = bench_ticks();
+	int err;
+
+	if (!rival->pingpong)
+		return -EOPNOTSUPP;
+	err = rival->pingpong(ctx);
+	*ticks = bench_ticks() - start;
+	return err;
+}
+
+/* Allocate one, use it, free it; arenas reset when full. */
+int bench_pingpong(void)
+{
+	const struct workload work = {
+		.name		= "pingpong",
+		.n		= BENCH_BATCH,
+		.size		= BENCH_SIZE,
+		.largest	= BENCH_SIZE,
+		.bytes		= SZ_64K,
+		.per		= BENCH_BATCH,
+		.without	= RIVAL_UNBOUNDED,
+		.timed		= timed_pingpong,
+	};
+
+	return compare(&work);
+}
+
+static int timed_mix(const struct rival *rival, struct bench_ctx *ctx, u64 *ticks)
+{
+	u64 start = bench_ticks();
+	int err;
+
+	if (!rival->mix)
+		return -EOPNOTSUPP;
+	err = rival->mix(ctx);
+	*ticks = bench_ticks() - start;
+	return err;
+}
+
+/* A request; what has one size only has the largest. */
+int bench_mix(void)
+{
+	const struct workload work = {
+		.name		= "mix",
+		.n		= BENCH_MIX,
+		.size		= 0,
+		.largest	= BENCH_MIX_MAX,
+		.bytes		= SZ_1M,
+		.per		= BENCH_MIX,
+		.timed		= timed_mix,
+	};
+
+	return compare(&work);
+}
+
+/* The whole batch in a hard interrupt. */
+struct hardirq {
+	struct irq_work		work;
+	const struct rival	*rival;
+	struct bench_ctx	*ctx;
+	u64			ticks;
+	int			err;
+};
+
+static void in_hardirq_work(struct irq_work *work)
+{
+	struct hardirq *irq = container_of(work, struct hardirq, work);
+	u64 start = bench_ticks();
+
+	irq->err = WARN_ON_ONCE(!in_hardirq()) ? -EINVAL : irq->rival->fill_atomic(irq->ctx);
+	if (irq->err)
+		return;
+	irq->rival->drain(irq->ctx);
+	irq->ticks = bench_ticks() - start;
+}
+
+static int timed_hardirq(const struct rival *rival, struct bench_ctx *ctx, u64 *ticks)
+{
+	struct hardirq irq = { .rival = rival, .ctx = ctx, .err = -EIO };
+
+	if (!rival->fill_atomic)
+		return -EOPNOTSUPP;
+	irq.work = IRQ_WORK_INIT_HARD(in_hardirq_work);
+	irq_work_queue(&irq.work);
+	irq_work_sync(&irq.work);
+	*ticks = irq.ticks;
+	return irq.err;
+}
+
+int bench_hardirq(void)
+{
+	const struct workload work = {
+		.name		= "hardirq",
+		.n		= BENCH_BATCH,
+		.size		= BENCH_SIZE,
+		.largest	= BENCH_SIZE,
+		.bytes		= SZ_1M,
+		.per		= BENCH_BATCH,
+		.timed		= timed_hardirq,
+	};
+
+	return compare(&work);
+}
+
+/* Make it, allocate, free everything, undo it. Only arenas are made anew each time. */
+static int timed_create(const struct rival *rival, struct bench_ctx *ctx, u64 *ticks)
+{
+	bool anew = rival->ops->traits & RIVAL_ARENA;
+	u64 start;
+	int err;
+
+	if (anew)
+		rival->ops->teardown(ctx);
+	start = bench_ticks();
+	if (anew) {
+		err = rival->ops->setup(ctx, NULL);
+		if (err)
+			return err;
+	}
+	err = rival->fill(ctx);
+	if (!anew && !err)
+		rival->drain(ctx);
+	if (anew)
+		rival->ops->teardown(ctx);
+	*ticks = bench_ticks() - start;
+	if (anew && !err)
+		err = rival->ops->setup(ctx, NULL);
+	return err;
+}
+
+int bench_create(void)
+{
+	const struct workload work = {
+		.name		= "create",
+		.n		= CREATE_OBJECTS,
+		.size		= BENCH_SIZE,
+		.largest	= BENCH_SIZE,
+		.bytes		= SZ_64K,
+		.per		= 1,
+		.timed		= timed_create,
+	};
+
+	return compare(&work);
+}

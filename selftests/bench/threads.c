@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Several threads at once, each on a CPU of its own: on one allocator
+ * ("threads_one") and each on its own ("threads_own").
+ *
+ * A round is timed from the first thread's start to the last one's end. What
+ * frees everything at once does so between rounds, by one thread; the others
+ * free in the round, batch by batch.
+ */
+#include <linux/completion.h>
+#include <linux/cpumask.h>
+#include <linux/kthread.h>
+#include <linux/sched.h>
+
+#include "bench.h"
+
+#define BATCHES		8	/* of a round */
+#define ROUNDS		8	/* in a row */
+
+struct worker;
+
+/**
+ * struct team - threads that measure together.
+ * @rival:   what they allocate from.
+ * @nr:	     how many.
+ * @arrived: at the barrier, ever.
+ * @err:     the first error.
+ * @left:    that have not ended.
+ * @done:    when all have.
+ * @series:  results.
+ * @workers: the threads.
+ */
+struct team {
+	const struct rival	*rival;
+	unsigned int		nr;
+	atomic_t		arrived;
+	int			err;
+	atomic_t		left;
+	struct completion	done;
+	struct bench_series	*series;
+	struct worker		*workers;
+};
+
+struct worker {
+	struct team		*team;
+	unsigned int		index;
+	unsigned int		passed;
+	struct bench_ctx	ctx;
+	u64			start;
+	u64			end;
+} ____cacheline_aligned;
+
+/* All threads are there; @passed barriers were before. */
+static void barrier_wait(struct worker *worker)
+{
+	struct team *team = worker->team;
+	int goal = ++worker->passed * team->nr;
+
+	atomic_inc(&team->arrived);
+	while (atomic_read_acquire(&team->arrived) < goal)
+		cpu_relax();
+}
+
+static bool resets(const struct team *team)
+{
+	return team->rival->ops->traits & RIVAL_RESETS;
+}
+
+static int work(struct worker *worker)
+{
+	const struct rival *rival = worker->team->rival;
+	int i, err = 0;
+
+	for (i = 0; i < BATCHES && !err; i++) {
+		err = rival->fill(&worker->ctx);
+		if (!err && !resets(worker->team))
+			rival->drain(&worker->ctx);
+	}
+	return err;
+}
+
+static u64 wall_time(const struct team *team)
+{
+	u64 start = team->workers[0].start, end = team->workers[0].end;
+	unsigned int i;
+
+	for (i = 1; i < team->nr; i++) {
+		start = min(start, team->workers[i].start);
+		end = max(end, team->workers[i].end);
+	}
+	return end - start;
+}
+
+static void one_round(struct worker *worker, bool warm_up)
+{
+	struct team *team = worker->team;
+	int err;
+
+	barrier_wait(worker);
+	worker->start = bench_ticks();
+	err = work(worker);
+	worker->end = bench_ticks();
+	if (err)
+		WRITE_ONCE(team->err, err);
+	barrier_wait(worker);
+	if (resets(team) && !worker->ctx.lent)
+		team->rival->drain(&worker->ctx);
+	if (!worker->index && !warm_up)
+		bench_note(team->series, wall_time(team), BATCHES * worker->ctx.n);
+}
+
+static int thread(void *data)
+{
+	struct worker *worker = data;
+	int i;
+
+	for (i = 0; i <= ROUNDS; i++)
+		one_round(worker, !i);
+	/* The last may free what the others look at. */
+	if (atomic_dec_and_test(&worker->team->left))
+		complete(&worker->team->done);
+	return 0;
+}
+
+static int start(struct team *team)
+{
+	struct task_struct *tasks[8] = { };
+	unsigned int i, cpu = cpumask_first(cpu_online_mask);
+	int err = 0;
+
+	for (i = 0; i < team->nr && !err; i++) {
+		tasks[i] = kthread_create_on_cpu(thread, &team->workers[i], cpu, "arena_bench/%u");
+		err = PTR_ERR_OR_ZERO(tasks[i]);
+		cpu = cpumask_next(cpu, cpu_online_mask);
+	}
+	for (i = 0; i < team->nr && !IS_ERR_OR_NULL(tasks[i]); i++) {
+		if (err)
+			kthread_stop(tasks[i]);
+		else
+			wake_up_process(tasks[i]);
+	}
+	return err;
+}
+
+static int init_workers(struct team *team, bool one)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < team->nr && !err; i++) {
+		struct worker *worker = &team->workers[i];
+
+		worker->team = team;
+		worker->index = i;
+		worker->ctx.n = BENCH_BATCH;
+		worker->ctx.size = BENCH_SIZE;
+		worker->ctx.largest = BENCH_SIZE;
+		/* Half as much again, so that nobody is measured at the brim. */
+		worker->ctx.bytes = BATCHES * BENCH_BATCH * BENCH_SIZE * 3 / 2;
+		if (one)
+			worker->ctx.bytes *= team->nr;
+		err = bench_ctx_init(&worker->ctx, team->rival,
+				     one && i ? &team->workers[0].ctx : NULL);
+	}
+	return err;
+}
+
+static int run_team(struct team *team, bool one)
+{
+	int i, err = init_workers(team, one);
+
+	init_completion(&team->done);
+	atomic_set(&team->left, team->nr);
+	if (!err)
+		err = start(team);
+	if (!err) {
+		wait_for_completion(&team->done);
+		err = team->err;
+	}
+	for (i = team->nr - 1; i >= 0; i--)
+		bench_ctx_exit(&team->workers[i].ctx, team->rival);
+	return err;
+}
+
+/* One measurement of several rounds. */
+static int measure(const struct rival *rival, unsigned int nr, bool one,
+		   struct bench_series *series)
+{
+	struct team team = { .rival = rival, .nr = nr, .series = series };
+	int err;
+
+	team.workers = kvcalloc(nr, sizeof(*team.workers), GFP_KERNEL);
+	if (!team.workers)
+		return -ENOMEM;
+	err = run_team(&team, one);
+	kvfree(team.workers);
+	return err;
+}
+
+/* Some have nothing to share; for others sharing is all there is with one thread. */
+static bool takes_part(const struct rival *rival, unsigned int nr, bool one)
+{
+	if (one)
+		return nr > 1 && !(rival->ops->traits & RIVAL_PRIVATE);
+	return true;
+}
+
+static int one_count(struct bench_series *series, unsigned int nr)
+{
+	unsigned int round, i, one;
+	int err = 0;
+
+	for (round = 0; round < DIV_ROUND_UP(bench_rounds, ROUNDS) && !err; round++)
+		for (i = 0; i < bench_nr_rivals * 2 && !err; i++) {
+			one = i & 1;
+			if (takes_part(bench_rivals[i / 2], nr, one))
+				err = measure(bench_rivals[i / 2], nr, one, &series[i]);
+			cond_resched();
+		}
+	for (i = 0; i < bench_nr_rivals * 2 && !err; i++) {
+		struct bench_label label = {
+			i & 1 ? "threads_one" : "threads_own", bench_rivals[i / 2]->name,
+			nr, BENCH_BATCH, BENCH_SIZE,
+		};
+
+		bench_print(&label, &series[i]);
+		series[i].nr = 0;
+	}
+	return err;
+}
+
+int bench_threads(void)
+{
+	struct bench_series *series;
+	unsigned int nr;
+	int err = 0;
+
+	series = kvcalloc(bench_nr_rivals * 2, sizeof(*series), GFP_KERNEL);
+	if (!series)
+		return -ENOMEM;
+	for (nr = 1; nr <= min(num_online_cpus(), 8U) && !err; nr *= 2)
+		err = one_count(series, nr);
+	kvfree(series);
+	return err;
+}
