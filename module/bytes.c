@@ -114,8 +114,13 @@ EXPORT_SYMBOL_GPL(arena_strndup);
 char *arena_vprintf(struct arena *arena, gfp_t gfp, const char *fmt, va_list args)
 {
 	char *buffer = kvasprintf(gfp & ~__GFP_ZERO, fmt, args);
-	char *string = arena_strdup(arena, buffer, gfp);
+	char *string;
 
+	if (!buffer) {
+		arena_count_failure(arena, -ENOMEM);
+		return NULL;
+	}
+	string = arena_strdup(arena, buffer, gfp);
 	kfree(buffer);
 	return string;
 }

@@ -55,14 +55,15 @@
  * slot of their own, and the level needs not be found out. Deeper than
  * %ARENA_SLOTS, the shared cursor serves.
  *
- * Barrier pairs, each with a litmus test in kunit/litmus/:
+ * Barrier pairs, each with a litmus test of that name in kunit/litmus/:
  *
  *	=======  ==============================  ===============================
  *	name     one side                        other side
  *	=======  ==============================  ===============================
- *	A-B      smp_mb() in arena_write_begin() smp_mb() in arena_settle()
- *	install  cmpxchg() in                    address dependency from
- *	         arena_slab_install()            cursor_claim() reading the base
+ *	ab       smp_mb() A in                   smp_mb() B in arena_settle()
+ *	         arena_write_begin()
+ *	install  cmpxchg() in                    address dependency from the base
+ *	         arena_slab_install()            that cursor_claim() read
  *	look     store-release of the generation load-acquire in arena_look()
  *	         in next_generation()
  *	done     store-release of the writers in load-acquire in late_writers()
@@ -73,9 +74,29 @@
  *	         collect()
  *	held     store-release of held after     smp_mb() B in arena_settle(), then
  *	         the slabs were worked on        the compare-and-swap that settles
+ *	settle   compare-and-swap in             address dependency from the cursor
+ *	         arena_settle() after slabs      to the directory entry in
+ *	         were released                   cursor_claim()
+ *	drain    smp_mb() A, preemption off      synchronize_rcu() in
+ *	         while writing                   reset_asleep()
+ *	wrap     preemption off from reading to  grace period between two
+ *	         swapping the cursor             crossings, wrapped()
+ *	collect  preemption off while bumping    synchronize_rcu() in revoke()
+ *	retire   rcu_read_lock() of readers      call_rcu() in arena_reset_rcu()
+ *	spare    rcu_read_lock() of readers      synchronize_rcu() in
+ *	                                         wait_retired()
+ *	publish  release of the mark in          load-acquire in
+ *	         publish()                       arena_typed_at()
+ *	views    llist_add() in large_list()     exchange of the cursor, then
+ *	                                         llist_empty() in arena_reset()
+ *	reap     exchange of the cursor after    smp_rmb() in arena_reap_larges()
+ *	         retiring was set
+ *	deref    exchange of the cursor before   smp_rmb() in arena_deref()
+ *	         slabs change
  *	=======  ==============================  ===============================
  */
 #include <linux/build_bug.h>
+#include <linux/device.h>
 #include <linux/log2.h>
 #include <linux/memcontrol.h>
 #include <linux/module.h>
@@ -117,7 +138,7 @@ void account(struct arena *arena, struct arena_slot *slot, unsigned long generat
 		return;
 	}
 	if (slot->generation != generation) {
-		if ((long)(generation - slot->generation) < 0)
+		if (generation < slot->generation)
 			return;
 		slot_adopt(slot, generation);
 	}
@@ -141,6 +162,7 @@ int claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *
 			return err;
 	}
 	account(arena, slot, claim.generation, size);
+	arena_mark_note(arena, claim.generation, claim.from, claim.end, size);
 	place_set(place, claim.generation, claim.object,
 		  claim_address(arena, &claim, claim.object));
 	return 0;
@@ -167,7 +189,8 @@ static int make_way(struct arena *arena, int err, size_t offset, gfp_t gfp)
 {
 	switch (err) {
 	case -EAGAIN:
-		return arena_slab_install(arena, offset >> arena->slab_shift, gfp);
+		return arena_slab_install(arena, arena_peek(arena).generation & 1,
+					  offset >> arena->slab_shift, gfp);
 	case -EBUSY:
 		return arena_settle_wait(arena, gfp) ? 0 : -ENOMEM;
 	case -ESTALE:	/* A reset came between: the object died before it was born. */
@@ -293,18 +316,20 @@ static noinline void *alloc_slow(struct arena *arena, size_t size, size_t align,
 static __always_inline void *dense_claim(struct arena *arena, struct arena_cpu *cpu, size_t size,
 					 size_t align, gfp_t gfp)
 {
+	bool zero = arena->zero || gfp & __GFP_ZERO;
 	struct arena_slot *slot = cpu->slot;
 	struct claim claim = {};	/* lest the compiler does it, with a string operation */
 
+	/* Who has marks open notes each allocation; much is not zeroed in one go. */
 	if (unlikely(size - 1 >= arena_slab_size(arena)) ||
-	    unlikely(cursor_claim(arena, NULL, size, align, 0, &claim)))
+	    unlikely(zero && size > ARENA_COPY_CHUNK) ||
+	    unlikely(READ_ONCE(arena->marks)) || unlikely(cursor_claim(arena, NULL, size, align, 0, &claim)))
+		return NULL;
+	if (zero && unlikely(claim_zero(arena, cpu, &claim, claim.object, claim.end)))
 		return NULL;
 	if (unlikely(slot->generation != claim.generation))
 		slot_adopt(slot, claim.generation);
 	slot_count(slot, size);
-	if ((arena->zero || gfp & __GFP_ZERO) &&
-	    unlikely(claim_zero(arena, cpu, &claim, claim.object, claim.end)))
-		return NULL;
 	return claim_address(arena, &claim, claim.object);
 }
 
@@ -425,7 +450,7 @@ void *arena_alloc_aligned(struct arena *arena, size_t size, size_t align, gfp_t 
 	void *object;
 
 	/* The rest is checked on the slow path. */
-	if (unlikely(size > arena_slab_size(arena) || align > arena_slab_size(arena) ||
+	if (unlikely(size - 1 >= arena_slab_size(arena) || align > arena_slab_size(arena) ||
 		     !is_power_of_2(align)))
 		return alloc_slow(arena, size, align, gfp);
 	if (likely(alloc_from_span(arena, size, align, gfp, &object)))
@@ -440,7 +465,7 @@ EXPORT_SYMBOL_GPL(arena_alloc_aligned);
  * @bytes: from offset 0 on, at most the capacity.
  * @gfp:   how to allocate it.
  *
- * What is committed stays so until arena_reset_release() or arena_destroy(),
+ * With %ARENA_READERS, in both slab sets. What is committed stays so until arena_reset_release() or arena_destroy(),
  * and is handed out without a lock or the page allocator in any context
  * (clause 2).
  *
@@ -450,9 +475,14 @@ EXPORT_SYMBOL_GPL(arena_alloc_aligned);
  */
 int arena_populate(struct arena *arena, size_t bytes, gfp_t gfp)
 {
+	int set, err = 0;
+
 	if (bytes > arena->capacity)
 		return -EINVAL;
-	return bytes ? arena_slabs_populate(arena, 0, bytes, gfp) : 0;
+	for (set = 0; bytes && !err && set < ARRAY_SIZE(arena->dirs); set++)
+		if (arena->dirs[set])
+			err = arena_slabs_populate(arena, set, 0, bytes, gfp);
+	return err;
 }
 EXPORT_SYMBOL_GPL(arena_populate);
 
@@ -629,6 +659,7 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 	/* Not 0: a slot and a directory entry that were never used have that. */
 	arena->generation = ARENA_NEXT_KEEP;
 	atomic_long_set(&arena->cursor, cursor_start(arena->generation));
+	refcount_set(&arena->refs, 1);
 	raw_spin_lock_init(&arena->reset_lock);
 	mutex_init(&arena->reset_mutex);
 	mutex_init(&arena->tail_mutex);
@@ -644,6 +675,7 @@ static void arena_free(struct arena *arena)
 {
 	arena_slabs_exit(arena);
 	arena_tails_exit(arena);
+	arena_marks_exit(arena);
 	free_percpu(arena->cpu);
 	mem_cgroup_put(arena->memcg);
 	kfree(arena);
@@ -692,24 +724,86 @@ struct arena *arena_create(const struct arena_config *config)
 }
 EXPORT_SYMBOL_GPL(arena_create);
 
-/**
- * arena_destroy() - Give back an arena and all that is in it.
- * @arena: the arena, or NULL. Nobody else may be using it.
- *
- * Context: Task, may sleep.
- */
-void arena_destroy(struct arena *arena)
+static void arena_release(struct arena *arena)
 {
-	if (!arena)
-		return;
 	arena_debug_remove(arena);
-	if (arena->flags & ARENA_READERS || arena->wrapping)
+	if (arena->flags & ARENA_READERS || READ_ONCE(arena->wrapping))
 		rcu_barrier();
 	cancel_work_sync(&arena->reaper);
 	arena_reap_larges(arena, true);
 	arena_free(arena);
 }
+
+/**
+ * arena_get() - Take a reference to an arena.
+ * @arena: the arena, not NULL; the caller holds a reference, or excludes the end of
+ *	   the last one.
+ *
+ * Context: Any.
+ * Return: @arena.
+ */
+struct arena *arena_get(struct arena *arena)
+{
+	refcount_inc(&arena->refs);
+	return arena;
+}
+EXPORT_SYMBOL_GPL(arena_get);
+
+/**
+ * arena_put() - Drop a reference to an arena; with the last one it goes.
+ * @arena: the arena, or NULL.
+ *
+ * Context: Task, may sleep.
+ */
+void arena_put(struct arena *arena)
+{
+	if (!arena)
+		return;
+	might_sleep();
+	if (refcount_dec_and_test(&arena->refs))
+		arena_release(arena);
+}
+EXPORT_SYMBOL_GPL(arena_put);
+
+/**
+ * arena_destroy() - Give back an arena and all that is in it.
+ * @arena: the arena, or NULL. Nobody else may be using it, nor hold a reference:
+ *	   where there may be other holders, arena_put() is the call.
+ *
+ * Context: Task, may sleep.
+ */
+void arena_destroy(struct arena *arena)
+{
+	/* The others keep it. */
+	WARN_ON_ONCE(arena && refcount_read(&arena->refs) != 1);
+	arena_put(arena);
+}
 EXPORT_SYMBOL_GPL(arena_destroy);
+
+static void devm_arena_release(void *arena)
+{
+	arena_put(arena);
+}
+
+/**
+ * devm_arena_create() - Make an arena that goes with a device.
+ * @dev:    whose unbinding drops the reference.
+ * @config: as for arena_create().
+ *
+ * Context: Task, may sleep.
+ * Return: As arena_create().
+ */
+struct arena *devm_arena_create(struct device *dev, const struct arena_config *config)
+{
+	struct arena *arena = arena_create(config);
+	int err;
+
+	if (IS_ERR(arena))
+		return arena;
+	err = devm_add_action_or_reset(dev, devm_arena_release, arena);
+	return err ? ERR_PTR(err) : arena;
+}
+EXPORT_SYMBOL_GPL(devm_arena_create);
 
 void arena_set_generation(struct arena *arena, unsigned long generation)
 {

@@ -79,11 +79,15 @@ static inline void arena_write_end(struct arena_cpu *cpu)
  */
 static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
 {
-	if (!READ_ONCE(slot->revoked)) {
+	bool revoked = READ_ONCE(slot->revoked);
+
+	if (!revoked) {
 		WRITE_ONCE(slot->span, 0);
 		slot->pos = 0;
 		slot->end = 0;
 	}
+	/* Before the generation: who collects for it must not take what is left there. */
+	WRITE_ONCE(slot->stale, revoked);
 	slot->want = ARENA_SPAN_MIN;
 	WRITE_ONCE(slot->used, 0);
 	/*

@@ -11,9 +11,18 @@
 
 static const arena_handle_t no_handle;
 
-/* The offset of @ptr, if it points into a slab of @generation. */
-static bool offset_of(const struct arena *arena, unsigned long generation, const void *ptr,
-		      size_t *offset)
+/* The object is allocated by now: a rewind that frees it comes later than this epoch. */
+static arena_handle_t make_handle(const struct arena *arena, u64 generation, size_t offset)
+{
+	return (arena_handle_t) {
+		.generation	= generation,
+		.offset		= arena_mark_epoch(arena) << ARENA_HANDLE_EPOCH_SHIFT | offset,
+	};
+}
+
+/* The offset of @ptr, if it points into a slab of the set of @generation. */
+bool arena_find(const struct arena *arena, unsigned long generation, const void *ptr,
+		size_t *offset)
 {
 	struct page *page;
 	size_t index;
@@ -44,10 +53,10 @@ arena_handle_t arena_handle(const struct arena *arena, const void *ptr)
 	struct arena_view view = arena_peek(arena);
 	size_t offset;
 
-	if (!offset_of(arena, view.generation, ptr, &offset) ||
+	if (!arena_find(arena, view.generation, ptr, &offset) ||
 	    offset >= cursor_offset(view.cursor))
 		return no_handle;
-	return (arena_handle_t) { .generation = view.generation, .offset = offset };
+	return make_handle(arena, view.generation, offset);
 }
 EXPORT_SYMBOL_GPL(arena_handle);
 
@@ -69,8 +78,7 @@ void *arena_alloc_handle(struct arena *arena, size_t size, gfp_t gfp, arena_hand
 	if (arena_claim(arena, size > arena_slab_size(arena) ? 0 : size, ARENA_MIN_ALIGN, gfp,
 			&place))
 		return NULL;
-	handle->generation = place.generation;
-	handle->offset = place.offset;
+	*handle = make_handle(arena, place.generation, place.offset);
 	return place.ptr;
 }
 EXPORT_SYMBOL_GPL(arena_alloc_handle);
@@ -90,14 +98,17 @@ EXPORT_SYMBOL_GPL(arena_alloc_handle);
 void *arena_deref(const struct arena *arena, arena_handle_t handle)
 {
 	struct arena_view view = arena_peek(arena);
+	u64 epoch = handle.offset >> ARENA_HANDLE_EPOCH_SHIFT;
+	u64 offset = handle.offset & ARENA_HANDLE_OFFSET_MASK;
 	void *base;
 
-	if (handle.generation != view.generation || handle.offset >= cursor_offset(view.cursor))
+	if (handle.generation != view.generation || offset >= cursor_offset(view.cursor))
 		return NULL;
-	base = READ_ONCE(arena_dir(arena, view.generation)[handle.offset >> arena->slab_shift].base);
+	base = READ_ONCE(arena_dir(arena, view.generation)[offset >> arena->slab_shift].base);
 	smp_rmb();	/* Pairs with the exchange of the cursor in next_generation(). */
-	if (!base || arena_peek(arena).generation != handle.generation)
+	if (!base || arena_peek(arena).generation != handle.generation ||
+	    arena_mark_gone(arena, offset, epoch))
 		return NULL;
-	return base + (handle.offset & (arena_slab_size(arena) - 1));
+	return base + (offset & (arena_slab_size(arena) - 1));
 }
 EXPORT_SYMBOL_GPL(arena_deref);

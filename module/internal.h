@@ -17,6 +17,7 @@
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
+#include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
@@ -31,6 +32,10 @@ struct mem_cgroup;
 
 /* For our own bookkeeping: never the OOM killer, and no splat. */
 #define ARENA_GFP_META		(GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
+
+/* Above the offset in a handle: how many rewinds it has seen, see mark.c. */
+#define ARENA_HANDLE_EPOCH_SHIFT 40
+#define ARENA_HANDLE_OFFSET_MASK (BIT_ULL(ARENA_HANDLE_EPOCH_SHIFT) - 1)
 
 #define ARENA_NAME_MAX		32
 #define ARENA_SLAB_DEFAULT	SZ_64K
@@ -89,6 +94,8 @@ struct arena_slab {
  * @want:	bytes to ask for at the next refill.
  * @zeroed:	the span is all zero.
  * @revoked:	the span is being taken back, see span.c: hands off.
+ * @stale:	@pos and @end are of an older generation than @generation: adopted
+ *		while revoked.
  *
  * Written only by the owner: the CPU it belongs to, at the depth it belongs
  * to, with preemption off. The exception is @revoked, and with it @span, @pos
@@ -105,6 +112,7 @@ struct arena_slot {
 	unsigned int	want;
 	bool		zeroed;
 	bool		revoked;
+	bool		stale;
 };
 
 /* Why an allocation fails, an index of arena_cpu.fails. */
@@ -155,6 +163,7 @@ struct arena_large {
  * @reaper:	unmaps those of former generations, which a reset cannot.
  * @reset_lock: serialises resets; irq-safe.
  * @reset_mutex: serialises resets that sleep.
+ * @marks:	open marks, NULL before the first one.
  * @tail_mutex: serialises the collection of span tails, and protects @tails.
  * @tails:	what was collected.
  * @held:	a reset that sleeps is at work: the new generation stays unsettled.
@@ -193,6 +202,7 @@ struct arena {
 	struct llist_head	larges;
 	struct work_struct	reaper;
 
+	struct arena_marks	*marks;
 	struct mutex		tail_mutex;
 	struct arena_tails	*tails;
 
@@ -202,6 +212,7 @@ struct arena {
 	atomic_long_t		page_frees;
 	atomic_long_t		pool_hits;
 
+	refcount_t		refs;
 	struct mem_cgroup	*memcg;
 	size_t			dir_size;
 	int			node;
@@ -339,6 +350,17 @@ bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
 int arena_claim_tail(struct arena *arena, size_t size, size_t align, struct arena_place *place);
 void arena_tails_exit(struct arena *arena);
 
+/* handle.c */
+bool arena_find(const struct arena *arena, unsigned long generation, const void *ptr,
+		size_t *offset);
+
+/* mark.c */
+void arena_mark_note(struct arena *arena, unsigned long generation, size_t from, size_t end,
+		     size_t size);
+u64 arena_mark_epoch(const struct arena *arena);
+bool arena_mark_gone(const struct arena *arena, size_t offset, u64 epoch);
+void arena_marks_exit(struct arena *arena);
+
 /* large.c */
 int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place);
 void arena_reap_larges(struct arena *arena, bool all);
@@ -347,11 +369,13 @@ void arena_reaper(struct work_struct *work);
 /* slab.c */
 int arena_slabs_init(struct arena *arena);
 void arena_slabs_exit(struct arena *arena);
-int arena_slabs_populate(struct arena *arena, size_t start, size_t size, gfp_t gfp);
-int arena_slabs_populate_all(struct arena *arena, gfp_t gfp);
-int arena_slab_install(struct arena *arena, size_t index, gfp_t gfp);
+int arena_slabs_populate(struct arena *arena, unsigned int set, size_t start, size_t size,
+			 gfp_t gfp);
+int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_t gfp);
 void arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t keep);
 void arena_slab_free(void *base, unsigned int order);
+void *arena_block_alloc(unsigned int order, gfp_t gfp);
+void arena_block_free(void *base, unsigned int order);
 long arena_total_pages(void);
 
 /* pool.c */

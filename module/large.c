@@ -86,8 +86,10 @@ static bool large_commit(struct arena *arena, unsigned long generation, size_t s
 			break;
 		view.generation = cursor_generation(cursor, view.generation);
 	}
-	if (done)
+	if (done) {
 		account(arena, slot, generation, size);
+		arena_mark_note(arena, generation, cursor_offset(cursor), start + size, size);
+	}
 	arena_leave(cpu);
 	return done;
 }
@@ -118,7 +120,7 @@ int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_
 		start = ALIGN(cursor_offset(view.cursor), arena_slab_size(arena));
 		if (start > arena->capacity || size > arena->capacity - start)
 			return -ENOSPC;
-		err = arena_slabs_populate(arena, start, size, gfp);
+		err = arena_slabs_populate(arena, view.generation & 1, start, size, gfp);
 		if (err)
 			return err;
 		if (mapped) {
@@ -163,9 +165,10 @@ void arena_reap_larges(struct arena *arena, bool all)
 		}
 		large_drop(large);
 	}
-	/* What was put back while a reset found the list empty. */
-	if (!all && !readers && arena_peek(arena).generation != generation &&
-	    !llist_empty(&arena->larges))
+	/* What was put back while a reset, or its end, found the list empty. */
+	if (!all && !llist_empty(&arena->larges) &&
+	    (readers ? !READ_ONCE(arena->retiring) :
+		       arena_peek(arena).generation != generation))
 		schedule_work(&arena->reaper);
 }
 

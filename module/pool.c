@@ -3,8 +3,9 @@
  * The pool of retired slabs, so that arenas which come and go leave the page
  * allocator alone. Bounded, per node, and given back under memory pressure.
  *
- * Takes no lock: a place in the pool is a pointer, taken and filled by exchange.
- * Only slabs with no other reference and charged to nobody come here.
+ * Takes a raw spinlock for each node, for a few stores; only where an arena grows
+ * or gives memory back. Only blocks with no other reference, charged to nobody,
+ * come here.
  */
 #include <linux/gfp.h>
 #include <linux/module.h>
@@ -20,16 +21,17 @@ module_param(pool_mb, uint, 0644);
 MODULE_PARM_DESC(pool_mb, "Retired slabs to keep for the next arena, in MiB for each node");
 
 #define POOL_ORDERS	(ilog2(ARENA_SLAB_MAX) - PAGE_SHIFT + 1)
-#define POOL_PLACES	64
 
 /**
- * struct pool_node - retired slabs of one node.
- * @pages: how many pages they are, at most pool_mb's worth.
- * @place: kernel addresses by order, NULL where empty.
+ * struct pool_node - retired blocks of one node.
+ * @lock:   protects the rest.
+ * @pages:  how many pages they are, at most pool_mb's worth.
+ * @blocks: by order, linked by the lru field of their pages.
  */
 struct pool_node {
-	atomic_long_t	pages;
-	void		*place[POOL_ORDERS][POOL_PLACES];
+	raw_spinlock_t		lock;
+	unsigned long		pages;
+	struct list_head	blocks[POOL_ORDERS];
 };
 
 static struct pool_node **pool;
@@ -37,57 +39,46 @@ static struct shrinker *pool_shrinker;
 
 static void *pool_take(struct pool_node *node, unsigned int order)
 {
-	void **place = node->place[order];
-	int i;
+	unsigned long flags;
+	struct page *page;
 
-	if (!atomic_long_read(&node->pages))
+	if (!READ_ONCE(node->pages))
 		return NULL;
-	for (i = 0; i < POOL_PLACES; i++) {
-		void *base = READ_ONCE(place[i]) ? xchg(&place[i], NULL) : NULL;
-
-		if (base) {
-			atomic_long_sub(1L << order, &node->pages);
-			return base;
-		}
+	raw_spin_lock_irqsave(&node->lock, flags);
+	page = list_first_entry_or_null(&node->blocks[order], struct page, lru);
+	if (page) {
+		list_del_init(&page->lru);
+		WRITE_ONCE(node->pages, node->pages - (1UL << order));
 	}
-	return NULL;
+	raw_spin_unlock_irqrestore(&node->lock, flags);
+	return page ? page_address(page) : NULL;
 }
 
-/* A retired slab of @node, contents undefined, or NULL. Any context but NMI. */
+/* A retired block of @node, contents undefined, or NULL. Any context but NMI. */
 void *arena_pool_take(int node, unsigned int order)
 {
 	return pool_take(pool[node], order);
 }
 
-static bool pool_reserve(struct pool_node *node, unsigned int order)
-{
-	long limit = (long)READ_ONCE(pool_mb) << (20 - PAGE_SHIFT);
-	long old = atomic_long_read(&node->pages);
-
-	do {
-		if (1L << order > limit - old)
-			return false;
-	} while (!atomic_long_try_cmpxchg(&node->pages, &old, old + (1L << order)));
-	return true;
-}
-
-/* Keep a slab for the next arena; false if the pool is full. */
+/* Keep a block for the next arena; false if the pool is full. */
 bool arena_pool_put(void *base, unsigned int order)
 {
-	struct pool_node *node = pool[page_to_nid(virt_to_page(base))];
-	int i;
+	unsigned long limit = (unsigned long)READ_ONCE(pool_mb) << (20 - PAGE_SHIFT);
+	struct page *page = virt_to_page(base);
+	struct pool_node *node = pool[page_to_nid(page)];
+	unsigned long flags;
+	bool room;
 
-	if (!pool_reserve(node, order))
-		return false;
 	if (want_init_on_free())
 		memset(base, 0, PAGE_SIZE << order);
-	for (i = 0; i < POOL_PLACES; i++)
-		/* Full barrier: our last use of the slab comes before the next one's first. */
-		if (!READ_ONCE(node->place[order][i]) &&
-		    !cmpxchg(&node->place[order][i], NULL, base))
-			return true;
-	atomic_long_sub(1L << order, &node->pages);
-	return false;
+	raw_spin_lock_irqsave(&node->lock, flags);
+	room = node->pages + (1UL << order) <= limit;
+	if (room) {
+		list_add(&page->lru, &node->blocks[order]);
+		WRITE_ONCE(node->pages, node->pages + (1UL << order));
+	}
+	raw_spin_unlock_irqrestore(&node->lock, flags);
+	return room;
 }
 
 static unsigned long pool_drain(struct pool_node *node, unsigned long pages)
@@ -122,13 +113,13 @@ unsigned long arena_pool_pages(void)
 	int nid;
 
 	for (nid = 0; nid < nr_node_ids; nid++)
-		pages += atomic_long_read(&pool[nid]->pages);
+		pages += READ_ONCE(pool[nid]->pages);
 	return pages;
 }
 
 static unsigned long pool_count(struct shrinker *shrinker, struct shrink_control *sc)
 {
-	return atomic_long_read(&pool[sc->nid]->pages) ?: SHRINK_EMPTY;
+	return READ_ONCE(pool[sc->nid]->pages) ?: SHRINK_EMPTY;
 }
 
 static unsigned long pool_scan(struct shrinker *shrinker, struct shrink_control *sc)
@@ -145,13 +136,26 @@ static void pool_free(void)
 	kfree(pool);
 }
 
+static struct pool_node *pool_node_alloc(void)
+{
+	struct pool_node *node = kzalloc_obj(*node, GFP_KERNEL);
+	int order;
+
+	if (!node)
+		return NULL;
+	raw_spin_lock_init(&node->lock);
+	for (order = 0; order < POOL_ORDERS; order++)
+		INIT_LIST_HEAD(&node->blocks[order]);
+	return node;
+}
+
 int arena_pool_init(void)
 {
 	int nid;
 
 	pool = kcalloc(nr_node_ids, sizeof(*pool), GFP_KERNEL);
 	for (nid = 0; pool && nid < nr_node_ids; nid++) {
-		pool[nid] = kzalloc(sizeof(**pool), GFP_KERNEL);
+		pool[nid] = pool_node_alloc();
 		if (!pool[nid])
 			break;
 	}

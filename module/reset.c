@@ -111,8 +111,8 @@ static void wrapped(struct rcu_head *rcu)
 /*
  * Start the next generation: @step says in which slab set. Unsettled in the
  * same set; in the other one, a grace period has passed since it was left.
- * If it says so, @arena->wrap_rcu is to be queued. -EBUSY if the tag may not
- * advance yet.
+ * If @crossed, wrap_rcu is to be queued. -EBUSY if the tag may not advance yet,
+ * -EOVERFLOW if never.
  */
 static int next_generation(struct arena *arena, unsigned int step, bool *crossed)
 {
@@ -127,7 +127,7 @@ static int next_generation(struct arena *arena, unsigned int step, bool *crossed
 	crossing = (generation ^ next) & ARENA_TAG_HALF;
 	/* 32-bit kernels: two thousand million resets are an arena's life. */
 	if (next < generation)
-		return -EBUSY;
+		return -EOVERFLOW;
 	if (crossing && READ_ONCE(arena->wrapping))
 		return -EBUSY;
 
@@ -140,7 +140,8 @@ static int next_generation(struct arena *arena, unsigned int step, bool *crossed
 	/* Pairs with the smp_load_acquire() in arena_look(). */
 	smp_store_release(&arena->generation, next);
 
-	WRITE_ONCE(arena->wrapping, arena->wrapping || crossing);
+	if (crossing)
+		WRITE_ONCE(arena->wrapping, true);
 	*crossed = crossing;
 	WRITE_ONCE(arena->resets, arena->resets + 1);
 	WRITE_ONCE(arena->peak, max(arena->peak, high));
@@ -180,8 +181,8 @@ static void note_kept(struct arena *arena)
  *
  * Context: Any but NMI. Takes a raw spinlock, interrupts off. Does not sleep.
  * Return: 0, or -EBUSY with nothing changed if no RCU grace period has ended
- * during the last two million resets or so (clause 13); on 32-bit kernels,
- * during the last hundred, and for ever after two thousand million.
+ * during the last two million resets or so (clause 13), on 32-bit kernels during
+ * the last hundred; there, -EOVERFLOW after two thousand million.
  */
 int arena_reset(struct arena *arena)
 {
@@ -211,6 +212,7 @@ static void retired(struct rcu_head *rcu)
 
 	/* Release: whoever uses the set again comes after its last readers. */
 	smp_store_release(&arena->retiring, false);
+	smp_mb();	/* Pairs with llist_add(), a full barrier, in arena_reap_larges(). */
 	if (!llist_empty(&arena->larges))
 		schedule_work(&arena->reaper);
 }
@@ -279,15 +281,24 @@ static void zero_slabs(struct arena *arena, struct arena_slab *dir, size_t high)
 /* As next_generation(), but where the tag may not advance yet, wait until it may. */
 static void next_generation_asleep(struct arena *arena)
 {
-	while (next_generation_kept(arena))
+	while (next_generation_kept(arena) == -EBUSY)
 		synchronize_rcu();
 }
 
-/* Nobody resets by RCU from here on: wait for what is under way, if anything. */
+/*
+ * Nobody resets by RCU from here on: wait for the readers of the set that was
+ * left last. The callback that says so may not even be queued yet, so a grace
+ * period of our own comes first; the callback is waited for on behalf of views.
+ */
 static void wait_retired(struct arena *arena)
 {
-	if (arena->flags & ARENA_READERS)
+	if (!(arena->flags & ARENA_READERS))
+		return;
+	synchronize_rcu();
+	while (smp_load_acquire(&arena->retiring)) {
 		rcu_barrier();
+		cond_resched();
+	}
 }
 
 static void release_slabs(struct arena *arena, size_t keep)

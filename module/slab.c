@@ -95,40 +95,81 @@ static void raise_to(atomic_long_t *peak, long value)
 		;
 }
 
-/*
- * Never the OOM killer: a full machine is an errno. Where the caller may wait,
- * try hard before giving up, as slabs of several pages are not always at hand.
- */
-static gfp_t slab_gfp(const struct arena *arena, gfp_t gfp)
-{
-	gfp &= ARENA_GFP_MASK;
-	gfp |= __GFP_COMP | __GFP_NOWARN;
-	if (gfpflags_allow_blocking(gfp) && !(gfp & __GFP_NORETRY))
-		gfp |= __GFP_RETRY_MAYFAIL;
-	if (arena->zero || arena->flags & ARENA_MAPPABLE)
-		gfp |= __GFP_ZERO;
-	if (arena->flags & ARENA_ACCOUNT)
-		gfp |= __GFP_ACCOUNT;
-	return gfp;
-}
-
 /* Bounded by the limit on all arenas; what the pool holds gives way. */
-static struct page *slab_alloc(struct arena *arena, gfp_t gfp, int node, unsigned int order)
+static void *block_new(unsigned int order, gfp_t gfp, int node)
 {
-	struct mem_cgroup *old;
 	struct page *page;
 
 	if (!charge_total(1L << order) &&
 	    (!arena_pool_drain() || !charge_total(1L << order)))
 		return NULL;
-	old = set_active_memcg(arena->memcg);
 	page = alloc_pages_node(node, gfp, order);
-	set_active_memcg(old);
-	if (page)
-		atomic_long_inc(&arena->page_allocs);
-	else
+	if (!page) {
 		uncharge_total(1L << order);
-	return page;
+		return NULL;
+	}
+	return page_address(page);
+}
+
+static void *block_recycled(unsigned int order, gfp_t gfp, int node)
+{
+	void *base = arena_pool_take(node, order);
+
+	if (base && want_init_on_alloc(gfp))
+		memset(base, 0, PAGE_SIZE << order);
+	return base;
+}
+
+/*
+ * Never the OOM killer: a full machine is an errno. Where the caller may wait,
+ * try hard before giving up, as blocks of several pages are not always at hand.
+ */
+static gfp_t block_gfp(gfp_t gfp)
+{
+	gfp &= ARENA_GFP_MASK;
+	gfp |= __GFP_COMP | __GFP_NOWARN;
+	if (gfpflags_allow_blocking(gfp) && !(gfp & __GFP_NORETRY))
+		gfp |= __GFP_RETRY_MAYFAIL;
+	return gfp;
+}
+
+static bool may_grow(gfp_t gfp)
+{
+	return gfp & ARENA_GFP_MASK && !in_nmi();
+}
+
+/* Where objects hold the only pointer to kmalloc() memory, that is no leak. */
+static void tell_kmemleak(void *base, unsigned int order, gfp_t gfp)
+{
+	kmemleak_alloc(base, PAGE_SIZE << order, 0, gfp & ARENA_GFP_MASK);
+}
+
+/* Pages for a private arena: charged to nobody, counted in the total. */
+void *arena_block_alloc(unsigned int order, gfp_t gfp)
+{
+	void *base;
+
+	if (!may_grow(gfp))
+		return NULL;
+	might_alloc(gfp);
+	gfp = block_gfp(gfp);
+	base = block_recycled(order, gfp, numa_mem_id()) ?: block_new(order, gfp, numa_mem_id());
+	if (base)
+		tell_kmemleak(base, order, gfp);
+	return base;
+}
+
+static void block_put(void *base, unsigned int order)
+{
+	put_page(virt_to_page(base));
+	uncharge_total(1L << order);
+}
+
+void arena_block_free(void *base, unsigned int order)
+{
+	kmemleak_free(base);
+	if (!arena_pool_put(base, order))
+		block_put(base, order);
 }
 
 /* Charged memory stays with whom it is charged to; what user space mapped is not passed on. */
@@ -137,37 +178,46 @@ static bool slab_may_pool(const struct arena *arena)
 	return !(arena->flags & (ARENA_ACCOUNT | ARENA_MAPPABLE));
 }
 
+static gfp_t slab_gfp(const struct arena *arena, gfp_t gfp)
+{
+	gfp = block_gfp(gfp);
+	if (arena->zero || arena->flags & ARENA_MAPPABLE)
+		gfp |= __GFP_ZERO;
+	if (arena->flags & ARENA_ACCOUNT)
+		gfp |= __GFP_ACCOUNT;
+	return gfp;
+}
+
 static void *slab_take(struct arena *arena, gfp_t gfp)
 {
 	unsigned int order = arena->slab_shift - PAGE_SHIFT;
 	int node = arena->flags & ARENA_ON_NODE ? arena->node : numa_mem_id();
-	void *base = slab_may_pool(arena) ? arena_pool_take(node, order) : NULL;
+	void *base = slab_may_pool(arena) ? block_recycled(order, gfp, node) : NULL;
 
 	if (base) {
 		atomic_long_inc(&arena->pool_hits);
-		if (want_init_on_alloc(gfp))
-			memset(base, 0, arena_slab_size(arena));
 	} else {
-		struct page *page = slab_alloc(arena, gfp, node, order);
+		struct mem_cgroup *old = set_active_memcg(arena->memcg);
 
-		if (!page)
+		base = block_new(order, gfp, node);
+		set_active_memcg(old);
+		if (!base)
 			return NULL;
-		base = page_address(page);
+		atomic_long_inc(&arena->page_allocs);
 	}
-	/* Where objects hold the only pointer to kmalloc() memory, it is no leak. */
-	kmemleak_alloc(base, arena_slab_size(arena), 0, gfp & ARENA_GFP_MASK);
+	tell_kmemleak(base, order, gfp);
 	raise_to(&arena->committed_peak,
 		 atomic_long_add_return(arena_slab_size(arena), &arena->committed));
 	return base;
 }
 
-/* Someone else may still hold a page (a pin from user space): so put, not free. */
+/* For the pool: a block that nobody else refers to. */
 void arena_slab_free(void *base, unsigned int order)
 {
-	put_page(virt_to_page(base));
-	uncharge_total(1L << order);
+	block_put(base, order);
 }
 
+/* Someone else may still hold a page (a pin from user space): so put, not free. */
 static void slab_give_back(struct arena *arena, void *base)
 {
 	unsigned int order = arena->slab_shift - PAGE_SHIFT;
@@ -179,20 +229,20 @@ static void slab_give_back(struct arena *arena, void *base)
 	    arena_pool_put(base, order))
 		return;
 	atomic_long_inc(&arena->page_frees);
-	arena_slab_free(base, order);
+	block_put(base, order);
 }
 
 /*
- * Commit slab @index of the present generation. 0 if it is committed now, by
- * us or by somebody else; -ENOMEM if @gfp does not allow it.
+ * Commit slab @index of a slab set. 0 if it is committed now, by us or by
+ * somebody else; -ENOMEM if @gfp does not allow it.
  */
-int arena_slab_install(struct arena *arena, size_t index, gfp_t gfp)
+int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_t gfp)
 {
-	struct arena_slab *entry;
-	struct arena_view view;
+	struct arena_slab *entry = &READ_ONCE(arena->dirs[set])[index];
+	unsigned long generation;
 	void *base;
 
-	if (!(gfp & ARENA_GFP_MASK) || in_nmi())
+	if (!may_grow(gfp))
 		return -ENOMEM;
 	might_alloc(gfp);
 	gfp = slab_gfp(arena, gfp);
@@ -201,67 +251,41 @@ int arena_slab_install(struct arena *arena, size_t index, gfp_t gfp)
 		return -ENOMEM;
 	set_page_private(virt_to_page(base), index);	/* for arena_handle() */
 
-	/*
-	 * A directory that is no longer the current one is not freed before a
-	 * grace period has passed, and its slabs with it: ours is not lost.
-	 */
-	rcu_read_lock();
-	view = arena_peek(arena);
-	entry = &arena_dir(arena, view.generation)[index];
+	generation = arena_peek(arena).generation;
 	/*
 	 * Full barrier: the zeroing of the slab comes before its address.
 	 * Pairs with the address dependency from READ_ONCE(entry->base) in
 	 * whoever claims a part of it.
 	 */
-	if (!cmpxchg(&entry->base, NULL, base)) {
-		/* Too late is harmless: then it is zeroed once more. */
-		if (want_init_on_alloc(gfp))
-			WRITE_ONCE(entry->clean, view.generation);
-		base = NULL;
-	}
-	rcu_read_unlock();
-
-	if (base)
+	if (cmpxchg(&entry->base, NULL, base))
 		slab_give_back(arena, base);
+	else if (want_init_on_alloc(gfp) && (generation & 1) == set)
+		/* If that generation is over, it is zeroed once more: no harm. */
+		WRITE_ONCE(entry->clean, generation);
 	return 0;
 }
 
-/* Commit the slabs under [@start, @start + @size) of @generation. */
-int arena_slabs_populate(struct arena *arena, size_t start, size_t size, gfp_t gfp)
+/* Commit the slabs of a set under [@start, @start + @size). */
+int arena_slabs_populate(struct arena *arena, unsigned int set, size_t start, size_t size,
+			 gfp_t gfp)
 {
 	size_t first = start >> arena->slab_shift, last = (start + size - 1) >> arena->slab_shift;
+	struct arena_slab *dir = READ_ONCE(arena->dirs[set]);
 	size_t i, missing = 0;
 
 	/* What cannot succeed shall not take all there is before it fails. */
 	for (i = first; i <= last; i++)
-		missing += !arena_page(arena, i << arena->slab_shift);
+		missing += !READ_ONCE(dir[i].base);
 	if (missing << (arena->slab_shift - PAGE_SHIFT) > total_headroom())
 		return -ENOMEM;
 
 	for (i = first; i <= last; i++) {
-		int err = 0;
+		int err = READ_ONCE(dir[i].base) ? 0 : arena_slab_install(arena, set, i, gfp);
 
-		if (!arena_page(arena, i << arena->slab_shift))
-			err = arena_slab_install(arena, i, gfp);
 		if (err)
 			return err;
 	}
 	return 0;
-}
-
-/* Commit all of both slab sets of an arena that nobody knows yet. */
-int arena_slabs_populate_all(struct arena *arena, gfp_t gfp)
-{
-	struct arena_slab *spare = arena->dirs[1];
-	size_t i;
-
-	for (i = 0; spare && i < arena_nr_slabs(arena); i++) {
-		spare[i].base = slab_take(arena, slab_gfp(arena, gfp));
-		if (!spare[i].base)
-			return -ENOMEM;
-		set_page_private(virt_to_page(spare[i].base), i);
-	}
-	return arena_slabs_populate(arena, 0, arena->capacity, gfp);
 }
 
 /*

@@ -102,6 +102,7 @@ static int slot_refill(struct arena *arena, struct arena_cpu *cpu, struct arena_
 	joined = claim.object < claim.from;
 	slot->zeroed = (!joined || slot->zeroed) && (arena->zero || claim_is_clean(&claim));
 	slot->end_offset = claim.end;
+	WRITE_ONCE(slot->stale, false);
 	slot->end = (unsigned long)object + (claim.end - claim.object);
 	slot->pos = min((unsigned long)object + ALIGN(size, ARENA_MIN_ALIGN), slot->end);
 	slot->want = min_t(size_t, 2 * slot->want, ARENA_SPAN_MAX);
@@ -189,9 +190,11 @@ static int collect(struct arena *arena, unsigned long generation)
 	struct arena_slot *slot;
 	int cpu;
 
-	tails = kvzalloc(struct_size(tails, tail, most), ARENA_GFP_META);
+	tails = kvzalloc(struct_size(tails, tail, most),
+			 GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY);
+	/* Whoever asks may hold a lock that reclaim takes: so NOIO, or no tails. */
 	if (!tails)
-		return -ENOMEM;
+		return -ENOSPC;
 	tails->generation = generation;
 	if (arena->tails && arena->tails->generation == generation)
 		for (i = 0; i < old; i++)
@@ -200,7 +203,9 @@ static int collect(struct arena *arena, unsigned long generation)
 					  arena->tails->tail[i].end);
 	revoke(arena);
 	for_each_slot(arena, cpu, slot) {
-		if (slot->generation == generation && slot_room(slot))
+		/* Acquire: pairs with the smp_store_release() in slot_adopt(). */
+		if (smp_load_acquire(&slot->generation) == generation &&
+		    !READ_ONCE(slot->stale) && slot_room(slot))
 			keep_tail(tails, slot->end_offset - slot_room(slot), slot->end_offset);
 		slot->pos = 0;
 		slot->end = 0;
@@ -240,7 +245,7 @@ int arena_claim_tail(struct arena *arena, size_t size, size_t align, struct aren
 {
 	unsigned long generation = arena_peek(arena).generation;
 	struct arena_cpu *cpu;
-	struct page *page;
+	void *base = NULL;
 	size_t offset;
 	int err;
 
@@ -259,13 +264,14 @@ int arena_claim_tail(struct arena *arena, size_t size, size_t align, struct aren
 		return err;
 
 	cpu = arena_enter(arena);
-	account(arena, arena_slot(cpu), generation, size);
-	page = arena_page(arena, offset);
+	if (arena_look(arena).generation == generation) {
+		account(arena, arena_slot(cpu), generation, size);
+		base = READ_ONCE(arena_dir(arena, generation)[offset >> arena->slab_shift].base);
+	}
 	arena_leave(cpu);
-	/* None only if the arena was reset meanwhile. */
-	if (!page)
+	if (!base)
 		return -ESTALE;
-	place_set(place, generation, offset, page_address(page) + offset_in_page(offset));
+	place_set(place, generation, offset, base + (offset & (arena_slab_size(arena) - 1)));
 	return 0;
 }
 

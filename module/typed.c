@@ -24,6 +24,12 @@
 #include "cursor.h"
 
 #define NO_INDEX		U32_MAX
+/*
+ * How far behind the mark of an unpublished element is: a generation that no
+ * reader can still be looking for. With readers a reset is one step and two of
+ * them have a grace period in between.
+ */
+#define UNPUBLISHED		3
 /* How often marks are brought up to date, in generations. */
 #define MARK_EPOCH_SHIFT	30
 
@@ -52,6 +58,7 @@ struct typed_chain {
  * @per_slab: elements in a slab; none straddles two.
  * @marks:    one an element.
  * @lock:     protects what follows, and makes a reset one with emptying it.
+ * @holder:   CPU that holds it, -1 for none.
  * @free:     may be reused.
  * @waiting:  may be reused after the grace period under way.
  * @pending:  came later.
@@ -67,6 +74,7 @@ struct arena_typed {
 	struct typed_mark	*marks;
 
 	raw_spinlock_t		lock;
+	int			holder;
 	struct typed_chain	free;
 	struct typed_chain	waiting;
 	struct typed_chain	pending;
@@ -123,7 +131,7 @@ static bool publish(struct arena_typed *typed, u32 index, u32 generation)
 /* Chains, all under the lock. */
 static void chain_empty(struct typed_chain *chain)
 {
-	chain->head = NO_INDEX;
+	WRITE_ONCE(chain->head, NO_INDEX);
 }
 
 static void chain_push(struct arena_typed *typed, struct typed_chain *chain, u32 index)
@@ -146,6 +154,27 @@ static void chain_splice(struct arena_typed *typed, struct typed_chain *from,
 	chain_empty(from);
 }
 
+/*
+ * The lock, unless that could be waiting for ourselves: an NMI, or a probe in
+ * what runs under it, may have interrupted the holder on this CPU.
+ */
+static bool lock_chains(struct arena_typed *typed, unsigned long *flags)
+{
+	if (!raw_spin_trylock_irqsave(&typed->lock, *flags)) {
+		if (in_nmi() || READ_ONCE(typed->holder) == raw_smp_processor_id())
+			return false;
+		raw_spin_lock_irqsave(&typed->lock, *flags);
+	}
+	WRITE_ONCE(typed->holder, smp_processor_id());
+	return true;
+}
+
+static void unlock_chains(struct arena_typed *typed, unsigned long flags)
+{
+	WRITE_ONCE(typed->holder, -1);
+	raw_spin_unlock_irqrestore(&typed->lock, flags);
+}
+
 /* A grace period has passed for those waiting; go on with those that came later. */
 static void reusable(struct rcu_head *rcu)
 {
@@ -153,12 +182,13 @@ static void reusable(struct rcu_head *rcu)
 	unsigned long flags;
 	bool again;
 
-	raw_spin_lock_irqsave(&typed->lock, flags);
+	if (WARN_ON_ONCE(!lock_chains(typed, &flags)))
+		return;
 	chain_splice(typed, &typed->waiting, &typed->free);
 	chain_splice(typed, &typed->pending, &typed->waiting);
 	again = typed->waiting.head != NO_INDEX;
 	typed->rcu_busy = again;
-	raw_spin_unlock_irqrestore(&typed->lock, flags);
+	unlock_chains(typed, flags);
 	if (again)
 		call_rcu(&typed->rcu, reusable);
 }
@@ -169,18 +199,13 @@ static u32 take_recycled(struct arena_typed *typed, unsigned long *generation)
 	unsigned long flags;
 	u32 index;
 
-	if (likely(READ_ONCE(typed->free.head) == NO_INDEX))
-		return NO_INDEX;
-	/* An NMI may have interrupted the holder. */
-	if (!in_nmi())
-		raw_spin_lock_irqsave(&typed->lock, flags);
-	else if (!raw_spin_trylock_irqsave(&typed->lock, flags))
+	if (likely(READ_ONCE(typed->free.head) == NO_INDEX) || !lock_chains(typed, &flags))
 		return NO_INDEX;
 	index = typed->free.head;
 	if (index != NO_INDEX)
 		WRITE_ONCE(typed->free.head, typed->marks[index].next);
 	*generation = arena_look(typed->arena).generation;
-	raw_spin_unlock_irqrestore(&typed->lock, flags);
+	unlock_chains(typed, flags);
 	return index;
 }
 
@@ -370,22 +395,40 @@ const struct arena *arena_typed_arena(const struct arena_typed *typed)
 }
 EXPORT_SYMBOL_GPL(arena_typed_arena);
 
-static u32 element_index(const struct arena_typed *typed, const void *element)
+/* Index of an element of either slab set, or NO_INDEX if it is none of ours. */
+static u32 element_index(const struct arena_typed *typed, const void *element, bool *current_set)
 {
-	arena_handle_t handle = arena_handle(typed->arena, element);
+	unsigned long generation = arena_peek(typed->arena).generation;
+	size_t offset;
 	u32 index;
 
-	if (!handle.generation)
+	*current_set = arena_find(typed->arena, generation, element, &offset);
+	if (!*current_set && (!has_readers(typed) ||
+			      !arena_find(typed->arena, generation + 1, element, &offset)))
 		return NO_INDEX;
-	index = offset_to_index(typed, handle.offset);
-	return index < typed->nr && index_to_offset(typed, index) == handle.offset ?
-	       index : NO_INDEX;
+	index = offset_to_index(typed, offset);
+	return index < typed->nr && index_to_offset(typed, index) == offset ? index : NO_INDEX;
+}
+
+/* Put an unpublished element where it will be reused; true if @typed->rcu is to be queued. */
+static bool recycle(struct arena_typed *typed, u32 index)
+{
+	if (!has_readers(typed)) {
+		chain_push(typed, &typed->free, index);
+		return false;
+	}
+	chain_push(typed, typed->rcu_busy ? &typed->pending : &typed->waiting, index);
+	if (typed->rcu_busy)
+		return false;
+	typed->rcu_busy = true;
+	return true;
 }
 
 /**
  * arena_typed_free() - Take one element out, to be reused by later allocations.
  * @typed:   the arena, not NULL.
- * @element: from this arena, of this generation, not freed yet.
+ * @element: from this arena, not freed yet. If the arena was reset since, there is
+ *	     nothing to do.
  *
  * The element is not found any more. It is reused only after a grace period,
  * unless the arena was created without readers (clause 15).
@@ -394,30 +437,27 @@ static u32 element_index(const struct arena_typed *typed, const void *element)
  */
 void arena_typed_free(struct arena_typed *typed, void *element)
 {
-	u32 index, generation;
+	bool current_set, misuse, queue = false;
+	u32 index, generation, mark;
 	unsigned long flags;
-	bool queue = false;
 
-	if (WARN_ON_ONCE(in_nmi()))
+	if (WARN_ON_ONCE(in_nmi()) || !lock_chains(typed, &flags))
 		return;
-	raw_spin_lock_irqsave(&typed->lock, flags);
 	generation = arena_look(typed->arena).generation;
-	index = element_index(typed, element);
-	if (index != NO_INDEX &&
-	    cmpxchg(&typed->marks[index].published, generation, generation - 1) != generation)
-		index = NO_INDEX;
-	if (index != NO_INDEX && has_readers(typed)) {
-		chain_push(typed, typed->rcu_busy ? &typed->pending : &typed->waiting, index);
-		queue = !typed->rcu_busy;
-		typed->rcu_busy = true;
-	} else if (index != NO_INDEX) {
-		chain_push(typed, &typed->free, index);
+	index = element_index(typed, element, &current_set);
+	misuse = index == NO_INDEX;
+	if (current_set && !misuse) {
+		mark = cmpxchg(&typed->marks[index].published, generation,
+			       generation - UNPUBLISHED);
+		misuse = mark == generation - UNPUBLISHED;
+		if (mark == generation)
+			queue = recycle(typed, index);
 	}
-	raw_spin_unlock_irqrestore(&typed->lock, flags);
+	unlock_chains(typed, flags);
 	if (queue)
 		call_rcu(&typed->rcu, reusable);
 	/* Freed twice, or not from here. */
-	WARN_ON_ONCE(index == NO_INDEX);
+	WARN_ON_ONCE(misuse);
 }
 EXPORT_SYMBOL_GPL(arena_typed_free);
 
@@ -427,7 +467,7 @@ static void refresh_marks(struct arena_typed *typed, u32 generation)
 	u32 i;
 
 	for (i = 0; i < typed->nr; i++)
-		publish(typed, i, generation - 1);
+		publish(typed, i, generation - UNPUBLISHED);
 }
 
 /**
@@ -445,7 +485,8 @@ int arena_typed_reset(struct arena_typed *typed)
 	unsigned long before, after, flags;
 	int err;
 
-	raw_spin_lock_irqsave(&typed->lock, flags);
+	if (!lock_chains(typed, &flags))
+		return -EBUSY;
 	before = arena_look(typed->arena).generation;
 	err = has_readers(typed) ? arena_reset_rcu(typed->arena) : arena_reset(typed->arena);
 	after = arena_look(typed->arena).generation;
@@ -454,7 +495,7 @@ int arena_typed_reset(struct arena_typed *typed)
 		chain_empty(&typed->waiting);
 		chain_empty(&typed->pending);
 	}
-	raw_spin_unlock_irqrestore(&typed->lock, flags);
+	unlock_chains(typed, flags);
 	if ((before ^ after) >> MARK_EPOCH_SHIFT)
 		refresh_marks(typed, after);
 	return err;
@@ -501,6 +542,7 @@ static int typed_init(struct arena_typed *typed, struct arena_config *config, si
 	if (err)
 		return err;
 	raw_spin_lock_init(&typed->lock);
+	typed->holder = -1;
 	chain_empty(&typed->free);
 	chain_empty(&typed->waiting);
 	chain_empty(&typed->pending);
@@ -513,7 +555,7 @@ static int typed_init(struct arena_typed *typed, struct arena_config *config, si
 		typed->arena = NULL;
 		return err;
 	}
-	return arena_slabs_populate_all(typed->arena, GFP_KERNEL);
+	return arena_populate(typed->arena, typed->arena->capacity, GFP_KERNEL);
 }
 
 static void typed_release(struct arena_typed *typed)

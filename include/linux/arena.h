@@ -32,10 +32,19 @@
  *  arena_reset_rcu        not NMI     yes    yes            yes    no
  *  arena_reset_release    task        yes    yes            yes    no
  *  arena_reset_zero       task        yes    yes            yes    no
+ *  arena_reserve          as gfp      yes    yes            yes    no
+ *  arena_reserve_alloc    any         yes    yes            yes    no
+ *  arena_deref, _handle   any         yes    yes            yes    no
+ *  arena_mark, _rewind    task [2]    yes    yes            yes    no
+ *  arena_get              any         yes    yes            yes    [3]
+ *  arena_put              task        yes    yes            yes    [3]
  *  arena_destroy          task        no     no             no     no
  *  =====================  ==========  =====  =============  =====  =======
  *
  *  [1] with the gfp flags that the context allows; NMI never grows an arena.
+ *
+ *  [2] one task at a time; the others may allocate, and then a rewind fails.
+ *  [3] the last put destroys: nobody may be in the middle of another call then.
  *
  * "alloc against reset" is safe for the allocator, not for the object: it
  * belongs to the generation before or after, and may be dead on arrival.
@@ -45,6 +54,7 @@
 
 #include <linux/atomic.h>
 #include <linux/bits.h>
+#include <linux/cleanup.h>
 #include <linux/compiler.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
@@ -53,6 +63,7 @@
 #include <linux/types.h>
 
 struct arena;
+struct device;
 
 /**
  * DOC: arena flags
@@ -156,7 +167,12 @@ struct arena_stats {
 };
 
 struct arena *arena_create(const struct arena_config *config);
+struct arena *devm_arena_create(struct device *dev, const struct arena_config *config);
+struct arena *arena_get(struct arena *arena);
+void arena_put(struct arena *arena);
 void arena_destroy(struct arena *arena);
+
+DEFINE_FREE(arena_put, struct arena *, if (!IS_ERR_OR_NULL(_T)) arena_put(_T))
 
 void *arena_alloc(struct arena *arena, size_t size, gfp_t gfp) __malloc;
 void *arena_zalloc(struct arena *arena, size_t size, gfp_t gfp) __malloc;
@@ -269,6 +285,28 @@ int arena_reset(struct arena *arena);
 int arena_reset_rcu(struct arena *arena);
 void arena_reset_release(struct arena *arena, size_t keep);
 void arena_reset_zero(struct arena *arena);
+
+/**
+ * struct arena_mark - where a dense arena stood, see arena_mark().
+ * @generation:	in which.
+ * @serial:	which mark.
+ * @offset:	of the cursor.
+ * @used:	bytes the owner had allocated since the outermost mark.
+ * @level:	how many marks it is inside of.
+ *
+ * The fields are not the caller's.
+ */
+struct arena_mark {
+	unsigned long	generation;
+	u64		serial;
+	size_t		offset;
+	size_t		used;
+	unsigned int	level;
+};
+
+int arena_mark(struct arena *arena, struct arena_mark *mark);
+int arena_rewind(struct arena *arena, const struct arena_mark *mark);
+void arena_unmark(struct arena *arena, const struct arena_mark *mark);
 
 /* Typed arenas, behind DEFINE_ARENA(). */
 struct arena_typed;

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Private arenas: a bump in the newest of a stack of chunks.
+ *
+ * Takes no lock and has no atomic: one owner. Chunks come from the pool of
+ * retired slabs or the page allocator.
+ */
+#include <linux/arena_private.h>
+#include <linux/export.h>
+#include <linux/log2.h>
+#include <linux/sched.h>
+
+#include "internal.h"
+
+#define CHUNK_ORDER	get_order(SZ_16K)
+
+/**
+ * struct arena_chunk - header of a chunk, at its begin.
+ * @below: next older one.
+ * @order: log2 of its pages.
+ * @data:  what is handed out.
+ */
+struct arena_chunk {
+	struct arena_chunk	*below;
+	unsigned int		order;
+	char			data[] __aligned(sizeof(u64));
+};
+
+static char *chunk_end(struct arena_chunk *chunk)
+{
+	return (char *)chunk + (PAGE_SIZE << chunk->order);
+}
+
+static void chunk_free(struct arena_chunk *chunk)
+{
+	unsigned int order = chunk->order;
+
+	arena_block_free(chunk, order);
+}
+
+static void chunks_free(struct arena_chunk *chunk)
+{
+	while (chunk) {
+		struct arena_chunk *below = chunk->below;
+
+		chunk_free(chunk);
+		chunk = below;
+	}
+}
+
+/* A chunk that holds @room bytes: one kept before, or a new one. */
+static struct arena_chunk *chunk_get(struct arena_private *arena, size_t room, gfp_t gfp)
+{
+	unsigned int order = max_t(unsigned int, CHUNK_ORDER,
+				   get_order(room + sizeof(struct arena_chunk)));
+	struct arena_chunk **link, *chunk;
+
+	for (link = &arena->spare; (chunk = *link); link = &chunk->below) {
+		if (chunk->order >= order) {
+			*link = chunk->below;
+			return chunk;
+		}
+	}
+	chunk = arena_block_alloc(order, gfp);
+	if (chunk)
+		chunk->order = order;
+	return chunk;
+}
+
+/**
+ * arena_private_init() - Make a private arena.
+ * @arena:  where; embedded in something, or on the stack.
+ * @buffer: first memory to hand out, or NULL; not freed.
+ * @size:   of @buffer, in bytes.
+ *
+ * Context: Any. The caller becomes the owner.
+ */
+void arena_private_init(struct arena_private *arena, void *buffer, size_t size)
+{
+	char *first = PTR_ALIGN((char *)buffer, ARENA_MIN_ALIGN);
+
+	*arena = (struct arena_private) { .generation = 1 };
+	if (buffer && size >= (size_t)(first - (char *)buffer)) {
+		arena->first = first;
+		arena->first_size = ALIGN_DOWN(size - (first - (char *)buffer), ARENA_MIN_ALIGN);
+	}
+	arena->pos = arena->first;
+	arena->end = arena->first + arena->first_size;
+	arena_private_adopt(arena);
+}
+EXPORT_SYMBOL_GPL(arena_private_init);
+
+/**
+ * arena_private_destroy() - Give back the memory of a private arena.
+ * @arena: the arena, not NULL; to be initialised before it is used again.
+ *
+ * Context: Any but NMI. Does not sleep.
+ */
+void arena_private_destroy(struct arena_private *arena)
+{
+	chunks_free(arena->chunks);
+	chunks_free(arena->spare);
+	arena_private_init(arena, NULL, 0);
+}
+EXPORT_SYMBOL_GPL(arena_private_destroy);
+
+#ifdef CONFIG_ARENA_DEBUG
+bool arena_private_owned(const struct arena_private *arena)
+{
+	return !WARN_ON_ONCE(in_task() && arena->owner != current);
+}
+EXPORT_SYMBOL_GPL(arena_private_owned);
+
+void arena_private_adopt(struct arena_private *arena)
+{
+	arena->owner = current;
+}
+EXPORT_SYMBOL_GPL(arena_private_adopt);
+#endif
+
+static char *place_object(const struct arena_private *arena, size_t size, size_t align)
+{
+	char *object = PTR_ALIGN(arena->pos, align);
+
+	return object <= arena->end && size <= (size_t)(arena->end - object) ? object : NULL;
+}
+
+/**
+ * __arena_private_alloc() - The part of arena_private_alloc() behind the call.
+ * @arena: the arena, not NULL.
+ * @size:  bytes, not 0, at most %ARENA_SLAB_MAX less a page.
+ * @align: a power of two, at most %PAGE_SIZE.
+ * @gfp:   how the arena may grow.
+ *
+ * Also the way to ask for an alignment.
+ *
+ * Context: As arena_private_alloc().
+ * Return: The object; NULL with nothing changed.
+ */
+void *__arena_private_alloc(struct arena_private *arena, size_t size, size_t align, gfp_t gfp)
+{
+	struct arena_chunk *chunk;
+	char *object;
+
+	if (!size || size > ARENA_SLAB_MAX - PAGE_SIZE || !is_power_of_2(align) ||
+	    align > PAGE_SIZE || !arena_private_owned(arena))
+		return NULL;
+	object = place_object(arena, size, align);
+	if (!object) {
+		chunk = chunk_get(arena, size + align, gfp);
+		if (!chunk)
+			return NULL;
+		chunk->below = arena->chunks;
+		arena->chunks = chunk;
+		arena->pos = chunk->data;
+		arena->end = chunk_end(chunk);
+		object = place_object(arena, size, align);
+	}
+	arena->pos = min(PTR_ALIGN(object + size, ARENA_MIN_ALIGN), arena->end);
+	arena->used += size;
+	if (want_init_on_alloc(gfp))
+		memset(object, 0, size);
+	return object;
+}
+EXPORT_SYMBOL_GPL(__arena_private_alloc);
+
+/* Set aside the chunks above @chunk, for later. */
+static void unwind_to(struct arena_private *arena, struct arena_chunk *chunk)
+{
+	while (arena->chunks != chunk) {
+		struct arena_chunk *top = arena->chunks;
+
+		arena->chunks = top->below;
+		top->below = arena->spare;
+		arena->spare = top;
+	}
+	arena->end = chunk ? chunk_end(chunk) : arena->first + arena->first_size;
+}
+
+/**
+ * arena_private_reset() - Free all objects of a private arena, keep its memory.
+ * @arena: the arena, not NULL.
+ *
+ * Linear in chunks, not in objects or bytes.
+ *
+ * Context: Any; the caller is the owner.
+ */
+void arena_private_reset(struct arena_private *arena)
+{
+	if (!arena_private_owned(arena))
+		return;
+	unwind_to(arena, NULL);
+	arena->pos = arena->first;
+	arena->used = 0;
+	arena->generation++;
+}
+EXPORT_SYMBOL_GPL(arena_private_reset);
+
+/**
+ * arena_private_trim() - Give back the memory that resets and rewinds kept.
+ * @arena: the arena, not NULL.
+ *
+ * Context: Any but NMI; the caller is the owner.
+ */
+void arena_private_trim(struct arena_private *arena)
+{
+	chunks_free(arena->spare);
+	arena->spare = NULL;
+}
+EXPORT_SYMBOL_GPL(arena_private_trim);
+
+/* Is the position of @mark still in use? */
+static bool mark_is_below(const struct arena_private *arena,
+			  const struct arena_private_mark *mark)
+{
+	const struct arena_chunk *chunk = arena->chunks;
+
+	if (chunk == mark->chunk)
+		return mark->pos <= arena->pos;
+	while (chunk && chunk != mark->chunk)
+		chunk = chunk->below;
+	return chunk == mark->chunk;
+}
+
+/**
+ * arena_private_rewind() - Free all objects allocated since a mark (clause 12).
+ * @arena: the arena, not NULL.
+ * @mark:  from arena_private_mark().
+ *
+ * Context: Any; the caller is the owner.
+ * Return: 0; -ESTALE with nothing changed if the arena was reset, or rewound to an
+ * earlier mark, since.
+ */
+int arena_private_rewind(struct arena_private *arena, const struct arena_private_mark *mark)
+{
+	if (mark->generation != arena->generation || !mark_is_below(arena, mark))
+		return -ESTALE;
+	unwind_to(arena, mark->chunk);
+	arena->pos = mark->pos;
+	arena->used = mark->used;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(arena_private_rewind);
