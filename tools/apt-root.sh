@@ -261,4 +261,4 @@ main()
 	esac
 }
 
-main "$@"
+main "$@"; exit

@@ -159,5 +159,4 @@ main()
 	[ "$FAILED" -eq 0 ]
 }
 
-main "$@"
-exit
+main "$@"; exit

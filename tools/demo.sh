@@ -52,5 +52,4 @@ main()
 	fi
 }
 
-main "$@"
-exit
+main "$@"; exit

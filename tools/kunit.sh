@@ -183,5 +183,4 @@ main()
 	with_lock uml-run run_and_report "${1:-arena*}"
 }
 
-main "$@"
-exit
+main "$@"; exit

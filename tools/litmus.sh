@@ -85,5 +85,4 @@ main()
 	[ "$failed" -eq 0 ]
 }
 
-main "$@"
-exit
+main "$@"; exit

@@ -143,4 +143,4 @@ main()
 	echo "$BUILD/mod-$kernel"
 }
 
-main "$@"
+main "$@"; exit

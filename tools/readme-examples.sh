@@ -81,5 +81,4 @@ main()
 	[ "$failed" -eq 0 ] && say "passed: $passed examples compile"
 }
 
-main "$@"
-exit
+main "$@"; exit

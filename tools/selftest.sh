@@ -6,14 +6,14 @@
 #   selftest.sh [PROGRAM...]     default: all that selftests/Makefile lists
 #   KERNEL=stock|new|uml         stock kernel of this release, the newest, or
 #                                the sanitizer kernel of kunit.sh
-#   SMP=2  TEST_TIMEOUT=120      CPUs, seconds for one program
+#   SMP=2  TEST_TIMEOUT=240      CPUs, seconds for one program
 #   SELFTEST_RUNS=1              how often each program runs
 
 . "$(dirname "$0")/lib.sh"
 
 KERNEL=${KERNEL:-stock}
 SMP=${SMP:-2}
-TEST_TIMEOUT=${TEST_TIMEOUT:-120}
+TEST_TIMEOUT=${TEST_TIMEOUT:-240}
 RUNS=${SELFTEST_RUNS:-1}
 OUT=$BUILD/selftests
 STEP=selftest
@@ -153,11 +153,10 @@ main()
 	[ "${#programs[@]}" -gt 0 ] || die "selftests/Makefile lists no program"
 	say "running ${#programs[@]} programs on $(kernel_name), $SMP CPUs"
 	"$ROOT/tools/vm.sh" --kernel "$KERNEL" --smp "$SMP" --name "$STEP" \
-		--timeout $((60 + 60 * ${#programs[@]} * RUNS)) --file "$OUT:/st" \
+		--timeout $((120 + TEST_TIMEOUT * ${#programs[@]} * RUNS)) --file "$OUT:/st" \
 		-- "$(guest_script "${programs[@]}")" |
 		grep -vE --line-buffered '^# +(RUN|OK) ' || rc=$?
 	report "$rc"
 }
 
-main "$@"
-exit
+main "$@"; exit

@@ -246,4 +246,4 @@ main()
 	done
 }
 
-main "$@"
+main "$@"; exit

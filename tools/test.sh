@@ -43,5 +43,4 @@ main()
 	[ -z "$BROKEN" ] && [ "$PASSED" -gt 0 ]
 }
 
-main "$@"
-exit
+main "$@"; exit

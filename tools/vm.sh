@@ -10,7 +10,7 @@
 #     --kernel stock|new    stock kernel of this release (default), newest one
 #     --kernel uml          the sanitizer kernel of kunit.sh, arena built in:
 #                           no QEMU, no insmod, and the host's speed
-#     --vmlinuz FILE        any other kernel image
+#     --vmlinuz FILE        any other kernel image, of QEMU or with UML
 #     --modules DIR         *.ko of DIR go to /ko; default: built for KERNEL
 #     --no-module           do not build or carry the module
 #     --file HOST:GUEST     carry a file or directory, may be repeated
@@ -73,7 +73,9 @@ prepare()
 {
 	"$ROOT/tools/setup.sh" vm || exit 1
 	if [ "$KERNEL" = uml ]; then
+		[ -z "$VMLINUZ" ] || return
 		"$ROOT/tools/kunit.sh" --build || exit 1
+		VMLINUZ=$BUILD/uml/linux
 		return
 	fi
 	if [ -z "$VMLINUZ" ]; then
@@ -175,7 +177,7 @@ boot_uml()
 		>(grep -av --line-buffered '^arena-vm: commands ended') &
 	tail_pid=$!
 	# shellcheck disable=SC2086 # arguments, split at blanks
-	TMPDIR=/dev/shm timeout -s KILL "$TIMEOUT" "$BUILD/uml/linux" \
+	TMPDIR=/dev/shm timeout -s KILL "$TIMEOUT" "$VMLINUZ" \
 		seccomp=on ncpus="$SMP" mem="$MEM" rootfstype=hostfs \
 		rootflags="$WORK/root" rw init=/init kunit.enable=0 panic=-1 \
 		con=null con0=fd:0,fd:1 $APPEND </dev/null >"$CONSOLE" 2>&1 ||
@@ -246,5 +248,4 @@ main()
 	verdict "$rc"
 }
 
-main "$@"
-exit
+main "$@"; exit

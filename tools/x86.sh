@@ -133,5 +133,4 @@ main()
 	count_cases "$rc"
 }
 
-main "$@"
-exit
+main "$@"; exit
