@@ -90,9 +90,15 @@ gate_kernel-doc()
 	sources | grep -E '^(module|include)/' | per_file kernel-doc kernel_doc_file
 }
 
+shellcheck_file()
+{
+	cd "$ROOT" && shellcheck "$1"
+}
+
 gate_shellcheck()
 {
-	cd "$ROOT" && shellcheck tools/*.sh .ci/run
+	(cd "$ROOT" && find tools selftests .ci -name '*.sh' -o -path .ci/run) |
+		per_file shellcheck shellcheck_file
 }
 
 gate_w1-stock()
