@@ -59,13 +59,13 @@ static char *copy_string(struct arena *arena, const char *src, size_t len, gfp_t
 {
 	struct arena_place place;
 
-	do {
-		if (arena_claim(arena, len + 1, 1, gfp & ~__GFP_ZERO, &place))
-			return NULL;
-	} while (!arena_write(arena, place.generation, place.offset, src, len, gfp) ||
-		 !arena_write(arena, place.generation, place.offset + len, NULL, 1,
-			      gfp));
-	return place.ptr;
+	while (!arena_claim(arena, len + 1, 1, gfp & ~__GFP_ZERO, &place)) {
+		if (arena_write(arena, place.generation, place.offset, src, len, gfp) &&
+		    arena_write(arena, place.generation, place.offset + len, NULL, 1, gfp))
+			return place.ptr;
+		arena_uncount(arena);
+	}
+	return NULL;
 }
 
 /**

@@ -145,6 +145,21 @@ void account(struct arena *arena, struct arena_slot *slot, unsigned long generat
 	slot_count(slot, size);
 }
 
+/* An object died before it was born: it was counted, and its successor will be. */
+void arena_uncount(struct arena *arena)
+{
+	struct arena_cpu *cpu = arena_enter(arena);
+	struct arena_slot *slot = arena_slot(cpu);
+
+	/* A sum over slots: one of them may well be below zero. */
+	if (likely(slot))
+		/* Who reads it from elsewhere shows it, no more. */
+		data_race(slot->allocs--);
+	else
+		atomic_long_dec(&arena->deep_allocs);
+	arena_leave(cpu);
+}
+
 /* Claim exactly one object: all that a dense arena does, and nesting too deep for a slot. */
 int claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		 size_t size, size_t align, bool zero, struct arena_place *place)
@@ -205,7 +220,7 @@ static int make_way(struct arena *arena, int err, size_t offset, gfp_t gfp)
  * long with preemption off. False if the generation ended meanwhile.
  */
 bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
-			const void *src, size_t size, gfp_t gfp)
+		 const void *src, size_t size, gfp_t gfp)
 {
 	const size_t mask = arena_slab_size(arena) - 1;
 
@@ -215,8 +230,8 @@ bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
 		bool live = arena_write_begin(arena, cpu, generation);
 
 		if (live) {
-			struct arena_slab *dir = arena_dir(arena, generation);
-			void *to = READ_ONCE(dir[offset >> arena->slab_shift].base) + (offset & mask);
+			void *base = READ_ONCE(arena_entry(arena, generation, offset)->base);
+			void *to = base + (offset & mask);
 
 			if (src)
 				memcpy(to, src, chunk);
@@ -236,6 +251,29 @@ bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
 	return true;
 }
 
+/* As arena_write(), of zeroes to an object just claimed; -ESTALE where that says false. */
+static int zero_place(struct arena *arena, const struct arena_place *place, size_t size, gfp_t gfp)
+{
+	if (arena_write(arena, place->generation, place->offset, NULL, size, gfp))
+		return 0;
+	arena_uncount(arena);
+	return -ESTALE;
+}
+
+/* The cursor has nothing left, but spans may: only for who can wait for them. */
+static int claim_left_over(struct arena *arena, size_t size, size_t align, bool zero, gfp_t gfp,
+			   struct arena_place *place)
+{
+	int err;
+
+	if (!arena->spans || !gfpflags_allow_blocking(gfp))
+		return -ENOSPC;
+	err = arena_claim_tail(arena, size, align, place);
+	if (!err && zero)
+		err = zero_place(arena, place, size, gfp);
+	return err;
+}
+
 static int claim_small(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		       struct arena_place *place)
 {
@@ -246,19 +284,12 @@ static int claim_small(struct arena *arena, size_t size, size_t align, gfp_t gfp
 
 	do {
 		err = try_claim(arena, size, align, zero && !later, place);
-		if (!err && later && !arena_write(arena, place->generation, place->offset,
-						  NULL, size, gfp))
-			err = -ESTALE;
+		if (!err && later)
+			err = zero_place(arena, place, size, gfp);
+		if (err == -ENOSPC)
+			err = claim_left_over(arena, size, align, zero, gfp, place);
 		if (likely(!err))
 			return 0;
-		if (err == -ENOSPC && arena->spans && gfpflags_allow_blocking(gfp)) {
-			err = arena_claim_tail(arena, size, align, place);
-			if (!err && zero && !arena_write(arena, place->generation,
-							 place->offset, NULL, size, gfp))
-				err = -ESTALE;
-			if (!err)
-				return 0;
-		}
 		err = make_way(arena, err, place->offset, gfp);
 	} while (!err);
 	return err;
@@ -295,14 +326,13 @@ int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t align,
 		     gfp_t gfp, struct arena_place *place)
 {
-	int err;
+	for (;;) {
+		int err = arena_claim(arena, size, align, gfp & ~__GFP_ZERO, place);
 
-	do {
-		err = arena_claim(arena, size, align, gfp & ~__GFP_ZERO, place);
-		if (err)
+		if (err || arena_write(arena, place->generation, place->offset, src, size, gfp))
 			return err;
-	} while (!arena_write(arena, place->generation, place->offset, src, size, gfp));
-	return 0;
+		arena_uncount(arena);
+	}
 }
 
 static noinline void *alloc_slow(struct arena *arena, size_t size, size_t align, gfp_t gfp)
@@ -323,7 +353,9 @@ static __always_inline void *dense_claim(struct arena *arena, struct arena_cpu *
 	/* Who has marks open notes each allocation; much is not zeroed in one go. */
 	if (unlikely(size - 1 >= arena_slab_size(arena)) ||
 	    unlikely(zero && size > ARENA_COPY_CHUNK) ||
-	    unlikely(READ_ONCE(arena->marks)) || unlikely(cursor_claim(arena, NULL, size, align, 0, &claim)))
+	    unlikely(READ_ONCE(arena->marks)))
+		return NULL;
+	if (unlikely(cursor_claim(arena, NULL, size, align, 0, &claim)))
 		return NULL;
 	if (zero && unlikely(claim_zero(arena, cpu, &claim, claim.object, claim.end)))
 		return NULL;
@@ -374,6 +406,7 @@ static __always_inline bool alloc_from_span(struct arena *arena, size_t size, si
 	if (likely(!cpu->depth)) {
 		WRITE_ONCE(cpu->depth, 1);
 		barrier();
+		/* A revocation on its way: either look will do, see revoke(). */
 		if (likely(data_race(slot->span) == READ_ONCE(arena->generation)) &&
 		    likely(!(gfp & __GFP_ZERO) || slot->zeroed) &&
 		    likely(slot_bump(slot, size, align, object))) {
@@ -465,9 +498,9 @@ EXPORT_SYMBOL_GPL(arena_alloc_aligned);
  * @bytes: from offset 0 on, at most the capacity.
  * @gfp:   how to allocate it.
  *
- * With %ARENA_READERS, in both slab sets. What is committed stays so until arena_reset_release() or arena_destroy(),
- * and is handed out without a lock or the page allocator in any context
- * (clause 2).
+ * With %ARENA_READERS, in both slab sets. What is committed stays so until
+ * arena_reset_release() or arena_destroy(), and is handed out without a lock
+ * or the page allocator in any context (clause 2).
  *
  * Context: Any that @gfp fits but NMI.
  * Return: 0; -EINVAL if @bytes exceeds the capacity; -ENOMEM, and then a part may
@@ -488,8 +521,7 @@ EXPORT_SYMBOL_GPL(arena_populate);
 
 struct page *arena_page(const struct arena *arena, size_t offset)
 {
-	struct arena_slab *dir = arena_dir(arena, arena_peek(arena).generation);
-	void *base = READ_ONCE(dir[offset >> arena->slab_shift].base);
+	void *base = READ_ONCE(arena_entry(arena, arena_peek(arena).generation, offset)->base);
 
 	return base ? virt_to_page(base + (offset & (arena_slab_size(arena) - 1))) : NULL;
 }
@@ -689,7 +721,6 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 
 	BUILD_BUG_ON(sizeof(struct arena_slot) > 64);
 	BUILD_BUG_ON(ARENA_TAG_BITS < 8);
-	BUILD_BUG_ON(ARENA_SPAN_MAX > U32_MAX / 2);
 
 	err = config_check(config);
 	if (err)

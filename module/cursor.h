@@ -52,7 +52,7 @@ static inline struct arena_slot *arena_slot(struct arena_cpu *cpu)
  * is over: then do not write, the memory may belong to somebody else.
  */
 static inline bool arena_write_begin(struct arena *arena, struct arena_cpu *cpu,
-			      unsigned long generation)
+				     unsigned long generation)
 {
 	WRITE_ONCE(cpu->writers, cpu->writers + 1);
 	/*
@@ -97,10 +97,12 @@ static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
 	smp_store_release(&slot->generation, generation);
 }
 
-/* Others only read these, to show them: no more than one instruction each. */
+/* One instruction each. */
 static __always_inline void slot_count(struct arena_slot *slot, size_t size)
 {
+	/* Who reads them from elsewhere shows them, no more. */
 	data_race(slot->used += size);
+	/* The same. */
 	data_race(slot->allocs++);
 }
 
@@ -176,7 +178,7 @@ static __always_inline int cursor_claim(struct arena *arena, struct arena_slot *
 		if (object > arena->capacity || size > arena->capacity - object)
 			return -ENOSPC;
 		claim->object = object;
-		claim->slab = &arena_dir(arena, view.generation)[object >> arena->slab_shift];
+		claim->slab = arena_entry(arena, view.generation, object);
 		claim->base = READ_ONCE(claim->slab->base);
 		if (unlikely(!claim->base))
 			return -EAGAIN;
@@ -195,7 +197,8 @@ static __always_inline int cursor_claim(struct arena *arena, struct arena_slot *
 	return 0;
 }
 
-static inline void *claim_address(const struct arena *arena, const struct claim *claim, size_t offset)
+static inline void *claim_address(const struct arena *arena, const struct claim *claim,
+				  size_t offset)
 {
 	return claim->base + (offset & (arena_slab_size(arena) - 1));
 }
@@ -230,7 +233,7 @@ static __always_inline int claim_zero(struct arena *arena, struct arena_cpu *cpu
 }
 
 static inline void place_set(struct arena_place *place, unsigned long generation, size_t offset,
-		      void *ptr)
+			     void *ptr)
 {
 	place->generation = generation;
 	place->offset = offset;

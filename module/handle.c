@@ -104,7 +104,7 @@ void *arena_deref(const struct arena *arena, arena_handle_t handle)
 
 	if (handle.generation != view.generation || offset >= cursor_offset(view.cursor))
 		return NULL;
-	base = READ_ONCE(arena_dir(arena, view.generation)[offset >> arena->slab_shift].base);
+	base = READ_ONCE(arena_entry(arena, view.generation, offset)->base);
 	smp_rmb();	/* Pairs with the exchange of the cursor in next_generation(). */
 	if (!base || arena_peek(arena).generation != handle.generation ||
 	    arena_mark_gone(arena, offset, epoch))

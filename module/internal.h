@@ -188,7 +188,7 @@ struct arena {
 	atomic_long_t		deep_allocs;
 
 	raw_spinlock_t		reset_lock ____cacheline_aligned_in_smp;
-	struct mutex		reset_mutex;
+	struct mutex		reset_mutex;	/* see above */
 	bool			held;
 	bool			retiring;
 	bool			wrapping;
@@ -203,7 +203,7 @@ struct arena {
 	struct work_struct	reaper;
 
 	struct arena_marks	*marks;
-	struct mutex		tail_mutex;
+	struct mutex		tail_mutex;	/* see above */
 	struct arena_tails	*tails;
 
 	atomic_long_t		committed;
@@ -286,6 +286,7 @@ static inline unsigned long cursor_generation(unsigned long cursor, unsigned lon
  */
 static inline struct arena_view arena_look(const struct arena *arena)
 {
+	/* See above. */
 	unsigned long base = smp_load_acquire(&arena->generation);
 	unsigned long cursor = atomic_long_read(&arena->cursor);
 
@@ -306,6 +307,12 @@ static inline struct arena_view arena_peek(const struct arena *arena)
 static inline struct arena_slab *arena_dir(const struct arena *arena, unsigned long generation)
 {
 	return READ_ONCE(arena->dirs[generation & 1]);
+}
+
+static inline struct arena_slab *arena_entry(const struct arena *arena, unsigned long generation,
+					     size_t offset)
+{
+	return &arena_dir(arena, generation)[offset >> arena->slab_shift];
 }
 
 /* Where an allocation landed. @ptr is NULL where the arena has no contiguous view of it. */
@@ -339,7 +346,7 @@ void arena_set_generation(struct arena *arena, unsigned long generation);
 bool arena_settle(struct arena *arena);
 bool arena_settle_wait(struct arena *arena, gfp_t gfp);
 
-
+void arena_uncount(struct arena *arena);
 void arena_count_failure(struct arena *arena, int err);
 
 /* False if @generation was over before the write was complete. */

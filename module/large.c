@@ -130,9 +130,11 @@ int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_
 			if (IS_ERR(large))
 				return PTR_ERR(large);
 		}
-		if (large_commit(arena, view.generation, start, size) &&
-		    (!zero || arena_write(arena, view.generation, start, NULL, size, gfp)))
-			break;
+		if (large_commit(arena, view.generation, start, size)) {
+			if (!zero || arena_write(arena, view.generation, start, NULL, size, gfp))
+				break;
+			arena_uncount(arena);
+		}
 		large_drop(large);
 		cond_resched();
 	}

@@ -185,6 +185,7 @@ static void uncount(struct arena *arena, unsigned long generation, size_t size)
 	if (slot && slot->generation < generation)
 		slot_adopt(slot, generation);
 	if (!WARN_ON_ONCE(!slot) && slot->generation == generation)
+		/* Who reads it from elsewhere shows it, no more. */
 		data_race(slot->used -= size);
 	arena_leave(cpu);
 }
@@ -222,6 +223,7 @@ int arena_rewind(struct arena *arena, const struct arena_mark *mark)
 	soil_slabs(arena, mark->generation, mark->offset, marks->expected);
 	/* The floor is known before the epoch is, and that before anything is reused. */
 	WRITE_ONCE(marks->floor[(marks->epoch + 1) % FLOORS], mark->offset);
+	/* Release: pairs with the smp_load_acquire() in arena_mark_gone(). */
 	smp_store_release(&marks->epoch, marks->epoch + 1);
 	cursor = view.cursor;
 	preempt_disable();

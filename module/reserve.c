@@ -31,14 +31,12 @@ int arena_reserve(struct arena *arena, struct arena_reserve *reserve, size_t nr,
 		  size_t align, gfp_t gfp)
 {
 	struct arena_place place;
-	size_t each, bytes;
+	size_t bytes;
 	int err;
 
 	*reserve = (struct arena_reserve) { .arena = arena };
 	if (!nr || !size || !is_power_of_2(align) || align > PAGE_SIZE ||
-	    size > SIZE_MAX - align)
-		bytes = 0;
-	else if (each = ALIGN(size, align), check_mul_overflow(nr, each, &bytes))
+	    size > SIZE_MAX - align || check_mul_overflow(nr, ALIGN(size, align), &bytes))
 		bytes = 0;
 	/* Size 0 is refused there, and counted as a bad argument. */
 	err = arena_claim(arena, bytes, bytes ? max(align, ARENA_MIN_ALIGN) : 1, gfp, &place);

@@ -26,6 +26,7 @@ static bool late_writers(const struct arena *arena)
 	int cpu;
 
 	for_each_possible_cpu(cpu)
+		/* See above. */
 		if (smp_load_acquire(&per_cpu_ptr(arena->cpu, cpu)->writers))
 			return true;
 	return false;
@@ -116,7 +117,7 @@ static void wrapped(struct rcu_head *rcu)
  */
 static int next_generation(struct arena *arena, unsigned int step, bool *crossed)
 {
-	unsigned long generation, next, settled;
+	unsigned long generation, next, settled, old;
 	bool crossing;
 	size_t high;
 
@@ -135,8 +136,8 @@ static int next_generation(struct arena *arena, unsigned int step, bool *crossed
 	if (crossing)
 		atomic_long_set(&arena->deep_used, cursor_start(next));
 	settled = step == ARENA_NEXT_FLIP ? 0 : ARENA_UNSETTLED;
-	high = min(arena->capacity, cursor_offset(atomic_long_xchg(&arena->cursor,
-								    cursor_start(next) | settled)));
+	old = atomic_long_xchg(&arena->cursor, cursor_start(next) | settled);
+	high = min(arena->capacity, cursor_offset(old));
 	/* Pairs with the smp_load_acquire() in arena_look(). */
 	smp_store_release(&arena->generation, next);
 
@@ -295,6 +296,7 @@ static void wait_retired(struct arena *arena)
 	if (!(arena->flags & ARENA_READERS))
 		return;
 	synchronize_rcu();
+	/* Acquire: pairs with the smp_store_release() in retired(). */
 	while (smp_load_acquire(&arena->retiring)) {
 		rcu_barrier();
 		cond_resched();

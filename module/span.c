@@ -55,7 +55,13 @@ static size_t span_want(const struct arena *arena, const struct arena_slot *slot
 static int slot_zero(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     void *object, size_t size)
 {
-	return slot->zeroed ? 0 : zero_claimed(arena, cpu, slot->generation, object, size);
+	int err = slot->zeroed ? 0 : zero_claimed(arena, cpu, slot->generation, object, size);
+
+	/* It died before it was born: it was counted, and its successor will be. */
+	if (err)
+		/* Who reads it from elsewhere shows it, no more. */
+		data_race(slot->allocs--);
+	return err;
 }
 
 /*
@@ -133,22 +139,26 @@ int slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *sl
 	return zero ? slot_zero(arena, cpu, slot, object, size) : 0;
 }
 
-#define for_each_slot(arena, cpu, slot)						\
-	for_each_possible_cpu(cpu)						\
-		for (slot = per_cpu_ptr((arena)->cpu, cpu)->slot;		\
-		     slot < per_cpu_ptr((arena)->cpu, cpu)->slot + ARENA_SLOTS;	\
-		     slot++)
+static struct arena_slot *nth_slot(const struct arena *arena, int cpu, int nth)
+{
+	return &per_cpu_ptr(arena->cpu, cpu)->slot[nth];
+}
 
 /* A glance at what others own: worth collecting? */
 static bool tails_exist(struct arena *arena, unsigned long generation)
 {
-	struct arena_slot *slot;
-	int cpu;
+	int cpu, i;
 
-	for_each_slot(arena, cpu, slot)
-		if (READ_ONCE(slot->span) == generation &&
-		    data_race(slot->end) > data_race(slot->pos))
-			return true;
+	for_each_possible_cpu(cpu) {
+		for (i = 0; i < ARENA_SLOTS; i++) {
+			struct arena_slot *slot = nth_slot(arena, cpu, i);
+			/* A guess: collecting looks again. */
+			bool room = data_race(slot->end > slot->pos);
+
+			if (room && READ_ONCE(slot->span) == generation)
+				return true;
+		}
+	}
 	return false;
 }
 
@@ -159,19 +169,21 @@ static bool tails_exist(struct arena *arena, unsigned long generation)
  */
 static void revoke(struct arena *arena)
 {
-	struct arena_slot *slot;
 	bool again;
-	int cpu;
+	int cpu, i;
 
-	for_each_slot(arena, cpu, slot)
-		WRITE_ONCE(slot->revoked, true);
+	for_each_possible_cpu(cpu)
+		for (i = 0; i < ARENA_SLOTS; i++)
+			WRITE_ONCE(nth_slot(arena, cpu, i)->revoked, true);
 	do {
-		for_each_slot(arena, cpu, slot)
-			WRITE_ONCE(slot->span, 0);
+		for_each_possible_cpu(cpu)
+			for (i = 0; i < ARENA_SLOTS; i++)
+				WRITE_ONCE(nth_slot(arena, cpu, i)->span, 0);
 		synchronize_rcu();
 		again = false;
-		for_each_slot(arena, cpu, slot)
-			again |= READ_ONCE(slot->span);
+		for_each_possible_cpu(cpu)
+			for (i = 0; i < ARENA_SLOTS; i++)
+				again |= READ_ONCE(nth_slot(arena, cpu, i)->span);
 	} while (again);
 }
 
@@ -182,38 +194,47 @@ static void keep_tail(struct arena_tails *tails, size_t offset, size_t end)
 	tails->nr++;
 }
 
+/* What is left of the collection before, if it was of the same generation. */
+static void keep_old_tails(struct arena_tails *tails, const struct arena_tails *old)
+{
+	unsigned int i;
+
+	for (i = 0; old && old->generation == tails->generation && i < old->nr; i++)
+		if (old->tail[i].offset < old->tail[i].end)
+			keep_tail(tails, old->tail[i].offset, old->tail[i].end);
+}
+
+static void collect_slot(struct arena_tails *tails, struct arena_slot *slot)
+{
+	/* Acquire: pairs with the smp_store_release() in slot_adopt(). */
+	if (smp_load_acquire(&slot->generation) == tails->generation &&
+	    !READ_ONCE(slot->stale) && slot_room(slot))
+		keep_tail(tails, slot->end_offset - slot_room(slot), slot->end_offset);
+	slot->pos = 0;
+	slot->end = 0;
+	/* Release: the owner may refill when we are done reading. */
+	smp_store_release(&slot->revoked, false);
+}
+
 static int collect(struct arena *arena, unsigned long generation)
 {
-	unsigned int old = arena->tails ? arena->tails->nr : 0, i;
-	unsigned int most = old + num_possible_cpus() * ARENA_SLOTS;
-	struct arena_tails *tails;
-	struct arena_slot *slot;
-	int cpu;
+	unsigned int most = num_possible_cpus() * ARENA_SLOTS;
+	struct arena_tails *tails, *old = arena->tails;
+	int cpu, i;
 
-	tails = kvzalloc(struct_size(tails, tail, most),
-			 GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY);
 	/* Whoever asks may hold a lock that reclaim takes: so NOIO, or no tails. */
+	tails = kvzalloc(struct_size(tails, tail, most + (old ? old->nr : 0)),
+			 GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY);
 	if (!tails)
 		return -ENOSPC;
 	tails->generation = generation;
-	if (arena->tails && arena->tails->generation == generation)
-		for (i = 0; i < old; i++)
-			if (arena->tails->tail[i].offset < arena->tails->tail[i].end)
-				keep_tail(tails, arena->tails->tail[i].offset,
-					  arena->tails->tail[i].end);
+	keep_old_tails(tails, old);
 	revoke(arena);
-	for_each_slot(arena, cpu, slot) {
-		/* Acquire: pairs with the smp_store_release() in slot_adopt(). */
-		if (smp_load_acquire(&slot->generation) == generation &&
-		    !READ_ONCE(slot->stale) && slot_room(slot))
-			keep_tail(tails, slot->end_offset - slot_room(slot), slot->end_offset);
-		slot->pos = 0;
-		slot->end = 0;
-		/* Release: the owner may refill when we are done reading. */
-		smp_store_release(&slot->revoked, false);
-	}
-	kvfree(arena->tails);
+	for_each_possible_cpu(cpu)
+		for (i = 0; i < ARENA_SLOTS; i++)
+			collect_slot(tails, nth_slot(arena, cpu, i));
 	arena->tails = tails;
+	kvfree(old);
 	return 0;
 }
 

@@ -265,7 +265,11 @@ static int append(struct arena_typed *typed, const void *src, u32 nr, u32 *first
 			continue;
 		if (err)
 			return err == -EBUSY ? -ENOMEM : err;
-	} while (err || !fill_run(typed, *generation, *first, src, nr));
+		if (!fill_run(typed, *generation, *first, src, nr)) {
+			arena_uncount(typed->arena);
+			err = -ESTALE;
+		}
+	} while (err);
 	return 0;
 }
 
