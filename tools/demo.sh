@@ -14,12 +14,10 @@ OUT=$BUILD/selftests
 
 build_demo()
 {
-	local harness=$BUILD/src/newest/tools/testing/selftests
-
-	"$ROOT/tools/setup.sh" programs source || exit 1
+	"$ROOT/tools/setup.sh" module || exit 1
 	mkdir -p "$OUT"
 	quietly demo-build make -C "$ROOT/selftests" -j"$JOBS" OUTPUT="$OUT" \
-		KSELFTEST_DIR="$harness" LDFLAGS=-static "$OUT/arena_demo" ||
+		LDFLAGS=-static "$OUT/arena_demo" ||
 		die "the demonstration does not build"
 }
 
