@@ -39,6 +39,12 @@ static unsigned long deadline(void)
  */
 #define PATIENCE	30
 
+static void spin(unsigned int loops)
+{
+	while (loops--)
+		cpu_relax();
+}
+
 /* One of several ways to empty an arena that is at rest. */
 static void reset_somehow(struct kunit *test, struct arena *arena, unsigned int way)
 {
@@ -234,6 +240,60 @@ static void exact_capacity_race(struct kunit *test)
 	KUNIT_EXPECT_GE(test, round, 2);
 }
 
+/* Odd hands ask for what cannot be had, the others for what can. */
+static void succeed_or_fail(struct arena_hand *hand)
+{
+	struct arena_crew *crew = hand->crew;
+	const size_t too_much = *(size_t *)crew->data;
+
+	arena_crew_meet(crew);
+	if (hand->id % 2 == 0) {
+		while (arena_alloc(crew->arena, 64, GFP_KERNEL))
+			hand->allocs++;
+		return;
+	}
+	/* As long as anybody may still succeed. */
+	while (arena_crew_on(crew) && arena_offset(crew->arena) < arena_capacity(crew->arena)) {
+		hand->bad += !!arena_alloc_aligned(crew->arena, too_much, 64, GFP_KERNEL);
+		hand->nr_ext++;
+	}
+}
+
+/*
+ * Clause 4: a failure is nobody else's business, not for a moment: those who
+ * ask for what is there get all of it.
+ */
+static void failures_disturb_nobody(struct kunit *test)
+{
+	static size_t too_much[] = { 16 * SLAB - 64, SLAB };
+	struct arena *arena = arena_test_create(test, 16 * SLAB, SLAB, 0);
+	struct arena_crew *crew = arena_crew_create(test, arena, HANDS, 0);
+	const unsigned long until = deadline();
+	unsigned int round = 0, i;
+	size_t failed = 0, taken;
+
+	do {
+		/* The first is too large at once, the second in the last slab. */
+		crew->data = &too_much[round % 2];
+		for (i = 0; i < crew->nr; i++)
+			arena_hand_forget(&crew->hand[i]);
+		taken = round % 2 ? 15 * SLAB + 64 : 128;
+		for (i = 0; i < taken / 64; i++)
+			KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, 64, GFP_KERNEL));
+		arena_crew_go(crew, succeed_or_fail, 10000);
+		arena_crew_wait(crew);
+		KUNIT_ASSERT_EQ(test, arena_crew_bad(crew), 0);
+		KUNIT_ASSERT_EQ_MSG(test, arena_crew_allocs(crew), (16 * SLAB - taken) / 64,
+				    "round %u", round);
+		for (i = 1; i < crew->nr; i += 2)
+			failed += crew->hand[i].nr_ext;
+		arena_expect_sane(test, arena);
+		reset_somehow(test, arena, round++);
+	} while (time_before(jiffies, until));
+	KUNIT_EXPECT_GT(test, failed, 10);
+	KUNIT_EXPECT_GE(test, round, 2);
+}
+
 /*
  * Interrupts
  *
@@ -295,10 +355,7 @@ static void irq_source_pester(struct irq_source *source, struct arena_hand *hand
 		return;
 	}
 	while (arena_crew_on(hand->crew)) {
-		unsigned int spins = arena_rnd_below(&hand->rnd, 2000);
-
-		while (spins--)
-			cpu_relax();
+		spin(arena_rnd_below(&hand->rnd, 1000));
 		smp_call_function_single(source->cpu, source->fn, source->data, 1);
 		cond_resched();
 	}
@@ -704,65 +761,86 @@ static void storm(struct kunit *test)
 /*
  * The allocator's own writes
  *
- * One party resets, allocates, writes and looks again: nobody else may write
- * there before its own next reset. All others only ask for zeroed memory, so
- * that any other byte is the allocator's, written into the wrong generation.
+ * One party empties the arena, lets the others in, and a moment later resets,
+ * takes all of it, and stamps it: whoever was being zeroed by then has lost its
+ * memory to the stamps. Nobody else may write there before the next reset. All
+ * others only ask for zeroed memory and never touch it, so that a stamp that is
+ * gone was wiped by the allocator, on behalf of a generation that is over.
  */
-#define LATE_OBJECTS	24
-#define LATE_SIZE	((size_t)1000)
+#define LATE_SIZE	(SLAB / 2)
 #define LATE_CAPACITY	(8 * SLAB)
+#define LATE_OBJECTS	(LATE_CAPACITY / LATE_SIZE)
+/* A stamp every so often: zeroing leaves nothing out. */
+#define LATE_STRIDE	128
 
 struct late {
 	struct arena		*arena;
 	struct irq_source	source;
-	struct arena_extent	ext[LATE_OBJECTS];
+	u8			*object[LATE_OBJECTS];
 	unsigned int		nr;
-	u32			owner;
+	u64			stamp;
 	bool			zero;
 	u32			rnd;
 	unsigned int		seldom;
-	unsigned long		resets;
-	unsigned long		held;
+	/* What happened: all of these must have, or nothing was shown. */
+	unsigned long		taken;
 	unsigned long		inside_hits;
-	unsigned long		inside;
-	unsigned long		bad;
+	bool			inside;
+	/* What must not happen. */
+	unsigned long		wiped;
+	unsigned long		not_zero;
 };
 
 static void late_check(struct late *late)
 {
-	late->bad += arena_extents_spoiled(late->ext, late->nr);
+	unsigned int i;
+	size_t at;
+
+	for (i = 0; i < late->nr; i++)
+		for (at = 0; at < LATE_SIZE; at += LATE_STRIDE)
+			if (*(u64 *)(late->object[i] + at) != late->stamp + i)
+				late->wiped++;
 }
 
 static void late_take(struct late *late, gfp_t gfp)
 {
-	while (late->nr < LATE_OBJECTS) {
-		void *ptr = arena_alloc(late->arena, LATE_SIZE, gfp);
+	u8 *object;
+	size_t at;
 
-		if (!ptr)
+	late->stamp += LATE_OBJECTS;
+	while (late->nr < LATE_OBJECTS) {
+		object = arena_alloc(late->arena, LATE_SIZE, gfp);
+		if (!object)
 			break;
-		if (late->zero && !arena_is_zero(ptr, LATE_SIZE))
-			late->bad++;
-		arena_pattern_fill(ptr, LATE_SIZE, ++late->owner);
-		late->ext[late->nr++] = (struct arena_extent){ ptr, LATE_SIZE, late->owner };
-		late->held++;
+		for (at = 0; at < LATE_SIZE; at += LATE_STRIDE) {
+			if (late->zero && *(u64 *)(object + at))
+				late->not_zero++;
+			*(u64 *)(object + at) = late->stamp + late->nr;
+		}
+		late->object[late->nr++] = object;
 	}
+	late->taken += late->nr;
 }
 
+/*
+ * In turn: let the others in, and take it all from them. If a writer was
+ * interrupted there is nothing to be had yet, and the next interrupt tries.
+ */
 static void late_hardirq(void *data)
 {
 	struct late *late = data;
+	const bool take = !late->nr;
 
 	late_check(late);
-	if (arena_rnd_below(&late->rnd, late->seldom) == 0 && !arena_reset(late->arena)) {
-		late->nr = 0;
-		late->resets++;
-		if (READ_ONCE(late->inside))
-			late->inside_hits++;
-	}
-	/*
-	 * Nothing is to be had if this interrupted a writer; then the next
-	 * interrupt tries again.
-	 */
+	if (take && arena_rnd_below(&late->rnd, late->seldom))
+		return;
+	if (arena_reset(late->arena))
+		return;
+	late->nr = 0;
+	if (!take)
+		return;
+	if (READ_ONCE(late->inside))
+		late->inside_hits++;
 	late_take(late, ARENA_NOGROW);
 }
 
@@ -772,7 +850,7 @@ static void late_hardirq(void *data)
  * they came with every interrupt.
  */
 static const size_t late_sizes[] = { SLAB - 64, 2000, 2 * SLAB + 100 };
-static const unsigned int late_seldom[] = { 2, 2, 32 };
+static const unsigned int late_seldom[] = { 1, 1, 16 };
 
 static void late_zalloc(struct arena_hand *hand, const size_t size, struct late *late)
 {
@@ -810,21 +888,20 @@ static void late_irq_job(struct arena_hand *hand)
 
 static bool late_seen(const struct late *late, const struct arena_crew *crew)
 {
-	return late->resets > 10 && late->held > 10 && arena_crew_allocs(crew) > 10 &&
-	       (late->inside_hits || !late->source.fn || num_online_cpus() == 1);
+	return late->taken > 100 && arena_crew_allocs(crew) > 100 &&
+	       (late->inside_hits > 10 || !late->source.fn || num_online_cpus() == 1);
 }
 
 static void late_expect(struct kunit *test, struct late *late, struct arena_crew *crew)
 {
 	late_check(late);
-	KUNIT_EXPECT_EQ(test, late->bad, 0);
+	KUNIT_EXPECT_EQ(test, late->wiped, 0);
+	KUNIT_EXPECT_EQ(test, late->not_zero, 0);
 	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
 	arena_expect_sane(test, late->arena);
-	/* Or nothing was shown. */
 	KUNIT_EXPECT_TRUE_MSG(test, late_seen(late, crew),
-			      "resets %lu, inside the allocator %lu, objects %lu, zeroed %lu",
-			      late->resets, late->inside_hits, late->held,
-			      arena_crew_allocs(crew));
+			      "taken %lu, inside the allocator %lu, zeroed %lu",
+			      late->taken, late->inside_hits, arena_crew_allocs(crew));
 }
 
 /* Clause 10: resets by hard interrupts in the middle of the zeroing. */
@@ -861,7 +938,7 @@ static void late_zero_irq(struct kunit *test)
 	}
 }
 
-static void late_reset(struct kunit *test, struct late *late, unsigned int way)
+static void late_reset(struct arena_crew *crew, struct late *late, unsigned int way)
 {
 	switch (way % 8) {
 	case 0:
@@ -874,13 +951,11 @@ static void late_reset(struct kunit *test, struct late *late, unsigned int way)
 		arena_reset_zero(late->arena);
 		break;
 	default:
-		KUNIT_EXPECT_EQ(test, 0, arena_reset(late->arena));
+		KUNIT_EXPECT_EQ(crew->test, 0, arena_reset(late->arena));
 	}
 	late->nr = 0;
-	late->resets++;
 }
 
-/* The one that resets: take, write, look for a while, reset. */
 static void late_thread_job(struct arena_hand *hand)
 {
 	struct arena_crew *crew = hand->crew;
@@ -893,13 +968,17 @@ static void late_thread_job(struct arena_hand *hand)
 	while (arena_crew_on(crew)) {
 		unsigned int looks = 1 + arena_rnd_below(&hand->rnd, 4);
 
-		late_reset(crew->test, late, arena_rnd(&hand->rnd));
-		late_take(late, GFP_KERNEL);
-		while (looks--)
-			late_check(late);
-		if (arena_rnd_below(&hand->rnd, 16) == 0)
+		late_reset(crew, late, arena_rnd(&hand->rnd));
+		if (arena_rnd_below(&hand->rnd, 16))
+			spin(arena_rnd_below(&hand->rnd, 1000));
+		else
 			schedule_timeout_uninterruptible(1);
-		late_check(late);
+		late_reset(crew, late, arena_rnd(&hand->rnd));
+		late_take(late, GFP_KERNEL);
+		while (looks--) {
+			late_check(late);
+			spin(arena_rnd_below(&hand->rnd, 200));
+		}
 	}
 }
 
@@ -982,6 +1061,7 @@ static int arena_stress_suite_init(struct kunit_suite *suite)
 static struct kunit_case arena_stress_cases[] = {
 	KUNIT_CASE_PARAM(fill_and_verify, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(exact_capacity_race, exact_gen_params),
+	KUNIT_CASE(failures_disturb_nobody),
 	KUNIT_CASE_PARAM(contexts, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(storm, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(late_zero_irq, arena_kind_gen_params),

@@ -27,7 +27,7 @@ struct arena_kind {
 	unsigned int	flags;
 };
 
-static const struct arena_kind arena_kinds[] = {
+static const struct arena_kind arena_kinds[] __maybe_unused = {
 	{ "dense",		0 },
 	{ "spans",		ARENA_SPANS },
 	{ "dense, zero",	ARENA_ZERO },

@@ -110,16 +110,17 @@ static __always_inline void slot_count(struct arena_slot *slot, size_t size)
 static __always_inline bool slot_bump(struct arena_slot *slot, size_t size, size_t align,
 				      void **object)
 {
-	unsigned long pos = slot->pos, start = pos;
-	size_t need;
+	unsigned long start = slot->pos, end = slot->end;
 
-	if (!__builtin_constant_p(align) || align > ARENA_MIN_ALIGN)
-		start = ALIGN(pos, align);
-	need = start - pos + ALIGN(size, ARENA_MIN_ALIGN);
-	/* Size 0 and one that wraps are refused here too: 0 - 1 is never less. */
-	if (unlikely(need - 1 >= slot->end - pos))
+	if (!__builtin_constant_p(align) || align > ARENA_MIN_ALIGN) {
+		start = ALIGN(start, align);
+		if (unlikely(start > end))
+			return false;
+	}
+	/* Size 0 is refused here too: 0 - 1 is never less. */
+	if (unlikely(size - 1 >= end - start))
 		return false;
-	WRITE_ONCE(slot->pos, pos + need);
+	slot->pos = ALIGN(start + size, ARENA_MIN_ALIGN);
 	slot_count(slot, size);
 	*object = (void *)start;
 	return true;

@@ -86,8 +86,8 @@ struct arena_slab {
  * struct arena_slot - where one nesting level of one CPU allocates.
  * @generation: which one @used belongs to.
  * @span:	which one the span belongs to, 0 if there is none.
- * @pos:	first free byte of the span (kernel address).
- * @end:	end of the span.
+ * @pos:	first free byte of the span (kernel address), aligned like @end.
+ * @end:	end of the span, aligned to %ARENA_MIN_ALIGN.
  * @end_offset: offset in the arena of @end.
  * @used:	bytes handed out in @generation.
  * @allocs:	objects handed out, ever.
@@ -154,6 +154,7 @@ struct arena_large {
  * @dirs:	the two slab directories; the generation's lowest bit selects.
  * @capacity:	bytes.
  * @slab_shift: log2 of the slab size.
+ * @flags:	ARENA_* flags.
  * @spans:	CPUs bump in spans.
  * @zero:	every object is handed out zeroed.
  * @cursor:	tag, settled or not, offset. The only word that CPUs contend for.
@@ -171,6 +172,20 @@ struct arena_large {
  * @retire_rcu:	says when they are gone.
  * @wrapping:	a grace period must end before the tag's half may be reused.
  * @wrap_rcu:	says when it has.
+ * @resets:	of any kind.
+ * @peak:	highest offset of any generation but the present one.
+ * @slabs_kept:	by the last reset.
+ * @committed:	bytes of slabs.
+ * @committed_peak: the most of them ever.
+ * @page_allocs: slabs from the page allocator.
+ * @page_frees:	slabs back to it.
+ * @pool_hits:	slabs from the pool.
+ * @refs:	references.
+ * @memcg:	who is charged, with %ARENA_ACCOUNT.
+ * @dir_size:	bytes of one slab directory.
+ * @node:	for slabs, with %ARENA_ON_NODE.
+ * @all:	in the list that debug.c keeps.
+ * @name:	for humans.
  * @dirty:	nothing was written above this offset since all was zero.
  */
 struct arena {
@@ -182,6 +197,7 @@ struct arena {
 	unsigned int		flags;
 	bool			spans;
 	bool			zero;
+	struct arena_marks	*marks;
 
 	atomic_long_t		cursor ____cacheline_aligned_in_smp;
 	atomic_long_t		deep_used;
@@ -202,7 +218,6 @@ struct arena {
 	struct llist_head	larges;
 	struct work_struct	reaper;
 
-	struct arena_marks	*marks;
 	struct mutex		tail_mutex;	/* see above */
 	struct arena_tails	*tails;
 

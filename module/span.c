@@ -107,9 +107,10 @@ static int slot_refill(struct arena *arena, struct arena_cpu *cpu, struct arena_
 	object = claim_address(arena, &claim, claim.object);
 	joined = claim.object < claim.from;
 	slot->zeroed = (!joined || slot->zeroed) && (arena->zero || claim_is_clean(&claim));
-	slot->end_offset = claim.end;
+	slot->end_offset = ALIGN_DOWN(claim.end, ARENA_MIN_ALIGN);
 	WRITE_ONCE(slot->stale, false);
-	slot->end = (unsigned long)object + (claim.end - claim.object);
+	slot->end = ALIGN_DOWN((unsigned long)object + (claim.end - claim.object),
+			       ARENA_MIN_ALIGN);
 	slot->pos = min((unsigned long)object + ALIGN(size, ARENA_MIN_ALIGN), slot->end);
 	slot->want = min_t(size_t, 2 * slot->want, ARENA_SPAN_MAX);
 	WRITE_ONCE(slot->span, claim.generation);

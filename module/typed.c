@@ -166,11 +166,13 @@ static bool lock_chains(struct arena_typed *typed, unsigned long *flags)
 		raw_spin_lock_irqsave(&typed->lock, *flags);
 	}
 	WRITE_ONCE(typed->holder, smp_processor_id());
+	__release(&typed->lock);	/* sparse: it is unlock_chains() that balances */
 	return true;
 }
 
 static void unlock_chains(struct arena_typed *typed, unsigned long flags)
 {
+	__acquire(&typed->lock);
 	WRITE_ONCE(typed->holder, -1);
 	raw_spin_unlock_irqrestore(&typed->lock, flags);
 }
