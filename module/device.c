@@ -87,7 +87,9 @@ static atomic_t nr_arenas = ATOMIC_INIT(0);
 
 /**
  * struct arena_dev - an arena that programs use.
- * @refs:	files.
+ * @refs:	files, and kernel code that holds the arena.
+ * @holds:	the latter. Taken with @lock held for reading: a reset, which has it
+ *		for writing, sees all or comes first.
  * @lock:	see above.
  * @arena:	NULL until set up or first used.
  * @flags:	ARENA_SETUP_* of @arena.
@@ -96,6 +98,7 @@ static atomic_t nr_arenas = ATOMIC_INIT(0);
  */
 struct arena_dev {
 	refcount_t		refs;
+	atomic_t		holds;
 	struct rw_semaphore	lock;
 	struct arena		*arena;
 	u32			flags;
@@ -282,6 +285,7 @@ static int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u3
 	set_active_memcg(old);
 	if (IS_ERR(arena))
 		return PTR_ERR(arena);
+	arena->owner = dev;
 	dev->flags = flags;
 	/* Pairs with the smp_load_acquire() in arena_dev_settle(). */
 	smp_store_release(&dev->arena, arena);
@@ -530,7 +534,9 @@ static int arena_do_reset(struct arena_call *call)
 
 	if (down_write_killable(&dev->lock))
 		return -EINTR;
-	err = arena_dev_reset(dev, reset->mode, reset->keep);
+	/* Kernel code has pointers into it (clause 23). */
+	err = atomic_read(&dev->holds) ? -EBUSY :
+	      arena_dev_reset(dev, reset->mode, reset->keep);
 	reset->generation = arena_look(dev->arena).generation;
 	up_write(&dev->lock);
 	return err;
@@ -867,6 +873,76 @@ static const struct file_operations arena_fops = {
 	.compat_ioctl	= compat_ptr_ioctl,
 	.mmap		= arena_mmap,
 };
+
+/* Kernel code that uses an arena of a program. */
+
+static struct arena *arena_hold(struct file *file, u32 rights)
+{
+	struct arena_file *af = file->private_data;
+	struct arena_dev *dev;
+	int err;
+
+	if (file->f_op != &arena_fops)
+		return ERR_PTR(-EINVAL);
+	if (rights & ~af->rights)
+		return ERR_PTR(-EACCES);
+	dev = af->dev;
+	err = arena_dev_settle(dev);
+	if (err)
+		return ERR_PTR(err);
+	if (down_read_killable(&dev->lock))
+		return ERR_PTR(-EINTR);
+	arena_dev_get(dev);
+	atomic_inc(&dev->holds);
+	up_read(&dev->lock);
+	return dev->arena;
+}
+
+/**
+ * arena_get_from_fd() - Hold the arena behind a descriptor of a program.
+ * @fd:	    of the calling task; of /dev/arena, or from ARENA_IOC_DUP.
+ * @rights: ARENA_RIGHT_* that the descriptor must have.
+ *
+ * Until arena_unhold(), resets by the program are refused with EBUSY, and memory
+ * stays when it closes its descriptors or is killed (clause 23). The arena takes
+ * arena_alloc() and its kin, but none larger than a slab, and no resets.
+ *
+ * The program may be writing to all of it at any time: read each thing once, and
+ * check it. Nothing that the allocator relies on lies there.
+ *
+ * Context: Task, may sleep; killable.
+ * Return: The arena; ERR_PTR(): -EBADF, -EINVAL if it is not a descriptor of an
+ * arena, -EACCES, -ENOMEM, -EINTR.
+ */
+struct arena *arena_get_from_fd(int fd, u32 rights)
+{
+	struct file *file = fget(fd);
+	struct arena *arena;
+
+	if (!file)
+		return ERR_PTR(-EBADF);
+	arena = arena_hold(file, rights);
+	fput(file);
+	return arena;
+}
+EXPORT_SYMBOL_GPL(arena_get_from_fd);
+
+/**
+ * arena_unhold() - Stop using an arena that arena_get_from_fd() gave.
+ * @arena: the arena, not NULL.
+ *
+ * Context: Task, may sleep: if the program is gone, so is the arena now.
+ */
+void arena_unhold(struct arena *arena)
+{
+	struct arena_dev *dev = arena->owner;
+
+	if (WARN_ON_ONCE(!dev))
+		return;
+	atomic_dec(&dev->holds);
+	arena_dev_put(dev);
+}
+EXPORT_SYMBOL_GPL(arena_unhold);
 
 static struct miscdevice arena_misc = {
 	.minor	= MISC_DYNAMIC_MINOR,

@@ -185,6 +185,7 @@ struct arena_large {
  * @dir_size:	bytes of one slab directory.
  * @node:	for slabs, with %ARENA_ON_NODE.
  * @all:	in the list that debug.c keeps.
+ * @owner:	what the device knows it by.
  * @name:	for humans.
  * @dirty:	nothing was written above this offset since all was zero.
  */
@@ -232,6 +233,7 @@ struct arena {
 	size_t			dir_size;
 	int			node;
 	struct list_head	all;
+	void			*owner;
 	char			name[ARENA_NAME_MAX];
 };
 

@@ -172,6 +172,10 @@ struct arena *arena_get(struct arena *arena);
 void arena_put(struct arena *arena);
 void arena_destroy(struct arena *arena);
 
+/* Of a program, by its descriptor; @rights are ARENA_RIGHT_* of the ioctl interface. */
+struct arena *arena_get_from_fd(int fd, u32 rights);
+void arena_unhold(struct arena *arena);
+
 DEFINE_FREE(arena_put, struct arena *, if (!IS_ERR_OR_NULL(_T)) arena_put(_T))
 
 void *arena_alloc(struct arena *arena, size_t size, gfp_t gfp) __malloc;
