@@ -1,0 +1,597 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Copies into arenas: memory, arrays, strings, values of a type.
+ */
+#include <linux/module.h>
+#include <linux/sizes.h>
+
+#include "arena_irq.h"
+#include "arena_test.h"
+
+static unsigned int runtime_ms = 150;
+module_param(runtime_ms, uint, 0644);
+MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case that races");
+
+#define SLAB		((size_t)4 * PAGE_SIZE)
+#define CAPACITY	(16 * SLAB)
+#define PATIENCE	40
+
+KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
+
+static struct arena *usual(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+
+	return arena_test_create(test, CAPACITY, SLAB, kind->flags);
+}
+
+static bool is_dense(struct kunit *test)
+{
+	return arena_kind_is_dense(test->param_value);
+}
+
+/* Exactly so many bytes, so that KASAN sees who reads one more. */
+static u8 *source(struct kunit *test, size_t size, u32 owner)
+{
+	u8 *bytes = kunit_kmalloc(test, size, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, bytes);
+	arena_pattern_fill(bytes, size, owner);
+	return bytes;
+}
+
+/* A string of @len characters, in so many bytes and the NUL. */
+static char *text(struct kunit *test, size_t len)
+{
+	char *s = kunit_kmalloc(test, len + 1, GFP_KERNEL);
+	size_t i;
+
+	KUNIT_ASSERT_NOT_NULL(test, s);
+	for (i = 0; i < len; i++)
+		s[i] = 'a' + i % 26;
+	s[len] = 0;
+	return s;
+}
+
+static const size_t lengths[] = {
+	0, 1, 2, 7, 8, 9, 63, 100, 1000, 4095, 4096, SLAB - 2, SLAB - 1, SLAB, 3 * SLAB + 17,
+};
+
+/* Clauses 4, 5: n times size, and never what that wraps to. */
+static void array(struct kunit *test)
+{
+	static const struct {
+		size_t n;
+		size_t size;
+	} bad[] = {
+		{ 0, 8 }, { 8, 0 }, { 0, 0 },
+		{ SIZE_MAX, 2 }, { 2, SIZE_MAX }, { SIZE_MAX, SIZE_MAX },
+		{ SIZE_MAX / 2 + 1, 2 },			/* is 0 */
+		{ SIZE_MAX / 8 + 2, 8 },			/* is 8 */
+		{ BIT(BITS_PER_LONG / 2), BIT(BITS_PER_LONG / 2) },
+	};
+	struct arena *arena = usual(test);
+	struct arena_stats was;
+	size_t used = 0;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		was = arena_test_stats(arena);
+		KUNIT_EXPECT_NULL(test, arena_alloc_array(arena, bad[i].n, bad[i].size,
+							  GFP_KERNEL));
+		arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_ARG, "%zu times %zu",
+				       bad[i].n, bad[i].size);
+	}
+	was = arena_test_stats(arena);
+	KUNIT_EXPECT_NULL(test, arena_alloc_array(arena, CAPACITY / 8 + 1, 8, GFP_KERNEL));
+	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_SPACE, "more than there is");
+
+	for (i = 1; i < 40; i++) {
+		u64 *array = arena_alloc_array(arena, i, sizeof(*array), GFP_KERNEL);
+
+		KUNIT_ASSERT_NOT_NULL(test, array);
+		memset(array, 0xff, i * sizeof(*array));
+		used += i * sizeof(*array);
+		KUNIT_EXPECT_EQ(test, arena_offset(arena), used);
+	}
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc_array(arena, 3, SLAB, GFP_KERNEL));
+	KUNIT_EXPECT_TRUE(test, arena_is_zero(arena_alloc_array(arena, 10, 20, GFP_KERNEL |
+								__GFP_ZERO), 200));
+}
+
+/* Clauses 1, 4, 5: a copy of all of it, and of nothing but it. */
+static void memdup(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_extent ext[2 * ARRAY_SIZE(lengths)];
+	struct arena_stats was;
+	size_t n = 0, used = 0;
+	u32 i, round;
+
+	for (round = 0; round < 2; round++) {
+		for (i = 1; i < ARRAY_SIZE(lengths); i++) {
+			u8 *src = source(test, lengths[i], n);
+			u8 *copy = arena_memdup(arena, src, lengths[i], round ? GFP_KERNEL :
+						GFP_KERNEL | __GFP_ZERO);
+
+			KUNIT_ASSERT_NOT_NULL_MSG(test, copy, "%zu bytes", lengths[i]);
+			KUNIT_EXPECT_TRUE(test, IS_ALIGNED((unsigned long)copy, ARENA_MIN_ALIGN));
+			ext[n] = (struct arena_extent){ copy, lengths[i], n };
+			n++;
+			used += lengths[i];
+			KUNIT_EXPECT_EQ(test, arena_offset(arena), used);
+			KUNIT_EXPECT_EQ(test, arena_pattern_check(src, lengths[i], n - 1),
+					lengths[i]);
+		}
+	}
+	KUNIT_EXPECT_EQ(test, 0, arena_extents_spoiled(ext, n));
+	KUNIT_EXPECT_EQ(test, 0, arena_extents_overlap(ext, n));
+	arena_expect_sane(test, arena);
+
+	was = arena_test_stats(arena);
+	KUNIT_EXPECT_NULL(test, arena_memdup(arena, "x", 0, GFP_KERNEL));
+	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_ARG, "no bytes");
+}
+
+/* Clauses 1, 5: aligned as asked, or refused. */
+static void memdup_aligned(struct kunit *test)
+{
+	static const size_t bad[] = { 0, 3, 24, 2 * SLAB, SIZE_MAX, (SIZE_MAX >> 1) + 1 };
+	struct arena *arena = usual(test);
+	u8 *src = source(test, 100, 1);
+	struct arena_stats was;
+	size_t align;
+	u32 i;
+
+	for (align = 1; align <= SLAB; align *= 2) {
+		u8 *copy = arena_memdup_aligned(arena, src, 100, align, GFP_KERNEL);
+
+		KUNIT_ASSERT_NOT_NULL_MSG(test, copy, "align %zu", align);
+		KUNIT_EXPECT_TRUE(test, IS_ALIGNED((unsigned long)copy, align));
+		KUNIT_EXPECT_EQ(test, arena_pattern_check(copy, 100, 1), 100);
+	}
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		was = arena_test_stats(arena);
+		KUNIT_EXPECT_NULL(test, arena_memdup_aligned(arena, src, 100, bad[i], GFP_KERNEL));
+		arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_ARG, "align %zu", bad[i]);
+	}
+}
+
+/* Clauses 1, 4: strings end, and cost their length and one. */
+static void strings(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_stats was;
+	size_t used = 0;
+	char *s, *copy;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(lengths); i++) {
+		s = text(test, lengths[i]);
+		copy = arena_strdup(arena, s, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL_MSG(test, copy, "%zu characters", lengths[i]);
+		KUNIT_EXPECT_EQ(test, strlen(copy), lengths[i]);
+		KUNIT_EXPECT_EQ(test, strcmp(copy, s), 0);
+		used += lengths[i] + 1;
+		KUNIT_EXPECT_EQ(test, arena_offset(arena), used);
+	}
+	was = arena_test_stats(arena);
+	KUNIT_EXPECT_NULL(test, arena_strdup(arena, NULL, GFP_KERNEL));
+	KUNIT_EXPECT_NULL(test, arena_strndup(arena, NULL, 10, GFP_KERNEL));
+	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_NONE, "no string");
+	arena_expect_sane(test, arena);
+
+	/* Where nothing else decides, side by side. */
+	if (!is_dense(test))
+		return;
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	for (i = 0, used = 0; i < 50; i++) {
+		s = text(test, i);
+		KUNIT_ASSERT_NOT_NULL(test, arena_strdup(arena, s, GFP_KERNEL));
+		used += i + 1;
+	}
+	KUNIT_EXPECT_EQ(test, arena_high(arena), used);
+}
+
+/* Clauses 1, 4: no more is read than was allowed, and there is always an end. */
+static void prefixes(struct kunit *test)
+{
+	static const struct {
+		const char	*s;
+		size_t		max;
+		const char	*want;
+	} cases[] = {
+		{ "", 0, "" }, { "", 10, "" }, { "abc", 0, "" }, { "abc", 1, "a" },
+		{ "abc", 2, "ab" }, { "abc", 3, "abc" }, { "abc", 4, "abc" },
+		{ "abc", SIZE_MAX, "abc" }, { "ab\0cd", 5, "ab" },
+	};
+	struct arena *arena = usual(test);
+	size_t used = 0;
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		char *copy = arena_strndup(arena, cases[i].s, cases[i].max, GFP_KERNEL);
+
+		KUNIT_EXPECT_STREQ(test, copy, cases[i].want);
+		used += strlen(cases[i].want) + 1;
+		KUNIT_EXPECT_EQ(test, arena_offset(arena), used);
+	}
+	/* Sources that do not end. */
+	for (i = 1; i < ARRAY_SIZE(lengths); i++) {
+		char *s = kunit_kmalloc(test, lengths[i], GFP_KERNEL), *copy;
+
+		KUNIT_ASSERT_NOT_NULL(test, s);
+		memset(s, 'x', lengths[i]);
+		copy = arena_strndup(arena, s, lengths[i], GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL_MSG(test, copy, "%zu characters", lengths[i]);
+		KUNIT_EXPECT_EQ(test, strlen(copy), lengths[i]);
+		KUNIT_EXPECT_FALSE(test, memchr_inv(copy, 'x', lengths[i]));
+	}
+}
+
+static __printf(2, 3)
+char *by_vprintf(struct arena *arena, const char *fmt, ...)
+{
+	va_list args;
+	char *s;
+
+	va_start(args, fmt);
+	s = arena_vprintf(arena, GFP_KERNEL, fmt, args);
+	va_end(args);
+	return s;
+}
+
+/* Clause 4: what printk() understands, as long as it gets. */
+static void formatted(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_stats was;
+	char *long_one, *s;
+
+	KUNIT_EXPECT_STREQ(test, arena_printf(arena, GFP_KERNEL, "plain"), "plain");
+	KUNIT_EXPECT_STREQ(test, arena_printf(arena, GFP_KERNEL, "%s", ""), "");
+	KUNIT_EXPECT_EQ(test, arena_offset(arena), 6 + 1);
+	KUNIT_EXPECT_STREQ(test, arena_printf(arena, GFP_KERNEL, "%d-%s-%#x", -5, "abc", 0xbeef),
+			   "-5-abc-0xbeef");
+	KUNIT_EXPECT_STREQ(test, arena_printf(arena, GFP_KERNEL, "%*ph", 3, "\1\2\3"), "01 02 03");
+	KUNIT_EXPECT_STREQ(test, arena_printf(arena, GFP_KERNEL | __GFP_ZERO, "%c%%", 'x'), "x%");
+	KUNIT_EXPECT_STREQ(test, by_vprintf(arena, "%lu %s", 7UL, "dwarfs"), "7 dwarfs");
+
+	long_one = text(test, SLAB + 100);
+	s = arena_printf(arena, GFP_KERNEL, "<%s>", long_one);
+	KUNIT_ASSERT_NOT_NULL(test, s);
+	KUNIT_EXPECT_EQ(test, strlen(s), SLAB + 102);
+	KUNIT_EXPECT_EQ(test, memcmp(s + 1, long_one, SLAB + 100), 0);
+
+	/* Where one may not sleep. */
+	KUNIT_ASSERT_EQ(test, arena_populate(arena, CAPACITY, GFP_KERNEL), 0);
+	preempt_disable();
+	s = arena_printf(arena, GFP_ATOMIC, "atomic %d", 1);
+	preempt_enable();
+	KUNIT_EXPECT_STREQ(test, s, "atomic 1");
+
+	while (arena_alloc(arena, 1, GFP_KERNEL))
+		;
+	was = arena_test_stats(arena);
+	KUNIT_EXPECT_NULL(test, arena_printf(arena, GFP_KERNEL, "%s", "no room for this"));
+	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_SPACE, "printf when full");
+}
+
+/* Types that care where they are. */
+struct wide {
+	u8	byte[200];
+} __aligned(64);
+
+struct odd {
+	u8	byte[13];
+};
+
+/* Clauses 1, 14: memory for a type, aligned as that type is. */
+static void new_of_type(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	size_t used = 0;
+	u32 i;
+
+	for (i = 0; i < 40; i++) {
+		struct wide *wide;
+		struct odd *odd;
+		char *c;
+		u64 *u;
+
+		odd = arena_new(arena, struct odd, GFP_KERNEL);
+		wide = arena_new(arena, struct wide, GFP_KERNEL);
+		c = arena_new(arena, char, GFP_KERNEL);
+		u = arena_new(arena, u64, GFP_KERNEL | __GFP_ZERO);
+		KUNIT_ASSERT_TRUE(test, odd && wide && c && u);
+		KUNIT_EXPECT_TRUE(test, IS_ALIGNED((unsigned long)wide, 64));
+		KUNIT_EXPECT_TRUE(test, IS_ALIGNED((unsigned long)u, __alignof__(u64)));
+		KUNIT_EXPECT_EQ(test, *u, 0);
+		memset(wide, 0xff, sizeof(*wide));
+		memset(odd, 0xff, sizeof(*odd));
+		*c = 0xff;
+		*u = ~0ULL;
+		used += sizeof(*odd) + sizeof(*wide) + sizeof(*c) + sizeof(*u);
+		KUNIT_EXPECT_EQ(test, arena_offset(arena), used);
+	}
+}
+
+/* Clause 14: a copy of an lvalue or a literal, of its type, evaluated once. */
+static void store(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	const struct wide constant = { .byte = { 1, 2, 3 } };
+	struct odd odd = { .byte = { 9, 8, 7 } };
+	const struct wide *wide;
+	int *one, calls = 0, i = 41;
+	const char **name;
+	struct odd *copy;
+	u8 *narrow;
+	u64 *big;
+
+	copy = arena_store(arena, odd, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, copy);
+	odd.byte[0] = 0;
+	KUNIT_EXPECT_EQ(test, copy->byte[0], 9);
+	KUNIT_EXPECT_EQ(test, arena_offset(arena), sizeof(odd));
+
+	wide = arena_store(arena, constant, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, wide);
+	KUNIT_EXPECT_TRUE(test, IS_ALIGNED((unsigned long)wide, 64));
+	KUNIT_EXPECT_EQ(test, memcmp(wide, &constant, sizeof(constant)), 0);
+
+	one = arena_store(arena, ++i + 0 * calls++, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, one);
+	KUNIT_EXPECT_EQ(test, *one, 42);
+	KUNIT_EXPECT_EQ(test, i, 42);
+	KUNIT_EXPECT_EQ(test, calls, 1);
+
+	copy = arena_store(arena, ((struct odd){ .byte = { 1, [12] = 5 } }), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, copy);
+	KUNIT_EXPECT_EQ(test, copy->byte[12], 5);
+	big = arena_store(arena, 0x0123456789abcdefULL, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, big);
+	KUNIT_EXPECT_EQ(test, *big, 0x0123456789abcdefULL);
+	narrow = arena_store(arena, (u8)255, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, narrow);
+	KUNIT_EXPECT_EQ(test, *narrow, 255);
+	name = arena_store(arena, test->name, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, name);
+	KUNIT_EXPECT_PTR_EQ(test, *name, test->name);
+
+	static_assert(__same_type(arena_store(arena, odd, 0), struct odd *));
+	static_assert(__same_type(arena_store(arena, (u8)1, 0), u8 *));
+	static_assert(__same_type(arena_new(arena, struct odd, 0), struct odd *));
+}
+
+/* One of each entry point; the pointer, or NULL. */
+static const void *take_some(struct arena *arena, unsigned int which, gfp_t gfp)
+{
+	static const struct odd odd = { };
+
+	switch (which) {
+	case 0:
+		return arena_alloc_array(arena, 5, 10, gfp);
+	case 1:
+		return arena_memdup(arena, &odd, sizeof(odd), gfp);
+	case 2:
+		return arena_memdup_aligned(arena, &odd, sizeof(odd), 1, gfp);
+	case 3:
+		return arena_strdup(arena, "a string that is somewhat long", gfp);
+	case 4:
+		return arena_strndup(arena, "a string that is somewhat long", 20, gfp);
+	case 5:
+		return arena_printf(arena, gfp, "%s", "a string that is somewhat long");
+	case 6:
+		return arena_new(arena, struct wide, gfp);
+	case 7:
+		return arena_store(arena, odd, gfp);
+	default:
+		return ERR_PTR(-ENOENT);
+	}
+}
+
+/* Clause 4: whatever the entry point, failure is NULL, counted, and nothing else. */
+static void failures(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_stats was;
+	unsigned int which, met = 0;
+	const void *got;
+
+	/* Nothing committed, and no leave to commit. */
+	for (which = 0; (got = take_some(arena, which, ARENA_NOGROW)) != ERR_PTR(-ENOENT);
+	     which++, met++) {
+		KUNIT_EXPECT_NULL(test, got);
+		was = arena_test_stats(arena);
+		KUNIT_EXPECT_EQ(test, was.fail_memory, which + 1);
+		KUNIT_EXPECT_EQ(test, was.used + was.high + was.committed + was.allocs, 0);
+	}
+	while (arena_alloc(arena, 1, GFP_KERNEL))
+		;
+	for (which = 0; which < met; which++) {
+		was = arena_test_stats(arena);
+		KUNIT_EXPECT_NULL(test, take_some(arena, which, GFP_KERNEL));
+		arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_SPACE, "entry point %u",
+				       which);
+	}
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	for (which = 0; which < met; which++) {
+		was = arena_test_stats(arena);
+		KUNIT_EXPECT_NOT_NULL(test, take_some(arena, which, ARENA_NOGROW));
+		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).allocs, was.allocs + 1);
+	}
+	KUNIT_EXPECT_EQ(test, met, 8);
+}
+
+static void take_all_irq(void *data)
+{
+	struct arena *arena = data;
+	unsigned int which;
+
+	/* printf needs memory of its own: not here. */
+	for (which = 0; which < 8; which++)
+		if (which != 5 && !take_some(arena, which, ARENA_NOGROW))
+			arena_reset(arena);
+}
+
+/* Clause 2: from a hard interrupt, in committed memory. */
+static void from_irq(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_stats was;
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, arena_populate(arena, CAPACITY, GFP_KERNEL), 0);
+	was = arena_test_stats(arena);
+	for (i = 0; i < 3; i++)
+		arena_in_irq(take_all_irq, arena);
+	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).allocs, was.allocs + 3 * 7);
+	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).resets, 0);
+	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).committed, was.committed);
+	arena_expect_sane(test, arena);
+}
+
+/*
+ * Copies that are overtaken by a reset
+ */
+#define LATE_SIZE	3000
+#define LATE_CAPACITY	(2 * SLAB)
+#define LATE_OBJECTS	8
+
+struct late {
+	struct arena	*arena;
+	int		cpu;
+	void		*object[LATE_OBJECTS];
+	unsigned int	nr;
+	u32		owner;
+	unsigned long	resets;
+	unsigned long	checked;
+	unsigned long	bad;
+	u8		*src;
+	char		*text;
+};
+
+/* Whose generation it is: everything here is ours until we reset again. */
+static void late_irq(void *data)
+{
+	struct late *late = data;
+	unsigned int i;
+
+	for (i = 0; i < late->nr; i++) {
+		late->bad += arena_pattern_check(late->object[i], LATE_SIZE, late->owner) !=
+			     LATE_SIZE;
+		late->checked++;
+	}
+	late->nr = 0;
+	/* Often enough in the middle of things, seldom enough that things get done. */
+	if (++late->owner % 4 || arena_reset(late->arena))
+		return;
+	late->resets++;
+	for (i = 0; i < LATE_OBJECTS; i++) {
+		void *ptr = arena_alloc(late->arena, LATE_SIZE, ARENA_NOGROW);
+
+		if (!ptr)
+			break;
+		arena_pattern_fill(ptr, LATE_SIZE, late->owner);
+		late->object[late->nr++] = ptr;
+	}
+}
+
+/* Hand 0 copies, hand 1 interrupts. Nobody touches what hand 0 gets. */
+static void late_job(struct arena_hand *hand)
+{
+	struct late *late = hand->crew->data;
+
+	if (hand->id == 1) {
+		arena_irq_pester(hand, late->cpu, late_irq, late);
+		return;
+	}
+	if (set_cpus_allowed_ptr(current, cpumask_of(late->cpu)))
+		hand->bad++;
+	while (arena_crew_on(hand->crew)) {
+		bool string = arena_rnd_below(&hand->rnd, 2);
+		void *ptr = string ? (void *)arena_strdup(late->arena, late->text, GFP_KERNEL) :
+				     arena_memdup(late->arena, late->src, LATE_SIZE, GFP_KERNEL);
+
+		if (ptr)
+			hand->allocs++;
+		else
+			cond_resched();
+	}
+}
+
+/* Clause 10: a copy that comes too late does not land in a newer object. */
+static void late_copies(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+	struct arena *arena = arena_test_create(test, LATE_CAPACITY, SLAB, kind->flags);
+	struct arena_crew *crew = arena_crew_create(test, arena, 2, 0);
+	struct late *late = kunit_kzalloc(test, sizeof(*late), GFP_KERNEL);
+	unsigned int tries = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, late);
+	KUNIT_ASSERT_EQ(test, arena_populate(arena, LATE_CAPACITY, GFP_KERNEL), 0);
+	late->arena = arena;
+	late->cpu = arena_irq_cpu();
+	late->src = source(test, LATE_SIZE, 123456);
+	late->text = text(test, LATE_SIZE);
+	crew->data = late;
+	do {
+		arena_crew_go(crew, late_job, runtime_ms);
+		arena_crew_wait(crew);
+	} while ((late->resets < 10 || late->checked < 10 || !arena_crew_allocs(crew)) &&
+		 ++tries < PATIENCE);
+	KUNIT_EXPECT_EQ(test, late->bad, 0);
+	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
+	KUNIT_EXPECT_GE(test, late->resets, 10);
+	KUNIT_EXPECT_GE(test, late->checked, 10);
+	KUNIT_EXPECT_GT(test, arena_crew_allocs(crew), 0);
+	arena_expect_sane(test, arena);
+}
+
+/* The last case: what all the arenas above held is back. */
+static void nothing_is_left(struct kunit *test)
+{
+	arena_expect_nothing_left(test);
+}
+
+/* Spans are kept by CPU: what a case counts exactly, it counts on one CPU. */
+static int arena_bytes_init(struct kunit *test)
+{
+	return set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
+}
+
+static int arena_bytes_suite_init(struct kunit_suite *suite)
+{
+	arena_remember_total();
+	return 0;
+}
+
+static struct kunit_case arena_bytes_cases[] = {
+	KUNIT_CASE_PARAM(array, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(memdup, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(memdup_aligned, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(strings, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(prefixes, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(formatted, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(new_of_type, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(store, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(failures, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(from_irq, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(late_copies, arena_kind_gen_params),
+	KUNIT_CASE(nothing_is_left),
+	{ }
+};
+
+static struct kunit_suite arena_bytes_suite = {
+	.name = "arena_bytes",
+	.suite_init = arena_bytes_suite_init,
+	.init = arena_bytes_init,
+	.test_cases = arena_bytes_cases,
+};
+
+kunit_test_suite(arena_bytes_suite);
+
+MODULE_DESCRIPTION("KUnit tests of arenas: copies, arrays and strings");
+MODULE_LICENSE("GPL");
