@@ -372,7 +372,7 @@ static __always_inline void *alloc_dense(struct arena *arena, size_t size, size_
 	struct arena_cpu *cpu = arena_enter(arena);
 	void *object = NULL;
 
-	if (likely(cpu->depth == 1 && !arena->spans))
+	if (likely(READ_ONCE(cpu->depth) == 1 && !arena->spans))
 		object = dense_claim(arena, cpu, size, align, gfp);
 	arena_leave(cpu);
 	return likely(object) ? object : alloc_slow(arena, size, align, gfp);
@@ -403,7 +403,7 @@ static __always_inline bool alloc_from_span(struct arena *arena, size_t size, si
 	preempt_disable();
 	cpu = this_cpu_ptr(arena->cpu);
 	slot = cpu->slot;
-	if (likely(!cpu->depth)) {
+	if (likely(!READ_ONCE(cpu->depth))) {
 		WRITE_ONCE(cpu->depth, 1);
 		barrier();
 		/* A revocation on its way: either look will do, see revoke(). */

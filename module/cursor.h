@@ -42,7 +42,7 @@ static __always_inline void arena_leave(struct arena_cpu *cpu)
 /* The slot of the one who entered, NULL where nesting is too deep to have one. */
 static inline struct arena_slot *arena_slot(struct arena_cpu *cpu)
 {
-	unsigned int depth = cpu->depth - 1;
+	unsigned int depth = READ_ONCE(cpu->depth) - 1;
 
 	return likely(depth < ARENA_SLOTS) ? &cpu->slot[depth] : NULL;
 }
