@@ -1,0 +1,565 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reservations: memory that is there when it is needed, in any context, and
+ * void after a reset.
+ */
+#include <linux/hrtimer.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/sizes.h>
+
+#include "arena_irq.h"
+#include "arena_test.h"
+
+static unsigned int runtime_ms = 150;
+module_param(runtime_ms, uint, 0644);
+MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case that races");
+
+#define HANDS		6
+#define SLAB		((size_t)4 * PAGE_SIZE)
+#define CAPACITY	(32 * SLAB)
+#define PATIENCE	40
+
+KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
+
+static struct arena *usual(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+
+	return arena_test_create(test, CAPACITY, SLAB, kind->flags | ARENA_READERS);
+}
+
+/* A failed allocation from a reservation is nothing that the arena sees. */
+static void expect_refused(struct kunit *test, struct arena_reserve *reserve, size_t size,
+			   size_t align, const char *what)
+{
+	const struct arena_stats was = arena_test_stats(reserve->arena);
+	const long used = atomic_long_read(&reserve->used);
+
+	KUNIT_EXPECT_NULL_MSG(test, arena_reserve_alloc(reserve, size, align), "%s: %zu, %zu",
+			      what, size, align);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&reserve->used), used);
+	arena_expect_unchanged(test, reserve->arena, &was, ARENA_CAUSE_NONE, "%s", what);
+}
+
+/* Clauses 4, 5: refused, counted, and what was filled in gives nothing. */
+static void refuses(struct kunit *test)
+{
+	static const struct {
+		size_t			nr;
+		size_t			size;
+		size_t			align;
+		int			err;
+		enum arena_cause	cause;
+	} bad[] = {
+		{ 0, 8, 8, -EINVAL, ARENA_CAUSE_ARG },
+		{ 8, 0, 8, -EINVAL, ARENA_CAUSE_ARG },
+		{ 8, 8, 0, -EINVAL, ARENA_CAUSE_ARG },
+		{ 8, 8, 3, -EINVAL, ARENA_CAUSE_ARG },
+		{ 8, 8, 24, -EINVAL, ARENA_CAUSE_ARG },
+		{ 8, 8, 2 * PAGE_SIZE, -EINVAL, ARENA_CAUSE_ARG },
+		{ 8, 8, (SIZE_MAX >> 1) + 1, -EINVAL, ARENA_CAUSE_ARG },
+		{ SIZE_MAX, 2, 1, -EINVAL, ARENA_CAUSE_ARG },
+		{ 2, SIZE_MAX, 1, -EINVAL, ARENA_CAUSE_ARG },
+		{ SIZE_MAX, SIZE_MAX, 1, -EINVAL, ARENA_CAUSE_ARG },
+		{ 1, SIZE_MAX - 4, 8, -EINVAL, ARENA_CAUSE_ARG },
+		{ SIZE_MAX / 8 + 2, 1, 8, -EINVAL, ARENA_CAUSE_ARG },
+		{ 1, CAPACITY + 1, 1, -ENOSPC, ARENA_CAUSE_SPACE },
+		{ CAPACITY / 64 + 1, 1, 64, -ENOSPC, ARENA_CAUSE_SPACE },
+		{ SIZE_MAX / 16, 8, 8, -ENOSPC, ARENA_CAUSE_SPACE },
+	};
+	struct arena *arena = usual(test);
+	struct arena_reserve reserve;
+	struct arena_stats was;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		memset(&reserve, 0xff, sizeof(reserve));
+		was = arena_test_stats(arena);
+		KUNIT_EXPECT_EQ_MSG(test, arena_reserve(arena, &reserve, bad[i].nr, bad[i].size,
+							bad[i].align, GFP_KERNEL),
+				    bad[i].err, "case %d", i);
+		arena_expect_unchanged(test, arena, &was, bad[i].cause, "case %d", i);
+		expect_refused(test, &reserve, 1, 1, "of what failed");
+	}
+	was = arena_test_stats(arena);
+	KUNIT_EXPECT_EQ(test, -ENOMEM, arena_reserve(arena, &reserve, 1, 8, 8, ARENA_NOGROW));
+	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_MEMORY, "not committed");
+	expect_refused(test, &reserve, 1, 1, "of what failed");
+}
+
+struct shape {
+	size_t nr;
+	size_t size;
+	size_t align;
+};
+
+static const struct shape shapes[] = {
+	{ 1, 1, 1 }, { 100, 1, 1 }, { 100, 3, 1 }, { 100, 3, 2 }, { 50, 24, 8 }, { 7, 100, 64 },
+	{ 10, 1, PAGE_SIZE }, { 3, PAGE_SIZE + 1, PAGE_SIZE }, { 4, SLAB, 8 }, { 1, 5 * SLAB, 16 },
+	{ 1000, 17, 4 },
+};
+
+/* Clauses 1, 3, 7: counted at once, exactly so many, each in a place of its own. */
+static void exact(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_extent *ext = kvcalloc(1000, sizeof(*ext), GFP_KERNEL);
+	struct arena_reserve reserve;
+	size_t used, bad = 0;
+	int i, n;
+
+	KUNIT_ASSERT_NOT_NULL(test, ext);
+	for (i = 0; i < ARRAY_SIZE(shapes); i++) {
+		const struct shape *s = &shapes[i];
+		struct arena_stats was;
+
+		/* Something in the way, so that the begin is odd. */
+		KUNIT_EXPECT_NOT_NULL(test, arena_alloc_aligned(arena, 5, 1, GFP_KERNEL));
+		KUNIT_EXPECT_EQ_MSG(test, 0, arena_reserve(arena, &reserve, s->nr, s->size,
+							   s->align, GFP_KERNEL), "shape %d", i);
+		used = arena_offset(arena);
+		KUNIT_EXPECT_GE(test, used, 5 + s->nr * s->size);
+		arena_expect_sane(test, arena);
+
+		was = arena_test_stats(arena);
+		for (n = 0; n < s->nr; n++) {
+			void *ptr = arena_reserve_alloc(&reserve, s->size, s->align);
+
+			if (!ptr || !IS_ALIGNED((unsigned long)ptr, s->align)) {
+				bad++;
+				break;
+			}
+			arena_pattern_fill(ptr, s->size, n);
+			ext[n] = (struct arena_extent){ ptr, s->size, n };
+		}
+		KUNIT_EXPECT_EQ_MSG(test, bad, 0, "shape %d, object %d", i, n);
+		arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_NONE, "using it");
+		/* What is left is padding behind the last one, and never another object. */
+		expect_refused(test, &reserve, s->size, s->align, "used up");
+		KUNIT_EXPECT_EQ(test, 0, arena_extents_spoiled(ext, n));
+		KUNIT_EXPECT_EQ(test, 0, arena_extents_overlap(ext, n));
+		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+		KUNIT_EXPECT_EQ(test, arena_offset(arena), 0);
+	}
+	kvfree(ext);
+}
+
+/* Clause 3: worst padding included: smaller ones, less aligned, in any order. */
+static void worst_padding(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_reserve reserve;
+	u32 rnd = 4242, failed = 0;
+	int round, n;
+
+	for (round = 0; round < 400; round++) {
+		const size_t align = BIT(arena_rnd_below(&rnd, 13));
+		const size_t size = 1 + arena_rnd_below(&rnd, 200);
+		const size_t nr = 1 + arena_rnd_below(&rnd, 20);
+		int err = arena_reserve(arena, &reserve, nr, size, align, GFP_KERNEL);
+
+		if (err == -ENOSPC) {
+			KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+			continue;
+		}
+		KUNIT_ASSERT_EQ(test, err, 0);
+		for (n = 0; n < nr; n++) {
+			size_t less = BIT(arena_rnd_below(&rnd, ilog2(align) + 1));
+			size_t this_size = n % 2 ? 1 : 1 + arena_rnd_below(&rnd, size);
+			size_t this_align = n % 3 ? align : less;
+			u8 *ptr = arena_reserve_alloc(&reserve, this_size, this_align);
+
+			if (!ptr || !IS_ALIGNED((unsigned long)ptr, this_align))
+				failed++;
+			else
+				memset(ptr, 0xff, this_size);
+		}
+	}
+	KUNIT_EXPECT_EQ(test, failed, 0);
+}
+
+/* Clause 5: bad arguments, tried on a reservation that has room. */
+static void alloc_refuses(struct kunit *test)
+{
+	static const size_t sizes[] = { 0, 1001, SIZE_MAX, SIZE_MAX - 7, SIZE_MAX / 2 + 1 };
+	static const size_t aligns[] = { 0, 3, 24, SIZE_MAX, (SIZE_MAX >> 1) + 1 };
+	struct arena *arena = usual(test);
+	struct arena_reserve reserve;
+	int i;
+
+	KUNIT_ASSERT_EQ(test, 0, arena_reserve(arena, &reserve, 10, 100, 1, GFP_KERNEL));
+	for (i = 0; i < ARRAY_SIZE(sizes); i++)
+		expect_refused(test, &reserve, sizes[i], 1, "bad size");
+	for (i = 0; i < ARRAY_SIZE(aligns); i++)
+		expect_refused(test, &reserve, 10, aligns[i], "bad alignment");
+	KUNIT_EXPECT_NOT_NULL(test, arena_reserve_alloc(&reserve, 1000, 1));
+	expect_refused(test, &reserve, 1, 1, "used up");
+}
+
+/* Clauses 3, 10: after a reset of any kind it gives nothing, and nothing is leaked. */
+static void void_after_reset(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_reserve reserve;
+	int way;
+
+	for (way = 0; way < 5; way++) {
+		void *all;
+
+		KUNIT_ASSERT_EQ(test, 0, arena_reserve(arena, &reserve, 10, 100, 8, GFP_KERNEL));
+		KUNIT_EXPECT_NOT_NULL(test, arena_reserve_alloc(&reserve, 100, 8));
+		switch (way) {
+		case 0:
+			KUNIT_EXPECT_EQ(test, 0, arena_reset(arena));
+			break;
+		case 1:
+			KUNIT_EXPECT_EQ(test, 0, arena_reset_rcu(arena));
+			break;
+		case 2:
+			arena_reset_release(arena, 0);
+			break;
+		case 3:
+			arena_reset_release(arena, SIZE_MAX);
+			break;
+		default:
+			arena_reset_zero(arena);
+		}
+		KUNIT_EXPECT_EQ(test, arena_offset(arena), 0);
+		expect_refused(test, &reserve, 1, 1, "void");
+		/* Nor when the same place is in use again. */
+		all = arena_alloc(arena, SLAB, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, all);
+		expect_refused(test, &reserve, 100, 8, "void");
+		/* All of it is there for others. */
+		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+		KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, CAPACITY, GFP_KERNEL));
+		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+		expect_refused(test, &reserve, 1, 1, "void for ever");
+	}
+}
+
+/* Clause 6: zeroed memory if asked for, dirty slabs or not. */
+static void zeroed(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_reserve reserve;
+	int i, n;
+
+	for (i = 0; i < ARRAY_SIZE(shapes); i++) {
+		const struct shape *s = &shapes[i];
+		void *all = arena_alloc(arena, CAPACITY, GFP_KERNEL);
+
+		KUNIT_ASSERT_NOT_NULL(test, all);
+		memset(all, 0xff, CAPACITY);
+		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+		KUNIT_ASSERT_EQ(test, 0, arena_reserve(arena, &reserve, s->nr, s->size, s->align,
+						       GFP_KERNEL | __GFP_ZERO));
+		for (n = 0; n < s->nr; n++) {
+			void *ptr = arena_reserve_alloc(&reserve, s->size, s->align);
+
+			if (!ptr || !arena_is_zero(ptr, s->size))
+				break;
+		}
+		KUNIT_EXPECT_EQ_MSG(test, n, s->nr, "shape %d", i);
+		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	}
+}
+
+/*
+ * One reservation, many takers
+ */
+#define RACE_NR		2000
+#define RACE_SIZE	24
+
+struct race {
+	struct arena		*arena;
+	struct arena_reserve	reserve;
+	int			cpu;
+	atomic_t		left;
+	struct arena_extent	*ext;
+	size_t			nr_ext;
+	unsigned long		irqs;
+	unsigned long		failed;
+	u32			owner;
+};
+
+static bool take(struct arena_reserve *reserve, struct arena_extent *ext, size_t *nr, u32 owner)
+{
+	void *ptr = arena_reserve_alloc(reserve, RACE_SIZE, 8);
+
+	if (!ptr)
+		return false;
+	arena_pattern_fill(ptr, RACE_SIZE, owner);
+	ext[(*nr)++] = (struct arena_extent){ ptr, RACE_SIZE, owner };
+	return true;
+}
+
+static void race_irq(void *data)
+{
+	struct race *race = data;
+
+	race->irqs++;
+	take(&race->reserve, race->ext, &race->nr_ext, ++race->owner);
+}
+
+static void race_job(struct arena_hand *hand)
+{
+	struct race *race = hand->crew->data;
+
+	if (hand->id == 1) {
+		arena_irq_pester(hand, race->cpu, race_irq, race);
+		return;
+	}
+	if (hand->id == 0 && set_cpus_allowed_ptr(current, cpumask_of(race->cpu)))
+		hand->bad++;
+	arena_crew_meet(hand->crew);
+	while (take(&race->reserve, hand->ext, &hand->nr_ext, arena_rnd(&hand->rnd)))
+		;
+	if (atomic_dec_and_test(&race->left))
+		WRITE_ONCE(hand->crew->stop, true);
+}
+
+static void race_free(void *ext)
+{
+	kvfree(ext);
+}
+
+static struct race *race_create(struct kunit *test, struct arena *arena, size_t max_ext)
+{
+	struct race *race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, race);
+	race->arena = arena;
+	race->cpu = arena_irq_cpu();
+	race->ext = kvcalloc(max_ext, sizeof(*race->ext), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, race->ext);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, race_free, race->ext));
+	return race;
+}
+
+/* Clauses 1, 3: threads and interrupts share one, and get exactly what was reserved. */
+static void shared(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_crew *crew = arena_crew_create(test, arena, HANDS, RACE_NR);
+	struct race *race = race_create(test, arena, RACE_NR);
+	const unsigned long until = jiffies + msecs_to_jiffies(runtime_ms);
+	unsigned long by_irq = 0;
+	unsigned int rounds = 0;
+
+	crew->data = race;
+	do {
+		struct arena_extent *all;
+		unsigned int i;
+		size_t got, overlap;
+
+		for (i = 0; i < crew->nr; i++)
+			arena_hand_forget(&crew->hand[i]);
+		race->nr_ext = 0;
+		atomic_set(&race->left, HANDS - 1);
+		KUNIT_ASSERT_EQ(test, 0, arena_reserve(arena, &race->reserve, RACE_NR, RACE_SIZE,
+						       8, GFP_KERNEL));
+		arena_crew_go(crew, race_job, 30000);
+		arena_crew_wait(crew);
+		all = arena_crew_extents(crew, &got);
+		KUNIT_ASSERT_NOT_NULL(test, all);
+		KUNIT_EXPECT_EQ(test, got + race->nr_ext, RACE_NR);
+		KUNIT_EXPECT_EQ(test, 0, arena_extents_spoiled(all, got));
+		KUNIT_EXPECT_EQ(test, 0, arena_extents_spoiled(race->ext, race->nr_ext));
+		overlap = arena_extents_overlap(all, got);
+		kvfree(all);
+		KUNIT_ASSERT_EQ(test, overlap, 0);
+		by_irq += race->nr_ext;
+		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	} while (time_before(jiffies, until) || (!by_irq && ++rounds < PATIENCE));
+	KUNIT_EXPECT_GT(test, by_irq, 0);
+	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
+}
+
+/* Who has a reservation gets something as long as it lasts, whatever others do. */
+static void own_irq(void *data)
+{
+	struct race *race = data;
+
+	if (race->nr_ext == RACE_NR)
+		return;
+	race->irqs++;
+	if (!take(&race->reserve, race->ext, &race->nr_ext, ++race->owner))
+		race->failed++;
+}
+
+/* Fill the arena to the brim and beyond; the interrupts come in the middle of it. */
+static void own_job(struct arena_hand *hand)
+{
+	struct arena_crew *crew = hand->crew;
+	struct race *race = crew->data;
+
+	if (hand->id == 1) {
+		arena_irq_pester(hand, race->cpu, own_irq, race);
+		return;
+	}
+	if (hand->id == 0 && set_cpus_allowed_ptr(current, cpumask_of(race->cpu)))
+		hand->bad++;
+	while (arena_crew_on(crew)) {
+		const u32 owner = arena_rnd(&hand->rnd);
+		void *ptr = arena_zalloc(crew->arena, 40, GFP_KERNEL);
+
+		if (!ptr || hand->nr_ext == crew->max_ext) {
+			cond_resched();
+			continue;
+		}
+		if (!arena_is_zero(ptr, 40))
+			hand->bad++;
+		arena_pattern_fill(ptr, 40, owner);
+		hand->ext[hand->nr_ext++] = (struct arena_extent){ ptr, 40, owner };
+	}
+}
+
+/* Clause 3: no failure in hard interrupts while it lasts, in a full arena too. */
+static void interrupts_own(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_crew *crew = arena_crew_create(test, arena, 4, CAPACITY / 40 + 1);
+	struct race *race = race_create(test, arena, RACE_NR);
+	unsigned int tries = 0;
+	struct arena_extent *all;
+	size_t got;
+
+	KUNIT_ASSERT_EQ(test, 0, arena_reserve(arena, &race->reserve, RACE_NR, RACE_SIZE, 8,
+					       GFP_KERNEL));
+	crew->data = race;
+	do {
+		arena_crew_go(crew, own_job, runtime_ms);
+		arena_crew_wait(crew);
+	} while (race->nr_ext < 100 && ++tries < PATIENCE);
+	KUNIT_EXPECT_GE(test, race->nr_ext, 100);
+	KUNIT_EXPECT_EQ(test, race->failed, 0);
+	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
+	tries = 0;
+	while (arena_alloc(arena, 1, GFP_KERNEL))
+		;
+	/* A few more interrupts, and the rest at once: an interrupt may take a tick. */
+	while (race->nr_ext < RACE_NR && !race->failed && tries++ < 5)
+		arena_in_irq(own_irq, race);
+	while (race->nr_ext < RACE_NR && take(&race->reserve, race->ext, &race->nr_ext, 5))
+		;
+	KUNIT_EXPECT_EQ(test, race->nr_ext, RACE_NR);
+	KUNIT_EXPECT_EQ(test, race->failed, 0);
+	expect_refused(test, &race->reserve, RACE_SIZE, 8, "used up");
+
+	all = arena_crew_extents(crew, &got);
+	KUNIT_ASSERT_NOT_NULL(test, all);
+	KUNIT_EXPECT_EQ(test, 0, arena_extents_spoiled(all, got));
+	KUNIT_EXPECT_EQ(test, 0, arena_extents_spoiled(race->ext, race->nr_ext));
+	kvfree(all);
+}
+
+/*
+ * Allocation from a timer and from irq_work, the reservation made beforehand
+ */
+struct ticker {
+	struct hrtimer		timer;
+	struct irq_work		work;
+	struct arena_reserve	reserve;
+	unsigned int		ticks;
+	unsigned int		works;
+	unsigned int		failed;
+	unsigned int		not_hard;
+	struct completion	done;
+};
+
+#define TICKS	10
+
+static void ticker_take(struct ticker *t)
+{
+	u64 *ptr = arena_reserve_alloc(&t->reserve, sizeof(*ptr), __alignof__(*ptr));
+
+	if (ptr)
+		*ptr = t->ticks;
+	else
+		t->failed++;
+	t->not_hard += !in_hardirq();
+}
+
+static void ticker_work(struct irq_work *work)
+{
+	struct ticker *t = container_of(work, struct ticker, work);
+
+	ticker_take(t);
+	if (++t->works == TICKS)
+		complete(&t->done);
+}
+
+static enum hrtimer_restart ticker_tick(struct hrtimer *timer)
+{
+	struct ticker *t = container_of(timer, struct ticker, timer);
+
+	/* The work of the tick before may still be queued: then the next one queues it. */
+	ticker_take(t);
+	if (t->works < TICKS)
+		irq_work_queue(&t->work);
+	if (++t->ticks == 4 * TICKS || t->works >= TICKS)
+		return HRTIMER_NORESTART;
+	hrtimer_forward_now(timer, ms_to_ktime(1));
+	return HRTIMER_RESTART;
+}
+
+/* Clause 3: from an hrtimer and from irq_work, in hard interrupts. */
+static void timers(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct ticker *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	KUNIT_ASSERT_EQ(test, 0, arena_reserve(arena, &t->reserve, 6 * TICKS, sizeof(u64),
+					       __alignof__(u64), GFP_KERNEL));
+	init_completion(&t->done);
+	t->work = IRQ_WORK_INIT_HARD(ticker_work);
+	hrtimer_setup(&t->timer, ticker_tick, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
+	hrtimer_start(&t->timer, ms_to_ktime(1), HRTIMER_MODE_REL_HARD);
+	wait_for_completion_timeout(&t->done, 10 * HZ);
+	hrtimer_cancel(&t->timer);
+	irq_work_sync(&t->work);
+	KUNIT_EXPECT_EQ(test, t->failed, 0);
+	KUNIT_EXPECT_EQ(test, t->not_hard, 0);
+	KUNIT_EXPECT_GE(test, t->works, 1);
+	KUNIT_EXPECT_GE(test, t->ticks, 1);
+}
+
+/* The last case: what all the arenas above held is back. */
+static void nothing_is_left(struct kunit *test)
+{
+	arena_expect_nothing_left(test);
+}
+
+static int arena_reserve_suite_init(struct kunit_suite *suite)
+{
+	arena_remember_total();
+	return 0;
+}
+
+static struct kunit_case arena_reserve_cases[] = {
+	KUNIT_CASE_PARAM(refuses, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(exact, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(worst_padding, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_refuses, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(void_after_reset, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(zeroed, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(shared, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(interrupts_own, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(timers, arena_kind_gen_params),
+	KUNIT_CASE(nothing_is_left),
+	{ }
+};
+
+static struct kunit_suite arena_reserve_suite = {
+	.name = "arena_reserve",
+	.suite_init = arena_reserve_suite_init,
+	.test_cases = arena_reserve_cases,
+};
+
+kunit_test_suite(arena_reserve_suite);
+
+MODULE_DESCRIPTION("KUnit tests of arenas: reservations");
+MODULE_LICENSE("GPL");
