@@ -70,7 +70,7 @@
  *	         arena_write_end()
  *	adopt    store-release of the slot's     load-acquire in
  *	         generation in slot_adopt()      used_in_generation()
- *	revoke   store-release of revoked in     load-acquire in slot_claim()
+ *	revoke   store-release of revoked in     load-acquire in arena_slot_claim()
  *	         collect()
  *	held     store-release of held after     smp_mb() B in arena_settle(), then
  *	         the slabs were worked on        the compare-and-swap that settles
@@ -131,7 +131,8 @@ static void deep_count(struct arena *arena, unsigned long generation, size_t siz
 }
 
 /* Count an object of @generation, which may be over by now. */
-void account(struct arena *arena, struct arena_slot *slot, unsigned long generation, size_t size)
+void arena_account(struct arena *arena, struct arena_slot *slot, unsigned long generation,
+		   size_t size)
 {
 	if (unlikely(!slot)) {
 		deep_count(arena, generation, size);
@@ -161,8 +162,8 @@ void arena_uncount(struct arena *arena)
 }
 
 /* Claim exactly one object: all that a dense arena does, and nesting too deep for a slot. */
-int claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
-		 size_t size, size_t align, bool zero, struct arena_place *place)
+int arena_claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
+		       size_t size, size_t align, bool zero, struct arena_place *place)
 {
 	struct claim claim;
 	int err;
@@ -176,7 +177,7 @@ int claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *
 		if (err)
 			return err;
 	}
-	account(arena, slot, claim.generation, size);
+	arena_account(arena, slot, claim.generation, size);
 	arena_mark_note(arena, claim.generation, claim.from, claim.end, size);
 	place_set(place, claim.generation, claim.object,
 		  claim_address(arena, &claim, claim.object));
@@ -192,9 +193,9 @@ static int try_claim(struct arena *arena, size_t size, size_t align, bool zero,
 	int err;
 
 	if (arena->spans && slot && size <= ARENA_SPAN_MAX)
-		err = slot_claim(arena, cpu, slot, size, align, zero, place);
+		err = arena_slot_claim(arena, cpu, slot, size, align, zero, place);
 	else
-		err = claim_object(arena, cpu, slot, size, align, zero, place);
+		err = arena_claim_object(arena, cpu, slot, size, align, zero, place);
 	arena_leave(cpu);
 	return err;
 }

@@ -242,13 +242,13 @@ static inline void place_set(struct arena_place *place, unsigned long generation
 }
 
 /* core.c: with preemption off */
-int claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
-		 size_t size, size_t align, bool zero, struct arena_place *place);
-void account(struct arena *arena, struct arena_slot *slot, unsigned long generation,
-	     size_t size);
+int arena_claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
+		       size_t size, size_t align, bool zero, struct arena_place *place);
+void arena_account(struct arena *arena, struct arena_slot *slot, unsigned long generation,
+		   size_t size);
 
 /* span.c: with preemption off */
-int slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
-	       size_t size, size_t align, bool zero, struct arena_place *place);
+int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
+		     size_t size, size_t align, bool zero, struct arena_place *place);
 
 #endif /* _ARENA_CURSOR_H */

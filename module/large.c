@@ -87,7 +87,7 @@ static bool large_commit(struct arena *arena, unsigned long generation, size_t s
 		view.generation = cursor_generation(cursor, view.generation);
 	}
 	if (done) {
-		account(arena, slot, generation, size);
+		arena_account(arena, slot, generation, size);
 		arena_mark_note(arena, generation, cursor_offset(cursor), start + size, size);
 	}
 	arena_leave(cpu);

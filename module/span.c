@@ -90,7 +90,7 @@ static int slot_refill(struct arena *arena, struct arena_cpu *cpu, struct arena_
 	int err;
 
 	if (span_worth_keeping(arena, slot, size, want))
-		return claim_object(arena, cpu, slot, size, align, zero, place);
+		return arena_claim_object(arena, cpu, slot, size, align, zero, place);
 
 	err = cursor_claim(arena, slot, size, align, want, &claim);
 	place->offset = claim.object;
@@ -120,8 +120,8 @@ static int slot_refill(struct arena *arena, struct arena_cpu *cpu, struct arena_
 }
 
 /* Claim one object by way of the span. */
-int slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
-	       size_t size, size_t align, bool zero, struct arena_place *place)
+int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
+		     size_t size, size_t align, bool zero, struct arena_place *place)
 {
 	unsigned long generation = arena_look(arena).generation;
 	void *object;
@@ -132,7 +132,7 @@ int slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *sl
 	if (READ_ONCE(slot->span) != generation || !slot_bump(slot, size, align, &object)) {
 		/* Acquire: pairs with the smp_store_release() in collect(). */
 		if (smp_load_acquire(&slot->revoked))
-			return claim_object(arena, cpu, slot, size, align, zero, place);
+			return arena_claim_object(arena, cpu, slot, size, align, zero, place);
 		return slot_refill(arena, cpu, slot, size, align, zero, place);
 	}
 	place_set(place, generation,
@@ -287,7 +287,7 @@ int arena_claim_tail(struct arena *arena, size_t size, size_t align, struct aren
 
 	cpu = arena_enter(arena);
 	if (arena_look(arena).generation == generation) {
-		account(arena, arena_slot(cpu), generation, size);
+		arena_account(arena, arena_slot(cpu), generation, size);
 		base = READ_ONCE(arena_dir(arena, generation)[offset >> arena->slab_shift].base);
 	}
 	arena_leave(cpu);

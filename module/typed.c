@@ -230,7 +230,7 @@ static int claim_run(struct arena_typed *typed, u32 nr, u32 *first, unsigned lon
 	} while (!err && !atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor_move(cursor,
 				index_to_offset(typed, *first + nr - 1) + typed->stride)));
 	if (!err)
-		account(arena, arena_slot(cpu), view.generation, nr * typed->size);
+		arena_account(arena, arena_slot(cpu), view.generation, nr * typed->size);
 	arena_leave(cpu);
 	*generation = view.generation;
 	return err;
