@@ -74,7 +74,7 @@ TEST_F(compat, each_command)
 	ASSERT_NE(NULL, self->map);
 
 	store.src = (unsigned long)self->low + 1000;
-	strcpy(self->low + 1000, "thin");
+	put_string(self->low + 1000, "thin");
 	memcpy(self->low, &store, sizeof(store));
 	ASSERT_EQ(0, ioctl_32(ARENA_IOC_STORE));
 	memcpy(&store, self->low, sizeof(store));

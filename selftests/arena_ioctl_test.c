@@ -4,6 +4,7 @@
  * and 18). The same source is built for 32 bits, too.
  */
 #include "kselftest_harness.h"
+#include <assert.h>
 #include "arena_test.h"
 
 #ifdef NO_32_BIT
@@ -408,11 +409,11 @@ TEST_F(fresh, setup_bad_slab_size)
 TEST_F(fresh, setup_bad_name)
 {
 	struct arena_setup_args args = { .size = sizeof(args) };
-	static const char *bad[] = { "a/b", "..\n", "a\tb", "\x7f", "\xc3\xa4", "\x1b[2J" };
+	static const char * const bad[] = { "a/b", "..\n", "a\tb", "\x7f", "\xc3\xa4", "\x1b[2J" };
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		strcpy(args.name, bad[i]);
+		put_string(args.name, bad[i]);
 		EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_SETUP, &args));
 		memset(args.name, 0, sizeof(args.name));
 	}
@@ -714,13 +715,13 @@ TEST_F(idle, dup_unknown_rights)
 }
 
 /* The layout is the same for 32 and 64 bits. */
-_Static_assert(sizeof(struct arena_setup_args) == 56, "setup");
-_Static_assert(sizeof(struct arena_alloc_args) == 40, "alloc");
-_Static_assert(sizeof(struct arena_store_args) == 48, "store");
-_Static_assert(sizeof(struct arena_offset_args) == 32, "offset");
-_Static_assert(sizeof(struct arena_reset_args) == 32, "reset");
-_Static_assert(sizeof(struct arena_info_args) == 208, "info");
-_Static_assert(sizeof(struct arena_dup_args) == 16, "dup");
+static_assert(sizeof(struct arena_setup_args) == 56, "setup");
+static_assert(sizeof(struct arena_alloc_args) == 40, "alloc");
+static_assert(sizeof(struct arena_store_args) == 48, "store");
+static_assert(sizeof(struct arena_offset_args) == 32, "offset");
+static_assert(sizeof(struct arena_reset_args) == 32, "reset");
+static_assert(sizeof(struct arena_info_args) == 208, "info");
+static_assert(sizeof(struct arena_dup_args) == 16, "dup");
 
 TEST_HARNESS_MAIN
 

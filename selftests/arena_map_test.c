@@ -54,11 +54,11 @@ TEST_F(mapping, at_an_offset)
 
 	ASSERT_EQ(0, arena_alloc(self->fd, 5 * SLAB, &self->offset));
 	ASSERT_EQ(0, self->offset);
-	strcpy(self->map + at, "here");
+	put_string(self->map + at, "here");
 	part = arena_map(self->fd, self->page, PROT_READ | PROT_WRITE, at);
 	ASSERT_NE(NULL, part);
 	EXPECT_STREQ("here", part);
-	strcpy(part, "there");
+	put_string(part, "there");
 	EXPECT_STREQ("there", self->map + at);
 	munmap(part, self->page);
 }
@@ -204,7 +204,7 @@ TEST_F(mapping, mremap_moves)
 
 	ASSERT_NE(MAP_FAILED, there);
 	ASSERT_EQ(0, arena_alloc(self->fd, 4 * SLAB, NULL));
-	strcpy(self->map + 2 * SLAB, "moved");
+	put_string(self->map + 2 * SLAB, "moved");
 	ASSERT_EQ(there, mremap(self->map + SLAB, 3 * SLAB, 3 * SLAB,
 				MREMAP_MAYMOVE | MREMAP_FIXED, there));
 	EXPECT_EQ(SIGSEGV, touch_read(self->map + 2 * SLAB));
@@ -247,7 +247,8 @@ TEST_F(mapping, flags_of_the_vma)
 	bool inside = false, found = false;
 	FILE *smaps = fopen("/proc/self/smaps", "re");
 
-	ASSERT_NE(NULL, smaps);
+	if (!smaps)
+		SKIP(return, "no /proc/self/smaps");
 	snprintf(wanted, sizeof(wanted), "%lx-", (unsigned long)self->map);
 	while (fgets(line, sizeof(line), smaps)) {
 		if (!strncmp(line, wanted, strlen(wanted)))
@@ -353,7 +354,7 @@ TEST_F(mapping, fork_shares)
 	if (!pid) {
 		__u64 offset;
 
-		strcpy(self->map + 100, "from the child");
+		put_string(self->map + 100, "from the child");
 		if (arena_store(self->fd, "stored", 7, &offset) || offset != SLAB)
 			_exit(1);
 		_exit(0);
@@ -366,13 +367,13 @@ TEST_F(mapping, fork_shares)
 
 static void *toucher(void *arg)
 {
-	volatile char *map = arg;
+	char *map = arg;
 	unsigned int i;
 
 	for (i = 0;; i++) {
-		char c = map[i * 4096 % CAPACITY];
+		char *at = &map[i * 4096 % CAPACITY];
 
-		map[i * 4096 % CAPACITY] = c;
+		__atomic_store_n(at, __atomic_load_n(at, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
 	}
 	return NULL;
 }

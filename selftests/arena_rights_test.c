@@ -107,20 +107,60 @@ FIXTURE_VARIANT(rights)
 	__u32 rights;
 };
 
-#define RIGHTS_VARIANT(name, set) \
-	FIXTURE_VARIANT_ADD(rights, name) { .rights = set }
+FIXTURE_VARIANT_ADD(rights, r)
+{
+	.rights = R,
+};
 
-RIGHTS_VARIANT(r, R);
-RIGHTS_VARIANT(rw, R | W);
-RIGHTS_VARIANT(a, A);
-RIGHTS_VARIANT(t, T);
-RIGHTS_VARIANT(ra, R | A);
-RIGHTS_VARIANT(rt, R | T);
-RIGHTS_VARIANT(at, A | T);
-RIGHTS_VARIANT(rwa, R | W | A);
-RIGHTS_VARIANT(rwt, R | W | T);
-RIGHTS_VARIANT(rat, R | A | T);
-RIGHTS_VARIANT(rwat, R | W | A | T);
+FIXTURE_VARIANT_ADD(rights, rw)
+{
+	.rights = R | W,
+};
+
+FIXTURE_VARIANT_ADD(rights, a)
+{
+	.rights = A,
+};
+
+FIXTURE_VARIANT_ADD(rights, t)
+{
+	.rights = T,
+};
+
+FIXTURE_VARIANT_ADD(rights, ra)
+{
+	.rights = R | A,
+};
+
+FIXTURE_VARIANT_ADD(rights, rt)
+{
+	.rights = R | T,
+};
+
+FIXTURE_VARIANT_ADD(rights, at)
+{
+	.rights = A | T,
+};
+
+FIXTURE_VARIANT_ADD(rights, rwa)
+{
+	.rights = R | W | A,
+};
+
+FIXTURE_VARIANT_ADD(rights, rwt)
+{
+	.rights = R | W | T,
+};
+
+FIXTURE_VARIANT_ADD(rights, rat)
+{
+	.rights = R | A | T,
+};
+
+FIXTURE_VARIANT_ADD(rights, rwat)
+{
+	.rights = R | W | A | T,
+};
 
 FIXTURE_SETUP(rights)
 {
@@ -261,8 +301,8 @@ TEST_F(rights, fcntl_does_not_escalate)
 	fcntl(self->other, F_SETFL, O_RDWR);
 	EXPECT_EQ(variant->rights & W ? O_RDWR : O_RDONLY,
 		  fcntl(self->other, F_GETFL) & O_ACCMODE);
-	EXPECT_EQ(variant->rights & W ? true : false,
-		  arena_map(self->other, CAPACITY, PROT_READ | PROT_WRITE, 0) != NULL);
+	EXPECT_EQ(!!(variant->rights & W),
+		  !!arena_map(self->other, CAPACITY, PROT_READ | PROT_WRITE, 0));
 }
 
 static int reopen(int fd, int flags)

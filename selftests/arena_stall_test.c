@@ -111,14 +111,14 @@ TEST_F(own, reset_releases_its_struct)
 struct race {
 	int fd;
 	struct arena_alloc_args *args;
-	volatile bool stop;
+	bool stop;
 };
 
 static void *protector(void *arg)
 {
 	struct race *race = arg;
 
-	while (!race->stop) {
+	while (!__atomic_load_n(&race->stop, __ATOMIC_RELAXED)) {
 		mprotect(race->args, 4096, PROT_READ);
 		mprotect(race->args, 4096, PROT_READ | PROT_WRITE);
 	}
@@ -141,7 +141,7 @@ TEST_F_TIMEOUT(own, answer_cannot_be_written, 60)
 		made += !err;
 		failed += !!err;
 	}
-	race.stop = true;
+	__atomic_store_n(&race.stop, true, __ATOMIC_RELAXED);
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	/* Each that succeeded is there once; of those that failed, some may be. */
 	EXPECT_LE(8ULL * made, arena_used(self->fd));
@@ -298,7 +298,7 @@ TEST_F(late, store_source)
 	EXPECT_EQ(0, everything_elsewhere(self->fd, self->map));
 	EXPECT_EQ(0, arena_used(self->fd));
 
-	strcpy(self->bytes, "late");
+	put_string(self->bytes, "late");
 	ASSERT_TRUE(late_arrive(&self->late, self->bytes));
 	ASSERT_EQ(0, pthread_join(self->thread, NULL));
 	EXPECT_EQ(0, call.err);

@@ -141,7 +141,7 @@ static inline void touch_signal(int sig)
 }
 
 /* The signal that reading (or writing) a byte raises, 0 for none. */
-static inline int touch(volatile char *at, bool write)
+static inline int touch(char *at, bool write)
 {
 	struct sigaction action = { .sa_handler = touch_signal, .sa_flags = SA_NODEFER };
 	struct sigaction old_bus, old_segv;
@@ -151,10 +151,10 @@ static inline int touch(volatile char *at, bool write)
 	sigaction(SIGSEGV, &action, &old_segv);
 	sig = sigsetjmp(touch_env, 1);
 	if (!sig) {
-		char c = *at;
+		char c = __atomic_load_n(at, __ATOMIC_RELAXED);
 
 		if (write)
-			*at = c;
+			__atomic_store_n(at, c, __ATOMIC_RELAXED);
 	}
 	sigaction(SIGBUS, &old_bus, NULL);
 	sigaction(SIGSEGV, &old_segv, NULL);
@@ -169,6 +169,12 @@ static inline int touch_read(const void *at)
 static inline int touch_write(void *at)
 {
 	return touch(at, true);
+}
+
+/* A string, its end included, to a place that is known to have room. */
+static inline void put_string(char *at, const char *string)
+{
+	memcpy(at, string, strlen(string) + 1);
 }
 
 /* Are all these bytes this one? */
