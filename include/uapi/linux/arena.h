@@ -191,8 +191,9 @@ struct arena_offset_args {
  * @ARENA_RESET_KEEP: it is kept, with its bytes; mappings stay as they are. The
  *	cost depends on neither objects nor bytes.
  * @ARENA_RESET_RELEASE: it is given back, but for the first
- *	&arena_reset_args.keep bytes' worth of slabs. Touching what was given back is SIGBUS until it is allocated
- *	again, and then it is zero (clause 20).
+ *	&arena_reset_args.keep bytes' worth of slabs. Touching what was given
+ *	back is SIGBUS until it is allocated again, and then it is zero
+ *	(clause 20).
  * @ARENA_RESET_ZERO: it is kept; all that was handed out is zero when the call
  *	returns, but for what programs write to it through a mapping meanwhile.
  */
