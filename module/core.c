@@ -762,7 +762,7 @@ static void arena_release(struct arena *arena)
 	if (arena->flags & ARENA_READERS || READ_ONCE(arena->wrapping))
 		rcu_barrier();
 	cancel_work_sync(&arena->reaper);
-	arena_reap_larges(arena, true);
+	arena_reap_larges(arena, 0);
 	arena_free(arena);
 }
 

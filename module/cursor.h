@@ -204,10 +204,14 @@ static inline void *claim_address(const struct arena *arena, const struct claim 
 	return claim->base + (offset & (arena_slab_size(arena) - 1));
 }
 
-/* In this generation the slab was zero when installed, and what was handed out is not again. */
-static inline bool claim_is_clean(const struct claim *claim)
+/*
+ * In this generation the slab was zero when installed, and what is handed out is
+ * not handed out again, unless somebody rewinds. Marks are there long before
+ * that: whoever claims after a rewind sees them.
+ */
+static inline bool claim_is_clean(const struct arena *arena, const struct claim *claim)
 {
-	return READ_ONCE(claim->slab->clean) == claim->generation;
+	return READ_ONCE(claim->slab->clean) == claim->generation && !READ_ONCE(arena->marks);
 }
 
 /*
@@ -228,7 +232,7 @@ static noinline int __maybe_unused zero_claimed(struct arena *arena, struct aren
 static __always_inline int claim_zero(struct arena *arena, struct arena_cpu *cpu,
 				      const struct claim *claim, size_t from, size_t end)
 {
-	return claim_is_clean(claim) ? 0 :
+	return claim_is_clean(arena, claim) ? 0 :
 	       zero_claimed(arena, cpu, claim->generation,
 			    claim_address(arena, claim, from), end - from);
 }

@@ -143,6 +143,7 @@ struct arena_cpu {
 struct arena_large {
 	struct llist_node	node;
 	unsigned long		generation;
+	size_t			offset;
 	void			*view;
 };
 
@@ -361,6 +362,7 @@ void arena_set_generation(struct arena *arena, unsigned long generation);
 
 /* reset.c */
 bool arena_settle(struct arena *arena);
+void arena_note_high(struct arena *arena, size_t high);
 bool arena_settle_wait(struct arena *arena, gfp_t gfp);
 
 void arena_uncount(struct arena *arena);
@@ -387,7 +389,7 @@ void arena_marks_exit(struct arena *arena);
 
 /* large.c */
 int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place);
-void arena_reap_larges(struct arena *arena, bool all);
+void arena_reap_larges(struct arena *arena, size_t floor);
 void arena_reaper(struct work_struct *work);
 
 /* slab.c */

@@ -33,6 +33,7 @@ static struct arena_large *large_view(struct arena *arena, unsigned long generat
 		}
 	}
 	large->generation = generation;
+	large->offset = start;
 	large->view = vmap(pages, nr, VM_MAP, PAGE_KERNEL);
 	if (!large->view)
 		goto fail;
@@ -145,13 +146,13 @@ int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_
 }
 
 /*
- * Unmap the views of former generations. A view is listed with the generation
- * that its claim took from the cursor, so the cursor read here is not behind it.
- * What readers may still be using is left for the next time: who sees the
- * generation that arena_reset_rcu() began sees retiring, too, which was set
- * before; it runs this again when the readers are gone.
+ * Unmap the views of former generations, and of this one from @floor on. A view is
+ * listed with the generation that its claim took from the cursor, so the cursor
+ * read here is not behind it. What readers may still be using is left for the next
+ * time: who sees the generation that arena_reset_rcu() began sees retiring, too,
+ * which was set before; it runs this again when the readers are gone.
  */
-void arena_reap_larges(struct arena *arena, bool all)
+void arena_reap_larges(struct arena *arena, size_t floor)
 {
 	struct llist_node *views = llist_del_all(&arena->larges);
 	unsigned long generation = arena_peek(arena).generation;
@@ -161,14 +162,14 @@ void arena_reap_larges(struct arena *arena, bool all)
 	smp_rmb();	/* Pairs with the full barrier of the cursor's exchange. */
 	readers = READ_ONCE(arena->retiring);
 	llist_for_each_entry_safe(large, next, views, node) {
-		if (!all && (readers || large->generation == generation)) {
+		if (large->generation == generation ? large->offset < floor : readers) {
 			llist_add(&large->node, &arena->larges);
 			continue;
 		}
 		large_drop(large);
 	}
 	/* What was put back while a reset, or its end, found the list empty. */
-	if (!all && !llist_empty(&arena->larges) &&
+	if (!llist_empty(&arena->larges) &&
 	    (readers ? !READ_ONCE(arena->retiring) :
 		       arena_peek(arena).generation != generation))
 		schedule_work(&arena->reaper);
@@ -176,5 +177,5 @@ void arena_reap_larges(struct arena *arena, bool all)
 
 void arena_reaper(struct work_struct *work)
 {
-	arena_reap_larges(container_of(work, struct arena, reaper), false);
+	arena_reap_larges(container_of(work, struct arena, reaper), SIZE_MAX);
 }

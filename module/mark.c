@@ -3,7 +3,8 @@
  * Marks in shared dense arenas: go back to where the cursor stood, if nobody
  * else has allocated since.
  *
- * Lock-free. One task at a time may have marks open in an arena. It notes what
+ * Marking takes no lock, and allocation none for it; a rewind takes the reset lock
+ * for a moment, to note how far the arena had come. One task at a time may have marks open in an arena. It notes what
  * it allocates, and where the cursor stood after that: if the cursor stood
  * elsewhere when it allocates again, or rewinds, somebody else was there. The
  * others need not know; nor could they tell in time.
@@ -166,16 +167,6 @@ static int mark_check(const struct arena *arena, const struct arena_mark *mark)
 	return 0;
 }
 
-/* What lies above @offset is handed out again, and not zero any more. */
-static void soil_slabs(struct arena *arena, unsigned long generation, size_t offset, size_t end)
-{
-	struct arena_slab *dir = arena_dir(arena, generation);
-	size_t i;
-
-	for (i = offset >> arena->slab_shift; i << arena->slab_shift < end; i++)
-		WRITE_ONCE(dir[i].clean, 0);
-}
-
 static void uncount(struct arena *arena, unsigned long generation, size_t size)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
@@ -199,7 +190,8 @@ static void uncount(struct arena *arena, unsigned long generation, size_t size)
  * Handles to what is freed become stale. So do, in the end, others: a handle
  * does not outlive another 64 rewinds.
  *
- * Context: Task. Takes no lock. Linear in the slabs that are freed.
+ * Context: Task. Takes a raw spinlock; sleeps only if objects larger than a slab
+ * were allocated.
  * Return: 0; or, with nothing changed, -EOPNOTSUPP with spans, -ESTALE if the mark
  * has ended or the arena was reset since, -EBUSY if others allocated since.
  */
@@ -220,7 +212,7 @@ int arena_rewind(struct arena *arena, const struct arena_mark *mark)
 		marks->depth = mark->level + 1;
 		return 0;
 	}
-	soil_slabs(arena, mark->generation, mark->offset, marks->expected);
+	arena_note_high(arena, marks->expected);
 	/* The floor is known before the epoch is, and that before anything is reused. */
 	WRITE_ONCE(marks->floor[(marks->epoch + 1) % FLOORS], mark->offset);
 	/* Release: pairs with the smp_load_acquire() in arena_mark_gone(). */
@@ -237,6 +229,8 @@ int arena_rewind(struct arena *arena, const struct arena_mark *mark)
 		return err;
 	}
 	uncount(arena, mark->generation, marks->used - mark->used);
+	if (!llist_empty(&arena->larges))
+		arena_reap_larges(arena, mark->offset);
 	marks->expected = mark->offset;
 	marks->used = mark->used;
 	marks->depth = mark->level + 1;

@@ -192,6 +192,7 @@ void arena_private_reset(struct arena_private *arena)
 	unwind_to(arena, NULL);
 	arena->pos = arena->first;
 	arena->used = 0;
+	arena->depth = 0;
 	arena->generation++;
 }
 EXPORT_SYMBOL_GPL(arena_private_reset);
@@ -209,35 +210,81 @@ void arena_private_trim(struct arena_private *arena)
 }
 EXPORT_SYMBOL_GPL(arena_private_trim);
 
-/* Is the position of @mark still in use? */
-static bool mark_is_below(const struct arena_private *arena,
-			  const struct arena_private_mark *mark)
+/**
+ * arena_private_mark() - Remember where a private arena stands (clause 12).
+ * @arena: the arena, not NULL.
+ *
+ * Marks nest. More than %ARENA_PRIVATE_MARKS inside each other are given out but
+ * cannot be rewound to: what is allocated then stays until an outer one is.
+ *
+ * Context: Any; the caller is the owner.
+ * Return: The mark; to be ended by arena_private_unmark(), by ending one that it is
+ * inside of, or by a reset.
+ */
+struct arena_private_mark arena_private_mark(struct arena_private *arena)
 {
-	const struct arena_chunk *chunk = arena->chunks;
+	struct arena_private_mark mark = {
+		.chunk	= arena->chunks,
+		.pos	= arena->pos,
+		.used	= arena->used,
+		.serial	= ++arena->serial,
+		.level	= arena->depth,
+	};
 
-	if (chunk == mark->chunk)
-		return mark->pos <= arena->pos;
-	while (chunk && chunk != mark->chunk)
-		chunk = chunk->below;
-	return chunk == mark->chunk;
+	if (arena->depth < ARENA_PRIVATE_MARKS)
+		arena->open[arena->depth++] = mark.serial;
+	return mark;
+}
+EXPORT_SYMBOL_GPL(arena_private_mark);
+
+static bool mark_is_open(const struct arena_private *arena, const struct arena_private_mark *mark)
+{
+	return mark->level < arena->depth && arena->open[mark->level] == mark->serial;
 }
 
 /**
  * arena_private_rewind() - Free all objects allocated since a mark (clause 12).
  * @arena: the arena, not NULL.
- * @mark:  from arena_private_mark().
+ * @mark:  from arena_private_mark(); it stays open, marks inside it end.
  *
  * Context: Any; the caller is the owner.
- * Return: 0; -ESTALE with nothing changed if the arena was reset, or rewound to an
- * earlier mark, since.
+ * Return: 0; -ESTALE with nothing changed if the mark has ended.
  */
 int arena_private_rewind(struct arena_private *arena, const struct arena_private_mark *mark)
 {
-	if (mark->generation != arena->generation || !mark_is_below(arena, mark))
+	if (!mark_is_open(arena, mark))
 		return -ESTALE;
 	unwind_to(arena, mark->chunk);
 	arena->pos = mark->pos;
 	arena->used = mark->used;
+	arena->depth = mark->level + 1;
 	return 0;
 }
 EXPORT_SYMBOL_GPL(arena_private_rewind);
+
+/**
+ * arena_private_unmark() - End a mark, and those inside it; frees nothing.
+ * @arena: the arena, not NULL.
+ * @mark:  from arena_private_mark(); does nothing if that has ended.
+ *
+ * Context: Any; the caller is the owner.
+ */
+void arena_private_unmark(struct arena_private *arena, const struct arena_private_mark *mark)
+{
+	if (mark_is_open(arena, mark))
+		arena->depth = mark->level;
+}
+EXPORT_SYMBOL_GPL(arena_private_unmark);
+
+/**
+ * arena_scratch_end() - What arena_scratch() does at the end of the block.
+ * @scratch: what it did at the begin.
+ *
+ * Context: Any; the caller is the owner.
+ */
+void arena_scratch_end(const struct arena_scratch *scratch)
+{
+	arena_private_rewind(scratch->arena, &scratch->mark);
+	arena_private_unmark(scratch->arena, &scratch->mark);
+}
+EXPORT_SYMBOL_GPL(arena_scratch_end);

@@ -109,6 +109,13 @@ static void wrapped(struct rcu_head *rcu)
 	WRITE_ONCE(container_of(rcu, struct arena, wrap_rcu)->wrapping, false);
 }
 
+static void note_high(struct arena *arena, size_t high)
+{
+	lockdep_assert_held(&arena->reset_lock);
+	WRITE_ONCE(arena->peak, max(arena->peak, high));
+	WRITE_ONCE(arena->dirty, max(arena->dirty, high));
+}
+
 /*
  * Start the next generation: @step says in which slab set. Unsettled in the
  * same set; in the other one, a grace period has passed since it was left.
@@ -145,9 +152,18 @@ static int next_generation(struct arena *arena, unsigned int step, bool *crossed
 		WRITE_ONCE(arena->wrapping, true);
 	*crossed = crossing;
 	WRITE_ONCE(arena->resets, arena->resets + 1);
-	WRITE_ONCE(arena->peak, max(arena->peak, high));
-	WRITE_ONCE(arena->dirty, max(arena->dirty, high));
+	note_high(arena, high);
 	return 0;
+}
+
+/* The cursor is about to fall, or has fallen, from @high. */
+void arena_note_high(struct arena *arena, size_t high)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&arena->reset_lock, flags);
+	note_high(arena, high);
+	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
 }
 
 static int next_generation_kept(struct arena *arena)
@@ -346,7 +362,7 @@ static void reset_asleep(struct arena *arena, size_t keep, bool zero)
 	smp_mb();	/* B once more, see arena_settle() */
 	if (late_writers(arena))
 		synchronize_rcu();
-	arena_reap_larges(arena, false);
+	arena_reap_larges(arena, SIZE_MAX);
 	if (zero)
 		wipe_slabs(arena);
 	else

@@ -106,7 +106,7 @@ static int slot_refill(struct arena *arena, struct arena_cpu *cpu, struct arena_
 	}
 	object = claim_address(arena, &claim, claim.object);
 	joined = claim.object < claim.from;
-	slot->zeroed = (!joined || slot->zeroed) && (arena->zero || claim_is_clean(&claim));
+	slot->zeroed = (!joined || slot->zeroed) && (arena->zero || claim_is_clean(arena, &claim));
 	slot->end_offset = ALIGN_DOWN(claim.end, ARENA_MIN_ALIGN);
 	WRITE_ONCE(slot->stale, false);
 	slot->end = ALIGN_DOWN((unsigned long)object + (claim.end - claim.object),

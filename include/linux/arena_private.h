@@ -25,6 +25,9 @@
 struct arena_chunk;
 struct task_struct;
 
+/** ARENA_PRIVATE_MARKS - how deep marks of a private arena nest. */
+#define ARENA_PRIVATE_MARKS	16
+
 /**
  * struct arena_private - a private arena. The fields are not the caller's.
  * @pos:	first free byte.
@@ -35,6 +38,9 @@ struct task_struct;
  * @spare:	chunks kept by a reset or a rewind.
  * @first:	the first buffer, or NULL.
  * @first_size:	its size in bytes.
+ * @depth:	marks that are open.
+ * @serial:	of the last mark.
+ * @open:	serials of the open ones.
  * @owner:	whom debug builds hold to be the owner.
  */
 struct arena_private {
@@ -46,6 +52,9 @@ struct arena_private {
 	struct arena_chunk	*spare;
 	char			*first;
 	size_t			first_size;
+	unsigned int		depth;
+	u64			serial;
+	u64			open[ARENA_PRIVATE_MARKS];
 #ifdef CONFIG_ARENA_DEBUG
 	struct task_struct	*owner;
 #endif
@@ -53,16 +62,18 @@ struct arena_private {
 
 /**
  * struct arena_private_mark - where a private arena stood.
- * @generation:	in which.
  * @chunk:	newest chunk then.
  * @pos:	first free byte then.
  * @used:	bytes handed out then.
+ * @serial:	which mark.
+ * @level:	how many marks it is inside of.
  */
 struct arena_private_mark {
-	u64			generation;
 	struct arena_chunk	*chunk;
 	char			*pos;
 	size_t			used;
+	u64			serial;
+	unsigned int		level;
 };
 
 void arena_private_init(struct arena_private *arena, void *buffer, size_t size);
@@ -132,23 +143,8 @@ static inline size_t arena_private_offset(const struct arena_private *arena)
 	return arena->used;
 }
 
-/**
- * arena_private_mark() - Remember where a private arena stands (clause 12).
- * @arena: the arena, not NULL.
- *
- * Marks nest, and cost nothing if not used.
- *
- * Return: What arena_private_rewind() goes back to.
- */
-static inline struct arena_private_mark arena_private_mark(const struct arena_private *arena)
-{
-	return (struct arena_private_mark) {
-		.generation	= arena->generation,
-		.chunk		= arena->chunks,
-		.pos		= arena->pos,
-		.used		= arena->used,
-	};
-}
+struct arena_private_mark arena_private_mark(struct arena_private *arena);
+void arena_private_unmark(struct arena_private *arena, const struct arena_private_mark *mark);
 
 /* What arena_scratch() keeps. */
 struct arena_scratch {
@@ -156,8 +152,9 @@ struct arena_scratch {
 	struct arena_private_mark	mark;
 };
 
-DEFINE_CLASS(arena_scratch, struct arena_scratch,
-	     arena_private_rewind(_T.arena, &_T.mark),
+void arena_scratch_end(const struct arena_scratch *scratch);
+
+DEFINE_CLASS(arena_scratch, struct arena_scratch, arena_scratch_end(&_T),
 	     ((struct arena_scratch) { arena, arena_private_mark(arena) }),
 	     struct arena_private *arena)
 
