@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Differences between kernel versions, for the tests of contexts. */
+#ifndef _ARENA_CONTEXT_COMPAT_H
+#define _ARENA_CONTEXT_COMPAT_H
+
+#include <linux/hrtimer.h>
+#include <linux/version.h>
+
+typedef enum hrtimer_restart (*context_timer_fn)(struct hrtimer *timer);
+
+/* 6.13 sets a timer up in one call, 6.15 in no other way. */
+static inline void context_timer_setup(struct hrtimer *timer, context_timer_fn fn)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
+	hrtimer_setup(timer, fn, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+#else
+	hrtimer_init(timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+	timer->function = fn;
+#endif
+}
+
+#endif /* _ARENA_CONTEXT_COMPAT_H */

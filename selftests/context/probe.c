@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Probes inside the allocator: on the instructions that an allocation, a reset
+ * or growing the arena passes through, one after the other.
+ *
+ * The probe allocates from the arena that the task is in the middle of working
+ * on, raises an NMI that does the same, and an irq_work that does so as soon as
+ * interrupts are on again; that one can hit the probe in its turn.
+ *
+ * Which functions those are is found out by a first run with a probe in
+ * each function of the module.
+ */
+#include <linux/cpumask.h>
+#include <linux/gcd.h>
+#include <linux/irq_work.h>
+#include <linux/jiffies.h>
+#include <linux/kallsyms.h>
+#include <linux/kprobes.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/smp.h>
+#include <linux/workqueue.h>
+
+#include "context.h"
+
+#define CAPACITY	SZ_512K
+#define ENTRIES		4096
+#define LARGE		(SZ_64K + 512)
+#define HITS_EACH	6		/* how often one probe acts */
+#define FIRST_TRIES	32		/* bytes of a function to find an instruction in */
+#define MAX_CODE	SZ_16K
+
+static unsigned int seconds = 20;
+module_param(seconds, uint, 0600);
+MODULE_PARM_DESC(seconds, "How long to probe instructions, for each kind of arena");
+
+/**
+ * struct site - a probe.
+ * @kprobe: the probe.
+ * @hit:    the work passed here.
+ */
+struct site {
+	struct kprobe	kprobe;
+	bool		hit;
+};
+
+/**
+ * struct prober - the test under way.
+ * @stage: the arena.
+ * @flags: of the arena.
+ * @task:  whose work is interrupted.
+ * @live:  it is at work.
+ * @act:   probes do more than to note that they were hit.
+ * @left:  how often they may.
+ * @hits:  how often they did.
+ * @struck: instructions where they did.
+ * @code:  addresses in functions that the work passes through,
+ * @bytes: so many,
+ * @functions: in so many functions.
+ * @work:  see storm in nmi.c.
+ */
+static struct prober {
+	struct stage		stage;
+	unsigned int		flags;
+	struct task_struct	*task;
+	bool			live;
+	bool			act;
+	unsigned int		left;
+	unsigned int		hits;
+	unsigned int		struck;
+	unsigned long		*code;
+	unsigned int		bytes;
+	unsigned int		functions;
+	struct irq_work		work;
+} prober;
+
+static void probe_nmi(struct pt_regs *regs, void *unused)
+{
+	stage_alloc(&prober.stage, BY_NMI, 72, ARENA_NOGROW);
+}
+
+static void probe_irq(struct irq_work *work)
+{
+	if (!READ_ONCE(prober.live))
+		return;
+	if (READ_ONCE(prober.stage.busy))
+		atomic_inc(&prober.stage.inside[BY_IRQ_WORK]);
+	stage_alloc(&prober.stage, BY_IRQ_WORK, 56, ARENA_NOGROW);
+}
+
+static int on_probe(struct kprobe *kprobe, struct pt_regs *regs)
+{
+	struct site *site = container_of(kprobe, struct site, kprobe);
+
+	if (current != prober.task || !READ_ONCE(prober.live))
+		return 0;
+	site->hit = true;
+	if (!prober.act || !prober.left)
+		return 0;
+	prober.left--;
+	prober.hits++;
+	atomic_inc(&prober.stage.inside[BY_PROBE]);
+	atomic_inc(&prober.stage.inside[BY_NMI]);
+	stage_alloc(&prober.stage, BY_PROBE, 40 + prober.left * 24, ARENA_NOGROW);
+	if (!nmi_raise(smp_processor_id()))
+		prober.act = false;
+	irq_work_queue(&prober.work);
+	return 0;
+}
+
+/* With one of these a probe stays a breakpoint, wherever it is. */
+static void after_probe(struct kprobe *kprobe, struct pt_regs *regs, unsigned long flags)
+{
+}
+
+static int site_register(struct site *site, unsigned long address, unsigned int flags)
+{
+	*site = (struct site) {
+		.kprobe = {
+			.addr = (kprobe_opcode_t *)address,
+			.pre_handler = on_probe,
+			.post_handler = after_probe,
+			.flags = flags,
+		},
+	};
+	return register_kprobe(&site->kprobe);
+}
+
+/* Every kind of call, so that every path is passed: first, refill, bump, zero, copy. */
+static void work_alloc(struct stage *stage)
+{
+	struct arena *arena = stage->arena;
+	struct arena_reserve reserve;
+	arena_handle_t handle;
+	size_t used;
+	int i;
+
+	for (i = 0; i < 4; i++)
+		stage_alloc(stage, BY_TASK, 64, ARENA_NOGROW);
+	stage_book(stage, arena_alloc_aligned(arena, 100, 256, ARENA_NOGROW), 100);
+	stage_book(stage, arena_zalloc(arena, 5000, ARENA_NOGROW), 5000);
+	stage_book(stage, arena_zalloc(arena, 24, ARENA_NOGROW), 24);
+	stage_book(stage, arena_memdup(arena, "0123456", 8, ARENA_NOGROW), 8);
+	stage_book(stage, arena_alloc_handle(arena, 48, ARENA_NOGROW, &handle), 48);
+	expect(!arena_alloc(arena, CAPACITY, ARENA_NOGROW), "more than there is");
+	/* What interrupts us takes too: only what is reserved is to be seen. */
+	expect(!arena_reserve(arena, &reserve, 3, 32, 8, ARENA_NOGROW), "no reservation");
+	stage->reserved += reserve.size;
+	atomic_inc(&stage->allocs);
+	for (i = 0; i < 3; i++)
+		expect(arena_reserve_alloc(&reserve, 32, 8), "reserved, and refused");
+	used = arena_offset(arena);
+	expect(arena_high(arena) >= used, "more used than handed out");
+}
+
+static void work_large(struct stage *stage)
+{
+	stage_book_large(stage, arena_alloc(stage->arena, LARGE, GFP_KERNEL), LARGE);
+}
+
+/* A new generation; every other one with its memory taken anew. */
+static void work_reset(struct stage *stage, bool release)
+{
+	stage->may_refuse = true;
+	if (release)
+		arena_reset_release(stage->arena, 0);
+	else
+		expect(!arena_reset(stage->arena), "no reset");
+	expect(!arena_populate(stage->arena, CAPACITY, GFP_KERNEL), "no memory");
+	stage->may_refuse = false;
+}
+
+static void set_live(bool live)
+{
+	WRITE_ONCE(prober.live, live);
+	/* The probe looks in the middle of what comes before and after. */
+	barrier();
+}
+
+static void work(const char *where)
+{
+	int round;
+
+	for (round = 0; round < 2; round++) {
+		set_live(true);
+		work_reset(&prober.stage, round);
+		set_live(false);
+		irq_work_sync(&prober.work);
+		stage_forget(&prober.stage);
+		set_live(true);
+		work_alloc(&prober.stage);
+		if (round)
+			work_large(&prober.stage);
+		set_live(false);
+		irq_work_sync(&prober.work);
+		stage_verify(&prober.stage, where);
+	}
+}
+
+/* Work with one probe armed. */
+static void work_at(struct site *site)
+{
+	char where[KSYM_SYMBOL_LEN];
+	unsigned int before = prober.hits;
+
+	if (!expect(!enable_kprobe(&site->kprobe), "a probe cannot be armed"))
+		return;
+	text_name(where, (unsigned long)site->kprobe.addr);
+	prober.left = HITS_EACH;
+	work(where);
+	disable_kprobe(&site->kprobe);
+	if (prober.hits > before)
+		prober.struck++;
+}
+
+static void unregister_sites(struct site *sites, unsigned int nr)
+{
+	struct kprobe **list = kvcalloc(nr, sizeof(*list), GFP_KERNEL);
+	unsigned int i;
+
+	for (i = 0; list && i < nr; i++)
+		list[i] = &sites[i].kprobe;
+	if (list)
+		unregister_kprobes(list, nr);
+	else
+		for (i = 0; i < nr; i++)
+			unregister_kprobe(&sites[i].kprobe);
+	kvfree(list);
+}
+
+/* One probe in each function, not at its entry, where it would be another kind. */
+static unsigned int probe_each(struct site *sites, unsigned int max)
+{
+	unsigned long start, size;
+	unsigned int nr = 0, i, k;
+
+	for (i = 0; nr < max && (start = text_function(i, &size)); i++) {
+		for (k = 1; k < min_t(unsigned long, size, FIRST_TRIES); k++) {
+			if (site_register(&sites[nr], start + k, 0))
+				continue;
+			nr++;
+			break;
+		}
+	}
+	return nr;
+}
+
+static bool passed(const struct site *sites, unsigned int nr, unsigned long start,
+		   unsigned long size)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		if (sites[i].hit && (unsigned long)sites[i].kprobe.addr - start < size)
+			return true;
+	return false;
+}
+
+/* Note every byte of the functions that the work passes through. */
+static void find_code(struct site *sites, unsigned int functions)
+{
+	unsigned int nr = probe_each(sites, functions), i, k;
+	unsigned long start, size;
+
+	work("before anything was interrupted");
+	unregister_sites(sites, nr);
+	for (i = 0; (start = text_function(i, &size)); i++) {
+		if (!passed(sites, nr, start, size))
+			continue;
+		for (k = 0; k < size && prober.bytes < MAX_CODE; k++)
+			prober.code[prober.bytes++] = start + k;
+		prober.functions++;
+	}
+}
+
+/*
+ * Probe one instruction after the other until all are done or the time is over.
+ * In steps that pass by every byte once (no common divisor) and never stay in
+ * one place, as there may not be time for all. Where no instruction begins, no
+ * probe is accepted.
+ */
+static void probe_code(struct site *sites)
+{
+	unsigned long end = jiffies + seconds * HZ;
+	unsigned int step = prober.bytes * 5 / 8, at = 0, nr = 0, i;
+
+	while (gcd(step, prober.bytes) != 1)
+		step++;
+	prober.act = true;
+	for (i = 0; i < prober.bytes && time_before(jiffies, end) && !failed(); i++) {
+		if (!site_register(&sites[nr], prober.code[at], KPROBE_FLAG_DISABLED))
+			work_at(&sites[nr++]);
+		at = (at + step) % prober.bytes;
+	}
+	unregister_sites(sites, nr);
+	expect(prober.act, "an NMI did not come");
+	note("%u of %u bytes in %u functions tried: %u instructions, %u interrupted", i,
+	     prober.bytes, prober.functions, nr, prober.struck);
+}
+
+static long probe_work(void *unused)
+{
+	struct site *sites = kvcalloc(MAX_CODE, sizeof(*sites), GFP_KERNEL);
+
+	prober.code = kvcalloc(MAX_CODE, sizeof(*prober.code), GFP_KERNEL);
+	prober.task = current;
+	if (expect(sites && prober.code, "no memory for probes")) {
+		find_code(sites, MAX_CODE);
+		if (expect(prober.bytes, "no function was passed"))
+			probe_code(sites);
+	}
+	kvfree(prober.code);
+	kvfree(sites);
+	return 0;
+}
+
+static void check(const struct stage *stage)
+{
+	int i;
+
+	stage_report(stage);
+	expect(prober.struck, "no probe was hit inside an allocation");
+	for (i = 0; i < NR_SOURCES; i++)
+		expect(!atomic_read(&stage->refused[i]), "an allocation was refused");
+	for (i = BY_IRQ_WORK; i < NR_SOURCES; i++)
+		expect(atomic_read(&stage->taken[i]), "nothing came of source %d", i);
+}
+
+static void run(unsigned int flags)
+{
+	struct stage *stage = &prober.stage;
+
+	memset(&prober, 0, sizeof(prober));
+	init_irq_work(&prober.work, probe_irq);
+	if (stage_open(stage, CAPACITY, flags, ENTRIES))
+		return;
+	if (expect(!nmi_open(probe_nmi, NULL), "no NMI handler")) {
+		work_on_cpu(cpumask_first(cpu_online_mask), probe_work, NULL);
+		nmi_close();
+		irq_work_sync(&prober.work);
+		check(stage);
+	}
+	stage_close(stage);
+}
+
+void test_probe_dense(void)
+{
+	run(0);
+}
+
+void test_probe_spans(void)
+{
+	run(ARENA_SPANS);
+}
