@@ -1,0 +1,307 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# A module that uses arenas (see selftests/consumer): it parses JSON, answers
+# questions about it, and compares arenas with kmalloc. Prints TAP.
+
+debug=/sys/kernel/debug/arena_consumer
+arena=/sys/kernel/debug/arena
+dir=$(mktemp -d)
+number=0
+
+skip_all()
+{
+	echo "1..0 # SKIP $*"
+	exit 4
+}
+
+load()
+{
+	for file in /ko/arena_consumer.ko ./arena_consumer.ko; do
+		[ -e "$file" ] && insmod "$file" && return 0
+	done
+	modprobe arena_consumer 2>/dev/null
+}
+
+# Name, and a command that decides.
+check()
+{
+	name=$1
+	number=$((number + 1))
+	shift
+	if "$@"; then
+		echo "ok $number $name"
+	else
+		echo "not ok $number $name"
+	fi
+}
+
+text()
+{
+	cat <<'END'
+{
+	"name": "router",
+	"empty": "",
+	"motd": "gr\u00fc\u00df \"dich\"\n\ud83d\ude00",
+	"limits": { "rate": -12.5e+3, "burst": 0, "hard": false },
+	"interfaces": [
+		{ "name": "eth0", "mtu": 1500, "addresses": [ "10.0.0.1", "fe80::1" ] },
+		{ "name": "eth1", "mtu": 9000, "addresses": [] },
+		{}
+	],
+	"gateway": null, "up": true
+}
+END
+}
+
+# A log of so many records.
+long_text()
+{
+	awk -v nr="$1" 'BEGIN {
+		printf "["
+		for (i = 0; i < nr; i++)
+			printf "%s{\"id\": %d, \"user\": \"user%d\", \"tags\": " \
+				"[\"a%d\", true, null], \"ok\": %s}", i ? ",\n" : "",
+				i, i * 7919 % 1000, i % 13, i % 3 ? "true" : "false"
+		print "]"
+	}'
+}
+
+# So many times a character, and another one.
+repeat()
+{
+	awk -v nr="$1" -v a="$2" -v b="$3" 'BEGIN {
+		for (i = 0; i < nr; i++) printf "%s", a
+		for (i = 0; b != "" && i < nr; i++) printf "%s", b
+	}'
+}
+
+# A file into one of debugfs, in one write.
+put()
+{
+	dd if="$2" of="$debug/$1" bs=1M 2>"$dir/error"
+}
+
+parse()
+{
+	put parse "$dir/$1"
+}
+
+# Why it failed, as the tool says it.
+because()
+{
+	grep -q "$1" "$dir/error" || { echo "# $(cat "$dir/error")" && false; }
+}
+
+# dd says why it could not write; printf need not.
+ask()
+{
+	printf '%s\n' "$1" | dd bs=4096 >&3
+}
+
+query()
+{
+	(ask "$1" && cat <&3) 3<>$debug/query 2>"$dir/error"
+}
+
+says()
+{
+	got=$(query "$1")
+	[ "$got" = "$2" ] || { echo "# $1: $got" && false; }
+}
+
+answers()
+{
+	parse text &&
+		says / "object 7" && says /name router && says /empty "" &&
+		says /limits/rate -12.5e+3 && says /limits/burst 0 &&
+		says /limits/hard false && says /interfaces "array 3" &&
+		says /interfaces/0/addresses/1 fe80::1 &&
+		says /interfaces/1/addresses "array 0" &&
+		says /interfaces/2 "object 0" && says /gateway null && says /up true
+}
+
+escapes()
+{
+	says /motd "$(printf 'gr\303\274\303\237 "dich"\n\360\237\230\200')"
+}
+
+# Whether a question fails for that reason.
+unanswered()
+{
+	if query "$1"; then
+		echo "# there is a $1"
+		return 1
+	fi
+	because "$2"
+}
+
+absent()
+{
+	for path in /nothing /name/0 /interfaces/3 /interfaces/00 name //; do
+		unanswered $path 'No such file' || return 1
+	done
+}
+
+# Refused with its place, and nothing is left of the text before.
+bad_text()
+{
+	printf '%s' "$2" >"$dir/bad"
+	parse text || return 1
+	if parse bad; then
+		echo "# taken: $2"
+		return 1
+	fi
+	grep -q "at byte $1\$" $debug/parse || echo "# $2: $(cat $debug/parse)"
+	because 'Invalid argument' && unanswered / 'No data' &&
+		grep -q "at byte $1\$" $debug/parse
+}
+
+bad_texts()
+{
+	while read -r place line; do
+		bad_text "$place" "$line" || return 1
+	done <<'END'
+0 x
+1 {x
+2 []]
+3 [1,]
+3 [1 2]
+2 [1}
+1 -
+1 01
+2 1.e
+2 "a
+4 {"a"}
+5 {"a":}
+2 "\q"
+5 "\u00g0"
+7 "\u0000"
+7 "\ud800"
+10 [[[[[[[[[[
+4 nullx
+END
+	bad_text 1 " "
+}
+
+# Nested as deep as fits; the most memory that any text can ask for; a byte
+# more than fits, which must not cost the text that is there.
+bounds()
+{
+	repeat 131072 '[' ']' >"$dir/deep"
+	repeat 262144 '[' >"$dir/worst"
+	repeat 262145 '[' >"$dir/bad"
+	! parse worst && because 'Invalid argument' &&
+		grep -q 'at byte 262144' $debug/parse &&
+		parse deep && ! parse bad && because 'File too large' &&
+		says / "array 1"
+}
+
+# A value longer than an answer; a second question to one open file.
+limits()
+{
+	(printf '["' && repeat 9000 x && printf '"]') >"$dir/wide"
+	parse wide && unanswered /0 'too long' && parse text || return 1
+	if (ask /name && ask /up) 3<>$debug/query 2>"$dir/error"; then
+		return 1
+	fi
+	because busy
+}
+
+# Of a kind of memory: a column of the comparison.
+column()
+{
+	awk -v row="$1" -v column="$2" '$1 == row { print $column }' $debug/compare
+}
+
+# The trees are the same, and so is what was asked for.
+compare()
+{
+	put compare "$dir/long" || return 1
+	sed 's/^/# /' $debug/compare
+	for kind in dense spans private; do
+		[ "$(column $kind 2)" = "$(column kmalloc 2)" ] &&
+			[ "$(column $kind 3)" = "$(column kmalloc 3)" ] || return 1
+	done
+	[ "$(column kmalloc 2)" -gt 20000 ]
+}
+
+compare_bad()
+{
+	echo '[1, 2' >"$dir/bad"
+	! put compare "$dir/bad" && because 'Invalid argument' && [ "$(column spans 2)" = 0 ]
+}
+
+# Of the module's own arena: a column of the list of all.
+field()
+{
+	awk -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) n = i }
+		$1 == "json" { print $n }' $arena/arenas
+}
+
+# A hundred requests take no page more than the first, and are a reset each.
+steady()
+{
+	parse long || return 1
+	pages=$(field page_allocs) resets=$(field resets)
+	for _ in $(seq 100); do
+		parse long || return 1
+	done
+	[ "$(field page_allocs)" = "$pages" ] &&
+		[ $(($(field resets) - resets)) = 100 ] && says /1999/id 1999
+}
+
+# Questions while texts take each other's place: the answer is of one of both.
+together()
+{
+	echo '{"name": "other"}' >"$dir/other"
+	for _ in $(seq 200); do
+		parse other && parse text
+	done &
+	writer=$!
+	good=0 result=0
+	while kill -0 $writer 2>/dev/null; do
+		case $(query /name) in
+		router | other) good=$((good + 1)) ;;
+		*) result=1 ;;
+		esac
+	done
+	wait $writer || result=1
+	echo "# $good answers"
+	[ $good -gt 0 ] && [ $result = 0 ]
+}
+
+# One is in use by an open file, the other one by a module.
+stays()
+{
+	! rmmod arena_consumer 2>/dev/null && ! rmmod arena 2>/dev/null
+}
+
+unload()
+{
+	rmmod arena_consumer || return 1
+	total=$(cat $arena/total_bytes)
+	pool=$(cat $arena/pool_bytes)
+	echo "# $total bytes held, $pool of them in the pool"
+	[ "$total" -eq "$pool" ] && [ "$(wc -l <$arena/arenas)" -eq 1 ] &&
+		! [ -e $debug ]
+}
+
+load || skip_all "no module arena_consumer"
+text >"$dir/text"
+long_text 2000 >"$dir/long"
+echo "TAP version 13"
+echo "1..12"
+check "questions are answered" answers
+check "escapes become UTF-8" escapes
+check "what is not there is not found" absent
+check "bad texts are refused with their place" bad_texts
+check "texts are bounded" bounds
+check "answers are bounded" limits
+check "trees in arenas are those in kmalloc" compare
+check "a bad text is not compared" compare_bad
+check "requests take no more memory than the first" steady
+check "questions and requests at once" together
+check "modules stay while in use" stays 3<>$debug/query
+check "nothing is left behind" unload
+rm -rf "$dir"

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _ARENA_CONSUMER_H
+#define _ARENA_CONSUMER_H
+
+#include <linux/sizes.h>
+#include <linux/types.h>
+
+struct seq_file;
+
+/* The longest text. */
+#define CONSUMER_TEXT_MAX	SZ_256K
+
+/* compare.c */
+int compare_run(const char *text, size_t size);
+void compare_show(struct seq_file *m);
+
+#endif /* _ARENA_CONSUMER_H */

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * arena_consumer: what a module that uses an arena looks like. It parses JSON
+ * and answers questions about it.
+ *
+ *	cat FILE >/sys/kernel/debug/arena_consumer/parse
+ *	cat /sys/kernel/debug/arena_consumer/parse
+ *	exec 3<>/sys/kernel/debug/arena_consumer/query
+ *	echo /servers/0/name >&3; cat <&3
+ *	cat FILE >/sys/kernel/debug/arena_consumer/compare
+ *	cat /sys/kernel/debug/arena_consumer/compare
+ *
+ * parse:   a text is one write of at most CONSUMER_TEXT_MAX bytes; it takes the
+ *	    place of the one before. A bad one is refused by EINVAL, and leaves
+ *	    none. Reading says what is there, or what was wrong and where.
+ * query:   one write of a path and one read of the value for each open file.
+ *	    ENOENT: no such value; ENODATA: no text; EMSGSIZE: longer than a page.
+ * compare: a text, parsed in arenas and by kmalloc; see compare.c.
+ *
+ * Locks: document_mutex is held while a text is parsed and while it is looked
+ * at, so no reader ever sees a tree of which the arena was reset.
+ */
+#include <linux/debugfs.h>
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/seq_file.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "consumer.h"
+#include "json.h"
+#include "memory.h"
+
+static DEFINE_MUTEX(document_mutex);	/* protects what follows */
+static struct json_memory document = { .ops = &json_in_spans };
+static struct json_parser parser;
+static struct json_node *root;		/* NULL if there is no good text */
+static struct dentry *dir;
+
+static const char * const type_names[] = {
+	"null", "false", "true", "number", "string", "array", "object"
+};
+
+/* The text of one write; to be freed by kvfree(). */
+static char *take_text(const char __user *from, size_t size, loff_t pos)
+{
+	/* A second write is not the continuation of the first. */
+	if (pos)
+		return ERR_PTR(-EINVAL);
+	if (size > CONSUMER_TEXT_MAX)
+		return ERR_PTR(-EFBIG);
+	return vmemdup_user(from, size);
+}
+
+/* One request: what was there goes, in one step. */
+static int parse(const char *text, size_t size)
+{
+	int err;
+
+	if (mutex_lock_interruptible(&document_mutex))
+		return -EINTR;
+	root = NULL;
+	json_clear(&document, NULL);
+	err = json_parse(&parser, &document, text, size);
+	if (!err)
+		root = parser.root;
+	mutex_unlock(&document_mutex);
+	return err;
+}
+
+static ssize_t parse_write(struct file *file, const char __user *from, size_t size, loff_t *pos)
+{
+	char *text = take_text(from, size, *pos);
+	int err;
+
+	if (IS_ERR(text))
+		return PTR_ERR(text);
+	err = parse(text, size);
+	kvfree(text);
+	if (err)
+		return err;
+	*pos += size;
+	return size;
+}
+
+static int parse_show(struct seq_file *m, void *unused)
+{
+	mutex_lock(&document_mutex);
+	if (root)
+		seq_printf(m, "%s of %u, %lu objects, %zu bytes\n", type_names[root->type],
+			   json_children(root), document.objects, document.bytes);
+	else if (parser.why)
+		seq_printf(m, "%s at byte %zd\n", parser.why, parser.pos - parser.text);
+	else
+		seq_puts(m, "nothing\n");
+	mutex_unlock(&document_mutex);
+	return 0;
+}
+
+static int parse_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, parse_show, NULL);
+}
+
+static const struct file_operations parse_fops = {
+	.owner		= THIS_MODULE,
+	.open		= parse_open,
+	.read		= seq_read,
+	.write		= parse_write,
+	.llseek		= seq_lseek,
+	.release	= single_release,
+};
+
+/* The value takes the place of its path in @buffer: its length, or an errno. */
+static int answer(char *buffer, size_t max)
+{
+	const struct json_node *node;
+	int len;
+
+	if (!root)
+		return -ENODATA;
+	node = json_find(root, buffer);
+	if (!node)
+		return -ENOENT;
+	if (node->type == JSON_ARRAY || node->type == JSON_OBJECT)
+		len = snprintf(buffer, max, "%s %u\n", type_names[node->type],
+			       json_children(node));
+	else
+		len = snprintf(buffer, max, "%s\n", node->text ?: type_names[node->type]);
+	return len < max ? len : -EMSGSIZE;
+}
+
+static ssize_t query_write(struct file *file, const char __user *from, size_t size, loff_t *pos)
+{
+	char *buffer = simple_transaction_get(file, from, size);
+	int len;
+
+	if (IS_ERR(buffer))
+		return PTR_ERR(buffer);
+	buffer[strcspn(buffer, "\n")] = '\0';
+	if (mutex_lock_interruptible(&document_mutex))
+		return -EINTR;
+	len = answer(buffer, SIMPLE_TRANSACTION_LIMIT);
+	mutex_unlock(&document_mutex);
+	if (len < 0)
+		return len;
+	simple_transaction_set(file, len);
+	return size;
+}
+
+static const struct file_operations query_fops = {
+	.owner		= THIS_MODULE,
+	.read		= simple_transaction_read,
+	.write		= query_write,
+	.release	= simple_transaction_release,
+};
+
+static ssize_t compare_write(struct file *file, const char __user *from, size_t size, loff_t *pos)
+{
+	char *text = take_text(from, size, *pos);
+	int err;
+
+	if (IS_ERR(text))
+		return PTR_ERR(text);
+	err = compare_run(text, size);
+	kvfree(text);
+	if (err)
+		return err;
+	*pos += size;
+	return size;
+}
+
+static int compare_file_show(struct seq_file *m, void *unused)
+{
+	compare_show(m);
+	return 0;
+}
+
+static int compare_open(struct inode *inode, struct file *file)
+{
+	return single_open(file, compare_file_show, NULL);
+}
+
+static const struct file_operations compare_fops = {
+	.owner		= THIS_MODULE,
+	.open		= compare_open,
+	.read		= seq_read,
+	.write		= compare_write,
+	.llseek		= seq_lseek,
+	.release	= single_release,
+};
+
+static int __init consumer_init(void)
+{
+	int err = document.ops->open(&document);
+
+	if (err)
+		return err;
+	dir = debugfs_create_dir("arena_consumer", NULL);
+	debugfs_create_file("parse", 0600, dir, NULL, &parse_fops);
+	debugfs_create_file("query", 0600, dir, NULL, &query_fops);
+	debugfs_create_file("compare", 0600, dir, NULL, &compare_fops);
+	return 0;
+}
+module_init(consumer_init);
+
+static void __exit consumer_exit(void)
+{
+	debugfs_remove(dir);
+	document.ops->close(&document);
+}
+module_exit(consumer_exit);
+
+MODULE_DESCRIPTION("JSON in an arena");
+MODULE_LICENSE("GPL");
