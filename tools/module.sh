@@ -10,12 +10,14 @@
 #   module.sh kunit [MAKE-ARGS]   suites too, against the newest source; only to
 #                                 compile them, the modules fit no kernel
 #
-# All but host are built with W=1 -Werror: a warning must not hide in an
-# object that the next build finds made. WERROR=0 is for work in progress.
+# stock and new also build the modules of the tests (selftests/), as an outside
+# author would. All but host are built with W=1 -Werror: a warning must not hide
+# in an object that the next build finds made. WERROR=0 is for work in progress.
 
 . "$(dirname "$0")/lib.sh"
 
 KDIR=${KDIR:-/lib/modules/$(uname -r)/build}
+OUTSIDE="consumer context"
 STRICT=(W=1 KCFLAGS=-Werror)
 [ "${WERROR:-1}" -ne 0 ] || STRICT=()
 
@@ -44,6 +46,25 @@ make_modules()
 	make -C "$kdir" M="$dir" -j"$JOBS" "$@" modules
 }
 
+# The module and, against what it exports, those of the tests. DIR is where
+# the copy is, and M what MAKE calls it.
+#   make_with_tests DIR M MAKE...
+make_with_tests()
+{
+	local dir=$1 m=$2 name
+
+	shift 2
+	"$@" M="$m" modules || return 1
+	for name in $OUTSIDE; do
+		mkdir -p "$dir/selftests"
+		rsync -rlt "$ROOT/selftests/$name" "$dir/selftests/" || return 1
+		"$@" M="$m/selftests/$name" \
+			KBUILD_EXTRA_SYMBOLS="$m/Module.symvers" modules ||
+			return 1
+		cp -p "$dir/selftests/$name"/*.ko "$dir/" || return 1
+	done
+}
+
 check_host()
 {
 	[ -e "$KDIR/Makefile" ] ||
@@ -63,8 +84,9 @@ build_stock()
 {
 	"$ROOT/tools/setup.sh" module stock || exit 1
 	copy_sources "$BUILD/mod-stock"
-	quietly mod-stock make_modules "$BUILD/stock/headers" \
-		"$BUILD/mod-stock" ${STRICT[@]+"${STRICT[@]}"} "$@"
+	quietly mod-stock make_with_tests "$BUILD/mod-stock" "$BUILD/mod-stock" \
+		make -C "$BUILD/stock/headers" -j"$JOBS" \
+		${STRICT[@]+"${STRICT[@]}"} "$@"
 }
 
 # objtool reads /proc; the mount goes away with the name space.
@@ -86,8 +108,9 @@ build_new()
 
 	"$ROOT/tools/setup.sh" module new || exit 1
 	copy_sources "$root/arena"
-	quietly mod-new in_root "$root" make -C /headers M=/arena -j"$JOBS" \
-		${STRICT[@]+"${STRICT[@]}"} "$@" modules || return 1
+	quietly mod-new make_with_tests "$root/arena" /arena \
+		in_root "$root" make -C /headers -j"$JOBS" \
+		${STRICT[@]+"${STRICT[@]}"} "$@" || return 1
 	ln -sfn new/root/arena "$BUILD/mod-new"
 }
 
