@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The pool of retired slabs: what comes and goes leaves the page allocator
+ * alone, within a bound, and memory pressure takes it all back.
+ */
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/sizes.h>
+
+#include "arena_irq.h"
+#include "arena_test.h"
+
+static unsigned int runtime_ms = 200;
+module_param(runtime_ms, uint, 0644);
+MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case that races");
+
+#define HANDS		6
+#define PATIENCE	40
+
+struct size {
+	size_t		slab;
+	size_t		capacity;
+	unsigned int	flags;
+};
+
+static const struct size sizes[] = {
+	{ PAGE_SIZE,	16 * PAGE_SIZE },
+	{ SZ_16K,	SZ_256K },
+	{ 0,		SZ_1M },			/* what it picks itself */
+	{ 0,		SZ_1M,		ARENA_SPANS },
+	{ 0,		SZ_1M,		ARENA_ZERO },
+	{ 0,		SZ_1M,		ARENA_READERS },
+	{ SZ_2M,	SZ_4M },
+	{ 0,		SZ_8M },			/* many of them */
+};
+
+static void size_desc(const struct size *size, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%zu KiB in slabs of %zu, flags %x",
+		 size->capacity >> 10, size->slab >> 10, size->flags);
+}
+
+KUNIT_ARRAY_PARAM(size, sizes, size_desc);
+
+#ifdef MODULE
+/* Not exported: what needs to look into the pool is left out. */
+static unsigned long pool_bytes(void)
+{
+	return 0;
+}
+
+static void pool_drain(void)
+{
+}
+
+static void pool_shrink(void)
+{
+}
+
+static bool see_the_pool(void)
+{
+	return false;
+}
+#else
+static unsigned long pool_bytes(void)
+{
+	return arena_pool_pages() << PAGE_SHIFT;
+}
+
+static void pool_drain(void)
+{
+	arena_pool_drain();
+}
+
+/* What writing 2 to drop_caches does. */
+static void pool_shrink(void)
+{
+	drop_slab();
+}
+
+static bool see_the_pool(void)
+{
+	return true;
+}
+#endif
+
+static struct arena *create(struct kunit *test, const struct size *size, unsigned int flags)
+{
+	return arena_test_create(test, size->capacity, size->slab, size->flags | flags);
+}
+
+static void destroy(struct kunit *test, struct arena *arena)
+{
+	kunit_release_action(test, arena_test_destroy, arena);
+}
+
+/* Touch all of it; how many slabs that took. */
+static size_t use(struct kunit *test, struct arena *arena)
+{
+	struct arena_stats s = arena_test_stats(arena);
+	size_t n;
+
+	for (n = 0; n < s.capacity; n += s.slab_size) {
+		u8 *ptr = arena_alloc(arena, s.slab_size, GFP_KERNEL);
+
+		KUNIT_ASSERT_NOT_NULL(test, ptr);
+		memset(ptr, 0x5a, s.slab_size);
+	}
+	return arena_test_stats(arena).slabs;
+}
+
+/* Clause 8: steady state takes nothing from the page allocator, and says so. */
+static void steady_state(struct kunit *test)
+{
+	const struct size *size = test->param_value;
+	unsigned long pooled = 0;
+	unsigned int round;
+
+	pool_drain();
+	for (round = 0; round < 10; round++) {
+		struct arena *arena = create(test, size, 0);
+		size_t slabs = use(test, arena);
+		struct arena_stats s = arena_test_stats(arena);
+
+		KUNIT_EXPECT_EQ(test, s.page_allocs + s.pool_hits, slabs);
+		if (round)
+			KUNIT_EXPECT_EQ_MSG(test, s.page_allocs, 0, "round %u", round);
+		/* Reset and used again, nothing moves at all. */
+		KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
+		KUNIT_EXPECT_EQ(test, use(test, arena), slabs);
+		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).page_allocs, s.page_allocs);
+		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).pool_hits, s.pool_hits);
+		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).page_frees, 0);
+		destroy(test, arena);
+		if (round && see_the_pool())
+			KUNIT_EXPECT_EQ(test, pool_bytes(), pooled);
+		pooled = pool_bytes();
+		if (see_the_pool())
+			KUNIT_EXPECT_EQ(test, pooled, s.committed);
+	}
+}
+
+/* Clauses 8, 9: what a reset does not keep goes to the pool, and comes back from it. */
+static void release_and_regrow(struct kunit *test)
+{
+	const struct size *size = test->param_value;
+	struct arena *arena;
+	struct arena_stats first, s;
+	size_t all, kept;
+	unsigned int round;
+
+	pool_drain();
+	arena = create(test, size, 0);
+	all = use(test, arena);
+	first = arena_test_stats(arena);
+	for (round = 0; round < 6; round++) {
+		size_t keep = round % 3 * size->capacity / 4;
+
+		arena_reset_release(arena, keep);
+		s = arena_test_stats(arena);
+		kept = min(all, DIV_ROUND_UP(keep, s.slab_size));
+		KUNIT_EXPECT_EQ(test, s.slabs, kept);
+		KUNIT_EXPECT_EQ(test, s.slabs_kept, kept);
+		if (see_the_pool())
+			KUNIT_EXPECT_EQ(test, pool_bytes(), (all - kept) * s.slab_size);
+		KUNIT_EXPECT_EQ(test, use(test, arena), all);
+		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).page_allocs, first.page_allocs);
+		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).pool_hits, s.pool_hits + all - kept);
+		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).page_frees, 0);
+		KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
+	}
+}
+
+/* Clause 6: slabs of another arena's, zero where zero was promised. */
+static void second_hand(struct kunit *test)
+{
+	const struct size *size = test->param_value;
+	struct arena *arena = create(test, size, 0);
+	struct arena_stats s;
+	size_t n, bad = 0;
+
+	use(test, arena);
+	destroy(test, arena);
+	arena = create(test, size, ARENA_ZERO);
+	s = arena_test_stats(arena);
+	for (n = 0; n < size->capacity; n += s.slab_size) {
+		void *ptr = arena_alloc(arena, s.slab_size, GFP_KERNEL);
+
+		KUNIT_ASSERT_NOT_NULL(test, ptr);
+		bad += !arena_is_zero(ptr, s.slab_size);
+	}
+	KUNIT_EXPECT_EQ(test, bad, 0);
+	/* It was the pool's memory that was looked at. */
+	KUNIT_EXPECT_GT(test, arena_test_stats(arena).pool_hits, 0);
+}
+
+/* Clause 21: what is charged to somebody neither enters the pool nor comes from it. */
+static void charged_slabs_stay_out(struct kunit *test)
+{
+	const struct size *size = test->param_value;
+	struct arena *arena;
+	unsigned long pooled;
+	struct arena_stats s;
+	size_t slabs;
+
+	if (!IS_ENABLED(CONFIG_MEMCG))
+		kunit_skip(test, "this kernel has no memory cgroups");
+	arena = create(test, size, 0);
+	use(test, arena);
+	destroy(test, arena);
+	pooled = pool_bytes();
+
+	arena = create(test, size, ARENA_ACCOUNT);
+	slabs = use(test, arena);
+	s = arena_test_stats(arena);
+	KUNIT_EXPECT_EQ(test, s.pool_hits, 0);
+	KUNIT_EXPECT_EQ(test, s.page_allocs, slabs);
+	arena_reset_release(arena, 0);
+	s = arena_test_stats(arena);
+	KUNIT_EXPECT_EQ(test, s.page_frees, slabs);
+	KUNIT_EXPECT_EQ(test, pool_bytes(), pooled);
+	use(test, arena);
+	destroy(test, arena);
+	KUNIT_EXPECT_EQ(test, pool_bytes(), pooled);
+}
+
+/* Clause 21: bounded, however much is given back. */
+static void bounded(struct kunit *test)
+{
+	static const struct size big = { SZ_2M, SZ_16M };
+	struct arena *arena[5];
+	unsigned long pooled, total;
+	unsigned int i, n;
+
+	if (!see_the_pool())
+		kunit_skip(test, "cannot see the pool from a module");
+	pool_drain();
+	total = arena_total_now();
+	for (n = 0; n < ARRAY_SIZE(arena); n++) {
+		arena[n] = create(test, &big, 0);
+		if (arena_populate(arena[n], SZ_16M, GFP_KERNEL)) {
+			n++;
+			break;
+		}
+	}
+	for (i = 0; i < n; i++)
+		destroy(test, arena[i]);
+	pooled = pool_bytes();
+	/* The default of pool_mb; whoever set another one sees another bound. */
+	KUNIT_EXPECT_LE(test, pooled, nr_node_ids * SZ_32M);
+	KUNIT_EXPECT_GT(test, pooled, 0);
+	kunit_info(test, "%u MiB given back, %lu MiB kept\n", n * 16, pooled >> 20);
+	if (n == ARRAY_SIZE(arena))
+		KUNIT_EXPECT_EQ(test, pooled, SZ_32M);
+	/* What was not kept has gone, and what is kept still counts. */
+	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
+	KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
+}
+
+/* Clause 8: all of it goes under pressure, and the counts say how much there was. */
+static void shrinks(struct kunit *test)
+{
+	const struct size *size = test->param_value;
+	unsigned int round;
+
+	if (!see_the_pool())
+		kunit_skip(test, "cannot see the pool from a module");
+	pool_drain();
+	for (round = 0; round < 3; round++) {
+		struct arena *arena = create(test, size, 0);
+		struct arena *live = create(test, size, 0);
+		size_t slabs = use(test, arena);
+		void *kept = arena_alloc(live, 4096, GFP_KERNEL);
+
+		KUNIT_ASSERT_NOT_NULL(test, kept);
+		arena_pattern_fill(kept, 4096, round);
+		destroy(test, arena);
+		KUNIT_EXPECT_GT(test, pool_bytes(), 0);
+		pool_shrink();
+		KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
+		/* What is in use is left alone, and others get pages again. */
+		arena_expect_sane(test, live);
+		KUNIT_EXPECT_EQ(test, arena_pattern_check(kept, 4096, round), 4096);
+		arena = create(test, size, 0);
+		KUNIT_EXPECT_EQ(test, use(test, arena), slabs);
+		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).pool_hits, 0);
+		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).page_allocs, slabs);
+		destroy(test, arena);
+		destroy(test, live);
+		pool_drain();
+		KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
+	}
+}
+
+/* A slab of the asked node's, from the pool or not. */
+static void of_the_node(struct kunit *test)
+{
+	const struct arena_config config = {
+		.capacity = SZ_256K,
+		.slab_size = SZ_64K,
+		.node = first_online_node,
+		.flags = ARENA_ON_NODE,
+	};
+	unsigned int round;
+
+	for (round = 0; round < 3; round++) {
+		struct arena *arena = arena_create(&config);
+		unsigned int i;
+
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, arena);
+		for (i = 0; i < 4; i++) {
+			void *ptr = arena_alloc(arena, SZ_64K, GFP_KERNEL);
+
+			KUNIT_EXPECT_NOT_NULL(test, ptr);
+			if (ptr)
+				KUNIT_EXPECT_EQ(test, page_to_nid(virt_to_page(ptr)), config.node);
+		}
+		arena_destroy(arena);
+	}
+}
+
+/*
+ * Arenas that come and go on all sides, while pressure takes the pool away
+ */
+struct churn {
+	atomic_long_t	hits;
+	atomic_long_t	allocs;
+};
+
+#define CHURN_OBJECTS	8
+
+/* One arena's whole life; every slab has to be ours alone. */
+static void one_life(struct arena_hand *hand)
+{
+	const struct size *size = &sizes[arena_rnd_below(&hand->rnd, 4)];
+	const struct arena_config config = {
+		.capacity = size->capacity,
+		.slab_size = size->slab,
+		.flags = size->flags,
+	};
+	struct churn *churn = hand->crew->data;
+	struct arena *arena = arena_create(&config);
+	struct arena_extent ext[CHURN_OBJECTS];
+	struct arena_stats s;
+	unsigned int n;
+
+	if (IS_ERR(arena)) {
+		cond_resched();
+		return;
+	}
+	s = arena_test_stats(arena);
+	for (n = 0; n < CHURN_OBJECTS; n++) {
+		u32 owner = arena_rnd(&hand->rnd);
+		void *ptr = arena_alloc(arena, s.slab_size, GFP_KERNEL);
+
+		if (!ptr)
+			break;
+		arena_pattern_fill(ptr, s.slab_size, owner);
+		ext[n] = (struct arena_extent){ ptr, s.slab_size, owner };
+	}
+	cond_resched();
+	hand->bad += arena_extents_spoiled(ext, n);
+	s = arena_test_stats(arena);
+	atomic_long_add(s.pool_hits, &churn->hits);
+	atomic_long_add(s.page_allocs, &churn->allocs);
+	hand->allocs++;
+	arena_destroy(arena);
+}
+
+static void churn_job(struct arena_hand *hand)
+{
+	while (arena_crew_on(hand->crew))
+		if (hand->id) {
+			one_life(hand);
+		} else {
+			schedule_timeout_uninterruptible(2);
+			if (arena_rnd_below(&hand->rnd, 2))
+				pool_drain();
+			else
+				pool_shrink();
+		}
+}
+
+/* Clauses 1, 20: no slab is in two arenas at once, and none gets lost. */
+static void comings_and_goings(struct kunit *test)
+{
+	struct arena_crew *crew = arena_crew_create(test, NULL, HANDS, 0);
+	struct churn *churn = kunit_kzalloc(test, sizeof(*churn), GFP_KERNEL);
+	const long total = arena_total_now();
+	unsigned int tries = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, churn);
+	crew->data = churn;
+	do {
+		arena_crew_go(crew, churn_job, 2 * runtime_ms);
+		arena_crew_wait(crew);
+	} while ((!atomic_long_read(&churn->hits) || !atomic_long_read(&churn->allocs) ||
+		  arena_crew_allocs(crew) < 50) && ++tries < PATIENCE);
+	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
+	KUNIT_EXPECT_GT(test, atomic_long_read(&churn->hits), 0);
+	KUNIT_EXPECT_GT(test, atomic_long_read(&churn->allocs), 0);
+	KUNIT_EXPECT_GE(test, arena_crew_allocs(crew), 50);
+	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
+	KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
+}
+
+/* The last case: what all the arenas above held is back. */
+static void nothing_is_left(struct kunit *test)
+{
+	arena_expect_nothing_left(test);
+}
+
+static int arena_pool_suite_init(struct kunit_suite *suite)
+{
+	arena_remember_total();
+	return 0;
+}
+
+static struct kunit_case arena_pool_cases[] = {
+	KUNIT_CASE_PARAM(steady_state, size_gen_params),
+	KUNIT_CASE_PARAM(release_and_regrow, size_gen_params),
+	KUNIT_CASE_PARAM(second_hand, size_gen_params),
+	KUNIT_CASE_PARAM(charged_slabs_stay_out, size_gen_params),
+	KUNIT_CASE_PARAM(shrinks, size_gen_params),
+	KUNIT_CASE(bounded),
+	KUNIT_CASE(of_the_node),
+	KUNIT_CASE(comings_and_goings),
+	KUNIT_CASE(nothing_is_left),
+	{ }
+};
+
+static struct kunit_suite arena_pool_suite = {
+	.name = "arena_pool",
+	.suite_init = arena_pool_suite_init,
+	.test_cases = arena_pool_cases,
+};
+
+kunit_test_suite(arena_pool_suite);
+
+MODULE_DESCRIPTION("KUnit tests of arenas: the pool of retired slabs");
+MODULE_LICENSE("GPL");
