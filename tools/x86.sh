@@ -5,7 +5,7 @@
 # run suites and kselftests on it in QEMU: what UML cannot check (data races,
 # leaks, real interrupts and NMIs).
 #
-#   x86.sh kasan|kcsan [--build]
+#   x86.sh kasan|kcsan [--build | SUITE]   SUITE: a pattern, arena_core*
 #   SMP=2  X86_TIMEOUT=1500     CPUs, seconds for the machine
 
 . "$(dirname "$0")/lib.sh"
@@ -62,26 +62,28 @@ build()
 }
 
 # Suites run as their modules load; results come from debugfs, free of what
-# else the kernel prints. kmemleak finds an object on the second scan at the
-# earliest, and only if it is some seconds old.
+# else the kernel prints, after each one: the next may end the machine. Then
+# nothing of ours may be left. kmemleak finds an object on the second scan at
+# the earliest, and only if it is some seconds old.
 suites_script()
 {
+	echo "SUITES='/ko/${1:-*}_kunit.ko'"
 	cat <<'END'
 insmod /ko/arena.ko || exit 1
-for m in /ko/*_kunit.ko; do
-	echo "# suite module: $m" >/dev/kmsg
+for m in $SUITES; do
+	echo "suite module: $m" >/dev/kmsg
 	insmod "$m" || exit 1
-done
-cat /sys/kernel/debug/kunit/arena*/results
-for m in /ko/*_kunit.ko; do
+	cat /sys/kernel/debug/kunit/arena*/results
 	rmmod "$(basename "$m" .ko)" || exit 1
 done
 rmmod arena || exit 1
 leaks=/sys/kernel/debug/kmemleak
 if [ -e $leaks ]; then
 	echo scan >$leaks; sleep 6; echo scan >$leaks; sleep 1
-	cat $leaks >/dev/kmsg
+	cat $leaks >/tmp/leaks
+	while read -r line; do echo "$line" >/dev/kmsg; done </tmp/leaks
 fi
+exit 0
 END
 }
 
@@ -92,7 +94,7 @@ run_suites()
 	say "running the suites on the $VARIANT kernel (at most $TIMEOUT s)"
 	"$ROOT/tools/vm.sh" --vmlinuz "$OBJ/arch/x86/boot/bzImage" \
 		--modules "$OBJ/ko" --smp "$SMP" --mem 2G --name "$VARIANT" \
-		--timeout "$TIMEOUT" -- "$(suites_script)" >/dev/null || rc=1
+		--timeout "$TIMEOUT" -- "$(suites_script "$1")" >/dev/null || rc=1
 	grep -E '^ *(not )?ok ' "$LOGS/$VARIANT.output"
 	return "$rc"
 }
@@ -129,7 +131,7 @@ main()
 	counts "$VARIANT" 0 1 0
 	build
 	[ "${2:-}" != --build ] || exit 0
-	run_suites || rc=1
+	run_suites "${2:-}" || rc=1
 	count_cases "$rc"
 }
 
