@@ -4,7 +4,7 @@
  *
  * Takes no lock of ours; vmap() takes its own, so these need GFP_KERNEL.
  */
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
@@ -96,53 +96,57 @@ static bool large_commit(struct arena *arena, unsigned long generation, size_t s
 }
 
 /*
- * An object larger than a slab begins at a slab. Its memory is committed and
- * mapped before it is claimed, as neither may fail afterwards; if others have
- * moved on to another slab meanwhile, again.
+ * One try: memory is committed and mapped before it is claimed, as neither may
+ * fail afterwards. -EAGAIN if others have moved on to another slab, or reset.
  */
-int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place)
+static int large_try(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place)
 {
-	bool mapped = !(arena->flags & ARENA_MAPPABLE);
-	bool zero = arena->zero || gfp & __GFP_ZERO;
+	struct arena_view view = arena_peek(arena);
 	struct arena_large *large = NULL;
-	struct arena_view view;
 	size_t start;
 	int err;
 
-	if ((gfp & GFP_KERNEL) != GFP_KERNEL)
-		return -ENOMEM;
-	for (;;) {
-		view = arena_peek(arena);
-		if (!cursor_settled(view.cursor)) {
-			if (!arena_settle_wait(arena, gfp))
-				return -ENOMEM;
-			continue;
-		}
-		start = ALIGN(cursor_offset(view.cursor), arena_slab_size(arena));
-		if (start > arena->capacity || size > arena->capacity - start)
-			return -ENOSPC;
-		err = arena_slabs_populate(arena, view.generation & 1, start, size, gfp);
-		if (err)
-			return err;
-		if (mapped) {
-			large = large_view(arena, view.generation, start, size);
-			if (large == ERR_PTR(-EAGAIN))
-				continue;
-			if (IS_ERR(large))
-				return PTR_ERR(large);
-		}
-		if (large_commit(arena, view.generation, start, size)) {
-			if (!zero || arena_write(arena, view.generation, start, NULL, size, gfp))
-				break;
-			arena_uncount(arena);
-		}
+	if (!cursor_settled(view.cursor))
+		return arena_settle_wait(arena, gfp) ? -EAGAIN : -ENOMEM;
+	start = ALIGN(cursor_offset(view.cursor), arena_slab_size(arena));
+	if (start > arena->capacity || size > arena->capacity - start)
+		return -ENOSPC;
+	err = arena_slabs_populate(arena, view.generation & 1, start, size, gfp);
+	if (err)
+		return err;
+	if (!(arena->flags & ARENA_MAPPABLE)) {
+		large = large_view(arena, view.generation, start, size);
+		if (IS_ERR(large))
+			return PTR_ERR(large);
+	}
+	if (!large_commit(arena, view.generation, start, size)) {
 		large_drop(large);
-		cond_resched();
+		return -EAGAIN;
+	}
+	if ((arena->zero || gfp & __GFP_ZERO) &&
+	    !arena_write(arena, view.generation, start, NULL, size, gfp)) {
+		arena_uncount(arena);
+		large_drop(large);
+		return -EAGAIN;
 	}
 	place_set(place, view.generation, start, large ? large->view : NULL);
 	if (large)
 		large_list(arena, large);
 	return 0;
+}
+
+/* An object larger than a slab begins at a slab. */
+int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place)
+{
+	int err;
+
+	if ((gfp & GFP_KERNEL) != GFP_KERNEL)
+		return -ENOMEM;
+	do {
+		err = large_try(arena, size, gfp, place);
+		cond_resched();
+	} while (err == -EAGAIN && !fatal_signal_pending(current));
+	return err == -EAGAIN ? -ENOMEM : err;
 }
 
 /*

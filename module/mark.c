@@ -3,9 +3,11 @@
  * Marks in shared dense arenas: go back to where the cursor stood, if nobody
  * else has allocated since.
  *
- * Marking takes no lock, and allocation none for it; a rewind takes the reset lock
- * for a moment, to note how far the arena had come. One task at a time may have marks open in an arena. It notes what
- * it allocates, and where the cursor stood after that: if the cursor stood
+ * Marking takes no lock, and allocation none for it; a rewind takes the reset
+ * lock for a moment, to note how far the arena had come.
+ *
+ * One task at a time may have marks open in an arena. It notes what it
+ * allocates, and where the cursor stood after that: if the cursor stood
  * elsewhere when it allocates again, or rewinds, somebody else was there. The
  * others need not know; nor could they tell in time.
  *
