@@ -1,0 +1,633 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Handles, and the generation that they hold: told stale for ever, forged ones
+ * refused, and nothing that matches once the narrow tag has turned round.
+ */
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/sizes.h>
+#include <linux/vmalloc.h>
+
+#include "arena_irq.h"
+#include "arena_test.h"
+
+static unsigned int runtime_ms = 200;
+module_param(runtime_ms, uint, 0644);
+MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case that races");
+
+static unsigned long real_resets;
+module_param(real_resets, ulong, 0644);
+MODULE_PARM_DESC(real_resets,
+		 "Resets to wrap the tag by, beside the case that starts near it (17000000: all bits)");
+
+#define SLAB		((size_t)4 * PAGE_SIZE)
+#define CAPACITY	(16 * SLAB)
+#define PATIENCE	40
+/* Seconds that a grace period may take on a loaded machine. */
+#define GRACE		20
+
+KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
+
+/* The kinds that differ in what may be waiting for an old generation. */
+static const struct arena_kind waiting_kinds[] = {
+	{ "dense",		0 },
+	{ "spans",		ARENA_SPANS },
+	{ "spans, readers",	ARENA_SPANS | ARENA_READERS },
+};
+
+KUNIT_ARRAY_PARAM(waiting, waiting_kinds, arena_kind_desc);
+
+static struct arena *usual(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+
+	return arena_test_create(test, CAPACITY, SLAB, kind->flags | ARENA_READERS);
+}
+
+static bool same(arena_handle_t a, arena_handle_t b)
+{
+	return a.generation == b.generation && a.offset == b.offset;
+}
+
+static bool is_none(const struct arena *arena, arena_handle_t handle)
+{
+	return !handle.generation && !arena_deref(arena, handle);
+}
+
+static bool sleep_until(unsigned long *until)
+{
+	if (!*until)
+		*until = jiffies + GRACE * HZ;
+	schedule_timeout_uninterruptible(1);
+	return time_before(jiffies, *until);
+}
+
+/* Clause 13: from object to handle and back, wherever the object is. */
+static void there_and_back(struct kunit *test)
+{
+	static const size_t sizes[] = { 1, 8, 24, 100, 4096, SLAB - 8, SLAB };
+	struct arena *arena = usual(test);
+	unsigned int i, n = 0;
+
+	static_assert(sizeof(arena_handle_t) == 16);
+	for (i = 0; i < 60; i++) {
+		const size_t size = sizes[i % ARRAY_SIZE(sizes)];
+		arena_handle_t handle = { ~0ULL, ~0ULL }, again;
+		u8 *ptr = arena_alloc_handle(arena, size, GFP_KERNEL, &handle);
+
+		if (!ptr) {
+			KUNIT_EXPECT_TRUE(test, is_none(arena, handle));
+			continue;
+		}
+		memset(ptr, 0xff, size);
+		n++;
+		KUNIT_EXPECT_EQ(test, handle.generation, arena_test_stats(arena).generation);
+		KUNIT_EXPECT_LE(test, handle.offset + size, arena_high(arena));
+		KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, handle), ptr);
+		again = arena_handle(arena, ptr);
+		KUNIT_EXPECT_TRUE(test, same(again, handle));
+
+		/* What arena_alloc() gave can be named as well, and so can its middle. */
+		ptr = arena_alloc(arena, 40, GFP_KERNEL);
+		if (!ptr)
+			continue;
+		KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, arena_handle(arena, ptr)), ptr);
+		KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, arena_handle(arena, ptr + 39)),
+				    ptr + 39);
+	}
+	KUNIT_EXPECT_GE(test, n, 20);
+}
+
+/* Clauses 4, 5: refused, and then the handle names nothing. */
+static void refused(struct kunit *test)
+{
+	static const size_t bad[] = { 0, SLAB + 1, CAPACITY, SIZE_MAX };
+	struct arena *arena = usual(test);
+	struct arena_stats was;
+	arena_handle_t handle;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		handle = (arena_handle_t){ 1, 2 };
+		was = arena_test_stats(arena);
+		KUNIT_EXPECT_NULL(test, arena_alloc_handle(arena, bad[i], GFP_KERNEL, &handle));
+		arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_ARG, "size %zu", bad[i]);
+		KUNIT_EXPECT_TRUE(test, is_none(arena, handle));
+	}
+	was = arena_test_stats(arena);
+	KUNIT_EXPECT_NULL(test, arena_alloc_handle(arena, 8, ARENA_NOGROW, &handle));
+	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_MEMORY, "not committed");
+	KUNIT_EXPECT_TRUE(test, is_none(arena, handle));
+}
+
+/* Clause 13: what is not in the arena has no handle that resolves. */
+static void strangers(struct kunit *test)
+{
+	struct arena *arena = usual(test), *other = usual(test);
+	void *mine = arena_alloc(arena, 64, GFP_KERNEL);
+	void *theirs = arena_alloc(other, 64, GFP_KERNEL);
+	void *kmalloced = kunit_kzalloc(test, 64, GFP_KERNEL);
+	void *vmalloced = vzalloc(PAGE_SIZE);
+	void *large = arena_alloc(arena, 2 * SLAB, GFP_KERNEL);
+	void *beyond;
+
+	KUNIT_ASSERT_TRUE(test, mine && theirs && kmalloced && vmalloced && large);
+	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, NULL)));
+	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, theirs)));
+	KUNIT_EXPECT_TRUE(test, is_none(other, arena_handle(other, mine)));
+	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, kmalloced)));
+	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, vmalloced)));
+	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, &other)));
+	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, arena)));
+	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, ERR_PTR(-EINVAL))));
+	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, (void *)8)));
+	/* Documented: larger than a slab, no handle. */
+	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, large)));
+	vfree(vmalloced);
+
+	/* Of the slab, but above what has been handed out. */
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	KUNIT_ASSERT_PTR_EQ(test, arena_alloc(arena, 64, GFP_KERNEL), mine);
+	beyond = mine + SLAB - 64;
+	if (arena_high(arena) <= SLAB - 64)
+		KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, beyond)));
+	/* What another slab set holds is not of this generation. */
+	KUNIT_ASSERT_EQ(test, arena_reset_rcu(arena), 0);
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, SLAB, GFP_KERNEL));
+	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, mine)));
+}
+
+/* Clause 13: NULL for every handle that was made up. */
+static void forged(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	arena_handle_t good, h;
+	void *ptr;
+	u64 g;
+	int bit;
+
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	ptr = arena_alloc_handle(arena, 64, GFP_KERNEL, &good);
+	KUNIT_ASSERT_NOT_NULL(test, ptr);
+	g = good.generation;
+
+	/* Every other generation: of the past, of the future, with the same tag. */
+	for (bit = 0; bit < 64; bit++) {
+		h = (arena_handle_t){ g ^ BIT_ULL(bit), good.offset };
+		KUNIT_EXPECT_NULL_MSG(test, arena_deref(arena, h), "generation, bit %d", bit);
+		h = (arena_handle_t){ g + BIT_ULL(bit), good.offset };
+		KUNIT_EXPECT_NULL_MSG(test, arena_deref(arena, h), "generation, plus bit %d", bit);
+		h = (arena_handle_t){ g - BIT_ULL(bit), good.offset };
+		KUNIT_EXPECT_NULL_MSG(test, arena_deref(arena, h), "generation, minus bit %d", bit);
+	}
+	for (bit = 0; bit < 64; bit++) {
+		h = (arena_handle_t){ g, BIT_ULL(bit) };
+		if (h.offset >= arena_high(arena))
+			KUNIT_EXPECT_NULL_MSG(test, arena_deref(arena, h), "offset, bit %d", bit);
+		h.offset = ~BIT_ULL(bit);
+		KUNIT_EXPECT_NULL_MSG(test, arena_deref(arena, h), "offset, all but bit %d", bit);
+	}
+	h = (arena_handle_t){ g, arena_high(arena) };
+	KUNIT_EXPECT_NULL(test, arena_deref(arena, h));
+	h = (arena_handle_t){ g, arena_high(arena) - 1 };
+	KUNIT_EXPECT_NOT_NULL(test, arena_deref(arena, h));
+	h = (arena_handle_t){ g, CAPACITY };
+	KUNIT_EXPECT_NULL(test, arena_deref(arena, h));
+	h = (arena_handle_t){ 0, 0 };
+	KUNIT_EXPECT_NULL(test, arena_deref(arena, h));
+	h = (arena_handle_t){ ~0ULL, ~0ULL };
+	KUNIT_EXPECT_NULL(test, arena_deref(arena, h));
+	KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, good), ptr);
+}
+
+static int reset_in_way(struct arena *arena, unsigned int way)
+{
+	unsigned long until = 0;
+	int err = 0;
+
+	switch (way % 5) {
+	case 0:
+		return arena_reset(arena);
+	case 1:
+		do {
+			err = arena_reset_rcu(arena);
+		} while (err == -EBUSY && sleep_until(&until));
+		return err;
+	case 2:
+		arena_reset_release(arena, 0);
+		return 0;
+	case 3:
+		arena_reset_release(arena, SIZE_MAX);
+		return 0;
+	default:
+		arena_reset_zero(arena);
+		return 0;
+	}
+}
+
+/* Clause 13: stale after every kind of reset, and for ever. */
+static void stale(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	arena_handle_t old[40];
+	unsigned int way, i, alive = 0;
+	void *ptr;
+
+	for (way = 0; way < ARRAY_SIZE(old); way++) {
+		ptr = arena_alloc_handle(arena, 64, GFP_KERNEL, &old[way]);
+		KUNIT_ASSERT_NOT_NULL(test, ptr);
+		KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, old[way]), ptr);
+		KUNIT_ASSERT_EQ(test, reset_in_way(arena, way + way / 5), 0);
+		KUNIT_EXPECT_NULL_MSG(test, arena_deref(arena, old[way]), "way %u", way);
+		/* The same place, in use again. */
+		KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, SLAB, GFP_KERNEL));
+		for (i = 0; i <= way; i++)
+			alive += !!arena_deref(arena, old[i]);
+	}
+	KUNIT_EXPECT_EQ(test, alive, 0);
+}
+
+/*
+ * Deref beside resets: under RCU, what is found is what was named
+ */
+#define NAMES	16
+
+struct names {
+	struct arena	*arena;
+	/* What was named, and the name. Changed by one, copied by others. */
+	atomic64_t	generation[NAMES];
+	atomic64_t	offset[NAMES];
+	atomic_long_t	found;
+	atomic_long_t	gone;
+	atomic_long_t	resets;
+	atomic_long_t	bad;
+};
+
+struct named {
+	u64	generation;
+	u64	offset;
+	u8	pattern[48];
+};
+
+static void names_make(struct arena_hand *hand)
+{
+	struct names *names = hand->crew->data;
+
+	while (arena_crew_on(hand->crew)) {
+		unsigned int i = arena_rnd_below(&hand->rnd, NAMES);
+		arena_handle_t handle;
+		struct named *named;
+
+		named = arena_alloc_handle(names->arena, sizeof(*named), GFP_KERNEL, &handle);
+		if (!named) {
+			if (arena_reset_rcu(names->arena))
+				schedule_timeout_uninterruptible(1);
+			else
+				atomic_long_inc(&names->resets);
+			continue;
+		}
+		/* The only one that resets: the object is ours until we do. */
+		named->generation = handle.generation;
+		named->offset = handle.offset;
+		arena_pattern_fill(named->pattern, sizeof(named->pattern), handle.offset);
+		atomic64_set_release(&names->offset[i], handle.offset);
+		atomic64_set_release(&names->generation[i], handle.generation);
+	}
+}
+
+/*
+ * The place is set before the generation, and read after it: a name may be of
+ * two objects, but then the first of them is of a generation that is over.
+ */
+static void names_use(struct arena_hand *hand)
+{
+	struct names *names = hand->crew->data;
+
+	while (arena_crew_on(hand->crew)) {
+		unsigned int i = arena_rnd_below(&hand->rnd, NAMES);
+		const struct named *named;
+		arena_handle_t handle;
+
+		rcu_read_lock();
+		handle.generation = atomic64_read_acquire(&names->generation[i]);
+		handle.offset = atomic64_read_acquire(&names->offset[i]);
+		named = arena_deref(names->arena, handle);
+		if (!named) {
+			atomic_long_inc(&names->gone);
+		} else {
+			if (named->generation != handle.generation ||
+			    named->offset != handle.offset ||
+			    arena_pattern_check(named->pattern, sizeof(named->pattern),
+						handle.offset) != sizeof(named->pattern))
+				atomic_long_inc(&names->bad);
+			atomic_long_inc(&names->found);
+		}
+		rcu_read_unlock();
+	}
+}
+
+static void names_job(struct arena_hand *hand)
+{
+	if (hand->id)
+		names_use(hand);
+	else
+		names_make(hand);
+}
+
+/* Clause 13: under RCU an object that a handle finds stays while it is looked at. */
+static void deref_beside_resets(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_crew *crew = arena_crew_create(test, arena, 4, 0);
+	struct names *names = kunit_kzalloc(test, sizeof(*names), GFP_KERNEL);
+	unsigned int tries = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, names);
+	names->arena = arena;
+	crew->data = names;
+	do {
+		arena_crew_go(crew, names_job, runtime_ms);
+		arena_crew_wait(crew);
+	} while ((atomic_long_read(&names->resets) < 3 || atomic_long_read(&names->found) < 100 ||
+		  !atomic_long_read(&names->gone)) && ++tries < PATIENCE);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&names->bad), 0);
+	KUNIT_EXPECT_GE(test, atomic_long_read(&names->found), 100);
+	KUNIT_EXPECT_GT(test, atomic_long_read(&names->gone), 0);
+	KUNIT_EXPECT_GE(test, atomic_long_read(&names->resets), 3);
+	arena_expect_sane(test, arena);
+}
+
+/*
+ * The tag turns round
+ */
+struct sleeper {
+	struct arena	*arena;
+	arena_handle_t	handle;
+	void		*ptr;
+	size_t		size;
+};
+
+static void sleeper_alloc(void *data)
+{
+	struct sleeper *s = data;
+
+	s->ptr = arena_alloc_handle(s->arena, s->size, ARENA_NOGROW, &s->handle);
+}
+
+/* Allocate on the CPU that sleeps meanwhile, or on this one if it is the only one. */
+static void on_sleeper(struct sleeper *s)
+{
+	int other = cpumask_any_but(cpu_online_mask, arena_irq_cpu());
+
+	if (other >= nr_cpu_ids)
+		other = arena_irq_cpu();
+	smp_call_function_single(other, sleeper_alloc, s, 1);
+}
+
+/*
+ * An old span would begin where its owner left it; a new one begins where the
+ * cursor of the new generation stands, and nothing below is handed out twice.
+ */
+static void expect_no_old_span(struct kunit *test, struct sleeper *s, arena_handle_t old)
+{
+	size_t high;
+	void *first;
+
+	/* Somebody else has the begin of the new generation, and the old span's place. */
+	first = arena_alloc(s->arena, SLAB, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, first);
+	arena_pattern_fill(first, SLAB, 1);
+	high = arena_high(s->arena);
+	on_sleeper(s);
+	KUNIT_ASSERT_NOT_NULL(test, s->ptr);
+	KUNIT_EXPECT_GE(test, s->handle.offset, high);
+	KUNIT_EXPECT_NE(test, s->handle.generation, old.generation);
+	KUNIT_EXPECT_EQ(test, s->handle.generation, arena_test_stats(s->arena).generation);
+	memset(s->ptr, 0xee, s->size);
+	KUNIT_EXPECT_EQ(test, arena_pattern_check(first, SLAB, 1), SLAB);
+	KUNIT_EXPECT_NULL(test, arena_deref(s->arena, old));
+	KUNIT_EXPECT_PTR_EQ(test, arena_deref(s->arena, s->handle), s->ptr);
+	KUNIT_EXPECT_EQ(test, arena_offset(s->arena), SLAB + s->size);
+	arena_expect_sane(test, s->arena);
+}
+
+static struct arena *wrap_arena(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+	struct arena *arena = arena_test_create(test, 4 * SLAB, SLAB, kind->flags);
+
+	KUNIT_ASSERT_EQ(test, arena_populate(arena, 4 * SLAB, GFP_KERNEL), 0);
+	return arena;
+}
+
+#define TAG_TURN	BIT_ULL(ARENA_TAG_BITS)
+
+#if defined(MODULE) || !IS_ENABLED(CONFIG_64BIT)
+static void skip_hook(struct kunit *test)
+{
+	kunit_skip(test, "needs the hook, which modules do not have, and 64 bits");
+}
+
+static void wraps_near(struct kunit *test)
+{
+	skip_hook(test);
+}
+
+static void wraps_busy(struct kunit *test)
+{
+	skip_hook(test);
+}
+
+static void deep_word_wraps(struct kunit *test)
+{
+	skip_hook(test);
+}
+#else
+/*
+ * Clause 13: one turn of the tag, to the very same tag, while another CPU sleeps
+ * on its span. Most of the turn is skipped by the hook.
+ */
+static void wraps_near(struct kunit *test)
+{
+	struct arena *arena = wrap_arena(test);
+	struct sleeper s = { .arena = arena, .size = 64 };
+	arena_handle_t old;
+	unsigned int turn;
+
+	for (turn = 0; turn < 3; turn++) {
+		unsigned long until = 0;
+		u64 end;
+
+		on_sleeper(&s);
+		KUNIT_ASSERT_NOT_NULL(test, s.ptr);
+		old = s.handle;
+		end = old.generation + TAG_TURN;
+		/* As the hook has it, an even generation. */
+		arena_set_generation(arena, (end - 100) & ~1ULL);
+		while (arena_test_stats(arena).generation < end) {
+			int err = arena_reset(arena);
+
+			if (err == -EBUSY && sleep_until(&until))
+				continue;
+			KUNIT_ASSERT_EQ(test, err, 0);
+			KUNIT_EXPECT_NULL(test, arena_deref(arena, old));
+		}
+		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).generation, end);
+		expect_no_old_span(test, &s, old);
+		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	}
+}
+
+/*
+ * Clause 13: twice over the half of the tag without a grace period in between
+ * is refused, changes nothing, and is granted when one has passed, on an idle
+ * system too.
+ */
+static void wraps_busy(struct kunit *test)
+{
+	struct arena *arena = wrap_arena(test);
+	struct arena_stats was;
+	unsigned long until = 0;
+	arena_handle_t handle;
+	int err;
+
+	rcu_read_lock();
+	arena_set_generation(arena, ARENA_TAG_HALF - 2);
+	KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
+	KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
+	arena_set_generation(arena, TAG_TURN - 2);
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc_handle(arena, 100, ARENA_NOGROW, &handle));
+	was = arena_test_stats(arena);
+	KUNIT_EXPECT_EQ(test, arena_reset(arena), -EBUSY);
+	KUNIT_EXPECT_EQ(test, arena_reset(arena), -EBUSY);
+	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_NONE, "a refused reset");
+	KUNIT_EXPECT_NOT_NULL(test, arena_deref(arena, handle));
+	if (((const struct arena_kind *)test->param_value)->flags & ARENA_READERS) {
+		KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena), 0);
+		KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena), -EBUSY);
+		arena_set_generation(arena, TAG_TURN - 2);
+	}
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 8, ARENA_NOGROW));
+	rcu_read_unlock();
+
+	do {
+		err = arena_reset(arena);
+	} while (err == -EBUSY && sleep_until(&until));
+	KUNIT_EXPECT_EQ(test, err, 0);
+	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).generation, TAG_TURN);
+	KUNIT_EXPECT_NULL(test, arena_deref(arena, handle));
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 8, ARENA_NOGROW));
+
+	/* Resets that sleep wait for it instead. */
+	arena_set_generation(arena, TAG_TURN + ARENA_TAG_HALF - 2);
+	arena_reset_release(arena, SIZE_MAX);
+	arena_set_generation(arena, 2 * TAG_TURN - 2);
+	arena_reset_zero(arena);
+	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).generation, 2 * TAG_TURN);
+	arena_expect_sane(test, arena);
+}
+
+/* Clause 7: what was counted in the generation with the same tag is not counted again. */
+static void deep_word_wraps(struct kunit *test)
+{
+	struct arena *arena = wrap_arena(test);
+	unsigned long until = 0;
+	u64 end = arena_test_stats(arena).generation + TAG_TURN;
+	int err;
+
+	KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, 100, GFP_KERNEL));
+	atomic_long_set(&arena->deep_used, cursor_start(arena_test_stats(arena).generation) | 100);
+	KUNIT_EXPECT_EQ(test, arena_offset(arena), 200);
+	for (; arena_test_stats(arena).generation < end;) {
+		u64 half = (arena_test_stats(arena).generation | (ARENA_TAG_HALF - 1)) + 1;
+
+		arena_set_generation(arena, min(half, end) - 2);
+		do {
+			err = arena_reset(arena);
+		} while (err == -EBUSY && sleep_until(&until));
+		KUNIT_ASSERT_EQ(test, err, 0);
+		KUNIT_EXPECT_EQ(test, arena_offset(arena), 0);
+	}
+	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).generation, end);
+}
+#endif
+
+/*
+ * Clause 13: the same turn by real resets, all of them. Of the tag's 2^23 values
+ * a keep reset takes every other one; "real_resets" asks for more turns.
+ */
+static void wraps_really(struct kunit *test)
+{
+	struct arena *arena = wrap_arena(test);
+	struct sleeper s = { .arena = arena, .size = 64 };
+	unsigned long n = 0, busy = 0;
+	arena_handle_t old;
+	int err;
+
+	if (!real_resets)
+		kunit_skip(test, "takes a while: see the parameter real_resets");
+	on_sleeper(&s);
+	KUNIT_ASSERT_NOT_NULL(test, s.ptr);
+	old = s.handle;
+	while (n < real_resets ||
+	       (arena_test_stats(arena).generation - old.generation) % TAG_TURN) {
+		err = arena_reset(arena);
+		if (err) {
+			KUNIT_ASSERT_EQ(test, err, -EBUSY);
+			busy++;
+			schedule_timeout_uninterruptible(1);
+			continue;
+		}
+		if (++n % 1024 == 0)
+			cond_resched();
+	}
+	kunit_info(test, "%lu resets, %lu had to wait, generation %llu\n", n, busy,
+		   arena_test_stats(arena).generation);
+	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).resets, n);
+	expect_no_old_span(test, &s, old);
+}
+
+/* The last case: what all the arenas above held is back. */
+static void nothing_is_left(struct kunit *test)
+{
+	arena_expect_nothing_left(test);
+}
+
+/* One CPU resets, another one sleeps. */
+static int arena_handle_init(struct kunit *test)
+{
+	return set_cpus_allowed_ptr(current, cpumask_of(arena_irq_cpu()));
+}
+
+static int arena_handle_suite_init(struct kunit_suite *suite)
+{
+	arena_remember_total();
+	return 0;
+}
+
+static struct kunit_case arena_handle_cases[] = {
+	KUNIT_CASE_PARAM(there_and_back, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(refused, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(strangers, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(forged, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(stale, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(deref_beside_resets, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(wraps_near, waiting_gen_params),
+	KUNIT_CASE_PARAM(wraps_busy, waiting_gen_params),
+	KUNIT_CASE_PARAM(deep_word_wraps, waiting_gen_params),
+	KUNIT_CASE_PARAM(wraps_really, waiting_gen_params),
+	KUNIT_CASE(nothing_is_left),
+	{ }
+};
+
+static struct kunit_suite arena_handle_suite = {
+	.name = "arena_handle",
+	.suite_init = arena_handle_suite_init,
+	.init = arena_handle_init,
+	.test_cases = arena_handle_cases,
+};
+
+kunit_test_suite(arena_handle_suite);
+
+MODULE_DESCRIPTION("KUnit tests of arenas: handles and generations");
+MODULE_LICENSE("GPL");
