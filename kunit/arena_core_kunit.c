@@ -488,6 +488,10 @@ struct refusal {
 static const struct refusal refusals[] = {
 	{ 0,			8,		ARENA_CAUSE_ARG },
 	{ 0,			1,		ARENA_CAUSE_ARG },
+	{ 0,			16,		ARENA_CAUSE_ARG },
+	{ 0,			64,		ARENA_CAUSE_ARG },
+	{ 0,			SLAB,		ARENA_CAUSE_ARG },
+	{ 0,			0,		ARENA_CAUSE_ARG },
 	{ 8,			0,		ARENA_CAUSE_ARG },
 	{ 8,			3,		ARENA_CAUSE_ARG },
 	{ 8,			6,		ARENA_CAUSE_ARG },
