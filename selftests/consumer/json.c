@@ -6,6 +6,9 @@
  */
 #include <linux/ctype.h>
 #include <linux/errno.h>
+#if __has_include(<linux/hex.h>)
+#include <linux/hex.h>	/* hex_to_bin(), in kernel.h before 7.0 or so */
+#endif
 #include <linux/kernel.h>
 #include <linux/string.h>
 
