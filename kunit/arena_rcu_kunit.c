@@ -1,0 +1,635 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Resets under readers: what a reader found stays until it has left, the call
+ * waits for nobody, and the memory comes back by itself.
+ */
+#include <linux/delay.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/sizes.h>
+
+#include "arena_irq.h"
+#include "arena_test.h"
+
+static unsigned int runtime_ms = 200;
+module_param(runtime_ms, uint, 0644);
+MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case that races");
+
+#define HANDS		6
+#define SLAB		((size_t)4 * PAGE_SIZE)
+#define CAPACITY	(8 * SLAB)
+#define PATIENCE	40
+/* Seconds that a grace period may take on a loaded machine. */
+#define GRACE		20
+
+KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
+
+static struct arena *usual(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+
+	return arena_test_create(test, CAPACITY, SLAB, kind->flags | ARENA_READERS);
+}
+
+/* Only by sleeping: a grace period that we waited for is one that we started. */
+static bool sleep_until(unsigned long *until)
+{
+	if (!*until)
+		*until = jiffies + GRACE * HZ;
+	schedule_timeout_uninterruptible(1);
+	return time_before(jiffies, *until);
+}
+
+/* How many ticks it took until it was not refused, or -1. */
+static int reset_patiently(struct arena *arena)
+{
+	unsigned long until = 0;
+	int ticks = 0, err;
+
+	do {
+		err = arena_reset_rcu(arena);
+	} while (err == -EBUSY && ++ticks && sleep_until(&until));
+	return err ? -1 : ticks;
+}
+
+/* Clause 11: only where readers were announced. */
+static void needs_readers(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+	struct arena *arena = arena_test_create(test, CAPACITY, SLAB, kind->flags);
+	struct arena_stats was;
+
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 100, GFP_KERNEL));
+	was = arena_test_stats(arena);
+	KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena), -EOPNOTSUPP);
+	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_NONE, "a refused reset");
+}
+
+/* What a reader may hold, large objects included. */
+static const size_t sizes[] = { 1, 8, 100, 4096, SLAB, 2 * SLAB + 5, 30, SLAB - 8 };
+
+static void take_all(struct kunit *test, struct arena *arena, struct arena_extent *ext, u32 owner)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		void *ptr = arena_alloc(arena, sizes[i], GFP_KERNEL);
+
+		KUNIT_ASSERT_NOT_NULL(test, ptr);
+		arena_pattern_fill(ptr, sizes[i], owner + i);
+		ext[i] = (struct arena_extent){ ptr, sizes[i], owner + i };
+	}
+}
+
+/* Fill what is left without sleeping; how many bytes it took. */
+static size_t soil(struct arena *arena, gfp_t gfp)
+{
+	size_t n = 0, size;
+	void *ptr;
+
+	for (size = SLAB; size >= 8; size /= 2)
+		while ((ptr = arena_alloc(arena, size, gfp))) {
+			memset(ptr, 0xee, size);
+			n += size;
+		}
+	return n;
+}
+
+/*
+ * Clause 11: what was there stays as it is, while others fill the new generation
+ * to the brim, empty it by other means, and fill it again.
+ */
+static void reader_keeps(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_extent ext[ARRAY_SIZE(sizes)];
+	struct arena_stats was, s;
+	unsigned int round, i;
+	size_t spoiled = 0;
+	int ticks;
+
+	for (round = 0; round < 4; round++) {
+		take_all(test, arena, ext, 100 * round);
+		was = arena_test_stats(arena);
+
+		/* So that this reader is all that it has to wait for. */
+		rcu_barrier();
+		rcu_read_lock();
+		KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena), 0);
+		s = arena_test_stats(arena);
+		KUNIT_EXPECT_EQ(test, s.used, 0);
+		KUNIT_EXPECT_EQ(test, s.high, 0);
+		KUNIT_EXPECT_EQ(test, s.resets, was.resets + 1);
+		KUNIT_EXPECT_GT(test, s.generation, was.generation);
+		KUNIT_EXPECT_GE(test, s.committed, was.committed);
+		/* At once, in memory of its own. */
+		KUNIT_EXPECT_GE(test, soil(arena, GFP_ATOMIC), CAPACITY / 2);
+		spoiled += arena_extents_spoiled(ext, ARRAY_SIZE(ext));
+		for (i = 0; i < 3; i++) {
+			KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
+			soil(arena, GFP_ATOMIC);
+			mdelay(10);
+			spoiled += arena_extents_spoiled(ext, ARRAY_SIZE(ext));
+		}
+		rcu_read_unlock();
+
+		KUNIT_EXPECT_EQ_MSG(test, spoiled, 0, "round %u", round);
+		ticks = reset_patiently(arena);
+		KUNIT_ASSERT_GE(test, ticks, 0);
+		KUNIT_EXPECT_GE(test, reset_patiently(arena), 0);
+		arena_expect_sane(test, arena);
+	}
+}
+
+/* Clause 11: at the bound, -EBUSY and nothing changed, as often as one tries. */
+static void refused_at_the_bound(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_extent ext[ARRAY_SIZE(sizes)];
+	struct arena_stats was;
+	unsigned int i;
+	void *ptr;
+
+	KUNIT_ASSERT_EQ(test, arena_reset_rcu(arena), 0);
+	KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
+	KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
+	take_all(test, arena, ext, 1);
+	/* So that this reader is all that it has to wait for. */
+	rcu_barrier();
+	rcu_read_lock();
+	KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena), 0);
+	KUNIT_EXPECT_GE(test, soil(arena, GFP_ATOMIC), SLAB);
+	for (i = 0; i < 10; i++) {
+		was = arena_test_stats(arena);
+		KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena), -EBUSY);
+		arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_NONE, "a refused reset");
+		KUNIT_EXPECT_EQ(test, 0, arena_extents_spoiled(ext, ARRAY_SIZE(ext)));
+	}
+	rcu_read_unlock();
+
+	/* Nobody has to be told: it works when the reader has left. */
+	KUNIT_EXPECT_GE(test, reset_patiently(arena), 0);
+	ptr = arena_alloc(arena, 100, GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, ptr);
+	arena_expect_sane(test, arena);
+}
+
+/* Clauses 8, 11: two slab sets are all that it ever takes. */
+static void memory_comes_back(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_stats first, s;
+	unsigned int round;
+
+	for (round = 0; round < 2; round++) {
+		soil(arena, GFP_KERNEL);
+		KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
+	}
+	soil(arena, GFP_KERNEL);
+	first = arena_test_stats(arena);
+	KUNIT_EXPECT_LE(test, first.committed, 2 * CAPACITY);
+	KUNIT_EXPECT_EQ(test, first.slabs, 2 * CAPACITY / SLAB);
+	for (round = 0; round < 10; round++) {
+		KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
+		if (arena_kind_is_dense(test->param_value))
+			KUNIT_EXPECT_EQ(test, soil(arena, ARENA_NOGROW), first.used);
+		else
+			KUNIT_EXPECT_GE(test, soil(arena, ARENA_NOGROW), CAPACITY / 2);
+		s = arena_test_stats(arena);
+		KUNIT_EXPECT_EQ(test, s.page_allocs, first.page_allocs);
+		KUNIT_EXPECT_EQ(test, s.pool_hits, first.pool_hits);
+		KUNIT_EXPECT_EQ(test, s.committed, first.committed);
+	}
+	/* And release gives both of them back. */
+	arena_reset_release(arena, 0);
+	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).committed, 0);
+}
+
+struct from_irq {
+	struct arena	*arena;
+	int		err;
+	int		again;
+	bool		hard;
+};
+
+static void reset_in_irq(void *data)
+{
+	struct from_irq *f = data;
+
+	f->hard = in_hardirq();
+	f->err = arena_reset_rcu(f->arena);
+	/* No reader can have passed in between, as interrupts are off. */
+	f->again = arena_reset_rcu(f->arena);
+}
+
+/* Clause 11: from a hard interrupt, with interrupts off, from a softirq-like section. */
+static void any_context(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct from_irq f = { .arena = arena };
+	unsigned long flags;
+	int err;
+
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 3 * SLAB, GFP_KERNEL));
+	arena_in_irq(reset_in_irq, &f);
+	KUNIT_EXPECT_TRUE(test, f.hard);
+	KUNIT_EXPECT_EQ(test, f.err, 0);
+	KUNIT_EXPECT_EQ(test, f.again, -EBUSY);
+	KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
+	KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
+
+	local_irq_save(flags);
+	err = arena_reset_rcu(arena);
+	local_irq_restore(flags);
+	KUNIT_EXPECT_TRUE(test, err == 0 || err == -EBUSY);
+	KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
+	local_bh_disable();
+	err = arena_reset_rcu(arena);
+	local_bh_enable();
+	KUNIT_EXPECT_TRUE(test, err == 0 || err == -EBUSY);
+	arena_expect_sane(test, arena);
+}
+
+/*
+ * Resets that release or wipe, while a reader is in the set that was left
+ */
+struct slow {
+	struct arena_extent	ext[ARRAY_SIZE(sizes)];
+	struct completion	inside;
+	bool			leaving;
+};
+
+static void slow_reader(struct arena_hand *hand)
+{
+	struct slow *slow = hand->crew->data;
+	unsigned int i;
+
+	rcu_read_lock();
+	complete(&slow->inside);
+	for (i = 0; i < 10; i++) {
+		mdelay(5);
+		hand->bad += arena_extents_spoiled(slow->ext, ARRAY_SIZE(slow->ext));
+	}
+	WRITE_ONCE(slow->leaving, true);
+	rcu_read_unlock();
+}
+
+/* Clauses 9, 11: they wait for the readers of what was left before. */
+static void release_waits_for_readers(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_crew *crew = arena_crew_create(test, arena, 1, 0);
+	struct slow *slow = kunit_kzalloc(test, sizeof(*slow), GFP_KERNEL);
+	unsigned int way;
+
+	KUNIT_ASSERT_NOT_NULL(test, slow);
+	crew->data = slow;
+	for (way = 0; way < 3; way++) {
+		take_all(test, arena, slow->ext, 7 * way);
+		/* So that no other grace period is in the way. */
+		rcu_barrier();
+		init_completion(&slow->inside);
+		WRITE_ONCE(slow->leaving, false);
+		arena_crew_go(crew, slow_reader, 0);
+		wait_for_completion(&slow->inside);
+		KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena), 0);
+		if (way == 0)
+			arena_reset_release(arena, 0);
+		else if (way == 1)
+			arena_reset_release(arena, SIZE_MAX);
+		else
+			arena_reset_zero(arena);
+		KUNIT_EXPECT_TRUE_MSG(test, READ_ONCE(slow->leaving), "way %u", way);
+		soil(arena, GFP_KERNEL);
+		arena_crew_wait(crew);
+		KUNIT_EXPECT_EQ_MSG(test, arena_crew_bad(crew), 0, "way %u", way);
+		KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
+		KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
+	}
+}
+
+/*
+ * A shelf: one writer that puts books on it, clears it and resets; readers that
+ * look into a book for a while.
+ */
+#define BOOKS	8
+
+struct book {
+	u32	owner;
+	u8	page[120];
+};
+
+struct shelf {
+	struct arena	*arena;
+	bool		rcu;
+	struct book __rcu *book[BOOKS];
+	u32		owner;
+	atomic_long_t	read;
+	atomic_long_t	spoiled;
+	unsigned long	resets;
+};
+
+static bool book_is_whole(const struct book *book, u32 owner)
+{
+	return book->owner == owner &&
+	       arena_pattern_check(book->page, sizeof(book->page), owner) == sizeof(book->page);
+}
+
+/* Clear the shelf and reset; if that is refused, all is as it was. */
+static bool shelf_reset(struct shelf *shelf)
+{
+	struct book *was[BOOKS];
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < BOOKS; i++) {
+		was[i] = rcu_dereference_protected(shelf->book[i], true);
+		RCU_INIT_POINTER(shelf->book[i], NULL);
+	}
+	/* Until here, a reader may have found one. */
+	err = shelf->rcu ? arena_reset_rcu(shelf->arena) : arena_reset(shelf->arena);
+	for (i = 0; err && i < BOOKS; i++)
+		rcu_assign_pointer(shelf->book[i], was[i]);
+	shelf->resets += !err;
+	return !err;
+}
+
+static void shelf_write(struct arena_hand *hand, struct shelf *shelf)
+{
+	struct book *book = arena_alloc(shelf->arena, sizeof(*book), GFP_KERNEL);
+
+	if (book) {
+		book->owner = ++shelf->owner;
+		arena_pattern_fill(book->page, sizeof(book->page), book->owner);
+		rcu_assign_pointer(shelf->book[shelf->owner % BOOKS], book);
+	}
+	if ((!book || arena_rnd_below(&hand->rnd, 100) == 0) && !shelf_reset(shelf))
+		schedule_timeout_uninterruptible(1);
+}
+
+static void shelf_read(struct arena_hand *hand, struct shelf *shelf)
+{
+	const struct book *book;
+	unsigned int looks;
+	u32 owner;
+
+	rcu_read_lock();
+	book = rcu_dereference(shelf->book[arena_rnd_below(&hand->rnd, BOOKS)]);
+	if (book) {
+		owner = READ_ONCE(book->owner);
+		for (looks = 0; looks < 8; looks++) {
+			if (!book_is_whole(book, owner)) {
+				atomic_long_inc(&shelf->spoiled);
+				break;
+			}
+			cpu_relax();
+		}
+		atomic_long_inc(&shelf->read);
+	}
+	rcu_read_unlock();
+}
+
+static void shelf_job(struct arena_hand *hand)
+{
+	struct shelf *shelf = hand->crew->data;
+
+	while (arena_crew_on(hand->crew))
+		if (hand->id)
+			shelf_read(hand, shelf);
+		else
+			shelf_write(hand, shelf);
+}
+
+static struct shelf *shelf_run(struct kunit *test, bool rcu)
+{
+	struct arena *arena = usual(test);
+	struct arena_crew *crew = arena_crew_create(test, arena, 4, 0);
+	struct shelf *shelf = kunit_kzalloc(test, sizeof(*shelf), GFP_KERNEL);
+	unsigned int tries = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, shelf);
+	shelf->arena = arena;
+	shelf->rcu = rcu;
+	crew->data = shelf;
+	do {
+		arena_crew_go(crew, shelf_job, runtime_ms);
+		arena_crew_wait(crew);
+	} while ((atomic_long_read(&shelf->read) < 100 || shelf->resets < 5 ||
+		  (!rcu && !atomic_long_read(&shelf->spoiled))) && ++tries < PATIENCE);
+	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
+	KUNIT_EXPECT_GE(test, atomic_long_read(&shelf->read), 100);
+	KUNIT_EXPECT_GE(test, shelf->resets, 5);
+	arena_expect_sane(test, arena);
+	return shelf;
+}
+
+/* Clause 11: no reader ever sees a book change. */
+static void readers_beside_resets(struct kunit *test)
+{
+	struct shelf *shelf = shelf_run(test, true);
+
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&shelf->spoiled), 0);
+}
+
+/* The control: with the reset that does not care for readers, they do see it. */
+static void control_plain_reset(struct kunit *test)
+{
+	struct shelf *shelf;
+
+	if (IS_ENABLED(CONFIG_KCSAN))
+		kunit_skip(test, "is a data race, which KCSAN would report");
+	shelf = shelf_run(test, false);
+	KUNIT_EXPECT_GT(test, atomic_long_read(&shelf->spoiled), 0);
+}
+
+/*
+ * Resets of all kinds against each other, and against allocation
+ */
+struct storm {
+	struct arena	*arena;
+	int		cpu;
+	unsigned long	irq_rcu;
+	unsigned long	irq_keep;
+	unsigned int	irqs;
+	atomic_long_t	by_rcu;
+	atomic_long_t	by_keep;
+	atomic_long_t	refused;
+	atomic_long_t	other;
+};
+
+static void storm_irq(void *data)
+{
+	struct storm *storm = data;
+
+	if (++storm->irqs % 4)
+		arena_alloc(storm->arena, 100, ARENA_NOGROW);
+	else if (storm->irqs % 8)
+		storm->irq_rcu += !arena_reset_rcu(storm->arena);
+	else
+		storm->irq_keep += !arena_reset(storm->arena);
+}
+
+static void storm_reset(struct arena_hand *hand, struct storm *storm)
+{
+	int err;
+
+	switch (arena_rnd_below(&hand->rnd, 64)) {
+	case 0:
+		arena_reset_release(storm->arena, SLAB);
+		atomic_long_inc(&storm->by_keep);
+		return;
+	case 1:
+		arena_reset_zero(storm->arena);
+		atomic_long_inc(&storm->by_keep);
+		return;
+	case 2 ... 20:
+		err = arena_reset(storm->arena);
+		if (!err)
+			atomic_long_inc(&storm->by_keep);
+		break;
+	default:
+		err = arena_reset_rcu(storm->arena);
+		if (!err)
+			atomic_long_inc(&storm->by_rcu);
+	}
+	if (err == -EBUSY)
+		atomic_long_inc(&storm->refused);
+	else if (err)
+		atomic_long_inc(&storm->other);
+}
+
+/* Nobody touches what was allocated: it may be dead on arrival. */
+static void storm_job(struct arena_hand *hand)
+{
+	struct storm *storm = hand->crew->data;
+
+	if (hand->id == 1) {
+		arena_irq_pester(hand, storm->cpu, storm_irq, storm);
+		return;
+	}
+	if (hand->id == 0 && set_cpus_allowed_ptr(current, cpumask_of(storm->cpu)))
+		hand->bad++;
+	while (arena_crew_on(hand->crew)) {
+		size_t size = arena_rnd_below(&hand->rnd, 100) ? 100 : 2 * SLAB;
+
+		if (hand->id % 2)
+			storm_reset(hand, storm);
+		else if (arena_zalloc(storm->arena, size, GFP_KERNEL))
+			hand->allocs++;
+		cond_resched();
+	}
+}
+
+/* Clauses 7, 10, 11: every reset counts once, and afterwards all is as if new. */
+static void storm(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_crew *crew = arena_crew_create(test, arena, HANDS, 0);
+	struct storm *storm = kunit_kzalloc(test, sizeof(*storm), GFP_KERNEL);
+	struct arena_extent ext[ARRAY_SIZE(sizes)];
+	const u64 first = arena_test_stats(arena).generation;
+	unsigned long by_rcu, by_keep;
+	unsigned int tries = 0;
+	struct arena_stats s;
+
+	KUNIT_ASSERT_NOT_NULL(test, storm);
+	storm->arena = arena;
+	storm->cpu = arena_irq_cpu();
+	crew->data = storm;
+	do {
+		arena_crew_go(crew, storm_job, 2 * runtime_ms);
+		arena_crew_wait(crew);
+	} while ((atomic_long_read(&storm->by_rcu) < 3 || atomic_long_read(&storm->by_keep) < 10 ||
+		  !atomic_long_read(&storm->refused) || !arena_crew_allocs(crew)) &&
+		 ++tries < PATIENCE);
+	by_rcu = atomic_long_read(&storm->by_rcu) + storm->irq_rcu;
+	by_keep = atomic_long_read(&storm->by_keep) + storm->irq_keep;
+	s = arena_test_stats(arena);
+	KUNIT_EXPECT_EQ(test, s.resets, by_rcu + by_keep);
+	KUNIT_EXPECT_EQ(test, s.generation - first,
+			by_rcu * ARENA_NEXT_FLIP + by_keep * ARENA_NEXT_KEEP);
+	KUNIT_EXPECT_EQ(test, s.fail_arg, 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&storm->other), 0);
+	KUNIT_EXPECT_GT(test, atomic_long_read(&storm->refused), 0);
+	KUNIT_EXPECT_GE(test, by_rcu, 3);
+	KUNIT_EXPECT_GT(test, arena_crew_allocs(crew), 0);
+	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
+
+	/* And afterwards the sea is calm. */
+	KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
+	take_all(test, arena, ext, 1);
+	KUNIT_EXPECT_EQ(test, 0, arena_extents_spoiled(ext, ARRAY_SIZE(ext)));
+	KUNIT_EXPECT_EQ(test, 0, arena_extents_overlap(ext, ARRAY_SIZE(ext)));
+	arena_expect_sane(test, arena);
+	arena_reset_release(arena, 0);
+	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).committed, 0);
+}
+
+/* Clauses 11, 22: gone with a grace period pending. The last case counts the memory. */
+static void destroy_while_pending(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+	const struct arena_config config = {
+		.capacity = CAPACITY,
+		.slab_size = SLAB,
+		.flags = kind->flags | ARENA_READERS,
+	};
+	struct arena *arena[4];
+	unsigned int round, i;
+
+	for (round = 0; round < 6; round++) {
+		for (i = 0; i < ARRAY_SIZE(arena); i++) {
+			arena[i] = arena_create(&config);
+			KUNIT_ASSERT_NOT_ERR_OR_NULL(test, arena[i]);
+			KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena[i], 100, GFP_KERNEL));
+			/* A view, too, which the callback may not unmap itself. */
+			KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena[i], 2 * SLAB, GFP_KERNEL));
+			KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena[i]), 0);
+			if (i & 1)
+				KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena[i], 2 * SLAB,
+									GFP_KERNEL));
+		}
+		if (round & 1)
+			schedule_timeout_uninterruptible(round);
+		for (i = 0; i < ARRAY_SIZE(arena); i++)
+			arena_destroy(arena[i]);
+	}
+}
+
+/* The last case: what all the arenas above held is back. */
+static void nothing_is_left(struct kunit *test)
+{
+	arena_expect_nothing_left(test);
+}
+
+static int arena_rcu_suite_init(struct kunit_suite *suite)
+{
+	arena_remember_total();
+	return 0;
+}
+
+static struct kunit_case arena_rcu_cases[] = {
+	KUNIT_CASE_PARAM(needs_readers, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reader_keeps, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(refused_at_the_bound, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(memory_comes_back, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(any_context, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(release_waits_for_readers, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(readers_beside_resets, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(control_plain_reset, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(storm, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(destroy_while_pending, arena_kind_gen_params),
+	KUNIT_CASE(nothing_is_left),
+	{ }
+};
+
+static struct kunit_suite arena_rcu_suite = {
+	.name = "arena_rcu",
+	.suite_init = arena_rcu_suite_init,
+	.test_cases = arena_rcu_cases,
+};
+
+kunit_test_suite(arena_rcu_suite);
+
+MODULE_DESCRIPTION("KUnit tests of arenas: resets under readers");
+MODULE_LICENSE("GPL");
