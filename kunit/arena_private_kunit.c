@@ -1,0 +1,566 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Private arenas: one owner, a first buffer, marks that nest.
+ */
+#include <linux/arena_private.h>
+#include <linux/module.h>
+#include <linux/sizes.h>
+
+#include "arena_irq.h"
+#include "arena_test.h"
+
+#define OBJECTS		400
+
+static void private_destroy(void *arena)
+{
+	arena_private_destroy(arena);
+}
+
+static struct arena_private *private_create(struct kunit *test, void *buffer, size_t size)
+{
+	struct arena_private *arena = kunit_kzalloc(test, sizeof(*arena), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, arena);
+	arena_private_init(arena, buffer, size);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, private_destroy, arena));
+	return arena;
+}
+
+static bool within(const void *ptr, size_t size, const void *buffer, size_t room)
+{
+	return ptr >= buffer && ptr + size <= buffer + room;
+}
+
+/* Issue item 7: a first buffer costs no allocation, and not one of its bytes is passed. */
+static void first_buffer(struct kunit *test)
+{
+	const size_t room = 512;
+	u8 *buffer = kunit_kzalloc(test, room, GFP_KERNEL);
+	size_t skew, size;
+
+	KUNIT_ASSERT_NOT_NULL(test, buffer);
+	for (skew = 0; skew < 20; skew++) {
+		for (size = 0; size <= room - skew; size += size < 40 ? 1 : 37) {
+			struct arena_private arena;
+			size_t got = 0;
+			void *ptr;
+
+			arena_private_init(&arena, buffer + skew, size);
+			while ((ptr = arena_private_alloc(&arena, 8, ARENA_NOGROW))) {
+				if (!within(ptr, 8, buffer + skew, size) ||
+				    !IS_ALIGNED((unsigned long)ptr, ARENA_MIN_ALIGN))
+					KUNIT_FAIL(test, "skew %zu size %zu", skew, size);
+				memset(ptr, 0xff, 8);
+				got += 8;
+			}
+			/* At most what alignment costs is lost, at either end. */
+			KUNIT_EXPECT_GE(test, got + 2 * ARENA_MIN_ALIGN, size);
+			KUNIT_EXPECT_EQ(test, arena_private_offset(&arena), got);
+			arena_private_destroy(&arena);
+		}
+	}
+}
+
+/* Issue item 7: on the stack, growing when the buffer is full, and back to it. */
+static void on_the_stack(struct kunit *test)
+{
+	u8 buffer[200];
+	struct arena_private arena;
+	unsigned int round, n;
+	bool inside = true;
+
+	arena_private_init(&arena, buffer, sizeof(buffer));
+	for (round = 0; round < 3; round++) {
+		for (n = 0; n < 200; n++) {
+			void *ptr = arena_private_alloc(&arena, 24, GFP_KERNEL);
+
+			KUNIT_EXPECT_NOT_NULL(test, ptr);
+			if (!ptr)
+				break;
+			memset(ptr, n, 24);
+			inside = within(ptr, 24, buffer, sizeof(buffer));
+			KUNIT_EXPECT_EQ(test, inside, n < (sizeof(buffer) - 7) / 24);
+		}
+		KUNIT_EXPECT_FALSE(test, inside);
+		KUNIT_EXPECT_EQ(test, arena_private_offset(&arena), 200 * 24);
+		arena_private_reset(&arena);
+		KUNIT_EXPECT_EQ(test, arena_private_offset(&arena), 0);
+	}
+	arena_private_destroy(&arena);
+}
+
+/* Clauses 1, 7: any size, any alignment, nobody's bytes change. */
+static void no_overlap(struct kunit *test)
+{
+	static const size_t most[] = { 16, 300, 5000, 70000 };
+	struct arena_extent *ext = kunit_kcalloc(test, OBJECTS, sizeof(*ext), GFP_KERNEL);
+	struct arena_private *arena = private_create(test, NULL, 0);
+	u32 rnd = 31337;
+	int i, n;
+
+	KUNIT_ASSERT_NOT_NULL(test, ext);
+	for (i = 0; i < ARRAY_SIZE(most); i++) {
+		size_t used = 0;
+
+		for (n = 0; n < OBJECTS / (i + 1); n++) {
+			size_t size = 1 + arena_rnd_below(&rnd, most[i]);
+			size_t align = BIT(arena_rnd_below(&rnd, 13));
+			void *ptr;
+
+			if (n & 1) {
+				ptr = __arena_private_alloc(arena, size, align, GFP_KERNEL);
+			} else {
+				align = ARENA_MIN_ALIGN;
+				ptr = arena_private_alloc(arena, size, GFP_KERNEL);
+			}
+			KUNIT_ASSERT_NOT_NULL(test, ptr);
+			KUNIT_EXPECT_TRUE(test, IS_ALIGNED((unsigned long)ptr, align));
+			arena_pattern_fill(ptr, size, n);
+			ext[n] = (struct arena_extent){ ptr, size, n };
+			used += size;
+			KUNIT_EXPECT_EQ(test, arena_private_offset(arena), used);
+		}
+		KUNIT_EXPECT_EQ(test, 0, arena_extents_spoiled(ext, n));
+		KUNIT_EXPECT_EQ(test, 0, arena_extents_overlap(ext, n));
+		arena_private_reset(arena);
+	}
+}
+
+/* Clauses 4, 5: NULL, and nothing changed. */
+static void refused(struct kunit *test)
+{
+	static const struct {
+		size_t size;
+		size_t align;
+	} bad[] = {
+		{ 0, 8 }, { SIZE_MAX, 8 }, { SIZE_MAX - 7, 8 }, { SIZE_MAX / 2 + 1, 8 },
+		{ ARENA_SLAB_MAX - PAGE_SIZE + 1, 8 }, { ARENA_SLAB_MAX, 1 },
+		{ 8, 0 }, { 8, 3 }, { 8, 24 }, { 8, 2 * PAGE_SIZE }, { 8, (SIZE_MAX >> 1) + 1 },
+	};
+	struct arena_private *arena = private_create(test, NULL, 0);
+	void *before, *after;
+	int i;
+
+	KUNIT_EXPECT_NULL(test, arena_private_alloc(arena, 8, ARENA_NOGROW));
+	KUNIT_EXPECT_EQ(test, arena_private_offset(arena), 0);
+	before = arena_private_alloc(arena, 8, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, before);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		const struct arena_private was = *arena;
+
+		KUNIT_EXPECT_NULL_MSG(test, __arena_private_alloc(arena, bad[i].size, bad[i].align,
+								  GFP_KERNEL), "case %d", i);
+		if (bad[i].align == 8)
+			KUNIT_EXPECT_NULL_MSG(test, arena_private_alloc(arena, bad[i].size,
+									GFP_KERNEL),
+					      "case %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, 0, memcmp(&was, arena, sizeof(was)), "case %d", i);
+	}
+	/* No memory: what there was goes on. */
+	KUNIT_EXPECT_NULL(test, arena_private_alloc(arena, SZ_64K, ARENA_NOGROW));
+	after = arena_private_alloc(arena, 8, ARENA_NOGROW);
+	KUNIT_EXPECT_PTR_EQ(test, after, before + 8);
+	/* The largest there is. */
+	after = __arena_private_alloc(arena, ARENA_SLAB_MAX - PAGE_SIZE, 8, GFP_KERNEL);
+	if (after)
+		memset(after, 0xff, ARENA_SLAB_MAX - PAGE_SIZE);
+}
+
+/* Clause 6: zero when asked for, in memory that was used before. */
+static void zeroed(struct kunit *test)
+{
+	struct arena_private *arena = private_create(test, NULL, 0);
+	size_t bad = 0;
+	int round, n;
+
+	for (round = 0; round < 3; round++) {
+		for (n = 1; n < 300; n++) {
+			void *ptr = n % 3 ? arena_private_alloc(arena, n, GFP_KERNEL | __GFP_ZERO) :
+				    __arena_private_alloc(arena, n, 64, GFP_KERNEL | __GFP_ZERO);
+
+			KUNIT_ASSERT_NOT_NULL(test, ptr);
+			bad += !arena_is_zero(ptr, n);
+			memset(ptr, 0xff, n);
+		}
+		arena_private_reset(arena);
+	}
+	KUNIT_EXPECT_EQ(test, bad, 0);
+}
+
+static void fill(struct kunit *test, struct arena_private *arena)
+{
+	int n;
+
+	for (n = 0; n < 100; n++) {
+		void *ptr = arena_private_alloc(arena, 1000, GFP_KERNEL);
+
+		KUNIT_ASSERT_NOT_NULL(test, ptr);
+		memset(ptr, 0xee, 1000);
+	}
+}
+
+/* Clauses 8, 9: a reset keeps what there is, trimming and destruction give it back. */
+static void keeps_and_trims(struct kunit *test)
+{
+	struct arena_private *arena = private_create(test, NULL, 0);
+	const long before = arena_total_now();
+	long full;
+	int round;
+
+	fill(test, arena);
+	full = arena_total_now();
+	for (round = 0; round < 10; round++) {
+		arena_private_reset(arena);
+		/* Enough without growing: the same things fit once more. */
+		fill(test, arena);
+		KUNIT_EXPECT_EQ(test, arena_total_now(), full);
+	}
+	arena_private_trim(arena);
+	KUNIT_EXPECT_EQ(test, arena_total_now(), full);
+	arena_private_reset(arena);
+	arena_private_trim(arena);
+	KUNIT_EXPECT_EQ(test, arena_total_now(), before);
+	fill(test, arena);
+	arena_private_destroy(arena);
+	KUNIT_EXPECT_EQ(test, arena_total_now(), before);
+	/* Destroyed is empty, and to be used again after init. */
+	arena_private_init(arena, NULL, 0);
+	fill(test, arena);
+}
+
+/*
+ * Marks, against a model of what is alive
+ */
+#define MODEL_OBJECTS	300
+#define MODEL_MARKS	60
+
+struct model_mark {
+	struct arena_private_mark	mark;
+	unsigned int			objects;	/* alive then */
+	size_t				used;
+	bool				valid;
+};
+
+struct model {
+	struct arena_extent	ext[MODEL_OBJECTS];
+	unsigned int		objects;
+	size_t			used;
+	struct model_mark	marks[MODEL_MARKS];
+	unsigned int		nr_marks;
+	u32			rnd;
+	u32			owner;
+};
+
+static void model_alloc(struct kunit *test, struct model *m, struct arena_private *arena)
+{
+	size_t size = 1 + arena_rnd_below(&m->rnd, arena_rnd_below(&m->rnd, 10) ? 200 : 9000);
+	void *ptr = arena_private_alloc(arena, size, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, ptr);
+	arena_pattern_fill(ptr, size, ++m->owner);
+	m->ext[m->objects++] = (struct arena_extent){ ptr, size, m->owner };
+	m->used += size;
+}
+
+/* Deeper than marks nest, they are given out and good for nothing. */
+static void model_mark(struct model *m, struct arena_private *arena)
+{
+	unsigned int i, open = 0;
+
+	for (i = 0; i < m->nr_marks; i++)
+		open += m->marks[i].valid;
+	m->marks[m->nr_marks++] = (struct model_mark){
+		.mark = arena_private_mark(arena),
+		.objects = m->objects,
+		.used = m->used,
+		.valid = open < ARENA_PRIVATE_MARKS,
+	};
+}
+
+/* Those that were made after it were made inside of it. */
+static void model_end_marks(struct model *m, struct model_mark *from)
+{
+	while (from < m->marks + m->nr_marks)
+		from++->valid = false;
+}
+
+static void model_unmark(struct model *m, struct arena_private *arena)
+{
+	struct model_mark *mark = &m->marks[arena_rnd_below(&m->rnd, m->nr_marks)];
+
+	arena_private_unmark(arena, &mark->mark);
+	if (mark->valid)
+		model_end_marks(m, mark);
+}
+
+static void model_reset(struct model *m, struct arena_private *arena)
+{
+	arena_private_reset(arena);
+	model_end_marks(m, m->marks);
+	m->objects = 0;
+	m->used = 0;
+}
+
+/* To any mark ever made; false if it did not do what the model says. */
+static bool model_rewind(struct model *m, struct arena_private *arena)
+{
+	struct model_mark *to = &m->marks[arena_rnd_below(&m->rnd, m->nr_marks)];
+	int err = arena_private_rewind(arena, &to->mark);
+
+	if (!to->valid)
+		return err == -ESTALE;
+	if (err)
+		return false;
+	m->objects = to->objects;
+	m->used = to->used;
+	model_end_marks(m, to + 1);
+	return true;
+}
+
+/* Clause 12: rewinds only where it is sound, and then exactly; nested, in any order. */
+static void marks_follow_the_model(struct kunit *test)
+{
+	struct arena_private *arena = private_create(test, NULL, 0);
+	struct model *m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
+	unsigned int step, rewinds = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, m);
+	m->rnd = 2718;
+	for (step = 0; step < 6000; step++) {
+		u32 what = arena_rnd_below(&m->rnd, 100);
+
+		if (m->objects == MODEL_OBJECTS || m->nr_marks == MODEL_MARKS || what == 0) {
+			model_reset(m, arena);
+			/* Sometimes the old marks are tried in the new generation. */
+			if (what || m->nr_marks == MODEL_MARKS)
+				m->nr_marks = 0;
+		} else if (what < 60) {
+			model_alloc(test, m, arena);
+		} else if (what < 85) {
+			model_mark(m, arena);
+		} else if (what == 85 && m->nr_marks) {
+			model_unmark(m, arena);
+		} else if (m->nr_marks) {
+			KUNIT_ASSERT_TRUE_MSG(test, model_rewind(m, arena), "step %u", step);
+			rewinds++;
+		}
+		KUNIT_ASSERT_EQ_MSG(test, arena_private_offset(arena), m->used, "step %u", step);
+		KUNIT_ASSERT_EQ_MSG(test, 0, arena_extents_spoiled(m->ext, m->objects),
+				    "step %u", step);
+	}
+	KUNIT_EXPECT_GT(test, rewinds, 100);
+}
+
+/*
+ * Clause 12: a mark that an earlier rewind has passed is over, even if there is
+ * something at its place again.
+ */
+static void rewind_after_rewind(struct kunit *test)
+{
+	static const size_t sizes[] = { 100, 20000 };
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct arena_private *arena = private_create(test, NULL, 0);
+		struct arena_private_mark low, high;
+		u8 *live, *next;
+
+		KUNIT_ASSERT_NOT_NULL(test, arena_private_alloc(arena, 8, GFP_KERNEL));
+		low = arena_private_mark(arena);
+		KUNIT_ASSERT_NOT_NULL(test, arena_private_alloc(arena, sizes[i], GFP_KERNEL));
+		high = arena_private_mark(arena);
+		KUNIT_EXPECT_EQ(test, arena_private_rewind(arena, &low), 0);
+		live = arena_private_alloc(arena, 2 * sizes[i], GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, live);
+		arena_pattern_fill(live, 2 * sizes[i], 1);
+		KUNIT_EXPECT_EQ(test, arena_private_rewind(arena, &high), -ESTALE);
+		KUNIT_EXPECT_EQ(test, arena_private_offset(arena), 8 + 2 * sizes[i]);
+		next = arena_private_alloc(arena, 2 * sizes[i], GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, next);
+		memset(next, 0xff, 2 * sizes[i]);
+		KUNIT_EXPECT_EQ(test, arena_pattern_check(live, 2 * sizes[i], 1), 2 * sizes[i]);
+		/* And the one below it is still good. */
+		KUNIT_EXPECT_EQ(test, arena_private_rewind(arena, &low), 0);
+		KUNIT_EXPECT_EQ(test, arena_private_offset(arena), 8);
+	}
+}
+
+static size_t in_scratch(struct arena_private *arena, bool early)
+{
+	arena_scratch(arena);
+
+	arena_private_alloc(arena, 100, GFP_KERNEL);
+	if (early)
+		return arena_private_offset(arena);
+	{
+		arena_scratch(arena);
+
+		arena_private_alloc(arena, 20000, GFP_KERNEL);
+	}
+	arena_private_alloc(arena, 50, GFP_KERNEL);
+	return arena_private_offset(arena);
+}
+
+/* Clause 12: a scope takes back what was allocated in it, however it is left. */
+static void scratch(struct kunit *test)
+{
+	struct arena_private *arena = private_create(test, NULL, 0);
+	u8 *kept;
+	int i;
+
+	kept = arena_private_alloc(arena, 64, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, kept);
+	arena_pattern_fill(kept, 64, 1);
+	for (i = 0; i < 10; i++) {
+		KUNIT_EXPECT_EQ(test, in_scratch(arena, true), 64 + 100);
+		KUNIT_EXPECT_EQ(test, arena_private_offset(arena), 64);
+		KUNIT_EXPECT_EQ(test, in_scratch(arena, false), 64 + 150);
+		KUNIT_EXPECT_EQ(test, arena_private_offset(arena), 64);
+	}
+	KUNIT_EXPECT_EQ(test, arena_pattern_check(kept, 64, 1), 64);
+}
+
+static void deep_scratch(struct arena_private *arena, unsigned int depth)
+{
+	arena_scratch(arena);
+
+	arena_private_alloc(arena, 3000, GFP_KERNEL);
+	if (depth)
+		deep_scratch(arena, depth - 1);
+}
+
+/* Clause 12: deeper than marks nest, the outer scopes take it all back. */
+static void scratch_too_deep(struct kunit *test)
+{
+	struct arena_private *arena = private_create(test, NULL, 0);
+	const long before = arena_total_now();
+	unsigned int round;
+
+	KUNIT_EXPECT_NOT_NULL(test, arena_private_alloc(arena, 64, GFP_KERNEL));
+	for (round = 0; round < 3; round++) {
+		deep_scratch(arena, ARENA_PRIVATE_MARKS + 5);
+		KUNIT_EXPECT_EQ(test, arena_private_offset(arena), 64);
+	}
+	arena_private_reset(arena);
+	arena_private_trim(arena);
+	KUNIT_EXPECT_EQ(test, arena_total_now(), before);
+}
+
+static void with_cleanup(struct kunit *test, struct arena_private *embedded)
+{
+	struct arena_private *arena __free(arena_private_destroy) = embedded;
+
+	arena_private_init(arena, NULL, 0);
+	fill(test, arena);
+}
+
+/* Issue item 9: DEFINE_FREE() gives it all back. */
+static void cleanup(struct kunit *test)
+{
+	const long before = arena_total_now();
+	struct arena_private arena;
+
+	with_cleanup(test, &arena);
+	KUNIT_EXPECT_EQ(test, arena_total_now(), before);
+}
+
+/*
+ * Owners and contexts
+ */
+static void second_owner_job(struct arena_hand *hand)
+{
+	struct arena_private *arena = hand->crew->data;
+
+	if (arena_private_alloc(arena, 8, GFP_KERNEL))
+		hand->allocs++;
+}
+
+/* Issue item 7: debug builds catch a second owner, and a new one can be declared. */
+static void second_owner(struct kunit *test)
+{
+	struct arena_private *arena = private_create(test, NULL, 0);
+	struct arena_crew *crew = arena_crew_create(test, NULL, 1, 0);
+
+	if (!IS_ENABLED(CONFIG_ARENA_DEBUG))
+		kunit_skip(test, "needs CONFIG_ARENA_DEBUG");
+	KUNIT_EXPECT_NOT_NULL(test, arena_private_alloc(arena, 8, GFP_KERNEL));
+	crew->data = arena;
+	pr_info("arena-test: expect splat\n");
+	arena_crew_go(crew, second_owner_job, 0);
+	arena_crew_wait(crew);
+	pr_info("arena-test: end of splat\n");
+	KUNIT_EXPECT_EQ(test, arena_crew_allocs(crew), 0);
+	KUNIT_EXPECT_EQ(test, arena_private_offset(arena), 8);
+	KUNIT_EXPECT_NOT_NULL(test, arena_private_alloc(arena, 8, GFP_KERNEL));
+	arena_private_adopt(arena);
+	KUNIT_EXPECT_NOT_NULL(test, arena_private_alloc(arena, 8, GFP_KERNEL));
+}
+
+struct by_irq {
+	struct arena_private	*arena;
+	void			*nogrow;
+	void			*grown;
+};
+
+static void alloc_in_irq(void *data)
+{
+	struct by_irq *b = data;
+
+	b->nogrow = arena_private_alloc(b->arena, 64, ARENA_NOGROW);
+	b->grown = arena_private_alloc(b->arena, 3000, GFP_ATOMIC);
+}
+
+/* Any context that the flags fit, as long as nobody else is at it. */
+static void from_irq(struct kunit *test)
+{
+	u8 *buffer = kunit_kzalloc(test, 128, GFP_KERNEL);
+	struct by_irq b;
+
+	KUNIT_ASSERT_NOT_NULL(test, buffer);
+	b.arena = private_create(test, buffer, 128);
+	arena_in_irq(alloc_in_irq, &b);
+	KUNIT_EXPECT_TRUE(test, within(b.nogrow, 64, buffer, 128));
+	KUNIT_EXPECT_NOT_NULL(test, b.grown);
+	KUNIT_EXPECT_EQ(test, arena_private_offset(b.arena), 3064);
+}
+
+/* The last case: what all the arenas above held is back. */
+static void nothing_is_left(struct kunit *test)
+{
+	arena_expect_nothing_left(test);
+}
+
+static int arena_private_suite_init(struct kunit_suite *suite)
+{
+	arena_remember_total();
+	return 0;
+}
+
+static struct kunit_case arena_private_cases[] = {
+	KUNIT_CASE(first_buffer),
+	KUNIT_CASE(on_the_stack),
+	KUNIT_CASE(no_overlap),
+	KUNIT_CASE(refused),
+	KUNIT_CASE(zeroed),
+	KUNIT_CASE(keeps_and_trims),
+	KUNIT_CASE(marks_follow_the_model),
+	KUNIT_CASE(rewind_after_rewind),
+	KUNIT_CASE(scratch),
+	KUNIT_CASE(scratch_too_deep),
+	KUNIT_CASE(cleanup),
+	KUNIT_CASE(second_owner),
+	KUNIT_CASE(from_irq),
+	KUNIT_CASE(nothing_is_left),
+	{ }
+};
+
+static struct kunit_suite arena_private_suite = {
+	.name = "arena_private",
+	.suite_init = arena_private_suite_init,
+	.test_cases = arena_private_cases,
+};
+
+kunit_test_suite(arena_private_suite);
+
+MODULE_DESCRIPTION("KUnit tests of private arenas");
+MODULE_LICENSE("GPL");
