@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Types that do not match must not compile: build each case of
+# compile-fail/cases.c against a kernel and see that the compiler refuses it,
+# and says why; case 0 it has to accept.
+#
+#   compile-fail.sh KDIR [MAKE-ARGS...]
+
+set -u -o pipefail
+
+KDIR=${1:?usage: compile-fail.sh KDIR [MAKE-ARGS...]}
+shift
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+CASES=$HERE/compile-fail/cases.c
+DIR=$(mktemp -d) || exit 1
+trap 'rm -rf "$DIR"' EXIT
+
+# "N words" for each case.
+cases()
+{
+	sed -nE 's,^/\* case ([0-9]+): (.*) \*/$,\1 \2,p' "$CASES"
+}
+
+# One object a case, so that one make builds what it can of all of them.
+write_sources()
+{
+	local n words
+
+	{
+		echo "ccflags-y := -I$HERE/../include"
+		echo "ccflags-y += -Werror=incompatible-pointer-types"
+		echo "ccflags-y += -Werror=format -Werror=discarded-qualifiers"
+	} >"$DIR/Kbuild"
+	while read -r n words; do
+		echo "obj-m += case$n.o" >>"$DIR/Kbuild"
+		printf '#define CASE %d\n#include "%s"\n' "$n" "$CASES" \
+			>"$DIR/case$n.c"
+	done < <(cases)
+}
+
+# All in one make, which goes on after a failure.
+build()
+{
+	local objects
+
+	mapfile -t objects < <(cases | sed -E 's/^([0-9]+) .*/case\1.o/')
+	make -C "$KDIR" M="$DIR" -k "$@" "${objects[@]}" >"$DIR/log" 2>&1
+}
+
+# What the compiler said about one case: from its CC line to the next one's.
+said()
+{
+	awk -v object="(^|/)case$1[.]o\$" \
+		'/^ *CC / { on = $NF ~ object } on' "$DIR/log"
+}
+
+check()
+{
+	local n=$1 words=$2 built=0
+
+	[ ! -e "$DIR/case$n.o" ] || built=1
+	if [ "$n" -eq 0 ]; then
+		[ "$built" -eq 0 ] || return 0
+		echo "compile-fail: case 0, which is right, does not compile:" >&2
+	elif [ "$built" -eq 1 ]; then
+		echo "compile-fail: case $n compiles" >&2
+	elif said "$n" | grep -qE "error: .*$words"; then
+		return 0
+	else
+		echo "compile-fail: case $n fails, but not for \"$words\":" >&2
+	fi
+	said "$n" >&2
+	return 1
+}
+
+main()
+{
+	local n words failed=0 passed=0
+
+	write_sources
+	build "$@"
+	while read -r n words; do
+		if check "$n" "$words"; then
+			passed=$((passed + 1))
+		else
+			failed=$((failed + 1))
+		fi
+	done < <(cases)
+	[ "$failed" -eq 0 ] || tail -n 5 "$DIR/log" >&2
+	echo "compile-fail: $passed as expected, $failed not"
+	[ "$failed" -eq 0 ] && [ "$passed" -gt 1 ]
+}
+
+main "$@"

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What must not compile (clause 14), one case at a time, and in case 0 the same
+ * things as they are right. Built by compile-fail.sh, which finds the cases, and
+ * what the compiler has to say about each, in the lines "case N: words".
+ */
+#include <linux/arena.h>
+#include <linux/arena_private.h>
+
+struct apple {
+	int seeds;
+};
+
+struct pear {
+	int seeds;
+};
+
+DEFINE_ARENA(apples, struct apple);
+DEFINE_ARENA(pears, struct pear);
+
+/* case 0: right */
+#if CASE == 0
+long right(struct arena *arena, struct apples *apples);
+long right(struct arena *arena, struct apples *apples)
+{
+	const struct apple constant = { 5 };
+	struct apple *apple, apple_array[2] = { { 1 }, { 2 } };
+	size_t i, seeds = 0;
+	char *text;
+
+	apple = apples_alloc(apples, &constant);
+	apples_free(apples, apple);
+	arena_for_each(apples, apples, i, apple)
+		seeds += apple->seeds;
+	apple = arena_new(arena, struct apple, GFP_KERNEL);
+	apple = arena_store(arena, apple_array[1], GFP_KERNEL);
+	text = arena_printf(arena, GFP_KERNEL, "%zu %s", seeds, "seeds");
+	return apples_append(apples, apple_array, 2) + apples_at(apples, 0)->seeds + !!apple +
+	       !!text;
+}
+#endif
+
+/* case 1: incompatible pointer type */
+#if CASE == 1
+struct apple *wrong(struct apples *apples, const struct pear *pear);
+struct apple *wrong(struct apples *apples, const struct pear *pear)
+{
+	return apples_alloc(apples, pear);
+}
+#endif
+
+/* case 2: incompatible pointer type */
+#if CASE == 2
+long wrong(struct apples *apples, const struct pear *pear);
+long wrong(struct apples *apples, const struct pear *pear)
+{
+	return apples_append(apples, pear, 1);
+}
+#endif
+
+/* case 3: incompatible (pointer type|return type) */
+#if CASE == 3
+struct pear *wrong(struct apples *apples);
+struct pear *wrong(struct apples *apples)
+{
+	return apples_at(apples, 0);
+}
+#endif
+
+/* case 4: incompatible pointer type */
+#if CASE == 4
+void wrong(struct apples *apples, struct pear *pear);
+void wrong(struct apples *apples, struct pear *pear)
+{
+	apples_free(apples, pear);
+}
+#endif
+
+/* case 5: incompatible pointer type */
+#if CASE == 5
+size_t wrong(struct pears *pears);
+size_t wrong(struct pears *pears)
+{
+	return apples_len(pears);
+}
+#endif
+
+/* case 6: incompatible pointer type */
+#if CASE == 6
+size_t wrong(struct arena *arena);
+size_t wrong(struct arena *arena)
+{
+	return apples_offset(arena);
+}
+#endif
+
+/* case 7: incompatible pointer type */
+#if CASE == 7
+long wrong(struct apples *apples);
+long wrong(struct apples *apples)
+{
+	struct pear *pear;
+	long seeds = 0;
+	size_t i;
+
+	arena_for_each(apples, apples, i, pear)
+		seeds += pear->seeds;
+	return seeds;
+}
+#endif
+
+/* case 8: incompatible (pointer type|return type) */
+#if CASE == 8
+struct pear *wrong(struct arena *arena);
+struct pear *wrong(struct arena *arena)
+{
+	return arena_new(arena, struct apple, GFP_KERNEL);
+}
+#endif
+
+/* case 9: incompatible (pointer type|return type) */
+#if CASE == 9
+struct pear *wrong(struct arena *arena, struct apple apple);
+struct pear *wrong(struct arena *arena, struct apple apple)
+{
+	return arena_store(arena, apple, GFP_KERNEL);
+}
+#endif
+
+/* case 10: format .* expects */
+#if CASE == 10
+char *wrong(struct arena *arena, int seeds);
+char *wrong(struct arena *arena, int seeds)
+{
+	return arena_printf(arena, GFP_KERNEL, "%s", seeds);
+}
+#endif
+
+/* case 11: incompatible pointer type */
+#if CASE == 11
+void *wrong(struct arena_private *arena);
+void *wrong(struct arena_private *arena)
+{
+	return arena_alloc(arena, 8, GFP_KERNEL);
+}
+#endif
+
+/* case 12: discards .*const.* qualifier */
+#if CASE == 12
+struct apple *wrong(struct arena *arena, const struct apple *apple);
+struct apple *wrong(struct arena *arena, const struct apple *apple)
+{
+	const struct apple *const copy = arena_store(arena, *apple, GFP_KERNEL);
+
+	return copy;
+}
+#endif
