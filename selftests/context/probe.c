@@ -31,7 +31,7 @@
 #define FIRST_TRIES	32		/* bytes of a function to find an instruction in */
 #define MAX_CODE	SZ_16K
 
-static unsigned int seconds = 20;
+static unsigned int seconds = 10;
 module_param(seconds, uint, 0600);
 MODULE_PARM_DESC(seconds, "How long to probe instructions, for each kind of arena");
 
