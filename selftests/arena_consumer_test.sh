@@ -255,6 +255,7 @@ steady()
 together()
 {
 	echo '{"name": "other"}' >"$dir/other"
+	parse text || return 1
 	for _ in $(seq 200); do
 		parse other && parse text
 	done &
