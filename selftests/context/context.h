@@ -47,7 +47,8 @@ struct entry {
  * @may_refuse:	memory is not committed now, or the generation not settled:
  *		refusals do not count.
  * @taken:	successful allocations by source, reservation included.
- * @refused:	failed ones by source.
+ * @refused:	failed ones by source, and
+ * @spent:	those that failed for want of a reservation.
  * @inside:	those that interrupted an allocation, by source.
  */
 struct stage {
@@ -66,6 +67,7 @@ struct stage {
 	bool			may_refuse;
 	atomic_t		taken[NR_SOURCES];
 	atomic_t		refused[NR_SOURCES];
+	atomic_t		spent[NR_SOURCES];
 	atomic_t		inside[NR_SOURCES];
 };
 

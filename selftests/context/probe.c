@@ -27,6 +27,8 @@
 #define CAPACITY	SZ_512K
 #define ENTRIES		4096
 #define LARGE		(SZ_64K + 512)
+#define RESERVED	16
+#define OBJECT		32
 #define HITS_EACH	6		/* how often one probe acts */
 #define FIRST_TRIES	32		/* bytes of a function to find an instruction in */
 #define MAX_CODE	SZ_16K
@@ -51,6 +53,7 @@ struct site {
  * @flags: of the arena.
  * @task:  whose work is interrupted.
  * @live:  it is at work.
+ * @reserved: the stage has a reservation.
  * @act:   probes do more than to note that they were hit.
  * @left:  how often they may.
  * @hits:  how often they did.
@@ -65,6 +68,7 @@ static struct prober {
 	unsigned int		flags;
 	struct task_struct	*task;
 	bool			live;
+	bool			reserved;
 	bool			act;
 	unsigned int		left;
 	unsigned int		hits;
@@ -75,9 +79,16 @@ static struct prober {
 	struct irq_work		work;
 } prober;
 
+static void take(enum source source, size_t size)
+{
+	stage_alloc(&prober.stage, source, size, ARENA_NOGROW);
+	if (READ_ONCE(prober.reserved))
+		stage_alloc_reserved(&prober.stage, source, OBJECT);
+}
+
 static void probe_nmi(struct pt_regs *regs, void *unused)
 {
-	stage_alloc(&prober.stage, BY_NMI, 72, ARENA_NOGROW);
+	take(BY_NMI, 72);
 }
 
 static void probe_irq(struct irq_work *work)
@@ -86,7 +97,7 @@ static void probe_irq(struct irq_work *work)
 		return;
 	if (READ_ONCE(prober.stage.busy))
 		atomic_inc(&prober.stage.inside[BY_IRQ_WORK]);
-	stage_alloc(&prober.stage, BY_IRQ_WORK, 56, ARENA_NOGROW);
+	take(BY_IRQ_WORK, 56);
 }
 
 static int on_probe(struct kprobe *kprobe, struct pt_regs *regs)
@@ -102,7 +113,7 @@ static int on_probe(struct kprobe *kprobe, struct pt_regs *regs)
 	prober.hits++;
 	atomic_inc(&prober.stage.inside[BY_PROBE]);
 	atomic_inc(&prober.stage.inside[BY_NMI]);
-	stage_alloc(&prober.stage, BY_PROBE, 40 + prober.left * 24, ARENA_NOGROW);
+	take(BY_PROBE, 40 + prober.left * 24);
 	if (!nmi_raise(smp_processor_id()))
 		prober.act = false;
 	irq_work_queue(&prober.work);
@@ -131,7 +142,6 @@ static int site_register(struct site *site, unsigned long address, unsigned int 
 static void work_alloc(struct stage *stage)
 {
 	struct arena *arena = stage->arena;
-	struct arena_reserve reserve;
 	arena_handle_t handle;
 	size_t used;
 	int i;
@@ -144,14 +154,19 @@ static void work_alloc(struct stage *stage)
 	stage_book(stage, arena_memdup(arena, "0123456", 8, ARENA_NOGROW), 8);
 	stage_book(stage, arena_alloc_handle(arena, 48, ARENA_NOGROW, &handle), 48);
 	expect(!arena_alloc(arena, CAPACITY, ARENA_NOGROW), "more than there is");
-	/* What interrupts us takes too: only what is reserved is to be seen. */
-	expect(!arena_reserve(arena, &reserve, 3, 32, 8, ARENA_NOGROW), "no reservation");
-	stage->reserved += reserve.size;
-	atomic_inc(&stage->allocs);
-	for (i = 0; i < 3; i++)
-		expect(arena_reserve_alloc(&reserve, 32, 8), "reserved, and refused");
 	used = arena_offset(arena);
 	expect(arena_high(arena) >= used, "more used than handed out");
+}
+
+/* A reservation that all share, until it is used up. */
+static void work_reserved(struct stage *stage)
+{
+	if (stage_reserve(stage, RESERVED, OBJECT))
+		return;
+	WRITE_ONCE(prober.reserved, true);
+	while (stage_alloc_reserved(stage, BY_TASK, OBJECT))
+		;
+	WRITE_ONCE(prober.reserved, false);
 }
 
 static void work_large(struct stage *stage)
@@ -190,10 +205,12 @@ static void work(const char *where)
 		stage_forget(&prober.stage);
 		set_live(true);
 		work_alloc(&prober.stage);
+		work_reserved(&prober.stage);
 		if (round)
 			work_large(&prober.stage);
 		set_live(false);
 		irq_work_sync(&prober.work);
+		stage_verify_reserve(&prober.stage, RESERVED, OBJECT);
 		stage_verify(&prober.stage, where);
 	}
 }
@@ -321,8 +338,6 @@ static void check(const struct stage *stage)
 
 	stage_report(stage);
 	expect(prober.struck, "no probe was hit inside an allocation");
-	for (i = 0; i < NR_SOURCES; i++)
-		expect(!atomic_read(&stage->refused[i]), "an allocation was refused");
 	for (i = BY_IRQ_WORK; i < NR_SOURCES; i++)
 		expect(atomic_read(&stage->taken[i]), "nothing came of source %d", i);
 }

@@ -44,7 +44,6 @@ void stage_close(struct stage *stage)
 
 int stage_reserve(struct stage *stage, size_t nr, size_t size)
 {
-	size_t before = arena_offset(stage->arena);
 	int err = arena_reserve(stage->arena, &stage->reserve, nr, size, sizeof(long),
 				GFP_KERNEL);
 
@@ -52,10 +51,9 @@ int stage_reserve(struct stage *stage, size_t nr, size_t size)
 		fail("arena_reserve: %d", err);
 		return err;
 	}
-	stage->reserved = arena_offset(stage->arena) - before;
+	/* Of sizes that need no padding. */
+	stage->reserved += nr * ALIGN(size, sizeof(long));
 	atomic_inc(&stage->allocs);
-	expect(stage->reserved >= nr * size, "%zu bytes counted for %zu times %zu",
-	       stage->reserved, nr, size);
 	return 0;
 }
 
@@ -88,7 +86,9 @@ static void *entry_settle(struct stage *stage, enum source source, struct entry 
 			  void *ptr, size_t size)
 {
 	if (!ptr) {
-		if (!READ_ONCE(stage->may_refuse))
+		if (entry->reserved)
+			atomic_inc(&stage->spent[source]);
+		else if (!READ_ONCE(stage->may_refuse))
 			atomic_inc(&stage->refused[source]);
 		return NULL;
 	}
@@ -291,6 +291,7 @@ void stage_forget(struct stage *stage)
 	arena_stats(stage->arena, &stats);
 	stage->reserved = 0;
 	stage->large = NULL;
+	atomic_set(&stage->from_reserve, 0);
 	for (i = 0; i < atomic_read(&stage->nr); i++) {
 		struct entry entry = stage->book[i];
 
@@ -305,15 +306,21 @@ void stage_forget(struct stage *stage)
 	atomic_set(&stage->nr, nr);
 }
 
+static void report(const struct stage *stage, enum source i)
+{
+	note("%s: %d taken, %d refused, %d when the reservation was spent; %d inside an allocation",
+	     source_names[i], atomic_read(&stage->taken[i]), atomic_read(&stage->refused[i]),
+	     atomic_read(&stage->spent[i]), atomic_read(&stage->inside[i]));
+}
+
+/* What each source did; that none was refused memory that is there. */
 void stage_report(const struct stage *stage)
 {
 	int i;
 
-	note("task: %d taken, %d refused", atomic_read(&stage->taken[BY_TASK]),
-	     atomic_read(&stage->refused[BY_TASK]));
-	for (i = BY_TASK + 1; i < NR_SOURCES; i++)
-		if (atomic_read(&stage->taken[i]) || atomic_read(&stage->refused[i]))
-			note("%s: %d taken, %d refused, %d inside an allocation",
-			     source_names[i], atomic_read(&stage->taken[i]),
-			     atomic_read(&stage->refused[i]), atomic_read(&stage->inside[i]));
+	for (i = 0; i < NR_SOURCES; i++) {
+		if (atomic_read(&stage->taken[i]))
+			report(stage, i);
+		expect(!atomic_read(&stage->refused[i]), "an allocation was refused");
+	}
 }
