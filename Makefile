@@ -7,6 +7,7 @@ export KDIR
 
 .PHONY: all help module build-stock build-new run load unload demo test kunit
 .PHONY: selftest litmus readme-examples check kasan kcsan clean distclean
+.PHONY: bench bench-quick
 
 # In the order of the ways into the project: one command each.
 all: module
@@ -24,6 +25,7 @@ help:
 	@echo '  make selftest     kselftests on a stock kernel (KERNEL=new, uml)'
 	@echo '  make litmus       memory-model tests'
 	@echo '  make kasan, kcsan suites on x86-64 sanitizer kernels (leaks, races)'
+	@echo '  make bench        arenas and their rivals: tables, plots (bench-quick: short)'
 	@echo '  make check        style, sparse, W=1, kernel-doc, shellcheck'
 	@echo '  make build-stock, build-new   the module for either stock kernel'
 	@echo '  make clean        remove objects; distclean: downloads too'
@@ -54,6 +56,12 @@ selftest litmus readme-examples check:
 
 kasan kcsan:
 	@tools/x86.sh $@
+
+bench:
+	@tools/bench.sh
+
+bench-quick:
+	@tools/bench.sh --quick
 
 clean:
 	@rm -rf build/mod-host build/mod-stock build/mod-new build/new/root/arena \

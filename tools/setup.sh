@@ -11,6 +11,7 @@
 #     programs what links static test programs, 32 bit ones too
 #     vm       QEMU, busybox, cpio
 #     static   sparse, shellcheck
+#     bench    gnuplot
 #     source   build/src/newest: the newest kernel source there is
 #     stock    build/stock: Debian's own kernel of this release and headers
 #     new      build/new: the newest stock kernel that Debian offers to the
@@ -105,6 +106,11 @@ group_static()
 {
 	packages sparse:sparse shellcheck:shellcheck \
 		python3:/usr/bin/python3
+}
+
+group_bench()
+{
+	packages python3:/usr/bin/python3 gnuplot-nox:gnuplot
 }
 
 # The newest suite that offers kernel sources for users of stable releases.

@@ -11,6 +11,7 @@
 #define _ARENA_BENCH_H
 
 #include <linux/arena.h>
+#include <linux/arena_private.h>
 #include <linux/genalloc.h>
 #include <linux/mempool.h>
 #include <linux/sizes.h>
@@ -46,6 +47,8 @@ struct bench_ctx {
 	bool			lent;
 
 	struct arena		*arena;
+	struct arena_private	private;
+	void			*buffer;
 	struct kmem_cache	*cache;
 	mempool_t		*mempool;
 	struct gen_pool		*pool;

@@ -10,7 +10,7 @@
 
 #include "bench.h"
 
-#define SAMPLES		262144
+#define SAMPLES		65536
 
 static int compare_u32(const void *a, const void *b)
 {

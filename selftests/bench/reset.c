@@ -8,7 +8,7 @@
 #include "bench.h"
 
 /* Objects measured in all, for each point: large ones are not measured often. */
-#define OBJECTS_IN_ALL	2000000
+#define OBJECTS_IN_ALL	1000000
 #define BYTES_IN_ALL	SZ_256M
 /* Slabs shall divide what is measured, and fit. */
 #define LARGE_OBJECT	SZ_4K

@@ -251,6 +251,65 @@ static const struct rival_ops arena_dense_ops = {
 
 DEFINE_RIVAL(arena_dense);
 
+/* Private ones, with nothing to begin with or with a buffer that is all they get. */
+static int setup_private(struct bench_ctx *ctx, struct bench_ctx *lead)
+{
+	arena_private_init(&ctx->private, NULL, 0);
+	return 0;
+}
+
+static int setup_private_buffer(struct bench_ctx *ctx, struct bench_ctx *lead)
+{
+	ctx->buffer = kvmalloc(ctx->bytes, GFP_KERNEL);
+	if (!ctx->buffer)
+		return -ENOMEM;
+	arena_private_init(&ctx->private, ctx->buffer, ctx->bytes);
+	return 0;
+}
+
+static void teardown_private(struct bench_ctx *ctx)
+{
+	arena_private_destroy(&ctx->private);
+	kvfree(ctx->buffer);
+	ctx->buffer = NULL;
+}
+
+static __always_inline void *alloc_private(struct bench_ctx *ctx, size_t size, gfp_t gfp)
+{
+	return arena_private_alloc(&ctx->private, size, gfp);
+}
+
+static __always_inline void *alloc_private_buffer(struct bench_ctx *ctx, size_t size, gfp_t gfp)
+{
+	return arena_private_alloc(&ctx->private, size, ARENA_NOGROW);
+}
+
+static __always_inline void reset_private(struct bench_ctx *ctx)
+{
+	arena_private_reset(&ctx->private);
+}
+
+static const struct rival_ops arena_private_ops = {
+	.alloc		= alloc_private,
+	.reset		= reset_private,
+	.setup		= setup_private,
+	.teardown	= teardown_private,
+	.traits		= RIVAL_RESETS | RIVAL_ARENA | RIVAL_PRIVATE | RIVAL_LARGE |
+			  RIVAL_ANY_SIZE | RIVAL_UNBOUNDED,
+};
+
+DEFINE_RIVAL(arena_private);
+
+static const struct rival_ops arena_private_buffer_ops = {
+	.alloc		= alloc_private_buffer,
+	.reset		= reset_private,
+	.setup		= setup_private_buffer,
+	.teardown	= teardown_private,
+	.traits		= RIVAL_RESETS | RIVAL_ARENA | RIVAL_PRIVATE | RIVAL_ANY_SIZE,
+};
+
+DEFINE_RIVAL(arena_private_buffer);
+
 /* kmalloc() and its kin. */
 static int setup_nothing(struct bench_ctx *ctx, struct bench_ctx *lead)
 {
@@ -641,6 +700,8 @@ DEFINE_RIVAL(empty);
 const struct rival * const bench_rivals[] = {
 	&rival_arena_spans,
 	&rival_arena_dense,
+	&rival_arena_private,
+	&rival_arena_private_buffer,
 	&rival_kmalloc,
 	&rival_kmalloc_atomic,
 	&rival_kmem_cache,

@@ -14,7 +14,7 @@
 
 #include "bench.h"
 
-#define BATCHES		8	/* of a round */
+#define BATCHES		4	/* of a round */
 #define ROUNDS		8	/* in a row */
 
 struct worker;

@@ -1,0 +1,423 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Turn what bench.sh measured into results.csv, a report, and plots.
+
+bench-report.py DIR reads DIR/raw/* and DIR/machine.txt, writes DIR/results.csv
+and *.dat with *.gnuplot into DIR, and prints the report.
+
+Of several boots the median counts; minimum and maximum are those of all rounds
+of all boots.
+"""
+
+import csv
+import pathlib
+import statistics
+import sys
+
+COLUMNS = ("kernel init_on_alloc bench rival threads n size value unit "
+           "min max runs").split()
+
+# What the project promised, see the goals of its contract.
+SPANS, DENSE, PRIVATE = "arena_spans", "arena_dense", "arena_private"
+# Bare bumps owe nobody anything: they are limits, not rivals.
+LIMITS = ("xadd", "xadd_call", "cmpxchg", "cmpxchg_call", "cmpxchg_zero_call",
+          "plain", "bounded", "bounded_call", "bounded_zero_call", "empty")
+
+
+class Results:
+    """All figures, by (kernel, init_on_alloc, bench, rival, threads, n, size)."""
+
+    def __init__(self):
+        self.samples = {}
+        self.extremes = {}
+        self.units = {}
+        self.order = []
+
+    def load(self, path):
+        kernel, init = path.name.split("-")[:2]
+        for row in csv.reader(path.open()):
+            bench, rival = row[1:3]
+            threads, n, size = map(int, row[3:6])
+            key = (kernel, int(init), bench, rival, threads, n, size)
+            if key not in self.samples:
+                self.order.append(key)
+            self.samples.setdefault(key, []).append(float(row[6]))
+            low, high = self.extremes.get(key, (float(row[8]), float(row[9])))
+            self.extremes[key] = (min(low, float(row[8])), max(high, float(row[9])))
+            self.units[key] = row[7]
+            if bench in ("batch", "threads_own") and rival not in RIVALS:
+                RIVALS.append(rival)
+
+    def find(self, kernel, init, bench, rival, **where):
+        for key in self.order:
+            if key[:4] != (kernel, init, bench, rival):
+                continue
+            place = dict(zip(("threads", "n", "size"), key[4:]))
+            if all(place[name] == value for name, value in where.items()):
+                return statistics.median(self.samples[key])
+        return None
+
+    def best(self, kernel, init, bench, rival, threads):
+        """The shortest round of all: what else ran on the machine is not in it."""
+        for key in self.order:
+            if key[:5] == (kernel, init, bench, rival, threads):
+                return self.extremes[key][0]
+        return None
+
+    def values(self, bench, column):
+        """The values that a column ("threads", "n", "size") takes."""
+        index = 4 + ("threads", "n", "size").index(column)
+        return sorted({key[index] for key in self.order if key[2] == bench})
+
+    def points(self, bench):
+        return sorted({key[5:] for key in self.order if key[2] == bench})
+
+    def kernels(self):
+        return [k for k in ("icount", "uml") if any(key[0] == k for key in self.order)]
+
+    def write(self, path):
+        with path.open("w", newline="") as file:
+            out = csv.writer(file)
+            out.writerow(COLUMNS)
+            for key in self.order:
+                values = self.samples[key]
+                out.writerow(key + (round(statistics.median(values), 2), self.units[key],
+                                    *self.extremes[key], len(values)))
+
+
+RIVALS = []
+R = Results()
+
+
+def number(value, digits=1):
+    if value is None:
+        return "-"
+    return f"{value:,.{digits}f}" if value < 10000 else f"{value:,.0f}"
+
+
+def table(title, head, rows):
+    """A table in Markdown; rows that are all empty are left out."""
+    rows = [row for row in rows if any(cell != "-" for cell in row[1:])]
+    if not rows:
+        return
+    print(f"\n## {title}\n")
+    widths = [max(len(line[i]) for line in [head] + rows) for i in range(len(head))]
+    for line in [head, ["-" * (w if i == 0 else w - 1) + ("" if i == 0 else ":")
+                        for i, w in enumerate(widths)]] + rows:
+        cells = [cell.ljust(widths[0]) if i == 0 else cell.rjust(widths[i])
+                 for i, cell in enumerate(line)]
+        print("| " + " | ".join(cells) + " |")
+
+
+def speed_table(kernel, unit):
+    benches = ["batch", "pingpong", "mix", "hardirq", "create"]
+    columns = [(bench, init) for bench in benches for init in (0, 1)]
+    rows = [[rival] + [number(R.find(kernel, init, bench, rival)) for bench, init in columns]
+            for rival in RIVALS]
+    table(f"{unit}: by object, init_on_alloc off / on (create: of the whole: make, "
+          "100 objects, undo)",
+          ["allocator"] + [f"{bench} {init}" for bench, init in columns], rows)
+
+
+def ratio(above, below):
+    return None if not above or not below else above / below
+
+
+def thread_rows(init, counts):
+    for rival in RIVALS:
+        row = [rival]
+        alone = R.find("uml", init, "threads_own", rival, threads=1)
+        row.append(number(alone))
+        for count in counts:
+            own = R.find("uml", init, "threads_own", rival, threads=count)
+            one = R.find("uml", init, "threads_one", rival, threads=count)
+            gain = ratio(alone, one)
+            best = ratio(R.best("uml", init, "threads_own", rival, count),
+                         R.best("uml", init, "threads_one", rival, count))
+            row += [number(own), number(one), number(ratio(own, one), 2), number(best, 2),
+                    number(gain and gain * count, 2)]
+        yield row
+
+
+def thread_table():
+    counts = [n for n in R.values("threads_own", "threads") if n > 1]
+    for init in (0, 1):
+        head = ["allocator", "1 thread"]
+        for count in counts:
+            head += [f"{count} own", f"{count} one", "one/own", "of the best",
+                     f"{count} over 1"]
+        table(f"ns an object, threads at once, each on its own or all on one, "
+              f"init_on_alloc={init} (one/own, n over 1: throughput; of the best: of the "
+              "shortest rounds)",
+              head, list(thread_rows(init, counts)))
+
+
+def reset_tables(kernel, unit):
+    for init in (0, 1):
+        for bench, what in (("reset", "free everything"),
+                            ("reset_refill", "free everything and allocate it again")):
+            rows = [[f"{n:,} x {size:,} B"] +
+                    [number(R.find(kernel, init, bench, rival, n=n, size=size), 0)
+                     for rival in RIVALS if R.find(kernel, init, bench, rival)]
+                    for n, size in sorted(R.points(bench), key=lambda p: (p[1], p[0]))]
+            head = ["objects"] + [r for r in RIVALS if R.find(kernel, init, bench, r)]
+            table(f"{unit}: {what}, init_on_alloc={init}", head, rows)
+
+
+def share_table(kernel, unit):
+    shares = ("p50", "p99", "p9999", "max")
+    for init in (0, 1):
+        for bench, what in (("latency_new", "from an empty allocator, growth included"),
+                            ("latency", "the second time")):
+            rows = [[rival] + [number(R.find(kernel, init, f"{bench}_{share}", rival))
+                               for share in shares] for rival in RIVALS]
+            table(f"{unit}: one allocation, {what}, init_on_alloc={init}",
+                  ["allocator"] + list(shares), rows)
+
+
+def memory_table(kernel):
+    numbers = R.values("memory", "n")
+    rows = [[rival] + [number(R.find(kernel, 0, "memory", rival, n=n), 0) for n in numbers] +
+            [number(R.find(kernel, 0, "steady", rival), 0)] for rival in RIVALS]
+    table(f"{kernel}: bytes from the page allocator for objects of 64 bytes; "
+          "pages from it in 1,000 batches in steady state",
+          ["allocator"] + [f"{n * 64:,} B" for n in numbers] + ["steady"], rows)
+
+
+def full_table():
+    names = ("arena_spans", "arena_spans_nowait", "arena_dense")
+    rows = []
+    for kernel in ("icount", "uml", "uml8"):
+        for n in R.values("full", "n"):
+            cells = [number(R.find(kernel, 0, "full", name, n=n), 0) for name in names]
+            rows.append([f"{kernel}: {n * 64:,} B"] + cells)
+    table("bytes left when a full arena says no to all CPUs at once "
+          "(icount: 1 CPU, uml8: 8)", ["capacity"] + list(names), rows)
+
+
+def seed_table(kernel, unit):
+    head = ["one object of"] + [f"{what} {rival} {init}" for init in (0, 1)
+                                for rival in (DENSE, "kvmalloc") for what in ("alloc", "reset")]
+    rows = [[f"{size:,} B"] +
+            [number(R.find(kernel, init, f"seed_{what}", rival, size=size), 0)
+             for init in (0, 1) for rival in (DENSE, "kvmalloc") for what in ("alloc", "reset")]
+            for size in R.values("seed_alloc", "size")]
+    table(f"{unit}: the sizes of the ancestor's benchmark (reset, or kvfree)", head, rows)
+
+
+def best_rival(kernel, init, bench):
+    """The cheapest of those that are allocators."""
+    costs = [(R.find(kernel, init, bench, rival), rival) for rival in RIVALS
+             if rival not in LIMITS and not rival.startswith("arena")]
+    costs = [cost for cost in costs if cost[0]]
+    return min(costs) if costs else (None, "?")
+
+
+class Goals:
+    """What was promised beside what was measured."""
+
+    def __init__(self):
+        self.rows = []
+
+    def at_most(self, what, value, limit):
+        if value is not None and limit is not None:
+            self.rows.append([what, number(value, 2), "<= " + number(limit, 2),
+                              "met" if value <= limit else "MISSED"])
+
+    def at_least(self, what, value, limit):
+        if value is not None:
+            self.rows.append([what, number(value, 2), ">= " + number(limit, 2),
+                              "met" if value >= limit else "MISSED"])
+
+
+def goals_speed(goals):
+    for rival, limit in ((SPANS, 32), (DENSE, 26), (PRIVATE, 20)):
+        goals.at_most(f"instructions, batch, no zeroing: {rival}",
+                      R.find("icount", 0, "batch", rival), limit)
+    for kernel in R.kernels():
+        for init in (0, 1):
+            for bench in ("batch", "pingpong", "mix"):
+                cost, name = best_rival(kernel, init, bench)
+                goals.at_most(f"{kernel}, {bench}, init_on_alloc={init}: {SPANS} against {name}",
+                              R.find(kernel, init, bench, SPANS), cost)
+    for init in (0, 1):
+        ours = R.find("uml", init, "batch", SPANS)
+        for rival, times in (("kmalloc", 15), ("page_frag", 3)):
+            goals.at_least(f"ns, batch, init_on_alloc={init}: {rival} / {SPANS}",
+                           ratio(R.find("uml", init, "batch", rival), ours), times)
+        goals.at_most(f"ns, batch, init_on_alloc={init}: {PRIVATE} / plain bump",
+                      ratio(R.find("uml", init, "batch", PRIVATE),
+                            R.find("uml", init, "batch", "plain")), 2)
+
+
+def goals_threads(goals):
+    for init in (0, 1):
+        for count in R.values("threads_one", "threads"):
+            goals.at_least(f"throughput of {count} threads on one arena / each on its own, "
+                           f"init_on_alloc={init}",
+                           ratio(R.find("uml", init, "threads_own", SPANS, threads=count),
+                                 R.find("uml", init, "threads_one", SPANS, threads=count)), 0.95)
+            goals.at_least(f"the same, shortest rounds, init_on_alloc={init}",
+                           ratio(R.best("uml", init, "threads_own", SPANS, count),
+                                 R.best("uml", init, "threads_one", SPANS, count)), 0.95)
+
+
+def goals_reset(goals):
+    for init in (0, 1):
+        worst = [R.find("uml", init, "reset", SPANS, n=n, size=size)
+                 for n, size in R.points("reset")]
+        worst = [value for value in worst if value is not None]
+        if worst:
+            goals.at_most(f"ns, longest reset of any size, init_on_alloc={init}",
+                          max(worst), 1000)
+        for n, size in R.points("reset_refill"):
+            goals.at_least(f"ns, free and refill {n:,} x {size} B, init_on_alloc={init}: "
+                           f"kmalloc / {SPANS}",
+                           ratio(R.find("uml", init, "reset_refill", "kmalloc", n=n, size=size),
+                                 R.find("uml", init, "reset_refill", SPANS, n=n, size=size)), 10)
+
+
+def goals_rest(goals):
+    for kernel in R.kernels():
+        for init in (0, 1):
+            for rival in (DENSE, SPANS):
+                goals.at_most(f"{kernel}, create, 100 objects, destroy, init_on_alloc={init}: "
+                              f"{rival} / kmalloc",
+                              ratio(R.find(kernel, init, "create", rival),
+                                    R.find(kernel, init, "create", "kmalloc")), 1 / 3)
+    for init in (0, 1):
+        for bench in ("latency_new", "latency"):
+            for share in ("p50", "p99", "p9999", "max"):
+                for kernel in R.kernels():
+                    goals.at_most(f"{kernel}, {bench} {share}, init_on_alloc={init}: {SPANS} "
+                                  "against kmalloc",
+                                  R.find(kernel, init, f"{bench}_{share}", SPANS),
+                                  R.find(kernel, init, f"{bench}_{share}", "kmalloc"))
+    for n in R.values("memory", "n"):
+        goals.at_most(f"pages for {n * 64:,} B of objects, over: {SPANS}",
+                      ratio(R.find("icount", 0, "memory", SPANS, n=n), n * 64), 1.01)
+    goals.at_most(f"pages in steady state: {SPANS}", R.find("icount", 0, "steady", SPANS), 0)
+
+
+def goals_table():
+    goals = Goals()
+    goals_speed(goals)
+    goals_threads(goals)
+    goals_reset(goals)
+    goals_rest(goals)
+    table("goals", ["figure", "measured", "goal", "verdict"], goals.rows)
+
+
+# Plots.
+PLOT = """set terminal svg size 900,540 font "sans,13" background "white"
+set output "{name}.svg"
+set title "{title}"
+set grid ytics
+set key outside right
+set xlabel "{xlabel}"
+set ylabel "{ylabel}"
+{more}
+"""
+
+
+def write_lines(directory, name, columns, points, value, **text):
+    """A curve a column: value(column, point), or None where there is none."""
+    with (directory / f"{name}.dat").open("w") as file:
+        for point in points:
+            cells = [value(column, point) for column in columns]
+            file.write(" ".join([str(point)] + ["?" if c is None else str(c) for c in cells]))
+            file.write("\n")
+    curves = ", \\\n\t".join(
+        f'"{name}.dat" using 1:{i + 2} with linespoints linewidth 2 title '
+        f'"{column.replace("_", " ")}"' for i, column in enumerate(columns))
+    with (directory / f"{name}.gnuplot").open("w") as file:
+        file.write(PLOT.format(name=name, **text))
+        file.write('set datafile missing "?"\n')
+        file.write(f"plot {curves}\n")
+
+
+def plot_threads(directory):
+    counts = R.values("threads_own", "threads")
+    rivals = [r for r in RIVALS if R.find("uml", 0, "threads_own", r)
+              and r not in LIMITS or r in ("xadd_call", "cmpxchg_call")]
+    if not counts:
+        return
+
+    def value(rival, count):
+        bench = "threads_one" if count > 1 else "threads_own"
+        found = R.find("uml", 0, bench, rival, threads=count)
+        return found or R.find("uml", 0, "threads_own", rival, threads=count)
+
+    write_lines(directory, "threads", rivals, counts, value,
+                title="64-byte objects, all threads on one allocator (page frag: on their own)",
+                xlabel="threads", ylabel="ns an object",
+                more=f"set logscale y\nset xtics {','.join(map(str, counts))}"
+                     .replace("xtics ", "xtics (") + ")")
+
+
+def plot_reset(directory):
+    columns = [f"{rival}: {what}" for rival in (SPANS, "kmalloc", "kmem_cache_bulk", "page_frag")
+               for what in ("free", "free and refill")]
+
+    def value(column, n):
+        rival, what = column.split(": ")
+        bench = "reset" if what == "free" else "reset_refill"
+        return R.find("uml", 0, bench, rival, n=n, size=64)
+
+    points = sorted({n for n, size in R.points("reset") if size == 64})
+    if points and R.find("uml", 0, "reset", SPANS):
+        write_lines(directory, "reset", columns, points, value,
+                    title="Freeing all objects of 64 bytes, and allocating them again",
+                    xlabel="objects", ylabel="ns",
+                    more="set logscale xy\nset format x '10^{%L}'\nset format y '10^{%L}'")
+
+
+def plot_instructions(directory):
+    rivals = [r for r in RIVALS if R.find("icount", 0, "batch", r)]
+    if not rivals:
+        return
+    with (directory / "instructions.dat").open("w") as file:
+        for rival in rivals:
+            off, on = (R.find("icount", init, "batch", rival) for init in (0, 1))
+            file.write(f'"{rival.replace("_", " ")}" {off} {on or "?"}\n')
+    with (directory / "instructions.gnuplot").open("w") as file:
+        file.write(PLOT.format(name="instructions",
+                               title="Instructions for a 64-byte object, its share of the "
+                                     "freeing included",
+                               xlabel="", ylabel="instructions",
+                               more="set logscale y\nset style data histograms\n"
+                                    "set style histogram clustered gap 1\n"
+                                    "set style fill solid 0.8\nset yrange [5:]\n"
+                                    "set xtics rotate by -45\nset key top left inside"))
+        file.write('set datafile missing "?"\n'
+                   'plot "instructions.dat" using 2:xtic(1) title "init_on_alloc=0", \\\n'
+                   '\t"" using 3 title "init_on_alloc=1"\n')
+
+
+def main():
+    directory = pathlib.Path(sys.argv[1])
+    for path in sorted((directory / "raw").glob("*-*")):
+        if path.suffix != ".part" and not path.name.startswith("gate"):
+            R.load(path)
+    R.write(directory / "results.csv")
+    machine = directory / "machine.txt"
+    print("# Benchmarks\n")
+    print(machine.read_text() if machine.exists() else "")
+    names = {"icount": "instructions", "uml": "ns"}
+    for kernel in R.kernels():
+        speed_table(kernel, names[kernel])
+    thread_table()
+    for kernel in R.kernels():
+        reset_tables(kernel, names[kernel])
+        share_table(kernel, names[kernel])
+        memory_table(kernel)
+        seed_table(kernel, names[kernel])
+    full_table()
+    goals_table()
+    plot_threads(directory)
+    plot_reset(directory)
+    plot_instructions(directory)
+
+
+if __name__ == "__main__":
+    main()

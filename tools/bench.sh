@@ -1,0 +1,369 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Measure arenas beside their rivals: instructions on the stock kernel under
+# QEMU's icount (exact), nanoseconds on User-Mode Linux on the host's CPUs
+# (medians of several boots).
+#
+#   bench.sh             everything, some twenty minutes the first time
+#   bench.sh --quick     the main figures, some two minutes
+#   bench.sh --gate      instructions only, against selftests/bench/gate
+#   bench.sh --record    the same, and make today's figures the record
+#   bench.sh --report    tables and plots again, of what was measured last
+#   ONLY=icount          instructions only; ONLY=uml: nanoseconds only
+#   RUNS=5               boots of User-Mode Linux, default 3
+#   BENCHES="batch mix"  these only
+#   REV=COMMIT           the module of that commit instead of the working tree
+#
+# Leaves build/bench/results.csv, build/bench/*.svg and build/bench/report.txt.
+
+. "$(dirname "$0")/lib.sh"
+
+BENCH=$BUILD/bench
+RAW=$BENCH/raw
+GATE=$ROOT/selftests/bench/gate
+UML=$BUILD/uml-bench
+RUNS=${RUNS:-3}
+ONLY=${ONLY:-}
+CPUS=$((JOBS < 8 ? JOBS : 8))
+
+ALL="memory batch pingpong mix hardirq create steady full latency reset seed"
+
+# The module to be measured: its sources, not those of the benchmarks.
+tree()
+{
+	[ -n "${REV:-}" ] || { echo "$ROOT"; return; }
+	rm -rf "$BENCH/tree"
+	mkdir -p "$BENCH/tree"
+	git -C "$ROOT" archive "$REV" Kbuild module include kunit |
+		tar -x -C "$BENCH/tree" || die "no such commit: $REV"
+	echo "$BENCH/tree"
+}
+
+# By contents and not by time: another commit may be older.
+copy_sources()
+{
+	local dir=$1 tree
+
+	tree=$(tree) || exit 1
+	mkdir -p "$dir/selftests"
+	rsync -rlc --delete --filter='P *.o' --filter='P *.ko' --filter='P *.mod' \
+		--filter='P *.mod.c' --filter='P *.cmd' --filter='P *.symvers' \
+		--filter='P modules.order' --filter='P .*.d' --exclude='*.o' \
+		--exclude='*.cmd' "$tree/Kbuild" "$tree/module" \
+		"$tree/include" "$tree/kunit" "$dir/" ||
+		die "cannot copy the sources to $dir"
+	rsync -rlc "$ROOT/selftests/bench" "$dir/selftests/" ||
+		die "cannot copy the benchmarks to $dir"
+}
+
+# Both modules in a directory of their own: what else is being built does not
+# disturb a measurement.
+#   make_modules DIR MAKE-ARGS...
+make_modules()
+{
+	local dir=$1
+
+	shift
+	make "$@" -j"$JOBS" M="$dir" modules &&
+		make "$@" -j"$JOBS" M="$dir/selftests/bench" W=1 KCFLAGS=-Werror \
+			KBUILD_EXTRA_SYMBOLS="$dir/Module.symvers" modules &&
+		mkdir -p "$dir/ko" &&
+		cp "$dir/arena.ko" "$dir/selftests/bench/arena_bench.ko" "$dir/ko/"
+}
+
+prepare_stock()
+{
+	"$ROOT/tools/setup.sh" module vm stock || exit 1
+	copy_sources "$BENCH/stock"
+	quietly bench-stock make_modules "$BENCH/stock" \
+		-C "$BUILD/stock/headers" || die "the modules do not build"
+}
+
+make_uml()
+{
+	cp "$ROOT/selftests/bench/uml.config" "$UML/wanted.config"
+	make -C "$BUILD/src/newest" ARCH=um O="$UML" \
+		KCONFIG_ALLCONFIG="$UML/wanted.config" allnoconfig &&
+		make -C "$BUILD/src/newest" ARCH=um O="$UML" -j"$JOBS" linux modules
+}
+
+# Built once; an option that the kernel did not take would be missed later.
+prepare_uml_kernel()
+{
+	local line
+
+	mkdir -p "$UML"
+	cmp -s "$ROOT/selftests/bench/uml.config" "$UML/wanted.config" &&
+		[ -x "$UML/linux" ] && return
+	say "building a plain UML kernel (the first time: some minutes)"
+	# Modules do not notice that the kernel's options changed.
+	rm -rf "$BENCH/uml"
+	OBJECTS=$UML quietly bench-uml-kernel make_uml || {
+		rm -f "$UML/wanted.config"
+		die "the UML kernel does not build"
+	}
+	while read -r line; do
+		grep -qx "$line" "$UML/.config" || say "not taken: $line"
+	done < <(grep '=y$' "$UML/wanted.config")
+}
+
+prepare_uml()
+{
+	"$ROOT/tools/setup.sh" kernel vm source || exit 1
+	with_lock uml-bench prepare_uml_kernel || exit 1
+	copy_sources "$BENCH/uml"
+	quietly bench-uml make_modules "$BENCH/uml" -C "$BUILD/src/newest" \
+		ARCH=um O="$UML" || die "the modules do not build"
+}
+
+# What the guest does.
+#   guest_commands MODULE-ARGS BENCH...
+guest_commands()
+{
+	local args=$1
+
+	shift
+	cat <<END
+insmod /ko/arena.ko max_total_mb=2000 || exit 1
+insmod /ko/arena_bench.ko $args || exit 1
+cd /sys/kernel/debug/arena_bench
+for b in $*; do
+	echo "progress,\$b"
+	# What an arena takes is taken from the page allocator there.
+	[ \$b = memory ] && mb=0 || mb=32
+	echo \$mb >/sys/module/arena/parameters/pool_mb
+	echo \$b >run || { echo "failed,\$b"; bad=1; }
+	cat results
+done
+cd /
+rmmod arena_bench && rmmod arena && [ -z "\$bad" ]
+END
+}
+
+# Results go to a file, progress to the terminal.
+#   collect NAME VM-ARGS...
+collect()
+{
+	local name=$1 line kind rest rc
+
+	shift
+	rm -f "$RAW/$name"
+	# Before others, where that is allowed: what else runs is not to be measured.
+	nice -n -10 "$ROOT/tools/vm.sh" --name "bench-$name" "$@" \
+		2> >(grep -v 'cannot set niceness' >&2) | while read -r line; do
+		kind=${line%%,*} rest=${line#*,}
+		case $kind in
+		bench) echo "$name,$rest" >>"$RAW/$name.part" ;;
+		progress) say "$name: $rest" ;;
+		failed) say "$name: $rest FAILED" ;;
+		esac
+	done
+	rc=${PIPESTATUS[0]}
+	[ "$rc" -eq 0 ] && mv "$RAW/$name.part" "$RAW/$name" && return
+	rm -f "$RAW/$name.part"
+	return 1
+}
+
+# Instructions: one is like the other, one run is enough.
+#   icount NAME INIT_ON_ALLOC MAX_MB BENCH...
+icount()
+{
+	local name=$1 init=$2 mb=$3
+
+	shift 3
+	collect "$name" --icount --modules "$BENCH/stock/ko" --mem 3G \
+		--timeout 1500 --append "init_on_alloc=$init" -- \
+		"$(guest_commands "instructions=1 rounds=5 max_mb=$mb" "$@")"
+}
+
+#   native NAME INIT_ON_ALLOC CPUS BENCH...
+native()
+{
+	local name=$1 init=$2 cpus=$3
+
+	shift 3
+	collect "$name" --kernel uml --vmlinuz "$UML/linux" --smp "$cpus" \
+		--modules "$BENCH/uml/ko" --mem 4G --timeout 900 \
+		--append "init_on_alloc=$init" -- \
+		"$(guest_commands "rounds=51 max_mb=1100" "$@")"
+}
+
+measure_icount()
+{
+	local first rc=0
+
+	say "instructions, stock kernel $(cat "$BUILD/stock/version")"
+	# What else runs on the host does not change a count: both at once.
+	icount icount-0 0 64 "${LIST[@]}" &
+	first=$!
+	icount icount-1 1 16 "${LIST[@]}" || rc=1
+	wait "$first" || rc=1
+	return "$rc"
+}
+
+# Boots with and without zeroing take turns.
+measure_native()
+{
+	local run init rc=0
+
+	say "nanoseconds, User-Mode Linux on $CPUS CPUs"
+	for ((run = 1; run <= RUNS; run++)); do
+		for init in 0 1; do
+			native "uml-$init-$run" "$init" "$CPUS" "${LIST[@]}" \
+				threads || rc=1
+		done
+	done
+	# More CPUs than the host has: not for times.
+	native uml8-0-1 0 8 full || rc=1
+	return "$rc"
+}
+
+describe_machine()
+{
+	local model
+
+	model=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
+	echo "host: $(nproc) CPUs, ${model:-$(uname -m)}"
+	[ ! -e "$BUILD/stock/version" ] ||
+		echo "instructions: Linux $(cat "$BUILD/stock/version") under QEMU" \
+			"$(qemu-system-x86_64 --version | sed -n 's/.*version \([0-9.]*\).*/\1/p')," \
+			"-icount shift=0, one CPU"
+	[ ! -e "$UML/include/config/kernel.release" ] ||
+		echo "nanoseconds: Linux $(cat "$UML/include/config/kernel.release")," \
+			"User-Mode Linux, $CPUS CPUs, $RUNS boots"
+}
+
+report()
+{
+	"$(system_python)" "$ROOT/tools/bench-report.py" "$BENCH" \
+		>"$BENCH/report.txt" || die "no report"
+	cat "$BENCH/report.txt"
+	plot
+}
+
+plot()
+{
+	local file
+
+	command -v gnuplot >/dev/null || {
+		say "no gnuplot: no plots"
+		return
+	}
+	for file in "$BENCH"/*.gnuplot; do
+		(cd "$BENCH" && gnuplot "$file") || say "$file: gnuplot failed"
+	done
+}
+
+run_all()
+{
+	local rc=0
+
+	"$ROOT/tools/setup.sh" bench || exit 1
+	[ "$ONLY" = uml ] || prepare_stock
+	[ "$ONLY" = icount ] || prepare_uml
+	rm -rf "$RAW"
+	mkdir -p "$RAW"
+	describe_machine >"$BENCH/machine.txt"
+	[ "$ONLY" = uml ] || measure_icount || rc=1
+	[ "$ONLY" = icount ] || measure_native || rc=1
+	report
+	[ "$rc" -eq 0 ] || die "a benchmark failed, see above"
+}
+
+# The gate: how far our fast paths are from the naive compare-and-swap of the
+# same run, through a call like ours. The shortest round counts, without the
+# timer; it is exact, so that two more instructions are two more instructions.
+distance()
+{
+	awk -F, -v rival="$1" '$2 == "batch" { cost[$3] = $9 }
+		END { if (!cost[rival] || !cost["cmpxchg_call"]) exit 1
+		      printf "%.2f\n", cost[rival] - cost["cmpxchg_call"] }' \
+		"$RAW/gate-$2"
+}
+
+recorded()
+{
+	awk -v rival="$1" -v init="$2" '$1 == rival && $2 == init { print $3 }' "$GATE"
+}
+
+# One line per figure; true if it is no more than 2 above the record.
+judge()
+{
+	local rival=$1 init=$2 now was
+
+	now=$(distance "$rival" "$init") || { say "nothing measured"; return 1; }
+	was=$(recorded "$rival" "$init")
+	[ -n "$was" ] || { say "no record of $rival $init in $GATE"; return 1; }
+	say "$rival, init_on_alloc=$init: $now instructions above the naive" \
+		"compare-and-swap, recorded $was"
+	awk -v now="$now" -v was="$was" 'BEGIN { exit !(now <= was + 2) }'
+}
+
+measure_gate()
+{
+	local first
+
+	prepare_stock
+	mkdir -p "$RAW"
+	icount gate-0 0 64 batch 2>>"$LOGS/bench-gate.log" &
+	first=$!
+	icount gate-1 1 64 batch 2>>"$LOGS/bench-gate.log" && wait "$first"
+}
+
+gate()
+{
+	local rival init bad=0
+
+	counts bench-gate 0 1 0
+	: >"$LOGS/bench-gate.log"
+	measure_gate || { cat "$LOGS/bench-gate.log" >&2; bad=1; }
+	for rival in arena_spans arena_dense arena_private; do
+		for init in 0 1; do
+			judge "$rival" "$init" || bad=1
+		done
+	done
+	counts bench-gate $((1 - bad)) "$bad" 0
+	if [ "$bad" -eq 0 ]; then
+		echo "ok: instructions of the fast paths"
+	else
+		echo "not ok: instructions of the fast paths, see $GATE"
+	fi
+	return "$bad"
+}
+
+record()
+{
+	local rival init
+
+	measure_gate || die "nothing measured"
+	for rival in arena_spans arena_dense arena_private; do
+		for init in 0 1; do
+			printf '%s %s %s\n' "$rival" "$init" "$(distance "$rival" "$init")"
+		done
+	done >"$GATE.new"
+	{ sed '/^#/!d' "$GATE"; cat "$GATE.new"; } >"$GATE.all"
+	mv "$GATE.all" "$GATE"
+	rm "$GATE.new"
+	cat "$GATE"
+}
+
+main()
+{
+	read -ra LIST <<<"${BENCHES:-$ALL}"
+	case ${1:-} in
+	'') run_all ;;
+	--quick)
+		RUNS=1
+		read -ra LIST <<<"${BENCHES:-batch pingpong mix create}"
+		run_all
+		;;
+	--gate) gate ;;
+	--record) record ;;
+	--report) report ;;
+	*) sed -n '4,/^$/s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+	esac
+}
+
+main "$@"
+exit
