@@ -117,6 +117,7 @@ void test_probe_dense(void);
 void test_probe_spans(void);
 
 /* hotplug.c */
+void test_gone(void);
 void test_hotplug(void);
 
 #endif /* _ARENA_CONTEXT_H */

@@ -8,11 +8,12 @@
  * not there (clause 16).
  */
 #include <linux/completion.h>
+#include <linux/cpu.h>
 #include <linux/cpumask.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/sched.h>
-#include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include "context.h"
 
@@ -21,6 +22,7 @@
 #define OBJECTS		(CAPACITY / OBJECT)
 #define SECONDS		8
 #define FILLERS		2
+#define SOME		17
 
 /**
  * struct filler - a task that allocates until nothing is left.
@@ -38,8 +40,8 @@ static int fill(void *data)
 
 	while (stage_alloc(filler->stage, BY_TASK, OBJECT, GFP_KERNEL))
 		cond_resched();
-	complete(&filler->done);
-	return 0;
+	/* Not on our way back: that leads through a module that may be gone. */
+	kthread_complete_and_exit(&filler->done, 0);
 }
 
 /* One round. False if it could not be started. */
@@ -67,6 +69,49 @@ static void check_round(struct stage *stage, unsigned int before)
 
 	expect(made == OBJECTS, "%u objects of %u were to be had", made, (unsigned int)OBJECTS);
 	stage_verify(stage, "when it was full");
+}
+
+static long take_some(void *data)
+{
+	struct stage *stage = data;
+	int i;
+
+	/* Fewer than a span has room for, so that it has a tail. */
+	for (i = 0; i < SOME; i++)
+		stage_alloc(stage, BY_TASK, OBJECT, GFP_KERNEL);
+	return 0;
+}
+
+/* The tail of a CPU that has gone is as good as any other; so is its account. */
+static void run_gone(struct stage *stage, unsigned int cpu)
+{
+	unsigned int before = atomic_read(&stage->allocs);
+
+	work_on_cpu(cpu, take_some, stage);
+	if (!expect(!remove_cpu(cpu), "CPU %u cannot be taken down", cpu))
+		return;
+	if (fill_up(stage))
+		check_round(stage, before);
+	expect(!add_cpu(cpu), "CPU %u does not come up again", cpu);
+	arena_reset(stage->arena);
+	stage_forget(stage);
+	before = atomic_read(&stage->allocs);
+	work_on_cpu(cpu, take_some, stage);
+	if (fill_up(stage))
+		check_round(stage, before);
+}
+
+void test_gone(void)
+{
+	struct stage stage;
+	unsigned int cpu = cpumask_last(cpu_online_mask);
+
+	if (!expect(cpu, "needs two CPUs") ||
+	    stage_open(&stage, CAPACITY, ARENA_SPANS, OBJECTS + FILLERS + 1))
+		return;
+	run_gone(&stage, cpu);
+	note("CPU %u went with the rest of a span, and came back", cpu);
+	stage_close(&stage);
 }
 
 void test_hotplug(void)

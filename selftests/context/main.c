@@ -33,6 +33,7 @@ static const struct {
 	{ "nmi_reserved", test_nmi_reserved },
 	{ "probe_dense", test_probe_dense },
 	{ "probe_spans", test_probe_spans },
+	{ "cpu_gone", test_gone },
 	{ "hotplug", test_hotplug },
 };
 

@@ -128,8 +128,8 @@ static int storm_sender(void *data)
 		cond_resched();
 	}
 	WRITE_ONCE(storm->stop, true);
-	complete(&storm->done);
-	return 0;
+	/* Not on our way back: that leads through a module that may be gone. */
+	kthread_complete_and_exit(&storm->done, 0);
 }
 
 static long storm_receiver(void *data)
