@@ -455,9 +455,9 @@ static void from_irq(struct kunit *test)
 /*
  * Copies that are overtaken by a reset
  */
-#define LATE_SIZE	3000
+#define LATE_SIZE	(SLAB - 64)
 #define LATE_CAPACITY	(2 * SLAB)
-#define LATE_OBJECTS	8
+#define LATE_OBJECTS	2
 
 struct late {
 	struct arena	*arena;
@@ -465,7 +465,8 @@ struct late {
 	void		*object[LATE_OBJECTS];
 	unsigned int	nr;
 	u32		owner;
-	unsigned long	resets;
+	bool		inside;		/* the task is copying, as far as we can tell */
+	unsigned long	resets;		/* that found it there */
 	unsigned long	checked;
 	unsigned long	bad;
 	u8		*src;
@@ -484,10 +485,13 @@ static void late_irq(void *data)
 		late->checked++;
 	}
 	late->nr = 0;
-	/* Often enough in the middle of things, seldom enough that things get done. */
-	if (++late->owner % 4 || arena_reset(late->arena))
+	if (arena_reset(late->arena))
 		return;
-	late->resets++;
+	/* One generation is the task's, the next one ours. */
+	WRITE_ONCE(late->owner, late->owner + 1);
+	if (late->owner % 2)
+		return;
+	late->resets += READ_ONCE(late->inside);
 	for (i = 0; i < LATE_OBJECTS; i++) {
 		void *ptr = arena_alloc(late->arena, LATE_SIZE, ARENA_NOGROW);
 
@@ -501,7 +505,8 @@ static void late_irq(void *data)
 /* Hand 0 copies, hand 1 interrupts. Nobody touches what hand 0 gets. */
 static void late_job(struct arena_hand *hand)
 {
-	struct late *late = hand->crew->data;
+	struct arena_crew *crew = hand->crew;
+	struct late *late = crew->data;
 
 	if (hand->id == 1) {
 		arena_irq_pester(hand, late->cpu, late_irq, late);
@@ -509,14 +514,23 @@ static void late_job(struct arena_hand *hand)
 	}
 	if (set_cpus_allowed_ptr(current, cpumask_of(late->cpu)))
 		hand->bad++;
-	while (arena_crew_on(hand->crew)) {
-		bool string = arena_rnd_below(&hand->rnd, 2);
-		void *ptr = string ? (void *)arena_strdup(late->arena, late->text, GFP_KERNEL) :
-				     arena_memdup(late->arena, late->src, LATE_SIZE, GFP_KERNEL);
+	while (arena_crew_on(crew)) {
+		unsigned int spins = arena_rnd_below(&hand->rnd, 1000);
+		const u32 owner = READ_ONCE(late->owner);
+		void *ptr;
 
+		/* Not right after an interrupt: the next one shall find us at it. */
+		while (spins--)
+			cpu_relax();
+		WRITE_ONCE(late->inside, true);
+		if (arena_rnd_below(&hand->rnd, 4))
+			ptr = arena_memdup(late->arena, late->src, LATE_SIZE, GFP_KERNEL);
+		else
+			ptr = arena_strdup(late->arena, late->text, GFP_KERNEL);
+		WRITE_ONCE(late->inside, false);
 		if (ptr)
 			hand->allocs++;
-		else
+		while (!ptr && READ_ONCE(late->owner) == owner && arena_crew_on(crew))
 			cond_resched();
 	}
 }
@@ -535,17 +549,17 @@ static void late_copies(struct kunit *test)
 	late->arena = arena;
 	late->cpu = arena_irq_cpu();
 	late->src = source(test, LATE_SIZE, 123456);
-	late->text = text(test, LATE_SIZE);
+	late->text = text(test, LATE_SIZE - 1);
 	crew->data = late;
 	do {
 		arena_crew_go(crew, late_job, runtime_ms);
 		arena_crew_wait(crew);
-	} while ((late->resets < 10 || late->checked < 10 || !arena_crew_allocs(crew)) &&
+	} while ((late->resets < 100 || late->checked < 100 || !arena_crew_allocs(crew)) &&
 		 ++tries < PATIENCE);
 	KUNIT_EXPECT_EQ(test, late->bad, 0);
 	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
-	KUNIT_EXPECT_GE(test, late->resets, 10);
-	KUNIT_EXPECT_GE(test, late->checked, 10);
+	KUNIT_EXPECT_GE(test, late->resets, 100);
+	KUNIT_EXPECT_GE(test, late->checked, 100);
 	KUNIT_EXPECT_GT(test, arena_crew_allocs(crew), 0);
 	arena_expect_sane(test, arena);
 }
