@@ -6,9 +6,6 @@
  */
 #include <linux/ctype.h>
 #include <linux/errno.h>
-#if __has_include(<linux/hex.h>)
-#include <linux/hex.h>	/* hex_to_bin(), in kernel.h before 7.0 or so */
-#endif
 #include <linux/kernel.h>
 #include <linux/string.h>
 
@@ -43,14 +40,13 @@ static void skip_space(struct json_parser *p)
 /* Four hexadecimal digits, or -EINVAL. */
 static int unit(struct json_parser *p)
 {
-	int value = 0, i;
+	int value = 0, i, c;
 
 	for (i = 0; i < 4; i++) {
-		int digit = p->pos < p->end ? hex_to_bin(*p->pos) : -1;
-
-		if (digit < 0)
+		c = peek(p);
+		if (c < 0 || !isxdigit(c))
 			return wrong(p, "four hexadecimal digits expected");
-		value = value << 4 | digit;
+		value = value << 4 | (isdigit(c) ? c - '0' : tolower(c) - 'a' + 10);
 		p->pos++;
 	}
 	return value;
