@@ -176,11 +176,6 @@ struct exact {
 	size_t		size;
 	gfp_t		gfp;
 	unsigned int	flags;
-	/*
-	 * Ends of spans cut the space into pieces that are no multiple of the
-	 * size: there may be room for fewer objects, and never for more.
-	 */
-	bool		at_most;
 };
 
 static const struct exact exacts[] = {
@@ -195,8 +190,10 @@ static const struct exact exacts[] = {
 	{ 1000,			ARENA_NOGROW },
 	{ 8,			GFP_KERNEL,	ARENA_SPANS },
 	{ SLAB,			GFP_KERNEL,	ARENA_SPANS },
-	{ 64,			GFP_KERNEL,	ARENA_SPANS,	true },
-	{ 1000,			GFP_KERNEL,	ARENA_SPANS,	true },
+	{ 24,			GFP_KERNEL,	ARENA_SPANS },
+	{ 64,			GFP_KERNEL,	ARENA_SPANS },
+	{ 1000,			GFP_KERNEL,	ARENA_SPANS },
+	{ SLAB / 2 + 8,		GFP_KERNEL,	ARENA_SPANS },
 };
 
 static void exact_desc(const struct exact *exact, char *desc)
@@ -244,9 +241,7 @@ static void exact_capacity_race(struct kunit *test)
 		arena_crew_go(crew, alloc_until_null, 0);
 		arena_crew_wait(crew);
 		got = arena_crew_allocs(crew);
-		KUNIT_ASSERT_LE_MSG(test, got, room, "round %u", round);
-		KUNIT_ASSERT_GE_MSG(test, got, exact->at_most ? room / 2 : room,
-				    "round %u", round);
+		KUNIT_ASSERT_EQ_MSG(test, got, room, "round %u", round);
 		KUNIT_EXPECT_NULL(test, arena_alloc(arena, exact->size, exact->gfp));
 		s = arena_test_stats(arena);
 		KUNIT_EXPECT_EQ(test, s.used, got * exact->size);
