@@ -5,10 +5,14 @@
 #include <linux/sizes.h>
 #include <linux/types.h>
 
+struct file_operations;
 struct seq_file;
 
 /* The longest text. */
 #define CONSUMER_TEXT_MAX	SZ_256K
+
+/* produce.c */
+extern const struct file_operations produce_fops;
 
 /* compare.c */
 int compare_run(const char *text, size_t size);

@@ -16,6 +16,7 @@
  * query:   one write of a path and one read of the value for each open file.
  *	    ENOENT: no such value; ENODATA: no text; EMSGSIZE: longer than a page.
  * compare: a text, parsed in arenas and by kmalloc; see compare.c.
+ * produce: records for the arena of a program; see produce.c.
  *
  * Locks: document_mutex is held while a text is parsed and while it is looked
  * at, so no reader ever sees a tree of which the arena was reset.
@@ -202,6 +203,7 @@ static int __init consumer_init(void)
 	debugfs_create_file("parse", 0600, dir, NULL, &parse_fops);
 	debugfs_create_file("query", 0600, dir, NULL, &query_fops);
 	debugfs_create_file("compare", 0600, dir, NULL, &compare_fops);
+	debugfs_create_file("produce", 0200, dir, NULL, &produce_fops);
 	return 0;
 }
 module_init(consumer_init);

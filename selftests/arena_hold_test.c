@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Clause 23: kernel code that uses the arena of a program. The module
+ * arena_consumer writes records into an arena that it holds by our descriptor.
+ */
+#include <sys/syscall.h>
+
+#include "kselftest_harness.h"
+
+#include "arena_test.h"
+
+#define PRODUCE		"/sys/kernel/debug/arena_consumer/produce"
+#define TOTAL		"/sys/kernel/debug/arena/total_bytes"
+#define POOL		"/sys/kernel/debug/arena/pool_bytes"
+#define RECORDS		1000
+
+static bool loaded;
+
+/* The module, if it is not there: before main(), and so in no child. */
+static void __attribute__((constructor)) load(void)
+{
+	int fd = open("/ko/arena_consumer.ko", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	loaded = !syscall(SYS_finit_module, fd, "", 0);
+	close(fd);
+}
+
+/* In children it is in use, or they do not come here. */
+static void __attribute__((destructor)) unload(void)
+{
+	if (loaded)
+		syscall(SYS_delete_module, "arena_consumer", O_NONBLOCK);
+}
+
+static long long number_in(const char *path)
+{
+	long long number = -1;
+	FILE *file = fopen(path, "re");
+
+	if (file && fscanf(file, "%lld", &number) != 1)
+		number = -1;
+	if (file)
+		fclose(file);
+	return number;
+}
+
+/* What all arenas hold; retired slabs of others lie in the pool. */
+static long long held(void)
+{
+	return number_in(TOTAL) - number_in(POOL);
+}
+
+static int produce(int producer, int fd, unsigned int nr)
+{
+	char line[32];
+	int len = snprintf(line, sizeof(line), "%d %u", fd, nr);
+
+	return write(producer, line, len) == len ? 0 : -errno;
+}
+
+static int dup_rights(int fd, __u32 rights)
+{
+	struct arena_dup_args args = { .size = sizeof(args), .rights = rights };
+	int err = arena_ioctl(fd, ARENA_IOC_DUP, &args);
+
+	return err ?: args.fd;
+}
+
+static int reset(int fd)
+{
+	struct arena_reset_args args = { .size = sizeof(args), .mode = ARENA_RESET_RELEASE };
+
+	return arena_ioctl(fd, ARENA_IOC_RESET, &args);
+}
+
+FIXTURE(hold)
+{
+	int fd;
+	int producer;
+	long long before;
+};
+
+FIXTURE_SETUP(hold)
+{
+	self->fd = -1;
+	self->producer = open(PRODUCE, O_WRONLY | O_CLOEXEC);
+	if (self->producer < 0)
+		SKIP(return, "no module arena_consumer");
+	self->before = held();
+	ASSERT_GE(self->before, 0);
+	self->fd = arena_open();
+	ASSERT_GE(self->fd, 0);
+	ASSERT_EQ(0, arena_setup(self->fd, 16 * SLAB, SLAB, 0));
+}
+
+FIXTURE_TEARDOWN(hold)
+{
+	close(self->producer);
+	close(self->fd);
+}
+
+/* Clause 23: what the kernel stores is seen through the mapping. */
+TEST_F(hold, records_arrive)
+{
+	char *map = mmap(NULL, 16 * SLAB, PROT_READ, MAP_SHARED, self->fd, 0);
+	char expected[32], *at = map;
+	int i;
+
+	ASSERT_NE(MAP_FAILED, map);
+	ASSERT_EQ(0, produce(self->producer, self->fd, RECORDS));
+	for (i = 0; i < RECORDS; i++) {
+		snprintf(expected, sizeof(expected), "record %d\n", i);
+		ASSERT_STREQ(expected, at);
+		at += strlen(expected) + 1;
+	}
+	munmap(map, 16 * SLAB);
+}
+
+/* Clause 23: rights are those of the descriptor, and foreign ones are refused. */
+TEST_F(hold, wrong_descriptors)
+{
+	int reader = dup_rights(self->fd, ARENA_RIGHT_READ);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	ASSERT_GE(reader, 0);
+	EXPECT_EQ(-EACCES, produce(self->producer, reader, 1));
+	EXPECT_EQ(-EINVAL, produce(self->producer, null, 1));
+	close(null);
+	EXPECT_EQ(-EBADF, produce(self->producer, null, 1));
+	/* None of these holds anything. */
+	EXPECT_EQ(0, reset(self->fd));
+	EXPECT_EQ(0, produce(self->producer, self->fd, 1));
+	close(reader);
+}
+
+/* Clause 23: no reset takes memory from under the kernel. */
+TEST_F(hold, resets_are_refused)
+{
+	ASSERT_EQ(0, produce(self->producer, self->fd, RECORDS));
+	EXPECT_EQ(-EBUSY, reset(self->fd));
+	EXPECT_EQ(0, produce(self->producer, self->fd, RECORDS));
+	close(self->producer);
+	self->producer = -1;
+	EXPECT_EQ(0, reset(self->fd));
+}
+
+/* Clauses 22, 23: closing defers, and with the last holder all goes. */
+TEST_F(hold, close_is_deferred)
+{
+	ASSERT_EQ(0, produce(self->producer, self->fd, 1));
+	close(self->fd);
+	EXPECT_LT(self->before, held());
+	EXPECT_EQ(0, produce(self->producer, -1, 10 * RECORDS));
+	EXPECT_LT(self->before + (long long)SLAB, held());
+	close(self->producer);
+	EXPECT_EQ(self->before, held());
+	self->fd = -1;
+	self->producer = -1;
+}
+
+/* Clause 23: as when the program is killed while the kernel produces. */
+TEST_F(hold, kill)
+{
+	int status, err;
+	pid_t pid = fork();
+
+	if (!pid) {
+		int fd = arena_open();
+
+		while (!produce(self->producer, fd, 10))
+			;
+		/* Full: what was stored stays, and we wait for the end. */
+		pause();
+		_exit(1);
+	}
+	ASSERT_LT(0, pid);
+	usleep(200000);
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	/* The producer's file is shared with the child: it still holds the arena. */
+	err = produce(self->producer, -1, 1);
+	EXPECT_TRUE(!err || err == -ENOMEM);
+	close(self->producer);
+	close(self->fd);
+	self->producer = -1;
+	self->fd = -1;
+	EXPECT_EQ(self->before, held());
+}
+
+TEST_HARNESS_MAIN
