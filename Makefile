@@ -20,7 +20,7 @@ help:
 	@echo 'installs missing tools by apt when run as root):'
 	@echo '  make run          load the module on a stock kernel, show it at work'
 	@echo '                    (INPUT=FILE: on a text of your own)'
-	@echo '  make test         everything below'
+	@echo '  make test         every test that must pass: the next four, and what must not compile'
 	@echo '  make kunit        KUnit suites under sanitizers (SUITE=GLOB)'
 	@echo '  make selftest     kselftests on a stock kernel (KERNEL=new, uml)'
 	@echo '  make litmus       memory-model tests'
@@ -46,7 +46,7 @@ unload load demo:
 	@tools/load.sh $@ $(INPUT)
 
 test:
-	@tools/test.sh kunit selftest litmus readme-examples
+	@tools/test.sh $(or $(STEPS),kunit selftest litmus readme-examples compile-fail)
 
 kunit:
 	@tools/kunit.sh $(if $(SUITE),'$(SUITE)')
