@@ -10,7 +10,7 @@
 #include "arena_irq.h"
 #include "arena_test.h"
 
-static unsigned int runtime_ms = 200;
+static unsigned int runtime_ms = 100;
 module_param(runtime_ms, uint, 0644);
 MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case that races");
 
@@ -159,7 +159,7 @@ static void large_views(struct kunit *test)
 	struct arena_mark mark;
 
 	KUNIT_ASSERT_EQ(test, arena_mark(arena, &mark), 0);
-	for (round = 0; round < 200; round++) {
+	for (round = 0; round < 60; round++) {
 		u8 *ptr = arena_alloc(arena, 2 * SLAB, GFP_KERNEL);
 
 		KUNIT_ASSERT_NOT_NULL(test, ptr);

@@ -11,7 +11,7 @@
 #include "arena_irq.h"
 #include "arena_test.h"
 
-static unsigned int runtime_ms = 200;
+static unsigned int runtime_ms = 100;
 module_param(runtime_ms, uint, 0644);
 MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case that races");
 
@@ -108,7 +108,7 @@ static void reader_keeps(struct kunit *test)
 	size_t spoiled = 0;
 	int ticks;
 
-	for (round = 0; round < 4; round++) {
+	for (round = 0; round < 3; round++) {
 		take_all(test, arena, ext, 100 * round);
 		was = arena_test_stats(arena);
 
@@ -189,7 +189,7 @@ static void memory_comes_back(struct kunit *test)
 	first = arena_test_stats(arena);
 	KUNIT_EXPECT_LE(test, first.committed, 2 * CAPACITY);
 	KUNIT_EXPECT_EQ(test, first.slabs, 2 * CAPACITY / SLAB);
-	for (round = 0; round < 10; round++) {
+	for (round = 0; round < 5; round++) {
 		KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
 		if (arena_kind_is_dense(test->param_value))
 			KUNIT_EXPECT_EQ(test, soil(arena, ARENA_NOGROW), first.used);

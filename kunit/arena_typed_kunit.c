@@ -13,7 +13,7 @@
 #include "arena_irq.h"
 #include "arena_test.h"
 
-static unsigned int runtime_ms = 200;
+static unsigned int runtime_ms = 100;
 module_param(runtime_ms, uint, 0644);
 MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case that races");
 
@@ -205,7 +205,7 @@ static void fill(struct kunit *test)
 	u32 round, i, left;
 
 	KUNIT_ASSERT_NOT_NULL(test, buffer);
-	for (round = 0; round < 3; round++) {
+	for (round = 0; round < 2; round++) {
 		KUNIT_EXPECT_EQ(test, 0, fill_one_by_one(typed, e->size, nr, buffer, 7 * round));
 		KUNIT_EXPECT_EQ(test, 0, walk(typed, nr));
 
@@ -786,8 +786,8 @@ static void marks_wrap(struct kunit *test)
 	for (i = 0; i < nr; i++)
 		typed_alloc(typed, buffer, sizeof(buffer), i);
 	for (epoch = 1; epoch <= 10; epoch++) {
-		jump_to(typed, (epoch << 30) - 6);
-		for (n = 0; n < 12; n++) {
+		jump_to(typed, (epoch << 30) - 2);
+		for (n = 0; n < 4; n++) {
 			u32 used = epoch & 1 ? nr / 2 : 1;
 
 			KUNIT_EXPECT_EQ(test, arena_typed_len(typed), 0);
