@@ -77,6 +77,13 @@ static int pool_get(void *unused, u64 *bytes)
 }
 DEFINE_DEBUGFS_ATTRIBUTE(pool_fops, pool_get, NULL, "%llu\n");
 
+static int reclaimed_get(void *unused, u64 *bytes)
+{
+	*bytes = (u64)arena_pool_reclaimed() << PAGE_SHIFT;
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(reclaimed_fops, reclaimed_get, NULL, "%llu\n");
+
 void arena_debug_init(void)
 {
 	/* debugfs is a convenience: errors are not ours to care about. */
@@ -84,6 +91,7 @@ void arena_debug_init(void)
 	debugfs_create_file("arenas", 0400, debug_dir, NULL, &arenas_fops);
 	debugfs_create_file_unsafe("total_bytes", 0400, debug_dir, NULL, &total_fops);
 	debugfs_create_file_unsafe("pool_bytes", 0400, debug_dir, NULL, &pool_fops);
+	debugfs_create_file_unsafe("reclaimed_bytes", 0400, debug_dir, NULL, &reclaimed_fops);
 }
 
 void arena_debug_exit(void)

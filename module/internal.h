@@ -409,6 +409,7 @@ void *arena_pool_take(int node, unsigned int order);
 bool arena_pool_put(void *base, unsigned int order);
 unsigned long arena_pool_drain(void);
 unsigned long arena_pool_pages(void);
+unsigned long arena_pool_reclaimed(void);
 int arena_pool_init(void);
 void arena_pool_exit(void);
 

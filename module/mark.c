@@ -126,7 +126,7 @@ int arena_mark(struct arena *arena, struct arena_mark *mark)
 	struct arena_view view;
 
 	might_sleep();
-	*mark = (struct arena_mark) { .level = MARK_DEPTH };
+	*mark = (struct arena_mark) { .arena = arena, .level = MARK_DEPTH };
 	if (arena->spans)
 		return -EOPNOTSUPP;
 	marks = marks_get(arena);
@@ -155,6 +155,13 @@ int arena_mark(struct arena *arena, struct arena_mark *mark)
 }
 EXPORT_SYMBOL_GPL(arena_mark);
 
+static bool mark_is_open(const struct arena *arena, const struct arena_marks *marks,
+			 const struct arena_mark *mark)
+{
+	return mark->arena == arena && marks && READ_ONCE(marks->owner) == current &&
+	       mark->level < marks->depth && marks->open[mark->level] == mark->serial;
+}
+
 /* 0 if @mark is open; -ESTALE if not, or if its generation is over. */
 static int mark_check(const struct arena *arena, const struct arena_mark *mark)
 {
@@ -162,8 +169,7 @@ static int mark_check(const struct arena *arena, const struct arena_mark *mark)
 
 	if (arena->spans)
 		return -EOPNOTSUPP;
-	if (!marks || READ_ONCE(marks->owner) != current || mark->level >= marks->depth ||
-	    marks->open[mark->level] != mark->serial ||
+	if (!mark_is_open(arena, marks, mark) ||
 	    mark->generation != arena_peek(arena).generation)
 		return -ESTALE;
 	return 0;
@@ -251,8 +257,7 @@ void arena_unmark(struct arena *arena, const struct arena_mark *mark)
 {
 	struct arena_marks *marks = READ_ONCE(arena->marks);
 
-	if (!marks || READ_ONCE(marks->owner) != current || mark->level >= marks->depth ||
-	    marks->open[mark->level] != mark->serial)
+	if (!mark_is_open(arena, marks, mark))
 		return;
 	marks->depth = mark->level;
 	if (!marks->depth)

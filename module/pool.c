@@ -35,6 +35,7 @@ struct pool_node {
 };
 
 static struct pool_node **pool;
+static atomic_long_t reclaimed;	/* pages given back under memory pressure */
 static struct shrinker *pool_shrinker;
 
 static void *pool_take(struct pool_node *node, unsigned int order)
@@ -117,6 +118,11 @@ unsigned long arena_pool_pages(void)
 	return pages;
 }
 
+unsigned long arena_pool_reclaimed(void)
+{
+	return atomic_long_read(&reclaimed);
+}
+
 static unsigned long pool_count(struct shrinker *shrinker, struct shrink_control *sc)
 {
 	return READ_ONCE(pool[sc->nid]->pages) ?: SHRINK_EMPTY;
@@ -124,7 +130,10 @@ static unsigned long pool_count(struct shrinker *shrinker, struct shrink_control
 
 static unsigned long pool_scan(struct shrinker *shrinker, struct shrink_control *sc)
 {
-	return pool_drain(pool[sc->nid], sc->nr_to_scan) ?: SHRINK_STOP;
+	unsigned long freed = pool_drain(pool[sc->nid], sc->nr_to_scan);
+
+	atomic_long_add(freed, &reclaimed);
+	return freed ?: SHRINK_STOP;
 }
 
 static void pool_free(void)

@@ -224,6 +224,7 @@ EXPORT_SYMBOL_GPL(arena_private_trim);
 struct arena_private_mark arena_private_mark(struct arena_private *arena)
 {
 	struct arena_private_mark mark = {
+		.arena	= arena,
 		.chunk	= arena->chunks,
 		.pos	= arena->pos,
 		.used	= arena->used,
@@ -239,7 +240,8 @@ EXPORT_SYMBOL_GPL(arena_private_mark);
 
 static bool mark_is_open(const struct arena_private *arena, const struct arena_private_mark *mark)
 {
-	return mark->level < arena->depth && arena->open[mark->level] == mark->serial;
+	return mark->arena == arena && mark->level < arena->depth &&
+	       arena->open[mark->level] == mark->serial;
 }
 
 /**

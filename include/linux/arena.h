@@ -292,6 +292,7 @@ void arena_reset_zero(struct arena *arena);
 
 /**
  * struct arena_mark - where a dense arena stood, see arena_mark().
+ * @arena:	which one.
  * @generation:	in which.
  * @serial:	which mark.
  * @offset:	of the cursor.
@@ -301,6 +302,7 @@ void arena_reset_zero(struct arena *arena);
  * The fields are not the caller's.
  */
 struct arena_mark {
+	struct arena	*arena;
 	unsigned long	generation;
 	u64		serial;
 	size_t		offset;
@@ -361,11 +363,11 @@ static inline void name##_destroy(struct name *a)				\
 {										\
 	arena_typed_destroy((struct arena_typed *)a);				\
 }										\
-static inline type *name##_alloc(struct name *a, const type *src)		\
+static inline type *name##_alloc(struct name *a, type const *src)		\
 {										\
 	return arena_typed_alloc((struct arena_typed *)a, src);			\
 }										\
-static inline long name##_append(struct name *a, const type *src, u32 n)	\
+static inline long name##_append(struct name *a, type const *src, u32 n)	\
 {										\
 	return arena_typed_append((struct arena_typed *)a, src, n);		\
 }										\

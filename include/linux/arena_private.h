@@ -62,6 +62,7 @@ struct arena_private {
 
 /**
  * struct arena_private_mark - where a private arena stood.
+ * @arena:	which one.
  * @chunk:	newest chunk then.
  * @pos:	first free byte then.
  * @used:	bytes handed out then.
@@ -69,6 +70,7 @@ struct arena_private {
  * @level:	how many marks it is inside of.
  */
 struct arena_private_mark {
+	struct arena_private	*arena;
 	struct arena_chunk	*chunk;
 	char			*pos;
 	size_t			used;
