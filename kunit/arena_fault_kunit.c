@@ -4,6 +4,7 @@
  * allocation below a call fails, until the call gets through. What fails says
  * so, changes nothing, leaks nothing, and works when tried again (clause 4).
  */
+#include <linux/arena_private.h>
 #include <linux/dcache.h>
 #include <linux/debugfs.h>
 #include <linux/fs.h>
@@ -292,6 +293,62 @@ static int call_large_zeroed(struct sweep *sweep)
 	return use(ptr, 2 * SLAB);
 }
 
+static int call_copy(struct sweep *sweep)
+{
+	u8 *ptr = arena_memdup(sweep->arena, sweep, sizeof(*sweep), GFP_KERNEL);
+
+	if (ptr)
+		KUNIT_EXPECT_EQ(sweep->test, memcmp(ptr, sweep, sizeof(*sweep)), 0);
+	return use(ptr, sizeof(*sweep));
+}
+
+static int call_string(struct sweep *sweep)
+{
+	char *string = arena_printf(sweep->arena, GFP_KERNEL, "%s of %zu", "string", CAPACITY);
+
+	if (!string)
+		return -ENOMEM;
+	KUNIT_EXPECT_EQ(sweep->test, strncmp(string, "string of ", 10), 0);
+	return 0;
+}
+
+static int call_reserve(struct sweep *sweep)
+{
+	struct arena_reserve reserve;
+	int err = arena_reserve(sweep->arena, &reserve, 4, 100, 64, GFP_KERNEL), i;
+
+	for (i = 0; i < 4; i++) {
+		void *ptr = arena_reserve_alloc(&reserve, 100, 64);
+
+		KUNIT_EXPECT_EQ(sweep->test, !ptr, !!err);
+		if (ptr)
+			memset(ptr, 0xff, 100);
+	}
+	return err;
+}
+
+static int call_handle(struct sweep *sweep)
+{
+	arena_handle_t handle;
+	void *ptr = arena_alloc_handle(sweep->arena, 100, GFP_KERNEL, &handle);
+
+	KUNIT_EXPECT_PTR_EQ(sweep->test, arena_deref(sweep->arena, handle), ptr);
+	return use(ptr, 100);
+}
+
+static int call_mark(struct sweep *sweep)
+{
+	struct arena_mark mark;
+	int err = arena_mark(sweep->arena, &mark);
+
+	/* Not for spans. */
+	if (err == -EOPNOTSUPP)
+		return 0;
+	if (!err)
+		KUNIT_EXPECT_EQ(sweep->test, arena_rewind(sweep->arena, &mark), 0);
+	return err;
+}
+
 static int call_populate(struct sweep *sweep)
 {
 	return arena_populate(sweep->arena, CAPACITY, GFP_KERNEL);
@@ -314,6 +371,12 @@ static const struct {
 	/* Slabs, the array of pages, the view and its bookkeeping. */
 	{ "large",		call_large,		1, 4 },
 	{ "large, zeroed",	call_large_zeroed,	1, 3 },
+	{ "copy",		call_copy,		1, 1 },
+	{ "string",		call_string,		1, 2 },
+	{ "reserve",		call_reserve,		1, 1 },
+	{ "handle",		call_handle,		1, 1 },
+	/* Not an allocation: fails, and is not counted as one. */
+	{ "mark",		call_mark,		0, 0 },
 	/* Not an allocation: fails, and is not counted as one. */
 	{ "populate",		call_populate,		0, CAPACITY / SLAB / 2 },
 };
@@ -400,6 +463,73 @@ static void create(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
 }
 
+/* Clause 4: so does the creation of a typed arena, and all its allocations come then. */
+static void create_typed(struct kunit *test)
+{
+	static const unsigned int flags[] = { 0, ARENA_READERS };
+	const u32 nr = 8 * SLAB / sizeof(u64);
+	const long total = arena_total_now();
+	unsigned int i, n, failed = 0;
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		bool met = true;
+
+		for (n = 1; met && n < MAX_FAULTS; n++) {
+			struct arena_typed *typed;
+			const u64 value = n;
+
+			fail_nth(n);
+			typed = arena_typed_create("fault", sizeof(u64), nr, flags[i]);
+			met = fail_met();
+			fail_nth(0);
+			if (!IS_ERR(typed)) {
+				KUNIT_EXPECT_NOT_NULL(test, arena_typed_alloc(typed, &value));
+				arena_typed_destroy(typed);
+			} else {
+				failed++;
+				KUNIT_EXPECT_TRUE(test, met);
+				KUNIT_EXPECT_EQ(test, PTR_ERR(typed), -ENOMEM);
+			}
+			/* Drains the pool, so that the next one has to allocate. */
+			KUNIT_EXPECT_EQ(test, arena_total_now(), total);
+		}
+		KUNIT_EXPECT_FALSE(test, met);
+	}
+	/* The arena and its slabs at least, without readers and with. */
+	KUNIT_EXPECT_GE(test, failed, 4);
+}
+
+/* Clause 4: a private arena grows, or says no and stays as it is. */
+static void private_arena(struct kunit *test)
+{
+	const long total = arena_total_now();
+	unsigned int n, failed = 0;
+	bool met = true;
+
+	for (n = 1; met && n < MAX_FAULTS; n++) {
+		struct arena_private arena;
+		char first[64], *ptr;
+
+		arena_private_init(&arena, first, sizeof(first));
+		KUNIT_ASSERT_NOT_NULL(test, arena_private_alloc(&arena, 32, GFP_KERNEL));
+		fail_nth(n);
+		ptr = arena_private_alloc(&arena, SZ_64K, GFP_KERNEL);
+		met = fail_met();
+		fail_nth(0);
+		if (!ptr) {
+			failed++;
+			KUNIT_EXPECT_TRUE(test, met);
+			KUNIT_EXPECT_EQ(test, arena_private_offset(&arena), 32);
+			/* What is left of the first buffer is still there. */
+			KUNIT_EXPECT_NOT_NULL(test, arena_private_alloc(&arena, 16, ARENA_NOGROW));
+		}
+		arena_private_destroy(&arena);
+		KUNIT_EXPECT_EQ(test, arena_total_now(), total);
+	}
+	KUNIT_EXPECT_FALSE(test, met);
+	KUNIT_EXPECT_GE(test, failed, 1);
+}
+
 /*
  * Clause 4, 21: the bound on all arenas together is an errno like any other,
  * met long before the machine has no memory.
@@ -446,6 +576,8 @@ static int arena_fault_suite_init(struct kunit_suite *suite)
 
 static struct kunit_case arena_fault_cases[] = {
 	KUNIT_CASE_PARAM(create, arena_kind_gen_params),
+	KUNIT_CASE(create_typed),
+	KUNIT_CASE(private_arena),
 	KUNIT_CASE_PARAM(fresh_arena, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(growing_arena, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(used_arena, arena_kind_gen_params),
