@@ -146,6 +146,8 @@ int bench_measure_init(void);
 void bench_measure_exit(void);
 void bench_note(struct bench_series *series, u64 ticks, unsigned int per);
 void bench_print(const struct bench_label *label, struct bench_series *series);
+void bench_print_percentile(const struct bench_label *label, struct bench_series *series,
+			    unsigned int percent);
 void bench_print_value(const struct bench_label *label, u64 hundredths, const char *unit);
 u64 bench_cost(u64 ticks, unsigned int per);
 void bench_clear_output(void);

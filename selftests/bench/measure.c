@@ -4,8 +4,9 @@
  *
  *	bench,NAME,ALLOCATOR,THREADS,N,SIZE,VALUE,UNIT,MIN,MAX,ROUNDS
  *
- * VALUE is the median. Everything is collected in memory and read by way of
- * debugfs: the kernel's log would lose lines.
+ * VALUE is the median, with threads the tenth percentile. Everything is
+ * collected in memory and read by way of debugfs: the kernel's log would lose
+ * lines.
  */
 #include <linux/delay.h>
 #include <linux/math64.h>
@@ -113,19 +114,25 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Sorts @series. */
-void bench_print(const struct bench_label *label, struct bench_series *series)
+/* Sorts @series. @percent 50 makes the value the median. */
+void bench_print_percentile(const struct bench_label *label, struct bench_series *series,
+			    unsigned int percent)
 {
 	if (!series->nr)
 		return;
 	sort(series->value, series->nr, sizeof(series->value[0]), compare, NULL);
 	print_label(label);
-	print_hundredths(series->value[series->nr / 2], ',');
+	print_hundredths(series->value[series->nr * percent / 100], ',');
 	print_unit(instructions ? "insn" : "ns");
 	print_hundredths(series->value[0], ',');
 	print_hundredths(series->value[series->nr - 1], ',');
 	output_used += scnprintf(output + output_used, OUTPUT_SIZE - output_used,
 				 "%u\n", series->nr);
+}
+
+void bench_print(const struct bench_label *label, struct bench_series *series)
+{
+	bench_print_percentile(label, series, 50);
 }
 
 /* A number that is not a time, or not a median. */
