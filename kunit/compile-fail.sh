@@ -39,13 +39,14 @@ write_sources()
 	done < <(cases)
 }
 
-# All in one make, which goes on after a failure.
+# All in one make, which goes on after a failure, and says what it compiles
+# whatever an outer make was told.
 build()
 {
 	local objects
 
 	mapfile -t objects < <(cases | sed -E 's/^([0-9]+) .*/case\1.o/')
-	make -C "$KDIR" M="$DIR" -k "$@" "${objects[@]}" >"$DIR/log" 2>&1
+	env -u MAKEFLAGS -u MFLAGS make -C "$KDIR" M="$DIR" -k "$@" "${objects[@]}" >"$DIR/log" 2>&1
 }
 
 # What the compiler said about one case: from its CC line to the next one's.
