@@ -484,7 +484,7 @@ static int arena_do_offset(struct arena_call *call)
 		return -EINTR;
 	offset->offset = arena_offset(dev->arena);
 	offset->high = arena_high(dev->arena);
-	offset->generation = arena_look(dev->arena).generation;
+	offset->generation = arena_peek(dev->arena).generation;
 	up_read(&dev->lock);
 	return 0;
 }
@@ -537,7 +537,7 @@ static int arena_do_reset(struct arena_call *call)
 	/* Kernel code has pointers into it (clause 23). */
 	err = atomic_read(&dev->holds) ? -EBUSY :
 	      arena_dev_reset(dev, reset->mode, reset->keep);
-	reset->generation = arena_look(dev->arena).generation;
+	reset->generation = arena_peek(dev->arena).generation;
 	up_write(&dev->lock);
 	return err;
 }
