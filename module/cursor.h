@@ -27,7 +27,7 @@ static __always_inline struct arena_cpu *arena_enter(struct arena *arena)
 
 	preempt_disable();
 	cpu = this_cpu_ptr(arena->cpu);
-	WRITE_ONCE(cpu->depth, cpu->depth + 1);
+	WRITE_ONCE(cpu->depth, READ_ONCE(cpu->depth) + 1);
 	barrier();
 	return cpu;
 }
@@ -35,7 +35,7 @@ static __always_inline struct arena_cpu *arena_enter(struct arena *arena)
 static __always_inline void arena_leave(struct arena_cpu *cpu)
 {
 	barrier();
-	WRITE_ONCE(cpu->depth, cpu->depth - 1);
+	WRITE_ONCE(cpu->depth, READ_ONCE(cpu->depth) - 1);
 	preempt_enable();
 }
 
@@ -54,7 +54,7 @@ static inline struct arena_slot *arena_slot(struct arena_cpu *cpu)
 static inline bool arena_write_begin(struct arena *arena, struct arena_cpu *cpu,
 				     unsigned long generation)
 {
-	WRITE_ONCE(cpu->writers, cpu->writers + 1);
+	WRITE_ONCE(cpu->writers, READ_ONCE(cpu->writers) + 1);
 	/*
 	 * Full barrier A: pairs with B in arena_settle(). If the look below
 	 * does not see a new tag, then whoever settles that tag sees us
@@ -63,14 +63,14 @@ static inline bool arena_write_begin(struct arena *arena, struct arena_cpu *cpu,
 	smp_mb();
 	if (likely(arena_look(arena).generation == generation))
 		return true;
-	WRITE_ONCE(cpu->writers, cpu->writers - 1);
+	WRITE_ONCE(cpu->writers, READ_ONCE(cpu->writers) - 1);
 	return false;
 }
 
 static inline void arena_write_end(struct arena_cpu *cpu)
 {
 	/* Release: pairs with the smp_load_acquire() in late_writers(). */
-	smp_store_release(&cpu->writers, cpu->writers - 1);
+	smp_store_release(&cpu->writers, READ_ONCE(cpu->writers) - 1);
 }
 
 /*
