@@ -46,7 +46,7 @@ unload load demo:
 	@tools/load.sh $@ $(INPUT)
 
 test:
-	@tools/test.sh $(or $(STEPS),kunit+selftest litmus readme-examples compile-fail)
+	@tools/test.sh $(or $(STEPS),kunit selftest litmus readme-examples compile-fail)
 
 kunit:
 	@tools/kunit.sh $(if $(SUITE),'$(SUITE)')

@@ -372,7 +372,7 @@ static const struct {
 	{ "large",		call_large,		1, 4 },
 	{ "large, zeroed",	call_large_zeroed,	1, 3 },
 	{ "copy",		call_copy,		1, 1 },
-	{ "string",		call_string,		1, 2 },
+	{ "string",		call_string,		1, 1 },
 	{ "reserve",		call_reserve,		1, 1 },
 	{ "handle",		call_handle,		1, 1 },
 	/* Not an allocation: fails, and is not counted as one. */

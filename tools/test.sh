@@ -6,50 +6,23 @@
 # with a verdict of its own.
 #
 #   test.sh STEP...      kunit selftest litmus readme-examples check
-#
-# Two steps joined by a plus run side by side: one waits for grace periods while
-# the other computes. What the second says follows when the first has ended.
 
 . "$(dirname "$0")/lib.sh"
 
 # A step that ends badly without a failed test has a failure nonetheless.
-count_step()
+run_step()
 {
-	local step=$1 start=$2 rc=$3 p f s
+	local step=$1 start=$SECONDS rc=0 p f s
 
+	rm -f "$BUILD/counts/$step"
+	say "==== $step"
+	"$ROOT/tools/$step.sh" || rc=$?
 	[ -e "$BUILD/counts/$step" ] || counts "$step" 0 0 0
 	read -r p f s <"$BUILD/counts/$step"
 	[ "$rc" -eq 0 ] || [ "$f" -gt 0 ] || f=1
 	PASSED=$((PASSED + p)) FAILED=$((FAILED + f)) SKIPPED=$((SKIPPED + s))
 	say "==== $step took $((SECONDS - start)) s: $p passed, $f failed, $s skipped"
 	[ "$f" -eq 0 ] || BROKEN="$BROKEN $step"
-}
-
-run_step()
-{
-	local step=$1 start=$SECONDS rc=0
-
-	rm -f "$BUILD/counts/$step"
-	say "==== $step"
-	"$ROOT/tools/$step.sh" || rc=$?
-	count_step "$step" "$start" "$rc"
-}
-
-run_pair()
-{
-	local second=$2 start=$SECONDS rc=0 pid
-
-	rm -f "$BUILD/counts/$second"
-	mkdir -p "$LOGS"
-	# Once, not from both at the same time.
-	"$ROOT/tools/setup.sh" kernel programs vm module source stock || exit 1
-	say "==== $second, beside the next"
-	"$ROOT/tools/$second.sh" >"$LOGS/beside" 2>&1 &
-	pid=$!
-	run_step "$1"
-	wait "$pid" || rc=$?
-	cat "$LOGS/beside"
-	count_step "$second" "$start" "$rc"
 }
 
 main()
@@ -59,10 +32,7 @@ main()
 	PASSED=0 FAILED=0 SKIPPED=0 BROKEN=
 	[ $# -gt 0 ] || die "usage: test.sh STEP..."
 	for step in "$@"; do
-		case $step in
-		*+*) run_pair "${step%+*}" "${step#*+}" ;;
-		*) run_step "$step" ;;
-		esac
+		run_step "$step"
 	done
 	if [ -z "$BROKEN" ] && [ "$PASSED" -gt 0 ]; then
 		echo "Everything passed: $*."
