@@ -558,8 +558,8 @@ static void late_copies(struct kunit *test)
 		 ++tries < PATIENCE);
 	KUNIT_EXPECT_EQ(test, late->bad, 0);
 	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
-	arena_expect_met(test, late->checked >= 100);
-	arena_expect_met(test, arena_crew_allocs(crew) > 0);
+	KUNIT_EXPECT_GE(test, late->checked, 100);
+	KUNIT_EXPECT_GT(test, arena_crew_allocs(crew), 0);
 	arena_expect_sane(test, arena);
 	arena_expect_met(test, late->resets >= 100);
 }

@@ -351,9 +351,9 @@ static void deref_beside_resets(struct kunit *test)
 	} while ((atomic_long_read(&names->resets) < 3 || atomic_long_read(&names->found) < 100 ||
 		  !atomic_long_read(&names->gone)) && ++tries < PATIENCE);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&names->bad), 0);
-	arena_expect_met(test, atomic_long_read(&names->found) >= 100);
-	arena_expect_met(test, atomic_long_read(&names->gone) > 0);
-	arena_expect_met(test, atomic_long_read(&names->resets) >= 3);
+	KUNIT_EXPECT_GE(test, atomic_long_read(&names->found), 100);
+	KUNIT_EXPECT_GT(test, atomic_long_read(&names->gone), 0);
+	KUNIT_EXPECT_GE(test, atomic_long_read(&names->resets), 3);
 	arena_expect_sane(test, arena);
 }
 

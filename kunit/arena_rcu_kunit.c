@@ -417,8 +417,8 @@ static struct shelf *shelf_run(struct kunit *test, bool rcu)
 	} while ((atomic_long_read(&shelf->read) < 100 || shelf->resets < 5 ||
 		  (!rcu && !atomic_long_read(&shelf->spoiled))) && ++tries < PATIENCE);
 	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
-	arena_expect_met(test, atomic_long_read(&shelf->read) >= 100);
-	arena_expect_met(test, shelf->resets >= 5);
+	KUNIT_EXPECT_GE(test, atomic_long_read(&shelf->read), 100);
+	KUNIT_EXPECT_GE(test, shelf->resets, 5);
 	arena_expect_sane(test, arena);
 	return shelf;
 }
@@ -439,7 +439,7 @@ static void control_plain_reset(struct kunit *test)
 	if (IS_ENABLED(CONFIG_KCSAN))
 		kunit_skip(test, "is a data race, which KCSAN would report");
 	shelf = shelf_run(test, false);
-	arena_expect_met(test, atomic_long_read(&shelf->spoiled) > 0);
+	KUNIT_EXPECT_GT(test, atomic_long_read(&shelf->spoiled), 0);
 }
 
 /*
@@ -550,9 +550,9 @@ static void storm(struct kunit *test)
 			by_rcu * ARENA_NEXT_FLIP + by_keep * ARENA_NEXT_KEEP);
 	KUNIT_EXPECT_EQ(test, s.fail_arg, 0);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&storm->other), 0);
-	arena_expect_met(test, atomic_long_read(&storm->refused) > 0);
-	arena_expect_met(test, by_rcu >= 3);
-	arena_expect_met(test, arena_crew_allocs(crew) > 0);
+	KUNIT_EXPECT_GT(test, atomic_long_read(&storm->refused), 0);
+	KUNIT_EXPECT_GE(test, by_rcu, 3);
+	KUNIT_EXPECT_GT(test, arena_crew_allocs(crew), 0);
 	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
 
 	/* And afterwards the sea is calm. */

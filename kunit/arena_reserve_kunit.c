@@ -373,7 +373,7 @@ static void shared(struct kunit *test)
 		by_irq += race->nr_ext;
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 	} while (time_before(jiffies, until) || (!by_irq && ++rounds < PATIENCE));
-	arena_expect_met(test, by_irq > 0);
+	KUNIT_EXPECT_GT(test, by_irq, 0);
 	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
 }
 
@@ -433,7 +433,7 @@ static void interrupts_own(struct kunit *test)
 		arena_crew_go(crew, own_job, runtime_ms);
 		arena_crew_wait(crew);
 	} while (race->nr_ext < 100 && ++tries < PATIENCE);
-	arena_expect_met(test, race->nr_ext >= 100);
+	KUNIT_EXPECT_GE(test, race->nr_ext, 100);
 	KUNIT_EXPECT_EQ(test, race->failed, 0);
 	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
 	tries = 0;

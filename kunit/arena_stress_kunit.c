@@ -19,7 +19,7 @@
 
 #include "arena_test.h"
 
-static unsigned int runtime_ms = 200;
+static unsigned int runtime_ms = 300;
 module_param(runtime_ms, uint, 0644);
 MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case");
 

@@ -486,7 +486,7 @@ static void follows_the_model(struct kunit *test)
 		if (step % 16 == 0)
 			KUNIT_ASSERT_TRUE_MSG(test, model_agrees(m, typed), "step %u", step);
 	}
-	arena_expect_met(test, resets > 10);
+	KUNIT_EXPECT_GT(test, resets, 10);
 }
 
 /* Clause 15: without readers a freed slot is the next one to be used. */
@@ -1101,8 +1101,8 @@ static void churn(struct kunit *test)
 		 ++tries < PATIENCE);
 	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
 	KUNIT_EXPECT_EQ(test, churn->irq_bad, 0);
-	arena_expect_met(test, churn->irq_allocs > 0);
-	arena_expect_met(test, arena_crew_allocs(crew) >= 10 * STORM_NR);
+	KUNIT_EXPECT_GT(test, churn->irq_allocs, 0);
+	KUNIT_EXPECT_GE(test, arena_crew_allocs(crew), 10 * STORM_NR);
 	KUNIT_EXPECT_LE(test, arena_typed_len(typed), STORM_NR);
 
 	for (i = 0; i < STORM_HOLD; i++) {
@@ -1327,9 +1327,9 @@ static void readers_beside_writers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&b->torn), 0);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&b->changed), 0);
 	/* Or nothing was shown. */
-	arena_expect_met(test, atomic_long_read(&b->seen) >= 10000);
-	arena_expect_met(test, atomic_read(&b->resets) >= 10);
-	arena_expect_met(test, atomic_read(&b->frees) >= 100);
+	KUNIT_EXPECT_GE(test, atomic_long_read(&b->seen), 10000);
+	KUNIT_EXPECT_GE(test, atomic_read(&b->resets), 10);
+	KUNIT_EXPECT_GE(test, atomic_read(&b->frees), 100);
 	arena_expect_sane(test, under(typed));
 }
 
@@ -1399,7 +1399,7 @@ static void overtaken_reader(struct kunit *test)
 	} while (stale->resets < 60 && ++tries < PATIENCE);
 	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
 	KUNIT_EXPECT_EQ(test, arena_crew_allocs(crew), 0);
-	arena_expect_met(test, stale->resets >= 5);
+	KUNIT_EXPECT_GE(test, stale->resets, 5);
 }
 
 /* The last case: what all the arenas above held is back. */
