@@ -44,77 +44,27 @@
  */
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/log2.h>
 #include <linux/memcontrol.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mount.h>
-#include <linux/nospec.h>
 #include <linux/pseudo_fs.h>
-#include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
-#include <linux/string.h>
-#include <linux/uaccess.h>
-
-#include <uapi/linux/arena.h>
 
 #include "compat.h"
-#include "internal.h"
+#include "device.h"
 
 #define ARENA_FS_MAGIC		0x4152454e	/* "AREN" */
-
-/* What an arena gets that is used before it is set up. */
-#define ARENA_DEFAULT_CAPACITY	SZ_64M
-
-/* What an object is aligned to that asks for nothing else: alike on all machines. */
-#define ARENA_DEFAULT_ALIGN	8
-
-/*
- * For memory of ours: charged, and a failure is an errno and not a reason to
- * kill anybody (clause 21).
- */
-#define ARENA_DEV_GFP	(GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
 
 static unsigned int max_arenas = 1024;
 module_param(max_arenas, uint, 0644);
 MODULE_PARM_DESC(max_arenas, "Arenas that programs may have open at the same time");
 
 static atomic_t nr_arenas = ATOMIC_INIT(0);
-
-/**
- * struct arena_dev - an arena that programs use.
- * @refs:	files, and kernel code that holds the arena.
- * @holds:	the latter. Taken with @lock held for reading: a reset, which has it
- *		for writing, sees all or comes first.
- * @lock:	see above.
- * @arena:	NULL until set up or first used.
- * @flags:	ARENA_SETUP_* of @arena.
- * @inode:	its i_mapping is what all files map.
- * @memcg:	of the process that opened; pays for everything. May be NULL.
- */
-struct arena_dev {
-	refcount_t		refs;
-	atomic_t		holds;
-	struct rw_semaphore	lock;
-	struct arena		*arena;
-	u32			flags;
-	struct inode		*inode;
-	struct mem_cgroup	*memcg;
-};
-
-/**
- * struct arena_file - private_data of a file.
- * @dev:	the arena, a reference.
- * @rights:	ARENA_RIGHT_* of whoever has the file. Never changes.
- */
-struct arena_file {
-	struct arena_dev	*dev;
-	u32			rights;
-};
 
 /* The file system. Its type has an owner: a superblock keeps the module. */
 
@@ -269,7 +219,7 @@ static int arena_release(struct inode *inode, struct file *file)
  * @dev->lock is held for writing, and there is no arena yet. The opener pays
  * for the arena, whoever uses it first (clause 21).
  */
-static int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u32 flags)
+int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u32 flags)
 {
 	struct mem_cgroup *old;
 	struct arena *arena;
@@ -293,7 +243,7 @@ static int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u3
 }
 
 /* Make sure that there is an arena: the default one if need be. */
-static int arena_dev_settle(struct arena_dev *dev)
+int arena_dev_settle(struct arena_dev *dev)
 {
 	struct arena_config config = {
 		.capacity = min_t(size_t, ARENA_DEFAULT_CAPACITY, arena_capacity_max()),
@@ -314,296 +264,19 @@ static int arena_dev_settle(struct arena_dev *dev)
 	return err;
 }
 
-/* Ioctls. */
+/* Files. */
 
-union arena_args {
-	u32				size;
-	struct arena_setup_args		setup;
-	struct arena_alloc_args		alloc;
-	struct arena_store_args		store;
-	struct arena_offset_args	offset;
-	struct arena_reset_args		reset;
-	struct arena_info_args		info;
-	struct arena_dup_args		dup;
+static const struct file_operations arena_fops = {
+	.owner		= THIS_MODULE,
+	.open		= arena_open,
+	.release	= arena_release,
+	.unlocked_ioctl	= arena_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.mmap		= arena_mmap,
 };
 
-/**
- * struct arena_call - one ioctl in progress.
- * @file:	on what.
- * @user:	the caller's struct.
- * @bytes:	how much of it both sides know.
- * @args:	our copy of it; zero behind @bytes.
- * @staged:	what STORE copies.
- */
-struct arena_call {
-	struct arena_file	*file;
-	void __user		*user;
-	size_t			bytes;
-	union arena_args	args;
-	void			*staged;
-};
-
-static int arena_copy_out(const struct arena_call *call)
-{
-	return copy_to_user(call->user, &call->args, call->bytes) ? -EFAULT : 0;
-}
-
-/* All names end, are printable, and can be the name of a file. */
-static bool arena_name_ok(const char *name)
-{
-	size_t len = strnlen(name, ARENA_NAME_LEN), i;
-
-	if (len == ARENA_NAME_LEN || memchr_inv(name + len, 0, ARENA_NAME_LEN - len))
-		return false;
-	for (i = 0; i < len; i++)
-		if (name[i] < ' ' || name[i] > '~' || name[i] == '/')
-			return false;
-	return true;
-}
-
-static int arena_check_setup(const union arena_args *args)
-{
-	const struct arena_setup_args *setup = &args->setup;
-
-	if (setup->flags & ~(ARENA_SETUP_SPANS | ARENA_SETUP_ZERO) || setup->__reserved)
-		return -EINVAL;
-	if (!arena_name_ok(setup->name))
-		return -EINVAL;
-	if (setup->slab_size && (setup->slab_size < PAGE_SIZE ||
-				 setup->slab_size > ARENA_SLAB_MAX ||
-				 !is_power_of_2(setup->slab_size)))
-		return -EINVAL;
-	return setup->capacity > arena_capacity_max() ? -EFBIG : 0;
-}
-
-static int arena_do_setup(struct arena_call *call)
-{
-	const struct arena_setup_args *setup = &call->args.setup;
-	struct arena_dev *dev = call->file->dev;
-	struct arena_config config = {
-		.name	   = setup->name,
-		.capacity  = setup->capacity ?:
-			     min_t(size_t, ARENA_DEFAULT_CAPACITY, arena_capacity_max()),
-		.slab_size = setup->slab_size,
-	};
-	int err = -EBUSY;
-
-	if (down_write_killable(&dev->lock))
-		return -EINTR;
-	if (!dev->arena)
-		err = arena_dev_make(dev, &config, setup->flags);
-	up_write(&dev->lock);
-	return err;
-}
-
-/*
- * Allocate, and copy from @src unless that is NULL. Nothing here touches user
- * memory: see clause 24.
- */
-static int arena_dev_claim(struct arena_dev *dev, const void *src, u64 bytes, u64 align,
-			   gfp_t gfp, struct arena_place *place)
-{
-	int err;
-
-	/* On 32 bits. */
-	if (bytes > SIZE_MAX)
-		return -ENOSPC;
-	if (align > SIZE_MAX)
-		return -EINVAL;
-	align = align ?: ARENA_DEFAULT_ALIGN;
-	if (down_read_killable(&dev->lock))
-		return -EINTR;
-	if (src)
-		err = arena_claim_copy(dev->arena, src, bytes, align, gfp, place);
-	else
-		err = arena_claim(dev->arena, bytes, align, gfp, place);
-	up_read(&dev->lock);
-	return err;
-}
-
-static int arena_check_alloc(const union arena_args *args)
-{
-	return args->alloc.flags & ~ARENA_ALLOC_ZERO ? -EINVAL : 0;
-}
-
-static int arena_do_alloc(struct arena_call *call)
-{
-	struct arena_alloc_args *alloc = &call->args.alloc;
-	gfp_t gfp = GFP_KERNEL;
-	struct arena_place place;
-	int err;
-
-	if (alloc->flags & ARENA_ALLOC_ZERO)
-		gfp |= __GFP_ZERO;
-	err = arena_dev_claim(call->file->dev, NULL, alloc->bytes, alloc->align, gfp, &place);
-	if (err)
-		return err;
-	alloc->offset = place.offset;
-	alloc->generation = place.generation;
-	return 0;
-}
-
-static int arena_check_store(const union arena_args *args)
-{
-	const struct arena_store_args *store = &args->store;
-
-	if (store->flags || !store->bytes)
-		return -EINVAL;
-	if (store->bytes > ARENA_STORE_MAX)
-		return -EMSGSIZE;
-	/* On 32 bits, what the cast of the address would cut off. */
-	return store->src > ULONG_MAX ? -EFAULT : 0;
-}
-
-static int arena_do_store(struct arena_call *call)
-{
-	struct arena_store_args *store = &call->args.store;
-	struct arena_place place;
-	int err;
-
-	err = arena_dev_claim(call->file->dev, call->staged, store->bytes, store->align,
-			      GFP_KERNEL, &place);
-	if (err)
-		return err;
-	store->offset = place.offset;
-	store->generation = place.generation;
-	return 0;
-}
-
-static int arena_check_offset(const union arena_args *args)
-{
-	return args->offset.__reserved ? -EINVAL : 0;
-}
-
-static int arena_do_offset(struct arena_call *call)
-{
-	struct arena_offset_args *offset = &call->args.offset;
-	struct arena_dev *dev = call->file->dev;
-
-	if (down_read_killable(&dev->lock))
-		return -EINTR;
-	offset->offset = arena_offset(dev->arena);
-	offset->high = arena_high(dev->arena);
-	offset->generation = arena_peek(dev->arena).generation;
-	up_read(&dev->lock);
-	return 0;
-}
-
-static int arena_check_reset(const union arena_args *args)
-{
-	const struct arena_reset_args *reset = &args->reset;
-
-	if (reset->flags || reset->__reserved || reset->mode > ARENA_RESET_ZERO)
-		return -EINVAL;
-	return reset->keep && reset->mode != ARENA_RESET_RELEASE ? -EINVAL : 0;
-}
-
-static int arena_reset_keep(struct arena *arena)
-{
-	int err = arena_reset(arena);
-
-	if (err != -EBUSY)
-		return err;
-	/* Millions of resets and no grace period: make one. */
-	synchronize_rcu();
-	return arena_reset(arena);
-}
-
-/* Everybody touching the arena by a call or a fault is gone or waits. */
-static int arena_dev_reset(struct arena_dev *dev, u32 mode, u64 keep)
-{
-	lockdep_assert_held_write(&dev->lock);
-	switch (mode) {
-	case ARENA_RESET_KEEP:
-		return arena_reset_keep(dev->arena);
-	case ARENA_RESET_RELEASE:
-		unmap_mapping_range(dev->inode->i_mapping, 0, 0, 1);
-		arena_reset_release(dev->arena, min_t(u64, keep, arena_capacity(dev->arena)));
-		return 0;
-	default:
-		arena_reset_zero(dev->arena);
-		return 0;
-	}
-}
-
-static int arena_do_reset(struct arena_call *call)
-{
-	struct arena_reset_args *reset = &call->args.reset;
-	struct arena_dev *dev = call->file->dev;
-	int err;
-
-	if (down_write_killable(&dev->lock))
-		return -EINTR;
-	/* Kernel code has pointers into it (clause 23). */
-	err = atomic_read(&dev->holds) ? -EBUSY :
-	      arena_dev_reset(dev, reset->mode, reset->keep);
-	reset->generation = arena_peek(dev->arena).generation;
-	up_write(&dev->lock);
-	return err;
-}
-
-static int arena_check_info(const union arena_args *args)
-{
-	return args->info.__reserved ? -EINVAL : 0;
-}
-
-static void arena_fill_info(struct arena_info_args *info, const struct arena_stats *stats)
-{
-	info->generation = stats->generation;
-	info->capacity = stats->capacity;
-	info->used = stats->used;
-	info->padding = stats->padding;
-	info->free = stats->free;
-	info->high = stats->high;
-	info->peak = stats->peak;
-	info->committed = stats->committed;
-	info->committed_peak = stats->committed_peak;
-	info->slab_size = stats->slab_size;
-	info->slabs = stats->slabs;
-	info->slabs_kept = stats->slabs_kept;
-	info->resets = stats->resets;
-	info->allocs = stats->allocs;
-	info->fail_space = stats->fail_space;
-	info->fail_memory = stats->fail_memory;
-	info->fail_arg = stats->fail_arg;
-	info->page_allocs = stats->page_allocs;
-	info->page_frees = stats->page_frees;
-	info->pool_hits = stats->pool_hits;
-}
-
-static int arena_do_info(struct arena_call *call)
-{
-	struct arena_info_args *info = &call->args.info;
-	struct arena_dev *dev = call->file->dev;
-	struct arena_stats stats;
-
-	if (down_read_killable(&dev->lock))
-		return -EINTR;
-	arena_stats(dev->arena, &stats);
-	up_read(&dev->lock);
-	info->flags = dev->flags;
-	info->rights = call->file->rights;
-	arena_fill_info(info, &stats);
-	BUILD_BUG_ON(sizeof(info->name) != sizeof(dev->arena->name));
-	memset(info->name, 0, sizeof(info->name));
-	strscpy(info->name, dev->arena->name, sizeof(info->name));
-	return 0;
-}
-
-static int arena_check_dup(const union arena_args *args)
-{
-	const struct arena_dup_args *dup = &args->dup;
-
-	if (dup->flags || !dup->rights || dup->rights & ~ARENA_RIGHTS_ALL)
-		return -EINVAL;
-	if (dup->rights & ARENA_RIGHT_WRITE && !(dup->rights & ARENA_RIGHT_READ))
-		return -EINVAL;
-	return 0;
-}
-
-static const struct file_operations arena_fops;
-
-static struct file *arena_file_open(struct arena_dev *dev, u32 rights)
+/* A further file of the same arena, with rights of its own. */
+struct file *arena_file_open(struct arena_dev *dev, u32 rights)
 {
 	int mode = rights & ARENA_RIGHT_WRITE ? O_RDWR : O_RDONLY;
 	struct arena_file *af = arena_file_create(dev, rights);
@@ -624,255 +297,6 @@ static struct file *arena_file_open(struct arena_dev *dev, u32 rights)
 	file->private_data = af;
 	return file;
 }
-
-/* The number is told before the file can be used: a fault there undoes everything. */
-static int arena_do_dup(struct arena_call *call)
-{
-	struct arena_dup_args *dup = &call->args.dup;
-	struct file *file;
-	int err;
-
-	if (dup->rights & ~call->file->rights)
-		return -EACCES;
-	dup->fd = get_unused_fd_flags(O_CLOEXEC);
-	if (dup->fd < 0)
-		return dup->fd;
-	file = arena_file_open(call->file->dev, dup->rights);
-	if (IS_ERR(file)) {
-		err = PTR_ERR(file);
-		goto put_fd;
-	}
-	err = arena_copy_out(call);
-	if (err)
-		goto put_file;
-	fd_install(dup->fd, file);
-	return 0;
-
-put_file:
-	fput(file);
-put_fd:
-	put_unused_fd(dup->fd);
-	return err;
-}
-
-/* What the dispatcher does for a command. */
-#define ARENA_OP_SETTLE		BIT(0)	/* see to it that there is an arena */
-#define ARENA_OP_PROBE		BIT(1)	/* do not start if the result cannot be told */
-#define ARENA_OP_OUT		BIT(2)	/* copy the struct back */
-#define ARENA_OP_STAGE		BIT(3)	/* copy in what STORE stores */
-
-/**
- * struct arena_op - one command.
- * @cmd:	its full number.
- * @min_size:	bytes in the first version of its struct.
- * @size:	bytes in today's.
- * @rights:	what the descriptor must have.
- * @flags:	ARENA_OP_*.
- * @check:	looks at the arguments alone; changes nothing.
- * @run:	does it.
- */
-struct arena_op {
-	unsigned int	cmd;
-	unsigned int	min_size;
-	unsigned int	size;
-	u32		rights;
-	u32		flags;
-	int		(*check)(const union arena_args *args);
-	int		(*run)(struct arena_call *call);
-};
-
-/* @_last is the last member of the first version. */
-#define ARENA_OP(_CMD, _name, _last, _rights, _flags)				\
-	[_IOC_NR(ARENA_IOC_##_CMD)] = {						\
-		.cmd	  = ARENA_IOC_##_CMD,					\
-		.min_size = offsetofend(struct arena_##_name##_args, _last),	\
-		.size	  = sizeof(struct arena_##_name##_args),		\
-		.rights	  = _rights,						\
-		.flags	  = _flags,						\
-		.check	  = arena_check_##_name,				\
-		.run	  = arena_do_##_name,					\
-	}
-
-static const struct arena_op arena_ops[] = {
-	ARENA_OP(SETUP, setup, name, ARENA_RIGHT_RESET, 0),
-	ARENA_OP(ALLOC, alloc, generation, ARENA_RIGHT_ALLOC,
-		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT),
-	ARENA_OP(STORE, store, generation, ARENA_RIGHT_ALLOC,
-		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_STAGE),
-	ARENA_OP(OFFSET, offset, generation, 0, ARENA_OP_SETTLE | ARENA_OP_OUT),
-	ARENA_OP(RESET, reset, generation, ARENA_RIGHT_RESET,
-		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT),
-	ARENA_OP(INFO, info, name, 0, ARENA_OP_SETTLE | ARENA_OP_OUT),
-	ARENA_OP(DUP, dup, fd, 0, ARENA_OP_SETTLE),
-};
-
-static const struct arena_op *arena_find_op(unsigned int cmd)
-{
-	unsigned int nr = _IOC_NR(cmd);
-
-	if (nr >= ARRAY_SIZE(arena_ops))
-		return NULL;
-	nr = array_index_nospec(nr, ARRAY_SIZE(arena_ops));
-	return arena_ops[nr].cmd == cmd ? &arena_ops[nr] : NULL;
-}
-
-/* Clause 18. Nobody needs more than a page; and looking at gigabytes takes its time. */
-static int arena_copy_in(struct arena_call *call, const struct arena_op *op)
-{
-	u32 size;
-	int err;
-
-	if (get_user(size, (u32 __user *)call->user))
-		return -EFAULT;
-	if (size < op->min_size)
-		return -EINVAL;
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-	err = copy_struct_from_user(&call->args, op->size, call->user, size);
-	if (err)
-		return err;
-	/* The caller may have changed it in between. */
-	call->args.size = size;
-	call->bytes = min(size, op->size);
-	return 0;
-}
-
-/* Bounded by ARENA_STORE_MAX. May wait for a page of the caller's for ever, with no lock held. */
-static int arena_stage(struct arena_call *call)
-{
-	const struct arena_store_args *store = &call->args.store;
-
-	call->staged = kvmalloc(store->bytes, ARENA_DEV_GFP);
-	if (!call->staged)
-		return -ENOMEM;
-	if (copy_from_user(call->staged, u64_to_user_ptr(store->src), store->bytes))
-		return -EFAULT;
-	return 0;
-}
-
-static int arena_run_op(struct arena_call *call, const struct arena_op *op)
-{
-	int err = op->check(&call->args);
-
-	if (!err && op->flags & ARENA_OP_STAGE)
-		err = arena_stage(call);
-	/* Writes what is there already: not seen if the call fails later. */
-	if (!err && op->flags & ARENA_OP_PROBE)
-		err = arena_copy_out(call);
-	if (!err && op->flags & ARENA_OP_SETTLE)
-		err = arena_dev_settle(call->file->dev);
-	if (!err)
-		err = op->run(call);
-	if (!err && op->flags & ARENA_OP_OUT)
-		err = arena_copy_out(call);
-	return err;
-}
-
-static long arena_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
-{
-	const struct arena_op *op = arena_find_op(cmd);
-	struct arena_call call = {
-		.file = file->private_data,
-		.user = (void __user *)arg,
-	};
-	int err;
-
-	if (!op)
-		return -ENOTTY;
-	if (op->rights & ~call.file->rights)
-		return -EACCES;
-	err = arena_copy_in(&call, op);
-	if (!err)
-		err = arena_run_op(&call, op);
-	kvfree(call.staged);
-	return err;
-}
-
-/* Mappings. */
-
-/*
- * The mapping of a file keeps it, so the arena is there. Per-VMA locks do as
- * well as mmap_lock: nothing here depends on the VMA's neighbours.
- */
-static vm_fault_t arena_fault(struct vm_fault *vmf)
-{
-	struct arena_file *af = vmf->vma->vm_file->private_data;
-	struct arena_dev *dev = af->dev;
-	struct page *page;
-	int err = -EFAULT;
-
-	/* Whoever is to die need not wait. */
-	if (down_read_killable(&dev->lock))
-		return VM_FAULT_SIGBUS;
-	page = arena_page(dev->arena, (size_t)vmf->pgoff << PAGE_SHIFT);
-	if (page)
-		err = vm_insert_page(vmf->vma, vmf->address, page);
-	up_read(&dev->lock);
-
-	switch (err) {
-	case 0:
-	case -EBUSY:	/* another thread was faster */
-		return VM_FAULT_NOPAGE;
-	case -ENOMEM:
-		return VM_FAULT_OOM;
-	default:	/* not committed */
-		return VM_FAULT_SIGBUS;
-	}
-}
-
-static const struct vm_operations_struct arena_vm_ops = {
-	.fault = arena_fault,
-};
-
-/*
- * VM_MAYSHARE and not VM_SHARED: that is what is left of MAP_SHARED when the
- * file is not open for writing.
- */
-static int arena_may_map(const struct arena_file *af, unsigned long vm_flags)
-{
-	if (!(vm_flags & VM_MAYSHARE))
-		return -EINVAL;
-	if (vm_flags & VM_EXEC)
-		return -EPERM;
-	if (!(af->rights & ARENA_RIGHT_READ))
-		return -EACCES;
-	if (vm_flags & VM_WRITE && !(af->rights & ARENA_RIGHT_WRITE))
-		return -EACCES;
-	return 0;
-}
-
-static int arena_mmap(struct file *file, struct vm_area_struct *vma)
-{
-	struct arena_file *af = file->private_data;
-	unsigned long clear = VM_MAYEXEC, pages;
-	int err;
-
-	err = arena_may_map(af, vma->vm_flags);
-	if (err)
-		return err;
-	err = arena_dev_settle(af->dev);
-	if (err)
-		return err;
-	pages = DIV_ROUND_UP(arena_capacity(af->dev->arena), PAGE_SIZE);
-	if (vma->vm_pgoff >= pages || vma_pages(vma) > pages - vma->vm_pgoff)
-		return -ENXIO;
-
-	/* By our rights, whatever the mode of the file: for mprotect(). */
-	if (!(af->rights & ARENA_RIGHT_WRITE))
-		clear |= VM_MAYWRITE;
-	arena_vm_flags_mod(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP, clear);
-	vma->vm_ops = &arena_vm_ops;
-	return 0;
-}
-
-static const struct file_operations arena_fops = {
-	.owner		= THIS_MODULE,
-	.open		= arena_open,
-	.release	= arena_release,
-	.unlocked_ioctl	= arena_ioctl,
-	.compat_ioctl	= compat_ptr_ioctl,
-	.mmap		= arena_mmap,
-};
 
 /* Kernel code that uses an arena of a program. */
 

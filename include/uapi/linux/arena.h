@@ -62,12 +62,17 @@
  *
  *  - %ARENA_RIGHT_READ: map for reading.
  *  - %ARENA_RIGHT_WRITE: map for writing, too. Needs %ARENA_RIGHT_READ.
- *  - %ARENA_RIGHT_ALLOC: %ARENA_IOC_ALLOC and %ARENA_IOC_STORE. A store writes
- *    nothing but the object that it makes, so it does not need
- *    %ARENA_RIGHT_WRITE: without that, one may add, and alter nothing.
- *  - %ARENA_RIGHT_RESET: %ARENA_IOC_RESET and %ARENA_IOC_SETUP.
+ *  - %ARENA_RIGHT_ALLOC: %ARENA_IOC_ALLOC, %ARENA_IOC_STORE, %ARENA_IOC_BATCH,
+ *    %ARENA_IOC_LEASE and %ARENA_IOC_NOTIFY. A store writes nothing but the
+ *    object that it makes, so it does not need %ARENA_RIGHT_WRITE: without
+ *    that, one may add, and alter nothing.
+ *  - %ARENA_RIGHT_RESET: %ARENA_IOC_RESET and %ARENA_IOC_SETUP; and, together
+ *    with %ARENA_RIGHT_ALLOC, marks: %ARENA_IOC_MARK, %ARENA_IOC_REWIND and
+ *    %ARENA_IOC_UNMARK.
  *
- * Asking (%ARENA_IOC_OFFSET, %ARENA_IOC_INFO) and %ARENA_IOC_DUP need none.
+ * Asking (%ARENA_IOC_OFFSET, %ARENA_IOC_INFO, %ARENA_IOC_HANDLE,
+ * %ARENA_IOC_DEREF), waiting (%ARENA_IOC_WATCH, poll()), the status page and
+ * %ARENA_IOC_DUP need none.
  */
 #define ARENA_RIGHT_READ	(1U << 0)
 #define ARENA_RIGHT_WRITE	(1U << 1)
@@ -196,11 +201,17 @@ struct arena_offset_args {
  *	(clause 20).
  * @ARENA_RESET_ZERO: it is kept; all that was handed out is zero when the call
  *	returns, but for what programs write to it through a mapping meanwhile.
+ * @ARENA_RESET_STRICT: all of it is given back, and revoked from every mapping.
+ *	From then on, in this arena, touching a page that holds nothing
+ *	allocated in the present generation is SIGBUS, be it committed or not:
+ *	the store of a thread that missed the reset faults instead of landing,
+ *	unless others have allocated in that very page by then.
  */
 enum arena_reset_mode {
 	ARENA_RESET_KEEP = 0,
 	ARENA_RESET_RELEASE = 1,
 	ARENA_RESET_ZERO = 2,
+	ARENA_RESET_STRICT = 3,
 };
 
 /**
@@ -308,6 +319,205 @@ struct arena_dup_args {
 	__s32 fd;
 };
 
+/** ARENA_BATCH_MAX - most items in one %ARENA_IOC_BATCH. */
+#define ARENA_BATCH_MAX		4096
+
+/**
+ * struct arena_batch_item - one object of a batch.
+ * @bytes:	its size, not 0.
+ * @src:	address of as many bytes to copy in, in the calling process; 0: none.
+ * @offset:	out: where it is.
+ */
+struct arena_batch_item {
+	__aligned_u64 bytes;
+	__aligned_u64 src;
+	__aligned_u64 offset;
+};
+
+/**
+ * struct arena_batch_args - ioctl(ARENA_IOC_BATCH): many objects, all or none.
+ * @size:	sizeof(struct arena_batch_args).
+ * @flags:	%ARENA_ALLOC_ZERO: objects without a source are zero.
+ * @items:	address of @count &struct arena_batch_item.
+ * @count:	how many, 1 to %ARENA_BATCH_MAX.
+ * @item_size:	sizeof(struct arena_batch_item): the items may grow, too.
+ * @align:	alignment of each, as in &struct arena_alloc_args.
+ * @generation:	out: the generation they belong to.
+ *
+ * The objects lie behind each other in the order of the items, each aligned.
+ * All sources are read to their ends before anything is allocated (clause 24);
+ * they sum up to at most %ARENA_STORE_MAX bytes. If the call fails, nothing is
+ * allocated, and what @offset of the items holds is undefined; the exception of
+ * &struct arena_alloc_args is one here, too.
+ *
+ * Errors: as for &struct arena_store_args. EINVAL also: no items or too many,
+ * @item_size too short. E2BIG also: items longer than the kernel knows that are
+ * not zero there.
+ */
+struct arena_batch_args {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 items;
+	__u32 count;
+	__u32 item_size;
+	__aligned_u64 align;
+	__aligned_u64 generation;
+};
+
+/**
+ * struct arena_lease_args - ioctl(ARENA_IOC_LEASE): a stretch to allocate from
+ * without calls.
+ * @size:	sizeof(struct arena_lease_args).
+ * @flags:	must be zero.
+ * @min:	bytes that are needed at least, not 0.
+ * @want:	bytes wished for, not below @min. Less is given where less is
+ *		left, and never more than a slab unless @min is.
+ * @align:	of its start, as in &struct arena_alloc_args.
+ * @offset:	out: where it is.
+ * @bytes:	out: how long it is; a multiple of 8 where @min is.
+ * @generation:	out: in which it may be used. The status page tells when that
+ *		is over.
+ *
+ * All of it counts as used, however much the program makes of it; the kernel
+ * never looks. The bytes are as those of an object made without
+ * %ARENA_ALLOC_ZERO. Nothing remains to be given back.
+ *
+ * Errors: as for &struct arena_alloc_args. EINVAL also: @want below @min.
+ */
+struct arena_lease_args {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 min;
+	__aligned_u64 want;
+	__aligned_u64 align;
+	__aligned_u64 offset;
+	__aligned_u64 bytes;
+	__aligned_u64 generation;
+};
+
+/**
+ * struct arena_mark_args - ioctl(ARENA_IOC_MARK): remember where the arena stands;
+ * ioctl(ARENA_IOC_REWIND): free what was allocated since; ioctl(ARENA_IOC_UNMARK):
+ * end the mark, free nothing.
+ * @size:	sizeof(struct arena_mark_args).
+ * @flags:	must be zero.
+ * @mark:	out of MARK, in of the others: which one. Not a secret: whoever may
+ *		rewind may also reset.
+ * @generation:	out: the present generation.
+ *
+ * Marks belong to the thread that makes them, nest up to 32 deep, and exist in
+ * arenas without %ARENA_SETUP_SPANS. REWIND leaves its mark open, to be rewound
+ * to again, and ends those inside it. Bytes stay mapped, and as they are.
+ * Handles to what a rewind frees are stale from then on (clause 12).
+ *
+ * Errors: EOPNOTSUPP: the arena has spans. EBUSY: of MARK, another thread has
+ * marks open, or 32 are; of REWIND, others have allocated since the mark, or
+ * kernel code holds the arena. ESTALE: the mark has ended, or the arena was reset
+ * since.
+ */
+struct arena_mark_args {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 mark;
+	__aligned_u64 generation;
+};
+
+/**
+ * struct arena_handle_args - ioctl(ARENA_IOC_HANDLE): name an object;
+ * ioctl(ARENA_IOC_DEREF): find the object of a name.
+ * @size:	sizeof(struct arena_handle_args).
+ * @flags:	must be zero.
+ * @offset:	in of HANDLE, out of DEREF: where the object is.
+ * @handle_generation: out of HANDLE, in of DEREF: first half of the name.
+ * @handle_offset: out of HANDLE, in of DEREF: second half of the name. Opaque:
+ *		not @offset once the arena has been rewound.
+ *
+ * A name becomes stale by the next reset, or by a rewind that frees its object,
+ * and remains so for ever (clause 13). Any thread may reset right after DEREF:
+ * who uses the offset excludes that, or checks again afterwards.
+ *
+ * Errors: ESTALE: of DEREF, the name is of another generation, was freed by a
+ * rewind, or was never given out for anything that is allocated now. ERANGE: of
+ * HANDLE, nothing is allocated at @offset.
+ */
+struct arena_handle_args {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 offset;
+	__aligned_u64 handle_generation;
+	__aligned_u64 handle_offset;
+};
+
+/**
+ * struct arena_watch_args - ioctl(ARENA_IOC_WATCH): what poll() waits for.
+ * @size:	sizeof(struct arena_watch_args).
+ * @flags:	must be zero.
+ * @mark:	in bytes handed out, as in &arena_offset_args.offset.
+ * @offset:	out: bytes handed out now.
+ * @generation:	out: the present generation.
+ *
+ * From now on, poll() on this descriptor, and on those that share its file, says
+ * %POLLIN when more than @mark bytes are handed out, or when %ARENA_IOC_NOTIFY or
+ * its counterpart in the kernel was called since; and %POLLPRI when the arena
+ * was reset since. Until the first WATCH, @mark is 0 and nothing has been reset.
+ * Kernel code that allocates says so when it is done with its objects; what
+ * programs do inside a lease they say by NOTIFY.
+ */
+struct arena_watch_args {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 mark;
+	__aligned_u64 offset;
+	__aligned_u64 generation;
+};
+
+/**
+ * struct arena_notify_args - ioctl(ARENA_IOC_NOTIFY): wake those who poll().
+ * @size:	sizeof(struct arena_notify_args).
+ * @flags:	must be zero.
+ */
+struct arena_notify_args {
+	__u32 size;
+	__u32 flags;
+};
+
+/**
+ * ARENA_STATUS_OFFSET - file offset at which mmap() shows the status page.
+ *
+ * Behind the end of any arena. One page, for reading only (%PROT_READ,
+ * %MAP_SHARED), with any descriptor.
+ */
+#define ARENA_STATUS_OFFSET	(1ULL << 40)
+
+/**
+ * struct arena_status - the status page: the arena without a call.
+ * @version:	of this layout, 1. Newer ones only add members.
+ * @flags:	ARENA_SETUP_* flags of the arena.
+ * @generation:	the present generation. Written before a reset returns, and
+ *		before anything of the new generation is handed out.
+ * @offset:	bytes handed out, see below.
+ * @high:	no object ends above this offset, see below.
+ * @capacity:	bytes in all.
+ * @notices:	grows at each %ARENA_IOC_NOTIFY, and at the kernel's.
+ *
+ * @offset and @high are those of the last call by way of any descriptor that
+ * allocated, reset, rewound, notified or asked for them; allocations by kernel
+ * code are seen when that notifies. Within a generation they grow, except by
+ * a rewind. The members are single words, written one by one: who reads several
+ * reads @generation before and after.
+ *
+ * The kernel only ever writes it.
+ */
+struct arena_status {
+	__u32 version;
+	__u32 flags;
+	__aligned_u64 generation;
+	__aligned_u64 offset;
+	__aligned_u64 high;
+	__aligned_u64 capacity;
+	__aligned_u64 notices;
+};
+
 /*
  * The numbers. _IO() and not _IOWR(): see above, a struct that grows must not
  * change them.
@@ -319,5 +529,14 @@ struct arena_dup_args {
 #define ARENA_IOC_RESET		_IO(ARENA_IOC_MAGIC, 0x04)
 #define ARENA_IOC_INFO		_IO(ARENA_IOC_MAGIC, 0x05)
 #define ARENA_IOC_DUP		_IO(ARENA_IOC_MAGIC, 0x06)
+#define ARENA_IOC_BATCH		_IO(ARENA_IOC_MAGIC, 0x07)
+#define ARENA_IOC_LEASE		_IO(ARENA_IOC_MAGIC, 0x08)
+#define ARENA_IOC_MARK		_IO(ARENA_IOC_MAGIC, 0x09)
+#define ARENA_IOC_REWIND	_IO(ARENA_IOC_MAGIC, 0x0a)
+#define ARENA_IOC_UNMARK	_IO(ARENA_IOC_MAGIC, 0x0b)
+#define ARENA_IOC_HANDLE	_IO(ARENA_IOC_MAGIC, 0x0c)
+#define ARENA_IOC_DEREF		_IO(ARENA_IOC_MAGIC, 0x0d)
+#define ARENA_IOC_WATCH		_IO(ARENA_IOC_MAGIC, 0x0e)
+#define ARENA_IOC_NOTIFY	_IO(ARENA_IOC_MAGIC, 0x0f)
 
 #endif /* _UAPI_LINUX_ARENA_H */

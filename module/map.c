@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/arena: mappings. Offset x of the arena lies at file offset x. See the DOC
+ * block of device.c for the lock, and for how a reset revokes what is mapped.
+ */
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/rwsem.h>
+
+#include "compat.h"
+#include "device.h"
+
+/*
+ * The mapping of a file keeps it, so the arena is there. Per-VMA locks do as
+ * well as mmap_lock: nothing here depends on the VMA's neighbours.
+ */
+static vm_fault_t arena_fault(struct vm_fault *vmf)
+{
+	struct arena_file *af = vmf->vma->vm_file->private_data;
+	struct arena_dev *dev = af->dev;
+	struct page *page;
+	int err = -EFAULT;
+
+	/* Whoever is to die need not wait. */
+	if (down_read_killable(&dev->lock))
+		return VM_FAULT_SIGBUS;
+	page = arena_page(dev->arena, (size_t)vmf->pgoff << PAGE_SHIFT);
+	if (page)
+		err = vm_insert_page(vmf->vma, vmf->address, page);
+	up_read(&dev->lock);
+
+	switch (err) {
+	case 0:
+	case -EBUSY:	/* another thread was faster */
+		return VM_FAULT_NOPAGE;
+	case -ENOMEM:
+		return VM_FAULT_OOM;
+	default:	/* not committed */
+		return VM_FAULT_SIGBUS;
+	}
+}
+
+static const struct vm_operations_struct arena_vm_ops = {
+	.fault = arena_fault,
+};
+
+/*
+ * VM_MAYSHARE and not VM_SHARED: that is what is left of MAP_SHARED when the
+ * file is not open for writing.
+ */
+static int arena_may_map(const struct arena_file *af, unsigned long vm_flags)
+{
+	if (!(vm_flags & VM_MAYSHARE))
+		return -EINVAL;
+	if (vm_flags & VM_EXEC)
+		return -EPERM;
+	if (!(af->rights & ARENA_RIGHT_READ))
+		return -EACCES;
+	if (vm_flags & VM_WRITE && !(af->rights & ARENA_RIGHT_WRITE))
+		return -EACCES;
+	return 0;
+}
+
+int arena_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct arena_file *af = file->private_data;
+	unsigned long clear = VM_MAYEXEC, pages;
+	int err;
+
+	err = arena_may_map(af, vma->vm_flags);
+	if (err)
+		return err;
+	err = arena_dev_settle(af->dev);
+	if (err)
+		return err;
+	pages = DIV_ROUND_UP(arena_capacity(af->dev->arena), PAGE_SIZE);
+	if (vma->vm_pgoff >= pages || vma_pages(vma) > pages - vma->vm_pgoff)
+		return -ENXIO;
+
+	/* By our rights, whatever the mode of the file: for mprotect(). */
+	if (!(af->rights & ARENA_RIGHT_WRITE))
+		clear |= VM_MAYWRITE;
+	arena_vm_flags_mod(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP, clear);
+	vma->vm_ops = &arena_vm_ops;
+	return 0;
+}
