@@ -22,6 +22,7 @@
 #include <linux/types.h>
 #include <linux/workqueue.h>
 
+struct dentry;
 struct mem_cgroup;
 
 /*
@@ -186,6 +187,8 @@ struct arena_large {
  * @dir_size:	bytes of one slab directory.
  * @node:	for slabs, with %ARENA_ON_NODE.
  * @all:	in the list that debug.c keeps.
+ * @id:		number of the arena, never used again.
+ * @look:	its file in debugfs, NULL while it has none.
  * @owner:	what the device knows it by.
  * @name:	for humans.
  * @dirty:	nothing was written above this offset since all was zero.
@@ -234,6 +237,8 @@ struct arena {
 	size_t			dir_size;
 	int			node;
 	struct list_head	all;
+	u64			id;
+	struct dentry		*look;
 	void			*owner;
 	char			name[ARENA_NAME_MAX];
 };
@@ -354,6 +359,44 @@ int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t align,
 		     gfp_t gfp, struct arena_place *place);
 
+/**
+ * struct arena_part - one object of a lot.
+ * @bytes:  its size.
+ * @user:   the address in a program that @src is to be copied from: the device's
+ *	    own affair, until it has done that.
+ * @src:    as many bytes to copy in, or NULL.
+ * @offset: where it is.
+ */
+struct arena_part {
+	size_t			bytes;
+	union {
+		const void __user *user;
+		const void	*src;
+	};
+	size_t			offset;
+};
+
+/**
+ * struct arena_lot - several objects, all or none.
+ * @part:  the objects.
+ * @nr:	   how many.
+ * @align: of each.
+ * @used:  the sum of their sizes.
+ * @end:   where the last one ends.
+ * @bare:  not all of them have something to copy in.
+ */
+struct arena_lot {
+	struct arena_part	*part;
+	unsigned int		nr;
+	size_t			align;
+	size_t			used;
+	size_t			end;
+	bool			bare;
+};
+
+/* The first three members of @lot are the caller's. As arena_claim(); needs GFP_KERNEL. */
+int arena_claim_lot(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *generation);
+
 /* The committed page at @offset or NULL. The caller excludes release and destruction. */
 struct page *arena_page(const struct arena *arena, size_t offset);
 
@@ -387,8 +430,27 @@ u64 arena_mark_epoch(const struct arena *arena);
 bool arena_mark_gone(const struct arena *arena, size_t offset, u64 epoch);
 void arena_marks_exit(struct arena *arena);
 
+/**
+ * struct arena_stretch - what the cursor is to be moved past, memory committed.
+ * @generation: in which.
+ * @grain:	the cursor may stand anywhere that rounds up to @start by this.
+ * @start:	where it begins.
+ * @end:	where it ends.
+ * @used:	bytes of objects in it.
+ * @objects:	how many objects.
+ */
+struct arena_stretch {
+	unsigned long	generation;
+	size_t		grain;
+	size_t		start;
+	size_t		end;
+	size_t		used;
+	unsigned int	objects;
+};
+
 /* large.c */
 int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place);
+bool arena_commit(struct arena *arena, const struct arena_stretch *stretch);
 void arena_reap_larges(struct arena *arena, size_t floor);
 void arena_reaper(struct work_struct *work);
 

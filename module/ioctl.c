@@ -16,39 +16,9 @@
 #include <linux/uaccess.h>
 
 #include "compat.h"
-#include "device.h"
+#include "ioctl.h"
 
-/* What an object is aligned to that asks for nothing else: alike on all machines. */
-#define ARENA_DEFAULT_ALIGN	8
-
-union arena_args {
-	u32				size;
-	struct arena_setup_args		setup;
-	struct arena_alloc_args		alloc;
-	struct arena_store_args		store;
-	struct arena_offset_args	offset;
-	struct arena_reset_args		reset;
-	struct arena_info_args		info;
-	struct arena_dup_args		dup;
-};
-
-/**
- * struct arena_call - one ioctl in progress.
- * @file:	on what.
- * @user:	the caller's struct.
- * @bytes:	how much of it both sides know.
- * @args:	our copy of it; zero behind @bytes.
- * @staged:	what STORE copies.
- */
-struct arena_call {
-	struct arena_file	*file;
-	void __user		*user;
-	size_t			bytes;
-	union arena_args	args;
-	void			*staged;
-};
-
-static int arena_copy_out(const struct arena_call *call)
+int arena_copy_out(const struct arena_call *call)
 {
 	return copy_to_user(call->user, &call->args, call->bytes) ? -EFAULT : 0;
 }
@@ -105,8 +75,8 @@ static int arena_do_setup(struct arena_call *call)
  * Allocate, and copy from @src unless that is NULL. Nothing here touches user
  * memory: see clause 24.
  */
-static int arena_dev_claim(struct arena_dev *dev, const void *src, u64 bytes, u64 align,
-			   gfp_t gfp, struct arena_place *place)
+int arena_dev_claim(struct arena_dev *dev, const void *src, u64 bytes, u64 align, gfp_t gfp,
+		    struct arena_place *place)
 {
 	int err;
 
@@ -158,6 +128,19 @@ static int arena_check_store(const union arena_args *args)
 		return -EMSGSIZE;
 	/* On 32 bits, what the cast of the address would cut off. */
 	return store->src > ULONG_MAX ? -EFAULT : 0;
+}
+
+/* Bounded by ARENA_STORE_MAX. May wait for a page of the caller's for ever, with no lock held. */
+static int arena_stage_store(struct arena_call *call)
+{
+	const struct arena_store_args *store = &call->args.store;
+
+	call->staged = kvmalloc(store->bytes, ARENA_DEV_GFP);
+	if (!call->staged)
+		return -ENOMEM;
+	if (copy_from_user(call->staged, u64_to_user_ptr(store->src), store->bytes))
+		return -EFAULT;
+	return 0;
 }
 
 static int arena_do_store(struct arena_call *call)
@@ -340,7 +323,6 @@ put_fd:
 #define ARENA_OP_SETTLE		BIT(0)	/* see to it that there is an arena */
 #define ARENA_OP_PROBE		BIT(1)	/* do not start if the result cannot be told */
 #define ARENA_OP_OUT		BIT(2)	/* copy the struct back */
-#define ARENA_OP_STAGE		BIT(3)	/* copy in what STORE stores */
 
 /**
  * struct arena_op - one command.
@@ -350,6 +332,7 @@ put_fd:
  * @rights:	what the descriptor must have.
  * @flags:	ARENA_OP_*.
  * @check:	looks at the arguments alone; changes nothing.
+ * @stage:	copies in what the arguments point to, or NULL. With no lock held.
  * @run:	does it.
  */
 struct arena_op {
@@ -359,32 +342,42 @@ struct arena_op {
 	u32		rights;
 	u32		flags;
 	int		(*check)(const union arena_args *args);
+	int		(*stage)(struct arena_call *call);
 	int		(*run)(struct arena_call *call);
 };
 
-/* @_last is the last member of the first version. */
-#define ARENA_OP(_CMD, _name, _last, _rights, _flags)				\
+/*
+ * @_call is what the functions of the command are called by, and @_struct what its
+ * struct is; @_last is the last member of its first version.
+ */
+#define ARENA_OP_OF(_CMD, _call, _struct, _last, _rights, _flags, _stage)	\
 	[_IOC_NR(ARENA_IOC_##_CMD)] = {						\
 		.cmd	  = ARENA_IOC_##_CMD,					\
-		.min_size = offsetofend(struct arena_##_name##_args, _last),	\
-		.size	  = sizeof(struct arena_##_name##_args),		\
+		.min_size = offsetofend(struct arena_##_struct##_args, _last),	\
+		.size	  = sizeof(struct arena_##_struct##_args),		\
 		.rights	  = _rights,						\
 		.flags	  = _flags,						\
-		.check	  = arena_check_##_name,				\
-		.run	  = arena_do_##_name,					\
+		.check	  = arena_check_##_struct,				\
+		.stage	  = _stage,						\
+		.run	  = arena_do_##_call,					\
 	}
+
+#define ARENA_OP(_CMD, _name, _last, _rights, _flags)				\
+	ARENA_OP_OF(_CMD, _name, _name, _last, _rights, _flags, NULL)
 
 static const struct arena_op arena_ops[] = {
 	ARENA_OP(SETUP, setup, name, ARENA_RIGHT_RESET, 0),
 	ARENA_OP(ALLOC, alloc, generation, ARENA_RIGHT_ALLOC,
 		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT),
-	ARENA_OP(STORE, store, generation, ARENA_RIGHT_ALLOC,
-		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_STAGE),
+	ARENA_OP_OF(STORE, store, store, generation, ARENA_RIGHT_ALLOC,
+		    ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT, arena_stage_store),
 	ARENA_OP(OFFSET, offset, generation, 0, ARENA_OP_SETTLE | ARENA_OP_OUT),
 	ARENA_OP(RESET, reset, generation, ARENA_RIGHT_RESET,
 		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT),
 	ARENA_OP(INFO, info, name, 0, ARENA_OP_SETTLE | ARENA_OP_OUT),
 	ARENA_OP(DUP, dup, fd, 0, ARENA_OP_SETTLE),
+	ARENA_OP_OF(BATCH, batch, batch, generation, ARENA_RIGHT_ALLOC,
+		    ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT, arena_stage_batch),
 };
 
 static const struct arena_op *arena_find_op(unsigned int cmd)
@@ -418,25 +411,12 @@ static int arena_copy_in(struct arena_call *call, const struct arena_op *op)
 	return 0;
 }
 
-/* Bounded by ARENA_STORE_MAX. May wait for a page of the caller's for ever, with no lock held. */
-static int arena_stage(struct arena_call *call)
-{
-	const struct arena_store_args *store = &call->args.store;
-
-	call->staged = kvmalloc(store->bytes, ARENA_DEV_GFP);
-	if (!call->staged)
-		return -ENOMEM;
-	if (copy_from_user(call->staged, u64_to_user_ptr(store->src), store->bytes))
-		return -EFAULT;
-	return 0;
-}
-
 static int arena_run_op(struct arena_call *call, const struct arena_op *op)
 {
 	int err = op->check(&call->args);
 
-	if (!err && op->flags & ARENA_OP_STAGE)
-		err = arena_stage(call);
+	if (!err && op->stage)
+		err = op->stage(call);
 	/* Writes what is there already: not seen if the call fails later. */
 	if (!err && op->flags & ARENA_OP_PROBE)
 		err = arena_copy_out(call);
@@ -465,6 +445,7 @@ long arena_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	err = arena_copy_in(&call, op);
 	if (!err)
 		err = arena_run_op(&call, op);
+	kvfree(call.parts);
 	kvfree(call.staged);
 	return err;
 }

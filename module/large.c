@@ -67,11 +67,23 @@ static void large_list(struct arena *arena, struct arena_large *large)
 		schedule_work(&arena->reaper);
 }
 
+/* Count the objects of a stretch, as arena_account() does for one. */
+static void commit_account(struct arena *arena, struct arena_slot *slot,
+			   const struct arena_stretch *stretch)
+{
+	arena_account(arena, slot, stretch->generation, stretch->used);
+	if (unlikely(!slot))
+		atomic_long_add(stretch->objects - 1, &arena->deep_allocs);
+	else if (slot->generation == stretch->generation)
+		/* Who reads it from elsewhere shows it, no more. */
+		data_race(slot->allocs += stretch->objects - 1);
+}
+
 /*
- * Move the cursor past [@start, @start + @size) if that is still where the next
- * large object would go in @generation.
+ * Move the cursor past @stretch if what it would begin with is still where that
+ * begins. What was in between becomes padding.
  */
-static bool large_commit(struct arena *arena, unsigned long generation, size_t start, size_t size)
+bool arena_commit(struct arena *arena, const struct arena_stretch *stretch)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
 	struct arena_view view = arena_look(arena);
@@ -79,17 +91,18 @@ static bool large_commit(struct arena *arena, unsigned long generation, size_t s
 	long cursor = view.cursor;
 	bool done = false;
 
-	while (view.generation == generation && cursor_settled(cursor) &&
-	       ALIGN(cursor_offset(cursor), arena_slab_size(arena)) == start) {
+	while (view.generation == stretch->generation && cursor_settled(cursor) &&
+	       ALIGN(cursor_offset(cursor), stretch->grain) == stretch->start) {
 		done = atomic_long_try_cmpxchg(&arena->cursor, &cursor,
-					       cursor_move(cursor, start + size));
+					       cursor_move(cursor, stretch->end));
 		if (done)
 			break;
 		view.generation = cursor_generation(cursor, view.generation);
 	}
 	if (done) {
-		arena_account(arena, slot, generation, size);
-		arena_mark_note(arena, generation, cursor_offset(cursor), start + size, size);
+		commit_account(arena, slot, stretch);
+		arena_mark_note(arena, stretch->generation, cursor_offset(cursor), stretch->end,
+				stretch->used);
 	}
 	arena_leave(cpu);
 	return done;
@@ -102,6 +115,12 @@ static bool large_commit(struct arena *arena, unsigned long generation, size_t s
 static int large_try(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place)
 {
 	struct arena_view view = arena_peek(arena);
+	struct arena_stretch stretch = {
+		.generation = view.generation,
+		.grain	    = arena_slab_size(arena),
+		.used	    = size,
+		.objects    = 1,
+	};
 	struct arena_large *large = NULL;
 	size_t start;
 	int err;
@@ -119,7 +138,9 @@ static int large_try(struct arena *arena, size_t size, gfp_t gfp, struct arena_p
 		if (IS_ERR(large))
 			return PTR_ERR(large);
 	}
-	if (!large_commit(arena, view.generation, start, size)) {
+	stretch.start = start;
+	stretch.end = start + size;
+	if (!arena_commit(arena, &stretch)) {
 		large_drop(large);
 		return -EAGAIN;
 	}
