@@ -107,6 +107,7 @@
 
 #include "compat.h"
 #include "cursor.h"
+#include "events.h"
 
 /* Preemption is off for one slab copy at a time, and for no more than this. */
 #define ARENA_COPY_CHUNK	SZ_64K
@@ -319,9 +320,13 @@ int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		err = arena_claim_large(arena, size, gfp, place);
 	else
 		err = claim_small(arena, size, align, gfp, place);
-	if (unlikely(err))
+	if (unlikely(err)) {
 		arena_count_failure(arena, err);
-	return err;
+		arena_tell_fail(arena, size, align, gfp, err);
+		return err;
+	}
+	arena_tell_alloc(arena, place->generation, place->offset, size, align, gfp);
+	return 0;
 }
 
 int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t align,
@@ -376,7 +381,9 @@ static __always_inline void *alloc_dense(struct arena *arena, size_t size, size_
 	if (likely(READ_ONCE(cpu->depth) == 1 && !arena->spans))
 		object = dense_claim(arena, cpu, size, align, gfp);
 	arena_leave(cpu);
-	return likely(object) ? object : alloc_slow(arena, size, align, gfp);
+	if (likely(object))
+		return arena_tell_object(arena, object, size, align, gfp);
+	return alloc_slow(arena, size, align, gfp);
 }
 
 /* With the default alignment as a constant, and with any. */
@@ -446,7 +453,7 @@ void *arena_alloc(struct arena *arena, size_t size, gfp_t gfp)
 	void *object;
 
 	if (likely(alloc_from_span(arena, size, ARENA_MIN_ALIGN, gfp, &object)))
-		return object;
+		return arena_tell_object(arena, object, size, ARENA_MIN_ALIGN, gfp);
 	return alloc_dense_default(arena, size, gfp);
 }
 EXPORT_SYMBOL_GPL(arena_alloc);
@@ -488,7 +495,7 @@ void *arena_alloc_aligned(struct arena *arena, size_t size, size_t align, gfp_t 
 		     !is_power_of_2(align)))
 		return alloc_slow(arena, size, align, gfp);
 	if (likely(alloc_from_span(arena, size, align, gfp, &object)))
-		return object;
+		return arena_tell_object(arena, object, size, align, gfp);
 	return alloc_dense_aligned(arena, size, align, gfp);
 }
 EXPORT_SYMBOL_GPL(arena_alloc_aligned);
@@ -737,6 +744,7 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 		return ERR_PTR(-ENOMEM);
 	}
 	arena_debug_add(arena);
+	arena_tell_create(arena);
 	return arena;
 }
 
@@ -758,6 +766,7 @@ EXPORT_SYMBOL_GPL(arena_create);
 
 static void arena_release(struct arena *arena)
 {
+	arena_tell_destroy(arena);
 	arena_debug_remove(arena);
 	if (arena->flags & ARENA_READERS || READ_ONCE(arena->wrapping))
 		rcu_barrier();

@@ -23,6 +23,7 @@
 #include <linux/workqueue.h>
 
 struct dentry;
+struct dentry;
 struct mem_cgroup;
 
 /*
@@ -187,6 +188,8 @@ struct arena_large {
  * @dir_size:	bytes of one slab directory.
  * @node:	for slabs, with %ARENA_ON_NODE.
  * @all:	in the list that debug.c keeps.
+ * @id:		number of the arena, never used again.
+ * @look:	its file in debugfs, NULL while it has none.
  * @id:		number of the arena, never used again.
  * @look:	its file in debugfs, NULL while it has none.
  * @owner:	what the device knows it by.

@@ -10,7 +10,7 @@
 #include <linux/export.h>
 #include <linux/rcupdate.h>
 
-#include "internal.h"
+#include "events.h"
 
 /* How often to look again before waiting for a grace period. */
 #define ARENA_SETTLE_TRIES	64
@@ -215,6 +215,7 @@ int arena_reset(struct arena *arena)
 	if (!llist_empty(&arena->larges))
 		schedule_work(&arena->reaper);
 	arena_settle(arena);
+	arena_tell_reset(arena, ARENA_EVENT_KEEP);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(arena_reset);
@@ -277,6 +278,7 @@ int arena_reset_rcu(struct arena *arena)
 	if (crossed)
 		call_rcu(&arena->wrap_rcu, wrapped);
 	call_rcu(&arena->retire_rcu, retired);
+	arena_tell_reset(arena, ARENA_EVENT_RCU);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(arena_reset_rcu);
@@ -371,6 +373,7 @@ static void reset_asleep(struct arena *arena, size_t keep, bool zero)
 	hold(arena, false);
 	arena_settle(arena);
 	mutex_unlock(&arena->reset_mutex);
+	arena_tell_reset(arena, zero ? ARENA_EVENT_ZERO : ARENA_EVENT_RELEASE);
 }
 
 /**

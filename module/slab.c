@@ -14,7 +14,7 @@
 #include <linux/vmalloc.h>
 
 #include "compat.h"
-#include "internal.h"
+#include "events.h"
 
 static unsigned long max_total_mb;
 module_param(max_total_mb, ulong, 0644);
@@ -257,11 +257,14 @@ int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_
 	 * Pairs with the address dependency from READ_ONCE(entry->base) in
 	 * whoever claims a part of it.
 	 */
-	if (cmpxchg(&entry->base, NULL, base))
+	if (cmpxchg(&entry->base, NULL, base)) {
 		slab_give_back(arena, base);
-	else if (want_init_on_alloc(gfp) && (generation & 1) == set)
+		return 0;
+	}
+	if (want_init_on_alloc(gfp) && (generation & 1) == set)
 		/* If that generation is over, it is zeroed once more: no harm. */
 		WRITE_ONCE(entry->clean, generation);
+	arena_tell_grow(arena, index, gfp);
 	return 0;
 }
 

@@ -22,6 +22,7 @@
 
 #include "compat.h"
 #include "cursor.h"
+#include "events.h"
 
 #define NO_INDEX		U32_MAX
 /*
@@ -275,6 +276,19 @@ static int append(struct arena_typed *typed, const void *src, u32 nr, u32 *first
 	return 0;
 }
 
+/* For tracers. Elements are aligned by where the arena begins: nobody asks for it. */
+static void tell_success(struct arena_typed *typed, unsigned long generation, u32 first, u32 nr)
+{
+	arena_tell_alloc(typed->arena, generation, index_to_offset(typed, first),
+			 nr * typed->size, 0, ARENA_NOGROW);
+}
+
+static void count_failure(struct arena_typed *typed, u32 nr, int err)
+{
+	arena_count_failure(typed->arena, err);
+	arena_tell_fail(typed->arena, nr * typed->size, 0, ARENA_NOGROW, err);
+}
+
 /**
  * arena_typed_append() - Copy several elements in, all or none.
  * @typed: the arena, not NULL.
@@ -294,10 +308,12 @@ long arena_typed_append(struct arena_typed *typed, const void *src, u32 nr)
 	u32 first;
 	int err = nr ? append(typed, src, nr, &first, &generation) : -EINVAL;
 
-	if (!err)
-		return first;
-	arena_count_failure(typed->arena, err);
-	return err;
+	if (err) {
+		count_failure(typed, nr, err);
+		return err;
+	}
+	tell_success(typed, generation, first, nr);
+	return first;
 }
 EXPORT_SYMBOL_GPL(arena_typed_append);
 
@@ -321,10 +337,12 @@ void *arena_typed_alloc(struct arena_typed *typed, const void *src)
 
 	if (index == NO_INDEX || !fill_run(typed, generation, index, src, 1))
 		err = append(typed, src, 1, &index, &generation);
-	if (!err)
-		return element(typed, generation, index);
-	arena_count_failure(typed->arena, err);
-	return NULL;
+	if (err) {
+		count_failure(typed, 1, err);
+		return NULL;
+	}
+	tell_success(typed, generation, index, 1);
+	return element(typed, generation, index);
 }
 EXPORT_SYMBOL_GPL(arena_typed_alloc);
 
