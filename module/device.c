@@ -272,6 +272,7 @@ static const struct file_operations arena_fops = {
 	.release	= arena_release,
 	.unlocked_ioctl	= arena_ioctl,
 	.compat_ioctl	= compat_ptr_ioctl,
+	.show_fdinfo	= arena_show_fdinfo,
 	.mmap		= arena_mmap,
 };
 

@@ -63,6 +63,9 @@ int arena_dev_settle(struct arena_dev *dev);
 /* ioctl.c */
 long arena_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 
+/* fdinfo.c */
+void arena_show_fdinfo(struct seq_file *m, struct file *file);
+
 /* map.c */
 int arena_mmap(struct file *file, struct vm_area_struct *vma);
 
