@@ -7,7 +7,7 @@ export KDIR
 
 .PHONY: all help module build-stock build-new run load unload demo test kunit
 .PHONY: selftest litmus readme-examples check kasan kcsan clean distclean
-.PHONY: bench bench-quick
+.PHONY: bench bench-quick lib lib-test bench-lib install uninstall
 
 # In the order of the ways into the project: one command each.
 all: module
@@ -27,6 +27,10 @@ help:
 	@echo '  make kasan, kcsan suites on x86-64 sanitizer kernels (leaks, races)'
 	@echo '  make bench        arenas and their rivals: tables, plots (bench-quick: short)'
 	@echo '  make check        style, sparse, W=1, kernel-doc, shellcheck'
+	@echo '  make lib          the library of user programs, build/lib; needs no kernel'
+	@echo '  sudo make install, uninstall  library, headers, manuals (PREFIX, DESTDIR)'
+	@echo '  make lib-test     install it aside, build and run programs with it'
+	@echo '  make bench-lib    it beside malloc, mimalloc and jemalloc'
 	@echo '  make build-stock, build-new   the module for either stock kernel'
 	@echo '  make clean        remove objects; distclean: downloads too'
 
@@ -63,9 +67,18 @@ bench:
 bench-quick:
 	@tools/bench.sh --quick
 
+lib:
+	@$(MAKE) -s -C tools/libarena
+
+install uninstall:
+	@$(MAKE) -C tools/libarena $@
+
+lib-test bench-lib:
+	@tools/$@.sh
+
 clean:
 	@rm -rf build/mod-host build/mod-stock build/mod-new build/new/root/arena \
-		build/selftests build/selftests-host build/counts build/arena.ko
+		build/selftests build/selftests-host build/lib build/counts build/arena.ko
 
 distclean:
 	@rm -rf build

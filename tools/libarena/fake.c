@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/arena, faked in user space, so that libarena runs where the module does not
+ * and under sanitizers, which no test machine has: memory that several processes
+ * share, and of the kernel's decisions only those that matter to the library. No
+ * rights, and nothing is ever revoked.
+ *
+ * Linked with -Wl,--wrap=open64,--wrap=ioctl. An arena is a memfd; what the kernel
+ * would keep lies behind the status page.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#define _FILE_OFFSET_BITS 64
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <linux/arena.h>
+
+#define PAGE		4096
+#define CAPACITY	(64ULL << 20)
+
+struct fake {
+	struct arena_status status;
+	char rest_of_page[PAGE - sizeof(struct arena_status)];
+	__u32 lock;
+	__u64 slab;
+};
+
+int __real_open64(const char *path, int flags, ...);
+int __real_ioctl(int fd, unsigned long cmd, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __wrap_ioctl(int fd, unsigned long cmd, ...);
+
+static void set_up(struct fake *fake, __u64 capacity, __u64 slab)
+{
+	fake->status.version = 1;
+	fake->status.generation = 1;
+	fake->status.capacity = capacity ?: CAPACITY;
+	fake->slab = slab ?: 65536;
+	while (!slab && fake->slab > PAGE && fake->slab / 2 >= fake->status.capacity)
+		fake->slab /= 2;
+}
+
+static struct fake *fake_get(int fd)
+{
+	struct fake *fake = mmap(NULL, sizeof(*fake), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+				 ARENA_STATUS_OFFSET);
+
+	return fake == MAP_FAILED ? NULL : fake;
+}
+
+int __wrap_open64(const char *path, int flags, ...)
+{
+	struct fake *fake;
+	va_list args;
+	int fd, mode;
+
+	va_start(args, flags);
+	mode = flags & O_CREAT ? va_arg(args, int) : 0;
+	va_end(args);
+	if (strcmp(path, "/dev/arena"))
+		return __real_open64(path, flags, mode);
+	fd = memfd_create("arena", MFD_CLOEXEC);
+	if (fd < 0 || ftruncate(fd, ARENA_STATUS_OFFSET + sizeof(*fake)))
+		return -1;
+	fake = fake_get(fd);
+	if (!fake)
+		return -1;
+	set_up(fake, 0, 0);
+	munmap(fake, sizeof(*fake));
+	return fd;
+}
+
+/* As the kernel does: nothing crosses the end of a slab that need not. */
+static int claim(struct fake *fake, __u64 min, __u64 want, __u64 align, __u64 *offset,
+		 __u64 *bytes)
+{
+	struct arena_status *status = &fake->status;
+	__u64 at = status->high, left;
+
+	align = align ?: 8;
+	if (!min || want < min || align & (align - 1) || align > fake->slab)
+		return -EINVAL;
+	at = (at + align - 1) & -align;
+	left = fake->slab - at % fake->slab;
+	if (left < min && left < fake->slab) {
+		at += left;
+		left = fake->slab;
+	}
+	if (at > status->capacity || min > status->capacity - at)
+		return -ENOSPC;
+	if (left > status->capacity - at)
+		left = status->capacity - at;
+	*bytes = min > left ? min : want < left ? want : left;
+	*offset = at;
+	__atomic_store_n(&status->high, at + *bytes, __ATOMIC_RELEASE);
+	__atomic_store_n(&status->offset, status->offset + *bytes, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static int run(struct fake *fake, int fd, unsigned long cmd, void *arg)
+{
+	struct arena_alloc_args *alloc = arg;
+	struct arena_lease_args *lease = arg;
+	struct arena_setup_args *setup = arg;
+	struct arena_reset_args *reset = arg;
+	struct arena_info_args *info = arg;
+	struct arena_dup_args *dup = arg;
+	__u64 bytes;
+
+	switch (cmd) {
+	case ARENA_IOC_SETUP:
+		set_up(fake, setup->capacity, setup->slab_size);
+		return 0;
+	case ARENA_IOC_ALLOC:
+		alloc->generation = fake->status.generation;
+		return claim(fake, alloc->bytes, alloc->bytes, alloc->align, &alloc->offset,
+			     &bytes);
+	case ARENA_IOC_LEASE:
+		lease->generation = fake->status.generation;
+		return claim(fake, lease->min, lease->want, lease->align, &lease->offset,
+			     &lease->bytes);
+	case ARENA_IOC_RESET:
+		__atomic_store_n(&fake->status.offset, 0, __ATOMIC_RELEASE);
+		__atomic_store_n(&fake->status.high, 0, __ATOMIC_RELEASE);
+		reset->generation = fake->status.generation + 1;
+		__atomic_store_n(&fake->status.generation, reset->generation, __ATOMIC_RELEASE);
+		return 0;
+	case ARENA_IOC_INFO:
+		info->rights = ARENA_RIGHTS_ALL;
+		info->slab_size = fake->slab;
+		info->capacity = fake->status.capacity;
+		info->generation = fake->status.generation;
+		return 0;
+	case ARENA_IOC_DUP:
+		dup->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+		return dup->fd < 0 ? -errno : 0;
+	default:
+		return -ENOTTY;
+	}
+}
+
+int __wrap_ioctl(int fd, unsigned long cmd, ...)
+{
+	struct fake *fake;
+	va_list args;
+	void *arg;
+	int err;
+
+	va_start(args, cmd);
+	arg = va_arg(args, void *);
+	va_end(args);
+	if (_IOC_TYPE(cmd) != ARENA_IOC_MAGIC)
+		return __real_ioctl(fd, cmd, arg);
+	fake = fake_get(fd);
+	if (!fake) {
+		errno = ENOTTY;
+		return -1;
+	}
+	while (__atomic_exchange_n(&fake->lock, 1, __ATOMIC_ACQUIRE))
+		sched_yield();
+	err = run(fake, fd, cmd, arg);
+	__atomic_store_n(&fake->lock, 0, __ATOMIC_RELEASE);
+	munmap(fake, sizeof(*fake));
+	if (err)
+		errno = -err;
+	return err ? -1 : 0;
+}
