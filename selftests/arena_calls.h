@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Batches, marks and handles as functions, like those of arena_test.h, and whether
+ * a call that failed has changed anything.
+ */
+#ifndef ARENA_CALLS_H
+#define ARENA_CALLS_H
+
+#include "arena_test.h"
+
+static inline int arena_batch(int fd, struct arena_batch_item *items, __u32 count, __u64 align,
+			      __u64 *generation)
+{
+	struct arena_batch_args args = {
+		.size = sizeof(args),
+		.items = (unsigned long)items,
+		.count = count,
+		.item_size = sizeof(*items),
+		.align = align,
+	};
+	int err = arena_ioctl(fd, ARENA_IOC_BATCH, &args);
+
+	if (!err && generation)
+		*generation = args.generation;
+	return err;
+}
+
+static inline int arena_mark(int fd, __u64 *mark)
+{
+	struct arena_mark_args args = { .size = sizeof(args) };
+	int err = arena_ioctl(fd, ARENA_IOC_MARK, &args);
+
+	if (!err)
+		*mark = args.mark;
+	return err;
+}
+
+static inline int arena_rewind(int fd, __u64 mark)
+{
+	struct arena_mark_args args = { .size = sizeof(args), .mark = mark };
+
+	return arena_ioctl(fd, ARENA_IOC_REWIND, &args);
+}
+
+static inline int arena_unmark(int fd, __u64 mark)
+{
+	struct arena_mark_args args = { .size = sizeof(args), .mark = mark };
+
+	return arena_ioctl(fd, ARENA_IOC_UNMARK, &args);
+}
+
+/* The two halves of a name. */
+struct name {
+	__u64 generation;
+	__u64 offset;
+};
+
+static inline int arena_handle(int fd, __u64 offset, struct name *name)
+{
+	struct arena_handle_args args = { .size = sizeof(args), .offset = offset };
+	int err = arena_ioctl(fd, ARENA_IOC_HANDLE, &args);
+
+	if (!err)
+		*name = (struct name) { args.handle_generation, args.handle_offset };
+	return err;
+}
+
+static inline int arena_deref(int fd, struct name name, __u64 *offset)
+{
+	struct arena_handle_args args = {
+		.size = sizeof(args),
+		.handle_generation = name.generation,
+		.handle_offset = name.offset,
+	};
+	int err = arena_ioctl(fd, ARENA_IOC_DEREF, &args);
+
+	if (!err && offset)
+		*offset = args.offset;
+	return err;
+}
+
+/* All but the counts of failures, which is what a failed call may change (clause 4). */
+static inline bool arena_same_state(const struct arena_info_args *a,
+				    const struct arena_info_args *b)
+{
+	struct arena_info_args c = *b;
+
+	c.fail_space = a->fail_space;
+	c.fail_memory = a->fail_memory;
+	c.fail_arg = a->fail_arg;
+	return !memcmp(a, &c, sizeof(c));
+}
+
+#endif /* ARENA_CALLS_H */
