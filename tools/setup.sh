@@ -12,6 +12,7 @@
 #     vm       QEMU, busybox, cpio
 #     static   sparse, shellcheck
 #     bench    gnuplot
+#     lib      what builds and checks programs of the user library
 #     source   build/src/newest: the newest kernel source there is
 #     stock    build/stock: Debian's own kernel of this release and headers
 #     new      build/new: the newest stock kernel that Debian offers to the
@@ -111,6 +112,12 @@ group_static()
 group_bench()
 {
 	packages python3:/usr/bin/python3 gnuplot-nox:gnuplot
+}
+
+group_lib()
+{
+	group_module
+	packages pkg-config:pkg-config g++:g++ mandoc:mandoc binutils:readelf
 }
 
 # The newest suite that offers kernel sources for users of stable releases.

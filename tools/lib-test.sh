@@ -1,0 +1,205 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The user library as its users get it: install it below a temporary directory,
+# build the manual's example by pkg-config (C and C++, shared and static), run it
+# on a stock kernel, take everything away again. And under sanitizers, on a fake
+# of the device.
+#
+#   lib-test.sh [TEST...]     default: all that are listed in TESTS
+#   KERNEL=stock|new          as for vm.sh
+
+. "$(dirname "$0")/lib.sh"
+
+TESTS=(builds installs documented pure example threads memory uninstalls)
+KERNEL=${KERNEL:-stock}
+PREFIX=/opt/arena
+PROGRAMS=(shared static shared_cxx)
+
+# Where pkg-config finds it, and nowhere else.
+libarena()
+{
+	PKG_CONFIG_SYSROOT_DIR=$STAGE PKG_CONFIG_LIBDIR=$STAGE$PREFIX/lib/pkgconfig \
+		pkg-config "$@" libarena
+}
+
+test_builds()
+{
+	make -C "$ROOT/tools/libarena" OUTPUT="$DIR/lib" CFLAGS='-O2 -g -Werror'
+}
+
+test_installs()
+{
+	make -C "$ROOT/tools/libarena" OUTPUT="$DIR/lib" PREFIX="$PREFIX" \
+		DESTDIR="$STAGE" UAPI=y install &&
+		[ "$(libarena --modversion)" != "" ] &&
+		readelf -d "$STAGE$PREFIX/lib/libarena.so.1" | grep -q 'SONAME.*libarena.so.1'
+}
+
+# Functions of the header, whether in the library or inline, and of types.
+functions()
+{
+	sed -nE 's/^(.*[ *])?(arena_[a-z_]+)\((struct|const struct|const char|int).*/\2/p
+		s/^#define (arena_[a-z_]+)\(.*/\1/p' "$ROOT/include/libarena.h" | sort -u
+}
+
+# Each has a page, and each page a function; all that is exported is one.
+test_documented()
+{
+	local pages=$DIR/pages
+
+	find "$STAGE$PREFIX/share/man/man3" -name 'arena_*.3' -printf '%f\n' |
+		sed 's/\.3$//' | sort >"$pages"
+	diff <(functions) "$pages" || return 1
+	nm -D --defined-only "$STAGE$PREFIX/lib/libarena.so.1" |
+		sed -n 's/.* [TDB] \(arena_[a-z_]*\)@.*/\1/p' | sort |
+		comm -23 - "$pages" | (! grep .) || return 1
+	mandoc -T lint -W warning "$STAGE$PREFIX"/share/man/man3/libarena.3
+}
+
+# Nothing leaks into the names of programs; no header of ours needs another first.
+test_pure()
+{
+	local std
+
+	! nm -D --defined-only "$STAGE$PREFIX/lib/libarena.so.1" | grep -v ' A ' |
+		grep -vE ' (lib)?arena_' || return 1
+	echo '#include <libarena.h>' >"$DIR/pure.c"
+	for std in c11 gnu17; do
+		# shellcheck disable=SC2046 # arguments, split at blanks
+		gcc -std="$std" -Wall -Wextra -Werror -Wconversion -Wpedantic -fsyntax-only \
+			$(libarena --cflags) "$DIR/pure.c" || return 1
+	done
+	# shellcheck disable=SC2046 # arguments, split at blanks
+	g++ -x c++ -std=c++17 -Wall -Wextra -Werror -fsyntax-only $(libarena --cflags) \
+		"$DIR/pure.c"
+}
+
+# The first or the second display of the manual's examples.
+#   display N
+display()
+{
+	awk -v n="$1" '/^\.Sh EXAMPLES/ { on = 1 } /^\.Sh ERRORS/ { on = 0 }
+		on && /^\.Ed/ { show = 0 } show { gsub(/\\e/, "\\"); print }
+		on && /^\.Bd/ { show = ++seen == n }' "$STAGE$PREFIX/share/man/man3/libarena.3"
+}
+
+# shellcheck disable=SC2046 # arguments, split at blanks
+build_example()
+{
+	local warn=(-Wall -Wextra -Werror -O2)
+
+	display 1 >"$DIR/example.c"
+	gcc "${warn[@]}" -o "$DIR/shared" "$DIR/example.c" $(libarena --cflags --libs) &&
+		gcc "${warn[@]}" -static -o "$DIR/static" "$DIR/example.c" \
+			$(libarena --cflags --libs --static) &&
+		g++ "${warn[@]}" -x c++ -o "$DIR/shared_cxx" "$DIR/example.c" \
+			$(libarena --cflags --libs)
+}
+
+# Libraries that the shared ones need, as HOST:GUEST; the loader too.
+libraries()
+{
+	LD_LIBRARY_PATH=$STAGE$PREFIX/lib ldd "$DIR/shared" "$DIR/shared_cxx" |
+		grep -oE '/[^ :]+\.so[^ :]*' | sort -u | while read -r file; do
+		case $file in
+		*/ld-linux*) echo "$file:$file" ;;
+		*) echo "$file:/lib/$(basename "$file")" ;;
+		esac
+	done
+}
+
+test_example()
+{
+	local files=() program file
+
+	build_example || return 1
+	display 2 >"$DIR/expected"
+	[ -s "$DIR/expected" ] || return 1
+	while read -r file; do
+		files+=(--file "$file")
+	done < <(libraries)
+	for program in "${PROGRAMS[@]}"; do
+		files+=(--file "$DIR/$program:/st/$program")
+	done
+	"$ROOT/tools/vm.sh" --kernel "$KERNEL" --name lib-test "${files[@]}" \
+		--file "$DIR/expected:/st/expected" -- "
+		insmod /ko/arena.ko || exit 1
+		export LD_LIBRARY_PATH=/lib
+		for p in ${PROGRAMS[*]}; do
+			/st/\$p >/tmp/\$p && cmp /tmp/\$p /st/expected || exit 1
+			echo \$p: as the manual says
+		done
+		rmmod arena"
+}
+
+# The tests of the library on the fake, with a sanitizer. A child of a process
+# with threads can hardly make threads under one.
+#   on_fake NAME FLAGS
+on_fake()
+{
+	local program=$DIR/$1 rc=0
+
+	# shellcheck disable=SC2086 # arguments, split at blanks
+	gcc -g -O1 -fno-sanitize-recover=undefined $2 -DFAKE -std=gnu11 -D_GNU_SOURCE \
+		-isystem "$BUILD/src/newest/tools/testing/selftests" \
+		-I"$ROOT/include/uapi" -I"$ROOT/include" -pthread \
+		-Wl,--wrap=open64,--wrap=ioctl -o "$program" \
+		"$ROOT/selftests/arena_lib_test.c" "$ROOT/tools/libarena/libarena.c" \
+		"$ROOT/tools/libarena/fake.c" &&
+		NO_THREADS_AFTER_FORK=1 timeout -s KILL 300 "$program" >"$program.out" 2>&1 &&
+		grep -q '^# PASSED' "$program.out" && ! grep -q 'SKIP' "$program.out" || rc=1
+	cat "$program.out"
+	return "$rc"
+}
+
+test_threads()
+{
+	on_fake threads -fsanitize=thread
+}
+
+test_memory()
+{
+	on_fake memory -fsanitize=address,undefined
+}
+
+test_uninstalls()
+{
+	make -C "$ROOT/tools/libarena" OUTPUT="$DIR/lib" PREFIX="$PREFIX" \
+		DESTDIR="$STAGE" uninstall && ! find "$STAGE" ! -type d | grep .
+}
+
+run_test()
+{
+	local log=$LOGS/lib-test-$1.log
+
+	if "test_$1" >"$log" 2>&1 </dev/null; then
+		say "ok: $1"
+		PASSED=$((PASSED + 1))
+	else
+		tail -n 25 "$log" >&2
+		say "FAILED: $1, all of it in $log"
+		FAILED=$((FAILED + 1))
+	fi
+}
+
+main()
+{
+	local test
+
+	PASSED=0 FAILED=0
+	counts lib-test 0 1 0
+	"$ROOT/tools/setup.sh" lib programs source || exit 1
+	DIR=$(mktemp -d) || exit 1
+	trap 'rm -rf "$DIR"' EXIT
+	STAGE=$DIR/stage
+	[ $# -gt 0 ] || set -- "${TESTS[@]}"
+	for test in "$@"; do
+		run_test "$test"
+	done
+	counts lib-test "$PASSED" "$FAILED" 0
+	[ "$FAILED" -eq 0 ] || { say "FAILED: $FAILED tests of the library"; exit 1; }
+	say "passed: $PASSED tests of the library"
+}
+
+main "$@"; exit
