@@ -65,6 +65,7 @@ struct bench_ctx {
 #define RIVAL_LARGE	BIT(3)	/* takes part where there are many or large objects */
 #define RIVAL_ANY_SIZE	BIT(4)
 #define RIVAL_UNBOUNDED	BIT(5)	/* never says no: not for filling it up */
+#define RIVAL_ZEROES	BIT(6)	/* whatever init_on_alloc says */
 
 /**
  * struct rival_ops - how one allocator is used.
@@ -113,6 +114,9 @@ struct rival {
 extern const struct rival * const bench_rivals[];
 extern const unsigned int bench_nr_rivals;
 
+/* Not one of the traits @without, nor of those that have no place in this run. */
+bool bench_takes_part(const struct rival *rival, unsigned int without);
+
 /* Where a context comes from. setup() and the reverse. */
 int bench_ctx_init(struct bench_ctx *ctx, const struct rival *rival, struct bench_ctx *lead);
 void bench_ctx_exit(struct bench_ctx *ctx, const struct rival *rival);
@@ -146,12 +150,17 @@ int bench_measure_init(void);
 void bench_measure_exit(void);
 void bench_note(struct bench_series *series, u64 ticks, unsigned int per);
 void bench_print(const struct bench_label *label, struct bench_series *series);
-void bench_print_percentile(const struct bench_label *label, struct bench_series *series,
-			    unsigned int percent);
+void bench_print_unit(const struct bench_label *label, struct bench_series *series,
+		      const char *unit);
 void bench_print_value(const struct bench_label *label, u64 hundredths, const char *unit);
 u64 bench_cost(u64 ticks, unsigned int per);
 void bench_clear_output(void);
+int bench_output_error(void);
 const char *bench_output(size_t *size);
+
+/* nothing.c */
+int bench_nothing_init(void);
+void bench_nothing_exit(void);
 
 /* The benchmarks, see main.c. */
 int bench_batch(void);

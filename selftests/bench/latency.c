@@ -72,7 +72,7 @@ int bench_latency(void)
 	int err = ticks ? 0 : -ENOMEM;
 
 	for (i = 0; i < bench_nr_rivals && !err; i++)
-		if (bench_rivals[i]->latency)
+		if (bench_rivals[i]->latency && bench_takes_part(bench_rivals[i], 0))
 			err = one_rival(bench_rivals[i], ticks);
 	kvfree(ticks);
 	return err;

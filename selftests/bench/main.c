@@ -6,7 +6,8 @@
  *	echo batch >/sys/kernel/debug/arena_bench/run
  *	cat /sys/kernel/debug/arena_bench/results
  *
- * A benchmark runs in the context of whoever writes its name.
+ * A benchmark runs in the context of whoever writes its name. For those of the
+ * device see user_ioctl.c.
  */
 #include <linux/debugfs.h>
 #include <linux/module.h>
@@ -46,7 +47,7 @@ static int run(const char *name)
 			continue;
 		mutex_lock(&lock);
 		bench_clear_output();
-		err = benches[i].run();
+		err = benches[i].run() ?: bench_output_error();
 		mutex_unlock(&lock);
 		return err;
 	}
@@ -95,6 +96,11 @@ static int __init bench_init(void)
 
 	if (err)
 		return err;
+	err = bench_nothing_init();
+	if (err) {
+		bench_measure_exit();
+		return err;
+	}
 	dir = debugfs_create_dir("arena_bench", NULL);
 	debugfs_create_file("run", 0200, dir, NULL, &run_fops);
 	debugfs_create_file("results", 0400, dir, NULL, &results_fops);
@@ -105,6 +111,7 @@ module_init(bench_init);
 static void __exit bench_exit(void)
 {
 	debugfs_remove(dir);
+	bench_nothing_exit();
 	bench_measure_exit();
 }
 module_exit(bench_exit);

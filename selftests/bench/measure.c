@@ -4,9 +4,8 @@
  *
  *	bench,NAME,ALLOCATOR,THREADS,N,SIZE,VALUE,UNIT,MIN,MAX,ROUNDS
  *
- * VALUE is the median, with threads the tenth percentile. Everything is
- * collected in memory and read by way of debugfs: the kernel's log would lose
- * lines.
+ * VALUE is the median. Everything is collected in memory and read by way of
+ * debugfs: the kernel's log would lose lines.
  */
 #include <linux/delay.h>
 #include <linux/math64.h>
@@ -86,25 +85,40 @@ void bench_note(struct bench_series *series, u64 ticks, unsigned int per)
 		series->value[series->nr++] = bench_cost(ticks, per);
 }
 
-static void print_label(const struct bench_label *label)
+/* Rather no result than half of one: see bench_output_error(). */
+__printf(1, 2)
+static void print(const char *fmt, ...)
 {
-	output_used += scnprintf(output + output_used, OUTPUT_SIZE - output_used,
-				 "bench,%s,%s,%u,%lu,%lu,", label->bench, label->rival,
-				 label->threads, label->n, label->size);
+	va_list args;
+
+	va_start(args, fmt);
+	output_used += vscnprintf(output + output_used, OUTPUT_SIZE - output_used, fmt, args);
+	va_end(args);
 }
 
-static void print_hundredths(u64 value, char end)
+int bench_output_error(void)
+{
+	return output_used + 1 < OUTPUT_SIZE ? 0 : -ENOSPC;
+}
+
+static void print_hundredths(u64 value)
 {
 	u32 rest;
 	u64 whole = div_u64_rem(value, 100, &rest);
 
-	output_used += scnprintf(output + output_used, OUTPUT_SIZE - output_used,
-				 "%llu.%02u%c", whole, rest, end);
+	print("%llu.%02u,", whole, rest);
 }
 
-static void print_unit(const char *unit)
+static void print_line(const struct bench_label *label, const char *unit, u64 value, u64 min,
+		       u64 max, unsigned int rounds)
 {
-	output_used += scnprintf(output + output_used, OUTPUT_SIZE - output_used, "%s,", unit);
+	print("bench,%s,%s,%u,%lu,%lu,", label->bench, label->rival, label->threads, label->n,
+	      label->size);
+	print_hundredths(value);
+	print("%s,", unit ?: instructions ? "insn" : "ns");
+	print_hundredths(min);
+	print_hundredths(max);
+	print("%u\n", rounds);
 }
 
 static int compare(const void *a, const void *b)
@@ -114,34 +128,25 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Sorts @series. @percent 50 makes the value the median. */
-void bench_print_percentile(const struct bench_label *label, struct bench_series *series,
-			    unsigned int percent)
+/* Sorts @series. @unit is NULL for times. */
+void bench_print_unit(const struct bench_label *label, struct bench_series *series,
+		      const char *unit)
 {
-	if (!series->nr)
+	unsigned int nr = series->nr;
+
+	if (!nr)
 		return;
-	sort(series->value, series->nr, sizeof(series->value[0]), compare, NULL);
-	print_label(label);
-	print_hundredths(series->value[series->nr * percent / 100], ',');
-	print_unit(instructions ? "insn" : "ns");
-	print_hundredths(series->value[0], ',');
-	print_hundredths(series->value[series->nr - 1], ',');
-	output_used += scnprintf(output + output_used, OUTPUT_SIZE - output_used,
-				 "%u\n", series->nr);
+	sort(series->value, nr, sizeof(series->value[0]), compare, NULL);
+	print_line(label, unit, series->value[nr / 2], series->value[0], series->value[nr - 1], nr);
 }
 
 void bench_print(const struct bench_label *label, struct bench_series *series)
 {
-	bench_print_percentile(label, series, 50);
+	bench_print_unit(label, series, NULL);
 }
 
-/* A number that is not a time, or not a median. */
+/* A number that is not a median. */
 void bench_print_value(const struct bench_label *label, u64 hundredths, const char *unit)
 {
-	print_label(label);
-	print_hundredths(hundredths, ',');
-	print_unit(unit ?: instructions ? "insn" : "ns");
-	print_hundredths(hundredths, ',');
-	print_hundredths(hundredths, ',');
-	output_used += scnprintf(output + output_used, OUTPUT_SIZE - output_used, "1\n");
+	print_line(label, unit, hundredths, hundredths, hundredths, 1);
 }

@@ -35,17 +35,29 @@ static int count_pages(struct pages *pages)
 	return 0;
 }
 
-/* Fill an allocator made for it, and see how many pages that took. */
+static void print_pages(const char *bench, const struct rival *rival, unsigned int n,
+			const struct pages *before, const struct pages *after)
+{
+	struct bench_label label = { bench, rival->name, 1, n, BENCH_SIZE };
+	long pages = (after->taken - before->taken) - (after->freed - before->freed);
+
+	/* Others give pages back, too. */
+	bench_print_value(&label, max(pages, 0L) * PAGE_SIZE * 100, "bytes");
+}
+
+/*
+ * Fill an allocator made for it, and see how many pages that took: all of them,
+ * and those for the allocator itself ("memory_setup").
+ */
 static int one_rival(const struct rival *rival, unsigned int n, size_t bytes)
 {
-	struct bench_label label = { "memory", rival->name, 1, n, BENCH_SIZE };
 	struct bench_ctx ctx = {
 		.n	 = n,
 		.size	 = BENCH_SIZE,
 		.largest = BENCH_SIZE,
 		.bytes	 = bytes,
 	};
-	struct pages before, after;
+	struct pages before, made, after;
 	void **objs;
 	int err;
 
@@ -57,11 +69,10 @@ static int one_rival(const struct rival *rival, unsigned int n, size_t bytes)
 	err = count_pages(&before) ?: rival->ops->setup(&ctx, NULL);
 	if (err)
 		goto free;
-	err = rival->fill(&ctx) ?: count_pages(&after);
+	err = count_pages(&made) ?: rival->fill(&ctx) ?: count_pages(&after);
 	if (!err) {
-		after.taken -= before.taken;
-		after.freed -= before.freed;
-		bench_print_value(&label, (after.taken - after.freed) * PAGE_SIZE * 100, "bytes");
+		print_pages("memory_setup", rival, n, &before, &made);
+		print_pages("memory", rival, n, &before, &after);
 		rival->drain(&ctx);
 	}
 	rival->ops->teardown(&ctx);

@@ -70,7 +70,5 @@ static __always_inline void *bump_cmpxchg(struct bump *bump, size_t size)
 void *bump_bounded_call(struct bump *bump, size_t size);
 void *bump_xadd_call(struct bump *bump, size_t size);
 void *bump_cmpxchg_call(struct bump *bump, size_t size);
-void *bump_bounded_zero_call(struct bump *bump, size_t size);
-void *bump_cmpxchg_zero_call(struct bump *bump, size_t size);
 
 #endif /* _ARENA_BENCH_NAIVE_H */

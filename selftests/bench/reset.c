@@ -118,9 +118,11 @@ struct seed {
 	struct bench_series	reset;
 };
 
-static int seed_arena(struct seed *seed, size_t size, unsigned int rounds)
+static int seed_arena(struct seed *seed, size_t size, unsigned int rounds, unsigned int flags)
 {
-	const struct arena_config config = { .name = "seed", .capacity = size + SZ_2M };
+	const struct arena_config config = {
+		.name = "seed", .capacity = size + SZ_2M, .flags = flags,
+	};
 	struct arena *arena = arena_create(&config);
 	unsigned int i;
 	int err = 0;
@@ -179,8 +181,12 @@ static void print_seed(const char *rival, size_t size, struct seed *seed)
 static int seed_size(struct seed *seed, size_t size)
 {
 	unsigned int rounds = rounds_for(1, size);
-	int err = seed_arena(seed, size, rounds);
+	int err = seed_arena(seed, size, rounds, ARENA_SPANS);
 
+	if (err)
+		return err;
+	print_seed("arena_spans", size, seed);
+	err = seed_arena(seed, size, rounds, 0);
 	if (err)
 		return err;
 	print_seed("arena_dense", size, seed);

@@ -481,6 +481,22 @@ static const struct rival_ops mempool_ops = {
 
 DEFINE_RIVAL(mempool);
 
+/*
+ * Who does not zero has a twin that does, as init_on_alloc makes the others do,
+ * so that like is compared with like. It stays out of runs in which nobody zeroes.
+ */
+static __always_inline void *zeroed(void *object, size_t size)
+{
+	return object ? memset(object, 0, size) : NULL;
+}
+
+#define DEFINE_ZEROING(NAME)								\
+static __always_inline void *alloc_##NAME##_zero(struct bench_ctx *ctx, size_t size,	\
+						 gfp_t gfp)				\
+{											\
+	return zeroed(alloc_##NAME(ctx, size, gfp), size);				\
+}
+
 /* A stretch of memory for those who only manage it. */
 static int setup_bump(struct bench_ctx *ctx, struct bench_ctx *lead)
 {
@@ -561,6 +577,18 @@ static const struct rival_ops gen_pool_ops = {
 
 DEFINE_RIVAL(gen_pool);
 
+DEFINE_ZEROING(gen_pool)
+
+static const struct rival_ops gen_pool_zero_ops = {
+	.alloc		= alloc_gen_pool_zero,
+	.free		= free_gen_pool,
+	.setup		= setup_gen_pool,
+	.teardown	= teardown_gen_pool,
+	.traits		= RIVAL_ANY_SIZE | RIVAL_ZEROES,
+};
+
+DEFINE_RIVAL(gen_pool_zero);
+
 /* Each context has one of its own: not for sharing by nature. */
 static void teardown_frag(struct bench_ctx *ctx)
 {
@@ -586,6 +614,19 @@ static const struct rival_ops page_frag_ops = {
 };
 
 DEFINE_RIVAL(page_frag);
+
+/* Its pages come zeroed, but what it recycles of them is not. */
+DEFINE_ZEROING(frag)
+
+static const struct rival_ops page_frag_zero_ops = {
+	.alloc		= alloc_frag_zero,
+	.free		= free_frag,
+	.setup		= setup_nothing,
+	.teardown	= teardown_frag,
+	.traits		= RIVAL_PRIVATE | RIVAL_ANY_SIZE | RIVAL_ZEROES,
+};
+
+DEFINE_RIVAL(page_frag_zero);
 
 #ifdef BENCH_OBJPOOL
 static int setup_objpool(struct bench_ctx *ctx, struct bench_ctx *lead)
@@ -630,6 +671,18 @@ static const struct rival_ops objpool_ops = {
 };
 
 DEFINE_RIVAL(objpool);
+
+DEFINE_ZEROING(objpool)
+
+static const struct rival_ops objpool_zero_ops = {
+	.alloc		= alloc_objpool_zero,
+	.free		= free_objpool,
+	.setup		= setup_objpool,
+	.teardown	= teardown_objpool,
+	.traits		= RIVAL_ZEROES,
+};
+
+DEFINE_RIVAL(objpool_zero);
 #endif
 
 /* The naive ones. */
@@ -639,13 +692,14 @@ static __always_inline void reset_bump(struct bench_ctx *ctx)
 	WRITE_ONCE(ctx->bump->plain, 0);
 }
 
-#define DEFINE_BUMP(NAME, TRAITS)							\
+#define DEFINE_BUMP_ALLOC(NAME)								\
 static __always_inline void *alloc_##NAME(struct bench_ctx *ctx, size_t size, gfp_t gfp)	\
 {											\
 	return bump_##NAME(ctx->bump, size);						\
-}											\
-											\
-static const struct rival_ops NAME##_ops = {							\
+}
+
+#define DEFINE_BUMP(NAME, TRAITS)							\
+static const struct rival_ops NAME##_ops = {						\
 	.alloc		= alloc_##NAME,							\
 	.reset		= reset_bump,							\
 	.setup		= setup_bump,							\
@@ -653,24 +707,54 @@ static const struct rival_ops NAME##_ops = {							\
 	.traits		= RIVAL_RESETS | RIVAL_ANY_SIZE | (TRAITS),			\
 }
 
+DEFINE_BUMP_ALLOC(xadd)
 DEFINE_BUMP(xadd, 0);
 DEFINE_RIVAL(xadd);
+DEFINE_ZEROING(xadd)
+DEFINE_BUMP(xadd_zero, RIVAL_ZEROES);
+DEFINE_RIVAL(xadd_zero);
+
+DEFINE_BUMP_ALLOC(xadd_call)
 DEFINE_BUMP(xadd_call, 0);
 DEFINE_RIVAL(xadd_call);
+DEFINE_ZEROING(xadd_call)
+DEFINE_BUMP(xadd_call_zero, RIVAL_ZEROES);
+DEFINE_RIVAL(xadd_call_zero);
+
+DEFINE_BUMP_ALLOC(cmpxchg)
 DEFINE_BUMP(cmpxchg, 0);
 DEFINE_RIVAL(cmpxchg);
+DEFINE_ZEROING(cmpxchg)
+DEFINE_BUMP(cmpxchg_zero, RIVAL_ZEROES);
+DEFINE_RIVAL(cmpxchg_zero);
+
+DEFINE_BUMP_ALLOC(cmpxchg_call)
 DEFINE_BUMP(cmpxchg_call, 0);
 DEFINE_RIVAL(cmpxchg_call);
-DEFINE_BUMP(cmpxchg_zero_call, 0);
-DEFINE_RIVAL(cmpxchg_zero_call);
+DEFINE_ZEROING(cmpxchg_call)
+DEFINE_BUMP(cmpxchg_call_zero, RIVAL_ZEROES);
+DEFINE_RIVAL(cmpxchg_call_zero);
+
+DEFINE_BUMP_ALLOC(plain)
 DEFINE_BUMP(plain, RIVAL_PRIVATE | RIVAL_UNBOUNDED);
 DEFINE_RIVAL(plain);
+DEFINE_ZEROING(plain)
+DEFINE_BUMP(plain_zero, RIVAL_PRIVATE | RIVAL_UNBOUNDED | RIVAL_ZEROES);
+DEFINE_RIVAL(plain_zero);
+
+DEFINE_BUMP_ALLOC(bounded)
 DEFINE_BUMP(bounded, RIVAL_PRIVATE);
 DEFINE_RIVAL(bounded);
+DEFINE_ZEROING(bounded)
+DEFINE_BUMP(bounded_zero, RIVAL_PRIVATE | RIVAL_ZEROES);
+DEFINE_RIVAL(bounded_zero);
+
+DEFINE_BUMP_ALLOC(bounded_call)
 DEFINE_BUMP(bounded_call, RIVAL_PRIVATE);
 DEFINE_RIVAL(bounded_call);
-DEFINE_BUMP(bounded_zero_call, RIVAL_PRIVATE);
-DEFINE_RIVAL(bounded_zero_call);
+DEFINE_ZEROING(bounded_call)
+DEFINE_BUMP(bounded_call_zero, RIVAL_PRIVATE | RIVAL_ZEROES);
+DEFINE_RIVAL(bounded_call_zero);
 
 /* Nothing: what the loops cost. */
 static unsigned long scratch[BENCH_MIX_MAX / sizeof(long)];
@@ -708,23 +792,38 @@ const struct rival * const bench_rivals[] = {
 	&rival_bulk,
 	&rival_mempool,
 	&rival_gen_pool,
+	&rival_gen_pool_zero,
 	&rival_page_frag,
+	&rival_page_frag_zero,
 #ifdef BENCH_OBJPOOL
 	&rival_objpool,
+	&rival_objpool_zero,
 #endif
 	&rival_xadd,
+	&rival_xadd_zero,
 	&rival_xadd_call,
+	&rival_xadd_call_zero,
 	&rival_cmpxchg,
+	&rival_cmpxchg_zero,
 	&rival_cmpxchg_call,
-	&rival_cmpxchg_zero_call,
+	&rival_cmpxchg_call_zero,
 	&rival_plain,
+	&rival_plain_zero,
 	&rival_bounded,
+	&rival_bounded_zero,
 	&rival_bounded_call,
-	&rival_bounded_zero_call,
+	&rival_bounded_call_zero,
 	&rival_empty,
 };
 
 const unsigned int bench_nr_rivals = ARRAY_SIZE(bench_rivals);
+
+bool bench_takes_part(const struct rival *rival, unsigned int without)
+{
+	if (!want_init_on_alloc(0))
+		without |= RIVAL_ZEROES;
+	return !(rival->ops->traits & without);
+}
 
 int bench_ctx_init(struct bench_ctx *ctx, const struct rival *rival, struct bench_ctx *lead)
 {

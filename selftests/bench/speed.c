@@ -43,7 +43,7 @@ static int enter(struct entrant *entrant, const struct rival *rival, const struc
 	struct bench_ctx *ctx = &entrant->ctx;
 	int err;
 
-	if (rival->ops->traits & work->without)
+	if (!bench_takes_part(rival, work->without))
 		return 0;
 	ctx->n = work->n;
 	ctx->size = work->size;

@@ -7,12 +7,15 @@
  * frees everything at once does so between rounds, by one thread; the others
  * free in the round, batch by batch.
  *
- * Not the median counts but the tenth percentile: a round in which a busy host
- * ran the CPUs of User-Mode Linux one after the other has measured the host.
+ * Both ways of a rival are measured one right after the other, and
+ * "threads_ratio" is the median of what each pair says: the throughput on one
+ * allocator in percent of that on several. A busy host that ran the CPUs of
+ * User-Mode Linux one after the other for a while spoils pairs, not all of them.
  */
 #include <linux/completion.h>
 #include <linux/cpumask.h>
 #include <linux/kthread.h>
+#include <linux/math64.h>
 #include <linux/sched.h>
 
 #include "bench.h"
@@ -204,8 +207,35 @@ static int measure(const struct rival *rival, unsigned int nr, bool one,
 static bool takes_part(const struct rival *rival, unsigned int nr, bool one)
 {
 	if (one)
-		return nr > 1 && !(rival->ops->traits & RIVAL_PRIVATE);
-	return true;
+		return nr > 1 && bench_takes_part(rival, RIVAL_PRIVATE);
+	return bench_takes_part(rival, 0);
+}
+
+/* In hundredths of a percent; @ratio holds @own before. */
+static void make_ratios(struct bench_series *ratio, const struct bench_series *one)
+{
+	unsigned int i;
+
+	ratio->nr = min(ratio->nr, one->nr);
+	for (i = 0; i < ratio->nr; i++)
+		ratio->value[i] = div64_u64(ratio->value[i] * 10000, one->value[i] ?: 1);
+}
+
+static void print_rival(const struct rival *rival, unsigned int nr, struct bench_series *own,
+			struct bench_series *one)
+{
+	struct bench_label label = { "threads_own", rival->name, nr, BENCH_BATCH, BENCH_SIZE };
+	static struct bench_series ratio;	/* large, and there is one benchmark at a time */
+
+	ratio = *own;
+	make_ratios(&ratio, one);
+	bench_print(&label, own);
+	label.bench = "threads_one";
+	bench_print(&label, one);
+	label.bench = "threads_ratio";
+	bench_print_unit(&label, &ratio, "percent");
+	own->nr = 0;
+	one->nr = 0;
 }
 
 static int one_count(struct bench_series *series, unsigned int nr)
@@ -220,15 +250,8 @@ static int one_count(struct bench_series *series, unsigned int nr)
 				err = measure(bench_rivals[i / 2], nr, one, &series[i]);
 			cond_resched();
 		}
-	for (i = 0; i < bench_nr_rivals * 2 && !err; i++) {
-		struct bench_label label = {
-			i & 1 ? "threads_one" : "threads_own", bench_rivals[i / 2]->name,
-			nr, BENCH_BATCH, BENCH_SIZE,
-		};
-
-		bench_print_percentile(&label, &series[i], 10);
-		series[i].nr = 0;
-	}
+	for (i = 0; i < bench_nr_rivals && !err; i++)
+		print_rival(bench_rivals[i], nr, &series[2 * i], &series[2 * i + 1]);
 	return err;
 }
 
