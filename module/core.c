@@ -305,21 +305,25 @@ void arena_count_failure(struct arena *arena, int err)
 	this_cpu_inc(arena->cpu->fails[cause]);
 }
 
-int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
-		struct arena_place *place)
+int arena_claim_untold(struct arena *arena, size_t size, size_t align, gfp_t gfp,
+		       struct arena_place *place)
 {
 	bool large = size > arena_slab_size(arena);
-	int err;
 
 	if (!size || !is_power_of_2(align) ||
 	    align > (large ? PAGE_SIZE : arena_slab_size(arena)))
-		err = -EINVAL;
-	else if (size > arena->capacity)
-		err = -ENOSPC;
-	else if (large)
-		err = arena_claim_large(arena, size, gfp, place);
-	else
-		err = claim_small(arena, size, align, gfp, place);
+		return -EINVAL;
+	if (size > arena->capacity)
+		return -ENOSPC;
+	if (large)
+		return arena_claim_large(arena, size, gfp, place);
+	return claim_small(arena, size, align, gfp, place);
+}
+
+/* Count and trace what became of a claim. Returns @err. */
+int arena_claim_tell(struct arena *arena, size_t size, size_t align, gfp_t gfp,
+		     const struct arena_place *place, int err)
+{
 	if (unlikely(err)) {
 		arena_count_failure(arena, err);
 		arena_tell_fail(arena, size, align, gfp, err);
@@ -327,6 +331,14 @@ int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 	}
 	arena_tell_alloc(arena, place->generation, place->offset, size, align, gfp);
 	return 0;
+}
+
+int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
+		struct arena_place *place)
+{
+	int err = arena_claim_untold(arena, size, align, gfp, place);
+
+	return arena_claim_tell(arena, size, align, gfp, place, err);
 }
 
 int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t align,

@@ -22,7 +22,7 @@
  * shared by everybody. Its i_fop refuses to open anything, so a descriptor of
  * %ARENA_IOC_DUP cannot be had again with more rights by way of /proc.
  *
- * Locks: arena_dev.lock, nothing else. It is taken inside of mmap_lock (or the
+ * Locks: arena_dev.lock, and a small one below. It is taken inside of mmap_lock (or the
  * lock of a VMA) by faults and by mmap(), and page table locks and i_mmap_rwsem
  * nest inside of it. Therefore, and because user memory may take forever to
  * arrive, nobody touches user memory while holding it (clause 24): arguments
@@ -30,8 +30,11 @@
  *
  *  - For reading: whoever needs the arena to stay in its generation and its
  *    slabs to stay committed, which is allocation and page faults.
- *  - For writing: SETUP, the first use, and resets, which thus wait for calls
- *    under way.
+ *  - For writing: SETUP, the first use, making the status page, and resets, which
+ *    thus wait for calls under way.
+ *
+ * arena_dev.status_lock is for who writes the status page, in any context but NMI;
+ * nothing nests in it.
  *
  * Revocation (clause 20): a fault looks up the page and inserts it into the page
  * table with the lock held for reading; a reset that releases slabs unmaps and
@@ -131,6 +134,7 @@ static struct arena_dev *arena_dev_create(void)
 		goto put_count;
 	refcount_set(&dev->refs, 1);
 	init_rwsem(&dev->lock);
+	spin_lock_init(&dev->status_lock);
 	err = arena_dev_init_inode(dev);
 	if (err)
 		goto free_dev;
@@ -156,6 +160,7 @@ static void arena_dev_put(struct arena_dev *dev)
 		return;
 	if (dev->arena)
 		arena_destroy(dev->arena);
+	arena_status_free(dev);
 	iput(dev->inode);
 	simple_release_fs(&arena_mnt, &arena_mnt_count);
 	mem_cgroup_put(dev->memcg);

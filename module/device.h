@@ -10,6 +10,7 @@
 #include <linux/fs.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
+#include <linux/spinlock.h>
 
 #include <uapi/linux/arena.h>
 
@@ -34,6 +35,11 @@
  * @flags:	ARENA_SETUP_* of @arena.
  * @inode:	its i_mapping is what all files map.
  * @memcg:	of the process that opened; pays for everything. May be NULL.
+ * @status:	the status page, NULL until somebody maps it. Set with @lock held
+ *		for writing.
+ * @status_lock: who writes it.
+ * @status_generation: that it shows.
+ * @notices:	calls of ARENA_IOC_NOTIFY.
  */
 struct arena_dev {
 	refcount_t		refs;
@@ -43,6 +49,10 @@ struct arena_dev {
 	u32			flags;
 	struct inode		*inode;
 	struct mem_cgroup	*memcg;
+	struct arena_status	*status;
+	spinlock_t		status_lock;
+	unsigned long		status_generation;
+	atomic_long_t		notices;
 };
 
 /**
@@ -59,6 +69,28 @@ struct arena_file {
 struct file *arena_file_open(struct arena_dev *dev, u32 rights);
 int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u32 flags);
 int arena_dev_settle(struct arena_dev *dev);
+
+/* status.c */
+struct arena_moment {
+	unsigned long	generation;
+	size_t		offset;
+	size_t		high;
+};
+
+void arena_dev_look(const struct arena *arena, struct arena_moment *now);
+int arena_status_make(struct arena_dev *dev);
+void arena_status_write(struct arena_dev *dev);
+void arena_status_free(struct arena_dev *dev);
+
+/*
+ * After each call that may have changed what the status page shows. An arena that
+ * nobody watches pays a load and a branch.
+ */
+static inline void arena_dev_moved(struct arena_dev *dev)
+{
+	if (unlikely(READ_ONCE(dev->status)))
+		arena_status_write(dev);
+}
 
 /* ioctl.c */
 long arena_ioctl(struct file *file, unsigned int cmd, unsigned long arg);

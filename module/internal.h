@@ -355,8 +355,14 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		struct arena_place *place);
 
+/* The same in two steps, for who tries again with less before he says that he failed. */
+int arena_claim_untold(struct arena *arena, size_t size, size_t align, gfp_t gfp,
+		       struct arena_place *place);
+int arena_claim_tell(struct arena *arena, size_t size, size_t align, gfp_t gfp,
+		     const struct arena_place *place, int err);
+
 /*
- * The same, and copies @src in: the copy never lands in a newer generation.
+ * As arena_claim(), and copies @src in: the copy never lands in a newer generation.
  * @align 0 means the default.
  */
 int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t align,
@@ -451,6 +457,10 @@ struct arena_stretch {
 	unsigned int	objects;
 };
 
+/* lease.c */
+int arena_claim_some(struct arena *arena, size_t min, size_t want, size_t align, gfp_t gfp,
+		     struct arena_place *place, size_t *bytes);
+
 /* large.c */
 int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place);
 bool arena_commit(struct arena *arena, const struct arena_stretch *stretch);
@@ -468,6 +478,8 @@ void arena_slab_free(void *base, unsigned int order);
 void *arena_block_alloc(unsigned int order, gfp_t gfp);
 void arena_block_free(void *base, unsigned int order);
 long arena_total_pages(void);
+bool arena_total_charge(long pages);
+void arena_total_uncharge(long pages);
 
 /* pool.c */
 void *arena_pool_take(int node, unsigned int order);

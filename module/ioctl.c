@@ -158,6 +158,39 @@ static int arena_do_store(struct arena_call *call)
 	return 0;
 }
 
+static int arena_check_lease(const union arena_args *args)
+{
+	const struct arena_lease_args *lease = &args->lease;
+
+	return lease->flags || !lease->min || lease->want < lease->min ? -EINVAL : 0;
+}
+
+static int arena_do_lease(struct arena_call *call)
+{
+	struct arena_lease_args *lease = &call->args.lease;
+	struct arena_dev *dev = call->file->dev;
+	struct arena_place place;
+	size_t bytes;
+	int err;
+
+	/* On 32 bits. */
+	if (lease->min > SIZE_MAX)
+		return -ENOSPC;
+	if (lease->align > SIZE_MAX)
+		return -EINVAL;
+	if (down_read_killable(&dev->lock))
+		return -EINTR;
+	err = arena_claim_some(dev->arena, lease->min, min_t(u64, lease->want, SIZE_MAX),
+			       lease->align ?: ARENA_DEFAULT_ALIGN, GFP_KERNEL, &place, &bytes);
+	up_read(&dev->lock);
+	if (err)
+		return err;
+	lease->offset = place.offset;
+	lease->bytes = bytes;
+	lease->generation = place.generation;
+	return 0;
+}
+
 static int arena_check_offset(const union arena_args *args)
 {
 	return args->offset.__reserved ? -EINVAL : 0;
@@ -225,6 +258,8 @@ static int arena_do_reset(struct arena_call *call)
 	/* Kernel code has pointers into it (clause 23). */
 	err = atomic_read(&dev->holds) ? -EBUSY :
 	      arena_dev_reset(dev, reset->mode, reset->keep);
+	/* Before anybody is given anything of the new generation. */
+	arena_dev_moved(dev);
 	reset->generation = arena_peek(dev->arena).generation;
 	up_write(&dev->lock);
 	return err;
@@ -323,6 +358,7 @@ put_fd:
 #define ARENA_OP_SETTLE		BIT(0)	/* see to it that there is an arena */
 #define ARENA_OP_PROBE		BIT(1)	/* do not start if the result cannot be told */
 #define ARENA_OP_OUT		BIT(2)	/* copy the struct back */
+#define ARENA_OP_MOVES		BIT(3)	/* allocates, frees or asks: tell who watches */
 
 /**
  * struct arena_op - one command.
@@ -368,16 +404,20 @@ struct arena_op {
 static const struct arena_op arena_ops[] = {
 	ARENA_OP(SETUP, setup, name, ARENA_RIGHT_RESET, 0),
 	ARENA_OP(ALLOC, alloc, generation, ARENA_RIGHT_ALLOC,
-		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT),
+		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES),
 	ARENA_OP_OF(STORE, store, store, generation, ARENA_RIGHT_ALLOC,
-		    ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT, arena_stage_store),
-	ARENA_OP(OFFSET, offset, generation, 0, ARENA_OP_SETTLE | ARENA_OP_OUT),
+		    ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES,
+		    arena_stage_store),
+	ARENA_OP(OFFSET, offset, generation, 0, ARENA_OP_SETTLE | ARENA_OP_OUT | ARENA_OP_MOVES),
 	ARENA_OP(RESET, reset, generation, ARENA_RIGHT_RESET,
 		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT),
-	ARENA_OP(INFO, info, name, 0, ARENA_OP_SETTLE | ARENA_OP_OUT),
+	ARENA_OP(INFO, info, name, 0, ARENA_OP_SETTLE | ARENA_OP_OUT | ARENA_OP_MOVES),
 	ARENA_OP(DUP, dup, fd, 0, ARENA_OP_SETTLE),
+	ARENA_OP(LEASE, lease, generation, ARENA_RIGHT_ALLOC,
+		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES),
 	ARENA_OP_OF(BATCH, batch, batch, generation, ARENA_RIGHT_ALLOC,
-		    ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT, arena_stage_batch),
+		    ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES,
+		    arena_stage_batch),
 };
 
 static const struct arena_op *arena_find_op(unsigned int cmd)
@@ -424,6 +464,8 @@ static int arena_run_op(struct arena_call *call, const struct arena_op *op)
 		err = arena_dev_settle(call->file->dev);
 	if (!err)
 		err = op->run(call);
+	if (!err && op->flags & ARENA_OP_MOVES)
+		arena_dev_moved(call->file->dev);
 	if (!err && op->flags & ARENA_OP_OUT)
 		err = arena_copy_out(call);
 	return err;

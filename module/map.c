@@ -10,6 +10,19 @@
 #include "compat.h"
 #include "device.h"
 
+static vm_fault_t arena_fault_result(int err)
+{
+	switch (err) {
+	case 0:
+	case -EBUSY:	/* another thread was faster */
+		return VM_FAULT_NOPAGE;
+	case -ENOMEM:
+		return VM_FAULT_OOM;
+	default:	/* not committed */
+		return VM_FAULT_SIGBUS;
+	}
+}
+
 /*
  * The mapping of a file keeps it, so the arena is there. Per-VMA locks do as
  * well as mmap_lock: nothing here depends on the VMA's neighbours.
@@ -28,21 +41,56 @@ static vm_fault_t arena_fault(struct vm_fault *vmf)
 	if (page)
 		err = vm_insert_page(vmf->vma, vmf->address, page);
 	up_read(&dev->lock);
-
-	switch (err) {
-	case 0:
-	case -EBUSY:	/* another thread was faster */
-		return VM_FAULT_NOPAGE;
-	case -ENOMEM:
-		return VM_FAULT_OOM;
-	default:	/* not committed */
-		return VM_FAULT_SIGBUS;
-	}
+	return arena_fault_result(err);
 }
 
 static const struct vm_operations_struct arena_vm_ops = {
 	.fault = arena_fault,
 };
+
+/* One page, and it is there as long as there are files. */
+static vm_fault_t arena_status_fault(struct vm_fault *vmf)
+{
+	struct arena_file *af = vmf->vma->vm_file->private_data;
+
+	return arena_fault_result(vm_insert_page(vmf->vma, vmf->address,
+						 virt_to_page(af->dev->status)));
+}
+
+static const struct vm_operations_struct arena_status_vm_ops = {
+	.fault = arena_status_fault,
+};
+
+/*
+ * Reading it needs no right, and writing is never allowed: what lets mprotect()
+ * add that is cleared.
+ */
+static int arena_mmap_status(struct arena_dev *dev, struct vm_area_struct *vma)
+{
+	int err;
+
+	if (!(vma->vm_flags & VM_MAYSHARE))
+		return -EINVAL;
+	if (vma->vm_flags & VM_EXEC)
+		return -EPERM;
+	if (vma->vm_flags & VM_WRITE)
+		return -EACCES;
+	if (vma_pages(vma) != 1)
+		return -ENXIO;
+	err = arena_dev_settle(dev);
+	if (err)
+		return err;
+	if (down_write_killable(&dev->lock))
+		return -EINTR;
+	err = arena_status_make(dev);
+	up_write(&dev->lock);
+	if (err)
+		return err;
+	arena_vm_flags_mod(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP,
+			   VM_MAYEXEC | VM_MAYWRITE);
+	vma->vm_ops = &arena_status_vm_ops;
+	return 0;
+}
 
 /*
  * VM_MAYSHARE and not VM_SHARED: that is what is left of MAP_SHARED when the
@@ -67,6 +115,8 @@ int arena_mmap(struct file *file, struct vm_area_struct *vma)
 	unsigned long clear = VM_MAYEXEC, pages;
 	int err;
 
+	if (vma->vm_pgoff == ARENA_STATUS_OFFSET >> PAGE_SHIFT)
+		return arena_mmap_status(af->dev, vma);
 	err = arena_may_map(af, vma->vm_flags);
 	if (err)
 		return err;

@@ -71,7 +71,7 @@ static unsigned long total_headroom(void)
 }
 
 /* Bounded: never above the limit, not even for a moment. */
-static bool charge_total(long pages)
+bool arena_total_charge(long pages)
 {
 	long old = atomic_long_read(&total_pages), limit = total_limit();
 
@@ -82,7 +82,7 @@ static bool charge_total(long pages)
 	return true;
 }
 
-static void uncharge_total(long pages)
+void arena_total_uncharge(long pages)
 {
 	atomic_long_sub(pages, &total_pages);
 }
@@ -100,12 +100,12 @@ static void *block_new(unsigned int order, gfp_t gfp, int node)
 {
 	struct page *page;
 
-	if (!charge_total(1L << order) &&
-	    (!arena_pool_drain() || !charge_total(1L << order)))
+	if (!arena_total_charge(1L << order) &&
+	    (!arena_pool_drain() || !arena_total_charge(1L << order)))
 		return NULL;
 	page = alloc_pages_node(node, gfp, order);
 	if (!page) {
-		uncharge_total(1L << order);
+		arena_total_uncharge(1L << order);
 		return NULL;
 	}
 	return page_address(page);
@@ -162,7 +162,7 @@ void *arena_block_alloc(unsigned int order, gfp_t gfp)
 static void block_put(void *base, unsigned int order)
 {
 	put_page(virt_to_page(base));
-	uncharge_total(1L << order);
+	arena_total_uncharge(1L << order);
 }
 
 void arena_block_free(void *base, unsigned int order)
@@ -317,11 +317,11 @@ static struct arena_slab *dir_alloc(const struct arena *arena)
 
 	if (arena->flags & ARENA_ACCOUNT)
 		gfp |= __GFP_ACCOUNT;
-	if (!charge_total(pages))
+	if (!arena_total_charge(pages))
 		return NULL;
 	dir = kvzalloc(arena->dir_size, gfp);
 	if (!dir)
-		uncharge_total(pages);
+		arena_total_uncharge(pages);
 	return dir;
 }
 
@@ -347,6 +347,6 @@ void arena_slabs_exit(struct arena *arena)
 			continue;
 		arena_slabs_release(arena, arena->dirs[i], 0);
 		kvfree(arena->dirs[i]);
-		uncharge_total(DIV_ROUND_UP(arena->dir_size, PAGE_SIZE));
+		arena_total_uncharge(DIV_ROUND_UP(arena->dir_size, PAGE_SIZE));
 	}
 }

@@ -105,6 +105,18 @@ static inline int arena_info(int fd, struct arena_info_args *info)
 	return arena_ioctl(fd, ARENA_IOC_INFO, info);
 }
 
+static inline int arena_lease(int fd, __u64 min, __u64 want, __u64 align,
+			      struct arena_lease_args *lease)
+{
+	*lease = (struct arena_lease_args){
+		.size = sizeof(*lease),
+		.min = min,
+		.want = want,
+		.align = align,
+	};
+	return arena_ioctl(fd, ARENA_IOC_LEASE, lease);
+}
+
 /* Bytes handed out, or all ones if that cannot be asked. */
 static inline __u64 arena_used(int fd)
 {
@@ -131,6 +143,12 @@ static inline void *arena_map(int fd, size_t bytes, int prot, off_t offset)
 	void *map = mmap(NULL, bytes, prot, MAP_SHARED, fd, offset);
 
 	return map == MAP_FAILED ? NULL : map;
+}
+
+/* NULL and errno, too. */
+static inline const struct arena_status *arena_map_status(int fd)
+{
+	return arena_map(fd, sysconf(_SC_PAGESIZE), PROT_READ, ARENA_STATUS_OFFSET);
 }
 
 static sigjmp_buf touch_env;

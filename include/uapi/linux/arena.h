@@ -494,7 +494,9 @@ struct arena_notify_args {
  * @version:	of this layout, 1. Newer ones only add members.
  * @flags:	ARENA_SETUP_* flags of the arena.
  * @generation:	the present generation. Written before a reset returns, and
- *		before anything of the new generation is handed out.
+ *		before anything of the new generation is handed out. Odd for the
+ *		moment in which the rest becomes that of the new one; no
+ *		generation is.
  * @offset:	bytes handed out, see below.
  * @high:	no object ends above this offset, see below.
  * @capacity:	bytes in all.

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The status page of /dev/arena: what it says, when, and that nobody can write it
+ * (clauses 7, 13, 17, 19, 21 and 23).
+ */
+#include "kselftest_harness.h"
+#include <pthread.h>
+#include <sys/uio.h>
+#include "arena_test.h"
+
+#define CAPACITY	(8 * SLAB)
+
+FIXTURE(status)
+{
+	int fd;
+	long page;
+	const struct arena_status *status;
+	struct arena_info_args info;
+};
+
+FIXTURE_SETUP(status)
+{
+	self->page = sysconf(_SC_PAGESIZE);
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, ARENA_SETUP_SPANS));
+	self->status = arena_map_status(self->fd);
+	ASSERT_NE(NULL, self->status);
+}
+
+FIXTURE_TEARDOWN(status)
+{
+	munmap((void *)self->status, self->page);
+	close(self->fd);
+}
+
+/* The page says what a call says. */
+static void expect_status(struct __test_metadata *_metadata, FIXTURE_DATA(status) *self)
+{
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(self->info.generation, self->status->generation);
+	EXPECT_EQ(self->info.used, self->status->offset);
+	EXPECT_EQ(self->info.high, self->status->high);
+}
+
+TEST_F(status, describes_the_arena)
+{
+	EXPECT_EQ(1, self->status->version);
+	EXPECT_EQ(ARENA_SETUP_SPANS, self->status->flags);
+	EXPECT_EQ(CAPACITY, self->status->capacity);
+	EXPECT_EQ(0, self->status->offset);
+	EXPECT_EQ(0, self->status->high);
+	EXPECT_EQ(0, self->status->notices);
+	expect_status(_metadata, self);
+	EXPECT_TRUE(all_bytes((void *)(self->status + 1), 0,
+			      self->page - sizeof(*self->status)));
+}
+
+/* clause 7: after each call, by whatever descriptor, without asking */
+TEST_F(status, follows_allocations)
+{
+	struct arena_lease_args lease;
+	int other = arena_dup(self->fd, ARENA_RIGHT_ALLOC);
+
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, arena_alloc(self->fd, 100, NULL));
+	EXPECT_EQ(100, self->status->offset);
+	EXPECT_LE(100, self->status->high);
+	ASSERT_EQ(0, arena_store(other, "abc", 4, NULL));
+	EXPECT_EQ(104, self->status->offset);
+	ASSERT_EQ(0, arena_lease(other, 8, 4096, 0, &lease));
+	EXPECT_EQ(104 + lease.bytes, self->status->offset);
+	expect_status(_metadata, self);
+	close(other);
+}
+
+/* clause 13: the page knows of each reset when that returns */
+TEST_F(status, follows_resets)
+{
+	const __u32 modes[] = { ARENA_RESET_KEEP, ARENA_RESET_RELEASE, ARENA_RESET_ZERO };
+	__u64 generation = self->status->generation;
+	unsigned int i;
+
+	for (i = 0; i < 3 * ARRAY_SIZE(modes); i++) {
+		ASSERT_EQ(0, arena_alloc(self->fd, 5000, NULL));
+		EXPECT_EQ(5000, self->status->offset);
+		ASSERT_EQ(0, arena_reset(self->fd, modes[i % ARRAY_SIZE(modes)], 0));
+		EXPECT_LT(generation, self->status->generation);
+		EXPECT_EQ(0, self->status->generation % 2);
+		EXPECT_EQ(0, self->status->offset);
+		EXPECT_EQ(0, self->status->high);
+		generation = self->status->generation;
+		expect_status(_metadata, self);
+	}
+}
+
+/* A call that fails changes nothing here either. */
+TEST_F(status, ignores_failures)
+{
+	ASSERT_EQ(0, arena_alloc(self->fd, 64, NULL));
+	EXPECT_EQ(-ENOSPC, arena_alloc(self->fd, CAPACITY, NULL));
+	EXPECT_EQ(-EINVAL, arena_alloc_flags(self->fd, 8, 3, 0, NULL));
+	EXPECT_EQ(64, self->status->offset);
+	expect_status(_metadata, self);
+}
+
+/* What was allocated before anybody looked. */
+TEST(of_an_arena_in_use)
+{
+	const struct arena_status *status;
+	int fd = arena_open();
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, arena_setup(fd, CAPACITY, SLAB, 0));
+	ASSERT_EQ(0, arena_reset(fd, ARENA_RESET_KEEP, 0));
+	ASSERT_EQ(0, arena_alloc(fd, 1234, NULL));
+	status = arena_map_status(fd);
+	ASSERT_NE(NULL, status);
+	EXPECT_EQ(1234, status->offset);
+	EXPECT_LT(2, status->generation);
+	munmap((void *)status, sysconf(_SC_PAGESIZE));
+	close(fd);
+}
+
+/* clause 17: mapping it is a use of the arena, which makes the default one */
+TEST(makes_the_default_arena)
+{
+	const struct arena_status *status;
+	int fd = arena_open();
+
+	ASSERT_LE(0, fd);
+	status = arena_map_status(fd);
+	ASSERT_NE(NULL, status);
+	EXPECT_EQ(64 << 20, status->capacity);
+	EXPECT_EQ(0, status->flags);
+	EXPECT_EQ(-EBUSY, arena_setup(fd, CAPACITY, SLAB, 0));
+	close(fd);
+	/* The mapping keeps the arena, and with it the page. */
+	EXPECT_EQ(64 << 20, status->capacity);
+	munmap((void *)status, sysconf(_SC_PAGESIZE));
+}
+
+/* clause 19 */
+TEST_F(status, one_page_at_one_offset)
+{
+	const off_t base = ARENA_STATUS_OFFSET;
+	const struct {
+		size_t bytes;
+		off_t offset;
+	} refused[] = {
+		{ 2 * self->page, base },
+		{ 2 * self->page, base - self->page },
+		{ self->page, base + self->page },
+		{ self->page, base - self->page },
+		{ self->page, 2 * base },
+		{ 1UL << 30, base },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(refused); i++) {
+		errno = 0;
+		EXPECT_EQ(NULL, arena_map(self->fd, refused[i].bytes, PROT_READ,
+					  refused[i].offset));
+		EXPECT_EQ(ENXIO, errno);
+	}
+}
+
+/* clauses 19, 23: nobody writes, whatever his rights */
+TEST_F(status, is_read_only)
+{
+	void *page = (void *)self->status;
+
+	EXPECT_EQ(SIGSEGV, touch_write(page));
+	EXPECT_EQ(-1, mprotect(page, self->page, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(EACCES, errno);
+	EXPECT_EQ(-1, mprotect(page, self->page, PROT_READ | PROT_EXEC));
+	EXPECT_EQ(EACCES, errno);
+	EXPECT_EQ(NULL, arena_map(self->fd, self->page, PROT_READ | PROT_WRITE,
+				  ARENA_STATUS_OFFSET));
+	EXPECT_EQ(EACCES, errno);
+	EXPECT_EQ(NULL, arena_map(self->fd, self->page, PROT_WRITE, ARENA_STATUS_OFFSET));
+	EXPECT_EQ(EACCES, errno);
+	EXPECT_EQ(NULL, arena_map(self->fd, self->page, PROT_READ | PROT_EXEC,
+				  ARENA_STATUS_OFFSET));
+	EXPECT_EQ(EPERM, errno);
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, self->page, PROT_READ, MAP_PRIVATE, self->fd,
+				   ARENA_STATUS_OFFSET));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(SIGSEGV, touch_write(page));
+	EXPECT_EQ(1, self->status->version);
+}
+
+/* clause 19: nor do those who write the memory of others */
+TEST_F(status, is_read_only_for_debuggers)
+{
+	char c = 'x';
+	int mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
+	struct iovec from = { &c, 1 }, to = { (void *)self->status, 1 };
+	int pipes[2];
+
+	ASSERT_LE(0, mem);
+	EXPECT_EQ(-1, pwrite(mem, &c, 1, (off_t)(unsigned long)self->status));
+	close(mem);
+	EXPECT_EQ(-1, process_vm_writev(getpid(), &from, 1, &to, 1, 0));
+	ASSERT_EQ(0, pipe(pipes));
+	ASSERT_EQ(1, write(pipes[1], &c, 1));
+	EXPECT_EQ(-1, read(pipes[0], (void *)self->status, 1));
+	EXPECT_EQ(EFAULT, errno);
+	close(pipes[0]);
+	close(pipes[1]);
+	EXPECT_EQ(1, self->status->version);
+}
+
+/* clause 19: one page remains one page, wherever it is moved to */
+TEST_F(status, mremap)
+{
+	void *page = (void *)self->status, *there;
+
+	EXPECT_EQ(MAP_FAILED, mremap(page, self->page, 2 * self->page, MREMAP_MAYMOVE));
+	there = mmap(NULL, self->page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, there);
+	ASSERT_EQ(there, mremap(page, self->page, self->page, MREMAP_MAYMOVE | MREMAP_FIXED,
+				there));
+	self->status = there;
+	ASSERT_EQ(0, arena_alloc(self->fd, 64, NULL));
+	EXPECT_EQ(64, self->status->offset);
+	EXPECT_EQ(-1, mprotect(there, self->page, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(0, madvise(there, self->page, MADV_DONTNEED));
+	EXPECT_EQ(64, self->status->offset);
+	EXPECT_EQ(-1, madvise(there, self->page, MADV_REMOVE));
+	EXPECT_EQ(64, self->status->offset);
+}
+
+/* clause 17: a child sees it, too, and what it does is seen */
+TEST_F(status, fork)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		if (arena_alloc(self->fd, 64, NULL) || self->status->offset != 64)
+			_exit(1);
+		if (!mprotect((void *)self->status, self->page, PROT_READ | PROT_WRITE))
+			_exit(2);
+		_exit(touch_write((void *)self->status) == SIGSEGV ? 0 : 3);
+	}
+	EXPECT_EQ(0, wait_for(pid));
+	EXPECT_EQ(64, self->status->offset);
+}
+
+/* clause 17: any descriptor will do */
+TEST_F(status, needs_no_right)
+{
+	const struct arena_status *status;
+	__u32 right;
+	int fd;
+
+	ASSERT_EQ(0, arena_alloc(self->fd, 64, NULL));
+	for (right = 1; right < ARENA_RIGHTS_ALL; right *= 2) {
+		if (right == ARENA_RIGHT_WRITE)
+			continue;
+		fd = arena_dup(self->fd, right);
+		ASSERT_LE(0, fd);
+		status = arena_map_status(fd);
+		ASSERT_NE(NULL, status);
+		EXPECT_EQ(64, status->offset);
+		EXPECT_EQ(-1, mprotect((void *)status, self->page, PROT_READ | PROT_WRITE));
+		munmap((void *)status, self->page);
+		close(fd);
+	}
+}
+
+/* clause 20: what a reset revokes is the arena */
+TEST_F(status, survives_release)
+{
+	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	EXPECT_EQ(0, touch_read((void *)self->status));
+	EXPECT_EQ(CAPACITY, self->status->capacity);
+}
+
+static long long bytes_of_all(void)
+{
+	return read_number("/sys/kernel/debug/arena/total_bytes");
+}
+
+/* clause 21: it counts, once */
+TEST_F(status, counts_in_the_total)
+{
+	const struct arena_status *again;
+	long long before = bytes_of_all();
+	int fd;
+
+	if (before < 0)
+		SKIP(return, "no debugfs");
+	again = arena_map_status(self->fd);
+	ASSERT_NE(NULL, again);
+	EXPECT_EQ(before, bytes_of_all());
+	munmap((void *)again, self->page);
+	fd = arena_open();
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, arena_setup(fd, CAPACITY, SLAB, 0));
+	again = arena_map_status(fd);
+	ASSERT_NE(NULL, again);
+	/* With a directory of slabs of less than a page. */
+	EXPECT_EQ(before + 2 * self->page, bytes_of_all());
+	munmap((void *)again, self->page);
+	close(fd);
+	EXPECT_EQ(before, bytes_of_all());
+}
+
+struct reader {
+	const struct arena_status *status;
+	bool stop;
+	__u64 torn, shrank, back;
+};
+
+/* One generation at a time, which begins at 0 and only grows. */
+static void *read_status(void *arg)
+{
+	__u64 last_generation = 0, last_offset = 0;
+	struct reader *reader = arg;
+
+	while (!__atomic_load_n(&reader->stop, __ATOMIC_RELAXED)) {
+		const struct arena_status *s = reader->status;
+		__u64 generation = __atomic_load_n(&s->generation, __ATOMIC_ACQUIRE);
+		__u64 offset = __atomic_load_n(&s->offset, __ATOMIC_ACQUIRE);
+
+		if (generation < last_generation)
+			reader->back++;
+		if (generation % 2 ||
+		    generation != __atomic_load_n(&s->generation, __ATOMIC_RELAXED))
+			continue;
+		/* This many bytes are the most of a generation: see below. */
+		if (offset > generation)
+			reader->torn++;
+		if (generation == last_generation && offset < last_offset)
+			reader->shrank++;
+		last_generation = generation;
+		last_offset = offset;
+	}
+	return NULL;
+}
+
+/* clauses 7, 13: who reads while others allocate and reset */
+TEST_F(status, coherent_for_readers)
+{
+	struct reader reader = { .status = self->status };
+	__u64 generation, i;
+	pthread_t thread;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, read_status, &reader));
+	for (i = 0; i < 3000; i++) {
+		generation = self->status->generation;
+		/* As many bytes as the generation is old, then fewer than before. */
+		while (self->status->offset + 8 <= generation % 64)
+			ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
+		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	}
+	__atomic_store_n(&reader.stop, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, reader.torn);
+	EXPECT_EQ(0, reader.shrank);
+	EXPECT_EQ(0, reader.back);
+}
+
+TEST_HARNESS_MAIN
