@@ -7,7 +7,7 @@ export KDIR
 
 .PHONY: all help module build-stock build-new run load unload demo test kunit
 .PHONY: selftest litmus readme-examples check kasan kcsan clean distclean
-.PHONY: bench bench-quick lib lib-test bench-lib install uninstall
+.PHONY: bench bench-quick bench-plots lib lib-test bench-lib install uninstall
 
 # In the order of the ways into the project: one command each.
 all: module
@@ -66,6 +66,9 @@ bench:
 
 bench-quick:
 	@tools/bench.sh --quick
+
+bench-plots:
+	@tools/bench.sh --plots
 
 lib:
 	@$(MAKE) -s -C tools/libarena

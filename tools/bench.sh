@@ -22,6 +22,7 @@
 
 BENCH=$BUILD/bench
 RAW=$BENCH/raw
+STOCK=$BENCH/stock
 GATE=$ROOT/selftests/bench/gate
 UML=$BUILD/uml-bench
 RUNS=${RUNS:-3}
@@ -34,14 +35,15 @@ PRIORITY=()
 ALL="memory batch pingpong mix hardirq create steady full latency reset seed ioctl"
 
 # The module to be measured: its sources, not those of the benchmarks.
+#   tree DIR
 tree()
 {
 	[ -n "${REV:-}" ] || { echo "$ROOT"; return; }
-	rm -rf "$BENCH/tree"
-	mkdir -p "$BENCH/tree"
+	rm -rf "$1"
+	mkdir -p "$1"
 	git -C "$ROOT" archive "$REV" Kbuild module include kunit |
-		tar -x -C "$BENCH/tree" || die "no such commit: $REV"
-	echo "$BENCH/tree"
+		tar -x -C "$1" || die "no such commit: $REV"
+	echo "$1"
 }
 
 # By contents and not by time: another commit may be older.
@@ -49,7 +51,7 @@ copy_sources()
 {
 	local dir=$1 tree
 
-	tree=$(tree) || exit 1
+	tree=$(tree "$dir.tree") || exit 1
 	mkdir -p "$dir/selftests"
 	rsync -rlc --delete --filter='P *.o' --filter='P *.ko' --filter='P *.mod' \
 		--filter='P *.mod.c' --filter='P *.cmd' --filter='P *.symvers' \
@@ -82,8 +84,8 @@ make_modules()
 prepare_stock()
 {
 	"$ROOT/tools/setup.sh" module vm stock || exit 1
-	copy_sources "$BENCH/stock"
-	quietly bench-stock make_modules "$BENCH/stock" \
+	copy_sources "$STOCK"
+	quietly "bench-$(basename "$STOCK")" make_modules "$STOCK" \
 		-C "$BUILD/stock/headers" || die "the modules do not build"
 }
 
@@ -184,8 +186,8 @@ icount()
 	local name=$1 init=$2 mb=$3
 
 	shift 3
-	collect "$name" --icount --modules "$BENCH/stock/ko" --mem 3G \
-		--file "$BENCH/stock/user_ioctl:user_ioctl" \
+	collect "$name" --icount --modules "$STOCK/ko" --mem 3G \
+		--file "$STOCK/user_ioctl:user_ioctl" \
 		--timeout 1500 --append "init_on_alloc=$init" -- \
 		"$(guest_commands insn 5 "$mb" "$@")"
 }
@@ -197,7 +199,7 @@ native()
 
 	shift 3
 	collect "$name" --kernel uml --vmlinuz "$UML/linux" --smp "$cpus" \
-		--modules "$BENCH/uml/ko" --mem 4G --timeout 900 \
+		--modules "$BENCH/uml/ko" --mem 4G --timeout 1800 \
 		--file "$BENCH/uml/user_ioctl:user_ioctl" \
 		--append "init_on_alloc=$init" -- \
 		"$(guest_commands ns 51 1100 "$@")"
@@ -235,16 +237,40 @@ measure_native()
 	return "$rc"
 }
 
+module_version()
+{
+	local rev changed=""
+
+	rev=$(git -C "$ROOT" rev-parse --short "${REV:-HEAD}" 2>/dev/null) || return 0
+	[ -n "${REV:-}" ] || git -C "$ROOT" diff --quiet HEAD -- Kbuild module include ||
+		changed=" with changes"
+	echo "module: commit $rev$changed"
+}
+
+span_sizes()
+{
+	local dir=$STOCK
+
+	[ "$ONLY" != uml ] || dir=$BENCH/uml
+	awk '$2 == "ARENA_SPAN_MIN" { min = $3 } $2 == "ARENA_SPAN_MAX" { max = $3 }
+		END { sub("SZ_", "", min); sub("SZ_", "", max)
+		      print "spans: a CPU takes " min " at first, then twice as much" \
+			    " each time, up to " max }' "$dir/module/cursor.h"
+}
+
 describe_machine()
 {
 	local model
 
 	model=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
-	echo "host: $(nproc) CPUs, ${model:-$(uname -m)}"
+	echo "host: $(nproc) CPUs, ${model:-$(uname -m)};" \
+		"load before: $(cut -d ' ' -f 1-3 /proc/loadavg)"
 	[ ! -e "$BUILD/stock/version" ] ||
 		echo "instructions: Linux $(cat "$BUILD/stock/version") under QEMU" \
 			"$(qemu-system-x86_64 --version | sed -n 's/.*version \([0-9.]*\).*/\1/p')," \
 			"-icount shift=0, one CPU"
+	module_version
+	span_sizes
 	[ ! -e "$UML/include/config/kernel.release" ] ||
 		echo "nanoseconds: Linux $(cat "$UML/include/config/kernel.release")," \
 			"User-Mode Linux, $CPUS CPUs, $RUNS boots"
@@ -318,7 +344,8 @@ recorded()
 	awk -v rival="$1" -v init="$2" '$1 == rival && $2 == init { print $3 }' "$GATE"
 }
 
-# One line per figure; true if it is no more than 2 above the record.
+# One line per figure; true if it is no more than 2 above the record. A record
+# that lags far behind would let as much be lost again unnoticed.
 judge()
 {
 	local rival=$1 init=$2 now was
@@ -328,6 +355,8 @@ judge()
 	[ -n "$was" ] || { say "no record of $rival $init in $GATE"; return 1; }
 	say "$rival, init_on_alloc=$init: $now instructions above the naive" \
 		"compare-and-swap, recorded $was"
+	awk -v now="$now" -v was="$was" 'BEGIN { exit !(now < was - 2) }' &&
+		say "better by more than 2: make it the record (tools/bench.sh --record)"
 	awk -v now="$now" -v was="$was" 'BEGIN { exit !(now <= was + 2) }'
 }
 
@@ -336,6 +365,7 @@ measure_gate()
 	local first rc=0
 
 	prepare_stock
+	rm -rf "$RAW"
 	mkdir -p "$RAW"
 	icount gate-0 0 64 batch 2>>"$LOGS/bench-gate.log" &
 	first=$!
@@ -381,23 +411,29 @@ record()
 	cat "$GATE"
 }
 
+# In directories of their own, so that the gate waits for no long run.
+gate_dirs()
+{
+	STOCK=$BENCH/gate
+	RAW=$BENCH/gate-raw
+}
+
 main()
 {
 	read -ra LIST <<<"${BENCHES:-$ALL}"
 	case ${1:-} in
-	'') run_all ;;
+	'') with_lock bench run_all ;;
 	--quick)
 		RUNS=1
 		read -ra LIST <<<"${BENCHES:-batch pingpong mix create ioctl}"
-		run_all
+		with_lock bench run_all
 		;;
-	--gate) gate ;;
-	--record) record ;;
+	--gate) gate_dirs && with_lock bench-gate gate ;;
+	--record) gate_dirs && with_lock bench-gate record ;;
 	--report) report ;;
 	--plots) keep_plots ;;
 	*) sed -n '4,/^$/s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 	esac
 }
 
-main "$@"
-exit
+main "$@"; exit
