@@ -62,15 +62,15 @@ struct look {
 	bool		wide;		/* u64, else size_t */
 };
 
-#define LOOK(_member)	{ #_member, offsetof(struct arena_stats, _member),	\
-			  sizeof_field(struct arena_stats, _member) == sizeof(u64) }
+#define SIZE(_member)	{ #_member, offsetof(struct arena_stats, _member), false }
+#define WIDE(_member)	{ #_member, offsetof(struct arena_stats, _member), true }
 
 static const struct look looks[] = {
-	LOOK(generation), LOOK(capacity), LOOK(used), LOOK(padding), LOOK(free),
-	LOOK(high), LOOK(peak), LOOK(committed), LOOK(committed_peak), LOOK(slab_size),
-	LOOK(slabs), LOOK(slabs_kept), LOOK(resets), LOOK(allocs), LOOK(fail_space),
-	LOOK(fail_memory), LOOK(fail_arg), LOOK(page_allocs), LOOK(page_frees),
-	LOOK(pool_hits),
+	WIDE(generation), SIZE(capacity), SIZE(used), SIZE(padding), SIZE(free),
+	SIZE(high), SIZE(peak), SIZE(committed), SIZE(committed_peak), SIZE(slab_size),
+	SIZE(slabs), SIZE(slabs_kept), WIDE(resets), WIDE(allocs), WIDE(fail_space),
+	WIDE(fail_memory), WIDE(fail_arg), WIDE(page_allocs), WIDE(page_frees),
+	WIDE(pool_hits),
 };
 
 static u64 look_value(const struct look *look, const struct arena_stats *stats)
@@ -163,6 +163,7 @@ static void make_files(struct work_struct *unused)
 	}
 	mutex_unlock(&all_mutex);
 }
+
 static DECLARE_DELAYED_WORK(look_work, make_files);
 
 void arena_debug_add(struct arena *arena)

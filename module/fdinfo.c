@@ -17,7 +17,7 @@ static void show_rights(struct seq_file *m, u32 rights)
 	const char *before = "arena-rights:\t";
 	int i;
 
-	BUILD_BUG_ON(ARENA_RIGHTS_ALL != BIT(ARRAY_SIZE(names)) - 1);
+	BUILD_BUG_ON(BIT(ARRAY_SIZE(names)) - 1 != ARENA_RIGHTS_ALL);
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
 		if (!(rights & BIT(i)))
 			continue;

@@ -97,7 +97,8 @@ export PATH=/bin:/sbin:/usr/bin HOME=/ TMPDIR=/tmp
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
-mkdir -p /dev/shm /tmp /sys/fs/cgroup
+mkdir -p /dev/shm /dev/pts /tmp /sys/fs/cgroup
+mount -t devpts devpts /dev/pts 2>/dev/null
 mount -t tmpfs tmpfs /tmp
 mount -t tmpfs tmpfs /dev/shm
 mount -t debugfs debugfs /sys/kernel/debug

@@ -1,0 +1,202 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# tools/arenactl against a program with an arena, against what it cannot read, and
+# with and without a terminal. Prints TAP.
+
+debug=/sys/kernel/debug
+log=$(mktemp)
+number=0
+
+skip_all()
+{
+	echo "1..0 # SKIP $*"
+	exit 4
+}
+
+# Name, and a command that decides.
+check()
+{
+	name=$1
+	number=$((number + 1))
+	shift
+	if "$@"; then
+		echo "ok $number $name"
+	else
+		echo "not ok $number $name"
+		sed 's/^/# /' "$log"
+	fi
+}
+
+# A command whose status is the first argument; what it says is in $log.
+ends_with()
+{
+	status=$1
+	shift
+	"$@" >"$log" 2>&1
+	[ $? -eq "$status" ]
+}
+
+says()
+{
+	grep -q -- "$1" "$log"
+}
+
+until_true()
+{
+	tries=300
+	until "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+
+# Two arenas: "full" of 96 KiB with 3 objects, and "empty" of a mebibyte.
+begin()
+{
+	./arena_play setup=full,0x18000,0x8000 alloc=0x8000 alloc=0x8000 alloc=0x7000 \
+		alloc=0x2000 pid pause >"$log.1" &
+	full=$!
+	./arena_play setup=empty,0x100000,0 pid pause >"$log.2" &
+	empty=$!
+	until_true ready
+}
+
+ready()
+{
+	grep -q pid "$log.1" && grep -q pid "$log.2"
+}
+
+end()
+{
+	kill "$full" "$empty"
+	wait "$full" "$empty" 2>/dev/null
+	rm "$log.1" "$log.2"
+}
+
+# The arenas in the order of the lines.
+order()
+{
+	awk '$2 == "full" || $2 == "empty" { printf "%s ", $2 }' "$log"
+}
+
+# How wide columns are is nobody's business.
+squeeze()
+{
+	tr -s ' ' <"$log" >"$log.s" && mv "$log.s" "$log"
+}
+
+lists_sizes()
+{
+	ends_with 0 ./arenactl list && squeeze &&
+		says ' full 96.0K 92.0K 92.0K 96.0K 2 3 1 device,account' &&
+		says ' empty 1.0M 0 0 0 2 0 0 device,account' && says '^2 arenas, '
+}
+
+lists_bytes()
+{
+	ends_with 0 ./arenactl -B list && squeeze &&
+		says ' full 98304 94208 94208 98304 2 3 1 device,account'
+}
+
+sorts()
+{
+	ends_with 0 ./arenactl -s name list && [ "$(order)" = "empty full " ] &&
+		ends_with 0 ./arenactl -s name -R list && [ "$(order)" = "full empty " ] &&
+		ends_with 0 ./arenactl -s capacity list && [ "$(order)" = "empty full " ] &&
+		ends_with 0 ./arenactl -s fail_space list && [ "$(order)" = "full empty " ] &&
+		ends_with 0 ./arenactl list -s used && [ "$(order)" = "full empty " ] &&
+		ends_with 2 ./arenactl -s nonsense list && says 'no column nonsense'
+}
+
+# Each number is that of the table.
+shows()
+{
+	ends_with 0 ./arenactl -B show full || return 1
+	sed 's/  */ /' "$log" >"$log.shown"
+	awk 'NR == 1 { split($0, name); next }
+		$2 == "full" { for (i = 1; i <= NF; i++) print name[i], $i }' \
+		$debug/arena/arenas | cmp -s - "$log.shown" && rm "$log.shown" || return 1
+	id=$(sed -n 's/^id *//p' "$log")
+	ends_with 0 ./arenactl show "$id" && says '^name *full$' && says '^used *94208 (92.0K)$' &&
+		ends_with 1 ./arenactl show nobody && says 'no arena nobody'
+}
+
+# Once and again, with rates, without a terminal.
+watches()
+{
+	ends_with 0 ./arenactl watch -b -n 3 -d 0.1 </dev/null &&
+		[ "$(grep -c 'ALLOCS/S' "$log")" -eq 3 ] && [ "$(grep -c ' full ' "$log")" -eq 3 ]
+}
+
+needs_terminal()
+{
+	ends_with 1 ./arenactl watch </dev/null && says 'no terminal'
+}
+
+# Keys are answered at once, and the terminal is left as it was.
+watches_on_terminal()
+{
+	ends_with 0 ./arena_tty nRq ./arenactl -d 3600 watch && says 'by name' && says 'arenas, ' &&
+		tail -c 100 "$log" | grep -q '1049l'
+}
+
+# A signal ends it, and it ends well.
+ends_by_signal()
+{
+	./arenactl watch -b -d 60 >"$log" &
+	watcher=$!
+	until_true says ' full ' || return 1
+	kill "$watcher"
+	wait "$watcher"
+}
+
+misuse()
+{
+	ends_with 2 ./arenactl nonsense && says usage && ends_with 2 ./arenactl show && says usage &&
+		ends_with 2 ./arenactl watch -b -d 0 && ends_with 2 ./arenactl watch -n 0.5 &&
+		ends_with 2 ./arenactl -x
+}
+
+no_debugfs()
+{
+	ends_with 1 ./arenactl -D /proc && says 'no debugfs at /proc: mount -t debugfs'
+}
+
+# Debugfs, but nothing of ours in it: something else lies over that.
+no_module()
+{
+	mkdir -p "$log.d" && mount -t debugfs none "$log.d" || return 1
+	mount -t tmpfs none "$log.d/arena" || return 1
+	ends_with 1 ./arenactl -D "$log.d" && says 'the module arena is not loaded'
+	verdict=$?
+	umount "$log.d/arena" && umount "$log.d" && rmdir "$log.d"
+	return $verdict
+}
+
+no_root()
+{
+	ends_with 1 ./arena_play uid=65534 exec=./arenactl && says 'only root may look'
+}
+
+[ -e /dev/arena ] || skip_all "no /dev/arena"
+[ -r $debug/arena/arenas ] || skip_all "debugfs does not show arenas"
+[ -x ./arenactl ] || skip_all "no arenactl"
+echo "TAP version 13"
+echo "1..12"
+begin
+check "list: sizes for humans, and a sum" lists_sizes
+check "list: bytes" lists_bytes
+check "list: sorted" sorts
+check "show: by name and by number" shows
+check "watch: in batches" watches
+check "watch: no terminal" needs_terminal
+check "watch: on a terminal" watches_on_terminal
+check "watch: a signal ends it" ends_by_signal
+end
+check "misuse" misuse
+check "no debugfs" no_debugfs
+check "no module" no_module
+check "not root" no_root
+rm "$log"

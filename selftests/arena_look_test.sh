@@ -1,0 +1,255 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# What debugfs and /proc say of the arena of a program, against what the arena says
+# of itself: clause 8. Prints TAP.
+
+debug=/sys/kernel/debug/arena
+log=$(mktemp)
+number=0
+
+skip_all()
+{
+	echo "1..0 # SKIP $*"
+	exit 4
+}
+
+# Name, and a command that decides.
+check()
+{
+	name=$1
+	number=$((number + 1))
+	shift
+	if "$@"; then
+		echo "ok $number $name"
+	else
+		echo "not ok $number $name"
+	fi
+}
+
+# A program that does the steps, and then nothing until "end" is called. What its
+# arena says goes to $log; $fdinfo is what /proc has of its descriptor.
+begin()
+{
+	: >"$log"
+	./arena_play "$@" info fdinfo pid pause >>"$log" &
+	player=$!
+	until_true player_ready || return 1
+	fdinfo=/proc/$player/fdinfo/$(sed -n 's/^pid [0-9]* fd //p' "$log")
+	id=$(sed -n 's/^arena-id:\t//p' "$fdinfo")
+}
+
+player_ready()
+{
+	grep -q '^pid ' "$log"
+}
+
+end()
+{
+	kill "$player"
+	wait "$player" 2>/dev/null
+	return 0
+}
+
+# A worker makes the file of an arena when it has lived for a moment.
+find_file()
+{
+	until_true has_file && file=$(echo "$debug/$id"-*)
+}
+
+has_file()
+{
+	[ -e "$(echo "$debug/$id"-*)" ]
+}
+
+# Half a minute: nobody is that busy.
+until_true()
+{
+	tries=300
+	until "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
+
+# Of the lines "name value" in $log, those that INFO gave; and of a file, the same ones.
+same_as_info()
+{
+	awk 'NR == FNR { if (NF == 2 && $1 !~ /:$/) want[$1] = $2; next }
+		{ have[$1] = $2 }
+		END {
+			for (name in want) {
+				n++
+				if (want[name] == have[name]) continue
+				print "# " name ": " have[name] " and not " want[name]
+				bad = 1
+			}
+			if (n < 20) print "# only " n + 0 " numbers compared"
+			exit bad || n < 20
+		}' "$log" -
+}
+
+steps="alloc=100 store=hello alloc=0 alloc=0x1000000 reset=keep alloc=70 alloc=30,4096"
+
+# The kernel's own tests make arenas, too: only the one of our number counts.
+line()
+{
+	awk -v id="$id" 'NR == 1 { split($0, name); next }
+		$1 == id { for (i = 1; i <= NF; i++) print name[i], $i }' $debug/arenas
+}
+
+table_says_the_same()
+{
+	# shellcheck disable=SC2086 # words
+	begin setup=looked-at,0x800000,0x10000 $steps || return 1
+	line | same_as_info
+	verdict=$?
+	line | grep -q '^flags device,account$' || verdict=1
+	end
+	[ -z "$(line)" ] && return $verdict
+}
+
+file_says_the_same()
+{
+	# shellcheck disable=SC2086 # words
+	begin setup=looked-at,0x800000,0x10000,spans,zero $steps || return 1
+	find_file && same_as_info <"$file"
+	verdict=$?
+	grep -q '^flags device,spans,zero,account$' "$file" || verdict=1
+	grep -q "^id $id$" "$file" || verdict=1
+	end
+	return $verdict
+}
+
+# Neither its name nor that of another arena can stand in the way of a file.
+names_do_not_collide()
+{
+	begin 'setup=a b\,0x10000,0' || return 1
+	find_file && [ "$file" = "$debug/$id-a_b\\" ] && grep -q '^name a\\040b\\134$' "$file"
+	verdict=$?
+	first=$player
+	begin 'setup=a b\,0x10000,0' && find_file && [ "$file" = "$debug/$id-a_b\\" ] || verdict=1
+	kill "$first"
+	wait "$first" 2>/dev/null
+	[ -e "$file" ] || verdict=1
+	end
+	return $verdict
+}
+
+nameless()
+{
+	begin alloc=8 || return 1
+	until_true test -e "$debug/$id" && grep -q '^name -$' "$debug/$id"
+	verdict=$?
+	end
+	return $verdict
+}
+
+# Who has the file open while the arena goes finds nothing, and delays nobody.
+open_while_it_goes()
+{
+	begin setup=goes,0x10000,0 || return 1
+	find_file || return 1
+	exec 5<"$file"
+	end
+	[ ! -e "$file" ] || return 1
+	[ -z "$(line)" ] || return 1
+	! cat <&5 2>/dev/null
+	verdict=$?
+	exec 5<&-
+	return $verdict
+}
+
+# Every other arena lives long enough to get a file.
+comings_and_goings()
+{
+	for round in $(seq 20); do
+		begin setup=passing,0x10000,0 alloc=64 || return 1
+		[ $((round % 2)) -eq 0 ] || find_file || return 1
+		end
+	done
+}
+
+read_whatever_is_there()
+{
+	while [ -e "$log.run" ]; do
+		cat $debug/[0-9]* $debug/arenas >/dev/null 2>&1
+	done
+}
+
+under_readers()
+{
+	: >"$log.run"
+	read_whatever_is_there &
+	first=$!
+	read_whatever_is_there &
+	second=$!
+	comings_and_goings
+	verdict=$?
+	rm "$log.run"
+	wait $first
+	wait $second
+	! has_file && return $verdict
+}
+
+info_of()
+{
+	sed -n "s/^$1 //p" "$log"
+}
+
+fdinfo_of()
+{
+	sed -n "s/^arena-$1:\t//p" "$fdinfo"
+}
+
+fdinfo_says_the_same()
+{
+	# shellcheck disable=SC2086 # words
+	begin setup=looked-at,0x800000,0x10000,spans $steps || return 1
+	verdict=0
+	for what in name generation capacity used high committed; do
+		[ "$(fdinfo_of $what)" = "$(info_of $what)" ] && continue
+		echo "# $what: $(fdinfo_of $what) and not $(info_of $what)"
+		verdict=1
+	done
+	[ "$(fdinfo_of rights)" = read,write,alloc,reset ] || verdict=1
+	[ "$(fdinfo_of spans) $(fdinfo_of zero)" = "1 0" ] || verdict=1
+	end
+	return $verdict
+}
+
+fdinfo_of_fewer_rights()
+{
+	begin setup=looked-at,0x10000,0,zero alloc=8 rights=5 || return 1
+	[ "$(fdinfo_of rights)" = read,alloc ] && [ "$(fdinfo_of name)" = looked-at ] &&
+		[ "$(fdinfo_of spans) $(fdinfo_of zero)" = "0 1" ]
+	verdict=$?
+	end
+	return $verdict
+}
+
+# Before the first use there are rights, and no arena yet; looking makes none.
+fdinfo_before_use()
+{
+	before=$(wc -l <$debug/arenas)
+	./arena_play fdinfo fdinfo >"$log"
+	[ "$(wc -l <$debug/arenas)" -eq "$before" ] &&
+		[ "$(grep -c '^arena-rights:.read,write,alloc,reset$' "$log")" -eq 2 ] &&
+		[ "$(grep -c '^arena-' "$log")" -eq 2 ]
+}
+
+[ -e /dev/arena ] || skip_all "no /dev/arena"
+[ -r $debug/arenas ] || skip_all "debugfs does not show arenas"
+echo "TAP version 13"
+echo "1..9"
+check "the table says what ARENA_IOC_INFO says" table_says_the_same
+check "the arena's file says what ARENA_IOC_INFO says" file_says_the_same
+check "names do not collide" names_do_not_collide
+check "an arena without a name has a file" nameless
+check "the file of an arena that goes while it is open" open_while_it_goes
+check "files come and go under readers" under_readers
+check "fdinfo says what ARENA_IOC_INFO says" fdinfo_says_the_same
+check "fdinfo of a descriptor with fewer rights" fdinfo_of_fewer_rights
+check "fdinfo before the first use" fdinfo_before_use
+rm "$log"

@@ -1,0 +1,141 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# The tracepoints as tracefs shows them: what a program does to an arena is told,
+# event by event, with what it asked for. Prints TAP.
+
+trace=/sys/kernel/tracing
+[ -e $trace/events ] || trace=/sys/kernel/debug/tracing
+events=$trace/events/arena
+log=$(mktemp)
+number=0
+
+skip_all()
+{
+	echo "1..0 # SKIP $*"
+	exit 4
+}
+
+# Name, and a command that decides.
+check()
+{
+	name=$1
+	number=$((number + 1))
+	shift
+	if "$@"; then
+		echo "ok $number $name"
+	else
+		echo "not ok $number $name"
+	fi
+}
+
+listen()
+{
+	echo "$1" >$events/enable
+}
+
+# What a program does, with the events on: into $log, without times and tasks.
+record()
+{
+	echo >$trace/trace
+	listen 1
+	./arena_play "$@" >/dev/null
+	listen 0
+	sed -n 's/^.*: \(arena_[a-z_]*: .*\)/\1/p' $trace/trace >"$log"
+	id=$(sed -n 's/^arena_create: id=\([0-9]*\) .*name=traced$/\1/p' "$log")
+	[ -n "$id" ] && return
+	echo "# no arena was made:"
+	sed 's/^/# /' "$log"
+	return 1
+}
+
+# How many events of our arena look like this.
+seen()
+{
+	grep -c "^arena_$1: id=$id $2" "$log"
+}
+
+# Exactly so many of them.
+#   expect NUMBER EVENT PATTERN
+expect()
+{
+	[ "$(seen "$2" "$3")" -eq "$1" ] && return
+	echo "# not $1 times arena_$2 with $3, but:"
+	sed 's/^/# /' "$log"
+	return 1
+}
+
+all_there()
+{
+	for event in create destroy grow alloc alloc_fail reset; do
+		[ -e $events/arena_$event/format ] || return 1
+	done
+}
+
+lifetime()
+{
+	record setup=traced,0x100000,0x10000 alloc=100 || return 1
+	expect 1 create 'capacity=1048576 slab_size=65536 flags=.*account.*name=traced$' &&
+		expect 1 destroy 'generation=2 resets=0 committed_peak=65536 name=traced$'
+}
+
+# Sizes, alignments, places; and the same where CPUs have spans.
+allocations()
+{
+	record "setup=traced,0x100000,0x10000$1" alloc=100,64 alloc=24,4096 store=hello || return 1
+	expect 3 alloc 'generation=2 ' &&
+		expect 1 alloc 'generation=2 offset=0 bytes=100 align=64 gfp=.*GFP_KERNEL' &&
+		expect 1 alloc 'generation=2 offset=4096 bytes=24 align=4096 ' &&
+		expect 1 alloc 'generation=2 offset=4120 bytes=5 align=8 '
+}
+
+growth()
+{
+	record setup=traced,0x100000,0x10000 alloc=60000 alloc=60000 alloc=200000 || return 1
+	expect 1 grow 'offset=0 bytes=65536 committed=65536 gfp=.*GFP_KERNEL' &&
+		expect 1 grow 'offset=65536 bytes=65536 committed=131072 ' &&
+		expect 6 grow 'offset=[0-9]* bytes=65536 ' &&
+		expect 1 alloc 'generation=2 offset=131072 bytes=200000 '
+}
+
+# Errors have their cause: EINVAL 22, ENOSPC 28.
+failures()
+{
+	record setup=traced,0x100000,0x10000 alloc=0 alloc=8,3 alloc=0x100001 || return 1
+	expect 3 alloc_fail 'bytes=' &&
+		expect 1 alloc_fail 'bytes=0 align=8 error=-22 ' &&
+		expect 1 alloc_fail 'bytes=8 align=3 error=-22 ' &&
+		expect 1 alloc_fail 'bytes=1048577 align=8 error=-28 ' && expect 0 alloc ''
+}
+
+resets()
+{
+	record setup=traced,0x100000,0x10000 alloc=8 reset=keep alloc=8 reset=zero alloc=8 \
+		reset=release alloc=8 || return 1
+	expect 1 reset 'mode=keep generation=4 kept=65536' &&
+		expect 1 reset 'mode=zero generation=6 kept=65536' &&
+		expect 1 reset 'mode=release generation=8 kept=0' &&
+		expect 1 alloc 'generation=8 offset=0 bytes=8 '
+}
+
+silence()
+{
+	record setup=traced,0x100000,0x10000 || return 1
+	echo >$trace/trace
+	./arena_play alloc=8 reset=keep
+	! grep -q arena_ $trace/trace
+}
+
+[ -d $trace/events ] || skip_all "this kernel has no tracing"
+[ -e /dev/arena ] || skip_all "no /dev/arena"
+echo "TAP version 13"
+echo "1..8"
+check "every event has a format" all_there
+check "arenas come and go" lifetime
+check "allocations: where, how much" allocations
+check "allocations with spans" allocations ,spans
+check "growth, slab by slab" growth
+check "failures and their causes" failures
+check "resets: how, and what generation begins" resets
+check "silence when off" silence
+rm "$log"

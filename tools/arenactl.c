@@ -1,0 +1,654 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * arenactl - look at the arenas of the kernel, see arenactl(8).
+ *
+ * All that it knows it reads from the table that debugfs shows, whose first line
+ * names the columns: a kernel that has more of them shows more.
+ */
+#include <ctype.h>
+#include <err.h>
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/vfs.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/magic.h>
+
+#define MAX_COLUMNS	64
+#define __printf(a, b)	__attribute__((format(printf, a, b)))
+#define __noreturn	__attribute__((noreturn))
+#define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+
+/* One line of the table. The words lie in @line. */
+struct row {
+	char		*line;
+	const char	*word[MAX_COLUMNS];
+	double		rate;		/* allocations a second, since the last look */
+};
+
+struct table {
+	char		*heading;
+	const char	*column[MAX_COLUMNS];
+	int		nr_columns;
+	struct row	*row;
+	size_t		nr_rows;
+	struct timespec	when;
+};
+
+static struct {
+	const char	*debugfs;
+	const char	*sort;
+	bool		reverse;
+	bool		bytes;
+	bool		batch;
+	long		times;		/* 0: for ever */
+	double		delay;
+} opt = {
+	.debugfs = "/sys/kernel/debug",
+	.sort = "id",
+	.delay = 2,
+};
+
+/* What watch and list show of each arena. */
+enum form { PLAIN, TEXT, LAST, SIZE };
+
+static const struct shown {
+	const char	*column;
+	const char	*title;
+	int		width;
+	enum form	form;
+	char		key;		/* sorts by it in watch */
+} shown[] = {
+	{ "id",		"ID",		 6, PLAIN, 'i' },
+	{ "name",	"NAME",		 18, TEXT, 'n' },
+	{ "capacity",	"CAPACITY",	 9, SIZE, 'p' },
+	{ "used",	"USED",		 9, SIZE, 'u' },
+	{ "high",	"HIGH",		 9, SIZE, 'h' },
+	{ "committed",	"COMMITTED",	 9, SIZE, 'c' },
+	{ "generation",	"GENERATION",	 10, PLAIN, 'g' },
+	{ "allocs",	"ALLOCS",	 10, PLAIN, 'a' },
+	{ "rate",	"ALLOCS/S",	 9, PLAIN, 'r' },
+	{ "fails",	"FAILS",	 6, PLAIN, 'f' },
+	{ "flags",	"FLAGS",	 0, LAST, 'l' },
+};
+
+static void misused(void)
+{
+	fprintf(stderr,
+		"usage: arenactl [-BR] [-D debugfs] [-s column] list\n"
+		"       arenactl [-B] [-D debugfs] show id | name\n"
+		"       arenactl [-BRb] [-D debugfs] [-d seconds] [-n times] [-s column] watch\n");
+	exit(2);
+}
+
+static struct termios cooked;
+static bool raw;		/* the terminal is ours */
+
+static void leave_screen(void)
+{
+	if (!raw)
+		return;
+	raw = false;
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &cooked);
+	/* The cursor, and the screen that was there before. */
+	printf("\033[?25h\033[?1049l");
+	fflush(stdout);
+}
+
+/* On the screen that stays. */
+static void __printf(1, 2) __noreturn fail(const char *format, ...)
+{
+	va_list args;
+
+	leave_screen();
+	va_start(args, format);
+	verrx(1, format, args);
+}
+
+/* Why there is nothing to read, said so that one knows what to do. */
+static void explain(const char *path)
+{
+	int error = errno;
+	struct statfs fs;
+
+	if (error == EACCES || error == EPERM)
+		fail("%s: permission denied: only root may look", path);
+	if (statfs(opt.debugfs, &fs) || fs.f_type != DEBUGFS_MAGIC)
+		fail("no debugfs at %s: mount -t debugfs none %s",
+		     opt.debugfs, opt.debugfs);
+	if (error == ENOENT)
+		fail("%s: not there: the module arena is not loaded", path);
+	fail("%s: %s", path, strerror(error));
+}
+
+static FILE *open_file(const char *name)
+{
+	char path[4096];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/arena/%s", opt.debugfs, name);
+	file = fopen(path, "re");
+	if (!file)
+		explain(path);
+	return file;
+}
+
+/* At most MAX_COLUMNS words. */
+static int split(char *line, const char **word)
+{
+	int nr = 0;
+	char *save;
+
+	for (line = strtok_r(line, "\n ", &save); line && nr < MAX_COLUMNS;
+	     line = strtok_r(NULL, "\n ", &save))
+		word[nr++] = line;
+	return nr;
+}
+
+static int find_column(const struct table *table, const char *name)
+{
+	int i;
+
+	for (i = 0; i < table->nr_columns; i++)
+		if (!strcmp(table->column[i], name))
+			return i;
+	return -1;
+}
+
+static const char *word(const struct table *table, const struct row *row, const char *name)
+{
+	int i = find_column(table, name);
+
+	return i < 0 ? "-" : row->word[i];
+}
+
+static unsigned long long number(const struct table *table, const struct row *row,
+				 const char *name)
+{
+	if (!strcmp(name, "fails"))
+		return number(table, row, "fail_space") + number(table, row, "fail_memory") +
+		       number(table, row, "fail_arg");
+	if (!strcmp(name, "rate"))
+		return (unsigned long long)row->rate;
+	return strtoull(word(table, row, name), NULL, 10);
+}
+
+static void add_row(struct table *table, char *line)
+{
+	struct row *row;
+
+	table->row = reallocarray(table->row, table->nr_rows + 1, sizeof(*row));
+	if (!table->row)
+		fail("no memory");
+	row = &table->row[table->nr_rows];
+	memset(row, 0, sizeof(*row));
+	row->line = line;
+	/* A line of another length is of a table that we do not understand. */
+	if (split(line, row->word) != table->nr_columns)
+		fail("a line of %s/arena/arenas has not as many words as the first one",
+		     opt.debugfs);
+	table->nr_rows++;
+}
+
+static char *read_line(FILE *file)
+{
+	char *line = NULL;
+	size_t room = 0;
+
+	errno = 0;
+	if (getline(&line, &room, file) >= 0)
+		return line;
+	if (errno)
+		fail("%s/arena/arenas: %s", opt.debugfs, strerror(errno));
+	free(line);
+	return NULL;
+}
+
+static void read_table(struct table *table)
+{
+	FILE *file = open_file("arenas");
+	char *line;
+
+	memset(table, 0, sizeof(*table));
+	clock_gettime(CLOCK_MONOTONIC, &table->when);
+	table->heading = read_line(file);
+	if (table->heading)
+		table->nr_columns = split(table->heading, table->column);
+	if (find_column(table, "id") < 0 || find_column(table, "name") < 0)
+		fail("%s/arena/arenas is of a version that this program does not know",
+		     opt.debugfs);
+	while ((line = read_line(file)))
+		add_row(table, line);
+	fclose(file);
+}
+
+static void free_table(struct table *table)
+{
+	size_t i;
+
+	for (i = 0; i < table->nr_rows; i++)
+		free(table->row[i].line);
+	free(table->row);
+	free(table->heading);
+	memset(table, 0, sizeof(*table));
+}
+
+/* The same arena at an earlier look, if it was there. */
+static const struct row *find_row(const struct table *table, unsigned long long id)
+{
+	size_t i;
+
+	for (i = 0; i < table->nr_rows; i++)
+		if (number(table, &table->row[i], "id") == id)
+			return &table->row[i];
+	return NULL;
+}
+
+static void set_rates(struct table *now, const struct table *before)
+{
+	double seconds = now->when.tv_sec - before->when.tv_sec +
+			 (now->when.tv_nsec - before->when.tv_nsec) / 1e9;
+	size_t i;
+
+	if (!before->nr_columns || seconds <= 0)
+		return;
+	for (i = 0; i < now->nr_rows; i++) {
+		struct row *row = &now->row[i];
+		const struct row *was = find_row(before, number(now, row, "id"));
+		double allocs = number(now, row, "allocs");
+
+		if (was)
+			allocs -= number(before, was, "allocs");
+		row->rate = allocs / seconds;
+	}
+}
+
+/* Text goes up, numbers go down, the number of an arena excepted. */
+static const struct table *sort_table;
+
+static int compare(const void *left, const void *right)
+{
+	const struct row *a = left, *b = right;
+	unsigned long long x, y;
+	int order;
+
+	if (!strcmp(opt.sort, "name") || !strcmp(opt.sort, "flags")) {
+		order = strcmp(word(sort_table, a, opt.sort), word(sort_table, b, opt.sort));
+	} else {
+		x = number(sort_table, a, opt.sort);
+		y = number(sort_table, b, opt.sort);
+		order = !strcmp(opt.sort, "id") ? (x > y) - (x < y) : (y > x) - (y < x);
+	}
+	if (opt.reverse)
+		order = -order;
+	if (order)
+		return order;
+	x = number(sort_table, a, "id");
+	y = number(sort_table, b, "id");
+	return (x > y) - (x < y);
+}
+
+static void sort(struct table *table)
+{
+	sort_table = table;
+	if (table->nr_rows)
+		qsort(table->row, table->nr_rows, sizeof(*table->row), compare);
+}
+
+static void check_sort(const struct table *table)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(shown); i++)
+		if (!strcmp(shown[i].column, opt.sort))
+			return;
+	if (find_column(table, opt.sort) < 0)
+		errx(2, "no column %s to sort by", opt.sort);
+}
+
+/* Four digits and a letter, or all of them. */
+static const char *size_text(unsigned long long bytes, char *text, size_t room)
+{
+	static const char units[] = " KMGT";
+	double value = bytes;
+	int unit = 0;
+
+	while (value >= 1024 && units[unit + 1]) {
+		value /= 1024;
+		unit++;
+	}
+	if (opt.bytes || !unit)
+		snprintf(text, room, "%llu", bytes);
+	else
+		snprintf(text, room, value < 100 ? "%.1f%c" : "%.0f%c", value, units[unit]);
+	return text;
+}
+
+/* Sizes that are not shortened need room. */
+static int width(const struct shown *s)
+{
+	return s->form == SIZE && opt.bytes ? 15 : s->width;
+}
+
+static void print_cell(const struct table *table, const struct row *row, const struct shown *s)
+{
+	char text[32];
+
+	switch (s->form) {
+	case TEXT:
+		printf("%-*.*s ", width(s), width(s), word(table, row, s->column));
+		break;
+	case LAST:
+		printf("%s", word(table, row, s->column));
+		break;
+	case SIZE:
+		size_text(number(table, row, s->column), text, sizeof(text));
+		printf("%*s ", width(s), text);
+		break;
+	case PLAIN:
+		printf("%*llu ", width(s), number(table, row, s->column));
+		break;
+	}
+}
+
+static unsigned long long read_number(const char *name)
+{
+	FILE *file = open_file(name);
+	unsigned long long value = 0;
+
+	if (fscanf(file, "%llu", &value) != 1)
+		fail("%s/arena/%s holds no number", opt.debugfs, name);
+	fclose(file);
+	return value;
+}
+
+/* @rates: whether there was an earlier look. @lines: no more rows than that, 0 for all. */
+static void print_table(const struct table *table, bool rates, size_t lines)
+{
+	size_t i, j;
+
+	for (i = 0; i < ARRAY_SIZE(shown); i++)
+		if (rates || strcmp(shown[i].column, "rate"))
+			printf(shown[i].form == TEXT ? "%-*s " : "%*s ", width(&shown[i]),
+			       shown[i].title);
+	putchar('\n');
+	for (j = 0; j < table->nr_rows && (!lines || j < lines); j++) {
+		for (i = 0; i < ARRAY_SIZE(shown); i++)
+			if (rates || strcmp(shown[i].column, "rate"))
+				print_cell(table, &table->row[j], &shown[i]);
+		putchar('\n');
+	}
+}
+
+static void print_summary(const struct table *table)
+{
+	char total[32], pool[32];
+
+	size_text(read_number("total_bytes"), total, sizeof(total));
+	size_text(read_number("pool_bytes"), pool, sizeof(pool));
+	printf("%zu arenas, %s held, %s of it in the pool\n", table->nr_rows, total, pool);
+}
+
+static int do_list(void)
+{
+	struct table table;
+
+	read_table(&table);
+	check_sort(&table);
+	sort(&table);
+	print_table(&table, false, 0);
+	print_summary(&table);
+	free_table(&table);
+	return 0;
+}
+
+static bool is_size(const char *column)
+{
+	static const char * const sizes[] = {
+		"capacity", "used", "padding", "free", "high", "peak", "committed",
+		"committed_peak", "slab_size",
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++)
+		if (!strcmp(column, sizes[i]))
+			return true;
+	return false;
+}
+
+static void print_row(const struct table *table, const struct row *row)
+{
+	char text[32];
+	int i;
+
+	for (i = 0; i < table->nr_columns; i++) {
+		printf("%-16s %s", table->column[i], row->word[i]);
+		if (is_size(table->column[i]) && !opt.bytes)
+			printf(" (%s)", size_text(strtoull(row->word[i], NULL, 10), text,
+						  sizeof(text)));
+		putchar('\n');
+	}
+}
+
+/* By number, else by name, of which there may be several. */
+static int do_show(const char *which)
+{
+	const char *by = which[strspn(which, "0123456789")] ? "name" : "id";
+	struct table table;
+	size_t i, found = 0;
+
+	read_table(&table);
+	for (i = 0; i < table.nr_rows; i++) {
+		if (strcmp(word(&table, &table.row[i], by), which))
+			continue;
+		if (found++)
+			putchar('\n');
+		print_row(&table, &table.row[i]);
+	}
+	free_table(&table);
+	if (!found)
+		errx(1, "no arena %s", which);
+	return 0;
+}
+
+/* watch */
+
+static bool stop;
+
+static void enter_screen(void)
+{
+	struct termios mode;
+
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+		errx(1, "no terminal: try watch -b");
+	if (tcgetattr(STDIN_FILENO, &cooked))
+		err(1, "terminal");
+	mode = cooked;
+	mode.c_lflag &= ~(ICANON | ECHO);
+	mode.c_cc[VMIN] = 0;
+	mode.c_cc[VTIME] = 0;
+	raw = true;
+	atexit(leave_screen);
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &mode);
+	printf("\033[?1049h\033[?25l");
+}
+
+static size_t screen_lines(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || size.ws_row < 5)
+		return 20;
+	return size.ws_row - 4;
+}
+
+static void draw(struct table *table)
+{
+	/* From the top, and nothing is left of what was there. */
+	if (raw)
+		printf("\033[H\033[J");
+	sort(table);
+	print_summary(table);
+	print_table(table, true, raw ? screen_lines() : 0);
+	if (raw)
+		printf("by %s; q quits, R reverses, one of inpuhcgarfl sorts", opt.sort);
+	else
+		putchar('\n');
+	if (fflush(stdout))
+		stop = true;	/* nobody reads any more */
+}
+
+static void key(char c)
+{
+	size_t i;
+
+	if (c == 'q')
+		stop = true;
+	if (c == 'R')
+		opt.reverse = !opt.reverse;
+	for (i = 0; i < ARRAY_SIZE(shown); i++)
+		if (shown[i].key == c)
+			opt.sort = shown[i].column;
+}
+
+static double seconds_since(const struct timespec *then)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec - then->tv_sec + (now.tv_nsec - then->tv_nsec) / 1e9;
+}
+
+/* Until it is time to look again; keys draw what was seen last. */
+static void wait_for_time(struct table *table, int signals)
+{
+	struct pollfd fds[] = {
+		{ .fd = signals, .events = POLLIN },
+		{ .fd = raw ? STDIN_FILENO : -1, .events = POLLIN },
+	};
+	double left;
+	char c;
+
+	while (!stop && (left = opt.delay - seconds_since(&table->when)) > 0) {
+		if (poll(fds, ARRAY_SIZE(fds), (int)(left * 1000) + 1) <= 0)
+			continue;
+		stop = fds[0].revents;
+		if (!fds[1].revents)
+			continue;
+		/* The end of the terminal is the end, too. */
+		key(read(STDIN_FILENO, &c, 1) == 1 ? c : 'q');
+		if (!stop)
+			draw(table);
+	}
+}
+
+/* Signals that end it: the terminal is to be left as it was. */
+static int catch_signals(void)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC);
+	if (fd < 0)
+		err(1, "signalfd");
+	return fd;
+}
+
+static int do_watch(void)
+{
+	struct table before = {}, now;
+	int signals = catch_signals();
+	long looks = 0;
+
+	/* What is missing is said before the screen changes. */
+	read_table(&now);
+	check_sort(&now);
+	if (!opt.batch)
+		enter_screen();
+	for (;;) {
+		set_rates(&now, &before);
+		draw(&now);
+		if (++looks == opt.times)
+			break;
+		wait_for_time(&now, signals);
+		if (stop)
+			break;
+		free_table(&before);
+		before = now;
+		read_table(&now);
+	}
+	free_table(&before);
+	free_table(&now);
+	return 0;
+}
+
+static double positive(const char *text)
+{
+	char *end;
+	double value = strtod(text, &end);
+
+	if (end == text || *end || !(value > 0 && value < 1e6))
+		errx(2, "%s is no number above 0", text);
+	return value;
+}
+
+int main(int argc, char **argv)
+{
+	const char *command;
+	int c;
+
+	while ((c = getopt(argc, argv, "BRbd:n:s:D:")) != -1) {
+		switch (c) {
+		case 'B':
+			opt.bytes = true;
+			break;
+		case 'R':
+			opt.reverse = true;
+			break;
+		case 'b':
+			opt.batch = true;
+			break;
+		case 'd':
+			opt.delay = positive(optarg);
+			break;
+		case 'n':
+			opt.times = positive(optarg);
+			if (!opt.times)
+				errx(2, "-n %s: at least once", optarg);
+			break;
+		case 's':
+			opt.sort = optarg;
+			break;
+		case 'D':
+			opt.debugfs = optarg;
+			break;
+		default:
+			misused();
+		}
+	}
+	command = argv[optind] ? argv[optind++] : "list";
+	if (!strcmp(command, "show") && argc == optind + 1)
+		return do_show(argv[optind]);
+	if (argc != optind)
+		misused();
+	if (!strcmp(command, "list"))
+		return do_list();
+	if (!strcmp(command, "watch"))
+		return do_watch();
+	misused();
+}
