@@ -4,37 +4,10 @@
 # A module that uses arenas (see selftests/consumer): it parses JSON, answers
 # questions about it, and compares arenas with kmalloc. Prints TAP.
 
+. "$(dirname "$0")/arena_tap.sh"
+
 debug=/sys/kernel/debug/arena_consumer
-arena=/sys/kernel/debug/arena
 dir=$(mktemp -d)
-number=0
-
-skip_all()
-{
-	echo "1..0 # SKIP $*"
-	exit 4
-}
-
-load()
-{
-	for file in /ko/arena_consumer.ko ./arena_consumer.ko; do
-		[ -e "$file" ] && insmod "$file" && return 0
-	done
-	modprobe arena_consumer 2>/dev/null
-}
-
-# Name, and a command that decides.
-check()
-{
-	name=$1
-	number=$((number + 1))
-	shift
-	if "$@"; then
-		echo "ok $number $name"
-	else
-		echo "not ok $number $name"
-	fi
-}
 
 text()
 {
@@ -280,15 +253,10 @@ stays()
 
 unload()
 {
-	rmmod arena_consumer || return 1
-	total=$(cat $arena/total_bytes)
-	pool=$(cat $arena/pool_bytes)
-	echo "# $total bytes held, $pool of them in the pool"
-	[ "$total" -eq "$pool" ] && [ "$(wc -l <$arena/arenas)" -eq 1 ] &&
-		! [ -e $debug ]
+	rmmod arena_consumer && nothing_held && ! [ -e $debug ]
 }
 
-load || skip_all "no module arena_consumer"
+load_module arena_consumer || skip_all "no module arena_consumer"
 text >"$dir/text"
 long_text 2000 >"$dir/long"
 echo "TAP version 13"

@@ -5,37 +5,10 @@
 # comes. The module arena_context does the work (see selftests/context); this
 # runs it and prints TAP.
 
+. "$(dirname "$0")/arena_tap.sh"
+
 debug=/sys/kernel/debug/arena_context
-arena=/sys/kernel/debug/arena
 cpu=/sys/devices/system/cpu/cpu1/online
-number=0
-
-skip_all()
-{
-	echo "1..0 # SKIP $*"
-	exit 4
-}
-
-load()
-{
-	for file in /ko/arena_context.ko ./arena_context.ko; do
-		[ -e "$file" ] && insmod "$file" && return 0
-	done
-	modprobe arena_context 2>/dev/null
-}
-
-# Name, and a command that decides.
-check()
-{
-	name=$1
-	number=$((number + 1))
-	shift
-	if "$@"; then
-		echo "ok $number $name"
-	else
-		echo "not ok $number $name"
-	fi
-}
 
 went_well()
 {
@@ -79,14 +52,10 @@ stays()
 
 unload()
 {
-	rmmod arena_context || return 1
-	total=$(cat $arena/total_bytes)
-	pool=$(cat $arena/pool_bytes)
-	echo "# $total bytes held, $pool of them in the pool"
-	[ "$total" -eq "$pool" ] && [ "$(wc -l <$arena/arenas)" -eq 1 ]
+	rmmod arena_context && nothing_held
 }
 
-load || skip_all "no module arena_context"
+load_module arena_context || skip_all "no module arena_context"
 tests=$(grep -v hotplug $debug/list)
 echo "TAP version 13"
 echo "1..$(($(echo "$tests" | wc -l) + 3))"
@@ -96,8 +65,7 @@ done
 if [ -w $cpu ]; then
 	check "CPU hotplug" hotplug
 else
-	number=$((number + 1))
-	echo "ok $number CPU hotplug # SKIP no CPU can be taken down"
+	skip "CPU hotplug" "no CPU can be taken down"
 fi
 check "arena stays while a module uses it" stays
 check "nothing is left behind" unload

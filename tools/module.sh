@@ -17,7 +17,7 @@
 . "$(dirname "$0")/lib.sh"
 
 KDIR=${KDIR:-/lib/modules/$(uname -r)/build}
-OUTSIDE="consumer context"
+OUTSIDE="consumer context memory"
 STRICT=(W=1 KCFLAGS=-Werror)
 [ "${WERROR:-1}" -ne 0 ] || STRICT=()
 

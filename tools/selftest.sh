@@ -113,6 +113,16 @@ tally()
 	}' "$1"
 }
 
+# Memory of two nodes wherever there are as many CPUs for both.
+nodes()
+{
+	if [ "$KERNEL" = uml ] || [ $((SMP % 2)) -ne 0 ]; then
+		echo 1
+	else
+		echo 2
+	fi
+}
+
 kernel_name()
 {
 	if [ "$KERNEL" = uml ]; then
@@ -152,7 +162,7 @@ main()
 	fi)
 	[ "${#programs[@]}" -gt 0 ] || die "selftests/Makefile lists no program"
 	say "running ${#programs[@]} programs on $(kernel_name), $SMP CPUs"
-	"$ROOT/tools/vm.sh" --kernel "$KERNEL" --smp "$SMP" --name "$STEP" \
+	"$ROOT/tools/vm.sh" --kernel "$KERNEL" --smp "$SMP" --nodes "$(nodes)" --name "$STEP" \
 		--timeout $((120 + TEST_TIMEOUT * ${#programs[@]} * RUNS)) --file "$OUT:/st" \
 		-- "$(guest_script "${programs[@]}")" |
 		grep -vE --line-buffered '^# +(RUN|OK) ' || rc=$?

@@ -15,6 +15,7 @@
 #     --no-module           do not build or carry the module
 #     --file HOST:GUEST     carry a file or directory, may be repeated
 #     --smp N  --mem SIZE   default 2 and 1G
+#     --nodes N             of memory, each with its part of that and of the CPUs
 #     --icount              one guest nanosecond per instruction, one CPU
 #     --append STRING       more kernel arguments
 #     --timeout SECONDS     default 300
@@ -32,6 +33,7 @@ NO_MODULE=
 FILES=()
 SMP=2
 MEM=1G
+NODES=1
 ICOUNT=
 APPEND=
 TIMEOUT=300
@@ -60,6 +62,7 @@ parse()
 		--file) FILES+=("$2") ;;
 		--smp) SMP=$2 ;;
 		--mem) MEM=$2 ;;
+		--nodes) NODES=$2 ;;
 		--append) APPEND=$2 ;;
 		--timeout) TIMEOUT=$2 ;;
 		--name) NAME=$2 ;;
@@ -162,9 +165,23 @@ qemu_args()
 			-icount shift=0,sleep=off)
 		line="$line tsc=reliable clocksource=tsc"
 	else
-		ARGS+=(-accel tcg,thread=multi -smp "$SMP")
+		ARGS+=(-accel tcg,thread=multi -smp "$SMP,sockets=$NODES")
 	fi
+	[ "$NODES" -eq 1 ] || node_args
 	ARGS+=(-append "$line loglevel=6 $APPEND")
+}
+
+node_args()
+{
+	local node cpus size
+
+	[ $((SMP % NODES)) -eq 0 ] || die "$SMP CPUs cannot be divided by $NODES"
+	size=$(($(numfmt --from=iec "$MEM") / NODES))
+	for ((node = 0; node < NODES; node++)); do
+		cpus=$((node * SMP / NODES))-$(((node + 1) * SMP / NODES - 1))
+		ARGS+=(-object "memory-backend-ram,id=m$node,size=$size"
+			-numa "node,nodeid=$node,memdev=m$node,cpus=$cpus")
+	done
 }
 
 # SIGTERM can wedge UML, hence KILL. What the commands print is followed from

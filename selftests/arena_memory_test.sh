@@ -1,0 +1,202 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Where the memory of arenas comes from, and who pays: nodes, their pools, memory
+# pressure, memory cgroups (see selftests/memory). Prints TAP.
+
+. "$(dirname "$0")/arena_tap.sh"
+
+file=/sys/kernel/debug/arena_memory
+groups=/sys/fs/cgroup
+group=$groups/arena_memory
+pressure=/tmp/arena_pressure
+megabyte=1048576
+page=4096
+
+# A line of what the module knows of its arena.
+value()
+{
+	awk -v name="$1" '$1 == name { print $2 }' $file
+}
+
+make()
+{
+	echo "$*" >$file
+}
+
+drop()
+{
+	echo drop >$file
+}
+
+pool()
+{
+	cat $arena/pool_bytes
+}
+
+# The arena lies on this node, all of it.
+lies_on()
+{
+	[ "$(value "node$1")" -eq $((megabyte / page)) ] && return 0
+	sed 's/^/# /' $file
+	false
+}
+
+node_asked_for()
+{
+	for node in 0 1 0 1; do
+		make node $node $megabyte && lies_on $node && drop || return 1
+	done
+	! make node 17 $megabyte 2>/dev/null
+}
+
+# A CPU of the node does it.
+node_of_the_cpu()
+{
+	for node in 0 1; do
+		mask=$(tr -d , <"/sys/devices/system/node/node$node/cpumap")
+		taskset "0x$mask" sh -c "echo 'local $megabyte' >$file" &&
+			lies_on $node && drop || return 1
+	done
+}
+
+# What one node's arena left serves that node, and no other.
+pool_of_the_node()
+{
+	echo 2 >/proc/sys/vm/drop_caches
+	make node 0 $megabyte && drop || return 1
+	make node 1 $megabyte && lies_on 1 && [ "$(value pool_hits)" -eq 0 ] && drop || return 1
+	for node in 0 1; do
+		make node $node $megabyte && lies_on $node && [ "$(value page_allocs)" -eq 0 ] &&
+			[ "$(value pool_hits)" -eq $((megabyte / 65536)) ] && drop || return 1
+	done
+	[ "$(pool)" -ge $((2 * megabyte)) ]
+}
+
+# On all nodes.
+dropped()
+{
+	make node 0 $megabyte && drop && make node 1 $megabyte && drop &&
+		[ "$(pool)" -ge $((2 * megabyte)) ] &&
+		echo 2 >/proc/sys/vm/drop_caches && [ "$(pool)" -eq 0 ]
+}
+
+meminfo()
+{
+	awk -v name="$1:" '$1 == name { print int($2 / 1024) }' /proc/meminfo
+}
+
+# The kernel shall want much of the memory to be free: then the pool gives way
+# while there is plenty for everybody else.
+pressed()
+{
+	make node 0 $((8 * megabyte)) && drop && make node 1 $((8 * megabyte)) && drop || return 1
+	before=$(pool)
+	was=$(cat /proc/sys/vm/min_free_kbytes)
+	echo $((160 * 1024)) >/proc/sys/vm/min_free_kbytes
+	mkdir -p $pressure && mount -t tmpfs -o size=90% tmpfs $pressure || return 1
+	for i in $(seq 200); do
+		if [ "$(pool)" -eq 0 ] || [ "$(meminfo MemFree)" -lt 100 ]; then
+			break
+		fi
+		dd if=/dev/zero of="$pressure/$i" bs=1M count=8 2>/dev/null
+	done
+	echo "# $(meminfo MemFree) MiB are free"
+	umount $pressure && rmdir $pressure
+	echo "$was" >/proc/sys/vm/min_free_kbytes
+	echo "# $before bytes in the pool before, $(pool) under pressure"
+	[ "$before" -ge $((16 * megabyte)) ] && [ "$(pool)" -lt $((before / 4)) ]
+}
+
+# Of the group: a number, or one of an event.
+group_value()
+{
+	if [ $# -gt 1 ]; then
+		awk -v name="$2" '$1 == name { print $2 }' "$group/$1"
+	else
+		cat "$group/$1"
+	fi
+}
+
+in_group()
+{
+	sh -c "echo \$\$ >$group/cgroup.procs && echo '$1' >$file"
+}
+
+open_group()
+{
+	echo +memory >$groups/cgroup.subtree_control && mkdir $group &&
+		echo "$1" >$group/memory.max && echo 0 >$group/memory.swap.max 2>/dev/null
+	[ -e $group/memory.max ]
+}
+
+# Clause 21: a kernel thread fills it, the one who made it pays for all of it, and
+# where that ends there is ENOMEM for the arena and no harm for anybody.
+group_limit()
+{
+	limit=$((24 * megabyte))
+	before=$(pool)
+	open_group $limit && in_group "account $((64 * megabyte))" || return 1
+	sed 's/^/# /' $file
+	echo "# the group has $(group_value memory.current) of $limit"
+	committed=$(value committed)
+	[ "$committed" -le $limit ] && [ "$committed" -ge $((limit / 2)) ] &&
+		[ "$(value fail_memory)" -ge 1 ] && [ "$(value fail_space)" -eq 0 ] &&
+		[ "$(group_value memory.current)" -ge "$committed" ] &&
+		[ "$(group_value memory.events oom_kill)" -eq 0 ] || return 1
+	drop
+	# Nothing of it went to the pool, for others to have.
+	[ "$(pool)" -le "$before" ] && uncharged
+}
+
+# What a CPU has at hand of the group's charge is not ours to wait for.
+uncharged()
+{
+	for _ in $(seq 50); do
+		[ "$(group_value memory.current)" -lt $((4 * megabyte)) ] && return 0
+		usleep 100000
+	done
+	echo "# still charged: $(group_value memory.current)"
+	false
+}
+
+# Where there is no limit it gets all, and all of it is charged.
+group_pays()
+{
+	echo max >$group/memory.max && in_group "account $((16 * megabyte))" || return 1
+	[ "$(value committed)" -eq $((16 * megabyte)) ] && [ "$(value fail_space)" -ge 1 ] &&
+		[ "$(group_value memory.current)" -ge $((16 * megabyte)) ] &&
+		drop && uncharged
+}
+
+# Held by nobody but the arena, a group that is gone still pays.
+group_gone()
+{
+	in_group "account $((8 * megabyte))" && rmdir $group && drop
+}
+
+load_module arena_memory || skip_all "no module arena_memory"
+echo "TAP version 13"
+echo "1..9"
+if [ -e /sys/devices/system/node/node1 ]; then
+	check "memory of the node that was asked for" node_asked_for
+	check "memory of the CPU's own node" node_of_the_cpu
+	check "a pool for each node" pool_of_the_node
+	check "the pools are dropped with the caches" dropped
+	check "the pools give way under pressure" pressed
+else
+	for name in "memory of a node" "memory of the CPU's node" "a pool for each node" \
+		"the pools are dropped" "the pools give way"; do
+		skip "$name" "one node"
+	done
+fi
+if grep -qw memory $groups/cgroup.controllers 2>/dev/null; then
+	check "a limited group gets ENOMEM and stays alive" group_limit
+	check "a kernel thread's use is charged to the group" group_pays
+	check "the group may go first" group_gone
+else
+	skip "a limited group" "no memory cgroups"
+	skip "a kernel thread's use" "no memory cgroups"
+	skip "the group may go first" "no memory cgroups"
+fi
+check "nothing is left behind" rmmod arena_memory

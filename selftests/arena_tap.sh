@@ -1,0 +1,52 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# What tests written for the shell share: TAP, and the modules that they load.
+# Sourced, never run.
+
+arena=/sys/kernel/debug/arena
+number=0
+
+skip_all()
+{
+	echo "1..0 # SKIP $*"
+	exit 4
+}
+
+# A module of the tests, from where they all are or from beside us.
+load_module()
+{
+	for ko in "/ko/$1.ko" "./$1.ko"; do
+		[ -e "$ko" ] && insmod "$ko" && return 0
+	done
+	modprobe "$1" 2>/dev/null
+}
+
+# Name, and a command that decides.
+check()
+{
+	name=$1
+	number=$((number + 1))
+	shift
+	if "$@"; then
+		echo "ok $number $name"
+	else
+		echo "not ok $number $name"
+	fi
+}
+
+# Name and reason of a check that cannot be made here.
+skip()
+{
+	number=$((number + 1))
+	echo "ok $number $1 # SKIP $2"
+}
+
+# Arenas are gone, and all that is held of their memory is in the pool.
+nothing_held()
+{
+	total=$(cat $arena/total_bytes)
+	pool=$(cat $arena/pool_bytes)
+	echo "# $total bytes held, $pool of them in the pool"
+	[ "$total" -eq "$pool" ] && [ "$(wc -l <$arena/arenas)" -eq 1 ]
+}

@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Clause 22: the module is unloaded, many times, right after arenas are gone that
+# were reset under readers: no callback of theirs may run afterwards. What goes
+# wrong there ends the machine, and with it the test. Prints TAP.
+
+. "$(dirname "$0")/arena_tap.sh"
+
+file=/sys/kernel/debug/arena_unload
+rounds=12
+arenas=20
+
+unload_arena()
+{
+	for _ in $(seq $rounds); do
+		load_arena && echo $arenas >$file && rmmod arena || return 1
+	done
+}
+
+load_arena()
+{
+	[ -e /sys/module/arena ] || load_module arena
+}
+
+# Without the module there is nothing to call, and that is said.
+nothing_to_call()
+{
+	! echo 1 2>/dev/null >$file
+}
+
+load_arena || skip_all "no module arena"
+[ "$(cat /sys/module/arena/refcnt 2>/dev/null)" = 0 ] || skip_all "the module is in use"
+load_module arena_unload || skip_all "no module arena_unload"
+echo "TAP version 13"
+echo "1..4"
+check "the module goes with callbacks just over" unload_arena
+check "nothing of it is left" nothing_to_call
+check "it comes again" load_arena
+check "the test's module goes" rmmod arena_unload

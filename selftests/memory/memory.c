@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * arena_memory: where the memory of an arena comes from, and who pays for it.
+ *
+ *	echo "node 1 1048576" >/sys/kernel/debug/arena_memory
+ *	echo "local 1048576" >/sys/kernel/debug/arena_memory
+ *	echo "account 1048576" >/sys/kernel/debug/arena_memory
+ *	cat /sys/kernel/debug/arena_memory
+ *	echo drop >/sys/kernel/debug/arena_memory
+ *
+ * Makes an arena of so many bytes and fills it: with memory of a node, of the
+ * CPU that it is done on, or at the expense of the writer's cgroup, by a kernel
+ * thread, which belongs to no such group. It stays until it is dropped.
+ */
+#include <linux/arena.h>
+#include <linux/completion.h>
+#include <linux/debugfs.h>
+#include <linux/kernel.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/nodemask.h>
+#include <linux/seq_file.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#define SLAB		SZ_64K
+#define OBJECT		SZ_4K
+
+static DEFINE_MUTEX(lock);		/* protects what follows */
+static struct arena *arena;
+static unsigned long pages[MAX_NUMNODES];
+static struct dentry *file;
+
+struct filler {
+	struct arena		*arena;
+	struct completion	done;
+};
+
+/* As much as is to be had, and where it lies. */
+static void fill(struct arena *from)
+{
+	void *object;
+
+	memset(pages, 0, sizeof(pages));
+	while ((object = arena_alloc(from, OBJECT, GFP_KERNEL))) {
+		memset(object, 0xff, OBJECT);
+		pages[page_to_nid(virt_to_page(object))]++;
+		cond_resched();
+	}
+}
+
+static int fill_thread(void *data)
+{
+	struct filler *filler = data;
+
+	fill(filler->arena);
+	/* Not on our way back: that leads through a module that may be gone. */
+	kthread_complete_and_exit(&filler->done, 0);
+}
+
+static int fill_by_thread(struct arena *from)
+{
+	struct filler filler = { .arena = from };
+	struct task_struct *task;
+
+	init_completion(&filler.done);
+	task = kthread_run(fill_thread, &filler, "arena_memory");
+	if (IS_ERR(task))
+		return PTR_ERR(task);
+	wait_for_completion(&filler.done);
+	return 0;
+}
+
+static int make(unsigned int flags, int node, size_t bytes)
+{
+	const struct arena_config config = {
+		.name = "memory",
+		.capacity = bytes,
+		.slab_size = SLAB,
+		.node = node,
+		.flags = flags,
+	};
+	struct arena *new = arena_create(&config);
+
+	if (IS_ERR(new))
+		return PTR_ERR(new);
+	arena = new;
+	if (flags & ARENA_ACCOUNT)
+		return fill_by_thread(new);
+	fill(new);
+	return 0;
+}
+
+static int command(const char *line)
+{
+	size_t bytes;
+	int node;
+
+	if (sysfs_streq(line, "drop")) {
+		arena_destroy(arena);
+		arena = NULL;
+		return 0;
+	}
+	if (arena)
+		return -EBUSY;
+	if (sscanf(line, "node %d %zu", &node, &bytes) == 2)
+		return make(ARENA_ON_NODE, node, bytes);
+	if (sscanf(line, "local %zu", &bytes) == 1)
+		return make(0, 0, bytes);
+	if (sscanf(line, "account %zu", &bytes) == 1)
+		return make(ARENA_ACCOUNT, 0, bytes);
+	return -EINVAL;
+}
+
+static ssize_t memory_write(struct file *unused, const char __user *from, size_t size, loff_t *pos)
+{
+	char line[64];
+	int err;
+
+	if (size >= sizeof(line))
+		return -EINVAL;
+	if (copy_from_user(line, from, size))
+		return -EFAULT;
+	line[size] = '\0';
+	if (mutex_lock_interruptible(&lock))
+		return -EINTR;
+	err = command(line);
+	mutex_unlock(&lock);
+	return err ?: size;
+}
+
+static int memory_show(struct seq_file *m, void *unused)
+{
+	struct arena_stats stats = {};
+	int node;
+
+	mutex_lock(&lock);
+	if (arena)
+		arena_stats(arena, &stats);
+	seq_printf(m, "committed %zu\n", stats.committed);
+	seq_printf(m, "page_allocs %llu\npool_hits %llu\n", stats.page_allocs, stats.pool_hits);
+	seq_printf(m, "fail_memory %llu\nfail_space %llu\n", stats.fail_memory, stats.fail_space);
+	for_each_online_node(node)
+		seq_printf(m, "node%d %lu\n", node, pages[node]);
+	mutex_unlock(&lock);
+	return 0;
+}
+
+static int memory_open(struct inode *inode, struct file *opened)
+{
+	return single_open(opened, memory_show, NULL);
+}
+
+static const struct file_operations memory_fops = {
+	.owner		= THIS_MODULE,
+	.open		= memory_open,
+	.read		= seq_read,
+	.write		= memory_write,
+	.llseek		= seq_lseek,
+	.release	= single_release,
+};
+
+static int __init memory_init(void)
+{
+	file = debugfs_create_file("arena_memory", 0600, NULL, NULL, &memory_fops);
+	return 0;
+}
+module_init(memory_init);
+
+static void __exit memory_exit(void)
+{
+	debugfs_remove(file);
+	arena_destroy(arena);
+}
+module_exit(memory_exit);
+
+MODULE_DESCRIPTION("Where the memory of arenas comes from");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * arena_unload: arenas that are gone while RCU callbacks of theirs may be under
+ * way, so that user space can unload the arena module at that moment.
+ *
+ *	echo 20 >/sys/kernel/debug/arena_unload && rmmod arena
+ *
+ * This module stays meanwhile, so it refers to the other one only as long as it
+ * calls it. On the CPU that does it, slow callbacks of our own come between those
+ * of the arenas: they take longer than the grace periods that unloading waits for.
+ */
+#include <linux/arena.h>
+#include <linux/debugfs.h>
+#include <linux/delay.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/smp.h>
+#include <linux/uaccess.h>
+#include <linux/workqueue.h>
+
+#define SLOW_MS		5
+
+struct slow {
+	struct rcu_head	rcu;
+};
+
+/* What is called of the arena module. */
+static struct {
+	typeof(arena_create)		*create;
+	typeof(arena_alloc)		*alloc;
+	typeof(arena_reset_rcu)	*reset_rcu;
+	typeof(arena_destroy)		*destroy;
+	typeof(arena_typed_create)	*typed_create;
+	typeof(arena_typed_alloc)	*typed_alloc;
+	typeof(arena_typed_free)	*typed_free;
+	typeof(arena_typed_destroy)	*typed_destroy;
+} call;
+
+static struct dentry *file;
+
+static void slow_callback(struct rcu_head *rcu)
+{
+	mdelay(SLOW_MS);
+	kfree(container_of(rcu, struct slow, rcu));
+}
+
+static void queue_slow(void)
+{
+	struct slow *slow = kmalloc(sizeof(*slow), GFP_KERNEL);
+
+	if (slow)
+		call_rcu(&slow->rcu, slow_callback);
+}
+
+/* One arena, reset under readers, and gone. */
+static int come_and_go(void)
+{
+	static const struct arena_config config = {
+		.name = "unload",
+		.capacity = SZ_64K,
+		.flags = ARENA_READERS,
+	};
+	struct arena *arena = call.create(&config);
+	int err = 0;
+
+	if (IS_ERR(arena))
+		return PTR_ERR(arena);
+	queue_slow();
+	if (!call.alloc(arena, 100, GFP_KERNEL))
+		err = -ENOMEM;
+	err = err ?: call.reset_rcu(arena);
+	call.destroy(arena);
+	return err;
+}
+
+/* The same of a typed arena with a freed element. */
+static int come_and_go_typed(void)
+{
+	struct arena_typed *typed = call.typed_create("unload", sizeof(int), 10, ARENA_READERS);
+	static const int value = 5;
+	void *element;
+
+	if (IS_ERR(typed))
+		return PTR_ERR(typed);
+	queue_slow();
+	element = call.typed_alloc(typed, &value);
+	if (element)
+		call.typed_free(typed, element);
+	call.typed_destroy(typed);
+	return element ? 0 : -ENOMEM;
+}
+
+static long run_here(void *data)
+{
+	unsigned int nr = *(unsigned int *)data;
+	int err = 0;
+
+	for (; nr && !err; nr--)
+		err = nr % 4 ? come_and_go() : come_and_go_typed();
+	return err;
+}
+
+#define GET(name)	(call.name = symbol_get(arena_##name))
+#define PUT(name)	do { if (call.name) symbol_put(arena_##name); } while (0)
+
+static long run(unsigned int nr)
+{
+	long err = -ENOENT;
+
+	GET(create);
+	GET(alloc);
+	GET(reset_rcu);
+	GET(destroy);
+	GET(typed_create);
+	GET(typed_alloc);
+	GET(typed_free);
+	GET(typed_destroy);
+	if (call.create && call.alloc && call.reset_rcu && call.destroy && call.typed_create &&
+	    call.typed_alloc && call.typed_free && call.typed_destroy)
+		err = work_on_cpu(cpumask_last(cpu_online_mask), run_here, &nr);
+	PUT(create);
+	PUT(alloc);
+	PUT(reset_rcu);
+	PUT(destroy);
+	PUT(typed_create);
+	PUT(typed_alloc);
+	PUT(typed_free);
+	PUT(typed_destroy);
+	return err;
+}
+
+static ssize_t unload_write(struct file *unused, const char __user *from, size_t size, loff_t *pos)
+{
+	unsigned int nr;
+	int err = kstrtouint_from_user(from, size, 10, &nr);
+
+	err = err ?: run(nr);
+	return err ?: size;
+}
+
+static const struct file_operations unload_fops = {
+	.owner	= THIS_MODULE,
+	.write	= unload_write,
+};
+
+static int __init unload_init(void)
+{
+	file = debugfs_create_file("arena_unload", 0200, NULL, NULL, &unload_fops);
+	return 0;
+}
+module_init(unload_init);
+
+static void __exit unload_exit(void)
+{
+	debugfs_remove(file);
+	rcu_barrier();
+}
+module_exit(unload_exit);
+
+MODULE_DESCRIPTION("Arenas that are gone just before their module is");
+MODULE_LICENSE("GPL");
