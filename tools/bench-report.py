@@ -192,6 +192,17 @@ def thread_table():
               head, list(thread_rows(init, counts)))
 
 
+def machine_table():
+    """What the steps cost that allocators are made of."""
+    names = [key[3] for key in R.order if key[2] == "machine"]
+    rows = [[name.replace("_", " ")] + [number(R.find(kernel, 0, "machine", name))
+                                        for kernel in KERNELS]
+            for name in dict.fromkeys(names)]
+    table("the machine: a call that does this once (on User-Mode Linux switching interrupts "
+          "off is a system call: who does it at each object looks worse than elsewhere)",
+          ["step", "instructions", "ns"], rows)
+
+
 def reset_tables(kernel, unit):
     for init in (0, 1):
         for bench, what in (("reset", "free everything"),
@@ -491,6 +502,7 @@ def main():
     R.write(directory, MACHINE)
     print("# Benchmarks\n")
     print(MACHINE)
+    machine_table()
     names = {"icount": "instructions", "uml": "ns"}
     for kernel in R.kernels():
         speed_table(kernel, names[kernel])

@@ -29,10 +29,9 @@ RUNS=${RUNS:-3}
 ONLY=${ONLY:-}
 CPUS=$((JOBS < 8 ? JOBS : 8))
 PLOTS=$ROOT/selftests/bench/plots
-# In front of the command that runs a guest.
-PRIORITY=()
 
-ALL="memory batch pingpong mix hardirq create steady full latency reset seed ioctl"
+ALL="machine memory batch pingpong mix hardirq create steady full latency reset seed ioctl"
+ALL="$ALL threads"
 
 # The module to be measured: its sources, not those of the benchmarks.
 #   tree DIR
@@ -163,8 +162,7 @@ collect()
 
 	shift
 	rm -f "$RAW/$name" "$RAW/$name.part"
-	${PRIORITY[@]+"${PRIORITY[@]}"} "$ROOT/tools/vm.sh" --name "bench-$name" "$@" \
-		2> >(grep -v 'cannot set niceness' >&2) | while read -r line; do
+	"$ROOT/tools/vm.sh" --name "bench-$name" "$@" | while read -r line; do
 		kind=${line%%,*} rest=${line#*,}
 		case $kind in
 		bench) echo "$name,$rest" >>"$RAW/$name.part" ;;
@@ -180,12 +178,14 @@ collect()
 }
 
 # Instructions: one is like the other, one run is enough.
+# Threads would need CPUs.
 #   icount NAME INIT_ON_ALLOC MAX_MB BENCH...
 icount()
 {
 	local name=$1 init=$2 mb=$3
 
 	shift 3
+	set -- "${@/threads/}"
 	collect "$name" --icount --modules "$STOCK/ko" --mem 3G \
 		--file "$STOCK/user_ioctl:user_ioctl" \
 		--timeout 1500 --append "init_on_alloc=$init" -- \
@@ -223,13 +223,10 @@ measure_native()
 {
 	local run init rc=0
 
-	# Before others, where that is allowed: what else runs is not to be measured.
-	PRIORITY=(nice -n -10)
 	say "nanoseconds, User-Mode Linux on $CPUS CPUs"
 	for ((run = 1; run <= RUNS; run++)); do
 		for init in 0 1; do
-			native "uml-$init-$run" "$init" "$CPUS" "${LIST[@]}" \
-				threads || rc=1
+			native "uml-$init-$run" "$init" "$CPUS" "${LIST[@]}" || rc=1
 		done
 	done
 	# More CPUs than the host has: not for times.
@@ -425,7 +422,7 @@ main()
 	'') with_lock bench run_all ;;
 	--quick)
 		RUNS=1
-		read -ra LIST <<<"${BENCHES:-batch pingpong mix create ioctl}"
+		read -ra LIST <<<"${BENCHES:-machine batch pingpong mix create ioctl threads}"
 		with_lock bench run_all
 		;;
 	--gate) gate_dirs && with_lock bench-gate gate ;;

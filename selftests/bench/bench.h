@@ -163,6 +163,7 @@ int bench_nothing_init(void);
 void bench_nothing_exit(void);
 
 /* The benchmarks, see main.c. */
+int bench_machine(void);
 int bench_batch(void);
 int bench_pingpong(void);
 int bench_mix(void);

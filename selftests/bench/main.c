@@ -21,6 +21,7 @@ static const struct {
 	const char	*name;
 	int		(*run)(void);
 } benches[] = {
+	{ "machine", bench_machine },
 	{ "batch", bench_batch },
 	{ "pingpong", bench_pingpong },
 	{ "mix", bench_mix },
