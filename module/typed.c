@@ -33,6 +33,9 @@
 #define UNPUBLISHED		3
 /* How often marks are brought up to date, in generations. */
 #define MARK_EPOCH_SHIFT	30
+/* What is copied, and published, with preemption off in one go. */
+#define RUN_BYTES		SZ_64K
+#define RUN_MAX			64
 
 /**
  * struct typed_mark - what is known of an element.
@@ -237,23 +240,63 @@ static int claim_run(struct arena_typed *typed, u32 nr, u32 *first, unsigned lon
 	return err;
 }
 
+/*
+ * Copy @nr elements of one slab in, and publish them. False if the generation is
+ * over. Preemption is off between a copy and its publication, and nobody hands
+ * the memory out anew: a mark that is seen tells of this element, complete.
+ */
+static bool write_run(struct arena_typed *typed, unsigned long generation, u32 first,
+		      const void *src, u32 nr)
+{
+	struct arena_cpu *cpu = arena_enter(typed->arena);
+	bool live = arena_write_begin(typed->arena, cpu, generation);
+	u32 i;
+
+	if (live) {
+		memcpy(element(typed, generation, first), src, nr * typed->size);
+		for (i = 0; i < nr; i++)
+			publish(typed, first + i, generation);
+		arena_write_end(cpu);
+	}
+	arena_leave(cpu);
+	return live;
+}
+
+/* The same of an element that takes long to copy: in parts. */
+static bool write_big(struct arena_typed *typed, unsigned long generation, u32 index,
+		      const void *src)
+{
+	if (!arena_write(typed->arena, generation, index_to_offset(typed, index), src,
+			 typed->size, ARENA_NOGROW))
+		return false;
+	publish(typed, index, generation);
+	return true;
+}
+
+/* How many elements from @first on can be copied in one go. */
+static u32 run_length(const struct arena_typed *typed, u32 first, u32 nr)
+{
+	u32 in_slab = typed->per_slab - first % typed->per_slab;
+
+	if (typed->stride != typed->size)
+		return 1;
+	return min3(min_t(u32, nr, in_slab), (u32)(RUN_BYTES / typed->size), (u32)RUN_MAX);
+}
+
 /* False if the generation ended meanwhile: then nothing was published in a newer one. */
 static bool fill_run(struct arena_typed *typed, unsigned long generation, u32 first,
 		     const void *src, u32 nr)
 {
-	u32 done = 0, i;
+	u32 done, run;
 
-	while (done < nr) {
-		u32 in_slab = typed->per_slab - (first + done) % typed->per_slab;
-		u32 run = typed->stride == typed->size ? min(nr - done, in_slab) : 1;
+	for (done = 0; done < nr; done += run, src += run * typed->size) {
+		bool big = typed->size > RUN_BYTES;
 
-		if (!arena_write(typed->arena, generation, index_to_offset(typed, first + done),
-				 src + done * typed->size, run * typed->size, ARENA_NOGROW))
+		run = big ? 1 : run_length(typed, first + done, nr - done);
+		if (big ? !write_big(typed, generation, first + done, src) :
+			  !write_run(typed, generation, first + done, src, run))
 			return false;
-		done += run;
 	}
-	for (i = 0; i < nr; i++)
-		publish(typed, first + i, generation);
 	return true;
 }
 
