@@ -16,7 +16,6 @@ MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case that races");
 
 #define SLAB		((size_t)4 * PAGE_SIZE)
 #define CAPACITY	(16 * SLAB)
-#define PATIENCE	40
 /* How deep marks nest, and how many rewinds a handle outlives, as documented. */
 #define DEPTH		32
 #define REWINDS		60
@@ -361,6 +360,79 @@ static void others_allocate(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, other.err, 0);
 }
 
+/* Two objects in scopes, one in the other; the offset inside of both. */
+static size_t in_scopes(struct kunit *test, struct arena *arena)
+{
+	CLASS(arena_scope, outer)(arena);
+
+	KUNIT_EXPECT_EQ(test, outer.err, 0);
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 100, GFP_KERNEL));
+	{
+		const size_t before = arena_offset(arena);
+
+		{
+			arena_scope(arena);
+			KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 24, GFP_KERNEL));
+		}
+		KUNIT_EXPECT_EQ(test, arena_offset(arena), before);
+	}
+	arena_scope(arena);
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 2 * SLAB, GFP_KERNEL));
+	/* Left from within, by return. */
+	return arena_offset(arena);
+}
+
+/* Clause 12: a block frees what was allocated in it, if that is sound. */
+static void scopes(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_crew *crew = arena_crew_create(test, arena, 1, 0);
+	struct arena *spans = arena_test_create(test, CAPACITY, SLAB, ARENA_SPANS);
+	struct other other = { .arena = arena };
+	struct arena_mark mark;
+	u8 *kept;
+
+	crew->data = &other;
+	kept = arena_alloc(arena, 40, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, kept);
+	arena_pattern_fill(kept, 40, 1);
+	KUNIT_EXPECT_EQ(test, in_scopes(test, arena), 40 + 100 + 2 * SLAB);
+	KUNIT_EXPECT_EQ(test, arena_offset(arena), 40);
+
+	/* Others allocated meanwhile: then nothing is freed, and the mark has ended. */
+	{
+		arena_scope(arena);
+		KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 100, GFP_KERNEL));
+		arena_crew_go(crew, other_allocs, 0);
+		arena_crew_wait(crew);
+	}
+	KUNIT_EXPECT_EQ(test, arena_offset(arena), 40 + 100 + 8);
+	arena_crew_go(crew, other_marks, 0);
+	arena_crew_wait(crew);
+	KUNIT_EXPECT_EQ(test, other.err, 0);
+	KUNIT_EXPECT_EQ(test, arena_pattern_check(kept, 40, 1), 40);
+
+	/* A reset meanwhile: what came after it is no business of the scope. */
+	{
+		arena_scope(arena);
+		KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
+		KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 64, GFP_KERNEL));
+	}
+	KUNIT_EXPECT_EQ(test, arena_offset(arena), 64);
+	KUNIT_EXPECT_EQ(test, arena_mark(arena, &mark), 0);
+	arena_unmark(arena, &mark);
+
+	/* Where there are no marks, there is no scope. */
+	{
+		CLASS(arena_scope, scope)(spans);
+
+		KUNIT_EXPECT_EQ(test, scope.err, -EOPNOTSUPP);
+		KUNIT_EXPECT_NOT_NULL(test, arena_alloc(spans, 64, GFP_KERNEL));
+	}
+	KUNIT_EXPECT_EQ(test, arena_offset(spans), 64);
+	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
+}
+
 /*
  * Clauses 12, 13: handles above the mark are stale for ever, with the place in use
  * again or not; those below outlive as many rewinds as documented.
@@ -493,7 +565,8 @@ static void rewinds_beside_others(struct kunit *test)
 	struct arena *arena = arena_test_create(test, SZ_1M, SLAB, kind->flags);
 	struct arena_crew *crew = arena_crew_create(test, arena, 4, 2000);
 	struct race *race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
-	unsigned int tries = 0, i;
+	unsigned long patience = 0;
+	unsigned int i;
 	struct arena_extent *all;
 	size_t got, overlap;
 
@@ -505,13 +578,13 @@ static void rewinds_beside_others(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 		arena_crew_go(crew, race_job, runtime_ms);
 		arena_crew_wait(crew);
-		all = arena_crew_extents(crew, &got);
+		all = arena_crew_extents(crew, NULL, 0, &got);
 		KUNIT_ASSERT_NOT_NULL(test, all);
 		race->spoiled += arena_extents_spoiled(all, got);
 		overlap = arena_extents_overlap(all, got);
 		kvfree(all);
 		KUNIT_ASSERT_EQ(test, overlap, 0);
-	} while ((race->rewound < 20 || race->refused < 5) && ++tries < PATIENCE);
+	} while ((race->rewound < 20 || race->refused < 5) && arena_patient(&patience));
 	KUNIT_EXPECT_EQ(test, race->spoiled, 0);
 	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
 	KUNIT_EXPECT_GE(test, race->rewound, 20);
@@ -590,6 +663,7 @@ static struct kunit_case arena_mark_cases[] = {
 	KUNIT_CASE_PARAM(nested, kind_gen_params),
 	KUNIT_CASE_PARAM(stale_after_reset, kind_gen_params),
 	KUNIT_CASE_PARAM(others_allocate, kind_gen_params),
+	KUNIT_CASE_PARAM(scopes, kind_gen_params),
 	KUNIT_CASE_PARAM(handles, kind_gen_params),
 	KUNIT_CASE_PARAM(rewinds_beside_others, kind_gen_params),
 	KUNIT_CASE(references),

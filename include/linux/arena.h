@@ -175,6 +175,7 @@ void arena_destroy(struct arena *arena);
 /* Of a program, by its descriptor; @rights are ARENA_RIGHT_* of the ioctl interface. */
 struct arena *arena_get_from_fd(int fd, u32 rights);
 void arena_unhold(struct arena *arena);
+void arena_notify(struct arena *arena);
 
 DEFINE_FREE(arena_put, struct arena *, if (!IS_ERR_OR_NULL(_T)) arena_put(_T))
 
@@ -314,6 +315,52 @@ int arena_mark(struct arena *arena, struct arena_mark *mark);
 int arena_rewind(struct arena *arena, const struct arena_mark *mark);
 void arena_unmark(struct arena *arena, const struct arena_mark *mark);
 
+/**
+ * struct arena_scope - a block whose allocations go with it.
+ * @mark: where it began.
+ * @err:  0, or why arena_mark() failed: then nothing goes at the end.
+ */
+struct arena_scope {
+	struct arena_mark	mark;
+	int			err;
+};
+
+static inline struct arena_scope arena_scope_begin(struct arena *arena)
+{
+	struct arena_scope scope;
+
+	scope.err = arena_mark(arena, &scope.mark);
+	return scope;
+}
+
+static inline void arena_scope_end(const struct arena_scope *scope)
+{
+	if (scope->err)
+		return;
+	/* If that is not sound, what was allocated stays until the next reset. */
+	arena_rewind(scope->mark.arena, &scope->mark);
+	arena_unmark(scope->mark.arena, &scope->mark);
+}
+
+DEFINE_CLASS(arena_scope, struct arena_scope, arena_scope_end(&_T), arena_scope_begin(arena),
+	     struct arena *arena)
+
+/**
+ * arena_scope() - Free at the end of the block what is allocated from here on.
+ * @arena: a shared arena without %ARENA_SPANS, not NULL.
+ *
+ * Marks the arena, and rewinds it where the block is left. Where that is not
+ * sound, because others have allocated since or the arena was reset (clause 12),
+ * or the mark could not be set, it only ends the mark: what was allocated stays
+ * until the next reset. Either way nothing allocated inside may be used outside.
+ * Scopes nest. ``CLASS(arena_scope, name)(arena)`` does the same and lets name.err
+ * be looked at. For private arenas there is arena_scratch().
+ *
+ * Context: Task, may sleep, see arena_mark() and arena_rewind().
+ */
+#define arena_scope(arena)	\
+	CLASS(arena_scope, __UNIQUE_ID(scope))(arena)
+
 /* Typed arenas, behind DEFINE_ARENA(). */
 struct arena_typed;
 
@@ -347,7 +394,9 @@ const struct arena *arena_typed_arena(const struct arena_typed *typed);
  *  - name_free(a, element): to be reused by later allocations;
  *  - name_reset(a), name_destroy(a).
  *
- * Each is documented with the arena_typed function behind it.
+ * Each is documented with the arena_typed function behind it. There is no
+ * name_for_each(): it would have to be a macro, which a macro cannot define; so
+ * arena_for_each() is told the name.
  */
 #define DEFINE_ARENA(name, type)						\
 struct name;									\
