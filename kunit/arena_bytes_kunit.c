@@ -14,7 +14,6 @@ MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case that races");
 
 #define SLAB		((size_t)4 * PAGE_SIZE)
 #define CAPACITY	(16 * SLAB)
-#define PATIENCE	40
 
 KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
 
@@ -454,114 +453,123 @@ static void from_irq(struct kunit *test)
 
 /*
  * Copies that are overtaken by a reset
+ *
+ * A task copies, an alarm interrupts it there, resets, and takes what is to be
+ * had. Sources are long, so that most alarms come in the middle of a copy; one
+ * of several chunks can be interrupted between two, where preemption is on.
  */
-#define LATE_SIZE	(SLAB - 64)
-#define LATE_CAPACITY	(2 * SLAB)
+#define LATE_SLAB	((size_t)SZ_512K)
 #define LATE_OBJECTS	2
+/* A stamp every so often: copies leave nothing out. */
+#define LATE_STRIDE	1024
 
 struct late {
-	struct arena	*arena;
-	int		cpu;
-	void		*object[LATE_OBJECTS];
-	unsigned int	nr;
-	u32		owner;
-	bool		inside;		/* the task is copying, as far as we can tell */
-	unsigned long	resets;		/* that found it there */
-	unsigned long	checked;
-	unsigned long	bad;
-	u8		*src;
-	char		*text;
+	struct arena		*arena;
+	struct arena_alarm	alarm;
+	u8			*src;
+	char			*text;
+	u8			*object[LATE_OBJECTS];
+	unsigned int		nr;
+	u64			stamp;
+	bool			inside;		/* the task is copying */
+	/* Enough of each, or nothing was shown. */
+	unsigned long		hits;		/* the alarm found it there */
+	unsigned long		taken;		/* and took what it was copying to */
+	unsigned long		copies;		/* got through */
 };
 
-/* Whose generation it is: everything here is ours until we reset again. */
-static void late_irq(void *data)
+/* Lengths that a span has room for, and that it has not. */
+static const size_t late_sizes[] = { SZ_64K - 64, LATE_SLAB - 64 };
+
+static void late_alarm(void *data)
 {
 	struct late *late = data;
-	unsigned int i;
+	size_t at;
 
-	for (i = 0; i < late->nr; i++) {
-		late->bad += arena_pattern_check(late->object[i], LATE_SIZE, late->owner) !=
-			     LATE_SIZE;
-		late->checked++;
-	}
-	late->nr = 0;
-	if (arena_reset(late->arena))
+	if (!READ_ONCE(late->inside) || arena_reset(late->arena))
 		return;
-	/* One generation is the task's, the next one ours. */
-	WRITE_ONCE(late->owner, late->owner + 1);
-	if (late->owner % 2)
-		return;
-	late->resets += READ_ONCE(late->inside);
-	for (i = 0; i < LATE_OBJECTS; i++) {
-		void *ptr = arena_alloc(late->arena, LATE_SIZE, ARENA_NOGROW);
+	late->hits++;
+	while (late->nr < LATE_OBJECTS) {
+		u8 *object = arena_alloc(late->arena, LATE_SLAB, ARENA_NOGROW);
 
-		if (!ptr)
+		/* The copy is under way: nobody gets anything before it is over. */
+		if (!object)
 			break;
-		arena_pattern_fill(ptr, LATE_SIZE, late->owner);
-		late->object[late->nr++] = ptr;
+		for (at = 0; at < LATE_SLAB; at += LATE_STRIDE)
+			*(u64 *)(object + at) = late->stamp;
+		late->object[late->nr++] = object;
+		late->taken++;
 	}
 }
 
-/* Hand 0 copies, hand 1 interrupts. Nobody touches what hand 0 gets. */
-static void late_job(struct arena_hand *hand)
+/* How many of the stamps that the alarm has set are gone; its objects are then free. */
+static unsigned int late_spoiled(struct late *late)
 {
-	struct arena_crew *crew = hand->crew;
-	struct late *late = crew->data;
+	unsigned int bad = 0;
+	size_t at;
 
-	if (hand->id == 1) {
-		arena_irq_pester(hand, late->cpu, late_irq, late);
-		return;
-	}
-	if (set_cpus_allowed_ptr(current, cpumask_of(late->cpu)))
-		hand->bad++;
-	while (arena_crew_on(crew)) {
-		unsigned int spins = arena_rnd_below(&hand->rnd, 1000);
-		const u32 owner = READ_ONCE(late->owner);
-		void *ptr;
+	for (; late->nr; late->nr--)
+		for (at = 0; at < LATE_SLAB; at += LATE_STRIDE)
+			bad += *(u64 *)(late->object[late->nr - 1] + at) != late->stamp;
+	late->stamp++;
+	return bad;
+}
 
-		/* Not right after an interrupt: the next one shall find us at it. */
-		while (spins--)
-			cpu_relax();
-		WRITE_ONCE(late->inside, true);
-		if (arena_rnd_below(&hand->rnd, 4))
-			ptr = arena_memdup(late->arena, late->src, LATE_SIZE, GFP_KERNEL);
-		else
-			ptr = arena_strdup(late->arena, late->text, GFP_KERNEL);
-		WRITE_ONCE(late->inside, false);
-		if (ptr)
-			hand->allocs++;
-		while (!ptr && READ_ONCE(late->owner) == owner && arena_crew_on(crew))
-			cond_resched();
-	}
+static void *late_copy(struct late *late, size_t size, bool string)
+{
+	void *copy;
+
+	WRITE_ONCE(late->inside, true);
+	copy = string ? arena_strndup(late->arena, late->text, size - 1, GFP_KERNEL) :
+			arena_memdup(late->arena, late->src, size, GFP_KERNEL);
+	WRITE_ONCE(late->inside, false);
+	return copy;
+}
+
+/* One copy; the alarm comes within twice the time that the last one took. */
+static unsigned int late_round(struct kunit *test, struct late *late, unsigned int round)
+{
+	const size_t size = late_sizes[round % ARRAY_SIZE(late_sizes)];
+	static u32 took[ARRAY_SIZE(late_sizes)] = { 20000, 100000 };
+	u32 *within = &took[round % ARRAY_SIZE(late_sizes)];
+	u64 begin;
+
+	KUNIT_ASSERT_EQ(test, arena_reset(late->arena), 0);
+	begin = ktime_get_ns();
+	arena_alarm_set(&late->alarm, *within);
+	late->copies += !!late_copy(late, size, round & 2);
+	*within = clamp_t(u64, 2 * (ktime_get_ns() - begin), 2000, NSEC_PER_MSEC);
+	arena_alarm_stop(&late->alarm);
+	return late_spoiled(late);
 }
 
 /* Clause 10: a copy that comes too late does not land in a newer object. */
 static void late_copies(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
-	struct arena *arena = arena_test_create(test, LATE_CAPACITY, SLAB, kind->flags);
-	struct arena_crew *crew = arena_crew_create(test, arena, 2, 0);
+	struct arena *arena = arena_test_create(test, LATE_OBJECTS * LATE_SLAB, LATE_SLAB,
+						kind->flags);
 	struct late *late = kunit_kzalloc(test, sizeof(*late), GFP_KERNEL);
-	unsigned int tries = 0;
+	const unsigned long until = jiffies + msecs_to_jiffies(runtime_ms);
+	unsigned int round = 0, spoiled = 0;
+	unsigned long patience = 0;
 
 	KUNIT_ASSERT_NOT_NULL(test, late);
-	KUNIT_ASSERT_EQ(test, arena_populate(arena, LATE_CAPACITY, GFP_KERNEL), 0);
+	KUNIT_ASSERT_EQ(test, arena_populate(arena, LATE_OBJECTS * LATE_SLAB, GFP_KERNEL), 0);
 	late->arena = arena;
-	late->cpu = arena_irq_cpu();
-	late->src = source(test, LATE_SIZE, 123456);
-	late->text = text(test, LATE_SIZE - 1);
-	crew->data = late;
+	late->src = source(test, LATE_SLAB, 123456);
+	late->text = text(test, LATE_SLAB);
+	arena_alarm_setup(&late->alarm, late_alarm, late);
 	do {
-		arena_crew_go(crew, late_job, runtime_ms);
-		arena_crew_wait(crew);
-	} while ((late->resets < 100 || late->checked < 100 || !arena_crew_allocs(crew)) &&
-		 ++tries < PATIENCE);
-	KUNIT_EXPECT_EQ(test, late->bad, 0);
-	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
-	KUNIT_EXPECT_GE(test, late->checked, 100);
-	KUNIT_EXPECT_GT(test, arena_crew_allocs(crew), 0);
+		spoiled += late_round(test, late, round++);
+	} while (time_before(jiffies, until) ||
+		 ((late->hits < 100 || late->taken < 10 || late->copies < 10) &&
+		  arena_patient(&patience)));
+	KUNIT_EXPECT_EQ(test, spoiled, 0);
+	KUNIT_EXPECT_GE(test, late->hits, 100);
+	KUNIT_EXPECT_GE(test, late->taken, 10);
+	KUNIT_EXPECT_GE(test, late->copies, 10);
 	arena_expect_sane(test, arena);
-	arena_expect_met(test, late->resets >= 100);
 }
 
 /* The last case: what all the arenas above held is back. */

@@ -1188,10 +1188,11 @@ static void offset_is_monotone(struct kunit *test)
 	const struct arena_kind *kind = test->param_value;
 	struct arena *arena = arena_test_create(test, SZ_2M, SLAB, kind->flags);
 	struct arena_crew *crew = arena_crew_create(test, arena, 3, 0);
-	unsigned long looks = 0, back = 0, beyond = 0, moved = 0;
+	unsigned long looks = 0, back = 0, beyond = 0, moved = 0, patience = 0;
 	unsigned int i, round;
 
-	for (round = 0; round < 10; round++) {
+	for (round = 0; round < 10 || ((looks <= 10 || moved <= 3) && arena_patient(&patience));
+	     round++) {
 		size_t last = 0, last_high = 0;
 		u64 last_allocs = 0;
 

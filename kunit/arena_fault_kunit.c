@@ -132,6 +132,13 @@ static bool fail_met(void)
 /* More than any call of ours has. */
 #define MAX_FAULTS	200
 
+/*
+ * Now and then an allocation that is not ours comes in between (a stack trace
+ * that KASAN keeps, a cache that grows): it takes the blow, or the count, and
+ * one of ours is spared. What was spared each time so often is not there.
+ */
+#define MAX_PASSES	30
+
 /* In a fresh arena, so that what the one before had committed is of no help. */
 struct sweep {
 	struct kunit	*test;
@@ -176,11 +183,8 @@ static void expect_failed(struct sweep *sweep, int err, unsigned int n,
 	arena_expect_sane(test, sweep->arena);
 }
 
-/*
- * @failures: what a failing call counts. Returns how many allocations were
- * failed; @least is how many there are if the sweep is worth its name.
- */
-static void sweep_run(struct sweep *sweep, u64 failures, unsigned int least)
+/* @failures: what a failing call counts. Returns how many allocations were failed. */
+static unsigned int sweep_pass(struct sweep *sweep, u64 failures)
 {
 	struct kunit *test = sweep->test;
 	unsigned int n, failed = 0;
@@ -214,7 +218,18 @@ static void sweep_run(struct sweep *sweep, u64 failures, unsigned int least)
 		kunit_release_action(test, arena_test_destroy, sweep->arena);
 	}
 	KUNIT_EXPECT_FALSE_MSG(test, met, "%s never gets through", sweep->what);
-	KUNIT_EXPECT_GE_MSG(test, failed, least, "%s", sweep->what);
+	return failed;
+}
+
+/* @least: how many allocations fail the call. */
+static void sweep_run(struct sweep *sweep, u64 failures, unsigned int least)
+{
+	unsigned int failed, passes = 0;
+
+	do {
+		failed = sweep_pass(sweep, failures);
+	} while (failed < least && ++passes < MAX_PASSES);
+	KUNIT_EXPECT_GE_MSG(sweep->test, failed, least, "%s", sweep->what);
 }
 
 static void nothing_before(struct sweep *sweep)
@@ -358,10 +373,7 @@ static const struct {
 	const char	*what;
 	int		(*call)(struct sweep *sweep);
 	u64		failures;
-	/*
-	 * Allocations that fail the call, less some: others come in between
-	 * now and then (stack traces of KASAN's), and shift the count.
-	 */
+	/* Allocations that fail the call, whatever the arena is like. */
 	unsigned int	least;
 } calls[] = {
 	{ "alloc",		call_alloc,		1, 1 },
@@ -369,16 +381,17 @@ static const struct {
 	{ "alloc, nowait",	call_alloc_nowait,	1, 1 },
 	{ "alloc, atomic",	call_alloc_atomic,	1, 1 },
 	/* Slabs, the array of pages, the view and its bookkeeping. */
-	{ "large",		call_large,		1, 4 },
-	{ "large, zeroed",	call_large_zeroed,	1, 3 },
+	{ "large",		call_large,		1, 6 },
+	{ "large, zeroed",	call_large_zeroed,	1, 5 },
 	{ "copy",		call_copy,		1, 1 },
-	{ "string",		call_string,		1, 1 },
+	/* The buffer, and the slab. */
+	{ "string",		call_string,		1, 2 },
 	{ "reserve",		call_reserve,		1, 1 },
 	{ "handle",		call_handle,		1, 1 },
 	/* Not an allocation: fails, and is not counted as one. */
 	{ "mark",		call_mark,		0, 0 },
 	/* Not an allocation: fails, and is not counted as one. */
-	{ "populate",		call_populate,		0, CAPACITY / SLAB / 2 },
+	{ "populate",		call_populate,		0, CAPACITY / SLAB - 1 },
 };
 
 static void sweep_calls(struct kunit *test, void (*before)(struct sweep *),
@@ -421,88 +434,115 @@ static void used_arena(struct kunit *test)
 	sweep_calls(test, reset_before, one_slab_after);
 }
 
+/* How many allocations were failed below the creation of an arena. */
+static unsigned int create_pass(struct kunit *test, const struct arena_config *config, long total)
+{
+	unsigned int n, failed = 0;
+	bool met = true;
+
+	for (n = 1; met && n < MAX_FAULTS; n++) {
+		struct arena *arena;
+
+		fail_nth(n);
+		arena = arena_create(config);
+		met = fail_met();
+		fail_nth(0);
+		if (!IS_ERR(arena)) {
+			KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 8, GFP_KERNEL));
+			arena_destroy(arena);
+			continue;
+		}
+		failed++;
+		KUNIT_EXPECT_TRUE(test, met);
+		KUNIT_EXPECT_EQ(test, PTR_ERR(arena), -ENOMEM);
+		KUNIT_EXPECT_EQ_MSG(test, arena_total_now(), total, "capacity %zu fault %u",
+				    config->capacity, n);
+	}
+	KUNIT_EXPECT_FALSE(test, met);
+	return failed;
+}
+
 /* Clause 4: creation gives back what it had when it cannot go on. */
 static void create(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
-	static const size_t capacity[] = { PAGE_SIZE, CAPACITY, SZ_64M };
+	static const struct {
+		size_t		capacity;
+		unsigned int	least;	/* the arena, and a small directory */
+	} sizes[] = { { PAGE_SIZE, 2 }, { CAPACITY, 2 }, { SZ_64M, 1 } };
 	const long total = arena_total_now();
-	unsigned int i, n, failed = 0;
+	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(capacity); i++) {
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
 		const struct arena_config config = {
 			.name = "fault",
-			.capacity = capacity[i],
+			.capacity = sizes[i].capacity,
 			.slab_size = PAGE_SIZE,
 			.flags = kind->flags,
 		};
-		bool met = true;
+		unsigned int failed, passes = 0;
 
-		for (n = 1; met && n < MAX_FAULTS; n++) {
-			struct arena *arena;
+		do {
+			failed = create_pass(test, &config, total);
+		} while (failed < sizes[i].least && ++passes < MAX_PASSES);
+		KUNIT_EXPECT_GE_MSG(test, failed, sizes[i].least, "capacity %zu",
+				    sizes[i].capacity);
+	}
+	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
+}
 
-			fail_nth(n);
-			arena = arena_create(&config);
-			met = fail_met();
-			fail_nth(0);
-			if (!IS_ERR(arena)) {
-				KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 8, GFP_KERNEL));
-				arena_destroy(arena);
-				continue;
-			}
+static unsigned int create_typed_pass(struct kunit *test, unsigned int flags, long total)
+{
+	const u32 nr = 8 * SLAB / sizeof(u64);
+	unsigned int n, failed = 0;
+	bool met = true;
+
+	for (n = 1; met && n < MAX_FAULTS; n++) {
+		struct arena_typed *typed;
+		const u64 value = n;
+
+		fail_nth(n);
+		typed = arena_typed_create("fault", sizeof(u64), nr, flags);
+		met = fail_met();
+		fail_nth(0);
+		if (!IS_ERR(typed)) {
+			KUNIT_EXPECT_NOT_NULL(test, arena_typed_alloc(typed, &value));
+			arena_typed_destroy(typed);
+		} else {
 			failed++;
 			KUNIT_EXPECT_TRUE(test, met);
-			KUNIT_EXPECT_EQ(test, PTR_ERR(arena), -ENOMEM);
-			KUNIT_EXPECT_EQ_MSG(test, arena_total_now(), total,
-					    "capacity %zu fault %u", capacity[i], n);
+			KUNIT_EXPECT_EQ(test, PTR_ERR(typed), -ENOMEM);
 		}
-		KUNIT_EXPECT_FALSE(test, met);
+		/* Drains the pool, so that the next one has to allocate. */
+		KUNIT_EXPECT_EQ(test, arena_total_now(), total);
 	}
-	/* The arena itself each time; for the rest there is often a second way. */
-	KUNIT_EXPECT_GE(test, failed, ARRAY_SIZE(capacity));
-	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
+	KUNIT_EXPECT_FALSE(test, met);
+	return failed;
 }
 
 /* Clause 4: so does the creation of a typed arena, and all its allocations come then. */
 static void create_typed(struct kunit *test)
 {
-	static const unsigned int flags[] = { 0, ARENA_READERS };
-	const u32 nr = 8 * SLAB / sizeof(u64);
+	/* What holds it, the arena, directories and slabs: two of these with readers. */
+	static const struct {
+		unsigned int	flags;
+		unsigned int	least;
+	} kinds[] = { { 0, 5 }, { ARENA_READERS, 8 } };
 	const long total = arena_total_now();
-	unsigned int i, n, failed = 0;
+	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(flags); i++) {
-		bool met = true;
+	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
+		unsigned int failed, passes = 0;
 
-		for (n = 1; met && n < MAX_FAULTS; n++) {
-			struct arena_typed *typed;
-			const u64 value = n;
-
-			fail_nth(n);
-			typed = arena_typed_create("fault", sizeof(u64), nr, flags[i]);
-			met = fail_met();
-			fail_nth(0);
-			if (!IS_ERR(typed)) {
-				KUNIT_EXPECT_NOT_NULL(test, arena_typed_alloc(typed, &value));
-				arena_typed_destroy(typed);
-			} else {
-				failed++;
-				KUNIT_EXPECT_TRUE(test, met);
-				KUNIT_EXPECT_EQ(test, PTR_ERR(typed), -ENOMEM);
-			}
-			/* Drains the pool, so that the next one has to allocate. */
-			KUNIT_EXPECT_EQ(test, arena_total_now(), total);
-		}
-		KUNIT_EXPECT_FALSE(test, met);
+		do {
+			failed = create_typed_pass(test, kinds[i].flags, total);
+		} while (failed < kinds[i].least && ++passes < MAX_PASSES);
+		KUNIT_EXPECT_GE_MSG(test, failed, kinds[i].least, "flags %x", kinds[i].flags);
 	}
-	/* The arena and its slabs at least, without readers and with. */
-	KUNIT_EXPECT_GE(test, failed, 4);
 }
 
-/* Clause 4: a private arena grows, or says no and stays as it is. */
-static void private_arena(struct kunit *test)
+static unsigned int private_pass(struct kunit *test, long total)
 {
-	const long total = arena_total_now();
 	unsigned int n, failed = 0;
 	bool met = true;
 
@@ -527,7 +567,19 @@ static void private_arena(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, arena_total_now(), total);
 	}
 	KUNIT_EXPECT_FALSE(test, met);
-	KUNIT_EXPECT_GE(test, failed, 1);
+	return failed;
+}
+
+/* Clause 4: a private arena grows, or says no and stays as it is. */
+static void private_arena(struct kunit *test)
+{
+	const long total = arena_total_now();
+	unsigned int failed, passes = 0;
+
+	do {
+		failed = private_pass(test, total);
+	} while (!failed && ++passes < MAX_PASSES);
+	KUNIT_EXPECT_GT(test, failed, 0);
 }
 
 /*

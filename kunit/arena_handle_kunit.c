@@ -22,9 +22,6 @@ MODULE_PARM_DESC(real_resets,
 
 #define SLAB		((size_t)4 * PAGE_SIZE)
 #define CAPACITY	(16 * SLAB)
-#define PATIENCE	40
-/* Seconds that a grace period may take on a loaded machine. */
-#define GRACE		20
 
 KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
 
@@ -52,14 +49,6 @@ static bool same(arena_handle_t a, arena_handle_t b)
 static bool is_none(const struct arena *arena, arena_handle_t handle)
 {
 	return !handle.generation && !arena_deref(arena, handle);
-}
-
-static bool sleep_until(unsigned long *until)
-{
-	if (!*until)
-		*until = jiffies + GRACE * HZ;
-	schedule_timeout_uninterruptible(1);
-	return time_before(jiffies, *until);
 }
 
 /* Clause 13: from object to handle and back, wherever the object is. */
@@ -211,7 +200,7 @@ static int reset_in_way(struct arena *arena, unsigned int way)
 	case 1:
 		do {
 			err = arena_reset_rcu(arena);
-		} while (err == -EBUSY && sleep_until(&until));
+		} while (err == -EBUSY && arena_sleep_until(&until));
 		return err;
 	case 2:
 		arena_reset_release(arena, 0);
@@ -340,7 +329,7 @@ static void deref_beside_resets(struct kunit *test)
 	struct arena *arena = usual(test);
 	struct arena_crew *crew = arena_crew_create(test, arena, 4, 0);
 	struct names *names = kunit_kzalloc(test, sizeof(*names), GFP_KERNEL);
-	unsigned int tries = 0;
+	unsigned long patience = 0;
 
 	KUNIT_ASSERT_NOT_NULL(test, names);
 	names->arena = arena;
@@ -349,7 +338,7 @@ static void deref_beside_resets(struct kunit *test)
 		arena_crew_go(crew, names_job, runtime_ms);
 		arena_crew_wait(crew);
 	} while ((atomic_long_read(&names->resets) < 3 || atomic_long_read(&names->found) < 100 ||
-		  !atomic_long_read(&names->gone)) && ++tries < PATIENCE);
+		  !atomic_long_read(&names->gone)) && arena_patient(&patience));
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&names->bad), 0);
 	KUNIT_EXPECT_GE(test, atomic_long_read(&names->found), 100);
 	KUNIT_EXPECT_GT(test, atomic_long_read(&names->gone), 0);
@@ -467,7 +456,7 @@ static void wraps_near(struct kunit *test)
 		while (arena_test_stats(arena).generation < end) {
 			int err = arena_reset(arena);
 
-			if (err == -EBUSY && sleep_until(&until))
+			if (err == -EBUSY && arena_sleep_until(&until))
 				continue;
 			KUNIT_ASSERT_EQ(test, err, 0);
 			KUNIT_EXPECT_NULL(test, arena_deref(arena, old));
@@ -512,7 +501,7 @@ static void wraps_busy(struct kunit *test)
 
 	do {
 		err = arena_reset(arena);
-	} while (err == -EBUSY && sleep_until(&until));
+	} while (err == -EBUSY && arena_sleep_until(&until));
 	KUNIT_EXPECT_EQ(test, err, 0);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).generation, TAG_TURN);
 	KUNIT_EXPECT_NULL(test, arena_deref(arena, handle));
@@ -544,7 +533,7 @@ static void deep_word_wraps(struct kunit *test)
 		arena_set_generation(arena, min(half, end) - 2);
 		do {
 			err = arena_reset(arena);
-		} while (err == -EBUSY && sleep_until(&until));
+		} while (err == -EBUSY && arena_sleep_until(&until));
 		KUNIT_ASSERT_EQ(test, err, 0);
 		KUNIT_EXPECT_EQ(test, arena_offset(arena), 0);
 	}

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What suites about contexts share: functions called in hard interrupts, and
- * warnings that are provoked on purpose.
+ * What suites about contexts share: functions called in hard interrupts, races
+ * between these and threads, and warnings that are provoked on purpose.
  */
 #ifndef _ARENA_KUNIT_IRQ_H
 #define _ARENA_KUNIT_IRQ_H
 
+#include <linux/hrtimer.h>
 #include <linux/irq_work.h>
+#include <linux/ktime.h>
 #include <linux/smp.h>
 
 #include "arena_test.h"
@@ -70,6 +72,162 @@ static inline unsigned long arena_irq_pester(struct arena_hand *hand, int cpu,
 static inline int arena_irq_cpu(void)
 {
 	return cpumask_first(cpu_online_mask);
+}
+
+/*
+ * An alarm: interrupts the CPU that sets it, somewhere in what is done next. No
+ * other CPU has to find the time: set often enough, it comes at every place
+ * that is not left too quickly.
+ */
+struct arena_alarm {
+	struct hrtimer	timer;
+	void		(*fn)(void *data);
+	void		*data;
+	u32		rnd;
+};
+
+static inline enum hrtimer_restart arena_alarm_fn(struct hrtimer *timer)
+{
+	struct arena_alarm *alarm = container_of(timer, struct arena_alarm, timer);
+
+	alarm->fn(alarm->data);
+	return HRTIMER_NORESTART;
+}
+
+static inline void arena_alarm_setup(struct arena_alarm *alarm, void (*fn)(void *data), void *data)
+{
+	*alarm = (struct arena_alarm) { .fn = fn, .data = data, .rnd = 4711 };
+	hrtimer_setup(&alarm->timer, arena_alarm_fn, CLOCK_MONOTONIC,
+		      HRTIMER_MODE_REL_PINNED_HARD);
+}
+
+/* The caller stays on its CPU. @within: nanoseconds that it will take. */
+static inline void arena_alarm_set(struct arena_alarm *alarm, u32 within)
+{
+	hrtimer_start(&alarm->timer, ns_to_ktime(1 + arena_rnd_below(&alarm->rnd, within)),
+		      HRTIMER_MODE_REL_PINNED_HARD);
+}
+
+static inline void arena_alarm_stop(struct arena_alarm *alarm)
+{
+	hrtimer_cancel(&alarm->timer);
+}
+
+/*
+ * A race: threads and interrupts take objects from one thing until there are no
+ * more. Hand 0 of the crew is interrupted, hand 1 interrupts, the others are in
+ * the way. Half of what there is goes to whoever comes first; the threads then
+ * wait until interrupts had a share, and race for the rest.
+ */
+#define ARENA_RACE_SHARE	20
+
+struct arena_race {
+	/* An object of @size bytes that holds the pattern of @owner, or NULL. */
+	void			*(*take)(struct arena_race *race, u32 owner);
+	void			*from;
+	size_t			size;
+	int			cpu;
+	atomic_t		left;	/* hands that take */
+	struct arena_extent	*ext;	/* of the interrupts */
+	size_t			nr_ext;
+	size_t			max_ext;
+	unsigned long		refused;
+	u32			owner;
+};
+
+static inline bool arena_race_take(struct arena_race *race, struct arena_extent *ext, size_t *nr,
+				   u32 owner)
+{
+	void *ptr = race->take(race, owner);
+
+	if (!ptr)
+		return false;
+	ext[*nr] = (struct arena_extent){ ptr, race->size, owner };
+	WRITE_ONCE(*nr, *nr + 1);
+	return true;
+}
+
+static inline void arena_race_irq(void *data)
+{
+	struct arena_race *race = data;
+
+	if (race->nr_ext < race->max_ext &&
+	    !arena_race_take(race, race->ext, &race->nr_ext, ++race->owner))
+		race->refused++;
+}
+
+static inline void arena_race_job(struct arena_hand *hand)
+{
+	struct arena_crew *crew = hand->crew;
+	struct arena_race *race = crew->data;
+
+	if (hand->id == 1) {
+		arena_irq_pester(hand, race->cpu, arena_race_irq, race);
+		return;
+	}
+	if (hand->id == 0 && set_cpus_allowed_ptr(current, cpumask_of(race->cpu)))
+		hand->bad++;
+	arena_crew_meet(crew);
+	do {
+		/* Asleep: on a busy host, who spins keeps interrupts from being sent. */
+		while (hand->nr_ext == race->max_ext / 2 / crew->nr && arena_crew_on(crew) &&
+		       READ_ONCE(race->nr_ext) < ARENA_RACE_SHARE)
+			schedule_timeout_uninterruptible(1);
+	} while (hand->nr_ext < crew->max_ext &&
+		 arena_race_take(race, hand->ext, &hand->nr_ext, arena_rnd(&hand->rnd)));
+	if (atomic_dec_and_test(&race->left))
+		WRITE_ONCE(crew->stop, true);
+}
+
+static inline void arena_race_free(void *ext)
+{
+	kvfree(ext);
+}
+
+static inline struct arena_race *
+arena_race_create(struct kunit *test, void *(*take)(struct arena_race *, u32), void *from,
+		  size_t size, size_t max_ext)
+{
+	struct arena_race *race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, race);
+	race->take = take;
+	race->from = from;
+	race->size = size;
+	race->cpu = arena_irq_cpu();
+	race->max_ext = max_ext;
+	race->ext = kvcalloc(max_ext, sizeof(*race->ext), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, race->ext);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, arena_race_free, race->ext));
+	return race;
+}
+
+/* Clauses 1, 16: all that there is was taken, and nothing twice. */
+static inline void arena_race_run(struct kunit *test, struct arena_race *race,
+				  struct arena_crew *crew)
+{
+	struct arena_extent *all;
+	size_t got, overlap;
+	unsigned int i;
+
+	for (i = 0; i < crew->nr; i++)
+		arena_hand_forget(&crew->hand[i]);
+	race->nr_ext = 0;
+	atomic_set(&race->left, crew->nr - 1);
+	crew->data = race;
+	arena_crew_go(crew, arena_race_job, ARENA_CREW_TIMEOUT / 2 * MSEC_PER_SEC);
+	arena_crew_wait(crew);
+	KUNIT_ASSERT_EQ(test, arena_crew_bad(crew), 0);
+
+	all = arena_crew_extents(crew, race->ext, race->nr_ext, &got);
+	KUNIT_ASSERT_NOT_NULL(test, all);
+	KUNIT_EXPECT_EQ(test, got, race->max_ext);
+	KUNIT_EXPECT_EQ(test, 0, arena_extents_spoiled(all, got));
+	overlap = arena_extents_overlap(all, got);
+	kvfree(all);
+	KUNIT_ASSERT_EQ(test, overlap, 0);
+	/* Or it was no race. */
+	KUNIT_EXPECT_GE(test, race->nr_ext, ARENA_RACE_SHARE);
 }
 
 /*

@@ -15,7 +15,6 @@ module_param(runtime_ms, uint, 0644);
 MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case that races");
 
 #define HANDS		6
-#define PATIENCE	40
 
 struct size {
 	size_t		slab;
@@ -387,7 +386,7 @@ static void comings_and_goings(struct kunit *test)
 	struct arena_crew *crew = arena_crew_create(test, NULL, HANDS, 0);
 	struct churn *churn = kunit_kzalloc(test, sizeof(*churn), GFP_KERNEL);
 	const long total = arena_total_now();
-	unsigned int tries = 0;
+	unsigned long patience = 0;
 
 	KUNIT_ASSERT_NOT_NULL(test, churn);
 	crew->data = churn;
@@ -395,7 +394,7 @@ static void comings_and_goings(struct kunit *test)
 		arena_crew_go(crew, churn_job, 2 * runtime_ms);
 		arena_crew_wait(crew);
 	} while ((!atomic_long_read(&churn->hits) || !atomic_long_read(&churn->allocs) ||
-		  arena_crew_allocs(crew) < 50) && ++tries < PATIENCE);
+		  arena_crew_allocs(crew) < 50) && arena_patient(&patience));
 	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
 	KUNIT_EXPECT_GT(test, atomic_long_read(&churn->hits), 0);
 	KUNIT_EXPECT_GT(test, atomic_long_read(&churn->allocs), 0);

@@ -18,9 +18,6 @@ MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case that races");
 #define HANDS		6
 #define SLAB		((size_t)4 * PAGE_SIZE)
 #define CAPACITY	(8 * SLAB)
-#define PATIENCE	40
-/* Seconds that a grace period may take on a loaded machine. */
-#define GRACE		20
 
 KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
 
@@ -31,15 +28,6 @@ static struct arena *usual(struct kunit *test)
 	return arena_test_create(test, CAPACITY, SLAB, kind->flags | ARENA_READERS);
 }
 
-/* Only by sleeping: a grace period that we waited for is one that we started. */
-static bool sleep_until(unsigned long *until)
-{
-	if (!*until)
-		*until = jiffies + GRACE * HZ;
-	schedule_timeout_uninterruptible(1);
-	return time_before(jiffies, *until);
-}
-
 /* How many ticks it took until it was not refused, or -1. */
 static int reset_patiently(struct arena *arena)
 {
@@ -48,7 +36,7 @@ static int reset_patiently(struct arena *arena)
 
 	do {
 		err = arena_reset_rcu(arena);
-	} while (err == -EBUSY && ++ticks && sleep_until(&until));
+	} while (err == -EBUSY && ++ticks && arena_sleep_until(&until));
 	return err ? -1 : ticks;
 }
 
@@ -405,7 +393,7 @@ static struct shelf *shelf_run(struct kunit *test, bool rcu)
 	struct arena *arena = usual(test);
 	struct arena_crew *crew = arena_crew_create(test, arena, 4, 0);
 	struct shelf *shelf = kunit_kzalloc(test, sizeof(*shelf), GFP_KERNEL);
-	unsigned int tries = 0;
+	unsigned long patience = 0;
 
 	KUNIT_ASSERT_NOT_NULL(test, shelf);
 	shelf->arena = arena;
@@ -415,7 +403,7 @@ static struct shelf *shelf_run(struct kunit *test, bool rcu)
 		arena_crew_go(crew, shelf_job, runtime_ms);
 		arena_crew_wait(crew);
 	} while ((atomic_long_read(&shelf->read) < 100 || shelf->resets < 5 ||
-		  (!rcu && !atomic_long_read(&shelf->spoiled))) && ++tries < PATIENCE);
+		  (!rcu && !atomic_long_read(&shelf->spoiled))) && arena_patient(&patience));
 	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
 	KUNIT_EXPECT_GE(test, atomic_long_read(&shelf->read), 100);
 	KUNIT_EXPECT_GE(test, shelf->resets, 5);
@@ -529,7 +517,7 @@ static void storm(struct kunit *test)
 	struct arena_extent ext[ARRAY_SIZE(sizes)];
 	const u64 first = arena_test_stats(arena).generation;
 	unsigned long by_rcu, by_keep;
-	unsigned int tries = 0;
+	unsigned long patience = 0;
 	struct arena_stats s;
 
 	KUNIT_ASSERT_NOT_NULL(test, storm);
@@ -541,7 +529,7 @@ static void storm(struct kunit *test)
 		arena_crew_wait(crew);
 	} while ((atomic_long_read(&storm->by_rcu) < 3 || atomic_long_read(&storm->by_keep) < 10 ||
 		  !atomic_long_read(&storm->refused) || !arena_crew_allocs(crew)) &&
-		 ++tries < PATIENCE);
+		 arena_patient(&patience));
 	by_rcu = atomic_long_read(&storm->by_rcu) + storm->irq_rcu;
 	by_keep = atomic_long_read(&storm->by_keep) + storm->irq_keep;
 	s = arena_test_stats(arena);

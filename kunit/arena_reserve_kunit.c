@@ -18,7 +18,6 @@ MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case that races");
 #define HANDS		6
 #define SLAB		((size_t)4 * PAGE_SIZE)
 #define CAPACITY	(32 * SLAB)
-#define PATIENCE	40
 
 KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
 
@@ -272,70 +271,13 @@ static void zeroed(struct kunit *test)
 #define RACE_NR		2000
 #define RACE_SIZE	24
 
-struct race {
-	struct arena		*arena;
-	struct arena_reserve	reserve;
-	int			cpu;
-	atomic_t		left;
-	struct arena_extent	*ext;
-	size_t			nr_ext;
-	unsigned long		irqs;
-	unsigned long		failed;
-	u32			owner;
-};
-
-static bool take(struct arena_reserve *reserve, struct arena_extent *ext, size_t *nr, u32 owner)
+static void *race_take(struct arena_race *race, u32 owner)
 {
-	void *ptr = arena_reserve_alloc(reserve, RACE_SIZE, 8);
+	void *ptr = arena_reserve_alloc(race->from, RACE_SIZE, 8);
 
-	if (!ptr)
-		return false;
-	arena_pattern_fill(ptr, RACE_SIZE, owner);
-	ext[(*nr)++] = (struct arena_extent){ ptr, RACE_SIZE, owner };
-	return true;
-}
-
-static void race_irq(void *data)
-{
-	struct race *race = data;
-
-	race->irqs++;
-	take(&race->reserve, race->ext, &race->nr_ext, ++race->owner);
-}
-
-static void race_job(struct arena_hand *hand)
-{
-	struct race *race = hand->crew->data;
-
-	if (hand->id == 1) {
-		arena_irq_pester(hand, race->cpu, race_irq, race);
-		return;
-	}
-	if (hand->id == 0 && set_cpus_allowed_ptr(current, cpumask_of(race->cpu)))
-		hand->bad++;
-	arena_crew_meet(hand->crew);
-	while (take(&race->reserve, hand->ext, &hand->nr_ext, arena_rnd(&hand->rnd)))
-		;
-	if (atomic_dec_and_test(&race->left))
-		WRITE_ONCE(hand->crew->stop, true);
-}
-
-static void race_free(void *ext)
-{
-	kvfree(ext);
-}
-
-static struct race *race_create(struct kunit *test, struct arena *arena, size_t max_ext)
-{
-	struct race *race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, race);
-	race->arena = arena;
-	race->cpu = arena_irq_cpu();
-	race->ext = kvcalloc(max_ext, sizeof(*race->ext), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, race->ext);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, race_free, race->ext));
-	return race;
+	if (ptr)
+		arena_pattern_fill(ptr, RACE_SIZE, owner);
+	return ptr;
 }
 
 /* Clauses 1, 3: threads and interrupts share one, and get exactly what was reserved. */
@@ -343,60 +285,26 @@ static void shared(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_crew *crew = arena_crew_create(test, arena, HANDS, RACE_NR);
-	struct race *race = race_create(test, arena, RACE_NR);
+	struct arena_reserve reserve;
+	struct arena_race *race = arena_race_create(test, race_take, &reserve, RACE_SIZE, RACE_NR);
 	const unsigned long until = jiffies + msecs_to_jiffies(runtime_ms);
-	unsigned long by_irq = 0;
-	unsigned int rounds = 0;
 
-	crew->data = race;
 	do {
-		struct arena_extent *all;
-		unsigned int i;
-		size_t got, overlap;
-
-		for (i = 0; i < crew->nr; i++)
-			arena_hand_forget(&crew->hand[i]);
-		race->nr_ext = 0;
-		atomic_set(&race->left, HANDS - 1);
-		KUNIT_ASSERT_EQ(test, 0, arena_reserve(arena, &race->reserve, RACE_NR, RACE_SIZE,
-						       8, GFP_KERNEL));
-		arena_crew_go(crew, race_job, 30000);
-		arena_crew_wait(crew);
-		all = arena_crew_extents(crew, &got);
-		KUNIT_ASSERT_NOT_NULL(test, all);
-		KUNIT_EXPECT_EQ(test, got + race->nr_ext, RACE_NR);
-		KUNIT_EXPECT_EQ(test, 0, arena_extents_spoiled(all, got));
-		KUNIT_EXPECT_EQ(test, 0, arena_extents_spoiled(race->ext, race->nr_ext));
-		overlap = arena_extents_overlap(all, got);
-		kvfree(all);
-		KUNIT_ASSERT_EQ(test, overlap, 0);
-		by_irq += race->nr_ext;
+		KUNIT_ASSERT_EQ(test, 0, arena_reserve(arena, &reserve, RACE_NR, RACE_SIZE, 8,
+						       GFP_KERNEL));
+		arena_race_run(test, race, crew);
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
-	} while (time_before(jiffies, until) || (!by_irq && ++rounds < PATIENCE));
-	KUNIT_EXPECT_GT(test, by_irq, 0);
-	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
-}
-
-/* Who has a reservation gets something as long as it lasts, whatever others do. */
-static void own_irq(void *data)
-{
-	struct race *race = data;
-
-	if (race->nr_ext == RACE_NR)
-		return;
-	race->irqs++;
-	if (!take(&race->reserve, race->ext, &race->nr_ext, ++race->owner))
-		race->failed++;
+	} while (time_before(jiffies, until));
 }
 
 /* Fill the arena to the brim and beyond; the interrupts come in the middle of it. */
 static void own_job(struct arena_hand *hand)
 {
 	struct arena_crew *crew = hand->crew;
-	struct race *race = crew->data;
+	struct arena_race *race = crew->data;
 
 	if (hand->id == 1) {
-		arena_irq_pester(hand, race->cpu, own_irq, race);
+		arena_irq_pester(hand, race->cpu, arena_race_irq, race);
 		return;
 	}
 	if (hand->id == 0 && set_cpus_allowed_ptr(current, cpumask_of(race->cpu)))
@@ -421,34 +329,35 @@ static void interrupts_own(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_crew *crew = arena_crew_create(test, arena, 4, CAPACITY / 40 + 1);
-	struct race *race = race_create(test, arena, RACE_NR);
-	unsigned int tries = 0;
+	struct arena_reserve reserve;
+	struct arena_race *race = arena_race_create(test, race_take, &reserve, RACE_SIZE, RACE_NR);
+	unsigned long patience = 0;
+	unsigned int irqs = 0;
 	struct arena_extent *all;
 	size_t got;
 
-	KUNIT_ASSERT_EQ(test, 0, arena_reserve(arena, &race->reserve, RACE_NR, RACE_SIZE, 8,
+	KUNIT_ASSERT_EQ(test, 0, arena_reserve(arena, &reserve, RACE_NR, RACE_SIZE, 8,
 					       GFP_KERNEL));
 	crew->data = race;
 	do {
 		arena_crew_go(crew, own_job, runtime_ms);
 		arena_crew_wait(crew);
-	} while (race->nr_ext < 100 && ++tries < PATIENCE);
+	} while (race->nr_ext < 100 && arena_patient(&patience));
 	KUNIT_EXPECT_GE(test, race->nr_ext, 100);
-	KUNIT_EXPECT_EQ(test, race->failed, 0);
+	KUNIT_EXPECT_EQ(test, race->refused, 0);
 	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
-	tries = 0;
 	while (arena_alloc(arena, 1, GFP_KERNEL))
 		;
 	/* A few more interrupts, and the rest at once: an interrupt may take a tick. */
-	while (race->nr_ext < RACE_NR && !race->failed && tries++ < 5)
-		arena_in_irq(own_irq, race);
-	while (race->nr_ext < RACE_NR && take(&race->reserve, race->ext, &race->nr_ext, 5))
+	while (race->nr_ext < RACE_NR && !race->refused && irqs++ < 5)
+		arena_in_irq(arena_race_irq, race);
+	while (race->nr_ext < RACE_NR && arena_race_take(race, race->ext, &race->nr_ext, 5))
 		;
 	KUNIT_EXPECT_EQ(test, race->nr_ext, RACE_NR);
-	KUNIT_EXPECT_EQ(test, race->failed, 0);
-	expect_refused(test, &race->reserve, RACE_SIZE, 8, "used up");
+	KUNIT_EXPECT_EQ(test, race->refused, 0);
+	expect_refused(test, &reserve, RACE_SIZE, 8, "used up");
 
-	all = arena_crew_extents(crew, &got);
+	all = arena_crew_extents(crew, NULL, 0, &got);
 	KUNIT_ASSERT_NOT_NULL(test, all);
 	KUNIT_EXPECT_EQ(test, 0, arena_extents_spoiled(all, got));
 	KUNIT_EXPECT_EQ(test, 0, arena_extents_spoiled(race->ext, race->nr_ext));
@@ -518,7 +427,7 @@ static void timers(struct kunit *test)
 	t->work = IRQ_WORK_INIT_HARD(ticker_work);
 	hrtimer_setup(&t->timer, ticker_tick, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 	hrtimer_start(&t->timer, ms_to_ktime(1), HRTIMER_MODE_REL_HARD);
-	wait_for_completion_timeout(&t->done, 10 * HZ);
+	wait_for_completion_timeout(&t->done, ARENA_PATIENCE * HZ);
 	hrtimer_cancel(&t->timer);
 	irq_work_sync(&t->work);
 	KUNIT_EXPECT_EQ(test, t->failed, 0);

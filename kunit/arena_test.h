@@ -512,19 +512,22 @@ static inline unsigned long arena_crew_allocs(const struct arena_crew *crew)
 	return allocs;
 }
 
-/* Everybody's objects in one array that goes with the test case. */
-static inline struct arena_extent *arena_crew_extents(struct arena_crew *crew, size_t *nr)
+/* Everybody's objects in one array, and @nr_more; to be freed by kvfree(). */
+static inline struct arena_extent *arena_crew_extents(struct arena_crew *crew,
+						      const struct arena_extent *more,
+						      size_t nr_more, size_t *nr)
 {
 	struct arena_extent *all;
 	unsigned int i;
 
-	*nr = 0;
+	*nr = nr_more;
 	for (i = 0; i < crew->nr; i++)
 		*nr += crew->hand[i].nr_ext;
 	all = kvcalloc(*nr + 1, sizeof(*all), GFP_KERNEL);
 	if (!all)
 		return NULL;
-	*nr = 0;
+	memcpy(all, more, nr_more * sizeof(*all));
+	*nr = nr_more;
 	for (i = 0; i < crew->nr; i++) {
 		memcpy(all + *nr, crew->hand[i].ext,
 		       crew->hand[i].nr_ext * sizeof(*all));
@@ -541,13 +544,25 @@ static inline void arena_hand_forget(struct arena_hand *hand)
 }
 
 /*
- * Has the test met what it waited for? On a busy host those who should race may
- * never meet: then nothing was shown, which is no failure, and no success either.
+ * Some cases show something only if certain things coincide. They go on until
+ * those did, which on a busy host takes a while; so many seconds and they never
+ * will.
  */
-static inline void arena_expect_met(struct kunit *test, bool met)
+#define ARENA_PATIENCE	60
+
+/* Whether to go on; @until is 0 at first. */
+static inline bool arena_patient(unsigned long *until)
 {
-	if (!met && READ_ONCE(test->status) == KUNIT_SUCCESS)
-		kunit_mark_skipped(test, "the race did not take place");
+	if (!*until)
+		*until = jiffies + ARENA_PATIENCE * HZ;
+	return time_before(jiffies, *until);
+}
+
+/* The same, only by sleeping: a grace period that we waited for is one that we started. */
+static inline bool arena_sleep_until(unsigned long *until)
+{
+	schedule_timeout_uninterruptible(1);
+	return arena_patient(until);
 }
 
 #endif /* _ARENA_KUNIT_TEST_H */
