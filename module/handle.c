@@ -16,8 +16,15 @@ static arena_handle_t make_handle(const struct arena *arena, u64 generation, siz
 {
 	return (arena_handle_t) {
 		.generation	= generation,
-		.offset		= arena_mark_epoch(arena) << ARENA_HANDLE_EPOCH_SHIFT | offset,
+		.offset		= arena_mark_epoch(arena, generation) <<
+				  ARENA_HANDLE_EPOCH_SHIFT | offset,
 	};
+}
+
+static bool handle_rewound(const struct arena *arena, arena_handle_t handle)
+{
+	return arena_mark_gone(arena, handle.generation, handle.offset & ARENA_HANDLE_OFFSET_MASK,
+			       handle.offset >> ARENA_HANDLE_EPOCH_SHIFT);
 }
 
 /* The offset of @ptr, if it points into a slab of the set of @generation. */
@@ -97,18 +104,42 @@ EXPORT_SYMBOL_GPL(arena_alloc_handle);
  */
 void *arena_deref(const struct arena *arena, arena_handle_t handle)
 {
-	struct arena_view view = arena_peek(arena);
-	u64 epoch = handle.offset >> ARENA_HANDLE_EPOCH_SHIFT;
+	const u64 generation = handle.generation;
 	u64 offset = handle.offset & ARENA_HANDLE_OFFSET_MASK;
+	struct arena_view view = arena_peek(arena);
 	void *base;
 
-	if (handle.generation != view.generation || offset >= cursor_offset(view.cursor))
+	if (generation != view.generation || offset >= cursor_offset(view.cursor))
 		return NULL;
-	base = READ_ONCE(arena_entry(arena, view.generation, offset)->base);
-	smp_rmb();	/* Pairs with the exchange of the cursor in next_generation(). */
-	if (!base || arena_peek(arena).generation != handle.generation ||
-	    arena_mark_gone(arena, offset, epoch))
+	base = READ_ONCE(arena_entry(arena, generation, offset)->base);
+	if (!base || handle_rewound(arena, handle))
+		return NULL;
+	/*
+	 * Pairs with the exchange of the cursor in next_generation(), and with
+	 * smp_mb() in forget_rewinds().
+	 */
+	smp_rmb();
+	if (arena_peek(arena).generation != generation)
 		return NULL;
 	return base + (offset & (arena_slab_size(arena) - 1));
 }
 EXPORT_SYMBOL_GPL(arena_deref);
+
+/* Name what is at @offset. -ERANGE if nothing is. The caller excludes resets and rewinds. */
+int arena_handle_at(const struct arena *arena, u64 offset, arena_handle_t *handle)
+{
+	if (offset >= arena_high(arena))
+		return -ERANGE;
+	*handle = make_handle(arena, arena_peek(arena).generation, offset);
+	return 0;
+}
+
+/* The offset of what @handle names, or -ESTALE. The caller excludes resets and rewinds. */
+int arena_handle_find(const struct arena *arena, arena_handle_t handle, u64 *offset)
+{
+	*offset = handle.offset & ARENA_HANDLE_OFFSET_MASK;
+	if (handle.generation != arena_peek(arena).generation || *offset >= arena_high(arena) ||
+	    handle_rewound(arena, handle))
+		return -ESTALE;
+	return 0;
+}

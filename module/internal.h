@@ -23,7 +23,6 @@
 #include <linux/workqueue.h>
 
 struct dentry;
-struct dentry;
 struct mem_cgroup;
 
 /*
@@ -188,8 +187,6 @@ struct arena_large {
  * @dir_size:	bytes of one slab directory.
  * @node:	for slabs, with %ARENA_ON_NODE.
  * @all:	in the list that debug.c keeps.
- * @id:		number of the arena, never used again.
- * @look:	its file in debugfs, NULL while it has none.
  * @id:		number of the arena, never used again.
  * @look:	its file in debugfs, NULL while it has none.
  * @owner:	what the device knows it by.
@@ -431,12 +428,15 @@ void arena_tails_exit(struct arena *arena);
 /* handle.c */
 bool arena_find(const struct arena *arena, unsigned long generation, const void *ptr,
 		size_t *offset);
+int arena_handle_at(const struct arena *arena, u64 offset, arena_handle_t *handle);
+int arena_handle_find(const struct arena *arena, arena_handle_t handle, u64 *offset);
 
 /* mark.c */
 void arena_mark_note(struct arena *arena, unsigned long generation, size_t from, size_t end,
 		     size_t size);
-u64 arena_mark_epoch(const struct arena *arena);
-bool arena_mark_gone(const struct arena *arena, size_t offset, u64 epoch);
+int arena_mark_find(struct arena *arena, u64 serial, struct arena_mark *mark);
+u64 arena_mark_epoch(const struct arena *arena, u64 generation);
+bool arena_mark_gone(const struct arena *arena, u64 generation, size_t offset, u64 epoch);
 void arena_marks_exit(struct arena *arena);
 
 /**

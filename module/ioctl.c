@@ -214,7 +214,7 @@ static int arena_check_reset(const union arena_args *args)
 {
 	const struct arena_reset_args *reset = &args->reset;
 
-	if (reset->flags || reset->__reserved || reset->mode > ARENA_RESET_ZERO)
+	if (reset->flags || reset->__reserved || reset->mode > ARENA_RESET_STRICT)
 		return -EINVAL;
 	return reset->keep && reset->mode != ARENA_RESET_RELEASE ? -EINVAL : 0;
 }
@@ -233,18 +233,26 @@ static int arena_reset_keep(struct arena *arena)
 /* Everybody touching the arena by a call or a fault is gone or waits. */
 static int arena_dev_reset(struct arena_dev *dev, u32 mode, u64 keep)
 {
+	struct arena *arena = dev->arena;
+	int err = 0;
+
 	lockdep_assert_held_write(&dev->lock);
 	switch (mode) {
 	case ARENA_RESET_KEEP:
-		return arena_reset_keep(dev->arena);
-	case ARENA_RESET_RELEASE:
-		unmap_mapping_range(dev->inode->i_mapping, 0, 0, 1);
-		arena_reset_release(dev->arena, min_t(u64, keep, arena_capacity(dev->arena)));
-		return 0;
+		err = arena_reset_keep(arena);
+		break;
+	case ARENA_RESET_ZERO:
+		arena_reset_zero(arena);
+		break;
+	case ARENA_RESET_STRICT:
+		dev->strict = true;
+		fallthrough;
 	default:
-		arena_reset_zero(dev->arena);
-		return 0;
+		arena_map_revoke(dev, 0);
+		arena_reset_release(arena, min_t(u64, keep, arena_capacity(arena)));
 	}
+	arena_map_trim(dev);
+	return err;
 }
 
 static int arena_do_reset(struct arena_call *call)
@@ -359,6 +367,7 @@ put_fd:
 #define ARENA_OP_PROBE		BIT(1)	/* do not start if the result cannot be told */
 #define ARENA_OP_OUT		BIT(2)	/* copy the struct back */
 #define ARENA_OP_MOVES		BIT(3)	/* allocates, frees or asks: tell who watches */
+#define ARENA_OP_WAKES		BIT(4)	/* tell all who watch, whatever they wait for */
 
 /**
  * struct arena_op - one command.
@@ -386,7 +395,7 @@ struct arena_op {
  * @_call is what the functions of the command are called by, and @_struct what its
  * struct is; @_last is the last member of its first version.
  */
-#define ARENA_OP_OF(_CMD, _call, _struct, _last, _rights, _flags, _stage)	\
+#define ARENA_OP(_CMD, _call, _struct, _last, _rights, _flags, _stage)		\
 	[_IOC_NR(ARENA_IOC_##_CMD)] = {						\
 		.cmd	  = ARENA_IOC_##_CMD,					\
 		.min_size = offsetofend(struct arena_##_struct##_args, _last),	\
@@ -398,26 +407,37 @@ struct arena_op {
 		.run	  = arena_do_##_call,					\
 	}
 
-#define ARENA_OP(_CMD, _name, _last, _rights, _flags)				\
-	ARENA_OP_OF(_CMD, _name, _name, _last, _rights, _flags, NULL)
-
 static const struct arena_op arena_ops[] = {
-	ARENA_OP(SETUP, setup, name, ARENA_RIGHT_RESET, 0),
-	ARENA_OP(ALLOC, alloc, generation, ARENA_RIGHT_ALLOC,
-		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES),
-	ARENA_OP_OF(STORE, store, store, generation, ARENA_RIGHT_ALLOC,
-		    ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES,
-		    arena_stage_store),
-	ARENA_OP(OFFSET, offset, generation, 0, ARENA_OP_SETTLE | ARENA_OP_OUT | ARENA_OP_MOVES),
-	ARENA_OP(RESET, reset, generation, ARENA_RIGHT_RESET,
-		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT),
-	ARENA_OP(INFO, info, name, 0, ARENA_OP_SETTLE | ARENA_OP_OUT | ARENA_OP_MOVES),
-	ARENA_OP(DUP, dup, fd, 0, ARENA_OP_SETTLE),
-	ARENA_OP(LEASE, lease, generation, ARENA_RIGHT_ALLOC,
-		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES),
-	ARENA_OP_OF(BATCH, batch, batch, generation, ARENA_RIGHT_ALLOC,
-		    ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES,
-		    arena_stage_batch),
+	ARENA_OP(SETUP, setup, setup, name, ARENA_RIGHT_RESET, 0, NULL),
+	ARENA_OP(ALLOC, alloc, alloc, generation, ARENA_RIGHT_ALLOC,
+		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
+	ARENA_OP(STORE, store, store, generation, ARENA_RIGHT_ALLOC,
+		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES,
+		 arena_stage_store),
+	ARENA_OP(OFFSET, offset, offset, generation, 0,
+		 ARENA_OP_SETTLE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
+	ARENA_OP(RESET, reset, reset, generation, ARENA_RIGHT_RESET,
+		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_WAKES, NULL),
+	ARENA_OP(INFO, info, info, name, 0, ARENA_OP_SETTLE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
+	ARENA_OP(DUP, dup, dup, fd, 0, ARENA_OP_SETTLE, NULL),
+	ARENA_OP(LEASE, lease, lease, generation, ARENA_RIGHT_ALLOC,
+		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
+	ARENA_OP(WATCH, watch, watch, generation, 0,
+		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
+	ARENA_OP(NOTIFY, notify, notify, flags, ARENA_RIGHT_ALLOC,
+		 ARENA_OP_SETTLE | ARENA_OP_MOVES | ARENA_OP_WAKES, NULL),
+	ARENA_OP(BATCH, batch, batch, generation, ARENA_RIGHT_ALLOC,
+		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES,
+		 arena_stage_batch),
+	ARENA_OP(MARK, mark, mark, generation, ARENA_RIGHT_ALLOC | ARENA_RIGHT_RESET,
+		 ARENA_OP_SETTLE, NULL),
+	ARENA_OP(REWIND, rewind, mark, generation, ARENA_RIGHT_ALLOC | ARENA_RIGHT_RESET,
+		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES |
+		 ARENA_OP_WAKES, NULL),
+	ARENA_OP(UNMARK, unmark, mark, generation, ARENA_RIGHT_ALLOC | ARENA_RIGHT_RESET,
+		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT, NULL),
+	ARENA_OP(HANDLE, handle, handle, handle_offset, 0, ARENA_OP_SETTLE | ARENA_OP_OUT, NULL),
+	ARENA_OP(DEREF, deref, handle, handle_offset, 0, ARENA_OP_SETTLE | ARENA_OP_OUT, NULL),
 };
 
 static const struct arena_op *arena_find_op(unsigned int cmd)
@@ -466,6 +486,8 @@ static int arena_run_op(struct arena_call *call, const struct arena_op *op)
 		err = op->run(call);
 	if (!err && op->flags & ARENA_OP_MOVES)
 		arena_dev_moved(call->file->dev);
+	if (!err && op->flags & ARENA_OP_WAKES)
+		arena_dev_wake(call->file->dev);
 	if (!err && op->flags & ARENA_OP_OUT)
 		err = arena_copy_out(call);
 	return err;

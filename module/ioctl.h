@@ -55,5 +55,16 @@ int arena_dev_claim(struct arena_dev *dev, const void *src, u64 bytes, u64 align
 int arena_check_batch(const union arena_args *args);
 int arena_stage_batch(struct arena_call *call);
 int arena_do_batch(struct arena_call *call);
+int arena_check_mark(const union arena_args *args);
+int arena_do_mark(struct arena_call *call);
+int arena_do_rewind(struct arena_call *call);
+int arena_do_unmark(struct arena_call *call);
+int arena_check_handle(const union arena_args *args);
+int arena_do_handle(struct arena_call *call);
+int arena_do_deref(struct arena_call *call);
+int arena_check_watch(const union arena_args *args);
+int arena_do_watch(struct arena_call *call);
+int arena_check_notify(const union arena_args *args);
+int arena_do_notify(struct arena_call *call);
 
 #endif /* _ARENA_IOCTL_H */

@@ -13,6 +13,7 @@
 #include <linux/sched/signal.h>
 
 #include "cursor.h"
+#include "events.h"
 
 /* Tries at where the cursor stands, before one at the next slab. */
 #define LOT_TRIES	8
@@ -119,6 +120,18 @@ static int lot_check(const struct arena *arena, struct arena_lot *lot)
 	return 0;
 }
 
+static void lot_tell(const struct arena *arena, const struct arena_lot *lot, u64 generation,
+		     gfp_t gfp)
+{
+	unsigned int i;
+
+	if (!tracepoint_enabled(arena_alloc))
+		return;
+	for (i = 0; i < lot->nr; i++)
+		arena_tell_alloc(arena, generation, lot->part[i].offset, lot->part[i].bytes,
+				 lot->align, gfp);
+}
+
 int arena_claim_lot(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *generation)
 {
 	int err = lot_check(arena, lot), tries = 0;
@@ -127,13 +140,16 @@ int arena_claim_lot(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *
 		bool ahead = tries++ % (LOT_TRIES + 1) == LOT_TRIES;
 
 		err = lot_try(arena, lot, ahead ? arena_slab_size(arena) : 1, gfp, generation);
-		if (!err)
+		if (!err) {
+			lot_tell(arena, lot, *generation, gfp);
 			return 0;
+		}
 		/* A little less room there: no reason to give up. */
 		if (err == -EAGAIN || (ahead && err == -ENOSPC))
 			err = fatal_signal_pending(current) ? -ENOMEM : 0;
 		cond_resched();
 	}
 	arena_count_failure(arena, err);
+	arena_tell_fail(arena, lot->used, lot->align, gfp, err);
 	return err;
 }

@@ -3,69 +3,116 @@
  * Marks in shared dense arenas: go back to where the cursor stood, if nobody
  * else has allocated since.
  *
- * Marking takes no lock, and allocation none for it; a rewind takes the reset
- * lock for a moment, to note how far the arena had come.
- *
- * One task at a time may have marks open in an arena. It notes what it
+ * One thread at a time may have marks open in an arena. It notes what it
  * allocates, and where the cursor stood after that: if the cursor stood
  * elsewhere when it allocates again, or rewinds, somebody else was there. The
- * others need not know; nor could they tell in time.
+ * others need not know; nor could they tell in time. Allocation takes no lock for
+ * this. Marking, rewinding and ending marks take the lock of the marks for a
+ * moment, which is for who may become the owner: anybody, once the owner is dead
+ * or its generation over. The owner is held as a struct pid, which unlike a
+ * task_struct is nobody else's as long as it is held.
  *
  * A rewind ends the life of objects within a generation, so a handle must say
- * how many rewinds it has seen. That number, the epoch, is in the upper bits of
- * its offset. For the last so many rewinds, how far down they went is known.
+ * how many rewinds of its generation it has seen. That number, the epoch, is in
+ * the upper bits of its offset. What the rewinds since then freed is known from
+ * the floors: how far down they went, but for those that a later rewind made
+ * pointless by going down as far or further. So floors grow with their epochs,
+ * and those that count for a handle are the topmost ones.
+ *
+ * Floors are read in any context, beside a rewind. Each is written offset first
+ * and epoch last, and read the other way round: an offset read after an epoch
+ * is of that rewind or a later one, so it tells nothing wrong. They are read from
+ * the top down, as a rewind writes its own floor before it drops those above, and
+ * those move down one by one from below when there is no room: so none is missed.
+ * The rewind at work is pending first, and among the floors before it is not.
  */
 #include <linux/export.h>
+#include <linux/pid.h>
 #include <linux/preempt.h>
+#include <linux/rcupdate.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "compat.h"
 #include "cursor.h"
 
 #define MARK_DEPTH	32
-#define FLOORS		64
+#define FLOORS		128
 #define EPOCH_MAX	((1UL << (BITS_PER_LONG_LONG - ARENA_HANDLE_EPOCH_SHIFT)) - 1)
 
 /**
- * struct arena_marks - marks of an arena, made with the first one.
- * @owner:	the task that has marks open, or NULL.
- * @generation:	in which.
- * @depth:	how many are open.
- * @serial:	the last one given out.
- * @open:	serial of each open one.
- * @expected:	where the cursor stands unless somebody else allocated.
- * @used:	bytes that the owner allocated since the outermost mark.
- * @foreign:	somebody else did.
- * @epoch:	rewinds so far.
- * @floor:	offset that the rewind of an epoch went down to.
+ * struct arena_floor - how far down a rewind went.
+ * @epoch:  which rewind.
+ * @offset: nothing from here on outlived it.
  */
-struct arena_marks {
-	struct task_struct	*owner;
-	unsigned long		generation;
-	unsigned int		depth;
-	u64			serial;
-	u64			open[MARK_DEPTH];
-	size_t			expected;
-	size_t			used;
-	bool			foreign;
-	unsigned long		epoch;
-	size_t			floor[FLOORS];
+struct arena_floor {
+	unsigned long	epoch;
+	size_t		offset;
 };
 
-/* Called with what the cursor handed out, from @from to @end. */
+/**
+ * struct arena_marks - marks of an arena, made with the first one.
+ * @lock:	for all that follows, but for what the owner notes when it allocates.
+ * @owner:	the thread that has marks open, or NULL. A reference.
+ * @generation:	in which; also that of @epoch and the floors.
+ * @depth:	how many are open.
+ * @spoiled:	of these, after how many somebody else allocated.
+ * @serial:	the last one given out.
+ * @open:	the open ones.
+ * @expected:	where the cursor stands unless somebody else allocated.
+ * @used:	bytes that the owner allocated since the outermost mark.
+ * @epoch:	rewinds of this generation so far.
+ * @pending:	where the rewind at work goes down to, SIZE_MAX if there is none.
+ * @pending_end: where it comes from.
+ * @nr_floors:	how many floors are known.
+ * @floor:	the floors. Where there were too many, the lowest stands for several,
+ *		and says too much about what was made between those.
+ */
+struct arena_marks {
+	raw_spinlock_t		lock;
+	struct pid		*owner;
+	unsigned long		generation;
+	unsigned int		depth;
+	unsigned int		spoiled;
+	u64			serial;
+	struct arena_mark	open[MARK_DEPTH];
+	size_t			expected;
+	size_t			used;
+	unsigned long		epoch;
+	size_t			pending;
+	size_t			pending_end;
+	unsigned int		nr_floors;
+	struct arena_floor	floor[FLOORS];
+};
+
+/* Called with what the cursor handed out, from @from to @end; preemption is off. */
 void arena_mark_note(struct arena *arena, unsigned long generation, size_t from, size_t end,
 		     size_t size)
 {
 	struct arena_marks *marks = READ_ONCE(arena->marks);
 
-	if (!marks || !in_task() || READ_ONCE(marks->owner) != current ||
-	    marks->generation != generation)
+	if (!marks || !in_task() || READ_ONCE(marks->owner) != task_pid(current) ||
+	    READ_ONCE(marks->generation) != generation)
 		return;
 	if (from != marks->expected)
-		marks->foreign = true;
+		marks->spoiled = marks->depth;
 	marks->expected = end;
 	marks->used += size;
+}
+
+static struct arena_marks *marks_alloc(const struct arena *arena)
+{
+	gfp_t gfp = arena->flags & ARENA_ACCOUNT ? __GFP_ACCOUNT : 0;
+	struct mem_cgroup *old = set_active_memcg(arena->memcg);
+	struct arena_marks *marks = kzalloc_obj(*marks, gfp | ARENA_GFP_META);
+
+	set_active_memcg(old);
+	if (!marks)
+		return NULL;
+	raw_spin_lock_init(&marks->lock);
+	marks->pending = SIZE_MAX;
+	return marks;
 }
 
 static struct arena_marks *marks_get(struct arena *arena)
@@ -74,7 +121,7 @@ static struct arena_marks *marks_get(struct arena *arena)
 
 	if (marks)
 		return marks;
-	marks = kzalloc_obj(*marks, ARENA_GFP_META);
+	marks = marks_alloc(arena);
 	if (!marks)
 		return NULL;
 	old = cmpxchg(&arena->marks, NULL, marks);
@@ -84,28 +131,121 @@ static struct arena_marks *marks_get(struct arena *arena)
 	return old;
 }
 
-/* Become the owner, or stay it. What an earlier generation left is void. */
+/* It will neither allocate nor rewind again. */
+static bool thread_is_dead(struct pid *pid)
+{
+	struct task_struct *task;
+	bool dead;
+
+	rcu_read_lock();
+	task = pid_task(pid, PIDTYPE_PID);
+	dead = !task || READ_ONCE(task->exit_state);
+	rcu_read_unlock();
+	return dead;
+}
+
+/*
+ * Rewinds of an older generation say nothing about this one. Who sees the new
+ * generation sees no floors and no epoch. Who still sees the old one may miss
+ * some, and then sees that the arena's generation is over: the full barrier pairs
+ * with smp_rmb() in arena_deref().
+ */
+static void forget_rewinds(struct arena_marks *marks, unsigned long generation)
+{
+	smp_mb();	/* See above. */
+	WRITE_ONCE(marks->epoch, 0);
+	WRITE_ONCE(marks->nr_floors, 0);
+	/* Release: pairs with the smp_load_acquire() in arena_mark_gone(). */
+	smp_store_release(&marks->generation, generation);
+}
+
+/*
+ * Begin with no mark open. False if somebody else may have one; else the former
+ * owner, whose reference is the caller's now, and whether it may still be noting
+ * what it allocated in a generation that is over.
+ */
+static bool marks_take(struct arena_marks *marks, unsigned long generation, struct pid **former,
+		       bool *alive)
+{
+	struct pid *me = task_pid(current), *owner = marks->owner;
+
+	lockdep_assert_held(&marks->lock);
+	*alive = owner && owner != me && !thread_is_dead(owner);
+	if (*alive && marks->generation == generation)
+		return false;
+	if (marks->generation != generation)
+		forget_rewinds(marks, generation);
+	marks->depth = 0;
+	marks->spoiled = 0;
+	marks->used = 0;
+	*former = owner;
+	WRITE_ONCE(marks->owner, get_pid(me));
+	return true;
+}
+
+/* Become the owner, or stay it. */
 static bool marks_own(struct arena *arena, struct arena_marks *marks)
 {
-	struct arena_view view = arena_peek(arena);
-	struct task_struct *owner = NULL;
+	unsigned long generation;
+	struct pid *former = NULL;
+	bool alive = false, mine;
 
-	if (!cursor_settled(view.cursor) && !arena_settle(arena))
+	if (!arena_settle_wait(arena, GFP_KERNEL))
 		return false;
-	/* Nobody's, or of a generation that is over. */
-	if (!try_cmpxchg(&marks->owner, &owner, current) && owner != current &&
-	    (READ_ONCE(marks->generation) == view.generation ||
-	     !try_cmpxchg(&marks->owner, &owner, current)))
-		return false;
-	if (owner == current && marks->generation == view.generation)
+	generation = arena_peek(arena).generation;
+	raw_spin_lock(&marks->lock);
+	mine = marks->owner == task_pid(current) && marks->generation == generation;
+	if (mine) {
+		raw_spin_unlock(&marks->lock);
 		return true;
-	WRITE_ONCE(marks->generation, view.generation);
-	marks->depth = 0;
-	marks->used = 0;
-	marks->foreign = false;
+	}
+	mine = marks_take(marks, generation, &former, &alive);
+	raw_spin_unlock(&marks->lock);
+	put_pid(former);
+	if (!mine)
+		return false;
+	/* It notes with preemption off. */
+	if (alive)
+		synchronize_rcu();
 	/* After owner is set, and from one word: what is allocated later counts. */
 	marks->expected = cursor_offset(arena_peek(arena).cursor);
 	return true;
+}
+
+/* Nobody's; the caller puts the reference. */
+static struct pid *marks_disown(struct arena_marks *marks)
+{
+	struct pid *former = marks->owner;
+
+	lockdep_assert_held(&marks->lock);
+	WRITE_ONCE(marks->owner, NULL);
+	return former;
+}
+
+static int mark_open(struct arena *arena, struct arena_marks *marks, struct arena_mark *mark)
+{
+	size_t offset = cursor_offset(arena_peek(arena).cursor);
+
+	/* Lost again, to a reset and another thread after it. */
+	if (marks->owner != task_pid(current))
+		return -EBUSY;
+	if (marks->depth == MARK_DEPTH || marks->epoch == EPOCH_MAX)
+		return -EBUSY;
+	/* Allocated by others before this mark: a matter of those outside it only. */
+	if (offset != marks->expected) {
+		marks->spoiled = marks->depth;
+		marks->expected = offset;
+	}
+	*mark = (struct arena_mark) {
+		.arena	    = arena,
+		.generation = marks->generation,
+		.serial	    = ++marks->serial,
+		.offset	    = offset,
+		.used	    = marks->used,
+		.level	    = marks->depth,
+	};
+	marks->open[marks->depth++] = *mark;
+	return 0;
 }
 
 /**
@@ -114,16 +254,18 @@ static bool marks_own(struct arena *arena, struct arena_marks *marks)
  * @mark:  filled in.
  *
  * Marks nest, up to 32 deep; end each by arena_unmark(), or all by the outermost.
+ * Those of a thread that died are over, and so are those of a generation that is.
  *
- * Context: Task, may sleep (for memory, at the first mark of an arena).
- * Return: 0; -EOPNOTSUPP with spans; -EBUSY if another task has marks open, if
- * nested too deep, or if the arena has been rewound sixteen million times;
- * -ENOMEM.
+ * Context: Task, may sleep.
+ * Return: 0; -EOPNOTSUPP with spans; -EBUSY if another thread has marks open, if
+ * nested too deep, or if the arena has been rewound sixteen million times since
+ * the last reset; -ENOMEM.
  */
 int arena_mark(struct arena *arena, struct arena_mark *mark)
 {
+	struct pid *former = NULL;
 	struct arena_marks *marks;
-	struct arena_view view;
+	int err;
 
 	might_sleep();
 	*mark = (struct arena_mark) { .arena = arena, .level = MARK_DEPTH };
@@ -134,45 +276,48 @@ int arena_mark(struct arena *arena, struct arena_mark *mark)
 		return -ENOMEM;
 	if (!marks_own(arena, marks))
 		return -EBUSY;
-	if (marks->depth == MARK_DEPTH || marks->epoch == EPOCH_MAX) {
-		if (!marks->depth)
-			WRITE_ONCE(marks->owner, NULL);
-		return -EBUSY;
-	}
-	view = arena_peek(arena);
-	mark->generation = marks->generation;
-	mark->serial = ++marks->serial;
-	mark->level = marks->depth;
-	mark->offset = cursor_offset(view.cursor);
-	mark->used = marks->used;
-	/* Allocated by others before this mark is no matter of ours. */
-	if (mark->offset != marks->expected) {
-		marks->foreign |= marks->depth > 0;
-		marks->expected = mark->offset;
-	}
-	marks->open[marks->depth++] = mark->serial;
-	return 0;
+	raw_spin_lock(&marks->lock);
+	err = mark_open(arena, marks, mark);
+	if (!marks->depth && marks->owner == task_pid(current))
+		former = marks_disown(marks);
+	raw_spin_unlock(&marks->lock);
+	put_pid(former);
+	return err;
 }
 EXPORT_SYMBOL_GPL(arena_mark);
 
+/* Nothing but the level and the serial is believed: the rest is known here. */
 static bool mark_is_open(const struct arena *arena, const struct arena_marks *marks,
 			 const struct arena_mark *mark)
 {
-	return mark->arena == arena && marks && READ_ONCE(marks->owner) == current &&
-	       mark->level < marks->depth && marks->open[mark->level] == mark->serial;
+	return mark->arena == arena && marks->owner == task_pid(current) &&
+	       mark->level < marks->depth && marks->open[mark->level].serial == mark->serial;
 }
 
-/* 0 if @mark is open; -ESTALE if not, or if its generation is over. */
-static int mark_check(const struct arena *arena, const struct arena_mark *mark)
+/*
+ * The open mark of the calling thread with that number. 0; -EOPNOTSUPP with spans;
+ * -ESTALE if there is none, or if its generation is over.
+ */
+int arena_mark_find(struct arena *arena, u64 serial, struct arena_mark *mark)
 {
 	struct arena_marks *marks = READ_ONCE(arena->marks);
+	int err = -ESTALE;
+	unsigned int i;
 
 	if (arena->spans)
 		return -EOPNOTSUPP;
-	if (!mark_is_open(arena, marks, mark) ||
-	    mark->generation != arena_peek(arena).generation)
+	if (!marks)
 		return -ESTALE;
-	return 0;
+	raw_spin_lock(&marks->lock);
+	for (i = 0; i < marks->depth && marks->owner == task_pid(current); i++) {
+		if (marks->open[i].serial != serial)
+			continue;
+		*mark = marks->open[i];
+		err = mark->generation == arena_peek(arena).generation ? 0 : -ESTALE;
+		break;
+	}
+	raw_spin_unlock(&marks->lock);
+	return err;
 }
 
 static void uncount(struct arena *arena, unsigned long generation, size_t size)
@@ -189,60 +334,128 @@ static void uncount(struct arena *arena, unsigned long generation, size_t size)
 	arena_leave(cpu);
 }
 
-/**
- * arena_rewind() - Free all that was allocated since a mark (clause 12).
- * @arena: the arena, not NULL.
- * @mark:  from arena_mark(), by the same task, still open; it stays so, marks
- *	   inside it end.
- *
- * Handles to what is freed become stale. So do, in the end, others: a handle
- * does not outlive another 64 rewinds.
- *
- * Context: Task. Takes a raw spinlock; sleeps only if objects larger than a slab
- * were allocated.
- * Return: 0; or, with nothing changed, -EOPNOTSUPP with spans, -ESTALE if the mark
- * has ended or the arena was reset since, -EBUSY if others allocated since.
- */
-int arena_rewind(struct arena *arena, const struct arena_mark *mark)
+/* Offset first, epoch last: see the top. */
+static void floor_set(struct arena_floor *floor, unsigned long epoch, size_t offset)
 {
-	int err = mark_check(arena, mark);
-	struct arena_marks *marks = arena->marks;
-	struct arena_view view;
-	long cursor;
+	/* Release, both: pair with the smp_load_acquire() in arena_mark_gone(). */
+	smp_store_release(&floor->offset, offset);
+	/* Release: as above. */
+	smp_store_release(&floor->epoch, epoch);
+}
 
-	if (err)
-		return err;
-	view = arena_peek(arena);
-	if (marks->foreign || cursor_offset(view.cursor) != marks->expected ||
+/* Let the lowest floor stand for the second lowest, too. */
+static void floors_merge(struct arena_marks *marks)
+{
+	struct arena_floor *floor = marks->floor;
+	unsigned int i;
+
+	floor_set(&floor[0], floor[1].epoch, floor[0].offset);
+	for (i = 1; i < FLOORS - 1; i++)
+		floor_set(&floor[i], floor[i + 1].epoch, floor[i + 1].offset);
+}
+
+static void floors_push(struct arena_marks *marks, unsigned long epoch, size_t offset)
+{
+	unsigned int nr = marks->nr_floors;
+
+	while (nr && marks->floor[nr - 1].offset >= offset)
+		nr--;
+	if (nr == FLOORS) {
+		floors_merge(marks);
+		nr--;
+	}
+	floor_set(&marks->floor[nr], epoch, offset);
+	/* Release: who misses those above sees this one. */
+	smp_store_release(&marks->nr_floors, nr + 1);
+}
+
+/*
+ * Let the cursor fall, from where nobody but the owner has moved it. Handles are
+ * told stale before that, as afterwards the place may be somebody else's; those
+ * made from here on are of objects that it does not free. Preemption is off.
+ */
+static int cursor_fall(struct arena *arena, struct arena_marks *marks, struct arena_view view,
+		       size_t offset)
+{
+	unsigned long epoch = marks->epoch + 1;
+	long cursor = view.cursor;
+	bool fell;
+
+	WRITE_ONCE(marks->pending_end, marks->expected);
+	/* Release: with pending, its end is known. */
+	smp_store_release(&marks->pending, offset);
+	/* Release: who sees the epoch sees what is pending, or the floor. */
+	smp_store_release(&marks->epoch, epoch);
+	fell = arena_look(arena).generation == view.generation &&
+	       atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor_move(cursor, offset));
+	if (fell)
+		floors_push(marks, epoch, offset);
+	/* Release: who does not see it pending any more sees the floor. */
+	smp_store_release(&marks->pending, SIZE_MAX);
+	return fell ? 0 : -EBUSY;
+}
+
+static int rewind_to(struct arena *arena, struct arena_marks *marks, const struct arena_mark *mark)
+{
+	struct arena_view view = arena_peek(arena);
+	int err;
+
+	lockdep_assert_held(&marks->lock);
+	if (view.generation != mark->generation)
+		return -ESTALE;
+	if (mark->level < marks->spoiled || cursor_offset(view.cursor) != marks->expected ||
 	    marks->epoch == EPOCH_MAX)
 		return -EBUSY;
-	if (mark->offset == marks->expected) {
-		marks->depth = mark->level + 1;
-		return 0;
+	if (mark->offset != marks->expected) {
+		arena_note_high(arena, marks->expected);
+		err = cursor_fall(arena, marks, view, mark->offset);
+		if (err)
+			return err;
+		uncount(arena, mark->generation, marks->used - mark->used);
 	}
-	arena_note_high(arena, marks->expected);
-	/* The floor is known before the epoch is, and that before anything is reused. */
-	WRITE_ONCE(marks->floor[(marks->epoch + 1) % FLOORS], mark->offset);
-	/* Release: pairs with the smp_load_acquire() in arena_mark_gone(). */
-	smp_store_release(&marks->epoch, marks->epoch + 1);
-	cursor = view.cursor;
-	preempt_disable();
-	if (arena_look(arena).generation != mark->generation ||
-	    !atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor_move(cursor, mark->offset)))
-		err = -EBUSY;
-	preempt_enable();
-	if (err) {
-		/* That epoch freed nothing. */
-		WRITE_ONCE(marks->floor[marks->epoch % FLOORS], SIZE_MAX);
-		return err;
-	}
-	uncount(arena, mark->generation, marks->used - mark->used);
-	if (!llist_empty(&arena->larges))
-		arena_reap_larges(arena, mark->offset);
 	marks->expected = mark->offset;
 	marks->used = mark->used;
 	marks->depth = mark->level + 1;
 	return 0;
+}
+
+/**
+ * arena_rewind() - Free all that was allocated since a mark (clause 12).
+ * @arena: the arena, not NULL.
+ * @mark:  from arena_mark(), by the same thread, still open; it stays so, marks
+ *	   inside it end.
+ *
+ * Handles to what is freed become stale, and are NULL from when this begins, even
+ * if it then fails as others allocate at that very moment. Handles to all else
+ * live on, but for one case: after rewinds to more than 128 different offsets,
+ * each higher than the one before, those that were made in between may become
+ * stale, the oldest first.
+ *
+ * Context: Task. Takes raw spinlocks; sleeps only if objects larger than a slab
+ * were allocated.
+ * Return: 0; or, with nothing changed, -EOPNOTSUPP with spans, -ESTALE if the mark
+ * has ended or the arena was reset since, -EBUSY if others allocated since, or
+ * after sixteen million rewinds since the last reset.
+ */
+int arena_rewind(struct arena *arena, const struct arena_mark *mark)
+{
+	struct arena_marks *marks = READ_ONCE(arena->marks);
+	size_t floor = SIZE_MAX;
+	int err = -ESTALE;
+
+	if (arena->spans)
+		return -EOPNOTSUPP;
+	if (!marks)
+		return -ESTALE;
+	raw_spin_lock(&marks->lock);
+	if (mark_is_open(arena, marks, mark)) {
+		floor = marks->open[mark->level].offset;
+		err = rewind_to(arena, marks, &marks->open[mark->level]);
+	}
+	raw_spin_unlock(&marks->lock);
+	if (!err && !llist_empty(&arena->larges))
+		arena_reap_larges(arena, floor);
+	return err;
 }
 EXPORT_SYMBOL_GPL(arena_rewind);
 
@@ -251,49 +464,75 @@ EXPORT_SYMBOL_GPL(arena_rewind);
  * @arena: the arena, not NULL.
  * @mark:  from arena_mark(); does nothing if that has ended already.
  *
- * Context: Task. Takes no lock.
+ * Context: Task. Takes a raw spinlock.
  */
 void arena_unmark(struct arena *arena, const struct arena_mark *mark)
 {
 	struct arena_marks *marks = READ_ONCE(arena->marks);
+	struct pid *former = NULL;
 
-	if (!mark_is_open(arena, marks, mark))
+	if (!marks)
 		return;
-	marks->depth = mark->level;
-	if (!marks->depth)
-		/* Release: the next owner comes after us. */
-		smp_store_release(&marks->owner, NULL);
+	raw_spin_lock(&marks->lock);
+	if (mark_is_open(arena, marks, mark)) {
+		marks->depth = mark->level;
+		marks->spoiled = min(marks->spoiled, marks->depth);
+		if (!marks->depth)
+			former = marks_disown(marks);
+	}
+	raw_spin_unlock(&marks->lock);
+	put_pid(former);
 }
 EXPORT_SYMBOL_GPL(arena_unmark);
 
-/* The epoch for a handle that is made now. */
-u64 arena_mark_epoch(const struct arena *arena)
+/* The epoch for a handle that is made now, in @generation. */
+u64 arena_mark_epoch(const struct arena *arena, u64 generation)
 {
 	struct arena_marks *marks = READ_ONCE(arena->marks);
 
-	return marks ? READ_ONCE(marks->epoch) : 0;
+	/* Acquire: pairs with the smp_store_release() in forget_rewinds(). */
+	if (!marks || smp_load_acquire(&marks->generation) != generation)
+		return 0;
+	return READ_ONCE(marks->epoch);
 }
 
-/* Has what was at @offset in @epoch been freed by a rewind since, for all we know? */
-bool arena_mark_gone(const struct arena *arena, size_t offset, u64 epoch)
+/*
+ * Has what was at @offset in @epoch of @generation been freed by a rewind since?
+ * The caller looks at the arena's generation afterwards.
+ */
+bool arena_mark_gone(const struct arena *arena, u64 generation, size_t offset, u64 epoch)
 {
 	struct arena_marks *marks = READ_ONCE(arena->marks);
-	unsigned long now, e;
+	unsigned long now;
+	unsigned int i;
 
-	if (!marks)
+	/* Acquire, all of them: see the top, and who stores. */
+	if (!marks || smp_load_acquire(&marks->generation) != generation)
 		return epoch;
-	/* Acquire: pairs with the smp_store_release() in arena_rewind(). */
+	/* Acquire: as above. */
 	now = smp_load_acquire(&marks->epoch);
-	if (epoch > now || now - epoch >= FLOORS - 1)
+	if (epoch >= now)
+		return epoch > now;
+	/* Acquire: as above. */
+	if (smp_load_acquire(&marks->pending) <= offset &&
+	    offset < READ_ONCE(marks->pending_end))
 		return true;
-	for (e = epoch + 1; e <= now; e++)
-		if (READ_ONCE(marks->floor[e % FLOORS]) <= offset)
+	/* Acquire: as above. */
+	for (i = smp_load_acquire(&marks->nr_floors); i-- > 0;) {
+		/* Acquire: as above. */
+		if (smp_load_acquire(&marks->floor[i].epoch) <= epoch)
+			break;
+		/* Acquire: as above. */
+		if (smp_load_acquire(&marks->floor[i].offset) <= offset)
 			return true;
-	smp_rmb();	/* Against the floors of later epochs, which come before those. */
-	return READ_ONCE(marks->epoch) - epoch >= FLOORS - 1;
+	}
+	return false;
 }
 
 void arena_marks_exit(struct arena *arena)
 {
+	if (!arena->marks)
+		return;
+	put_pid(arena->marks->owner);
 	kfree(arena->marks);
 }

@@ -315,7 +315,8 @@ TEST_F(batch, bad_arguments)
 		.item_size = sizeof(*self->item),
 		.count = 3,
 	};
-	static const __u64 aligns[] = { 3, 6, 24, SLAB - 1, 2 * SLAB, 1ULL << 32, 1ULL << 63, ~0ULL };
+	static const __u64 aligns[] = { 3, 6, 24, SLAB - 1, 2 * SLAB, 1ULL << 32, 1ULL << 63,
+					~0ULL };
 	struct arena_batch_args args;
 	unsigned int i;
 
@@ -396,7 +397,8 @@ TEST_F(batch, longer_items)
 TEST_F(batch, holes)
 {
 	long page = sysconf(_SC_PAGESIZE);
-	char *two = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *two = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct arena_batch_item *at = (void *)(two + page);
 	int i;
 
@@ -525,14 +527,14 @@ TEST_F_TIMEOUT(batch, side_by_side, 120)
 }
 
 /* clause 10: a copy never lands in a newer generation than its object's */
-static int batches_until_stopped(int fd, volatile int *stop)
+static int batches_until_stopped(int fd, int *stop)
 {
 	struct arena_batch_item item[BATCH];
 	char mine[3000];
 	int i, err;
 
 	memset(mine, 0xee, sizeof(mine));
-	while (!*stop) {
+	while (!__atomic_load_n(stop, __ATOMIC_RELAXED)) {
 		for (i = 0; i < BATCH; i++)
 			item[i] = (struct arena_batch_item) { .bytes = sizeof(mine),
 							      .src = (unsigned long)mine };
@@ -545,13 +547,13 @@ static int batches_until_stopped(int fd, volatile int *stop)
 
 TEST_F_TIMEOUT(batch, beside_resets, 120)
 {
-	volatile int *stop = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+	int *stop = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int reader = arena_dup(self->fd, ARENA_RIGHT_READ);
 	unsigned int round, mode;
 	pid_t pid;
 
-	ASSERT_NE(MAP_FAILED, (void *)stop);
+	ASSERT_NE(MAP_FAILED, stop);
 	ASSERT_LE(0, reader);
 	pid = fork();
 	if (!pid)
@@ -560,12 +562,12 @@ TEST_F_TIMEOUT(batch, beside_resets, 120)
 		mode = round % 3;
 		EXPECT_EQ(0, arena_reset(self->fd, mode, 0));
 	}
-	*stop = 1;
+	__atomic_store_n(stop, 1, __ATOMIC_RELAXED);
 	EXPECT_EQ(0, wait_for(pid));
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
 	EXPECT_TRUE(sums_up(&self->info));
 	EXPECT_EQ(0, self->info.used % 3000);
-	munmap((void *)stop, 4096);
+	munmap(stop, 4096);
 	close(reader);
 }
 

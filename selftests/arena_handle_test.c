@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ARENA_IOC_HANDLE and DEREF (clause 13): names of objects, told stale for ever, and
+ * forged ones refused. The same source is built for 32 bits, too.
+ */
+#include "kselftest_harness.h"
+#include <assert.h>
+#include "arena_calls.h"
+
+#ifdef NO_32_BIT
+
+int main(void)
+{
+	printf("TAP version 13\n1..0 # SKIP no C library to build a 32 bit program with\n");
+	return KSFT_SKIP;
+}
+
+#else
+
+#define CAPACITY	(64 * SLAB)
+#define FLOORS		128		/* as documented */
+
+FIXTURE(handle)
+{
+	int fd;
+	__u64 offset;
+	__u64 found;
+	__u64 mark;
+	struct name name;
+};
+
+FIXTURE_VARIANT(handle)
+{
+	__u32 flags;
+};
+
+FIXTURE_VARIANT_ADD(handle, dense)
+{
+	.flags = 0,
+};
+
+FIXTURE_VARIANT_ADD(handle, spans)
+{
+	.flags = ARENA_SETUP_SPANS,
+};
+
+FIXTURE_SETUP(handle)
+{
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, variant->flags));
+}
+
+FIXTURE_TEARDOWN(handle)
+{
+	close(self->fd);
+}
+
+/* clause 13: there and back, for all sizes, and for the middle of an object */
+TEST_F(handle, there_and_back)
+{
+	static const __u64 sizes[] = { 1, 8, 100, 4096, SLAB, SLAB + 1, 3 * SLAB };
+	unsigned int i;
+
+	for (i = 0; i < 20; i++) {
+		__u64 size = sizes[i % ARRAY_SIZE(sizes)];
+
+		ASSERT_EQ(0, arena_alloc(self->fd, size, &self->offset));
+		ASSERT_EQ(0, arena_handle(self->fd, self->offset, &self->name));
+		ASSERT_EQ(0, arena_deref(self->fd, self->name, &self->found));
+		EXPECT_EQ(self->offset, self->found);
+		ASSERT_EQ(0, arena_handle(self->fd, self->offset + size - 1, &self->name));
+		ASSERT_EQ(0, arena_deref(self->fd, self->name, &self->found));
+		EXPECT_EQ(self->offset + size - 1, self->found);
+	}
+}
+
+/* clause 13: nothing is there yet */
+TEST_F(handle, out_of_range)
+{
+	static const __u64 far[] = { CAPACITY - 1, CAPACITY, 1ULL << 40, 1ULL << 63, ~0ULL };
+	struct arena_info_args info;
+	unsigned int i;
+
+	EXPECT_EQ(-ERANGE, arena_handle(self->fd, 0, &self->name));
+	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
+	ASSERT_EQ(0, arena_info(self->fd, &info));
+	EXPECT_EQ(0, arena_handle(self->fd, info.high - 1, &self->name));
+	EXPECT_EQ(-ERANGE, arena_handle(self->fd, info.high, &self->name));
+	for (i = 0; i < ARRAY_SIZE(far); i++)
+		EXPECT_EQ(-ERANGE, arena_handle(self->fd, far[i], &self->name));
+}
+
+/* clause 13: stale after a reset of any kind, with the place in use again or not */
+TEST_F(handle, reset_since)
+{
+	struct name old[30];
+	unsigned int i, n;
+
+	for (n = 0; n < ARRAY_SIZE(old); n++) {
+		ASSERT_EQ(0, arena_alloc(self->fd, 64, &self->offset));
+		ASSERT_EQ(0, arena_handle(self->fd, self->offset, &old[n]));
+		EXPECT_EQ(0, arena_deref(self->fd, old[n], NULL));
+		for (i = 0; i < n; i++)
+			EXPECT_EQ(-ESTALE, arena_deref(self->fd, old[i], NULL));
+		ASSERT_EQ(0, arena_reset(self->fd, n % 3, 0));
+		for (i = 0; i <= n; i++)
+			EXPECT_EQ(-ESTALE, arena_deref(self->fd, old[i], NULL));
+	}
+}
+
+/* clause 13: each bit of a good one */
+TEST_F(handle, forged)
+{
+	struct arena_info_args info;
+	struct name forged;
+	int bit;
+
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, 64, &self->offset));
+	ASSERT_EQ(0, arena_handle(self->fd, self->offset, &self->name));
+	ASSERT_EQ(0, arena_info(self->fd, &info));
+	for (bit = 0; bit < 64; bit++) {
+		forged = self->name;
+		forged.generation ^= 1ULL << bit;
+		EXPECT_EQ(-ESTALE, arena_deref(self->fd, forged, NULL));
+		forged = self->name;
+		forged.generation += 1ULL << bit;
+		EXPECT_EQ(-ESTALE, arena_deref(self->fd, forged, NULL));
+		forged = self->name;
+		forged.offset ^= 1ULL << bit;
+		if (forged.offset >= info.high)
+			EXPECT_EQ(-ESTALE, arena_deref(self->fd, forged, NULL));
+		forged.offset = ~(1ULL << bit);
+		EXPECT_EQ(-ESTALE, arena_deref(self->fd, forged, NULL));
+	}
+	forged = (struct name) { 0, 0 };
+	EXPECT_EQ(-ESTALE, arena_deref(self->fd, forged, NULL));
+	forged = (struct name) { ~0ULL, ~0ULL };
+	EXPECT_EQ(-ESTALE, arena_deref(self->fd, forged, NULL));
+	EXPECT_EQ(0, arena_deref(self->fd, self->name, NULL));
+}
+
+/* Names of one arena mean nothing in another of the same age. */
+TEST_F(handle, of_another_process)
+{
+	pid_t pid;
+
+	ASSERT_EQ(0, arena_alloc(self->fd, 64, &self->offset));
+	ASSERT_EQ(0, arena_handle(self->fd, self->offset, &self->name));
+	pid = fork();
+	if (!pid)
+		_exit(arena_deref(self->fd, self->name, &self->found) ||
+		      self->found != self->offset);
+	EXPECT_EQ(0, wait_for(pid));
+}
+
+/* clause 17: asking needs no right */
+TEST_F(handle, rights)
+{
+	int reader = arena_dup(self->fd, ARENA_RIGHT_READ);
+	int writer = arena_dup(self->fd, ARENA_RIGHT_ALLOC);
+
+	ASSERT_EQ(0, arena_alloc(self->fd, 64, &self->offset));
+	EXPECT_EQ(0, arena_handle(reader, self->offset, &self->name));
+	EXPECT_EQ(0, arena_deref(writer, self->name, &self->found));
+	EXPECT_EQ(self->offset, self->found);
+	close(reader);
+	close(writer);
+}
+
+/* clause 18 */
+TEST_F(handle, unknown_flags)
+{
+	struct arena_handle_args args = { .size = sizeof(args) };
+	int bit;
+
+	ASSERT_EQ(0, arena_alloc(self->fd, 64, NULL));
+	for (bit = 0; bit < 32; bit++) {
+		args.flags = 1U << bit;
+		EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_HANDLE, &args));
+		EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_DEREF, &args));
+	}
+}
+
+/* clauses 12, 13: what a rewind frees is stale for ever; all else lives on */
+TEST_F(handle, rewound_since)
+{
+	struct name below, above[300], inside;
+	unsigned int i, n;
+
+	if (variant->flags & ARENA_SETUP_SPANS)
+		SKIP(return, "no marks with spans");
+	ASSERT_EQ(0, arena_alloc(self->fd, 64, &self->offset));
+	ASSERT_EQ(0, arena_handle(self->fd, self->offset, &below));
+	ASSERT_EQ(0, arena_mark(self->fd, &self->mark));
+	for (n = 0; n < ARRAY_SIZE(above); n++) {
+		ASSERT_EQ(0, arena_alloc(self->fd, 64, &self->offset));
+		ASSERT_EQ(0, arena_handle(self->fd, self->offset, &above[n]));
+		EXPECT_EQ(0, arena_deref(self->fd, above[n], NULL));
+		ASSERT_EQ(0, arena_handle(self->fd, self->offset + 63, &inside));
+		EXPECT_EQ(0, arena_rewind(self->fd, self->mark));
+		EXPECT_EQ(-ESTALE, arena_deref(self->fd, above[n], NULL));
+		ASSERT_EQ(0, arena_alloc(self->fd, 64, NULL));
+		for (i = 0; i <= n; i++)
+			EXPECT_EQ(-ESTALE, arena_deref(self->fd, above[i], NULL));
+		EXPECT_EQ(-ESTALE, arena_deref(self->fd, inside, NULL));
+		EXPECT_EQ(0, arena_rewind(self->fd, self->mark));
+		EXPECT_EQ(0, arena_deref(self->fd, below, &self->found));
+		EXPECT_EQ(0, self->found);
+	}
+	/* Of a rewind that has not been yet. */
+	for (i = 40; i < 64; i++) {
+		struct name forged = { below.generation, below.offset + (1ULL << i) };
+		__u64 epoch = forged.offset >> 40;
+
+		if (epoch > 2 * ARRAY_SIZE(above))
+			EXPECT_EQ(-ESTALE, arena_deref(self->fd, forged, NULL));
+	}
+}
+
+/*
+ * clause 13: scratch above what stays, again and again: each rewind goes down to
+ * another offset, and what stays keeps its name for as many rewinds as documented
+ */
+TEST_F(handle, scratch_above_what_stays)
+{
+	struct name stays[3 * FLOORS], scratch[3 * FLOORS];
+	unsigned int i, n, alive = 0;
+
+	if (variant->flags & ARENA_SETUP_SPANS)
+		SKIP(return, "no marks with spans");
+	for (n = 0; n < ARRAY_SIZE(stays); n++) {
+		ASSERT_EQ(0, arena_alloc(self->fd, 8, &self->offset));
+		ASSERT_EQ(0, arena_handle(self->fd, self->offset, &stays[n]));
+		ASSERT_EQ(0, arena_mark(self->fd, &self->mark));
+		ASSERT_EQ(0, arena_alloc(self->fd, 800, &self->offset));
+		ASSERT_EQ(0, arena_handle(self->fd, self->offset, &scratch[n]));
+		ASSERT_EQ(0, arena_rewind(self->fd, self->mark));
+		ASSERT_EQ(0, arena_unmark(self->fd, self->mark));
+		/* The first one is below all rewinds: for ever. */
+		EXPECT_EQ(0, arena_deref(self->fd, stays[0], NULL));
+		for (i = n < FLOORS ? 0 : n - FLOORS + 2; i <= n; i++) {
+			ASSERT_EQ(0, arena_deref(self->fd, stays[i], &self->found));
+			EXPECT_EQ(8 * i, self->found);
+		}
+		for (i = 0; i <= n; i++)
+			alive += !arena_deref(self->fd, scratch[i], NULL);
+	}
+	EXPECT_EQ(0, alive);
+	/* A fresh name for what lost its own. */
+	ASSERT_EQ(0, arena_handle(self->fd, 8, &self->name));
+	ASSERT_EQ(0, arena_deref(self->fd, self->name, &self->found));
+	EXPECT_EQ(8, self->found);
+}
+
+/* clauses 12, 13: rewinds of an earlier generation are no matter of this one */
+TEST_F(handle, rewound_before_the_reset)
+{
+	struct name first;
+	int i;
+
+	if (variant->flags & ARENA_SETUP_SPANS)
+		SKIP(return, "no marks with spans");
+	for (i = 0; i < 5; i++) {
+		ASSERT_EQ(0, arena_alloc(self->fd, 64, NULL));
+		ASSERT_EQ(0, arena_handle(self->fd, 0, &first));
+		ASSERT_EQ(0, arena_mark(self->fd, &self->mark));
+		ASSERT_EQ(0, arena_alloc(self->fd, 64, &self->offset));
+		ASSERT_EQ(0, arena_handle(self->fd, self->offset, &self->name));
+		EXPECT_EQ(0, arena_deref(self->fd, self->name, NULL));
+		ASSERT_EQ(0, arena_rewind(self->fd, self->mark));
+		EXPECT_EQ(-ESTALE, arena_deref(self->fd, self->name, NULL));
+		EXPECT_EQ(0, arena_deref(self->fd, first, NULL));
+		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+		ASSERT_EQ(0, arena_alloc(self->fd, 256, NULL));
+		EXPECT_EQ(-ESTALE, arena_deref(self->fd, self->name, NULL));
+		EXPECT_EQ(-ESTALE, arena_deref(self->fd, first, NULL));
+		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	}
+}
+
+static_assert(sizeof(struct arena_handle_args) == 32, "handle");
+
+TEST_HARNESS_MAIN
+
+#endif /* NO_32_BIT */
