@@ -405,12 +405,29 @@ def goals_table():
         print(f"- not measured: {what}")
 
 
-# Plots.
+# Plots: a colour an allocator, readable on a white and on a dark page.
+COLOURS = {
+    "arena_spans": "#d81b60", "arena_dense": "#8e24aa", "arena_private": "#5e35b1",
+    "kmalloc": "#1e88e5", "kmalloc_atomic": "#64b5f6", "kmem_cache": "#00897b",
+    "kmem_cache_bulk": "#7cb342", "mempool": "#00acc1", "gen_pool": "#6d4c41",
+    "page_frag": "#f4511e", "objpool": "#fb8c00", "xadd_call": "#9e9e9e",
+    "cmpxchg_call": "#424242",
+}
+
+
+def style(column):
+    """Freeing alone is dashed; ours are thicker."""
+    rival, _, what = column.partition(": ")
+    colour = COLOURS.get(rival, "#000000")
+    return (f'linecolor rgb "{colour}" linewidth {3 if rival.startswith("arena") else 1.5} '
+            f'dashtype {3 if what == "free" else 1}')
+
+
 PLOT = """set terminal svg size 900,540 font "sans,13" background "white"
 set output "{name}.svg"
 set title "{title}"
 set grid ytics
-set key outside right
+set key outside right Left reverse samplen 2
 set xlabel "{xlabel}"
 set ylabel "{ylabel}"
 {more}
@@ -425,7 +442,7 @@ def write_lines(directory, name, columns, points, value, **text):
             file.write(" ".join([str(point)] + ["?" if c is None else str(c) for c in cells]))
             file.write("\n")
     curves = ", \\\n\t".join(
-        f'"{name}.dat" using 1:{i + 2} with linespoints linewidth 2 title '
+        f'"{name}.dat" using 1:{i + 2} with linespoints {style(column)} title '
         f'"{column.replace("_", " ")}"' for i, column in enumerate(columns))
     with (directory / f"{name}.gnuplot").open("w") as file:
         file.write(PLOT.format(name=name, **text))
@@ -452,20 +469,20 @@ def plot_threads(directory):
                      .replace("xtics ", "xtics (") + ")")
 
 
-def plot_reset(directory):
+def plot_reset(directory, name, kernel, unit):
     columns = [f"{rival}: {what}" for rival in (SPANS, "kmalloc", "kmem_cache_bulk", "page_frag")
-               for what in ("free", "free and refill")]
+               for what in ("free", "refill")]
 
     def value(column, n):
         rival, what = column.split(": ")
         bench = "reset" if what == "free" else "reset_refill"
-        return R.find("uml", 0, bench, rival, n=n, size=64)
+        return R.find(kernel, 0, bench, rival, n=n, size=64)
 
     points = sorted({n for n, size in R.points("reset") if size == 64})
-    if points and R.find("uml", 0, "reset", SPANS):
-        write_lines(directory, "reset", columns, points, value,
-                    title="Freeing all objects of 64 bytes, and allocating them again",
-                    xlabel="objects", ylabel="ns",
+    if points and R.find(kernel, 0, "reset", SPANS):
+        write_lines(directory, name, columns, points, value,
+                    title="Freeing all objects of 64 bytes (dashed), and allocating them again",
+                    xlabel="objects", ylabel=unit,
                     more="set logscale xy\nset format x '10^{%L}'\nset format y '10^{%L}'")
 
 
@@ -516,7 +533,8 @@ def main():
     full_table()
     goals_table()
     plot_threads(directory)
-    plot_reset(directory)
+    plot_reset(directory, "reset", "icount", "instructions")
+    plot_reset(directory, "reset_ns", "uml", "ns")
     plot_instructions(directory)
 
 

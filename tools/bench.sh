@@ -230,7 +230,7 @@ measure_native()
 		done
 	done
 	# More CPUs than the host has: not for times.
-	native uml8-0-1 0 8 full || rc=1
+	[[ " ${LIST[*]} " != *" full "* ]] || native uml8-0-1 0 8 full || rc=1
 	return "$rc"
 }
 
