@@ -10,9 +10,11 @@
 #     kernel   what builds a kernel and runs kunit.py
 #     programs what links static test programs, 32 bit ones too
 #     vm       QEMU, busybox, cpio
-#     static   sparse, shellcheck
+#     static   sparse, shellcheck, mandoc
 #     bench    gnuplot
+#     fuzz     clang and its sanitizers
 #     lib      what builds and checks programs of the user library
+#     bench-lib the allocators that it is measured beside
 #     source   build/src/newest: the newest kernel source there is
 #     stock    build/stock: Debian's own kernel of this release and headers
 #     new      build/new: the newest stock kernel that Debian offers to the
@@ -105,8 +107,15 @@ group_vm()
 
 group_static()
 {
-	packages sparse:sparse shellcheck:shellcheck \
+	packages sparse:sparse shellcheck:shellcheck mandoc:mandoc \
 		python3:/usr/bin/python3
+}
+
+group_fuzz()
+{
+	group_module
+	packages clang-14:clang-14 \
+		libclang-rt-14-dev:/usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.fuzzer-x86_64.a
 }
 
 group_bench()
@@ -118,6 +127,13 @@ group_lib()
 {
 	group_module
 	packages pkg-config:pkg-config g++:g++ mandoc:mandoc binutils:readelf
+}
+
+group_bench-lib()
+{
+	group_vm
+	packages libmimalloc2.0:/usr/lib/*/libmimalloc.so.2 \
+		libjemalloc2:/usr/lib/*/libjemalloc.so.2
 }
 
 # The newest suite that offers kernel sources for users of stable releases.

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The differential fuzzer: a stream of bytes is read as operations on an arena,
+ * and a model that knows nothing of cursors, spans and tags says what each must
+ * answer. A difference ends the run.
+ */
+#ifndef USER_FUZZ_H
+#define USER_FUZZ_H
+
+#include "internal.h"
+
+#define CHECK(x)	do { if (!(x)) user_die(__FILE__, __LINE__, #x); } while (0)
+
+/* What is left to be read; behind its end there are zeroes. */
+struct input {
+	const u8	*at;
+	size_t		left;
+};
+
+static inline unsigned int get_byte(struct input *in)
+{
+	if (!in->left)
+		return 0;
+	in->left--;
+	return *in->at++;
+}
+
+static inline unsigned int get_short(struct input *in)
+{
+	unsigned int low = get_byte(in);
+
+	return low | get_byte(in) << 8;
+}
+
+/* Sizes around what matters: words, pages, @slab and @capacity, and nonsense. */
+size_t get_size(struct input *in, size_t slab, size_t capacity);
+
+bool filled(const void *at, u8 byte, size_t size);
+
+extern u8 fuzz_fill;
+
+/* No two neighbours alike, and never what fresh or wiped memory holds. */
+static inline u8 next_fill(void)
+{
+	fuzz_fill = fuzz_fill % 100 + 1;
+	return fuzz_fill;
+}
+
+/* libFuzzer's names. */
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
+
+extern user_ulong *const user_param_max_total_mb;
+extern struct task_struct fuzz_tasks[2];
+
+void fuzz_shared(struct input *in);
+void fuzz_typed(struct input *in);
+void fuzz_private(struct input *in);
+
+#endif /* USER_FUZZ_H */

@@ -1,0 +1,1090 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Arenas with and without spans, beside a model: a list of live objects, a map of
+ * the bytes that they take, and sums.
+ *
+ * Where offsets are contract (dense arenas) the model predicts them; with spans it
+ * checks what must hold wherever an object lies. An operation can be interrupted, at
+ * a place that the input chooses, by others on the same CPU.
+ */
+#include "fuzz.h"
+
+#define CAPACITY_MAX	SZ_512K
+#define OBJECTS		512
+#define STALES		64
+#define MARKS		33
+#define RESERVES	4
+#define EVENTS		3
+/* A handle that is not stale may be told so after 64 rewinds. */
+#define REWINDS_SAFE	60
+
+struct object {
+	void		*ptr;
+	size_t		offset;
+	size_t		size;
+	u8		fill;
+	bool		named;
+	arena_handle_t	handle;
+	unsigned int	rewinds;
+};
+
+struct open_mark {
+	struct arena_mark	mark;
+	size_t			used;
+	size_t			high;
+	unsigned int		nr;
+	bool			foreign;
+};
+
+struct reservation {
+	struct arena_reserve	reserve;
+	bool			made;
+	bool			live;
+	u8			fill;
+	unsigned int		taken;
+	unsigned int		nr;
+	size_t			size;
+	size_t			align;
+	size_t			offset;
+	size_t			end;	/* of what was taken, from its begin */
+};
+
+/* What an interrupt did. */
+struct event {
+	int		reset;	/* 0, ARENA_NEXT_KEEP or ARENA_NEXT_FLIP */
+	bool		failed;
+	struct object	object;
+};
+
+static struct model {
+	struct arena		*arena;
+	bool			spans;
+	bool			zero;
+	bool			readers;
+	bool			wraps;	/* a reset may have to wait for a grace period */
+	bool			tight;	/* the limit on all arenas may be met */
+	size_t			slab;
+	size_t			capacity;
+
+	u64			generation;
+	size_t			used;
+	size_t			high;
+	size_t			peak;
+	u64			allocs;
+	u64			resets;
+	u64			fails[ARENA_NR_FAILS];
+	unsigned int		nr;
+	struct object		live[OBJECTS];
+	u8			taken[CAPACITY_MAX];
+
+	unsigned int		nr_stale;
+	arena_handle_t		stale[STALES];
+
+	struct task_struct	*owner;
+	u64			marked;	/* generation of the marks */
+	unsigned int		depth;
+	struct open_mark	marks[MARKS];
+	unsigned int		rewinds;
+
+	struct reservation	reserves[RESERVES];
+
+	bool			reading;
+	unsigned int		nr_seen;
+	struct object		seen[OBJECTS];
+	bool			retiring;
+	bool			retire_waits;	/* for our reader */
+
+	unsigned int		act[EVENTS];
+	unsigned int		nr_acts;
+	unsigned int		nr_events;
+	struct event		events[EVENTS];
+} m;
+
+static u8 source[CAPACITY_MAX + SZ_64K];
+
+/* Objects. */
+
+static void verify(const struct object *objects, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		CHECK(filled(objects[i].ptr, objects[i].fill, objects[i].size));
+}
+
+static void forget(const struct object *object)
+{
+	if (object->named)
+		m.stale[m.nr_stale++ % STALES] = object->handle;
+}
+
+/* Bytes that are nobody's become somebody's. */
+static void take_bytes(size_t offset, size_t size)
+{
+	CHECK(offset <= m.capacity && size <= m.capacity - offset);
+	CHECK(filled(m.taken + offset, 0, size));
+	memset(m.taken + offset, 1, size);
+}
+
+static void place_object(struct object *object)
+{
+	CHECK(object->offset + object->size <= arena_high(m.arena));
+	if (object->size <= m.slab)
+		CHECK((object->offset & (m.slab - 1)) + object->size <= m.slab);
+	take_bytes(object->offset, object->size);
+	object->rewinds = m.rewinds;
+	if (m.nr < OBJECTS)
+		m.live[m.nr++] = *object;
+}
+
+static size_t offset_of(const void *ptr, size_t size)
+{
+	arena_handle_t handle;
+
+	if (size > m.slab)
+		return page_private(vmalloc_to_page(ptr)->head) * m.slab;
+	handle = arena_handle(m.arena, ptr);
+	CHECK(handle.generation == m.generation);
+	CHECK(size > m.slab || arena_deref(m.arena, handle) == ptr);
+	return handle.offset & ARENA_HANDLE_OFFSET_MASK;
+}
+
+/* Readers. */
+
+static void reader_ends(void)
+{
+	if (!m.reading)
+		return;
+	verify(m.seen, m.nr_seen);
+	m.reading = false;
+	m.retire_waits = false;
+	user_reader_end();
+}
+
+static void reader_begins(void)
+{
+	if (m.reading)
+		return;
+	user_reader_begin();
+	m.reading = true;
+	m.nr_seen = m.nr;
+	memcpy(m.seen, m.live, m.nr * sizeof(m.live[0]));
+}
+
+static void grace_period(void)
+{
+	user_rcu_poll();
+	user_run_works();
+	if (!m.retire_waits)
+		m.retiring = false;
+}
+
+/* Interrupts. */
+
+static void interrupt(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < m.nr_acts; i++) {
+		struct event *event = &m.events[m.nr_events];
+		unsigned int act = m.act[i];
+		int err;
+
+		*event = (struct event) { };
+		switch (act & 7) {
+		case 0:
+			if (in_nmi() || m.reading)
+				continue;
+			err = arena_reset(m.arena);
+			CHECK(!err || (m.wraps && err == -EBUSY));
+			event->reset = err ? 0 : ARENA_NEXT_KEEP;
+			break;
+		case 1:
+			if (in_nmi())
+				continue;
+			err = arena_reset_rcu(m.arena);
+			CHECK(!err || err == -EBUSY || (!m.readers && err == -EOPNOTSUPP));
+			event->reset = err ? 0 : ARENA_NEXT_FLIP;
+			break;
+		default:
+			event->object = (struct object) {
+				.size = 1 + (act >> 2), .fill = next_fill(), .named = true,
+			};
+			event->object.ptr = arena_alloc_handle(m.arena, event->object.size,
+							       act & 8 ? GFP_ATOMIC : ARENA_NOGROW,
+							       &event->object.handle);
+			event->failed = !event->object.ptr;
+			if (event->object.ptr)
+				memset(event->object.ptr, event->object.fill, event->object.size);
+		}
+		m.nr_events++;
+	}
+}
+
+static void arm(struct input *in)
+{
+	unsigned int how = get_byte(in), i;
+
+	m.nr_events = 0;
+	user_self.fuse = 0;
+	if (how & 3)
+		return;
+	user_nmi = how & 4;
+	m.nr_acts = 1 + (how >> 3) % EVENTS;
+	for (i = 0; i < m.nr_acts; i++)
+		m.act[i] = get_byte(in);
+	/* More often than not, a reset and an object of the generation after it. */
+	if (how & 0x80)
+		m.act[0] &= ~7;
+	user_interrupt = interrupt;
+	user_self.fuse = 1 + get_byte(in) % 48;
+}
+
+/* The generation is over: what was alive is dead. */
+static void empty_model(u64 generation)
+{
+	unsigned int i;
+
+	CHECK(generation > m.generation);
+	for (i = 0; i < m.nr; i++)
+		forget(&m.live[i]);
+	for (i = 0; i < RESERVES; i++)
+		m.reserves[i].live = false;
+	m.generation = generation;
+	m.nr = 0;
+	m.used = 0;
+	m.peak = max(m.peak, m.high);
+	m.high = 0;
+	m.resets++;
+	memset(m.taken, 0, m.capacity);
+}
+
+static void others_allocated(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < m.depth; i++)
+		m.marks[i].foreign = true;
+}
+
+static void allocated(size_t size)
+{
+	m.used += size;
+	m.allocs++;
+	if (m.depth && m.owner != current)
+		others_allocated();
+}
+
+/*
+ * What the interrupts did becomes part of the model, and a reset that they came into
+ * if @resets is 1. Whether there was one: who is of the last generation is alive,
+ * whatever came first.
+ */
+static bool after_interrupts(unsigned int resets)
+{
+	unsigned int i, flips = 0;
+	u64 generation;
+
+	user_self.fuse = 0;
+	generation = arena_peek(m.arena).generation;
+	for (i = 0; i < m.nr_events; i++) {
+		resets += !!m.events[i].reset;
+		flips += m.events[i].reset == ARENA_NEXT_FLIP;
+	}
+	CHECK(m.retiring + flips <= 1);
+	if (flips) {
+		m.retiring = true;
+		m.retire_waits = m.reading;
+	}
+	if (resets) {
+		m.resets += resets - 1;
+		empty_model(generation);
+	}
+	for (i = 0; i < m.nr_events; i++) {
+		struct object *object = &m.events[i].object;
+
+		if (!object->ptr)
+			continue;
+		m.allocs++;
+		if (object->handle.generation != generation) {
+			forget(object);
+			continue;
+		}
+		object->offset = object->handle.offset & ARENA_HANDLE_OFFSET_MASK;
+		CHECK(filled(object->ptr, object->fill, object->size));
+		place_object(object);
+		m.used += object->size;
+		others_allocated();
+	}
+	return resets;
+}
+
+/* Sums. */
+
+static void check_fails(const struct arena_stats *stats, int failures)
+{
+	u64 before = m.fails[0] + m.fails[1] + m.fails[2];
+
+	CHECK(stats->fail_space + stats->fail_memory + stats->fail_arg == before + failures);
+	m.fails[ARENA_FAIL_SPACE] = stats->fail_space;
+	m.fails[ARENA_FAIL_MEMORY] = stats->fail_memory;
+	m.fails[ARENA_FAIL_ARG] = stats->fail_arg;
+}
+
+/* clauses 7 and 8; @failures since the last check */
+static void check_quiet(int failures)
+{
+	struct arena_stats stats;
+
+	arena_stats(m.arena, &stats);
+	check_fails(&stats, failures);
+	if (m.spans) {
+		CHECK(stats.high >= m.high);
+		m.high = stats.high;
+	}
+	CHECK(stats.generation == m.generation);
+	CHECK(stats.capacity == m.capacity);
+	CHECK(stats.used == m.used);
+	CHECK(stats.high == m.high);
+	CHECK(stats.used + stats.padding + stats.free == stats.capacity);
+	CHECK(stats.free == m.capacity - m.high);
+	CHECK(stats.peak >= max(m.peak, m.high) && stats.peak <= m.capacity);
+	m.peak = stats.peak;
+	CHECK(stats.allocs == m.allocs);
+	CHECK(stats.resets == m.resets);
+	CHECK(stats.slab_size == m.slab);
+	CHECK(stats.committed == stats.slabs * m.slab);
+	CHECK(stats.committed <= stats.committed_peak);
+	CHECK(stats.slabs <= arena_nr_slabs(m.arena) * (1 + m.readers));
+	CHECK(stats.slabs <= stats.page_allocs + stats.pool_hits);
+	CHECK(arena_offset(m.arena) == m.used);
+	CHECK(arena_high(m.arena) == m.high);
+}
+
+/* Allocation. */
+
+enum way {
+	WAY_ALLOC, WAY_ZALLOC, WAY_ALIGNED, WAY_HANDLE, WAY_ARRAY, WAY_MEMDUP, WAY_MEMDUP_ALIGNED,
+	WAY_STRDUP, WAY_STRNDUP, WAY_PRINTF, WAY_RESERVE, NR_WAYS
+};
+
+struct request {
+	enum way		way;
+	size_t			size;
+	size_t			align;
+	gfp_t			gfp;
+	bool			zeroed;
+	bool			copied;
+	u8			fill;
+	struct reservation	*reservation;
+};
+
+static const gfp_t gfps[] = {
+	GFP_KERNEL, GFP_KERNEL, GFP_ATOMIC, GFP_NOWAIT, ARENA_NOGROW, GFP_NOIO,
+	GFP_KERNEL | __GFP_ZERO, GFP_ATOMIC | __GFP_ZERO,
+};
+
+static size_t get_align(struct input *in)
+{
+	unsigned int how = get_byte(in);
+
+	return how < 240 ? 1UL << how % 17 : how & 1 ? 0 : how;
+}
+
+static void get_reserve(struct input *in, struct request *request)
+{
+	struct reservation *reservation = &m.reserves[get_byte(in) % RESERVES];
+
+	memset(reservation, 0, sizeof(*reservation));
+	reservation->nr = get_byte(in) % 32;
+	reservation->size = request->size;
+	reservation->align = request->align;
+	request->reservation = reservation;
+	if (!reservation->nr || !request->size || !is_power_of_2(request->align) ||
+	    request->align > PAGE_SIZE || request->size > SIZE_MAX - request->align ||
+	    check_mul_overflow((size_t)reservation->nr,
+			       ALIGN(request->size, request->align), &request->size)) {
+		request->size = 0;
+		request->align = 1;
+	}
+	request->align = max(request->align, ARENA_MIN_ALIGN);
+}
+
+static struct request get_request(struct input *in)
+{
+	struct request request = {
+		.way = get_byte(in) % NR_WAYS,
+		.gfp = gfps[get_byte(in) % ARRAY_SIZE(gfps)],
+		.size = get_size(in, m.slab, m.capacity),
+		.align = ARENA_MIN_ALIGN,
+		.fill = next_fill(),
+	};
+
+	switch (request.way) {
+	case WAY_ZALLOC:
+		request.zeroed = true;
+		break;
+	case WAY_ALIGNED:
+		request.align = get_align(in);
+		break;
+	case WAY_MEMDUP_ALIGNED:
+		request.align = get_align(in);
+		request.copied = true;
+		break;
+	case WAY_MEMDUP:
+		request.copied = true;
+		break;
+	case WAY_STRDUP:
+	case WAY_STRNDUP:
+	case WAY_PRINTF:
+		request.size = request.size % (2 * m.slab) + 1;
+		request.align = 1;
+		request.copied = true;
+		break;
+	case WAY_RESERVE:
+		request.align = get_align(in);
+		get_reserve(in, &request);
+		break;
+	default:
+		break;
+	}
+	request.zeroed |= (request.gfp & __GFP_ZERO || m.zero) && !request.copied;
+	return request;
+}
+
+/* A string in source[], so long that it takes @size bytes with its end. */
+static void make_source(const struct request *request)
+{
+	size_t size = min(request->size, sizeof(source));
+
+	memset(source, request->fill, size);
+	if (request->way >= WAY_STRDUP && size)
+		source[size - 1] = 0;
+}
+
+static void *perform(const struct request *request, arena_handle_t *handle)
+{
+	size_t size = request->size;
+
+	switch (request->way) {
+	case WAY_ALLOC:
+		return arena_alloc(m.arena, size, request->gfp);
+	case WAY_ZALLOC:
+		return arena_zalloc(m.arena, size, request->gfp);
+	case WAY_ALIGNED:
+		return arena_alloc_aligned(m.arena, size, request->align, request->gfp);
+	case WAY_HANDLE:
+		return arena_alloc_handle(m.arena, size, request->gfp, handle);
+	case WAY_ARRAY:
+		return size % 3 ? arena_alloc_array(m.arena, size, 1, request->gfp) :
+				  arena_alloc_array(m.arena, size / 3, 3, request->gfp);
+	case WAY_MEMDUP:
+		return arena_memdup(m.arena, source, size, request->gfp);
+	case WAY_MEMDUP_ALIGNED:
+		return arena_memdup_aligned(m.arena, source, size, request->align, request->gfp);
+	case WAY_STRDUP:
+		return arena_strdup(m.arena, (char *)source, request->gfp);
+	case WAY_STRNDUP:
+		/* One that does not end within what may be read. */
+		source[size - 1] = request->fill;
+		return arena_strndup(m.arena, (char *)source, size - 1, request->gfp);
+	case WAY_PRINTF:
+		return arena_printf(m.arena, request->gfp, "%s", source);
+	default:
+		return arena_reserve(m.arena, &request->reservation->reserve,
+				     request->reservation->nr, request->reservation->size,
+				     request->reservation->align, request->gfp) ?
+		       NULL : request->reservation->reserve.base;
+	}
+}
+
+/*
+ * What a request must meet: 0 and its place in a dense arena, or why it has to fail.
+ * 1: it may also find room in a span.
+ */
+static int expect(const struct request *request, size_t *place)
+{
+	bool large = request->size > m.slab;
+	size_t align = m.spans ? max(request->align, ARENA_MIN_ALIGN) : request->align;
+	size_t at;
+
+	if (request->way == WAY_HANDLE && large)
+		return -EINVAL;
+	if (!request->size || !is_power_of_2(request->align) ||
+	    request->align > (large ? PAGE_SIZE : m.slab))
+		return -EINVAL;
+	if (request->size > m.capacity)
+		return -ENOSPC;
+	if (large && (request->gfp & GFP_KERNEL) != GFP_KERNEL)
+		return -ENOMEM;
+	at = ALIGN(m.high, large ? m.slab : align);
+	if (!large && (at & (m.slab - 1)) + request->size > m.slab)
+		at = ALIGN(at, m.slab);
+	*place = at;
+	if (at > m.capacity || request->size > m.capacity - at)
+		return m.spans && !large ? 1 : -ENOSPC;
+	if (!(request->gfp & ~__GFP_ZERO) && !arena_page(m.arena, at))
+		return m.spans ? 1 : -ENOMEM;
+	return 0;
+}
+
+static void check_contents(const struct request *request, const u8 *at)
+{
+	if (request->copied && request->way >= WAY_STRDUP)
+		CHECK(filled(at, request->fill, request->size - 1) && !at[request->size - 1]);
+	else if (request->copied)
+		CHECK(filled(at, request->fill, request->size));
+	else if (request->zeroed)
+		CHECK(filled(at, 0, request->size));
+}
+
+static void check_failure(const struct request *request, int expected, bool excused)
+{
+	static const enum arena_fail causes[] = {
+		[EINVAL] = ARENA_FAIL_ARG, [ENOSPC] = ARENA_FAIL_SPACE,
+		[ENOMEM] = ARENA_FAIL_MEMORY,
+	};
+	u64 before = expected < 0 ? m.fails[causes[-expected]] : 0;
+
+	CHECK(expected || excused);
+	check_quiet(1);
+	if (expected < 0 && !excused)
+		CHECK(m.fails[causes[-expected]] == before + 1);
+	if (request->reservation)
+		CHECK(!request->reservation->reserve.base);
+}
+
+static void born(const struct request *request, struct object *object, size_t place)
+{
+	object->offset = object->named ? object->handle.offset & ARENA_HANDLE_OFFSET_MASK :
+					 offset_of(object->ptr, object->size);
+	CHECK(IS_ALIGNED((unsigned long)object->ptr, request->align));
+	CHECK(IS_ALIGNED(object->offset, request->align));
+	check_contents(request, object->ptr);
+	if (!m.spans && !m.nr_events) {
+		CHECK(object->offset == place);
+		m.high = place + object->size;
+	} else {
+		CHECK(arena_high(m.arena) >= m.high);
+		m.high = arena_high(m.arena);
+	}
+	memset(object->ptr, object->fill, object->size);
+	place_object(object);
+	allocated(object->size);
+	if (request->reservation) {
+		request->reservation->made = true;
+		request->reservation->live = true;
+		request->reservation->fill = object->fill;
+		request->reservation->offset = object->offset;
+	}
+}
+
+/* After a reset in an interrupt: who is alive shows in the sum, and else has no say. */
+static void born_or_dead(const struct request *request, struct object *object)
+{
+	bool alive = object->named ? object->handle.generation == m.generation :
+				     arena_offset(m.arena) == m.used + object->size;
+
+	if (object->named || !request->reservation)
+		m.high = arena_high(m.arena);
+	if (alive) {
+		born(request, object, 0);
+		return;
+	}
+	m.allocs++;
+	forget(object);
+}
+
+static int interrupt_failures(void)
+{
+	unsigned int i;
+	int failures = 0;
+
+	for (i = 0; i < m.nr_events; i++)
+		failures += m.events[i].failed;
+	return failures;
+}
+
+static void op_alloc(struct input *in)
+{
+	struct request request = get_request(in);
+	struct object object = {
+		.size = request.size, .fill = request.fill, .named = request.way == WAY_HANDLE,
+	};
+	unsigned long failed = user_failed;
+	bool was_reset, excused;
+	size_t place = 0;
+	int expected;
+
+	if (m.nr >= OBJECTS - EVENTS - 1)
+		return;
+	make_source(&request);
+	expected = expect(&request, &place);
+	if (request.size <= m.slab)
+		arm(in);
+	object.ptr = perform(&request, &object.handle);
+	was_reset = after_interrupts(0);
+	excused = m.nr_events || user_failed != failed || m.tight;
+	if (object.ptr) {
+		CHECK(expected >= 0 || m.nr_events);
+		CHECK(expected != -EINVAL);
+		if (was_reset)
+			born_or_dead(&request, &object);
+		else
+			born(&request, &object, place);
+		if (!m.spans)
+			m.high = arena_high(m.arena);
+		check_quiet(interrupt_failures());
+	} else {
+		if (request.reservation)
+			request.reservation->made = false;
+		if (m.nr_events) {
+			m.high = arena_high(m.arena);
+			check_quiet(1 + interrupt_failures());
+		} else {
+			check_failure(&request, expected, excused);
+		}
+	}
+	m.nr_events = 0;
+}
+
+/* From what was set aside: cannot fail as often as was agreed (clause 3). */
+static void op_reserve_alloc(struct input *in)
+{
+	struct reservation *reservation = &m.reserves[get_byte(in) % RESERVES];
+	size_t size, align;
+	char *object;
+
+	if (!reservation->made)
+		return;
+	size = 1 + get_short(in) % reservation->size;
+	align = min(1UL << get_byte(in) % 13, reservation->align);
+	object = arena_reserve_alloc(&reservation->reserve, size, align);
+	if (!reservation->live) {
+		CHECK(!object);
+		return;
+	}
+	CHECK(object || reservation->taken >= reservation->nr);
+	if (!object)
+		return;
+	reservation->taken++;
+	CHECK(IS_ALIGNED((unsigned long)object, align));
+	CHECK(object >= (char *)reservation->reserve.base + reservation->end);
+	reservation->end = object + size - (char *)reservation->reserve.base;
+	CHECK(reservation->end <= reservation->reserve.size);
+	CHECK(filled(object, reservation->fill, size));
+}
+
+/* Resets. */
+
+static void op_reset_keep(struct input *in)
+{
+	int err;
+
+	reader_ends();
+	verify(m.live, m.nr);
+	arm(in);
+	err = arena_reset(m.arena);
+	CHECK(!err || (m.wraps && err == -EBUSY));
+	after_interrupts(!err);
+	m.high = arena_high(m.arena);
+	check_quiet(interrupt_failures());
+	m.nr_events = 0;
+}
+
+static void op_reset_rcu(void)
+{
+	int err = arena_reset_rcu(m.arena);
+
+	if (!m.readers) {
+		CHECK(err == -EOPNOTSUPP);
+	} else if (m.retiring) {
+		CHECK(err == -EBUSY);
+	} else {
+		CHECK(!err || (m.wraps && err == -EBUSY));
+		if (!err) {
+			empty_model(arena_peek(m.arena).generation);
+			m.retiring = true;
+			m.retire_waits = m.reading;
+		}
+	}
+	check_quiet(0);
+}
+
+static void op_reset_asleep(struct input *in)
+{
+	unsigned int how = get_byte(in), i;
+	size_t keep = how & 2 ? 0 : get_short(in) * 16UL;
+	struct arena_stats stats;
+
+	reader_ends();
+	verify(m.live, m.nr);
+	if (how & 1) {
+		arena_reset_zero(m.arena);
+		for (i = 0; i < m.nr; i++)
+			if (m.live[i].size <= m.slab)
+				CHECK(filled(m.live[i].ptr, 0, m.live[i].size));
+	} else {
+		arena_reset_release(m.arena, keep);
+		arena_stats(m.arena, &stats);
+		CHECK(stats.slabs <= DIV_ROUND_UP(min(keep, m.capacity), m.slab));
+		CHECK(stats.slabs == stats.slabs_kept);
+	}
+	m.retiring = false;
+	m.retire_waits = false;
+	empty_model(arena_peek(m.arena).generation);
+	check_quiet(0);
+}
+
+/* Marks. */
+
+static bool mark_is_open(unsigned int level)
+{
+	return level < m.depth && m.owner == current && m.marked == m.generation;
+}
+
+/* Mostly of a mark that is open. */
+static unsigned int get_level(struct input *in)
+{
+	unsigned int how = get_byte(in);
+
+	return how < 240 && m.depth ? how % m.depth : how % MARKS;
+}
+
+static void op_mark(void)
+{
+	unsigned long failed = user_failed;
+	struct arena_mark mark;
+	int err = arena_mark(m.arena, &mark);
+
+	if (m.spans) {
+		CHECK(err == -EOPNOTSUPP);
+		return;
+	}
+	if (err == -ENOMEM) {
+		CHECK(user_failed != failed);
+		return;
+	}
+	if (m.depth && m.owner != current && m.marked == m.generation) {
+		CHECK(err == -EBUSY);
+		return;
+	}
+	if (m.marked != m.generation)
+		m.depth = 0;
+	if (m.depth == 32) {
+		CHECK(err == -EBUSY);
+		return;
+	}
+	CHECK(!err);
+	m.owner = current;
+	m.marked = m.generation;
+	m.marks[m.depth++] = (struct open_mark) {
+		.mark = mark, .used = m.used, .high = m.high, .nr = m.nr,
+	};
+}
+
+static void rewound(unsigned int level)
+{
+	struct open_mark *mark = &m.marks[level];
+	unsigned int i;
+
+	for (i = mark->nr; i < m.nr; i++)
+		forget(&m.live[i]);
+	m.nr = mark->nr;
+	m.used = mark->used;
+	m.peak = max(m.peak, m.high);
+	m.rewinds += m.high != mark->high;
+	memset(m.taken + mark->high, 0, m.capacity - mark->high);
+	m.high = mark->high;
+	m.depth = level + 1;
+	verify(m.live, m.nr);
+}
+
+/* What was set aside since a mark is as dead as any pointer: nobody may ask. */
+static void drop_reserves_above(size_t high)
+{
+	unsigned int i;
+
+	for (i = 0; i < RESERVES; i++) {
+		struct reservation *reservation = &m.reserves[i];
+
+		if (reservation->live && reservation->offset >= high)
+			reservation->made = false;
+	}
+}
+
+/* clause 12 */
+static void op_rewind(struct input *in)
+{
+	unsigned int level = get_level(in);
+	struct open_mark *mark = &m.marks[level];
+	bool busy = false;
+	unsigned int i;
+	int err;
+
+	reader_ends();
+	if (!m.spans && mark_is_open(level))
+		drop_reserves_above(mark->high);
+	err = arena_rewind(m.arena, &mark->mark);
+	if (m.spans) {
+		CHECK(err == -EOPNOTSUPP);
+	} else if (!mark_is_open(level)) {
+		CHECK(err == -ESTALE);
+	} else {
+		for (i = 0; i < m.depth; i++)
+			busy |= m.marks[i].foreign;
+		CHECK(!err || (err == -EBUSY && busy));
+		CHECK(err || !mark->foreign);
+		if (!err)
+			rewound(level);
+	}
+	check_quiet(0);
+}
+
+static void op_unmark(struct input *in)
+{
+	unsigned int level = get_level(in);
+
+	arena_unmark(m.arena, &m.marks[level].mark);
+	if (mark_is_open(level))
+		m.depth = level;
+}
+
+/* Handles: clause 13. */
+
+static void op_deref(struct input *in)
+{
+	unsigned int i = get_byte(in);
+	struct object *object = m.nr ? &m.live[i % m.nr] : NULL;
+	void *found;
+
+	if (object && object->size <= m.slab) {
+		if (!object->named) {
+			object->handle = arena_handle(m.arena, object->ptr);
+			object->rewinds = m.rewinds;
+			object->named = true;
+		}
+		found = arena_deref(m.arena, object->handle);
+		CHECK(found == object->ptr ||
+		      (!found && m.rewinds - object->rewinds >= REWINDS_SAFE));
+	}
+	if (m.nr_stale) {
+		i %= min_t(unsigned int, m.nr_stale, STALES);
+		CHECK(!arena_deref(m.arena, m.stale[i]));
+	}
+}
+
+static void op_forged(struct input *in)
+{
+	arena_handle_t handle = {
+		.generation = m.generation + (get_byte(in) & 3) - 1,
+		.offset = get_short(in) * 8ULL | (u64)(get_byte(in) & 1) << 40,
+	};
+	void *found = arena_deref(m.arena, handle);
+
+	if (found) {
+		CHECK(handle.generation == m.generation);
+		CHECK((handle.offset & ARENA_HANDLE_OFFSET_MASK) < m.high);
+		CHECK(virt_addr_valid(found));
+	}
+	handle = arena_handle(m.arena, source);
+	CHECK(!arena_deref(m.arena, handle));
+}
+
+/* The rest. */
+
+static void op_populate(struct input *in)
+{
+	gfp_t gfp = gfps[get_byte(in) % ARRAY_SIZE(gfps)];
+	unsigned long failed = user_failed;
+	size_t bytes = get_short(in) * 16UL, at;
+	int err = arena_populate(m.arena, bytes, gfp);
+
+	if (bytes > m.capacity)
+		CHECK(err == -EINVAL);
+	else if (err)
+		CHECK(err == -ENOMEM &&
+		      (user_failed != failed || !(gfp & ~__GFP_ZERO) || m.tight));
+	for (at = 0; !err && at < bytes; at += m.slab)
+		CHECK(arena_page(m.arena, at));
+	check_quiet(0);
+}
+
+static void get_config(struct input *in, struct arena_config *config)
+{
+	unsigned int flags = get_byte(in), shape = get_byte(in);
+
+	*config = (struct arena_config) {
+		.name = "fuzz",
+		.slab_size = shape & 7 ? PAGE_SIZE << (shape & 3) : 0,
+		.capacity = (get_short(in) << 3 >> 2 * (shape >> 4 & 3)) + 1,
+		.node = shape >> 6 & 1,
+		.flags = (flags & 1 ? ARENA_SPANS : 0) | (flags & 2 ? ARENA_ZERO : 0) |
+			 (flags & 4 ? ARENA_READERS : 0) | (flags & 8 ? ARENA_ON_NODE : 0) |
+			 (flags & 0x30 ? 0 : ARENA_ACCOUNT),
+	};
+	if (!(flags & 0x40))
+		config->capacity = ALIGN(config->capacity, 8);
+	m.tight = (flags & 0x80) && (flags & 0x40);
+	m.wraps = (flags & 0x80) && !m.tight;
+	*user_param_max_total_mb = m.tight ? 1 : 0;
+}
+
+/* A generation shortly before its tag turns round, or is halfway there. */
+static void near_wrap(struct input *in)
+{
+	unsigned int how = get_byte(in);
+	unsigned long half = (how & 1 ? 2UL : 1UL) << (ARENA_TAG_BITS - 1);
+
+	arena_set_generation(m.arena, half - (how >> 1 & 15));
+}
+
+static bool create(struct input *in)
+{
+	struct arena_config config;
+	bool tight, wraps;
+	unsigned long failed = user_failed;
+
+	get_config(in, &config);
+	tight = m.tight;
+	wraps = m.wraps;
+	memset(&m, 0, sizeof(m));
+	m.tight = tight;
+	m.wraps = wraps;
+	m.arena = arena_create(&config);
+	if (IS_ERR(m.arena)) {
+		CHECK(PTR_ERR(m.arena) == -ENOMEM && (user_failed != failed || m.tight));
+		m.arena = NULL;
+		return false;
+	}
+	m.spans = config.flags & ARENA_SPANS;
+	m.zero = config.flags & ARENA_ZERO || user_init_on_alloc;
+	m.readers = config.flags & ARENA_READERS;
+	m.capacity = config.capacity;
+	CHECK(arena_capacity(m.arena) == m.capacity);
+	m.slab = arena_slab_size(m.arena);
+	CHECK(!config.slab_size || m.slab == config.slab_size);
+	if (m.wraps)
+		near_wrap(in);
+	m.generation = arena_peek(m.arena).generation;
+	user_waiting = reader_ends;
+	check_quiet(0);
+	return true;
+}
+
+static void destroy(void)
+{
+	if (!m.arena)
+		return;
+	verify(m.live, m.nr);
+	reader_ends();
+	user_fail_nth = 0;
+	arena_destroy(m.arena);
+	m.arena = NULL;
+}
+
+static void op_misc(struct input *in)
+{
+	unsigned int how = get_byte(in);
+
+	switch (how & 7) {
+	case 0:
+		user_shrink(how >> 3 & 1, how);
+		break;
+	case 1:
+		CHECK(arena_get(m.arena) == m.arena);
+		arena_put(m.arena);
+		break;
+	case 2:
+		user_fail_nth = 1 + (how >> 3) % 8;
+		break;
+	case 3:
+		verify(m.live, m.nr);
+		if (m.reading)
+			verify(m.seen, m.nr_seen);
+		break;
+	case 4:
+		if (how > 200) {
+			destroy();
+			create(in);
+		}
+		break;
+	default:
+		grace_period();
+	}
+}
+
+static void step(struct input *in)
+{
+	unsigned int op = get_byte(in);
+
+	user_self.cpu = op >> 6;
+	user_self.task = &fuzz_tasks[op >> 5 & 1 && get_byte(in) & 1];
+	switch (op & 31) {
+	case 0:
+		op_reset_keep(in);
+		break;
+	case 1:
+		op_reset_asleep(in);
+		break;
+	case 2:
+	case 3:
+		op_reset_rcu();
+		break;
+	case 4:
+		op_mark();
+		break;
+	case 5:
+		op_rewind(in);
+		break;
+	case 6:
+		if (op & 0x20)
+			op_unmark(in);
+		else
+			op_rewind(in);
+		break;
+	case 7:
+		op_mark();
+		break;
+	case 8:
+		op_deref(in);
+		break;
+	case 9:
+		op_forged(in);
+		break;
+	case 10:
+	case 11:
+		op_reserve_alloc(in);
+		break;
+	case 12:
+		reader_begins();
+		break;
+	case 13:
+		reader_ends();
+		break;
+	case 14:
+		op_populate(in);
+		break;
+	case 15:
+	case 16:
+		op_misc(in);
+		break;
+	default:
+		op_alloc(in);
+	}
+}
+
+void fuzz_shared(struct input *in)
+{
+	bool made = create(in);
+
+	while (made && in->left) {
+		step(in);
+		made = m.arena;
+	}
+	destroy();
+	user_self.fuse = 0;
+	user_waiting = NULL;
+	user_interrupt = NULL;
+	*user_param_max_total_mb = 0;
+}

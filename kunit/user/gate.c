@@ -1,0 +1,688 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What is behind the gate: CPUs, RCU, work, locks and pages of a user program.
+ */
+#include "gate.h"
+
+#include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#define poison(at, size)	ASAN_POISON_MEMORY_REGION(at, size)
+#define unpoison(at, size)	ASAN_UNPOISON_MEMORY_REGION(at, size)
+#else
+#define poison(at, size)	((void)(at), (void)(size))
+#define unpoison(at, size)	((void)(at), (void)(size))
+#endif
+
+__thread struct user_thread user_self;
+void (*user_interrupt)(void);
+void (*user_waiting)(void);
+bool user_nmi, user_expect_warning, user_warned;
+bool user_init_on_alloc, user_init_on_free;
+unsigned long user_fail_nth, user_failed, user_fence;
+unsigned long user_ram_pages = SZ_64M >> PAGE_SHIFT;
+long user_blocks, user_objects;
+int user_planted;
+
+void user_die(const char *file, int line, const char *what)
+{
+	fprintf(stderr, "%s:%d: %s\n", file, line, what);
+	abort();
+}
+
+/* Threads and CPUs. */
+
+void put_pid(struct pid *pid)
+{
+	if (pid)
+		WARN_ON(__atomic_sub_fetch(&pid->refs, 1, __ATOMIC_ACQ_REL) < 0);
+}
+
+static struct user_cpu {
+	pthread_mutex_t lock __aligned(64);
+} cpus[USER_CPUS] = {
+	[0 ... USER_CPUS - 1] = { PTHREAD_MUTEX_INITIALIZER }
+};
+
+static unsigned long epoch = 1;
+static struct user_reading {
+	unsigned long since __aligned(64);	/* epoch, 0 while it reads nothing */
+} reading[USER_THREADS];
+static int nr_threads;
+
+static unsigned long next_random(void)
+{
+	user_self.seed = user_self.seed * 6364136223846793005UL + 1442695040888963407UL;
+	return user_self.seed >> 33;
+}
+
+void user_thread_start(int cpu, struct task_struct *task)
+{
+	int id = __atomic_fetch_add(&nr_threads, 1, __ATOMIC_RELAXED);
+
+	if (id >= USER_THREADS - 1)
+		user_die(__FILE__, __LINE__, "too many threads");
+	user_self = (struct user_thread) {
+		.cpu = cpu, .task = task, .seed = cpu + 1, .reading = &reading[id].since,
+	};
+}
+
+/* The last one to start; meant for tests that join all of theirs. */
+void user_thread_stop(void)
+{
+	WARN_ON(user_self.preempt || user_self.readers);
+	__atomic_fetch_sub(&nr_threads, 1, __ATOMIC_RELAXED);
+}
+
+void user_yield(void)
+{
+	if (user_self.roams)
+		sched_yield();
+}
+
+static void reader_enter(void)
+{
+	if (!user_self.readers++)
+		__atomic_exchange_n(user_self.reading, __atomic_load_n(&epoch, __ATOMIC_RELAXED),
+				    __ATOMIC_SEQ_CST);
+}
+
+static void reader_leave(void)
+{
+	if (!--user_self.readers)
+		__atomic_store_n(user_self.reading, 0, __ATOMIC_RELEASE);
+}
+
+void user_cpu_take(void)
+{
+	pthread_mutex_lock(&cpus[user_self.cpu].lock);
+	reader_enter();
+}
+
+/* Who may be preempted may go on elsewhere. */
+void user_cpu_give(void)
+{
+	int cpu = user_self.cpu;
+
+	reader_leave();
+	if (user_self.roams && !(next_random() & 7))
+		user_self.cpu = next_random() % USER_CPUS;
+	pthread_mutex_unlock(&cpus[cpu].lock);
+}
+
+/* An interrupt, or an NMI, which no lock keeps out. */
+void user_burnt(void)
+{
+	struct user_thread *self = &user_self;
+	enum user_context before = self->context;
+
+	if (!user_interrupt)
+		return;
+	if (self->irqs_off && !user_nmi) {
+		self->fuse = 1;
+		return;
+	}
+	if (!self->preempt++)
+		user_cpu_take();
+	self->context = user_nmi ? USER_NMI : USER_HARDIRQ;
+	self->irqs_off++;
+	user_interrupt();
+	self->irqs_off--;
+	self->context = before;
+	if (!--self->preempt)
+		user_cpu_give();
+}
+
+void user_might_sleep(const char *file, int line)
+{
+	if (user_self.preempt || user_self.irqs_off || user_self.readers ||
+	    user_self.context != USER_TASK)
+		user_die(file, line, "sleeps where one may not");
+}
+
+void user_might_alloc(gfp_t gfp, const char *file, int line)
+{
+	if (gfpflags_allow_blocking(gfp))
+		user_might_sleep(file, line);
+}
+
+/* RCU: a grace period is over when no reader is of an older epoch. */
+
+static pthread_mutex_t rcu_queue_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t rcu_run_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct rcu_head *rcu_first, **rcu_last = &rcu_first;
+static unsigned long rcu_queued, rcu_done;
+
+void rcu_read_lock(void)
+{
+	user_point();
+	reader_enter();
+}
+
+void rcu_read_unlock(void)
+{
+	reader_leave();
+	user_point();
+}
+
+void user_reader_begin(void)
+{
+	__atomic_exchange_n(&reading[USER_THREADS - 1].since, epoch, __ATOMIC_SEQ_CST);
+}
+
+void user_reader_end(void)
+{
+	__atomic_store_n(&reading[USER_THREADS - 1].since, 0, __ATOMIC_RELEASE);
+}
+
+static bool older_readers(unsigned long than)
+{
+	int i;
+
+	for (i = 0; i < USER_THREADS; i++) {
+		unsigned long since = __atomic_load_n(&reading[i].since, __ATOMIC_SEQ_CST);
+
+		if (since && since < than)
+			return true;
+	}
+	return false;
+}
+
+void user_synchronize_rcu(const char *file, int line)
+{
+	unsigned long target;
+
+	user_might_sleep(file, line);
+	target = __atomic_add_fetch(&epoch, 1, __ATOMIC_SEQ_CST);
+	while (older_readers(target)) {
+		if (user_waiting)
+			user_waiting();
+		sched_yield();
+	}
+}
+
+void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
+{
+	user_point();
+	head->func = func;
+	head->next = NULL;
+	head->epoch = __atomic_add_fetch(&epoch, 1, __ATOMIC_SEQ_CST);
+	pthread_mutex_lock(&rcu_queue_lock);
+	*rcu_last = head;
+	rcu_last = &head->next;
+	rcu_queued++;
+	pthread_mutex_unlock(&rcu_queue_lock);
+}
+
+static struct rcu_head *rcu_take(void)
+{
+	struct rcu_head *head;
+
+	pthread_mutex_lock(&rcu_queue_lock);
+	head = rcu_first;
+	if (head && older_readers(head->epoch))
+		head = NULL;
+	if (head) {
+		rcu_first = head->next;
+		if (!rcu_first)
+			rcu_last = &rcu_first;
+	}
+	pthread_mutex_unlock(&rcu_queue_lock);
+	return head;
+}
+
+/* Callbacks run in softirq context, one after another. */
+void user_rcu_poll(void)
+{
+	struct rcu_head *head;
+
+	user_might_sleep(__FILE__, __LINE__);
+	pthread_mutex_lock(&rcu_run_lock);
+	while ((head = rcu_take())) {
+		preempt_disable();
+		user_self.context = USER_SOFTIRQ;
+		head->func(head);
+		user_self.context = USER_TASK;
+		preempt_enable();
+		__atomic_fetch_add(&rcu_done, 1, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&rcu_run_lock);
+}
+
+void user_rcu_barrier(const char *file, int line)
+{
+	unsigned long wanted;
+
+	pthread_mutex_lock(&rcu_queue_lock);
+	wanted = rcu_queued;
+	pthread_mutex_unlock(&rcu_queue_lock);
+	while (__atomic_load_n(&rcu_done, __ATOMIC_ACQUIRE) < wanted) {
+		user_synchronize_rcu(file, line);
+		user_rcu_poll();
+	}
+}
+
+/* Work: run when somebody says so, in task context. */
+
+static pthread_mutex_t work_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t work_run_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct work_struct *works;
+
+bool schedule_work(struct work_struct *work)
+{
+	bool queued;
+
+	user_point();
+	pthread_mutex_lock(&work_lock);
+	queued = !work->pending;
+	if (queued) {
+		work->pending = true;
+		work->next = works;
+		works = work;
+	}
+	pthread_mutex_unlock(&work_lock);
+	return queued;
+}
+
+static bool work_take(struct work_struct *work)
+{
+	struct work_struct **link;
+	bool found = false;
+
+	pthread_mutex_lock(&work_lock);
+	for (link = &works; *link && *link != work; link = &(*link)->next)
+		;
+	if (*link) {
+		*link = work->next;
+		work->pending = false;
+		found = true;
+	}
+	pthread_mutex_unlock(&work_lock);
+	return found;
+}
+
+static struct work_struct *work_first(void)
+{
+	struct work_struct *work;
+
+	pthread_mutex_lock(&work_lock);
+	work = works;
+	if (work) {
+		works = work->next;
+		work->pending = false;
+	}
+	pthread_mutex_unlock(&work_lock);
+	return work;
+}
+
+void user_run_works(void)
+{
+	struct work_struct *work;
+
+	user_might_sleep(__FILE__, __LINE__);
+	pthread_mutex_lock(&work_run_lock);
+	while ((work = work_first()))
+		work->func(work);
+	pthread_mutex_unlock(&work_run_lock);
+}
+
+bool cancel_work_sync(struct work_struct *work)
+{
+	bool pending = work_take(work);
+
+	user_might_sleep(__FILE__, __LINE__);
+	pthread_mutex_lock(&work_run_lock);
+	pthread_mutex_unlock(&work_run_lock);
+	return pending;
+}
+
+bool flush_work(struct work_struct *work)
+{
+	user_run_works();
+	return !work->pending;
+}
+
+/* Locks. */
+
+void raw_spin_lock_init(raw_spinlock_t *lock)
+{
+	pthread_mutex_init(&lock->lock, NULL);
+	lock->owner = 0;
+}
+
+void raw_spin_lock(raw_spinlock_t *lock)
+{
+	preempt_disable();
+	pthread_mutex_lock(&lock->lock);
+	lock->owner = user_self.cpu + 1;
+}
+
+bool raw_spin_trylock(raw_spinlock_t *lock)
+{
+	preempt_disable();
+	if (!pthread_mutex_trylock(&lock->lock)) {
+		lock->owner = user_self.cpu + 1;
+		return true;
+	}
+	preempt_enable();
+	return false;
+}
+
+void raw_spin_unlock(raw_spinlock_t *lock)
+{
+	lock->owner = 0;
+	pthread_mutex_unlock(&lock->lock);
+	preempt_enable();
+}
+
+void mutex_init(struct mutex *mutex)
+{
+	pthread_mutex_init(&mutex->lock, NULL);
+}
+
+void user_mutex_lock(struct mutex *mutex, const char *file, int line)
+{
+	user_might_sleep(file, line);
+	pthread_mutex_lock(&mutex->lock);
+	user_point();
+}
+
+void mutex_unlock(struct mutex *mutex)
+{
+	pthread_mutex_unlock(&mutex->lock);
+	user_point();
+}
+
+/* Small objects. */
+
+static bool must_fail(void)
+{
+	unsigned long nth = __atomic_load_n(&user_fail_nth, __ATOMIC_RELAXED);
+
+	if (likely(!nth))
+		return false;
+	__atomic_store_n(&user_fail_nth, nth - 1, __ATOMIC_RELAXED);
+	if (nth != 1)
+		return false;
+	user_failed++;
+	return true;
+}
+
+void *user_kmalloc(size_t size, gfp_t gfp)
+{
+	void *object;
+
+	might_alloc(gfp);
+	if (must_fail() || size > SZ_64M)
+		return NULL;
+	object = gfp & __GFP_ZERO || user_init_on_alloc ? calloc(1, size ?: 1) :
+							  malloc(size ?: 1);
+	if (object)
+		__atomic_fetch_add(&user_objects, 1, __ATOMIC_RELAXED);
+	return object;
+}
+
+void kfree(const void *object)
+{
+	if (IS_ERR_OR_NULL(object))
+		return;
+	__atomic_fetch_sub(&user_objects, 1, __ATOMIC_RELAXED);
+	free((void *)object);
+}
+
+char *kvasprintf(gfp_t gfp, const char *fmt, va_list args)
+{
+	va_list again;
+	char *string;
+	int len;
+
+	va_copy(again, args);
+	len = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	string = kmalloc(len + 1, gfp);
+	if (string)
+		vsnprintf(string, len + 1, fmt, args);
+	return string;
+}
+
+void *user_percpu_alloc(size_t size, gfp_t gfp)
+{
+	char *area;
+	int cpu;
+
+	might_alloc(gfp);
+	if (WARN_ON(size > USER_CPU_STRIDE) || must_fail() ||
+	    posix_memalign((void **)&area, USER_CPU_STRIDE, USER_CPUS * USER_CPU_STRIDE))
+		return NULL;
+	memset(area, 0, USER_CPUS * USER_CPU_STRIDE);
+	for (cpu = 0; cpu < USER_CPUS; cpu++)
+		poison(area + cpu * USER_CPU_STRIDE + size, USER_CPU_STRIDE - size);
+	__atomic_fetch_add(&user_objects, 1, __ATOMIC_RELAXED);
+	return area;
+}
+
+void free_percpu(void *area)
+{
+	if (!area)
+		return;
+	unpoison(area, USER_CPUS * USER_CPU_STRIDE);
+	kfree(area);
+}
+
+/*
+ * Pages. Blocks are cut from a file in memory once and kept by order; each has a
+ * gap of its own size behind it. A freed block comes back last.
+ */
+#define RAM_PAGES	(SZ_1G >> PAGE_SHIFT)
+
+static struct page pages[RAM_PAGES];
+static char *ram;
+static int ram_fd;
+static size_t ram_cut;
+static pthread_mutex_t ram_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct list_head ram_free[MAX_PAGE_ORDER + 1];
+
+__attribute__((__constructor__))
+static void ram_init(void)
+{
+	static struct task_struct main_task;
+	size_t i;
+
+	ram_fd = memfd_create("ram", MFD_CLOEXEC);
+	if (ram_fd < 0 || ftruncate(ram_fd, SZ_1G))
+		user_die(__FILE__, __LINE__, "no memory file");
+	/* Aligned to the largest block. */
+	ram = mmap(NULL, SZ_1G + SZ_4M, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		   -1, 0);
+	ram = PTR_ALIGN(ram, SZ_4M);
+	if (mmap(ram, SZ_1G, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE,
+		 ram_fd, 0) == MAP_FAILED)
+		user_die(__FILE__, __LINE__, "no memory");
+	for (i = 0; i < ARRAY_SIZE(ram_free); i++)
+		INIT_LIST_HEAD(&ram_free[i]);
+	user_thread_start(0, &main_task);
+	if (getenv("PLANTED_BUG"))
+		user_planted = atoi(getenv("PLANTED_BUG"));
+}
+
+void *page_address(const struct page *page)
+{
+	return ram + ((size_t)(page - pages) << PAGE_SHIFT);
+}
+
+bool virt_addr_valid(const void *address)
+{
+	return (size_t)((const char *)address - ram) < SZ_1G;
+}
+
+/* Of what is no page yet, the pages say that they are their own. */
+struct page *virt_to_page(const void *address)
+{
+	struct page *page = &pages[((const char *)address - ram) >> PAGE_SHIFT];
+
+	if (!virt_addr_valid(address))
+		user_die(__FILE__, __LINE__, "the page of what is in none");
+	if (!page->head)
+		page->head = page;
+	return page;
+}
+
+static struct page *block_cut(unsigned int order)
+{
+	size_t bytes = PAGE_SIZE << order, i;
+	struct page *page;
+
+	ram_cut = ALIGN(ram_cut, 2 * bytes);
+	if (ram_cut + 2 * bytes > SZ_1G)
+		return NULL;
+	page = &pages[ram_cut >> PAGE_SHIFT];
+	poison(ram + ram_cut, 2 * bytes);
+	ram_cut += 2 * bytes;
+	for (i = 0; i < 1UL << order; i++)
+		page[i].head = page;
+	page->order = order;
+	return page;
+}
+
+static struct page *block_get(unsigned int order)
+{
+	struct page *page;
+
+	pthread_mutex_lock(&ram_lock);
+	page = list_first_entry_or_null(&ram_free[order], struct page, lru);
+	if (page)
+		list_del(&page->lru);
+	else
+		page = block_cut(order);
+	pthread_mutex_unlock(&ram_lock);
+	return page;
+}
+
+struct page *alloc_pages_node(int node, gfp_t gfp, unsigned int order)
+{
+	struct page *page;
+	void *block;
+
+	might_alloc(gfp);
+	if (WARN_ON(order > MAX_PAGE_ORDER || !(gfp & __GFP_COMP)) || must_fail())
+		return NULL;
+	page = block_get(order);
+	if (!page)
+		return NULL;
+	block = page_address(page);
+	unpoison(block, PAGE_SIZE << order);
+	memset(block, want_init_on_alloc(gfp) ? 0 : 0xa5, PAGE_SIZE << order);
+	page->private = 0;
+	page->node = node;
+	atomic_set(&page->refs, 1);
+	__atomic_fetch_add(&user_blocks, 1, __ATOMIC_RELAXED);
+	return page;
+}
+
+void get_page(struct page *page)
+{
+	WARN_ON(atomic_inc_return(&page->head->refs) <= 1);
+}
+
+void put_page(struct page *page)
+{
+	int left;
+
+	page = page->head;
+	left = atomic_add_return(-1, &page->refs);
+	WARN_ON(left < 0);
+	if (left)
+		return;
+	poison(page_address(page), PAGE_SIZE << page->order);
+	__atomic_fetch_sub(&user_blocks, 1, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&ram_lock);
+	list_add_tail(&page->lru, &ram_free[page->order]);
+	pthread_mutex_unlock(&ram_lock);
+}
+
+/* In a page of its own before the view. */
+struct user_view {
+	unsigned int	nr;
+	struct page	*first;
+};
+
+void *vmap(struct page **page, unsigned int nr, unsigned long flags, int prot)
+{
+	size_t bytes = (nr + 1UL) * PAGE_SIZE;
+	struct user_view *view;
+	unsigned int i;
+
+	user_might_sleep(__FILE__, __LINE__);
+	if (must_fail())
+		return NULL;
+	/* And a page behind it that faults. */
+	view = mmap(NULL, bytes + PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (view == MAP_FAILED)
+		return NULL;
+	if (mprotect(view, PAGE_SIZE, PROT_READ | PROT_WRITE))
+		user_die(__FILE__, __LINE__, "vmap");
+	view->nr = nr;
+	view->first = page[0];
+	for (i = 0; i < nr; i++)
+		if (mmap((char *)view + (i + 1UL) * PAGE_SIZE, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED, ram_fd,
+			 (off_t)(page[i] - pages) << PAGE_SHIFT) == MAP_FAILED)
+			user_die(__FILE__, __LINE__, "vmap");
+	__atomic_fetch_add(&user_objects, 1, __ATOMIC_RELAXED);
+	return (char *)view + PAGE_SIZE;
+}
+
+static struct user_view *view_of(const void *address)
+{
+	return (struct user_view *)((char *)address - PAGE_SIZE);
+}
+
+struct page *vmalloc_to_page(const void *address)
+{
+	return view_of(address)->first;
+}
+
+void vunmap(const void *address)
+{
+	user_might_sleep(__FILE__, __LINE__);
+	__atomic_fetch_sub(&user_objects, 1, __ATOMIC_RELAXED);
+	munmap(view_of(address), (view_of(address)->nr + 2UL) * PAGE_SIZE);
+}
+
+/* Pressure. */
+
+static struct shrinker *the_shrinker;
+
+void shrinker_register(struct shrinker *shrinker)
+{
+	the_shrinker = shrinker;
+}
+
+void shrinker_free(struct shrinker *shrinker)
+{
+	the_shrinker = NULL;
+	kfree(shrinker);
+}
+
+unsigned long user_shrink(int nid, unsigned long nr)
+{
+	struct shrink_control sc = { .nid = nid, .nr_to_scan = nr };
+	unsigned long count = the_shrinker->count_objects(the_shrinker, &sc);
+
+	return count == SHRINK_EMPTY ? 0 : the_shrinker->scan_objects(the_shrinker, &sc);
+}
+
+/* debug.c is not here: nobody looks. */
+
+void arena_debug_add(struct arena *arena)
+{
+}
+
+void arena_debug_remove(struct arena *arena)
+{
+}

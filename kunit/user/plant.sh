@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Copy the core with the bugs of planted.txt in it, each asleep until the program
+# is told its number.
+#
+#   plant.sh MODULE-DIRECTORY TO
+
+set -eu -o pipefail
+
+FROM=$1
+TO=$2
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+# One field of a line that " | " separates.
+field()
+{
+	awk -v n="$2" '{ split($0, f, / \| /); print f[n] }' <<<"$1"
+}
+
+# Exactly once, or the bug is not where it is said to be.
+plant()
+{
+	local number=$1 file=$2 old=$3 new=$4 text rest
+
+	text=$(cat "$TO/$file")
+	rest=${text/"$old"/}
+	if [ "$rest" = "$text" ] || [[ $rest == *"$old"* ]]; then
+		echo "plant.sh: bug $number: not exactly once in $file: $old" >&2
+		exit 1
+	fi
+	printf '%s\n' "${text/"$old"/"$new"}" >"$TO/$file"
+}
+
+main()
+{
+	local line
+
+	rm -f "$TO"/*.[ch]
+	cp "$FROM"/*.[ch] "$TO"
+	grep -v '^#' "$HERE/planted.txt" | while read -r line; do
+		plant "$(field "$line" 1)" "$(field "$line" 2)" "$(field "$line" 3)" \
+			"$(field "$line" 4)"
+	done
+}
+
+main

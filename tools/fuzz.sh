@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A step of test.sh: fuzzers, and what shows that they find what they are for.
+#
+#   fuzz.sh [PART...]     user: the core as a program, under the sanitizers of
+#                         programs, beside a model, and with bugs planted in it
+#                         device: /dev/arena on the sanitizer kernel; default: both
+#   FUZZ_SECONDS=15       how long each of the two fuzzers runs
+#   FUZZ_SEED=1           what their choices follow from
+#   PLANTED_RUNS=60000    after so many inputs a planted bug counts as missed
+
+. "$(dirname "$0")/lib.sh"
+
+SECONDS_EACH=${FUZZ_SECONDS:-15}
+SEED=${FUZZ_SEED:-1}
+PLANTED_RUNS=${PLANTED_RUNS:-60000}
+USER_DIR=$ROOT/kunit/user
+OUT=$BUILD/user
+INPUT_MAX=800
+RACE_TRIES=12
+PASSED=0 FAILED=0
+
+ok()
+{
+	say "ok: $*"
+	PASSED=$((PASSED + 1))
+}
+
+bad()
+{
+	say "FAILED: $*"
+	FAILED=$((FAILED + 1))
+}
+
+build_user()
+{
+	"$ROOT/tools/setup.sh" fuzz || exit 1
+	quietly fuzz-build make -C "$USER_DIR" OUTPUT="$OUT" -j"$JOBS" \
+		fuzz-asan fuzz-planted race-tsan race-planted race-asan ||
+		die "the core does not build as a program"
+}
+
+# What runs of the past found worth keeping: a name and bytes in hexadecimal.
+write_seeds()
+{
+	local name hex
+
+	rm -rf "$OUT/seeds" "$OUT/corpus"
+	mkdir -p "$OUT/seeds" "$OUT/corpus" "$OUT/found"
+	while read -r name hex; do
+		# shellcheck disable=SC2001,SC2059 # the bytes are the format
+		printf "$(sed 's/../\\x&/g' <<<"$hex")" >"$OUT/seeds/$name"
+	done < <(grep -v '^#' "$USER_DIR/seeds.txt")
+}
+
+# libFuzzer from the seeds; what it adds goes to a corpus of this run.
+#   fuzzer PROGRAM LOG ARGUMENTS...
+fuzzer()
+{
+	local program=$1 log=$LOGS/$2.log
+
+	shift 2
+	"$OUT/$program" -seed="$SEED" -len_control=0 -max_len="$INPUT_MAX" \
+		-artifact_prefix="$OUT/found/" -timeout=60 "$@" "$OUT/corpus" \
+		"$OUT/seeds" >"$log" 2>&1 </dev/null
+}
+
+fuzz_model()
+{
+	local covered
+
+	if ! fuzzer fuzz-asan fuzz-model -max_total_time="$SECONDS_EACH"; then
+		grep -aE '^/|ERROR: |WARNING: |runtime error|Test unit written' \
+			"$LOGS/fuzz-model.log" | head -n 20 >&2
+		bad "the core and the model differ; again: $OUT/fuzz-asan FILE"
+		return
+	fi
+	covered=$(sed -nE 's/^#([0-9]+)\s+DONE\s+cov: ([0-9]+).*/\2 places in \1 runs/p' \
+		"$LOGS/fuzz-model.log")
+	ok "the core does what the model says, $SECONDS_EACH s: $covered"
+}
+
+planted_bugs()
+{
+	grep -E "$1" "$USER_DIR/planted.txt" | awk -F ' [|] ' '!seen[$1]++ { print $1, $5 }'
+}
+
+# Each bug that the model must see. One that is missed shows that the fuzzer is blind.
+plant_for_model()
+{
+	local number words
+
+	while read -r number words; do
+		rm -rf "$OUT/corpus" && mkdir -p "$OUT/corpus"
+		if PLANTED_BUG=$number fuzzer fuzz-planted "fuzz-planted-$number" \
+			-runs="$PLANTED_RUNS" -artifact_prefix="$OUT/found/planted-"; then
+			bad "planted bug $number was not found: $words"
+		else
+			ok "planted bug $number was found: $words"
+		fi
+	done < <(planted_bugs '^1?[0-9] ')
+	rm -f "$OUT"/found/planted-*
+}
+
+race()
+{
+	local program=$1
+
+	if "$OUT/$program" 1500 >"$LOGS/fuzz-$program.log" 2>&1; then
+		ok "$program: threads on one arena"
+	else
+		head -n 40 "$LOGS/fuzz-$program.log" >&2
+		bad "$program"
+	fi
+}
+
+# Whether two threads meet is chance, so each of these has several.
+plant_for_threads()
+{
+	local number words try
+
+	while read -r number words; do
+		for try in $(seq "$RACE_TRIES"); do
+			PLANTED_BUG=$number "$OUT/race-planted" 2000 \
+				>"$LOGS/fuzz-planted-$number.log" 2>&1 || break
+		done
+		if grep -q 'WARNING: ThreadSanitizer' "$LOGS/fuzz-planted-$number.log"; then
+			ok "planted race $number was found, try $try: $words"
+		else
+			bad "planted race $number was not found: $words"
+		fi
+	done < <(planted_bugs '^2[0-9] ')
+}
+
+part_user()
+{
+	build_user
+	write_seeds
+	fuzz_model
+	plant_for_model
+	race race-tsan
+	race race-asan
+	plant_for_threads
+}
+
+part_device()
+{
+	:
+}
+
+main()
+{
+	local part
+
+	counts fuzz 0 1 0
+	[ $# -gt 0 ] || set -- user device
+	for part in "$@"; do
+		declare -F "part_$part" >/dev/null || die "no such part: $part"
+		"part_$part"
+	done
+	counts fuzz "$PASSED" "$FAILED" 0
+	[ "$FAILED" -eq 0 ] && [ "$PASSED" -gt 0 ]
+}
+
+main "$@"; exit
