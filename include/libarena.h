@@ -183,7 +183,7 @@ static inline size_t arena_capacity(const struct arena *arena)
  * Objects live as long as this stays the same. What is read after this call was
  * there in that generation or later.
  *
- * Return: A number that grows at every reset.
+ * Return: A number that grows at every reset. Odd while one is on its way.
  */
 static inline __u64 arena_generation(const struct arena *arena)
 {

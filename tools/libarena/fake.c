@@ -41,7 +41,7 @@ int __wrap_ioctl(int fd, unsigned long cmd, ...);
 static void set_up(struct fake *fake, __u64 capacity, __u64 slab)
 {
 	fake->status.version = 1;
-	fake->status.generation = 1;
+	fake->status.generation = 2;
 	fake->status.capacity = capacity ?: CAPACITY;
 	fake->slab = slab ?: 65536;
 	while (!slab && fake->slab > PAGE && fake->slab / 2 >= fake->status.capacity)
@@ -130,7 +130,7 @@ static int run(struct fake *fake, int fd, unsigned long cmd, void *arg)
 	case ARENA_IOC_RESET:
 		__atomic_store_n(&fake->status.offset, 0, __ATOMIC_RELEASE);
 		__atomic_store_n(&fake->status.high, 0, __ATOMIC_RELEASE);
-		reset->generation = fake->status.generation + 1;
+		reset->generation = fake->status.generation + 2;
 		__atomic_store_n(&fake->status.generation, reset->generation, __ATOMIC_RELEASE);
 		return 0;
 	case ARENA_IOC_INFO:

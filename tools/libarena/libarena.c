@@ -562,7 +562,8 @@ PUBLIC __u64 arena_offset(struct arena *arena)
 		idle = unused(&process->spares[index], generation);
 		for (table = process->tables; table; table = table->next)
 			idle += unused(&table->cursors[index], generation);
-	} while (arena_generation(arena) != generation);
+		/* Odd while a reset is on its way. */
+	} while (generation & 1 || arena_generation(arena) != generation);
 	unlock();
 	return used > idle ? used - idle : 0;
 }
