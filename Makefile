@@ -7,7 +7,7 @@ export KDIR
 
 .PHONY: all help module build-stock build-new run load unload demo test kunit
 .PHONY: selftest litmus readme-examples check kasan kcsan clean distclean
-.PHONY: bench bench-quick bench-plots lib lib-test bench-lib install uninstall
+.PHONY: bench bench-quick bench-plots lib lib-test bench-lib install uninstall arenactl
 
 # In the order of the ways into the project: one command each.
 all: module
@@ -26,9 +26,10 @@ help:
 	@echo '  make litmus       memory-model tests'
 	@echo '  make kasan, kcsan suites on x86-64 sanitizer kernels (leaks, races)'
 	@echo '  make bench        arenas and their rivals: tables, plots (bench-quick: short)'
-	@echo '  make check        style, sparse, W=1, kernel-doc, shellcheck'
+	@echo '  make check        style, sparse, W=1, kernel-doc, shellcheck, manuals, dkms.conf'
+	@echo '  make arenactl     the program that shows arenas, build/arenactl'
 	@echo '  make lib          the library of user programs, build/lib; needs no kernel'
-	@echo '  sudo make install, uninstall  library, headers, manuals (PREFIX, DESTDIR)'
+	@echo '  sudo make install, uninstall  library, arenactl, headers, manuals (PREFIX, DESTDIR)'
 	@echo '  make lib-test     install it aside, build and run programs with it'
 	@echo '  make bench-lib    it beside malloc, mimalloc and jemalloc'
 	@echo '  make build-stock, build-new   the module for either stock kernel'
@@ -75,13 +76,18 @@ lib:
 
 install uninstall:
 	@$(MAKE) -C tools/libarena $@
+	@$(MAKE) -C tools $@
+
+arenactl:
+	@$(MAKE) -s -C tools && echo "built build/arenactl"
 
 lib-test bench-lib:
 	@tools/$@.sh
 
 clean:
 	@rm -rf build/mod-host build/mod-stock build/mod-new build/new/root/arena \
-		build/selftests build/selftests-host build/lib build/counts build/arena.ko
+		build/selftests build/selftests-host build/lib build/counts build/arena.ko \
+		build/bench build/readme build/dkms build/user build/arenactl
 
 distclean:
 	@rm -rf build

@@ -3,8 +3,8 @@
 #
 # The static gates. Each is one test: it passes or its complaints are shown.
 #
-#   check.sh [GATE...]   checkpatch kernel-doc shellcheck w1-stock w1-new
-#                        w1-kunit sparse; default: all
+#   check.sh [GATE...]   checkpatch kernel-doc shellcheck programs manuals dkms
+#                        w1-stock w1-new w1-kunit sparse; default: all
 #
 # Per-file tools are not run again on a file that they passed before: what
 # passed is remembered below build/check by the file's contents.
@@ -13,13 +13,13 @@
 
 SRC=$BUILD/src/newest
 SEEN=$BUILD/check
-GATES=(checkpatch kernel-doc shellcheck w1-stock w1-new w1-kunit sparse)
+GATES=(checkpatch kernel-doc shellcheck programs manuals dkms w1-stock w1-new w1-kunit sparse)
 
 # Sources of ours, found in the tree and not by git: what is about to be
 # committed counts too.
 sources()
 {
-	(cd "$ROOT" && find module include kunit selftests -name '*.[ch]' \
+	(cd "$ROOT" && find module include kunit selftests tools -name '*.[ch]' \
 		! -name '*.mod.c' 2>/dev/null | sort)
 }
 
@@ -66,6 +66,12 @@ checkpatch_file()
 
 	case $1 in
 	*/compat.h) ignore=--ignore=LINUX_VERSION_CODE,CONSTANT_COMPARISON ;;
+	*/trace.h) ignore=--ignore=OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT ;;
+	# The kernel's own macros, as a program has them; and a name that a fuzzer calls.
+	kunit/user/gate.h) return 0 ;;
+	kunit/user/*) ignore=--ignore=CAMELCASE ;;
+	# No kernel header gives a program these.
+	tools/*.c) ignore=--ignore=PREFER_DEFINED_ATTRIBUTE_MACRO,AVOID_EXTERNS ;;
 	*/linux/arena*.h)
 		ignore=--ignore=MACRO_ARG_REUSE,MACRO_ARG_PRECEDENCE
 		ignore+=,NEW_TYPEDEFS,SUSPECT_CODE_INDENT
@@ -106,6 +112,28 @@ gate_shellcheck()
 {
 	(cd "$ROOT" && find tools selftests .ci -name '*.sh' -o -path .ci/run) |
 		per_file shellcheck shellcheck_file
+}
+
+# Programs that people install; the tests are compiled where they are run.
+gate_programs()
+{
+	local file
+
+	for file in "$ROOT"/tools/*.c; do
+		gcc -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wshadow -Werror \
+			-I"$ROOT/include/uapi" -c -o /dev/null "$file" || return 1
+	done
+	make -s -C "$ROOT/tools/libarena" OUTPUT="$BUILD/lib" CFLAGS='-O2 -Werror'
+}
+
+gate_manuals()
+{
+	"$ROOT/tools/man-check.sh"
+}
+
+gate_dkms()
+{
+	"$ROOT/tools/dkms-check.sh"
 }
 
 gate_w1-stock()

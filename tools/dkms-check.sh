@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# dkms.conf against what Kbuild builds: does as dkms would, with the stock headers and
+# without dkms. The version is that of the oldest kernel that compat.h speaks of.
+
+. "$(dirname "$0")/lib.sh"
+
+fail()
+{
+	echo "dkms.conf: $*"
+	exit 1
+}
+
+# What dkms sets before it reads the file.
+read_conf()
+{
+	dkms_tree=$BUILD/dkms
+	kernel_source_dir=$BUILD/stock/headers
+	# shellcheck source=/dev/null # not a script of ours
+	. "$ROOT/dkms.conf"
+	TREE=$dkms_tree/$PACKAGE_NAME/$PACKAGE_VERSION/build
+	MODULE=$TREE/${BUILT_MODULE_LOCATION:-.}/${BUILT_MODULE_NAME[0]}.ko
+}
+
+copy_tree()
+{
+	rm -rf "$BUILD/dkms"
+	mkdir -p "$TREE"
+	cp -r "$ROOT"/{Kbuild,module,include,kunit,dkms.conf} "$TREE/"
+}
+
+main()
+{
+	"$ROOT/tools/setup.sh" module stock || exit 1
+	read_conf
+	copy_tree
+	sh -c "${MAKE[0]}" || fail "MAKE does not build the module"
+	[ -e "$MODULE" ] || fail "no ${MODULE#"$TREE"/} was built"
+	[ "$(find "$TREE" -name '*.ko' | wc -l)" -eq 1 ] || fail "other modules were built, too"
+	modinfo -F version "$MODULE" | grep -qx "$PACKAGE_VERSION" ||
+		fail "the module's version is not $PACKAGE_VERSION"
+	grep -q "versions, $BUILD_EXCLUSIVE_KERNEL_MIN to" "$ROOT/module/compat.h" ||
+		fail "compat.h begins with another kernel than $BUILD_EXCLUSIVE_KERNEL_MIN"
+	sh -c "$CLEAN" || fail "CLEAN does not work"
+	[ -z "$(find "$TREE" -name '*.o' -o -name '*.ko')" ] || fail "CLEAN leaves objects"
+	rm -rf "$BUILD/dkms"
+}
+
+main; exit
