@@ -5,7 +5,7 @@
  * tested where no 32 bit program can be built, too (clause 18).
  */
 #include "kselftest_harness.h"
-#include "arena_test.h"
+#include "arena_calls.h"
 
 #ifdef __x86_64__
 
@@ -110,6 +110,63 @@ TEST_F(compat, each_command)
 	memcpy(&reset, self->low, sizeof(reset));
 	EXPECT_LT(alloc.generation, reset.generation);
 	EXPECT_EQ(0, arena_used(self->fd));
+}
+
+/* Puts @args where a 32 bit program can name them, calls, and fetches the answer. */
+#define call_with(cmd, args) ({							\
+	int _err;								\
+										\
+	memcpy(self->low, &(args), sizeof(args));				\
+	_err = ioctl_32(cmd);							\
+	memcpy(&(args), self->low, sizeof(args));				\
+	_err;									\
+})
+
+/* clause 18: the commands that came later */
+TEST_F(compat, each_later_command)
+{
+	struct arena_batch_args batch = { .size = sizeof(batch), .count = 3,
+					  .item_size = sizeof(struct arena_batch_item) };
+	struct arena_batch_item *item = (void *)(self->low + 1024);
+	struct arena_lease_args lease = { .size = sizeof(lease), .min = 8, .want = 800 };
+	struct arena_mark_args mark = { .size = sizeof(mark) };
+	struct arena_handle_args handle = { .size = sizeof(handle), .offset = 8 };
+	struct arena_watch_args watch = { .size = sizeof(watch), .mark = 1 << 20 };
+	struct arena_notify_args notify = { .size = sizeof(notify) };
+
+	self->map = arena_map(self->fd, 4 * SLAB, PROT_READ, 0);
+	ASSERT_NE(NULL, self->map);
+	batch.items = (unsigned long)item;
+	put_string(self->low + 2048, "thin");
+	item[0] = (struct arena_batch_item) { .bytes = 1 };
+	item[1] = (struct arena_batch_item) { .bytes = 5,
+					      .src = (unsigned long)self->low + 2048 };
+	item[2] = (struct arena_batch_item) { .bytes = 1 };
+	ASSERT_EQ(0, call_with(ARENA_IOC_BATCH, batch));
+	EXPECT_EQ(8, item[1].offset);
+	EXPECT_EQ(16, item[2].offset);
+	EXPECT_STREQ("thin", self->map + 8);
+
+	ASSERT_EQ(0, call_with(ARENA_IOC_HANDLE, handle));
+	handle.offset = 0;
+	ASSERT_EQ(0, call_with(ARENA_IOC_DEREF, handle));
+	EXPECT_EQ(8, handle.offset);
+	handle.handle_offset |= 1ULL << 39;
+	EXPECT_EQ(-ESTALE, call_with(ARENA_IOC_DEREF, handle));
+
+	ASSERT_EQ(0, call_with(ARENA_IOC_MARK, mark));
+	ASSERT_EQ(0, call_with(ARENA_IOC_LEASE, lease));
+	EXPECT_EQ(24, lease.offset);
+	EXPECT_EQ(800, lease.bytes);
+	EXPECT_EQ(807, arena_used(self->fd));
+	ASSERT_EQ(0, call_with(ARENA_IOC_REWIND, mark));
+	EXPECT_EQ(7, arena_used(self->fd));
+	ASSERT_EQ(0, call_with(ARENA_IOC_UNMARK, mark));
+	EXPECT_EQ(-ESTALE, call_with(ARENA_IOC_REWIND, mark));
+
+	ASSERT_EQ(0, call_with(ARENA_IOC_WATCH, watch));
+	EXPECT_EQ(7, watch.offset);
+	ASSERT_EQ(0, call_with(ARENA_IOC_NOTIFY, notify));
 }
 
 /* clause 18 */

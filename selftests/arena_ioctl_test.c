@@ -5,7 +5,7 @@
  */
 #include "kselftest_harness.h"
 #include <assert.h>
-#include "arena_test.h"
+#include "arena_calls.h"
 
 #ifdef NO_32_BIT
 
@@ -52,6 +52,26 @@ static void fill_dup(void *buf)
 	args->rights = ARENA_RIGHT_READ;
 }
 
+static struct arena_batch_item one_item = { .bytes = 8 };
+
+static void fill_batch(void *buf)
+{
+	struct arena_batch_args *args = buf;
+
+	one_item.src = (unsigned long)something;
+	args->items = (unsigned long)&one_item;
+	args->count = 1;
+	args->item_size = sizeof(one_item);
+}
+
+static void fill_lease(void *buf)
+{
+	struct arena_lease_args *args = buf;
+
+	args->min = 64;
+	args->want = 128;
+}
+
 /* Every command, with a valid struct in memory whose neighbourhood can be chosen. */
 FIXTURE(command)
 {
@@ -67,7 +87,32 @@ FIXTURE_VARIANT(command)
 	__u32 size;			/* of the first version, which is today's */
 	bool out;			/* writes to the struct */
 	void (*fill)(void *buf);
+	/* On top of that, what only a call could tell. */
+	int (*prepare)(int fd, void *buf);
 };
+
+static int make_mark(int fd, void *buf)
+{
+	struct arena_mark_args *args = buf;
+
+	return arena_mark(fd, (__u64 *)&args->mark);
+}
+
+static int make_object(int fd, void *buf)
+{
+	return arena_alloc(fd, 64, NULL);
+}
+
+static int make_name(int fd, void *buf)
+{
+	struct arena_handle_args *args = buf;
+	struct name name = { 0, 0 };
+	int err = arena_alloc(fd, 64, NULL) ?: arena_handle(fd, 32, &name);
+
+	args->handle_generation = name.generation;
+	args->handle_offset = name.offset;
+	return err;
+}
 
 FIXTURE_VARIANT_ADD(command, setup)
 {
@@ -104,6 +149,55 @@ FIXTURE_VARIANT_ADD(command, dup)
 	.cmd = ARENA_IOC_DUP, .size = 16, .out = true, .fill = fill_dup,
 };
 
+FIXTURE_VARIANT_ADD(command, batch)
+{
+	.cmd = ARENA_IOC_BATCH, .size = 40, .out = true, .fill = fill_batch,
+};
+
+FIXTURE_VARIANT_ADD(command, lease)
+{
+	.cmd = ARENA_IOC_LEASE, .size = 56, .out = true, .fill = fill_lease,
+};
+
+FIXTURE_VARIANT_ADD(command, mark)
+{
+	.cmd = ARENA_IOC_MARK, .size = 24, .out = true, .fill = fill_nothing,
+};
+
+FIXTURE_VARIANT_ADD(command, rewind)
+{
+	.cmd = ARENA_IOC_REWIND, .size = 24, .out = true, .fill = fill_nothing,
+	.prepare = make_mark,
+};
+
+FIXTURE_VARIANT_ADD(command, unmark)
+{
+	.cmd = ARENA_IOC_UNMARK, .size = 24, .out = true, .fill = fill_nothing,
+	.prepare = make_mark,
+};
+
+FIXTURE_VARIANT_ADD(command, handle)
+{
+	.cmd = ARENA_IOC_HANDLE, .size = 32, .out = true, .fill = fill_nothing,
+	.prepare = make_object,
+};
+
+FIXTURE_VARIANT_ADD(command, deref)
+{
+	.cmd = ARENA_IOC_DEREF, .size = 32, .out = true, .fill = fill_nothing,
+	.prepare = make_name,
+};
+
+FIXTURE_VARIANT_ADD(command, watch)
+{
+	.cmd = ARENA_IOC_WATCH, .size = 32, .out = true, .fill = fill_nothing,
+};
+
+FIXTURE_VARIANT_ADD(command, notify)
+{
+	.cmd = ARENA_IOC_NOTIFY, .size = 8, .fill = fill_nothing,
+};
+
 FIXTURE_SETUP(command)
 {
 	self->page = sysconf(_SC_PAGESIZE);
@@ -115,6 +209,8 @@ FIXTURE_SETUP(command)
 	ASSERT_LE(0, self->fd);
 	variant->fill(self->buf);
 	*(__u32 *)self->buf = variant->size;
+	if (variant->prepare)
+		ASSERT_EQ(0, variant->prepare(self->fd, self->buf));
 	/* SETUP must come first; nothing else minds being second. */
 	if (variant->cmd != ARENA_IOC_SETUP)
 		ASSERT_EQ(0, arena_info(self->fd, &self->before));
@@ -295,9 +391,9 @@ TEST(unknown_commands)
 	unsigned int nr;
 
 	ASSERT_LE(0, fd);
-	for (nr = _IOC_NR(ARENA_IOC_DUP) + 1; nr < 256; nr++)
+	for (nr = _IOC_NR(ARENA_IOC_NOTIFY) + 1; nr < 256; nr++)
 		EXPECT_EQ(-ENOTTY, arena_ioctl(fd, _IO(ARENA_IOC_MAGIC, nr), buf));
-	for (nr = 0; nr <= _IOC_NR(ARENA_IOC_DUP); nr++) {
+	for (nr = 0; nr <= _IOC_NR(ARENA_IOC_NOTIFY); nr++) {
 		EXPECT_EQ(-ENOTTY, arena_ioctl(fd, _IO(ARENA_IOC_MAGIC - 1, nr), buf));
 		EXPECT_EQ(-ENOTTY, arena_ioctl(fd, _IO(ARENA_IOC_MAGIC + 1, nr), buf));
 	}
@@ -465,6 +561,62 @@ static int use_by_dup(int fd)
 	return arena_dup(fd, ARENA_RIGHT_READ) < 0;
 }
 
+static int use_by_batch(int fd)
+{
+	return arena_batch(fd, &(struct arena_batch_item) { .bytes = 8 }, 1, 0, NULL);
+}
+
+static int use_by_mark(int fd)
+{
+	__u64 mark;
+
+	return arena_mark(fd, &mark);
+}
+
+/* clause 17: whatever the answer */
+static int use_by_rewind(int fd)
+{
+	return arena_rewind(fd, 1) != -ESTALE;
+}
+
+static int use_by_unmark(int fd)
+{
+	return arena_unmark(fd, 1) != -ESTALE;
+}
+
+static int use_by_handle(int fd)
+{
+	struct name name = { 0, 0 };
+
+	return arena_handle(fd, 0, &name) != -ERANGE;
+}
+
+static int use_by_deref(int fd)
+{
+	return arena_deref(fd, (struct name) { 0, 0 }, NULL) != -ESTALE;
+}
+
+static int use_by_lease(int fd)
+{
+	struct arena_lease_args args = { .size = sizeof(args), .min = 8, .want = 8 };
+
+	return arena_ioctl(fd, ARENA_IOC_LEASE, &args);
+}
+
+static int use_by_watch(int fd)
+{
+	struct arena_watch_args args = { .size = sizeof(args) };
+
+	return arena_ioctl(fd, ARENA_IOC_WATCH, &args);
+}
+
+static int use_by_notify(int fd)
+{
+	struct arena_notify_args args = { .size = sizeof(args) };
+
+	return arena_ioctl(fd, ARENA_IOC_NOTIFY, &args);
+}
+
 static int use_by_mmap(int fd)
 {
 	return !arena_map(fd, 4096, PROT_READ, 0);
@@ -474,7 +626,9 @@ static int use_by_mmap(int fd)
 TEST(setup_after_use)
 {
 	int (*uses[])(int fd) = { use_by_alloc, use_by_store, use_by_offset, use_by_reset,
-				  use_by_info, use_by_dup, use_by_mmap };
+				  use_by_info, use_by_dup, use_by_mmap, use_by_batch, use_by_mark,
+				  use_by_rewind, use_by_unmark, use_by_handle, use_by_deref,
+				  use_by_lease, use_by_watch, use_by_notify };
 	unsigned int i;
 	int fd;
 
@@ -660,7 +814,7 @@ TEST_F(idle, info_reserved)
 /* clause 18 */
 TEST_F(idle, reset_unknown_mode)
 {
-	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_ZERO + 1, 0));
+	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_STRICT + 1, 0));
 	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ~0U, 0));
 }
 
@@ -669,6 +823,7 @@ TEST_F(idle, reset_keep_without_release)
 {
 	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_KEEP, 1));
 	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_ZERO, 1));
+	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_STRICT, 1));
 }
 
 /* clause 18 */
@@ -722,6 +877,13 @@ static_assert(sizeof(struct arena_offset_args) == 32, "offset");
 static_assert(sizeof(struct arena_reset_args) == 32, "reset");
 static_assert(sizeof(struct arena_info_args) == 208, "info");
 static_assert(sizeof(struct arena_dup_args) == 16, "dup");
+static_assert(sizeof(struct arena_batch_args) == 40, "batch");
+static_assert(sizeof(struct arena_batch_item) == 24, "batch item");
+static_assert(sizeof(struct arena_lease_args) == 56, "lease");
+static_assert(sizeof(struct arena_mark_args) == 24, "mark");
+static_assert(sizeof(struct arena_handle_args) == 32, "handle");
+static_assert(sizeof(struct arena_watch_args) == 32, "watch");
+static_assert(sizeof(struct arena_notify_args) == 8, "notify");
 
 TEST_HARNESS_MAIN
 

@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Each errno that the header documents for a call, produced once, and nothing
+ * changed after it but the counts of failures (clause 4). What all calls have in
+ * common (ENOTTY, EFAULT, E2BIG, EINVAL for sizes) is in arena_ioctl_test; ENOMEM
+ * wherever there is an allocation, in arena_fault_test.
+ */
+#include "kselftest_harness.h"
+#include <sys/resource.h>
+#include "arena_calls.h"
+
+#define CAPACITY	(16 * SLAB)
+#define FAR_TOO_BIG	(1ULL << 50)
+#define PARAMETERS	"/sys/module/arena/parameters/"
+
+static char source[64] = "something";
+
+FIXTURE(errnos)
+{
+	int fd;
+	int plain;		/* of an arena without spans, with objects */
+	int spans;		/* of one with them */
+	__u64 mark;
+	__u64 ended;
+	struct name stale;
+};
+
+/* clause 4 */
+#define refused(fd_, error, expression) do {					\
+		struct arena_info_args before_, after_;				\
+		int next_ = dup(fd_);						\
+										\
+		ASSERT_EQ(0, arena_info(fd_, &before_));			\
+		EXPECT_EQ(-(error), expression);				\
+		ASSERT_EQ(0, arena_info(fd_, &after_));				\
+		EXPECT_TRUE(arena_same_state(&before_, &after_));		\
+		close(next_);							\
+		/* Nor is there a new descriptor. */				\
+		EXPECT_EQ(next_, dup(fd_));					\
+		close(next_);							\
+	} while (0)
+
+FIXTURE_SETUP(errnos)
+{
+	self->plain = arena_open();
+	self->spans = arena_open();
+	self->fd = self->plain;
+	ASSERT_LE(0, self->spans);
+	ASSERT_EQ(0, arena_setup(self->plain, CAPACITY, SLAB, 0));
+	ASSERT_EQ(0, arena_setup(self->spans, CAPACITY, SLAB, ARENA_SETUP_SPANS));
+	ASSERT_EQ(0, arena_alloc(self->plain, 8, NULL));
+	ASSERT_EQ(0, arena_handle(self->plain, 0, &self->stale));
+	ASSERT_EQ(0, arena_reset(self->plain, ARENA_RESET_KEEP, 0));
+	ASSERT_EQ(0, arena_alloc(self->plain, 100, NULL));
+	ASSERT_EQ(0, arena_alloc(self->spans, 100, NULL));
+	ASSERT_EQ(0, arena_mark(self->plain, &self->ended));
+	ASSERT_EQ(0, arena_unmark(self->plain, self->ended));
+}
+
+FIXTURE_TEARDOWN(errnos)
+{
+	close(self->plain);
+	close(self->spans);
+}
+
+static int call_setup(int fd, __u32 flags, __u64 capacity, __u32 slab_size, __u32 reserved,
+		      char name)
+{
+	struct arena_setup_args args = {
+		.size = sizeof(args),
+		.flags = flags,
+		.capacity = capacity,
+		.slab_size = slab_size,
+		.__reserved = reserved,
+		.name = { name },
+	};
+
+	return arena_ioctl(fd, ARENA_IOC_SETUP, &args);
+}
+
+static int call_store(int fd, __u32 flags, __u64 src, __u64 bytes, __u64 align)
+{
+	struct arena_store_args args = {
+		.size = sizeof(args),
+		.flags = flags,
+		.src = src,
+		.bytes = bytes,
+		.align = align,
+	};
+
+	return arena_ioctl(fd, ARENA_IOC_STORE, &args);
+}
+
+static int call_lease(int fd, __u32 flags, __u64 min, __u64 want, __u64 align)
+{
+	struct arena_lease_args args = {
+		.size = sizeof(args),
+		.flags = flags,
+		.min = min,
+		.want = want,
+		.align = align,
+	};
+
+	return arena_ioctl(fd, ARENA_IOC_LEASE, &args);
+}
+
+static int call_batch_one(int fd, __u64 bytes, __u64 src, __u64 align)
+{
+	struct arena_batch_item item = { .bytes = bytes, .src = src };
+
+	return arena_batch(fd, &item, 1, align, NULL);
+}
+
+static int call_dup(int fd, __u32 rights, __u32 flags)
+{
+	struct arena_dup_args args = {
+		.size = sizeof(args),
+		.rights = rights,
+		.flags = flags,
+	};
+	int err = arena_ioctl(fd, ARENA_IOC_DUP, &args);
+
+	return err ?: args.fd;
+}
+
+static int call_reset(int fd, __u32 mode, __u64 keep, __u32 flags, __u32 reserved)
+{
+	struct arena_reset_args args = {
+		.size = sizeof(args),
+		.mode = mode,
+		.keep = keep,
+		.flags = flags,
+		.__reserved = reserved,
+	};
+
+	return arena_ioctl(fd, ARENA_IOC_RESET, &args);
+}
+
+/* Commands whose struct is a size and one further word that must be zero. */
+static int call_word(int fd, unsigned int cmd, __u32 word)
+{
+	__u32 args[64] = { 0, word };
+
+	switch (cmd) {
+	case ARENA_IOC_OFFSET:
+		args[0] = sizeof(struct arena_offset_args);
+		break;
+	case ARENA_IOC_INFO:
+		args[0] = sizeof(struct arena_info_args);
+		break;
+	case ARENA_IOC_WATCH:
+		args[0] = sizeof(struct arena_watch_args);
+		break;
+	case ARENA_IOC_NOTIFY:
+		args[0] = sizeof(struct arena_notify_args);
+		break;
+	case ARENA_IOC_HANDLE:
+	case ARENA_IOC_DEREF:
+		args[0] = sizeof(struct arena_handle_args);
+		break;
+	default:
+		args[0] = sizeof(struct arena_mark_args);
+	}
+	return arena_ioctl(fd, cmd, args);
+}
+
+TEST_F(errnos, of_setup)
+{
+	int fresh = arena_open();
+
+	ASSERT_LE(0, fresh);
+	EXPECT_EQ(-EFBIG, call_setup(fresh, 0, FAR_TOO_BIG, 0, 0, 0));
+	EXPECT_EQ(-EINVAL, call_setup(fresh, 1U << 31, 0, 0, 0, 0));
+	EXPECT_EQ(-EINVAL, call_setup(fresh, 0, 0, 4095, 0, 0));
+	EXPECT_EQ(-EINVAL, call_setup(fresh, 0, 0, 0, 1, 0));
+	EXPECT_EQ(-EINVAL, call_setup(fresh, 0, 0, 0, 0, '/'));
+	/* None of these was a first use. */
+	EXPECT_EQ(0, call_setup(fresh, 0, 0, 0, 0, 'x'));
+	refused(fresh, EBUSY, call_setup(fresh, 0, 0, 0, 0, 0));
+	refused(self->fd, EBUSY, call_setup(self->fd, ARENA_SETUP_SPANS, 0, 0, 0, 0));
+	close(fresh);
+}
+
+TEST_F(errnos, alloc)
+{
+	refused(self->fd, ENOSPC, arena_alloc(self->fd, CAPACITY + 1, NULL));
+	refused(self->fd, EINVAL, arena_alloc(self->fd, 0, NULL));
+	refused(self->fd, EINVAL, arena_alloc_flags(self->fd, 8, 3, 0, NULL));
+	refused(self->fd, EINVAL, arena_alloc_flags(self->fd, 8, 2 * SLAB, 0, NULL));
+	refused(self->fd, EINVAL, arena_alloc_flags(self->fd, 8, 0, 1U << 31, NULL));
+	refused(self->spans, ENOSPC, arena_alloc(self->spans, CAPACITY, NULL));
+	refused(self->spans, EINVAL, arena_alloc(self->spans, 0, NULL));
+	refused(self->spans, EINVAL, arena_alloc_flags(self->spans, 8, 3, 0, NULL));
+}
+
+TEST_F(errnos, store)
+{
+	const __u64 src = (unsigned long)source;
+
+	refused(self->fd, EINVAL, call_store(self->fd, 0, src, 0, 0));
+	refused(self->fd, EINVAL, call_store(self->fd, 1, src, 8, 0));
+	refused(self->fd, EINVAL, call_store(self->fd, 0, src, 8, 3));
+	refused(self->fd, EFAULT, call_store(self->fd, 0, 8, 8, 0));
+	refused(self->fd, EMSGSIZE, call_store(self->fd, 0, src, ARENA_STORE_MAX + 1, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, 15 * SLAB, NULL));
+	refused(self->fd, ENOSPC, call_store(self->fd, 0, src, sizeof(source), SLAB));
+}
+
+TEST_F(errnos, batch)
+{
+	const __u64 src = (unsigned long)source;
+	struct arena_batch_item item = { .bytes = 8 };
+
+	refused(self->fd, EINVAL, arena_batch(self->fd, &item, 0, 0, NULL));
+	refused(self->fd, EINVAL, arena_batch(self->fd, &item, ARENA_BATCH_MAX + 1, 0, NULL));
+	refused(self->fd, EINVAL, call_batch_one(self->fd, 0, 0, 0));
+	refused(self->fd, EINVAL, call_batch_one(self->fd, 8, 0, 3));
+	refused(self->fd, EFAULT, call_batch_one(self->fd, 8, 8, 0));
+	refused(self->fd, EFAULT, arena_batch(self->fd, NULL, 1, 0, NULL));
+	refused(self->fd, EMSGSIZE, call_batch_one(self->fd, ARENA_STORE_MAX + 1, src, 0));
+	refused(self->fd, ENOSPC, call_batch_one(self->fd, CAPACITY, 0, 0));
+	refused(self->spans, ENOSPC, call_batch_one(self->spans, CAPACITY, 0, 0));
+}
+
+TEST_F(errnos, lease)
+{
+	refused(self->fd, EINVAL, call_lease(self->fd, 1, 8, 8, 0));
+	refused(self->fd, EINVAL, call_lease(self->fd, 0, 0, 8, 0));
+	refused(self->fd, EINVAL, call_lease(self->fd, 0, 16, 8, 0));
+	refused(self->fd, EINVAL, call_lease(self->fd, 0, 8, 8, 3));
+	refused(self->fd, ENOSPC, call_lease(self->fd, 0, CAPACITY, CAPACITY, 0));
+	refused(self->spans, ENOSPC, call_lease(self->spans, 0, CAPACITY, CAPACITY, 0));
+}
+
+TEST_F(errnos, reset)
+{
+	refused(self->fd, EINVAL, call_reset(self->fd, ARENA_RESET_STRICT + 1, 0, 0, 0));
+	refused(self->fd, EINVAL, call_reset(self->fd, ARENA_RESET_KEEP, 1, 0, 0));
+	refused(self->fd, EINVAL, call_reset(self->fd, ARENA_RESET_KEEP, 0, 1, 0));
+	refused(self->fd, EINVAL, call_reset(self->fd, ARENA_RESET_KEEP, 0, 0, 1));
+	/* EBUSY needs kernel code that holds the arena: arena_hold_test. */
+}
+
+TEST_F(errnos, one_word)
+{
+	static const unsigned int cmds[] = {
+		ARENA_IOC_OFFSET, ARENA_IOC_INFO, ARENA_IOC_WATCH, ARENA_IOC_NOTIFY,
+		ARENA_IOC_HANDLE, ARENA_IOC_DEREF, ARENA_IOC_MARK, ARENA_IOC_REWIND,
+		ARENA_IOC_UNMARK,
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(cmds); i++)
+		refused(self->fd, EINVAL, call_word(self->fd, cmds[i], 1U << 31));
+}
+
+static int call_in_child(int (*call)(int fd, __u64 mark), int fd, __u64 mark)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(-call(fd, mark));
+	return -wait_for(pid);
+}
+
+static int call_mark(int fd, __u64 mark)
+{
+	return arena_mark(fd, &mark);
+}
+
+static int call_alloc(int fd, __u64 mark)
+{
+	return arena_alloc(fd, 8, NULL);
+}
+
+TEST_F(errnos, mark)
+{
+	int i;
+
+	refused(self->spans, EOPNOTSUPP, arena_mark(self->spans, &self->mark));
+	refused(self->spans, EOPNOTSUPP, arena_rewind(self->spans, 0));
+	refused(self->spans, EOPNOTSUPP, arena_unmark(self->spans, 0));
+	refused(self->fd, ESTALE, arena_rewind(self->fd, self->ended));
+	refused(self->fd, ESTALE, arena_unmark(self->fd, self->ended));
+	ASSERT_EQ(0, arena_mark(self->fd, &self->mark));
+	refused(self->fd, EBUSY, call_in_child(call_mark, self->fd, 0));
+	refused(self->fd, ESTALE, call_in_child(arena_rewind, self->fd, self->mark));
+	ASSERT_EQ(0, call_in_child(call_alloc, self->fd, 0));
+	refused(self->fd, EBUSY, arena_rewind(self->fd, self->mark));
+	for (i = 1; i < 32; i++)
+		ASSERT_EQ(0, arena_mark(self->fd, &self->mark));
+	refused(self->fd, EBUSY, arena_mark(self->fd, &self->mark));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	refused(self->fd, ESTALE, arena_rewind(self->fd, self->mark));
+	refused(self->fd, ESTALE, arena_unmark(self->fd, self->mark));
+}
+
+TEST_F(errnos, handle)
+{
+	struct name name = { 0, 0 };
+
+	refused(self->fd, ERANGE, arena_handle(self->fd, CAPACITY - 1, &name));
+	refused(self->fd, ESTALE, arena_deref(self->fd, self->stale, NULL));
+	ASSERT_EQ(0, arena_handle(self->fd, 0, &name));
+	name.offset = SLAB;
+	refused(self->fd, ESTALE, arena_deref(self->fd, name, NULL));
+}
+
+/* As somebody for whom the limit on files is one. */
+static int dup_without_files(int fd)
+{
+	if (setgid(65534) || setuid(65534))
+		return -1;
+	return call_dup(fd, ARENA_RIGHT_READ, 0);
+}
+
+static int dup_in_child(int fd)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(-dup_without_files(fd));
+	return -wait_for(pid);
+}
+
+TEST_F(errnos, dup)
+{
+	struct rlimit old, none = { 0, 0 };
+	char text[32];
+	int reader;
+
+	refused(self->fd, EINVAL, call_dup(self->fd, 0, 0));
+	refused(self->fd, EINVAL, call_dup(self->fd, ARENA_RIGHT_READ, 1));
+	refused(self->fd, EINVAL, call_dup(self->fd, 1U << 31, 0));
+	refused(self->fd, EINVAL, call_dup(self->fd, ARENA_RIGHT_WRITE, 0));
+	reader = call_dup(self->fd, ARENA_RIGHT_READ, 0);
+	ASSERT_LE(0, reader);
+	refused(reader, EACCES, call_dup(reader, ARENA_RIGHT_ALLOC, 0));
+	close(reader);
+
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &old));
+	none.rlim_max = old.rlim_max;
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
+	EXPECT_EQ(-EMFILE, call_dup(self->fd, ARENA_RIGHT_READ, 0));
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &old));
+
+	if (read_number("/proc/sys/fs/file-max") < 0)
+		SKIP(return, "no limit on files to be set here");
+	snprintf(text, sizeof(text), "%lld", read_number("/proc/sys/fs/file-max"));
+	ASSERT_TRUE(write_string("/proc/sys/fs/file-max", "0"));
+	EXPECT_EQ(-ENFILE, dup_in_child(self->fd));
+	EXPECT_TRUE(write_string("/proc/sys/fs/file-max", text));
+	refused(self->fd, EINVAL, call_dup(self->fd, 0, 0));
+}
+
+/* Each call by a descriptor that has all rights but one that it needs. */
+TEST_F(errnos, rights)
+{
+	const __u32 all = ARENA_RIGHTS_ALL;
+	int allocs_not = arena_dup(self->fd, all & ~ARENA_RIGHT_ALLOC);
+	int resets_not = arena_dup(self->fd, all & ~ARENA_RIGHT_RESET);
+	struct arena_notify_args notify = { .size = sizeof(notify) };
+	struct name name = { 0, 0 };
+
+	ASSERT_LE(0, allocs_not);
+	ASSERT_LE(0, resets_not);
+	ASSERT_EQ(0, arena_mark(self->fd, &self->mark));
+	refused(self->fd, EACCES, arena_alloc(allocs_not, 8, NULL));
+	refused(self->fd, EACCES, arena_store(allocs_not, source, 8, NULL));
+	refused(self->fd, EACCES, call_batch_one(allocs_not, 8, 0, 0));
+	refused(self->fd, EACCES, call_lease(allocs_not, 0, 8, 8, 0));
+	refused(self->fd, EACCES, arena_ioctl(allocs_not, ARENA_IOC_NOTIFY, &notify));
+	refused(self->fd, EACCES, arena_mark(allocs_not, &self->ended));
+	refused(self->fd, EACCES, arena_rewind(allocs_not, self->mark));
+	refused(self->fd, EACCES, arena_unmark(allocs_not, self->mark));
+	refused(self->fd, EACCES, arena_reset(resets_not, ARENA_RESET_KEEP, 0));
+	refused(self->fd, EACCES, arena_setup(resets_not, 0, 0, 0));
+	refused(self->fd, EACCES, arena_mark(resets_not, &self->ended));
+	refused(self->fd, EACCES, arena_rewind(resets_not, self->mark));
+	refused(self->fd, EACCES, arena_unmark(resets_not, self->mark));
+	/* And what needs none. */
+	EXPECT_EQ(0, arena_handle(allocs_not, 0, &name));
+	EXPECT_EQ(0, arena_deref(resets_not, name, NULL));
+	EXPECT_EQ(0, call_word(allocs_not, ARENA_IOC_WATCH, 0));
+	EXPECT_EQ(0, call_word(resets_not, ARENA_IOC_OFFSET, 0));
+	close(allocs_not);
+	close(resets_not);
+}
+
+/* clause 21: the limit on all arenas is an errno, and takes nothing on the way */
+TEST_F(errnos, no_memory)
+{
+	char bytes[3 * 1024] = "";
+	struct arena_batch_item item[500];
+	unsigned int i;
+	int big = arena_open();
+
+	if (!write_string(PARAMETERS "max_total_mb", "2"))
+		SKIP(return, "the module's parameters cannot be set here");
+	ASSERT_EQ(0, arena_setup(big, 8 << 20, SLAB, 0));
+	refused(big, ENOMEM, arena_alloc(big, 4 << 20, NULL));
+	for (i = 0; i < ARRAY_SIZE(item); i++)
+		item[i] = (struct arena_batch_item) { .bytes = 8192 };
+	refused(big, ENOMEM, arena_batch(big, item, ARRAY_SIZE(item), 0, NULL));
+	refused(big, ENOMEM, call_lease(big, 0, 4 << 20, 4 << 20, 0));
+	while (!arena_alloc(big, SLAB, NULL))
+		;
+	refused(big, ENOMEM, arena_alloc(big, SLAB, NULL));
+	refused(big, ENOMEM, arena_store(big, bytes, sizeof(bytes), NULL));
+	refused(big, ENOMEM, call_batch_one(big, 8, 0, 0));
+	refused(big, ENOMEM, call_lease(big, 0, 8, 8, 0));
+	EXPECT_TRUE(write_string(PARAMETERS "max_total_mb", "0"));
+	EXPECT_EQ(0, arena_alloc(big, 4 << 20, NULL));
+	close(big);
+}
+
+TEST_HARNESS_MAIN
