@@ -2,7 +2,7 @@
 /*
  * libarena: clauses 1, 4, 5, 7, 9, 17, 19 and 20 as they look to programs that
  * allocate without calls. With -DFAKE, what does not need the kernel, on top of
- * tools/libarena/fake.c.
+ * tools/libarena/fake.c. The same source is built for 32 bits, too.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +24,16 @@
 #include <libarena.h>
 
 #include "kselftest_harness.h"
+
+#ifdef NO_32_BIT
+
+int main(void)
+{
+	printf("TAP version 13\n1..0 # SKIP no C library to build a 32 bit program with\n");
+	return KSFT_SKIP;
+}
+
+#else
 
 #define MB		(1024 * 1024UL)
 #define SLAB		65536UL
@@ -98,6 +108,24 @@ struct turns {
 static void turn(struct turns *turns)
 {
 	pthread_barrier_wait(&turns->barrier);
+}
+
+/* Slabs of a page: User-Mode Linux cannot fork with others mapped. */
+static struct arena *open_to_fork(void)
+{
+	struct arena_setup_args args = {
+		.size = sizeof(args),
+		.capacity = MB,
+		.slab_size = sysconf(_SC_PAGESIZE),
+	};
+	int fd = open("/dev/arena", O_RDWR | O_CLOEXEC);
+	struct arena *arena = NULL;
+
+	if (fd >= 0 && !ioctl(fd, ARENA_IOC_SETUP, &args))
+		arena = arena_attach(fd);
+	if (fd >= 0)
+		close(fd);
+	return arena;
 }
 
 FIXTURE(lib)
@@ -612,8 +640,26 @@ TEST_F(lib, too_many)
 
 /* Processes. */
 
+FIXTURE(forked)
+{
+	struct arena *arena;
+};
+
+FIXTURE_SETUP(forked)
+{
+	self->arena = open_to_fork();
+	if (!self->arena && errno == ENOENT)
+		SKIP(return, "no /dev/arena");
+	ASSERT_NE(NULL, self->arena) TH_LOG("open: %s", strerror(errno));
+}
+
+FIXTURE_TEARDOWN(forked)
+{
+	arena_close(self->arena);
+}
+
 /* Clause 1: a child has leases of its own, without a word from anybody. */
-TEST_F(lib, fork)
+TEST_F(forked, leases_of_its_own)
 {
 	struct arena_cursor *cursor = arena_cursor(self->arena);
 	static struct place all[2 * OBJECTS];
@@ -649,7 +695,7 @@ TEST_F(lib, fork)
 }
 
 /* The same by the bare call, of which no handler in the C library is told. */
-TEST_F(lib, fork_bare)
+TEST_F(forked, bare)
 {
 	__u64 offset = arena_off(self->arena, arena_alloc(self->arena, CELL));
 	pid_t pid = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, 0UL);
@@ -665,7 +711,7 @@ TEST_F(lib, fork_bare)
  * While other threads are anywhere in the library, its lock included: the child
  * allocates, starts threads and closes nonetheless.
  */
-TEST_F(lib, fork_meanwhile)
+TEST_F(forked, meanwhile)
 {
 	static struct worker workers[2], one;
 	struct turns turns;
@@ -964,7 +1010,7 @@ static int executed(const char *number)
 	return arena_strdup(arena, "after") ? 0 : 2;
 }
 
-TEST_F(lib, exec)
+TEST_F(forked, exec)
 {
 	int fd = arena_share(self->arena, ARENA_RIGHTS_ALL);
 	char number[16];
@@ -999,3 +1045,5 @@ static void __attribute__((constructor)) before_main(void)
 #endif /* !FAKE */
 
 TEST_HARNESS_MAIN
+
+#endif /* NO_32_BIT */

@@ -20,7 +20,6 @@ CSV=$BUILD/bench/lib.csv
 ROUNDS=${ROUNDS:-100}
 RUNS=${RUNS:-7}
 ONLY=${ONLY:-}
-UML=$BUILD/uml-bench/linux
 LIBS=/usr/lib/x86_64-linux-gnu
 KINDS="bump cursor arena mimalloc jemalloc glibc"
 
@@ -121,14 +120,12 @@ measure()
 	grep '^bench,' "$OUT/$machine.raw" | medians "$machine" >>"$CSV"
 }
 
+# On the plain kernel of the other benchmarks: sanitizers would be measured, too.
 measure_uml()
 {
-	if [ ! -x "$UML" ]; then
-		say "no $UML (make bench builds it): no nanoseconds"
-		return
-	fi
-	measure uml "$RUNS" "threads:1 threads:2 processes:2" --kernel uml --vmlinuz "$UML" \
-		--modules "$("$ROOT/tools/bench.sh" --modules)" --mem 2G
+	"$ROOT/tools/bench.sh" --build-uml || die "no User-Mode Linux"
+	measure uml "$RUNS" "threads:1 processes:2" --kernel uml \
+		--vmlinuz "$BUILD/uml-bench/linux" --modules "$BUILD/bench/uml/ko" --mem 2G
 }
 
 table()

@@ -8,6 +8,7 @@
 #
 #   lib-test.sh [TEST...]     default: all that are listed in TESTS
 #   KERNEL=stock|new          as for vm.sh
+#   MODULES=DIR               arena.ko as it lies there; default: built now
 
 . "$(dirname "$0")/lib.sh"
 
@@ -123,6 +124,7 @@ test_example()
 		files+=(--file "$DIR/$program:/st/$program")
 	done
 	"$ROOT/tools/vm.sh" --kernel "$KERNEL" --name lib-test "${files[@]}" \
+		${MODULES:+--modules "$MODULES"} \
 		--file "$DIR/expected:/st/expected" -- "
 		insmod /ko/arena.ko || exit 1
 		export LD_LIBRARY_PATH=/lib
@@ -144,7 +146,7 @@ on_fake()
 	gcc -g -O1 -fno-sanitize-recover=undefined $2 -DFAKE -std=gnu11 -D_GNU_SOURCE \
 		-isystem "$BUILD/src/newest/tools/testing/selftests" \
 		-I"$ROOT/include/uapi" -I"$ROOT/include" -pthread \
-		-Wl,--wrap=open64,--wrap=ioctl -o "$program" \
+		-Wl,--wrap=open,--wrap=open64,--wrap=ioctl -o "$program" \
 		"$ROOT/selftests/arena_lib_test.c" "$ROOT/tools/libarena/libarena.c" \
 		"$ROOT/tools/libarena/fake.c" &&
 		NO_THREADS_AFTER_FORK=1 timeout -s KILL 300 "$program" >"$program.out" 2>&1 &&

@@ -5,7 +5,7 @@
  * share, and of the kernel's decisions only those that matter to the library. No
  * rights, and nothing is ever revoked.
  *
- * Linked with -Wl,--wrap=open64,--wrap=ioctl. An arena is a memfd; what the kernel
+ * Linked with -Wl,--wrap=open,--wrap=open64,--wrap=ioctl. An arena is a memfd; what the kernel
  * would keep lies behind the status page.
  */
 #ifndef _GNU_SOURCE
@@ -37,6 +37,7 @@ int __real_open64(const char *path, int flags, ...);
 int __real_ioctl(int fd, unsigned long cmd, ...);
 int __wrap_open64(const char *path, int flags, ...);
 int __wrap_ioctl(int fd, unsigned long cmd, ...);
+int __wrap_open(const char *path, int flags, ...) __attribute__((alias("__wrap_open64")));
 
 static void set_up(struct fake *fake, __u64 capacity, __u64 slab)
 {
