@@ -10,6 +10,7 @@
 #   bench.sh --gate      instructions only, against selftests/bench/gate
 #   bench.sh --record    the same, and make today's figures the record
 #   bench.sh --report    tables and plots again, of what was measured last
+#   bench.sh --build     the modules for the stock kernel only
 #   bench.sh --plots     the same, and the plots become those of the README
 #   ONLY=icount          instructions only; ONLY=uml: nanoseconds only
 #   RUNS=5               boots of User-Mode Linux, default 3
@@ -427,6 +428,8 @@ main()
 		;;
 	--gate) gate_dirs && with_lock bench-gate gate ;;
 	--record) gate_dirs && with_lock bench-gate record ;;
+	--build) with_lock bench prepare_stock ;;
+	--build-uml) with_lock bench prepare_uml ;;
 	--report) report ;;
 	--plots) keep_plots ;;
 	*) sed -n '4,/^$/s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;

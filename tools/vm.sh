@@ -18,6 +18,7 @@
 #     --nodes N             of memory, each with its part of that and of the CPUs
 #     --icount              one guest nanosecond per instruction, one CPU
 #     --append STRING       more kernel arguments
+#     --qemu STRING         more arguments of QEMU
 #     --timeout SECONDS     default 300
 #     --name NAME           of the log, default vm
 # In the guest: commands run as root from /, /ko holds the modules, proc, sys,
@@ -36,6 +37,7 @@ MEM=1G
 NODES=1
 ICOUNT=
 APPEND=
+MORE=()
 TIMEOUT=300
 NAME=vm
 COMMANDS=
@@ -64,6 +66,7 @@ parse()
 		--mem) MEM=$2 ;;
 		--nodes) NODES=$2 ;;
 		--append) APPEND=$2 ;;
+		--qemu) read -ra MORE <<<"$2" ;;
 		--timeout) TIMEOUT=$2 ;;
 		--name) NAME=$2 ;;
 		*) usage ;;
@@ -168,7 +171,7 @@ qemu_args()
 		ARGS+=(-accel tcg,thread=multi -smp "$SMP,sockets=$NODES")
 	fi
 	[ "$NODES" -eq 1 ] || node_args
-	ARGS+=(-append "$line loglevel=6 $APPEND")
+	ARGS+=(-append "$line loglevel=6 $APPEND" ${MORE[@]+"${MORE[@]}"})
 }
 
 node_args()

@@ -3,6 +3,7 @@
  * The allocators, and the loops compiled for each of them.
  */
 #include <linux/log2.h>
+#include <linux/moduleparam.h>
 #include <linux/string.h>
 
 #include "bench.h"
@@ -818,8 +819,14 @@ const struct rival * const bench_rivals[] = {
 
 const unsigned int bench_nr_rivals = ARRAY_SIZE(bench_rivals);
 
+static char *only;
+module_param(only, charp, 0444);
+MODULE_PARM_DESC(only, "The name of the one allocator to run, for a look at its instructions");
+
 bool bench_takes_part(const struct rival *rival, unsigned int without)
 {
+	if (only && strcmp(only, rival->name))
+		return false;
 	if (!want_init_on_alloc(0))
 		without |= RIVAL_ZEROES;
 	return !(rival->ops->traits & without);

@@ -4,10 +4,11 @@
  * and out and does nothing (/dev/arena_bench, see nothing.c) and beside one
  * that copies nothing. Prints lines as arena_bench does, see measure.c.
  *
- *	user_ioctl UNIT ROUNDS
+ *	user_ioctl UNIT ROUNDS [ALLOCATOR]
  *
  * UNIT is what a nanosecond of this machine's clock is called: ns, or insn
- * where the clock counts instructions.
+ * where the clock counts instructions. With ALLOCATOR, only the plain call of
+ * that one.
  */
 #include <err.h>
 #include <errno.h>
@@ -99,6 +100,8 @@ static int call_getppid(int fd)
 	return syscall(SYS_getppid) < 0;
 }
 
+static const char *only;
+
 static struct rival rivals[] = {
 	{ "ioctl", "getppid", 0, 1, open_nothing, call_getppid },
 	{ "ioctl", "nothing", 0, 1, open_nothing, call_alloc },
@@ -116,6 +119,10 @@ static struct rival rivals[] = {
 /* An older module may not know the call. */
 static void open_rival(struct rival *rival)
 {
+	if (only && (strcmp(rival->bench, "ioctl") || strcmp(rival->name, only))) {
+		rival->absent = 1;
+		return;
+	}
 	rival->fd = rival->open(rival);
 	if (rival->fd < 0)
 		err(1, "cannot open a device for %s", rival->name);
@@ -180,11 +187,12 @@ static void print(struct rival *rival, const char *unit, int rounds)
 
 int main(int argc, char **argv)
 {
-	int rounds = argc == 3 ? atoi(argv[2]) : 0;
+	int rounds = argc == 3 || argc == 4 ? atoi(argv[2]) : 0;
 	struct rival *rival;
 
+	only = argc == 4 ? argv[3] : NULL;
 	if (rounds < 1 || rounds > ROUNDS_MAX)
-		errx(2, "usage: user_ioctl ns|insn ROUNDS");
+		errx(2, "usage: user_ioctl ns|insn ROUNDS [ALLOCATOR]");
 	for (rival = rivals; rival->bench; rival++)
 		open_rival(rival);
 	measure(rounds);
