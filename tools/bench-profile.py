@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Count the instructions that bench-profile.sh logged, by function.
+
+bench-profile.py DIR batch|ioctl ALLOCATOR reads DIR/output (symbols) and
+DIR/log (one line an instruction), and prints the most frequent of all rounds:
+a call of a program, from its system call to the next one, or a turn of the
+loop that fills a batch.
+"""
+
+import bisect
+import collections
+import pathlib
+import re
+import sys
+
+USER_END = 1 << 47
+TRACE = re.compile(r"^Trace \d+: \S+ \[[0-9a-f]+/([0-9a-f]+)/")
+
+
+class Symbols:
+    def __init__(self, path):
+        lines = (line.split() for line in path.open() if line.startswith("symbol "))
+        self.known = sorted((int(line[1], 16), line[3]) for line in lines if len(line) > 3)
+        self.addresses = [address for address, name in self.known]
+
+    def name(self, address):
+        if address < USER_END:
+            return "the program"
+        return self.known[bisect.bisect_right(self.addresses, address) - 1][1]
+
+
+def functions(path, symbols):
+    """The function of each instruction, in the order in which they ran."""
+    for line in path.open(errors="replace"):
+        match = TRACE.match(line)
+        if match:
+            yield symbols.name(int(match.group(1), 16))
+
+
+def rounds(names, begins):
+    """Split at each place where @begins is true of an instruction and the one before."""
+    current, before = None, None
+    for name in names:
+        if begins(before, name):
+            if current:
+                yield tuple(current)
+            current = []
+        if current is not None:
+            current.append(name)
+        before = name
+
+
+def main():
+    directory, bench, rival = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    loop = f"{rival}_fill"
+    if bench == "ioctl":
+        def begins(before, name):
+            return before == "the program" and name != before
+    else:
+        def begins(before, name):
+            return name == loop and before != loop
+    names = functions(directory / "log", Symbols(directory / "output"))
+    seen = collections.Counter(rounds(names, begins))
+    if not seen:
+        sys.exit(f"nothing logged of {bench} {rival}: inlined, or no such allocator?")
+    (common, times), total = seen.most_common(1)[0], sum(seen.values())
+    print(f"{bench} {rival}: {len(common)} instructions in {times} of {total} rounds")
+    counts = collections.Counter(common)
+    for name in dict.fromkeys(common):
+        print(f"{counts[name]:6} {name}")
+
+
+if __name__ == "__main__":
+    main()

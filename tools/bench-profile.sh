@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Where the instructions of one allocation go: each is logged by QEMU for a
+# moment, on the stock kernel, and counted by function.
+#
+#   bench-profile.sh batch ALLOCATOR   an object of a batch, of arena_spans, say
+#   bench-profile.sh ioctl ALLOCATOR   a call from a program: arena_spans,
+#                                      arena_dense, nothing, getppid
+#   INIT=1                             with init_on_alloc
+#   REV=COMMIT                         the module of that commit
+#
+# For allocators and what they are measured against see selftests/bench.
+
+. "$(dirname "$0")/lib.sh"
+
+BENCH=$BUILD/bench
+DIR=$BENCH/profile
+
+guest_commands()
+{
+	local bench=$1 rival=$2 run
+
+	run="for i in \$(seq 60); do echo batch >/sys/kernel/debug/arena_bench/run || exit 1; done"
+	[ "$bench" = batch ] || run="/user_ioctl insn 100 $rival"
+	cat <<END
+insmod /ko/arena.ko || exit 1
+insmod /ko/arena_bench.ko instructions=1 rounds=5 only=$rival || exit 1
+grep -i ' t ' /proc/kallsyms | cut -c1-80 | sed 's/^/symbol /'
+echo ready
+$run
+END
+}
+
+# One step of the monitor each, with time for it to be taken.
+look()
+{
+	local command
+
+	for command in "singlestep on" "log exec,nochain" "" "" "log none" "singlestep off"; do
+		[ -z "$command" ] || echo "$command"
+		sleep 1
+	done >"$DIR/monitor.in"
+}
+
+machine()
+{
+	"$ROOT/tools/vm.sh" --name bench-profile --icount --modules "$BENCH/stock/ko" \
+		--file "$BENCH/stock/user_ioctl:user_ioctl" --timeout 400 \
+		--append "init_on_alloc=${INIT:-0}" \
+		--qemu "-monitor pipe:$DIR/monitor -D $DIR/log" -- \
+		"$(guest_commands "$@")" >"$DIR/output"
+}
+
+main()
+{
+	local guest reader
+
+	case $#-${1:-} in
+	2-batch | 2-ioctl) ;;
+	*) die "usage: bench-profile.sh batch|ioctl ALLOCATOR" ;;
+	esac
+	"$ROOT/tools/bench.sh" --build || exit 1
+	rm -rf "$DIR"
+	mkdir -p "$DIR"
+	mkfifo "$DIR/monitor.in" "$DIR/monitor.out"
+	cat "$DIR/monitor.out" >/dev/null &
+	reader=$!
+	say "the guest starts and tells its symbols"
+	machine "$@" &
+	guest=$!
+	while kill -0 "$guest" 2>/dev/null && ! grep -q '^ready' "$DIR/output"; do
+		sleep 1
+	done
+	kill -0 "$guest" 2>/dev/null && look
+	say "waiting for its end"
+	wait "$guest" || { kill "$reader" 2>/dev/null; die "the guest failed"; }
+	"$(system_python)" "$ROOT/tools/bench-profile.py" "$DIR" "$@"
+}
+
+main "$@"; exit
