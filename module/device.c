@@ -22,7 +22,7 @@
  * shared by everybody. Its i_fop refuses to open anything, so a descriptor of
  * %ARENA_IOC_DUP cannot be had again with more rights by way of /proc.
  *
- * Locks: arena_dev.lock, and a small one below. It is taken inside of mmap_lock (or the
+ * Locks: arena_dev.lock, and small ones below. It is taken inside of mmap_lock (or the
  * lock of a VMA) by faults and by mmap(), and page table locks and i_mmap_rwsem
  * nest inside of it. Therefore, and because user memory may take forever to
  * arrive, nobody touches user memory while holding it (clause 24): arguments
@@ -33,8 +33,10 @@
  *  - For writing: SETUP, the first use, making the status page, and resets, which
  *    thus wait for calls under way.
  *
- * arena_dev.status_lock is for who writes the status page, in any context but NMI;
- * nothing nests in it.
+ * Three that nest in it, and in which nothing nests: arena_dev.status_lock is for who
+ * writes the status page, arena_file.watch_lock for what one file waits for, and
+ * that of arena_dev.wait for who waits. The first and the last are taken in
+ * interrupts, by arena_notify()'s work.
  *
  * Revocation (clause 20): a fault looks up the page and inserts it into the page
  * table with the lock held for reading; a reset that releases slabs unmaps and
@@ -135,6 +137,7 @@ static struct arena_dev *arena_dev_create(void)
 	refcount_set(&dev->refs, 1);
 	init_rwsem(&dev->lock);
 	spin_lock_init(&dev->status_lock);
+	arena_watch_init(dev);
 	err = arena_dev_init_inode(dev);
 	if (err)
 		goto free_dev;
@@ -158,6 +161,7 @@ static void arena_dev_put(struct arena_dev *dev)
 {
 	if (!refcount_dec_and_test(&dev->refs))
 		return;
+	arena_watch_exit(dev);
 	if (dev->arena)
 		arena_destroy(dev->arena);
 	arena_status_free(dev);
@@ -177,6 +181,7 @@ static struct arena_file *arena_file_create(struct arena_dev *dev, u32 rights)
 	arena_dev_get(dev);
 	af->dev = dev;
 	af->rights = rights;
+	arena_watch_open(af);
 	return af;
 }
 
@@ -279,6 +284,7 @@ static const struct file_operations arena_fops = {
 	.compat_ioctl	= compat_ptr_ioctl,
 	.show_fdinfo	= arena_show_fdinfo,
 	.mmap		= arena_mmap,
+	.poll		= arena_poll,
 };
 
 /* A further file of the same arena, with rights of its own. */

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the parts of /dev/arena say to each other: device.c (descriptors and
- * their lifetime), ioctl.c (commands), map.c (mappings).
+ * their lifetime), ioctl.c (commands), map.c (mappings), status.c (the status page),
+ * watch.c (poll).
  */
 #ifndef _ARENA_DEVICE_H
 #define _ARENA_DEVICE_H
 
 #include <linux/atomic.h>
 #include <linux/fs.h>
+#include <linux/irq_work.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 
 #include <uapi/linux/arena.h>
 
@@ -24,6 +27,9 @@
  * kill anybody (clause 21).
  */
 #define ARENA_DEV_GFP	(GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
+
+/* No call wakes those who poll. */
+#define ARENA_WAKE_NEVER	ULONG_MAX
 
 /**
  * struct arena_dev - an arena that programs use.
@@ -39,7 +45,12 @@
  *		for writing.
  * @status_lock: who writes it.
  * @status_generation: that it shows.
- * @notices:	calls of ARENA_IOC_NOTIFY.
+ * @notices:	calls of ARENA_IOC_NOTIFY and arena_notify().
+ * @strict:	what holds nothing allocated cannot be touched. Set with @lock held
+ *		for writing.
+ * @wait:	all who poll.
+ * @wake_above:	they are woken when more than this is handed out, see watch.c.
+ * @notify_work: wakes them on behalf of arena_notify().
  */
 struct arena_dev {
 	refcount_t		refs;
@@ -50,19 +61,31 @@ struct arena_dev {
 	struct inode		*inode;
 	struct mem_cgroup	*memcg;
 	struct arena_status	*status;
-	spinlock_t		status_lock;
+	spinlock_t		status_lock;	/* see above */
 	unsigned long		status_generation;
 	atomic_long_t		notices;
+	bool			strict;
+	wait_queue_head_t	wait;
+	unsigned long		wake_above;
+	struct irq_work		notify_work;
 };
 
 /**
  * struct arena_file - private_data of a file.
  * @dev:	the arena, a reference.
  * @rights:	ARENA_RIGHT_* of whoever has the file. Never changes.
+ * @watch_lock:	protects the rest.
+ * @mark:	poll() waits for more bytes than this,
+ * @notices:	for more notices than these,
+ * @generation:	and for another generation, unless 0.
  */
 struct arena_file {
 	struct arena_dev	*dev;
 	u32			rights;
+	spinlock_t		watch_lock;	/* see above */
+	u64			mark;
+	unsigned long		notices;
+	unsigned long		generation;
 };
 
 /* device.c */
@@ -82,15 +105,18 @@ int arena_status_make(struct arena_dev *dev);
 void arena_status_write(struct arena_dev *dev);
 void arena_status_free(struct arena_dev *dev);
 
+/* watch.c */
+__poll_t arena_poll(struct file *file, struct poll_table_struct *wait);
+void arena_watch_init(struct arena_dev *dev);
+void arena_watch_exit(struct arena_dev *dev);
+void arena_watch_open(struct arena_file *af);
+
 /*
- * After each call that may have changed what the status page shows. An arena that
- * nobody watches pays a load and a branch.
+ * After each call that may have changed what the status page shows or what poll()
+ * waits for; the latter wakes all, as must who lowers the offset.
  */
-static inline void arena_dev_moved(struct arena_dev *dev)
-{
-	if (unlikely(READ_ONCE(dev->status)))
-		arena_status_write(dev);
-}
+void arena_dev_moved(struct arena_dev *dev);
+void arena_dev_wake(struct arena_dev *dev);
 
 /* ioctl.c */
 long arena_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
@@ -100,5 +126,9 @@ void arena_show_fdinfo(struct seq_file *m, struct file *file);
 
 /* map.c */
 int arena_mmap(struct file *file, struct vm_area_struct *vma);
+void arena_map_revoke(struct arena_dev *dev, size_t from);
+
+/* After what was handed out has shrunk, with arena_dev.lock held for writing. */
+void arena_map_trim(struct arena_dev *dev);
 
 #endif /* _ARENA_DEVICE_H */

@@ -24,12 +24,36 @@ static vm_fault_t arena_fault_result(int err)
 }
 
 /*
+ * Where what may be touched ends. Beyond, in a strict arena, nothing was allocated
+ * in this generation; what lies on the page that the last object ends on was not
+ * either, but pages cannot be had by halves.
+ */
+static size_t arena_map_end(const struct arena_dev *dev)
+{
+	return PAGE_ALIGN(dev->strict ? arena_high(dev->arena) : arena_capacity(dev->arena));
+}
+
+/* The status page goes, too, and comes back when it is touched. */
+void arena_map_revoke(struct arena_dev *dev, size_t from)
+{
+	unmap_mapping_range(dev->inode->i_mapping, from, 0, 1);
+}
+
+void arena_map_trim(struct arena_dev *dev)
+{
+	lockdep_assert_held_write(&dev->lock);
+	if (dev->strict)
+		arena_map_revoke(dev, arena_map_end(dev));
+}
+
+/*
  * The mapping of a file keeps it, so the arena is there. Per-VMA locks do as
  * well as mmap_lock: nothing here depends on the VMA's neighbours.
  */
 static vm_fault_t arena_fault(struct vm_fault *vmf)
 {
 	struct arena_file *af = vmf->vma->vm_file->private_data;
+	size_t offset = (size_t)vmf->pgoff << PAGE_SHIFT;
 	struct arena_dev *dev = af->dev;
 	struct page *page;
 	int err = -EFAULT;
@@ -37,7 +61,7 @@ static vm_fault_t arena_fault(struct vm_fault *vmf)
 	/* Whoever is to die need not wait. */
 	if (down_read_killable(&dev->lock))
 		return VM_FAULT_SIGBUS;
-	page = arena_page(dev->arena, (size_t)vmf->pgoff << PAGE_SHIFT);
+	page = offset < arena_map_end(dev) ? arena_page(dev->arena, offset) : NULL;
 	if (page)
 		err = vm_insert_page(vmf->vma, vmf->address, page);
 	up_read(&dev->lock);

@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Waiting for an arena: ARENA_IOC_WATCH, ARENA_IOC_NOTIFY, poll() and epoll
+ * (clauses 17 and 18, and what the ioctl header promises).
+ */
+#include "kselftest_harness.h"
+#include <poll.h>
+#include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include "arena_test.h"
+
+#define CAPACITY	(8 * SLAB)
+#define LONG_ENOUGH	60000	/* ms; nobody waits for so long unless a test fails */
+
+static int watch(int fd, __u64 mark, struct arena_watch_args *args)
+{
+	struct arena_watch_args own;
+
+	args = args ?: &own;
+	*args = (struct arena_watch_args){ .size = sizeof(*args), .mark = mark };
+	return arena_ioctl(fd, ARENA_IOC_WATCH, args);
+}
+
+static int notify(int fd)
+{
+	struct arena_notify_args args = { .size = sizeof(args) };
+
+	return arena_ioctl(fd, ARENA_IOC_NOTIFY, &args);
+}
+
+/* What has happened, after at most @timeout ms. */
+static int events(int fd, int timeout)
+{
+	struct pollfd poller = { .fd = fd, .events = POLLIN | POLLPRI };
+
+	return poll(&poller, 1, timeout) < 0 ? -errno : poller.revents;
+}
+
+FIXTURE(poll)
+{
+	int fd;
+};
+
+FIXTURE_SETUP(poll)
+{
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
+}
+
+FIXTURE_TEARDOWN(poll)
+{
+	close(self->fd);
+}
+
+/* Without a WATCH: anything at all, and no resets. */
+TEST_F(poll, before_any_watch)
+{
+	EXPECT_EQ(0, events(self->fd, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
+	EXPECT_EQ(POLLIN, events(self->fd, 0));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	EXPECT_EQ(0, events(self->fd, 0));
+}
+
+/* clause 17: polling is no use of the arena */
+TEST(before_setup)
+{
+	int fd = arena_open();
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, events(fd, 0));
+	EXPECT_EQ(0, arena_setup(fd, CAPACITY, SLAB, 0));
+	EXPECT_EQ(0, events(fd, 0));
+	ASSERT_EQ(0, arena_alloc(fd, 8, NULL));
+	EXPECT_EQ(POLLIN, events(fd, 0));
+	close(fd);
+}
+
+/* More than the mark, not as much. */
+TEST_F(poll, mark)
+{
+	struct arena_watch_args args;
+	struct arena_info_args info;
+
+	ASSERT_EQ(0, arena_alloc(self->fd, 40, NULL));
+	ASSERT_EQ(0, watch(self->fd, 64, &args));
+	ASSERT_EQ(0, arena_info(self->fd, &info));
+	EXPECT_EQ(40, args.offset);
+	EXPECT_EQ(info.generation, args.generation);
+	EXPECT_EQ(0, events(self->fd, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, 24, NULL));
+	EXPECT_EQ(0, events(self->fd, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
+	EXPECT_EQ(POLLIN, events(self->fd, 0));
+	EXPECT_EQ(POLLIN, events(self->fd, 0));
+	ASSERT_EQ(0, watch(self->fd, 72, NULL));
+	EXPECT_EQ(0, events(self->fd, 0));
+	ASSERT_EQ(0, watch(self->fd, ~0ULL, NULL));
+	ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY / 2, NULL));
+	EXPECT_EQ(0, events(self->fd, 0));
+}
+
+TEST_F(poll, reset)
+{
+	const __u32 modes[] = { ARENA_RESET_KEEP, ARENA_RESET_RELEASE, ARENA_RESET_ZERO,
+				ARENA_RESET_STRICT };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		ASSERT_EQ(0, arena_alloc(self->fd, 64, NULL));
+		ASSERT_EQ(0, watch(self->fd, 64, NULL));
+		EXPECT_EQ(0, events(self->fd, 0));
+		ASSERT_EQ(0, arena_reset(self->fd, modes[i], 0));
+		EXPECT_EQ(POLLPRI, events(self->fd, 0));
+		ASSERT_EQ(0, arena_alloc(self->fd, 72, NULL));
+		EXPECT_EQ(POLLIN | POLLPRI, events(self->fd, 0));
+		ASSERT_EQ(0, watch(self->fd, 72, NULL));
+		EXPECT_EQ(0, events(self->fd, 0));
+		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	}
+}
+
+TEST_F(poll, notices)
+{
+	const struct arena_status *status = arena_map_status(self->fd);
+
+	ASSERT_NE(NULL, status);
+	EXPECT_EQ(0, status->notices);
+	ASSERT_EQ(0, notify(self->fd));
+	EXPECT_EQ(1, status->notices);
+	EXPECT_EQ(POLLIN, events(self->fd, 0));
+	ASSERT_EQ(0, watch(self->fd, 0, NULL));
+	EXPECT_EQ(0, events(self->fd, 0));
+	ASSERT_EQ(0, notify(self->fd));
+	ASSERT_EQ(0, notify(self->fd));
+	EXPECT_EQ(3, status->notices);
+	EXPECT_EQ(POLLIN, events(self->fd, 0));
+	munmap((void *)status, sysconf(_SC_PAGESIZE));
+}
+
+/* clause 17: each file has marks of its own; those who share it, share them */
+TEST_F(poll, of_a_file)
+{
+	int other = arena_dup(self->fd, ARENA_RIGHT_READ), same = dup(self->fd);
+
+	ASSERT_LE(0, other);
+	ASSERT_LE(0, same);
+	ASSERT_EQ(0, arena_alloc(self->fd, 64, NULL));
+	ASSERT_EQ(0, watch(self->fd, 100, NULL));
+	EXPECT_EQ(0, events(self->fd, 0));
+	EXPECT_EQ(0, events(same, 0));
+	EXPECT_EQ(POLLIN, events(other, 0));
+	ASSERT_EQ(0, watch(other, 64, NULL));
+	EXPECT_EQ(0, events(other, 0));
+	close(same);
+	close(other);
+}
+
+/* clauses 17, 18 */
+TEST_F(poll, rights_and_arguments)
+{
+	struct arena_notify_args no = { sizeof(no) };
+	struct arena_watch_args args = { sizeof(args) };
+	struct {
+		struct arena_watch_args args;
+		__u64 newer;
+	} longer = { { sizeof(longer), .mark = 7 }, 1 };
+	int reader = arena_dup(self->fd, ARENA_RIGHT_READ);
+
+	ASSERT_LE(0, reader);
+	EXPECT_EQ(-EACCES, notify(reader));
+	EXPECT_EQ(0, watch(reader, 0, NULL));
+	args.flags = 1;
+	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_WATCH, &args));
+	args.flags = 0;
+	args.size = sizeof(args) - 1;
+	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_WATCH, &args));
+	EXPECT_EQ(-E2BIG, arena_ioctl(self->fd, ARENA_IOC_WATCH, &longer));
+	EXPECT_EQ(-EFAULT, arena_ioctl(self->fd, ARENA_IOC_WATCH, NULL));
+	no.flags = 1;
+	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_NOTIFY, &no));
+	no.flags = 0;
+	no.size = 4;
+	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_NOTIFY, &no));
+	EXPECT_EQ(0, events(self->fd, 0));
+	close(reader);
+}
+
+/* clause 18: a WATCH that cannot tell its result changes nothing */
+TEST_F(poll, watch_that_fails)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	struct arena_watch_args *args;
+
+	args = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, args);
+	*args = (struct arena_watch_args){ .size = sizeof(*args), .mark = 100 };
+	ASSERT_EQ(0, mprotect(args, page, PROT_READ));
+	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
+	EXPECT_EQ(-EFAULT, arena_ioctl(self->fd, ARENA_IOC_WATCH, args));
+	EXPECT_EQ(POLLIN, events(self->fd, 0));
+	munmap(args, page);
+}
+
+/* A thread that polls. */
+struct sleeper {
+	int fd;
+	pid_t tid;
+	int events;
+	pthread_t thread;
+};
+
+static void *sleeper_run(void *arg)
+{
+	struct sleeper *sleeper = arg;
+
+	__atomic_store_n(&sleeper->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
+	sleeper->events = events(sleeper->fd, LONG_ENOUGH);
+	return NULL;
+}
+
+/* Is it asleep? The only thing that it ever sleeps in is poll(). */
+static bool sleeps(pid_t tid)
+{
+	char path[64], state = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	fclose(file);
+	return state == 'S';
+}
+
+static void sleeper_start(struct sleeper *sleeper, int fd)
+{
+	*sleeper = (struct sleeper){ .fd = fd };
+	pthread_create(&sleeper->thread, NULL, sleeper_run, sleeper);
+	while (!__atomic_load_n(&sleeper->tid, __ATOMIC_ACQUIRE) || !sleeps(sleeper->tid))
+		sched_yield();
+}
+
+static int sleeper_end(struct sleeper *sleeper)
+{
+	pthread_join(sleeper->thread, NULL);
+	return sleeper->events;
+}
+
+/* Each call that allocates wakes who sleeps; so does what is no allocation. */
+TEST_F(poll, wakes)
+{
+	struct arena_lease_args lease;
+	struct arena_watch_args args;
+	struct sleeper sleeper;
+	int call, err = -1;
+
+	for (call = 0; call < 6; call++) {
+		ASSERT_EQ(0, watch(self->fd, arena_used(self->fd), &args));
+		sleeper_start(&sleeper, self->fd);
+		switch (call) {
+		case 0:
+			err = arena_alloc(self->fd, 8, NULL);
+			break;
+		case 1:
+			err = arena_store(self->fd, "abc", 4, NULL);
+			break;
+		case 2:
+			err = arena_lease(self->fd, 8, 64, 0, &lease);
+			break;
+		case 3:
+			err = notify(self->fd);
+			break;
+		case 4:
+			err = arena_reset(self->fd, ARENA_RESET_KEEP, 0);
+			break;
+		case 5:
+			/* Of the same file: what it waits for has happened already. */
+			err = arena_alloc(self->fd, 8, NULL);
+			ASSERT_EQ(POLLIN, sleeper_end(&sleeper));
+			ASSERT_EQ(0, watch(self->fd, 1000, NULL));
+			sleeper_start(&sleeper, self->fd);
+			err = err ?: watch(self->fd, 0, NULL);
+			break;
+		}
+		ASSERT_EQ(0, err);
+		EXPECT_EQ(call == 4 ? POLLPRI : POLLIN, sleeper_end(&sleeper));
+	}
+}
+
+/* Several, with different marks, each at its own. */
+TEST_F(poll, marks_of_several)
+{
+	struct sleeper sleepers[4];
+	int fds[4], i;
+
+	for (i = 3; i >= 0; i--) {
+		fds[i] = arena_dup(self->fd, ARENA_RIGHT_READ);
+		ASSERT_LE(0, fds[i]);
+		ASSERT_EQ(0, watch(fds[i], 100 * i, NULL));
+		sleeper_start(&sleepers[i], fds[i]);
+	}
+	for (i = 0; i < 4; i++) {
+		ASSERT_EQ(0, arena_alloc(self->fd, i ? 100 : 8, NULL));
+		EXPECT_EQ(POLLIN, sleeper_end(&sleepers[i]));
+		if (i < 3)
+			EXPECT_EQ(0, events(fds[i + 1], 0));
+	}
+	for (i = 0; i < 4; i++)
+		close(fds[i]);
+}
+
+/* Those who want to be woken alone wait for different things: all are woken. */
+TEST_F(poll, exclusive)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE };
+	int fds[4], epolls[4], i;
+
+	for (i = 0; i < 4; i++) {
+		fds[i] = arena_dup(self->fd, ARENA_RIGHT_READ);
+		epolls[i] = epoll_create1(EPOLL_CLOEXEC);
+		ASSERT_LE(0, fds[i]);
+		ASSERT_LE(0, epolls[i]);
+		ASSERT_EQ(0, watch(fds[i], i % 2 ? 8 : 1000, NULL));
+		ASSERT_EQ(0, epoll_ctl(epolls[i], EPOLL_CTL_ADD, fds[i], &event));
+	}
+	ASSERT_EQ(0, arena_alloc(self->fd, 16, NULL));
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(i % 2, epoll_wait(epolls[i], &event, 1, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, 1000, NULL));
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(1, epoll_wait(epolls[i], &event, 1, 0));
+		close(fds[i]);
+		close(epolls[i]);
+	}
+}
+
+/* Edges: one for each time that the mark is passed. */
+TEST_F(poll, edges)
+{
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	int other = arena_dup(self->fd, ARENA_RIGHT_READ);
+
+	ASSERT_LE(0, epoll);
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, watch(self->fd, 64, NULL));
+	ASSERT_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, self->fd, &event));
+	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, 72, NULL));
+	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
+	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	/* The next mark is not polled for, only set. */
+	ASSERT_EQ(0, watch(self->fd, 128, NULL));
+	ASSERT_EQ(0, arena_alloc(self->fd, 16, NULL));
+	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, 64, NULL));
+	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
+	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	/* After a reset it is passed once more. */
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	ASSERT_EQ(0, watch(other, 0, NULL));
+	ASSERT_EQ(0, events(other, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
+	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, 128, NULL));
+	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
+	/* A mark that was passed before it was set. */
+	ASSERT_EQ(0, watch(self->fd, 8, NULL));
+	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
+	close(epoll);
+	close(other);
+}
+
+/* A file that goes while an epoll has it. */
+TEST_F(poll, close_while_watched)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	int other = arena_dup(self->fd, ARENA_RIGHT_READ);
+
+	ASSERT_LE(0, epoll);
+	ASSERT_LE(0, other);
+	ASSERT_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, other, &event));
+	close(other);
+	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
+	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	ASSERT_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, self->fd, &event));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	close(epoll);
+}
+
+/* A consumer that asks for one more than it has seen, again and again. */
+struct consumer {
+	int fd;
+	unsigned int rounds;
+	unsigned int round;	/* about to wait in this one */
+	bool late;
+};
+
+static void *consume(void *arg)
+{
+	struct consumer *consumer = arg;
+	unsigned int i;
+
+	for (i = 0; i < consumer->rounds; i++) {
+		if (watch(consumer->fd, 8 * i, NULL))
+			break;
+		__atomic_store_n(&consumer->round, i + 1, __ATOMIC_RELEASE);
+		if (events(consumer->fd, LONG_ENOUGH) != POLLIN) {
+			consumer->late = true;
+			break;
+		}
+	}
+	return NULL;
+}
+
+/* No wake-up is lost, whenever the allocation comes between WATCH and sleep. */
+TEST_F_TIMEOUT(poll, no_lost_wakeups, 120)
+{
+	struct consumer consumers[2] = {};
+	pthread_t threads[2];
+	unsigned int i, spin;
+	int c;
+
+	for (c = 0; c < 2; c++) {
+		consumers[c].fd = arena_dup(self->fd, ARENA_RIGHT_READ);
+		ASSERT_LE(0, consumers[c].fd);
+		consumers[c].rounds = 2000;
+		ASSERT_EQ(0, pthread_create(&threads[c], NULL, consume, &consumers[c]));
+	}
+	for (i = 1; i <= 2000; i++) {
+		for (c = 0; c < 2; c++)
+			while (__atomic_load_n(&consumers[c].round, __ATOMIC_ACQUIRE) < i &&
+			       !__atomic_load_n(&consumers[c].late, __ATOMIC_RELAXED))
+				sched_yield();
+		for (spin = i * 37 % 4000; spin; spin--)
+			__asm__ volatile("" ::: "memory");
+		ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
+	}
+	for (c = 0; c < 2; c++) {
+		pthread_join(threads[c], NULL);
+		EXPECT_FALSE(consumers[c].late);
+		EXPECT_EQ(2000, consumers[c].round);
+		close(consumers[c].fd);
+	}
+}
+
+/* Resets, allocations, watchers and a poller that comes and goes, all at once. */
+TEST_F_TIMEOUT(poll, reset_races_with_poll, 120)
+{
+	pid_t pids[2];
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		pids[i] = fork();
+		if (pids[i])
+			continue;
+		for (;;) {
+			watch(self->fd, i * 64, NULL);
+			events(self->fd, 1);
+			arena_alloc(self->fd, 32, NULL);
+		}
+	}
+	for (i = 0; i < 2000; i++) {
+		ASSERT_EQ(0, arena_reset(self->fd, i % 4, 0));
+		ASSERT_EQ(0, notify(self->fd));
+	}
+	for (i = 0; i < 2; i++) {
+		kill(pids[i], SIGKILL);
+		EXPECT_EQ(-1 - SIGKILL, wait_for(pids[i]));
+	}
+	ASSERT_EQ(0, watch(self->fd, 0, NULL));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	EXPECT_EQ(POLLPRI, events(self->fd, 0));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * ARENA_RESET_STRICT: what holds nothing of the present generation cannot be
+ * touched (clauses 9, 10, 18 and 20).
+ */
+#include "kselftest_harness.h"
+#include "arena_test.h"
+
+#define CAPACITY	(8 * SLAB)
+
+FIXTURE(strict)
+{
+	int fd;
+	long page;
+	char *map;
+	__u64 offset;
+	struct arena_info_args info;
+};
+
+FIXTURE_SETUP(strict)
+{
+	self->page = sysconf(_SC_PAGESIZE);
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
+	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
+	ASSERT_NE(NULL, self->map);
+}
+
+FIXTURE_TEARDOWN(strict)
+{
+	munmap(self->map, CAPACITY);
+	close(self->fd);
+}
+
+/* clause 20: before, a committed page can be touched; after, an allocated one */
+TEST_F(strict, only_what_is_allocated)
+{
+	ASSERT_EQ(0, arena_alloc(self->fd, 100, NULL));
+	EXPECT_EQ(0, touch_write(self->map + SLAB - 1));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_STRICT, 0));
+	EXPECT_EQ(SIGBUS, touch_read(self->map));
+	EXPECT_EQ(SIGBUS, touch_write(self->map));
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(0, self->info.committed);
+
+	ASSERT_EQ(0, arena_alloc(self->fd, 100, NULL));
+	EXPECT_EQ(0, touch_write(self->map));
+	EXPECT_EQ(0, touch_write(self->map + self->page - 1));
+	EXPECT_EQ(SIGBUS, touch_read(self->map + self->page));
+	EXPECT_EQ(SIGBUS, touch_write(self->map + SLAB - 1));
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(SLAB, self->info.committed);
+}
+
+/* clause 20: and it grows with that, page by page */
+TEST_F(strict, grows)
+{
+	__u64 high = 0;
+
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_STRICT, 0));
+	while (high + 1000 <= 3 * SLAB) {
+		__u64 end;
+
+		ASSERT_EQ(0, arena_alloc(self->fd, 1000, &self->offset));
+		high = self->offset + 1000;
+		end = (high + self->page - 1) & -self->page;
+		ASSERT_EQ(0, touch_write(self->map + high - 1));
+		ASSERT_EQ(0, touch_write(self->map + end - 1));
+		ASSERT_EQ(SIGBUS, touch_write(self->map + end));
+	}
+	EXPECT_EQ(0, touch_read(self->map));
+}
+
+/* clause 20: from then on, whatever the reset */
+TEST_F(strict, lasts)
+{
+	const __u32 modes[] = { ARENA_RESET_KEEP, ARENA_RESET_ZERO, ARENA_RESET_RELEASE,
+				ARENA_RESET_STRICT };
+	unsigned int i;
+
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_STRICT, 0));
+	for (i = 0; i < 3 * ARRAY_SIZE(modes); i++) {
+		__u32 mode = modes[i % ARRAY_SIZE(modes)];
+
+		ASSERT_EQ(0, arena_alloc(self->fd, 2 * SLAB, NULL));
+		memset(self->map, 'x', 2 * SLAB);
+		ASSERT_EQ(0, arena_reset(self->fd, mode,
+					 mode == ARENA_RESET_RELEASE ? 2 * SLAB : 0));
+		EXPECT_EQ(SIGBUS, touch_write(self->map));
+		EXPECT_EQ(SIGBUS, touch_write(self->map + 2 * SLAB - 1));
+		ASSERT_EQ(0, arena_alloc(self->fd, 1, NULL));
+		EXPECT_EQ(0, touch_write(self->map));
+		EXPECT_EQ(SIGBUS, touch_write(self->map + self->page));
+		if (mode == ARENA_RESET_KEEP)
+			EXPECT_TRUE(all_bytes(self->map + 1, 'x', self->page - 1));
+		if (mode == ARENA_RESET_ZERO || mode == ARENA_RESET_STRICT)
+			EXPECT_TRUE(all_bytes(self->map, 0, self->page));
+		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	}
+}
+
+/* clause 20: other mappings, with other offsets and other descriptors */
+TEST_F(strict, in_all_mappings)
+{
+	int fd = arena_dup(self->fd, ARENA_RIGHT_READ);
+	char *part, *other;
+
+	ASSERT_LE(0, fd);
+	part = arena_map(self->fd, SLAB, PROT_READ | PROT_WRITE, SLAB);
+	other = arena_map(fd, CAPACITY, PROT_READ, 0);
+	ASSERT_NE(NULL, part);
+	ASSERT_NE(NULL, other);
+	ASSERT_EQ(0, arena_alloc(self->fd, 2 * SLAB, NULL));
+	EXPECT_EQ(0, touch_write(part));
+	EXPECT_EQ(0, touch_read(other + SLAB));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_STRICT, 0));
+	EXPECT_EQ(SIGBUS, touch_write(part));
+	EXPECT_EQ(SIGBUS, touch_read(other + SLAB));
+	ASSERT_EQ(0, arena_alloc(self->fd, SLAB + 1, NULL));
+	EXPECT_EQ(0, touch_write(part));
+	EXPECT_EQ(0, touch_read(other + SLAB));
+	EXPECT_EQ(SIGBUS, touch_write(part + self->page));
+	EXPECT_EQ(SIGBUS, touch_read(other + SLAB + self->page));
+	munmap(part, SLAB);
+	munmap(other, CAPACITY);
+	close(fd);
+}
+
+/* clause 20: the kernel, for the program, cannot either */
+TEST_F(strict, system_calls)
+{
+	int pipes[2];
+
+	ASSERT_EQ(0, pipe(pipes));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_STRICT, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
+	ASSERT_EQ(8, write(pipes[1], self->map, 8));
+	EXPECT_EQ(-1, write(pipes[1], self->map + self->page, 8));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(-1, read(pipes[0], self->map + self->page, 8));
+	EXPECT_EQ(EFAULT, errno);
+	/* Nor is an ioctl that reads there. */
+	EXPECT_EQ(-EFAULT, arena_store(self->fd, self->map + self->page, 8, NULL));
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+/* clause 10: the store of a process that missed the reset does not land */
+TEST(late_store)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	int fd = arena_open(), to_child[2], to_parent[2];
+	char *map, c = 0;
+	pid_t pid;
+
+	ASSERT_LE(0, fd);
+	/* Slabs of a page: UML cannot fork with others. */
+	ASSERT_EQ(0, arena_setup(fd, CAPACITY, page, 0));
+	map = arena_map(fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
+	ASSERT_NE(NULL, map);
+	ASSERT_EQ(0, pipe(to_child));
+	ASSERT_EQ(0, pipe(to_parent));
+	ASSERT_EQ(0, arena_reset(fd, ARENA_RESET_STRICT, 0));
+	ASSERT_EQ(0, arena_alloc(fd, 2 * page, NULL));
+	pid = fork();
+	if (!pid) {
+		if (touch_write(map) || touch_write(map + page))
+			_exit(1);
+		if (write(to_parent[1], &c, 1) != 1 || read(to_child[0], &c, 1) != 1)
+			_exit(2);
+		/* The page of the new generation is there, the other one is not. */
+		if (touch_write(map + page) != SIGBUS)
+			_exit(3);
+		_exit(touch_write(map) ? 4 : 0);
+	}
+	ASSERT_EQ(1, read(to_parent[0], &c, 1));
+	ASSERT_EQ(0, arena_reset(fd, ARENA_RESET_KEEP, 0));
+	ASSERT_EQ(0, arena_alloc(fd, 8, NULL));
+	ASSERT_EQ(1, write(to_child[1], &c, 1));
+	EXPECT_EQ(0, wait_for(pid));
+	munmap(map, CAPACITY);
+	close(fd);
+}
+
+static void skip_bus(int sig, siginfo_t *info, void *context)
+{
+	/* Tried again until it succeeds. */
+}
+
+/* clause 20: faults race with resets; in the end nothing is there */
+TEST_F_TIMEOUT(strict, faults_race_with_resets, 120)
+{
+	struct sigaction action = { .sa_sigaction = skip_bus, .sa_flags = SA_SIGINFO };
+	char *map;
+	pid_t pids[2];
+	int i, fd;
+
+	fd = arena_open();
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, arena_setup(fd, CAPACITY, self->page, 0));
+	map = arena_map(fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
+	ASSERT_NE(NULL, map);
+	for (i = 0; i < 2; i++) {
+		pids[i] = fork();
+		if (pids[i])
+			continue;
+		sigaction(SIGBUS, &action, NULL);
+		for (;; i += 7)
+			__atomic_store_n(map + i * self->page % CAPACITY, 1, __ATOMIC_RELAXED);
+	}
+	for (i = 0; i < 300; i++) {
+		ASSERT_EQ(0, arena_reset(fd, i % 3 ? ARENA_RESET_KEEP : ARENA_RESET_STRICT, 0));
+		ASSERT_EQ(0, arena_alloc(fd, CAPACITY / 2, NULL));
+	}
+	ASSERT_EQ(0, arena_reset(fd, ARENA_RESET_KEEP, 0));
+	for (i = 0; i < CAPACITY; i += self->page)
+		ASSERT_EQ(SIGBUS, touch_read(map + i));
+	for (i = 0; i < 2; i++) {
+		kill(pids[i], SIGKILL);
+		EXPECT_EQ(-1 - SIGKILL, wait_for(pids[i]));
+	}
+	munmap(map, CAPACITY);
+	close(fd);
+}
+
+/* clauses 17, 18 */
+TEST_F(strict, arguments_and_rights)
+{
+	int fd = arena_dup(self->fd, ARENA_RIGHTS_ALL & ~ARENA_RIGHT_RESET);
+
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_STRICT, SLAB));
+	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_STRICT + 1, 0));
+	EXPECT_EQ(-EACCES, arena_reset(fd, ARENA_RESET_STRICT, 0));
+	/* None of them made the arena strict. */
+	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
+	EXPECT_EQ(0, touch_write(self->map + self->page));
+	close(fd);
+}
+
+TEST_HARNESS_MAIN
