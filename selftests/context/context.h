@@ -116,6 +116,11 @@ void test_nmi_reserved(void);
 void test_probe_dense(void);
 void test_probe_spans(void);
 
+/* typed.c */
+void test_typed_timer(void);
+void test_typed_readers(void);
+void test_reset_rcu(void);
+
 /* hotplug.c */
 void test_gone(void);
 void test_hotplug(void);

@@ -37,6 +37,14 @@ static unsigned int seconds = 10;
 module_param(seconds, uint, 0600);
 MODULE_PARM_DESC(seconds, "How long to probe instructions, for each kind of arena");
 
+/* A typed arena beside the stage: each element is told from the one before. */
+struct twin {
+	u64	value;
+	u64	inverse;
+};
+
+DEFINE_ARENA(twins, struct twin);
+
 /**
  * struct site - a probe.
  * @kprobe: the probe.
@@ -51,6 +59,8 @@ struct site {
  * struct prober - the test under way.
  * @stage: the arena.
  * @flags: of the arena.
+ * @twins: the typed arena, with readers if @flags says spans.
+ * @taken: elements allocated there by whoever interrupts, since the last reset.
  * @task:  whose work is interrupted.
  * @live:  it is at work.
  * @reserved: the stage has a reservation.
@@ -66,6 +76,8 @@ struct site {
 static struct prober {
 	struct stage		stage;
 	unsigned int		flags;
+	struct twins		*twins;
+	atomic_t		taken;
 	struct task_struct	*task;
 	bool			live;
 	bool			reserved;
@@ -79,11 +91,19 @@ static struct prober {
 	struct irq_work		work;
 } prober;
 
+static struct twin *twin_take(u64 value)
+{
+	return twins_alloc(prober.twins, &(struct twin){ value, ~value });
+}
+
 static void take(enum source source, size_t size)
 {
 	stage_alloc(&prober.stage, source, size, ARENA_NOGROW);
 	if (READ_ONCE(prober.reserved))
 		stage_alloc_reserved(&prober.stage, source, OBJECT);
+	/* There may be none while a reset is halfway. */
+	if (twin_take(source))
+		atomic_inc(&prober.taken);
 }
 
 static void probe_nmi(struct pt_regs *regs, void *unused)
@@ -174,6 +194,71 @@ static void work_large(struct stage *stage)
 	stage_book_large(stage, arena_alloc(stage->arena, LARGE, GFP_KERNEL), LARGE);
 }
 
+static void set_live(bool live)
+{
+	WRITE_ONCE(prober.live, live);
+	/* The probe looks in the middle of what comes before and after. */
+	barrier();
+}
+
+/* How many elements there are of at least this value; none is torn. */
+static unsigned int twins_count(u64 least, const char *where)
+{
+	unsigned int nr = 0, torn = 0;
+	struct twin *twin;
+	size_t i;
+
+	arena_for_each(twins, prober.twins, i, twin) {
+		nr += twin->value >= least;
+		torn += twin->value != ~twin->inverse;
+	}
+	expect(!torn, "%u elements are torn, %s", torn, where);
+	return nr;
+}
+
+/* Allocation, recycling, several at once. */
+static void work_twins(void)
+{
+	struct twin some[3] = { { 7, ~7ULL }, { 8, ~8ULL }, { 9, ~9ULL } };
+	struct twin *twin[4];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(twin); i++)
+		twin[i] = twin_take(100 + i);
+	expect(twins_append(prober.twins, some, ARRAY_SIZE(some)) >= 0, "nothing appended");
+	for (i = 0; i < ARRAY_SIZE(twin); i += 2)
+		if (expect(twin[i], "no element"))
+			twins_free(prober.twins, twin[i]);
+	expect(twin_take(200), "no element once more");
+}
+
+#define TWINS_LEFT	(4 / 2 + 3 + 1)
+
+static void work_typed(const char *where)
+{
+	unsigned int before = twins_count(0, where), now;
+	int err;
+
+	atomic_set(&prober.taken, 0);
+	set_live(true);
+	work_twins();
+	set_live(false);
+	irq_work_sync(&prober.work);
+	now = twins_count(0, where);
+	expect(now == before + TWINS_LEFT + atomic_read(&prober.taken),
+	       "%u elements after %u and %u, %s", now, before,
+	       TWINS_LEFT + atomic_read(&prober.taken), where);
+	/* With readers, a grace period may not be over yet. */
+	set_live(true);
+	err = twins_reset(prober.twins);
+	set_live(false);
+	irq_work_sync(&prober.work);
+	expect(!err || err == -EBUSY, "reset of elements: %d", err);
+	if (!err)
+		expect(!twins_count(NR_SOURCES, where), "the task's elements outlived a reset, %s",
+		       where);
+}
+
 /* A new generation; every other one with its memory taken anew. */
 static void work_reset(struct stage *stage, bool release)
 {
@@ -184,13 +269,6 @@ static void work_reset(struct stage *stage, bool release)
 		expect(!arena_reset(stage->arena), "no reset");
 	expect(!arena_populate(stage->arena, CAPACITY, GFP_KERNEL), "no memory");
 	stage->may_refuse = false;
-}
-
-static void set_live(bool live)
-{
-	WRITE_ONCE(prober.live, live);
-	/* The probe looks in the middle of what comes before and after. */
-	barrier();
 }
 
 static void work(const char *where)
@@ -213,6 +291,7 @@ static void work(const char *where)
 		stage_verify_reserve(&prober.stage, RESERVED, OBJECT);
 		stage_verify(&prober.stage, where);
 	}
+	work_typed(where);
 }
 
 /* Work with one probe armed. */
@@ -348,8 +427,13 @@ static void run(unsigned int flags)
 
 	memset(&prober, 0, sizeof(prober));
 	init_irq_work(&prober.work, probe_irq);
-	if (stage_open(stage, CAPACITY, flags, ENTRIES))
+	prober.twins = twins_create_flags(ENTRIES, flags & ARENA_SPANS ? ARENA_READERS : 0);
+	if (IS_ERR(prober.twins)) {
+		fail("no memory for the test");
 		return;
+	}
+	if (stage_open(stage, CAPACITY, flags, ENTRIES))
+		goto out;
 	if (expect(!nmi_open(probe_nmi, NULL), "no NMI handler")) {
 		work_on_cpu(cpumask_first(cpu_online_mask), probe_work, NULL);
 		nmi_close();
@@ -357,6 +441,8 @@ static void run(unsigned int flags)
 		check(stage);
 	}
 	stage_close(stage);
+out:
+	twins_destroy(prober.twins);
 }
 
 void test_probe_dense(void)

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Typed arenas and resets under readers, in the middle of what a task of the same
+ * CPU is doing with them: hard interrupts allocate, free and reset, NMIs allocate.
+ *
+ * An element says by itself whether it is complete, and who has taken it.
+ */
+#include <linux/cpumask.h>
+#include <linux/irq_work.h>
+#include <linux/jiffies.h>
+#include <linux/ktime.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/smp.h>
+#include <linux/string.h>
+#include <linux/workqueue.h>
+#include <asm/irq_regs.h>
+#include <asm/ptrace.h>
+
+#include "compat.h"
+#include "context.h"
+
+#define ELEMENTS	512
+#define HELD		16	/* by each source at once */
+#define PERIOD_NS	20000
+#define TIMERS		1500
+#define RESETS		10
+#define PATIENCE	60	/* seconds */
+#define WORDS		12
+
+struct element {
+	u64	seed;
+	u64	word[WORDS];
+};
+
+DEFINE_ARENA(elements, struct element);
+
+/**
+ * struct holder - elements in the hands of one source.
+ * @held:   some of them,
+ * @seed:   and the seeds they were made with.
+ * @rnd:    what to do next.
+ * @taken:  allocations,
+ * @freed:  and elements given back.
+ * @bad:    elements that were not what they had been.
+ */
+struct holder {
+	struct element	*held[HELD];
+	u64		seed[HELD];
+	u32		rnd;
+	unsigned long	taken;
+	unsigned long	freed;
+	unsigned long	bad;
+};
+
+/**
+ * struct scene - what the task and its interrupts share.
+ * @elements: a typed arena.
+ * @bytes:    an arena, reset by the timer.
+ * @timer:    comes by itself,
+ * @work:     is raised by timer and NMI,
+ * @resets:   the timer resets.
+ * @task:     what the task holds,
+ * @irq:      the timer,
+ * @nmi:      and the NMI, for @work to free.
+ * @timers:   timers so far.
+ * @inside:   those that came inside of the module's code.
+ * @done:     resets of @elements,
+ * @bytes_done: and of @bytes.
+ * @refused:  resets that were.
+ * @missed:   an NMI did not come.
+ */
+static struct scene {
+	struct elements	*elements;
+	struct arena	*bytes;
+	struct hrtimer	timer;
+	struct irq_work	work;
+	bool		resets;
+	struct holder	task;
+	struct holder	irq;
+	struct holder	nmi;
+	unsigned long	timers;
+	unsigned long	inside;
+	unsigned long	done;
+	unsigned long	bytes_done;
+	unsigned long	refused;
+	bool		missed;
+} scene;
+
+static u32 next(u32 *seed)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return *seed >> 8;
+}
+
+static void element_make(struct element *e, u64 seed)
+{
+	int i;
+
+	e->seed = seed;
+	for (i = 0; i < WORDS; i++)
+		e->word[i] = (seed + i) * 0x9e3779b97f4a7c15ULL;
+}
+
+static bool element_is(const struct element *e, u64 seed)
+{
+	int i;
+
+	for (i = 0; i < WORDS; i++)
+		if (e->word[i] != (seed + i) * 0x9e3779b97f4a7c15ULL)
+			return false;
+	return e->seed == seed;
+}
+
+static void take(struct holder *holder, unsigned int i, bool append)
+{
+	struct element made;
+	long index;
+
+	holder->seed[i] = 1 + next(&holder->rnd);
+	element_make(&made, holder->seed[i]);
+	if (append) {
+		index = elements_append(scene.elements, &made, 1);
+		holder->held[i] = index < 0 ? NULL : elements_at(scene.elements, index);
+	} else {
+		holder->held[i] = elements_alloc(scene.elements, &made);
+	}
+	holder->taken += !!holder->held[i];
+}
+
+static void give_back(struct holder *holder, unsigned int i)
+{
+	holder->bad += !element_is(holder->held[i], holder->seed[i]);
+	elements_free(scene.elements, holder->held[i]);
+	holder->held[i] = NULL;
+	holder->freed++;
+}
+
+/* Take one, or give one back that nobody else may have touched. */
+static void churn(struct holder *holder)
+{
+	unsigned int i = next(&holder->rnd) % HELD;
+
+	if (holder->held[i])
+		give_back(holder, i);
+	else
+		take(holder, i, false);
+}
+
+/* Nothing may be freed in an NMI. */
+static void on_nmi(struct pt_regs *regs, void *unused)
+{
+	unsigned int i = next(&scene.nmi.rnd) % HELD;
+
+	if (!scene.nmi.held[i])
+		take(&scene.nmi, i, i & 1);
+	irq_work_queue(&scene.work);
+}
+
+/* What the NMI has; it does not come while we are at it, as we raise it. */
+static void on_work(struct irq_work *work)
+{
+	unsigned int i;
+
+	for (i = 0; i < HELD; i += 2)
+		if (scene.nmi.held[i])
+			give_back(&scene.nmi, i);
+}
+
+static void count_reset(int err, unsigned long *done)
+{
+	if (!err)
+		(*done)++;
+	else if (err == -EBUSY)
+		scene.refused++;
+	else
+		scene.irq.bad++;
+}
+
+/* In hard interrupts, in the middle of whatever the task is doing. */
+static void reset_all(void)
+{
+	struct element made, *e;
+
+	count_reset(elements_reset(scene.elements), &scene.done);
+	count_reset(arena_reset_rcu(scene.bytes), &scene.bytes_done);
+	/* New ones at once, in the place that is being reset under the task. */
+	element_make(&made, 1 + next(&scene.irq.rnd));
+	e = elements_alloc(scene.elements, &made);
+	if (e && scene.timers % 2)
+		elements_free(scene.elements, e);
+	scene.irq.taken += !!e;
+	arena_zalloc(scene.bytes, 200, ARENA_NOGROW);
+}
+
+static enum hrtimer_restart on_timer(struct hrtimer *timer)
+{
+	scene.timers++;
+	scene.inside += text_interrupted();
+	if (scene.resets) {
+		reset_all();
+	} else {
+		churn(&scene.irq);
+		/* Where the task was, too. */
+		if (scene.timers % 4 == 0 && !nmi_raise(smp_processor_id()))
+			scene.missed = true;
+	}
+	hrtimer_forward_now(timer, ns_to_ktime(PERIOD_NS + next(&scene.irq.rnd) % PERIOD_NS));
+	return HRTIMER_RESTART;
+}
+
+/* All that is there is complete; under rcu_read_lock() it stays so. */
+static void look_around(void)
+{
+	const struct element *e;
+	size_t i;
+
+	arena_for_each(elements, scene.elements, i, e)
+		scene.task.bad += !element_is(e, e->seed);
+}
+
+/* Resets come at any time: what the task has is safe until it leaves the reader's section. */
+static void use_under_resets(void)
+{
+	struct element made, *e;
+	u64 seed = 1 + next(&scene.task.rnd);
+	u8 *ptr;
+
+	rcu_read_lock();
+	element_make(&made, seed);
+	e = elements_alloc(scene.elements, &made);
+	ptr = arena_alloc(scene.bytes, 100 + seed % 100, ARENA_NOGROW);
+	if (ptr)
+		memset(ptr, (u8)seed, 100);
+	look_around();
+	scene.task.bad += e && !element_is(e, seed);
+	scene.task.bad += ptr && memchr_inv(ptr, (u8)seed, 100);
+	scene.task.taken += e && ptr;
+	rcu_read_unlock();
+}
+
+static bool enough(void)
+{
+	return READ_ONCE(scene.timers) >= TIMERS && READ_ONCE(scene.inside) &&
+	       (!scene.resets || READ_ONCE(scene.done) >= RESETS);
+}
+
+static long under_timer(void *unused)
+{
+	unsigned long end = jiffies + PATIENCE * HZ;
+
+	context_timer_setup(&scene.timer, on_timer);
+	hrtimer_start(&scene.timer, ns_to_ktime(PERIOD_NS), HRTIMER_MODE_REL_PINNED_HARD);
+	while (!enough() && !READ_ONCE(scene.missed) && time_before(jiffies, end)) {
+		if (scene.resets)
+			use_under_resets();
+		else
+			churn(&scene.task);
+		cond_resched();
+	}
+	hrtimer_cancel(&scene.timer);
+	irq_work_sync(&scene.work);
+	return 0;
+}
+
+static void give_all_back(struct holder *holder)
+{
+	unsigned int i;
+
+	for (i = 0; i < HELD; i++)
+		if (holder->held[i])
+			give_back(holder, i);
+}
+
+/* As many as there is room for, and no more: nothing was lost and nothing is there twice. */
+static void expect_whole(void)
+{
+	unsigned int nr = 0;
+	struct element made;
+
+	element_make(&made, 5);
+	rcu_barrier();
+	rcu_barrier();
+	while (nr <= ELEMENTS && elements_alloc(scene.elements, &made))
+		nr++;
+	expect(nr == ELEMENTS, "%u elements of %d were to be had", nr, ELEMENTS);
+	look_around();
+}
+
+static void report(const char *name, const struct holder *holder)
+{
+	note("%s: %lu taken, %lu freed", name, holder->taken, holder->freed);
+	expect(holder->taken, "nothing was taken by %s", name);
+	expect(!holder->bad, "%lu of %s were spoiled", holder->bad, name);
+}
+
+static bool scene_open(unsigned int flags, bool resets)
+{
+	static const struct arena_config config = {
+		.name = "scene", .capacity = SZ_1M, .flags = ARENA_SPANS | ARENA_READERS,
+	};
+
+	memset(&scene, 0, sizeof(scene));
+	scene.resets = resets;
+	scene.task.rnd = 1;
+	scene.irq.rnd = 2;
+	scene.nmi.rnd = 3;
+	init_irq_work(&scene.work, on_work);
+	scene.elements = elements_create_flags(ELEMENTS, flags);
+	scene.bytes = arena_create(&config);
+	return expect(!IS_ERR(scene.bytes) && !IS_ERR(scene.elements) &&
+		      !arena_populate(scene.bytes, SZ_1M, GFP_KERNEL), "no memory for the test") &&
+	       expect(!nmi_open(on_nmi, NULL), "no NMI handler");
+}
+
+static void scene_close(void)
+{
+	if (!IS_ERR(scene.elements))
+		elements_destroy(scene.elements);
+	if (!IS_ERR(scene.bytes))
+		arena_destroy(scene.bytes);
+}
+
+static void check_resets(void)
+{
+	note("%lu and %lu resets, %lu refused", scene.done, scene.bytes_done, scene.refused);
+	expect(scene.done >= RESETS && scene.bytes_done, "hardly any reset");
+	rcu_barrier();
+	expect(!elements_reset(scene.elements), "a reset is refused when all is quiet");
+}
+
+static void check(void)
+{
+	note("%lu timers, %lu inside of the module", scene.timers, scene.inside);
+	expect(enough(), "not enough interrupts in %d seconds", PATIENCE);
+	expect(!scene.missed, "an NMI did not come");
+	if (scene.resets) {
+		check_resets();
+	} else {
+		give_all_back(&scene.task);
+		give_all_back(&scene.irq);
+		give_all_back(&scene.nmi);
+		report("the NMI", &scene.nmi);
+	}
+	report("the task", &scene.task);
+	report("the timer", &scene.irq);
+	expect_whole();
+}
+
+static void run(unsigned int flags, bool resets)
+{
+	if (scene_open(flags, resets)) {
+		work_on_cpu(cpumask_first(cpu_online_mask), under_timer, NULL);
+		nmi_close();
+		check();
+	}
+	scene_close();
+}
+
+void test_typed_timer(void)
+{
+	run(0, false);
+}
+
+void test_typed_readers(void)
+{
+	run(ARENA_READERS, false);
+}
+
+void test_reset_rcu(void)
+{
+	run(ARENA_READERS, true);
+}
