@@ -3,8 +3,8 @@
 #
 # The static gates. Each is one test: it passes or its complaints are shown.
 #
-#   check.sh [GATE...]   checkpatch kernel-doc shellcheck programs manuals dkms
-#                        w1-stock w1-new w1-kunit sparse; default: all
+#   check.sh [GATE...]   checkpatch kernel-doc shellcheck programs manuals clauses
+#                        dkms w1-stock w1-new w1-kunit sparse; default: all
 #
 # Per-file tools are not run again on a file that they passed before: what
 # passed is remembered below build/check by the file's contents.
@@ -13,7 +13,8 @@
 
 SRC=$BUILD/src/newest
 SEEN=$BUILD/check
-GATES=(checkpatch kernel-doc shellcheck programs manuals dkms w1-stock w1-new w1-kunit sparse)
+GATES=(checkpatch kernel-doc shellcheck programs manuals clauses dkms w1-stock w1-new w1-kunit
+	sparse)
 
 # Sources of ours, found in the tree and not by git: what is about to be
 # committed counts too.
@@ -129,6 +130,11 @@ gate_programs()
 gate_manuals()
 {
 	"$ROOT/tools/man-check.sh"
+}
+
+gate_clauses()
+{
+	"$ROOT/tools/clauses.sh" --check
 }
 
 gate_dkms()

@@ -42,8 +42,11 @@ compile_kernel()
 
 compile_user()
 {
-	gcc -Wall -Wextra -Werror -O2 -I"$ROOT/include/uapi" \
-		-I"$ROOT/include" -o "${1%.c}" "$1"
+	local library=
+
+	! grep -q '<libarena.h>' "$1" || library=$ROOT/tools/libarena/libarena.c
+	gcc -Wall -Wextra -Werror -std=gnu11 -O2 -I"$ROOT/include/uapi" \
+		-I"$ROOT/include" -o "${1%.c}" "$1" ${library:+"$library"} -pthread
 }
 
 try()

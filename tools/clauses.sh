@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Which test names which clause of the contract: a line a clause.
+#
+#   clauses.sh            print them
+#   clauses.sh --check    against the table in README.md
+#   clauses.sh --write    into it
+
+. "$(dirname "$0")/lib.sh"
+
+# "clause 4", "Clauses 1, 2 and 10", also over the end of a comment's line.
+clauses_of()
+{
+	perl -0777 -ne '
+		while (/\bclauses?(?:[\s*#]+\d+(?:,|\s+and\b)?)+/gi) {
+			print "$_\n" for $& =~ /\d+/g
+		}' "$1" | sort -un
+}
+
+# What README.md calls a test: suites in italics.
+name_of()
+{
+	local name=${1##*/arena_}
+
+	case $1 in
+	kunit/arena_*) echo "*${name%_kunit.c}*" ;;
+	selftests/arena_*) echo "${name%_test.*}" ;;
+	kunit/user/*) echo user ;;
+	kunit/compile-fail/*) echo compile-fail ;;
+	selftests/*) basename "${1%/*}" ;;
+	esac
+}
+
+# "CLAUSE NAME" for each.
+pairs()
+{
+	local file name clause
+
+	cd "$ROOT" || exit 1
+	for file in kunit/arena_*_kunit.c kunit/user/*.[ch] kunit/compile-fail/*.c \
+		selftests/arena_*_test.* selftests/context/*.[ch] selftests/consumer/*.[ch]; do
+		[ -e "$file" ] || continue
+		name=$(name_of "$file")
+		for clause in $(clauses_of "$file"); do
+			echo "$clause $name"
+		done
+	done
+}
+
+table()
+{
+	pairs | sort -k1,1n -k2,2 -u | awk '
+		{ names[$1] = names[$1] (names[$1] ? ", " : "") $2 }
+		END { for (i = 1; i <= 24; i++) print i ": " (names[i] ? names[i] : "nobody") }'
+}
+
+readme_table()
+{
+	sed -n 's/^| \([0-9]*\) | .* | \([^|]*\) |$/\1: \2/p' "$ROOT/README.md"
+}
+
+write_table()
+{
+	local clause names
+
+	while IFS=: read -r clause names; do
+		sed -i "s/^\(| $clause | .* |\) [^|]* |\$/\1$names |/" "$ROOT/README.md"
+	done < <(table)
+}
+
+case ${1:-} in
+--check)
+	diff <(readme_table) <(table) ||
+		die "README.md's table of clauses is not that of the tests: tools/clauses.sh --write"
+	;;
+--write) write_table ;;
+*) table ;;
+esac
