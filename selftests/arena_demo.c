@@ -4,14 +4,18 @@
  *
  *	arena_demo [FILE]		(default: /proc/kallsyms)
  *
- * First the smallest example: two numbers, a reset, a point. Then a real job.
- * One process stores every distinct word of FILE in an arena, one ioctl a word,
- * under a hash index that lives in the arena too (arena_words.h). A second
+ * First the smallest example: two numbers, a reset, a point. Then a real job, with
+ * two processes and the kernel in one arena.
+ *
+ * One process stores every distinct word of FILE by libarena, without system
+ * calls, under a hash index that lies in the arena, too (arena_words.h). A second
  * process, which was forked before the arena existed, is handed a read-only
  * descriptor over a socket and nothing else: it answers look-ups from its own
  * mapping, and fails at everything that would change the arena. Its counts are
- * compared with those of "sort | uniq -c". At last the arena is reset and filled
- * again, which must not take one more page.
+ * compared with those of "sort | uniq -c". Then kernel code (the module in
+ * consumer/), which was given a descriptor as well, writes records behind the words;
+ * poll() wakes the second process, which reads them as they come. At last the arena
+ * is reset and filled again, which must not take one more page.
  *
  * The last line is a verdict; the exit status is 0 for PASS.
  */
@@ -21,6 +25,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -33,10 +38,15 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include "arena_region.h"
+
+#include <libarena.h>
+
 #include "arena_words.h"
+#include "consumer/record.h"
 
 #define DEFAULT_INPUT	"/proc/kallsyms"
+#define RECORDS		10000
+#define PATIENCE	20000	/* milliseconds */
 
 static double now(void)
 {
@@ -53,58 +63,48 @@ struct point {
 	double y;
 };
 
-static int two_numbers(const struct region *ints)
+static int two_numbers(struct arena *arena)
 {
-	const __s64 hundred = 100, two_hundred = 200;
-	__u64 first, second, total;
+	const __s64 *first = arena_store(arena, (__s64)100);
+	const __s64 *second = arena_store(arena, (__s64)200);
 
-	if (region_store(ints, &hundred, sizeof(hundred), &first) ||
-	    region_store(ints, &two_hundred, sizeof(two_hundred), &second) ||
-	    region_offset(ints, &total))
+	if (!first || !second)
 		return -1;
-
-	printf("%lld\n", *(const __s64 *)(ints->map + first));
-	printf("%lld\n", *(const __s64 *)(ints->map + second));
-	printf("Total bytes: %llu\n", total);
-	return total == sizeof(hundred) + sizeof(two_hundred) ? 0 : -1;
+	printf("%lld\n%lld\n", *first, *second);
+	printf("Total bytes: %llu\n", arena_offset(arena));
+	return arena_offset(arena) == 16 ? 0 : -1;
 }
 
-static int empty_again(const struct region *ints)
+static int empty_again(struct arena *arena)
 {
-	__u64 total;
-
-	if (region_reset(ints) || region_offset(ints, &total))
+	if (arena_reset(arena, ARENA_RESET_KEEP))
 		return -1;
-	printf("After reset, offset: %llu\n", total);
-	return total == 0 ? 0 : -1;
+	printf("After reset, offset: %llu\n", arena_offset(arena));
+	return arena_offset(arena) ? -1 : 0;
 }
 
-static int one_point(const struct region *points)
+static int one_point(struct arena *arena)
 {
-	const struct point value = { .x = 1.5, .y = 3.7 };
-	const struct point *stored;
-	__u64 offset;
+	const struct point value = { .x = 1.5, .y = 3.7 }, *stored = arena_store(arena, value);
 
-	if (region_store(points, &value, sizeof(value), &offset))
+	if (!stored)
 		return -1;
-	stored = (const struct point *)(points->map + offset);
 	printf("Allocated point: {X:%g Y:%g}\n", stored->x, stored->y);
 	return memcmp(stored, &value, sizeof(value)) ? -1 : 0;
 }
 
 static int smallest_example(void)
 {
-	struct region ints = { .fd = -1, .map = MAP_FAILED };
-	struct region points = { .fd = -1, .map = MAP_FAILED };
+	struct arena *arena = arena_open("example", 4096, 0);
 	int ret = -1;
 
-	if (!region_open(&ints, "ints", 4096) && !region_map(&ints, PROT_READ) &&
-	    !region_open(&points, "points", 4096) && !region_map(&points, PROT_READ) &&
-	    !two_numbers(&ints) && !empty_again(&ints) && !one_point(&points))
+	if (!arena) {
+		warn("arena_open");
+		return -1;
+	}
+	if (!two_numbers(arena) && !empty_again(arena) && !one_point(arena))
 		ret = 0;
-
-	region_close(&points);
-	region_close(&ints);
+	arena_close(arena);
 	if (ret)
 		warnx("the smallest example does not give what it should");
 	return ret;
@@ -207,7 +207,7 @@ static int input_open(struct input *input, const char *path)
 static size_t room_for(const struct input *input)
 {
 	return input->words * (sizeof(struct words_entry) + 2 * sizeof(__u64)) +
-	       2 * input->size + (1 << 20);
+	       2 * input->size + RECORDS * sizeof(struct produce_record) + (1 << 20);
 }
 
 /* ------------------------------------------------------------------ writer */
@@ -223,69 +223,70 @@ static __u64 buckets_for(size_t words)
 }
 
 /* The writer follows its own links and need not doubt them. */
-static struct words_entry *find_word(const struct region *region, __u64 offset,
-				     __u64 key, const char *text, size_t len)
+static struct words_entry *find_word(struct arena *arena, __u64 offset, __u64 key,
+				     const char *text, size_t len)
 {
 	struct words_entry *entry;
 
 	for (; offset != WORDS_END; offset = entry->next) {
-		entry = (struct words_entry *)(region->map + offset);
+		entry = arena_ptr(arena, offset);
 		if (entry->key == key && !memcmp(entry->text, text, len))
 			return entry;
 	}
 	return NULL;
 }
 
-static int add_word(const struct region *region, struct words_root *root,
-		    const char *text, size_t len)
+static int add_word(struct arena *arena, struct words_root *root, const char *text, size_t len)
 {
-	static union {
-		struct words_entry entry;
-		char space[sizeof(struct words_entry) + WORDS_LEN_MAX];
-	} stage;
-	__u64 key = words_key(text, len), *bucket, offset;
-	struct words_entry *known;
+	__u64 *buckets = arena_ptr(arena, root->index), key = words_key(text, len), *bucket;
+	struct words_entry *entry;
 
-	bucket = (__u64 *)(region->map + root->index) + words_bucket(key, root->nr_buckets);
+	bucket = &buckets[words_bucket(key, root->nr_buckets)];
 	root->total++;
-	known = find_word(region, *bucket, key, text, len);
-	if (known) {
-		known->count++;
+	entry = find_word(arena, *bucket, key, text, len);
+	if (entry) {
+		entry->count++;
 		return 0;
 	}
-	stage.entry.next = *bucket;
-	stage.entry.count = 1;
-	stage.entry.key = key;
-	memcpy(stage.entry.text, text, len);
-	if (region_store(region, &stage, sizeof(stage.entry) + len, &offset))
+	entry = arena_alloc(arena, sizeof(*entry) + len);
+	if (!entry) {
+		warn("arena_alloc");
 		return -1;
-	*bucket = offset;
+	}
+	entry->next = *bucket;
+	entry->count = 1;
+	entry->key = key;
+	memcpy(entry->text, text, len);
+	*bucket = arena_off(arena, entry);
 	root->nr_words++;
 	return 0;
 }
 
 /* The root is private until the table is complete, then published at once. */
-static int write_words(const struct region *region, const struct input *input)
+static int write_words(struct arena *arena, const struct input *input)
 {
-	struct words_root root = { .nr_buckets = buckets_for(input->words) };
-	struct words_root *shared;
-	size_t pos = 0, len;
+	struct words_root root = { .nr_buckets = buckets_for(input->words) }, *shared;
+	size_t pos = 0, len, bytes = root.nr_buckets * sizeof(__u64);
 	const char *word;
-	__u64 offset;
+	__u64 *buckets;
 
-	if (region_alloc(region, sizeof(root), ARENA_ALLOC_ZERO, &offset) ||
-	    region_alloc(region, root.nr_buckets * sizeof(__u64), ARENA_ALLOC_ZERO,
-			 &root.index))
-		return -1;
-	if (offset != WORDS_ROOT) {
-		warnx("the first object is at offset %llu", offset);
+	shared = arena_alloc(arena, sizeof(*shared));
+	buckets = arena_alloc(arena, bytes);
+	if (!shared || !buckets) {
+		warn("arena_alloc");
 		return -1;
 	}
+	if (arena_off(arena, shared) != WORDS_ROOT) {
+		warnx("the first object is at offset %llu", arena_off(arena, shared));
+		return -1;
+	}
+	shared->magic = 0;
+	memset(buckets, 0, bytes);
+	root.index = arena_off(arena, buckets);
 	while ((word = next_word(input, &pos, &len))) {
-		if (add_word(region, &root, word, len))
+		if (add_word(arena, &root, word, len))
 			return -1;
 	}
-	shared = (struct words_root *)(region->map + WORDS_ROOT);
 	*shared = root;
 	__atomic_store_n(&shared->magic, WORDS_MAGIC, __ATOMIC_RELEASE);
 	return 0;
@@ -298,10 +299,20 @@ enum request {
 	REQ_COUNTS,		/* words, a line each; the answer is a count each */
 	REQ_CENSUS,		/* the answer is a struct words_census */
 	REQ_BREAK_OUT,		/* try all that you must not do */
+	REQ_FOLLOW,		/* read the kernel's records; answers when ready, and when done */
 };
 
 #define PACKET_WORDS	1024
 #define PACKET_TEXT	(32 << 10)
+
+/* What a reader of records has seen. */
+struct followed {
+	__u64 start;		/* in the request: offset of the first one */
+	__u64 records;
+	__u64 wakes;		/* by poll() */
+	__u64 age;		/* of a record when read, at most, in nanoseconds */
+	char last[48];
+};
 
 /* One datagram of the socket, in both directions. */
 struct packet {
@@ -311,6 +322,7 @@ struct packet {
 		char text[PACKET_TEXT];
 		__s64 counts[PACKET_WORDS];
 		struct words_census census;
+		struct followed followed;
 	};
 };
 
@@ -389,48 +401,48 @@ static int refuse(int ret)
 	return ret < 0 ? errno : 0;
 }
 
-static int try_mmap(const struct region *region)
+static int try_mmap(struct arena *arena)
 {
-	void *map = mmap(NULL, region->size, PROT_READ | PROT_WRITE, MAP_SHARED, region->fd, 0);
+	void *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, arena_fd(arena), 0);
 
 	return map == MAP_FAILED ? errno : 0;
 }
 
-static int try_mprotect(const struct region *region)
+static int try_mprotect(struct arena *arena)
 {
-	return refuse(mprotect(region->map, region->size, PROT_READ | PROT_WRITE));
+	return refuse(mprotect(arena->base, arena_capacity(arena), PROT_READ | PROT_WRITE));
 }
 
 /* The kernel stores on our behalf, and says EFAULT where we would get a signal. */
-static int try_store(const struct region *region)
+static int try_store(struct arena *arena)
 {
 	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC), err;
 
 	if (fd < 0)
 		return 0;
-	err = refuse(read(fd, region->map, 1));
+	err = refuse(read(fd, arena->base, 1));
 	close(fd);
 	return err;
 }
 
 /* A debugger's way in, which does not ask the protection of the mapping. */
-static int try_proc_mem(const struct region *region)
+static int try_proc_mem(struct arena *arena)
 {
 	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC), err;
 
 	if (fd < 0)
 		return 0;
-	err = refuse(pwrite(fd, "", 1, (uintptr_t)region->map));
+	err = refuse(pwrite(fd, "", 1, (uintptr_t)arena->base));
 	close(fd);
 	return err;
 }
 
-static int try_reopen(const struct region *region)
+static int try_reopen(struct arena *arena)
 {
 	char path[32];
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", region->fd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", arena_fd(arena));
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return errno;
@@ -438,14 +450,14 @@ static int try_reopen(const struct region *region)
 	return 0;
 }
 
-static int try_alloc(const struct region *region)
+static int try_alloc(struct arena *arena)
 {
 	struct arena_alloc_args args = { .size = sizeof(args), .bytes = 8 };
 
-	return refuse(ioctl(region->fd, ARENA_IOC_ALLOC, &args));
+	return refuse(ioctl(arena_fd(arena), ARENA_IOC_ALLOC, &args));
 }
 
-static int try_copy_in(const struct region *region)
+static int try_copy_in(struct arena *arena)
 {
 	struct arena_store_args args = {
 		.size = sizeof(args),
@@ -453,34 +465,42 @@ static int try_copy_in(const struct region *region)
 		.bytes = 1,
 	};
 
-	return refuse(ioctl(region->fd, ARENA_IOC_STORE, &args));
+	return refuse(ioctl(arena_fd(arena), ARENA_IOC_STORE, &args));
 }
 
-static int try_reset(const struct region *region)
+static int try_reset(struct arena *arena)
 {
 	struct arena_reset_args args = { .size = sizeof(args) };
 
-	return refuse(ioctl(region->fd, ARENA_IOC_RESET, &args));
+	return refuse(ioctl(arena_fd(arena), ARENA_IOC_RESET, &args));
 }
 
-static int try_more_rights(const struct region *region)
+static int try_more_rights(struct arena *arena)
 {
 	struct arena_dup_args args = {
 		.size = sizeof(args),
 		.rights = ARENA_RIGHT_READ | ARENA_RIGHT_WRITE,
 	};
 
-	return refuse(ioctl(region->fd, ARENA_IOC_DUP, &args));
+	return refuse(ioctl(arena_fd(arena), ARENA_IOC_DUP, &args));
+}
+
+/* The page that tells the generation, too. */
+static int try_status(struct arena *arena)
+{
+	return refuse(mprotect((void *)arena->status, sizeof(*arena->status),
+			       PROT_READ | PROT_WRITE));
 }
 
 /* What a reader must not be able to do, and how it is to be told. */
 static const struct attempt {
 	const char *what;
-	int (*try)(const struct region *region);	/* errno, or 0 if it worked */
+	int (*try)(struct arena *arena);	/* errno, or 0 if it worked */
 	int err;
 } attempts[] = {
 	{ "mmap(PROT_WRITE)", try_mmap, EACCES },
 	{ "mprotect(PROT_WRITE)", try_mprotect, EACCES },
+	{ "mprotect of the status page", try_status, EACCES },
 	{ "read() into the mapping", try_store, EFAULT },
 	{ "write to /proc/self/mem", try_proc_mem, EIO },
 	{ "open(/proc/self/fd/N, O_RDWR)", try_reopen, ENXIO },
@@ -491,31 +511,30 @@ static const struct attempt {
 	{ NULL, NULL, 0 },
 };
 
-static int break_out(const struct region *region)
+static int break_out(struct arena *arena)
 {
 	const struct attempt *attempt;
 	int wrong = 0, err;
 
 	for (attempt = attempts; attempt->what; attempt++) {
-		err = attempt->try(region);
-		printf("reader: %-30s  %s%s\n", attempt->what, err ? strerror(err) : "done",
-		       err == attempt->err ? "" : ", which is WRONG");
-		wrong += err != attempt->err;
+		err = attempt->try(arena);
+		if (err == attempt->err)
+			continue;
+		printf("reader: %s: %s, which is WRONG\n", attempt->what,
+		       err ? strerror(err) : "done");
+		wrong++;
 	}
+	printf("reader: %d of %zu ways to write, allocate, reset or get more rights refused\n",
+	       (int)(attempt - attempts) - wrong, attempt - attempts);
 	return wrong ? -EPERM : 0;
 }
 
-static int adopt(struct region *region, int fd)
+static int adopt(struct arena **arena, int fd)
 {
-	struct arena_info_args info;
-
-	region_close(region);
-	region->fd = fd;
-	region->map = MAP_FAILED;
-	if (fd < 0 || region_info(region, &info))
-		return -EBADF;
-	region->size = info.capacity;
-	return region_map(region, PROT_READ) ? -errno : 0;
+	arena_close(*arena);
+	*arena = arena_attach(fd);
+	close(fd);
+	return *arena ? 0 : -errno;
 }
 
 /* As many counts as there are lines in the request. */
@@ -534,22 +553,66 @@ static int answer_counts(const struct words_view *view, struct packet *packet, s
 	return 0;
 }
 
-/* The size of the answer. */
-static size_t answer(struct region *region, struct packet *packet, size_t size, int fd)
+/*
+ * Records up to where objects end, as far as they are complete. What kernel code
+ * allocated shows when it notifies, so nothing is asked of the kernel here.
+ */
+static void read_records(struct arena *arena, struct followed *seen)
 {
-	struct words_view view = { .map = region->map };
-	struct arena_info_args info;
+	const struct produce_record *record;
+	__u64 at, age;
+
+	for (; seen->records < RECORDS; seen->records++) {
+		at = seen->start + seen->records * sizeof(*record);
+		record = arena_ptr(arena, at);
+		if (!record || at + sizeof(*record) > arena_high(arena) ||
+		    __atomic_load_n(&record->number, __ATOMIC_ACQUIRE) != seen->records + 1)
+			return;
+		age = (__u64)(now() * 1e9) - record->time;
+		seen->age = age > seen->age ? age : seen->age;
+		memcpy(seen->last, record->text, sizeof(seen->last) - 1);
+	}
+}
+
+/* What is notified between the watch and the wait ends the wait at once. */
+static int follow(int sock, struct arena *arena, struct packet *packet)
+{
+	struct pollfd wait = { .fd = arena_fd(arena), .events = POLLIN };
+	struct followed seen = { .start = packet->followed.start };
+
+	if (arena_watch(arena, -1ULL))
+		return -errno;
+	packet->status = 0;
+	if (send_packet(sock, packet, 0, -1))
+		return -ECONNRESET;
+	while (seen.records < RECORDS) {
+		if (poll(&wait, 1, PATIENCE) != 1)
+			return -ETIMEDOUT;
+		seen.wakes++;
+		if (arena_watch(arena, -1ULL))
+			return -errno;
+		read_records(arena, &seen);
+	}
+	packet->followed = seen;
+	return 0;
+}
+
+/* The size of the answer. */
+static size_t answer(int sock, struct arena **arena, struct packet *packet, size_t size, int fd)
+{
+	struct words_view view = { 0 };
 
 	if (packet->status == REQ_ADOPT) {
-		packet->status = adopt(region, fd);
+		packet->status = adopt(arena, fd);
 		return 0;
 	}
-	/* How far objects reach is the kernel's word, not the writer's. */
-	if (region->map == MAP_FAILED || region_info(region, &info)) {
+	if (!*arena) {
 		packet->status = -EBADF;
 		return 0;
 	}
-	view.high = info.high;
+	/* How far objects reach is the kernel's word, not the writer's. */
+	view.map = (*arena)->base;
+	view.high = arena_high(*arena);
 	if (sigsetjmp(fault, 1)) {
 		packet->status = -EFAULT;
 		return 0;
@@ -562,8 +625,11 @@ static size_t answer(struct region *region, struct packet *packet, size_t size, 
 		packet->status = words_take_census(&view, &packet->census);
 		return sizeof(packet->census);
 	case REQ_BREAK_OUT:
-		packet->status = break_out(region);
+		packet->status = break_out(*arena);
 		return 0;
+	case REQ_FOLLOW:
+		packet->status = follow(sock, *arena, packet);
+		return sizeof(packet->followed);
 	default:
 		packet->status = -EINVAL;
 		return 0;
@@ -574,7 +640,7 @@ static size_t answer(struct region *region, struct packet *packet, size_t size, 
 static int reader(int sock)
 {
 	struct sigaction action = { .sa_handler = on_fault };
-	struct region region = { .fd = -1, .map = MAP_FAILED };
+	static struct arena *arena;
 	static struct packet packet;
 	ssize_t size;
 	int fd;
@@ -582,22 +648,19 @@ static int reader(int sock)
 	sigaction(SIGSEGV, &action, NULL);
 	sigaction(SIGBUS, &action, NULL);
 	while ((size = receive_packet(sock, &packet, &fd)) >= 0) {
-		if (send_packet(sock, &packet, answer(&region, &packet, size, fd), -1))
+		if (send_packet(sock, &packet, answer(sock, &arena, &packet, size, fd), -1))
 			return 1;
 	}
-	region_close(&region);
+	arena_close(arena);
 	return 0;
 }
 
 /* -------------------------------------------------- the writer's questions */
 
-static int ask(int sock, struct packet *packet, enum request request, size_t payload, int fd)
+static int hear(int sock, struct packet *packet)
 {
 	int ignored;
 
-	packet->status = request;
-	if (send_packet(sock, packet, payload, fd))
-		return -ECONNRESET;
 	if (receive_packet(sock, packet, &ignored) < 0) {
 		warnx("the reader is gone");
 		return -ECONNRESET;
@@ -605,13 +668,23 @@ static int ask(int sock, struct packet *packet, enum request request, size_t pay
 	return packet->status;
 }
 
-static int hand_over(int sock, const struct region *region)
+static int ask(int sock, struct packet *packet, enum request request, size_t payload, int fd)
+{
+	packet->status = request;
+	if (send_packet(sock, packet, payload, fd))
+		return -ECONNRESET;
+	return hear(sock, packet);
+}
+
+static int hand_over(int sock, struct arena *arena)
 {
 	static struct packet packet;
-	int fd = region_dup_readonly(region), err;
+	int fd = arena_share(arena, ARENA_RIGHT_READ), err;
 
-	if (fd < 0)
+	if (fd < 0) {
+		warn("arena_share");
 		return -1;
+	}
 	err = ask(sock, &packet, REQ_ADOPT, 0, fd);
 	close(fd);
 	if (!err)
@@ -758,8 +831,8 @@ static int check_reader(int sock, const char *list)
 	start = now();
 	if (compare_counts(sock, list, &tally))
 		return -1;
-	printf("reader: %llu distinct words, %llu in all, longest chain %llu; %.2f s of look-ups\n",
-	       census.words, census.total, census.longest_chain, now() - start);
+	printf("reader: %llu distinct words, %llu in all; all looked up in %.2f s\n",
+	       census.words, census.total, now() - start);
 	printf("uniq:   %llu distinct words, %llu in all, %llu counts differ\n",
 	       tally.words, tally.total, tally.differ);
 	if (tally.differ || tally.words != census.words || tally.total != census.total)
@@ -769,87 +842,143 @@ static int check_reader(int sock, const char *list)
 	return look_up(sock, "no such word", 0);
 }
 
+/* -------------------------------------------------------------- the kernel */
+
+/* Kernel code stores records in the arena behind @fd, and tells who poll()s. */
+static int produce(int producer, int fd)
+{
+	char line[32];
+	int len = snprintf(line, sizeof(line), "%d %d records", fd, RECORDS);
+
+	if (write(producer, line, len) == len)
+		return 0;
+	warn("the kernel's producer");
+	return -1;
+}
+
+/* It has a descriptor that can add, and holds the arena for as long as it likes. */
+static int kernel_writes(struct arena *arena, int sock, int producer)
+{
+	static struct packet packet;
+	const __u64 align = sizeof(struct produce_record);
+	int fd = arena_share(arena, ARENA_RIGHT_ALLOC), err;
+
+	if (fd < 0) {
+		warn("arena_share");
+		return -1;
+	}
+	packet.followed.start = (arena_high(arena) + align - 1) & -align;
+	err = ask(sock, &packet, REQ_FOLLOW, sizeof(packet.followed), -1);
+	if (!err)
+		err = produce(producer, fd) ? -EIO : hear(sock, &packet);
+	close(fd);
+	if (err) {
+		warnx("records: %s", strerror(-err));
+		return -1;
+	}
+	printf("kernel: %d records of \"%s\"\n", RECORDS, packet.followed.last);
+	printf("reader: %llu of them read after %llu wake-ups, the oldest %.1f ms old\n",
+	       packet.followed.records, packet.followed.wakes, packet.followed.age / 1e6);
+	if (!arena_reset(arena, ARENA_RESET_KEEP) || errno != EBUSY) {
+		warnx("a reset takes the arena from under the kernel");
+		return -1;
+	}
+	printf("reset:  refused while the kernel holds the arena: %s\n", strerror(errno));
+	return 0;
+}
+
+static int kernel_and_reader(struct arena *arena, int sock)
+{
+	int producer = open(PRODUCE_PATH, O_WRONLY | O_CLOEXEC), ret;
+
+	if (producer < 0) {
+		printf("kernel: no module arena_consumer here, left out\n");
+		return 0;
+	}
+	ret = kernel_writes(arena, sock, producer);
+	close(producer);
+	return ret;
+}
+
 /* ---------------------------------------------------------------- the job */
 
-static int fill(const struct region *region, const struct input *input,
-		struct arena_info_args *after)
+static int info(struct arena *arena, struct arena_info_args *info)
 {
+	*info = (struct arena_info_args){ .size = sizeof(*info) };
+	if (!ioctl(arena_fd(arena), ARENA_IOC_INFO, info))
+		return 0;
+	warn("ARENA_IOC_INFO");
+	return -1;
+}
+
+static int fill(struct arena *arena, const struct input *input, struct arena_info_args *after)
+{
+	const struct words_root *root = arena_ptr(arena, WORDS_ROOT);
 	struct arena_info_args before;
 	double start, seconds;
-	__u64 objects;
 
-	if (region_info(region, &before))
+	if (info(arena, &before))
 		return -1;
 	start = now();
-	if (write_words(region, input))
+	if (write_words(arena, input))
 		return -1;
 	seconds = now() - start;
-	if (region_info(region, after))
+	if (info(arena, after))
 		return -1;
-
-	objects = after->allocs - before.allocs;
-	printf("writer: %llu objects in %.2f s (%.2f us a word read, all included)\n",
-	       objects, seconds, 1e6 * seconds / input->words);
-	printf("arena:  %llu bytes used, %llu padding, %llu free of %llu; highest offset %llu\n",
-	       after->used, after->padding,
-	       after->free, after->capacity,
-	       after->high);
-	printf("arena:  %llu slabs of %llu bytes, %llu of them new\n",
-	       after->slabs, after->slab_size,
-	       (after->page_allocs + after->pool_hits -
-				    before.page_allocs - before.pool_hits));
+	printf("writer: %llu objects, %llu bytes, by %llu calls of the kernel in %.2f s\n",
+	       root->nr_words + 2, arena_offset(arena), after->allocs - before.allocs, seconds);
+	printf("arena:  %llu slabs of %llu bytes, %llu of them new\n", after->slabs,
+	       after->slab_size, after->page_allocs + after->pool_hits -
+				 before.page_allocs - before.pool_hits);
 	return 0;
 }
 
 /* After a reset the reader must find nothing, although its mapping stays. */
-static int empty(const struct region *region, int sock)
+static int empty(struct arena *arena, int sock)
 {
 	static struct packet packet;
-	__u64 offset;
 	double start = now(), seconds;
 	int err;
 
-	if (region_reset(region))
+	if (arena_reset(arena, ARENA_RESET_KEEP)) {
+		warn("arena_reset");
 		return -1;
+	}
 	seconds = now() - start;
-	if (region_offset(region, &offset))
-		return -1;
 	err = ask(sock, &packet, REQ_CENSUS, 0, -1);
 	printf("reset:  in %.0f us; offset %llu, the reader finds %s\n", 1e6 * seconds,
-	       offset, err == -ENODATA ? "no table" : "something left");
-	return offset || err != -ENODATA ? -1 : 0;
+	       arena_offset(arena), err == -ENODATA ? "no table" : "something left");
+	return arena_offset(arena) || err != -ENODATA ? -1 : 0;
 }
 
-static int same_memory(const struct arena_info_args *first, const struct arena_info_args *second)
+static int no_new_memory(const struct arena_info_args *first,
+			 const struct arena_info_args *second)
 {
-	if (second->page_allocs == first->page_allocs &&
-	    second->pool_hits == first->pool_hits &&
-	    second->slabs == first->slabs && second->used == first->used &&
-	    second->high == first->high)
+	if (second->page_allocs == first->page_allocs && second->pool_hits == first->pool_hits)
 		return 0;
 	warnx("the second run does not reuse the slabs of the first");
 	return -1;
 }
 
 /* The same twice; the second time in the memory of the first. */
-static int fill_twice(const struct region *region, const struct input *input, int sock,
+static int fill_twice(struct arena *arena, const struct input *input, int sock,
 		      const char *list)
 {
 	struct arena_info_args first, second;
 
-	if (fill(region, input, &first) || hand_over(sock, region) || check_reader(sock, list))
+	if (fill(arena, input, &first) || hand_over(sock, arena) || check_reader(sock, list))
 		return -1;
-	if (empty(region, sock))
+	if (kernel_and_reader(arena, sock) || info(arena, &first))
 		return -1;
-	if (fill(region, input, &second) || check_reader(sock, list))
+	if (empty(arena, sock) || fill(arena, input, &second) || check_reader(sock, list))
 		return -1;
-	return same_memory(&first, &second);
+	return no_new_memory(&first, &second);
 }
 
 static int count_words(const char *path, int sock)
 {
-	struct region region = { .fd = -1, .map = MAP_FAILED };
 	struct input input = { .fd = -1, .text = MAP_FAILED };
+	struct arena *arena = NULL;
 	char *list = NULL;
 	int ret = -1;
 	size_t size;
@@ -860,11 +989,13 @@ static int count_words(const char *path, int sock)
 	list = count_by_uniq(&input, &size);
 	if (!list)
 		goto out;
-	if (!region_open(&region, "words", room_for(&input)) &&
-	    !region_map(&region, PROT_READ | PROT_WRITE))
-		ret = fill_twice(&region, &input, sock, list);
+	arena = arena_open("words", room_for(&input), 0);
+	if (arena)
+		ret = fill_twice(arena, &input, sock, list);
+	else
+		warn("arena_open");
 out:
-	region_close(&region);
+	arena_close(arena);
 	free(list);
 	if (input.text != MAP_FAILED)
 		munmap(input.text, input.size);

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Show the arena at work in a throwaway QEMU machine: load the module on the
-# stock kernel, run the demonstration on a real file, unload.
+# stock kernel, and another one that uses it, run the demonstration on a real file,
+# unload.
 #
 #   demo.sh [FILE]      default: the guest kernel's own symbol table
 #   KERNEL=stock|new    as for vm.sh
@@ -26,8 +27,10 @@ guest_script()
 	cat <<'END'
 set -e
 insmod /ko/arena.ko
+insmod /ko/arena_consumer.ko
 [ -e /input ] || { cat /proc/kallsyms >/tmp/symbols; ln -s /tmp/symbols /input; }
 /st/arena_demo /input
+rmmod arena_consumer
 rmmod arena
 END
 }

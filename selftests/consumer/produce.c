@@ -3,12 +3,14 @@
  * arena_consumer/produce: the kernel writes records into the arena of a program.
  *
  * Each open file is a producer. A write of "FD NR" makes it hold the arena behind
- * the writer's descriptor FD, with the first write, and store NR records there.
- * It holds the arena until it is closed.
+ * the writer's descriptor FD, with the first write, and store NR lines there; a
+ * write of "FD NR records" has it store NR records (record.h) and wake those who
+ * poll() meanwhile. It holds the arena until it is closed.
  */
 #include <linux/arena.h>
 #include <linux/fs.h>
 #include <linux/kernel.h>
+#include <linux/ktime.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/slab.h>
@@ -18,8 +20,10 @@
 #include <uapi/linux/arena.h>
 
 #include "consumer.h"
+#include "record.h"
 
 #define RECORDS_MAX	100000
+#define NOTIFY_EVERY	100	/* records */
 
 /**
  * struct producer - an open file.
@@ -55,7 +59,7 @@ static int produce_release(struct inode *inode, struct file *file)
 }
 
 /* Nothing that a program can write is read here: only the allocator is asked. */
-static int store_records(struct producer *producer, unsigned int nr)
+static int store_lines(struct producer *producer, unsigned int nr)
 {
 	for (; nr; nr--, producer->stored++)
 		if (!arena_printf(producer->arena, GFP_KERNEL, "record %u\n", producer->stored))
@@ -63,7 +67,35 @@ static int store_records(struct producer *producer, unsigned int nr)
 	return 0;
 }
 
-static int produce(struct producer *producer, int fd, unsigned int nr)
+static struct produce_record *store_record(struct arena *arena, unsigned int number)
+{
+	struct produce_record *record;
+
+	record = arena_alloc_aligned(arena, sizeof(*record), sizeof(*record), GFP_KERNEL);
+	if (!record)
+		return NULL;
+	record->time = ktime_get_ns();
+	snprintf(record->text, sizeof(record->text), "event %u, seen by CPU %u", number,
+		 raw_smp_processor_id());
+	/* Pairs with the acquire of the program that reads it. */
+	smp_store_release(&record->number, number);
+	return record;
+}
+
+static int store_records(struct producer *producer, unsigned int nr)
+{
+	int err = 0;
+
+	while (nr-- && !err) {
+		if (!store_record(producer->arena, ++producer->stored))
+			err = -ENOMEM;
+		if (!nr || err || !(producer->stored % NOTIFY_EVERY))
+			arena_notify(producer->arena);
+	}
+	return err;
+}
+
+static int produce(struct producer *producer, int fd, unsigned int nr, bool records)
 {
 	struct arena *arena;
 
@@ -73,14 +105,14 @@ static int produce(struct producer *producer, int fd, unsigned int nr)
 			return PTR_ERR(arena);
 		producer->arena = arena;
 	}
-	return store_records(producer, nr);
+	return records ? store_records(producer, nr) : store_lines(producer, nr);
 }
 
 static ssize_t produce_write(struct file *file, const char __user *from, size_t size, loff_t *pos)
 {
 	struct producer *producer = file->private_data;
 	unsigned int nr;
-	char line[32];
+	char line[32], what[8] = "";
 	int fd, err;
 
 	if (size >= sizeof(line))
@@ -88,11 +120,13 @@ static ssize_t produce_write(struct file *file, const char __user *from, size_t 
 	if (copy_from_user(line, from, size))
 		return -EFAULT;
 	line[size] = '\0';
-	if (sscanf(line, "%d %u", &fd, &nr) != 2 || nr > RECORDS_MAX)
+	if (sscanf(line, "%d %u %7s", &fd, &nr, what) < 2 || nr > RECORDS_MAX)
+		return -EINVAL;
+	if (*what && strcmp(what, "records"))
 		return -EINVAL;
 	if (mutex_lock_interruptible(&producer->lock))
 		return -EINTR;
-	err = produce(producer, fd, nr);
+	err = produce(producer, fd, nr, *what);
 	mutex_unlock(&producer->lock);
 	return err ?: size;
 }
