@@ -8,8 +8,10 @@ a call of a program, from its system call to the next one, or a turn of the
 loop that fills a batch.
 """
 
+import base64
 import bisect
 import collections
+import gzip
 import pathlib
 import re
 import sys
@@ -20,8 +22,9 @@ TRACE = re.compile(r"^Trace \d+: \S+ \[[0-9a-f]+/([0-9a-f]+)/")
 
 class Symbols:
     def __init__(self, path):
-        lines = (line.split() for line in path.open() if line.startswith("symbol "))
-        self.known = sorted((int(line[1], 16), line[3]) for line in lines if len(line) > 3)
+        packed = "".join(line.split()[1] for line in path.open() if line.startswith("symbols "))
+        lines = gzip.decompress(base64.b64decode(packed)).decode().splitlines()
+        self.known = sorted((int(line.split()[0], 16), line.split()[2]) for line in lines)
         self.addresses = [address for address, name in self.known]
 
     def name(self, address):

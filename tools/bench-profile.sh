@@ -21,12 +21,12 @@ guest_commands()
 {
 	local bench=$1 rival=$2 run
 
-	run="for i in \$(seq 60); do echo batch >/sys/kernel/debug/arena_bench/run || exit 1; done"
-	[ "$bench" = batch ] || run="/user_ioctl insn 100 $rival"
+	run="for i in \$(seq 300); do echo batch >/sys/kernel/debug/arena_bench/run || exit 1; done"
+	[ "$bench" = batch ] || run="/user_ioctl insn 500 $rival"
 	cat <<END
 insmod /ko/arena.ko || exit 1
 insmod /ko/arena_bench.ko instructions=1 rounds=5 only=$rival || exit 1
-grep -i ' t ' /proc/kallsyms | cut -c1-80 | sed 's/^/symbol /'
+grep -i ' t ' /proc/kallsyms | gzip | base64 | sed 's/^/symbols /'
 echo ready
 $run
 END
@@ -39,8 +39,8 @@ look()
 
 	for command in "singlestep on" "log exec,nochain" "" "" "log none" "singlestep off"; do
 		[ -z "$command" ] || echo "$command"
-		sleep 1
-	done >"$DIR/monitor.in"
+		sleep 0.5
+	done | timeout 30 tee "$DIR/monitor.in" >/dev/null
 }
 
 machine()
@@ -66,11 +66,12 @@ main()
 	mkfifo "$DIR/monitor.in" "$DIR/monitor.out"
 	cat "$DIR/monitor.out" >/dev/null &
 	reader=$!
+	: >"$DIR/output"
 	say "the guest starts and tells its symbols"
 	machine "$@" &
 	guest=$!
 	while kill -0 "$guest" 2>/dev/null && ! grep -q '^ready' "$DIR/output"; do
-		sleep 1
+		sleep 0.5
 	done
 	kill -0 "$guest" 2>/dev/null && look
 	say "waiting for its end"

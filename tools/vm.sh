@@ -218,8 +218,8 @@ boot()
 
 	: >"$CONSOLE"
 	timeout -s KILL "$TIMEOUT" qemu-system-x86_64 "${ARGS[@]}" \
-		</dev/null | tr -d '\r' | tee "$OUTPUT" |
-		grep -av '^arena-vm: commands ended'
+		</dev/null | sed -u 's/\r//g' | tee "$OUTPUT" |
+		grep -av --line-buffered '^arena-vm: commands ended'
 	rc=${PIPESTATUS[0]}
 	[ "$rc" -ne 137 ] || say "killed after $TIMEOUT s without an end"
 	return "$rc"
