@@ -246,6 +246,12 @@ int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u32 flags
 	if (IS_ERR(arena))
 		return PTR_ERR(arena);
 	arena->owner = dev;
+	/*
+	 * Not at each allocation what init_on_alloc asks of the kernel's own memory:
+	 * slabs are zero when programs first see them, and from then on programs may
+	 * write to them at any time.
+	 */
+	arena->zero = flags & ARENA_SETUP_ZERO;
 	dev->flags = flags;
 	/* Pairs with the smp_load_acquire() in arena_dev_settle(). */
 	smp_store_release(&dev->arena, arena);
