@@ -493,18 +493,65 @@ static int arena_run_op(struct arena_call *call, const struct arena_op *op)
 	return err;
 }
 
-long arena_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+/*
+ * ARENA_IOC_ALLOC is what a program calls once an object, so it has a way of its
+ * own: today's struct, member by member. Each step is one of those above, in the
+ * same order. False for all that is not as usual, which is done above, too.
+ */
+static bool arena_alloc_usual(struct arena_file *file, struct arena_alloc_args __user *user,
+			      int *err)
+{
+	struct arena_dev *dev = file->dev;
+	struct arena_alloc_args alloc;
+	struct arena_place place;
+
+	if (!IS_ENABLED(CONFIG_64BIT) || !(file->rights & ARENA_RIGHT_ALLOC) ||
+	    !user_access_begin(user, sizeof(*user)))
+		return false;
+	unsafe_get_user(alloc.size, &user->size, fault);
+	unsafe_get_user(alloc.flags, &user->flags, fault);
+	unsafe_get_user(alloc.bytes, &user->bytes, fault);
+	unsafe_get_user(alloc.align, &user->align, fault);
+	unsafe_get_user(alloc.offset, &user->offset, fault);
+	unsafe_get_user(alloc.generation, &user->generation, fault);
+	unsafe_put_user(alloc.offset, &user->offset, fault);
+	unsafe_put_user(alloc.generation, &user->generation, fault);
+	user_access_end();
+
+	/* Acquire: pairs with the smp_store_release() in arena_dev_make(). */
+	if (alloc.size != sizeof(alloc) || alloc.flags & ~ARENA_ALLOC_ZERO ||
+	    !smp_load_acquire(&dev->arena))
+		return false;
+	*err = arena_dev_claim(dev, NULL, alloc.bytes, alloc.align,
+			       GFP_KERNEL | (alloc.flags ? __GFP_ZERO : 0), &place);
+	if (*err)
+		return true;
+	arena_dev_moved(dev);
+	*err = -EFAULT;
+	if (!user_access_begin(user, sizeof(*user)))
+		return true;
+	unsafe_put_user((u64)place.offset, &user->offset, told);
+	unsafe_put_user(place.generation, &user->generation, told);
+	*err = 0;
+told:
+	user_access_end();
+	return true;
+fault:
+	user_access_end();
+	return false;
+}
+
+/* Not inline: what it has on the stack costs those that do not come here. */
+static noinline long arena_ioctl_any(struct arena_file *file, unsigned int cmd,
+				     void __user *user)
 {
 	const struct arena_op *op = arena_find_op(cmd);
-	struct arena_call call = {
-		.file = file->private_data,
-		.user = (void __user *)arg,
-	};
+	struct arena_call call = { .file = file, .user = user };
 	int err;
 
 	if (!op)
 		return -ENOTTY;
-	if (op->rights & ~call.file->rights)
+	if (op->rights & ~file->rights)
 		return -EACCES;
 	err = arena_copy_in(&call, op);
 	if (!err)
@@ -512,4 +559,14 @@ long arena_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	kvfree(call.parts);
 	kvfree(call.staged);
 	return err;
+}
+
+long arena_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	int err;
+
+	if (cmd == ARENA_IOC_ALLOC &&
+	    arena_alloc_usual(file->private_data, (void __user *)arg, &err))
+		return err;
+	return arena_ioctl_any(file->private_data, cmd, (void __user *)arg);
 }
