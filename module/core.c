@@ -10,7 +10,7 @@
  * and a directory of the slabs behind it. All races meet in one word, the
  * cursor:
  *
- *	[ tag | unsettled | offset ]
+ *	[ tag | counted | offset ]
  *
  * An allocation reads it, reads the directory entry, and moves the offset by
  * compare-and-swap. Success proves that nobody allocated and nobody reset
@@ -22,7 +22,7 @@
  * to be handed out again. What callers do with it is theirs to order; but the
  * allocator writes there too, when it zeroes and copies in. Such a late write
  * must not land in an object of the new generation, and a reset does not wait.
- * So a generation begins unsettled:
+ * So a generation begins unsettled, with an offset that no claim can reach:
  *
  *	reset:     unsettled, nobody can claim
  *	  |
@@ -35,25 +35,51 @@
  *	the next reset
  *
  * A writer counts itself in (arena_cpu.writers), passes full barrier A, looks
- * at the generation again and gives up if it has changed. Who settles has read
- * the new tag, passes full barrier B and looks at the counts. Either the writer
- * sees the new generation, or the one who settles sees the writer.
+ * at the generation again and gives up if it has changed; or it counts itself in
+ * before it claims, and A is the claim itself, which a reset in between makes fail.
+ * Who settles has read the new tag, passes full barrier B and looks at the counts.
+ * Either the writer sees the new generation, or the one who settles sees the writer.
  *
  * ABA. A cursor word that comes back would let a stale compare-and-swap
  * succeed, with a directory entry that may be of another time. Within a
  * generation the offset only grows. Across generations the tag differs, until
- * it wraps: each time its highest bit changes, a grace period must have passed
- * since the last time it did (tag_half_is_clear()), and allocations read and
- * swap the word with preemption off, and so does who settles. All else (spans, views, statistics)
- * compares the full generation.
+ * it wraps: each time it enters another quarter of its range, a grace period must
+ * have passed since the last time it did (wrapped()), and allocations read and swap
+ * the word with preemption off, and so does who settles. Two words are compared with
+ * each other only where they are less than half a turn apart (windows, below). All
+ * else (spans, views, statistics) compares the full generation.
+ *
+ * Counting. The offset of a dense arena is the number of bytes handed out until
+ * there is padding: so nobody counts bytes until then. The first claim of a
+ * generation that pads, or that a rewind may take back, sets the bit "counted",
+ * without moving the offset. Before anybody claims again, whoever comes notes where
+ * that was (arena->uncounted); from then on every claim is counted in a slot, until
+ * the next reset. What has been handed out is at any time the offset, or what was
+ * noted and what the slots have counted since: exact when quiet, and never less than
+ * before.
  *
  * Nesting. An allocation can be interrupted by another one of the same arena
  * on the same CPU, in an interrupt, an NMI, or a probe inside the allocator.
- * arena_cpu.depth counts them, and each uses a slot of its own: the outermost
- * slot 0, whoever interrupts it slot 1. Whoever finds depth 0 uses slot 0,
- * whatever context it is: interrupts that did not hit an allocation cost no
- * slot of their own, and the level needs not be found out. Deeper than
- * %ARENA_SLOTS, the shared cursor serves.
+ * arena_cpu.gate (with spans) or arena_cpu.depth counts them, and each uses a slot
+ * of its own: the outermost slot 0, whoever interrupts it slot 1. Whoever finds
+ * nobody there uses slot 0, whatever context it is: interrupts that did not hit an
+ * allocation cost no slot of their own, and the level needs not be found out. Deeper
+ * than %ARENA_SLOTS, the shared cursor serves.
+ *
+ * The fast paths, bump_words(), for sizes that leave no padding:
+ *
+ *  - With spans, the first to come on this CPU takes from the span of slot 0, if that
+ *    is of the present generation. One word, slot.taken, says both where the next
+ *    object is and how many bytes were counted.
+ *  - Without, each CPU keeps a window: the slab that the cursor was in when it last
+ *    looked, as the cursor word of its end and what makes a word an address. Where the
+ *    cursor, moved past the object, is not beyond that end, the compare-and-swap is all
+ *    there is to do: the tag is in both words, a generation whose bytes are counted
+ *    has a higher bit set, and nothing moves the cursor back while that is not so.
+ *    Only who is not nested opens a window, and only after it moved the cursor: an
+ *    interrupt that does, between the look and the swap, makes the swap fail. What a
+ *    CPU that was idle for long keeps is closed by wrapped(), before the tag comes
+ *    within half a turn of it again.
  *
  * Barrier pairs, each with a litmus test of that name in kunit/litmus/:
  *
@@ -69,7 +95,7 @@
  *	done     store-release of the writers in load-acquire in late_writers()
  *	         arena_write_end()
  *	adopt    store-release of the slot's     load-acquire in
- *	         generation in slot_adopt()      used_in_generation()
+ *	         generation in slot_adopt()      counted_in_slots()
  *	revoke   store-release of revoked in     load-acquire in arena_slot_claim()
  *	         collect()
  *	held     store-release of held after     smp_mb() B in arena_settle(), then
@@ -82,6 +108,12 @@
  *	wrap     preemption off from reading to  grace period between two
  *	         swapping the cursor             crossings, wrapped()
  *	collect  preemption off while bumping    synchronize_rcu() in revoke()
+ *	zero     claim after counting in, in     smp_mb() B in arena_settle()
+ *	         bump_zeroed()
+ *	count    claim after the note, in        smp_rmb() in used_in_view()
+ *	         cursor_count()
+ *	window   store-release of wrapping after load-acquire in next_generation(),
+ *	         windows were closed, wrapped()  load-acquire in bump_window()
  *	retire   rcu_read_lock() of readers      call_rcu() in arena_reset_rcu()
  *	spare    rcu_read_lock() of readers      synchronize_rcu() in
  *	                                         wait_retired()
@@ -147,6 +179,18 @@ void arena_account(struct arena *arena, struct arena_slot *slot, unsigned long g
 	slot_count(slot, size);
 }
 
+/* Whatever is claimed from here on in this generation is counted: so that a rewind can. */
+void arena_count_from_here(struct arena *arena)
+{
+	long cursor;
+
+	preempt_disable();
+	cursor = atomic_long_read(&arena->cursor);
+	while (cursor_settled(cursor) && !cursor_count(arena, &cursor))
+		;
+	preempt_enable();
+}
+
 /* An object died before it was born: it was counted, and its successor will be. */
 void arena_uncount(struct arena *arena)
 {
@@ -160,6 +204,44 @@ void arena_uncount(struct arena *arena)
 	else
 		atomic_long_dec(&arena->deep_allocs);
 	arena_leave(cpu);
+}
+
+/*
+ * Remember the slab of a claim: what comes next in it, in this generation, need not
+ * look it up. Interrupts see the window closed until it is complete.
+ */
+static void window_open(struct arena *arena, struct arena_cpu *cpu, const struct claim *claim)
+{
+	const size_t size = arena_slab_size(arena);
+	size_t start = ALIGN_DOWN(claim->object, size), end = min(start + size, arena->capacity);
+	unsigned long closed = cursor_start(claim->generation);
+	unsigned long limit = cursor_move(closed, ALIGN_DOWN(end, ARENA_WORD));
+
+	if (cpu->zero_limit == limit)
+		return;
+	WRITE_ONCE(cpu->limit, closed);
+	WRITE_ONCE(cpu->zero_limit, closed);
+	barrier();
+	WRITE_ONCE(cpu->delta, (unsigned long)claim->base -
+			       (cursor_move(closed, start) << ARENA_GRAIN_SHIFT));
+	barrier();
+	WRITE_ONCE(cpu->zero_limit, limit);
+	if (!arena->zero)
+		WRITE_ONCE(cpu->limit, limit);
+}
+
+/* Count what was claimed, and be quicker next time. */
+static __always_inline void claim_done(struct arena *arena, struct arena_cpu *cpu,
+				       struct arena_slot *slot, const struct claim *claim,
+				       size_t size)
+{
+	if (claim->counted) {
+		arena_account(arena, slot, claim->generation, size);
+		return;
+	}
+	local_inc(&cpu->allocs);
+	if (slot == cpu->slot)
+		window_open(arena, cpu, claim);
 }
 
 /* Claim exactly one object: all that a dense arena does, and nesting too deep for a slot. */
@@ -178,7 +260,7 @@ int arena_claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_
 		if (err)
 			return err;
 	}
-	arena_account(arena, slot, claim.generation, size);
+	claim_done(arena, cpu, slot, &claim, size);
 	arena_mark_note(arena, claim.generation, claim.from, claim.end, size);
 	place_set(place, claim.generation, claim.object,
 		  claim_address(arena, &claim, claim.object));
@@ -360,157 +442,226 @@ static noinline void *alloc_slow(struct arena *arena, size_t size, size_t align,
 	return arena_claim(arena, size, align, gfp, &place) ? NULL : place.ptr;
 }
 
-/* One object of a dense arena at depth 1: one compare-and-swap. */
-static __always_inline void *dense_claim(struct arena *arena, struct arena_cpu *cpu, size_t size,
-					 size_t align, gfp_t gfp)
+/* One object of a dense arena that has nobody's marks to keep, at depth 1. */
+static noinline void *dense_claim(struct arena *arena, size_t size, size_t align, bool zero)
 {
-	bool zero = arena->zero || gfp & __GFP_ZERO;
-	struct arena_slot *slot = cpu->slot;
+	struct arena_cpu *cpu = arena_enter(arena);
 	struct claim claim = {};	/* lest the compiler does it, with a string operation */
+	void *object = NULL;
 
 	/* Who has marks open notes each allocation; much is not zeroed in one go. */
-	if (unlikely(size - 1 >= arena_slab_size(arena)) ||
-	    unlikely(zero && size > ARENA_COPY_CHUNK) ||
-	    unlikely(READ_ONCE(arena->marks)))
+	if (likely(READ_ONCE(cpu->depth) == 1 && size - 1 < arena_slab_size(arena) &&
+		   !(zero && size > ARENA_COPY_CHUNK) && !READ_ONCE(arena->marks)) &&
+	    likely(!cursor_claim(arena, NULL, size, align, 0, &claim)) &&
+	    likely(!zero || !claim_zero(arena, cpu, &claim, claim.object, claim.end))) {
+		claim_done(arena, cpu, cpu->slot, &claim, size);
+		object = claim_address(arena, &claim, claim.object);
+	}
+	arena_leave(cpu);
+	return object;
+}
+
+/* From the span of this CPU, if there is one with room and nothing nests. */
+static __always_inline void *bump_span(struct arena *arena, struct arena_cpu *cpu, size_t size)
+{
+	struct arena_slot *slot = cpu->slot;
+	void *object = NULL;
+	unsigned long taken;
+
+	barrier();
+	taken = slot->taken;
+	/* A revocation on its way: either look will do, see revoke(). */
+	if (likely(data_race(slot->span) == READ_ONCE(arena->generation)) &&
+	    likely(taken + size <= slot->limit)) {
+		object = (void *)(taken + slot->delta);
+		/* Who reads them from elsewhere shows them, no more. */
+		WRITE_ONCE(slot->taken, taken + size);
+		/* The same. */
+		data_race(slot->allocs++);
+	}
+	barrier();
+	/* Who interrupts this leaves what it found. */
+	data_race(cpu->gate--);
+	return object;
+}
+
+/*
+ * From the window of this CPU: moving the cursor is all there is to do. An interrupt
+ * that opens another window has moved the cursor: then what was read before it does not
+ * matter.
+ */
+static __always_inline bool bump_window(struct arena *arena, struct arena_cpu *cpu,
+					const unsigned long *limit, size_t size, size_t align,
+					void **place)
+{
+	unsigned long cursor, next, object;
+
+	do {
+		/* Acquire: who sees a new tag sees windows closed. Pairs with wrapped(). */
+		cursor = atomic_long_read_acquire(&arena->cursor);
+		next = cursor + (size >> ARENA_GRAIN_SHIFT);
+		/*
+		 * In a circle: what is ahead by up to half a turn of the tag is outside.
+		 * Who writes the window meanwhile makes the exchange fail, or closes it.
+		 */
+		if (unlikely((long)(data_race(*limit) - next) < 0))
+			return false;
+		if (align > ARENA_WORD && (cursor << ARENA_GRAIN_SHIFT) % align)
+			return false;
+		/* The same. Not after the exchange: then there may be another window. */
+		object = (cursor << ARENA_GRAIN_SHIFT) + data_race(cpu->delta);
+	} while (unlikely(!atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, next)));
+	local_inc(&cpu->allocs);
+	*place = (void *)object;
+	return true;
+}
+
+/*
+ * The same, zeroed. A writer counts itself in before the compare-and-swap, which is a
+ * full barrier and proves that the generation is not over: A of "DOC: generations".
+ */
+static noinline void *bump_zeroed(struct arena *arena, struct arena_cpu *cpu, size_t size,
+				  size_t align)
+{
+	unsigned long next = atomic_long_read(&arena->cursor) + (size >> ARENA_GRAIN_SHIFT);
+	void *object = NULL;
+
+	/* Who is not going to write does not keep a new generation from beginning. */
+	if (unlikely((long)(READ_ONCE(cpu->zero_limit) - next) < 0))
 		return NULL;
-	if (unlikely(cursor_claim(arena, NULL, size, align, 0, &claim)))
-		return NULL;
-	if (zero && unlikely(claim_zero(arena, cpu, &claim, claim.object, claim.end)))
-		return NULL;
-	if (unlikely(slot->generation != claim.generation))
-		slot_adopt(slot, claim.generation);
-	slot_count(slot, size);
-	return claim_address(arena, &claim, claim.object);
+	WRITE_ONCE(cpu->writers, READ_ONCE(cpu->writers) + 1);
+	barrier();
+	if (likely(bump_window(arena, cpu, &cpu->zero_limit, size, align, &object)))
+		zero_bytes(object, size);
+	arena_write_end(cpu);
+	return object;
+}
+
+/* Sizes and alignments that leave no padding behind. */
+static __always_inline bool is_words(size_t size, size_t align)
+{
+	return !(size % ARENA_WORD) && size - 1 < ARENA_WORDS_MAX && is_power_of_2(align);
+}
+
+/* @size is_words(). */
+static __always_inline void *bump_words(struct arena *arena, size_t size)
+{
+	struct arena_cpu *cpu;
+	void *object;
+
+	preempt_disable();
+	cpu = this_cpu_ptr(arena->cpu);
+	/* Who interrupts this leaves what it found, or nobody cares. */
+	if (likely(!data_race(++cpu->gate))) {
+		object = bump_span(arena, cpu, size);
+	} else if (unlikely(!bump_window(arena, cpu, &cpu->limit, size, 1, &object))) {
+		if (cpu->spans)
+			/* The same. */
+			data_race(cpu->gate--);
+		object = arena->zero && !cpu->spans ? bump_zeroed(arena, cpu, size, 1) : NULL;
+	}
+	preempt_enable();
+	return object;
+}
+
+/**
+ * __arena_alloc_words() - The fast path of arena_alloc(), without the rest.
+ * @arena: the arena, not NULL.
+ * @size:  bytes, not 0: a multiple of %ARENA_WORD, at most %ARENA_WORDS_MAX.
+ *
+ * Context: Any.
+ * Return: An object, or NULL: then __arena_alloc() may have one.
+ */
+void *__arena_alloc_words(struct arena *arena, size_t size)
+{
+	return arena_traced_allocs() ? NULL : bump_words(arena, size);
+}
+EXPORT_SYMBOL_GPL(__arena_alloc_words);
+
+/* Whatever @size and @align (a power of two, at most the slab size): from the span. */
+static noinline void *alloc_from_span(struct arena *arena, size_t size, size_t align, gfp_t gfp)
+{
+	struct arena_cpu *cpu = arena_enter(arena);
+	struct arena_slot *slot = cpu->slot;
+	void *object = NULL;
+
+	if (unlikely(READ_ONCE(cpu->gate) ||
+		     READ_ONCE(slot->span) != READ_ONCE(arena->generation) ||
+		     (gfp & __GFP_ZERO && !slot->zeroed) ||
+		     !slot_bump(slot, size, align, &object)))
+		object = NULL;
+	arena_leave(cpu);
+	return object;
+}
+
+/* From the window, or by cursor_claim(); NULL where more is to be done. */
+static noinline void *alloc_dense(struct arena *arena, size_t size, size_t align, gfp_t gfp)
+{
+	bool zero = arena->zero || gfp & __GFP_ZERO;
+	void *object = NULL;
+	struct arena_cpu *cpu;
+
+	if (is_words(size, align) && (zero || align > ARENA_WORD)) {
+		preempt_disable();
+		cpu = this_cpu_ptr(arena->cpu);
+		if (zero)
+			object = bump_zeroed(arena, cpu, size, align);
+		else
+			bump_window(arena, cpu, &cpu->limit, size, align, &object);
+		preempt_enable();
+	}
+	return object ?: dense_claim(arena, size, align, zero);
 }
 
 /* @align is a power of two and at most the slab size. */
-static __always_inline void *alloc_dense(struct arena *arena, size_t size, size_t align,
-					 gfp_t gfp)
+static __always_inline void *alloc_any(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
-	struct arena_cpu *cpu = arena_enter(arena);
 	void *object = NULL;
 
-	if (likely(READ_ONCE(cpu->depth) == 1 && !arena->spans))
-		object = dense_claim(arena, cpu, size, align, gfp);
-	arena_leave(cpu);
+	if (is_words(size, align) && align <= ARENA_MIN_ALIGN && !(gfp & __GFP_ZERO))
+		object = bump_words(arena, size);
+	if (unlikely(!object))
+		object = arena->spans ? alloc_from_span(arena, size, align, gfp) :
+					alloc_dense(arena, size, align, gfp);
 	if (likely(object))
 		return arena_tell_object(arena, object, size, align, gfp);
 	return alloc_slow(arena, size, align, gfp);
 }
 
-/* With the default alignment as a constant, and with any. */
-static noinline void *alloc_dense_default(struct arena *arena, size_t size, gfp_t gfp)
-{
-	return alloc_dense(arena, size, ARENA_MIN_ALIGN, gfp);
-}
-
-static noinline void *alloc_dense_aligned(struct arena *arena, size_t size, size_t align,
-					  gfp_t gfp)
-{
-	return alloc_dense(arena, size, align, gfp);
-}
-
-/*
- * From the span of this CPU, if it has one with room and nothing nests: no
- * atomic, no shared line written. Everything else is somebody else's work.
- */
-static __always_inline bool alloc_from_span(struct arena *arena, size_t size, size_t align,
-					    gfp_t gfp, void **object)
-{
-	struct arena_slot *slot;
-	struct arena_cpu *cpu;
-
-	preempt_disable();
-	cpu = this_cpu_ptr(arena->cpu);
-	slot = cpu->slot;
-	if (likely(!READ_ONCE(cpu->depth))) {
-		WRITE_ONCE(cpu->depth, 1);
-		barrier();
-		/* A revocation on its way: either look will do, see revoke(). */
-		if (likely(data_race(slot->span) == READ_ONCE(arena->generation)) &&
-		    likely(!(gfp & __GFP_ZERO) || slot->zeroed) &&
-		    likely(slot_bump(slot, size, align, object))) {
-			barrier();
-			WRITE_ONCE(cpu->depth, 0);
-			preempt_enable();
-			return true;
-		}
-		barrier();
-		WRITE_ONCE(cpu->depth, 0);
-	}
-	preempt_enable();
-	return false;
-}
-
 /**
- * arena_alloc() - Take memory for one object.
- * @arena: the arena, not NULL.
- * @size:  bytes, not 0, at most the capacity.
- * @gfp:   how the arena may grow: %ARENA_NOGROW to use only committed memory,
- *	   GFP_NOWAIT or GFP_ATOMIC where sleeping is not allowed, GFP_KERNEL.
- *	   With __GFP_ZERO the object is zeroed.
- *
- * The object is aligned to %ARENA_MIN_ALIGN, contiguous in kernel addresses, and
- * lives until the next reset (clauses 1, 2 and 10). Its contents are undefined
- * unless zeroing was asked for here or at creation (clause 6). Objects larger
- * than a slab need GFP_KERNEL and are not for virt_to_page().
- *
- * Context: Any that @gfp fits; in NMI, committed memory only. Takes no lock.
- * Sleeps only to grow, or to wait for a reset that sleeps.
- * Return: The object, or NULL with nothing changed: no space left, no memory,
- * or a bad argument (clauses 4 and 5). arena_stats() counts which.
- */
-void *arena_alloc(struct arena *arena, size_t size, gfp_t gfp)
-{
-	void *object;
-
-	if (likely(alloc_from_span(arena, size, ARENA_MIN_ALIGN, gfp, &object)))
-		return arena_tell_object(arena, object, size, ARENA_MIN_ALIGN, gfp);
-	return alloc_dense_default(arena, size, gfp);
-}
-EXPORT_SYMBOL_GPL(arena_alloc);
-
-/**
- * arena_zalloc() - Take zeroed memory for one object.
- * @arena: the arena, not NULL.
- * @size:  bytes, not 0, at most the capacity.
- * @gfp:   how the arena may grow, see arena_alloc().
+ * __arena_alloc() - arena_alloc() as a function.
+ * @arena: see there.
+ * @size:  see there.
+ * @gfp:   see there.
  *
  * Context: As arena_alloc().
- * Return: The object, or NULL, as arena_alloc().
+ * Return: As arena_alloc().
  */
-void *arena_zalloc(struct arena *arena, size_t size, gfp_t gfp)
+void *__arena_alloc(struct arena *arena, size_t size, gfp_t gfp)
 {
-	return arena_alloc(arena, size, gfp | __GFP_ZERO);
+	return alloc_any(arena, size, ARENA_MIN_ALIGN, gfp);
 }
-EXPORT_SYMBOL_GPL(arena_zalloc);
+EXPORT_SYMBOL_GPL(__arena_alloc);
 
 /**
- * arena_alloc_aligned() - Take memory for one object, aligned as asked.
- * @arena: the arena, not NULL.
- * @size:  bytes, not 0, at most the capacity.
- * @align: bytes, a power of two, at most the slab size; at most %PAGE_SIZE for
- *	   an object larger than a slab.
- * @gfp:   how the arena may grow, see arena_alloc().
- *
- * In a dense arena an alignment below %ARENA_MIN_ALIGN packs objects tighter.
+ * __arena_alloc_aligned() - arena_alloc_aligned() as a function.
+ * @arena: see there.
+ * @size:  see there.
+ * @align: see there.
+ * @gfp:   see there.
  *
  * Context: As arena_alloc().
- * Return: The object, or NULL, as arena_alloc().
+ * Return: As arena_alloc().
  */
-void *arena_alloc_aligned(struct arena *arena, size_t size, size_t align, gfp_t gfp)
+void *__arena_alloc_aligned(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
-	void *object;
-
 	/* The rest is checked on the slow path. */
 	if (unlikely(size - 1 >= arena_slab_size(arena) || align > arena_slab_size(arena) ||
 		     !is_power_of_2(align)))
 		return alloc_slow(arena, size, align, gfp);
-	if (likely(alloc_from_span(arena, size, align, gfp, &object)))
-		return arena_tell_object(arena, object, size, align, gfp);
-	return alloc_dense_aligned(arena, size, align, gfp);
+	return alloc_any(arena, size, align, gfp);
 }
-EXPORT_SYMBOL_GPL(arena_alloc_aligned);
+EXPORT_SYMBOL_GPL(__arena_alloc_aligned);
 
 /**
  * arena_populate() - Commit memory beforehand.
@@ -546,7 +697,8 @@ struct page *arena_page(const struct arena *arena, size_t offset)
 	return base ? virt_to_page(base + (offset & (arena_slab_size(arena) - 1))) : NULL;
 }
 
-static size_t used_in_generation(const struct arena *arena, unsigned long generation)
+/* What the slots counted in @generation. */
+static size_t counted_in_slots(const struct arena *arena, unsigned long generation)
 {
 	unsigned long deep = atomic_long_read(&arena->deep_used);
 	size_t used = 0;
@@ -560,9 +712,29 @@ static size_t used_in_generation(const struct arena *arena, unsigned long genera
 		for (i = 0; i < ARENA_SLOTS; i++)
 			/* Pairs with the smp_store_release() in slot_adopt(). */
 			if (smp_load_acquire(&slot[i].generation) == generation)
-				used += READ_ONCE(slot[i].used);
+				used += READ_ONCE(slot[i].used) + READ_ONCE(slot[i].taken);
 	}
 	return used;
+}
+
+/* See cursor_count(). */
+static size_t used_in_view(const struct arena *arena, const struct arena_view *view)
+{
+	unsigned long noted;
+
+	if (arena->spans)
+		return counted_in_slots(arena, view->generation);
+	if (!(view->cursor & ARENA_COUNTED))
+		return cursor_offset(view->cursor);
+	/*
+	 * Pairs with the compare-and-swap of the cursor by whoever claimed after it was
+	 * noted: who sees that claim sees the note.
+	 */
+	smp_rmb();
+	noted = atomic_long_read(&arena->uncounted);
+	if (cursor_tag(noted) != cursor_tag(view->cursor))
+		return cursor_offset(view->cursor);
+	return cursor_offset(noted) + counted_in_slots(arena, view->generation);
 }
 
 /**
@@ -578,7 +750,9 @@ static size_t used_in_generation(const struct arena *arena, unsigned long genera
  */
 size_t arena_offset(const struct arena *arena)
 {
-	return used_in_generation(arena, arena_peek(arena).generation);
+	struct arena_view view = arena_peek(arena);
+
+	return used_in_view(arena, &view);
 }
 EXPORT_SYMBOL_GPL(arena_offset);
 
@@ -617,6 +791,7 @@ static void stats_sum(const struct arena *arena, struct arena_stats *stats)
 	for_each_possible_cpu(cpu) {
 		const struct arena_cpu *c = per_cpu_ptr(arena->cpu, cpu);
 
+		stats->allocs += local_read(&c->allocs);
 		stats->fail_space += READ_ONCE(c->fails[ARENA_FAIL_SPACE]);
 		stats->fail_memory += READ_ONCE(c->fails[ARENA_FAIL_MEMORY]);
 		stats->fail_arg += READ_ONCE(c->fails[ARENA_FAIL_ARG]);
@@ -642,7 +817,7 @@ void arena_stats(const struct arena *arena, struct arena_stats *stats)
 	*stats = (struct arena_stats) {
 		.generation	= view.generation,
 		.capacity	= arena->capacity,
-		.used		= used_in_generation(arena, view.generation),
+		.used		= used_in_view(arena, &view),
 		.high		= arena_high(arena),
 		.committed	= atomic_long_read(&arena->committed),
 		.committed_peak	= atomic_long_read(&arena->committed_peak),
@@ -711,6 +886,7 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 	/* Not 0: a slot and a directory entry that were never used have that. */
 	arena->generation = ARENA_NEXT_KEEP;
 	atomic_long_set(&arena->cursor, cursor_start(arena->generation));
+	atomic_long_set(&arena->uncounted, cursor_start(arena->generation - 1));
 	refcount_set(&arena->refs, 1);
 	raw_spin_lock_init(&arena->reset_lock);
 	mutex_init(&arena->reset_mutex);
@@ -721,6 +897,18 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 	/* NULL: of the task, unless the caller has chosen another one to pay. */
 	if (arena->flags & ARENA_ACCOUNT)
 		arena->memcg = get_mem_cgroup_from_mm(NULL);
+}
+
+static void cpus_init(struct arena *arena)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct arena_cpu *c = per_cpu_ptr(arena->cpu, cpu);
+
+		c->spans = arena->spans;
+		c->gate = arena->spans ? -1 : 0;
+	}
 }
 
 static void arena_free(struct arena *arena)
@@ -739,8 +927,10 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 	struct arena *arena;
 	int err;
 
-	BUILD_BUG_ON(sizeof(struct arena_slot) > 64);
+	BUILD_BUG_ON(offsetof(struct arena_slot, end_offset) > 64);
+	BUILD_BUG_ON(offsetof(struct arena_cpu, slot) > 64);
 	BUILD_BUG_ON(ARENA_TAG_BITS < 8);
+	BUILD_BUG_ON(ARENA_WORD % BIT(ARENA_GRAIN_SHIFT) || ARENA_WORD % ARENA_MIN_ALIGN);
 
 	err = config_check(config);
 	if (err)
@@ -755,6 +945,7 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 		arena_free(arena);
 		return ERR_PTR(-ENOMEM);
 	}
+	cpus_init(arena);
 	arena_debug_add(arena);
 	arena_tell_create(arena);
 	return arena;
@@ -863,4 +1054,6 @@ void arena_set_generation(struct arena *arena, unsigned long generation)
 	generation &= ~1UL;
 	arena->generation = generation;
 	atomic_long_set(&arena->cursor, cursor_start(generation));
+	atomic_long_set(&arena->uncounted, cursor_start(generation - 1));
+	arena_windows_close(arena);
 }

@@ -16,6 +16,8 @@
 /* The first span of a generation, and what doubling ends at. */
 #define ARENA_SPAN_MIN		SZ_4K
 #define ARENA_SPAN_MAX		SZ_64K
+/* Where spans are zeroed: so that no allocation takes long, and little is zeroed in vain. */
+#define ARENA_SPAN_ZERO		SZ_4K
 
 /*
  * Enter and leave an allocation. Not atomic, no interrupts off: an interrupt
@@ -27,6 +29,7 @@ static __always_inline struct arena_cpu *arena_enter(struct arena *arena)
 
 	preempt_disable();
 	cpu = this_cpu_ptr(arena->cpu);
+	WRITE_ONCE(cpu->gate, READ_ONCE(cpu->gate) + 1);
 	WRITE_ONCE(cpu->depth, READ_ONCE(cpu->depth) + 1);
 	barrier();
 	return cpu;
@@ -36,15 +39,16 @@ static __always_inline void arena_leave(struct arena_cpu *cpu)
 {
 	barrier();
 	WRITE_ONCE(cpu->depth, READ_ONCE(cpu->depth) - 1);
+	WRITE_ONCE(cpu->gate, READ_ONCE(cpu->gate) - 1);
 	preempt_enable();
 }
 
 /* The slot of the one who entered, NULL where nesting is too deep to have one. */
 static inline struct arena_slot *arena_slot(struct arena_cpu *cpu)
 {
-	unsigned int depth = READ_ONCE(cpu->depth) - 1;
+	unsigned int nth = cpu->spans ? READ_ONCE(cpu->gate) : READ_ONCE(cpu->depth) - 1;
 
-	return likely(depth < ARENA_SLOTS) ? &cpu->slot[depth] : NULL;
+	return likely(nth < ARENA_SLOTS) ? &cpu->slot[nth] : NULL;
 }
 
 /*
@@ -83,13 +87,13 @@ static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
 
 	if (!revoked) {
 		WRITE_ONCE(slot->span, 0);
-		slot->pos = 0;
-		slot->end = 0;
+		WRITE_ONCE(slot->taken, 0);
+		slot->limit = 0;
 	}
 	/* Before the generation: who collects for it must not take what is left there. */
 	WRITE_ONCE(slot->stale, revoked);
-	slot->want = ARENA_SPAN_MIN;
-	WRITE_ONCE(slot->used, 0);
+	slot->want = max_t(unsigned int, slot->want / 4, ARENA_SPAN_MIN);
+	WRITE_ONCE(slot->used, -slot->taken);
 	/*
 	 * Release: pairs with the smp_load_acquire() in used_in_generation().
 	 * Who sees this generation does not see what was used in the last one.
@@ -97,7 +101,7 @@ static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
 	smp_store_release(&slot->generation, generation);
 }
 
-/* One instruction each. */
+/* Count what was not taken from the span. */
 static __always_inline void slot_count(struct arena_slot *slot, size_t size)
 {
 	/* Who reads them from elsewhere shows them, no more. */
@@ -106,23 +110,82 @@ static __always_inline void slot_count(struct arena_slot *slot, size_t size)
 	data_race(slot->allocs++);
 }
 
-/* The fast path: take from the span, or leave everything as it was. */
+/* What is left of the span. */
+static inline size_t slot_room(const struct arena_slot *slot)
+{
+	return slot->limit - slot->taken;
+}
+
+/* Where the span ends, as a kernel address. */
+static inline unsigned long slot_end(const struct arena_slot *slot)
+{
+	return slot->limit + slot->delta;
+}
+
+/* Padding: the next object begins further on, and there is as much less room. */
+static __always_inline void slot_pad(struct arena_slot *slot, size_t bytes)
+{
+	slot->delta += bytes;
+	slot->limit -= bytes;
+}
+
+static __always_inline void slot_take(struct arena_slot *slot, size_t size)
+{
+	/* Who reads them from elsewhere shows them, no more. */
+	data_race(slot->taken += size);
+	/* The same. */
+	data_race(slot->allocs++);
+}
+
+/* Take from the span, or leave everything as it was. */
 static __always_inline bool slot_bump(struct arena_slot *slot, size_t size, size_t align,
 				      void **object)
 {
-	unsigned long start = slot->pos, end = slot->end;
+	unsigned long start = slot->taken + slot->delta;
+	size_t room = slot_room(slot), pad = 0;
 
 	if (!__builtin_constant_p(align) || align > ARENA_MIN_ALIGN) {
-		start = ALIGN(start, align);
-		if (unlikely(start > end))
+		pad = ALIGN(start, align) - start;
+		if (unlikely(pad > room))
 			return false;
 	}
 	/* Size 0 is refused here too: 0 - 1 is never less. */
-	if (unlikely(size - 1 >= end - start))
+	if (unlikely(size - 1 >= room - pad))
 		return false;
-	slot->pos = ALIGN(start + size, ARENA_MIN_ALIGN);
-	slot_count(slot, size);
-	*object = (void *)start;
+	*object = (void *)(start + pad);
+	/* The end is aligned: up to there is room for it. */
+	pad += -size % ARENA_MIN_ALIGN;
+	if (pad)
+		slot_pad(slot, pad);
+	slot_take(slot, size);
+	return true;
+}
+
+/*
+ * Counting. Without spans, what has been handed out is what the cursor says: as
+ * long as there is no padding, nobody counts. The first claim that pads sets
+ * %ARENA_COUNTED in the cursor, which moves nothing; where the cursor stood then is
+ * noted in arena->uncounted before anybody claims again, by whoever comes; and from
+ * there on everybody counts in a slot, until the next reset.
+ *
+ * False if @cursor, a settled word just read, was no longer true and has been read
+ * anew.
+ */
+static inline bool cursor_count(struct arena *arena, long *cursor)
+{
+	long noted;
+
+	if (arena->spans)
+		return true;
+	if (!(*cursor & ARENA_COUNTED)) {
+		if (!atomic_long_try_cmpxchg(&arena->cursor, cursor, *cursor | ARENA_COUNTED))
+			return false;
+		*cursor |= ARENA_COUNTED;
+	}
+	noted = atomic_long_read(&arena->uncounted);
+	/* Fails if it is noted already, or if this generation is over. */
+	if (unlikely(cursor_tag(noted) != cursor_tag(*cursor)))
+		atomic_long_cmpxchg(&arena->uncounted, noted, *cursor & ~ARENA_COUNTED);
 	return true;
 }
 
@@ -134,6 +197,7 @@ static __always_inline bool slot_bump(struct arena_slot *slot, size_t size, size
  * @end:	first byte that is not ours.
  * @slab:	directory entry.
  * @base:	kernel address of the slab.
+ * @counted:	to be counted in a slot.
  */
 struct claim {
 	unsigned long		generation;
@@ -142,6 +206,7 @@ struct claim {
 	size_t			end;
 	struct arena_slab	*slab;
 	void			*base;
+	bool			counted;
 };
 
 /*
@@ -171,7 +236,7 @@ static __always_inline int cursor_claim(struct arena *arena, struct arena_slot *
 		object = offset;
 		if (want && slot->end_offset == offset &&
 		    READ_ONCE(slot->span) == view.generation)
-			object -= slot->end - slot->pos;
+			object -= slot_room(slot);
 		object = ALIGN(object, align);
 		/* An object lies within one slab. */
 		if ((object & mask) + size > mask + 1)
@@ -187,11 +252,17 @@ static __always_inline int cursor_claim(struct arena *arena, struct arena_slot *
 		if (want)
 			end = max3(end, offset, min3(object + want, (object | mask) + 1,
 						     arena->capacity));
+		if ((object != offset || size % ARENA_WORD || cursor & ARENA_COUNTED) &&
+		    !cursor_count(arena, &cursor)) {
+			view.generation = cursor_generation(cursor, view.generation);
+			continue;
+		}
 		if (likely(atomic_long_try_cmpxchg(&arena->cursor, &cursor,
 						   cursor_move(cursor, end))))
 			break;
 		view.generation = cursor_generation(cursor, view.generation);
 	}
+	claim->counted = arena->spans || cursor & ARENA_COUNTED;
 	claim->generation = view.generation;
 	claim->from = offset;
 	claim->end = end;
@@ -215,6 +286,22 @@ static inline bool claim_is_clean(const struct arena *arena, const struct claim 
 }
 
 /*
+ * Words as long as it is words: the processors that have an instruction for it
+ * begin sooner than with bytes. Sanitizers know memset() only.
+ */
+static __always_inline void zero_bytes(void *to, size_t size)
+{
+#if defined(__HAVE_ARCH_MEMSET64) && defined(CONFIG_64BIT) && !defined(CONFIG_KASAN) && \
+	!defined(CONFIG_KMSAN) && !defined(CONFIG_KCSAN)
+	if (likely(!(((unsigned long)to | size) % ARENA_WORD))) {
+		memset64(to, 0, size / ARENA_WORD);
+		return;
+	}
+#endif
+	memset(to, 0, size);
+}
+
+/*
  * Zero memory that @generation handed out. -ESTALE if it is over: then it may be
  * somebody else's by now.
  */
@@ -223,7 +310,7 @@ static noinline int __maybe_unused zero_claimed(struct arena *arena, struct aren
 {
 	if (!arena_write_begin(arena, cpu, generation))
 		return -ESTALE;
-	memset(to, 0, size);
+	zero_bytes(to, size);
 	arena_write_end(cpu);
 	return 0;
 }

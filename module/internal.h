@@ -21,6 +21,7 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/workqueue.h>
+#include <asm/local.h>
 
 struct dentry;
 struct mem_cgroup;
@@ -42,9 +43,10 @@ struct mem_cgroup;
 #define ARENA_SLAB_DEFAULT	SZ_64K
 
 /*
- * The cursor word: tag, one bit that says "not settled yet", and how far the
- * space has been handed out. The tag is the low part of the generation. On 32
- * bits the offset counts grains of several bytes.
+ * The cursor word: tag, one bit that says "counted" (see core.c), and how far
+ * the space has been handed out; the highest value, which no offset reaches, says
+ * "not settled yet". The tag is the low part of the generation. On 32 bits the
+ * offset counts grains of several bytes.
  */
 #ifdef CONFIG_64BIT
 #define ARENA_GRAIN_SHIFT	0
@@ -55,11 +57,14 @@ struct mem_cgroup;
 #endif
 #define ARENA_TAG_SHIFT		(ARENA_CURSOR_BITS + 1)
 #define ARENA_TAG_BITS		(BITS_PER_LONG - ARENA_TAG_SHIFT)
-#define ARENA_UNSETTLED		BIT(ARENA_CURSOR_BITS)
+#define ARENA_COUNTED		BIT(ARENA_CURSOR_BITS)
 #define ARENA_CURSOR_MASK	(BIT(ARENA_CURSOR_BITS) - 1)
+#define ARENA_UNSETTLED		ARENA_CURSOR_MASK
 #define ARENA_TAG_MASK		(BIT(ARENA_TAG_BITS) - 1)
-/* Crossing this bit of the generation asks for a grace period, see core.c. */
+/* Which of two words is older can be told up to this distance of their tags. */
 #define ARENA_TAG_HALF		BIT(ARENA_TAG_BITS - 1)
+/* When this bit of the generation changes, a grace period is due, see core.c. */
+#define ARENA_TAG_QUARTER	BIT(ARENA_TAG_BITS - 2)
 
 /* A generation is even where it uses slab set 0 and odd where it uses set 1. */
 #define ARENA_NEXT_KEEP		2
@@ -87,29 +92,33 @@ struct arena_slab {
  * struct arena_slot - where one nesting level of one CPU allocates.
  * @generation: which one @used belongs to.
  * @span:	which one the span belongs to, 0 if there is none.
- * @pos:	first free byte of the span (kernel address), aligned like @end.
- * @end:	end of the span, aligned to %ARENA_MIN_ALIGN.
- * @end_offset: offset in the arena of @end.
- * @used:	bytes handed out in @generation.
+ * @taken:	bytes handed out from spans. The next object is here: all else is
+ *		relative to it, so that one store takes it and counts it.
+ * @limit:	what @taken can grow to in this span.
+ * @delta:	kernel address of the next object, less @taken: always aligned to
+ *		%ARENA_MIN_ALIGN when they are added. Padding moves it.
  * @allocs:	objects handed out, ever.
+ * @used:	bytes handed out in @generation, less @taken.
+ * @end_offset: offset in the arena of the end of the span.
  * @want:	bytes to ask for at the next refill.
  * @zeroed:	the span is all zero.
  * @revoked:	the span is being taken back, see span.c: hands off.
- * @stale:	@pos and @end are of an older generation than @generation: adopted
- *		while revoked.
+ * @stale:	the span is of an older generation than @generation: adopted while
+ *		revoked.
  *
  * Written only by the owner: the CPU it belongs to, at the depth it belongs
- * to, with preemption off. The exception is @revoked, and with it @span, @pos
- * and @end.
+ * to, with preemption off. The exception is @revoked, and with it @span and
+ * @limit.
  */
 struct arena_slot {
 	unsigned long	generation;
 	unsigned long	span;
-	unsigned long	pos;
-	unsigned long	end;
-	size_t		end_offset;
-	size_t		used;
+	unsigned long	taken;
+	unsigned long	limit;
+	unsigned long	delta;
 	unsigned long	allocs;
+	size_t		used;
+	size_t		end_offset;
 	unsigned int	want;
 	bool		zeroed;
 	bool		revoked;
@@ -121,20 +130,38 @@ enum arena_fail { ARENA_FAIL_SPACE, ARENA_FAIL_MEMORY, ARENA_FAIL_ARG, ARENA_NR_
 
 /**
  * struct arena_cpu - what an arena keeps for each CPU.
- * @depth:   allocations in progress on this CPU; also the slot to use.
- * @writers: of these, how many may be writing to arena memory (zeroing or
- *	     copying in). Read by arena_settle() from other CPUs.
- * @fails:   failed allocations by cause.
+ * @gate:    with spans, one less than the allocations in progress on this CPU: the
+ *	     slot to use. Without, a number that is not below 0 for long.
+ * @writers: how many may be writing to arena memory (zeroing or copying in). Read
+ *	     by arena_settle() from other CPUs.
+ * @limit:   cursor word at the end of the window, where nothing is to be zeroed.
+ * @zero_limit: the same where it is.
+ * @delta:   what makes a cursor word in the window an address.
+ * @allocs:  objects handed out from windows.
+ * @depth:   allocations in progress, but for those from spans and windows.
+ * @spans:   the arena has spans.
  * @slot:    see &struct arena_slot.
+ * @fails:   failed allocations by cause.
  *
- * @depth and @writers are plain integers: whoever interrupts an update leaves
- * behind the value that it found.
+ * The window is the slab that the cursor of a dense arena was in when this CPU
+ * last looked; see "DOC: the fast paths" in core.c. Written by the owner, at depth
+ * 1; @limit and @zero_limit are closed from elsewhere, too.
+ *
+ * @gate, @depth and @writers are plain integers: whoever interrupts an update
+ * leaves behind the value that it found, but for @gate without spans, which
+ * nobody needs.
  */
 struct arena_cpu {
-	unsigned int		depth;
+	int			gate;
 	unsigned int		writers;
-	unsigned long		fails[ARENA_NR_FAILS];
+	unsigned long		limit;
+	unsigned long		zero_limit;
+	unsigned long		delta;
+	local_t			allocs;
+	unsigned int		depth;
+	bool			spans;
 	struct arena_slot	slot[ARENA_SLOTS] ____cacheline_aligned;
+	unsigned long		fails[ARENA_NR_FAILS];
 };
 
 /*
@@ -159,7 +186,8 @@ struct arena_large {
  * @flags:	ARENA_* flags.
  * @spans:	CPUs bump in spans.
  * @zero:	every object is handed out zeroed.
- * @cursor:	tag, settled or not, offset. The only word that CPUs contend for.
+ * @cursor:	tag, counted or not, offset. The only word that CPUs contend for.
+ * @uncounted:	where counting began in the generation whose tag it has.
  * @deep_used:	bytes handed out below the last slot, tagged like @cursor.
  * @deep_allocs: objects handed out there.
  * @larges:	views of objects larger than a slab.
@@ -205,6 +233,7 @@ struct arena {
 	struct arena_marks	*marks;
 
 	atomic_long_t		cursor ____cacheline_aligned_in_smp;
+	atomic_long_t		uncounted;
 	atomic_long_t		deep_used;
 	atomic_long_t		deep_allocs;
 
@@ -254,19 +283,19 @@ static inline size_t arena_nr_slabs(const struct arena *arena)
 }
 
 /* The parts of a cursor word. */
+static inline bool cursor_settled(unsigned long cursor)
+{
+	return (cursor & ARENA_CURSOR_MASK) != ARENA_UNSETTLED;
+}
+
 static inline size_t cursor_offset(unsigned long cursor)
 {
-	return (cursor & ARENA_CURSOR_MASK) << ARENA_GRAIN_SHIFT;
+	return cursor_settled(cursor) ? (cursor & ARENA_CURSOR_MASK) << ARENA_GRAIN_SHIFT : 0;
 }
 
 static inline unsigned long cursor_tag(unsigned long cursor)
 {
 	return cursor >> ARENA_TAG_SHIFT;
-}
-
-static inline bool cursor_settled(unsigned long cursor)
-{
-	return !(cursor & ARENA_UNSETTLED);
 }
 
 /* The same generation, another offset; rounds up to a grain. */
@@ -411,10 +440,12 @@ void arena_set_generation(struct arena *arena, unsigned long generation);
 
 /* reset.c */
 bool arena_settle(struct arena *arena);
+void arena_windows_close(struct arena *arena);
 void arena_note_high(struct arena *arena, size_t high);
 bool arena_settle_wait(struct arena *arena, gfp_t gfp);
 
 void arena_uncount(struct arena *arena);
+void arena_count_from_here(struct arena *arena);
 void arena_count_failure(struct arena *arena, int err);
 
 /* False if @generation was over before the write was complete. */

@@ -93,7 +93,8 @@ bool arena_commit(struct arena *arena, const struct arena_stretch *stretch)
 
 	while (view.generation == stretch->generation && cursor_settled(cursor) &&
 	       ALIGN(cursor_offset(cursor), stretch->grain) == stretch->start) {
-		done = atomic_long_try_cmpxchg(&arena->cursor, &cursor,
+		done = cursor_count(arena, &cursor) &&
+		       atomic_long_try_cmpxchg(&arena->cursor, &cursor,
 					       cursor_move(cursor, stretch->end));
 		if (done)
 			break;

@@ -16,9 +16,10 @@ static size_t span_left(struct arena *arena, size_t align)
 	size_t left = 0;
 
 	if (slot && READ_ONCE(slot->span) == arena_look(arena).generation) {
-		unsigned long start = ALIGN(slot->pos, max(align, ARENA_MIN_ALIGN));
+		unsigned long next = slot->taken + slot->delta;
+		size_t pad = ALIGN(next, max(align, ARENA_MIN_ALIGN)) - next;
 
-		left = start < slot->end ? slot->end - start : 0;
+		left = pad < slot_room(slot) ? slot_room(slot) - pad : 0;
 	}
 	arena_leave(cpu);
 	return left;

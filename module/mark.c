@@ -276,6 +276,7 @@ int arena_mark(struct arena *arena, struct arena_mark *mark)
 		return -ENOMEM;
 	if (!marks_own(arena, marks))
 		return -EBUSY;
+	arena_count_from_here(arena);
 	raw_spin_lock(&marks->lock);
 	err = mark_open(arena, marks, mark);
 	if (!marks->depth && marks->owner == task_pid(current))

@@ -97,16 +97,51 @@ bool arena_settle_wait(struct arena *arena, gfp_t gfp)
 }
 
 /*
- * The tag is about to enter a half of its range. An allocation that began when
+ * Close the windows of all CPUs: no word of the present generation, or of one that
+ * is less than half a turn of the tag ahead, is in them. The owners may be opening
+ * them meanwhile, and either may be the last.
+ */
+void arena_windows_close(struct arena *arena)
+{
+	unsigned long closed = cursor_start(READ_ONCE(arena->generation));
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct arena_cpu *c = per_cpu_ptr(arena->cpu, cpu);
+
+		WRITE_ONCE(c->limit, closed);
+		WRITE_ONCE(c->zero_limit, closed);
+	}
+}
+
+/*
+ * The tag is about to enter a quarter of its range. An allocation that began when
  * it was last there could still hold a cursor word, and its compare-and-swap
  * would succeed on a word that only looks the same. Allocations run with
- * preemption off, so a grace period since the tag left that half excludes it.
- * The full generation does not wrap (on 64 bits), and everything else compares
- * that.
+ * preemption off, so a grace period since the tag left that quarter excludes it.
+ * So it does whoever opens a window: when the tag enters the next quarter but one,
+ * all windows are of this one or the one before, less than half a turn away. The
+ * full generation does not wrap (on 64 bits), and everything else compares that.
  */
 static void wrapped(struct rcu_head *rcu)
 {
-	WRITE_ONCE(container_of(rcu, struct arena, wrap_rcu)->wrapping, false);
+	struct arena *arena = container_of(rcu, struct arena, wrap_rcu);
+
+	arena_windows_close(arena);
+	/* Release: pairs with the smp_load_acquire() in next_generation(). */
+	smp_store_release(&arena->wrapping, false);
+}
+
+/*
+ * Nor may this word: it gets a tag that has just been left. Unless it has been written
+ * in the new generation already.
+ */
+static void uncounted_renew(struct arena *arena, unsigned long generation)
+{
+	long noted = atomic_long_read(&arena->uncounted);
+
+	if (cursor_tag(noted) != (generation & ARENA_TAG_MASK))
+		atomic_long_cmpxchg(&arena->uncounted, noted, cursor_start(generation - 1));
 }
 
 static void note_high(struct arena *arena, size_t high)
@@ -132,11 +167,12 @@ static int next_generation(struct arena *arena, unsigned int step, bool *crossed
 	lockdep_assert_held(&arena->reset_lock);
 	generation = arena->generation;
 	next = generation + step;
-	crossing = (generation ^ next) & ARENA_TAG_HALF;
+	crossing = (generation ^ next) & ARENA_TAG_QUARTER;
 	/* 32-bit kernels: two thousand million resets are an arena's life. */
 	if (next < generation)
 		return -EOVERFLOW;
-	if (crossing && READ_ONCE(arena->wrapping))
+	/* Acquire: pairs with the smp_store_release() in wrapped(). */
+	if (crossing && smp_load_acquire(&arena->wrapping))
 		return -EBUSY;
 
 	/* Nor may this word match when its tag comes round again. */
@@ -148,8 +184,10 @@ static int next_generation(struct arena *arena, unsigned int step, bool *crossed
 	/* Pairs with the smp_load_acquire() in arena_look(). */
 	smp_store_release(&arena->generation, next);
 
-	if (crossing)
+	if (crossing) {
 		WRITE_ONCE(arena->wrapping, true);
+		uncounted_renew(arena, next);
+	}
 	*crossed = crossing;
 	WRITE_ONCE(arena->resets, arena->resets + 1);
 	note_high(arena, high);
@@ -198,8 +236,8 @@ static void note_kept(struct arena *arena)
  *
  * Context: Any but NMI. Takes a raw spinlock, interrupts off. Does not sleep.
  * Return: 0, or -EBUSY with nothing changed if no RCU grace period has ended
- * during the last two million resets or so (clause 13), on 32-bit kernels during
- * the last hundred; there, -EOVERFLOW after two thousand million.
+ * during the last million resets or so (clause 13), on 32-bit kernels during the last
+ * sixty; there, -EOVERFLOW after two thousand million.
  */
 int arena_reset(struct arena *arena)
 {

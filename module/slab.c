@@ -48,7 +48,7 @@ long arena_total_pages(void)
  */
 size_t arena_capacity_max(void)
 {
-	size_t limit = cursor_offset(ARENA_CURSOR_MASK) & PAGE_MASK;
+	size_t limit = cursor_offset(ARENA_CURSOR_MASK - 1) & PAGE_MASK;
 	unsigned long mb = READ_ONCE(max_arena_mb);
 
 	return mb && mb < limit >> 20 ? mb << 20 : limit;
@@ -111,15 +111,6 @@ static void *block_new(unsigned int order, gfp_t gfp, int node)
 	return page_address(page);
 }
 
-static void *block_recycled(unsigned int order, gfp_t gfp, int node)
-{
-	void *base = arena_pool_take(node, order);
-
-	if (base && want_init_on_alloc(gfp))
-		memset(base, 0, PAGE_SIZE << order);
-	return base;
-}
-
 /*
  * Never the OOM killer: a full machine is an errno. Where the caller may wait,
  * try hard before giving up, as blocks of several pages are not always at hand.
@@ -144,7 +135,7 @@ static void tell_kmemleak(void *base, unsigned int order, gfp_t gfp)
 	kmemleak_alloc(base, PAGE_SIZE << order, 0, gfp & ARENA_GFP_MASK);
 }
 
-/* Pages for a private arena: charged to nobody, counted in the total. */
+/* Pages for a private arena: charged to nobody, counted in the total. Contents undefined. */
 void *arena_block_alloc(unsigned int order, gfp_t gfp)
 {
 	void *base;
@@ -153,7 +144,7 @@ void *arena_block_alloc(unsigned int order, gfp_t gfp)
 		return NULL;
 	might_alloc(gfp);
 	gfp = block_gfp(gfp);
-	base = block_recycled(order, gfp, numa_mem_id()) ?: block_new(order, gfp, numa_mem_id());
+	base = arena_pool_take(numa_mem_id(), order) ?: block_new(order, gfp, numa_mem_id());
 	if (base)
 		tell_kmemleak(base, order, gfp);
 	return base;
@@ -181,19 +172,25 @@ static bool slab_may_pool(const struct arena *arena)
 static gfp_t slab_gfp(const struct arena *arena, gfp_t gfp)
 {
 	gfp = block_gfp(gfp);
-	if (arena->zero || arena->flags & ARENA_MAPPABLE)
+	if (arena->flags & ARENA_MAPPABLE)
 		gfp |= __GFP_ZERO;
 	if (arena->flags & ARENA_ACCOUNT)
 		gfp |= __GFP_ACCOUNT;
 	return gfp;
 }
 
-static void *slab_take(struct arena *arena, gfp_t gfp)
+/*
+ * Memory for a slab. What comes from the pool is not zeroed: where that is asked for,
+ * it is done as the memory is handed out, little by little, and not all of it in one
+ * allocation. The page allocator zeroes by itself; then @clean.
+ */
+static void *slab_take(struct arena *arena, gfp_t gfp, bool *clean)
 {
 	unsigned int order = arena->slab_shift - PAGE_SHIFT;
 	int node = arena->flags & ARENA_ON_NODE ? arena->node : numa_mem_id();
-	void *base = slab_may_pool(arena) ? block_recycled(order, gfp, node) : NULL;
+	void *base = slab_may_pool(arena) ? arena_pool_take(node, order) : NULL;
 
+	*clean = !base && want_init_on_alloc(gfp);
 	if (base) {
 		atomic_long_inc(&arena->pool_hits);
 	} else {
@@ -241,12 +238,13 @@ int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_
 	struct arena_slab *entry = &READ_ONCE(arena->dirs[set])[index];
 	unsigned long generation;
 	void *base;
+	bool clean;
 
 	if (!may_grow(gfp))
 		return -ENOMEM;
 	might_alloc(gfp);
 	gfp = slab_gfp(arena, gfp);
-	base = slab_take(arena, gfp);
+	base = slab_take(arena, gfp, &clean);
 	if (!base)
 		return -ENOMEM;
 	set_page_private(virt_to_page(base), index);	/* for arena_handle() */
@@ -261,7 +259,7 @@ int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_
 		slab_give_back(arena, base);
 		return 0;
 	}
-	if (want_init_on_alloc(gfp) && (generation & 1) == set)
+	if (clean && (generation & 1) == set)
 		/* If that generation is over, it is zeroed once more: no harm. */
 		WRITE_ONCE(entry->clean, generation);
 	arena_tell_grow(arena, index, gfp);

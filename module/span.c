@@ -31,11 +31,6 @@ struct arena_tails {
 	}		tail[];
 };
 
-static size_t slot_room(const struct arena_slot *slot)
-{
-	return slot->end - slot->pos;
-}
-
 /*
  * How much to claim beside the object: doubles with every refill, so that who
  * allocates much refills seldom and who allocates little wastes little, and
@@ -45,7 +40,8 @@ static size_t span_want(const struct arena *arena, const struct arena_slot *slot
 			size_t align)
 {
 	size_t left = arena->capacity - arena_high(arena);
-	size_t want = min_t(size_t, slot->want, left / (4 * num_online_cpus()));
+	size_t most = arena->zero ? ARENA_SPAN_ZERO : slot->want;
+	size_t want = min(most, left / (4 * num_online_cpus()));
 	size_t stride = ALIGN(size, align);
 
 	/* Whole objects, so that those of one size leave no holes between spans. */
@@ -83,7 +79,7 @@ static bool span_worth_keeping(const struct arena *arena, const struct arena_slo
 static int slot_refill(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		       size_t size, size_t align, bool zero, struct arena_place *place)
 {
-	size_t want = span_want(arena, slot, size, align);
+	size_t want = span_want(arena, slot, size, align), next, room;
 	struct claim claim;
 	bool joined;
 	void *object;
@@ -109,12 +105,13 @@ static int slot_refill(struct arena *arena, struct arena_cpu *cpu, struct arena_
 	slot->zeroed = (!joined || slot->zeroed) && (arena->zero || claim_is_clean(arena, &claim));
 	slot->end_offset = ALIGN_DOWN(claim.end, ARENA_MIN_ALIGN);
 	WRITE_ONCE(slot->stale, false);
-	slot->end = ALIGN_DOWN((unsigned long)object + (claim.end - claim.object),
-			       ARENA_MIN_ALIGN);
-	slot->pos = min((unsigned long)object + ALIGN(size, ARENA_MIN_ALIGN), slot->end);
+	next = claim.object + ALIGN(size, ARENA_MIN_ALIGN);
+	room = max(slot->end_offset, next) - next;
+	slot_take(slot, size);
+	slot->limit = slot->taken + room;
+	slot->delta = (unsigned long)object + (slot->end_offset - claim.object) - slot->limit;
 	slot->want = min_t(size_t, 2 * slot->want, ARENA_SPAN_MAX);
 	WRITE_ONCE(slot->span, claim.generation);
-	slot_count(slot, size);
 	place_set(place, claim.generation, claim.object, object);
 	return zero ? slot_zero(arena, cpu, slot, object, size) : 0;
 }
@@ -136,7 +133,7 @@ int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 		return slot_refill(arena, cpu, slot, size, align, zero, place);
 	}
 	place_set(place, generation,
-		  slot->end_offset - (slot->end - (unsigned long)object), object);
+		  slot->end_offset - (slot_end(slot) - (unsigned long)object), object);
 	return zero ? slot_zero(arena, cpu, slot, object, size) : 0;
 }
 
@@ -154,7 +151,7 @@ static bool tails_exist(struct arena *arena, unsigned long generation)
 		for (i = 0; i < ARENA_SLOTS; i++) {
 			struct arena_slot *slot = nth_slot(arena, cpu, i);
 			/* A guess: collecting looks again. */
-			bool room = data_race(slot->end > slot->pos);
+			bool room = data_race(slot->limit != slot->taken);
 
 			if (room && READ_ONCE(slot->span) == generation)
 				return true;
@@ -211,8 +208,7 @@ static void collect_slot(struct arena_tails *tails, struct arena_slot *slot)
 	if (smp_load_acquire(&slot->generation) == tails->generation &&
 	    !READ_ONCE(slot->stale) && slot_room(slot))
 		keep_tail(tails, slot->end_offset - slot_room(slot), slot->end_offset);
-	slot->pos = 0;
-	slot->end = 0;
+	slot->limit = slot->taken;
 	/* Release: the owner may refill when we are done reading. */
 	smp_store_release(&slot->revoked, false);
 }

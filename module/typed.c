@@ -222,6 +222,7 @@ static int claim_run(struct arena_typed *typed, u32 nr, u32 *first, unsigned lon
 	struct arena_cpu *cpu = arena_enter(arena);
 	struct arena_view view = arena_look(arena);
 	long cursor = view.cursor;
+	size_t end;
 	int err = 0;
 
 	do {
@@ -231,8 +232,10 @@ static int claim_run(struct arena_typed *typed, u32 nr, u32 *first, unsigned lon
 			err = -EBUSY;
 		else if (nr > typed->nr - *first)
 			err = -ENOSPC;
-	} while (!err && !atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor_move(cursor,
-				index_to_offset(typed, *first + nr - 1) + typed->stride)));
+		end = index_to_offset(typed, *first + nr - 1) + typed->stride;
+	} while (!err && (!cursor_count(arena, &cursor) ||
+			  !atomic_long_try_cmpxchg(&arena->cursor, &cursor,
+						   cursor_move(cursor, end))));
 	if (!err)
 		arena_account(arena, arena_slot(cpu), view.generation, nr * typed->size);
 	arena_leave(cpu);

@@ -179,10 +179,94 @@ void arena_notify(struct arena *arena);
 
 DEFINE_FREE(arena_put, struct arena *, if (!IS_ERR_OR_NULL(_T)) arena_put(_T))
 
-void *arena_alloc(struct arena *arena, size_t size, gfp_t gfp) __malloc;
-void *arena_zalloc(struct arena *arena, size_t size, gfp_t gfp) __malloc;
-void *arena_alloc_aligned(struct arena *arena, size_t size, size_t align,
-			  gfp_t gfp) __malloc;
+void *__arena_alloc(struct arena *arena, size_t size, gfp_t gfp) __malloc;
+void *__arena_alloc_aligned(struct arena *arena, size_t size, size_t align,
+			    gfp_t gfp) __malloc;
+void *__arena_alloc_words(struct arena *arena, size_t size) __malloc;
+
+/*
+ * What is known to the compiler to need no padding and no zeroing asks the fast path
+ * at once; gfp flags matter only where that says no.
+ */
+#define ARENA_WORD		8
+#define ARENA_WORDS_MAX		SZ_4K
+
+static __always_inline bool __arena_is_words(size_t size, size_t align, gfp_t gfp)
+{
+	return __builtin_constant_p(size) && size && size <= ARENA_WORDS_MAX &&
+	       size % ARENA_WORD == 0 && align <= ARENA_MIN_ALIGN &&
+	       __builtin_constant_p(gfp & __GFP_ZERO) && !(gfp & __GFP_ZERO);
+}
+
+/**
+ * arena_alloc() - Take memory for one object.
+ * @arena: the arena, not NULL.
+ * @size:  bytes, not 0, at most the capacity.
+ * @gfp:   how the arena may grow: %ARENA_NOGROW to use only committed memory,
+ *	   GFP_NOWAIT or GFP_ATOMIC where sleeping is not allowed, GFP_KERNEL.
+ *	   With __GFP_ZERO the object is zeroed.
+ *
+ * The object is aligned to %ARENA_MIN_ALIGN, contiguous in kernel addresses, and
+ * lives until the next reset (clauses 1, 2 and 10). Its contents are undefined
+ * unless zeroing was asked for here or at creation (clause 6). Objects larger
+ * than a slab need GFP_KERNEL and are not for virt_to_page().
+ *
+ * Context: Any that @gfp fits; in NMI, committed memory only. Takes no lock.
+ * Sleeps only to grow, or to wait for a reset that sleeps.
+ * Return: The object, or NULL with nothing changed: no space left, no memory,
+ * or a bad argument (clauses 4 and 5). arena_stats() counts which.
+ */
+static __always_inline void *arena_alloc(struct arena *arena, size_t size, gfp_t gfp)
+{
+	if (__arena_is_words(size, ARENA_MIN_ALIGN, gfp)) {
+		void *object = __arena_alloc_words(arena, size);
+
+		if (likely(object))
+			return object;
+	}
+	return __arena_alloc(arena, size, gfp);
+}
+
+/**
+ * arena_zalloc() - Take zeroed memory for one object.
+ * @arena: the arena, not NULL.
+ * @size:  bytes, not 0, at most the capacity.
+ * @gfp:   how the arena may grow, see arena_alloc().
+ *
+ * Context: As arena_alloc().
+ * Return: The object, or NULL, as arena_alloc().
+ */
+static __always_inline void *arena_zalloc(struct arena *arena, size_t size, gfp_t gfp)
+{
+	return __arena_alloc(arena, size, gfp | __GFP_ZERO);
+}
+
+/**
+ * arena_alloc_aligned() - Take memory for one object, aligned as asked.
+ * @arena: the arena, not NULL.
+ * @size:  bytes, not 0, at most the capacity.
+ * @align: bytes, a power of two, at most the slab size; at most %PAGE_SIZE for
+ *	   an object larger than a slab.
+ * @gfp:   how the arena may grow, see arena_alloc().
+ *
+ * In a dense arena an alignment below %ARENA_MIN_ALIGN packs objects tighter.
+ *
+ * Context: As arena_alloc().
+ * Return: The object, or NULL, as arena_alloc().
+ */
+static __always_inline void *arena_alloc_aligned(struct arena *arena, size_t size, size_t align,
+						 gfp_t gfp)
+{
+	if (__builtin_constant_p(align) && align && !(align & (align - 1)) &&
+	    __arena_is_words(size, align, gfp)) {
+		void *object = __arena_alloc_words(arena, size);
+
+		if (likely(object))
+			return object;
+	}
+	return __arena_alloc_aligned(arena, size, align, gfp);
+}
+
 int arena_populate(struct arena *arena, size_t bytes, gfp_t gfp);
 
 /* Copies and strings. */

@@ -35,6 +35,7 @@ struct task_struct;
  * @used:	bytes handed out since the last reset, without padding.
  * @generation:	grows at every reset.
  * @chunks:	chunks in use, the newest first; none while the first buffer lasts.
+ * @oldest:	the oldest of them, if there are any.
  * @spare:	chunks kept by a reset or a rewind.
  * @first:	the first buffer, or NULL.
  * @first_size:	its size in bytes.
@@ -49,6 +50,7 @@ struct arena_private {
 	size_t			used;
 	u64			generation;
 	struct arena_chunk	*chunks;
+	struct arena_chunk	*oldest;
 	struct arena_chunk	*spare;
 	char			*first;
 	size_t			first_size;

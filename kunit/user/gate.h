@@ -456,6 +456,7 @@ static inline bool name##_dec_and_test(type *v)					\
 USER_ATOMIC(atomic, atomic_t, int)
 USER_ATOMIC(atomic_long, atomic_long_t, long)
 USER_ATOMIC(atomic64, atomic64_t, s64)
+USER_ATOMIC(local, local_t, long)
 #define ATOMIC_INIT(i)		{ (i) }
 #define ATOMIC_LONG_INIT(i)	{ (i) }
 
@@ -860,6 +861,11 @@ static inline int devm_add_action_or_reset(struct device *dev, void (*action)(vo
 	dev->data = data;
 	return 0;
 }
+
+struct vm_fault;
+typedef unsigned int vm_fault_t;
+#define VM_FAULT_SIGBUS		0x2
+#define VM_FAULT_FALLBACK	0x800
 
 struct vm_area_struct {
 	unsigned long flags;
