@@ -12,7 +12,8 @@
 #   bench.sh --report    tables and plots again, of what was measured last
 #   bench.sh --build     the modules for the stock kernel only
 #   bench.sh --plots     the same, and the plots become those of the README
-#   ONLY=icount          instructions only; ONLY=uml: nanoseconds only
+#   ONLY=icount          instructions only; ONLY=uml: nanoseconds only; of the
+#                        other kind, what was measured before is reported
 #   RUNS=5               boots of User-Mode Linux, default 3
 #   BENCHES="batch mix"  these only
 #   REV=COMMIT           the module of that commit instead of the working tree
@@ -247,35 +248,45 @@ module_version()
 
 span_sizes()
 {
-	local dir=$STOCK
-
-	[ "$ONLY" != uml ] || dir=$BENCH/uml
 	awk '$2 == "ARENA_SPAN_MIN" { min = $3 } $2 == "ARENA_SPAN_MAX" { max = $3 }
 		END { sub("SZ_", "", min); sub("SZ_", "", max)
 		      print "spans: a CPU takes " min " at first, then twice as much" \
-			    " each time, up to " max }' "$dir/module/cursor.h"
+			    " each time, up to " max }' "$1/module/cursor.h"
 }
 
-describe_machine()
+# On what and of what figures are: each kind may be of another time.
+#   describe icount|uml MODULE-DIR
+describe()
 {
-	local model
+	local model kernel
 
 	model=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
+	if [ "$1" = icount ]; then
+		kernel="instructions: Linux $(cat "$BUILD/stock/version") under QEMU $(
+			qemu-system-x86_64 --version |
+				sed -n 's/.*version \([0-9.]*\).*/\1/p'), -icount shift=0, one CPU"
+	else
+		kernel="nanoseconds: Linux $(cat "$UML/include/config/kernel.release")$(
+			), User-Mode Linux, $CPUS CPUs, $RUNS boots"
+	fi
+	echo "$kernel"
 	echo "host: $(nproc) CPUs, ${model:-$(uname -m)};" \
 		"load before: $(cut -d ' ' -f 1-3 /proc/loadavg)"
-	[ ! -e "$BUILD/stock/version" ] ||
-		echo "instructions: Linux $(cat "$BUILD/stock/version") under QEMU" \
-			"$(qemu-system-x86_64 --version | sed -n 's/.*version \([0-9.]*\).*/\1/p')," \
-			"-icount shift=0, one CPU"
 	module_version
-	span_sizes
-	[ ! -e "$UML/include/config/kernel.release" ] ||
-		echo "nanoseconds: Linux $(cat "$UML/include/config/kernel.release")," \
-			"User-Mode Linux, $CPUS CPUs, $RUNS boots"
+	span_sizes "$2"
+}
+
+# What was measured before of the other kind stays.
+begin()
+{
+	rm -f "$RAW/$1"*
+	describe "$1" "$2" >"$BENCH/machine-$1.txt"
 }
 
 report()
 {
+	cat "$BENCH"/machine-*.txt >"$BENCH/machine.txt" || die "nothing was measured"
+	rm -f "$BENCH"/*.svg "$BENCH"/*.gnuplot "$BENCH"/*.dat
 	"$(system_python)" "$ROOT/tools/bench-report.py" "$BENCH" \
 		>"$BENCH/report.txt" || die "no report"
 	cat "$BENCH/report.txt"
@@ -291,6 +302,7 @@ plot()
 		return
 	}
 	for file in "$BENCH"/*.gnuplot; do
+		[ -e "$file" ] || die "nothing to plot"
 		(cd "$BENCH" && gnuplot "$file") || die "$file: gnuplot failed"
 	done
 }
@@ -317,11 +329,15 @@ run_all()
 	"$ROOT/tools/setup.sh" bench || exit 1
 	[ "$ONLY" = uml ] || prepare_stock
 	[ "$ONLY" = icount ] || prepare_uml
-	rm -rf "$RAW" "$BENCH"/*.svg "$BENCH"/*.gnuplot "$BENCH"/*.dat
 	mkdir -p "$RAW"
-	describe_machine >"$BENCH/machine.txt"
-	[ "$ONLY" = uml ] || measure_icount || rc=1
-	[ "$ONLY" = icount ] || measure_native || rc=1
+	if [ "$ONLY" != uml ]; then
+		begin icount "$STOCK"
+		measure_icount || rc=1
+	fi
+	if [ "$ONLY" != icount ]; then
+		begin uml "$BENCH/uml"
+		measure_native || rc=1
+	fi
 	report
 	[ "$rc" -eq 0 ] || die "a benchmark failed, see above"
 }
@@ -418,6 +434,9 @@ gate_dirs()
 
 main()
 {
+	# What it names now: it may move while this runs.
+	[ -z "${REV:-}" ] || REV=$(git -C "$ROOT" rev-parse --verify "$REV^{commit}") ||
+		die "no such commit"
 	read -ra LIST <<<"${BENCHES:-$ALL}"
 	case ${1:-} in
 	'') with_lock bench run_all ;;

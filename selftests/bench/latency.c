@@ -65,6 +65,14 @@ static int one_rival(const struct rival *rival, u32 *ticks)
 	return err;
 }
 
+/* Not the bumps: they never take memory, which is what makes a tail. */
+static bool has_tail(const struct rival *rival)
+{
+	unsigned int traits = rival->ops->traits;
+
+	return rival->latency && (!(traits & RIVAL_RESETS) || traits & RIVAL_ARENA);
+}
+
 int bench_latency(void)
 {
 	u32 *ticks = kvcalloc(SAMPLES, sizeof(*ticks), GFP_KERNEL);
@@ -72,7 +80,7 @@ int bench_latency(void)
 	int err = ticks ? 0 : -ENOMEM;
 
 	for (i = 0; i < bench_nr_rivals && !err; i++)
-		if (bench_rivals[i]->latency && bench_takes_part(bench_rivals[i], 0))
+		if (has_tail(bench_rivals[i]) && bench_takes_part(bench_rivals[i], 0))
 			err = one_rival(bench_rivals[i], ticks);
 	kvfree(ticks);
 	return err;

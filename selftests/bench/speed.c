@@ -9,6 +9,8 @@
 
 #define WARM_UP		2
 #define CREATE_OBJECTS	100
+/* On User-Mode Linux each interrupt waits for a tick. */
+#define HARDIRQ_ROUNDS	15
 
 /**
  * struct workload - something to time.
@@ -19,6 +21,7 @@
  * @bytes:   capacity of arenas, pools and bumps.
  * @per:     divisor of the time, usually @n.
  * @without: traits that exclude a rival.
+ * @rounds:  at most so many, 0 for as many as there are.
  * @timed:   do it once; -EOPNOTSUPP if @rival cannot.
  */
 struct workload {
@@ -29,6 +32,7 @@ struct workload {
 	size_t		bytes;
 	unsigned int	per;
 	unsigned int	without;
+	unsigned int	rounds;
 	int		(*timed)(const struct rival *rival, struct bench_ctx *ctx, u64 *ticks);
 };
 
@@ -85,14 +89,14 @@ static int one_round(struct entrant *entrants, const struct workload *work, bool
 static int compare(const struct workload *work)
 {
 	struct entrant *entrants = kvcalloc(bench_nr_rivals, sizeof(*entrants), GFP_KERNEL);
-	unsigned int i;
+	unsigned int i, rounds = min_not_zero(work->rounds, bench_rounds);
 	int err = 0;
 
 	if (!entrants)
 		return -ENOMEM;
 	for (i = 0; i < bench_nr_rivals && !err; i++)
 		err = enter(&entrants[i], bench_rivals[i], work);
-	for (i = 0; i < WARM_UP + bench_rounds && !err; i++) {
+	for (i = 0; i < WARM_UP + rounds && !err; i++) {
 		err = one_round(entrants, work, i < WARM_UP);
 		cond_resched();
 	}
@@ -237,6 +241,7 @@ int bench_hardirq(void)
 		.largest	= BENCH_SIZE,
 		.bytes		= SZ_1M,
 		.per		= BENCH_BATCH,
+		.rounds		= HARDIRQ_ROUNDS,
 		.timed		= timed_hardirq,
 	};
 
