@@ -24,7 +24,9 @@ check()
 		echo "ok $number $name"
 	else
 		echo "not ok $number $name"
+		# The last line may be of a screen, and have no end.
 		sed 's/^/# /' "$log"
+		echo
 	fi
 }
 
