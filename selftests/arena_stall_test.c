@@ -4,10 +4,14 @@
  * a call: nobody but the caller may notice (clause 24).
  */
 #include "kselftest_harness.h"
+#include <linux/fuse.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
-#include "arena_test.h"
+#include <sys/uio.h>
+#include "arena_calls.h"
 
 #define CAPACITY	(16 * SLAB)
 
@@ -309,11 +313,72 @@ TEST_F(late, store_source)
 	EXPECT_EQ(100, arena_used(self->fd));
 }
 
+/* clause 24: the items of a batch, and the source of its last one */
+TEST_F(late, batch_items)
+{
+	struct arena_batch_args args = {
+		.size = sizeof(args),
+		.items = (unsigned long)self->late.at,
+		.item_size = sizeof(struct arena_batch_item),
+		.count = 3,
+	};
+	struct late_call call = { self->fd, ARENA_IOC_BATCH, &args };
+	struct arena_batch_item *item = (void *)self->bytes;
+	int i;
+
+	ASSERT_EQ(0, pthread_create(&self->thread, NULL, late_caller, &call));
+	ASSERT_TRUE(late_wanted(&self->late));
+	EXPECT_EQ(0, everything(self->fd, self->map));
+	EXPECT_EQ(0, everything_elsewhere(self->fd, self->map));
+	for (i = 0; i < 3; i++)
+		item[i].bytes = 100;
+	ASSERT_TRUE(late_arrive(&self->late, self->bytes));
+	ASSERT_EQ(0, pthread_join(self->thread, NULL));
+	EXPECT_EQ(0, call.err);
+	EXPECT_EQ(300, arena_used(self->fd));
+	item = (void *)self->late.at;
+	EXPECT_EQ(208, item[2].offset);
+}
+
+TEST_F(late, batch_source)
+{
+	struct arena_batch_item item[3] = {
+		{ .bytes = 5, .src = (unsigned long)"here" },
+		{ .bytes = 5 },
+		{ .bytes = 100, .src = (unsigned long)self->late.at },
+	};
+	struct arena_batch_args args = {
+		.size = sizeof(args),
+		.items = (unsigned long)item,
+		.item_size = sizeof(*item),
+		.count = 3,
+	};
+	struct late_call call = { self->fd, ARENA_IOC_BATCH, &args };
+
+	ASSERT_EQ(0, pthread_create(&self->thread, NULL, late_caller, &call));
+	ASSERT_TRUE(late_wanted(&self->late));
+	EXPECT_EQ(0, everything(self->fd, self->map));
+	EXPECT_EQ(0, everything_elsewhere(self->fd, self->map));
+	EXPECT_EQ(0, arena_used(self->fd));
+	put_string(self->bytes, "late");
+	ASSERT_TRUE(late_arrive(&self->late, self->bytes));
+	ASSERT_EQ(0, pthread_join(self->thread, NULL));
+	EXPECT_EQ(0, call.err);
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(self->info.generation, args.generation);
+	EXPECT_EQ(110, self->info.used);
+	EXPECT_STREQ("here", self->map + item[0].offset);
+	EXPECT_STREQ("late", self->map + item[2].offset);
+}
+
 /* clause 24: the struct of any call */
 TEST_F(late, the_struct)
 {
 	static const unsigned int cmds[] = { ARENA_IOC_ALLOC, ARENA_IOC_RESET, ARENA_IOC_INFO,
-					     ARENA_IOC_DUP, ARENA_IOC_OFFSET };
+					     ARENA_IOC_DUP, ARENA_IOC_OFFSET, ARENA_IOC_BATCH,
+					     ARENA_IOC_LEASE, ARENA_IOC_MARK, ARENA_IOC_REWIND,
+					     ARENA_IOC_UNMARK, ARENA_IOC_HANDLE, ARENA_IOC_DEREF,
+					     ARENA_IOC_WATCH, ARENA_IOC_NOTIFY };
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(cmds); i++) {
@@ -413,6 +478,209 @@ TEST_F(late, many_waiting)
 	for (i = 0; i < ARRAY_SIZE(pids); i++)
 		EXPECT_EQ(-1 - SIGKILL, wait_for(pids[i]));
 	EXPECT_EQ(0, arena_used(self->fd));
+}
+
+/*
+ * A file system whose only file opens at once and is never read: each request
+ * that is waited for here is known to have come.
+ */
+#define FUSE_DIR	"/tmp/arena_stall_fuse"
+
+struct silent {
+	int dev;
+	bool mounted;
+	char *at;		/* a page of the file */
+	__u64 unique;		/* of the read that is waited for */
+};
+
+static bool fuse_answer(int dev, __u64 unique, int err, const void *data, size_t len)
+{
+	struct fuse_out_header out = { .len = sizeof(out) + len, .error = err, .unique = unique };
+	struct iovec iov[] = { { &out, sizeof(out) }, { (void *)data, len } };
+
+	return writev(dev, iov, 2) == (ssize_t)out.len;
+}
+
+static void fuse_attr(struct fuse_attr *attr, __u64 nodeid)
+{
+	memset(attr, 0, sizeof(*attr));
+	attr->ino = nodeid;
+	attr->mode = nodeid == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0644;
+	attr->size = nodeid == FUSE_ROOT_ID ? 0 : 65536;
+	attr->nlink = 1;
+	attr->blksize = 4096;
+}
+
+/* Everything up to the first read is answered; true when that has come. */
+static bool fuse_step(struct silent *silent)
+{
+	static char buf[FUSE_MIN_READ_BUFFER + 65536];
+	struct fuse_in_header *in = (void *)buf;
+	struct fuse_init_out init = { .major = FUSE_KERNEL_VERSION,
+				      .minor = FUSE_KERNEL_MINOR_VERSION,
+				      .max_write = 65536 };
+	struct fuse_entry_out entry = { .nodeid = 2, .entry_valid = 1000, .attr_valid = 1000 };
+	struct fuse_attr_out attr = { .attr_valid = 1000 };
+	struct fuse_open_out open_out = { .fh = 1 };
+
+	if (read(silent->dev, buf, sizeof(buf)) < (ssize_t)sizeof(*in))
+		return false;
+	switch (in->opcode) {
+	case FUSE_INIT:
+		fuse_answer(silent->dev, in->unique, 0, &init, sizeof(init));
+		break;
+	case FUSE_LOOKUP:
+		fuse_attr(&entry.attr, 2);
+		fuse_answer(silent->dev, in->unique, 0, &entry, sizeof(entry));
+		break;
+	case FUSE_GETATTR:
+		fuse_attr(&attr.attr, in->nodeid);
+		fuse_answer(silent->dev, in->unique, 0, &attr, sizeof(attr));
+		break;
+	case FUSE_OPEN:
+		fuse_answer(silent->dev, in->unique, 0, &open_out, sizeof(open_out));
+		break;
+	case FUSE_READ:
+		silent->unique = in->unique;
+		return true;
+	case FUSE_FORGET:
+	case FUSE_INTERRUPT:
+		break;
+	default:
+		fuse_answer(silent->dev, in->unique, -ENOSYS, NULL, 0);
+	}
+	return false;
+}
+
+static void *fuse_open_file(void *arg)
+{
+	int fd = open(FUSE_DIR "/file", O_RDONLY | O_CLOEXEC);
+	void *at;
+
+	if (fd < 0)
+		return MAP_FAILED;
+	at = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	close(fd);
+	return at;
+}
+
+/* NULL, or why there is none. */
+static const char *silent_init(struct silent *silent)
+{
+	char options[64];
+	pthread_t opener;
+	void *at;
+
+	silent->dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (silent->dev < 0)
+		return "no /dev/fuse";
+	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0",
+		 silent->dev);
+	mkdir(FUSE_DIR, 0700);
+	if (mount("silent", FUSE_DIR, "fuse", MS_NOSUID | MS_NODEV, options))
+		return "a FUSE file system cannot be mounted";
+	silent->mounted = true;
+	if (pthread_create(&opener, NULL, fuse_open_file, NULL))
+		return "no thread";
+	while (pthread_tryjoin_np(opener, &at)) {
+		struct pollfd pollfd = { .fd = silent->dev, .events = POLLIN };
+
+		if (poll(&pollfd, 1, 10) == 1)
+			fuse_step(silent);
+	}
+	silent->at = at;
+	return at == MAP_FAILED ? "its file cannot be mapped" : NULL;
+}
+
+static void silent_exit(struct silent *silent)
+{
+	if (silent->at && silent->at != MAP_FAILED)
+		munmap(silent->at, 4096);
+	if (silent->mounted)
+		umount2(FUSE_DIR, MNT_DETACH);
+	if (silent->dev >= 0)
+		close(silent->dev);
+	rmdir(FUSE_DIR);
+}
+
+/* It fails at last, and as often as the kernel then tries again. */
+static void silent_fail(struct silent *silent, pthread_t thread)
+{
+	struct pollfd pollfd = { .fd = silent->dev, .events = POLLIN };
+	bool wanted = true;
+
+	do {
+		if (wanted)
+			fuse_answer(silent->dev, silent->unique, -EIO, NULL, 0);
+		wanted = poll(&pollfd, 1, 10) == 1 && fuse_step(silent);
+	} while (pthread_tryjoin_np(thread, NULL));
+}
+
+FIXTURE(silent)
+{
+	int fd;
+	char *map;
+	struct silent silent;
+	pthread_t thread;
+};
+
+FIXTURE_SETUP(silent)
+{
+	const char *why;
+
+	self->silent = (struct silent) { .dev = -1 };
+	self->fd = -1;
+	why = silent_init(&self->silent);
+	if (why)
+		SKIP(return, "%s", why);
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
+	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
+	ASSERT_NE(NULL, self->map);
+}
+
+FIXTURE_TEARDOWN(silent)
+{
+	silent_exit(&self->silent);
+	if (self->map)
+		munmap(self->map, CAPACITY);
+	if (self->fd >= 0)
+		close(self->fd);
+}
+
+/* clause 24: a file system that does not answer stalls nobody but who asked it */
+TEST_F_TIMEOUT(silent, sources, 120)
+{
+	struct arena_batch_item item = { .bytes = 100, .src = (unsigned long)self->silent.at };
+	struct arena_batch_args batch = {
+		.size = sizeof(batch),
+		.items = (unsigned long)&item,
+		.item_size = sizeof(item),
+		.count = 1,
+	};
+	struct arena_store_args store = {
+		.size = sizeof(store),
+		.src = (unsigned long)self->silent.at,
+		.bytes = 100,
+	};
+	struct late_call calls[] = {
+		{ self->fd, ARENA_IOC_STORE, &store },
+		{ self->fd, ARENA_IOC_BATCH, &batch },
+		{ self->fd, ARENA_IOC_ALLOC, self->silent.at },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(calls); i++) {
+		ASSERT_EQ(0, pthread_create(&self->thread, NULL, late_caller, &calls[i]));
+		while (!fuse_step(&self->silent))
+			;
+		EXPECT_EQ(0, everything(self->fd, self->map));
+		EXPECT_EQ(0, everything_elsewhere(self->fd, self->map));
+		silent_fail(&self->silent, self->thread);
+		EXPECT_EQ(-EFAULT, calls[i].err);
+		EXPECT_EQ(0, arena_used(self->fd));
+	}
 }
 
 TEST_HARNESS_MAIN
