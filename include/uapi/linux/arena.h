@@ -122,7 +122,8 @@ struct arena_setup_args {
  *		for what programs write to its place through a mapping, be it
  *		before the call, in memory that was nobody's. Without the flag,
  *		the object may hold what an earlier object of this arena left
- *		there; never the bytes of anything else (clause 6).
+ *		there, even if the kernel zeroes all memory of its own
+ *		(init_on_alloc); never the bytes of anything else (clause 6).
  * @bytes:	size of the object, not 0.
  * @align:	alignment of its offset: a power of two, 0 for the default of 8;
  *		at most the size of a slab, and for objects larger than a slab
