@@ -36,6 +36,39 @@ static inline void arena_vm_flags_mod(struct vm_area_struct *vma, unsigned long 
 #endif
 }
 
+/*
+ * 6.15 can map pages of ours without VM_MIXEDMAP, and then, where pages can be huge,
+ * many by one PMD.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0) && defined(CONFIG_TRANSPARENT_HUGEPAGE)
+#define ARENA_MAPS_HUGE		true
+#define ARENA_HUGE_FAULT(fn)	.huge_fault = fn,
+
+static inline vm_fault_t arena_insert_huge(struct vm_fault *vmf, struct page *page)
+{
+	return vmf_insert_folio_pmd(vmf, page_folio(page), vmf->flags & FAULT_FLAG_WRITE);
+}
+
+static inline vm_fault_t arena_insert_page(struct vm_fault *vmf, struct page *page)
+{
+	return vmf_insert_page_mkwrite(vmf, page, vmf->flags & FAULT_FLAG_WRITE);
+}
+#else
+#define ARENA_MAPS_HUGE		false
+#define ARENA_HUGE_FAULT(fn)
+
+static inline vm_fault_t arena_insert_huge(struct vm_fault *vmf, struct page *page)
+{
+	return VM_FAULT_FALLBACK;
+}
+
+/* Never called. */
+static inline vm_fault_t arena_insert_page(struct vm_fault *vmf, struct page *page)
+{
+	return VM_FAULT_SIGBUS;
+}
+#endif
+
 /* 6.7 allocates shrinkers; before, they were the caller's. */
 typedef unsigned long (*arena_shrink_fn)(struct shrinker *shrinker, struct shrink_control *sc);
 

@@ -47,11 +47,11 @@
  * arena_dev.arena is set once, with the lock held for writing, and stays until
  * the last file is gone: who has seen it may use it without the lock.
  */
+#include <linux/mm.h>	/* before fs.h, which on i386 needs it */
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/memcontrol.h>
 #include <linux/miscdevice.h>
-#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>
@@ -291,6 +291,8 @@ static const struct file_operations arena_fops = {
 	.show_fdinfo	= arena_show_fdinfo,
 	.mmap		= arena_mmap,
 	.poll		= arena_poll,
+	/* Aligned, so that slabs can be mapped by a PMD. */
+	.get_unmapped_area = thp_get_unmapped_area,
 };
 
 /* A further file of the same arena, with rights of its own. */
@@ -350,7 +352,9 @@ static struct arena *arena_hold(struct file *file, u32 rights)
  * arena_alloc() and its kin, but none larger than a slab, and no resets.
  *
  * The program may be writing to all of it at any time: read each thing once, and
- * check it. Nothing that the allocator relies on lies there.
+ * check it. Nothing that the allocator relies on lies there. For that reason, too,
+ * objects are zeroed if asked for by __GFP_ZERO or %ARENA_SETUP_ZERO, and not for
+ * init_on_alloc.
  *
  * Context: Task, may sleep; killable.
  * Return: The arena; ERR_PTR(): -EBADF, -EINVAL if it is not a descriptor of an

@@ -4,11 +4,16 @@
  * block of device.c for the lock, and for how a reset revokes what is mapped.
  */
 #include <linux/fs.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/rwsem.h>
+#include <linux/sizes.h>
 
 #include "compat.h"
 #include "device.h"
+
+/* How many pages a fault maps where it can, aligned to as many. */
+#define ARENA_AROUND	DIV_ROUND_UP(SZ_64K, PAGE_SIZE)
 
 static vm_fault_t arena_fault_result(int err)
 {
@@ -47,6 +52,45 @@ void arena_map_trim(struct arena_dev *dev)
 }
 
 /*
+ * Map the committed pages around the fault, too, @page among them: whoever touches
+ * one touches the next. -EBUSY if some are mapped already.
+ */
+static int arena_map_around(struct arena_dev *dev, struct vm_fault *vmf, struct page *page)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	pgoff_t start = round_down(vmf->pgoff, ARENA_AROUND);
+	pgoff_t low = max(start, vma->vm_pgoff), first = vmf->pgoff, end = first + 1;
+	pgoff_t high = min3(start + ARENA_AROUND, vma->vm_pgoff + vma_pages(vma),
+			    (pgoff_t)(arena_map_end(dev) >> PAGE_SHIFT));
+	struct page *pages[ARENA_AROUND];
+	unsigned long nr;
+
+	pages[first - start] = page;
+	for (; first > low; first--) {
+		pages[first - 1 - start] = arena_page(dev->arena, (first - 1) << PAGE_SHIFT);
+		if (!pages[first - 1 - start])
+			break;
+	}
+	for (; end < high; end++) {
+		pages[end - start] = arena_page(dev->arena, end << PAGE_SHIFT);
+		if (!pages[end - start])
+			break;
+	}
+	nr = end - first;
+	return vm_insert_pages(vma, vmf->address - ((vmf->pgoff - first) << PAGE_SHIFT),
+			       &pages[first - start], &nr);
+}
+
+static vm_fault_t arena_map_page(struct arena_dev *dev, struct vm_fault *vmf, struct page *page)
+{
+	if (!(vmf->vma->vm_flags & VM_MIXEDMAP))
+		return arena_insert_page(vmf, page);
+	if (!arena_map_around(dev, vmf, page))
+		return VM_FAULT_NOPAGE;
+	return arena_fault_result(vm_insert_page(vmf->vma, vmf->address, page));
+}
+
+/*
  * The mapping of a file keeps it, so the arena is there. Per-VMA locks do as
  * well as mmap_lock: nothing here depends on the VMA's neighbours.
  */
@@ -55,21 +99,48 @@ static vm_fault_t arena_fault(struct vm_fault *vmf)
 	struct arena_file *af = vmf->vma->vm_file->private_data;
 	size_t offset = (size_t)vmf->pgoff << PAGE_SHIFT;
 	struct arena_dev *dev = af->dev;
+	vm_fault_t result = VM_FAULT_SIGBUS;
 	struct page *page;
-	int err = -EFAULT;
 
 	/* Whoever is to die need not wait. */
 	if (down_read_killable(&dev->lock))
 		return VM_FAULT_SIGBUS;
 	page = offset < arena_map_end(dev) ? arena_page(dev->arena, offset) : NULL;
 	if (page)
-		err = vm_insert_page(vmf->vma, vmf->address, page);
+		result = arena_map_page(dev, vmf, page);
 	up_read(&dev->lock);
-	return arena_fault_result(err);
+	return result;
+}
+
+/*
+ * A slab as large as a PMD maps goes in by one, where it lies right in the address
+ * space and all of it may be touched; if not, page by page.
+ */
+static vm_fault_t __maybe_unused arena_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	const struct vm_area_struct *vma = vmf->vma;
+	struct arena_file *af = vma->vm_file->private_data;
+	unsigned long start = vmf->address & PMD_MASK;
+	size_t offset = ((size_t)vmf->pgoff << PAGE_SHIFT) - (vmf->address - start);
+	vm_fault_t result = VM_FAULT_FALLBACK;
+	struct arena_dev *dev = af->dev;
+	struct page *page;
+
+	if (order != PMD_SHIFT - PAGE_SHIFT || vma->vm_flags & VM_MIXEDMAP ||
+	    start < vma->vm_start || start + PMD_SIZE > vma->vm_end || offset & ~PMD_MASK)
+		return VM_FAULT_FALLBACK;
+	if (down_read_killable(&dev->lock))
+		return VM_FAULT_SIGBUS;
+	page = offset + PMD_SIZE <= arena_map_end(dev) ? arena_page(dev->arena, offset) : NULL;
+	if (page)
+		result = arena_insert_huge(vmf, page);
+	up_read(&dev->lock);
+	return result;
 }
 
 static const struct vm_operations_struct arena_vm_ops = {
 	.fault = arena_fault,
+	ARENA_HUGE_FAULT(arena_huge_fault)
 };
 
 /* One page, and it is there as long as there are files. */
@@ -136,7 +207,7 @@ static int arena_may_map(const struct arena_file *af, unsigned long vm_flags)
 int arena_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct arena_file *af = file->private_data;
-	unsigned long clear = VM_MAYEXEC, pages;
+	unsigned long set = VM_DONTEXPAND | VM_DONTDUMP, clear = VM_MAYEXEC, pages;
 	int err;
 
 	if (vma->vm_pgoff == ARENA_STATUS_OFFSET >> PAGE_SHIFT)
@@ -154,7 +225,10 @@ int arena_mmap(struct file *file, struct vm_area_struct *vma)
 	/* By our rights, whatever the mode of the file: for mprotect(). */
 	if (!(af->rights & ARENA_RIGHT_WRITE))
 		clear |= VM_MAYWRITE;
-	arena_vm_flags_mod(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP, clear);
+	/* The kernel loses count of huge pages in mixed mappings when it splits them. */
+	if (!ARENA_MAPS_HUGE || af->dev->arena->slab_shift != PMD_SHIFT)
+		set |= VM_MIXEDMAP;
+	arena_vm_flags_mod(vma, set, clear);
 	vma->vm_ops = &arena_vm_ops;
 	return 0;
 }

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Many pages at a time: what one fault maps, slabs that a PMD maps, and what
+ * becomes of them when mappings are cut, moved, protected and forked (clauses 19
+ * and 20).
+ */
+#include "kselftest_harness.h"
+#include <sys/resource.h>
+#include <sys/uio.h>
+#include <sys/utsname.h>
+#include "arena_test.h"
+
+#define HUGE		(2UL << 20)
+#define CAPACITY	(4 * HUGE)
+
+/* In a mapping of a file that is not mixed, a kernel of 6.15 and later can do it. */
+static bool maps_huge(void)
+{
+	int major = 0, minor = 0;
+	struct utsname name;
+
+	if (uname(&name) || sscanf(name.release, "%d.%d", &major, &minor) != 2)
+		return false;
+	return (major > 6 || (major == 6 && minor >= 15)) &&
+	       !access("/sys/kernel/mm/transparent_hugepage/enabled", F_OK);
+}
+
+/* Bytes of the mapping at @map that PMDs map. */
+static long huge_bytes(const char *map)
+{
+	long huge = 0, kilobytes;
+	bool inside = false;
+	char line[512];
+	FILE *smaps;
+
+	smaps = fopen("/proc/self/smaps", "re");
+	while (smaps && fgets(line, sizeof(line), smaps)) {
+		unsigned long start, end;
+
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			inside = (unsigned long)map >= start && (unsigned long)map < end;
+		else if (inside && sscanf(line, "FilePmdMapped: %ld", &kilobytes) == 1)
+			huge = kilobytes << 10;
+	}
+	if (smaps)
+		fclose(smaps);
+	return huge;
+}
+
+static long faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt;
+}
+
+/* Faults that touching each page takes. */
+static long touch_all(char *at, size_t bytes)
+{
+	long page = sysconf(_SC_PAGESIZE), before = faults();
+	size_t i;
+
+	for (i = 0; i < bytes; i += page)
+		__atomic_store_n(at + i, 'x', __ATOMIC_RELAXED);
+	return faults() - before;
+}
+
+FIXTURE(huge)
+{
+	int fd;
+	long page;
+	char *map;
+	struct arena_info_args info;
+};
+
+FIXTURE_SETUP(huge)
+{
+	self->page = sysconf(_SC_PAGESIZE);
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, HUGE, 0));
+	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
+	ASSERT_NE(NULL, self->map);
+}
+
+FIXTURE_TEARDOWN(huge)
+{
+	munmap(self->map, CAPACITY);
+	close(self->fd);
+}
+
+/* One fault for a slab where PMDs map it, else one for 64 KiB. */
+TEST_F(huge, faults)
+{
+	long nr;
+
+	ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY, NULL));
+	EXPECT_EQ(0, (unsigned long)self->map % HUGE);
+	nr = touch_all(self->map, CAPACITY);
+	if (maps_huge()) {
+		EXPECT_EQ(CAPACITY, huge_bytes(self->map));
+		EXPECT_GE(4 + 4, nr);
+	} else {
+		EXPECT_GE(CAPACITY / SLAB + 4, nr);
+	}
+	EXPECT_TRUE(all_bytes(self->map + self->page + 1, 0, self->page - 1));
+}
+
+/* The same for smaller slabs, even where the window has several. */
+TEST(faults_of_small_slabs)
+{
+	const size_t slabs[] = { 4096, 8192, SLAB, 4 * SLAB }, bytes = 1 << 20;
+	unsigned int i;
+	char *map;
+	int fd;
+
+	for (i = 0; i < ARRAY_SIZE(slabs); i++) {
+		fd = arena_open();
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, arena_setup(fd, bytes, slabs[i], 0));
+		map = arena_map(fd, bytes, PROT_READ | PROT_WRITE, 0);
+		ASSERT_NE(NULL, map);
+		ASSERT_EQ(0, arena_alloc(fd, bytes, NULL));
+		EXPECT_GE(bytes / SLAB + 4, touch_all(map, bytes));
+		munmap(map, bytes);
+		close(fd);
+	}
+}
+
+/* clause 19: around a fault, too, only what is committed, and inside the mapping */
+TEST(around_what_is_committed)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	int fd = arena_open();
+	char *map, *part;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, arena_setup(fd, 16 * page, page, 0));
+	map = arena_map(fd, 16 * page, PROT_READ | PROT_WRITE, 0);
+	part = arena_map(fd, 3 * page, PROT_READ | PROT_WRITE, 2 * page);
+	ASSERT_NE(NULL, map);
+	ASSERT_NE(NULL, part);
+	ASSERT_EQ(0, arena_alloc(fd, 4 * page, NULL));
+	EXPECT_EQ(0, touch_write(part + page));
+	EXPECT_EQ(0, touch_write(part));
+	EXPECT_EQ(SIGBUS, touch_write(part + 2 * page));
+	EXPECT_EQ(0, touch_write(map + 2 * page));
+	EXPECT_EQ(SIGBUS, touch_write(map + 4 * page));
+	/* Some of the window are mapped already when the rest comes. */
+	ASSERT_EQ(0, arena_alloc(fd, 12 * page, NULL));
+	EXPECT_EQ(0, touch_write(map + 15 * page));
+	EXPECT_EQ(0, touch_write(map + 4 * page));
+	EXPECT_EQ(0, touch_write(part + 2 * page));
+	ASSERT_EQ(0, arena_reset(fd, ARENA_RESET_RELEASE, 3 * page));
+	EXPECT_EQ(0, touch_write(map + 2 * page));
+	EXPECT_EQ(SIGBUS, touch_write(map + 3 * page));
+	EXPECT_EQ(SIGBUS, touch_write(part + page));
+	munmap(map, 16 * page);
+	munmap(part, 3 * page);
+	close(fd);
+}
+
+/* What is left of each slab after its mapping was cut is what was there. */
+static void expect_stripes(struct __test_metadata *_metadata, FIXTURE_DATA(huge) *self, size_t hole,
+			   size_t hole_end)
+{
+	size_t at;
+
+	for (at = 0; at < CAPACITY; at += self->page) {
+		if (at >= hole && at < hole_end)
+			continue;
+		ASSERT_EQ((char)(at / self->page), self->map[at]);
+	}
+}
+
+static void write_stripes(FIXTURE_DATA(huge) *self)
+{
+	size_t at;
+
+	for (at = 0; at < CAPACITY; at += self->page)
+		self->map[at] = at / self->page;
+}
+
+/* clauses 19, 20: everything that cuts a huge page, and the reset that follows */
+TEST_F(huge, cut)
+{
+	const size_t hole = HUGE + HUGE / 2, end = 2 * HUGE + HUGE / 4;
+	char *there;
+	int how;
+
+	for (how = 0; how < 6; how++) {
+		munmap(self->map, CAPACITY);
+		self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
+		ASSERT_NE(NULL, self->map);
+		ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY, NULL));
+		write_stripes(self);
+		switch (how) {
+		case 0:
+			ASSERT_EQ(0, madvise(self->map + hole, end - hole, MADV_DONTNEED));
+			expect_stripes(_metadata, self, 0, 0);
+			break;
+		case 1:
+			ASSERT_EQ(0, mprotect(self->map + hole, end - hole, PROT_READ));
+			expect_stripes(_metadata, self, 0, 0);
+			EXPECT_EQ(SIGSEGV, touch_write(self->map + hole));
+			EXPECT_EQ(0, touch_write(self->map + hole - 1));
+			EXPECT_EQ(0, touch_write(self->map + end));
+			ASSERT_EQ(0, mprotect(self->map + hole, end - hole,
+					      PROT_READ | PROT_WRITE));
+			EXPECT_EQ(0, touch_write(self->map + hole));
+			break;
+		case 2:
+			there = mmap(NULL, CAPACITY, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			ASSERT_NE(MAP_FAILED, there);
+			ASSERT_EQ(there + self->page,
+				  mremap(self->map + hole, end - hole, end - hole,
+					 MREMAP_MAYMOVE | MREMAP_FIXED, there + self->page));
+			expect_stripes(_metadata, self, hole, end);
+			EXPECT_EQ((char)(hole / self->page), there[self->page]);
+			ASSERT_EQ(self->map + hole,
+				  mremap(there + self->page, end - hole, end - hole,
+					 MREMAP_MAYMOVE | MREMAP_FIXED, self->map + hole));
+			munmap(there, CAPACITY);
+			expect_stripes(_metadata, self, 0, 0);
+			break;
+		case 3:
+			ASSERT_EQ(0, mprotect(self->map, CAPACITY, PROT_READ));
+			expect_stripes(_metadata, self, 0, 0);
+			EXPECT_EQ(SIGSEGV, touch_write(self->map));
+			ASSERT_EQ(0, mprotect(self->map, CAPACITY, PROT_READ | PROT_WRITE));
+			EXPECT_EQ(0, touch_write(self->map));
+			break;
+		case 4:
+			/* To another place, whole. */
+			there = mmap(NULL, 2 * CAPACITY, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+				     -1, 0);
+			ASSERT_NE(MAP_FAILED, there);
+			there += -(unsigned long)there % HUGE;
+			ASSERT_EQ(there, mremap(self->map, CAPACITY, CAPACITY,
+						MREMAP_MAYMOVE | MREMAP_FIXED, there));
+			self->map = there;
+			expect_stripes(_metadata, self, 0, 0);
+			break;
+		case 5:
+			ASSERT_EQ(0, munmap(self->map + hole, end - hole));
+			expect_stripes(_metadata, self, hole, end);
+			EXPECT_EQ(SIGSEGV, touch_read(self->map + hole));
+			EXPECT_EQ(SIGSEGV, touch_read(self->map + end - 1));
+			break;
+		}
+		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+		EXPECT_EQ(SIGBUS, touch_read(self->map));
+		EXPECT_EQ(SIGBUS, touch_write(self->map + hole - 1));
+		EXPECT_EQ(SIGBUS, touch_write(self->map + end));
+		EXPECT_EQ(SIGBUS, touch_write(self->map + CAPACITY - 1));
+	}
+}
+
+/* clauses 17, 20: in two processes */
+TEST_F(huge, fork)
+{
+	int to_child[2], to_parent[2];
+	char c = 0;
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(to_child));
+	ASSERT_EQ(0, pipe(to_parent));
+	ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY, NULL));
+	write_stripes(self);
+	pid = fork();
+	if (!pid) {
+		if (self->map[HUGE + self->page] != (char)(HUGE / self->page + 1))
+			_exit(1);
+		self->map[HUGE] = 'c';
+		if (write(to_parent[1], &c, 1) != 1 || read(to_child[0], &c, 1) != 1)
+			_exit(2);
+		_exit(touch_write(self->map + HUGE) == SIGBUS ? 0 : 3);
+	}
+	ASSERT_EQ(1, read(to_parent[0], &c, 1));
+	EXPECT_EQ('c', self->map[HUGE]);
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, HUGE));
+	ASSERT_EQ(1, write(to_child[1], &c, 1));
+	EXPECT_EQ(0, wait_for(pid));
+	EXPECT_EQ(0, touch_write(self->map));
+	EXPECT_EQ(SIGBUS, touch_write(self->map + HUGE));
+}
+
+/* clause 19: mappings that no PMD fits */
+TEST_F(huge, crooked)
+{
+	char *space = mmap(NULL, 2 * CAPACITY, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *map;
+
+	ASSERT_NE(MAP_FAILED, space);
+	space += -(unsigned long)space % HUGE;
+	map = mmap(space + self->page, CAPACITY - HUGE, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_FIXED, self->fd, HUGE);
+	ASSERT_EQ(space + self->page, map);
+	ASSERT_EQ(0, arena_alloc(self->fd, 2 * HUGE, NULL));
+	memset(self->map, 1, 2 * HUGE);
+	EXPECT_EQ(0, touch_write(map));
+	put_string(self->map + HUGE + 12345, "same");
+	EXPECT_STREQ("same", map + 12345);
+	EXPECT_EQ(SIGBUS, touch_read(map + HUGE));
+	EXPECT_EQ(0, huge_bytes(map));
+	munmap(map, CAPACITY - HUGE);
+}
+
+/* clause 20: a huge page shows all of a slab, so a strict arena has it at the end */
+TEST_F(huge, strict)
+{
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_STRICT, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, 100, NULL));
+	EXPECT_EQ(0, touch_write(self->map));
+	EXPECT_EQ(SIGBUS, touch_write(self->map + self->page));
+	EXPECT_EQ(0, huge_bytes(self->map));
+	ASSERT_EQ(0, arena_alloc(self->fd, HUGE, NULL));
+	EXPECT_EQ(0, touch_write(self->map + HUGE));
+	EXPECT_EQ(0, touch_write(self->map + self->page));
+	if (maps_huge())
+		EXPECT_EQ(HUGE, huge_bytes(self->map));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	EXPECT_EQ(SIGBUS, touch_write(self->map));
+	EXPECT_EQ(SIGBUS, touch_write(self->map + HUGE));
+}
+
+/* clause 19: advice is taken or not, and alters nothing */
+TEST_F(huge, advice)
+{
+	/* DONTNEED, COLD, PAGEOUT, HUGEPAGE, NOHUGEPAGE, COLLAPSE, POPULATE_WRITE, ... */
+	const int may[] = { 4, 20, 21, 14, 15, 25, 23, 22, 3, 2, 1, 0, 16, 17 };
+	const int refused[] = { MADV_REMOVE, MADV_FREE, 12 /* MERGEABLE */ + 0 };
+	unsigned int i, part;
+
+	ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY, NULL));
+	write_stripes(self);
+	for (i = 0; i < ARRAY_SIZE(may); i++) {
+		for (part = 0; part < 2; part++) {
+			madvise(self->map + part * 5 * self->page, HUGE, may[i]);
+			expect_stripes(_metadata, self, 0, 0);
+		}
+	}
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(-1, madvise(self->map, HUGE, refused[i]));
+	madvise(self->map, HUGE, refused[2]);
+	expect_stripes(_metadata, self, 0, 0);
+	EXPECT_EQ(0, mlock(self->map, HUGE));
+	EXPECT_EQ(0, munlock(self->map, HUGE));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	for (i = 0; i < CAPACITY; i += HUGE / 2)
+		EXPECT_EQ(SIGBUS, touch_read(self->map + i));
+}
+
+/* clause 19: a child does without what it was told to do without */
+TEST_F(huge, dontfork)
+{
+	pid_t pid;
+
+	ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY, NULL));
+	ASSERT_EQ(0, touch_write(self->map));
+	ASSERT_EQ(0, madvise(self->map, CAPACITY, MADV_DONTFORK));
+	pid = fork();
+	if (!pid)
+		_exit(touch_read(self->map) == SIGSEGV ? 0 : 1);
+	EXPECT_EQ(0, wait_for(pid));
+}
+
+/* clause 19: what is there is mapped beforehand, and no more */
+TEST_F(huge, populate)
+{
+	char *map;
+	long nr;
+
+	ASSERT_EQ(0, arena_alloc(self->fd, 2 * HUGE, NULL));
+	map = mmap(NULL, CAPACITY, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, self->fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	nr = touch_all(map, 2 * HUGE);
+	EXPECT_GE(4, nr);
+	EXPECT_EQ(SIGBUS, touch_write(map + 2 * HUGE));
+	munmap(map, CAPACITY);
+}
+
+static long free_memory(void)
+{
+	long kilobytes = 0;
+	char line[128];
+	FILE *file = fopen("/proc/meminfo", "re");
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "MemFree: %ld", &kilobytes) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return kilobytes << 10;
+}
+
+/* clause 20: all of it comes back, however it was cut: nothing loses a reference */
+TEST_F_TIMEOUT(huge, nothing_leaks, 120)
+{
+	const int rounds = 60;
+	long before = 0;
+	char *map;
+	int i;
+
+	for (i = 0; i < rounds; i++) {
+		if (i == 10)
+			before = free_memory();
+		ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY, NULL));
+		map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
+		ASSERT_NE(NULL, map);
+		touch_all(map, CAPACITY);
+		ASSERT_EQ(0, madvise(map + self->page, HUGE, MADV_DONTNEED));
+		ASSERT_EQ(0, mprotect(map + 2 * HUGE + self->page, self->page, PROT_READ));
+		ASSERT_EQ(0, munmap(map + HUGE / 2, 2 * HUGE));
+		touch_write(map);
+		if (i % 2)
+			ASSERT_EQ(0, munmap(map, CAPACITY));
+		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+		if (!(i % 2))
+			ASSERT_EQ(0, munmap(map, CAPACITY));
+	}
+	/* Half of what it is if each round loses one slab of its four. */
+	EXPECT_GT((rounds - 10) * (long)HUGE / 2, before - free_memory());
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(0, self->info.committed);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Pages that somebody else holds, by a pipe, direct I/O or io_uring, are never used
+ * again while he does; and no byte of an arena is ever seen in another one (clauses
+ * 6, 20 and 21).
+ */
+#include "kselftest_harness.h"
+#include <linux/io_uring.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include "arena_test.h"
+
+#define CAPACITY	(16 * SLAB)
+#define TOTAL		"/sys/kernel/debug/arena/total_bytes"
+
+FIXTURE(pin)
+{
+	int fd;
+	long page;
+	char *map;
+	int pipes[2];
+	struct arena_info_args info;
+};
+
+FIXTURE_SETUP(pin)
+{
+	self->page = sysconf(_SC_PAGESIZE);
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
+	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
+	ASSERT_NE(NULL, self->map);
+	ASSERT_EQ(0, pipe(self->pipes));
+}
+
+FIXTURE_TEARDOWN(pin)
+{
+	munmap(self->map, CAPACITY);
+	close(self->fd);
+	close(self->pipes[0]);
+	close(self->pipes[1]);
+}
+
+/* A page of the arena, in the pipe. */
+static bool to_pipe(FIXTURE_DATA(pin) *self, size_t offset)
+{
+	struct iovec part = { self->map + offset, self->page };
+
+	return vmsplice(self->pipes[1], &part, 1, SPLICE_F_GIFT) == self->page;
+}
+
+static bool from_pipe(FIXTURE_DATA(pin) *self, int byte)
+{
+	char copy[self->page];
+
+	return read(self->pipes[0], copy, self->page) == self->page &&
+	       all_bytes(copy, byte, self->page);
+}
+
+/* Fill whatever memory there is with arenas of other bytes. */
+static void use_memory(struct __test_metadata *_metadata, size_t slab)
+{
+	const size_t bytes = 8 << 20;
+	int i, fd;
+	char *map;
+
+	for (i = 0; i < 3; i++) {
+		fd = arena_open();
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, arena_setup(fd, bytes, slab, 0));
+		ASSERT_EQ(0, arena_alloc(fd, bytes, NULL));
+		map = arena_map(fd, bytes, PROT_READ | PROT_WRITE, 0);
+		ASSERT_NE(NULL, map);
+		ASSERT_TRUE(all_bytes(map, 0, bytes));
+		memset(map, 0xa0 + i, bytes);
+		munmap(map, bytes);
+		close(fd);
+	}
+}
+
+/* clause 20: after each reset that gives memory back */
+TEST_F(pin, outlives_resets)
+{
+	const __u32 modes[] = { ARENA_RESET_RELEASE, ARENA_RESET_STRICT };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		ASSERT_EQ(0, arena_alloc(self->fd, 2 * SLAB, NULL));
+		memset(self->map, 'p', 2 * SLAB);
+		ASSERT_TRUE(to_pipe(self, SLAB + self->page));
+		ASSERT_EQ(0, arena_reset(self->fd, modes[i], 0));
+		ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY, NULL));
+		EXPECT_TRUE(all_bytes(self->map, 0, CAPACITY));
+		memset(self->map, 'q', CAPACITY);
+		use_memory(_metadata, SLAB);
+		EXPECT_TRUE(from_pipe(self, 'p'));
+		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	}
+}
+
+/* clauses 17, 20: after the arena, too; then it comes back */
+TEST_F(pin, outlives_the_arena)
+{
+	long long before, total = read_number(TOTAL);
+	int fd, i;
+	char *map;
+
+	if (total < 0)
+		SKIP(return, "no debugfs");
+	for (i = 0; i < 8; i++) {
+		fd = arena_open();
+		ASSERT_LE(0, fd);
+		ASSERT_EQ(0, arena_setup(fd, CAPACITY, SLAB, 0));
+		map = arena_map(fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
+		ASSERT_NE(NULL, map);
+		ASSERT_EQ(0, arena_alloc(fd, SLAB, NULL));
+		memset(map, 'a' + i, SLAB);
+		ASSERT_EQ(self->page, vmsplice(self->pipes[1],
+					       &(struct iovec){ map, self->page }, 1, 0));
+		munmap(map, CAPACITY);
+		before = read_number(TOTAL);
+		close(fd);
+		/* Given back by us; whoever holds the page pays for it, as for any other. */
+		EXPECT_GT(before, read_number(TOTAL));
+	}
+	EXPECT_EQ(total, read_number(TOTAL));
+	use_memory(_metadata, SLAB);
+	for (i = 0; i < 8; i++)
+		EXPECT_TRUE(from_pipe(self, 'a' + i));
+	EXPECT_EQ(total, read_number(TOTAL));
+}
+
+/* clause 20: what is kept is what is pinned: both see the same bytes */
+TEST_F(pin, keep_is_the_same_page)
+{
+	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
+	memset(self->map, 'k', SLAB);
+	ASSERT_TRUE(to_pipe(self, 0));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	memset(self->map, 'n', self->page);
+	EXPECT_TRUE(from_pipe(self, 'n'));
+}
+
+/* clause 20: a write by direct I/O, or through the page cache, from and to an arena */
+TEST_F(pin, direct_io)
+{
+	char path[] = "/tmp/arena-pin-XXXXXX";
+	int file = mkstemp(path), direct;
+
+	ASSERT_LE(0, file);
+	unlink(path);
+	/* A tmpfs takes the flag from 6.6 on; where not, it is the same without. */
+	direct = fcntl(file, F_SETFL, O_DIRECT);
+	TH_LOG("%s", direct ? "not direct" : "direct");
+	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
+	memset(self->map, 'd', SLAB);
+	ASSERT_EQ(self->page, pwrite(file, self->map, self->page, 0));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	EXPECT_EQ(-1, pwrite(file, self->map, self->page, self->page));
+	EXPECT_EQ(-1, pread(file, self->map, self->page, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
+	ASSERT_EQ(self->page, pread(file, self->map, self->page, 0));
+	EXPECT_TRUE(all_bytes(self->map, 'd', self->page));
+	EXPECT_TRUE(all_bytes(self->map + self->page, 0, SLAB - self->page));
+	close(file);
+}
+
+/* clause 20: buffers of io_uring are pinned for as long as they are registered */
+TEST_F(pin, io_uring_buffers)
+{
+	struct io_uring_params params = {};
+	struct iovec buffer = { self->map, 2 * self->page };
+	long long total = read_number(TOTAL);
+	int ring = syscall(__NR_io_uring_setup, 4, &params);
+
+	if (ring < 0)
+		SKIP(return, "no io_uring");
+	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
+	memset(self->map, 'u', SLAB);
+	/* What is not a page cache's and not anonymous may be refused. */
+	if (syscall(__NR_io_uring_register, ring, IORING_REGISTER_BUFFERS, &buffer, 1)) {
+		int err = errno;
+
+		close(ring);
+		SKIP(return, "io_uring takes no buffers here: %d", err);
+	}
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY, NULL));
+	EXPECT_TRUE(all_bytes(self->map, 0, CAPACITY));
+	use_memory(_metadata, SLAB);
+	EXPECT_TRUE(all_bytes(self->map, 0, CAPACITY));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	EXPECT_EQ(0, syscall(__NR_io_uring_register, ring, IORING_UNREGISTER_BUFFERS, NULL, 0));
+	close(ring);
+	if (total >= 0)
+		EXPECT_EQ(total, read_number(TOTAL));
+}
+
+static void end(int sig)
+{
+	_exit(0);
+}
+
+/* clause 20: another process writes through its mapping until the very reset */
+TEST(second_mapping)
+{
+	long page = sysconf(_SC_PAGESIZE);
+	int fd = arena_open(), i;
+	char *map;
+	pid_t pid;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, arena_setup(fd, 16 * page, page, 0));
+	map = arena_map(fd, 16 * page, PROT_READ | PROT_WRITE, 0);
+	ASSERT_NE(NULL, map);
+	ASSERT_EQ(0, arena_alloc(fd, 16 * page, NULL));
+	pid = fork();
+	if (!pid) {
+		signal(SIGBUS, end);
+		for (i = 0;; i++)
+			memset(map + i % 16 * page, 0xbb, 64);
+	}
+	ASSERT_EQ(0, arena_reset(fd, ARENA_RESET_RELEASE, 0));
+	use_memory(_metadata, page);
+	EXPECT_EQ(0, wait_for(pid));
+	munmap(map, 16 * page);
+	close(fd);
+}
+
+FIXTURE(isolation) {};
+
+FIXTURE_SETUP(isolation) {}
+
+FIXTURE_TEARDOWN(isolation) {}
+
+static unsigned int next_random(unsigned int *seed)
+{
+	return *seed = *seed * 1103515245 + 12345;
+}
+
+/*
+ * clauses 6, 20: several processes make arenas, fill them with their own byte, reset
+ * and drop them, under a limit that makes them use each other's memory; each sees
+ * nothing but zeroes and itself.
+ */
+TEST_F_TIMEOUT(isolation, of_processes, 200)
+{
+	const size_t slabs[] = { 4096, SLAB, 4 * SLAB };
+	const size_t bytes = 2 << 20;
+	pid_t pids[4];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(pids); i++) {
+		unsigned int seed = 77 * i + 1, round;
+
+		pids[i] = fork();
+		if (pids[i])
+			continue;
+		for (round = 0; round < 25; round++) {
+			size_t part = (next_random(&seed) >> 8) % bytes & -4096UL, kept;
+			int fd = arena_open();
+			char *map;
+
+			if (fd < 0 || arena_setup(fd, bytes, slabs[round % 3], 0))
+				_exit(1);
+			map = arena_map(fd, bytes, PROT_READ | PROT_WRITE, 0);
+			if (!map || arena_alloc(fd, bytes, NULL))
+				_exit(2);
+			if (!all_bytes(map, 0, bytes))
+				_exit(3);
+			memset(map, i + 1, bytes);
+			if (arena_reset(fd, ARENA_RESET_RELEASE, part) ||
+			    arena_alloc(fd, bytes, NULL))
+				_exit(4);
+			/* What was kept is ours, and the rest nobody's. */
+			kept = (part + slabs[round % 3] - 1) / slabs[round % 3] * slabs[round % 3];
+			if (!all_bytes(map, i + 1, kept))
+				_exit(5);
+			if (!all_bytes(map + kept, 0, bytes - kept))
+				_exit(6);
+			memset(map, i + 1, bytes);
+			munmap(map, bytes);
+			close(fd);
+		}
+		_exit(0);
+	}
+	for (i = 0; i < ARRAY_SIZE(pids); i++)
+		EXPECT_EQ(0, wait_for(pids[i]));
+}
+
+TEST_HARNESS_MAIN
