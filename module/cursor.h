@@ -173,17 +173,26 @@ static __always_inline bool slot_bump(struct arena_slot *slot, size_t size, size
  */
 static inline bool cursor_count(struct arena *arena, long *cursor)
 {
-	long noted;
+	long noted, now;
 
 	if (arena->spans)
 		return true;
+	/* Before it is seen that the generation is not over: so the note is of no later one. */
+	noted = atomic_long_read(&arena->uncounted);
 	if (!(*cursor & ARENA_COUNTED)) {
+		/* Full barrier. */
 		if (!atomic_long_try_cmpxchg(&arena->cursor, cursor, *cursor | ARENA_COUNTED))
 			return false;
 		*cursor |= ARENA_COUNTED;
+	} else if (unlikely(cursor_tag(noted) != cursor_tag(*cursor))) {
+		smp_rmb();	/* Pairs with the exchange of the cursor in next_generation(). */
+		now = atomic_long_read(&arena->cursor);
+		if (now != *cursor) {
+			*cursor = now;
+			return false;
+		}
 	}
-	noted = atomic_long_read(&arena->uncounted);
-	/* Fails if it is noted already, or if this generation is over. */
+	/* Fails if it is noted already, by whomever. */
 	if (unlikely(cursor_tag(noted) != cursor_tag(*cursor)))
 		atomic_long_cmpxchg(&arena->uncounted, noted, *cursor & ~ARENA_COUNTED);
 	return true;
