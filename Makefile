@@ -8,6 +8,7 @@ export KDIR
 .PHONY: all help module build-stock build-new run load unload demo test kunit
 .PHONY: selftest litmus readme-examples check kasan kcsan clean distclean
 .PHONY: bench bench-quick bench-plots lib lib-test bench-lib install uninstall arenactl
+.PHONY: fuzz fuzz-user fuzz-device
 
 # In the order of the ways into the project: one command each.
 all: module
@@ -24,8 +25,10 @@ help:
 	@echo '  make kunit        KUnit suites under sanitizers (SUITE=GLOB)'
 	@echo '  make selftest     kselftests on a stock kernel (KERNEL=new, uml)'
 	@echo '  make litmus       memory-model tests'
+	@echo '  make fuzz         fuzz the core beside a model, and /dev/arena (SECONDS=60);'
+	@echo '                    fuzz-user, fuzz-device: either'
 	@echo '  make kasan, kcsan suites on x86-64 sanitizer kernels (leaks, races)'
-	@echo '  make bench        arenas and their rivals: tables, plots (bench-quick: short)'
+	@echo '  make bench        arenas and their rivals: tables, plots (bench-quick: short; bench-plots: keep them)'
 	@echo '  make check        style, sparse, W=1, kernel-doc, shellcheck, manuals, dkms.conf'
 	@echo '  make arenactl     the program that shows arenas, build/arenactl'
 	@echo '  make lib          the library of user programs, build/lib; needs no kernel'
@@ -51,13 +54,16 @@ unload load demo:
 	@tools/load.sh $@ $(INPUT)
 
 test:
-	@tools/test.sh $(or $(STEPS),kunit selftest litmus readme-examples compile-fail)
+	@tools/test.sh $(or $(STEPS),kunit selftest litmus readme-examples compile-fail fuzz)
 
 kunit:
 	@tools/kunit.sh $(if $(SUITE),'$(SUITE)')
 
 selftest litmus readme-examples check:
 	@tools/$@.sh
+
+fuzz fuzz-user fuzz-device:
+	@FUZZ_SECONDS=$(or $(SECONDS),15) tools/fuzz.sh $(patsubst fuzz-%,%,$(filter-out fuzz,$@))
 
 kasan kcsan:
 	@tools/x86.sh $@

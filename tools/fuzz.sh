@@ -7,6 +7,7 @@
 #                         programs, beside a model, and with bugs planted in it
 #                         device: /dev/arena on the sanitizer kernel; default: both
 #   FUZZ_SECONDS=15       how long each of the two fuzzers runs
+#   KERNEL=uml            or stock, new: where the device is fuzzed
 #   FUZZ_SEED=1           what their choices follow from
 #   PLANTED_RUNS=60000    after so many inputs a planted bug counts as missed
 
@@ -14,6 +15,7 @@
 
 SECONDS_EACH=${FUZZ_SECONDS:-15}
 SEED=${FUZZ_SEED:-1}
+KERNEL=${KERNEL:-uml}
 PLANTED_RUNS=${PLANTED_RUNS:-60000}
 USER_DIR=$ROOT/kunit/user
 OUT=$BUILD/user
@@ -144,9 +146,33 @@ part_user()
 	plant_for_threads
 }
 
+build_device()
+{
+	"$ROOT/tools/setup.sh" programs source || exit 1
+	quietly fuzz-device-build make -C "$ROOT/selftests" OUTPUT="$BUILD/selftests" \
+		KSELFTEST_DIR="$BUILD/src/newest/tools/testing/selftests" \
+		LDFLAGS=-static "$BUILD/selftests/arena_fuzz" ||
+		die "arena_fuzz does not build"
+}
+
+# The machine's log is looked through by vm.sh: a splat fails it.
 part_device()
 {
-	:
+	local rc=0 log=$LOGS/fuzz-device.log
+
+	build_device
+	"$ROOT/tools/vm.sh" --kernel "$KERNEL" --name fuzz-device \
+		--timeout $((400 + 3 * SECONDS_EACH)) \
+		--file "$BUILD/selftests/arena_fuzz:/arena_fuzz" -- \
+		"[ -e /dev/arena ] || insmod /ko/arena.ko
+		 exec /arena_fuzz -s $SEED -t $SECONDS_EACH -p 3" >"$log" || rc=$?
+	grep -E '^(arena_fuzz|BROKEN|  again|signal)' "$log" >&2
+	if [ "$rc" -eq 0 ] && grep -q '^arena_fuzz: passed' "$log"; then
+		ok "/dev/arena under KERNEL=$KERNEL, $SECONDS_EACH s:" \
+			"$(sed -n 's/^arena_fuzz: \([0-9]* rounds.*\)/\1/p' "$log")"
+	else
+		bad "/dev/arena under KERNEL=$KERNEL, see $log"
+	fi
 }
 
 main()

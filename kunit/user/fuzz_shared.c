@@ -15,6 +15,7 @@
 #define MARKS		33
 #define RESERVES	4
 #define EVENTS		3
+#define LOT		8
 /* A handle that is not stale may be told so after 64 rewinds. */
 #define REWINDS_SAFE	60
 
@@ -171,12 +172,15 @@ static void reader_begins(void)
 	memcpy(m.seen, m.live, m.nr * sizeof(m.live[0]));
 }
 
-static void grace_period(void)
+/* Callbacks and work come when the input says so, one with or without the other. */
+static void time_passes(bool callbacks, bool works)
 {
-	user_rcu_poll();
-	user_run_works();
-	if (!m.retire_waits)
-		m.retiring = false;
+	if (callbacks) {
+		user_rcu_poll();
+		m.retiring &= m.retire_waits;
+	}
+	if (works)
+		user_run_works();
 }
 
 /* Interrupts. */
@@ -412,14 +416,11 @@ static void get_reserve(struct input *in, struct request *request)
 
 static struct request get_request(struct input *in)
 {
-	struct request request = {
-		.way = get_byte(in) % NR_WAYS,
-		.gfp = gfps[get_byte(in) % ARRAY_SIZE(gfps)],
-		.size = get_size(in, m.slab, m.capacity),
-		.align = ARENA_MIN_ALIGN,
-		.fill = next_fill(),
-	};
+	struct request request = { .align = ARENA_MIN_ALIGN, .fill = next_fill() };
 
+	request.way = get_byte(in) % NR_WAYS;
+	request.gfp = gfps[get_byte(in) % ARRAY_SIZE(gfps)];
+	request.size = get_size(in, m.slab, m.capacity);
 	switch (request.way) {
 	case WAY_ZALLOC:
 		request.zeroed = true;
@@ -646,6 +647,83 @@ static void op_alloc(struct input *in)
 		}
 	}
 	m.nr_events = 0;
+}
+
+/* Several, all or none, and where they lie: behind each other from the cursor on. */
+static int expect_lot(struct arena_part *part, unsigned int nr, size_t align, size_t *at)
+{
+	size_t used = 0, next = m.high;
+	unsigned int i;
+
+	if (!nr || !is_power_of_2(align) || align > m.slab)
+		return -EINVAL;
+	for (i = 0; i < nr; i++) {
+		if (!part[i].bytes)
+			return -EINVAL;
+		used += part[i].bytes;
+		if (used > m.capacity)
+			return -ENOSPC;
+	}
+	for (i = 0; i < nr; i++) {
+		next = ALIGN(next, align);
+		if ((next & (m.slab - 1)) + part[i].bytes > m.slab)
+			next = ALIGN(next, m.slab);
+		if (next > m.capacity || part[i].bytes > m.capacity - next)
+			return -ENOSPC;
+		at[i] = next;
+		next += part[i].bytes;
+	}
+	return 0;
+}
+
+static void born_in_lot(const struct arena_part *part, u8 fill, bool zeroed)
+{
+	struct object object = { .offset = part->offset, .size = part->bytes, .fill = next_fill() };
+
+	object.ptr = page_address(arena_page(m.arena, part->offset)) + part->offset % PAGE_SIZE;
+	if (part->src)
+		CHECK(filled(object.ptr, fill, object.size));
+	else if (zeroed)
+		CHECK(filled(object.ptr, 0, object.size));
+	memset(object.ptr, object.fill, object.size);
+	place_object(&object);
+	allocated(object.size);
+}
+
+static void op_lot(struct input *in)
+{
+	unsigned long failed = user_failed;
+	unsigned int flags = get_byte(in), i;
+	gfp_t gfp = GFP_KERNEL | (flags & 1 ? __GFP_ZERO : 0);
+	struct arena_part part[LOT] = { };
+	struct arena_lot lot = { .part = part, .nr = flags >> 1 & (LOT - 1) };
+	size_t at[LOT];
+	u64 generation;
+	int expected, err;
+	u8 fill = next_fill();
+
+	if (m.nr >= OBJECTS - LOT)
+		return;
+	memset(source, fill, m.slab);
+	lot.align = flags & 0x80 ? get_align(in) : ARENA_MIN_ALIGN;
+	for (i = 0; i < lot.nr; i++) {
+		part[i].bytes = get_size(in, m.slab, m.capacity) % (m.slab + 1);
+		part[i].src = get_byte(in) & 1 ? source : NULL;
+	}
+	expected = expect_lot(part, lot.nr, lot.align, at);
+	err = arena_claim_lot(m.arena, &lot, gfp, &generation);
+	if (err) {
+		CHECK(err == expected || (err == -ENOMEM && (m.tight || user_failed != failed)));
+		check_quiet(1);
+		return;
+	}
+	CHECK(!expected && generation == m.generation);
+	for (i = 0; i < lot.nr; i++) {
+		CHECK(part[i].offset == at[i]);
+		born_in_lot(&part[i], fill, m.zero || flags & 1);
+	}
+	m.high = lot.end;
+	check_quiet(0);
 }
 
 /* From what was set aside: cannot fail as often as was agreed (clause 3). */
@@ -1010,7 +1088,7 @@ static void op_misc(struct input *in)
 		}
 		break;
 	default:
-		grace_period();
+		time_passes(how & 8, how & 16);
 	}
 }
 
@@ -1066,8 +1144,10 @@ static void step(struct input *in)
 		op_populate(in);
 		break;
 	case 15:
-	case 16:
 		op_misc(in);
+		break;
+	case 16:
+		op_lot(in);
 		break;
 	default:
 		op_alloc(in);
