@@ -38,6 +38,7 @@ int main(void)
 #define MB		(1024 * 1024UL)
 #define SLAB		65536UL
 #define CELL		64
+#define PATIENCE	200	/* seconds; hosts are busy, sanitizers slow */
 #ifndef ARRAY_SIZE
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #endif
@@ -147,7 +148,7 @@ FIXTURE_TEARDOWN(lib)
 }
 
 /* Clause 7: the offset is exact, leases or not. */
-TEST_F(lib, offset)
+TEST_F_TIMEOUT(lib, offset, PATIENCE)
 {
 	const struct { double x, y; } point = { 1.5, 3.7 };
 	const int hundred = 100, *first, *second;
@@ -171,7 +172,7 @@ TEST_F(lib, offset)
 }
 
 /* Clause 5: offsets from anybody; addresses from elsewhere. */
-TEST_F(lib, bounds)
+TEST_F_TIMEOUT(lib, bounds, PATIENCE)
 {
 	EXPECT_EQ(MB, arena_capacity(self->arena));
 	EXPECT_NE(NULL, arena_ptr(self->arena, MB - 1));
@@ -183,7 +184,7 @@ TEST_F(lib, bounds)
 }
 
 /* Clauses 4, 5: what is refused, why, and that it costs nothing. */
-TEST_F(lib, refused)
+TEST_F_TIMEOUT(lib, refused, PATIENCE)
 {
 	static const struct { size_t size, align; int err; } calls[] = {
 		{ 0, 8, EINVAL }, { 0, 64, EINVAL }, { 8, 3, EINVAL }, { 8, 24, EINVAL },
@@ -214,7 +215,7 @@ TEST_F(lib, refused)
 }
 
 /* Clause 1: alignment, of offset and address; the sum of sizes is exact without. */
-TEST_F(lib, alignment)
+TEST_F_TIMEOUT(lib, alignment, PATIENCE)
 {
 	char *at;
 
@@ -232,7 +233,7 @@ TEST_F(lib, alignment)
 }
 
 /* Clauses 4, 16: of one thread every byte; and a failure leaves room for less. */
-TEST_F(lib, full_exactly)
+TEST_F_TIMEOUT(lib, full_exactly, PATIENCE)
 {
 	size_t nr = 0;
 
@@ -255,7 +256,7 @@ TEST_F(lib, full_exactly)
 }
 
 /* Sizes that do not fit evenly: no fewer than the kernel would have placed. */
-TEST_F(lib, full_odd_sizes)
+TEST_F_TIMEOUT(lib, full_odd_sizes, PATIENCE)
 {
 	static const size_t sizes[] = { 24, 40, 56, 72, 1000, 5000, 9000, 20000 };
 
@@ -273,7 +274,7 @@ TEST_F(lib, full_odd_sizes)
 }
 
 /* Clause 5: objects as large as a slab, and as the arena. */
-TEST_F(lib, large)
+TEST_F_TIMEOUT(lib, large, PATIENCE)
 {
 	char *at = arena_alloc(self->arena, 8);
 
@@ -291,7 +292,7 @@ TEST_F(lib, large)
 	EXPECT_EQ(NULL, arena_alloc(self->arena, 1));
 }
 
-TEST_F(lib, strings)
+TEST_F_TIMEOUT(lib, strings, PATIENCE)
 {
 	char text[1000], *copy;
 
@@ -360,7 +361,7 @@ static void finish(struct worker *workers, unsigned int nr)
 }
 
 /* Clause 1: nothing overlaps, and all that was written is there. */
-TEST_F(lib, threads)
+TEST_F_TIMEOUT(lib, threads, PATIENCE)
 {
 	static struct worker workers[THREADS];
 	static struct place all[THREADS * OBJECTS];
@@ -396,7 +397,7 @@ static void *fill_cells(void *arg)
 }
 
 /* Clause 16: with room for N, the allocations of all threads are N together. */
-TEST_F(lib, threads_full_exactly)
+TEST_F_TIMEOUT(lib, threads_full_exactly, PATIENCE)
 {
 	static struct worker workers[THREADS];
 	size_t nr = 0;
@@ -415,7 +416,7 @@ static void *one_cell(void *arg)
 }
 
 /* A thread that ends leaves the rest of its lease to the next one. */
-TEST_F(lib, thread_ends)
+TEST_F_TIMEOUT(lib, thread_ends, PATIENCE)
 {
 	pthread_t thread;
 	void *cell;
@@ -445,7 +446,7 @@ static void *alloc_late(void *arg)
 	return NULL;
 }
 
-TEST_F(lib, destructors)
+TEST_F_TIMEOUT(lib, destructors, PATIENCE)
 {
 	pthread_t thread;
 
@@ -479,7 +480,7 @@ static void *alloc_in_turns(void *arg)
  * Clauses 9, 20: after a reset in any mode a thread's lease is void. What it had is
  * 4 KiB at least, so that without that it would go on in the middle of it.
  */
-TEST_F(lib, old_leases_are_void)
+TEST_F_TIMEOUT(lib, old_leases_are_void, PATIENCE)
 {
 	static const enum arena_reset_mode modes[] = {
 		ARENA_RESET_KEEP, ARENA_RESET_RELEASE, ARENA_RESET_ZERO, ARENA_RESET_STRICT,
@@ -533,7 +534,7 @@ static void *alloc_until_told(void *arg)
  * Clauses 1, 10: resets while others allocate. What was allocated in a generation
  * for certain does not overlap.
  */
-TEST_F(lib, resets_meanwhile)
+TEST_F_TIMEOUT(lib, resets_meanwhile, PATIENCE)
 {
 	static struct worker workers[THREADS];
 	static struct place all[THREADS * OBJECTS];
@@ -564,7 +565,7 @@ TEST_F(lib, resets_meanwhile)
 
 /* Several arenas. */
 
-TEST_F(lib, several_arenas)
+TEST_F_TIMEOUT(lib, several_arenas, PATIENCE)
 {
 	struct arena *arenas[3];
 
@@ -596,7 +597,7 @@ static void *alloc_where_told(void *arg)
 }
 
 /* A thread's lease of a closed arena is not taken for one of the next arena there. */
-TEST_F(lib, closed_and_opened)
+TEST_F_TIMEOUT(lib, closed_and_opened, PATIENCE)
 {
 	static struct worker worker;
 	struct turns turns;
@@ -618,7 +619,7 @@ TEST_F(lib, closed_and_opened)
 }
 
 /* No more than the tables have room for; what fails leaves no descriptor. */
-TEST_F(lib, too_many)
+TEST_F_TIMEOUT(lib, too_many, PATIENCE)
 {
 	static struct arena *arenas[ARENA_OPEN_MAX];
 	struct rlimit many = { 4096, 4096 };
@@ -659,7 +660,7 @@ FIXTURE_TEARDOWN(forked)
 }
 
 /* Clause 1: a child has leases of its own, without a word from anybody. */
-TEST_F(forked, leases_of_its_own)
+TEST_F_TIMEOUT(forked, leases_of_its_own, PATIENCE)
 {
 	struct arena_cursor *cursor = arena_cursor(self->arena);
 	static struct place all[2 * OBJECTS];
@@ -695,7 +696,7 @@ TEST_F(forked, leases_of_its_own)
 }
 
 /* The same by the bare call, of which no handler in the C library is told. */
-TEST_F(forked, bare)
+TEST_F_TIMEOUT(forked, bare, PATIENCE)
 {
 	__u64 offset = arena_off(self->arena, arena_alloc(self->arena, CELL));
 	pid_t pid = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, 0UL);
@@ -711,7 +712,7 @@ TEST_F(forked, bare)
  * While other threads are anywhere in the library, its lock included: the child
  * allocates, starts threads and closes nonetheless.
  */
-TEST_F(forked, meanwhile)
+TEST_F_TIMEOUT(forked, meanwhile, PATIENCE)
 {
 	static struct worker workers[2], one;
 	struct turns turns;
@@ -723,7 +724,7 @@ TEST_F(forked, meanwhile)
 		pid = fork();
 		ASSERT_LE(0, pid);
 		if (!pid) {
-			alarm(20);
+			alarm(PATIENCE);
 			stamped(self->arena, CELL, 1, 1);
 			/* A sanitizer would not have it. */
 			if (!getenv("NO_THREADS_AFTER_FORK")) {
@@ -832,7 +833,7 @@ FIXTURE_TEARDOWN(processes)
 }
 
 /* Clauses 1, 17: processes that share nothing but a descriptor. */
-TEST_F(processes, one_arena)
+TEST_F_TIMEOUT(processes, one_arena, PATIENCE)
 {
 	static struct place all[4 * OBJECTS];
 	int ends[4][2], fd;
@@ -897,7 +898,7 @@ static bool test_memory(char *at)
 }
 
 /* Clause 20: after a strict reset a late store faults, until there is something. */
-TEST_F(lib, strict_reset)
+TEST_F_TIMEOUT(lib, strict_reset, PATIENCE)
 {
 	char *object = arena_alloc(self->arena, CELL);
 
@@ -931,7 +932,7 @@ TEST(zero)
 }
 
 /* With fewer rights less works, and says so. */
-TEST_F(lib, rights)
+TEST_F_TIMEOUT(lib, rights, PATIENCE)
 {
 	int read_only = arena_share(self->arena, ARENA_RIGHT_READ);
 	int append = arena_share(self->arena, ARENA_RIGHT_READ | ARENA_RIGHT_ALLOC);
@@ -976,7 +977,7 @@ TEST_F(lib, rights)
 }
 
 /* Clause 23: what the kernel says there, nobody else can. */
-TEST_F(lib, status_page_is_the_kernels)
+TEST_F_TIMEOUT(lib, status_page_is_the_kernels, PATIENCE)
 {
 	size_t page = sysconf(_SC_PAGESIZE);
 	void *status = (void *)self->arena->status;
@@ -1010,7 +1011,7 @@ static int executed(const char *number)
 	return arena_strdup(arena, "after") ? 0 : 2;
 }
 
-TEST_F(forked, exec)
+TEST_F_TIMEOUT(forked, exec, PATIENCE)
 {
 	int fd = arena_share(self->arena, ARENA_RIGHTS_ALL);
 	char number[16];
