@@ -518,9 +518,10 @@ static bool arena_alloc_usual(struct arena_file *file, struct arena_alloc_args _
 	unsafe_put_user(alloc.generation, &user->generation, fault);
 	user_access_end();
 
+	if (alloc.size != sizeof(alloc) || alloc.flags & ~ARENA_ALLOC_ZERO)
+		return false;
 	/* Acquire: pairs with the smp_store_release() in arena_dev_make(). */
-	if (alloc.size != sizeof(alloc) || alloc.flags & ~ARENA_ALLOC_ZERO ||
-	    !smp_load_acquire(&dev->arena))
+	if (!smp_load_acquire(&dev->arena))
 		return false;
 	*err = arena_dev_claim(dev, NULL, alloc.bytes, alloc.align,
 			       GFP_KERNEL | (alloc.flags ? __GFP_ZERO : 0), &place);

@@ -113,14 +113,15 @@ TEST_F(compat, each_command)
 }
 
 /* Puts @args where a 32 bit program can name them, calls, and fetches the answer. */
-#define call_with(cmd, args) ({							\
-	int _err;								\
-										\
-	memcpy(self->low, &(args), sizeof(args));				\
-	_err = ioctl_32(cmd);							\
-	memcpy(&(args), self->low, sizeof(args));				\
-	_err;									\
-})
+static int call_copied(int fd, char *low, unsigned int cmd, void *args, size_t size)
+{
+	int err;
+
+	memcpy(low, args, size);
+	err = call_32(NR_IOCTL_32, fd, cmd, (unsigned long)low);
+	memcpy(args, low, size);
+	return err;
+}
 
 /* clause 18: the commands that came later */
 TEST_F(compat, each_later_command)
@@ -142,31 +143,31 @@ TEST_F(compat, each_later_command)
 	item[1] = (struct arena_batch_item) { .bytes = 5,
 					      .src = (unsigned long)self->low + 2048 };
 	item[2] = (struct arena_batch_item) { .bytes = 1 };
-	ASSERT_EQ(0, call_with(ARENA_IOC_BATCH, batch));
+	ASSERT_EQ(0, call_copied(self->fd, self->low, ARENA_IOC_BATCH, &batch, sizeof(batch)));
 	EXPECT_EQ(8, item[1].offset);
 	EXPECT_EQ(16, item[2].offset);
 	EXPECT_STREQ("thin", self->map + 8);
 
-	ASSERT_EQ(0, call_with(ARENA_IOC_HANDLE, handle));
+	ASSERT_EQ(0, call_copied(self->fd, self->low, ARENA_IOC_HANDLE, &handle, sizeof(handle)));
 	handle.offset = 0;
-	ASSERT_EQ(0, call_with(ARENA_IOC_DEREF, handle));
+	ASSERT_EQ(0, call_copied(self->fd, self->low, ARENA_IOC_DEREF, &handle, sizeof(handle)));
 	EXPECT_EQ(8, handle.offset);
 	handle.handle_offset |= 1ULL << 39;
-	EXPECT_EQ(-ESTALE, call_with(ARENA_IOC_DEREF, handle));
+	EXPECT_EQ(-ESTALE, call_copied(self->fd, self->low, ARENA_IOC_DEREF, &handle, sizeof(handle)));
 
-	ASSERT_EQ(0, call_with(ARENA_IOC_MARK, mark));
-	ASSERT_EQ(0, call_with(ARENA_IOC_LEASE, lease));
+	ASSERT_EQ(0, call_copied(self->fd, self->low, ARENA_IOC_MARK, &mark, sizeof(mark)));
+	ASSERT_EQ(0, call_copied(self->fd, self->low, ARENA_IOC_LEASE, &lease, sizeof(lease)));
 	EXPECT_EQ(24, lease.offset);
 	EXPECT_EQ(800, lease.bytes);
 	EXPECT_EQ(807, arena_used(self->fd));
-	ASSERT_EQ(0, call_with(ARENA_IOC_REWIND, mark));
+	ASSERT_EQ(0, call_copied(self->fd, self->low, ARENA_IOC_REWIND, &mark, sizeof(mark)));
 	EXPECT_EQ(7, arena_used(self->fd));
-	ASSERT_EQ(0, call_with(ARENA_IOC_UNMARK, mark));
-	EXPECT_EQ(-ESTALE, call_with(ARENA_IOC_REWIND, mark));
+	ASSERT_EQ(0, call_copied(self->fd, self->low, ARENA_IOC_UNMARK, &mark, sizeof(mark)));
+	EXPECT_EQ(-ESTALE, call_copied(self->fd, self->low, ARENA_IOC_REWIND, &mark, sizeof(mark)));
 
-	ASSERT_EQ(0, call_with(ARENA_IOC_WATCH, watch));
+	ASSERT_EQ(0, call_copied(self->fd, self->low, ARENA_IOC_WATCH, &watch, sizeof(watch)));
 	EXPECT_EQ(7, watch.offset);
-	ASSERT_EQ(0, call_with(ARENA_IOC_NOTIFY, notify));
+	ASSERT_EQ(0, call_copied(self->fd, self->low, ARENA_IOC_NOTIFY, &notify, sizeof(notify)));
 }
 
 /* clause 18 */

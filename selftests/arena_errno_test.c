@@ -10,7 +10,7 @@
 #include "arena_calls.h"
 
 #define CAPACITY	(16 * SLAB)
-#define FAR_TOO_BIG	(1ULL << 50)
+#define FAR_TOO_BIG	0x4000000000000ULL
 #define PARAMETERS	"/sys/module/arena/parameters/"
 
 static char source[64] = "something";
@@ -26,7 +26,8 @@ FIXTURE(errnos)
 };
 
 /* clause 4 */
-#define refused(fd_, error, expression) do {					\
+#define refused(fd, error, expression) do {					\
+		const int fd_ = fd;						\
 		struct arena_info_args before_, after_;				\
 		int next_ = dup(fd_);						\
 										\

@@ -547,7 +547,7 @@ static bool fuse_step(struct silent *silent)
 	case FUSE_INTERRUPT:
 		break;
 	default:
-		fuse_answer(silent->dev, in->unique, -ENOSYS, NULL, 0);
+		fuse_answer(silent->dev, in->unique, -EOPNOTSUPP, NULL, 0);
 	}
 	return false;
 }
