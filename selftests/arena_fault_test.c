@@ -5,7 +5,7 @@
  * (clauses 4 and 21). Needs a kernel that can inject faults.
  */
 #include "kselftest_harness.h"
-#include "arena_test.h"
+#include "arena_calls.h"
 
 #define CAPACITY	(16 * SLAB)
 #define NTH_MAX		500
@@ -56,9 +56,17 @@ static bool fail_stop(void)
 	return reached;
 }
 
+/* What all arenas together hold: nothing but what was there before (clause 22). */
+static long long held(void)
+{
+	return read_number("/sys/kernel/debug/arena/total_bytes") -
+	       read_number("/sys/kernel/debug/arena/pool_bytes");
+}
+
 FIXTURE(nth)
 {
 	int fd;
+	long long held;
 	int err;
 	int nth;
 	char *map;
@@ -69,6 +77,7 @@ FIXTURE_SETUP(nth)
 {
 	if (!fail_init())
 		SKIP(return, "this kernel injects no faults");
+	self->held = held();
 	self->fd = arena_open();
 	ASSERT_LE(0, self->fd);
 }
@@ -78,7 +87,12 @@ FIXTURE_TEARDOWN(nth)
 	/* At least one failure was survived. */
 	if (fail_fd >= 0)
 		EXPECT_LT(1, self->nth);
+	if (self->map)
+		munmap(self->map, CAPACITY);
 	close(self->fd);
+	/* Nothing leaked. */
+	if (fail_fd >= 0)
+		EXPECT_EQ(self->held, held());
 }
 
 /*
@@ -186,6 +200,90 @@ TEST_F_TIMEOUT(nth, store, 120)
 	self->map = arena_map(self->fd, CAPACITY, PROT_READ, 0);
 	ASSERT_NE(NULL, self->map);
 	EXPECT_EQ(0, memcmp(self->map, bytes, sizeof(bytes)));
+}
+
+/* Objects large and small, with something to copy and without, beyond a slab. */
+static int batch(int fd, struct arena_batch_item *item)
+{
+	static char bytes[SLAB] = "something";
+	int i;
+
+	for (i = 0; i < 60; i++)
+		item[i] = (struct arena_batch_item) {
+			.bytes = i % 20 ? 5000 : 2 * SLAB,
+			.src = i % 20 && i % 2 ? (unsigned long)bytes : 0,
+		};
+	return arena_batch(fd, item, 60, 0, NULL);
+}
+
+#define BATCH_BYTES	(57 * 5000ULL + 3 * 2 * SLAB)
+
+TEST_F_TIMEOUT(nth, batch, 120)
+{
+	struct arena_batch_item item[60];
+	int i;
+
+	ASSERT_EQ(0, make(self->fd));
+	sweep(batch(self->fd, item)) {
+		EXPECT_TRUE(expected(self->err));
+		EXPECT_TRUE(nothing_used(self->fd, self->err, BATCH_BYTES));
+		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	}
+	EXPECT_EQ(0, self->err);
+	EXPECT_EQ(BATCH_BYTES, arena_used(self->fd));
+	self->map = arena_map(self->fd, CAPACITY, PROT_READ, 0);
+	ASSERT_NE(NULL, self->map);
+	for (i = 1; i < 60; i += 2)
+		EXPECT_STREQ("something", self->map + item[i].offset);
+}
+
+static int lease(int fd, __u64 min)
+{
+	struct arena_lease_args args = { .size = sizeof(args), .min = min, .want = min };
+
+	return arena_ioctl(fd, ARENA_IOC_LEASE, &args);
+}
+
+TEST_F_TIMEOUT(nth, lease, 120)
+{
+	ASSERT_EQ(0, make(self->fd));
+	sweep(lease(self->fd, 3 * SLAB)) {
+		EXPECT_TRUE(expected(self->err));
+		EXPECT_TRUE(nothing_used(self->fd, self->err, 3 * SLAB));
+		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	}
+	EXPECT_EQ(0, self->err);
+	EXPECT_EQ(3 * SLAB, arena_used(self->fd));
+}
+
+/* A mark that failed is not there: no other thread finds it in its way. */
+static int mark_elsewhere(int fd)
+{
+	pid_t pid = fork();
+	__u64 mark;
+
+	if (!pid)
+		_exit(-arena_mark(fd, &mark));
+	return -wait_for(pid);
+}
+
+TEST_F_TIMEOUT(nth, mark, 120)
+{
+	__u64 mark = 0;
+
+	ASSERT_EQ(0, make(self->fd));
+	sweep(arena_mark(self->fd, &mark)) {
+		EXPECT_TRUE(expected(self->err));
+		if (!self->err)
+			EXPECT_EQ(0, arena_unmark(self->fd, mark));
+		ASSERT_EQ(0, mark_elsewhere(self->fd));
+		/* The next first mark needs memory again. */
+		close(self->fd);
+		self->fd = arena_open();
+		ASSERT_EQ(0, make(self->fd));
+	}
+	EXPECT_EQ(0, self->err);
+	EXPECT_EQ(0, arena_rewind(self->fd, mark));
 }
 
 TEST_F_TIMEOUT(nth, dup, 120)
