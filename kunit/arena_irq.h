@@ -156,17 +156,25 @@ static inline void arena_race_irq(void *data)
 		race->refused++;
 }
 
+/* Hand 1 interrupts until all is over: then false. Hand 0 goes where it is interrupted. */
+static inline bool arena_race_enter(struct arena_hand *hand, struct arena_race *race)
+{
+	if (hand->id == 1) {
+		arena_irq_pester(hand, race->cpu, arena_race_irq, race);
+		return false;
+	}
+	if (hand->id == 0 && set_cpus_allowed_ptr(current, cpumask_of(race->cpu)))
+		hand->bad++;
+	return true;
+}
+
 static inline void arena_race_job(struct arena_hand *hand)
 {
 	struct arena_crew *crew = hand->crew;
 	struct arena_race *race = crew->data;
 
-	if (hand->id == 1) {
-		arena_irq_pester(hand, race->cpu, arena_race_irq, race);
+	if (!arena_race_enter(hand, race))
 		return;
-	}
-	if (hand->id == 0 && set_cpus_allowed_ptr(current, cpumask_of(race->cpu)))
-		hand->bad++;
 	arena_crew_meet(crew);
 	do {
 		/* Asleep: on a busy host, who spins keeps interrupts from being sent. */

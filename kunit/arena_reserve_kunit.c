@@ -303,12 +303,8 @@ static void own_job(struct arena_hand *hand)
 	struct arena_crew *crew = hand->crew;
 	struct arena_race *race = crew->data;
 
-	if (hand->id == 1) {
-		arena_irq_pester(hand, race->cpu, arena_race_irq, race);
+	if (!arena_race_enter(hand, race))
 		return;
-	}
-	if (hand->id == 0 && set_cpus_allowed_ptr(current, cpumask_of(race->cpu)))
-		hand->bad++;
 	while (arena_crew_on(crew)) {
 		const u32 owner = arena_rnd(&hand->rnd);
 		void *ptr = arena_zalloc(crew->arena, 40, GFP_KERNEL);

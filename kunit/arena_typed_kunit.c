@@ -476,6 +476,18 @@ static void follows_the_model(struct kunit *test)
 	KUNIT_EXPECT_GT(test, resets, 10);
 }
 
+/* No room left; each element holds the pattern of its index. */
+static struct arena_typed *typed_full(struct kunit *test, size_t size, u32 nr, unsigned int flags,
+				      u8 *buffer)
+{
+	struct arena_typed *typed = typed_create(test, size, nr, flags);
+	u32 i;
+
+	for (i = 0; i < nr; i++)
+		KUNIT_ASSERT_NOT_NULL(test, typed_alloc(typed, buffer, size, i));
+	return typed;
+}
+
 /* Clause 15: without readers a freed slot is the next one to be used. */
 static void recycled_at_once(struct kunit *test)
 {
@@ -486,11 +498,9 @@ static void recycled_at_once(struct kunit *test)
 	u8 *buffer;
 	u32 i;
 
-	typed = typed_create(test, e->size, nr, 0);
 	buffer = kunit_kzalloc(test, e->size, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, buffer);
-	for (i = 0; i < nr; i++)
-		typed_alloc(typed, buffer, e->size, i);
+	typed = typed_full(test, e->size, nr, 0, buffer);
 
 	for (i = 0; i < some; i++) {
 		arena_typed_free(typed, arena_typed_at(typed, 2 * i));
@@ -531,11 +541,9 @@ static void recycled_after_readers(struct kunit *test)
 	u8 *buffer;
 	u32 i;
 
-	typed = typed_create(test, e->size, nr, ARENA_READERS);
 	buffer = kunit_kzalloc(test, e->size, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, buffer);
-	for (i = 0; i < nr; i++)
-		typed_alloc(typed, buffer, e->size, i);
+	typed = typed_full(test, e->size, nr, ARENA_READERS, buffer);
 
 	rcu_read_lock();
 	found = arena_typed_at(typed, 3);
@@ -660,11 +668,9 @@ static void reset_under_reader(struct kunit *test)
 	u8 *buffer;
 	u32 i;
 
-	typed = typed_create(test, e->size, nr, ARENA_READERS);
 	buffer = kunit_kzalloc(test, e->size, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, buffer);
-	for (i = 0; i < nr; i++)
-		typed_alloc(typed, buffer, e->size, i);
+	typed = typed_full(test, e->size, nr, ARENA_READERS, buffer);
 
 	rcu_read_lock();
 	for (i = 0; i < nr; i++)
