@@ -10,7 +10,7 @@
 #     kernel   what builds a kernel and runs kunit.py
 #     programs what links static test programs, 32 bit ones too
 #     vm       QEMU, busybox, cpio
-#     static   sparse, shellcheck, mandoc, mandoc
+#     static   sparse, shellcheck, mandoc
 #     bench    gnuplot
 #     fuzz     clang and its sanitizers
 #     lib      what builds and checks programs of the user library
