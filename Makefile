@@ -54,7 +54,7 @@ unload load demo:
 	@tools/load.sh $@ $(INPUT)
 
 test:
-	@tools/test.sh $(or $(STEPS),kunit selftest litmus readme-examples compile-fail fuzz)
+	@tools/test.sh $(or $(STEPS),kunit selftest litmus readme-examples compile-fail lib-test fuzz)
 
 kunit:
 	@tools/kunit.sh $(if $(SUITE),'$(SUITE)')
