@@ -29,7 +29,7 @@ copy_sources()
 	local dir=$1
 
 	mkdir -p "$dir"
-	rsync -rlt --delete --delete-excluded \
+	rsync -rlc --delete --delete-excluded \
 		--filter='P *.o' --filter='P *.ko' --filter='P *.mod' \
 		--filter='P *.mod.c' --filter='P *.cmd' --filter='P *.symvers' \
 		--filter='P modules.order' --filter='P .*.d' \
@@ -57,7 +57,7 @@ make_with_tests()
 	"$@" M="$m" modules || return 1
 	for name in $OUTSIDE; do
 		mkdir -p "$dir/selftests"
-		rsync -rlt "$ROOT/selftests/$name" "$dir/selftests/" || return 1
+		rsync -rlc "$ROOT/selftests/$name" "$dir/selftests/" || return 1
 		"$@" M="$m/selftests/$name" \
 			KBUILD_EXTRA_SYMBOLS="$m/Module.symvers" modules ||
 			return 1
