@@ -267,7 +267,7 @@ describe()
 				sed -n 's/.*version \([0-9.]*\).*/\1/p'), -icount shift=0, one CPU"
 	else
 		kernel="nanoseconds: Linux $(cat "$UML/include/config/kernel.release")$(
-			), User-Mode Linux, $CPUS CPUs, $RUNS boots"
+			), User-Mode Linux, $CPUS CPUs, boots: $RUNS"
 	fi
 	echo "$kernel"
 	echo "host: $(nproc) CPUs, ${model:-$(uname -m)};" \
