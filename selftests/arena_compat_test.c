@@ -153,7 +153,8 @@ TEST_F(compat, each_later_command)
 	ASSERT_EQ(0, call_copied(self->fd, self->low, ARENA_IOC_DEREF, &handle, sizeof(handle)));
 	EXPECT_EQ(8, handle.offset);
 	handle.handle_offset |= 1ULL << 39;
-	EXPECT_EQ(-ESTALE, call_copied(self->fd, self->low, ARENA_IOC_DEREF, &handle, sizeof(handle)));
+	EXPECT_EQ(-ESTALE,
+		  call_copied(self->fd, self->low, ARENA_IOC_DEREF, &handle, sizeof(handle)));
 
 	ASSERT_EQ(0, call_copied(self->fd, self->low, ARENA_IOC_MARK, &mark, sizeof(mark)));
 	ASSERT_EQ(0, call_copied(self->fd, self->low, ARENA_IOC_LEASE, &lease, sizeof(lease)));

@@ -162,8 +162,8 @@ TEST(around_what_is_committed)
 }
 
 /* What is left of each slab after its mapping was cut is what was there. */
-static void expect_stripes(struct __test_metadata *_metadata, FIXTURE_DATA(huge) *self, size_t hole,
-			   size_t hole_end)
+static void expect_stripes(struct __test_metadata *_metadata, struct _test_data_huge *self,
+			   size_t hole, size_t hole_end)
 {
 	size_t at;
 
@@ -174,7 +174,7 @@ static void expect_stripes(struct __test_metadata *_metadata, FIXTURE_DATA(huge)
 	}
 }
 
-static void write_stripes(FIXTURE_DATA(huge) *self)
+static void write_stripes(struct _test_data_huge *self)
 {
 	size_t at;
 

@@ -42,14 +42,14 @@ FIXTURE_TEARDOWN(pin)
 }
 
 /* A page of the arena, in the pipe. */
-static bool to_pipe(FIXTURE_DATA(pin) *self, size_t offset)
+static bool to_pipe(struct _test_data_pin *self, size_t offset)
 {
 	struct iovec part = { self->map + offset, self->page };
 
 	return vmsplice(self->pipes[1], &part, 1, SPLICE_F_GIFT) == self->page;
 }
 
-static bool from_pipe(FIXTURE_DATA(pin) *self, int byte)
+static bool from_pipe(struct _test_data_pin *self, int byte)
 {
 	char copy[self->page];
 

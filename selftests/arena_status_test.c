@@ -35,7 +35,7 @@ FIXTURE_TEARDOWN(status)
 }
 
 /* The page says what a call says. */
-static void expect_status(struct __test_metadata *_metadata, FIXTURE_DATA(status) *self)
+static void expect_status(struct __test_metadata *_metadata, struct _test_data_status *self)
 {
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
 	EXPECT_EQ(self->info.generation, self->status->generation);
