@@ -303,9 +303,12 @@ static void failures_disturb_nobody(struct kunit *test)
  * Interrupts
  *
  * Something that runs a function in hard interrupts on one CPU: as often as
- * another CPU can send them, where there is another, and on a timer.
+ * another CPU can send them, where there is another, and on a timer. That one
+ * goes on when the others have stopped, and leaves time for an object larger than a
+ * slab, which under sanitizers takes milliseconds: with a reset in each interrupt
+ * there would never be one.
  */
-#define IRQ_SOURCE_PERIOD	(100 * NSEC_PER_USEC)
+#define IRQ_SOURCE_PERIOD	(10 * NSEC_PER_MSEC)
 
 struct irq_source {
 	int		cpu;
