@@ -209,7 +209,7 @@ compare_bad()
 field()
 {
 	awk -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) n = i }
-		$1 == "json" { print $n }' $arena/arenas
+		$2 == "json" { print $n }' $arena/arenas
 }
 
 # A hundred requests take no page more than the first, and are a reset each.

@@ -110,7 +110,7 @@ static long run(unsigned int nr)
 	long err = -ENOENT;
 
 	GET(create);
-	GET(alloc);
+	call.alloc = symbol_get(__arena_alloc);
 	GET(reset_rcu);
 	GET(destroy);
 	GET(typed_create);
@@ -121,7 +121,8 @@ static long run(unsigned int nr)
 	    call.typed_alloc && call.typed_free && call.typed_destroy)
 		err = work_on_cpu(cpumask_last(cpu_online_mask), run_here, &nr);
 	PUT(create);
-	PUT(alloc);
+	if (call.alloc)
+		symbol_put(__arena_alloc);
 	PUT(reset_rcu);
 	PUT(destroy);
 	PUT(typed_create);
