@@ -58,7 +58,8 @@ bool arena_settle(struct arena *arena)
 	 * the new generation. Also orders held, which is set before the tag.
 	 */
 	smp_mb();
-	done = !READ_ONCE(arena->held) && !late_writers(arena);
+	/* Acquire: who sees that a sleeping reset is done, in hold(), writes after it. */
+	done = !smp_load_acquire(&arena->held) && !late_writers(arena);
 	if (!done)
 		goto out;
 	settled = cursor & ~ARENA_UNSETTLED;
