@@ -88,7 +88,8 @@ kernel_args()
 	local arg args=()
 
 	is_old || args+=(seccomp=on ncpus=2)
-	args+=(mem=1G)
+	# A plain tick: with others, UML has been seen to sleep for good, timers pending.
+	args+=(mem=1G nohz=off highres=off)
 	# shellcheck disable=SC2206 # split at blanks on purpose
 	args+=(${KUNIT_ARGS:-})
 	for arg in "${args[@]}"; do

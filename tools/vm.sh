@@ -199,7 +199,7 @@ boot_uml()
 	tail_pid=$!
 	# shellcheck disable=SC2086 # arguments, split at blanks
 	TMPDIR=/dev/shm timeout -s KILL "$TIMEOUT" "$VMLINUZ" \
-		seccomp=on ncpus="$SMP" mem="$MEM" rootfstype=hostfs \
+		seccomp=on ncpus="$SMP" mem="$MEM" nohz=off highres=off rootfstype=hostfs \
 		rootflags="$WORK/root" rw init=/init kunit.enable=0 panic=-1 \
 		con=null con0=fd:0,fd:1 $APPEND </dev/null >"$CONSOLE" 2>&1 ||
 		rc=$?
