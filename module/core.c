@@ -99,7 +99,7 @@
  *	revoke   store-release of revoked in     load-acquire in arena_slot_claim()
  *	         collect()
  *	held     store-release of held after     smp_mb() B in arena_settle(), then
- *	         the slabs were worked on        the compare-and-swap that settles
+ *	         the slabs were worked on        load-acquire of held
  *	settle   compare-and-swap in             address dependency from the cursor
  *	         arena_settle() after slabs      to the directory entry in
  *	         were released                   cursor_claim()
@@ -478,6 +478,9 @@ static __always_inline void *bump_span(struct arena *arena, struct arena_cpu *cp
 		WRITE_ONCE(slot->taken, taken + size);
 		/* The same. */
 		data_race(slot->allocs++);
+	} else if (!cpu->spans) {
+		/* The gate came round, by way of all numbers: not again for as long. */
+		WRITE_ONCE(cpu->gate, 2);
 	}
 	barrier();
 	/* Who interrupts this leaves what it found. */
