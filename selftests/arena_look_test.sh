@@ -4,28 +4,10 @@
 # What debugfs and /proc say of the arena of a program, against what the arena says
 # of itself: clause 8. Prints TAP.
 
+. "$(dirname "$0")/arena_tap.sh"
+
 debug=/sys/kernel/debug/arena
 log=$(mktemp)
-number=0
-
-skip_all()
-{
-	echo "1..0 # SKIP $*"
-	exit 4
-}
-
-# Name, and a command that decides.
-check()
-{
-	name=$1
-	number=$((number + 1))
-	shift
-	if "$@"; then
-		echo "ok $number $name"
-	else
-		echo "not ok $number $name"
-	fi
-}
 
 # A program that does the steps, and then nothing until "end" is called. What its
 # arena says goes to $log; $fdinfo is what /proc has of its descriptor.

@@ -4,30 +4,12 @@
 # The tracepoints as tracefs shows them: what a program does to an arena is told,
 # event by event, with what it asked for. Prints TAP.
 
+. "$(dirname "$0")/arena_tap.sh"
+
 trace=/sys/kernel/tracing
 [ -e $trace/events ] || trace=/sys/kernel/debug/tracing
 events=$trace/events/arena
 log=$(mktemp)
-number=0
-
-skip_all()
-{
-	echo "1..0 # SKIP $*"
-	exit 4
-}
-
-# Name, and a command that decides.
-check()
-{
-	name=$1
-	number=$((number + 1))
-	shift
-	if "$@"; then
-		echo "ok $number $name"
-	else
-		echo "not ok $number $name"
-	fi
-}
 
 listen()
 {
