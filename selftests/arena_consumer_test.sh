@@ -191,7 +191,7 @@ column()
 compare()
 {
 	put compare "$dir/long" || return 1
-	sed 's/^/# /' $debug/compare
+	show $debug/compare
 	for kind in dense spans private; do
 		[ "$(column $kind 2)" = "$(column kmalloc 2)" ] &&
 			[ "$(column $kind 3)" = "$(column kmalloc 3)" ] || return 1

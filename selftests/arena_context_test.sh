@@ -55,6 +55,8 @@ unload()
 	rmmod arena_context && nothing_held
 }
 
+# Its functions are found by the module's name.
+grep -q '^arena ' /proc/modules || skip_all "arena is not a module here"
 load_module arena_context || skip_all "no module arena_context"
 tests=$(grep -v hotplug $debug/list)
 echo "TAP version 13"

@@ -4,31 +4,9 @@
 # tools/arenactl against a program with an arena, against what it cannot read, and
 # with and without a terminal. Prints TAP.
 
-debug=/sys/kernel/debug
+. "$(dirname "$0")/arena_tap.sh"
+
 log=$(mktemp)
-number=0
-
-skip_all()
-{
-	echo "1..0 # SKIP $*"
-	exit 4
-}
-
-# Name, and a command that decides.
-check()
-{
-	name=$1
-	number=$((number + 1))
-	shift
-	if "$@"; then
-		echo "ok $number $name"
-	else
-		echo "not ok $number $name"
-		# The last line may be of a screen, and have no end.
-		sed 's/^/# /' "$log"
-		echo
-	fi
-}
 
 # A command whose status is the first argument; what it says is in $log.
 ends_with()
@@ -42,16 +20,6 @@ ends_with()
 says()
 {
 	grep -q -- "$1" "$log"
-}
-
-until_true()
-{
-	tries=300
-	until "$@"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
-		sleep 0.1
-	done
 }
 
 # Two arenas: "full" of 96 KiB with 3 objects, and "empty" of a mebibyte.
@@ -119,7 +87,7 @@ shows()
 	sed 's/  */ /' "$log" >"$log.shown"
 	awk 'NR == 1 { split($0, name); next }
 		$2 == "full" { for (i = 1; i <= NF; i++) print name[i], $i }' \
-		$debug/arena/arenas | cmp -s - "$log.shown" && rm "$log.shown" || return 1
+		$arena/arenas | cmp -s - "$log.shown" && rm "$log.shown" || return 1
 	id=$(sed -n 's/^id *//p' "$log")
 	ends_with 0 ./arenactl show "$id" && says '^name *full$' && says '^used *94208 (92.0K)$' &&
 		ends_with 1 ./arenactl show nobody && says 'no arena nobody'
@@ -183,7 +151,7 @@ no_root()
 }
 
 [ -e /dev/arena ] || skip_all "no /dev/arena"
-[ -r $debug/arena/arenas ] || skip_all "debugfs does not show arenas"
+[ -r $arena/arenas ] || skip_all "debugfs does not show arenas"
 [ -x ./arenactl ] || skip_all "no arenactl"
 echo "TAP version 13"
 echo "1..12"

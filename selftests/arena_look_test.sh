@@ -6,7 +6,6 @@
 
 . "$(dirname "$0")/arena_tap.sh"
 
-debug=/sys/kernel/debug/arena
 log=$(mktemp)
 
 # A program that does the steps, and then nothing until "end" is called. What its
@@ -36,23 +35,12 @@ end()
 # A worker makes the file of an arena when it has lived for a moment.
 find_file()
 {
-	until_true has_file && file=$(echo "$debug/$id"-*)
+	until_true has_file && file=$(echo "$arena/$id"-*)
 }
 
 has_file()
 {
-	[ -e "$(echo "$debug/$id"-*)" ]
-}
-
-# Half a minute: nobody is that busy.
-until_true()
-{
-	tries=300
-	until "$@"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
-		sleep 0.1
-	done
+	[ -e "$(echo "$arena/$id"-*)" ]
 }
 
 # Of the lines "name value" in $log, those that INFO gave; and of a file, the same ones.
@@ -78,7 +66,7 @@ steps="alloc=100 store=hello alloc=0 alloc=0x1000000 reset=keep alloc=70 alloc=3
 line()
 {
 	awk -v id="$id" 'NR == 1 { split($0, name); next }
-		$1 == id { for (i = 1; i <= NF; i++) print name[i], $i }' $debug/arenas
+		$1 == id { for (i = 1; i <= NF; i++) print name[i], $i }' $arena/arenas
 }
 
 table_says_the_same()
@@ -108,10 +96,10 @@ file_says_the_same()
 names_do_not_collide()
 {
 	begin 'setup=a b\,0x10000,0' || return 1
-	find_file && [ "$file" = "$debug/$id-a_b\\" ] && grep -q '^name a\\040b\\134$' "$file"
+	find_file && [ "$file" = "$arena/$id-a_b\\" ] && grep -q '^name a\\040b\\134$' "$file"
 	verdict=$?
 	first=$player
-	begin 'setup=a b\,0x10000,0' && find_file && [ "$file" = "$debug/$id-a_b\\" ] || verdict=1
+	begin 'setup=a b\,0x10000,0' && find_file && [ "$file" = "$arena/$id-a_b\\" ] || verdict=1
 	kill "$first"
 	wait "$first" 2>/dev/null
 	[ -e "$file" ] || verdict=1
@@ -122,7 +110,7 @@ names_do_not_collide()
 nameless()
 {
 	begin alloc=8 || return 1
-	until_true test -e "$debug/$id" && grep -q '^name -$' "$debug/$id"
+	until_true test -e "$arena/$id" && grep -q '^name -$' "$arena/$id"
 	verdict=$?
 	end
 	return $verdict
@@ -156,7 +144,7 @@ comings_and_goings()
 read_whatever_is_there()
 {
 	while [ -e "$log.run" ]; do
-		cat $debug/[0-9]* $debug/arenas >/dev/null 2>&1
+		cat $arena/[0-9]* $arena/arenas >/dev/null 2>&1
 	done
 }
 
@@ -214,15 +202,15 @@ fdinfo_of_fewer_rights()
 # Before the first use there are rights, and no arena yet; looking makes none.
 fdinfo_before_use()
 {
-	before=$(wc -l <$debug/arenas)
+	before=$(wc -l <$arena/arenas)
 	./arena_play fdinfo fdinfo >"$log"
-	[ "$(wc -l <$debug/arenas)" -eq "$before" ] &&
+	[ "$(wc -l <$arena/arenas)" -eq "$before" ] &&
 		[ "$(grep -c '^arena-rights:.read,write,alloc,reset$' "$log")" -eq 2 ] &&
 		[ "$(grep -c '^arena-' "$log")" -eq 2 ]
 }
 
 [ -e /dev/arena ] || skip_all "no /dev/arena"
-[ -r $debug/arenas ] || skip_all "debugfs does not show arenas"
+[ -r $arena/arenas ] || skip_all "debugfs does not show arenas"
 echo "TAP version 13"
 echo "1..9"
 check "the table says what ARENA_IOC_INFO says" table_says_the_same

@@ -38,7 +38,7 @@ pool()
 lies_on()
 {
 	[ "$(value "node$1")" -eq $((megabyte / page)) ] && return 0
-	sed 's/^/# /' $file
+	show $file
 	false
 }
 
@@ -137,7 +137,7 @@ group_limit()
 	limit=$((24 * megabyte))
 	before=$(pool)
 	open_group $limit && in_group "account $((64 * megabyte))" || return 1
-	sed 's/^/# /' $file
+	show $file
 	echo "# the group has $(group_value memory.current) of $limit"
 	committed=$(value committed)
 	[ "$committed" -le $limit ] && [ "$committed" -ge $((limit / 2)) ] &&

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # What tests written for the shell share: TAP, and the modules that they load.
-# Sourced, never run.
+# Sourced, never run. A test that sets $log has that file shown when a check fails.
 
 arena=/sys/kernel/debug/arena
 number=0
@@ -13,13 +13,35 @@ skip_all()
 	exit 4
 }
 
-# A module of the tests, from where they all are or from beside us.
+# A module of the tests, from where they all are or from beside us. One that is there
+# and does not load is a failure: a skip would hide what broke it.
 load_module()
 {
 	for ko in "/ko/$1.ko" "./$1.ko"; do
-		[ -e "$ko" ] && insmod "$ko" && return 0
+		[ -e "$ko" ] || continue
+		insmod "$ko" && return 0
+		echo "1..1"
+		echo "not ok 1 the module $1 loads"
+		exit 1
 	done
 	modprobe "$1" 2>/dev/null
+}
+
+# A file as comments. The last line may be of a screen, and have no end.
+show()
+{
+	awk '{ print "# " $0 }' "$1"
+}
+
+# Half a minute: nobody is that busy.
+until_true()
+{
+	tries=300
+	until "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.1
+	done
 }
 
 # Name, and a command that decides.
@@ -32,6 +54,7 @@ check()
 		echo "ok $number $name"
 	else
 		echo "not ok $number $name"
+		[ -z "${log:-}" ] || show "$log"
 	fi
 }
 

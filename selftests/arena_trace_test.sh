@@ -26,8 +26,7 @@ record()
 	sed -n 's/^.*: \(arena_[a-z_]*: .*\)/\1/p' $trace/trace >"$log"
 	id=$(sed -n 's/^arena_create: id=\([0-9]*\) .*name=traced$/\1/p' "$log")
 	[ -n "$id" ] && return
-	echo "# no arena was made:"
-	sed 's/^/# /' "$log"
+	echo "# no arena was made"
 	return 1
 }
 
@@ -42,8 +41,7 @@ seen()
 expect()
 {
 	[ "$(seen "$2" "$3")" -eq "$1" ] && return
-	echo "# not $1 times arena_$2 with $3, but:"
-	sed 's/^/# /' "$log"
+	echo "# not $1 times arena_$2 with $3"
 	return 1
 }
 

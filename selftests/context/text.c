@@ -45,7 +45,7 @@ int text_find(void)
 {
 	unsigned long start, size;
 
-	text_start = (unsigned long)arena_alloc;
+	text_start = (unsigned long)__arena_alloc;
 	while (function_at(text_start - 1, &start, &size))
 		text_start = start;
 	text_end = text_start;
