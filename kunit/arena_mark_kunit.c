@@ -488,6 +488,300 @@ static void handles(struct kunit *test)
 }
 
 /*
+ * Clauses 7, 12: what was lost to alignment and at the ends of slabs comes back with
+ * what it was lost for, at every mark.
+ */
+static void padding(struct kunit *test)
+{
+	static const size_t aligns[] = { 8, 64, 256, 4096, 16, 1024 };
+	const unsigned int nr = ARRAY_SIZE(aligns);
+	struct arena *arena = usual(test);
+	struct arena_stats *was = kunit_kcalloc(test, nr, sizeof(*was), GFP_KERNEL), now;
+	struct arena_mark mark[ARRAY_SIZE(aligns)];
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, was);
+	/* Some before all marks, and then more at each. */
+	KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, 3, GFP_KERNEL));
+	KUNIT_ASSERT_NOT_NULL(test, arena_alloc_aligned(arena, 5, 512, GFP_KERNEL));
+	KUNIT_EXPECT_GT(test, arena_test_stats(arena).padding, 0);
+	for (i = 0; i < nr; i++) {
+		KUNIT_ASSERT_EQ(test, arena_mark(arena, &mark[i]), 0);
+		was[i] = arena_test_stats(arena);
+		KUNIT_ASSERT_NOT_NULL(test, arena_alloc_aligned(arena, 7, aligns[i], GFP_KERNEL));
+		KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, SLAB - 100, GFP_KERNEL));
+		KUNIT_EXPECT_GT(test, arena_test_stats(arena).padding, was[i].padding);
+		arena_expect_sane(test, arena);
+	}
+	while (i-- > 0) {
+		KUNIT_EXPECT_EQ(test, arena_rewind(arena, &mark[i]), 0);
+		now = arena_test_stats(arena);
+		KUNIT_EXPECT_EQ(test, now.used, was[i].used);
+		KUNIT_EXPECT_EQ(test, now.padding, was[i].padding);
+		KUNIT_EXPECT_EQ(test, now.free, was[i].free);
+		KUNIT_EXPECT_EQ(test, now.used + now.padding + now.free, now.capacity);
+		KUNIT_EXPECT_EQ(test, now.used, 3 + 5 + i * (7 + SLAB - 100));
+		arena_expect_sane(test, arena);
+	}
+}
+
+/*
+ * Owners that come and go
+ */
+static void other_opens(struct arena_hand *hand)
+{
+	struct other *other = hand->crew->data;
+
+	other->err = arena_mark(other->arena, &other->mark);
+}
+
+/* Clause 12: after a reset anybody may mark; who had marks before it is somebody else. */
+static void taken_over(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_crew *crew = arena_crew_create(test, arena, 1, 0);
+	struct other other = { .arena = arena };
+	struct arena_mark mark;
+
+	crew->data = &other;
+	arena_crew_go(crew, other_opens, 0);
+	arena_crew_wait(crew);
+	KUNIT_ASSERT_EQ(test, other.err, 0);
+	arena_crew_go(crew, other_allocs, 0);
+	arena_crew_wait(crew);
+	KUNIT_EXPECT_EQ(test, arena_mark(arena, &mark), -EBUSY);
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	KUNIT_ASSERT_EQ(test, arena_mark(arena, &mark), 0);
+
+	arena_crew_go(crew, other_rewinds, 0);
+	arena_crew_wait(crew);
+	KUNIT_EXPECT_EQ(test, other.err, -ESTALE);
+	KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, 24, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, arena_rewind(arena, &mark), 0);
+	arena_crew_go(crew, other_allocs, 0);
+	arena_crew_wait(crew);
+	expect_refused(test, arena, &mark, -EBUSY, "who had the marks before");
+	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
+}
+
+struct mortal {
+	struct other		*other;
+	int			(*deed)(struct other *other);
+	struct completion	done;
+};
+
+static int mortal_thread(void *data)
+{
+	struct mortal *mortal = data;
+
+	mortal->other->err = mortal->deed(mortal->other);
+	complete(&mortal->done);
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(1);
+	return 0;
+}
+
+/* A thread that does this and dies. */
+static void live_for(struct kunit *test, int (*deed)(struct other *other), struct other *other)
+{
+	struct mortal mortal = { .other = other, .deed = deed };
+	struct task_struct *task;
+
+	init_completion(&mortal.done);
+	task = kthread_run(mortal_thread, &mortal, "arena_mortal");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	wait_for_completion(&mortal.done);
+	KUNIT_EXPECT_EQ(test, kthread_stop(task), 0);
+}
+
+static int mark_and_alloc(struct other *other)
+{
+	return arena_mark(other->arena, &other->mark) ?:
+	       arena_alloc(other->arena, 16, GFP_KERNEL) ? 0 : -ENOMEM;
+}
+
+static int try_to_rewind(struct other *other)
+{
+	return arena_rewind(other->arena, &other->mark);
+}
+
+/*
+ * Clause 12: the marks of the dead are nobody's. No thread inherits them, though it may
+ * well get the memory of the dead one's task_struct; and they are in nobody's way.
+ */
+static void of_the_dead(struct kunit *test)
+{
+	struct arena *arena = arena_test_create(test, CAPACITY, SLAB, 0);
+	struct other dead = { .arena = arena }, heir;
+	unsigned long patience = 0;
+	struct arena_mark mark;
+	unsigned int i;
+	int err;
+
+	live_for(test, mark_and_alloc, &dead);
+	for (i = 0; i < 20; i++) {
+		heir = dead;
+		live_for(test, try_to_rewind, &heir);
+		KUNIT_EXPECT_EQ(test, heir.err, -ESTALE);
+	}
+	expect_refused(test, arena, &dead.mark, -ESTALE, "a dead one's");
+	KUNIT_EXPECT_EQ(test, dead.err, 0);
+	KUNIT_EXPECT_EQ(test, arena_offset(arena), 16);
+
+	/* kthread_stop() returns a moment before the end. */
+	do {
+		err = arena_mark(arena, &mark);
+	} while (err == -EBUSY && arena_sleep_until(&patience));
+	KUNIT_ASSERT_EQ(test, err, 0);
+	KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, 24, GFP_KERNEL));
+	expect_refused(test, arena, &dead.mark, -ESTALE, "a dead one's");
+	KUNIT_EXPECT_EQ(test, arena_rewind(arena, &mark), 0);
+	KUNIT_EXPECT_EQ(test, arena_offset(arena), 16);
+}
+
+/*
+ * Clauses 1, 12: a rewind unmaps large objects after it gave their place back. Others
+ * that got the place meanwhile keep what they have, however late that is.
+ */
+#ifdef MODULE
+static void large_beside_rewind(struct kunit *test)
+{
+	kunit_skip(test, "calls what is not exported to modules");
+}
+#else
+static void other_allocs_large(struct arena_hand *hand)
+{
+	struct other *other = hand->crew->data;
+	u8 *ptr = arena_alloc(other->arena, 2 * SLAB, GFP_KERNEL);
+
+	hand->bad += !ptr;
+	if (ptr)
+		arena_pattern_fill(ptr, 2 * SLAB, 7);
+	hand->ext[0] = (struct arena_extent){ ptr, 2 * SLAB, 7 };
+}
+
+static void large_beside_rewind(struct kunit *test)
+{
+	struct arena *arena = arena_test_create(test, CAPACITY, SLAB, 0);
+	struct arena_crew *crew = arena_crew_create(test, arena, 1, 1);
+	struct other other = { .arena = arena };
+	struct arena_mark mark;
+	u64 generation, epoch;
+	size_t floor;
+
+	crew->data = &other;
+	KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, 8, GFP_KERNEL));
+	KUNIT_ASSERT_EQ(test, arena_mark(arena, &mark), 0);
+	floor = arena_high(arena);
+	KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, 2 * SLAB, GFP_KERNEL));
+	KUNIT_ASSERT_NOT_NULL(test, READ_ONCE(arena->larges.first));
+	KUNIT_ASSERT_EQ(test, arena_rewind(arena, &mark), 0);
+	KUNIT_EXPECT_NULL(test, READ_ONCE(arena->larges.first));
+
+	generation = arena_test_stats(arena).generation;
+	epoch = arena_mark_epoch(arena, generation);
+	arena_crew_go(crew, other_allocs_large, 0);
+	arena_crew_wait(crew);
+	KUNIT_ASSERT_EQ(test, arena_crew_bad(crew), 0);
+	/* The end of that rewind, again. */
+	arena_reap_rewound(arena, floor, epoch);
+	KUNIT_ASSERT_NOT_NULL_MSG(test, READ_ONCE(arena->larges.first), "unmapped under its user");
+	KUNIT_EXPECT_EQ(test, arena_extents_spoiled(crew->hand[0].ext, 1), 0);
+	expect_refused(test, arena, &mark, -EBUSY, "a large object of another");
+	KUNIT_EXPECT_EQ(test, arena_extents_spoiled(crew->hand[0].ext, 1), 0);
+}
+#endif
+
+/*
+ * A rewind that finds itself sound and then is not
+ */
+#define MEETING	50000000
+
+struct duel {
+	struct arena_mark	mark;
+	arena_handle_t		handle;
+	void			*ptr;
+	struct completion	there;
+	bool			go;
+	int			err;
+};
+
+static void duel_rewinds(struct arena_hand *hand)
+{
+	struct arena *arena = hand->crew->arena;
+	struct duel *duel = hand->crew->data;
+
+	duel->err = set_cpus_allowed_ptr(current, cpumask_of(cpumask_last(cpu_online_mask))) ?:
+		    arena_mark(arena, &duel->mark);
+	duel->ptr = arena_alloc_handle(arena, 64, GFP_KERNEL, &duel->handle);
+	hand->bad += duel->err || !duel->ptr;
+	complete(&duel->there);
+	while (!READ_ONCE(duel->go))
+		cpu_relax();
+	if (!duel->err)
+		duel->err = arena_rewind(arena, &duel->mark);
+	hand->bad += duel->err == -EBUSY && arena_deref(arena, duel->handle) != duel->ptr;
+	hand->bad += !duel->err && arena_deref(arena, duel->handle);
+	arena_unmark(arena, &duel->mark);
+}
+
+/*
+ * Between its look at the cursor and its exchange, a rewind takes reset_lock for a
+ * moment: while that is ours, it is held up there. Whether it came so far in time.
+ */
+static bool duel_meet(struct arena *arena, struct duel *duel, size_t size)
+{
+	unsigned int patience = MEETING;
+	unsigned long flags;
+	bool met;
+
+	raw_spin_lock_irqsave(&arena->reset_lock, flags);
+	WRITE_ONCE(duel->go, true);
+	while (!raw_spin_is_contended(&arena->reset_lock) && --patience)
+		cpu_relax();
+	met = patience && (!size || arena_alloc(arena, size, ARENA_NOGROW));
+	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
+	return met;
+}
+
+/* Clause 12: refused by whoever allocates at that very moment, who keeps what he has. */
+static void rewind_meets_alloc(struct kunit *test)
+{
+	static const size_t sizes[] = { 0, 8, 100, SLAB };
+	struct arena *arena = usual(test);
+	struct arena_crew *crew = arena_crew_create(test, arena, 1, 0);
+	struct duel duel;
+	unsigned int i;
+	size_t before;
+	bool met;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	KUNIT_ASSERT_EQ(test, arena_populate(arena, CAPACITY, GFP_KERNEL), 0);
+	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(arena_irq_cpu())), 0);
+	crew->data = &duel;
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		unsigned long patience = 0;
+
+		do {
+			duel = (struct duel){ };
+			init_completion(&duel.there);
+			before = arena_offset(arena);
+			arena_crew_go(crew, duel_rewinds, 0);
+			wait_for_completion(&duel.there);
+			met = duel_meet(arena, &duel, sizes[i]);
+			arena_crew_wait(crew);
+		} while (!met && arena_patient(&patience));
+		KUNIT_ASSERT_TRUE(test, met);
+		KUNIT_EXPECT_EQ_MSG(test, duel.err, sizes[i] ? -EBUSY : 0, "size %zu", sizes[i]);
+		KUNIT_EXPECT_EQ(test, arena_offset(arena),
+				before + (sizes[i] ? 64 + sizes[i] : 0));
+		KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
+		arena_expect_sane(test, arena);
+	}
+}
+
+/*
  * One that rewinds, others that allocate now and then
  */
 struct race {
@@ -665,6 +959,11 @@ static struct kunit_case arena_mark_cases[] = {
 	KUNIT_CASE_PARAM(others_allocate, kind_gen_params),
 	KUNIT_CASE_PARAM(scopes, kind_gen_params),
 	KUNIT_CASE_PARAM(handles, kind_gen_params),
+	KUNIT_CASE_PARAM(padding, kind_gen_params),
+	KUNIT_CASE_PARAM(taken_over, kind_gen_params),
+	KUNIT_CASE(of_the_dead),
+	KUNIT_CASE(large_beside_rewind),
+	KUNIT_CASE_PARAM(rewind_meets_alloc, kind_gen_params),
 	KUNIT_CASE_PARAM(rewinds_beside_others, kind_gen_params),
 	KUNIT_CASE(references),
 	KUNIT_CASE(of_a_device),

@@ -172,6 +172,7 @@ struct arena_large {
 	struct llist_node	node;
 	unsigned long		generation;
 	size_t			offset;
+	u64			epoch;	/* see arena_mark_epoch() */
 	void			*view;
 };
 
@@ -496,6 +497,7 @@ int arena_claim_some(struct arena *arena, size_t min, size_t want, size_t align,
 int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place);
 bool arena_commit(struct arena *arena, const struct arena_stretch *stretch);
 void arena_reap_larges(struct arena *arena, size_t floor);
+void arena_reap_rewound(struct arena *arena, size_t floor, u64 epoch);
 void arena_reaper(struct work_struct *work);
 
 /* slab.c */

@@ -34,6 +34,7 @@ static struct arena_large *large_view(struct arena *arena, unsigned long generat
 	}
 	large->generation = generation;
 	large->offset = start;
+	large->epoch = 0;
 	large->view = vmap(pages, nr, VM_MAP, PAGE_KERNEL);
 	if (!large->view)
 		goto fail;
@@ -62,6 +63,8 @@ static void large_list(struct arena *arena, struct arena_large *large)
 {
 	unsigned long generation = large->generation;
 
+	/* It is allocated by now: a rewind that frees it comes later than this epoch. */
+	large->epoch = arena_mark_epoch(arena, generation);
 	llist_add(&large->node, &arena->larges);
 	if (arena_peek(arena).generation != generation)
 		schedule_work(&arena->reaper);
@@ -172,13 +175,14 @@ int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_
 }
 
 /*
- * Unmap the views of former generations, and of this one from @floor on. A view is
- * listed with the generation that its claim took from the cursor, so the cursor
- * read here is not behind it. What readers may still be using is left for the next
- * time: who sees the generation that arena_reset_rcu() began sees retiring, too,
- * which was set before; it runs this again when the readers are gone.
+ * Unmap the views of former generations, and of this one those from @floor on that
+ * were made in an epoch before @epoch. A view is listed with the generation that its
+ * claim took from the cursor, so the cursor read here is not behind it. What readers
+ * may still be using is left for the next time: who sees the generation that
+ * arena_reset_rcu() began sees retiring, too, which was set before; it runs this again
+ * when the readers are gone.
  */
-void arena_reap_larges(struct arena *arena, size_t floor)
+static void reap(struct arena *arena, size_t floor, u64 epoch)
 {
 	struct llist_node *views = llist_del_all(&arena->larges);
 	unsigned long generation = arena_peek(arena).generation;
@@ -188,7 +192,8 @@ void arena_reap_larges(struct arena *arena, size_t floor)
 	smp_rmb();	/* Pairs with the full barrier of the cursor's exchange. */
 	readers = READ_ONCE(arena->retiring);
 	llist_for_each_entry_safe(large, next, views, node) {
-		if (large->generation == generation ? large->offset < floor : readers) {
+		if (large->generation == generation ?
+		    large->epoch >= epoch || large->offset < floor : readers) {
 			llist_add(&large->node, &arena->larges);
 			continue;
 		}
@@ -199,6 +204,21 @@ void arena_reap_larges(struct arena *arena, size_t floor)
 	    (readers ? !READ_ONCE(arena->retiring) :
 		       arena_peek(arena).generation != generation))
 		schedule_work(&arena->reaper);
+}
+
+/* From @floor on, whenever they were made: SIZE_MAX spares all of this generation. */
+void arena_reap_larges(struct arena *arena, size_t floor)
+{
+	reap(arena, floor, U64_MAX);
+}
+
+/*
+ * What the rewind that began @epoch freed, from @floor on. Others may have been given
+ * the place since, and have views of their own there.
+ */
+void arena_reap_rewound(struct arena *arena, size_t floor, u64 epoch)
+{
+	reap(arena, floor, epoch);
 }
 
 void arena_reaper(struct work_struct *work)

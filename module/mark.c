@@ -176,11 +176,29 @@ static bool marks_take(struct arena_marks *marks, unsigned long generation, stru
 	if (marks->generation != generation)
 		forget_rewinds(marks, generation);
 	marks->depth = 0;
-	marks->spoiled = 0;
-	marks->used = 0;
 	*former = owner;
 	WRITE_ONCE(marks->owner, get_pid(me));
 	return true;
+}
+
+/*
+ * What is allocated from here on counts: after owner is set, and from one word. False
+ * if somebody else has become the owner after another reset.
+ */
+static bool marks_begin(struct arena *arena, struct arena_marks *marks, unsigned long generation)
+{
+	bool mine;
+
+	raw_spin_lock(&marks->lock);
+	mine = marks->owner == task_pid(current) && marks->generation == generation;
+	if (mine) {
+		marks->expected = cursor_offset(arena_peek(arena).cursor);
+		/* The former owner may have noted its last object after marks_take(). */
+		marks->spoiled = 0;
+		marks->used = 0;
+	}
+	raw_spin_unlock(&marks->lock);
+	return mine;
 }
 
 /* Become the owner, or stay it. */
@@ -207,9 +225,7 @@ static bool marks_own(struct arena *arena, struct arena_marks *marks)
 	/* It notes with preemption off. */
 	if (alive)
 		synchronize_rcu();
-	/* After owner is set, and from one word: what is allocated later counts. */
-	marks->expected = cursor_offset(arena_peek(arena).cursor);
-	return true;
+	return marks_begin(arena, marks, generation);
 }
 
 /* Nobody's; the caller puts the reference. */
@@ -366,7 +382,7 @@ static void floors_push(struct arena_marks *marks, unsigned long epoch, size_t o
 		nr--;
 	}
 	floor_set(&marks->floor[nr], epoch, offset);
-	/* Release: who misses those above sees this one. */
+	/* Release: who misses those above sees this one. Pairs with arena_mark_gone(). */
 	smp_store_release(&marks->nr_floors, nr + 1);
 }
 
@@ -383,15 +399,16 @@ static int cursor_fall(struct arena *arena, struct arena_marks *marks, struct ar
 	bool fell;
 
 	WRITE_ONCE(marks->pending_end, marks->expected);
-	/* Release: with pending, its end is known. */
+	/* Release: with pending, its end is known. Pairs with arena_mark_gone(). */
 	smp_store_release(&marks->pending, offset);
-	/* Release: who sees the epoch sees what is pending, or the floor. */
+	/* Release: who sees the epoch sees what is pending, or the floor. The same pair. */
 	smp_store_release(&marks->epoch, epoch);
+	/* Full barrier: pairs with the claim of whoever gets the place, see arena_mark_epoch(). */
 	fell = arena_look(arena).generation == view.generation &&
 	       atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor_move(cursor, offset));
 	if (fell)
 		floors_push(marks, epoch, offset);
-	/* Release: who does not see it pending any more sees the floor. */
+	/* Release: who does not see it pending any more sees the floor. The same pair. */
 	smp_store_release(&marks->pending, SIZE_MAX);
 	return fell ? 0 : -EBUSY;
 }
@@ -427,7 +444,8 @@ static int rewind_to(struct arena *arena, struct arena_marks *marks, const struc
  *	   inside it end.
  *
  * Handles to what is freed become stale, and are NULL from when this begins, even
- * if it then fails as others allocate at that very moment. Handles to all else
+ * if it then fails as others allocate at that very moment. Reservations made since
+ * the mark are freed as well: nobody may take from them any more. Handles to all else
  * live on, but for one case: after rewinds to more than 128 different offsets,
  * each higher than the one before, those that were made in between may become
  * stale, the oldest first.
@@ -443,6 +461,7 @@ int arena_rewind(struct arena *arena, const struct arena_mark *mark)
 	struct arena_marks *marks = READ_ONCE(arena->marks);
 	size_t floor = SIZE_MAX;
 	int err = -ESTALE;
+	u64 epoch = 0;
 
 	if (arena->spans)
 		return -EOPNOTSUPP;
@@ -452,10 +471,11 @@ int arena_rewind(struct arena *arena, const struct arena_mark *mark)
 	if (mark_is_open(arena, marks, mark)) {
 		floor = marks->open[mark->level].offset;
 		err = rewind_to(arena, marks, &marks->open[mark->level]);
+		epoch = marks->epoch;
 	}
 	raw_spin_unlock(&marks->lock);
 	if (!err && !llist_empty(&arena->larges))
-		arena_reap_larges(arena, floor);
+		arena_reap_rewound(arena, floor, epoch);
 	return err;
 }
 EXPORT_SYMBOL_GPL(arena_rewind);
@@ -486,7 +506,11 @@ void arena_unmark(struct arena *arena, const struct arena_mark *mark)
 }
 EXPORT_SYMBOL_GPL(arena_unmark);
 
-/* The epoch for a handle that is made now, in @generation. */
+/*
+ * The epoch for a handle that is made now, in @generation, of what has been claimed
+ * before: the claim is a full barrier, which pairs with that of cursor_fall(). Who was
+ * given what a rewind freed sees its epoch.
+ */
 u64 arena_mark_epoch(const struct arena *arena, u64 generation)
 {
 	struct arena_marks *marks = READ_ONCE(arena->marks);
@@ -507,7 +531,7 @@ bool arena_mark_gone(const struct arena *arena, u64 generation, size_t offset, u
 	unsigned long now;
 	unsigned int i;
 
-	/* Acquire, all of them: see the top, and who stores. */
+	/* Acquire, all of them: pair with the smp_store_release() of each, see the top. */
 	if (!marks || smp_load_acquire(&marks->generation) != generation)
 		return epoch;
 	/* Acquire: as above. */
