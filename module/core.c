@@ -125,6 +125,15 @@
  *	         retiring was set
  *	deref    exchange of the cursor before   smp_rmb() in arena_deref()
  *	         slabs change
+ *	epoch    compare-and-swap in             claim, then the epoch in
+ *	         cursor_fall() after the epoch   arena_mark_epoch()
+ *	floor    store-release of pending in     load-acquire of pending, then of
+ *	         cursor_fall() after the floor   the floors in arena_mark_gone()
+ *	move     store-releases of offset and    load-acquires of epoch and offset
+ *	         epoch in floor_set()            in arena_mark_gone()
+ *	forget   smp_mb() in forget_rewinds()    smp_rmb() in arena_deref()
+ *	poll     smp_mb() in arena_poll() after  full barrier in wq_has_sleeper()
+ *	         going on the queue              in arena_dev_moved()
  *	=======  ==============================  ===============================
  */
 #include <linux/build_bug.h>
