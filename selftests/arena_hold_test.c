@@ -3,10 +3,9 @@
  * Clause 23: kernel code that uses the arena of a program. The module
  * arena_consumer writes records into an arena that it holds by our descriptor.
  */
-#include <sys/syscall.h>
-
 #include "kselftest_harness.h"
 
+#include "arena_ko.h"
 #include "arena_test.h"
 
 #define PRODUCE		"/sys/kernel/debug/arena_consumer/produce"
@@ -16,22 +15,16 @@
 
 static bool loaded;
 
-/* The module, if it is not there: before main(), and so in no child. */
 static void __attribute__((constructor)) load(void)
 {
-	int fd = open("/ko/arena_consumer.ko", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	loaded = !syscall(SYS_finit_module, fd, "", 0);
-	close(fd);
+	loaded = ko_load("arena_consumer");
 }
 
 /* In children it is in use, or they do not come here. */
 static void __attribute__((destructor)) unload(void)
 {
 	if (loaded)
-		syscall(SYS_delete_module, "arena_consumer", O_NONBLOCK);
+		ko_unload("arena_consumer");
 }
 
 static long long number_in(const char *path)

@@ -8,9 +8,12 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
+#include "arena_ko.h"
 #include "arena_test.h"
 
 #define CAPACITY	(8 * SLAB)
+#define PRODUCE		"/sys/kernel/debug/arena_consumer/produce"
+#define NOTIFY		"/sys/kernel/debug/arena_context/notify"
 #define LONG_ENOUGH	60000	/* ms; nobody waits for so long unless a test fails */
 
 static int watch(int fd, __u64 mark, struct arena_watch_args *args)
@@ -395,6 +398,173 @@ TEST_F(poll, close_while_watched)
 	self->fd = -1;
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
 	close(epoll);
+}
+
+/*
+ * Kernel code that wakes programs: two modules of the tests call arena_notify() for an
+ * arena that they hold.
+ */
+static bool loaded_consumer, loaded_context;
+
+static void __attribute__((constructor)) load(void)
+{
+	loaded_consumer = ko_load("arena_consumer");
+	loaded_context = ko_load("arena_context");
+}
+
+/* In children they are in use, or they do not come here. */
+static void __attribute__((destructor)) unload(void)
+{
+	if (loaded_consumer)
+		ko_unload("arena_consumer");
+	if (loaded_context)
+		ko_unload("arena_context");
+}
+
+FIXTURE(kernel)
+{
+	int fd;
+	int file;
+	const struct arena_status *status;
+};
+
+FIXTURE_VARIANT(kernel)
+{
+	const char *context;
+};
+
+FIXTURE_VARIANT_ADD(kernel, task)
+{
+	.context = "task",
+};
+
+FIXTURE_VARIANT_ADD(kernel, irq)
+{
+	.context = "irq",
+};
+
+FIXTURE_VARIANT_ADD(kernel, nmi)
+{
+	.context = "nmi",
+};
+
+FIXTURE_SETUP(kernel)
+{
+	self->fd = -1;
+	self->file = open(NOTIFY, O_WRONLY | O_CLOEXEC);
+	if (self->file < 0)
+		SKIP(return, "no module arena_context");
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
+	self->status = arena_map_status(self->fd);
+	ASSERT_NE(NULL, self->status);
+}
+
+FIXTURE_TEARDOWN(kernel)
+{
+	close(self->fd);
+	close(self->file);
+}
+
+/* arena_notify() by kernel code in @context, @nr times. */
+static int kernel_notify(int file, int fd, const char *context, unsigned int nr)
+{
+	char line[32];
+	int len = snprintf(line, sizeof(line), "%d %s %u", fd, context, nr);
+
+	return write(file, line, len) == len ? 0 : -errno;
+}
+
+/* The work of the last notice is soon done, on some CPU. */
+static void await_notices(const struct arena_status *status, __u64 nr)
+{
+	while (__atomic_load_n(&status->notices, __ATOMIC_ACQUIRE) < nr)
+		sched_yield();
+}
+
+/* It wakes who sleeps, whatever mark he waits for, and is told on the status page. */
+TEST_F(kernel, wakes)
+{
+	struct sleeper sleeper;
+	unsigned int i;
+
+	for (i = 1; i <= 20; i++) {
+		ASSERT_EQ(0, watch(self->fd, ~0ULL, NULL));
+		EXPECT_EQ(0, events(self->fd, 0));
+		sleeper_start(&sleeper, self->fd);
+		ASSERT_EQ(0, kernel_notify(self->file, self->fd, variant->context, 1));
+		EXPECT_EQ(POLLIN, sleeper_end(&sleeper));
+		await_notices(self->status, i);
+		EXPECT_EQ(i, self->status->notices);
+	}
+	EXPECT_EQ(POLLIN, events(self->fd, 0));
+	EXPECT_EQ(0, arena_used(self->fd));
+}
+
+/* Wakes, polls and is in the middle of both. */
+static void *hammer(void *arg)
+{
+	const int *fd = arg;
+
+	while (__atomic_load_n(fd, __ATOMIC_RELAXED) >= 0) {
+		watch(*fd, 0, NULL);
+		events(*fd, 0);
+		notify(*fd);
+	}
+	return NULL;
+}
+
+/* Whatever of this arena it interrupts: locks of the queue, other notices, polls. */
+TEST_F_TIMEOUT(kernel, amid_others, 120)
+{
+	struct sleeper sleeper;
+	pthread_t threads[2];
+	int fds[2], i;
+
+	for (i = 0; i < 2; i++) {
+		fds[i] = arena_dup(self->fd, ARENA_RIGHT_READ | ARENA_RIGHT_ALLOC);
+		ASSERT_LE(0, fds[i]);
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, hammer, &fds[i]));
+	}
+	ASSERT_EQ(0, watch(self->fd, ~0ULL, NULL));
+	EXPECT_EQ(0, kernel_notify(self->file, self->fd, variant->context, 3000));
+	await_notices(self->status, 3000);
+	EXPECT_EQ(POLLIN, events(self->fd, 0));
+	for (i = 0; i < 2; i++) {
+		int fd = fds[i];
+
+		__atomic_store_n(&fds[i], -1, __ATOMIC_RELAXED);
+		pthread_join(threads[i], NULL);
+		close(fd);
+	}
+	ASSERT_EQ(0, watch(self->fd, ~0ULL, NULL));
+	sleeper_start(&sleeper, self->fd);
+	ASSERT_EQ(0, kernel_notify(self->file, self->fd, variant->context, 1));
+	EXPECT_EQ(POLLIN, sleeper_end(&sleeper));
+}
+
+/* clause 23: a producer in the kernel wakes the program that waits for its records */
+TEST_F(poll, wakes_for_records)
+{
+	struct sleeper sleeper;
+	char line[32];
+	int file = open(PRODUCE, O_WRONLY | O_CLOEXEC), len, i;
+	__u64 used = 0;
+
+	if (file < 0)
+		SKIP(return, "no module arena_consumer");
+	len = snprintf(line, sizeof(line), "%d %d records", self->fd, 10);
+	for (i = 0; i < 20; i++) {
+		ASSERT_EQ(0, watch(self->fd, used, NULL));
+		EXPECT_EQ(0, events(self->fd, 0));
+		sleeper_start(&sleeper, self->fd);
+		ASSERT_EQ(len, write(file, line, len));
+		EXPECT_EQ(POLLIN, sleeper_end(&sleeper));
+		EXPECT_LT(used, arena_used(self->fd));
+		used = arena_used(self->fd);
+	}
+	close(file);
 }
 
 /* A consumer that asks for one more than it has seen, again and again. */

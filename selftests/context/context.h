@@ -121,6 +121,9 @@ void test_typed_timer(void);
 void test_typed_readers(void);
 void test_reset_rcu(void);
 
+/* notify.c */
+int notify_from(int fd, const char *name, unsigned int nr);
+
 /* hotplug.c */
 void test_gone(void);
 void test_hotplug(void);

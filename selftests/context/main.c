@@ -6,6 +6,8 @@
  *	echo nmi_spans >/sys/kernel/debug/arena_context/run
  *	cat /sys/kernel/debug/arena_context/result
  *
+ * What notify is for is said in notify.c.
+ *
  * The first line of a result is "ok" or "not ok"; the others begin with "#".
  */
 #include <linux/debugfs.h>
@@ -18,6 +20,7 @@
 #include "context.h"
 
 #define NAME_MAX_LEN	32
+#define NOTICES_MAX	100000
 #define RESULT_MAX	SZ_4K
 #define FAILURES_SHOWN	16
 
@@ -139,6 +142,39 @@ static const struct file_operations run_fops = {
 	.write	= run_write,
 };
 
+static int notify(const char *line)
+{
+	unsigned int nr;
+	char name[8];
+	int fd, err;
+
+	if (sscanf(line, "%d %7s %u", &fd, name, &nr) != 3 || nr > NOTICES_MAX)
+		return -EINVAL;
+	if (mutex_lock_interruptible(&run_mutex))
+		return -EINTR;
+	err = notify_from(fd, name, nr);
+	mutex_unlock(&run_mutex);
+	return err;
+}
+
+static ssize_t notify_write(struct file *file, const char __user *from, size_t size, loff_t *pos)
+{
+	char line[NAME_MAX_LEN] = "";
+	int err;
+
+	if (size >= sizeof(line))
+		return -EINVAL;
+	if (copy_from_user(line, from, size))
+		return -EFAULT;
+	err = notify(line);
+	return err ?: size;
+}
+
+static const struct file_operations notify_fops = {
+	.owner	= THIS_MODULE,
+	.write	= notify_write,
+};
+
 static int result_show(struct seq_file *m, void *unused)
 {
 	mutex_lock(&result_mutex);
@@ -169,6 +205,7 @@ static int __init context_init(void)
 	debugfs_create_file("list", 0400, dir, NULL, &list_fops);
 	debugfs_create_file("run", 0200, dir, NULL, &run_fops);
 	debugfs_create_file("result", 0400, dir, NULL, &result_fops);
+	debugfs_create_file("notify", 0200, dir, NULL, &notify_fops);
 	return 0;
 }
 module_init(context_init);

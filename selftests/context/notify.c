@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * arena_context/notify: wakes programs that poll() an arena, from a chosen context.
+ *
+ * A write of "FD CONTEXT NR" calls arena_notify() NR times for the arena behind the
+ * writer's descriptor FD: in a "task", in hard interrupts ("irq") of the writer's CPU,
+ * or in NMIs ("nmi"), which the CPUs get by turns whatever they are about.
+ */
+#include <linux/arena.h>
+#include <linux/cpumask.h>
+#include <linux/err.h>
+#include <linux/irq_work.h>
+#include <linux/kernel.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+
+#include <uapi/linux/arena.h>
+
+#include "context.h"
+
+/**
+ * struct notice - whom to wake.
+ * @arena: its arena, held.
+ * @work:  wakes in an interrupt.
+ * @times: how often that was done in the right context.
+ */
+struct notice {
+	struct arena	*arena;
+	struct irq_work	work;
+	atomic_t	times;
+};
+
+static void give(struct notice *notice, bool right)
+{
+	arena_notify(notice->arena);
+	if (right)
+		atomic_inc(&notice->times);
+}
+
+static void on_work(struct irq_work *work)
+{
+	give(container_of(work, struct notice, work), in_hardirq());
+}
+
+static void on_nmi(struct pt_regs *regs, void *data)
+{
+	give(data, in_nmi());
+}
+
+static void from_task(struct notice *notice, unsigned int nr)
+{
+	while (nr--)
+		give(notice, in_task());
+}
+
+static void from_irq(struct notice *notice, unsigned int nr)
+{
+	notice->work = IRQ_WORK_INIT_HARD(on_work);
+	while (nr--) {
+		irq_work_queue(&notice->work);
+		irq_work_sync(&notice->work);
+	}
+}
+
+static void from_nmi(struct notice *notice, unsigned int nr)
+{
+	int cpu = -1;
+
+	if (nmi_open(on_nmi, notice))
+		return;
+	while (nr--) {
+		cpu = cpumask_next(cpu, cpu_online_mask);
+		if (cpu >= nr_cpu_ids)
+			cpu = cpumask_first(cpu_online_mask);
+		if (!nmi_raise(cpu))
+			break;
+		cond_resched();
+	}
+	nmi_close();
+}
+
+static const struct {
+	const char	*name;
+	void		(*from)(struct notice *notice, unsigned int nr);
+} contexts[] = {
+	{ "task", from_task },
+	{ "irq", from_irq },
+	{ "nmi", from_nmi },
+};
+
+/* 0; -EINVAL for another context; -EIO if one was not what it should have been. */
+int notify_from(int fd, const char *name, unsigned int nr)
+{
+	struct notice notice = {};
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(contexts) && strcmp(name, contexts[i].name); i++)
+		;
+	if (i == ARRAY_SIZE(contexts))
+		return -EINVAL;
+	notice.arena = arena_get_from_fd(fd, ARENA_RIGHT_ALLOC);
+	if (IS_ERR(notice.arena))
+		return PTR_ERR(notice.arena);
+	contexts[i].from(&notice, nr);
+	arena_unhold(notice.arena);
+	return atomic_read(&notice.times) == nr ? 0 : -EIO;
+}
