@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include "arena_test.h"
 
 #define CAPACITY	(16 * SLAB)
@@ -565,27 +566,107 @@ TEST_F(owner, proc_mem_does_not_write)
 	munmap(map, CAPACITY);
 }
 
-/* clause 19: nor does a debugger */
-TEST_F(owner, ptrace_does_not_write)
+/* Stops, lets its parent do things, and tells whether it sees the arena unchanged. */
+static pid_t stopped_child(const char *map)
 {
-	char *map;
-	pid_t pid;
+	pid_t pid = fork();
 
-	self->other = arena_dup(self->fd, R);
-	ASSERT_LE(0, self->other);
-	map = arena_map(self->other, CAPACITY, PROT_READ, 0);
-	ASSERT_NE(NULL, map);
-	pid = fork();
 	if (!pid) {
 		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 		raise(SIGSTOP);
 		_exit(strcmp(map, "original") ? 1 : 0);
 	}
-	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
-	EXPECT_EQ(-1, ptrace(PTRACE_POKEDATA, pid, map, 0));
+	return waitpid(pid, NULL, 0) == pid ? pid : -1;
+}
+
+static long poke(pid_t pid, const char *at, const char *word)
+{
+	long data;
+
+	memcpy(&data, word, sizeof(data));
+	errno = 0;
+	return ptrace(PTRACE_POKEDATA, pid, at, data) ? -errno : 0;
+}
+
+static long peek(pid_t pid, const char *at)
+{
+	errno = 0;
+	return ptrace(PTRACE_PEEKDATA, pid, at, NULL);
+}
+
+/*
+ * clause 19: nor does a debugger. The kernel lets it write where its child may not only
+ * by giving that a copy of the page, which a shared mapping never gets: EIO.
+ */
+TEST_F(owner, ptrace_does_not_write)
+{
+	static const int rights[] = { R, R | A, R | A | T };
+	long original;
+	unsigned int i;
+	char *map;
+	pid_t pid;
+
+	memcpy(&original, "original", sizeof(original));
+	for (i = 0; i < ARRAY_SIZE(rights); i++) {
+		self->other = arena_dup(self->fd, rights[i]);
+		ASSERT_LE(0, self->other);
+		map = arena_map(self->other, CAPACITY, PROT_READ, 0);
+		ASSERT_NE(NULL, map);
+		pid = stopped_child(map);
+		ASSERT_LT(0, pid);
+		EXPECT_EQ(original, peek(pid, map));
+		EXPECT_EQ(-EIO, poke(pid, map, "tampered"));
+		EXPECT_EQ(-EIO, poke(pid, map + 1, "tampered"));
+		EXPECT_EQ(original, peek(pid, map));
+		EXPECT_EQ(0, ptrace(PTRACE_DETACH, pid, NULL, NULL));
+		EXPECT_EQ(0, wait_for(pid));
+		/* Whoever may write sees what was there. */
+		EXPECT_STREQ("original", self->map);
+		munmap(map, CAPACITY);
+		close(self->other);
+	}
+	self->other = -1;
+}
+
+/* clause 19: by a descriptor that may write it does, and all see it; or the above shows nothing */
+TEST_F(owner, ptrace_writes_where_one_may)
+{
+	pid_t pid = stopped_child(self->map);
+
+	ASSERT_LT(0, pid);
+	EXPECT_EQ(0, poke(pid, self->map, "tampered"));
+	EXPECT_EQ(0, ptrace(PTRACE_DETACH, pid, NULL, NULL));
+	EXPECT_EQ(1, wait_for(pid));
+	EXPECT_STREQ("tampered", self->map);
+}
+
+/* clause 19: and from another process, by /proc/PID/mem and process_vm_writev() */
+TEST_F(owner, other_processes_do_not_write)
+{
+	struct iovec from = { "tampered", 8 }, to = { .iov_len = 8 };
+	char path[32];
+	char *map;
+	pid_t pid;
+	int mem;
+
+	self->other = arena_dup(self->fd, R);
+	ASSERT_LE(0, self->other);
+	map = arena_map(self->other, CAPACITY, PROT_READ, 0);
+	ASSERT_NE(NULL, map);
+	pid = stopped_child(map);
+	ASSERT_LT(0, pid);
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	mem = open(path, O_RDWR | O_CLOEXEC);
+	ASSERT_LE(0, mem);
+	EXPECT_EQ(-1, pwrite(mem, "tampered", 8, (unsigned long)map));
+	EXPECT_EQ(EIO, errno);
+	to.iov_base = map;
+	EXPECT_EQ(-1, process_vm_writev(pid, &from, 1, &to, 1, 0));
+	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(0, ptrace(PTRACE_DETACH, pid, NULL, NULL));
 	EXPECT_EQ(0, wait_for(pid));
-	EXPECT_STREQ("original", map);
+	EXPECT_STREQ("original", self->map);
+	close(mem);
 	munmap(map, CAPACITY);
 }
 
