@@ -530,23 +530,38 @@ static __always_inline bool bump_window(struct arena *arena, struct arena_cpu *c
 
 /*
  * The same, zeroed. A writer counts itself in before the compare-and-swap, which is a
- * full barrier and proves that the generation is not over: A of "DOC: generations".
+ * full barrier and proves that the generation is not over: A of "DOC: generations". Who
+ * finds the window closed is not going to write, and does not count itself: that would
+ * keep a new generation from beginning.
  */
-static noinline void *bump_zeroed(struct arena *arena, struct arena_cpu *cpu, size_t size,
-				  size_t align)
+static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *cpu, size_t size,
+					 size_t align)
 {
-	unsigned long next = atomic_long_read(&arena->cursor) + (size >> ARENA_GRAIN_SHIFT);
-	void *object = NULL;
+	unsigned long cursor, next, object;
+	bool moved;
 
-	/* Who is not going to write does not keep a new generation from beginning. */
-	if (unlikely((long)(READ_ONCE(cpu->zero_limit) - next) < 0))
-		return NULL;
-	WRITE_ONCE(cpu->writers, READ_ONCE(cpu->writers) + 1);
-	barrier();
-	if (likely(bump_window(arena, cpu, &cpu->zero_limit, size, align, &object)))
-		zero_bytes(object, size);
-	arena_write_end(cpu);
-	return object;
+	do {
+		/* As in bump_window(). */
+		cursor = atomic_long_read_acquire(&arena->cursor);
+		next = cursor + (size >> ARENA_GRAIN_SHIFT);
+		if (unlikely((long)(data_race(cpu->zero_limit) - next) < 0))
+			return NULL;
+		if (align > ARENA_WORD && (cursor << ARENA_GRAIN_SHIFT) % align)
+			return NULL;
+		object = (cursor << ARENA_GRAIN_SHIFT) + data_race(cpu->delta);
+		WRITE_ONCE(cpu->writers, READ_ONCE(cpu->writers) + 1);
+		moved = atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, next);
+		if (likely(moved))
+			zero_words((void *)object, size);
+		arena_write_end(cpu);
+	} while (unlikely(!moved));
+	local_inc(&cpu->allocs);
+	return (void *)object;
+}
+
+static noinline void *bump_zeroed_words(struct arena *arena, struct arena_cpu *cpu, size_t size)
+{
+	return bump_zeroed(arena, cpu, size, 1);
 }
 
 /* Sizes and alignments that leave no padding behind. */
@@ -555,8 +570,11 @@ static __always_inline bool is_words(size_t size, size_t align)
 	return !(size % ARENA_WORD) && size - 1 < ARENA_WORDS_MAX && is_power_of_2(align);
 }
 
-/* @size is_words(). */
-static __always_inline void *bump_words(struct arena *arena, size_t size)
+/*
+ * @size is_words(). NULL where more is to be done: in a dense arena whose objects are
+ * zeroed, always, unless @zeroed.
+ */
+static __always_inline void *bump_words(struct arena *arena, size_t size, bool zeroed)
 {
 	struct arena_cpu *cpu;
 	void *object;
@@ -570,7 +588,8 @@ static __always_inline void *bump_words(struct arena *arena, size_t size)
 		if (cpu->spans)
 			/* The same. */
 			data_race(cpu->gate--);
-		object = arena->zero && !cpu->spans ? bump_zeroed(arena, cpu, size, 1) : NULL;
+		object = zeroed && arena->zero && !cpu->spans ?
+			 bump_zeroed_words(arena, cpu, size) : NULL;
 	}
 	preempt_enable();
 	return object;
@@ -586,7 +605,7 @@ static __always_inline void *bump_words(struct arena *arena, size_t size)
  */
 void *__arena_alloc_words(struct arena *arena, size_t size)
 {
-	return arena_traced_allocs() ? NULL : bump_words(arena, size);
+	return arena_traced_allocs() ? NULL : bump_words(arena, size, true);
 }
 EXPORT_SYMBOL_GPL(__arena_alloc_words);
 
@@ -625,19 +644,31 @@ static noinline void *alloc_dense(struct arena *arena, size_t size, size_t align
 	return object ?: dense_claim(arena, size, align, zero);
 }
 
-/* @align is a power of two and at most the slab size. */
-static __always_inline void *alloc_any(struct arena *arena, size_t size, size_t align, gfp_t gfp)
+/* What the fast path had not. */
+static noinline void *alloc_rest(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
-	void *object = NULL;
+	void *object = arena->spans ? alloc_from_span(arena, size, align, gfp) :
+				      alloc_dense(arena, size, align, gfp);
 
-	if (is_words(size, align) && align <= ARENA_MIN_ALIGN && !(gfp & __GFP_ZERO))
-		object = bump_words(arena, size);
-	if (unlikely(!object))
-		object = arena->spans ? alloc_from_span(arena, size, align, gfp) :
-					alloc_dense(arena, size, align, gfp);
 	if (likely(object))
 		return arena_tell_object(arena, object, size, align, gfp);
 	return alloc_slow(arena, size, align, gfp);
+}
+
+/*
+ * @align is a power of two and at most the slab size. All calls are the last thing that
+ * is done: then there is nothing to save on the stack.
+ */
+static __always_inline void *alloc_any(struct arena *arena, size_t size, size_t align, gfp_t gfp)
+{
+	void *object;
+
+	if (is_words(size, align) && align <= ARENA_MIN_ALIGN && !(gfp & __GFP_ZERO)) {
+		object = bump_words(arena, size, false);
+		if (likely(object))
+			return arena_tell_object(arena, object, size, align, gfp);
+	}
+	return alloc_rest(arena, size, align, gfp);
 }
 
 /**

@@ -295,19 +295,25 @@ static inline bool claim_is_clean(const struct arena *arena, const struct claim 
 }
 
 /*
- * Words as long as it is words: the processors that have an instruction for it
- * begin sooner than with bytes. Sanitizers know memset() only.
+ * By words: the processors that have an instruction for it begin sooner than with
+ * bytes. Sanitizers know memset() only.
  */
-static __always_inline void zero_bytes(void *to, size_t size)
+static __always_inline void zero_words(void *to, size_t size)
 {
 #if defined(__HAVE_ARCH_MEMSET64) && defined(CONFIG_64BIT) && !defined(CONFIG_KASAN) && \
 	!defined(CONFIG_KMSAN) && !defined(CONFIG_KCSAN)
-	if (likely(!(((unsigned long)to | size) % ARENA_WORD))) {
-		memset64(to, 0, size / ARENA_WORD);
-		return;
-	}
-#endif
+	memset64(to, 0, size / ARENA_WORD);
+#else
 	memset(to, 0, size);
+#endif
+}
+
+static __always_inline void zero_bytes(void *to, size_t size)
+{
+	if (likely(!(((unsigned long)to | size) % ARENA_WORD)))
+		zero_words(to, size);
+	else
+		memset(to, 0, size);
 }
 
 /*
