@@ -1263,6 +1263,28 @@ static void nothing_is_left(struct kunit *test)
 	arena_expect_nothing_left(test);
 }
 
+/*
+ * Clause 2: without spans a CPU counts its allocations in a number that comes round.
+ * Those after that are as quick as those before it.
+ */
+static void gate_comes_round(struct kunit *test)
+{
+	struct arena *arena = arena_test_create(test, SZ_64K, SZ_64K, 0);
+	struct arena_cpu *cpu;
+	int i;
+
+	KUNIT_ASSERT_EQ(test, arena_populate(arena, SZ_64K, GFP_KERNEL), 0);
+	preempt_disable();
+	cpu = this_cpu_ptr(arena->cpu);
+	cpu->gate = -4;
+	for (i = 0; i < 16; i++)
+		KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 64, ARENA_NOGROW));
+	KUNIT_EXPECT_GT(test, cpu->gate, 0);
+	preempt_enable();
+	KUNIT_EXPECT_EQ(test, arena_offset(arena), 16 * 64);
+	arena_expect_sane(test, arena);
+}
+
 static struct kunit_case arena_core_cases[] = {
 	KUNIT_CASE(create_refuses),
 	KUNIT_CASE(create_accepts),
@@ -1297,6 +1319,7 @@ static struct kunit_case arena_core_cases[] = {
 	KUNIT_CASE_PARAM(peak_and_high, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(offset_is_monotone, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(destroy_anytime, arena_kind_gen_params),
+	KUNIT_CASE(gate_comes_round),
 	KUNIT_CASE(nothing_is_left),
 	{ }
 };
