@@ -194,6 +194,26 @@ TEST_F(errnos, alloc)
 	refused(self->spans, EINVAL, arena_alloc_flags(self->spans, 8, 3, 0, NULL));
 }
 
+/* With something left, but not enough: the cursor can be seen to stay. */
+TEST_F(errnos, almost_full)
+{
+	const __u64 src = (unsigned long)source;
+
+	ASSERT_EQ(0, arena_alloc(self->fd, 15 * SLAB - 48, NULL));
+	ASSERT_EQ(0, arena_alloc(self->spans, 15 * SLAB - 48, NULL));
+	refused(self->fd, ENOSPC, arena_alloc(self->fd, 56, NULL));
+	refused(self->fd, ENOSPC, arena_alloc(self->fd, 57, NULL));
+	refused(self->fd, ENOSPC, arena_alloc_flags(self->fd, 8, SLAB, 0, NULL));
+	refused(self->fd, ENOSPC, arena_alloc_flags(self->fd, 56, 0, ARENA_ALLOC_ZERO, NULL));
+	refused(self->fd, ENOSPC, arena_alloc(self->fd, 2 * SLAB, NULL));
+	refused(self->fd, ENOSPC, call_store(self->fd, 0, src, 56, 0));
+	refused(self->fd, ENOSPC, call_lease(self->fd, 0, 56, 100, 0));
+	refused(self->fd, ENOSPC, call_batch_one(self->fd, 56, 0, 0));
+	/* The rest of a span is for the small. */
+	refused(self->spans, ENOSPC, arena_alloc(self->spans, SLAB, NULL));
+	EXPECT_EQ(0, arena_alloc(self->fd, 48, NULL));
+}
+
 TEST_F(errnos, store)
 {
 	const __u64 src = (unsigned long)source;

@@ -207,9 +207,10 @@ TEST_F(poll, watch_that_fails)
 	munmap(args, page);
 }
 
-/* A thread that polls. */
+/* A thread that polls, or waits for an epoll. */
 struct sleeper {
 	int fd;
+	int epoll;
 	pid_t tid;
 	int events;
 	pthread_t thread;
@@ -218,13 +219,17 @@ struct sleeper {
 static void *sleeper_run(void *arg)
 {
 	struct sleeper *sleeper = arg;
+	struct epoll_event event = {};
 
 	__atomic_store_n(&sleeper->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
-	sleeper->events = events(sleeper->fd, LONG_ENOUGH);
+	if (sleeper->epoll < 0)
+		sleeper->events = events(sleeper->fd, LONG_ENOUGH);
+	else if (epoll_wait(sleeper->epoll, &event, 1, LONG_ENOUGH) == 1)
+		sleeper->events = event.events;
 	return NULL;
 }
 
-/* Is it asleep? The only thing that it ever sleeps in is poll(). */
+/* Is it asleep? It never sleeps but to wait. */
 static bool sleeps(pid_t tid)
 {
 	char path[64], state = 0;
@@ -240,12 +245,17 @@ static bool sleeps(pid_t tid)
 	return state == 'S';
 }
 
-static void sleeper_start(struct sleeper *sleeper, int fd)
+static void sleeper_start_epoll(struct sleeper *sleeper, int fd, int epoll)
 {
-	*sleeper = (struct sleeper){ .fd = fd };
+	*sleeper = (struct sleeper){ .fd = fd, .epoll = epoll };
 	pthread_create(&sleeper->thread, NULL, sleeper_run, sleeper);
 	while (!__atomic_load_n(&sleeper->tid, __ATOMIC_ACQUIRE) || !sleeps(sleeper->tid))
 		sched_yield();
+}
+
+static void sleeper_start(struct sleeper *sleeper, int fd)
+{
+	sleeper_start_epoll(sleeper, fd, -1);
 }
 
 static int sleeper_end(struct sleeper *sleeper)
@@ -317,11 +327,15 @@ TEST_F(poll, marks_of_several)
 		close(fds[i]);
 }
 
-/* Those who want to be woken alone wait for different things: all are woken. */
+/*
+ * Those who want to be woken alone wait for different things: all are woken. They must
+ * be asleep in epoll_wait(), or the queue takes none of them for the one to be woken.
+ */
 TEST_F(poll, exclusive)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE };
 	int fds[4], epolls[4], i;
+	struct sleeper sleepers[4];
 
 	for (i = 0; i < 4; i++) {
 		fds[i] = arena_dup(self->fd, ARENA_RIGHT_READ);
@@ -330,11 +344,16 @@ TEST_F(poll, exclusive)
 		ASSERT_LE(0, epolls[i]);
 		ASSERT_EQ(0, watch(fds[i], i % 2 ? 8 : 1000, NULL));
 		ASSERT_EQ(0, epoll_ctl(epolls[i], EPOLL_CTL_ADD, fds[i], &event));
+		sleeper_start_epoll(&sleepers[i], fds[i], epolls[i]);
 	}
 	ASSERT_EQ(0, arena_alloc(self->fd, 16, NULL));
-	for (i = 0; i < 4; i++)
-		EXPECT_EQ(i % 2, epoll_wait(epolls[i], &event, 1, 0));
+	for (i = 1; i < 4; i += 2)
+		EXPECT_EQ(EPOLLIN, sleeper_end(&sleepers[i]));
+	for (i = 0; i < 4; i += 2)
+		EXPECT_EQ(0, epoll_wait(epolls[i], &event, 1, 0));
 	ASSERT_EQ(0, arena_alloc(self->fd, 1000, NULL));
+	for (i = 0; i < 4; i += 2)
+		EXPECT_EQ(EPOLLIN, sleeper_end(&sleepers[i]));
 	for (i = 0; i < 4; i++) {
 		EXPECT_EQ(1, epoll_wait(epolls[i], &event, 1, 0));
 		close(fds[i]);
