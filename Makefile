@@ -8,7 +8,7 @@ export KDIR
 .PHONY: all help module build-stock build-new run load unload demo test kunit
 .PHONY: selftest litmus readme-examples check kasan kcsan clean distclean
 .PHONY: bench bench-quick bench-plots lib lib-test bench-lib install uninstall arenactl
-.PHONY: fuzz fuzz-user fuzz-device
+.PHONY: fuzz fuzz-user fuzz-device planted
 
 # In the order of the ways into the project: one command each.
 all: module
@@ -24,6 +24,7 @@ help:
 	@echo '  make test         every test that must pass: the next four, and what must not compile'
 	@echo '  make kunit        KUnit suites under sanitizers (SUITE=GLOB)'
 	@echo '  make selftest     kselftests on a stock kernel (KERNEL=new, uml)'
+	@echo '  make planted      negative controls: bugs that the kselftests must find (KERNEL=new)'
 	@echo '  make litmus       memory-model tests'
 	@echo '  make fuzz         fuzz the core beside a model, and /dev/arena (SECONDS=60);'
 	@echo '                    fuzz-user, fuzz-device: either'
@@ -54,12 +55,12 @@ unload load demo:
 	@tools/load.sh $@ $(INPUT)
 
 test:
-	@tools/test.sh $(or $(STEPS),kunit selftest litmus readme-examples compile-fail lib-test fuzz)
+	@tools/test.sh $(or $(STEPS),kunit selftest selftest-uml litmus readme-examples compile-fail lib-test fuzz)
 
 kunit:
 	@tools/kunit.sh $(if $(SUITE),'$(SUITE)')
 
-selftest litmus readme-examples check:
+selftest planted litmus readme-examples check:
 	@tools/$@.sh
 
 fuzz fuzz-user fuzz-device:
@@ -93,7 +94,8 @@ lib-test bench-lib:
 clean:
 	@rm -rf build/mod-host build/mod-stock build/mod-new build/new/root/arena \
 		build/selftests build/selftests-host build/lib build/counts build/arena.ko \
-		build/bench build/readme build/dkms build/user build/arenactl
+		build/bench build/readme build/dkms build/user build/arenactl \
+		build/planted build/mod-planted build/new/root/arena-planted
 
 distclean:
 	@rm -rf build

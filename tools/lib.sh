@@ -122,6 +122,19 @@ splats()
 		awk '!/BUG: KCSAN:/ || /arena/ { print; n++ } END { exit !n }'
 }
 
+# Run a command in a root directory. objtool reads /proc; the mount goes away with the
+# name space.
+#   in_root ROOT COMMAND...
+in_root()
+{
+	local root=$1
+
+	shift
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	unshare -m sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" \
+		/usr/bin/env -i PATH=/usr/bin:/usr/sbin "$@"' "$root" "$@"
+}
+
 # The arena becomes lib/arena of a kernel tree by links, so that there is
 # nothing to copy and an edit is seen by the next build.
 #   graft KERNEL-SOURCE

@@ -89,17 +89,6 @@ build_stock()
 		${STRICT[@]+"${STRICT[@]}"} "$@"
 }
 
-# objtool reads /proc; the mount goes away with the name space.
-in_root()
-{
-	local root=$1
-
-	shift
-	# shellcheck disable=SC2016 # expanded by the inner shell
-	unshare -m sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" \
-		/usr/bin/env -i PATH=/usr/bin:/usr/sbin "$@"' "$root" "$@"
-}
-
 # The headers of the newest kernel bring host programs that need the newest
 # C library: they run in a root directory extracted for them.
 build_new()

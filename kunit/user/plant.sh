@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Copy the core with the bugs of planted.txt in it, each asleep until the program
-# is told its number.
+# Copy the core with the bugs of a table in it, each asleep until the program (or the
+# module) is told its number.
 #
-#   plant.sh MODULE-DIRECTORY TO
+#   plant.sh MODULE-DIRECTORY TO [TABLE]		default: planted.txt
 
 set -eu -o pipefail
 
 FROM=$1
 TO=$2
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+TABLE=${3:-$HERE/planted.txt}
 
 # One field of a line that " | " separates.
 field()
@@ -38,7 +39,7 @@ main()
 
 	rm -f "$TO"/*.[ch]
 	cp "$FROM"/*.[ch] "$TO"
-	grep -v '^#' "$HERE/planted.txt" | while read -r line; do
+	grep -v '^#' "$TABLE" | while read -r line; do
 		plant "$(field "$line" 1)" "$(field "$line" 2)" "$(field "$line" 3)" \
 			"$(field "$line" 4)"
 	done

@@ -1,0 +1,152 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Negative controls of the kselftests: each bug of selftests/planted.txt must make the
+# test fail that it names, and without bugs that must pass. One module has them all,
+# each asleep until it is loaded with its number, and one machine runs them.
+#
+#   planted.sh [NUMBER...]       default: all of the kernel
+#   KERNEL=stock|new             stock kernel of this release, or the newest
+
+. "$(dirname "$0")/lib.sh"
+
+KERNEL=${KERNEL:-stock}
+TABLE=$ROOT/selftests/planted.txt
+SOURCE=$BUILD/planted
+OUT=$BUILD/selftests
+STEP=planted
+LIMIT=100
+
+# One field of a line of the table.
+field()
+{
+	awk -v n="$2" '{ split($0, f, / \| /); print f[n] }' <<<"$1"
+}
+
+# "NUMBER TEST" of each bug that is wanted.
+list_bugs()
+{
+	local line number
+
+	grep -v '^#' "$TABLE" | while read -r line; do
+		number=$(field "$line" 1)
+		[ "$(field "$line" 7)" = "$KERNEL" ] || continue
+		[ $# -eq 0 ] || [[ " $* " == *" $number "* ]] || continue
+		echo "$number $(field "$line" 6)"
+	done
+}
+
+# The module with the bugs, and how it is told which of them to wake.
+plant()
+{
+	mkdir -p "$SOURCE/module" "$1/module"
+	"$ROOT/kunit/user/plant.sh" "$ROOT/module" "$SOURCE/module" "$TABLE" || return 1
+	rsync -rlc "$ROOT/Kbuild" "$ROOT/include" "$1/" &&
+		rsync -rlc "$ROOT/module/Kconfig" "$SOURCE/module/" "$1/module/" || return 1
+	cat >>"$1/module/main.c" <<'END'
+
+unsigned int arena_planted;
+module_param_named(planted, arena_planted, uint, 0444);
+END
+	cat >"$1/planted.h" <<'END'
+extern unsigned int arena_planted;
+#define planted(number) (arena_planted == (number))
+END
+}
+
+# Where the bugs are, the compiler need not be silent.
+build()
+{
+	local root=$BUILD/new/root
+
+	if [ "$KERNEL" = stock ]; then
+		KO=$BUILD/mod-planted
+		plant "$KO" && quietly mod-planted make -C "$BUILD/stock/headers" M="$KO" \
+			-j"$JOBS" KCFLAGS="-include $KO/planted.h" modules
+	else
+		KO=$root/arena-planted
+		plant "$KO" && quietly mod-planted in_root "$root" make -C /headers \
+			M=/arena-planted -j"$JOBS" \
+			KCFLAGS="-include /arena-planted/planted.h" modules
+	fi
+}
+
+build_programs()
+{
+	local programs
+
+	"$ROOT/tools/setup.sh" programs source || return 1
+	mkdir -p "$OUT"
+	mapfile -t programs < <(cut -d ' ' -f 2 <<<"$1" | sort -u)
+	quietly selftests-build make -C "$ROOT/selftests" -j"$JOBS" OUTPUT="$OUT" \
+		KSELFTEST_DIR="$BUILD/src/newest/tools/testing/selftests" \
+		LDFLAGS=-static "${programs[@]/#/$OUT/}"
+}
+
+# Each test without bugs first. Says of each what came of it.
+guest_script()
+{
+	local bug
+
+	cat <<'END'
+try() {
+	number=$1
+	shift
+	insmod /planted/arena.ko planted="$number" || exit 1
+	(cd /st && timeout -s KILL "$LIMIT" "./$@") >/tmp/output 2>&1
+	rc=$?
+	rmmod arena || exit 1
+	grep -q '^not ok' /tmp/output && rc=failed
+	grep -qE '^ok .*# SKIP|^1\.\.0' /tmp/output && rc=skipped
+	echo "tried: $number $rc $*"
+}
+END
+	echo "LIMIT=$LIMIT"
+	cut -d ' ' -f 2- <<<"$1" | sort -u | sed 's/^/try 0 /'
+	while read -r bug; do
+		echo "try $bug"
+	done <<<"$1"
+	echo 'exit 0'
+}
+
+# One line a bug, of so many. What was not tried was not found either.
+judge()
+{
+	local number rc program found=0 bad=0 missed
+
+	while read -r _ number rc program; do
+		if [ "$number" -eq 0 ]; then
+			[ "$rc" = 0 ] && continue
+			say "$program does not pass without a bug: $rc"
+			bad=$((bad + 1))
+		elif [ "$rc" = failed ]; then
+			say "bug $number: found by $program"
+			found=$((found + 1))
+		else
+			say "bug $number: NOT FOUND by $program: $rc"
+		fi
+	done < <(grep '^tried: ' "$LOGS/$STEP.output")
+	missed=$(($1 - found))
+	counts "$STEP" "$found" $((missed + bad)) 0
+	say "$found found, $missed not found"
+	[ $((missed + bad)) -eq 0 ]
+}
+
+main()
+{
+	local bugs
+
+	counts "$STEP" 0 1 0
+	bugs=$(list_bugs "$@")
+	[ -n "$bugs" ] || die "no such bug on this kernel"
+	"$ROOT/tools/setup.sh" module "$KERNEL" || exit 1
+	with_lock mod-planted build || die "the module does not build with the bugs"
+	build_programs "$bugs" || die "the selftests do not build"
+	[ "$KERNEL" = stock ] && KO=$BUILD/mod-planted || KO=$BUILD/new/root/arena-planted
+	"$ROOT/tools/vm.sh" --kernel "$KERNEL" --name "$STEP" --timeout 1500 \
+		--file "$OUT:/st" --file "$KO/arena.ko:/planted/arena.ko" \
+		-- "$(guest_script "$bugs")" || true
+	judge "$(wc -l <<<"$bugs")"
+}
+
+main "$@"; exit
