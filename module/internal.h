@@ -368,6 +368,14 @@ static inline struct arena_slab *arena_entry(const struct arena *arena, unsigned
 	return &arena_dir(arena, generation)[offset >> arena->slab_shift];
 }
 
+/* The offset of what is known to lie in a slab of @arena: those are aligned to their size. */
+static inline size_t arena_slab_offset(const struct arena *arena, const void *ptr)
+{
+	size_t within = (unsigned long)ptr & (arena_slab_size(arena) - 1);
+
+	return (page_private(virt_to_page(ptr - within)) << arena->slab_shift) + within;
+}
+
 /* Where an allocation landed. @ptr is NULL where the arena has no contiguous view of it. */
 struct arena_place {
 	u64	generation;

@@ -48,8 +48,6 @@ struct arena_call {
 
 /* ioctl.c */
 int arena_copy_out(const struct arena_call *call);
-int arena_dev_claim(struct arena_dev *dev, const void *src, u64 bytes, u64 align, gfp_t gfp,
-		    struct arena_place *place);
 
 /* Of each command: looks at the arguments alone; and does it. */
 int arena_check_batch(const union arena_args *args);
