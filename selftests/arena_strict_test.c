@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * ARENA_RESET_STRICT: what holds nothing of the present generation cannot be
- * touched (clauses 9, 10, 18 and 20).
+ * touched (clauses 9, 10, 12, 18 and 20).
  */
 #include "kselftest_harness.h"
-#include "arena_test.h"
+#include <pthread.h>
+#include <sys/prctl.h>
+#include "arena_calls.h"
 
 #define CAPACITY	(8 * SLAB)
 
@@ -146,41 +148,134 @@ TEST_F(strict, system_calls)
 	close(pipes[1]);
 }
 
-/* clause 10: the store of a process that missed the reset does not land */
-TEST(late_store)
+/*
+ * clauses 12, 20: what a rewind frees is as what a reset leaves; what it does not is
+ * as it was. Bytes are, too, unless zeroes are asked for.
+ */
+TEST_F(strict, rewind)
 {
-	long page = sysconf(_SC_PAGESIZE);
-	int fd = arena_open(), to_child[2], to_parent[2];
-	char *map, c = 0;
-	pid_t pid;
+	__u64 outer, inner;
 
-	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_STRICT, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, 100, NULL));
+	ASSERT_EQ(0, arena_mark(self->fd, &outer));
+	ASSERT_EQ(0, arena_alloc(self->fd, 2 * SLAB, NULL));
+	ASSERT_EQ(0, arena_mark(self->fd, &inner));
+	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
+	memset(self->map, 'x', 4 * SLAB);
+
+	ASSERT_EQ(0, arena_rewind(self->fd, inner));
+	EXPECT_EQ(SIGBUS, touch_read(self->map + 3 * SLAB));
+	EXPECT_EQ(SIGBUS, touch_write(self->map + 4 * SLAB - 1));
+	EXPECT_TRUE(all_bytes(self->map, 'x', 3 * SLAB));
+	ASSERT_EQ(0, arena_rewind(self->fd, outer));
+	EXPECT_EQ(SIGBUS, touch_write(self->map + self->page));
+	EXPECT_EQ(SIGBUS, touch_read(self->map + SLAB));
+	EXPECT_EQ(SIGBUS, touch_read(self->map + 3 * SLAB - 1));
+	EXPECT_TRUE(all_bytes(self->map, 'x', self->page));
+
+	ASSERT_EQ(0, arena_alloc(self->fd, self->page, NULL));
+	EXPECT_EQ(0, touch_write(self->map + 2 * self->page - 1));
+	EXPECT_EQ(SIGBUS, touch_write(self->map + 2 * self->page));
+	ASSERT_EQ(0, arena_alloc_flags(self->fd, SLAB, 0, ARENA_ALLOC_ZERO, &self->offset));
+	EXPECT_TRUE(all_bytes(self->map + self->offset, 0, SLAB));
+	EXPECT_EQ(SIGBUS, touch_write(self->map + 2 * SLAB));
+	ASSERT_EQ(0, arena_rewind(self->fd, outer));
+	EXPECT_EQ(SIGBUS, touch_read(self->map + self->page));
+}
+
+static void *alloc_here(void *fd)
+{
+	return (void *)(long)arena_alloc(*(int *)fd, 8, NULL);
+}
+
+/* clauses 4, 12: a rewind that is refused revokes nothing */
+TEST_F(strict, rewind_refused)
+{
+	pthread_t other;
+	void *err;
+	__u64 mark;
+
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_STRICT, 0));
+	ASSERT_EQ(0, arena_mark(self->fd, &mark));
+	ASSERT_EQ(0, arena_alloc(self->fd, 2 * SLAB, NULL));
+	memset(self->map, 'x', 2 * SLAB);
+	ASSERT_EQ(0, pthread_create(&other, NULL, alloc_here, &self->fd));
+	ASSERT_EQ(0, pthread_join(other, &err));
+	ASSERT_EQ(NULL, err);
+	EXPECT_EQ(-EBUSY, arena_rewind(self->fd, mark));
+	EXPECT_TRUE(all_bytes(self->map, 'x', 2 * SLAB));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, 2 * SLAB, NULL));
+	EXPECT_EQ(-ESTALE, arena_rewind(self->fd, mark));
+	EXPECT_TRUE(all_bytes(self->map, 'x', 2 * SLAB));
+}
+
+/* Another process with two pages, of which it is to lose the second one. */
+FIXTURE(late)
+{
+	int fd;
+	long page;
+	char *map;
+	int to_child[2];
+	int to_parent[2];
+	__u64 mark;
+	pid_t pid;
+};
+
+FIXTURE_SETUP(late)
+{
+	char c = 0;
+
+	self->page = sysconf(_SC_PAGESIZE);
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
 	/* Slabs of a page: UML cannot fork with others. */
-	ASSERT_EQ(0, arena_setup(fd, CAPACITY, page, 0));
-	map = arena_map(fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
-	ASSERT_NE(NULL, map);
-	ASSERT_EQ(0, pipe(to_child));
-	ASSERT_EQ(0, pipe(to_parent));
-	ASSERT_EQ(0, arena_reset(fd, ARENA_RESET_STRICT, 0));
-	ASSERT_EQ(0, arena_alloc(fd, 2 * page, NULL));
-	pid = fork();
-	if (!pid) {
-		if (touch_write(map) || touch_write(map + page))
+	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, self->page, 0));
+	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
+	ASSERT_NE(NULL, self->map);
+	ASSERT_EQ(0, pipe(self->to_child));
+	ASSERT_EQ(0, pipe(self->to_parent));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_STRICT, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
+	ASSERT_EQ(0, arena_mark(self->fd, &self->mark));
+	ASSERT_EQ(0, arena_alloc(self->fd, 2 * self->page - 8, NULL));
+	self->pid = fork();
+	if (!self->pid) {
+		if (touch_write(self->map) || touch_write(self->map + self->page))
 			_exit(1);
-		if (write(to_parent[1], &c, 1) != 1 || read(to_child[0], &c, 1) != 1)
+		if (write(self->to_parent[1], &c, 1) != 1 ||
+		    read(self->to_child[0], &c, 1) != 1)
 			_exit(2);
-		/* The page of the new generation is there, the other one is not. */
-		if (touch_write(map + page) != SIGBUS)
+		/* The page that holds something is there, the other one is not. */
+		if (touch_write(self->map + self->page) != SIGBUS)
 			_exit(3);
-		_exit(touch_write(map) ? 4 : 0);
+		_exit(touch_write(self->map) ? 4 : 0);
 	}
-	ASSERT_EQ(1, read(to_parent[0], &c, 1));
-	ASSERT_EQ(0, arena_reset(fd, ARENA_RESET_KEEP, 0));
-	ASSERT_EQ(0, arena_alloc(fd, 8, NULL));
-	ASSERT_EQ(1, write(to_child[1], &c, 1));
-	EXPECT_EQ(0, wait_for(pid));
-	munmap(map, CAPACITY);
-	close(fd);
+	ASSERT_EQ(1, read(self->to_parent[0], &c, 1));
+}
+
+FIXTURE_TEARDOWN(late)
+{
+	char c = 0;
+
+	EXPECT_EQ(1, write(self->to_child[1], &c, 1));
+	EXPECT_EQ(0, wait_for(self->pid));
+	munmap(self->map, CAPACITY);
+	close(self->fd);
+}
+
+/* clause 10: the store of a process that missed the reset does not land */
+TEST_F(late, store_after_reset)
+{
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
+}
+
+/* clauses 10, 12: nor that of one that missed the rewind */
+TEST_F(late, store_after_rewind)
+{
+	ASSERT_EQ(0, arena_rewind(self->fd, self->mark));
 }
 
 static void skip_bus(int sig, siginfo_t *info, void *context)
@@ -188,12 +283,13 @@ static void skip_bus(int sig, siginfo_t *info, void *context)
 	/* Tried again until it succeeds. */
 }
 
-/* clause 20: faults race with resets; in the end nothing is there */
+/* clauses 12, 20: faults race with resets and rewinds; after each, nothing is there */
 TEST_F_TIMEOUT(strict, faults_race_with_resets, 120)
 {
 	struct sigaction action = { .sa_sigaction = skip_bus, .sa_flags = SA_SIGINFO };
-	char *map;
+	char *map, *at;
 	pid_t pids[2];
+	__u64 mark;
 	int i, fd;
 
 	fd = arena_open();
@@ -205,12 +301,19 @@ TEST_F_TIMEOUT(strict, faults_race_with_resets, 120)
 		pids[i] = fork();
 		if (pids[i])
 			continue;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		sigaction(SIGBUS, &action, NULL);
 		for (;; i += 7)
 			__atomic_store_n(map + i * self->page % CAPACITY, 1, __ATOMIC_RELAXED);
 	}
 	for (i = 0; i < 300; i++) {
 		ASSERT_EQ(0, arena_reset(fd, i % 3 ? ARENA_RESET_KEEP : ARENA_RESET_STRICT, 0));
+		ASSERT_EQ(0, arena_mark(fd, &mark));
+		ASSERT_EQ(0, arena_alloc(fd, CAPACITY / 2, NULL));
+		at = map + (i * self->page & (CAPACITY / 2 - 1));
+		ASSERT_EQ(0, touch_write(at));
+		ASSERT_EQ(0, arena_rewind(fd, mark));
+		ASSERT_EQ(SIGBUS, touch_read(at));
 		ASSERT_EQ(0, arena_alloc(fd, CAPACITY / 2, NULL));
 	}
 	ASSERT_EQ(0, arena_reset(fd, ARENA_RESET_KEEP, 0));

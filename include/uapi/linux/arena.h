@@ -408,7 +408,8 @@ struct arena_lease_args {
  *
  * Marks belong to the thread that makes them, nest up to 32 deep, and exist in
  * arenas without %ARENA_SETUP_SPANS. REWIND leaves its mark open, to be rewound
- * to again, and ends those inside it. Bytes stay mapped, and as they are.
+ * to again, and ends those inside it. Bytes stay as they are, and mapped but where
+ * %ARENA_RESET_STRICT forbids touching what is not allocated.
  * Handles to what a rewind frees are stale from then on (clause 12).
  *
  * Errors: EOPNOTSUPP: the arena has spans. EBUSY: of MARK, another thread has
