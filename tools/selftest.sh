@@ -61,6 +61,7 @@ program() {
 }
 cd /st
 [ -e /dev/arena ] || insmod /ko/arena.ko || { echo "Bail out! insmod failed"; exit 1; }
+[ ! -e /ko/fuse.ko ] || insmod /ko/fuse.ko || { echo "Bail out! no FUSE"; exit 1; }
 END
 	echo "LIMIT=$TEST_TIMEOUT"
 	for prog in "$@"; do
@@ -151,7 +152,7 @@ report()
 
 main()
 {
-	local programs rc=0
+	local programs rc=0 files=(--file "$OUT:/st")
 
 	counts "$STEP" 0 1 0
 	build_programs "$@"
@@ -161,9 +162,10 @@ main()
 		list_programs
 	fi)
 	[ "${#programs[@]}" -gt 0 ] || die "selftests/Makefile lists no program"
+	[ ! -e "$BUILD/$KERNEL/fuse.ko" ] || files+=(--file "$BUILD/$KERNEL/fuse.ko:/ko/fuse.ko")
 	say "running ${#programs[@]} programs on $(kernel_name), $SMP CPUs"
 	"$ROOT/tools/vm.sh" --kernel "$KERNEL" --smp "$SMP" --nodes "$(nodes)" --name "$STEP" \
-		--timeout $((120 + TEST_TIMEOUT * ${#programs[@]} * RUNS)) --file "$OUT:/st" \
+		--timeout $((120 + TEST_TIMEOUT * ${#programs[@]} * RUNS)) "${files[@]}" \
 		-- "$(guest_script "${programs[@]}")" |
 		grep -vE --line-buffered '^# +(RUN|OK) ' || rc=$?
 	report "$rc"
