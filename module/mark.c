@@ -522,6 +522,22 @@ u64 arena_mark_epoch(const struct arena *arena, u64 generation)
 }
 
 /*
+ * Is a rewind at work that goes down below @offset, from above? Looks twice, or the end
+ * might be that of the next one; and who is over by then has left a floor, or failed.
+ */
+static bool rewind_pending(const struct arena_marks *marks, size_t offset)
+{
+	/* Acquire, both: pair with the smp_store_release() of each in cursor_fall(). */
+	size_t pending = smp_load_acquire(&marks->pending);
+
+	if (pending > offset || READ_ONCE(marks->pending_end) <= offset)
+		return false;
+	smp_rmb();	/* Pairs with the lock, which was released and taken between two rewinds. */
+	/* Acquire: as above. */
+	return smp_load_acquire(&marks->pending) == pending;
+}
+
+/*
  * Has what was at @offset in @epoch of @generation been freed by a rewind since?
  * The caller looks at the arena's generation afterwards.
  */
@@ -538,9 +554,7 @@ bool arena_mark_gone(const struct arena *arena, u64 generation, size_t offset, u
 	now = smp_load_acquire(&marks->epoch);
 	if (epoch >= now)
 		return epoch > now;
-	/* Acquire: as above. */
-	if (smp_load_acquire(&marks->pending) <= offset &&
-	    offset < READ_ONCE(marks->pending_end))
+	if (rewind_pending(marks, offset))
 		return true;
 	/* Acquire: as above. */
 	for (i = smp_load_acquire(&marks->nr_floors); i-- > 0;) {
