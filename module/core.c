@@ -541,13 +541,15 @@ static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *
 	bool moved;
 
 	do {
-		/* As in bump_window(). */
+		/* Acquire: as in bump_window(). */
 		cursor = atomic_long_read_acquire(&arena->cursor);
 		next = cursor + (size >> ARENA_GRAIN_SHIFT);
+		/* As there: who writes it meanwhile makes the exchange fail, or closes it. */
 		if (unlikely((long)(data_race(cpu->zero_limit) - next) < 0))
 			return NULL;
 		if (align > ARENA_WORD && (cursor << ARENA_GRAIN_SHIFT) % align)
 			return NULL;
+		/* The same. */
 		object = (cursor << ARENA_GRAIN_SHIFT) + data_race(cpu->delta);
 		WRITE_ONCE(cpu->writers, READ_ONCE(cpu->writers) + 1);
 		moved = atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, next);
