@@ -72,6 +72,8 @@ make_modules()
 	local dir=$1
 
 	shift
+	# The versions of our symbols are looked up anew: nothing else tells that they changed.
+	rm -f "$dir/selftests/bench/Module.symvers"
 	make "$@" -j"$JOBS" M="$dir" modules &&
 		make "$@" -j"$JOBS" M="$dir/selftests/bench" W=1 KCFLAGS=-Werror \
 			KBUILD_EXTRA_SYMBOLS="$dir/Module.symvers" modules &&
