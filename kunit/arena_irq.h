@@ -26,11 +26,14 @@ static inline void arena_irq_call_fn(struct irq_work *work)
 	call->fn(call->data);
 }
 
-/* Call a function once in a hard interrupt of this CPU, and wait for it. */
+/*
+ * Call a function once in a hard interrupt of this CPU, and wait for it. It may grow
+ * arenas: so not in one that stays hard where the kernel's locks sleep.
+ */
 static inline void arena_in_irq(void (*fn)(void *data), void *data)
 {
 	struct arena_irq_call call = {
-		.work = IRQ_WORK_INIT_HARD(arena_irq_call_fn),
+		.work = IRQ_WORK_INIT(arena_irq_call_fn),
 		.fn = fn,
 		.data = data,
 	};
