@@ -263,13 +263,13 @@ static inline int arena_warnings_end(struct kunit *test, void *warnings)
 #else
 static inline void *arena_warnings_begin(struct kunit *test)
 {
-	pr_info("arena-test: expect splat\n");
+	pr_warn("arena-test: expect splat\n");
 	return NULL;
 }
 
 static inline int arena_warnings_end(struct kunit *test, void *warnings)
 {
-	pr_info("arena-test: end of splat\n");
+	pr_warn("arena-test: end of splat\n");
 	return -1;
 }
 #endif
