@@ -283,6 +283,11 @@ TEST_F(handle, rewound_before_the_reset)
 		EXPECT_EQ(-ESTALE, arena_deref(self->fd, self->name, NULL));
 		EXPECT_EQ(-ESTALE, arena_deref(self->fd, first, NULL));
 		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+		/* Down to the very bottom, in a generation of its own. */
+		ASSERT_EQ(0, arena_mark(self->fd, &self->mark));
+		ASSERT_EQ(0, arena_alloc(self->fd, 64, NULL));
+		ASSERT_EQ(0, arena_rewind(self->fd, self->mark));
+		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
 	}
 }
 

@@ -5,8 +5,8 @@
  */
 #include "kselftest_harness.h"
 
+#include "arena_calls.h"
 #include "arena_ko.h"
-#include "arena_test.h"
 
 #define PRODUCE		"/sys/kernel/debug/arena_consumer/produce"
 #define TOTAL		"/sys/kernel/debug/arena/total_bytes"
@@ -137,6 +137,28 @@ TEST_F(hold, resets_are_refused)
 	close(self->producer);
 	self->producer = -1;
 	EXPECT_EQ(0, reset(self->fd));
+}
+
+/* Clauses 12, 23: nor does a rewind, sound as it may be otherwise. */
+TEST_F(hold, rewinds_are_refused)
+{
+	struct arena_info_args before, after;
+	__u64 mark;
+
+	ASSERT_EQ(0, arena_mark(self->fd, &mark));
+	ASSERT_EQ(0, arena_alloc(self->fd, 100, NULL));
+	EXPECT_EQ(0, arena_rewind(self->fd, mark));
+	ASSERT_EQ(0, produce(self->producer, self->fd, RECORDS));
+	ASSERT_EQ(0, arena_info(self->fd, &before));
+	EXPECT_EQ(-EBUSY, arena_rewind(self->fd, mark));
+	ASSERT_EQ(0, arena_info(self->fd, &after));
+	EXPECT_TRUE(arena_same_state(&before, &after));
+	close(self->producer);
+	self->producer = -1;
+	/* What the kernel stored in our own calls counts as ours. */
+	EXPECT_EQ(0, arena_rewind(self->fd, mark));
+	ASSERT_EQ(0, arena_info(self->fd, &after));
+	EXPECT_EQ(0, after.used);
 }
 
 /* Clauses 22, 23: closing defers, and with the last holder all goes. */

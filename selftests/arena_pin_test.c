@@ -6,6 +6,7 @@
  */
 #include "kselftest_harness.h"
 #include <linux/io_uring.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include "arena_test.h"
@@ -220,6 +221,9 @@ TEST(second_mapping)
 		for (i = 0;; i++)
 			memset(map + i % 16 * page, 0xbb, 64);
 	}
+	/* It has all of them mapped. */
+	while (__atomic_load_n(map + 15 * page, __ATOMIC_ACQUIRE) != (char)0xbb)
+		sched_yield();
 	ASSERT_EQ(0, arena_reset(fd, ARENA_RESET_RELEASE, 0));
 	use_memory(_metadata, page);
 	EXPECT_EQ(0, wait_for(pid));

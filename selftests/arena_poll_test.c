@@ -305,6 +305,20 @@ TEST_F(poll, wakes)
 	}
 }
 
+/* WATCH sets a lower mark for who sleeps already, and that is not reached yet. */
+TEST_F(poll, lowered_while_asleep)
+{
+	struct sleeper sleeper;
+
+	ASSERT_EQ(0, watch(self->fd, 1000, NULL));
+	sleeper_start(&sleeper, self->fd);
+	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
+	ASSERT_EQ(0, watch(self->fd, 16, NULL));
+	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
+	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
+	EXPECT_EQ(POLLIN, sleeper_end(&sleeper));
+}
+
 /* Several, with different marks, each at its own. */
 TEST_F(poll, marks_of_several)
 {
