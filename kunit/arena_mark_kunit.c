@@ -896,7 +896,7 @@ static void drop_by_scope(struct arena *arena)
 	arena_alloc(held, 8, GFP_KERNEL);
 }
 
-/* Issue item 9: the last put destroys, open marks or not. */
+/* The last put destroys, open marks or not. */
 static void references(struct kunit *test)
 {
 	const struct arena_config config = { .capacity = CAPACITY, .slab_size = SLAB };
@@ -918,7 +918,7 @@ static void references(struct kunit *test)
 	arena_put(NULL);
 }
 
-/* Issue item 9: gone with its device. */
+/* Gone with its device. */
 static void of_a_device(struct kunit *test)
 {
 	const struct arena_config good = { .capacity = CAPACITY, .slab_size = SLAB };

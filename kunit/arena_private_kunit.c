@@ -31,7 +31,7 @@ static bool within(const void *ptr, size_t size, const void *buffer, size_t room
 	return ptr >= buffer && ptr + size <= buffer + room;
 }
 
-/* Issue item 7: a first buffer costs no allocation, and not one of its bytes is passed. */
+/* A first buffer costs no allocation, and not one of its bytes is passed. */
 static void first_buffer(struct kunit *test)
 {
 	const size_t room = 512;
@@ -61,7 +61,7 @@ static void first_buffer(struct kunit *test)
 	}
 }
 
-/* Issue item 7: on the stack, growing when the buffer is full, and back to it. */
+/* On the stack, growing when the buffer is full, and back to it. */
 static void on_the_stack(struct kunit *test)
 {
 	u8 buffer[200];
@@ -454,7 +454,7 @@ static void with_cleanup(struct kunit *test, struct arena_private *embedded)
 	fill(test, arena);
 }
 
-/* Issue item 9: DEFINE_FREE() gives it all back. */
+/* DEFINE_FREE() gives it all back. */
 static void cleanup(struct kunit *test)
 {
 	const long before = arena_total_now();
