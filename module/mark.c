@@ -97,7 +97,8 @@ void arena_mark_note(struct arena *arena, unsigned long generation, size_t from,
 		return;
 	if (from != marks->expected)
 		marks->spoiled = marks->depth;
-	marks->expected = end;
+	/* As the cursor counts it. */
+	marks->expected = round_up(end, BIT(ARENA_GRAIN_SHIFT));
 	marks->used += size;
 }
 
