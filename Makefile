@@ -6,7 +6,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 export KDIR
 
 .PHONY: all help module build-stock build-new run load unload demo test kunit
-.PHONY: selftest litmus readme-examples check kasan kcsan clean distclean
+.PHONY: selftest litmus readme-examples check kasan kcsan i386 clean distclean
 .PHONY: bench bench-quick bench-plots lib lib-test bench-lib install uninstall arenactl
 .PHONY: fuzz fuzz-user fuzz-device planted
 
@@ -29,6 +29,7 @@ help:
 	@echo '  make fuzz         fuzz the core beside a model, and /dev/arena (SECONDS=60);'
 	@echo '                    fuzz-user, fuzz-device: either'
 	@echo '  make kasan, kcsan suites on x86-64 sanitizer kernels (leaks, races)'
+	@echo '  make i386         suites on a kernel of 32 bits'
 	@echo '  make bench        arenas and their rivals: tables, plots (bench-quick: short; bench-plots: keep them)'
 	@echo '  make check        style, sparse, W=1, kernel-doc, shellcheck, manuals, dkms.conf'
 	@echo '  make arenactl     the program that shows arenas, build/arenactl'
@@ -66,7 +67,7 @@ selftest planted litmus readme-examples check:
 fuzz fuzz-user fuzz-device:
 	@FUZZ_SECONDS=$(or $(SECONDS),15) tools/fuzz.sh $(patsubst fuzz-%,%,$(filter-out fuzz,$@))
 
-kasan kcsan:
+kasan kcsan i386:
 	@tools/x86.sh $@
 
 bench:

@@ -98,8 +98,9 @@ keyring()
 	echo "$ring"
 }
 
-# "own" is the suite that the machine runs, with its updates. The base suite
-# is listed beside SUITE-backports, so that closures can be satisfied.
+# "own" is the suite that the machine runs, with its updates, and "i386" that
+# suite for 32 bit machines. The base suite is listed beside SUITE-backports, so
+# that closures can be satisfied.
 suite_sources()
 {
 	local suite=$1 mirror
@@ -107,6 +108,7 @@ suite_sources()
 	mirror=$(own_mirror)
 	case $suite in
 	own) own_sources ;;
+	i386) echo "$mirror $(own_codename)" ;;
 	*-backports) echo "$mirror $suite" && echo "$mirror ${suite%-backports}" ;;
 	*) echo "$mirror $suite" ;;
 	esac
@@ -143,7 +145,11 @@ apt_opts()
 		-oAcquire::Retries=3
 		-oAPT::Sandbox::User="$(id -un)"
 		-oDebug::NoLocking=1)
-	[ "$suite" = own ] || OPTS+=(-t "$suite")
+	case $suite in
+	own) ;;
+	i386) OPTS+=(-oAPT::Architecture=i386 -oAPT::Architectures=i386) ;;
+	*) OPTS+=(-t "$suite") ;;
+	esac
 }
 
 # Lists are good for a day: a package that vanished from the mirror since is

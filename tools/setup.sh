@@ -16,6 +16,7 @@
 #     lib      what builds and checks programs of the user library
 #     bench-lib the allocators that it is measured beside
 #     source   build/src/newest: the newest kernel source there is
+#     i386     build/busybox-i386: the shell of machines of 32 bits
 #     stock    build/stock: Debian's own kernel of this release and headers
 #     new      build/new: the newest stock kernel that Debian offers to the
 #              release after this one, its headers and a root to build in
@@ -176,6 +177,23 @@ extract_source()
 	ln -sfn "$name" "$SRC/newest"
 }
 
+group_i386()
+{
+	[ -e "$BUILD/busybox-i386" ] || with_lock i386 extract_busybox
+}
+
+extract_busybox()
+{
+	local part=$BUILD/busybox-i386.part
+
+	say "fetching busybox for 32 bits"
+	rm -rf "$part"
+	"$ROOT/tools/apt-root.sh" unpack i386 "$part" busybox-static ||
+		die "cannot download busybox for i386"
+	mv "$part/bin/busybox" "$BUILD/busybox-i386" || die "no busybox in its package"
+	rm -rf "$part"
+}
+
 # The kernel that the metapackage of this release names today.
 stock_version()
 {
@@ -208,6 +226,9 @@ extract_stock()
 	# The headers name each other by absolute paths.
 	find "$part/usr/src" -maxdepth 2 -name Makefile -type f -exec \
 		sed -i "s,/usr/src/,$STOCK/usr/src/,g" {} +
+	# A file system that stalls: all that is wanted of the kernel's modules.
+	mv "$part"/lib/modules/*/kernel/fs/fuse/fuse.ko "$part/fuse.ko" ||
+		say "no fuse.ko: a test that needs it will be skipped"
 	rm -rf "${part:?}/usr/share" "$part"/lib/modules/*/kernel
 	ln -sfn "usr/src/linux-headers-$ver" "$part/headers"
 	ln -sfn "boot/vmlinuz-$ver" "$part/vmlinuz"

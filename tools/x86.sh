@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Build an x86-64 kernel of the newest source with one kind of sanitizer, and
-# run suites and kselftests on it in QEMU: what UML cannot check (data races,
-# leaks, real interrupts and NMIs).
+# Build an x86 kernel of the newest source, and run suites on it in QEMU: what UML
+# cannot check (data races, leaks, real interrupts and NMIs, words of 32 bits).
 #
-#   x86.sh kasan|kcsan [--build | SUITE]   SUITE: a pattern, arena_core*
+#   x86.sh kasan|kcsan|i386 [--build | SUITE]   SUITE: a pattern, arena_core*
 #   SMP=2  X86_TIMEOUT=1500     CPUs, seconds for the machine
 
 . "$(dirname "$0")/lib.sh"
@@ -18,7 +17,7 @@ write_config()
 {
 	mkdir -p "$OBJ"
 	cat "$ROOT/kunit/x86.config" "$ROOT/kunit/$VARIANT.config" |
-		grep -v '^#' >"$OBJ/mini.new"
+		grep -v '^#' | grep -vE "^CONFIG_($NOT_TAKEN)=" >"$OBJ/mini.new"
 	! grep -q 'config ARENA_DEBUG' "$ROOT/module/Kconfig" ||
 		echo CONFIG_ARENA_DEBUG=y >>"$OBJ/mini.new"
 	cat "$OBJ/mini.new" "$ROOT/module/Kconfig" >"$OBJ/inputs.new"
@@ -37,7 +36,7 @@ configure()
 	local missing
 
 	! write_config || return 0
-	quietly "$VARIANT-config" make -C "$SRC" ARCH=x86_64 O="$OBJ" \
+	quietly "$VARIANT-config" make -C "$SRC" ARCH="$ARCH" O="$OBJ" \
 		KCONFIG_ALLCONFIG="$OBJ/mini.new" allnoconfig || return 1
 	missing=$(missing_options)
 	[ -z "$missing" ] || say "not taken by this kernel:" "$missing"
@@ -46,12 +45,13 @@ configure()
 
 compile()
 {
-	make -C "$SRC" ARCH=x86_64 O="$OBJ" -j"$JOBS" bzImage modules
+	make -C "$SRC" ARCH="$ARCH" O="$OBJ" -j"$JOBS" bzImage modules
 }
 
 build()
 {
 	"$ROOT/tools/setup.sh" kernel source || exit 1
+	[ "$VARIANT" != i386 ] || "$ROOT/tools/setup.sh" i386 || exit 1
 	graft "$SRC"
 	say "building the $VARIANT kernel (first time: 5 minutes)"
 	with_lock "$VARIANT" configure || die "cannot configure"
@@ -70,11 +70,23 @@ suites_script()
 	echo "SUITES='/ko/${1:-*}_kunit.ko'"
 	cat <<'END'
 insmod /ko/arena.ko || exit 1
+parameter=/sys/module/arena/parameters/pool_mb
+pool_mb=$(cat $parameter)
+no_pool() {
+	echo 0 >$parameter
+	for i in $(seq 100); do
+		[ "$(cat /sys/kernel/debug/arena/pool_bytes)" -gt 0 ] || break
+		echo 2 >/proc/sys/vm/drop_caches
+	done
+}
 for m in $SUITES; do
 	echo "suite module: $m" >/dev/kmsg
+	# What is in the pool cannot fail to be allocated.
+	[ "$m" != /ko/arena_fault_kunit.ko ] || no_pool
 	insmod "$m" || exit 1
 	cat /sys/kernel/debug/kunit/arena*/results
 	rmmod "$(basename "$m" .ko)" || exit 1
+	echo "$pool_mb" >$parameter
 done
 rmmod arena || exit 1
 leaks=/sys/kernel/debug/kmemleak
@@ -89,11 +101,12 @@ END
 
 run_suites()
 {
-	local rc=0
+	local rc=0 guest=()
 
+	[ "$VARIANT" != i386 ] || guest+=(--busybox "$BUILD/busybox-i386")
 	say "running the suites on the $VARIANT kernel (at most $TIMEOUT s)"
 	"$ROOT/tools/vm.sh" --vmlinuz "$OBJ/arch/x86/boot/bzImage" \
-		--modules "$OBJ/ko" --smp "$SMP" --mem 2G --name "$VARIANT" \
+		${guest[@]+"${guest[@]}"} --modules "$OBJ/ko" --smp "$SMP" --mem 2G --name "$VARIANT" \
 		--timeout "$TIMEOUT" -- "$(suites_script "$1")" >/dev/null || rc=1
 	grep -E '^ *(not )?ok ' "$LOGS/$VARIANT.output"
 	return "$rc"
@@ -125,9 +138,11 @@ main()
 
 	VARIANT=${1:-}
 	case $VARIANT in
-	kasan | kcsan) OBJ=$BUILD/$VARIANT TAG=$VARIANT ;;
-	*) die "usage: x86.sh kasan|kcsan [--build]" ;;
+	kasan | kcsan) ARCH=x86_64 NOT_TAKEN=none ;;
+	i386) ARCH=i386 NOT_TAKEN='64BIT|COMPAT|IA32_EMULATION|TRANSPARENT_HUGEPAGE' ;;
+	*) die "usage: x86.sh kasan|kcsan|i386 [--build | SUITE]" ;;
 	esac
+	OBJ=$BUILD/$VARIANT TAG=$VARIANT
 	counts "$VARIANT" 0 1 0
 	build
 	[ "${2:-}" != --build ] || exit 0
