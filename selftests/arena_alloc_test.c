@@ -245,6 +245,35 @@ TEST_F(space, generation_grows)
 	}
 }
 
+/*
+ * clauses 1, 13: whole words, which go the quickest way, through slabs and generations:
+ * none where another one is, and each told where and in which it is
+ */
+TEST_F(space, words)
+{
+	struct arena_alloc_args alloc = { .size = sizeof(alloc), .bytes = 64 };
+	const __u64 count = 3 * SLAB / 64;
+	__u64 i, round;
+
+	for (round = 1; round <= 6; round++) {
+		ASSERT_EQ(0, arena_reset(self->fd, round % 3, 0));
+		ASSERT_EQ(0, arena_info(self->fd, &self->info));
+		for (i = 0; i < count; i++) {
+			ASSERT_EQ(0, arena_ioctl(self->fd, ARENA_IOC_ALLOC, &alloc));
+			ASSERT_EQ(self->info.generation, alloc.generation);
+			ASSERT_EQ(0, alloc.offset % 8);
+			ASSERT_GE(CAPACITY - 64, alloc.offset);
+			ASSERT_NE(round, *(__u64 *)(self->map + alloc.offset));
+			ASSERT_NE(round, *(__u64 *)(self->map + alloc.offset + 56));
+			*(__u64 *)(self->map + alloc.offset) = round;
+			*(__u64 *)(self->map + alloc.offset + 56) = round;
+			if (!variant->flags)
+				ASSERT_EQ(i * 64, alloc.offset);
+		}
+		EXPECT_EQ(count * 64, arena_used(self->fd));
+	}
+}
+
 /* An object as the workers make them: they know it again. */
 struct record {
 	__u32 owner;
