@@ -534,7 +534,7 @@ static unsigned int late_round(struct kunit *test, struct late *late, unsigned i
 	u32 *within = &took[round % ARRAY_SIZE(late_sizes)];
 	u64 begin;
 
-	KUNIT_ASSERT_EQ(test, arena_reset(late->arena), 0);
+	KUNIT_ASSERT_EQ(test, arena_test_reset(late->arena), 0);
 	begin = ktime_get_ns();
 	arena_alarm_set(&late->alarm, *within);
 	late->copies += !!late_copy(late, size, round & 2);

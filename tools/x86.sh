@@ -69,26 +69,17 @@ suites_script()
 {
 	echo "SUITES='/ko/${1:-*}_kunit.ko'"
 	cat <<'END'
-insmod /ko/arena.ko || exit 1
-parameter=/sys/module/arena/parameters/pool_mb
-pool_mb=$(cat $parameter)
-no_pool() {
-	echo 0 >$parameter
-	for i in $(seq 100); do
-		[ "$(cat /sys/kernel/debug/arena/pool_bytes)" -gt 0 ] || break
-		echo 2 >/proc/sys/vm/drop_caches
-	done
-}
 for m in $SUITES; do
 	echo "suite module: $m" >/dev/kmsg
 	# What is in the pool cannot fail to be allocated.
-	[ "$m" != /ko/arena_fault_kunit.ko ] || no_pool
+	pool=
+	[ "$m" != /ko/arena_fault_kunit.ko ] || pool=pool_mb=0
+	insmod /ko/arena.ko $pool || exit 1
 	insmod "$m" || exit 1
 	cat /sys/kernel/debug/kunit/arena*/results
 	rmmod "$(basename "$m" .ko)" || exit 1
-	echo "$pool_mb" >$parameter
+	rmmod arena || exit 1
 done
-rmmod arena || exit 1
 leaks=/sys/kernel/debug/kmemleak
 if [ -e $leaks ]; then
 	echo scan >$leaks; sleep 6; echo scan >$leaks; sleep 1
