@@ -17,7 +17,7 @@
 #define ARENA_SPAN_MIN		SZ_4K
 #define ARENA_SPAN_MAX		SZ_64K
 /* Where spans are zeroed: so that no allocation takes long, and little is zeroed in vain. */
-#define ARENA_SPAN_ZERO		SZ_4K
+#define ARENA_SPAN_ZERO		SZ_16K
 
 /*
  * Enter and leave an allocation. Not atomic, no interrupts off: an interrupt

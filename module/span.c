@@ -40,7 +40,7 @@ static size_t span_want(const struct arena *arena, const struct arena_slot *slot
 			size_t align)
 {
 	size_t left = arena->capacity - arena_high(arena);
-	size_t most = arena->zero ? ARENA_SPAN_ZERO : slot->want;
+	size_t most = arena->zero ? min_t(size_t, slot->want, ARENA_SPAN_ZERO) : slot->want;
 	size_t want = min(most, left / (4 * num_online_cpus()));
 	size_t stride = ALIGN(size, align);
 
