@@ -65,7 +65,8 @@ bench() {
 	mimalloc) LD_PRELOAD=/lib/libmimalloc.so.2 /st/bench malloc "\$@" ;;
 	jemalloc) LD_PRELOAD=/lib/libjemalloc.so.2 /st/bench malloc "\$@" ;;
 	*) /st/bench \$kind "\$@" ;;
-	esac | sed "s/^bench,[a-z]*/bench,\$kind/"
+	esac >/tmp/line || return 1
+	sed "s/^bench,[a-z]*/bench,\$kind/" /tmp/line
 }
 for run in \$(seq $runs); do
 	for mode in $modes; do
@@ -163,6 +164,11 @@ goals()
 	END {
 		for (m in machines) {
 			a = all[m, "arena"]
+			if (!a) {
+				printf "%s: the library was not measured\n", m
+				missed++
+				continue
+			}
 			goal(m, "5 x glibc", all[m, "glibc"] >= 5 * a)
 			goal(m, "2 x mimalloc", all[m, "mimalloc"] >= 2 * a)
 			goal(m, "2 x jemalloc", all[m, "jemalloc"] >= 2 * a)
