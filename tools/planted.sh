@@ -89,13 +89,22 @@ guest_script()
 	local bug
 
 	cat <<'END'
+# Some bugs leave processes behind, which take a moment to end.
+unload() {
+	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+		rmmod arena 2>/dev/null && return 0
+		killall -9 "$1" 2>/dev/null
+		sleep 1
+	done
+	rmmod arena
+}
 try() {
 	number=$1
 	shift
 	insmod /planted/arena.ko planted="$number" || exit 1
 	(cd /st && timeout -s KILL "$LIMIT" "./$@") >/tmp/output 2>&1
 	rc=$?
-	rmmod arena || exit 1
+	unload "$1" || exit 1
 	grep -q '^not ok' /tmp/output && rc=failed
 	grep -qE '^ok .*# SKIP|^1\.\.0' /tmp/output && rc=skipped
 	echo "tried: $number $rc $*"
