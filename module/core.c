@@ -566,14 +566,8 @@ static noinline void *bump_zeroed_words(struct arena *arena, struct arena_cpu *c
 	return bump_zeroed(arena, cpu, size, 1);
 }
 
-/* Sizes and alignments that leave no padding behind. */
-static __always_inline bool is_words(size_t size, size_t align)
-{
-	return !(size % ARENA_WORD) && size - 1 < ARENA_WORDS_MAX && is_power_of_2(align);
-}
-
 /*
- * @size is_words(). NULL where more is to be done: in a dense arena whose objects are
+ * @size arena_is_words(). NULL where more is to be done: in a dense arena whose objects are
  * zeroed, always, unless @zeroed.
  */
 static __always_inline void *bump_words(struct arena *arena, size_t size, bool zeroed)
@@ -634,7 +628,7 @@ static noinline void *alloc_dense(struct arena *arena, size_t size, size_t align
 	void *object = NULL;
 	struct arena_cpu *cpu;
 
-	if (is_words(size, align) && (zero || align > ARENA_WORD)) {
+	if (arena_is_words(size, align) && (zero || align > ARENA_WORD)) {
 		preempt_disable();
 		cpu = this_cpu_ptr(arena->cpu);
 		if (zero)
@@ -665,7 +659,7 @@ static __always_inline void *alloc_any(struct arena *arena, size_t size, size_t 
 {
 	void *object;
 
-	if (is_words(size, align) && align <= ARENA_MIN_ALIGN && !(gfp & __GFP_ZERO)) {
+	if (arena_is_words(size, align) && align <= ARENA_MIN_ALIGN && !(gfp & __GFP_ZERO)) {
 		object = bump_words(arena, size, false);
 		if (likely(object))
 			return arena_tell_object(arena, object, size, align, gfp);

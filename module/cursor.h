@@ -95,7 +95,7 @@ static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
 	slot->want = max_t(unsigned int, slot->want / 4, ARENA_SPAN_MIN);
 	WRITE_ONCE(slot->used, -slot->taken);
 	/*
-	 * Release: pairs with the smp_load_acquire() in used_in_generation().
+	 * Release: pairs with the smp_load_acquire() in counted_in_slots().
 	 * Who sees this generation does not see what was used in the last one.
 	 */
 	smp_store_release(&slot->generation, generation);

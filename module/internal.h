@@ -13,6 +13,7 @@
 #include <linux/cache.h>
 #include <linux/list.h>
 #include <linux/llist.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
@@ -366,6 +367,12 @@ static inline struct arena_slab *arena_entry(const struct arena *arena, unsigned
 					     size_t offset)
 {
 	return &arena_dir(arena, generation)[offset >> arena->slab_shift];
+}
+
+/* Sizes and alignments that leave no padding behind. */
+static __always_inline bool arena_is_words(size_t size, size_t align)
+{
+	return !(size % ARENA_WORD) && size - 1 < ARENA_WORDS_MAX && is_power_of_2(align);
 }
 
 /* The offset of what is known to lie in a slab of @arena: those are aligned to their size. */

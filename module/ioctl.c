@@ -79,8 +79,7 @@ static int arena_do_setup(struct arena_call *call)
 static __always_inline bool arena_claim_words(struct arena *arena, u64 bytes, u64 align,
 					      gfp_t gfp, struct arena_place *place)
 {
-	if (bytes % ARENA_WORD || bytes - 1 >= ARENA_WORDS_MAX || align > ARENA_MIN_ALIGN ||
-	    !is_power_of_2(align) || gfp & __GFP_ZERO)
+	if (!arena_is_words(bytes, align) || align > ARENA_MIN_ALIGN || gfp & __GFP_ZERO)
 		return false;
 	place->ptr = __arena_alloc_words(arena, bytes);
 	if (unlikely(!place->ptr))

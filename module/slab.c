@@ -247,7 +247,7 @@ int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_
 	base = slab_take(arena, gfp, &clean);
 	if (!base)
 		return -ENOMEM;
-	set_page_private(virt_to_page(base), index);	/* for arena_handle() */
+	set_page_private(virt_to_page(base), index);	/* see arena_slab_offset() */
 
 	generation = arena_peek(arena).generation;
 	/*
