@@ -43,11 +43,16 @@
  * ABA. A cursor word that comes back would let a stale compare-and-swap
  * succeed, with a directory entry that may be of another time. Within a
  * generation the offset only grows. Across generations the tag differs, until
- * it wraps: each time it enters another quarter of its range, a grace period must
+ * it wraps: each time it enters another eighth of its range, a grace period must
  * have passed since the last time it did (wrapped()), and allocations read and swap
- * the word with preemption off, and so does who settles. Two words are compared with
- * each other only where they are less than half a turn apart (windows, below). All
- * else (spans, views, statistics) compares the full generation.
+ * the word with preemption off, and so do resets and who settles. Two words are
+ * compared with each other only where they are less than half a turn apart (windows,
+ * below). All else (spans, views, statistics) compares the full generation.
+ *
+ * Resets race like allocations: next_generation() is a compare-and-swap of the same
+ * word. What else it writes is raised, and never set back: the generation, which lags
+ * behind the tag until the last of the resets that moved it returns, and how high
+ * the cursor has been, which is noted before it falls.
  *
  * Counting. The offset of a dense arena is the number of bytes handed out until
  * there is padding: so nobody counts bytes until then. The first claim of a
@@ -90,7 +95,14 @@
  *	         arena_write_begin()
  *	install  cmpxchg() in                    address dependency from the base
  *	         arena_slab_install()            that cursor_claim() read
- *	look     store-release of the generation load-acquire in arena_look()
+ *	look     compare-and-swap of the         load-acquire in arena_look()
+ *	         generation in
+ *	         generation_reach()
+ *	reach    compare-and-swap of the         the same, by another reset
+ *	         generation in
+ *	         generation_reach()
+ *	high     arena_note_high(), then         compare-and-swap of the cursor by a
+ *	         compare-and-swap of the cursor  later reset, then wipe_slabs()
  *	         in next_generation()
  *	done     store-release of the writers in load-acquire in late_writers()
  *	         arena_write_end()
@@ -112,19 +124,21 @@
  *	         bump_zeroed()
  *	count    claim after the note, in        smp_rmb() in used_in_view()
  *	         cursor_count()
- *	window   store-release of wrapping after load-acquire in next_generation(),
- *	         windows were closed, wrapped()  load-acquire in bump_window()
+ *	window   preemption off from reading the windows closed, then store-release of
+ *	         cursor to using the window      wrapping, in wrapped(), after a
+ *	                                         grace period; load-acquire in
+ *	                                         tag_cross()
  *	retire   rcu_read_lock() of readers      call_rcu() in arena_reset_rcu()
  *	spare    rcu_read_lock() of readers      synchronize_rcu() in
  *	                                         wait_retired()
  *	publish  release of the mark in          load-acquire in
  *	         publish()                       arena_typed_at()
- *	views    llist_add() in large_list()     exchange of the cursor, then
+ *	views    llist_add() in large_list()     compare-and-swap of the cursor, then
  *	                                         llist_empty() in arena_reset()
- *	reap     exchange of the cursor after    smp_rmb() in arena_reap_larges()
- *	         retiring was set
- *	deref    exchange of the cursor before   smp_rmb() in arena_deref()
- *	         slabs change
+ *	reap     compare-and-swap of the cursor  smp_rmb() in arena_reap_larges()
+ *	         after retiring was set
+ *	deref    compare-and-swap of the cursor  smp_rmb() in arena_deref()
+ *	         before slabs change
  *	epoch    compare-and-swap in             claim, then the epoch in
  *	         cursor_fall() after the epoch   arena_mark_epoch()
  *	floor    store-release of pending in     load-acquire of pending, then of
@@ -509,12 +523,12 @@ static __always_inline bool bump_window(struct arena *arena, struct arena_cpu *c
 	unsigned long cursor, next, object;
 
 	do {
-		/* Acquire: who sees a new tag sees windows closed. Pairs with wrapped(). */
-		cursor = atomic_long_read_acquire(&arena->cursor);
+		cursor = atomic_long_read(&arena->cursor);
 		next = cursor + (size >> ARENA_GRAIN_SHIFT);
 		/*
-		 * In a circle: what is ahead by up to half a turn of the tag is outside.
-		 * Who writes the window meanwhile makes the exchange fail, or closes it.
+		 * In a circle: what is ahead by up to half a turn of the tag is outside, and
+		 * nothing is further off: preemption is off, see wrapped(). Who writes the
+		 * window meanwhile makes the exchange fail, or closes it.
 		 */
 		if (unlikely((long)(data_race(*limit) - next) < 0))
 			return false;
@@ -541,8 +555,7 @@ static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *
 	bool moved;
 
 	do {
-		/* Acquire: as in bump_window(). */
-		cursor = atomic_long_read_acquire(&arena->cursor);
+		cursor = atomic_long_read(&arena->cursor);
 		next = cursor + (size >> ARENA_GRAIN_SHIFT);
 		/* As there: who writes it meanwhile makes the exchange fail, or closes it. */
 		if (unlikely((long)(data_race(cpu->zero_limit) - next) < 0))
@@ -862,7 +875,7 @@ void arena_stats(const struct arena *arena, struct arena_stats *stats)
 		.committed_peak	= atomic_long_read(&arena->committed_peak),
 		.slab_size	= arena_slab_size(arena),
 		.slabs_kept	= READ_ONCE(arena->slabs_kept),
-		.resets		= READ_ONCE(arena->resets),
+		.resets		= atomic_long_read(&arena->resets),
 		.page_allocs	= atomic_long_read(&arena->page_allocs),
 		.page_frees	= atomic_long_read(&arena->page_frees),
 		.pool_hits	= atomic_long_read(&arena->pool_hits),
@@ -871,7 +884,7 @@ void arena_stats(const struct arena *arena, struct arena_stats *stats)
 	stats->used = min(stats->used, stats->high);
 	stats->padding = stats->high - stats->used;
 	stats->free = stats->capacity - stats->high;
-	stats->peak = max(READ_ONCE(arena->peak), stats->high);
+	stats->peak = max_t(size_t, atomic_long_read(&arena->peak), stats->high);
 	stats->slabs = stats->committed >> arena->slab_shift;
 	stats_sum(arena, stats);
 }

@@ -65,7 +65,7 @@ struct mem_cgroup;
 /* Which of two words is older can be told up to this distance of their tags. */
 #define ARENA_TAG_HALF		BIT(ARENA_TAG_BITS - 1)
 /* When this bit of the generation changes, a grace period is due, see core.c. */
-#define ARENA_TAG_QUARTER	BIT(ARENA_TAG_BITS - 2)
+#define ARENA_TAG_EIGHTH	BIT(ARENA_TAG_BITS - 3)
 
 /* A generation is even where it uses slab set 0 and odd where it uses set 1. */
 #define ARENA_NEXT_KEEP		2
@@ -188,26 +188,29 @@ struct arena_large {
  * @flags:	ARENA_* flags.
  * @spans:	CPUs bump in spans.
  * @zero:	every object is handed out zeroed.
+ * @marks:	open marks, NULL before the first one.
  * @cursor:	tag, counted or not, offset. The only word that CPUs contend for.
  * @uncounted:	where counting began in the generation whose tag it has.
- * @deep_used:	bytes handed out below the last slot, tagged like @cursor.
- * @deep_allocs: objects handed out there.
  * @larges:	views of objects larger than a slab.
- * @reaper:	unmaps those of former generations, which a reset cannot.
- * @reset_lock: serialises resets; irq-safe.
- * @reset_mutex: serialises resets that sleep.
- * @marks:	open marks, NULL before the first one.
- * @tail_mutex: serialises the collection of span tails, and protects @tails.
- * @tails:	what was collected.
- * @held:	a reset that sleeps is at work: the new generation stays unsettled.
- * @retiring:	readers may still be in the slab set that was left last.
- * @retire_rcu:	says when they are gone.
- * @wrapping:	a grace period must end before the tag's half may be reused.
- * @wrap_rcu:	says when it has.
  * @resets:	of any kind.
  * @peak:	highest offset of any generation but the present one.
- * @slabs_kept:	by the last reset.
+ * @dirty:	nothing was written above this offset since all was zero.
  * @committed:	bytes of slabs.
+ * @slabs_kept:	by the last reset.
+ * @held:	a reset that sleeps is at work: the new generation stays unsettled.
+ * @retiring:	readers may still be in the slab set that was left last.
+ * @wrapping:	a grace period must end before the tag may enter its next eighth.
+ * @deep_used:	bytes handed out below the last slot, tagged like @cursor.
+ * @deep_allocs: objects handed out there.
+ * @reset_lock: serialises the resets that do more than move the cursor; irq-safe.
+ *		Protects @retiring, @wrapping, and setting @held.
+ * @retire_rcu:	says when the readers are gone.
+ * @wrap_rcu:	says when that grace period has ended.
+ * @reset_mutex: serialises resets that sleep.
+ * @reaper:	unmaps views of former generations, which a reset cannot.
+ * @had_larges:	there have been views, and the reaper may be at work.
+ * @tail_mutex: serialises the collection of span tails, and protects @tails.
+ * @tails:	what was collected.
  * @committed_peak: the most of them ever.
  * @page_allocs: slabs from the page allocator.
  * @page_frees:	slabs back to it.
@@ -221,7 +224,10 @@ struct arena_large {
  * @look:	its file in debugfs, NULL while it has none.
  * @owner:	what the device knows it by.
  * @name:	for humans.
- * @dirty:	nothing was written above this offset since all was zero.
+ *
+ * The first two lines are what every allocation reads and resets write, and what
+ * claims write, or resets, or who grows the arena before a claim: so that a reset of an
+ * arena that has left the caches waits for no other line.
  */
 struct arena {
 	unsigned long		generation;
@@ -236,28 +242,28 @@ struct arena {
 
 	atomic_long_t		cursor ____cacheline_aligned_in_smp;
 	atomic_long_t		uncounted;
-	atomic_long_t		deep_used;
-	atomic_long_t		deep_allocs;
-
-	raw_spinlock_t		reset_lock ____cacheline_aligned_in_smp;
-	struct mutex		reset_mutex;	/* see above */
+	struct llist_head	larges;
+	atomic_long_t		resets;
+	atomic_long_t		peak;
+	atomic_long_t		dirty;
+	atomic_long_t		committed;
+	unsigned int		slabs_kept;
 	bool			held;
 	bool			retiring;
 	bool			wrapping;
+
+	atomic_long_t		deep_used ____cacheline_aligned_in_smp;
+	atomic_long_t		deep_allocs;
+	raw_spinlock_t		reset_lock;	/* see above */
 	struct rcu_head		wrap_rcu;
 	struct rcu_head		retire_rcu;
-	u64			resets;
-	size_t			peak;
-	size_t			dirty;
-	size_t			slabs_kept;
-
-	struct llist_head	larges;
+	struct mutex		reset_mutex;	/* see above */
 	struct work_struct	reaper;
+	bool			had_larges;
 
 	struct mutex		tail_mutex;	/* see above */
 	struct arena_tails	*tails;
 
-	atomic_long_t		committed;
 	atomic_long_t		committed_peak;
 	atomic_long_t		page_allocs;
 	atomic_long_t		page_frees;
@@ -273,6 +279,15 @@ struct arena {
 	void			*owner;
 	char			name[ARENA_NAME_MAX];
 };
+
+/* At least @value from now on. Full barrier where that changes it. */
+static inline void arena_raise(atomic_long_t *peak, long value)
+{
+	long old = atomic_long_read(peak);
+
+	while (old < value && !atomic_long_try_cmpxchg(peak, &old, value))
+		;
+}
 
 static inline size_t arena_slab_size(const struct arena *arena)
 {
@@ -332,11 +347,11 @@ static inline unsigned long cursor_generation(unsigned long cursor, unsigned lon
 }
 
 /*
- * Pairs with the smp_store_release() of arena->generation in
- * arena_next_generation(), which comes after the cursor got the new tag: a
- * generation read here is never ahead of the cursor read after it. Were it
- * ahead, cursor_generation() would be off by a whole turn of the tag. With
- * preemption off, it cannot fall behind by one either.
+ * Pairs with the compare-and-swap of arena->generation in generation_reach(),
+ * which comes after the cursor got the new tag: a generation read here is never
+ * ahead of the cursor read after it. Were it ahead, cursor_generation() would be
+ * off by a whole turn of the tag. With preemption off, it cannot fall behind by
+ * one either.
  */
 static inline struct arena_view arena_look(const struct arena *arena)
 {
@@ -485,6 +500,9 @@ int arena_mark_find(struct arena *arena, u64 serial, struct arena_mark *mark);
 u64 arena_mark_epoch(const struct arena *arena, u64 generation);
 bool arena_mark_gone(const struct arena *arena, u64 generation, size_t offset, u64 epoch);
 void arena_marks_exit(struct arena *arena);
+
+/* For tests: called by a rewind that has looked at the cursor and not yet moved it. */
+extern void (*arena_rewind_pause)(struct arena *arena);
 
 /**
  * struct arena_stretch - what the cursor is to be moved past, memory committed.

@@ -414,6 +414,22 @@ static int cursor_fall(struct arena *arena, struct arena_marks *marks, struct ar
 	return fell ? 0 : -EBUSY;
 }
 
+#if IS_BUILTIN(CONFIG_ARENA_KUNIT_TEST)
+void (*arena_rewind_pause)(struct arena *arena);
+
+static void rewind_pause(struct arena *arena)
+{
+	void (*pause)(struct arena *arena) = READ_ONCE(arena_rewind_pause);
+
+	if (pause)
+		pause(arena);
+}
+#else
+static void rewind_pause(struct arena *arena)
+{
+}
+#endif
+
 static int rewind_to(struct arena *arena, struct arena_marks *marks, const struct arena_mark *mark)
 {
 	struct arena_view view = arena_peek(arena);
@@ -427,6 +443,7 @@ static int rewind_to(struct arena *arena, struct arena_marks *marks, const struc
 		return -EBUSY;
 	if (mark->offset != marks->expected) {
 		arena_note_high(arena, marks->expected);
+		rewind_pause(arena);
 		err = cursor_fall(arena, marks, view, mark->offset);
 		if (err)
 			return err;

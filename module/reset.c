@@ -2,10 +2,12 @@
 /*
  * Generations: how an arena is emptied while others may be allocating.
  *
- * See "DOC: generations" in core.c for the states and the barriers. Resets of
- * one arena take its reset_lock (irq-safe, held for a handful of stores);
- * those that sleep take its reset_mutex around that. Allocation takes neither,
- * except that a call which may sleep waits for a release or zero reset to end.
+ * See "DOC: generations" in core.c for the states and the barriers. A reset that
+ * keeps the memory is one move of the cursor and takes no lock, but for one in a
+ * million, as the tag enters another eighth of its range. That one, and
+ * arena_reset_rcu(), take the arena's reset_lock (irq-safe, held for a handful of
+ * stores); those that sleep take its reset_mutex. Allocation takes neither, except
+ * that a call which may sleep waits for a release or zero reset to end.
  */
 #include <linux/export.h>
 #include <linux/rcupdate.h>
@@ -116,13 +118,16 @@ void arena_windows_close(struct arena *arena)
 }
 
 /*
- * The tag is about to enter a quarter of its range. An allocation that began when
+ * The tag is about to enter an eighth of its range. An allocation that began when
  * it was last there could still hold a cursor word, and its compare-and-swap
  * would succeed on a word that only looks the same. Allocations run with
- * preemption off, so a grace period since the tag left that quarter excludes it.
- * So it does whoever opens a window: when the tag enters the next quarter but one,
- * all windows are of this one or the one before, less than half a turn away. The
- * full generation does not wrap (on 64 bits), and everything else compares that.
+ * preemption off, so a grace period since the tag left that eighth excludes it.
+ *
+ * So it does whoever uses a window. Who finds the cursor in one eighth began after the
+ * windows of two eighths before were closed, or the grace period in between would have
+ * waited for it; so the window is of one of the last three, less than half a turn
+ * away, without a barrier. The full generation does not wrap (on 64 bits), and
+ * everything else compares that.
  */
 static void wrapped(struct rcu_head *rcu)
 {
@@ -135,88 +140,122 @@ static void wrapped(struct rcu_head *rcu)
 
 /*
  * Nor may this word: it gets a tag that has just been left. Unless it has been written
- * in the new generation already.
+ * in the new generation already, or in one after it.
  */
 static void uncounted_renew(struct arena *arena, unsigned long generation)
 {
 	long noted = atomic_long_read(&arena->uncounted);
 
-	if (cursor_tag(noted) != (generation & ARENA_TAG_MASK))
+	if (((cursor_tag(noted) - generation) & ARENA_TAG_MASK) >= ARENA_TAG_HALF)
 		atomic_long_cmpxchg(&arena->uncounted, noted, cursor_start(generation - 1));
 }
 
-static void note_high(struct arena *arena, size_t high)
+/*
+ * The cursor is about to fall from @high. Before it does: the compare-and-swap of the
+ * cursor that follows is a full barrier, so that wipe_slabs() after a later reset knows
+ * all that was written.
+ */
+void arena_note_high(struct arena *arena, size_t high)
 {
+	arena_raise(&arena->peak, high);
+	arena_raise(&arena->dirty, high);
+}
+
+/*
+ * Never back: of two resets the later one may be the first to come here, and what a CPU
+ * has of the generation before, a span for instance, must not be good again.
+ */
+static void generation_reach(struct arena *arena, unsigned long generation)
+{
+	unsigned long old = READ_ONCE(arena->generation);
+
+	/* Full barrier: pairs with the smp_load_acquire() in arena_look(). */
+	while (old < generation && !try_cmpxchg(&arena->generation, &old, generation))
+		;
+}
+
+/*
+ * May the tag enter another eighth of its range? Only with reset_lock held: of two such
+ * entries the second sees that the first has set wrapping.
+ */
+static int tag_cross(struct arena *arena, unsigned long next, bool locked)
+{
+	if (!locked)
+		return -EAGAIN;
 	lockdep_assert_held(&arena->reset_lock);
-	WRITE_ONCE(arena->peak, max(arena->peak, high));
-	WRITE_ONCE(arena->dirty, max(arena->dirty, high));
+	/* Acquire: pairs with the smp_store_release() in wrapped(). */
+	if (smp_load_acquire(&arena->wrapping))
+		return -EBUSY;
+	/* Nor may this word match when its tag comes round again. */
+	atomic_long_set(&arena->deep_used, cursor_start(next));
+	return 0;
 }
 
 /*
  * Start the next generation: @step says in which slab set. Unsettled in the
- * same set; in the other one, a grace period has passed since it was left.
- * If @crossed, wrap_rcu is to be queued. -EBUSY if the tag may not advance yet,
- * -EOVERFLOW if never.
+ * same set; in the other one, a grace period has passed since it was left. Resets
+ * that race each move on from where the other one has left the cursor. Preemption is off.
+ *
+ * 0, and if @crossed, wrap_rcu is to be queued; -EAGAIN if that takes the lock, which
+ * is not @locked; -EBUSY if the tag may not advance yet, -EOVERFLOW if never.
  */
-static int next_generation(struct arena *arena, unsigned int step, bool *crossed)
+static int next_generation(struct arena *arena, unsigned int step, bool locked, bool *crossed)
 {
-	unsigned long generation, next, settled, old;
+	const unsigned long settled = step == ARENA_NEXT_FLIP ? 0 : ARENA_UNSETTLED;
+	struct arena_view view = arena_look(arena);
+	long cursor = view.cursor;
+	unsigned long next;
 	bool crossing;
-	size_t high;
+	int err;
 
 	*crossed = false;
-	lockdep_assert_held(&arena->reset_lock);
-	generation = arena->generation;
-	next = generation + step;
-	crossing = (generation ^ next) & ARENA_TAG_QUARTER;
-	/* 32-bit kernels: two thousand million resets are an arena's life. */
-	if (next < generation)
-		return -EOVERFLOW;
-	/* Acquire: pairs with the smp_store_release() in wrapped(). */
-	if (crossing && smp_load_acquire(&arena->wrapping))
-		return -EBUSY;
-
-	/* Nor may this word match when its tag comes round again. */
-	if (crossing)
-		atomic_long_set(&arena->deep_used, cursor_start(next));
-	settled = step == ARENA_NEXT_FLIP ? 0 : ARENA_UNSETTLED;
-	old = atomic_long_xchg(&arena->cursor, cursor_start(next) | settled);
-	high = min(arena->capacity, cursor_offset(old));
-	/* Pairs with the smp_load_acquire() in arena_look(). */
-	smp_store_release(&arena->generation, next);
-
+	for (;;) {
+		next = view.generation + step;
+		crossing = (view.generation ^ next) & ARENA_TAG_EIGHTH;
+		/* 32-bit kernels: two thousand million resets are an arena's life. */
+		if (next < view.generation)
+			return -EOVERFLOW;
+		err = crossing ? tag_cross(arena, next, locked) : 0;
+		if (err)
+			return err;
+		arena_note_high(arena, min(arena->capacity, cursor_offset(cursor)));
+		if (atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor_start(next) | settled))
+			break;
+		view.generation = cursor_generation(cursor, view.generation);
+	}
+	generation_reach(arena, next);
 	if (crossing) {
 		WRITE_ONCE(arena->wrapping, true);
 		uncounted_renew(arena, next);
 	}
 	*crossed = crossing;
-	WRITE_ONCE(arena->resets, arena->resets + 1);
-	note_high(arena, high);
+	atomic_long_inc(&arena->resets);
 	return 0;
 }
 
-/* The cursor is about to fall, or has fallen, from @high. */
-void arena_note_high(struct arena *arena, size_t high)
-{
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&arena->reset_lock, flags);
-	note_high(arena, high);
-	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
-}
-
-static int next_generation_kept(struct arena *arena)
+static int next_generation_crossing(struct arena *arena)
 {
 	unsigned long flags;
 	bool crossed;
 	int err;
 
 	raw_spin_lock_irqsave(&arena->reset_lock, flags);
-	err = next_generation(arena, ARENA_NEXT_KEEP, &crossed);
+	err = next_generation(arena, ARENA_NEXT_KEEP, true, &crossed);
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
 	if (crossed)
 		call_rcu(&arena->wrap_rcu, wrapped);
 	return err;
+}
+
+static int next_generation_kept(struct arena *arena)
+{
+	bool crossed;
+	int err;
+
+	preempt_disable();
+	err = next_generation(arena, ARENA_NEXT_KEEP, false, &crossed);
+	preempt_enable();
+	return likely(err != -EAGAIN) ? err : next_generation_crossing(arena);
 }
 
 static void note_kept(struct arena *arena)
@@ -235,10 +274,11 @@ static void note_kept(struct arena *arena)
  * meanwhile is not disturbed, but gets an object that may already be dead, or
  * NULL in a context that cannot wait for a late writer (clause 10).
  *
- * Context: Any but NMI. Takes a raw spinlock, interrupts off. Does not sleep.
+ * Context: Any but NMI. Takes no lock, but for one reset in half a million (on 32-bit
+ * kernels, in thirty): a raw spinlock, interrupts off. Does not sleep.
  * Return: 0, or -EBUSY with nothing changed if no RCU grace period has ended
- * during the last million resets or so (clause 13), on 32-bit kernels during the last
- * sixty; there, -EOVERFLOW after two thousand million.
+ * during the last half a million resets or so (clause 13), on 32-bit kernels during
+ * the last thirty; there, -EOVERFLOW after two thousand million.
  */
 int arena_reset(struct arena *arena)
 {
@@ -306,7 +346,7 @@ int arena_reset_rcu(struct arena *arena)
 	if (!smp_load_acquire(&arena->retiring) && !arena->held) {
 		/* Before the generation changes: see arena_reap_larges(). */
 		WRITE_ONCE(arena->retiring, true);
-		err = next_generation(arena, ARENA_NEXT_FLIP, &crossed);
+		err = next_generation(arena, ARENA_NEXT_FLIP, true, &crossed);
 		if (err)
 			WRITE_ONCE(arena->retiring, false);
 	}
@@ -372,14 +412,15 @@ static void release_slabs(struct arena *arena, size_t keep)
 
 static void wipe_slabs(struct arena *arena)
 {
-	size_t high = READ_ONCE(arena->dirty);
+	/* Pairs with arena_note_high(): the cursor was moved in between. */
+	size_t high = atomic_long_read(&arena->dirty);
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(arena->dirs); i++)
 		if (arena->dirs[i])
 			zero_slabs(arena, arena->dirs[i], high);
 	/* Nobody has allocated since: the generation is not settled. */
-	WRITE_ONCE(arena->dirty, 0);
+	atomic_long_set(&arena->dirty, 0);
 }
 
 static void hold(struct arena *arena, bool held)

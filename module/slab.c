@@ -87,14 +87,6 @@ void arena_total_uncharge(long pages)
 	atomic_long_sub(pages, &total_pages);
 }
 
-static void raise_to(atomic_long_t *peak, long value)
-{
-	long old = atomic_long_read(peak);
-
-	while (old < value && !atomic_long_try_cmpxchg(peak, &old, value))
-		;
-}
-
 /* Bounded by the limit on all arenas; what the pool holds gives way. */
 static void *block_new(unsigned int order, gfp_t gfp, int node)
 {
@@ -203,8 +195,8 @@ static void *slab_take(struct arena *arena, gfp_t gfp, bool *clean)
 		atomic_long_inc(&arena->page_allocs);
 	}
 	tell_kmemleak(base, order, gfp);
-	raise_to(&arena->committed_peak,
-		 atomic_long_add_return(arena_slab_size(arena), &arena->committed));
+	arena_raise(&arena->committed_peak,
+		    atomic_long_add_return(arena_slab_size(arena), &arena->committed));
 	return base;
 }
 

@@ -65,7 +65,7 @@ TRACE_EVENT(arena_destroy,
 	TP_fast_assign(
 		__entry->id = arena->id;
 		__entry->generation = generation;
-		__entry->resets = READ_ONCE(arena->resets);
+		__entry->resets = atomic_long_read(&arena->resets);
 		__entry->committed_peak = atomic_long_read(&arena->committed_peak);
 		memcpy(__entry->name, arena->name, ARENA_NAME_MAX);
 	),
@@ -156,7 +156,7 @@ TRACE_EVENT(arena_reset,
 		__entry->id = arena->id;
 		__entry->generation = generation;
 		__entry->mode = mode;
-		__entry->kept = READ_ONCE(arena->slabs_kept) << arena->slab_shift;
+		__entry->kept = (size_t)READ_ONCE(arena->slabs_kept) << arena->slab_shift;
 	),
 	TP_printk("id=%llu mode=%s generation=%lu kept=%zu",
 		  __entry->id, show_arena_reset(__entry->mode), __entry->generation,

@@ -43,6 +43,7 @@
 #define BITS_PER_LONG		64
 #define BITS_PER_LONG_LONG	64
 #define IS_ENABLED(option)	0
+#define IS_BUILTIN(option)	0
 
 typedef uint8_t u8;
 typedef uint16_t u16;
