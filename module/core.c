@@ -274,7 +274,7 @@ int arena_claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_
 	struct claim claim;
 	int err;
 
-	err = cursor_claim(arena, NULL, size, align, 0, &claim);
+	err = cursor_claim(arena, arena_look(arena), NULL, size, align, 0, &claim);
 	place->offset = claim.object;
 	if (err)
 		return err;
@@ -475,7 +475,7 @@ static noinline void *dense_claim(struct arena *arena, size_t size, size_t align
 	/* Who has marks open notes each allocation; much is not zeroed in one go. */
 	if (likely(READ_ONCE(cpu->depth) == 1 && size - 1 < arena_slab_size(arena) &&
 		   !(zero && size > ARENA_COPY_CHUNK) && !READ_ONCE(arena->marks)) &&
-	    likely(!cursor_claim(arena, NULL, size, align, 0, &claim)) &&
+	    likely(!cursor_claim(arena, arena_look(arena), NULL, size, align, 0, &claim)) &&
 	    likely(!zero || !claim_zero(arena, cpu, &claim, claim.object, claim.end))) {
 		claim_done(arena, cpu, cpu->slot, &claim, size);
 		object = claim_address(arena, &claim, claim.object);

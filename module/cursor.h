@@ -16,7 +16,7 @@
 /* The first span of a generation, and what doubling ends at. */
 #define ARENA_SPAN_MIN		SZ_4K
 #define ARENA_SPAN_MAX		SZ_64K
-/* Where spans are zeroed: so that no allocation takes long, and little is zeroed in vain. */
+/* How much of a span is zeroed at once: so that no allocation takes long. */
 #define ARENA_SPAN_ZERO		SZ_16K
 
 /*
@@ -89,6 +89,7 @@ static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
 		WRITE_ONCE(slot->span, 0);
 		WRITE_ONCE(slot->taken, 0);
 		slot->limit = 0;
+		slot->ahead = 0;
 	}
 	/* Before the generation: who collects for it must not take what is left there. */
 	WRITE_ONCE(slot->stale, revoked);
@@ -113,13 +114,21 @@ static __always_inline void slot_count(struct arena_slot *slot, size_t size)
 /* What is left of the span. */
 static inline size_t slot_room(const struct arena_slot *slot)
 {
-	return slot->limit - slot->taken;
+	return slot->limit - slot->taken + slot->ahead;
 }
 
 /* Where the span ends, as a kernel address. */
 static inline unsigned long slot_end(const struct arena_slot *slot)
 {
-	return slot->limit + slot->delta;
+	return slot->limit + slot->delta + slot->ahead;
+}
+
+/* What of that the next object would take, with the padding before and after it. */
+static inline size_t slot_need(const struct arena_slot *slot, size_t size, size_t align)
+{
+	unsigned long next = slot->taken + slot->delta;
+
+	return ALIGN(next, align) - next + ALIGN(size, ARENA_MIN_ALIGN);
 }
 
 /* Padding: the next object begins further on, and there is as much less room. */
@@ -142,7 +151,7 @@ static __always_inline bool slot_bump(struct arena_slot *slot, size_t size, size
 				      void **object)
 {
 	unsigned long start = slot->taken + slot->delta;
-	size_t room = slot_room(slot), pad = 0;
+	size_t room = slot->limit - slot->taken, pad = 0;
 
 	if (!__builtin_constant_p(align) || align > ARENA_MIN_ALIGN) {
 		pad = ALIGN(start, align) - start;
@@ -218,33 +227,38 @@ struct claim {
 	bool			counted;
 };
 
+/* The cursor stands where the span ends: nobody else has claimed anything since. */
+static inline bool slot_joins(const struct arena_slot *slot, const struct arena_view *view)
+{
+	return slot->end_offset == cursor_offset(view->cursor) &&
+	       READ_ONCE(slot->span) == view->generation;
+}
+
 /*
- * Move the cursor past an object, and up to @want bytes from its begin if the
- * slab and the capacity have them. The tail of @slot's span, if it ends where the
- * cursor stands, is joined with what is claimed: a CPU that is alone wastes
- * nothing.
+ * Move the cursor from where it was in @view, or is, past an object, and up to @want
+ * bytes from its begin if the slab and the capacity have them. The tail of @slot's
+ * span, if it ends where the cursor stands, is joined with what is claimed: a CPU that
+ * is alone wastes nothing.
  *
  * 0; -ENOSPC; -EAGAIN if the slab at claim->object is not committed; -EBUSY if
  * the generation is not settled. Only success changes anything.
  */
-static __always_inline int cursor_claim(struct arena *arena, struct arena_slot *slot,
-					size_t size, size_t align, size_t want,
-					struct claim *claim)
+static __always_inline int cursor_claim(struct arena *arena, struct arena_view view,
+					struct arena_slot *slot, size_t size, size_t align,
+					size_t want, struct claim *claim)
 {
 	const size_t mask = arena_slab_size(arena) - 1;
-	struct arena_view view = arena_look(arena);
 	long cursor = view.cursor;
 	size_t offset, object, end;
 
-	for (;;) {
+	for (;; view = (struct arena_view){ cursor_generation(cursor, view.generation), cursor }) {
 		if (unlikely(!cursor_settled(cursor))) {
 			claim->object = 0;
 			return -EBUSY;
 		}
 		offset = cursor_offset(cursor);
 		object = offset;
-		if (want && slot->end_offset == offset &&
-		    READ_ONCE(slot->span) == view.generation)
+		if (want && slot_joins(slot, &view))
 			object -= slot_room(slot);
 		object = ALIGN(object, align);
 		/* An object lies within one slab. */
@@ -262,14 +276,11 @@ static __always_inline int cursor_claim(struct arena *arena, struct arena_slot *
 			end = max3(end, offset, min3(object + want, (object | mask) + 1,
 						     arena->capacity));
 		if ((object != offset || size % ARENA_WORD || cursor & ARENA_COUNTED) &&
-		    !cursor_count(arena, &cursor)) {
-			view.generation = cursor_generation(cursor, view.generation);
+		    !cursor_count(arena, &cursor))
 			continue;
-		}
 		if (likely(atomic_long_try_cmpxchg(&arena->cursor, &cursor,
 						   cursor_move(cursor, end))))
 			break;
-		view.generation = cursor_generation(cursor, view.generation);
 	}
 	claim->counted = arena->spans || cursor & ARENA_COUNTED;
 	claim->generation = view.generation;

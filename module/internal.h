@@ -95,12 +95,13 @@ struct arena_slab {
  * @span:	which one the span belongs to, 0 if there is none.
  * @taken:	bytes handed out from spans. The next object is here: all else is
  *		relative to it, so that one store takes it and counts it.
- * @limit:	what @taken can grow to in this span.
+ * @limit:	what @taken can grow to in this span, as far as that may be used.
  * @delta:	kernel address of the next object, less @taken: always aligned to
  *		%ARENA_MIN_ALIGN when they are added. Padding moves it.
  * @allocs:	objects handed out, ever.
  * @used:	bytes handed out in @generation, less @taken.
  * @end_offset: offset in the arena of the end of the span.
+ * @ahead:	bytes of the span above @limit, to be zeroed before they are used.
  * @want:	bytes to ask for at the next refill.
  * @zeroed:	the span is all zero.
  * @revoked:	the span is being taken back, see span.c: hands off.
@@ -108,8 +109,8 @@ struct arena_slab {
  *		revoked.
  *
  * Written only by the owner: the CPU it belongs to, at the depth it belongs
- * to, with preemption off. The exception is @revoked, and with it @span and
- * @limit.
+ * to, with preemption off. The exception is @revoked, and with it @span, @limit
+ * and @ahead.
  */
 struct arena_slot {
 	unsigned long	generation;
@@ -120,6 +121,7 @@ struct arena_slot {
 	unsigned long	allocs;
 	size_t		used;
 	size_t		end_offset;
+	size_t		ahead;
 	unsigned int	want;
 	bool		zeroed;
 	bool		revoked;

@@ -34,14 +34,15 @@ struct arena_tails {
 /*
  * How much to claim beside the object: doubles with every refill, so that who
  * allocates much refills seldom and who allocates little wastes little, and
- * shrinks towards the end of the space, so that CPUs share what is left.
+ * shrinks towards the end of the space, so that CPUs share what is left. Who has been
+ * alone since its last refill leaves as much as it takes.
  */
-static size_t span_want(const struct arena *arena, const struct arena_slot *slot, size_t size,
-			size_t align)
+static size_t span_want(const struct arena *arena, const struct arena_view *view,
+			const struct arena_slot *slot, size_t size, size_t align)
 {
-	size_t left = arena->capacity - arena_high(arena);
-	size_t most = arena->zero ? min_t(size_t, slot->want, ARENA_SPAN_ZERO) : slot->want;
-	size_t want = min(most, left / (4 * num_online_cpus()));
+	size_t left = arena->capacity - min(arena->capacity, cursor_offset(view->cursor));
+	size_t share = slot_joins(slot, view) ? left / 2 : left / (4 * num_online_cpus());
+	size_t want = min_t(size_t, slot->want, share);
 	size_t stride = ALIGN(size, align);
 
 	/* Whole objects, so that those of one size leave no holes between spans. */
@@ -65,74 +66,118 @@ static int slot_zero(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
  * have more left than a new span, and does not end where the cursor stands (or
  * both would be joined, and nothing lost).
  */
-static bool span_worth_keeping(const struct arena *arena, const struct arena_slot *slot,
+static bool span_worth_keeping(const struct arena_view *view, const struct arena_slot *slot,
 			       size_t size, size_t want)
 {
-	return slot_room(slot) > want - size &&
-	       slot->end_offset != cursor_offset(arena_look(arena).cursor);
+	return slot_room(slot) > want - size && !slot_joins(slot, view);
+}
+
+/* Zero more of the span, enough for an object that needs @need of what is left. */
+static int slot_advance(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
+			size_t need)
+{
+	size_t lacking = need - (slot->limit - slot->taken);
+	size_t bytes = min(slot->ahead, max_t(size_t, lacking, ARENA_SPAN_ZERO));
+	int err = zero_claimed(arena, cpu, slot->generation,
+			       (void *)(slot->limit + slot->delta), bytes);
+
+	if (err)
+		return err;
+	slot->limit += bytes;
+	slot->ahead -= bytes;
+	return 0;
+}
+
+/*
+ * Let @slot have what was claimed, joined to its old span if the claim begins in that.
+ * The object in it is taken; from @ready on it is to be zeroed before use.
+ */
+static void slot_set(struct arena *arena, struct arena_slot *slot, const struct claim *claim,
+		     size_t size, size_t ready)
+{
+	size_t end = ALIGN_DOWN(claim->end, ARENA_MIN_ALIGN);
+	size_t next = claim->object + ALIGN(size, ARENA_MIN_ALIGN);
+	unsigned long address = (unsigned long)claim_address(arena, claim, claim->object);
+
+	/* At the end of the space an object may end past the last word. */
+	ready = max(min(ready, end), next);
+	WRITE_ONCE(slot->stale, false);
+	slot_take(slot, size);
+	slot->end_offset = end;
+	slot->limit = slot->taken + ready - next;
+	slot->ahead = max(end, ready) - ready;
+	slot->delta = address + (end - claim->object) - slot->limit - slot->ahead;
+	slot->want = min_t(size_t, 2 * slot->want, ARENA_SPAN_MAX);
+	WRITE_ONCE(slot->span, claim->generation);
 }
 
 /*
  * Give @slot a span with room for the object, joined to the old one where
  * possible, and take the object from it.
  */
-static int slot_refill(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
-		       size_t size, size_t align, bool zero, struct arena_place *place)
+static int slot_refill(struct arena *arena, struct arena_view view, struct arena_cpu *cpu,
+		       struct arena_slot *slot, size_t size, size_t align, bool zero,
+		       struct arena_place *place)
 {
-	size_t want = span_want(arena, slot, size, align), next, room;
+	size_t want = span_want(arena, &view, slot, size, align), dirty, ready;
 	struct claim claim;
-	bool joined;
-	void *object;
+	bool clean, joined;
 	int err;
 
-	if (span_worth_keeping(arena, slot, size, want))
+	if (span_worth_keeping(&view, slot, size, want))
 		return arena_claim_object(arena, cpu, slot, size, align, zero, place);
 
-	err = cursor_claim(arena, slot, size, align, want, &claim);
+	err = cursor_claim(arena, view, slot, size, align, want, &claim);
 	place->offset = claim.object;
 	if (err)
 		return err;
 	if (slot->generation != claim.generation)
 		slot_adopt(slot, claim.generation);
 	WRITE_ONCE(slot->span, 0);
-	if (arena->zero) {
-		err = claim_zero(arena, cpu, &claim, max(claim.from, claim.object), claim.end);
+	joined = claim.object < claim.from;
+	clean = claim_is_clean(arena, &claim);
+	ready = claim.end;
+	if (arena->zero && !clean) {
+		dirty = joined ? max(claim.object, claim.from - slot->ahead) : claim.object;
+		ready = min(ready, max(claim.object + ALIGN(size, ARENA_MIN_ALIGN),
+				       dirty + ARENA_SPAN_ZERO));
+		err = zero_claimed(arena, cpu, claim.generation,
+				   claim_address(arena, &claim, dirty), ready - dirty);
 		if (err)
 			return err;
 	}
-	object = claim_address(arena, &claim, claim.object);
-	joined = claim.object < claim.from;
-	slot->zeroed = (!joined || slot->zeroed) && (arena->zero || claim_is_clean(arena, &claim));
-	slot->end_offset = ALIGN_DOWN(claim.end, ARENA_MIN_ALIGN);
-	WRITE_ONCE(slot->stale, false);
-	next = claim.object + ALIGN(size, ARENA_MIN_ALIGN);
-	room = max(slot->end_offset, next) - next;
-	slot_take(slot, size);
-	slot->limit = slot->taken + room;
-	slot->delta = (unsigned long)object + (slot->end_offset - claim.object) - slot->limit;
-	slot->want = min_t(size_t, 2 * slot->want, ARENA_SPAN_MAX);
-	WRITE_ONCE(slot->span, claim.generation);
-	place_set(place, claim.generation, claim.object, object);
-	return zero ? slot_zero(arena, cpu, slot, object, size) : 0;
+	slot->zeroed = (!joined || slot->zeroed) && (arena->zero || clean);
+	slot_set(arena, slot, &claim, size, ready);
+	place_set(place, claim.generation, claim.object,
+		  claim_address(arena, &claim, claim.object));
+	return zero ? slot_zero(arena, cpu, slot, place->ptr, size) : 0;
 }
 
 /* Claim one object by way of the span. */
 int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     size_t size, size_t align, bool zero, struct arena_place *place)
 {
-	unsigned long generation = arena_look(arena).generation;
-	void *object;
+	struct arena_view view = arena_look(arena);
+	void *object = NULL;
+	size_t need;
+	int err;
 
-	if (slot->generation != generation)
-		slot_adopt(slot, generation);
+	if (slot->generation != view.generation)
+		slot_adopt(slot, view.generation);
 	align = max(align, ARENA_MIN_ALIGN);
-	if (READ_ONCE(slot->span) != generation || !slot_bump(slot, size, align, &object)) {
+	need = slot_need(slot, size, align);
+	if (READ_ONCE(slot->span) != view.generation || need > slot_room(slot)) {
 		/* Acquire: pairs with the smp_store_release() in collect(). */
 		if (smp_load_acquire(&slot->revoked))
 			return arena_claim_object(arena, cpu, slot, size, align, zero, place);
-		return slot_refill(arena, cpu, slot, size, align, zero, place);
+		return slot_refill(arena, view, cpu, slot, size, align, zero, place);
 	}
-	place_set(place, generation,
+	while (!slot_bump(slot, size, align, &object)) {
+		err = slot_advance(arena, cpu, slot, need);
+		if (err)
+			return err;
+	}
+	place_set(place, view.generation,
 		  slot->end_offset - (slot_end(slot) - (unsigned long)object), object);
 	return zero ? slot_zero(arena, cpu, slot, object, size) : 0;
 }
@@ -151,7 +196,7 @@ static bool tails_exist(struct arena *arena, unsigned long generation)
 		for (i = 0; i < ARENA_SLOTS; i++) {
 			struct arena_slot *slot = nth_slot(arena, cpu, i);
 			/* A guess: collecting looks again. */
-			bool room = data_race(slot->limit != slot->taken);
+			bool room = data_race(slot_room(slot));
 
 			if (room && READ_ONCE(slot->span) == generation)
 				return true;
@@ -209,6 +254,7 @@ static void collect_slot(struct arena_tails *tails, struct arena_slot *slot)
 	    !READ_ONCE(slot->stale) && slot_room(slot))
 		keep_tail(tails, slot->end_offset - slot_room(slot), slot->end_offset);
 	slot->limit = slot->taken;
+	slot->ahead = 0;
 	/* Release: the owner may refill when we are done reading. */
 	smp_store_release(&slot->revoked, false);
 }
