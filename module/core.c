@@ -146,6 +146,8 @@
  *	move     store-releases of offset and    load-acquires of epoch and offset
  *	         epoch in floor_set()            in arena_mark_gone()
  *	forget   smp_mb() in forget_rewinds()    smp_rmb() in arena_deref()
+ *	keep     cmpxchg() in                    xchg() in arena_pool_take_cpus()
+ *	         arena_pool_put_cpus()
  *	poll     smp_mb() in arena_poll() after  full barrier in wq_has_sleeper()
  *	         going on the queue              in arena_dev_moved()
  *	=======  ==============================  ===============================
@@ -951,16 +953,37 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 		arena->memcg = get_mem_cgroup_from_mm(NULL);
 }
 
-static void cpus_init(struct arena *arena)
+/* All are alike, but those that are charged to somebody stay with whom they are charged to. */
+static bool cpus_may_pool(const struct arena *arena)
 {
+	return !(arena->flags & ARENA_ACCOUNT);
+}
+
+static bool cpus_init(struct arena *arena)
+{
+	gfp_t gfp = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN;
 	int cpu;
 
-	for_each_possible_cpu(cpu) {
-		struct arena_cpu *c = per_cpu_ptr(arena->cpu, cpu);
+	if (cpus_may_pool(arena))
+		arena->cpu = arena_pool_take_cpus();
+	else
+		gfp |= __GFP_ACCOUNT;
+	if (!arena->cpu)
+		arena->cpu = alloc_percpu_gfp(struct arena_cpu, gfp);
+	if (!arena->cpu)
+		return false;
+	for_each_possible_cpu(cpu)
+		*per_cpu_ptr(arena->cpu, cpu) = (struct arena_cpu) {
+			.spans = arena->spans,
+			.gate  = arena->spans ? -1 : 0,
+		};
+	return true;
+}
 
-		c->spans = arena->spans;
-		c->gate = arena->spans ? -1 : 0;
-	}
+static void cpus_exit(struct arena *arena)
+{
+	if (arena->cpu && !(cpus_may_pool(arena) && arena_pool_put_cpus(arena->cpu)))
+		free_percpu(arena->cpu);
 }
 
 static void arena_free(struct arena *arena)
@@ -968,7 +991,7 @@ static void arena_free(struct arena *arena)
 	arena_slabs_exit(arena);
 	arena_tails_exit(arena);
 	arena_marks_exit(arena);
-	free_percpu(arena->cpu);
+	cpus_exit(arena);
 	mem_cgroup_put(arena->memcg);
 	kfree(arena);
 }
@@ -991,13 +1014,10 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 	if (!arena)
 		return ERR_PTR(-ENOMEM);
 	arena_init(arena, config, flags);
-	arena->cpu = alloc_percpu_gfp(struct arena_cpu,
-				      gfp | GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
-	if (!arena->cpu || arena_slabs_init(arena)) {
+	if (!cpus_init(arena) || arena_slabs_init(arena)) {
 		arena_free(arena);
 		return ERR_PTR(-ENOMEM);
 	}
-	cpus_init(arena);
 	arena_debug_add(arena);
 	arena_tell_create(arena);
 	return arena;
@@ -1025,8 +1045,10 @@ static void arena_release(struct arena *arena)
 	arena_debug_remove(arena);
 	if (arena->flags & ARENA_READERS || READ_ONCE(arena->wrapping))
 		rcu_barrier();
-	cancel_work_sync(&arena->reaper);
-	arena_reap_larges(arena, 0);
+	if (arena->had_larges) {
+		cancel_work_sync(&arena->reaper);
+		arena_reap_larges(arena, 0);
+	}
 	arena_free(arena);
 }
 

@@ -552,6 +552,8 @@ void arena_total_uncharge(long pages);
 /* pool.c */
 void *arena_pool_take(int node, unsigned int order);
 bool arena_pool_put(void *base, unsigned int order);
+struct arena_cpu __percpu *arena_pool_take_cpus(void);
+bool arena_pool_put_cpus(struct arena_cpu __percpu *cpus);
 unsigned long arena_pool_drain(void);
 unsigned long arena_pool_pages(void);
 unsigned long arena_pool_reclaimed(void);

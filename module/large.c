@@ -65,6 +65,7 @@ static void large_list(struct arena *arena, struct arena_large *large)
 
 	/* It is allocated by now: a rewind that frees it comes later than this epoch. */
 	large->epoch = arena_mark_epoch(arena, generation);
+	WRITE_ONCE(arena->had_larges, true);
 	llist_add(&large->node, &arena->larges);
 	if (arena_peek(arena).generation != generation)
 		schedule_work(&arena->reaper);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The pool of retired slabs, so that arenas which come and go leave the page
- * allocator alone. Bounded, per node, and given back under memory pressure.
+ * allocator alone. Bounded, per node, and given back under memory pressure. And what
+ * the last few arenas kept for each CPU: to allocate that takes a mutex, and more time
+ * than a hundred objects do.
  *
  * Takes a raw spinlock for each node, for a few stores; only where an arena grows
- * or gives memory back. Only blocks with no other reference, charged to nobody,
- * come here.
+ * or gives memory back. Only what has no other reference and is charged to nobody
+ * comes here.
  */
 #include <linux/gfp.h>
 #include <linux/module.h>
@@ -21,6 +23,8 @@ module_param(pool_mb, uint, 0644);
 MODULE_PARM_DESC(pool_mb, "Retired slabs to keep for the next arena, in MiB for each node");
 
 #define POOL_ORDERS	(ilog2(ARENA_SLAB_MAX) - PAGE_SHIFT + 1)
+/* Arenas that come and go at the same time, and are worth it. */
+#define POOL_CPUS	4
 
 /**
  * struct pool_node - retired blocks of one node.
@@ -37,6 +41,7 @@ struct pool_node {
 static struct pool_node **pool;
 static atomic_long_t reclaimed;	/* pages given back under memory pressure */
 static struct shrinker *pool_shrinker;
+static struct arena_cpu __percpu *pool_cpus[POOL_CPUS];
 
 static void *pool_take(struct pool_node *node, unsigned int order)
 {
@@ -80,6 +85,34 @@ bool arena_pool_put(void *base, unsigned int order)
 	}
 	raw_spin_unlock_irqrestore(&node->lock, flags);
 	return room;
+}
+
+/*
+ * What a retired arena kept for each CPU, contents undefined, or NULL. The exchange is a
+ * full barrier, and pairs with the one in arena_pool_put_cpus(): what is written to it
+ * from here on comes after all that its last owner did.
+ */
+struct arena_cpu __percpu *arena_pool_take_cpus(void)
+{
+	struct arena_cpu __percpu *cpus = NULL;
+	int i;
+
+	for (i = 0; i < POOL_CPUS && !cpus; i++)
+		if (READ_ONCE(pool_cpus[i]))
+			cpus = xchg(&pool_cpus[i], NULL);
+	return cpus;
+}
+
+/* Keep it for the next arena; false if there is no room. */
+bool arena_pool_put_cpus(struct arena_cpu __percpu *cpus)
+{
+	int i;
+
+	for (i = 0; i < POOL_CPUS && READ_ONCE(pool_mb); i++)
+		/* Full barrier: see above. */
+		if (!READ_ONCE(pool_cpus[i]) && !cmpxchg(&pool_cpus[i], NULL, cpus))
+			return true;
+	return false;
 }
 
 static unsigned long pool_drain(struct pool_node *node, unsigned long pages)
@@ -179,7 +212,11 @@ int arena_pool_init(void)
 
 void arena_pool_exit(void)
 {
+	struct arena_cpu __percpu *cpus;
+
 	arena_shrinker_unregister(pool_shrinker);
+	while ((cpus = arena_pool_take_cpus()))
+		free_percpu(cpus);
 	arena_pool_drain();
 	pool_free();
 }
