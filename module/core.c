@@ -595,13 +595,17 @@ static __always_inline void *bump_words(struct arena *arena, size_t size, bool z
 	/* Who interrupts this leaves what it found, or nobody cares. */
 	if (likely(!data_race(++cpu->gate))) {
 		object = bump_span(arena, cpu, size);
-	} else if (unlikely(!bump_window(arena, cpu, &cpu->limit, size, 1, &object))) {
-		if (cpu->spans)
-			/* The same. */
-			data_race(cpu->gate--);
-		object = zeroed && arena->zero && !cpu->spans ?
-			 bump_zeroed_words(arena, cpu, size) : NULL;
+		preempt_enable();
+		return object;
 	}
+	if (likely(bump_window(arena, cpu, &cpu->limit, size, 1, &object))) {
+		preempt_enable();
+		return object;
+	}
+	if (cpu->spans)
+		/* The same. */
+		data_race(cpu->gate--);
+	object = zeroed && arena->zero && !cpu->spans ? bump_zeroed_words(arena, cpu, size) : NULL;
 	preempt_enable();
 	return object;
 }
@@ -612,13 +616,34 @@ static __always_inline void *bump_words(struct arena *arena, size_t size, bool z
  * @size:  bytes, not 0: a multiple of %ARENA_WORD, at most %ARENA_WORDS_MAX.
  *
  * Context: Any.
- * Return: An object, or NULL: then __arena_alloc() may have one.
+ * Return: An object, or NULL: then __arena_alloc_more() may have one.
  */
 void *__arena_alloc_words(struct arena *arena, size_t size)
 {
 	return arena_traced_allocs() ? NULL : bump_words(arena, size, true);
 }
 EXPORT_SYMBOL_GPL(__arena_alloc_words);
+
+/**
+ * __arena_alloc_more() - The rest of arena_alloc(): what the fast path had not.
+ * @arena: the arena, not NULL.
+ * @size:  see __arena_alloc_words().
+ * @gfp:   see arena_alloc(), without __GFP_ZERO.
+ *
+ * Context: As arena_alloc().
+ * Return: As arena_alloc().
+ */
+void *__arena_alloc_more(struct arena *arena, size_t size, gfp_t gfp)
+{
+	void *object = NULL;
+
+	if (!arena->spans)
+		object = dense_claim(arena, size, ARENA_MIN_ALIGN, arena->zero);
+	if (object)
+		return arena_tell_object(arena, object, size, ARENA_MIN_ALIGN, gfp);
+	return alloc_slow(arena, size, ARENA_MIN_ALIGN, gfp);
+}
+EXPORT_SYMBOL_GPL(__arena_alloc_more);
 
 /* Whatever @size and @align (a power of two, at most the slab size): from the span. */
 static noinline void *alloc_from_span(struct arena *arena, size_t size, size_t align, gfp_t gfp)

@@ -183,6 +183,7 @@ void *__arena_alloc(struct arena *arena, size_t size, gfp_t gfp) __malloc;
 void *__arena_alloc_aligned(struct arena *arena, size_t size, size_t align,
 			    gfp_t gfp) __malloc;
 void *__arena_alloc_words(struct arena *arena, size_t size) __malloc;
+void *__arena_alloc_more(struct arena *arena, size_t size, gfp_t gfp) __malloc;
 
 /*
  * What is known to the compiler to need no padding and no zeroing asks the fast path
@@ -221,8 +222,7 @@ static __always_inline void *arena_alloc(struct arena *arena, size_t size, gfp_t
 	if (__arena_is_words(size, ARENA_MIN_ALIGN, gfp)) {
 		void *object = __arena_alloc_words(arena, size);
 
-		if (likely(object))
-			return object;
+		return likely(object) ? object : __arena_alloc_more(arena, size, gfp);
 	}
 	return __arena_alloc(arena, size, gfp);
 }
@@ -261,8 +261,7 @@ static __always_inline void *arena_alloc_aligned(struct arena *arena, size_t siz
 	    __arena_is_words(size, align, gfp)) {
 		void *object = __arena_alloc_words(arena, size);
 
-		if (likely(object))
-			return object;
+		return likely(object) ? object : __arena_alloc_more(arena, size, gfp);
 	}
 	return __arena_alloc_aligned(arena, size, align, gfp);
 }
