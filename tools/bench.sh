@@ -29,7 +29,7 @@ GATE=$ROOT/selftests/bench/gate
 UML=$BUILD/uml-bench
 RUNS=${RUNS:-3}
 ONLY=${ONLY:-}
-CPUS=$((JOBS < 8 ? JOBS : 8))
+CPUS=$((JOBS < 16 ? JOBS : 16))
 PLOTS=$ROOT/selftests/bench/plots
 
 ALL="machine memory batch pingpong mix hardirq create steady full latency reset seed ioctl"

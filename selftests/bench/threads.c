@@ -20,6 +20,7 @@
 
 #include "bench.h"
 
+#define MOST		16	/* threads */
 #define BATCHES		4	/* of a round */
 #define ROUNDS		8	/* in a row */
 /* Hundredths of a nanosecond an object, from which on ROUNDS are enough. */
@@ -132,7 +133,7 @@ static int thread(void *data)
 
 static int start(struct team *team)
 {
-	struct task_struct *tasks[8] = { };
+	struct task_struct *tasks[MOST] = { };
 	unsigned int i, cpu = cpumask_first(cpu_online_mask);
 	int err = 0;
 
@@ -268,7 +269,7 @@ int bench_threads(void)
 	series = kvcalloc(bench_nr_rivals * 2, sizeof(*series), GFP_KERNEL);
 	if (!series)
 		return -ENOMEM;
-	for (nr = 1; nr <= min(num_online_cpus(), 8U) && !err; nr *= 2)
+	for (nr = 1; nr <= min_t(unsigned int, num_online_cpus(), MOST) && !err; nr *= 2)
 		err = one_count(series, nr);
 	kvfree(series);
 	return err;
