@@ -821,11 +821,22 @@ const unsigned int bench_nr_rivals = ARRAY_SIZE(bench_rivals);
 
 static char *only;
 module_param(only, charp, 0444);
-MODULE_PARM_DESC(only, "The name of the one allocator to run, for a look at its instructions");
+MODULE_PARM_DESC(only, "Names of the allocators to run, with commas between them (default: all)");
+
+static bool named(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+	const char *at;
+
+	for (at = list; (at = strstr(at, name)); at += len)
+		if ((at == list || at[-1] == ',') && (!at[len] || at[len] == ','))
+			return true;
+	return false;
+}
 
 bool bench_takes_part(const struct rival *rival, unsigned int without)
 {
-	if (only && strcmp(only, rival->name))
+	if (only && !named(only, rival->name))
 		return false;
 	if (!want_init_on_alloc(0))
 		without |= RIVAL_ZEROES;
