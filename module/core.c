@@ -146,8 +146,8 @@
  *	move     store-releases of offset and    load-acquires of epoch and offset
  *	         epoch in floor_set()            in arena_mark_gone()
  *	forget   smp_mb() in forget_rewinds()    smp_rmb() in arena_deref()
- *	keep     cmpxchg() in                    xchg() in arena_pool_take_cpus()
- *	         arena_pool_put_cpus()
+ *	keep     cmpxchg() in pool_keep() and    xchg() in pool_take() and
+ *	         arena_pool_put_cpus()           arena_pool_take_cpus()
  *	poll     smp_mb() in arena_poll() after  full barrier in wq_has_sleeper()
  *	         going on the queue              in arena_dev_moved()
  *	=======  ==============================  ===============================
@@ -703,6 +703,8 @@ static __always_inline void *alloc_any(struct arena *arena, size_t size, size_t 
 		object = bump_words(arena, size, false);
 		if (likely(object))
 			return arena_tell_object(arena, object, size, align, gfp);
+		if (arena->spans)
+			return alloc_slow(arena, size, align, gfp);
 	}
 	return alloc_rest(arena, size, align, gfp);
 }

@@ -5,9 +5,10 @@
  * the last few arenas kept for each CPU: to allocate that takes a mutex, and more time
  * than a hundred objects do.
  *
- * Takes a raw spinlock for each node, for a few stores; only where an arena grows
- * or gives memory back. Only what has no other reference and is charged to nobody
- * comes here.
+ * The last block of each size that came to a node is the first to go again, by one
+ * exchange. For those behind it there is a raw spinlock for each node, taken for a few
+ * stores; only where an arena grows or gives memory back. Only what has no other
+ * reference and is charged to nobody comes here.
  */
 #include <linux/gfp.h>
 #include <linux/module.h>
@@ -28,13 +29,15 @@ MODULE_PARM_DESC(pool_mb, "Retired slabs to keep for the next arena, in MiB for 
 
 /**
  * struct pool_node - retired blocks of one node.
- * @lock:   protects the rest.
- * @pages:  how many pages they are, at most pool_mb's worth.
- * @blocks: by order, linked by the lru field of their pages.
+ * @pages:  how many pages they are, or a few more; at most pool_mb's worth.
+ * @last:   by order, one of them.
+ * @lock:   protects @blocks.
+ * @blocks: by order, the others, linked by the lru field of their pages.
  */
 struct pool_node {
+	atomic_long_t		pages;
+	struct page		*last[POOL_ORDERS];
 	raw_spinlock_t		lock;
-	unsigned long		pages;
 	struct list_head	blocks[POOL_ORDERS];
 };
 
@@ -43,21 +46,63 @@ static atomic_long_t reclaimed;	/* pages given back under memory pressure */
 static struct shrinker *pool_shrinker;
 static struct arena_cpu __percpu *pool_cpus[POOL_CPUS];
 
-static void *pool_take(struct pool_node *node, unsigned int order)
+static struct page *pool_pop(struct pool_node *node, unsigned int order)
 {
 	unsigned long flags;
 	struct page *page;
 
-	if (!READ_ONCE(node->pages))
-		return NULL;
 	raw_spin_lock_irqsave(&node->lock, flags);
 	page = list_first_entry_or_null(&node->blocks[order], struct page, lru);
-	if (page) {
+	if (page)
 		list_del_init(&page->lru);
-		WRITE_ONCE(node->pages, node->pages - (1UL << order));
-	}
 	raw_spin_unlock_irqrestore(&node->lock, flags);
-	return page ? page_address(page) : NULL;
+	return page;
+}
+
+static void pool_push(struct pool_node *node, unsigned int order, struct page *page)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&node->lock, flags);
+	list_add(&page->lru, &node->blocks[order]);
+	raw_spin_unlock_irqrestore(&node->lock, flags);
+}
+
+static void *pool_take(struct pool_node *node, unsigned int order)
+{
+	struct page *page = NULL;
+
+	if (!atomic_long_read(&node->pages))
+		return NULL;
+	/* Full barrier: pairs with the cmpxchg() in pool_keep(), or with the lock. */
+	if (READ_ONCE(node->last[order]))
+		page = xchg(&node->last[order], NULL);
+	if (!page)
+		page = pool_pop(node, order);
+	if (!page)
+		return NULL;
+	atomic_long_sub(1L << order, &node->pages);
+	return page_address(page);
+}
+
+static void pool_keep(struct pool_node *node, unsigned int order, struct page *page)
+{
+	/* Full barrier: what the last owner wrote comes before what the next one does. */
+	if (READ_ONCE(node->last[order]) || cmpxchg(&node->last[order], NULL, page))
+		pool_push(node, order, page);
+}
+
+/* Bounded: never above the limit, not even for a moment. */
+static bool pool_charge(struct pool_node *node, long pages)
+{
+	long limit = (long)READ_ONCE(pool_mb) << (20 - PAGE_SHIFT);
+	long old = atomic_long_read(&node->pages);
+
+	do {
+		if (pages > limit - old)
+			return false;
+	} while (!atomic_long_try_cmpxchg(&node->pages, &old, old + pages));
+	return true;
 }
 
 /* A retired block of @node, contents undefined, or NULL. Any context but NMI. */
@@ -69,22 +114,15 @@ void *arena_pool_take(int node, unsigned int order)
 /* Keep a block for the next arena; false if the pool is full. */
 bool arena_pool_put(void *base, unsigned int order)
 {
-	unsigned long limit = (unsigned long)READ_ONCE(pool_mb) << (20 - PAGE_SHIFT);
 	struct page *page = virt_to_page(base);
 	struct pool_node *node = pool[page_to_nid(page)];
-	unsigned long flags;
-	bool room;
 
 	if (want_init_on_free())
 		memset(base, 0, PAGE_SIZE << order);
-	raw_spin_lock_irqsave(&node->lock, flags);
-	room = node->pages + (1UL << order) <= limit;
-	if (room) {
-		list_add(&page->lru, &node->blocks[order]);
-		WRITE_ONCE(node->pages, node->pages + (1UL << order));
-	}
-	raw_spin_unlock_irqrestore(&node->lock, flags);
-	return room;
+	if (!pool_charge(node, 1L << order))
+		return false;
+	pool_keep(node, order, page);
+	return true;
 }
 
 /*
@@ -147,7 +185,7 @@ unsigned long arena_pool_pages(void)
 	int nid;
 
 	for (nid = 0; nid < nr_node_ids; nid++)
-		pages += READ_ONCE(pool[nid]->pages);
+		pages += atomic_long_read(&pool[nid]->pages);
 	return pages;
 }
 
@@ -158,7 +196,7 @@ unsigned long arena_pool_reclaimed(void)
 
 static unsigned long pool_count(struct shrinker *shrinker, struct shrink_control *sc)
 {
-	return READ_ONCE(pool[sc->nid]->pages) ?: SHRINK_EMPTY;
+	return atomic_long_read(&pool[sc->nid]->pages) ?: SHRINK_EMPTY;
 }
 
 static unsigned long pool_scan(struct shrinker *shrinker, struct shrink_control *sc)
