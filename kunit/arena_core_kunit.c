@@ -896,6 +896,73 @@ static void zeroed(struct kunit *test)
 	KUNIT_EXPECT_GE(test, objects, 500);
 }
 
+/* Longer than what of a span is zeroed at once. */
+#define LONG_SLAB	((size_t)SZ_64K)
+#define LONG_CAPACITY	(8 * LONG_SLAB)
+
+/* Takes until there is no more; says how many bytes of objects were not zero. */
+static size_t fill_and_soil(struct arena *arena, const size_t *sizes, unsigned int nr, size_t align)
+{
+	size_t dirty = 0;
+	unsigned int n;
+	u8 *ptr;
+
+	for (n = 0;; n++) {
+		size_t size = sizes[n % nr];
+
+		ptr = arena_alloc_aligned(arena, size, align, GFP_KERNEL);
+		if (!ptr)
+			return dirty;
+		if (!arena_is_zero(ptr, size))
+			dirty += size;
+		memset(ptr, 0xee, size);
+	}
+}
+
+/*
+ * Clauses 6, 16: a long span is zeroed as far as it is handed out, whatever the sizes, on
+ * whatever CPU; and so is what a CPU left of its span when others have filled the arena.
+ */
+static void zeroed_ahead(struct kunit *test)
+{
+	static const size_t words[] = { 64 }, odd[] = { 100, 8, 4096, 1 };
+	static const size_t long_ones[] = { SZ_16K + 8, 24, SZ_32K + 1 }, slabs[] = { LONG_SLAB, 8 };
+	static const struct {
+		const size_t	*sizes;
+		unsigned int	nr;
+		size_t		align;
+	} ways[] = {
+		{ words, 1, 8 }, { words, 1, 1 }, { odd, 4, 8 }, { odd, 4, 256 },
+		{ long_ones, 3, 8 }, { long_ones, 3, SZ_16K }, { slabs, 2, 8 },
+	};
+	const struct arena_kind *kind = test->param_value;
+	struct arena *arena = arena_test_create(test, LONG_CAPACITY, LONG_SLAB,
+						kind->flags | ARENA_ZERO);
+	unsigned int i, n, cpu;
+
+	for (i = 0; i < 3 * ARRAY_SIZE(ways); i++) {
+		unsigned int way = i % ARRAY_SIZE(ways);
+
+		/* A span of each CPU that is longer than what is used of it. */
+		for_each_online_cpu(cpu) {
+			KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(cpu)), 0);
+			for (n = 0; n < 600; n++) {
+				u8 *ptr = arena_alloc(arena, 64, GFP_KERNEL);
+
+				KUNIT_ASSERT_NOT_NULL(test, ptr);
+				KUNIT_EXPECT_TRUE(test, arena_is_zero(ptr, 64));
+				memset(ptr, 0xee, 64);
+			}
+		}
+		KUNIT_EXPECT_EQ_MSG(test, fill_and_soil(arena, ways[way].sizes, ways[way].nr,
+							ways[way].align), 0, "way %u", way);
+		/* What is left are holes: small ones go on until all is used. */
+		KUNIT_EXPECT_EQ(test, fill_and_soil(arena, words, 1, 8), 0);
+		arena_expect_sane(test, arena);
+		KUNIT_ASSERT_EQ(test, arena_test_reset(arena), 0);
+	}
+}
+
 /* Clause 6: dirty, used and zeroed objects in turn; zeroing stays in its object. */
 static void zeroed_among_others(struct kunit *test)
 {
@@ -1306,6 +1373,7 @@ static struct kunit_case arena_core_cases[] = {
 	KUNIT_CASE_PARAM(large_among_small, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(large_atomic, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(zeroed, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(zeroed_ahead, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(zeroed_among_others, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(zeroed_second_hand, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(init_on_alloc_zeroes, arena_kind_gen_params),

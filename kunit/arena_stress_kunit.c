@@ -706,6 +706,98 @@ static void interrupted(struct kunit *test)
 }
 
 /*
+ * Resets that race with each other
+ */
+struct rush {
+	struct irq_source	source;
+	/* Written by hard interrupts of one CPU. */
+	unsigned long		resets;
+	unsigned long		backward;
+};
+
+/* A reset that has returned is over: no later look sees its generation, or one before. */
+static bool rush_reset(struct arena *arena, unsigned long *resets, unsigned long *backward)
+{
+	unsigned long before = READ_ONCE(arena->generation);
+
+	if (arena_reset(arena))
+		return false;
+	(*resets)++;
+	*backward += READ_ONCE(arena->generation) < before + ARENA_NEXT_KEEP;
+	return true;
+}
+
+static void rush_hardirq(void *data)
+{
+	struct arena *arena = ((struct arena_hand *)data)->crew->arena;
+	struct rush *rush = ((struct arena_hand *)data)->crew->data;
+
+	rush_reset(arena, &rush->resets, &rush->backward);
+}
+
+static void rush_job(struct arena_hand *hand)
+{
+	struct arena *arena = hand->crew->arena;
+	struct rush *rush = hand->crew->data;
+	unsigned long last = 0;
+
+	if (hand->id == 0) {
+		irq_source_pester(&rush->source, hand);
+		return;
+	}
+	arena_crew_meet(hand->crew);
+	while (arena_crew_on(hand->crew)) {
+		unsigned long generation = READ_ONCE(arena->generation);
+
+		hand->bad += generation < last;
+		last = generation;
+		/* Some fill it, so that there is something to note. */
+		if (hand->id & 1)
+			arena_alloc(arena, 64 * hand->id, ARENA_NOGROW);
+		if (!rush_reset(arena, &hand->allocs, &hand->bad))
+			schedule_timeout_uninterruptible(1);
+	}
+}
+
+/*
+ * Clauses 8, 10, 13: of resets that race, and interrupt each other, each one counts, is
+ * over when it returns, and sets nothing back.
+ */
+static void resets_race(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+	struct arena *arena = arena_test_create(test, 16 * SLAB, SLAB, kind->flags);
+	struct arena_crew *crew = arena_crew_create(test, arena, 4, 0);
+	struct rush *rush = kunit_kzalloc(test, sizeof(*rush), GFP_KERNEL);
+	struct arena_stats was, now;
+	unsigned long patience = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, rush);
+	KUNIT_ASSERT_EQ(test, 0, arena_populate(arena, 16 * SLAB, GFP_KERNEL));
+	crew->data = rush;
+	was = arena_test_stats(arena);
+	irq_source_start(&rush->source, cpumask_first(cpu_online_mask), rush_hardirq,
+			 &crew->hand[0]);
+	do {
+		arena_crew_go(crew, rush_job, runtime_ms);
+		arena_crew_wait(crew);
+	} while ((!rush->resets || arena_crew_allocs(crew) < 10000) && arena_patient(&patience));
+	irq_source_stop(&rush->source);
+	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
+	KUNIT_EXPECT_EQ(test, rush->backward, 0);
+	KUNIT_EXPECT_GT(test, rush->resets, 0);
+	KUNIT_EXPECT_GE(test, arena_crew_allocs(crew), 10000);
+
+	now = arena_test_stats(arena);
+	KUNIT_EXPECT_EQ(test, now.resets - was.resets, rush->resets + arena_crew_allocs(crew));
+	KUNIT_EXPECT_EQ(test, now.generation - was.generation,
+			ARENA_NEXT_KEEP * (now.resets - was.resets));
+	KUNIT_EXPECT_EQ(test, READ_ONCE(arena->generation), now.generation);
+	KUNIT_EXPECT_GE(test, now.peak, 64);
+	arena_expect_sane(test, arena);
+}
+
+/*
  * Resets at any time
  */
 
@@ -1241,6 +1333,7 @@ static struct kunit_case arena_stress_cases[] = {
 	KUNIT_CASE_PARAM(failures_disturb_nobody, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(contexts, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(interrupted, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(resets_race, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(storm, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(late_zero_irq, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(late_zero_threads, arena_kind_gen_params),

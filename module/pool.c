@@ -168,12 +168,15 @@ static unsigned long pool_drain(struct pool_node *node, unsigned long pages)
 	return freed;
 }
 
-/* Give back all; returns the number of pages. */
+/* Give back all; returns the number of pages in blocks. */
 unsigned long arena_pool_drain(void)
 {
+	struct arena_cpu __percpu *cpus;
 	unsigned long freed = 0;
 	int nid;
 
+	while ((cpus = arena_pool_take_cpus()))
+		free_percpu(cpus);
 	for (nid = 0; nid < nr_node_ids; nid++)
 		freed += pool_drain(pool[nid], ULONG_MAX);
 	return freed;
@@ -250,11 +253,7 @@ int arena_pool_init(void)
 
 void arena_pool_exit(void)
 {
-	struct arena_cpu __percpu *cpus;
-
 	arena_shrinker_unregister(pool_shrinker);
-	while ((cpus = arena_pool_take_cpus()))
-		free_percpu(cpus);
 	arena_pool_drain();
 	pool_free();
 }
