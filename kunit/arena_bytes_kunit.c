@@ -285,6 +285,33 @@ struct odd {
 	u8	byte[13];
 };
 
+struct pair {
+	u32	a;
+	u32	b;
+};
+
+/*
+ * Clauses 1, 16: a dense arena packs what need not be aligned, also where the compiler
+ * knows size and alignment, and to the last byte.
+ */
+static void packed(struct kunit *test)
+{
+	struct arena *arena = arena_test_create(test, 4 + 3 * sizeof(struct pair), 0, 0);
+	struct pair *pair;
+	int i;
+
+	KUNIT_EXPECT_NOT_NULL(test, arena_new(arena, u32, GFP_KERNEL));
+	for (i = 0; i < 3; i++) {
+		pair = arena_new(arena, struct pair, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, pair);
+		memset(pair, 0xff, sizeof(*pair));
+		KUNIT_EXPECT_EQ(test, arena_high(arena), 4 + (i + 1) * sizeof(*pair));
+	}
+	KUNIT_EXPECT_NULL(test, arena_new(arena, char, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, arena_offset(arena), arena_capacity(arena));
+	arena_expect_sane(test, arena);
+}
+
 /* Clauses 1, 14: memory for a type, aligned as that type is. */
 static void new_of_type(struct kunit *test)
 {
@@ -598,6 +625,7 @@ static struct kunit_case arena_bytes_cases[] = {
 	KUNIT_CASE_PARAM(prefixes, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(formatted, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(new_of_type, arena_kind_gen_params),
+	KUNIT_CASE(packed),
 	KUNIT_CASE_PARAM(store, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(failures, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(from_irq, arena_kind_gen_params),

@@ -261,7 +261,10 @@ static __always_inline void *arena_alloc_aligned(struct arena *arena, size_t siz
 	    __arena_is_words(size, align, gfp)) {
 		void *object = __arena_alloc_words(arena, size);
 
-		return likely(object) ? object : __arena_alloc_more(arena, size, gfp);
+		if (likely(object))
+			return object;
+		if (align == ARENA_MIN_ALIGN)
+			return __arena_alloc_more(arena, size, gfp);
 	}
 	return __arena_alloc_aligned(arena, size, align, gfp);
 }
