@@ -247,6 +247,51 @@ static void exact_capacity_race(struct kunit *test)
 	} while (time_before(jiffies, until) || round < MIN_ROUNDS);
 }
 
+/* As many as there is room for in all, and no more: so nobody uses up what another one left. */
+static void alloc_share(struct arena_hand *hand)
+{
+	const struct exact *exact = hand->crew->data;
+
+	arena_crew_meet(hand->crew);
+	for (; hand->allocs < hand->max; hand->allocs++)
+		if (!arena_alloc(hand->crew->arena, exact->size, exact->gfp))
+			break;
+	hand->bad += hand->allocs < hand->max;
+}
+
+/* Clause 16: where N threads share the room for as many objects, all of them get theirs. */
+static void exact_shares(struct kunit *test)
+{
+	const struct exact *exact = test->param_value;
+	const size_t slabs = 8, per_slab = SLAB / exact->size;
+	const size_t room = per_slab ? slabs * per_slab : slabs / (exact->size / SLAB);
+	struct arena *arena = arena_test_create(test, slabs * SLAB, SLAB, exact->flags);
+	struct arena_crew *crew = arena_crew_create(test, arena, 3, 0);
+	const unsigned long until = deadline();
+	unsigned int round = 0, i;
+
+	crew->data = (void *)exact;
+	do {
+		size_t left = room;
+
+		KUNIT_ASSERT_EQ(test, 0, arena_populate(arena, slabs * SLAB, GFP_KERNEL));
+		/* Few are left when they begin to race: that is where it is decided. */
+		while (left > 40 + round % 16 && arena_alloc(arena, exact->size, exact->gfp))
+			left--;
+		for (i = 0; i < crew->nr; i++) {
+			arena_hand_forget(&crew->hand[i]);
+			crew->hand[i].max = left / crew->nr + (i < left % crew->nr);
+		}
+		arena_crew_go(crew, alloc_share, 0);
+		arena_crew_wait(crew);
+		KUNIT_ASSERT_EQ_MSG(test, arena_crew_bad(crew), 0, "round %u", round);
+		KUNIT_EXPECT_NULL(test, arena_alloc(arena, exact->size, exact->gfp));
+		KUNIT_EXPECT_EQ(test, arena_offset(arena), room * exact->size);
+		arena_expect_sane(test, arena);
+		reset_somehow(test, arena, round++);
+	} while (time_before(jiffies, until) || round < MIN_ROUNDS);
+}
+
 /* Odd hands ask for what cannot be had, the others for what can, until it is used up. */
 static void succeed_or_fail(struct arena_hand *hand)
 {
@@ -1330,6 +1375,7 @@ static int arena_stress_suite_init(struct kunit_suite *suite)
 static struct kunit_case arena_stress_cases[] = {
 	KUNIT_CASE_PARAM(fill_and_verify, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(exact_capacity_race, exact_gen_params),
+	KUNIT_CASE_PARAM(exact_shares, exact_gen_params),
 	KUNIT_CASE_PARAM(failures_disturb_nobody, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(contexts, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(interrupted, arena_kind_gen_params),

@@ -357,6 +357,7 @@ struct arena_hand {
 	size_t			nr_ext;
 	size_t			bytes;
 	unsigned long		allocs;
+	unsigned long		max;
 	unsigned long		bad;
 };
 

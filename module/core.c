@@ -109,7 +109,13 @@
  *	adopt    store-release of the slot's     load-acquire in
  *	         generation in slot_adopt()      counted_in_slots()
  *	revoke   store-release of revoked in     load-acquire in arena_slot_claim()
- *	         collect()
+ *	         collect_slot()
+ *	fill     compare-and-swap of the cursor  smp_rmb(), then load-acquire of
+ *	         after filling was set, then     filling in tails_exist()
+ *	         store-release of filling after
+ *	         the span was, in slot_refill()
+ *	advance  store-release of ahead after    load-acquire of ahead, then a look at
+ *	         limit in slot_advance()         limit, in slot_has_room()
  *	held     store-release of held after     smp_mb() B in arena_settle(), then
  *	         the slabs were worked on        load-acquire of held
  *	settle   compare-and-swap in             address dependency from the cursor

@@ -107,6 +107,7 @@ struct arena_slab {
  * @revoked:	the span is being taken back, see span.c: hands off.
  * @stale:	the span is of an older generation than @generation: adopted while
  *		revoked.
+ * @filling:	more is being claimed for the span than an object.
  *
  * Written only by the owner: the CPU it belongs to, at the depth it belongs
  * to, with preemption off. The exception is @revoked, and with it @span, @limit
@@ -126,6 +127,7 @@ struct arena_slot {
 	bool		zeroed;
 	bool		revoked;
 	bool		stale;
+	bool		filling;
 };
 
 /* Why an allocation fails, an index of arena_cpu.fails. */

@@ -83,8 +83,10 @@ static int slot_advance(struct arena *arena, struct arena_cpu *cpu, struct arena
 
 	if (err)
 		return err;
-	slot->limit += bytes;
-	slot->ahead -= bytes;
+	/* Who reads it from elsewhere looks at @ahead first. */
+	data_race(slot->limit += bytes);
+	/* Release: pairs with the smp_load_acquire() in slot_has_room(). */
+	smp_store_release(&slot->ahead, slot->ahead - bytes);
 	return 0;
 }
 
@@ -112,42 +114,60 @@ static void slot_set(struct arena *arena, struct arena_slot *slot, const struct 
 }
 
 /*
- * Give @slot a span with room for the object, joined to the old one where
- * possible, and take the object from it.
+ * Claim a span with room for the object, joined to the old one where possible, and
+ * take the object from it.
  */
+static int slot_fill(struct arena *arena, struct arena_view view, struct arena_cpu *cpu,
+		     struct arena_slot *slot, size_t size, size_t align, size_t want,
+		     struct claim *claim)
+{
+	size_t dirty, ready;
+	bool clean, joined;
+	int err;
+
+	err = cursor_claim(arena, view, slot, size, align, want, claim);
+	if (err)
+		return err;
+	if (slot->generation != claim->generation)
+		slot_adopt(slot, claim->generation);
+	WRITE_ONCE(slot->span, 0);
+	joined = claim->object < claim->from;
+	clean = claim_is_clean(arena, claim);
+	ready = claim->end;
+	if (arena->zero && !clean) {
+		dirty = joined ? max(claim->object, claim->from - slot->ahead) : claim->object;
+		ready = min(ready, max(claim->object + ALIGN(size, ARENA_MIN_ALIGN),
+				       dirty + ARENA_SPAN_ZERO));
+		err = zero_claimed(arena, cpu, claim->generation,
+				   claim_address(arena, claim, dirty), ready - dirty);
+		if (err)
+			return err;
+	}
+	slot->zeroed = (!joined || slot->zeroed) && (arena->zero || clean);
+	slot_set(arena, slot, claim, size, ready);
+	return 0;
+}
+
+/* Give @slot another span, unless that would waste more than it saves. */
 static int slot_refill(struct arena *arena, struct arena_view view, struct arena_cpu *cpu,
 		       struct arena_slot *slot, size_t size, size_t align, bool zero,
 		       struct arena_place *place)
 {
-	size_t want = span_want(arena, &view, slot, size, align), dirty, ready;
+	size_t want = span_want(arena, &view, slot, size, align);
 	struct claim claim;
-	bool clean, joined;
 	int err;
 
 	if (span_worth_keeping(&view, slot, size, want))
 		return arena_claim_object(arena, cpu, slot, size, align, zero, place);
 
-	err = cursor_claim(arena, view, slot, size, align, want, &claim);
+	/* What is claimed beside the object is nowhere to be seen until the span is set. */
+	WRITE_ONCE(slot->filling, want > size);
+	err = slot_fill(arena, view, cpu, slot, size, align, want, &claim);
+	/* Release: who sees it over sees the span. Pairs with tails_exist(). */
+	smp_store_release(&slot->filling, false);
 	place->offset = claim.object;
 	if (err)
 		return err;
-	if (slot->generation != claim.generation)
-		slot_adopt(slot, claim.generation);
-	WRITE_ONCE(slot->span, 0);
-	joined = claim.object < claim.from;
-	clean = claim_is_clean(arena, &claim);
-	ready = claim.end;
-	if (arena->zero && !clean) {
-		dirty = joined ? max(claim.object, claim.from - slot->ahead) : claim.object;
-		ready = min(ready, max(claim.object + ALIGN(size, ARENA_MIN_ALIGN),
-				       dirty + ARENA_SPAN_ZERO));
-		err = zero_claimed(arena, cpu, claim.generation,
-				   claim_address(arena, &claim, dirty), ready - dirty);
-		if (err)
-			return err;
-	}
-	slot->zeroed = (!joined || slot->zeroed) && (arena->zero || clean);
-	slot_set(arena, slot, &claim, size, ready);
 	place_set(place, claim.generation, claim.object,
 		  claim_address(arena, &claim, claim.object));
 	return zero ? slot_zero(arena, cpu, slot, place->ptr, size) : 0;
@@ -187,18 +207,33 @@ static struct arena_slot *nth_slot(const struct arena *arena, int cpu, int nth)
 	return &per_cpu_ptr(arena->cpu, cpu)->slot[nth];
 }
 
-/* A glance at what others own: worth collecting? */
+/*
+ * A glance at what another CPU owns. Acquire: pairs with slot_advance(), which moves the
+ * limit first. Who sees that nothing is ahead sees the limit that it moved to.
+ */
+static bool slot_has_room(const struct arena_slot *slot)
+{
+	/* See above; and the rest is a guess, as collecting looks again. */
+	return smp_load_acquire(&slot->ahead) || data_race(slot->limit != slot->taken);
+}
+
+/* Is anything left that others own, or are about to? */
 static bool tails_exist(struct arena *arena, unsigned long generation)
 {
 	int cpu, i;
 
+	/*
+	 * Pairs with the compare-and-swap in cursor_claim(): who sees what it took from the
+	 * cursor sees that a span is being filled, or what there is in it.
+	 */
+	smp_rmb();
 	for_each_possible_cpu(cpu) {
 		for (i = 0; i < ARENA_SLOTS; i++) {
 			struct arena_slot *slot = nth_slot(arena, cpu, i);
-			/* A guess: collecting looks again. */
-			bool room = data_race(slot_room(slot));
 
-			if (room && READ_ONCE(slot->span) == generation)
+			/* Acquire: pairs with the smp_store_release() in slot_refill(). */
+			if (smp_load_acquire(&slot->filling) ||
+			    (READ_ONCE(slot->span) == generation && slot_has_room(slot)))
 				return true;
 		}
 	}
@@ -250,11 +285,19 @@ static void keep_old_tails(struct arena_tails *tails, const struct arena_tails *
 static void collect_slot(struct arena_tails *tails, struct arena_slot *slot)
 {
 	/* Acquire: pairs with the smp_store_release() in slot_adopt(). */
-	if (smp_load_acquire(&slot->generation) == tails->generation &&
-	    !READ_ONCE(slot->stale) && slot_room(slot))
-		keep_tail(tails, slot->end_offset - slot_room(slot), slot->end_offset);
-	slot->limit = slot->taken;
-	slot->ahead = 0;
+	unsigned long generation = smp_load_acquire(&slot->generation);
+
+	if (READ_ONCE(slot->stale) || !slot_room(slot))
+		generation = 0;
+	if (generation > tails->generation) {
+		/* A span of a generation that has begun since: it goes back. */
+		WRITE_ONCE(slot->span, generation);
+	} else {
+		if (generation == tails->generation)
+			keep_tail(tails, slot->end_offset - slot_room(slot), slot->end_offset);
+		slot->limit = slot->taken;
+		slot->ahead = 0;
+	}
 	/* Release: the owner may refill when we are done reading. */
 	smp_store_release(&slot->revoked, false);
 }
