@@ -101,9 +101,15 @@
  *	reach    compare-and-swap of the         the same, by another reset
  *	         generation in
  *	         generation_reach()
- *	high     arena_note_high(), then         compare-and-swap of the cursor by a
+ *	high     arena_note_dirty(), then        compare-and-swap of the cursor by a
  *	         compare-and-swap of the cursor  later reset, then wipe_slabs()
  *	         in next_generation()
+ *	wiped    smp_rmb() in arena_note_dirty() compare-and-swap of the cursor in
+ *	         after the cursor was read       arena_settle() after wipe_slabs()
+ *	told     smp_mb() in generation_reach()  load-acquire by whom the caller of a
+ *	         where a reset was overtaken     reset tells of it, then bump_span()
+ *	note     cmpxchg() in cursor_count(),    the same of another generation, or
+ *	         again if it failed              uncounted_renew()
  *	done     store-release of the writers in load-acquire in late_writers()
  *	         arena_write_end()
  *	adopt    store-release of the slot's     load-acquire in
@@ -397,6 +403,7 @@ static int claim_small(struct arena *arena, size_t size, size_t align, gfp_t gfp
 	bool later = zero && size > ARENA_COPY_CHUNK && gfpflags_allow_blocking(gfp);
 	int err;
 
+	place->offset = 0;
 	do {
 		err = try_claim(arena, size, align, zero && !later, place);
 		if (!err && later)
@@ -910,7 +917,7 @@ void arena_stats(const struct arena *arena, struct arena_stats *stats)
 		.committed_peak	= atomic_long_read(&arena->committed_peak),
 		.slab_size	= arena_slab_size(arena),
 		.slabs_kept	= READ_ONCE(arena->slabs_kept),
-		.resets		= atomic_long_read(&arena->resets),
+		.resets		= (unsigned long)atomic_long_read(&arena->resets),
 		.page_allocs	= atomic_long_read(&arena->page_allocs),
 		.page_frees	= atomic_long_read(&arena->page_frees),
 		.pool_hits	= atomic_long_read(&arena->pool_hits),

@@ -194,16 +194,24 @@ static inline bool cursor_count(struct arena *arena, long *cursor)
 			return false;
 		*cursor |= ARENA_COUNTED;
 	} else if (unlikely(cursor_tag(noted) != cursor_tag(*cursor))) {
-		smp_rmb();	/* Pairs with the exchange of the cursor in next_generation(). */
+		smp_rmb();	/* Pairs with the compare-and-swap in next_generation(). */
 		now = atomic_long_read(&arena->cursor);
 		if (now != *cursor) {
 			*cursor = now;
 			return false;
 		}
 	}
-	/* Fails if it is noted already, by whomever. */
-	if (unlikely(cursor_tag(noted) != cursor_tag(*cursor)))
-		atomic_long_cmpxchg(&arena->uncounted, noted, *cursor & ~ARENA_COUNTED);
+	if (likely(cursor_tag(noted) == cursor_tag(*cursor)))
+		return true;
+	now = atomic_long_cmpxchg(&arena->uncounted, noted, *cursor & ~ARENA_COUNTED);
+	/*
+	 * Noted by whoever came first, for this generation; or late, for the one before, or
+	 * by uncounted_renew(). Then it is still to be noted.
+	 */
+	if (unlikely(now != noted && cursor_tag(now) != cursor_tag(*cursor))) {
+		*cursor = atomic_long_read(&arena->cursor);
+		return false;
+	}
 	return true;
 }
 
@@ -264,9 +272,9 @@ static __always_inline int cursor_claim(struct arena *arena, struct arena_view v
 		/* An object lies within one slab. */
 		if ((object & mask) + size > mask + 1)
 			object = ALIGN(object, mask + 1);
+		claim->object = object;
 		if (object > arena->capacity || size > arena->capacity - object)
 			return -ENOSPC;
-		claim->object = object;
 		claim->slab = arena_entry(arena, view.generation, object);
 		claim->base = READ_ONCE(claim->slab->base);
 		if (unlikely(!claim->base))

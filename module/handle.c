@@ -115,7 +115,7 @@ void *arena_deref(const struct arena *arena, arena_handle_t handle)
 	if (!base || handle_rewound(arena, handle))
 		return NULL;
 	/*
-	 * Pairs with the exchange of the cursor in next_generation(), and with
+	 * Pairs with the compare-and-swap in next_generation(), and with
 	 * smp_mb() in forget_rewinds().
 	 */
 	smp_rmb();

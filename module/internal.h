@@ -476,7 +476,7 @@ void arena_set_generation(struct arena *arena, unsigned long generation);
 /* reset.c */
 bool arena_settle(struct arena *arena);
 void arena_windows_close(struct arena *arena);
-void arena_note_high(struct arena *arena, size_t high);
+void arena_note_dirty(struct arena *arena, size_t high);
 bool arena_settle_wait(struct arena *arena, gfp_t gfp);
 
 void arena_uncount(struct arena *arena);

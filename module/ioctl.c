@@ -244,8 +244,8 @@ static int arena_reset_keep(struct arena *arena)
 
 	if (err != -EBUSY)
 		return err;
-	/* Millions of resets and no grace period: make one. */
-	synchronize_rcu();
+	/* Many resets and no grace period since: make one, and let it be told. */
+	rcu_barrier();
 	return arena_reset(arena);
 }
 

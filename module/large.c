@@ -57,7 +57,7 @@ static void large_drop(struct arena_large *large)
 /*
  * A reset that came between the claim and this has not seen the view: then it
  * is for us to have it unmapped. llist_add() is a full barrier, and so is the
- * reset's exchange of the cursor before it looks at the list.
+ * reset's compare-and-swap of the cursor before it looks at the list.
  */
 static void large_list(struct arena *arena, struct arena_large *large)
 {
@@ -190,7 +190,7 @@ static void reap(struct arena *arena, size_t floor, u64 epoch)
 	struct arena_large *large, *next;
 	bool readers;
 
-	smp_rmb();	/* Pairs with the full barrier of the cursor's exchange. */
+	smp_rmb();	/* Pairs with the compare-and-swap in next_generation(). */
 	readers = READ_ONCE(arena->retiring);
 	llist_for_each_entry_safe(large, next, views, node) {
 		if (large->generation == generation ?

@@ -442,7 +442,8 @@ static int rewind_to(struct arena *arena, struct arena_marks *marks, const struc
 	    marks->epoch == EPOCH_MAX)
 		return -EBUSY;
 	if (mark->offset != marks->expected) {
-		arena_note_high(arena, marks->expected);
+		arena_note_dirty(arena, marks->expected);
+		arena_raise(&arena->peak, marks->expected);
 		rewind_pause(arena);
 		err = cursor_fall(arena, marks, view, mark->offset);
 		if (err)

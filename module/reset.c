@@ -3,7 +3,7 @@
  * Generations: how an arena is emptied while others may be allocating.
  *
  * See "DOC: generations" in core.c for the states and the barriers. A reset that
- * keeps the memory is one move of the cursor and takes no lock, but for one in a
+ * keeps the memory is one move of the cursor and takes no lock, but for one in half a
  * million, as the tag enters another eighth of its range. That one, and
  * arena_reset_rcu(), take the arena's reset_lock (irq-safe, held for a handful of
  * stores); those that sleep take its reset_mutex. Allocation takes neither, except
@@ -134,7 +134,7 @@ static void wrapped(struct rcu_head *rcu)
 	struct arena *arena = container_of(rcu, struct arena, wrap_rcu);
 
 	arena_windows_close(arena);
-	/* Release: pairs with the smp_load_acquire() in next_generation(). */
+	/* Release: pairs with the smp_load_acquire() in tag_cross(). */
 	smp_store_release(&arena->wrapping, false);
 }
 
@@ -151,14 +151,18 @@ static void uncounted_renew(struct arena *arena, unsigned long generation)
 }
 
 /*
- * The cursor is about to fall from @high. Before it does: the compare-and-swap of the
- * cursor that follows is a full barrier, so that wipe_slabs() after a later reset knows
- * all that was written.
+ * The cursor, which was just looked at, is about to fall from @high. Before it does: the
+ * compare-and-swap that follows is a full barrier, so that wipe_slabs() after a later reset
+ * knows all that was written. By slabs, as that wipes them: so it is seldom news.
  */
-void arena_note_high(struct arena *arena, size_t high)
+void arena_note_dirty(struct arena *arena, size_t high)
 {
-	arena_raise(&arena->peak, high);
-	arena_raise(&arena->dirty, high);
+	/*
+	 * Pairs with arena_settle() after wipe_slabs(): who saw a cursor of the generation
+	 * that began then does not see how much was dirty before.
+	 */
+	smp_rmb();
+	arena_raise(&arena->dirty, ALIGN(high, arena_slab_size(arena)));
 }
 
 /*
@@ -170,8 +174,11 @@ static void generation_reach(struct arena *arena, unsigned long generation)
 	unsigned long old = READ_ONCE(arena->generation);
 
 	/* Full barrier: pairs with the smp_load_acquire() in arena_look(). */
-	while (old < generation && !try_cmpxchg(&arena->generation, &old, generation))
-		;
+	while (old < generation)
+		if (try_cmpxchg(&arena->generation, &old, generation))
+			return;
+	/* Overtaken. Whom the caller tells that it is over sees that, as if it were ours. */
+	smp_mb();
 }
 
 /*
@@ -218,12 +225,13 @@ static int next_generation(struct arena *arena, unsigned int step, bool locked, 
 		err = crossing ? tag_cross(arena, next, locked) : 0;
 		if (err)
 			return err;
-		arena_note_high(arena, min(arena->capacity, cursor_offset(cursor)));
+		arena_note_dirty(arena, cursor_offset(cursor));
 		if (atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor_start(next) | settled))
 			break;
 		view.generation = cursor_generation(cursor, view.generation);
 	}
 	generation_reach(arena, next);
+	arena_raise(&arena->peak, min(arena->capacity, cursor_offset(cursor)));
 	if (crossing) {
 		WRITE_ONCE(arena->wrapping, true);
 		uncounted_renew(arena, next);
@@ -351,8 +359,12 @@ int arena_reset_rcu(struct arena *arena)
 			WRITE_ONCE(arena->retiring, false);
 	}
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
-	if (err)
+	if (err) {
+		/* The reaper may have seen it set, and left views for when it is not. */
+		if (!llist_empty(&arena->larges))
+			schedule_work(&arena->reaper);
 		return err;
+	}
 	note_kept(arena);
 	if (crossed)
 		call_rcu(&arena->wrap_rcu, wrapped);
@@ -376,11 +388,14 @@ static void zero_slabs(struct arena *arena, struct arena_slab *dir, size_t high)
 	}
 }
 
-/* As next_generation(), but where the tag may not advance yet, wait until it may. */
-static void next_generation_asleep(struct arena *arena)
+/* As next_generation_kept(), but where the tag may not advance yet, wait until it may. */
+static int next_generation_asleep(struct arena *arena)
 {
-	while (next_generation_kept(arena) == -EBUSY)
+	int err;
+
+	while ((err = next_generation_kept(arena)) == -EBUSY)
 		synchronize_rcu();
+	return err;
 }
 
 /*
@@ -412,7 +427,7 @@ static void release_slabs(struct arena *arena, size_t keep)
 
 static void wipe_slabs(struct arena *arena)
 {
-	/* Pairs with arena_note_high(): the cursor was moved in between. */
+	/* Pairs with arena_note_dirty(): the cursor was moved in between. */
 	size_t high = atomic_long_read(&arena->dirty);
 	int i;
 
@@ -433,13 +448,9 @@ static void hold(struct arena *arena, bool held)
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
 }
 
-/* Empty the arena and, before anybody allocates again, wipe or release its slabs. */
-static void reset_asleep(struct arena *arena, size_t keep, bool zero)
+/* Nobody allocates: wipe the slabs of an empty arena, or release them. */
+static void work_on_slabs(struct arena *arena, size_t keep, bool zero)
 {
-	might_sleep();
-	mutex_lock(&arena->reset_mutex);
-	hold(arena, true);
-	next_generation_asleep(arena);
 	wait_retired(arena);
 	smp_mb();	/* B once more, see arena_settle() */
 	if (late_writers(arena))
@@ -450,10 +461,24 @@ static void reset_asleep(struct arena *arena, size_t keep, bool zero)
 	else
 		release_slabs(arena, keep);
 	note_kept(arena);
+}
+
+/* Empty the arena and, before anybody allocates again, wipe or release its slabs. */
+static void reset_asleep(struct arena *arena, size_t keep, bool zero)
+{
+	int err;
+
+	might_sleep();
+	mutex_lock(&arena->reset_mutex);
+	hold(arena, true);
+	err = next_generation_asleep(arena);
+	if (!err)
+		work_on_slabs(arena, keep, zero);
 	hold(arena, false);
 	arena_settle(arena);
 	mutex_unlock(&arena->reset_mutex);
-	arena_tell_reset(arena, zero ? ARENA_EVENT_ZERO : ARENA_EVENT_RELEASE);
+	if (!err)
+		arena_tell_reset(arena, zero ? ARENA_EVENT_ZERO : ARENA_EVENT_RELEASE);
 }
 
 /**
@@ -463,7 +488,8 @@ static void reset_asleep(struct arena *arena, size_t keep, bool zero)
  *	   whole slabs; 0 gives back all.
  *
  * Like arena_reset(), but linear in the number of slabs (clause 9). Meanwhile
- * allocations fail, or wait where they may.
+ * allocations fail, or wait where they may. On 32-bit kernels nothing happens any more
+ * after two thousand million resets.
  *
  * Context: Task, may sleep.
  */
@@ -479,7 +505,8 @@ EXPORT_SYMBOL_GPL(arena_reset_release);
  *
  * Like arena_reset(), but linear in the bytes used (clause 9): nothing of the
  * former contents is left when it returns. Meanwhile allocations fail, or wait
- * where they may.
+ * where they may. On 32-bit kernels nothing happens any more after two thousand million
+ * resets.
  *
  * Context: Task, may sleep.
  */

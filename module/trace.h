@@ -65,7 +65,7 @@ TRACE_EVENT(arena_destroy,
 	TP_fast_assign(
 		__entry->id = arena->id;
 		__entry->generation = generation;
-		__entry->resets = atomic_long_read(&arena->resets);
+		__entry->resets = (unsigned long)atomic_long_read(&arena->resets);
 		__entry->committed_peak = atomic_long_read(&arena->committed_peak);
 		memcpy(__entry->name, arena->name, ARENA_NAME_MAX);
 	),

@@ -225,8 +225,7 @@ enum arena_reset_mode {
  * @__reserved:	must be zero.
  * @generation:	out: the generation that begins.
  *
- * Errors: EBUSY: kernel code holds the arena, or no grace period ended for
- * millions of resets.
+ * Errors: EBUSY: kernel code holds the arena.
  *
  * Calls on the same arena that are under way are waited for: when this returns,
  * none of them writes to, or was given, memory of the new generation as part
