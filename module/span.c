@@ -187,7 +187,7 @@ int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 	align = max(align, ARENA_MIN_ALIGN);
 	need = slot_need(slot, size, align);
 	if (READ_ONCE(slot->span) != view.generation || need > slot_room(slot)) {
-		/* Acquire: pairs with the smp_store_release() in collect(). */
+		/* Acquire: pairs with the smp_store_release() in collect_slot(). */
 		if (smp_load_acquire(&slot->revoked))
 			return arena_claim_object(arena, cpu, slot, size, align, zero, place);
 		return slot_refill(arena, view, cpu, slot, size, align, zero, place);
