@@ -926,7 +926,8 @@ static size_t fill_and_soil(struct arena *arena, const size_t *sizes, unsigned i
 static void zeroed_ahead(struct kunit *test)
 {
 	static const size_t words[] = { 64 }, odd[] = { 100, 8, 4096, 1 };
-	static const size_t long_ones[] = { SZ_16K + 8, 24, SZ_32K + 1 }, slabs[] = { LONG_SLAB, 8 };
+	static const size_t long_ones[] = { SZ_16K + 8, 24, SZ_32K + 1 };
+	static const size_t slabs[] = { LONG_SLAB, 8 };
 	static const struct {
 		const size_t	*sizes;
 		unsigned int	nr;

@@ -1012,11 +1012,14 @@ static bool cpus_init(struct arena *arena)
 		arena->cpu = alloc_percpu_gfp(struct arena_cpu, gfp);
 	if (!arena->cpu)
 		return false;
-	for_each_possible_cpu(cpu)
-		*per_cpu_ptr(arena->cpu, cpu) = (struct arena_cpu) {
+	for_each_possible_cpu(cpu) {
+		struct arena_cpu *c = per_cpu_ptr(arena->cpu, cpu);
+
+		*c = (struct arena_cpu) {
 			.spans = arena->spans,
 			.gate  = arena->spans ? -1 : 0,
 		};
+	}
 	return true;
 }
 
