@@ -845,7 +845,7 @@ static void soil(struct kunit *test, struct arena *arena)
 		memset(ptr, 0xff, 64);
 	}
 	KUNIT_EXPECT_GT(test, n, arena_capacity(arena) / 64 / 2);
-	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	KUNIT_ASSERT_EQ(test, arena_test_reset(arena), 0);
 }
 
 enum zero_by { BY_ZALLOC, BY_GFP, BY_GFP_ALIGNED, BY_FLAG, NR_ZERO_BY };
@@ -890,7 +890,7 @@ static void zeroed(struct kunit *test)
 				objects++;
 			}
 			KUNIT_EXPECT_GE(test, n, 2);
-			KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+			KUNIT_ASSERT_EQ(test, arena_test_reset(arena), 0);
 		}
 	}
 	KUNIT_EXPECT_GE(test, objects, 500);

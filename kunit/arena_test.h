@@ -329,7 +329,7 @@ static inline void arena_expect_nothing_left(struct kunit *test)
 /* What the cursor counts: on 32-bit kernels, more than a byte. */
 #define ARENA_TEST_GRAIN	BIT(ARENA_GRAIN_SHIFT)
 
-/* Clause 13: on 32-bit kernels, a reset in every sixty needs a grace period. */
+/* Clause 13: on 32-bit kernels, a reset in every thirty needs a grace period. */
 static inline int arena_test_reset(struct arena *arena)
 {
 	int err = arena_reset(arena);
