@@ -124,7 +124,11 @@ gate_programs()
 		gcc -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Wshadow -Werror \
 			-I"$ROOT/include/uapi" -c -o /dev/null "$file" || return 1
 	done
-	make -s -C "$ROOT/tools/libarena" OUTPUT="$BUILD/lib" CFLAGS='-O2 -Werror'
+	make -s -C "$ROOT/tools/libarena" OUTPUT="$BUILD/lib" CFLAGS='-O2 -Werror' || return 1
+	# As "make run" does where no kernel source has been fetched yet.
+	rm -f "$SEEN/demo/arena_demo"
+	make -s -C "$ROOT/selftests" OUTPUT="$SEEN/demo" KSELFTEST_DIR= LDFLAGS=-static \
+		"$SEEN/demo/arena_demo"
 }
 
 gate_manuals()
