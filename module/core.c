@@ -51,8 +51,8 @@
  *
  * Resets race like allocations: next_generation() is a compare-and-swap of the same
  * word. What else it writes is raised, and never set back: the generation, which lags
- * behind the tag until the last of the resets that moved it returns, and how high
- * the cursor has been, which is noted before it falls.
+ * behind the tag until the last of the resets that moved it returns, how high the
+ * cursor has been, and how much of the slabs is dirty, which is noted before it falls.
  *
  * Counting. The offset of a dense arena is the number of bytes handed out until
  * there is padding: so nobody counts bytes until then. The first claim of a
@@ -115,7 +115,7 @@
  *	adopt    store-release of the slot's     load-acquire in
  *	         generation in slot_adopt()      counted_in_slots()
  *	revoke   store-release of revoked in     load-acquire in arena_slot_claim()
- *	         collect_slot()
+ *	         collect_slot()                  and slot_adopt()
  *	fill     compare-and-swap of the cursor  smp_rmb(), then load-acquire of
  *	         after filling was set, then     filling in tails_exist()
  *	         store-release of filling after

@@ -83,13 +83,14 @@ static inline void arena_write_end(struct arena_cpu *cpu)
  */
 static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
 {
-	bool revoked = READ_ONCE(slot->revoked);
+	/* Acquire: pairs with the smp_store_release() in collect_slot(). */
+	bool revoked = smp_load_acquire(&slot->revoked);
 
 	if (!revoked) {
 		WRITE_ONCE(slot->span, 0);
 		WRITE_ONCE(slot->taken, 0);
 		slot->limit = 0;
-		slot->ahead = 0;
+		WRITE_ONCE(slot->ahead, 0);
 	}
 	/* Before the generation: who collects for it must not take what is left there. */
 	WRITE_ONCE(slot->stale, revoked);

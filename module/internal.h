@@ -198,7 +198,8 @@ struct arena_large {
  * @larges:	views of objects larger than a slab.
  * @resets:	of any kind.
  * @peak:	highest offset of any generation but the present one.
- * @dirty:	nothing was written above this offset since all was zero.
+ * @dirty:	nothing was written above this offset, a multiple of the slab size, since
+ *		all was zero.
  * @committed:	bytes of slabs.
  * @slabs_kept:	by the last reset.
  * @held:	a reset that sleeps is at work: the new generation stays unsettled.
@@ -291,6 +292,18 @@ static inline void arena_raise(atomic_long_t *peak, long value)
 
 	while (old < value && !atomic_long_try_cmpxchg(peak, &old, value))
 		;
+}
+
+/* Add @pages unless that exceeds @limit: never above it, not even for a moment. */
+static inline bool arena_charge(atomic_long_t *charged, long pages, long limit)
+{
+	long old = atomic_long_read(charged);
+
+	do {
+		if (pages > limit - old)
+			return false;
+	} while (!atomic_long_try_cmpxchg(charged, &old, old + pages));
+	return true;
 }
 
 static inline size_t arena_slab_size(const struct arena *arena)

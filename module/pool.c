@@ -2,8 +2,8 @@
 /*
  * The pool of retired slabs, so that arenas which come and go leave the page
  * allocator alone. Bounded, per node, and given back under memory pressure. And what
- * the last few arenas kept for each CPU: to allocate that takes a mutex, and more time
- * than a hundred objects do.
+ * the last few arenas kept for each CPU: to allocate that takes a mutex, and as much time
+ * as dozens of objects do.
  *
  * The last block of each size that came to a node is the first to go again, by one
  * exchange. For those behind it there is a raw spinlock for each node, taken for a few
@@ -92,19 +92,6 @@ static void pool_keep(struct pool_node *node, unsigned int order, struct page *p
 		pool_push(node, order, page);
 }
 
-/* Bounded: never above the limit, not even for a moment. */
-static bool pool_charge(struct pool_node *node, long pages)
-{
-	long limit = (long)READ_ONCE(pool_mb) << (20 - PAGE_SHIFT);
-	long old = atomic_long_read(&node->pages);
-
-	do {
-		if (pages > limit - old)
-			return false;
-	} while (!atomic_long_try_cmpxchg(&node->pages, &old, old + pages));
-	return true;
-}
-
 /* A retired block of @node, contents undefined, or NULL. Any context but NMI. */
 void *arena_pool_take(int node, unsigned int order)
 {
@@ -114,12 +101,13 @@ void *arena_pool_take(int node, unsigned int order)
 /* Keep a block for the next arena; false if the pool is full. */
 bool arena_pool_put(void *base, unsigned int order)
 {
+	long limit = (long)READ_ONCE(pool_mb) << (20 - PAGE_SHIFT);
 	struct page *page = virt_to_page(base);
 	struct pool_node *node = pool[page_to_nid(page)];
 
 	if (want_init_on_free())
 		memset(base, 0, PAGE_SIZE << order);
-	if (!pool_charge(node, 1L << order))
+	if (!arena_charge(&node->pages, 1L << order, limit))
 		return false;
 	pool_keep(node, order, page);
 	return true;

@@ -341,7 +341,7 @@ static void retired(struct rcu_head *rcu)
 int arena_reset_rcu(struct arena *arena)
 {
 	unsigned long flags;
-	bool crossed = false;
+	bool crossed = false, undone = false;
 	int err = -EBUSY;
 
 	if (WARN_ON_ONCE(in_nmi()))
@@ -355,13 +355,14 @@ int arena_reset_rcu(struct arena *arena)
 		/* Before the generation changes: see arena_reap_larges(). */
 		WRITE_ONCE(arena->retiring, true);
 		err = next_generation(arena, ARENA_NEXT_FLIP, true, &crossed);
-		if (err)
+		undone = err;
+		if (undone)
 			WRITE_ONCE(arena->retiring, false);
 	}
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
 	if (err) {
 		/* The reaper may have seen it set, and left views for when it is not. */
-		if (!llist_empty(&arena->larges))
+		if (undone && !llist_empty(&arena->larges))
 			schedule_work(&arena->reaper);
 		return err;
 	}

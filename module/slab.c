@@ -70,16 +70,9 @@ static unsigned long total_headroom(void)
 	return max(left, 0L) + arena_pool_pages();
 }
 
-/* Bounded: never above the limit, not even for a moment. */
 bool arena_total_charge(long pages)
 {
-	long old = atomic_long_read(&total_pages), limit = total_limit();
-
-	do {
-		if (pages > limit - old)
-			return false;
-	} while (!atomic_long_try_cmpxchg(&total_pages, &old, old + pages));
-	return true;
+	return arena_charge(&total_pages, pages, total_limit());
 }
 
 void arena_total_uncharge(long pages)

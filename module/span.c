@@ -107,7 +107,7 @@ static void slot_set(struct arena *arena, struct arena_slot *slot, const struct 
 	slot_take(slot, size);
 	slot->end_offset = end;
 	slot->limit = slot->taken + ready - next;
-	slot->ahead = max(end, ready) - ready;
+	WRITE_ONCE(slot->ahead, max(end, ready) - ready);
 	slot->delta = address + (end - claim->object) - slot->limit - slot->ahead;
 	slot->want = min_t(size_t, 2 * slot->want, ARENA_SPAN_MAX);
 	WRITE_ONCE(slot->span, claim->generation);
@@ -296,7 +296,7 @@ static void collect_slot(struct arena_tails *tails, struct arena_slot *slot)
 		if (generation == tails->generation)
 			keep_tail(tails, slot->end_offset - slot_room(slot), slot->end_offset);
 		slot->limit = slot->taken;
-		slot->ahead = 0;
+		WRITE_ONCE(slot->ahead, 0);
 	}
 	/* Release: the owner may refill when we are done reading. */
 	smp_store_release(&slot->revoked, false);
