@@ -944,7 +944,7 @@ static void churn_step(struct arena_typed *typed, struct held *held, u32 *rnd,
 	}
 	h->owner = arena_rnd(rnd);
 	h->ptr = typed_alloc(typed, buffer, RACE_SIZE, h->owner);
-	*allocs += !!h->ptr;
+	WRITE_ONCE(*allocs, *allocs + !!h->ptr);
 }
 
 static void churn_irq(void *data)
@@ -968,8 +968,13 @@ static void churn_job(struct arena_hand *hand)
 		hand->bad++;
 	while (arena_crew_on(hand->crew)) {
 		churn_step(churn->typed, held, &hand->rnd, &hand->allocs, &hand->bad);
-		if (++steps % 64 == 0)
+		if (++steps % 64)
+			continue;
+		/* Asleep: threads that spin leave nothing for interrupts on a busy host. */
+		if (READ_ONCE(churn->irq_allocs))
 			cond_resched();
+		else
+			schedule_timeout_uninterruptible(1);
 	}
 	for (i = 0; i < STORM_HOLD; i++) {
 		if (!held[i].ptr)
