@@ -153,3 +153,20 @@ graft()
 	grep -q 'lib/arena/' "$src/lib/Kconfig" ||
 		printf '\nsource "lib/arena/module/Kconfig"\n' >>"$src/lib/Kconfig"
 }
+
+# Two faults of User-Mode Linux in 7.3 are mended in the unpacked source, as what the
+# suites find there is to be about the arena. flush_tlb_mm() walks the areas of an
+# address space without its lock, which unmap_mapping_range() does not hold: the whole
+# range is marked instead. set_ptes() steps by what is left where the next page is one
+# further: mapped slabs of several pages are wrong after fork() and mremap().
+#   mend_uml KERNEL-SOURCE
+mend_uml()
+{
+	local tlb=$1/arch/um/kernel/tlb.c ptes=$1/arch/um/include/asm/pgtable.h
+	local areas='for_each_vma(vmi, vma)' step='(nr << PFN_PTE_SHIFT)'
+
+	! grep -qF "$areas" "$tlb" || sed -i -e "/$areas/d" \
+		-e '/^\tVMA_ITERATOR(vmi, mm, 0);$/d' -e '/^\tstruct vm_area_struct \*vma;$/d' \
+		-e 's/mark_sync(mm, vma->vm_start, vma->vm_end)/mark_sync(mm, 0, TASK_SIZE)/' "$tlb"
+	! grep -qF "$step" "$ptes" || sed -i "s/$step/(1UL << PFN_PTE_SHIFT)/" "$ptes"
+}
