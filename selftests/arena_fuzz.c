@@ -92,7 +92,6 @@ static struct arena arenas[ARENAS];
 static struct map maps[MAPS];
 static struct input *in;
 static bool alone;	/* no other process uses our arenas */
-static bool on_uml;
 static unsigned long *kcov;
 static char *args_page;	/* the last page before one that cannot be touched */
 
@@ -732,13 +731,6 @@ static struct map *free_map(void)
 	return NULL;
 }
 
-/* UML's own fork() panics where pages of several are mapped. */
-static void spare_fork(void *at, size_t bytes)
-{
-	if (on_uml)
-		madvise(at, bytes, MADV_DONTFORK);
-}
-
 static void op_mmap(struct arena *a)
 {
 	unsigned int how = get_byte(), i = get_byte() % FDS;
@@ -766,7 +758,6 @@ static void op_mmap(struct arena *a)
 		broken("an executable mapping");
 	if (!(rights & ARENA_RIGHT_READ) || (prot & PROT_WRITE && !(rights & ARENA_RIGHT_WRITE)))
 		broken("rights %x mapped with %x", rights, prot);
-	spare_fork(at, bytes);
 	*map = (struct map) { at, bytes, a - arenas, prot & PROT_WRITE };
 }
 
@@ -982,7 +973,7 @@ static void op_fork(void)
 	if (!pid) {
 		struct arena *a = &arenas[get_byte() % ARENAS];
 
-		for (i = 0; i < MAPS && !on_uml; i++)
+		for (i = 0; i < MAPS; i++)
 			if (maps[i].at)
 				touch_read(maps[i].at);
 		if (a->fd[0] >= 0)
@@ -1271,19 +1262,6 @@ static bool read_hex(const char *hex, struct input *input)
 	return !*hex;
 }
 
-static bool is_uml(void)
-{
-	char line[256];
-	bool found = false;
-	FILE *file = fopen("/proc/cpuinfo", "re");
-
-	while (file && fgets(line, sizeof(line), file))
-		found |= !!strstr(line, "User Mode Linux");
-	if (file)
-		fclose(file);
-	return found;
-}
-
 int main(int argc, char **argv)
 {
 	unsigned long seed = 1, seconds = 20, rounds = 0, processes = 2, i;
@@ -1296,7 +1274,6 @@ int main(int argc, char **argv)
 		      -1, 0);
 	if (shared == MAP_FAILED)
 		return 1;
-	on_uml = is_uml();
 	while ((option = getopt(argc, argv, "s:t:n:p:i:")) != -1) {
 		switch (option) {
 		case 's':

@@ -27,6 +27,21 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #endif
 
+/*
+ * User-Mode Linux: slow with its sanitizers, touches each page by itself whatever
+ * was mapped with it, and unmaps nothing from a program that runs on another CPU.
+ */
+static inline bool on_uml(void)
+{
+	char text[4096];
+	int fd = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	close(fd);
+	text[n < 0 ? 0 : n] = '\0';
+	return strstr(text, "User Mode Linux");
+}
+
 static inline int arena_open(void)
 {
 	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);

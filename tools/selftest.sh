@@ -60,9 +60,13 @@ no_program() {
 	echo "# ended: $1 4"
 }
 program() {
+	local start rc
+
 	echo "# program: $1"
+	start=$(date +%s)
 	timeout -s KILL "$LIMIT" "/st/$1"
-	echo "# ended: $1 $?"
+	rc=$?
+	echo "# ended: $1 $rc after $(($(date +%s) - start)) s"
 }
 cd /st
 [ -e /dev/arena ] || insmod /ko/arena.ko || { echo "Bail out! insmod failed"; exit 1; }
