@@ -111,15 +111,17 @@ SPLATS=$SPLATS'|soft lockup|hard LOCKUP|rcu.*stall|Kernel panic|possible recursi
 SPLATS=$SPLATS'|general protection|INFO: task .* blocked|unreferenced object'
 SPLATS=$SPLATS'|possible circular|suspicious RCU usage|scheduling while atomic'
 
-# Print the lines of a log that speak of a broken kernel. Lines between
-# "arena-test: expect splat" and "arena-test: end of splat" were announced by
-# a test that provokes them and checks for them itself. Races that KCSAN finds
-# in the rest of the kernel are not ours.
+# Print the lines of a log that speak of a broken kernel, and what comes after the first
+# of them. Lines between "arena-test: expect splat" and "arena-test: end of splat" were
+# announced by a test that provokes them and checks for them itself. Races that KCSAN
+# finds in the rest of the kernel are not ours.
 splats()
 {
 	sed '/arena-test: expect splat/,/arena-test: end of splat/d' "$1" |
-		grep -aE "$SPLATS" |
-		awk '!/BUG: KCSAN:/ || /arena/ { print; n++ } END { exit !n }'
+		awk -v splats="$SPLATS" '
+		$0 ~ splats && (!/BUG: KCSAN:/ || /arena/) { n++; print; next }
+		n && after < 60 { after++; print }
+		END { exit !n }'
 }
 
 # Run a command in a root directory. objtool reads /proc; the mount goes away with the
