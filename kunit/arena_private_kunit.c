@@ -137,6 +137,7 @@ static void refused(struct kunit *test)
 		{ ARENA_SLAB_MAX - PAGE_SIZE + 1, 8 }, { ARENA_SLAB_MAX, 1 },
 		{ 8, 0 }, { 8, 3 }, { 8, 24 }, { 8, 2 * PAGE_SIZE }, { 8, (SIZE_MAX >> 1) + 1 },
 	};
+	static const size_t aligns[] = { 8, PAGE_SIZE };
 	struct arena_private *arena = private_create(test, NULL, 0);
 	void *before, *after;
 	int i;
@@ -160,10 +161,14 @@ static void refused(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, arena_private_alloc(arena, SZ_64K, ARENA_NOGROW));
 	after = arena_private_alloc(arena, 8, ARENA_NOGROW);
 	KUNIT_EXPECT_PTR_EQ(test, after, before + 8);
-	/* The largest there is. */
-	after = __arena_private_alloc(arena, ARENA_SLAB_MAX - PAGE_SIZE, 8, GFP_KERNEL);
-	if (after)
-		memset(after, 0xff, ARENA_SLAB_MAX - PAGE_SIZE);
+	/* The largest there is; given back, and taken again from where it went. */
+	for (i = 0; i < 2 * ARRAY_SIZE(aligns); i++) {
+		after = __arena_private_alloc(arena, ARENA_SLAB_MAX - PAGE_SIZE,
+					      aligns[i % ARRAY_SIZE(aligns)], GFP_KERNEL);
+		if (after)
+			memset(after, 0xff, ARENA_SLAB_MAX - PAGE_SIZE);
+		arena_private_destroy(arena);
+	}
 }
 
 /* Clause 6: zero when asked for, in memory that was used before. */

@@ -48,11 +48,15 @@ static void chunks_free(struct arena_chunk *chunk)
 	}
 }
 
-/* A chunk that holds @room bytes: one kept before, or a new one. */
-static struct arena_chunk *chunk_get(struct arena_private *arena, size_t room, gfp_t gfp)
+/*
+ * A chunk with room for @size bytes at @align: one kept before, or a new one. Chunks are
+ * aligned by pages, so this is exact: the largest object makes one of %ARENA_SLAB_MAX.
+ */
+static struct arena_chunk *chunk_get(struct arena_private *arena, size_t size, size_t align,
+				     gfp_t gfp)
 {
-	unsigned int order = max_t(unsigned int, CHUNK_ORDER,
-				   get_order(room + sizeof(struct arena_chunk)));
+	size_t start = ALIGN(offsetof(struct arena_chunk, data), align);
+	unsigned int order = max_t(unsigned int, CHUNK_ORDER, get_order(start + size));
 	struct arena_chunk **link, *chunk;
 
 	for (link = &arena->spare; (chunk = *link); link = &chunk->below) {
@@ -147,7 +151,7 @@ void *__arena_private_alloc(struct arena_private *arena, size_t size, size_t ali
 		return NULL;
 	object = place_object(arena, size, align);
 	if (!object) {
-		chunk = chunk_get(arena, size + align, gfp);
+		chunk = chunk_get(arena, size, align, gfp);
 		if (!chunk)
 			return NULL;
 		if (!arena->chunks)
