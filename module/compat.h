@@ -53,6 +53,16 @@ static inline vm_fault_t arena_insert_page(struct vm_fault *vmf, struct page *pa
 {
 	return vmf_insert_page_mkwrite(vmf, page, vmf->flags & FAULT_FLAG_WRITE);
 }
+
+static inline bool arena_mapped_huge(const struct vm_fault *vmf)
+{
+	return pmd_trans_huge(pmdp_get_lockless(vmf->pmd));
+}
+
+static inline bool arena_mapped_by_pages(const struct vm_fault *vmf)
+{
+	return !pmd_none(pmdp_get_lockless(vmf->pmd)) && !arena_mapped_huge(vmf);
+}
 #else
 #define ARENA_MAPS_HUGE		false
 #define ARENA_HUGE_FAULT(fn)
@@ -62,10 +72,20 @@ static inline vm_fault_t arena_insert_huge(struct vm_fault *vmf, struct page *pa
 	return VM_FAULT_FALLBACK;
 }
 
-/* Never called. */
+/* Never called, nor what follows. */
 static inline vm_fault_t arena_insert_page(struct vm_fault *vmf, struct page *page)
 {
 	return VM_FAULT_SIGBUS;
+}
+
+static inline bool arena_mapped_huge(const struct vm_fault *vmf)
+{
+	return false;
+}
+
+static inline bool arena_mapped_by_pages(const struct vm_fault *vmf)
+{
+	return false;
 }
 #endif
 

@@ -10,6 +10,7 @@
 #include <linux/atomic.h>
 #include <linux/fs.h>
 #include <linux/irq_work.h>
+#include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
@@ -46,6 +47,7 @@
  * @status_lock: who writes it.
  * @status_generation: that it shows.
  * @notices:	calls of ARENA_IOC_NOTIFY and arena_notify().
+ * @map_lock:	who maps a slab by a PMD, or pages where that would be possible. Inside @lock.
  * @strict:	what holds nothing allocated cannot be touched. Set with @lock held
  *		for writing.
  * @wait:	all who poll.
@@ -64,6 +66,7 @@ struct arena_dev {
 	spinlock_t		status_lock;	/* see above */
 	unsigned long		status_generation;
 	atomic_long_t		notices;
+	struct mutex		map_lock;	/* see above */
 	bool			strict;
 	wait_queue_head_t	wait;
 	unsigned long		wake_above;

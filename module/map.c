@@ -81,13 +81,49 @@ static int arena_map_around(struct arena_dev *dev, struct vm_fault *vmf, struct 
 			       &pages[first - start], &nr);
 }
 
+/*
+ * Whether a PMD or pages map a slab is decided anew by each fault, as more is allocated, and
+ * the kernel warns, or fails, where one finds the other: so look at what is there, and
+ * between that and adding to it nobody else does. Who finds the other goes its way.
+ */
+static vm_fault_t arena_map_small(struct arena_dev *dev, struct vm_fault *vmf, struct page *page)
+{
+	vm_fault_t result = VM_FAULT_NOPAGE;
+
+	mutex_lock(&dev->map_lock);
+	if (!arena_mapped_huge(vmf))
+		result = arena_insert_page(vmf, page);
+	mutex_unlock(&dev->map_lock);
+	return result;
+}
+
+static vm_fault_t arena_map_huge(struct arena_dev *dev, struct vm_fault *vmf, struct page *page)
+{
+	vm_fault_t result = VM_FAULT_FALLBACK;
+
+	mutex_lock(&dev->map_lock);
+	if (!arena_mapped_by_pages(vmf))
+		result = arena_insert_huge(vmf, page);
+	mutex_unlock(&dev->map_lock);
+	return result;
+}
+
 static vm_fault_t arena_map_page(struct arena_dev *dev, struct vm_fault *vmf, struct page *page)
 {
 	if (!(vmf->vma->vm_flags & VM_MIXEDMAP))
-		return arena_insert_page(vmf, page);
+		return arena_map_small(dev, vmf, page);
 	if (!arena_map_around(dev, vmf, page))
 		return VM_FAULT_NOPAGE;
 	return arena_fault_result(vm_insert_page(vmf->vma, vmf->address, page));
+}
+
+/*
+ * Kernels from 6.7 on let userfaultfd leave marks where nothing is mapped. They are not ours
+ * to take away, and whoever faults there must not try for ever.
+ */
+static bool arena_fault_marked(const struct vm_fault *vmf)
+{
+	return vmf->flags & FAULT_FLAG_ORIG_PTE_VALID && !pte_none(vmf->orig_pte);
 }
 
 /*
@@ -102,6 +138,8 @@ static vm_fault_t arena_fault(struct vm_fault *vmf)
 	vm_fault_t result = VM_FAULT_SIGBUS;
 	struct page *page;
 
+	if (arena_fault_marked(vmf))
+		return VM_FAULT_SIGBUS;
 	/* Whoever is to die need not wait. */
 	if (down_read_killable(&dev->lock))
 		return VM_FAULT_SIGBUS;
@@ -133,7 +171,7 @@ static vm_fault_t __maybe_unused arena_huge_fault(struct vm_fault *vmf, unsigned
 		return VM_FAULT_SIGBUS;
 	page = offset + PMD_SIZE <= arena_map_end(dev) ? arena_page(dev->arena, offset) : NULL;
 	if (page)
-		result = arena_insert_huge(vmf, page);
+		result = arena_map_huge(dev, vmf, page);
 	up_read(&dev->lock);
 	return result;
 }
@@ -148,6 +186,8 @@ static vm_fault_t arena_status_fault(struct vm_fault *vmf)
 {
 	struct arena_file *af = vmf->vma->vm_file->private_data;
 
+	if (arena_fault_marked(vmf))
+		return VM_FAULT_SIGBUS;
 	return arena_fault_result(vm_insert_page(vmf->vma, vmf->address,
 						 virt_to_page(af->dev->status)));
 }

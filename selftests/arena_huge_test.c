@@ -5,9 +5,11 @@
  * and 20).
  */
 #include "kselftest_harness.h"
+#include <pthread.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include "arena_test.h"
 
 #define HUGE		(2UL << 20)
@@ -384,6 +386,54 @@ TEST_F(huge, populate)
 	EXPECT_GE(on_uml() ? (long)(2 * HUGE / self->page) : 4, nr);
 	EXPECT_EQ(SIGBUS, touch_write(map + 2 * HUGE));
 	munmap(map, CAPACITY);
+}
+
+/* Faults of the kernel, over and over: no signal where nothing is committed. */
+struct toucher {
+	int zero;
+	char *at;
+	bool stop;
+};
+
+static void *touch_always(void *arg)
+{
+	struct toucher *toucher = arg;
+
+	while (!__atomic_load_n(&toucher->stop, __ATOMIC_RELAXED))
+		if (read(toucher->zero, toucher->at, 1) < 0)
+			sched_yield();
+	return NULL;
+}
+
+/*
+ * clauses 19, 21: a PMD or pages, whichever fault comes first, while the slab comes and
+ * goes; the other one goes the same way
+ */
+TEST_F(huge, either_way)
+{
+	const __u32 modes[] = { ARENA_RESET_RELEASE, ARENA_RESET_STRICT };
+	struct toucher toucher = { open("/dev/zero", O_RDONLY | O_CLOEXEC), self->map };
+	pthread_t thread[3];
+	unsigned int i, missed = 0;
+	time_t end;
+
+	ASSERT_LE(0, toucher.zero);
+	for (i = 0; i < ARRAY_SIZE(thread); i++)
+		ASSERT_EQ(0, pthread_create(&thread[i], NULL, touch_always, &toucher));
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		for (end = time(NULL) + 3; time(NULL) < end;) {
+			ASSERT_EQ(0, arena_alloc(self->fd, HUGE / 2, NULL));
+			missed += read(toucher.zero, self->map + self->page, 1) != 1;
+			ASSERT_EQ(0, arena_alloc(self->fd, HUGE / 2, NULL));
+			missed += read(toucher.zero, self->map + 2 * self->page, 1) != 1;
+			ASSERT_EQ(0, arena_reset(self->fd, modes[i], 0));
+		}
+	}
+	__atomic_store_n(&toucher.stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < ARRAY_SIZE(thread); i++)
+		pthread_join(thread[i], NULL);
+	EXPECT_EQ(0, missed);
+	close(toucher.zero);
 }
 
 static long free_memory(void)
