@@ -157,5 +157,9 @@ int arena_do_batch(struct arena_call *call)
 		return -EINTR;
 	err = arena_claim_lot(dev->arena, &lot, gfp, &batch->generation);
 	up_read(&dev->lock);
-	return err ?: tell_offsets(call);
+	if (err)
+		return err;
+	/* They are allocated, whether that can be told or not. */
+	arena_dev_moved(dev);
+	return tell_offsets(call);
 }

@@ -128,7 +128,7 @@
  *	         arena_settle() after slabs      to the directory entry in
  *	         were released                   cursor_claim()
  *	drain    smp_mb() A, preemption off      synchronize_rcu() in
- *	         while writing                   reset_asleep()
+ *	         while writing                   work_on_slabs()
  *	wrap     preemption off from reading to  grace period between two
  *	         swapping the cursor             crossings, wrapped()
  *	collect  preemption off while bumping    synchronize_rcu() in revoke()
@@ -160,6 +160,8 @@
  *	forget   smp_mb() in forget_rewinds()    smp_rmb() in arena_deref()
  *	keep     cmpxchg() in pool_keep() and    xchg() in pool_take() and
  *	         arena_pool_put_cpus()           arena_pool_take_cpus()
+ *	unhold   release of holds in             load-acquire in arena_do_reset() and
+ *	         arena_unhold()                  arena_do_rewind()
  *	poll     smp_mb() in arena_poll() after  full barrier in wq_has_sleeper()
  *	         going on the queue              in arena_dev_moved()
  *	=======  ==============================  ===============================

@@ -36,7 +36,8 @@
  * Three that nest in it, and in which nothing nests: arena_dev.status_lock is for who
  * writes the status page, arena_file.watch_lock for what one file waits for, and
  * that of arena_dev.wait for who waits. The first and the last are taken in
- * interrupts, by arena_notify()'s work.
+ * interrupts, by arena_notify()'s work. A fourth, arena_dev.map_lock, is held by faults
+ * where slabs may be mapped by PMDs, while they change the page table.
  *
  * Revocation (clause 20): a fault looks up the page and inserts it into the page
  * table with the lock held for reading; a reset that releases slabs unmaps and
@@ -136,6 +137,7 @@ static struct arena_dev *arena_dev_create(void)
 		goto put_count;
 	refcount_set(&dev->refs, 1);
 	init_rwsem(&dev->lock);
+	mutex_init(&dev->map_lock);
 	spin_lock_init(&dev->status_lock);
 	arena_watch_init(dev);
 	err = arena_dev_init_inode(dev);
@@ -349,7 +351,7 @@ static struct arena *arena_hold(struct file *file, u32 rights)
  *
  * Until arena_unhold(), resets by the program are refused with EBUSY, and memory
  * stays when it closes its descriptors or is killed (clause 23). The arena takes
- * arena_alloc() and its kin, but none larger than a slab, and no resets.
+ * arena_alloc() and its kin, for nothing larger than a slab, and no resets.
  *
  * The program may be writing to all of it at any time: read each thing once, and
  * check it. Nothing that the allocator relies on lies there. For that reason, too,
@@ -385,7 +387,11 @@ void arena_unhold(struct arena *arena)
 
 	if (WARN_ON_ONCE(!dev))
 		return;
-	atomic_dec(&dev->holds);
+	/*
+	 * Release: what was done to the objects comes before a reset that this permits. Pairs
+	 * with atomic_read_acquire() in arena_do_reset() and arena_do_rewind().
+	 */
+	(void)atomic_dec_return_release(&dev->holds);
 	arena_dev_put(dev);
 }
 EXPORT_SYMBOL_GPL(arena_unhold);

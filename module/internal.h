@@ -491,6 +491,7 @@ bool arena_settle(struct arena *arena);
 void arena_windows_close(struct arena *arena);
 void arena_note_dirty(struct arena *arena, size_t high);
 bool arena_settle_wait(struct arena *arena, gfp_t gfp);
+int arena_reset_asleep(struct arena *arena, size_t keep, bool zero);
 
 void arena_uncount(struct arena *arena);
 void arena_count_from_here(struct arena *arena);

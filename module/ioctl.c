@@ -261,14 +261,14 @@ static int arena_dev_reset(struct arena_dev *dev, u32 mode, u64 keep)
 		err = arena_reset_keep(arena);
 		break;
 	case ARENA_RESET_ZERO:
-		arena_reset_zero(arena);
+		err = arena_reset_asleep(arena, 0, true);
 		break;
 	case ARENA_RESET_STRICT:
 		dev->strict = true;
 		fallthrough;
 	default:
 		arena_map_revoke(dev, 0);
-		arena_reset_release(arena, min_t(u64, keep, arena_capacity(arena)));
+		err = arena_reset_asleep(arena, min_t(u64, keep, arena_capacity(arena)), false);
 	}
 	arena_map_trim(dev);
 	return err;
@@ -282,8 +282,11 @@ static int arena_do_reset(struct arena_call *call)
 
 	if (down_write_killable(&dev->lock))
 		return -EINTR;
-	/* Kernel code has pointers into it (clause 23). */
-	err = atomic_read(&dev->holds) ? -EBUSY :
+	/*
+	 * Kernel code has pointers into it (clause 23). Acquire: pairs with the release in
+	 * arena_unhold().
+	 */
+	err = atomic_read_acquire(&dev->holds) ? -EBUSY :
 	      arena_dev_reset(dev, reset->mode, reset->keep);
 	/* Before anybody is given anything of the new generation. */
 	arena_dev_moved(dev);
@@ -446,7 +449,7 @@ static const struct arena_op arena_ops[] = {
 	ARENA_OP(NOTIFY, notify, notify, flags, ARENA_RIGHT_ALLOC,
 		 ARENA_OP_SETTLE | ARENA_OP_MOVES | ARENA_OP_WAKES, NULL),
 	ARENA_OP(BATCH, batch, batch, generation, ARENA_RIGHT_ALLOC,
-		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES,
+		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT,
 		 arena_stage_batch),
 	ARENA_OP(MARK, mark, mark, generation, ARENA_RIGHT_ALLOC | ARENA_RIGHT_RESET,
 		 ARENA_OP_SETTLE, NULL),
@@ -533,12 +536,13 @@ static bool arena_alloc_usual(struct arena_file *file, struct arena_alloc_args _
 	unsafe_get_user(alloc.align, &user->align, fault);
 	unsafe_get_user(alloc.offset, &user->offset, fault);
 	unsafe_get_user(alloc.generation, &user->generation, fault);
+	/* A shorter struct ends before these, and a call that fails writes nothing. */
+	if (alloc.size != sizeof(alloc) || alloc.flags & ~ARENA_ALLOC_ZERO)
+		goto fault;
 	unsafe_put_user(alloc.offset, &user->offset, fault);
 	unsafe_put_user(alloc.generation, &user->generation, fault);
 	user_access_end();
 
-	if (alloc.size != sizeof(alloc) || alloc.flags & ~ARENA_ALLOC_ZERO)
-		return false;
 	/* Acquire: pairs with the smp_store_release() in arena_dev_make(). */
 	if (!smp_load_acquire(&dev->arena))
 		return false;

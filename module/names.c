@@ -46,8 +46,11 @@ int arena_do_rewind(struct arena_call *call)
 	if (down_write_killable(&dev->lock))
 		return -EINTR;
 	err = arena_mark_find(dev->arena, args->mark, &mark);
-	/* Kernel code has pointers into it (clause 23). */
-	if (!err && atomic_read(&dev->holds))
+	/*
+	 * Kernel code has pointers into it (clause 23). Acquire: pairs with the release in
+	 * arena_unhold().
+	 */
+	if (!err && atomic_read_acquire(&dev->holds))
 		err = -EBUSY;
 	if (!err)
 		err = arena_rewind(dev->arena, &mark);

@@ -464,8 +464,11 @@ static void work_on_slabs(struct arena *arena, size_t keep, bool zero)
 	note_kept(arena);
 }
 
-/* Empty the arena and, before anybody allocates again, wipe or release its slabs. */
-static void reset_asleep(struct arena *arena, size_t keep, bool zero)
+/*
+ * Empty the arena and, before anybody allocates again, wipe or release its slabs. 0, or
+ * -EOVERFLOW with nothing changed, on 32-bit kernels.
+ */
+int arena_reset_asleep(struct arena *arena, size_t keep, bool zero)
 {
 	int err;
 
@@ -480,6 +483,7 @@ static void reset_asleep(struct arena *arena, size_t keep, bool zero)
 	mutex_unlock(&arena->reset_mutex);
 	if (!err)
 		arena_tell_reset(arena, zero ? ARENA_EVENT_ZERO : ARENA_EVENT_RELEASE);
+	return err;
 }
 
 /**
@@ -496,7 +500,7 @@ static void reset_asleep(struct arena *arena, size_t keep, bool zero)
  */
 void arena_reset_release(struct arena *arena, size_t keep)
 {
-	reset_asleep(arena, keep, false);
+	arena_reset_asleep(arena, keep, false);
 }
 EXPORT_SYMBOL_GPL(arena_reset_release);
 
@@ -513,6 +517,6 @@ EXPORT_SYMBOL_GPL(arena_reset_release);
  */
 void arena_reset_zero(struct arena *arena)
 {
-	reset_asleep(arena, 0, true);
+	arena_reset_asleep(arena, 0, true);
 }
 EXPORT_SYMBOL_GPL(arena_reset_zero);

@@ -371,6 +371,36 @@ TEST_F(late, batch_source)
 	EXPECT_STREQ("late", self->map + item[2].offset);
 }
 
+/* Clauses 4, 7: what was allocated is told, though not to the caller, who cannot be */
+TEST_F(late, batch_untold)
+{
+	struct arena_batch_item *item = mmap(NULL, self->late.page, PROT_READ | PROT_WRITE,
+					     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const struct arena_status *status = arena_map_status(self->fd);
+	struct arena_batch_args args = {
+		.size = sizeof(args),
+		.items = (unsigned long)item,
+		.item_size = sizeof(*item),
+		.count = 1,
+	};
+	struct late_call call = { self->fd, ARENA_IOC_BATCH, &args };
+
+	ASSERT_NE(MAP_FAILED, item);
+	ASSERT_NE(NULL, status);
+	*item = (struct arena_batch_item) { .bytes = 48, .src = (unsigned long)self->late.at };
+	ASSERT_EQ(0, pthread_create(&self->thread, NULL, late_caller, &call));
+	ASSERT_TRUE(late_wanted(&self->late));
+	EXPECT_EQ(0, status->offset);
+	ASSERT_EQ(0, mprotect(item, self->late.page, PROT_READ));
+	ASSERT_TRUE(late_arrive(&self->late, self->bytes));
+	ASSERT_EQ(0, pthread_join(self->thread, NULL));
+	EXPECT_EQ(-EFAULT, call.err);
+	EXPECT_EQ(48, status->offset);
+	EXPECT_EQ(48, arena_used(self->fd));
+	munmap((void *)status, self->late.page);
+	munmap(item, self->late.page);
+}
+
 /* clause 24: the struct of any call */
 TEST_F(late, the_struct)
 {

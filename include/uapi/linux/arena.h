@@ -203,10 +203,11 @@ struct arena_offset_args {
  * @ARENA_RESET_ZERO: it is kept; all that was handed out is zero when the call
  *	returns, but for what programs write to it through a mapping meanwhile.
  * @ARENA_RESET_STRICT: all of it is given back, and revoked from every mapping.
- *	From then on, in this arena, touching a page that holds nothing
- *	allocated in the present generation is SIGBUS, be it committed or not:
+ *	From then on, in this arena, touching a page beyond the highest offset
+ *	handed out in the present generation is SIGBUS, be it committed or not:
  *	the store of a thread that missed the reset faults instead of landing,
- *	unless others have allocated in that very page by then.
+ *	unless others have allocated there, or further on, by then. Below that
+ *	offset, padding and what is left of spans can be touched.
  */
 enum arena_reset_mode {
 	ARENA_RESET_KEEP = 0,
@@ -225,7 +226,8 @@ enum arena_reset_mode {
  * @__reserved:	must be zero.
  * @generation:	out: the generation that begins.
  *
- * Errors: EBUSY: kernel code holds the arena.
+ * Errors: EBUSY: kernel code holds the arena. EOVERFLOW: on 32-bit kernels, after
+ * two thousand million resets.
  *
  * Calls on the same arena that are under way are waited for: when this returns,
  * none of them writes to, or was given, memory of the new generation as part
@@ -408,7 +410,7 @@ struct arena_lease_args {
  * Marks belong to the thread that makes them, nest up to 32 deep, and exist in
  * arenas without %ARENA_SETUP_SPANS. REWIND leaves its mark open, to be rewound
  * to again, and ends those inside it. Bytes stay as they are, and mapped but where
- * %ARENA_RESET_STRICT forbids touching what is not allocated.
+ * %ARENA_RESET_STRICT forbids touching what is beyond all that is allocated.
  * Handles to what a rewind frees are stale from then on (clause 12).
  *
  * Errors: EOPNOTSUPP: the arena has spans. EBUSY: of MARK, another thread has
