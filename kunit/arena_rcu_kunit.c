@@ -296,6 +296,55 @@ static void release_waits_for_readers(struct kunit *test)
 	}
 }
 
+static void release_job(struct arena_hand *hand)
+{
+	arena_reset_release(hand->crew->arena, 0);
+}
+
+/*
+ * Clause 6: a slab that is committed while a release is at work, and is released by it, says
+ * nothing about the one that comes after it. Where init_on_alloc is on, slabs fresh from the
+ * page allocator are not zeroed once more.
+ */
+static void populate_meets_release(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+	struct arena *arena = arena_test_create(test, CAPACITY, SLAB,
+						kind->flags | ARENA_READERS | ARENA_ZERO);
+	struct arena_crew *crew = arena_crew_create(test, arena, 1, 0);
+	unsigned long generation;
+	unsigned int waits = 0;
+	size_t n, dirty = 0;
+	int err;
+	u8 *ptr;
+
+	/* The set that was left is dirty, this one is empty, and so is the pool. */
+	soil(arena, GFP_KERNEL);
+	KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
+	rcu_barrier();
+	arena_total_now();
+
+	generation = arena_test_stats(arena).generation;
+	rcu_read_lock();
+	arena_crew_go(crew, release_job, 0);
+	while (arena_test_stats(arena).generation == generation && waits++ < 1000)
+		mdelay(1);
+	/* It waits for us, and has released nothing yet. */
+	err = arena_populate(arena, SLAB, GFP_ATOMIC);
+	rcu_read_unlock();
+	arena_crew_wait(crew);
+	KUNIT_ASSERT_NE(test, arena_test_stats(arena).generation, generation);
+	KUNIT_ASSERT_EQ(test, err, 0);
+	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).committed, 0);
+
+	for (n = 0; n < SLAB / 64; n++) {
+		ptr = arena_alloc(arena, 64, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, ptr);
+		dirty += !arena_is_zero(ptr, 64);
+	}
+	KUNIT_EXPECT_EQ(test, dirty, 0);
+}
+
 /*
  * A shelf: one writer that puts books on it, clears it and resets; readers that
  * look into a book for a while.
@@ -603,6 +652,7 @@ static struct kunit_case arena_rcu_cases[] = {
 	KUNIT_CASE_PARAM(memory_comes_back, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(any_context, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(release_waits_for_readers, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(populate_meets_release, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(readers_beside_resets, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(control_plain_reset, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(storm, arena_kind_gen_params),

@@ -221,7 +221,7 @@ static void slab_give_back(struct arena *arena, void *base)
 int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_t gfp)
 {
 	struct arena_slab *entry = &READ_ONCE(arena->dirs[set])[index];
-	unsigned long generation;
+	struct arena_view view;
 	void *base;
 	bool clean;
 
@@ -234,7 +234,7 @@ int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_
 		return -ENOMEM;
 	set_page_private(virt_to_page(base), index);	/* see arena_slab_offset() */
 
-	generation = arena_peek(arena).generation;
+	view = arena_peek(arena);
 	/*
 	 * Full barrier: the zeroing of the slab comes before its address.
 	 * Pairs with the address dependency from READ_ONCE(entry->base) in
@@ -244,9 +244,13 @@ int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_
 		slab_give_back(arena, base);
 		return 0;
 	}
-	if (clean && (generation & 1) == set)
-		/* If that generation is over, it is zeroed once more: no harm. */
-		WRITE_ONCE(entry->clean, generation);
+	/*
+	 * If that generation is over, it is zeroed once more: no harm. Nor if it had not
+	 * begun; a release may be at work in it, and the slab that comes after this one
+	 * in the same generation would count as clean, too.
+	 */
+	if (clean && cursor_settled(view.cursor) && (view.generation & 1) == set)
+		WRITE_ONCE(entry->clean, view.generation);
 	arena_tell_grow(arena, index, gfp);
 	return 0;
 }

@@ -4,6 +4,9 @@
 # Build a User-Mode-Linux kernel of the newest source with the arena inside
 # and every sanitizer that UML takes, and run the arena's KUnit suites on it.
 #
+# Without a GLOB, twice: kernels zero what they allocate, or not, by a word on their
+# command line, and arenas then do, too.
+#
 #   kunit.sh [GLOB]       run suites (or suite.case) that match, default arena*
 #   kunit.sh --build      build only
 #   KUNIT_ARGS="a=1 b=2"  more arguments for the kernel's command line
@@ -83,6 +86,7 @@ build_warnings()
 	grep -E 'lib/arena/.*(warning|error):' "$LOGS/kunit-build.log" >&2
 }
 
+#   kernel_args ARGUMENT...
 kernel_args()
 {
 	local arg args=()
@@ -91,18 +95,19 @@ kernel_args()
 	# A plain tick: with others, UML has been seen to sleep for good, timers pending.
 	args+=(mem=1G nohz=off highres=off)
 	# shellcheck disable=SC2206 # split at blanks on purpose
-	args+=(${KUNIT_ARGS:-})
+	args+=("$@" ${KUNIT_ARGS:-})
 	for arg in "${args[@]}"; do
 		echo "--kernel_args=$arg"
 	done
 }
 
+#   run GLOB KERNEL-ARGUMENT
 run()
 {
 	local glob=$1 args
 
-	mapfile -t args < <(kernel_args)
-	say "running $glob on two CPUs under KASAN, lockdep and UBSAN" \
+	mapfile -t args < <(kernel_args "$2")
+	say "running $glob on two CPUs under KASAN, lockdep and UBSAN, $2" \
 		"(at most $TIMEOUT s)"
 	rm -f "$UML/test.log"
 	quietly kunit-run kunit_py exec --timeout="$TIMEOUT" "${args[@]}" "$glob"
@@ -134,6 +139,7 @@ complaints()
 		grep -E -A 4 'FAILED at|^\[(FAILED|CRASHED|ERROR)\]' | head -n 60
 }
 
+# What a run says; its numbers are added to PASSED, FAILED and SKIPPED.
 report()
 {
 	local passed failed skipped
@@ -151,26 +157,42 @@ report()
 		failed=1
 	fi
 	[ $((passed + failed)) -gt 0 ] || { say "no test ran" && failed=1; }
-	counts kunit "$passed" "$failed" "$skipped"
-	if [ "$failed" -eq 0 ]; then
-		say "passed: the KUnit suites under UML, $passed tests, $skipped skipped"
+	PASSED=$((PASSED + passed))
+	FAILED=$((FAILED + failed))
+	SKIPPED=$((SKIPPED + skipped))
+}
+
+verdict()
+{
+	counts kunit "$PASSED" "$FAILED" "$SKIPPED"
+	if [ "$FAILED" -eq 0 ]; then
+		say "passed: the KUnit suites under UML, $PASSED tests, $SKIPPED skipped"
 	else
-		say "FAILED: $failed of the KUnit tests under UML, $passed passed"
+		say "FAILED: $FAILED of the KUnit tests under UML, $PASSED passed"
 	fi
-	[ "$failed" -eq 0 ]
+	[ "$FAILED" -eq 0 ]
 }
 
 # One run at a time: the log is the build directory's.
+#   run_and_report GLOB [KERNEL-ARGUMENT...]
 run_and_report()
 {
-	local rc=0
+	local glob=$1 arg rc
 
-	run "$1" || rc=$?
-	report "$rc"
+	shift
+	for arg in "$@"; do
+		rc=0
+		run "$glob" "$arg" || rc=$?
+		report "$rc"
+	done
+	verdict
 }
 
 main()
 {
+	local arguments=(init_on_alloc=0)
+
+	PASSED=0 FAILED=0 SKIPPED=0
 	counts kunit 0 1 0
 	"$ROOT/tools/setup.sh" kernel source || exit 1
 	graft "$SRC"
@@ -182,7 +204,8 @@ main()
 		die "the UML kernel does not build"
 	! build_warnings || die "the compiler warned, see above"
 	[ "${1:-}" != --build ] || exit 0
-	with_lock uml-run run_and_report "${1:-arena*}"
+	[ $# -gt 0 ] || arguments+=(init_on_alloc=1)
+	with_lock uml-run run_and_report "${1:-arena*}" "${arguments[@]}"
 }
 
 main "$@"; exit
