@@ -910,6 +910,49 @@ static void append_race(struct kunit *test)
 }
 
 /*
+ * Clauses 4, 8: whoever interrupts the owner of the lock on its CPU, by a probe just before
+ * or after it as well, gets no freed element, and changes nothing. What is allocated again
+ * counts again.
+ */
+static void in_the_middle(struct kunit *test)
+{
+	const struct element *e = test->param_value;
+	struct arena_typed *typed = typed_create(test, 24, 4, e->flags);
+	struct arena *arena = (struct arena *)under(typed);
+	unsigned long until = 0;
+	u8 buffer[24];
+	void *first, *probed, *again;
+	int err;
+
+	first = typed_alloc(typed, buffer, 24, 1);
+	KUNIT_ASSERT_NOT_NULL(test, first);
+	KUNIT_ASSERT_NOT_NULL(test, typed_alloc(typed, buffer, 24, 2));
+	arena_typed_free(typed, first);
+	/* With readers the place is free after a grace period. */
+	rcu_barrier();
+
+	preempt_disable();
+	this_cpu_ptr(arena->cpu)->in_chains = true;
+	probed = typed_alloc(typed, buffer, 24, 3);
+	arena_typed_free(typed, arena_typed_at(typed, 1));
+	err = arena_typed_reset(typed);
+	this_cpu_ptr(arena->cpu)->in_chains = false;
+	preempt_enable();
+	KUNIT_EXPECT_NOT_NULL(test, probed);
+	KUNIT_EXPECT_PTR_NE(test, probed, first);
+	KUNIT_EXPECT_TRUE(test, holds(arena_typed_at(typed, 1), 24, 2));
+	KUNIT_EXPECT_EQ(test, err, -EBUSY);
+	KUNIT_EXPECT_EQ(test, arena_test_stats(under(typed)).allocs, 3);
+
+	do {
+		again = typed_alloc(typed, buffer, 24, 4);
+	} while (again != first && arena_sleep_until(&until));
+	KUNIT_EXPECT_PTR_EQ(test, again, first);
+	KUNIT_EXPECT_TRUE(test, holds(again, 24, 4));
+	KUNIT_EXPECT_EQ(test, arena_test_stats(under(typed)).allocs, 4);
+}
+
+/*
  * Allocated and freed all the time, by threads and interrupts
  */
 #define STORM_NR	64
@@ -1401,6 +1444,7 @@ static struct kunit_case arena_typed_cases[] = {
 	KUNIT_CASE_PARAM(marks_wrap, kind_gen_params),
 	KUNIT_CASE_PARAM(exact_race, kind_gen_params),
 	KUNIT_CASE_PARAM(append_race, kind_gen_params),
+	KUNIT_CASE_PARAM(in_the_middle, kind_gen_params),
 	KUNIT_CASE_PARAM(churn, kind_gen_params),
 	KUNIT_CASE_PARAM(unseen_halfway, half_gen_params),
 	KUNIT_CASE(readers_beside_writers),

@@ -230,8 +230,8 @@ void arena_count_from_here(struct arena *arena)
 	preempt_enable();
 }
 
-/* An object died before it was born: it was counted, and its successor will be. */
-void arena_uncount(struct arena *arena)
+/* @nr objects more, or fewer, than claims have counted. */
+void arena_count_objects(struct arena *arena, int nr)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
 	struct arena_slot *slot = arena_slot(cpu);
@@ -239,9 +239,9 @@ void arena_uncount(struct arena *arena)
 	/* A sum over slots: one of them may well be below zero. */
 	if (likely(slot))
 		/* Who reads it from elsewhere shows it, no more. */
-		data_race(slot->allocs--);
+		data_race(slot->allocs += nr);
 	else
-		atomic_long_dec(&arena->deep_allocs);
+		atomic_long_add(nr, &arena->deep_allocs);
 	arena_leave(cpu);
 }
 

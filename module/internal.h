@@ -145,6 +145,7 @@ enum arena_fail { ARENA_FAIL_SPACE, ARENA_FAIL_MEMORY, ARENA_FAIL_ARG, ARENA_NR_
  * @allocs:  objects handed out from windows.
  * @depth:   allocations in progress, but for those from spans and windows.
  * @spans:   the arena has spans.
+ * @in_chains: of a typed arena: is about to take its lock, or has it, or just had it.
  * @slot:    see &struct arena_slot.
  * @fails:   failed allocations by cause.
  *
@@ -165,6 +166,7 @@ struct arena_cpu {
 	local_t			allocs;
 	unsigned int		depth;
 	bool			spans;
+	bool			in_chains;
 	struct arena_slot	slot[ARENA_SLOTS] ____cacheline_aligned;
 	unsigned long		fails[ARENA_NR_FAILS];
 };
@@ -493,9 +495,15 @@ void arena_note_dirty(struct arena *arena, size_t high);
 bool arena_settle_wait(struct arena *arena, gfp_t gfp);
 int arena_reset_asleep(struct arena *arena, size_t keep, bool zero);
 
-void arena_uncount(struct arena *arena);
+void arena_count_objects(struct arena *arena, int nr);
 void arena_count_from_here(struct arena *arena);
 void arena_count_failure(struct arena *arena, int err);
+
+/* An object died before it was born: it was counted, and its successor will be. */
+static inline void arena_uncount(struct arena *arena)
+{
+	arena_count_objects(arena, -1);
+}
 
 /* False if @generation was over before the write was complete. */
 bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
@@ -552,6 +560,8 @@ void arena_reap_rewound(struct arena *arena, size_t floor, u64 epoch);
 void arena_reaper(struct work_struct *work);
 
 /* slab.c */
+void *arena_table_alloc(size_t size, unsigned int flags);
+void arena_table_free(void *table, size_t size);
 int arena_slabs_init(struct arena *arena);
 void arena_slabs_exit(struct arena *arena);
 int arena_slabs_populate(struct arena *arena, unsigned int set, size_t start, size_t size,

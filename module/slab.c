@@ -296,20 +296,29 @@ void arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t kee
 	}
 }
 
-static struct arena_slab *dir_alloc(const struct arena *arena)
+/* What an arena with @flags needs beside its slabs, zeroed. Charged as those are (clause 21). */
+void *arena_table_alloc(size_t size, unsigned int flags)
 {
 	gfp_t gfp = ARENA_GFP_META;
-	long pages = DIV_ROUND_UP(arena->dir_size, PAGE_SIZE);
-	struct arena_slab *dir;
+	long pages = DIV_ROUND_UP(size, PAGE_SIZE);
+	void *table;
 
-	if (arena->flags & ARENA_ACCOUNT)
+	if (flags & ARENA_ACCOUNT)
 		gfp |= __GFP_ACCOUNT;
 	if (!arena_total_charge(pages))
 		return NULL;
-	dir = kvzalloc(arena->dir_size, gfp);
-	if (!dir)
+	table = kvzalloc(size, gfp);
+	if (!table)
 		arena_total_uncharge(pages);
-	return dir;
+	return table;
+}
+
+void arena_table_free(void *table, size_t size)
+{
+	if (!table)
+		return;
+	kvfree(table);
+	arena_total_uncharge(DIV_ROUND_UP(size, PAGE_SIZE));
 }
 
 int arena_slabs_init(struct arena *arena)
@@ -318,7 +327,7 @@ int arena_slabs_init(struct arena *arena)
 
 	arena->dir_size = array_size(arena_nr_slabs(arena), sizeof(struct arena_slab));
 	for (i = 0; i < nr; i++) {
-		arena->dirs[i] = dir_alloc(arena);
+		arena->dirs[i] = arena_table_alloc(arena->dir_size, arena->flags);
 		if (!arena->dirs[i])
 			return -ENOMEM;
 	}
@@ -333,7 +342,6 @@ void arena_slabs_exit(struct arena *arena)
 		if (!arena->dirs[i])
 			continue;
 		arena_slabs_release(arena, arena->dirs[i], 0);
-		kvfree(arena->dirs[i]);
-		arena_total_uncharge(DIV_ROUND_UP(arena->dir_size, PAGE_SIZE));
+		arena_table_free(arena->dirs[i], arena->dir_size);
 	}
 }

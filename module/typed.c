@@ -62,7 +62,6 @@ struct typed_chain {
  * @per_slab: elements in a slab; none straddles two.
  * @marks:    one an element.
  * @lock:     protects what follows, and makes a reset one with emptying it.
- * @holder:   CPU that holds it, -1 for none.
  * @free:     may be reused.
  * @waiting:  may be reused after the grace period under way.
  * @pending:  came later.
@@ -78,7 +77,6 @@ struct arena_typed {
 	struct typed_mark	*marks;
 
 	raw_spinlock_t		lock;
-	int			holder;
 	struct typed_chain	free;
 	struct typed_chain	waiting;
 	struct typed_chain	pending;
@@ -158,27 +156,44 @@ static void chain_splice(struct arena_typed *typed, struct typed_chain *from,
 	chain_empty(from);
 }
 
+/* Only by this CPU: before it takes the lock, and after it has dropped it. */
+static void set_in_chains(struct arena_typed *typed, bool in)
+{
+	barrier();
+	WRITE_ONCE(this_cpu_ptr(typed->arena->cpu)->in_chains, in);
+	barrier();
+}
+
 /*
- * The lock, unless that could be waiting for ourselves: an NMI, or a probe in
- * what runs under it, may have interrupted the holder on this CPU.
+ * The lock, unless that could be waiting for ourselves: an NMI, or a probe in what runs
+ * from before the lock is taken until after it is dropped, may have interrupted whoever
+ * holds it on this CPU. In NMI only a try: others may be waiting in line.
  */
 static bool lock_chains(struct arena_typed *typed, unsigned long *flags)
 {
-	if (!raw_spin_trylock_irqsave(&typed->lock, *flags)) {
-		if (in_nmi() || READ_ONCE(typed->holder) == raw_smp_processor_id())
-			return false;
-		raw_spin_lock_irqsave(&typed->lock, *flags);
+	local_irq_save(*flags);
+	if (READ_ONCE(this_cpu_ptr(typed->arena->cpu)->in_chains))
+		goto busy;
+	set_in_chains(typed, true);
+	if (!in_nmi()) {
+		raw_spin_lock(&typed->lock);
+	} else if (!raw_spin_trylock(&typed->lock)) {
+		set_in_chains(typed, false);
+		goto busy;
 	}
-	WRITE_ONCE(typed->holder, smp_processor_id());
 	__release(&typed->lock);	/* sparse: it is unlock_chains() that balances */
 	return true;
+busy:
+	local_irq_restore(*flags);
+	return false;
 }
 
 static void unlock_chains(struct arena_typed *typed, unsigned long flags)
 {
 	__acquire(&typed->lock);
-	WRITE_ONCE(typed->holder, -1);
-	raw_spin_unlock_irqrestore(&typed->lock, flags);
+	raw_spin_unlock(&typed->lock);
+	set_in_chains(typed, false);
+	local_irq_restore(flags);
 }
 
 /* A grace period has passed for those waiting; go on with those that came later. */
@@ -383,6 +398,9 @@ void *arena_typed_alloc(struct arena_typed *typed, const void *src)
 
 	if (index == NO_INDEX || !fill_run(typed, generation, index, src, 1))
 		err = append(typed, src, 1, &index, &generation);
+	else
+		/* Its place was claimed before; to be allocated again counts (clause 8). */
+		arena_count_objects(typed->arena, 1);
 	if (err) {
 		count_failure(typed, 1, err);
 		return NULL;
@@ -503,7 +521,8 @@ static bool recycle(struct arena_typed *typed, u32 index)
  * The element is not found any more. It is reused only after a grace period,
  * unless the arena was created without readers (clause 15).
  *
- * Context: Any but NMI. Takes a raw spinlock.
+ * Context: Any but NMI. Takes a raw spinlock. A probe in what runs under that lock
+ * frees nothing.
  */
 void arena_typed_free(struct arena_typed *typed, void *element)
 {
@@ -605,6 +624,11 @@ static int typed_layout(struct arena_typed *typed, struct arena_config *config, 
 	return 0;
 }
 
+static size_t marks_size(const struct arena_typed *typed)
+{
+	return array_size(typed->nr, sizeof(*typed->marks));
+}
+
 static int typed_init(struct arena_typed *typed, struct arena_config *config, size_t size, u32 nr)
 {
 	int err = typed_layout(typed, config, size, nr);
@@ -612,11 +636,10 @@ static int typed_init(struct arena_typed *typed, struct arena_config *config, si
 	if (err)
 		return err;
 	raw_spin_lock_init(&typed->lock);
-	typed->holder = -1;
 	chain_empty(&typed->free);
 	chain_empty(&typed->waiting);
 	chain_empty(&typed->pending);
-	typed->marks = kvcalloc(nr, sizeof(*typed->marks), ARENA_GFP_META);
+	typed->marks = arena_table_alloc(marks_size(typed), config->flags);
 	if (!typed->marks)
 		return -ENOMEM;
 	typed->arena = arena_create(config);
@@ -631,7 +654,7 @@ static int typed_init(struct arena_typed *typed, struct arena_config *config, si
 static void typed_release(struct arena_typed *typed)
 {
 	arena_destroy(typed->arena);
-	kvfree(typed->marks);
+	arena_table_free(typed->marks, marks_size(typed));
 	kfree(typed);
 }
 
