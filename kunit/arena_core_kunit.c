@@ -1323,6 +1323,46 @@ static void destroy_anytime(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, cases, 6);
 }
 
+/*
+ * Clauses 3, 4: in an arena of programs there is no address for what is larger than a slab.
+ * Who needs one is refused, and takes nothing.
+ */
+static void no_address(struct kunit *test)
+{
+	const size_t slab = SZ_64K, size = slab + 8;
+	struct arena *arena = arena_test_create(test, 8 * slab, slab, 0);
+	char *source = kunit_kzalloc(test, size + 1, GFP_KERNEL);
+	struct arena_reserve reserve;
+	struct arena_stats was;
+	unsigned int way;
+
+	KUNIT_ASSERT_NOT_NULL(test, source);
+	memset(source, 's', size);
+	arena->flags |= ARENA_MAPPABLE;
+	for (way = 0; way < 5; way++) {
+		void *object = NULL;
+		int err = -ENOMEM;
+
+		was = arena_test_stats(arena);
+		if (way == 0)
+			object = arena_alloc(arena, size, GFP_KERNEL);
+		else if (way == 1)
+			object = arena_alloc_aligned(arena, size, 64, GFP_KERNEL);
+		else if (way == 2)
+			object = arena_memdup(arena, source, size, GFP_KERNEL);
+		else if (way == 3)
+			object = arena_strdup(arena, source, GFP_KERNEL);
+		else
+			err = arena_reserve(arena, &reserve, size / 8, 8, 8, GFP_KERNEL);
+		KUNIT_EXPECT_NULL_MSG(test, object, "way %u", way);
+		KUNIT_EXPECT_LT_MSG(test, err, 0, "way %u", way);
+		arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_ARG, "way %u", way);
+	}
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, slab, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, arena_reserve(arena, &reserve, slab / 8, 8, 8, GFP_KERNEL), 0);
+	KUNIT_EXPECT_NOT_NULL(test, arena_reserve_alloc(&reserve, 8, 8));
+}
+
 /* The last case: what all the arenas above held is back. */
 static void nothing_is_left(struct kunit *test)
 {
@@ -1387,6 +1427,7 @@ static struct kunit_case arena_core_cases[] = {
 	KUNIT_CASE_PARAM(offset_is_monotone, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(destroy_anytime, arena_kind_gen_params),
 	KUNIT_CASE(gate_comes_round),
+	KUNIT_CASE(no_address),
 	KUNIT_CASE(nothing_is_left),
 	{ }
 };

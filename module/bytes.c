@@ -12,6 +12,7 @@ static void *copy_in(struct arena *arena, const void *src, size_t size, size_t a
 {
 	struct arena_place place;
 
+	size = size_with_address(arena, size);
 	return arena_claim_copy(arena, src, size, align, gfp, &place) ? NULL : place.ptr;
 }
 
@@ -57,9 +58,10 @@ EXPORT_SYMBOL_GPL(arena_memdup_aligned);
  */
 static char *copy_string(struct arena *arena, const char *src, size_t len, gfp_t gfp)
 {
+	size_t size = size_with_address(arena, len + 1);
 	struct arena_place place;
 
-	while (!arena_claim(arena, len + 1, 1, gfp & ~__GFP_ZERO, &place)) {
+	while (!arena_claim(arena, size, 1, gfp & ~__GFP_ZERO, &place)) {
 		if (arena_write(arena, place.generation, place.offset, src, len, gfp) &&
 		    arena_write(arena, place.generation, place.offset + len, NULL, 1, gfp))
 			return place.ptr;
@@ -100,6 +102,15 @@ char *arena_strndup(struct arena *arena, const char *s, size_t max, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(arena_strndup);
 
+/* A failure is an errno here, too (clause 21). */
+static gfp_t buffer_gfp(gfp_t gfp)
+{
+	gfp = (gfp & ~__GFP_ZERO) | __GFP_NOWARN;
+	if (gfpflags_allow_blocking(gfp) && !(gfp & __GFP_NORETRY))
+		gfp |= __GFP_RETRY_MAYFAIL;
+	return gfp;
+}
+
 /**
  * arena_vprintf() - Format a string into an arena.
  * @arena: the arena, not NULL.
@@ -113,7 +124,7 @@ EXPORT_SYMBOL_GPL(arena_strndup);
  */
 char *arena_vprintf(struct arena *arena, gfp_t gfp, const char *fmt, va_list args)
 {
-	char *buffer = kvasprintf(gfp & ~__GFP_ZERO, fmt, args);
+	char *buffer = kvasprintf(buffer_gfp(gfp), fmt, args);
 	char *string;
 
 	if (!buffer) {

@@ -479,6 +479,7 @@ static noinline void *alloc_slow(struct arena *arena, size_t size, size_t align,
 {
 	struct arena_place place;
 
+	size = size_with_address(arena, size);
 	return arena_claim(arena, size, align, gfp, &place) ? NULL : place.ptr;
 }
 

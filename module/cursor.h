@@ -367,6 +367,15 @@ static inline void place_set(struct arena_place *place, unsigned long generation
 	place->ptr = ptr;
 }
 
+/*
+ * Size of an object that is asked for by its address. In an arena of programs there is none
+ * for what is larger than a slab: that is refused, as one of no bytes is.
+ */
+static inline size_t size_with_address(const struct arena *arena, size_t size)
+{
+	return arena->flags & ARENA_MAPPABLE && size > arena_slab_size(arena) ? 0 : size;
+}
+
 /* core.c: with preemption off */
 int arena_claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		       size_t size, size_t align, bool zero, struct arena_place *place);

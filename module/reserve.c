@@ -38,6 +38,7 @@ int arena_reserve(struct arena *arena, struct arena_reserve *reserve, size_t nr,
 	if (!nr || !size || !is_power_of_2(align) || align > PAGE_SIZE ||
 	    size > SIZE_MAX - align || check_mul_overflow(nr, ALIGN(size, align), &bytes))
 		bytes = 0;
+	bytes = size_with_address(arena, bytes);
 	/* Size 0 is refused there, and counted as a bad argument. */
 	err = arena_claim(arena, bytes, bytes ? max(align, ARENA_MIN_ALIGN) : 1, gfp, &place);
 	if (err)
