@@ -114,6 +114,8 @@
  *	         arena_write_end()
  *	adopt    store-release of the slot's     load-acquire in
  *	         generation in slot_adopt()      counted_in_slots()
+ *	lost     smp_wmb() in revoke() after     load-acquire of the span in
+ *	         revoked was set                 arena_slot_claim()
  *	revoke   store-release of revoked in     load-acquire in arena_slot_claim()
  *	         collect_slot()                  and slot_adopt()
  *	fill     compare-and-swap of the cursor  smp_rmb(), then load-acquire of
@@ -151,6 +153,9 @@
  *	         after retiring was set
  *	deref    compare-and-swap of the cursor  smp_rmb() in arena_deref()
  *	         before slabs change
+ *	found    compare-and-swap in             smp_rmb() in arena_deref() before
+ *	         arena_settle() after slabs      the slab
+ *	         were released
  *	epoch    compare-and-swap in             claim, then the epoch in
  *	         cursor_fall() after the epoch   arena_mark_epoch()
  *	floor    store-release of pending in     load-acquire of pending, then of
@@ -552,8 +557,11 @@ static __always_inline bool bump_window(struct arena *arena, struct arena_cpu *c
 			return false;
 		if (align > ARENA_WORD && (cursor << ARENA_GRAIN_SHIFT) % align)
 			return false;
-		/* The same. Not after the exchange: then there may be another window. */
-		object = (cursor << ARENA_GRAIN_SHIFT) + data_race(cpu->delta);
+		/*
+		 * Neither before the cursor nor after the exchange: there may be another
+		 * window then.
+		 */
+		object = (cursor << ARENA_GRAIN_SHIFT) + READ_ONCE(cpu->delta);
 	} while (unlikely(!atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, next)));
 	local_inc(&cpu->allocs);
 	*place = (void *)object;
@@ -580,8 +588,8 @@ static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *
 			return NULL;
 		if (align > ARENA_WORD && (cursor << ARENA_GRAIN_SHIFT) % align)
 			return NULL;
-		/* The same. */
-		object = (cursor << ARENA_GRAIN_SHIFT) + data_race(cpu->delta);
+		/* As there. */
+		object = (cursor << ARENA_GRAIN_SHIFT) + READ_ONCE(cpu->delta);
 		WRITE_ONCE(cpu->writers, READ_ONCE(cpu->writers) + 1);
 		moved = atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, next);
 		if (likely(moved))

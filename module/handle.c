@@ -51,8 +51,8 @@ bool arena_find(const struct arena *arena, unsigned long generation, const void 
  * @arena: the arena, not NULL.
  * @ptr:   a live object of it, no larger than a slab.
  *
- * Context: Any; the caller excludes resets, or is inside rcu_read_lock() since
- * before it got the object, as for any use of a pointer.
+ * Context: Any; the caller excludes resets, and rewinds that free the object, or is
+ * inside rcu_read_lock() since before it got it, as for any use of a pointer.
  * Return: The handle; one that never resolves if @ptr is not in the arena.
  */
 arena_handle_t arena_handle(const struct arena *arena, const void *ptr)
@@ -111,6 +111,12 @@ void *arena_deref(const struct arena *arena, arena_handle_t handle)
 
 	if (generation != view.generation || offset >= cursor_offset(view.cursor))
 		return NULL;
+	/*
+	 * Whoever guesses a handle has no dependency to the slab. Pairs with the
+	 * compare-and-swap in arena_settle() after slabs were released: who saw the cursor
+	 * of the generation that began then sees none of those.
+	 */
+	smp_rmb();
 	base = READ_ONCE(arena_entry(arena, generation, offset)->base);
 	if (!base || handle_rewound(arena, handle))
 		return NULL;

@@ -186,7 +186,8 @@ int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 		slot_adopt(slot, view.generation);
 	align = max(align, ARENA_MIN_ALIGN);
 	need = slot_need(slot, size, align);
-	if (READ_ONCE(slot->span) != view.generation || need > slot_room(slot)) {
+	/* Acquire: pairs with smp_wmb() in revoke(). Who lost the span sees why. */
+	if (smp_load_acquire(&slot->span) != view.generation || need > slot_room(slot)) {
 		/* Acquire: pairs with the smp_store_release() in collect_slot(). */
 		if (smp_load_acquire(&slot->revoked))
 			return arena_claim_object(arena, cpu, slot, size, align, zero, place);
@@ -253,6 +254,11 @@ static void revoke(struct arena *arena)
 	for_each_possible_cpu(cpu)
 		for (i = 0; i < ARENA_SLOTS; i++)
 			WRITE_ONCE(nth_slot(arena, cpu, i)->revoked, true);
+	/*
+	 * Pairs with the smp_load_acquire() of the span in arena_slot_claim(): an owner that
+	 * finds it gone and was not told why would fill another one over what is left.
+	 */
+	smp_wmb();
 	do {
 		for_each_possible_cpu(cpu)
 			for (i = 0; i < ARENA_SLOTS; i++)
