@@ -4,7 +4,7 @@
 # The static gates. Each is one test: it passes or its complaints are shown.
 #
 #   check.sh [GATE...]   checkpatch kernel-doc shellcheck programs manuals clauses
-#                        dkms w1-stock w1-new w1-kunit sparse; default: all
+#                        planted dkms w1-stock w1-new w1-kunit sparse; default: all
 #
 # Per-file tools are not run again on a file that they passed before: what
 # passed is remembered below build/check by the file's contents.
@@ -13,8 +13,8 @@
 
 SRC=$BUILD/src/newest
 SEEN=$BUILD/check
-GATES=(checkpatch kernel-doc shellcheck programs manuals clauses dkms w1-stock w1-new w1-kunit
-	sparse)
+GATES=(checkpatch kernel-doc shellcheck programs manuals clauses planted dkms w1-stock w1-new
+	w1-kunit sparse)
 
 # Sources of ours, found in the tree and not by git: what is about to be
 # committed counts too.
@@ -139,6 +139,19 @@ gate_manuals()
 gate_clauses()
 {
 	"$ROOT/tools/clauses.sh" --check
+}
+
+# Bugs that are planted on purpose are where their tables say.
+gate_planted()
+{
+	local to table
+
+	to=$(mktemp -d) || return 1
+	for table in kunit/user selftests; do
+		"$ROOT/kunit/user/plant.sh" "$ROOT/module" "$to" "$ROOT/$table/planted.txt" ||
+			{ rm -r "$to" && return 1; }
+	done
+	rm -r "$to"
 }
 
 gate_dkms()
