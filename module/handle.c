@@ -100,7 +100,9 @@ EXPORT_SYMBOL_GPL(arena_alloc_handle);
  *
  * Context: Any. That the object stays alive after the return is promised only
  * if resets are excluded, or, with arena_reset_rcu(), inside rcu_read_lock().
- * Return: The address; NULL if the handle is stale, forged or out of range.
+ * Return: The address, good up to the end of the slab at least: objects of kernel code
+ * do not lie in two, those of programs may. NULL if the handle is stale, forged or out
+ * of range.
  */
 void *arena_deref(const struct arena *arena, arena_handle_t handle)
 {

@@ -263,13 +263,12 @@ static int arena_dev_reset(struct arena_dev *dev, u32 mode, u64 keep)
 	case ARENA_RESET_ZERO:
 		err = arena_reset_asleep(arena, 0, true);
 		break;
-	case ARENA_RESET_STRICT:
-		dev->strict = true;
-		fallthrough;
 	default:
 		arena_map_revoke(dev, 0);
 		err = arena_reset_asleep(arena, min_t(u64, keep, arena_capacity(arena)), false);
 	}
+	if (!err && mode == ARENA_RESET_STRICT)
+		dev->strict = true;
 	arena_map_trim(dev);
 	return err;
 }
