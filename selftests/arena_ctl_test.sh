@@ -93,6 +93,32 @@ shows()
 		ends_with 1 ./arenactl show nobody && says 'no arena nobody'
 }
 
+# Names that look like numbers, or have what ends a word.
+shows_odd_names()
+{
+	./arena_play 'setup=a b\c,0x10000,0' pid pause >"$log.3" &
+	odd=$!
+	./arena_play setup=4000000000,0x10000,0 pid pause >"$log.4" &
+	odd="$odd $!"
+	until_true grep -q pid "$log.3" && until_true grep -q pid "$log.4" &&
+		ends_with 0 ./arenactl show 'a b\c' && says '^capacity *65536' &&
+		ends_with 0 ./arenactl show 4000000000 && says '^name *4000000000$'
+	rc=$?
+	# shellcheck disable=SC2086 # two numbers
+	kill $odd
+	# shellcheck disable=SC2086 # the same
+	wait $odd 2>/dev/null
+	rm "$log.3" "$log.4"
+	return $rc
+}
+
+# What cannot be written is an error.
+full_disk()
+{
+	! ./arenactl list >/dev/full 2>"$log" && says output &&
+		! ./arenactl show full >/dev/full 2>"$log" && says output
+}
+
 # Once and again, with rates, without a terminal.
 watches()
 {
@@ -154,12 +180,14 @@ no_root()
 [ -r $arena/arenas ] || skip_all "debugfs does not show arenas"
 [ -x ./arenactl ] || skip_all "no arenactl"
 echo "TAP version 13"
-echo "1..12"
+echo "1..14"
 begin
 check "list: sizes for humans, and a sum" lists_sizes
 check "list: bytes" lists_bytes
 check "list: sorted" sorts
 check "show: by name and by number" shows
+check "show: names that look like something else" shows_odd_names
+check "output that nobody gets" full_disk
 check "watch: in batches" watches
 check "watch: no terminal" needs_terminal
 check "watch: on a terminal" watches_on_terminal

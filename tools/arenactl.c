@@ -440,25 +440,56 @@ static void print_row(const struct table *table, const struct row *row)
 	}
 }
 
-/* By number, else by name, of which there may be several. */
-static int do_show(const char *which)
+/* What could not be written was not said. */
+static int finish(void)
 {
-	const char *by = which[strspn(which, "0123456789")] ? "name" : "id";
-	struct table table;
+	if (fflush(stdout) || ferror(stdout))
+		err(1, "output");
+	return 0;
+}
+
+static size_t show_by(const struct table *table, const char *column, const char *which)
+{
 	size_t i, found = 0;
 
-	read_table(&table);
-	for (i = 0; i < table.nr_rows; i++) {
-		if (strcmp(word(&table, &table.row[i], by), which))
+	for (i = 0; i < table->nr_rows; i++) {
+		if (strcmp(word(table, &table->row[i], column), which))
 			continue;
 		if (found++)
 			putchar('\n');
-		print_row(&table, &table.row[i]);
+		print_row(table, &table->row[i]);
 	}
-	free_table(&table);
-	if (!found)
+	return found;
+}
+
+/* As the table writes it: blanks in a name would end it. */
+static char *escaped(const char *name)
+{
+	char *text = malloc(4 * strlen(name) + 1), *to = text;
+
+	if (!text)
+		err(1, "memory");
+	for (; *name; name++)
+		if (strchr(" \t\n\\", *name))
+			to += sprintf(to, "\\%03o", *name);
+		else
+			*to++ = *name;
+	*to = '\0';
+	return text;
+}
+
+/* By number, else by name, of which there may be several. */
+static int do_show(const char *which)
+{
+	char *name = escaped(which);
+	struct table table;
+
+	read_table(&table);
+	if (!show_by(&table, "id", which) && !show_by(&table, "name", name))
 		errx(1, "no arena %s", which);
-	return 0;
+	free_table(&table);
+	free(name);
+	return finish();
 }
 
 /* watch */
@@ -647,7 +678,7 @@ int main(int argc, char **argv)
 	if (argc != optind)
 		misused();
 	if (!strcmp(command, "list"))
-		return do_list();
+		return do_list() ?: finish();
 	if (!strcmp(command, "watch"))
 		return do_watch();
 	misused();
