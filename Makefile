@@ -50,11 +50,11 @@ build-stock build-new: build-%:
 		echo "built for Linux $$(cat build/$*/version): $$dir/arena.ko"
 
 run:
-	@tools/demo.sh $(INPUT)
+	@tools/demo.sh $(if $(INPUT),'$(INPUT)')
 
 # Not "load" first, which is a directive of make's.
 unload load demo:
-	@tools/load.sh $@ $(INPUT)
+	@tools/load.sh $@ $(if $(INPUT),'$(INPUT)')
 
 test:
 	@tools/test.sh $(or $(STEPS),kunit selftest selftest-uml litmus readme-examples compile-fail lib-test fuzz)

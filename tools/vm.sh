@@ -143,7 +143,7 @@ make_root()
 	[ -z "$MODULES" ] || cp "$MODULES"/*.ko "$d/ko/" ||
 		die "no module in $MODULES"
 	for file in ${FILES[@]+"${FILES[@]}"}; do
-		host=${file%%:*} guest=$d/${file#*:}
+		host=${file%:*} guest=$d/${file##*:}
 		mkdir -p "$(dirname "$guest")"
 		cp -rL "$host" "$guest" || die "cannot carry $host"
 	done
