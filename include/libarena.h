@@ -64,16 +64,14 @@ struct arena {
  * @generation: the one that the lease belongs to.
  * @want: bytes to lease next.
  * @now: the generation of the arena, in the status page.
- * @__reserved: makes it a cache line.
  */
 struct arena_cursor {
 	char *pos;
 	char *end;
-	__u64 generation;
+	__aligned_u64 generation;
 	__u64 want;
-	const __u64 *now;
-	__u64 __reserved[3];
-};
+	const __aligned_u64 *now;
+} __attribute__((__aligned__(64)));
 
 /* The cursors of this thread. In no header of a shared library without need. */
 extern __thread char *libarena_cursors __attribute__((tls_model("initial-exec")));
@@ -132,7 +130,9 @@ int arena_share(struct arena *arena, unsigned int rights);
  * arena_fd() - The descriptor of an arena.
  * @arena: the arena.
  *
- * For the ioctls that have no function here, and for poll().
+ * For the ioctls that have no function here, and for poll(). Not for
+ * %ARENA_IOC_REWIND where any process allocates by this library: it takes back
+ * leases, too, which their threads go on using.
  *
  * Return: The descriptor, which stays the arena's. Close-on-exec.
  */
@@ -221,14 +221,11 @@ __u64 arena_offset(struct arena *arena);
 #define LIBARENA_PRINTF(_format, _first)					\
 	__attribute__((__format__(__printf__, _format, _first)))
 
-/* @at may lie behind @end, unless it is not aligned any further. */
-static inline int libarena_fits(uintptr_t at, uintptr_t end, size_t bytes, size_t align)
+static inline int libarena_fits(uintptr_t at, uintptr_t end, size_t bytes)
 {
 	/* Cheaper, and cannot wrap: nothing is mapped in the last page. */
 	if (__builtin_constant_p(bytes) && bytes && bytes <= 4096)
 		return at + bytes <= end;
-	if (align > ARENA_ALIGN && at > end)
-		return 0;
 	return bytes - 1 < end - at;
 }
 
@@ -243,17 +240,20 @@ static inline int libarena_fits(uintptr_t at, uintptr_t end, size_t bytes, size_
 static inline void *arena_cursor_alloc_aligned(struct arena_cursor *cursor, size_t size,
 					       size_t align)
 {
-	uintptr_t at = (uintptr_t)cursor->pos, end = (uintptr_t)cursor->end;
+	uintptr_t at = (uintptr_t)cursor->pos, end = (uintptr_t)cursor->end, padding = 0;
 	size_t bytes = (size + ARENA_ALIGN - 1) & -ARENA_ALIGN;
 
+	/* The aligned address could wrap where they have 32 bits. */
 	if (align > ARENA_ALIGN)
-		at = (at + align - 1) & -(uintptr_t)align;
+		padding = -at & (align - 1);
 	/* No bytes: none were asked for, or the sum wrapped. */
-	if (!bytes || align & (align - 1) || !libarena_fits(at, end, bytes, align))
+	if (!bytes || align & (align - 1) || padding > end - at ||
+	    !libarena_fits(at + padding, end, bytes))
 		return libarena_refill(cursor, size, align);
 	if (__atomic_load_n(cursor->now, __ATOMIC_ACQUIRE) != cursor->generation)
 		return libarena_refill(cursor, size, align);
 	/* arena_offset() in another thread looks at it. */
+	at += padding;
 	__atomic_store_n(&cursor->pos, (char *)(at + bytes), __ATOMIC_RELAXED);
 	return (void *)at;
 }

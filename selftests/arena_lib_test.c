@@ -188,7 +188,8 @@ TEST_F_TIMEOUT(lib, refused, PATIENCE)
 {
 	static const struct { size_t size, align; int err; } calls[] = {
 		{ 0, 8, EINVAL }, { 0, 64, EINVAL }, { 8, 3, EINVAL }, { 8, 24, EINVAL },
-		{ 8, 2 * SLAB, EINVAL }, { SIZE_MAX, 8, ENOSPC }, { SIZE_MAX - 7, 8, ENOSPC },
+		{ 8, 2 * SLAB, EINVAL }, { 8, ~(SIZE_MAX / 2), EINVAL },
+		{ 8, ~(SIZE_MAX / 2) >> 3, EINVAL }, { SIZE_MAX, 8, ENOSPC }, { SIZE_MAX - 7, 8, ENOSPC },
 		{ SIZE_MAX / 2, 8, ENOSPC }, { MB + 1, 8, ENOSPC }, { MB, 8, ENOSPC },
 	};
 	struct arena_cursor other = { 0 };
@@ -208,7 +209,7 @@ TEST_F_TIMEOUT(lib, refused, PATIENCE)
 		EXPECT_EQ(NULL, arena_memdup(self->arena, "", 0));
 		EXPECT_EQ(EINVAL, errno);
 		EXPECT_EQ(before, arena_offset(self->arena));
-		EXPECT_NE(NULL, arena_alloc(self->arena, 1));
+		EXPECT_GT(MB, arena_off(self->arena, arena_alloc(self->arena, 1)));
 	}
 	EXPECT_EQ(NULL, arena_cursor_alloc(&other, 8));
 	EXPECT_EQ(EINVAL, errno);
@@ -230,6 +231,25 @@ TEST_F_TIMEOUT(lib, alignment, PATIENCE)
 	for (size_t size = 1; size <= 40; size++)
 		ASSERT_NE(NULL, arena_alloc(self->arena, size));
 	EXPECT_EQ(8 * (8 + 16 + 24 + 32 + 40), arena_offset(self->arena));
+}
+
+/* Clause 7: an alignment that is longer than a lease takes none as long as that. */
+TEST(padding_is_not_leased)
+{
+	struct arena *arena = arena_open("large slabs", 1 << 30, 0);
+	__u64 offset, before = 0;
+
+	ASSERT_NE(NULL, arena) TH_LOG("%s", strerror(errno));
+	ASSERT_NE(NULL, arena_alloc(arena, 8));
+	ASSERT_NE(NULL, arena_alloc_aligned(arena, 8, 2 << 20));
+	EXPECT_GE(2 * 4096, arena_offset(arena));
+	for (size_t i = 0; i < (2 << 20) / CELL; i++) {
+		ASSERT_NE(NULL, arena_alloc(arena, CELL));
+		offset = arena_offset(arena);
+		ASSERT_LE(before + CELL, offset);
+		before = offset;
+	}
+	arena_close(arena);
 }
 
 /* Clauses 4, 16: of one thread every byte; and a failure leaves room for less. */
@@ -969,6 +989,8 @@ TEST_F_TIMEOUT(lib, rights, PATIENCE)
 	EXPECT_STREQ("second", arena_ptr(self->arena, arena_off(arena, copy)));
 	EXPECT_STREQ("thi", arena_strndup(arena, "third", 3));
 	EXPECT_STREQ("4", arena_printf(arena, "%d", 4));
+	for (int i = 0; i < 3; i++)
+		EXPECT_EQ(0, arena_off(arena, arena_store(arena, (char)i)) % 8);
 	EXPECT_EQ(-1, mprotect(arena->base, SLAB, PROT_READ | PROT_WRITE));
 	arena_close(arena);
 	close(read_only);

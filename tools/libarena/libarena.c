@@ -380,7 +380,7 @@ static void *lease_spare(struct handle *handle, struct arena_cursor *cursor, siz
 /*
  * Nothing lies behind the lease yet: what the object lacks there is enough, and the
  * rest of the lease is not lost. If somebody is faster, and what we get lies
- * elsewhere, then the shorter one of both is.
+ * elsewhere, then the shorter one of both is. Not for padding that is longer than a lease.
  */
 static void *lease_more(struct handle *handle, struct arena_cursor *cursor, size_t bytes,
 			size_t align, size_t want)
@@ -391,7 +391,8 @@ static void *lease_more(struct handle *handle, struct arena_cursor *cursor, size
 	if (!room(cursor) || arena_off(&handle->arena, cursor->end) != arena_high(&handle->arena))
 		return NULL;
 	lease.min = bytes + padding - room(cursor);
-	lease.want = want < lease.min ? lease.min : want;
+	if (lease.min > want)
+		return NULL;
 	if (!ask_lease(handle, &lease))
 		return NULL;
 	if (lease.generation == cursor->generation && lease.bytes < room(cursor) &&
@@ -450,6 +451,7 @@ PUBLIC void *libarena_refill(struct arena_cursor *cursor, size_t size, size_t al
 	size_t bytes = align_up(size, ARENA_ALIGN);
 	struct handle *handle = handle_of(cursor);
 	struct table *table;
+	void *object;
 
 	if (!handle || !size || align & (align - 1)) {
 		errno = EINVAL;
@@ -464,11 +466,19 @@ PUBLIC void *libarena_refill(struct arena_cursor *cursor, size_t size, size_t al
 		errno = EACCES;
 		return NULL;
 	}
-	table = table_get();
-	if (!table)
-		return NULL;
-	cursor = (void *)((char *)table + handle->arena.cursor);
-	return alloc_slow(handle, cursor, bytes, align < ARENA_ALIGN ? ARENA_ALIGN : align);
+	if (align < ARENA_ALIGN)
+		align = ARENA_ALIGN;
+	for (;;) {
+		table = table_get();
+		if (!table)
+			return NULL;
+		cursor = (void *)((char *)table + handle->arena.cursor);
+		object = alloc_slow(handle, cursor, bytes, align);
+		if (__atomic_load_n(&table->enlisted, __ATOMIC_RELAXED))
+			return object;
+		/* A signal handler forked meanwhile, and this is the child: it is the parent's. */
+		cursor_set(cursor, NULL, NULL, 0);
+	}
 }
 
 PUBLIC struct arena_cursor *arena_cursor(struct arena *arena)
@@ -486,7 +496,8 @@ PUBLIC void *libarena_copy_in(struct arena *arena, const void *src, size_t size,
 		.size = sizeof(args),
 		.src = (uintptr_t)src,
 		.bytes = size,
-		.align = align,
+		/* What is no power of two is for the kernel to refuse. */
+		.align = align & (align - 1) || align > ARENA_ALIGN ? align : ARENA_ALIGN,
 	};
 
 	if (handle->rights & ARENA_RIGHT_WRITE || ioctl(handle->fd, ARENA_IOC_STORE, &args))
