@@ -3,6 +3,7 @@
  * The pool of retired slabs: what comes and goes leaves the page allocator
  * alone, within a bound, and memory pressure takes it all back.
  */
+#include <linux/arena_private.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sizes.h>
@@ -65,7 +66,47 @@ static bool see_the_pool(void)
 {
 	return false;
 }
+
+static void charge_all(void)
+{
+}
+
+static const int early_err = 1;
 #else
+/* Charge whatever can be, and let it go. */
+static void charge_all(void)
+{
+	long pages = 0, step;
+
+	for (step = totalram_pages(); step; step /= 2)
+		while (arena_total_charge(step))
+			pages += step;
+	arena_total_uncharge(pages);
+}
+
+static int early_err;
+
+/* Before there is a pool, of which whoever is built in knows nothing. */
+static int __init early(void)
+{
+	const struct arena_config config = { .name = "early", .capacity = SZ_1M };
+	struct arena *arena = arena_create(&config);
+	struct arena_private private;
+
+	arena_private_init(&private, NULL, 0);
+	if (IS_ERR(arena))
+		early_err = PTR_ERR(arena);
+	else if (!arena_alloc(arena, SZ_4K, GFP_KERNEL) ||
+		 arena_populate(arena, SZ_1M, GFP_KERNEL) ||
+		 !arena_private_alloc(&private, 100, GFP_KERNEL))
+		early_err = -ENOMEM;
+	arena_private_destroy(&private);
+	if (!IS_ERR(arena))
+		arena_destroy(arena);
+	return 0;
+}
+subsys_initcall(early);
+
 static unsigned long pool_bytes(void)
 {
 	return arena_pool_pages() << PAGE_SHIFT;
@@ -461,6 +502,48 @@ static void comings_and_goings(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
 }
 
+static void before_the_pool(struct kunit *test)
+{
+	if (!see_the_pool())
+		kunit_skip(test, "modules come after the pool");
+	KUNIT_EXPECT_EQ(test, early_err, 0);
+}
+
+/* Clause 21: what lies in the pool is nobody's reason to fail. */
+static void gives_way(struct kunit *test)
+{
+	const struct size size = { SZ_64K, SZ_1M, 0 };
+	struct arena *arena;
+
+	if (!see_the_pool())
+		kunit_skip(test, "the total is not exported to modules");
+	pool_drain();
+	arena = create(test, &size, 0);
+	KUNIT_EXPECT_EQ(test, arena_populate(arena, SZ_1M, GFP_KERNEL), 0);
+	destroy(test, arena);
+	KUNIT_EXPECT_EQ(test, pool_bytes(), SZ_1M);
+	charge_all();
+	KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
+}
+
+/* Clause 20: memory that somebody else refers to is not for the next arena. */
+static void private_and_pinned(struct kunit *test)
+{
+	struct arena_private private;
+	struct page *page;
+	void *object;
+
+	pool_drain();
+	arena_private_init(&private, NULL, 0);
+	object = arena_private_alloc(&private, 100, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, object);
+	page = virt_to_page(object);
+	get_page(page);
+	arena_private_destroy(&private);
+	KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
+	put_page(page);
+}
+
 /* The last case: what all the arenas above held is back. */
 static void nothing_is_left(struct kunit *test)
 {
@@ -483,6 +566,9 @@ static struct kunit_case arena_pool_cases[] = {
 	KUNIT_CASE(bounded),
 	KUNIT_CASE(of_the_node),
 	KUNIT_CASE(comings_and_goings),
+	KUNIT_CASE(before_the_pool),
+	KUNIT_CASE(gives_way),
+	KUNIT_CASE(private_and_pinned),
 	KUNIT_CASE(nothing_is_left),
 	{ }
 };

@@ -46,6 +46,18 @@ static atomic_long_t reclaimed;	/* pages given back under memory pressure */
 static struct shrinker *pool_shrinker;
 static struct arena_cpu __percpu *pool_cpus[POOL_CPUS];
 
+/*
+ * Built in, there may be arenas before there is a pool. Acquire: pairs with the
+ * smp_store_release() in arena_pool_init().
+ */
+static struct pool_node *pool_of(int nid)
+{
+	/* See above. */
+	struct pool_node **nodes = smp_load_acquire(&pool);
+
+	return nodes ? nodes[nid] : NULL;
+}
+
 static struct page *pool_pop(struct pool_node *node, unsigned int order)
 {
 	unsigned long flags;
@@ -93,9 +105,11 @@ static void pool_keep(struct pool_node *node, unsigned int order, struct page *p
 }
 
 /* A retired block of @node, contents undefined, or NULL. Any context but NMI. */
-void *arena_pool_take(int node, unsigned int order)
+void *arena_pool_take(int nid, unsigned int order)
 {
-	return pool_take(pool[node], order);
+	struct pool_node *node = pool_of(nid);
+
+	return node ? pool_take(node, order) : NULL;
 }
 
 /* Keep a block for the next arena; false if the pool is full. */
@@ -103,8 +117,10 @@ bool arena_pool_put(void *base, unsigned int order)
 {
 	long limit = (long)READ_ONCE(pool_mb) << (20 - PAGE_SHIFT);
 	struct page *page = virt_to_page(base);
-	struct pool_node *node = pool[page_to_nid(page)];
+	struct pool_node *node = pool_of(page_to_nid(page));
 
+	if (!node)
+		return false;
 	if (want_init_on_free())
 		memset(base, 0, PAGE_SIZE << order);
 	if (!arena_charge(&node->pages, 1L << order, limit))
@@ -166,7 +182,8 @@ unsigned long arena_pool_drain(void)
 	while ((cpus = arena_pool_take_cpus()))
 		free_percpu(cpus);
 	for (nid = 0; nid < nr_node_ids; nid++)
-		freed += pool_drain(pool[nid], ULONG_MAX);
+		if (pool_of(nid))
+			freed += pool_drain(pool_of(nid), ULONG_MAX);
 	return freed;
 }
 
@@ -176,7 +193,8 @@ unsigned long arena_pool_pages(void)
 	int nid;
 
 	for (nid = 0; nid < nr_node_ids; nid++)
-		pages += atomic_long_read(&pool[nid]->pages);
+		if (pool_of(nid))
+			pages += atomic_long_read(&pool_of(nid)->pages);
 	return pages;
 }
 
@@ -187,24 +205,27 @@ unsigned long arena_pool_reclaimed(void)
 
 static unsigned long pool_count(struct shrinker *shrinker, struct shrink_control *sc)
 {
-	return atomic_long_read(&pool[sc->nid]->pages) ?: SHRINK_EMPTY;
+	struct pool_node *node = pool_of(sc->nid);
+
+	return (node ? atomic_long_read(&node->pages) : 0) ?: SHRINK_EMPTY;
 }
 
 static unsigned long pool_scan(struct shrinker *shrinker, struct shrink_control *sc)
 {
-	unsigned long freed = pool_drain(pool[sc->nid], sc->nr_to_scan);
+	struct pool_node *node = pool_of(sc->nid);
+	unsigned long freed = node ? pool_drain(node, sc->nr_to_scan) : 0;
 
 	atomic_long_add(freed, &reclaimed);
 	return freed ?: SHRINK_STOP;
 }
 
-static void pool_free(void)
+static void pool_free(struct pool_node **nodes)
 {
 	int nid;
 
-	for (nid = 0; pool && nid < nr_node_ids; nid++)
-		kfree(pool[nid]);
-	kfree(pool);
+	for (nid = 0; nodes && nid < nr_node_ids; nid++)
+		kfree(nodes[nid]);
+	kfree(nodes);
 }
 
 static struct pool_node *pool_node_alloc(void)
@@ -222,26 +243,31 @@ static struct pool_node *pool_node_alloc(void)
 
 int arena_pool_init(void)
 {
+	struct pool_node **nodes = kcalloc(nr_node_ids, sizeof(*nodes), GFP_KERNEL);
 	int nid;
 
-	pool = kcalloc(nr_node_ids, sizeof(*pool), GFP_KERNEL);
-	for (nid = 0; pool && nid < nr_node_ids; nid++) {
-		pool[nid] = pool_node_alloc();
-		if (!pool[nid])
+	for (nid = 0; nodes && nid < nr_node_ids; nid++) {
+		nodes[nid] = pool_node_alloc();
+		if (!nodes[nid])
 			break;
 	}
-	if (pool && nid == nr_node_ids)
+	if (nodes && nid == nr_node_ids)
 		pool_shrinker = arena_shrinker_register("arena-pool", pool_count, pool_scan);
 	if (!pool_shrinker) {
-		pool_free();
+		pool_free(nodes);
 		return -ENOMEM;
 	}
+	/* Release: who finds it finds it complete. Pairs with pool_of(). */
+	smp_store_release(&pool, nodes);
 	return 0;
 }
 
 void arena_pool_exit(void)
 {
+	struct pool_node **nodes = pool;
+
 	arena_shrinker_unregister(pool_shrinker);
 	arena_pool_drain();
-	pool_free();
+	WRITE_ONCE(pool, NULL);
+	pool_free(nodes);
 }

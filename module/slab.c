@@ -70,8 +70,12 @@ static unsigned long total_headroom(void)
 	return max(left, 0L) + arena_pool_pages();
 }
 
+/* What the pool holds gives way, whoever of several drains it. */
 bool arena_total_charge(long pages)
 {
+	if (arena_charge(&total_pages, pages, total_limit()))
+		return true;
+	arena_pool_drain();
 	return arena_charge(&total_pages, pages, total_limit());
 }
 
@@ -80,13 +84,12 @@ void arena_total_uncharge(long pages)
 	atomic_long_sub(pages, &total_pages);
 }
 
-/* Bounded by the limit on all arenas; what the pool holds gives way. */
+/* Bounded by the limit on all arenas. */
 static void *block_new(unsigned int order, gfp_t gfp, int node)
 {
 	struct page *page;
 
-	if (!arena_total_charge(1L << order) &&
-	    (!arena_pool_drain() || !arena_total_charge(1L << order)))
+	if (!arena_total_charge(1L << order))
 		return NULL;
 	page = alloc_pages_node(node, gfp, order);
 	if (!page) {
@@ -144,7 +147,8 @@ static void block_put(void *base, unsigned int order)
 void arena_block_free(void *base, unsigned int order)
 {
 	kmemleak_free(base);
-	if (!arena_pool_put(base, order))
+	/* As in slab_give_back(): someone else may hold a page. */
+	if (page_count(virt_to_page(base)) != 1 || !arena_pool_put(base, order))
 		block_put(base, order);
 }
 
