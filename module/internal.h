@@ -510,7 +510,8 @@ bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
 		 const void *src, size_t size, gfp_t gfp);
 
 /* span.c */
-int arena_claim_tail(struct arena *arena, size_t size, size_t align, struct arena_place *place);
+int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align,
+		     struct arena_place *place);
 void arena_tails_exit(struct arena *arena);
 
 /* handle.c */

@@ -74,7 +74,6 @@ static int lot_try(struct arena *arena, struct arena_lot *lot, size_t grain, gfp
 		.used	    = lot->used,
 		.objects    = lot->nr,
 	};
-	unsigned int i;
 	int err;
 
 	if (!cursor_settled(view.cursor))
@@ -92,8 +91,33 @@ static int lot_try(struct arena *arena, struct arena_lot *lot, size_t grain, gfp
 	*generation = view.generation;
 	if (lot_fill(arena, lot, view.generation, gfp))
 		return 0;
+	arena_count_objects(arena, -(int)lot->nr);
+	return -EAGAIN;
+}
+
+/*
+ * The cursor has nothing left: by one tail of a span, as for single objects (clause 16). What
+ * is laid out in one slab fits wherever its alignment does.
+ */
+static int lot_try_tail(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *generation)
+{
+	struct arena_place place;
+	unsigned int i;
+	int err;
+
+	if (lot_lay_out(arena, lot, 0) || lot->end > arena_slab_size(arena))
+		return -ENOSPC;
+	err = arena_claim_tail(arena, lot->end, lot->used, lot->align, &place);
+	if (err)
+		return err == -ESTALE ? -EAGAIN : err;
+	arena_count_objects(arena, lot->nr - 1);
 	for (i = 0; i < lot->nr; i++)
-		arena_uncount(arena);
+		lot->part[i].offset += place.offset;
+	lot->end += place.offset;
+	*generation = place.generation;
+	if (lot_fill(arena, lot, place.generation, gfp))
+		return 0;
+	arena_count_objects(arena, -(int)lot->nr);
 	return -EAGAIN;
 }
 
@@ -140,6 +164,8 @@ int arena_claim_lot(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *
 		bool ahead = tries++ % (LOT_TRIES + 1) == LOT_TRIES;
 
 		err = lot_try(arena, lot, ahead ? arena_slab_size(arena) : 1, gfp, generation);
+		if (err == -ENOSPC && !ahead && arena->spans)
+			err = lot_try_tail(arena, lot, gfp, generation);
 		if (!err) {
 			lot_tell(arena, lot, *generation, gfp);
 			return 0;

@@ -352,9 +352,11 @@ static int take_tail(struct arena *arena, unsigned long generation, size_t size,
 
 /*
  * The cursor has nothing left: serve from the tails of other CPUs' spans, so
- * that who may sleep gets all of a full arena (clause 16).
+ * that who may sleep gets all of a full arena (clause 16). @size bytes, of which @used are
+ * objects' and count.
  */
-int arena_claim_tail(struct arena *arena, size_t size, size_t align, struct arena_place *place)
+int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align,
+		     struct arena_place *place)
 {
 	unsigned long generation = arena_peek(arena).generation;
 	struct arena_cpu *cpu;
@@ -378,7 +380,7 @@ int arena_claim_tail(struct arena *arena, size_t size, size_t align, struct aren
 
 	cpu = arena_enter(arena);
 	if (arena_look(arena).generation == generation) {
-		arena_account(arena, arena_slot(cpu), generation, size);
+		arena_account(arena, arena_slot(cpu), generation, used);
 		base = READ_ONCE(arena_dir(arena, generation)[offset >> arena->slab_shift].base);
 	}
 	arena_leave(cpu);

@@ -126,6 +126,44 @@ TEST_F(batch, alignments)
 	}
 }
 
+/* clause 16: of a full arena with spans a batch gets what is left of one, too */
+TEST(from_a_tail)
+{
+	struct arena_batch_item item[3] = {
+		{ .bytes = 100, .src = (unsigned long)"tail" }, { .bytes = 8 }, { .bytes = 24 },
+	};
+	struct arena_info_args info, full;
+	int fd = arena_open();
+	unsigned int i;
+	char *map;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, arena_setup(fd, SLAB, SLAB, ARENA_SETUP_SPANS));
+	map = arena_map(fd, SLAB, PROT_READ | PROT_WRITE, 0);
+	ASSERT_NE(NULL, map);
+	/* A span, and all that is behind it. */
+	ASSERT_EQ(0, arena_alloc(fd, 8, NULL));
+	for (i = SLAB; i && arena_batch(fd, &(struct arena_batch_item) { .bytes = i }, 1, 8, NULL);)
+		i -= 4096;
+	ASSERT_NE(0, i);
+	EXPECT_EQ(0, arena_batch(fd, item, 3, 16, NULL));
+	ASSERT_EQ(0, arena_info(fd, &info));
+	EXPECT_EQ(8 + i + 132, info.used);
+	EXPECT_EQ(1 + 1 + 3, info.allocs);
+	EXPECT_TRUE(sums_up(&info));
+	EXPECT_STREQ("tail", map + item[0].offset);
+	EXPECT_EQ(item[0].offset + 112, item[1].offset);
+	EXPECT_EQ(item[1].offset + 16, item[2].offset);
+	/* All or none: more than one tail is not searched for. */
+	item[0].bytes = SLAB / 2;
+	item[0].src = 0;
+	ASSERT_EQ(0, arena_info(fd, &full));
+	EXPECT_EQ(-ENOSPC, arena_batch(fd, item, 3, 16, NULL));
+	EXPECT_TRUE(nothing_happened(fd, &full));
+	munmap(map, SLAB);
+	close(fd);
+}
+
 /* clause 24: one source is copied, another is not there, a third lies elsewhere */
 TEST_F(batch, copies_in)
 {
