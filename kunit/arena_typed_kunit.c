@@ -286,14 +286,16 @@ DEFINE_ARENA(c24s, struct c24);
 DEFINE_ARENA(c100s, struct c100);
 DEFINE_ARENA(pages, struct cpage);
 DEFINE_ARENA(pointers, const char *);
+DEFINE_ARENA(arrays, int[4]);
+DEFINE_ARENA(functions, void (*)(void));
 
 #define DEFINE_USE(name, type)								\
 static void use_##name(struct kunit *test, u32 room, unsigned int flags)		\
 {											\
 	typeof(name##_create(0)) a = name##_create_flags(room, flags);			\
-	type *some = kunit_kcalloc(test, 3, sizeof(type), GFP_KERNEL);			\
+	typeof(type) *some = kunit_kcalloc(test, 3, sizeof(type), GFP_KERNEL);			\
 	size_t i, n = 0;								\
-	type *p;									\
+	typeof(type) *p;								\
 											\
 	KUNIT_ASSERT_NOT_NULL(test, some);						\
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, a);						\
@@ -336,6 +338,8 @@ DEFINE_USE(c24s, struct c24)
 DEFINE_USE(c100s, struct c100)
 DEFINE_USE(pages, struct cpage)
 DEFINE_USE(pointers, const char *)
+DEFINE_USE(arrays, int[4])
+DEFINE_USE(functions, void (*)(void))
 
 /* Clause 14: the same of every type. */
 static void types(struct kunit *test)
@@ -348,6 +352,8 @@ static void types(struct kunit *test)
 	use_c24s(test, 100, 0);
 	use_c100s(test, 100, 0);
 	use_pages(test, 20, 0);
+	use_arrays(test, 100, 0);
+	use_functions(test, 100, 0);
 	use_pointers(test, 20, 0);
 	use_ints(test, 100, ARENA_READERS);
 	use_c12s(test, 100, ARENA_READERS);

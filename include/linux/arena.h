@@ -312,7 +312,7 @@ static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size
  * Return: A pointer to @T, or NULL as arena_alloc().
  */
 #define arena_new(arena, T, gfp)						\
-	((T *)arena_alloc_aligned(arena, sizeof(T), __alignof__(T), gfp))
+	((typeof(T) *)arena_alloc_aligned(arena, sizeof(T), __alignof__(T), gfp))
 
 /**
  * arena_store() - Copy a value into an arena.
@@ -498,19 +498,19 @@ static inline void name##_destroy(struct name *a)				\
 {										\
 	arena_typed_destroy((struct arena_typed *)a);				\
 }										\
-static inline type *name##_alloc(struct name *a, type const *src)		\
+static inline typeof(type) *name##_alloc(struct name *a, typeof(type) const *src)		\
 {										\
 	return arena_typed_alloc((struct arena_typed *)a, src);			\
 }										\
-static inline long name##_append(struct name *a, type const *src, u32 n)	\
+static inline long name##_append(struct name *a, typeof(type) const *src, u32 n)	\
 {										\
 	return arena_typed_append((struct arena_typed *)a, src, n);		\
 }										\
-static inline type *name##_at(const struct name *a, size_t i)			\
+static inline typeof(type) *name##_at(const struct name *a, size_t i)			\
 {										\
 	return arena_typed_at((const struct arena_typed *)a, i);		\
 }										\
-static inline type *name##_next(const struct name *a, size_t *i)		\
+static inline typeof(type) *name##_next(const struct name *a, size_t *i)		\
 {										\
 	return arena_typed_next((const struct arena_typed *)a, i);		\
 }										\
@@ -522,7 +522,7 @@ static inline size_t name##_offset(const struct name *a)			\
 {										\
 	return arena_offset(arena_typed_arena((const struct arena_typed *)a));	\
 }										\
-static inline void name##_free(struct name *a, type *element)			\
+static inline void name##_free(struct name *a, typeof(type) *element)		\
 {										\
 	arena_typed_free((struct arena_typed *)a, element);			\
 }										\
