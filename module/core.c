@@ -901,7 +901,8 @@ static void stats_sum(const struct arena *arena, struct arena_stats *stats)
 		stats->fail_memory += READ_ONCE(c->fails[ARENA_FAIL_MEMORY]);
 		stats->fail_arg += READ_ONCE(c->fails[ARENA_FAIL_ARG]);
 		for (i = 0; i < ARENA_SLOTS; i++)
-			stats->allocs += READ_ONCE(c->slot[i].allocs);
+			/* Each may be below zero, see arena_count_objects(). */
+			stats->allocs += (long)READ_ONCE(c->slot[i].allocs);
 	}
 }
 

@@ -87,7 +87,7 @@ static inline void arena_tell_fail(const struct arena *arena, size_t size, size_
 		__arena_tell_fail(arena, size, align, gfp, err);
 }
 
-/* The generation that @mode started has begun, and no lock is held. */
+/* The generation that @mode started has begun. May be under the lock of a typed arena. */
 static inline void arena_tell_reset(const struct arena *arena, enum arena_event_reset mode)
 {
 	if (tracepoint_enabled(arena_reset))

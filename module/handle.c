@@ -99,7 +99,8 @@ EXPORT_SYMBOL_GPL(arena_alloc_handle);
  * that was forged resolves to somewhere below arena_high() at most.
  *
  * Context: Any. That the object stays alive after the return is promised only
- * if resets are excluded, or, with arena_reset_rcu(), inside rcu_read_lock().
+ * if resets, and rewinds that free it, are excluded, or, with arena_reset_rcu(), inside
+ * rcu_read_lock().
  * Return: The address, good up to the end of the slab at least: objects of kernel code
  * do not lie in two, those of programs may. NULL if the handle is stale, forged or out
  * of range.

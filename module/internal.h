@@ -437,10 +437,7 @@ int arena_claim_untold(struct arena *arena, size_t size, size_t align, gfp_t gfp
 int arena_claim_tell(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		     const struct arena_place *place, int err);
 
-/*
- * As arena_claim(), and copies @src in: the copy never lands in a newer generation.
- * @align 0 means the default.
- */
+/* As arena_claim(), and copies @src in: the copy never lands in a newer generation. */
 int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t align,
 		     gfp_t gfp, struct arena_place *place);
 

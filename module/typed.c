@@ -515,8 +515,8 @@ static bool recycle(struct arena_typed *typed, u32 index)
 /**
  * arena_typed_free() - Take one element out, to be reused by later allocations.
  * @typed:   the arena, not NULL.
- * @element: from this arena, not freed yet. If the arena was reset since, there is
- *	     nothing to do.
+ * @element: from this arena, not freed yet, neither by itself nor by a reset: its place
+ *	     may be another's by then.
  *
  * The element is not found any more. It is reused only after a grace period,
  * unless the arena was created without readers (clause 15).

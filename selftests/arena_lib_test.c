@@ -189,7 +189,8 @@ TEST_F_TIMEOUT(lib, refused, PATIENCE)
 	static const struct { size_t size, align; int err; } calls[] = {
 		{ 0, 8, EINVAL }, { 0, 64, EINVAL }, { 8, 3, EINVAL }, { 8, 24, EINVAL },
 		{ 8, 2 * SLAB, EINVAL }, { 8, ~(SIZE_MAX / 2), EINVAL },
-		{ 8, ~(SIZE_MAX / 2) >> 3, EINVAL }, { SIZE_MAX, 8, ENOSPC }, { SIZE_MAX - 7, 8, ENOSPC },
+		{ 8, ~(SIZE_MAX / 2) >> 3, EINVAL },
+		{ SIZE_MAX, 8, ENOSPC }, { SIZE_MAX - 7, 8, ENOSPC },
 		{ SIZE_MAX / 2, 8, ENOSPC }, { MB + 1, 8, ENOSPC }, { MB, 8, ENOSPC },
 	};
 	struct arena_cursor other = { 0 };

@@ -8,7 +8,7 @@
  *
  * Limitations: calls on one arena must not run at the same time, nor interrupt
  * each other; the caller sees to that. There are no handles and no offsets,
- * and memory of an object is at most %ARENA_SLAB_MAX less a header.
+ * and memory of an object is at most %ARENA_SLAB_MAX less a page.
  *
  * All functions but init, adopt and destroy may be called in any context that
  * their gfp flags fit, by the owner.
