@@ -498,19 +498,19 @@ static inline void name##_destroy(struct name *a)				\
 {										\
 	arena_typed_destroy((struct arena_typed *)a);				\
 }										\
-static inline typeof(type) *name##_alloc(struct name *a, typeof(type) const *src)		\
+static inline typeof(type) *name##_alloc(struct name *a, typeof(type) const *src) \
 {										\
 	return arena_typed_alloc((struct arena_typed *)a, src);			\
 }										\
-static inline long name##_append(struct name *a, typeof(type) const *src, u32 n)	\
+static inline long name##_append(struct name *a, typeof(type) const *src, u32 n) \
 {										\
 	return arena_typed_append((struct arena_typed *)a, src, n);		\
 }										\
-static inline typeof(type) *name##_at(const struct name *a, size_t i)			\
+static inline typeof(type) *name##_at(const struct name *a, size_t i)		\
 {										\
 	return arena_typed_at((const struct arena_typed *)a, i);		\
 }										\
-static inline typeof(type) *name##_next(const struct name *a, size_t *i)		\
+static inline typeof(type) *name##_next(const struct name *a, size_t *i)	\
 {										\
 	return arena_typed_next((const struct arena_typed *)a, i);		\
 }										\
