@@ -109,7 +109,7 @@ counts()
 SPLATS='BUG:|WARNING:|Oops|Call Trace|KASAN:|KCSAN:|UBSAN:|kmemleak:.*suspected'
 SPLATS=$SPLATS'|soft lockup|hard LOCKUP|rcu.*stall|Kernel panic|possible recursive'
 SPLATS=$SPLATS'|general protection|INFO: task .* blocked|unreferenced object'
-SPLATS=$SPLATS'|VM_FAULT_OOM leaked|possible circular|suspicious RCU usage|scheduling while atomic'
+SPLATS=$SPLATS'|possible circular|suspicious RCU usage|scheduling while atomic'
 
 # Print the lines of a log that speak of a broken kernel, and what comes after the first
 # of them. Lines between "arena-test: expect splat" and "arena-test: end of splat" were

@@ -44,7 +44,7 @@ static void set_up(struct fake *fake, __u64 capacity, __u64 slab)
 	fake->status.version = 1;
 	fake->status.generation = 2;
 	fake->status.capacity = capacity ?: CAPACITY;
-	fake->slab = slab ?: 65536;
+	fake->slab = slab ?: (capacity >= 1 << 30 ? 2 << 20 : 65536);
 	while (!slab && fake->slab > PAGE && fake->slab / 2 >= fake->status.capacity)
 		fake->slab /= 2;
 }
