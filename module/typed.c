@@ -156,29 +156,25 @@ static void chain_splice(struct arena_typed *typed, struct typed_chain *from,
 	chain_empty(from);
 }
 
-/* Only by this CPU: before it takes the lock, and after it has dropped it. */
-static void set_in_chains(struct arena_typed *typed, bool in)
-{
-	barrier();
-	WRITE_ONCE(this_cpu_ptr(typed->arena->cpu)->in_chains, in);
-	barrier();
-}
-
 /*
  * The lock, unless that could be waiting for ourselves: an NMI, or a probe in what runs
  * from before the lock is taken until after it is dropped, may have interrupted whoever
- * holds it on this CPU. In NMI only a try: others may be waiting in line.
+ * holds it on this CPU: hence a mark of each CPU around the lock, which only that CPU sets
+ * and looks at. In NMI only a try: others may be waiting in line.
  */
 static bool lock_chains(struct arena_typed *typed, unsigned long *flags)
 {
+	struct arena_cpu *cpu;
+
 	local_irq_save(*flags);
-	if (READ_ONCE(this_cpu_ptr(typed->arena->cpu)->in_chains))
+	cpu = this_cpu_ptr(typed->arena->cpu);
+	if (READ_ONCE(cpu->in_chains))
 		goto busy;
-	set_in_chains(typed, true);
+	WRITE_ONCE(cpu->in_chains, true);
 	if (!in_nmi()) {
 		raw_spin_lock(&typed->lock);
 	} else if (!raw_spin_trylock(&typed->lock)) {
-		set_in_chains(typed, false);
+		WRITE_ONCE(cpu->in_chains, false);
 		goto busy;
 	}
 	__release(&typed->lock);	/* sparse: it is unlock_chains() that balances */
@@ -192,7 +188,7 @@ static void unlock_chains(struct arena_typed *typed, unsigned long flags)
 {
 	__acquire(&typed->lock);
 	raw_spin_unlock(&typed->lock);
-	set_in_chains(typed, false);
+	WRITE_ONCE(this_cpu_ptr(typed->arena->cpu)->in_chains, false);
 	local_irq_restore(flags);
 }
 
