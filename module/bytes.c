@@ -102,15 +102,6 @@ char *arena_strndup(struct arena *arena, const char *s, size_t max, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(arena_strndup);
 
-/* A failure is an errno here, too (clause 21). */
-static gfp_t buffer_gfp(gfp_t gfp)
-{
-	gfp = (gfp & ~__GFP_ZERO) | __GFP_NOWARN;
-	if (gfpflags_allow_blocking(gfp) && !(gfp & __GFP_NORETRY))
-		gfp |= __GFP_RETRY_MAYFAIL;
-	return gfp;
-}
-
 /**
  * arena_vprintf() - Format a string into an arena.
  * @arena: the arena, not NULL.
@@ -124,7 +115,7 @@ static gfp_t buffer_gfp(gfp_t gfp)
  */
 char *arena_vprintf(struct arena *arena, gfp_t gfp, const char *fmt, va_list args)
 {
-	char *buffer = kvasprintf(buffer_gfp(gfp), fmt, args);
+	char *buffer = kvasprintf(arena_gfp_quiet(gfp & ~__GFP_ZERO), fmt, args);
 	char *string;
 
 	if (!buffer) {

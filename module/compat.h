@@ -61,7 +61,9 @@ static inline bool arena_mapped_huge(const struct vm_fault *vmf)
 
 static inline bool arena_mapped_by_pages(const struct vm_fault *vmf)
 {
-	return !pmd_none(pmdp_get_lockless(vmf->pmd)) && !arena_mapped_huge(vmf);
+	pmd_t pmd = pmdp_get_lockless(vmf->pmd);
+
+	return !pmd_none(pmd) && !pmd_trans_huge(pmd);
 }
 #else
 #define ARENA_MAPS_HUGE		false

@@ -36,6 +36,18 @@ struct mem_cgroup;
 /* For our own bookkeeping: never the OOM killer, and no splat. */
 #define ARENA_GFP_META		(GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
 
+/*
+ * The same for what a caller asks for: a full machine is an errno (clause 21). Where it may
+ * wait, the page allocator tries hard before giving up: several pages are not always at hand.
+ */
+static inline gfp_t arena_gfp_quiet(gfp_t gfp)
+{
+	gfp |= __GFP_NOWARN;
+	if (gfpflags_allow_blocking(gfp) && !(gfp & __GFP_NORETRY))
+		gfp |= __GFP_RETRY_MAYFAIL;
+	return gfp;
+}
+
 /* Above the offset in a handle: how many rewinds it has seen, see mark.c. */
 #define ARENA_HANDLE_EPOCH_SHIFT 40
 #define ARENA_HANDLE_OFFSET_MASK (BIT_ULL(ARENA_HANDLE_EPOCH_SHIFT) - 1)
@@ -578,7 +590,7 @@ void *arena_pool_take(int node, unsigned int order);
 bool arena_pool_put(void *base, unsigned int order);
 struct arena_cpu __percpu *arena_pool_take_cpus(void);
 bool arena_pool_put_cpus(struct arena_cpu __percpu *cpus);
-unsigned long arena_pool_drain(void);
+void arena_pool_drain(void);
 unsigned long arena_pool_pages(void);
 unsigned long arena_pool_reclaimed(void);
 int arena_pool_init(void);

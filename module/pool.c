@@ -172,19 +172,17 @@ static unsigned long pool_drain(struct pool_node *node, unsigned long pages)
 	return freed;
 }
 
-/* Give back all; returns the number of pages in blocks. */
-unsigned long arena_pool_drain(void)
+/* Give back all. */
+void arena_pool_drain(void)
 {
 	struct arena_cpu __percpu *cpus;
-	unsigned long freed = 0;
 	int nid;
 
 	while ((cpus = arena_pool_take_cpus()))
 		free_percpu(cpus);
 	for (nid = 0; nid < nr_node_ids; nid++)
 		if (pool_of(nid))
-			freed += pool_drain(pool_of(nid), ULONG_MAX);
-	return freed;
+			pool_drain(pool_of(nid), ULONG_MAX);
 }
 
 unsigned long arena_pool_pages(void)

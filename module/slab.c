@@ -99,17 +99,9 @@ static void *block_new(unsigned int order, gfp_t gfp, int node)
 	return page_address(page);
 }
 
-/*
- * Never the OOM killer: a full machine is an errno. Where the caller may wait,
- * try hard before giving up, as blocks of several pages are not always at hand.
- */
 static gfp_t block_gfp(gfp_t gfp)
 {
-	gfp &= ARENA_GFP_MASK;
-	gfp |= __GFP_COMP | __GFP_NOWARN;
-	if (gfpflags_allow_blocking(gfp) && !(gfp & __GFP_NORETRY))
-		gfp |= __GFP_RETRY_MAYFAIL;
-	return gfp;
+	return arena_gfp_quiet(gfp & ARENA_GFP_MASK) | __GFP_COMP;
 }
 
 static bool may_grow(gfp_t gfp)
