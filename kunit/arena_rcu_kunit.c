@@ -334,6 +334,8 @@ static void populate_meets_release(struct kunit *test)
 	rcu_read_unlock();
 	arena_crew_wait(crew);
 	KUNIT_ASSERT_NE(test, arena_test_stats(arena).generation, generation);
+	/* Or they did not meet. */
+	KUNIT_ASSERT_LE(test, waits, 1000);
 	KUNIT_ASSERT_EQ(test, err, 0);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).committed, 0);
 

@@ -184,6 +184,8 @@ run_and_report()
 		rc=0
 		run "$glob" "$arg" || rc=$?
 		report "$rc"
+		# The logs stay those of what went wrong.
+		[ "$FAILED" -eq 0 ] || break
 	done
 	verdict
 }

@@ -5,8 +5,7 @@
 # nth allocation of a call fail. Those that it cannot run are left out: programs of
 # 32 bits, and what needs modules, as the arena is built in.
 
-PROGRAMS=$(make -s -C "$(dirname "$0")/../selftests" list)
-mapfile -t PROGRAMS < <(tr -s ' ' '\n' <<<"$PROGRAMS" |
+mapfile -t PROGRAMS < <(make -s -C "$(dirname "$0")/../selftests" list | tr -s ' ' '\n' |
 	grep -vE '32$|^arena_(consumer|hold|context|memory|unload)_test')
 
 KERNEL=uml TEST_TIMEOUT=${TEST_TIMEOUT:-600} \
