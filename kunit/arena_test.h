@@ -18,7 +18,7 @@
 #include <linux/sort.h>
 #include <linux/string.h>
 
-#include "../module/internal.h"
+#include "../module/core/core.h"
 #include "compat.h"
 
 /* Suites run every case on each kind that the contract makes no difference of. */

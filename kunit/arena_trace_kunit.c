@@ -8,7 +8,7 @@
 #include <linux/module.h>
 #include <linux/sizes.h>
 
-#include "../module/trace.h"
+#include "../module/core/trace.h"
 #include "arena_test.h"
 
 /* What the probes have seen, of one arena. */

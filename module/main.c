@@ -5,7 +5,7 @@
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 
-#include "internal.h"
+#include "device/device.h"
 
 static int __init arena_module_init(void)
 {

@@ -253,7 +253,7 @@ span_sizes()
 	awk '$2 == "ARENA_SPAN_MIN" { min = $3 } $2 == "ARENA_SPAN_MAX" { max = $3 }
 		END { sub("SZ_", "", min); sub("SZ_", "", max)
 		      print "spans: a CPU takes " min " at first, then twice as much" \
-			    " each time, up to " max }' "$1/module/cursor.h"
+			    " each time, up to " max }' "$1/module/core/cursor.h"
 }
 
 # On what and of what figures are: each kind may be of another time.

@@ -38,8 +38,8 @@ abi_words()
 # The names that must be said once more: what the module itself can be asked.
 module_words()
 {
-	sed -n 's/^TRACE_EVENT(\([a-z_]*\),/\1/p' "$ROOT/module/trace.h"
-	grep -ohE '^module_param\([a-z_]+' "$ROOT"/module/*.c | sed 's/.*(//'
+	sed -n 's/^TRACE_EVENT(\([a-z_]*\),/\1/p' "$ROOT/module/core/trace.h"
+	grep -ohE '^module_param\([a-z_]+' "$ROOT"/module/*.c "$ROOT"/module/*/*.c | sed 's/.*(//'
 }
 
 arenactl_words()

@@ -7,7 +7,7 @@
 #ifndef USER_FUZZ_H
 #define USER_FUZZ_H
 
-#include "internal.h"
+#include "core/core.h"
 
 #define CHECK(x)	do { if (!(x)) user_die(__FILE__, __LINE__, #x); } while (0)
 

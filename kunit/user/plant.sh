@@ -35,10 +35,13 @@ plant()
 
 main()
 {
-	local line
+	local dir line
 
-	rm -f "$TO"/*.[ch]
-	cp "$FROM"/*.[ch] "$TO"
+	for dir in . mem core device; do
+		mkdir -p "$TO/$dir"
+		rm -f "$TO/$dir"/*.[ch]
+		cp "$FROM/$dir"/*.[ch] "$TO/$dir"
+	done
 	grep -v '^#' "$TABLE" | while read -r line; do
 		plant "$(field "$line" 1)" "$(field "$line" 2)" "$(field "$line" 3)" \
 			"$(field "$line" 4)"

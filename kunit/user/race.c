@@ -7,7 +7,7 @@
  */
 #include <sched.h>
 
-#include "internal.h"
+#include "core/core.h"
 
 #define WORKERS		3
 #define CHECK(x)	do { if (!(x)) user_die(__FILE__, __LINE__, #x); } while (0)

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Counting: what each CPU has handed out, and why allocations failed.
+ */
+#include "core/cursor.h"
+
+/*
+ * Deeper than the slots: account on the shared line, in a word tagged like the
+ * cursor. Who comes too late for a newer generation counts nowhere.
+ */
+static void deep_count(struct arena *arena, unsigned long generation, size_t size)
+{
+	long old = atomic_long_read(&arena->deep_used), new;
+	unsigned long ahead;
+
+	do {
+		ahead = (generation - cursor_tag(old)) & ARENA_TAG_MASK;
+		if (ahead >= ARENA_TAG_HALF)
+			break;
+		new = cursor_move(ahead ? cursor_start(generation) : old,
+				  ahead ? size : cursor_offset(old) + size);
+	} while (!atomic_long_try_cmpxchg(&arena->deep_used, &old, new));
+	atomic_long_inc(&arena->deep_allocs);
+}
+
+/* Count an object of @generation, which may be over by now. */
+void arena_account(struct arena *arena, struct arena_slot *slot, unsigned long generation,
+		   size_t size)
+{
+	if (unlikely(!slot)) {
+		deep_count(arena, generation, size);
+		return;
+	}
+	if (slot->generation != generation) {
+		if (generation < slot->generation)
+			return;
+		slot_adopt(slot, generation);
+	}
+	slot_count(slot, size);
+}
+
+/* Whatever is claimed from here on in this generation is counted: so that a rewind can. */
+void arena_count_from_here(struct arena *arena)
+{
+	long cursor;
+
+	preempt_disable();
+	cursor = atomic_long_read(&arena->cursor);
+	while (cursor_settled(cursor) && !cursor_count(arena, &cursor))
+		;
+	preempt_enable();
+}
+
+/* @nr objects more, or fewer, than claims have counted. */
+void arena_count_objects(struct arena *arena, int nr)
+{
+	struct arena_cpu *cpu = arena_enter(arena);
+	struct arena_slot *slot = arena_slot(cpu);
+
+	/* A sum over slots: one of them may well be below zero. */
+	if (likely(slot))
+		/* Who reads it from elsewhere shows it, no more. */
+		data_race(slot->allocs += nr);
+	else
+		atomic_long_add(nr, &arena->deep_allocs);
+	arena_leave(cpu);
+}
+
+void arena_count_failure(struct arena *arena, int err)
+{
+	enum arena_fail cause = err == -ENOSPC ? ARENA_FAIL_SPACE :
+				err == -ENOMEM ? ARENA_FAIL_MEMORY : ARENA_FAIL_ARG;
+
+	this_cpu_inc(arena->cpu->fails[cause]);
+}

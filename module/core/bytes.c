@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Copies and strings. Lock-free like any allocation.
+ */
+#include <linux/export.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "core/cursor.h"
+
+static void *copy_in(struct arena *arena, const void *src, size_t size, size_t align, gfp_t gfp)
+{
+	struct arena_place place;
+
+	size = size_with_address(arena, size);
+	return arena_claim_copy(arena, src, size, align, gfp, &place) ? NULL : place.ptr;
+}
+
+/**
+ * arena_memdup() - Copy memory into an arena.
+ * @arena: the arena, not NULL.
+ * @src:   what to copy, @size bytes.
+ * @size:  bytes, not 0.
+ * @gfp:   how the arena may grow, see arena_alloc().
+ *
+ * The copy never lands in an object of a newer generation (clause 10).
+ *
+ * Context: As arena_alloc().
+ * Return: The copy, aligned to %ARENA_MIN_ALIGN, or NULL as arena_alloc().
+ */
+void *arena_memdup(struct arena *arena, const void *src, size_t size, gfp_t gfp)
+{
+	return copy_in(arena, src, size, ARENA_MIN_ALIGN, gfp);
+}
+EXPORT_SYMBOL_GPL(arena_memdup);
+
+/**
+ * arena_memdup_aligned() - Copy memory into an arena, aligned as asked.
+ * @arena: the arena, not NULL.
+ * @src:   what to copy, @size bytes.
+ * @size:  bytes, not 0.
+ * @align: see arena_alloc_aligned().
+ * @gfp:   how the arena may grow, see arena_alloc().
+ *
+ * Context: As arena_alloc().
+ * Return: The copy, or NULL as arena_alloc().
+ */
+void *arena_memdup_aligned(struct arena *arena, const void *src, size_t size, size_t align,
+			   gfp_t gfp)
+{
+	return copy_in(arena, src, size, align, gfp);
+}
+EXPORT_SYMBOL_GPL(arena_memdup_aligned);
+
+/*
+ * Copy @len bytes and put a NUL behind them. Two writes, so that a source that
+ * changes under our hands still gives a string that ends.
+ */
+static char *copy_string(struct arena *arena, const char *src, size_t len, gfp_t gfp)
+{
+	size_t size = size_with_address(arena, len + 1);
+	struct arena_place place;
+
+	while (!arena_claim(arena, size, 1, gfp & ~__GFP_ZERO, &place)) {
+		if (arena_write(arena, place.generation, place.offset, src, len, gfp) &&
+		    arena_write(arena, place.generation, place.offset + len, NULL, 1, gfp))
+			return place.ptr;
+		arena_uncount(arena);
+	}
+	return NULL;
+}
+
+/**
+ * arena_strdup() - Copy a string into an arena.
+ * @arena: the arena, not NULL.
+ * @s:     the string, or NULL.
+ * @gfp:   how the arena may grow, see arena_alloc().
+ *
+ * Context: As arena_alloc().
+ * Return: The copy, not aligned in a dense arena; NULL if @s is, or as
+ * arena_alloc().
+ */
+char *arena_strdup(struct arena *arena, const char *s, gfp_t gfp)
+{
+	return s ? copy_string(arena, s, strlen(s), gfp) : NULL;
+}
+EXPORT_SYMBOL_GPL(arena_strdup);
+
+/**
+ * arena_strndup() - Copy the beginning of a string into an arena.
+ * @arena: the arena, not NULL.
+ * @s:     the string, or NULL; need not end within @max bytes.
+ * @max:   at most so many bytes, not counting the NUL that is always added.
+ * @gfp:   how the arena may grow, see arena_alloc().
+ *
+ * Context: As arena_alloc().
+ * Return: As arena_strdup().
+ */
+char *arena_strndup(struct arena *arena, const char *s, size_t max, gfp_t gfp)
+{
+	return s ? copy_string(arena, s, strnlen(s, max), gfp) : NULL;
+}
+EXPORT_SYMBOL_GPL(arena_strndup);
+
+/**
+ * arena_vprintf() - Format a string into an arena.
+ * @arena: the arena, not NULL.
+ * @gfp:   how the arena may grow, see arena_alloc(); also for a buffer of the
+ *	   string's size that is freed again.
+ * @fmt:   as for printk().
+ * @args:  its arguments.
+ *
+ * Context: Any that @gfp fits but NMI, as it allocates the buffer.
+ * Return: The string, or NULL as arena_alloc().
+ */
+char *arena_vprintf(struct arena *arena, gfp_t gfp, const char *fmt, va_list args)
+{
+	char *buffer = kvasprintf(arena_gfp_quiet(gfp & ~__GFP_ZERO), fmt, args);
+	char *string;
+
+	if (!buffer) {
+		arena_count_failure(arena, -ENOMEM);
+		return NULL;
+	}
+	string = arena_strdup(arena, buffer, gfp);
+	kfree(buffer);
+	return string;
+}
+EXPORT_SYMBOL_GPL(arena_vprintf);
+
+/**
+ * arena_printf() - Format a string into an arena.
+ * @arena: the arena, not NULL.
+ * @gfp:   see arena_vprintf().
+ * @fmt:   as for printk(); the compiler checks the arguments against it.
+ *
+ * Context: As arena_vprintf().
+ * Return: The string, or NULL as arena_alloc().
+ */
+char *arena_printf(struct arena *arena, gfp_t gfp, const char *fmt, ...)
+{
+	va_list args;
+	char *string;
+
+	va_start(args, fmt);
+	string = arena_vprintf(arena, gfp, fmt, args);
+	va_end(args);
+	return string;
+}
+EXPORT_SYMBOL_GPL(arena_printf);

@@ -1,0 +1,731 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The arena: its structures, and what the files of this directory offer each other and
+ * the device. The core knows no file and no device; it takes memory from module/mem.
+ */
+#ifndef _ARENA_CORE_H
+#define _ARENA_CORE_H
+
+#include <linux/arena.h>
+#include <linux/atomic.h>
+#include <linux/cache.h>
+#include <linux/list.h>
+#include <linux/llist.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/workqueue.h>
+#include <asm/local.h>
+
+#include "mem/mem.h"
+
+/**
+ * DOC: generations
+ *
+ * An arena is a space, a cursor that says how much of it has been handed out,
+ * and a directory of the slabs behind it. All races meet in one word, the
+ * cursor:
+ *
+ *	[ tag | counted | offset ]
+ *
+ * An allocation reads it, reads the directory entry, and moves the offset by
+ * compare-and-swap. Success proves that nobody allocated and nobody reset
+ * since the word was read; failure has changed nothing. There is no moment at
+ * which a count is too high and must be taken back.
+ *
+ * A reset swaps in a word with the next tag and offset 0. What remains are
+ * those who hold an allocation of the generation before: their memory is about
+ * to be handed out again. What callers do with it is theirs to order; but the
+ * allocator writes there too, when it zeroes and copies in. Such a late write
+ * must not land in an object of the new generation, and a reset does not wait.
+ * So a generation begins unsettled, with an offset that no claim can reach:
+ *
+ *	reset:     unsettled, nobody can claim
+ *	  |
+ *	  | no CPU is writing (arena_settle(), by the reset itself, or by the
+ *	  | first allocation that comes)
+ *	  v
+ *	settled:   claims move the offset
+ *	  |
+ *	  v
+ *	the next reset
+ *
+ * A writer counts itself in (arena_cpu.writers), passes full barrier A, looks
+ * at the generation again and gives up if it has changed; or it counts itself in
+ * before it claims, and A is the claim itself, which a reset in between makes fail.
+ * Who settles has read the new tag, passes full barrier B and looks at the counts.
+ * Either the writer sees the new generation, or the one who settles sees the writer.
+ *
+ * ABA. A cursor word that comes back would let a stale compare-and-swap
+ * succeed, with a directory entry that may be of another time. Within a
+ * generation the offset only grows. Across generations the tag differs, until
+ * it wraps: each time it enters another eighth of its range, a grace period must
+ * have passed since the last time it did (wrapped()), and allocations read and swap
+ * the word with preemption off, and so do resets and who settles. Two words are
+ * compared with each other only where they are less than half a turn apart (windows,
+ * below). All else (spans, views, statistics) compares the full generation.
+ *
+ * Resets race like allocations: next_generation() is a compare-and-swap of the same
+ * word. What else it writes is raised, and never set back: the generation, which lags
+ * behind the tag until the last of the resets that moved it returns, how high the
+ * cursor has been, and how much of the slabs is dirty, which is noted before it falls.
+ *
+ * Counting. The offset of a dense arena is the number of bytes handed out until
+ * there is padding: so nobody counts bytes until then. The first claim of a
+ * generation that pads, or that a rewind may take back, sets the bit "counted",
+ * without moving the offset. Before anybody claims again, whoever comes notes where
+ * that was (arena->uncounted); from then on every claim is counted in a slot, until
+ * the next reset. What has been handed out is at any time the offset, or what was
+ * noted and what the slots have counted since: exact when quiet, and never less than
+ * before.
+ *
+ * Nesting. An allocation can be interrupted by another one of the same arena
+ * on the same CPU, in an interrupt, an NMI, or a probe inside the allocator.
+ * arena_cpu.gate (with spans) or arena_cpu.depth counts them, and each uses a slot
+ * of its own: the outermost slot 0, whoever interrupts it slot 1. Whoever finds
+ * nobody there uses slot 0, whatever context it is: interrupts that did not hit an
+ * allocation cost no slot of their own, and the level needs not be found out. Deeper
+ * than %ARENA_SLOTS, the shared cursor serves.
+ *
+ * The fast paths, bump_words(), for sizes that leave no padding:
+ *
+ *  - With spans, the first to come on this CPU takes from the span of slot 0, if that
+ *    is of the present generation. One word, slot.taken, says both where the next
+ *    object is and how many bytes were counted.
+ *  - Without, each CPU keeps a window: the slab that the cursor was in when it last
+ *    looked, as the cursor word of its end and what makes a word an address. Where the
+ *    cursor, moved past the object, is not beyond that end, the compare-and-swap is all
+ *    there is to do: the tag is in both words, a generation whose bytes are counted
+ *    has a higher bit set, and nothing moves the cursor back while that is not so.
+ *    Only who is not nested opens a window, and only after it moved the cursor: an
+ *    interrupt that does, between the look and the swap, makes the swap fail. What a
+ *    CPU that was idle for long keeps is closed by wrapped(), before the tag comes
+ *    within half a turn of it again.
+ *
+ * Barrier pairs, each with a litmus test of that name in kunit/litmus/:
+ *
+ *	=======  ==============================  ===============================
+ *	name     one side                        other side
+ *	=======  ==============================  ===============================
+ *	ab       smp_mb() A in                   smp_mb() B in arena_settle()
+ *	         arena_write_begin()
+ *	install  cmpxchg() in                    address dependency from the base
+ *	         arena_slab_install()            that cursor_claim() read
+ *	look     compare-and-swap of the         load-acquire in arena_look()
+ *	         generation in
+ *	         generation_reach()
+ *	reach    compare-and-swap of the         the same, by another reset
+ *	         generation in
+ *	         generation_reach()
+ *	high     arena_note_dirty(), then        compare-and-swap of the cursor by a
+ *	         compare-and-swap of the cursor  later reset, then wipe_slabs()
+ *	         in next_generation()
+ *	wiped    smp_rmb() in arena_note_dirty() compare-and-swap of the cursor in
+ *	         after the cursor was read       arena_settle() after wipe_slabs()
+ *	told     smp_mb() in generation_reach()  load-acquire by whom the caller of a
+ *	         where a reset was overtaken     reset tells of it, then bump_span()
+ *	note     cmpxchg() in cursor_count(),    the same of another generation, or
+ *	         again if it failed              uncounted_renew()
+ *	done     store-release of the writers in load-acquire in late_writers()
+ *	         arena_write_end()
+ *	adopt    store-release of the slot's     load-acquire in
+ *	         generation in slot_adopt()      counted_in_slots()
+ *	lost     smp_wmb() in revoke() after     load-acquire of the span in
+ *	         revoked was set                 arena_slot_claim()
+ *	revoke   store-release of revoked in     load-acquire in arena_slot_claim()
+ *	         collect_slot()                  and slot_adopt()
+ *	fill     compare-and-swap of the cursor  smp_rmb(), then load-acquire of
+ *	         after filling was set, then     filling in tails_exist()
+ *	         store-release of filling after
+ *	         the span was, in slot_refill()
+ *	advance  store-release of ahead after    load-acquire of ahead, then a look at
+ *	         limit in slot_advance()         limit, in slot_has_room()
+ *	held     store-release of held after     smp_mb() B in arena_settle(), then
+ *	         the slabs were worked on        load-acquire of held
+ *	settle   compare-and-swap in             address dependency from the cursor
+ *	         arena_settle() after slabs      to the directory entry in
+ *	         were released                   cursor_claim()
+ *	drain    smp_mb() A, preemption off      synchronize_rcu() in
+ *	         while writing                   work_on_slabs()
+ *	wrap     preemption off from reading to  grace period between two
+ *	         swapping the cursor             crossings, wrapped()
+ *	collect  preemption off while bumping    synchronize_rcu() in revoke()
+ *	zero     claim after counting in, in     smp_mb() B in arena_settle()
+ *	         bump_zeroed()
+ *	count    claim after the note, in        smp_rmb() in used_in_view()
+ *	         cursor_count()
+ *	window   preemption off from reading the windows closed, then store-release of
+ *	         cursor to using the window      wrapping, in wrapped(), after a
+ *	                                         grace period; load-acquire in
+ *	                                         tag_cross()
+ *	retire   rcu_read_lock() of readers      call_rcu() in arena_reset_rcu()
+ *	spare    rcu_read_lock() of readers      synchronize_rcu() in
+ *	                                         wait_retired()
+ *	publish  release of the mark in          load-acquire in
+ *	         publish()                       arena_typed_at()
+ *	views    llist_add() in large_list()     compare-and-swap of the cursor, then
+ *	                                         llist_empty() in arena_reset()
+ *	reap     compare-and-swap of the cursor  smp_rmb() in arena_reap_larges()
+ *	         after retiring was set
+ *	deref    compare-and-swap of the cursor  smp_rmb() in arena_deref()
+ *	         before slabs change
+ *	found    compare-and-swap in             smp_rmb() in arena_deref() before
+ *	         arena_settle() after slabs      the slab
+ *	         were released
+ *	epoch    compare-and-swap in             claim, then the epoch in
+ *	         cursor_fall() after the epoch   arena_mark_epoch()
+ *	floor    store-release of pending in     load-acquire of pending, then of
+ *	         cursor_fall() after the floor   the floors in arena_mark_gone()
+ *	move     store-releases of offset and    load-acquires of epoch and offset
+ *	         epoch in floor_set()            in arena_mark_gone()
+ *	forget   smp_mb() in forget_rewinds()    smp_rmb() in arena_deref()
+ *	keep     cmpxchg() in pool_keep() and    xchg() in pool_take() and
+ *	         arena_pool_put_cpus()           arena_pool_take_cpus()
+ *	unhold   release of holds in             load-acquire in arena_do_reset() and
+ *	         arena_unhold()                  arena_do_rewind()
+ *	poll     smp_mb() in arena_poll() after  full barrier in wq_has_sleeper()
+ *	         going on the queue              in arena_dev_moved()
+ *	=======  ==============================  ===============================
+ */
+
+struct dentry;
+struct mem_cgroup;
+
+/*
+ * User space may map this arena: slabs are zero when taken, objects larger
+ * than a slab get no kernel view. Refused from outside callers.
+ */
+#define ARENA_MAPPABLE		BIT(31)
+
+/* Above the offset in a handle: how many rewinds it has seen, see mark.c. */
+#define ARENA_HANDLE_EPOCH_SHIFT 40
+#define ARENA_HANDLE_OFFSET_MASK (BIT_ULL(ARENA_HANDLE_EPOCH_SHIFT) - 1)
+
+#define ARENA_NAME_MAX		32
+#define ARENA_SLAB_DEFAULT	SZ_64K
+
+/*
+ * The cursor word: tag, one bit that says "counted" ("DOC: generations"), and how far
+ * the space has been handed out; the highest value, which no offset reaches, says
+ * "not settled yet". The tag is the low part of the generation. On 32 bits the
+ * offset counts grains of several bytes.
+ */
+#ifdef CONFIG_64BIT
+#define ARENA_GRAIN_SHIFT	0
+#define ARENA_CURSOR_BITS	40
+#else
+#define ARENA_GRAIN_SHIFT	3
+#define ARENA_CURSOR_BITS	22
+#endif
+#define ARENA_TAG_SHIFT		(ARENA_CURSOR_BITS + 1)
+#define ARENA_TAG_BITS		(BITS_PER_LONG - ARENA_TAG_SHIFT)
+#define ARENA_COUNTED		BIT(ARENA_CURSOR_BITS)
+#define ARENA_CURSOR_MASK	(BIT(ARENA_CURSOR_BITS) - 1)
+#define ARENA_UNSETTLED		ARENA_CURSOR_MASK
+#define ARENA_TAG_MASK		(BIT(ARENA_TAG_BITS) - 1)
+/* Which of two words is older can be told up to this distance of their tags. */
+#define ARENA_TAG_HALF		BIT(ARENA_TAG_BITS - 1)
+/* When this bit of the generation changes, a grace period is due: "DOC: generations". */
+#define ARENA_TAG_EIGHTH	BIT(ARENA_TAG_BITS - 3)
+
+/* A generation is even where it uses slab set 0 and odd where it uses set 1. */
+#define ARENA_NEXT_KEEP		2
+#define ARENA_NEXT_FLIP		1
+
+/*
+ * How deep allocations of one arena may interrupt each other on one CPU and
+ * still have spans and statistics of their own: task, softirq, hardirq, NMI.
+ */
+#define ARENA_SLOTS		4
+
+/**
+ * struct arena_slab - one entry of the slab directory.
+ * @base:  kernel address, NULL while not committed. Installed by cmpxchg() by
+ *	   whoever grows, removed only while no claim can succeed.
+ * @clean: generation for which the slab was zero when installed: in that one,
+ *	   what the cursor hands out needs no zeroing.
+ */
+struct arena_slab {
+	void		*base;
+	unsigned long	clean;
+};
+
+/**
+ * struct arena_slot - where one nesting level of one CPU allocates.
+ * @generation: which one @used belongs to.
+ * @span:	which one the span belongs to, 0 if there is none.
+ * @taken:	bytes handed out from spans. The next object is here: all else is
+ *		relative to it, so that one store takes it and counts it.
+ * @limit:	what @taken can grow to in this span, as far as that may be used.
+ * @delta:	kernel address of the next object, less @taken: always aligned to
+ *		%ARENA_MIN_ALIGN when they are added. Padding moves it.
+ * @allocs:	objects handed out, ever.
+ * @used:	bytes handed out in @generation, less @taken.
+ * @end_offset: offset in the arena of the end of the span.
+ * @ahead:	bytes of the span above @limit, to be zeroed before they are used.
+ * @want:	bytes to ask for at the next refill.
+ * @zeroed:	the span is all zero.
+ * @revoked:	the span is being taken back, see span.c: hands off.
+ * @stale:	the span is of an older generation than @generation: adopted while
+ *		revoked.
+ * @filling:	more is being claimed for the span than an object.
+ *
+ * Written only by the owner: the CPU it belongs to, at the depth it belongs
+ * to, with preemption off. The exception is @revoked, and with it @span, @limit
+ * and @ahead.
+ */
+struct arena_slot {
+	unsigned long	generation;
+	unsigned long	span;
+	unsigned long	taken;
+	unsigned long	limit;
+	unsigned long	delta;
+	unsigned long	allocs;
+	size_t		used;
+	size_t		end_offset;
+	size_t		ahead;
+	unsigned int	want;
+	bool		zeroed;
+	bool		revoked;
+	bool		stale;
+	bool		filling;
+};
+
+/* Why an allocation fails, an index of arena_cpu.fails. */
+enum arena_fail { ARENA_FAIL_SPACE, ARENA_FAIL_MEMORY, ARENA_FAIL_ARG, ARENA_NR_FAILS };
+
+/**
+ * struct arena_cpu - what an arena keeps for each CPU.
+ * @gate:    with spans, one less than the allocations in progress on this CPU: the
+ *	     slot to use. Without, a number that is not below 0 for long.
+ * @writers: how many may be writing to arena memory (zeroing or copying in). Read
+ *	     by arena_settle() from other CPUs.
+ * @limit:   cursor word at the end of the window, where nothing is to be zeroed.
+ * @zero_limit: the same where it is.
+ * @delta:   what makes a cursor word in the window an address.
+ * @allocs:  objects handed out from windows.
+ * @depth:   allocations in progress, but for those from spans and windows.
+ * @spans:   the arena has spans.
+ * @in_chains: of a typed arena: is about to take its lock, or has it, or just had it.
+ * @slot:    see &struct arena_slot.
+ * @fails:   failed allocations by cause.
+ *
+ * The window is the slab that the cursor of a dense arena was in when this CPU
+ * last looked; see "DOC: generations". Written by the owner, at depth
+ * 1; @limit and @zero_limit are closed from elsewhere, too.
+ *
+ * @gate, @depth and @writers are plain integers: whoever interrupts an update
+ * leaves behind the value that it found, but for @gate without spans, which
+ * nobody needs.
+ */
+struct arena_cpu {
+	int			gate;
+	unsigned int		writers;
+	unsigned long		limit;
+	unsigned long		zero_limit;
+	unsigned long		delta;
+	local_t			allocs;
+	unsigned int		depth;
+	bool			spans;
+	bool			in_chains;
+	struct arena_slot	slot[ARENA_SLOTS] ____cacheline_aligned;
+	unsigned long		fails[ARENA_NR_FAILS];
+};
+
+/*
+ * An object larger than a slab: the pages of its slabs as one stretch of kernel
+ * addresses, for as long as @generation lasts.
+ */
+struct arena_large {
+	struct llist_node	node;
+	unsigned long		generation;
+	size_t			offset;
+	u64			epoch;	/* see arena_mark_epoch() */
+	void			*view;
+};
+
+/**
+ * struct arena - one arena. Lines of the hot path first.
+ * @generation: current one. Lags behind the tag of @cursor while a reset is
+ *		under way, never runs ahead.
+ * @cpu:	slots and counters of each CPU.
+ * @dirs:	the two slab directories; the generation's lowest bit selects.
+ * @capacity:	bytes.
+ * @slab_shift: log2 of the slab size.
+ * @flags:	ARENA_* flags.
+ * @spans:	CPUs bump in spans.
+ * @zero:	every object is handed out zeroed.
+ * @marks:	open marks, NULL before the first one.
+ * @cursor:	tag, counted or not, offset. The only word that CPUs contend for.
+ * @uncounted:	where counting began in the generation whose tag it has.
+ * @larges:	views of objects larger than a slab.
+ * @resets:	of any kind.
+ * @peak:	highest offset of any generation but the present one.
+ * @dirty:	nothing was written above this offset, a multiple of the slab size, since
+ *		all was zero.
+ * @committed:	bytes of slabs.
+ * @slabs_kept:	by the last reset.
+ * @held:	a reset that sleeps is at work: the new generation stays unsettled.
+ * @retiring:	readers may still be in the slab set that was left last.
+ * @wrapping:	a grace period must end before the tag may enter its next eighth.
+ * @deep_used:	bytes handed out below the last slot, tagged like @cursor.
+ * @deep_allocs: objects handed out there.
+ * @reset_lock: serialises the resets that do more than move the cursor; irq-safe.
+ *		Protects @retiring, @wrapping, and setting @held.
+ * @retire_rcu:	says when the readers are gone.
+ * @wrap_rcu:	says when that grace period has ended.
+ * @reset_mutex: serialises resets that sleep.
+ * @reaper:	unmaps views of former generations, which a reset cannot.
+ * @had_larges:	there have been views, and the reaper may be at work.
+ * @tail_mutex: serialises the collection of span tails, and protects @tails.
+ * @tails:	what was collected.
+ * @committed_peak: the most of them ever.
+ * @page_allocs: slabs from the page allocator.
+ * @page_frees:	slabs back to it.
+ * @pool_hits:	slabs from the pool.
+ * @refs:	references.
+ * @memcg:	who is charged, with %ARENA_ACCOUNT.
+ * @dir_size:	bytes of one slab directory.
+ * @node:	for slabs, with %ARENA_ON_NODE.
+ * @all:	in the list that debug.c keeps.
+ * @id:		number of the arena, never used again.
+ * @look:	its file in debugfs, NULL while it has none.
+ * @owner:	what the device knows it by.
+ * @name:	for humans.
+ *
+ * The first two lines are what every allocation reads and resets write, and what
+ * claims write, or resets, or who grows the arena before a claim: so that a reset of an
+ * arena that has left the caches waits for no other line.
+ */
+struct arena {
+	unsigned long		generation;
+	struct arena_cpu __percpu *cpu;
+	struct arena_slab	*dirs[2];
+	size_t			capacity;
+	unsigned int		slab_shift;
+	unsigned int		flags;
+	bool			spans;
+	bool			zero;
+	struct arena_marks	*marks;
+
+	atomic_long_t		cursor ____cacheline_aligned_in_smp;
+	atomic_long_t		uncounted;
+	struct llist_head	larges;
+	atomic_long_t		resets;
+	atomic_long_t		peak;
+	atomic_long_t		dirty;
+	atomic_long_t		committed;
+	unsigned int		slabs_kept;
+	bool			held;
+	bool			retiring;
+	bool			wrapping;
+
+	atomic_long_t		deep_used ____cacheline_aligned_in_smp;
+	atomic_long_t		deep_allocs;
+	raw_spinlock_t		reset_lock;	/* see above */
+	struct rcu_head		wrap_rcu;
+	struct rcu_head		retire_rcu;
+	struct mutex		reset_mutex;	/* see above */
+	struct work_struct	reaper;
+	bool			had_larges;
+
+	struct mutex		tail_mutex;	/* see above */
+	struct arena_tails	*tails;
+
+	atomic_long_t		committed_peak;
+	atomic_long_t		page_allocs;
+	atomic_long_t		page_frees;
+	atomic_long_t		pool_hits;
+
+	refcount_t		refs;
+	struct mem_cgroup	*memcg;
+	size_t			dir_size;
+	int			node;
+	struct list_head	all;
+	u64			id;
+	struct dentry		*look;
+	void			*owner;
+	char			name[ARENA_NAME_MAX];
+};
+
+/* At least @value from now on. Full barrier where that changes it. */
+static inline void arena_raise(atomic_long_t *peak, long value)
+{
+	long old = atomic_long_read(peak);
+
+	while (old < value && !atomic_long_try_cmpxchg(peak, &old, value))
+		;
+}
+
+static inline size_t arena_slab_size(const struct arena *arena)
+{
+	return (size_t)1 << arena->slab_shift;
+}
+
+static inline size_t arena_nr_slabs(const struct arena *arena)
+{
+	return ((arena->capacity - 1) >> arena->slab_shift) + 1;
+}
+
+/* The parts of a cursor word. */
+static inline bool cursor_settled(unsigned long cursor)
+{
+	return (cursor & ARENA_CURSOR_MASK) != ARENA_UNSETTLED;
+}
+
+static inline size_t cursor_offset(unsigned long cursor)
+{
+	return cursor_settled(cursor) ? (cursor & ARENA_CURSOR_MASK) << ARENA_GRAIN_SHIFT : 0;
+}
+
+static inline unsigned long cursor_tag(unsigned long cursor)
+{
+	return cursor >> ARENA_TAG_SHIFT;
+}
+
+/* The same generation, another offset; rounds up to a grain. */
+static inline unsigned long cursor_move(unsigned long cursor, size_t offset)
+{
+	return (cursor & ~ARENA_CURSOR_MASK) |
+	       ((offset + BIT(ARENA_GRAIN_SHIFT) - 1) >> ARENA_GRAIN_SHIFT);
+}
+
+static inline unsigned long cursor_start(unsigned long generation)
+{
+	return generation << ARENA_TAG_SHIFT;
+}
+
+/**
+ * struct arena_view - one coherent look at the cursor.
+ * @generation: full generation of @cursor.
+ * @cursor:	the word.
+ */
+struct arena_view {
+	unsigned long	generation;
+	unsigned long	cursor;
+};
+
+/*
+ * The full generation of a cursor word read after @base was: the tag says how
+ * far the cursor is ahead.
+ */
+static inline unsigned long cursor_generation(unsigned long cursor, unsigned long base)
+{
+	return base + ((cursor_tag(cursor) - base) & ARENA_TAG_MASK);
+}
+
+/*
+ * Pairs with the compare-and-swap of arena->generation in generation_reach(),
+ * which comes after the cursor got the new tag: a generation read here is never
+ * ahead of the cursor read after it. Were it ahead, cursor_generation() would be
+ * off by a whole turn of the tag. With preemption off, it cannot fall behind by
+ * one either.
+ */
+static inline struct arena_view arena_look(const struct arena *arena)
+{
+	/* See above. */
+	unsigned long base = smp_load_acquire(&arena->generation);
+	unsigned long cursor = atomic_long_read(&arena->cursor);
+
+	return (struct arena_view) { cursor_generation(cursor, base), cursor };
+}
+
+/* The same where preemption is on: between the two reads the tag must not turn round. */
+static inline struct arena_view arena_peek(const struct arena *arena)
+{
+	struct arena_view view;
+
+	preempt_disable();
+	view = arena_look(arena);
+	preempt_enable();
+	return view;
+}
+
+static inline struct arena_slab *arena_dir(const struct arena *arena, unsigned long generation)
+{
+	return READ_ONCE(arena->dirs[generation & 1]);
+}
+
+static inline struct arena_slab *arena_entry(const struct arena *arena, unsigned long generation,
+					     size_t offset)
+{
+	return &arena_dir(arena, generation)[offset >> arena->slab_shift];
+}
+
+/* Sizes and alignments that leave no padding behind. */
+static __always_inline bool arena_is_words(size_t size, size_t align)
+{
+	return !(size % ARENA_WORD) && size - 1 < ARENA_WORDS_MAX && is_power_of_2(align);
+}
+
+/* The offset of what is known to lie in a slab of @arena: those are aligned to their size. */
+static inline size_t arena_slab_offset(const struct arena *arena, const void *ptr)
+{
+	size_t within = (unsigned long)ptr & (arena_slab_size(arena) - 1);
+
+	return (page_private(virt_to_page(ptr - within)) << arena->slab_shift) + within;
+}
+
+/* Where an allocation landed. @ptr is NULL where the arena has no contiguous view of it. */
+struct arena_place {
+	u64	generation;
+	size_t	offset;
+	void	*ptr;
+};
+
+/* create.c */
+struct arena *__arena_create(const struct arena_config *config, unsigned int flags);
+
+/* For tests: pretend that so many generations have passed. Nobody else may use the arena. */
+void arena_set_generation(struct arena *arena, unsigned long generation);
+
+/* claim.c */
+
+/* 0, -ENOSPC, -ENOMEM or -EINVAL; on error nothing changed but the failure counts. */
+int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
+		struct arena_place *place);
+
+/* The same in two steps, for who tries again with less before he says that he failed. */
+int arena_claim_untold(struct arena *arena, size_t size, size_t align, gfp_t gfp,
+		       struct arena_place *place);
+int arena_claim_tell(struct arena *arena, size_t size, size_t align, gfp_t gfp,
+		     const struct arena_place *place, int err);
+
+/* As arena_claim(), and copies @src in: the copy never lands in a newer generation. */
+int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t align,
+		     gfp_t gfp, struct arena_place *place);
+
+/**
+ * struct arena_part - one object of a lot.
+ * @bytes:  its size.
+ * @user:   the address in a program that @src is to be copied from: the device's
+ *	    own affair, until it has done that.
+ * @src:    as many bytes to copy in, or NULL.
+ * @offset: where it is.
+ */
+struct arena_part {
+	size_t			bytes;
+	union {
+		const void __user *user;
+		const void	*src;
+	};
+	size_t			offset;
+};
+
+/**
+ * struct arena_lot - several objects, all or none.
+ * @part:  the objects.
+ * @nr:	   how many.
+ * @align: of each.
+ * @used:  the sum of their sizes.
+ * @end:   where the last one ends.
+ * @bare:  not all of them have something to copy in.
+ */
+struct arena_lot {
+	struct arena_part	*part;
+	unsigned int		nr;
+	size_t			align;
+	size_t			used;
+	size_t			end;
+	bool			bare;
+};
+
+/* The first three members of @lot are the caller's. As arena_claim(); needs GFP_KERNEL. */
+int arena_claim_lot(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *generation);
+
+/* reset.c */
+bool arena_settle(struct arena *arena);
+void arena_windows_close(struct arena *arena);
+void arena_note_dirty(struct arena *arena, size_t high);
+bool arena_settle_wait(struct arena *arena, gfp_t gfp);
+int arena_reset_asleep(struct arena *arena, size_t keep, bool zero);
+
+/* account.c */
+void arena_count_objects(struct arena *arena, int nr);
+void arena_count_from_here(struct arena *arena);
+void arena_count_failure(struct arena *arena, int err);
+
+/* An object died before it was born: it was counted, and its successor will be. */
+static inline void arena_uncount(struct arena *arena)
+{
+	arena_count_objects(arena, -1);
+}
+
+/* write.c: false if @generation was over before the write was complete. */
+bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
+		 const void *src, size_t size, gfp_t gfp);
+
+/* span.c */
+int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align,
+		     struct arena_place *place);
+void arena_tails_exit(struct arena *arena);
+
+/* handle.c */
+bool arena_find(const struct arena *arena, unsigned long generation, const void *ptr,
+		size_t *offset);
+int arena_handle_at(const struct arena *arena, u64 offset, arena_handle_t *handle);
+int arena_handle_find(const struct arena *arena, arena_handle_t handle, u64 *offset);
+
+/* mark.c */
+void arena_mark_note(struct arena *arena, unsigned long generation, size_t from, size_t end,
+		     size_t size);
+int arena_mark_find(struct arena *arena, u64 serial, struct arena_mark *mark);
+u64 arena_mark_epoch(const struct arena *arena, u64 generation);
+bool arena_mark_gone(const struct arena *arena, u64 generation, size_t offset, u64 epoch);
+void arena_marks_exit(struct arena *arena);
+
+/* For tests: called by a rewind that has looked at the cursor and not yet moved it. */
+extern void (*arena_rewind_pause)(struct arena *arena);
+
+/**
+ * struct arena_stretch - what the cursor is to be moved past, memory committed.
+ * @generation: in which.
+ * @grain:	the cursor may stand anywhere that rounds up to @start by this.
+ * @start:	where it begins.
+ * @end:	where it ends.
+ * @used:	bytes of objects in it.
+ * @objects:	how many objects.
+ */
+struct arena_stretch {
+	unsigned long	generation;
+	size_t		grain;
+	size_t		start;
+	size_t		end;
+	size_t		used;
+	unsigned int	objects;
+};
+
+/* lease.c */
+int arena_claim_some(struct arena *arena, size_t min, size_t want, size_t align, gfp_t gfp,
+		     struct arena_place *place, size_t *bytes);
+
+/* large.c */
+int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place);
+bool arena_commit(struct arena *arena, const struct arena_stretch *stretch);
+void arena_reap_larges(struct arena *arena, size_t floor);
+void arena_reap_rewound(struct arena *arena, size_t floor, u64 epoch);
+void arena_reaper(struct work_struct *work);
+
+/* slab.c */
+/* The committed page at @offset or NULL. The caller excludes release and destruction. */
+struct page *arena_page(const struct arena *arena, size_t offset);
+
+int arena_slabs_init(struct arena *arena);
+void arena_slabs_exit(struct arena *arena);
+int arena_slabs_populate(struct arena *arena, unsigned int set, size_t start, size_t size,
+			 gfp_t gfp);
+int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_t gfp);
+void arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t keep);
+
+/* debug.c */
+void arena_debug_add(struct arena *arena);
+void arena_debug_remove(struct arena *arena);
+void arena_debug_init(void);
+void arena_debug_exit(void);
+
+#endif /* _ARENA_CORE_H */

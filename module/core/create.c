@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Creation, references and the end of an arena.
+ */
+#include <linux/build_bug.h>
+#include <linux/device.h>
+#include <linux/export.h>
+#include <linux/log2.h>
+#include <linux/memcontrol.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "compat.h"
+#include "core/cursor.h"
+#include "core/events.h"
+
+/* Some page allocators end below ARENA_SLAB_MAX. */
+static size_t slab_size_max(void)
+{
+	return min_t(size_t, ARENA_SLAB_MAX, PAGE_SIZE << ARENA_PAGE_ORDER_MAX);
+}
+
+static size_t default_slab_size(size_t capacity)
+{
+	size_t size = capacity >= SZ_1G ? ARENA_SLAB_MAX : ARENA_SLAB_DEFAULT;
+
+	if (size > capacity)
+		size = roundup_pow_of_two(capacity);
+	return clamp_t(size_t, size, PAGE_SIZE, slab_size_max());
+}
+
+static int config_check(const struct arena_config *config)
+{
+	const unsigned int known = ARENA_SPANS | ARENA_ON_NODE | ARENA_ACCOUNT | ARENA_ZERO |
+				   ARENA_READERS;
+
+	if (!config->capacity || config->capacity > arena_capacity_max())
+		return -EINVAL;
+	if (config->slab_size && (!is_power_of_2(config->slab_size) ||
+				  config->slab_size < PAGE_SIZE ||
+				  config->slab_size > slab_size_max()))
+		return -EINVAL;
+	if (config->flags & ~known)
+		return -EINVAL;
+	if (config->flags & ARENA_ON_NODE &&
+	    (config->node < 0 || config->node >= MAX_NUMNODES || !node_online(config->node)))
+		return -EINVAL;
+	return 0;
+}
+
+static void arena_init(struct arena *arena, const struct arena_config *config,
+		       unsigned int flags)
+{
+	size_t slab_size = config->slab_size ?: default_slab_size(config->capacity);
+
+	arena->flags = config->flags | flags;
+	arena->capacity = config->capacity;
+	arena->slab_shift = ilog2(slab_size);
+	arena->node = config->node;
+	arena->spans = config->flags & ARENA_SPANS;
+	arena->zero = config->flags & ARENA_ZERO || want_init_on_alloc(0);
+	/* Not 0: a slot and a directory entry that were never used have that. */
+	arena->generation = ARENA_NEXT_KEEP;
+	atomic_long_set(&arena->cursor, cursor_start(arena->generation));
+	atomic_long_set(&arena->uncounted, cursor_start(arena->generation - 1));
+	refcount_set(&arena->refs, 1);
+	raw_spin_lock_init(&arena->reset_lock);
+	mutex_init(&arena->reset_mutex);
+	mutex_init(&arena->tail_mutex);
+	INIT_WORK(&arena->reaper, arena_reaper);
+	init_llist_head(&arena->larges);
+	strscpy(arena->name, config->name ?: "", sizeof(arena->name));
+	/* NULL: of the task, unless the caller has chosen another one to pay. */
+	if (arena->flags & ARENA_ACCOUNT)
+		arena->memcg = get_mem_cgroup_from_mm(NULL);
+}
+
+/* All are alike, but those that are charged to somebody stay with whom they are charged to. */
+static bool cpus_may_pool(const struct arena *arena)
+{
+	return !(arena->flags & ARENA_ACCOUNT);
+}
+
+static bool cpus_init(struct arena *arena)
+{
+	gfp_t gfp = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN;
+	int cpu;
+
+	if (cpus_may_pool(arena))
+		arena->cpu = arena_pool_take_cpus();
+	else
+		gfp |= __GFP_ACCOUNT;
+	if (!arena->cpu)
+		arena->cpu = alloc_percpu_gfp(struct arena_cpu, gfp);
+	if (!arena->cpu)
+		return false;
+	for_each_possible_cpu(cpu) {
+		struct arena_cpu *c = per_cpu_ptr(arena->cpu, cpu);
+
+		*c = (struct arena_cpu) {
+			.spans = arena->spans,
+			.gate  = arena->spans ? -1 : 0,
+		};
+	}
+	return true;
+}
+
+static void cpus_exit(struct arena *arena)
+{
+	if (arena->cpu && !(cpus_may_pool(arena) && arena_pool_put_cpus(arena->cpu)))
+		free_percpu(arena->cpu);
+}
+
+static void arena_free(struct arena *arena)
+{
+	arena_slabs_exit(arena);
+	arena_tails_exit(arena);
+	arena_marks_exit(arena);
+	cpus_exit(arena);
+	mem_cgroup_put(arena->memcg);
+	kfree(arena);
+}
+
+struct arena *__arena_create(const struct arena_config *config, unsigned int flags)
+{
+	gfp_t gfp = config->flags & ARENA_ACCOUNT ? __GFP_ACCOUNT : 0;
+	struct arena *arena;
+	int err;
+
+	BUILD_BUG_ON(offsetof(struct arena_slot, end_offset) > 64);
+	BUILD_BUG_ON(offsetof(struct arena_cpu, slot) > 64);
+	BUILD_BUG_ON(ARENA_TAG_BITS < 8);
+	BUILD_BUG_ON(ARENA_WORD % BIT(ARENA_GRAIN_SHIFT) || ARENA_WORD % ARENA_MIN_ALIGN);
+
+	err = config_check(config);
+	if (err)
+		return ERR_PTR(err);
+	arena = kzalloc_obj(*arena, gfp | ARENA_GFP_META);
+	if (!arena)
+		return ERR_PTR(-ENOMEM);
+	arena_init(arena, config, flags);
+	if (!cpus_init(arena) || arena_slabs_init(arena)) {
+		arena_free(arena);
+		return ERR_PTR(-ENOMEM);
+	}
+	arena_debug_add(arena);
+	arena_tell_create(arena);
+	return arena;
+}
+
+/**
+ * arena_create() - Make an arena.
+ * @config: what it shall be like, see &struct arena_config.
+ *
+ * Allocates the slab directory, sixteen bytes a slab, and a few hundred bytes for
+ * each CPU; slabs come with the first allocation that needs them.
+ *
+ * Context: Task, may sleep.
+ * Return: The arena; ERR_PTR(-EINVAL) for a bad field; ERR_PTR(-ENOMEM).
+ */
+struct arena *arena_create(const struct arena_config *config)
+{
+	return __arena_create(config, 0);
+}
+EXPORT_SYMBOL_GPL(arena_create);
+
+static void arena_release(struct arena *arena)
+{
+	arena_tell_destroy(arena);
+	arena_debug_remove(arena);
+	if (arena->flags & ARENA_READERS || READ_ONCE(arena->wrapping))
+		rcu_barrier();
+	if (arena->had_larges) {
+		cancel_work_sync(&arena->reaper);
+		arena_reap_larges(arena, 0);
+	}
+	arena_free(arena);
+}
+
+/**
+ * arena_get() - Take a reference to an arena.
+ * @arena: the arena, not NULL; the caller holds a reference, or excludes the end of
+ *	   the last one.
+ *
+ * Context: Any.
+ * Return: @arena.
+ */
+struct arena *arena_get(struct arena *arena)
+{
+	refcount_inc(&arena->refs);
+	return arena;
+}
+EXPORT_SYMBOL_GPL(arena_get);
+
+/**
+ * arena_put() - Drop a reference to an arena; with the last one it goes.
+ * @arena: the arena, or NULL.
+ *
+ * Context: Task, may sleep.
+ */
+void arena_put(struct arena *arena)
+{
+	if (!arena)
+		return;
+	might_sleep();
+	if (refcount_dec_and_test(&arena->refs))
+		arena_release(arena);
+}
+EXPORT_SYMBOL_GPL(arena_put);
+
+/**
+ * arena_destroy() - Give back an arena and all that is in it.
+ * @arena: the arena, or NULL. Nobody else may be using it, nor hold a reference:
+ *	   where there may be other holders, arena_put() is the call.
+ *
+ * Context: Task, may sleep.
+ */
+void arena_destroy(struct arena *arena)
+{
+	/* The others keep it. */
+	WARN_ON_ONCE(arena && refcount_read(&arena->refs) != 1);
+	arena_put(arena);
+}
+EXPORT_SYMBOL_GPL(arena_destroy);
+
+static void devm_arena_release(void *arena)
+{
+	arena_put(arena);
+}
+
+/**
+ * devm_arena_create() - Make an arena that goes with a device.
+ * @dev:    whose unbinding drops the reference.
+ * @config: as for arena_create().
+ *
+ * Context: Task, may sleep.
+ * Return: As arena_create().
+ */
+struct arena *devm_arena_create(struct device *dev, const struct arena_config *config)
+{
+	struct arena *arena = arena_create(config);
+	int err;
+
+	if (IS_ERR(arena))
+		return arena;
+	err = devm_add_action_or_reset(dev, devm_arena_release, arena);
+	return err ? ERR_PTR(err) : arena;
+}
+EXPORT_SYMBOL_GPL(devm_arena_create);
+
+void arena_set_generation(struct arena *arena, unsigned long generation)
+{
+	generation &= ~1UL;
+	arena->generation = generation;
+	atomic_long_set(&arena->cursor, cursor_start(generation));
+	atomic_long_set(&arena->uncounted, cursor_start(generation - 1));
+	arena_windows_close(arena);
+}

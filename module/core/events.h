@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Telling tracers what happens: the events themselves are in trace.h, and what
+ * stands behind these calls in trace.c. While nobody listens a call is one static
+ * branch, and nothing is computed for it.
+ */
+#ifndef _ARENA_EVENTS_H
+#define _ARENA_EVENTS_H
+
+#include <linux/tracepoint-defs.h>
+
+#include "core/core.h"
+
+DECLARE_TRACEPOINT(arena_create);
+DECLARE_TRACEPOINT(arena_destroy);
+DECLARE_TRACEPOINT(arena_grow);
+DECLARE_TRACEPOINT(arena_alloc);
+DECLARE_TRACEPOINT(arena_alloc_fail);
+DECLARE_TRACEPOINT(arena_reset);
+
+/* Of what kind a reset was. */
+enum arena_event_reset {
+	ARENA_EVENT_KEEP,
+	ARENA_EVENT_RCU,
+	ARENA_EVENT_RELEASE,
+	ARENA_EVENT_ZERO,
+};
+
+void __arena_tell_create(const struct arena *arena);
+void __arena_tell_destroy(const struct arena *arena);
+void __arena_tell_grow(const struct arena *arena, size_t index, gfp_t gfp);
+void *__arena_tell_object(const struct arena *arena, void *object, size_t size, size_t align,
+			  gfp_t gfp);
+void __arena_tell_alloc(const struct arena *arena, unsigned long generation, size_t offset,
+			size_t size, size_t align, gfp_t gfp);
+void __arena_tell_fail(const struct arena *arena, size_t size, size_t align, gfp_t gfp, int err);
+void __arena_tell_reset(const struct arena *arena, enum arena_event_reset mode);
+
+static inline void arena_tell_create(const struct arena *arena)
+{
+	if (tracepoint_enabled(arena_create))
+		__arena_tell_create(arena);
+}
+
+static inline void arena_tell_destroy(const struct arena *arena)
+{
+	if (tracepoint_enabled(arena_destroy))
+		__arena_tell_destroy(arena);
+}
+
+/* Slab @index was committed. */
+static inline void arena_tell_grow(const struct arena *arena, size_t index, gfp_t gfp)
+{
+	if (tracepoint_enabled(arena_grow))
+		__arena_tell_grow(arena, index, gfp);
+}
+
+/* Does anybody want to be told of allocations? */
+static __always_inline bool arena_traced_allocs(void)
+{
+	return tracepoint_enabled(arena_alloc);
+}
+
+/*
+ * An object was allocated whose address is all that is known, and is given back:
+ * so that the fast path ends with a jump and has nothing to keep across a call.
+ */
+static __always_inline void *arena_tell_object(const struct arena *arena, void *object,
+					       size_t size, size_t align, gfp_t gfp)
+{
+	if (tracepoint_enabled(arena_alloc))
+		return __arena_tell_object(arena, object, size, align, gfp);
+	return object;
+}
+
+static inline void arena_tell_alloc(const struct arena *arena, unsigned long generation,
+				    size_t offset, size_t size, size_t align, gfp_t gfp)
+{
+	if (tracepoint_enabled(arena_alloc))
+		__arena_tell_alloc(arena, generation, offset, size, align, gfp);
+}
+
+static inline void arena_tell_fail(const struct arena *arena, size_t size, size_t align,
+				   gfp_t gfp, int err)
+{
+	if (tracepoint_enabled(arena_alloc_fail))
+		__arena_tell_fail(arena, size, align, gfp, err);
+}
+
+/* The generation that @mode started has begun. May be under the lock of a typed arena. */
+static inline void arena_tell_reset(const struct arena *arena, enum arena_event_reset mode)
+{
+	if (tracepoint_enabled(arena_reset))
+		__arena_tell_reset(arena, mode);
+}
+
+#endif /* _ARENA_EVENTS_H */

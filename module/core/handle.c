@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Handles: names of objects that can be told stale.
+ *
+ * Lock-free. A handle holds the full generation, which does not repeat.
+ */
+#include <linux/export.h>
+#include <linux/mm.h>
+
+#include "core/cursor.h"
+
+static const arena_handle_t no_handle;
+
+/* The object is allocated by now: a rewind that frees it comes later than this epoch. */
+static arena_handle_t make_handle(const struct arena *arena, u64 generation, size_t offset)
+{
+	return (arena_handle_t) {
+		.generation	= generation,
+		.offset		= arena_mark_epoch(arena, generation) <<
+				  ARENA_HANDLE_EPOCH_SHIFT | offset,
+	};
+}
+
+static bool handle_rewound(const struct arena *arena, arena_handle_t handle)
+{
+	return arena_mark_gone(arena, handle.generation, handle.offset & ARENA_HANDLE_OFFSET_MASK,
+			       handle.offset >> ARENA_HANDLE_EPOCH_SHIFT);
+}
+
+/* The offset of @ptr, if it points into a slab of the set of @generation. */
+bool arena_find(const struct arena *arena, unsigned long generation, const void *ptr,
+		size_t *offset)
+{
+	struct page *page;
+	size_t index;
+
+	if (!virt_addr_valid(ptr))
+		return false;
+	page = virt_to_head_page(ptr);
+	index = page_private(page);
+	/* What another owner of the page may have put there proves nothing yet. */
+	if (index >= arena_nr_slabs(arena) ||
+	    READ_ONCE(arena_dir(arena, generation)[index].base) != page_address(page))
+		return false;
+	*offset = (index << arena->slab_shift) + (ptr - page_address(page));
+	return true;
+}
+
+/**
+ * arena_handle() - Name an object.
+ * @arena: the arena, not NULL.
+ * @ptr:   a live object of it, no larger than a slab.
+ *
+ * Context: Any; the caller excludes resets, and rewinds that free the object, or is
+ * inside rcu_read_lock() since before it got it, as for any use of a pointer.
+ * Return: The handle; one that never resolves if @ptr is not in the arena.
+ */
+arena_handle_t arena_handle(const struct arena *arena, const void *ptr)
+{
+	struct arena_view view = arena_peek(arena);
+	size_t offset;
+
+	if (!arena_find(arena, view.generation, ptr, &offset) ||
+	    offset >= cursor_offset(view.cursor))
+		return no_handle;
+	return make_handle(arena, view.generation, offset);
+}
+EXPORT_SYMBOL_GPL(arena_handle);
+
+/**
+ * arena_alloc_handle() - Take memory for one object, and name it.
+ * @arena:  the arena, not NULL.
+ * @size:   bytes, not 0, at most the slab size.
+ * @gfp:    how the arena may grow, see arena_alloc().
+ * @handle: the name, on success.
+ *
+ * Context: As arena_alloc().
+ * Return: The object, or NULL as arena_alloc().
+ */
+void *arena_alloc_handle(struct arena *arena, size_t size, gfp_t gfp, arena_handle_t *handle)
+{
+	struct arena_place place;
+
+	*handle = no_handle;
+	if (arena_claim(arena, size > arena_slab_size(arena) ? 0 : size, ARENA_MIN_ALIGN, gfp,
+			&place))
+		return NULL;
+	*handle = make_handle(arena, place.generation, place.offset);
+	return place.ptr;
+}
+EXPORT_SYMBOL_GPL(arena_alloc_handle);
+
+/**
+ * arena_deref() - Find the object that a handle names.
+ * @arena:  the arena, not NULL.
+ * @handle: from arena_handle() or arena_alloc_handle(), or from anywhere.
+ *
+ * A handle is stale after the next reset, of any kind, for ever (clause 13). One
+ * that was forged resolves to somewhere below arena_high() at most.
+ *
+ * Context: Any. That the object stays alive after the return is promised only
+ * if resets, and rewinds that free it, are excluded, or, with arena_reset_rcu(), inside
+ * rcu_read_lock().
+ * Return: The address, good up to the end of the slab at least: objects of kernel code
+ * do not lie in two, those of programs may. NULL if the handle is stale, forged or out
+ * of range.
+ */
+void *arena_deref(const struct arena *arena, arena_handle_t handle)
+{
+	const u64 generation = handle.generation;
+	u64 offset = handle.offset & ARENA_HANDLE_OFFSET_MASK;
+	struct arena_view view = arena_peek(arena);
+	void *base;
+
+	if (generation != view.generation || offset >= cursor_offset(view.cursor))
+		return NULL;
+	/*
+	 * Whoever guesses a handle has no dependency to the slab. Pairs with the
+	 * compare-and-swap in arena_settle() after slabs were released: who saw the cursor
+	 * of the generation that began then sees none of those.
+	 */
+	smp_rmb();
+	base = READ_ONCE(arena_entry(arena, generation, offset)->base);
+	if (!base || handle_rewound(arena, handle))
+		return NULL;
+	/*
+	 * Pairs with the compare-and-swap in next_generation(), and with
+	 * smp_mb() in forget_rewinds().
+	 */
+	smp_rmb();
+	if (arena_peek(arena).generation != generation)
+		return NULL;
+	return base + (offset & (arena_slab_size(arena) - 1));
+}
+EXPORT_SYMBOL_GPL(arena_deref);
+
+/* Name what is at @offset. -ERANGE if nothing is. The caller excludes resets and rewinds. */
+int arena_handle_at(const struct arena *arena, u64 offset, arena_handle_t *handle)
+{
+	if (offset >= arena_high(arena))
+		return -ERANGE;
+	*handle = make_handle(arena, arena_peek(arena).generation, offset);
+	return 0;
+}
+
+/* The offset of what @handle names, or -ESTALE. The caller excludes resets and rewinds. */
+int arena_handle_find(const struct arena *arena, arena_handle_t handle, u64 *offset)
+{
+	*offset = handle.offset & ARENA_HANDLE_OFFSET_MASK;
+	if (handle.generation != arena_peek(arena).generation || *offset >= arena_high(arena) ||
+	    handle_rewound(arena, handle))
+		return -ESTALE;
+	return 0;
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Objects larger than a slab: several slabs, and one view of their pages.
+ *
+ * Takes no lock of ours; vmap() takes its own, so these need GFP_KERNEL.
+ */
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "core/cursor.h"
+
+/*
+ * One stretch of kernel addresses for the slabs from @start on. -EAGAIN if one
+ * of them is gone: the arena was reset.
+ */
+static struct arena_large *large_view(struct arena *arena, unsigned long generation,
+				      size_t start, size_t size)
+{
+	size_t nr = DIV_ROUND_UP(size, PAGE_SIZE), i;
+	struct arena_large *large = kmalloc(sizeof(*large), ARENA_GFP_META);
+	struct page **pages = kvmalloc_array(nr, sizeof(*pages), ARENA_GFP_META);
+
+	int err = -ENOMEM;
+
+	if (!large || !pages)
+		goto fail;
+	for (i = 0; i < nr; i++) {
+		pages[i] = arena_page(arena, start + i * PAGE_SIZE);
+		if (!pages[i]) {
+			err = -EAGAIN;
+			goto fail;
+		}
+	}
+	large->generation = generation;
+	large->offset = start;
+	large->epoch = 0;
+	large->view = vmap(pages, nr, VM_MAP, PAGE_KERNEL);
+	if (!large->view)
+		goto fail;
+	kvfree(pages);
+	return large;
+fail:
+	kvfree(pages);
+	kfree(large);
+	return ERR_PTR(err);
+}
+
+static void large_drop(struct arena_large *large)
+{
+	if (!large)
+		return;
+	vunmap(large->view);
+	kfree(large);
+}
+
+/*
+ * A reset that came between the claim and this has not seen the view: then it
+ * is for us to have it unmapped. llist_add() is a full barrier, and so is the
+ * reset's compare-and-swap of the cursor before it looks at the list.
+ */
+static void large_list(struct arena *arena, struct arena_large *large)
+{
+	unsigned long generation = large->generation;
+
+	/* It is allocated by now: a rewind that frees it comes later than this epoch. */
+	large->epoch = arena_mark_epoch(arena, generation);
+	WRITE_ONCE(arena->had_larges, true);
+	llist_add(&large->node, &arena->larges);
+	if (arena_peek(arena).generation != generation)
+		schedule_work(&arena->reaper);
+}
+
+/* Count the objects of a stretch, as arena_account() does for one. */
+static void commit_account(struct arena *arena, struct arena_slot *slot,
+			   const struct arena_stretch *stretch)
+{
+	arena_account(arena, slot, stretch->generation, stretch->used);
+	if (unlikely(!slot))
+		atomic_long_add(stretch->objects - 1, &arena->deep_allocs);
+	else if (slot->generation == stretch->generation)
+		/* Who reads it from elsewhere shows it, no more. */
+		data_race(slot->allocs += stretch->objects - 1);
+}
+
+/*
+ * Move the cursor past @stretch if what it would begin with is still where that
+ * begins. What was in between becomes padding.
+ */
+bool arena_commit(struct arena *arena, const struct arena_stretch *stretch)
+{
+	struct arena_cpu *cpu = arena_enter(arena);
+	struct arena_view view = arena_look(arena);
+	struct arena_slot *slot = arena_slot(cpu);
+	long cursor = view.cursor;
+	bool done = false;
+
+	while (view.generation == stretch->generation && cursor_settled(cursor) &&
+	       ALIGN(cursor_offset(cursor), stretch->grain) == stretch->start) {
+		done = cursor_count(arena, &cursor) &&
+		       atomic_long_try_cmpxchg(&arena->cursor, &cursor,
+					       cursor_move(cursor, stretch->end));
+		if (done)
+			break;
+		view.generation = cursor_generation(cursor, view.generation);
+	}
+	if (done) {
+		commit_account(arena, slot, stretch);
+		arena_mark_note(arena, stretch->generation, cursor_offset(cursor), stretch->end,
+				stretch->used);
+	}
+	arena_leave(cpu);
+	return done;
+}
+
+/*
+ * One try: memory is committed and mapped before it is claimed, as neither may
+ * fail afterwards. -EAGAIN if others have moved on to another slab, or reset.
+ */
+static int large_try(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place)
+{
+	struct arena_view view = arena_peek(arena);
+	struct arena_stretch stretch = {
+		.generation = view.generation,
+		.grain	    = arena_slab_size(arena),
+		.used	    = size,
+		.objects    = 1,
+	};
+	struct arena_large *large = NULL;
+	size_t start;
+	int err;
+
+	if (!cursor_settled(view.cursor))
+		return arena_settle_wait(arena, gfp) ? -EAGAIN : -ENOMEM;
+	start = ALIGN(cursor_offset(view.cursor), arena_slab_size(arena));
+	if (start > arena->capacity || size > arena->capacity - start)
+		return -ENOSPC;
+	err = arena_slabs_populate(arena, view.generation & 1, start, size, gfp);
+	if (err)
+		return err;
+	if (!(arena->flags & ARENA_MAPPABLE)) {
+		large = large_view(arena, view.generation, start, size);
+		if (IS_ERR(large))
+			return PTR_ERR(large);
+	}
+	stretch.start = start;
+	stretch.end = start + size;
+	if (!arena_commit(arena, &stretch)) {
+		large_drop(large);
+		return -EAGAIN;
+	}
+	if ((arena->zero || gfp & __GFP_ZERO) &&
+	    !arena_write(arena, view.generation, start, NULL, size, gfp)) {
+		arena_uncount(arena);
+		large_drop(large);
+		return -EAGAIN;
+	}
+	place_set(place, view.generation, start, large ? large->view : NULL);
+	if (large)
+		large_list(arena, large);
+	return 0;
+}
+
+/* An object larger than a slab begins at a slab. */
+int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place)
+{
+	int err;
+
+	if ((gfp & GFP_KERNEL) != GFP_KERNEL)
+		return -ENOMEM;
+	do {
+		err = large_try(arena, size, gfp, place);
+		cond_resched();
+	} while (err == -EAGAIN && !fatal_signal_pending(current));
+	return err == -EAGAIN ? -ENOMEM : err;
+}
+
+/*
+ * Unmap the views of former generations, and of this one those from @floor on that
+ * were made in an epoch before @epoch. A view is listed with the generation that its
+ * claim took from the cursor, so the cursor read here is not behind it. What readers
+ * may still be using is left for the next time: who sees the generation that
+ * arena_reset_rcu() began sees retiring, too, which was set before; it runs this again
+ * when the readers are gone.
+ */
+static void reap(struct arena *arena, size_t floor, u64 epoch)
+{
+	struct llist_node *views = llist_del_all(&arena->larges);
+	unsigned long generation = arena_peek(arena).generation;
+	struct arena_large *large, *next;
+	bool readers;
+
+	smp_rmb();	/* Pairs with the compare-and-swap in next_generation(). */
+	readers = READ_ONCE(arena->retiring);
+	llist_for_each_entry_safe(large, next, views, node) {
+		if (large->generation == generation ?
+		    large->epoch >= epoch || large->offset < floor : readers) {
+			llist_add(&large->node, &arena->larges);
+			continue;
+		}
+		large_drop(large);
+	}
+	/* What was put back while a reset, or its end, found the list empty. */
+	if (!llist_empty(&arena->larges) &&
+	    (readers ? !READ_ONCE(arena->retiring) :
+		       arena_peek(arena).generation != generation))
+		schedule_work(&arena->reaper);
+}
+
+/* From @floor on, whenever they were made: SIZE_MAX spares all of this generation. */
+void arena_reap_larges(struct arena *arena, size_t floor)
+{
+	reap(arena, floor, U64_MAX);
+}
+
+/*
+ * What the rewind that began @epoch freed, from @floor on. Others may have been given
+ * the place since, and have views of their own there.
+ */
+void arena_reap_rewound(struct arena *arena, size_t floor, u64 epoch)
+{
+	reap(arena, floor, epoch);
+}
+
+void arena_reaper(struct work_struct *work)
+{
+	arena_reap_larges(container_of(work, struct arena, reaper), SIZE_MAX);
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Leases: one claim of as much as there is, between two bounds. What becomes of
+ * it is the business of whoever asked. Takes no lock of its own.
+ */
+#include <linux/align.h>
+#include <linux/minmax.h>
+
+#include "core/cursor.h"
+
+/* What this CPU's span has left; a larger object would leave that behind for good. */
+static size_t span_left(struct arena *arena, size_t align)
+{
+	struct arena_cpu *cpu = arena_enter(arena);
+	struct arena_slot *slot = arena_slot(cpu);
+	size_t left = 0;
+
+	if (slot && READ_ONCE(slot->span) == arena_look(arena).generation) {
+		unsigned long next = slot->taken + slot->delta;
+		size_t pad = ALIGN(next, max(align, ARENA_MIN_ALIGN)) - next;
+
+		left = pad < slot_room(slot) ? slot_room(slot) - pad : 0;
+	}
+	arena_leave(cpu);
+	return left;
+}
+
+/*
+ * How long an object could be that is claimed now: up to the end of the slab
+ * where the cursor stands, or, if @min does not fit there, in the next one. A
+ * guess, as others may be claiming; not even that if @align is not valid.
+ */
+static size_t room_left(const struct arena *arena, size_t min, size_t align)
+{
+	const size_t slab = arena_slab_size(arena), capacity = arena_capacity(arena);
+	size_t start = ALIGN(arena_high(arena), min > slab ? slab : align);
+	size_t end = ALIGN(start + 1, slab);
+
+	if (start >= capacity)
+		return 0;
+	if (min > slab)
+		return capacity - start;
+	if (min(end, capacity) - start >= min)
+		return min(end, capacity) - start;
+	return end < capacity ? min(slab, capacity - end) : 0;
+}
+
+/*
+ * Claim at least @min bytes, at most @want, and no more than a slab unless @min
+ * is. Errors are those of arena_claim().
+ */
+int arena_claim_some(struct arena *arena, size_t min, size_t want, size_t align, gfp_t gfp,
+		     struct arena_place *place, size_t *bytes)
+{
+	const size_t slab = arena_slab_size(arena);
+	size_t most = min > slab ? want : min(want, slab);
+	size_t size;
+	int err;
+
+	for (;;) {
+		size_t room = arena->spans ? span_left(arena, align) : 0;
+
+		if (room < min)
+			room = room_left(arena, min, align);
+		size = room < min ? most : min(room, most);
+		if (IS_ALIGNED(min, sizeof(u64)))
+			size = round_down(size, sizeof(u64));
+		err = arena_claim_untold(arena, size, align, gfp, place);
+		*bytes = size;
+		if (size == min || (err != -ENOSPC && err != -ENOMEM))
+			break;
+		/* Others were faster, or what is left is the tails of their spans. */
+		most = err == -ENOMEM ? min : max(min, size / 2);
+	}
+	return arena_claim_tell(arena, size, align, gfp, place, err);
+}

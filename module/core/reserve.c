@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reservations: memory of one's own, for contexts that must not fail.
+ *
+ * Lock-free: a reservation is a stretch with a cursor of its own.
+ */
+#include <linux/export.h>
+#include <linux/log2.h>
+#include <linux/overflow.h>
+
+#include "core/cursor.h"
+
+/**
+ * arena_reserve() - Set memory of an arena aside, to be allocated from later.
+ * @arena:   the arena, not NULL.
+ * @reserve: filled in; the caller's, and not to be freed: what is not used up
+ *	     goes with the next reset.
+ * @nr:	     how many objects.
+ * @size:    bytes of each, at most.
+ * @align:   alignment of each, at most: a power of two, at most %PAGE_SIZE.
+ * @gfp:     GFP_KERNEL or weaker; __GFP_ZERO for zeroed memory.
+ *
+ * Takes @nr times @size bytes and the worst padding that @align can cost. All
+ * of it counts as used at once (clause 3).
+ *
+ * Context: Any that @gfp fits; meant for task context. Takes no lock.
+ * Return: 0; -EINVAL for a bad argument; -ENOSPC; -ENOMEM. On error nothing
+ * changed.
+ */
+int arena_reserve(struct arena *arena, struct arena_reserve *reserve, size_t nr, size_t size,
+		  size_t align, gfp_t gfp)
+{
+	struct arena_place place;
+	size_t bytes;
+	int err;
+
+	*reserve = (struct arena_reserve) { .arena = arena };
+	if (!nr || !size || !is_power_of_2(align) || align > PAGE_SIZE ||
+	    size > SIZE_MAX - align || check_mul_overflow(nr, ALIGN(size, align), &bytes))
+		bytes = 0;
+	bytes = size_with_address(arena, bytes);
+	/* Size 0 is refused there, and counted as a bad argument. */
+	err = arena_claim(arena, bytes, bytes ? max(align, ARENA_MIN_ALIGN) : 1, gfp, &place);
+	if (err)
+		return err;
+	reserve->base = place.ptr;
+	reserve->size = bytes;
+	reserve->generation = place.generation;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(arena_reserve);
+
+/**
+ * arena_reserve_alloc() - Take memory for one object from a reservation.
+ * @reserve: filled in by arena_reserve().
+ * @size:    bytes, not 0.
+ * @align:   a power of two, at most the alignment that was reserved for.
+ *
+ * Cannot fail before as many objects have been taken as were reserved for, in
+ * any context, unless the arena was reset: then always (clause 3).
+ *
+ * Context: Any, NMI included. Takes no lock. Many may take from one reservation.
+ * Return: The object, or NULL with nothing changed: used up, void, or a bad
+ * argument.
+ */
+void *arena_reserve_alloc(struct arena_reserve *reserve, size_t size, size_t align)
+{
+	long old = atomic_long_read(&reserve->used);
+	unsigned long base = (unsigned long)reserve->base;
+	size_t start;
+
+	if (!base || !size || !is_power_of_2(align) ||
+	    arena_peek(reserve->arena).generation != reserve->generation)
+		return NULL;
+	do {
+		start = ALIGN(base + old, align) - base;
+		if (start > reserve->size || size > reserve->size - start)
+			return NULL;
+		/* Relaxed would do: what is handed out depends on nothing but the count. */
+	} while (!atomic_long_try_cmpxchg(&reserve->used, &old, start + size));
+	return reserve->base + start;
+}
+EXPORT_SYMBOL_GPL(arena_reserve_alloc);

@@ -1,0 +1,522 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Generations: how an arena is emptied while others may be allocating.
+ *
+ * See "DOC: generations" in core.h for the states and the barriers. A reset that
+ * keeps the memory is one move of the cursor and takes no lock, but for one in half a
+ * million, as the tag enters another eighth of its range. That one, and
+ * arena_reset_rcu(), take the arena's reset_lock (irq-safe, held for a handful of
+ * stores); those that sleep take its reset_mutex. Allocation takes neither, except
+ * that a call which may sleep waits for a release or zero reset to end.
+ */
+#include <linux/export.h>
+#include <linux/rcupdate.h>
+
+#include "core/events.h"
+
+/* How often to look again before waiting for a grace period. */
+#define ARENA_SETTLE_TRIES	64
+
+/*
+ * Is anyone still writing to memory of a former generation?
+ *
+ * Acquire: pairs with the smp_store_release() in arena_write_end(). What was
+ * written comes before what the new generation does to the same memory.
+ */
+static bool late_writers(const struct arena *arena)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		/* See above. */
+		if (smp_load_acquire(&per_cpu_ptr(arena->cpu, cpu)->writers))
+			return true;
+	return false;
+}
+
+/*
+ * Let the new generation begin, unless a writer of a former one is still at
+ * work or a sleeping reset holds it back. Anyone may do it, in any context;
+ * true if it has begun, by us or by somebody else.
+ *
+ * No writer of the new generation can be counted by mistake: there is none
+ * before it is settled. An allocation that is only trying, and will find its
+ * generation gone, can: then it is tried again later.
+ */
+bool arena_settle(struct arena *arena)
+{
+	unsigned long cursor, settled;
+	bool done = true;
+
+	/* As for a claim: the tag must not turn round before the exchange. */
+	preempt_disable();
+	cursor = atomic_long_read(&arena->cursor);
+	if (cursor_settled(cursor))
+		goto out;
+	/*
+	 * Full barrier B: pairs with A in arena_write_begin(). The tag was
+	 * seen above: a writer that did not see it when it looked after A is
+	 * counted here. Without B its late store would land in an object of
+	 * the new generation. Also orders held, which is set before the tag.
+	 */
+	smp_mb();
+	/* Acquire: who sees that a sleeping reset is done, in hold(), writes after it. */
+	done = !smp_load_acquire(&arena->held) && !late_writers(arena);
+	if (!done)
+		goto out;
+	settled = cursor & ~ARENA_UNSETTLED;
+	/* Full barrier: the look at the writers comes before the first claim. */
+	done = atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, settled) ||
+	       cursor_settled(cursor);
+out:
+	preempt_enable();
+	return done;
+}
+
+/*
+ * The same for an allocation that found its generation not settled: waits if
+ * @gfp allows it. Most writers need a moment; at the latest after a grace
+ * period they are gone, as they run with preemption off. False if it must not
+ * wait, or the task is being killed.
+ */
+bool arena_settle_wait(struct arena *arena, gfp_t gfp)
+{
+	int tries = 0;
+
+	while (!arena_settle(arena)) {
+		if (!gfpflags_allow_blocking(gfp) || in_nmi())
+			return false;
+		if (tries++ < ARENA_SETTLE_TRIES) {
+			cond_resched();
+			cpu_relax();
+			continue;
+		}
+		synchronize_rcu();
+		if (mutex_lock_killable(&arena->reset_mutex))
+			return false;
+		mutex_unlock(&arena->reset_mutex);
+	}
+	return true;
+}
+
+/*
+ * Close the windows of all CPUs: no word of the present generation, or of one that
+ * is less than half a turn of the tag ahead, is in them. The owners may be opening
+ * them meanwhile, and either may be the last.
+ */
+void arena_windows_close(struct arena *arena)
+{
+	unsigned long closed = cursor_start(READ_ONCE(arena->generation));
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct arena_cpu *c = per_cpu_ptr(arena->cpu, cpu);
+
+		WRITE_ONCE(c->limit, closed);
+		WRITE_ONCE(c->zero_limit, closed);
+	}
+}
+
+/*
+ * The tag is about to enter an eighth of its range. An allocation that began when
+ * it was last there could still hold a cursor word, and its compare-and-swap
+ * would succeed on a word that only looks the same. Allocations run with
+ * preemption off, so a grace period since the tag left that eighth excludes it.
+ *
+ * So it does whoever uses a window. Who finds the cursor in one eighth began after the
+ * windows of two eighths before were closed, or the grace period in between would have
+ * waited for it; so the window is of one of the last three, less than half a turn
+ * away, without a barrier. The full generation does not wrap (on 64 bits), and
+ * everything else compares that.
+ */
+static void wrapped(struct rcu_head *rcu)
+{
+	struct arena *arena = container_of(rcu, struct arena, wrap_rcu);
+
+	arena_windows_close(arena);
+	/* Release: pairs with the smp_load_acquire() in tag_cross(). */
+	smp_store_release(&arena->wrapping, false);
+}
+
+/*
+ * Nor may this word: it gets a tag that has just been left. Unless it has been written
+ * in the new generation already, or in one after it.
+ */
+static void uncounted_renew(struct arena *arena, unsigned long generation)
+{
+	long noted = atomic_long_read(&arena->uncounted);
+
+	if (((cursor_tag(noted) - generation) & ARENA_TAG_MASK) >= ARENA_TAG_HALF)
+		atomic_long_cmpxchg(&arena->uncounted, noted, cursor_start(generation - 1));
+}
+
+/*
+ * The cursor, which was just looked at, is about to fall from @high. Before it does: the
+ * compare-and-swap that follows is a full barrier, so that wipe_slabs() after a later reset
+ * knows all that was written. By slabs, as that wipes them: so it is seldom news.
+ */
+void arena_note_dirty(struct arena *arena, size_t high)
+{
+	/*
+	 * Pairs with arena_settle() after wipe_slabs(): who saw a cursor of the generation
+	 * that began then does not see how much was dirty before.
+	 */
+	smp_rmb();
+	arena_raise(&arena->dirty, ALIGN(high, arena_slab_size(arena)));
+}
+
+/*
+ * Never back: of two resets the later one may be the first to come here, and what a CPU
+ * has of the generation before, a span for instance, must not be good again.
+ */
+static void generation_reach(struct arena *arena, unsigned long generation)
+{
+	unsigned long old = READ_ONCE(arena->generation);
+
+	/* Full barrier: pairs with the smp_load_acquire() in arena_look(). */
+	while (old < generation)
+		if (try_cmpxchg(&arena->generation, &old, generation))
+			return;
+	/* Overtaken. Whom the caller tells that it is over sees that, as if it were ours. */
+	smp_mb();
+}
+
+/*
+ * May the tag enter another eighth of its range? Only with reset_lock held: of two such
+ * entries the second sees that the first has set wrapping.
+ */
+static int tag_cross(struct arena *arena, unsigned long next, bool locked)
+{
+	if (!locked)
+		return -EAGAIN;
+	lockdep_assert_held(&arena->reset_lock);
+	/* Acquire: pairs with the smp_store_release() in wrapped(). */
+	if (smp_load_acquire(&arena->wrapping))
+		return -EBUSY;
+	/* Nor may this word match when its tag comes round again. */
+	atomic_long_set(&arena->deep_used, cursor_start(next));
+	return 0;
+}
+
+/*
+ * Start the next generation: @step says in which slab set. Unsettled in the
+ * same set; in the other one, a grace period has passed since it was left. Resets
+ * that race each move on from where the other one has left the cursor. Preemption is off.
+ *
+ * 0, and if @crossed, wrap_rcu is to be queued; -EAGAIN if that takes the lock, which
+ * is not @locked; -EBUSY if the tag may not advance yet, -EOVERFLOW if never.
+ */
+static int next_generation(struct arena *arena, unsigned int step, bool locked, bool *crossed)
+{
+	const unsigned long settled = step == ARENA_NEXT_FLIP ? 0 : ARENA_UNSETTLED;
+	struct arena_view view = arena_look(arena);
+	long cursor = view.cursor;
+	unsigned long next;
+	bool crossing;
+	int err;
+
+	*crossed = false;
+	for (;;) {
+		next = view.generation + step;
+		crossing = (view.generation ^ next) & ARENA_TAG_EIGHTH;
+		/* 32-bit kernels: two thousand million resets are an arena's life. */
+		if (next < view.generation)
+			return -EOVERFLOW;
+		err = crossing ? tag_cross(arena, next, locked) : 0;
+		if (err)
+			return err;
+		arena_note_dirty(arena, cursor_offset(cursor));
+		if (atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor_start(next) | settled))
+			break;
+		view.generation = cursor_generation(cursor, view.generation);
+	}
+	generation_reach(arena, next);
+	arena_raise(&arena->peak, min(arena->capacity, cursor_offset(cursor)));
+	if (crossing) {
+		WRITE_ONCE(arena->wrapping, true);
+		uncounted_renew(arena, next);
+	}
+	*crossed = crossing;
+	atomic_long_inc(&arena->resets);
+	return 0;
+}
+
+static int next_generation_crossing(struct arena *arena)
+{
+	unsigned long flags;
+	bool crossed;
+	int err;
+
+	raw_spin_lock_irqsave(&arena->reset_lock, flags);
+	err = next_generation(arena, ARENA_NEXT_KEEP, true, &crossed);
+	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
+	if (crossed)
+		call_rcu(&arena->wrap_rcu, wrapped);
+	return err;
+}
+
+static int next_generation_kept(struct arena *arena)
+{
+	bool crossed;
+	int err;
+
+	preempt_disable();
+	err = next_generation(arena, ARENA_NEXT_KEEP, false, &crossed);
+	preempt_enable();
+	return likely(err != -EAGAIN) ? err : next_generation_crossing(arena);
+}
+
+static void note_kept(struct arena *arena)
+{
+	WRITE_ONCE(arena->slabs_kept,
+		   atomic_long_read(&arena->committed) >> arena->slab_shift);
+}
+
+/**
+ * arena_reset() - Free all objects of an arena at once and keep its memory.
+ * @arena: the arena, not NULL.
+ *
+ * The next generation begins at offset 0, in the slabs of the last one.
+ * Takes constant time in objects and bytes (clause 9): it looks once at each
+ * possible CPU. Pointers into the arena are dead from here on. Whoever allocates
+ * meanwhile is not disturbed, but gets an object that may already be dead, or
+ * NULL in a context that cannot wait for a late writer (clause 10).
+ *
+ * Context: Any but NMI. Takes no lock, but for one reset in half a million (on 32-bit
+ * kernels, in thirty): a raw spinlock, interrupts off. Does not sleep.
+ * Return: 0, or -EBUSY with nothing changed if no RCU grace period has ended
+ * during the last half a million resets or so (clause 13), on 32-bit kernels during
+ * the last thirty; there, -EOVERFLOW after two thousand million.
+ */
+int arena_reset(struct arena *arena)
+{
+	int err;
+
+	if (WARN_ON_ONCE(in_nmi()))
+		return -EINVAL;
+	err = next_generation_kept(arena);
+	if (err)
+		return err;
+	note_kept(arena);
+	/* vunmap() may sleep. */
+	if (!llist_empty(&arena->larges))
+		schedule_work(&arena->reaper);
+	arena_settle(arena);
+	arena_tell_reset(arena, ARENA_EVENT_KEEP);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(arena_reset);
+
+/*
+ * A grace period has passed since the set was left: no reader is in it, no
+ * allocation and no writer. Runs in softirq, so views are left to the reaper.
+ */
+static void retired(struct rcu_head *rcu)
+{
+	struct arena *arena = container_of(rcu, struct arena, retire_rcu);
+
+	/* Release: whoever uses the set again comes after its last readers. */
+	smp_store_release(&arena->retiring, false);
+	smp_mb();	/* Pairs with llist_add(), a full barrier, in arena_reap_larges(). */
+	if (!llist_empty(&arena->larges))
+		schedule_work(&arena->reaper);
+}
+
+/**
+ * arena_reset_rcu() - Free all objects of an arena, but let readers finish.
+ * @arena: the arena, not NULL, created with %ARENA_READERS.
+ *
+ * Like arena_reset(), but what was allocated before stays as it is for those
+ * who were inside rcu_read_lock() already (clause 11). Allocation goes on at
+ * once in the other of two slab sets; after a grace period, which this call
+ * starts itself, the one that was left is ready for the next such reset.
+ *
+ * Who allocates and uses objects inside rcu_read_lock() need not exclude this.
+ *
+ * Context: Any but NMI. Takes a raw spinlock, interrupts off. Never waits.
+ * Return: 0; -EBUSY with nothing changed while the set that was left last is
+ * still in use by readers, or a release or zero reset is at work;
+ * -EOPNOTSUPP without %ARENA_READERS.
+ */
+int arena_reset_rcu(struct arena *arena)
+{
+	unsigned long flags;
+	bool crossed = false, undone = false;
+	int err = -EBUSY;
+
+	if (WARN_ON_ONCE(in_nmi()))
+		return -EINVAL;
+	if (!(arena->flags & ARENA_READERS))
+		return -EOPNOTSUPP;
+
+	raw_spin_lock_irqsave(&arena->reset_lock, flags);
+	/* Acquire: pairs with the smp_store_release() in retired(). */
+	if (!smp_load_acquire(&arena->retiring) && !arena->held) {
+		/* Before the generation changes: see arena_reap_larges(). */
+		WRITE_ONCE(arena->retiring, true);
+		err = next_generation(arena, ARENA_NEXT_FLIP, true, &crossed);
+		undone = err;
+		if (undone)
+			WRITE_ONCE(arena->retiring, false);
+	}
+	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
+	if (err) {
+		/* The reaper may have seen it set, and left views for when it is not. */
+		if (undone && !llist_empty(&arena->larges))
+			schedule_work(&arena->reaper);
+		return err;
+	}
+	note_kept(arena);
+	if (crossed)
+		call_rcu(&arena->wrap_rcu, wrapped);
+	call_rcu(&arena->retire_rcu, retired);
+	arena_tell_reset(arena, ARENA_EVENT_RCU);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(arena_reset_rcu);
+
+static void zero_slabs(struct arena *arena, struct arena_slab *dir, size_t high)
+{
+	size_t nr = high ? ((high - 1) >> arena->slab_shift) + 1 : 0, i;
+
+	for (i = 0; i < nr; i++) {
+		void *base = READ_ONCE(dir[i].base);
+
+		if (!base)
+			continue;
+		memset(base, 0, arena_slab_size(arena));
+		cond_resched();
+	}
+}
+
+/* As next_generation_kept(), but where the tag may not advance yet, wait until it may. */
+static int next_generation_asleep(struct arena *arena)
+{
+	int err;
+
+	while ((err = next_generation_kept(arena)) == -EBUSY)
+		synchronize_rcu();
+	return err;
+}
+
+/*
+ * Nobody resets by RCU from here on: wait for the readers of the set that was
+ * left last. The callback that says so may not even be queued yet, so a grace
+ * period of our own comes first; the callback is waited for on behalf of views.
+ */
+static void wait_retired(struct arena *arena)
+{
+	if (!(arena->flags & ARENA_READERS))
+		return;
+	synchronize_rcu();
+	/* Acquire: pairs with the smp_store_release() in retired(). */
+	while (smp_load_acquire(&arena->retiring)) {
+		rcu_barrier();
+		cond_resched();
+	}
+}
+
+static void release_slabs(struct arena *arena, size_t keep)
+{
+	unsigned long generation = arena_peek(arena).generation;
+	struct arena_slab *spare = arena_dir(arena, generation + 1);
+
+	if (spare)
+		arena_slabs_release(arena, spare, 0);
+	arena_slabs_release(arena, arena_dir(arena, generation), keep);
+}
+
+static void wipe_slabs(struct arena *arena)
+{
+	/* Pairs with arena_note_dirty(): the cursor was moved in between. */
+	size_t high = atomic_long_read(&arena->dirty);
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(arena->dirs); i++)
+		if (arena->dirs[i])
+			zero_slabs(arena, arena->dirs[i], high);
+	/* Nobody has allocated since: the generation is not settled. */
+	atomic_long_set(&arena->dirty, 0);
+}
+
+static void hold(struct arena *arena, bool held)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&arena->reset_lock, flags);
+	/* Release: what was done to the slabs comes before the first claim. */
+	smp_store_release(&arena->held, held);
+	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
+}
+
+/* Nobody allocates: wipe the slabs of an empty arena, or release them. */
+static void work_on_slabs(struct arena *arena, size_t keep, bool zero)
+{
+	wait_retired(arena);
+	smp_mb();	/* B once more, see arena_settle() */
+	if (late_writers(arena))
+		synchronize_rcu();
+	arena_reap_larges(arena, SIZE_MAX);
+	if (zero)
+		wipe_slabs(arena);
+	else
+		release_slabs(arena, keep);
+	note_kept(arena);
+}
+
+/*
+ * Empty the arena and, before anybody allocates again, wipe or release its slabs. 0, or
+ * -EOVERFLOW with nothing changed, on 32-bit kernels.
+ */
+int arena_reset_asleep(struct arena *arena, size_t keep, bool zero)
+{
+	int err;
+
+	might_sleep();
+	mutex_lock(&arena->reset_mutex);
+	hold(arena, true);
+	err = next_generation_asleep(arena);
+	if (!err)
+		work_on_slabs(arena, keep, zero);
+	hold(arena, false);
+	arena_settle(arena);
+	mutex_unlock(&arena->reset_mutex);
+	if (!err)
+		arena_tell_reset(arena, zero ? ARENA_EVENT_ZERO : ARENA_EVENT_RELEASE);
+	return err;
+}
+
+/**
+ * arena_reset_release() - Free all objects, keep at most some of the memory.
+ * @arena: the arena, not NULL.
+ * @keep:  bytes of committed memory to keep, from offset 0 on, rounded up to
+ *	   whole slabs; 0 gives back all.
+ *
+ * Like arena_reset(), but linear in the number of slabs (clause 9). Meanwhile
+ * allocations fail, or wait where they may. On 32-bit kernels nothing happens any more
+ * after two thousand million resets.
+ *
+ * Context: Task, may sleep.
+ */
+void arena_reset_release(struct arena *arena, size_t keep)
+{
+	arena_reset_asleep(arena, keep, false);
+}
+EXPORT_SYMBOL_GPL(arena_reset_release);
+
+/**
+ * arena_reset_zero() - Free all objects and wipe what they occupied.
+ * @arena: the arena, not NULL.
+ *
+ * Like arena_reset(), but linear in the bytes used (clause 9): nothing of the
+ * former contents is left when it returns. Meanwhile allocations fail, or wait
+ * where they may. On 32-bit kernels nothing happens any more after two thousand million
+ * resets.
+ *
+ * Context: Task, may sleep.
+ */
+void arena_reset_zero(struct arena *arena)
+{
+	arena_reset_asleep(arena, 0, true);
+}
+EXPORT_SYMBOL_GPL(arena_reset_zero);

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Slabs: the directory of the memory behind the space of an arena.
+ *
+ * Takes no lock. A slab is allocated outside of any and installed in its
+ * directory entry by compare-and-swap; who loses the race gives its slab back.
+ */
+#include <linux/export.h>
+#include <linux/kmemleak.h>
+#include <linux/memcontrol.h>
+#include <linux/module.h>
+#include <linux/rcupdate.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "core/events.h"
+
+static unsigned long max_arena_mb;
+module_param(max_arena_mb, ulong, 0644);
+MODULE_PARM_DESC(max_arena_mb, "Capacity of one arena, in MiB (0: what the cursor can hold)");
+
+/**
+ * arena_capacity_max() - The largest capacity that arena_create() accepts.
+ *
+ * The smaller of what the cursor can express (one tebibyte on 64-bit kernels,
+ * 32 MiB on 32-bit ones, less a page) and the module parameter max_arena_mb.
+ *
+ * Context: Any.
+ * Return: Bytes.
+ */
+size_t arena_capacity_max(void)
+{
+	size_t limit = cursor_offset(ARENA_CURSOR_MASK - 1) & PAGE_MASK;
+	unsigned long mb = READ_ONCE(max_arena_mb);
+
+	return mb && mb < limit >> 20 ? mb << 20 : limit;
+}
+EXPORT_SYMBOL_GPL(arena_capacity_max);
+
+/* Charged memory stays with whom it is charged to; what user space mapped is not passed on. */
+static bool slab_may_pool(const struct arena *arena)
+{
+	return !(arena->flags & (ARENA_ACCOUNT | ARENA_MAPPABLE));
+}
+
+static gfp_t slab_gfp(const struct arena *arena, gfp_t gfp)
+{
+	gfp = arena_block_gfp(gfp);
+	if (arena->flags & ARENA_MAPPABLE)
+		gfp |= __GFP_ZERO;
+	if (arena->flags & ARENA_ACCOUNT)
+		gfp |= __GFP_ACCOUNT;
+	return gfp;
+}
+
+/*
+ * Memory for a slab. What comes from the pool is not zeroed: where that is asked for,
+ * it is done as the memory is handed out, little by little, and not all of it in one
+ * allocation. The page allocator zeroes by itself; then @clean.
+ */
+static void *slab_take(struct arena *arena, gfp_t gfp, bool *clean)
+{
+	unsigned int order = arena->slab_shift - PAGE_SHIFT;
+	int node = arena->flags & ARENA_ON_NODE ? arena->node : numa_mem_id();
+	void *base = slab_may_pool(arena) ? arena_pool_take(node, order) : NULL;
+
+	*clean = !base && want_init_on_alloc(gfp);
+	if (base) {
+		atomic_long_inc(&arena->pool_hits);
+	} else {
+		struct mem_cgroup *old = set_active_memcg(arena->memcg);
+
+		base = arena_block_new(order, gfp, node);
+		set_active_memcg(old);
+		if (!base)
+			return NULL;
+		atomic_long_inc(&arena->page_allocs);
+	}
+	arena_tell_kmemleak(base, order, gfp);
+	arena_raise(&arena->committed_peak,
+		    atomic_long_add_return(arena_slab_size(arena), &arena->committed));
+	return base;
+}
+
+/* Someone else may still hold a page (a pin from user space): so put, not free. */
+static void slab_give_back(struct arena *arena, void *base)
+{
+	unsigned int order = arena->slab_shift - PAGE_SHIFT;
+
+	atomic_long_sub(arena_slab_size(arena), &arena->committed);
+	kmemleak_free(base);
+	set_page_private(virt_to_page(base), 0);
+	if (slab_may_pool(arena) && page_count(virt_to_page(base)) == 1 &&
+	    arena_pool_put(base, order))
+		return;
+	atomic_long_inc(&arena->page_frees);
+	arena_block_put(base, order);
+}
+
+/*
+ * Commit slab @index of a slab set. 0 if it is committed now, by us or by
+ * somebody else; -ENOMEM if @gfp does not allow it.
+ */
+int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_t gfp)
+{
+	struct arena_slab *entry = &READ_ONCE(arena->dirs[set])[index];
+	struct arena_view view;
+	void *base;
+	bool clean;
+
+	if (!arena_may_grow(gfp))
+		return -ENOMEM;
+	might_alloc(gfp);
+	gfp = slab_gfp(arena, gfp);
+	base = slab_take(arena, gfp, &clean);
+	if (!base)
+		return -ENOMEM;
+	set_page_private(virt_to_page(base), index);	/* see arena_slab_offset() */
+
+	view = arena_peek(arena);
+	/*
+	 * Full barrier: the zeroing of the slab comes before its address.
+	 * Pairs with the address dependency from READ_ONCE(entry->base) in
+	 * whoever claims a part of it.
+	 */
+	if (cmpxchg(&entry->base, NULL, base)) {
+		slab_give_back(arena, base);
+		return 0;
+	}
+	/*
+	 * If that generation is over, it is zeroed once more: no harm. Nor if it had not
+	 * begun; a release may be at work in it, and the slab that comes after this one
+	 * in the same generation would count as clean, too.
+	 */
+	if (clean && cursor_settled(view.cursor) && (view.generation & 1) == set)
+		WRITE_ONCE(entry->clean, view.generation);
+	arena_tell_grow(arena, index, gfp);
+	return 0;
+}
+
+/* Commit the slabs of a set under [@start, @start + @size). */
+int arena_slabs_populate(struct arena *arena, unsigned int set, size_t start, size_t size,
+			 gfp_t gfp)
+{
+	size_t first = start >> arena->slab_shift, last = (start + size - 1) >> arena->slab_shift;
+	struct arena_slab *dir = READ_ONCE(arena->dirs[set]);
+	size_t i, missing = 0;
+
+	/* What cannot succeed shall not take all there is before it fails. */
+	for (i = first; i <= last; i++)
+		missing += !READ_ONCE(dir[i].base);
+	if (missing << (arena->slab_shift - PAGE_SHIFT) > arena_total_headroom())
+		return -ENOMEM;
+
+	for (i = first; i <= last; i++) {
+		int err = READ_ONCE(dir[i].base) ? 0 : arena_slab_install(arena, set, i, gfp);
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/*
+ * Give back all slabs of @dir but the first @keep bytes' worth. No claim can
+ * succeed meanwhile.
+ */
+void arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t keep)
+{
+	size_t nr = arena_nr_slabs(arena), i;
+	size_t first = DIV_ROUND_UP(min(keep, arena->capacity), arena_slab_size(arena));
+
+	for (i = first; i < nr; i++) {
+		void *base = xchg(&dir[i].base, NULL);
+
+		if (base)
+			slab_give_back(arena, base);
+		cond_resched();
+	}
+}
+
+/**
+ * arena_populate() - Commit memory beforehand.
+ * @arena: the arena, not NULL.
+ * @bytes: from offset 0 on, at most the capacity.
+ * @gfp:   how to allocate it.
+ *
+ * With %ARENA_READERS, in both slab sets. What is committed stays so until
+ * arena_reset_release() or arena_destroy(), and is handed out without a lock
+ * or the page allocator in any context (clause 2).
+ *
+ * Context: Any that @gfp fits but NMI.
+ * Return: 0; -EINVAL if @bytes exceeds the capacity; -ENOMEM, and then a part may
+ * have been committed.
+ */
+int arena_populate(struct arena *arena, size_t bytes, gfp_t gfp)
+{
+	int set, err = 0;
+
+	if (bytes > arena->capacity)
+		return -EINVAL;
+	for (set = 0; bytes && !err && set < ARRAY_SIZE(arena->dirs); set++)
+		if (arena->dirs[set])
+			err = arena_slabs_populate(arena, set, 0, bytes, gfp);
+	return err;
+}
+EXPORT_SYMBOL_GPL(arena_populate);
+
+struct page *arena_page(const struct arena *arena, size_t offset)
+{
+	void *base = READ_ONCE(arena_entry(arena, arena_peek(arena).generation, offset)->base);
+
+	return base ? virt_to_page(base + (offset & (arena_slab_size(arena) - 1))) : NULL;
+}
+
+int arena_slabs_init(struct arena *arena)
+{
+	int nr = arena->flags & ARENA_READERS ? 2 : 1, i;
+
+	arena->dir_size = array_size(arena_nr_slabs(arena), sizeof(struct arena_slab));
+	for (i = 0; i < nr; i++) {
+		arena->dirs[i] = arena_table_alloc(arena->dir_size, arena->flags);
+		if (!arena->dirs[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+void arena_slabs_exit(struct arena *arena)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(arena->dirs); i++) {
+		if (!arena->dirs[i])
+			continue;
+		arena_slabs_release(arena, arena->dirs[i], 0);
+		arena_table_free(arena->dirs[i], arena->dir_size);
+	}
+}

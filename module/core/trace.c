@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Where the tracepoints are called. Out of line, and only when one is on.
+ *
+ * A tracer may itself allocate from an arena, the same one even, and may do so
+ * because an arena told it something. That must not go round for ever: what
+ * happens in an arena while a tracer is at work is told to nobody, on this CPU
+ * and in this context or one that it interrupts. What interrupts the tracer is
+ * told.
+ */
+#include <linux/kernel.h>
+#include <linux/percpu.h>
+#include <linux/preempt.h>
+#include <linux/tracepoint.h>
+
+#include "core/events.h"
+
+#define CREATE_TRACE_POINTS
+#include "core/trace.h"
+
+/* One bit for each context that a tracer of ours is at work in. */
+static DEFINE_PER_CPU(unsigned int, telling);
+
+static bool tell_begin(void)
+{
+	unsigned int bit = BIT(interrupt_context_level());
+
+	preempt_disable_notrace();
+	if (!(__this_cpu_read(telling) & bit)) {
+		__this_cpu_or(telling, bit);
+		return true;
+	}
+	preempt_enable_notrace();
+	return false;
+}
+
+/* Who interrupted us between load and store has put back what it found. */
+static void tell_end(void)
+{
+	__this_cpu_and(telling, ~BIT(interrupt_context_level()));
+	preempt_enable_notrace();
+}
+
+#define TELL(_event, ...)				\
+do {							\
+	if (tell_begin()) {				\
+		trace_arena_##_event(__VA_ARGS__);	\
+		tell_end();				\
+	}						\
+} while (0)
+
+void __arena_tell_create(const struct arena *arena)
+{
+	TELL(create, arena);
+}
+
+void __arena_tell_destroy(const struct arena *arena)
+{
+	TELL(destroy, arena, arena_peek(arena).generation);
+}
+
+void __arena_tell_grow(const struct arena *arena, size_t index, gfp_t gfp)
+{
+	TELL(grow, arena, index << arena->slab_shift, gfp);
+}
+
+/* A reset may have taken the object back by now: then it is nowhere. */
+void *__arena_tell_object(const struct arena *arena, void *object, size_t size, size_t align,
+			  gfp_t gfp)
+{
+	unsigned long generation = arena_peek(arena).generation;
+	size_t offset;
+
+	if (!arena_find(arena, generation, object, &offset))
+		offset = SIZE_MAX;
+	TELL(alloc, arena, generation, offset, size, align, gfp);
+	return object;
+}
+
+void __arena_tell_alloc(const struct arena *arena, unsigned long generation, size_t offset,
+			size_t size, size_t align, gfp_t gfp)
+{
+	TELL(alloc, arena, generation, offset, size, align, gfp);
+}
+
+void __arena_tell_fail(const struct arena *arena, size_t size, size_t align, gfp_t gfp, int err)
+{
+	TELL(alloc_fail, arena, size, align, gfp, err);
+}
+
+void __arena_tell_reset(const struct arena *arena, enum arena_event_reset mode)
+{
+	TELL(reset, arena, arena_peek(arena).generation, mode);
+}
+
+/* For tracers that are modules. */
+EXPORT_TRACEPOINT_SYMBOL_GPL(arena_create);
+EXPORT_TRACEPOINT_SYMBOL_GPL(arena_destroy);
+EXPORT_TRACEPOINT_SYMBOL_GPL(arena_grow);
+EXPORT_TRACEPOINT_SYMBOL_GPL(arena_alloc);
+EXPORT_TRACEPOINT_SYMBOL_GPL(arena_alloc_fail);
+EXPORT_TRACEPOINT_SYMBOL_GPL(arena_reset);

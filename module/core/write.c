@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Writing to claimed memory without running into the next generation.
+ */
+#include <linux/sched.h>
+#include <linux/string.h>
+
+#include "compat.h"
+#include "core/cursor.h"
+
+/*
+ * Write @src, or zeroes, to a place of @generation, slab by slab and never
+ * long with preemption off. False if the generation ended meanwhile.
+ */
+bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
+		 const void *src, size_t size, gfp_t gfp)
+{
+	const size_t mask = arena_slab_size(arena) - 1;
+
+	while (size) {
+		size_t chunk = min3(size, (offset | mask) + 1 - offset, (size_t)ARENA_COPY_CHUNK);
+		struct arena_cpu *cpu = arena_enter(arena);
+		bool live = arena_write_begin(arena, cpu, generation);
+
+		if (live) {
+			void *base = READ_ONCE(arena_entry(arena, generation, offset)->base);
+			void *to = base + (offset & mask);
+
+			if (src)
+				memcpy(to, src, chunk);
+			else
+				memset(to, 0, chunk);
+			arena_write_end(cpu);
+		}
+		arena_leave(cpu);
+		if (!live)
+			return false;
+		src = src ? src + chunk : NULL;
+		offset += chunk;
+		size -= chunk;
+		if (gfpflags_allow_blocking(gfp))
+			cond_resched();
+	}
+	return true;
+}

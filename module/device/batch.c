@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/arena: ARENA_IOC_BATCH. What the program points to, which is its items and
+ * what each of them points to, is all copied in before anything is claimed, and
+ * the offsets are told when no lock is held any more (clause 24).
+ */
+#include <linux/mm.h>
+#include <linux/rwsem.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "compat.h"
+#include "device/ioctl.h"
+
+/* On 32 bits, an address may be what a cast would cut off. */
+static bool user_address_ok(u64 address)
+{
+	return address <= ULONG_MAX;
+}
+
+int arena_check_batch(const union arena_args *args)
+{
+	const struct arena_batch_args *batch = &args->batch;
+
+	if (batch->flags & ~ARENA_ALLOC_ZERO || !batch->count || batch->count > ARENA_BATCH_MAX)
+		return -EINVAL;
+	if (batch->item_size < offsetofend(struct arena_batch_item, offset))
+		return -EINVAL;
+	if (batch->item_size > PAGE_SIZE)
+		return -E2BIG;
+	return user_address_ok(batch->items) ? 0 : -EFAULT;
+}
+
+static struct arena_batch_item __user *nth_item(const struct arena_batch_args *batch,
+						unsigned int nth)
+{
+	return u64_to_user_ptr(batch->items) + (size_t)nth * batch->item_size;
+}
+
+/* One item; its offset is written to try whether it can be. */
+static int stage_item(struct arena_call *call, unsigned int nth)
+{
+	const struct arena_batch_args *batch = &call->args.batch;
+	struct arena_batch_item __user *user = nth_item(batch, nth);
+	struct arena_part *part = &call->parts[nth];
+	struct arena_batch_item item;
+	int err;
+
+	err = copy_struct_from_user(&item, sizeof(item), user, batch->item_size);
+	if (err)
+		return err;
+	if (!item.bytes)
+		return -EINVAL;
+	if (!user_address_ok(item.src) || put_user(item.offset, &user->offset))
+		return -EFAULT;
+	/* On 32 bits. */
+	if (item.bytes > SIZE_MAX)
+		return item.src ? -EMSGSIZE : -ENOSPC;
+	part->bytes = item.bytes;
+	part->user = u64_to_user_ptr(item.src);
+	return 0;
+}
+
+/* The sum of what is to be copied, or -EMSGSIZE. */
+static ssize_t sources_size(const struct arena_call *call)
+{
+	ssize_t sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < call->args.batch.count; i++) {
+		const struct arena_part *part = &call->parts[i];
+
+		if (!part->user)
+			continue;
+		if (part->bytes > ARENA_STORE_MAX - sum)
+			return -EMSGSIZE;
+		sum += part->bytes;
+	}
+	return sum;
+}
+
+/* From here on the parts point to what was staged. */
+static int stage_sources(struct arena_call *call)
+{
+	void *to = call->staged;
+	unsigned int i;
+
+	for (i = 0; i < call->args.batch.count; i++) {
+		struct arena_part *part = &call->parts[i];
+		const void __user *user = part->user;
+
+		part->src = NULL;
+		if (!user)
+			continue;
+		if (copy_from_user(to, user, part->bytes))
+			return -EFAULT;
+		part->src = to;
+		to += part->bytes;
+	}
+	return 0;
+}
+
+/* Bounded by ARENA_BATCH_MAX and ARENA_STORE_MAX. May wait for the caller's pages for ever. */
+int arena_stage_batch(struct arena_call *call)
+{
+	unsigned int count = call->args.batch.count, i;
+	ssize_t size;
+	int err;
+
+	call->parts = kvmalloc_array(count, sizeof(*call->parts), ARENA_DEV_GFP);
+	if (!call->parts)
+		return -ENOMEM;
+	for (i = 0; i < count; i++) {
+		err = stage_item(call, i);
+		if (err)
+			return err;
+	}
+	size = sources_size(call);
+	if (size < 0)
+		return size;
+	if (size) {
+		call->staged = kvmalloc(size, ARENA_DEV_GFP);
+		if (!call->staged)
+			return -ENOMEM;
+	}
+	return stage_sources(call);
+}
+
+static int tell_offsets(const struct arena_call *call)
+{
+	unsigned int i;
+
+	for (i = 0; i < call->args.batch.count; i++)
+		if (put_user((u64)call->parts[i].offset, &nth_item(&call->args.batch, i)->offset))
+			return -EFAULT;
+	return 0;
+}
+
+int arena_do_batch(struct arena_call *call)
+{
+	struct arena_batch_args *batch = &call->args.batch;
+	struct arena_dev *dev = call->file->dev;
+	struct arena_lot lot = {
+		.part  = call->parts,
+		.nr    = batch->count,
+		.align = batch->align ?: ARENA_DEFAULT_ALIGN,
+	};
+	gfp_t gfp = GFP_KERNEL;
+	int err;
+
+	/* On 32 bits. */
+	if (batch->align > SIZE_MAX)
+		return -EINVAL;
+	if (batch->flags & ARENA_ALLOC_ZERO)
+		gfp |= __GFP_ZERO;
+	if (down_read_killable(&dev->lock))
+		return -EINTR;
+	err = arena_claim_lot(dev->arena, &lot, gfp, &batch->generation);
+	up_read(&dev->lock);
+	if (err)
+		return err;
+	/* They are allocated, whether that can be told or not. */
+	arena_dev_moved(dev);
+	return tell_offsets(call);
+}

@@ -1,0 +1,595 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/arena: what programs ask for by ioctl. One table of commands at the end,
+ * and one way through it, in which arguments are copied in and out: no command
+ * touches user memory by itself while it holds a lock (clause 24).
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/nospec.h>
+#include <linux/rcupdate.h>
+#include <linux/rwsem.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "compat.h"
+#include "device/ioctl.h"
+
+int arena_copy_out(const struct arena_call *call)
+{
+	return copy_to_user(call->user, &call->args, call->bytes) ? -EFAULT : 0;
+}
+
+/* All names end, are printable, and can be the name of a file. */
+static bool arena_name_ok(const char *name)
+{
+	size_t len = strnlen(name, ARENA_NAME_LEN), i;
+
+	if (len == ARENA_NAME_LEN || memchr_inv(name + len, 0, ARENA_NAME_LEN - len))
+		return false;
+	for (i = 0; i < len; i++)
+		if (name[i] < ' ' || name[i] > '~' || name[i] == '/')
+			return false;
+	return true;
+}
+
+static int arena_check_setup(const union arena_args *args)
+{
+	const struct arena_setup_args *setup = &args->setup;
+
+	if (setup->flags & ~(ARENA_SETUP_SPANS | ARENA_SETUP_ZERO) || setup->__reserved)
+		return -EINVAL;
+	if (!arena_name_ok(setup->name))
+		return -EINVAL;
+	if (setup->slab_size && (setup->slab_size < PAGE_SIZE ||
+				 setup->slab_size > ARENA_SLAB_MAX ||
+				 !is_power_of_2(setup->slab_size)))
+		return -EINVAL;
+	return setup->capacity > arena_capacity_max() ? -EFBIG : 0;
+}
+
+static int arena_do_setup(struct arena_call *call)
+{
+	const struct arena_setup_args *setup = &call->args.setup;
+	struct arena_dev *dev = call->file->dev;
+	struct arena_config config = {
+		.name	   = setup->name,
+		.capacity  = setup->capacity ?:
+			     min_t(size_t, ARENA_DEFAULT_CAPACITY, arena_capacity_max()),
+		.slab_size = setup->slab_size,
+	};
+	int err = -EBUSY;
+
+	if (down_write_killable(&dev->lock))
+		return -EINTR;
+	if (!dev->arena)
+		err = arena_dev_make(dev, &config, setup->flags);
+	up_write(&dev->lock);
+	return err;
+}
+
+/*
+ * What most ask for, by the fast path of the kernel's own callers. That gives an
+ * address, of which the rest follows: with the lock held, nobody resets. False where
+ * more is to be done, or to be refused.
+ */
+static __always_inline bool arena_claim_words(struct arena *arena, u64 bytes, u64 align,
+					      gfp_t gfp, struct arena_place *place)
+{
+	if (!arena_is_words(bytes, align) || align > ARENA_MIN_ALIGN || gfp & __GFP_ZERO)
+		return false;
+	place->ptr = __arena_alloc_words(arena, bytes);
+	if (unlikely(!place->ptr))
+		return false;
+	place->generation = READ_ONCE(arena->generation);
+	place->offset = arena_slab_offset(arena, place->ptr);
+	return true;
+}
+
+/*
+ * Allocate, and copy from @src unless that is NULL. Nothing here touches user
+ * memory: see clause 24. Inline for what ARENA_IOC_ALLOC costs.
+ */
+static __always_inline int arena_dev_claim(struct arena_dev *dev, const void *src, u64 bytes,
+					   u64 align, gfp_t gfp, struct arena_place *place)
+{
+	int err = 0;
+
+	/* On 32 bits. */
+	if (bytes > SIZE_MAX)
+		return -ENOSPC;
+	if (align > SIZE_MAX)
+		return -EINVAL;
+	/* The first is quicker, and gives up where somebody is to be waited for. */
+	if (unlikely(!down_read_trylock(&dev->lock)) && down_read_killable(&dev->lock))
+		return -EINTR;
+	align = align ?: ARENA_DEFAULT_ALIGN;
+	if (src)
+		err = arena_claim_copy(dev->arena, src, bytes, align, gfp, place);
+	else if (!arena_claim_words(dev->arena, bytes, align, gfp, place))
+		err = arena_claim(dev->arena, bytes, align, gfp, place);
+	up_read(&dev->lock);
+	return err;
+}
+
+static int arena_check_alloc(const union arena_args *args)
+{
+	return args->alloc.flags & ~ARENA_ALLOC_ZERO ? -EINVAL : 0;
+}
+
+static int arena_do_alloc(struct arena_call *call)
+{
+	struct arena_alloc_args *alloc = &call->args.alloc;
+	gfp_t gfp = GFP_KERNEL;
+	struct arena_place place;
+	int err;
+
+	if (alloc->flags & ARENA_ALLOC_ZERO)
+		gfp |= __GFP_ZERO;
+	err = arena_dev_claim(call->file->dev, NULL, alloc->bytes, alloc->align, gfp, &place);
+	if (err)
+		return err;
+	alloc->offset = place.offset;
+	alloc->generation = place.generation;
+	return 0;
+}
+
+static int arena_check_store(const union arena_args *args)
+{
+	const struct arena_store_args *store = &args->store;
+
+	if (store->flags || !store->bytes)
+		return -EINVAL;
+	if (store->bytes > ARENA_STORE_MAX)
+		return -EMSGSIZE;
+	/* On 32 bits, what the cast of the address would cut off. */
+	return store->src > ULONG_MAX ? -EFAULT : 0;
+}
+
+/* Bounded by ARENA_STORE_MAX. May wait for a page of the caller's for ever, with no lock held. */
+static int arena_stage_store(struct arena_call *call)
+{
+	const struct arena_store_args *store = &call->args.store;
+
+	call->staged = kvmalloc(store->bytes, ARENA_DEV_GFP);
+	if (!call->staged)
+		return -ENOMEM;
+	if (copy_from_user(call->staged, u64_to_user_ptr(store->src), store->bytes))
+		return -EFAULT;
+	return 0;
+}
+
+static int arena_do_store(struct arena_call *call)
+{
+	struct arena_store_args *store = &call->args.store;
+	struct arena_place place;
+	int err;
+
+	err = arena_dev_claim(call->file->dev, call->staged, store->bytes, store->align,
+			      GFP_KERNEL, &place);
+	if (err)
+		return err;
+	store->offset = place.offset;
+	store->generation = place.generation;
+	return 0;
+}
+
+static int arena_check_lease(const union arena_args *args)
+{
+	const struct arena_lease_args *lease = &args->lease;
+
+	return lease->flags || !lease->min || lease->want < lease->min ? -EINVAL : 0;
+}
+
+static int arena_do_lease(struct arena_call *call)
+{
+	struct arena_lease_args *lease = &call->args.lease;
+	struct arena_dev *dev = call->file->dev;
+	struct arena_place place;
+	size_t bytes;
+	int err;
+
+	/* On 32 bits. */
+	if (lease->min > SIZE_MAX)
+		return -ENOSPC;
+	if (lease->align > SIZE_MAX)
+		return -EINVAL;
+	if (down_read_killable(&dev->lock))
+		return -EINTR;
+	err = arena_claim_some(dev->arena, lease->min, min_t(u64, lease->want, SIZE_MAX),
+			       lease->align ?: ARENA_DEFAULT_ALIGN, GFP_KERNEL, &place, &bytes);
+	up_read(&dev->lock);
+	if (err)
+		return err;
+	lease->offset = place.offset;
+	lease->bytes = bytes;
+	lease->generation = place.generation;
+	return 0;
+}
+
+static int arena_check_offset(const union arena_args *args)
+{
+	return args->offset.__reserved ? -EINVAL : 0;
+}
+
+static int arena_do_offset(struct arena_call *call)
+{
+	struct arena_offset_args *offset = &call->args.offset;
+	struct arena_dev *dev = call->file->dev;
+
+	if (down_read_killable(&dev->lock))
+		return -EINTR;
+	offset->offset = arena_offset(dev->arena);
+	offset->high = arena_high(dev->arena);
+	offset->generation = arena_peek(dev->arena).generation;
+	up_read(&dev->lock);
+	return 0;
+}
+
+static int arena_check_reset(const union arena_args *args)
+{
+	const struct arena_reset_args *reset = &args->reset;
+
+	if (reset->flags || reset->__reserved || reset->mode > ARENA_RESET_STRICT)
+		return -EINVAL;
+	return reset->keep && reset->mode != ARENA_RESET_RELEASE ? -EINVAL : 0;
+}
+
+static int arena_reset_keep(struct arena *arena)
+{
+	int err = arena_reset(arena);
+
+	if (err != -EBUSY)
+		return err;
+	/* Many resets and no grace period since: make one, and let it be told. */
+	rcu_barrier();
+	return arena_reset(arena);
+}
+
+/* Everybody touching the arena by a call or a fault is gone or waits. */
+static int arena_dev_reset(struct arena_dev *dev, u32 mode, u64 keep)
+{
+	struct arena *arena = dev->arena;
+	int err = 0;
+
+	lockdep_assert_held_write(&dev->lock);
+	switch (mode) {
+	case ARENA_RESET_KEEP:
+		err = arena_reset_keep(arena);
+		break;
+	case ARENA_RESET_ZERO:
+		err = arena_reset_asleep(arena, 0, true);
+		break;
+	default:
+		arena_map_revoke(dev, 0);
+		err = arena_reset_asleep(arena, min_t(u64, keep, arena_capacity(arena)), false);
+	}
+	if (!err && mode == ARENA_RESET_STRICT)
+		dev->strict = true;
+	arena_map_trim(dev);
+	return err;
+}
+
+static int arena_do_reset(struct arena_call *call)
+{
+	struct arena_reset_args *reset = &call->args.reset;
+	struct arena_dev *dev = call->file->dev;
+	int err;
+
+	if (down_write_killable(&dev->lock))
+		return -EINTR;
+	/*
+	 * Kernel code has pointers into it (clause 23). Acquire: pairs with the release in
+	 * arena_unhold().
+	 */
+	err = atomic_read_acquire(&dev->holds) ? -EBUSY :
+	      arena_dev_reset(dev, reset->mode, reset->keep);
+	/* Before anybody is given anything of the new generation. */
+	arena_dev_moved(dev);
+	reset->generation = arena_peek(dev->arena).generation;
+	up_write(&dev->lock);
+	return err;
+}
+
+static int arena_check_info(const union arena_args *args)
+{
+	return args->info.__reserved ? -EINVAL : 0;
+}
+
+static void arena_fill_info(struct arena_info_args *info, const struct arena_stats *stats)
+{
+	info->generation = stats->generation;
+	info->capacity = stats->capacity;
+	info->used = stats->used;
+	info->padding = stats->padding;
+	info->free = stats->free;
+	info->high = stats->high;
+	info->peak = stats->peak;
+	info->committed = stats->committed;
+	info->committed_peak = stats->committed_peak;
+	info->slab_size = stats->slab_size;
+	info->slabs = stats->slabs;
+	info->slabs_kept = stats->slabs_kept;
+	info->resets = stats->resets;
+	info->allocs = stats->allocs;
+	info->fail_space = stats->fail_space;
+	info->fail_memory = stats->fail_memory;
+	info->fail_arg = stats->fail_arg;
+	info->page_allocs = stats->page_allocs;
+	info->page_frees = stats->page_frees;
+	info->pool_hits = stats->pool_hits;
+}
+
+static int arena_do_info(struct arena_call *call)
+{
+	struct arena_info_args *info = &call->args.info;
+	struct arena_dev *dev = call->file->dev;
+	struct arena_stats stats;
+
+	if (down_read_killable(&dev->lock))
+		return -EINTR;
+	arena_stats(dev->arena, &stats);
+	up_read(&dev->lock);
+	info->flags = dev->flags;
+	info->rights = call->file->rights;
+	arena_fill_info(info, &stats);
+	BUILD_BUG_ON(sizeof(info->name) != sizeof(dev->arena->name));
+	memset(info->name, 0, sizeof(info->name));
+	strscpy(info->name, dev->arena->name, sizeof(info->name));
+	return 0;
+}
+
+static int arena_check_dup(const union arena_args *args)
+{
+	const struct arena_dup_args *dup = &args->dup;
+
+	if (dup->flags || !dup->rights || dup->rights & ~ARENA_RIGHTS_ALL)
+		return -EINVAL;
+	if (dup->rights & ARENA_RIGHT_WRITE && !(dup->rights & ARENA_RIGHT_READ))
+		return -EINVAL;
+	return 0;
+}
+
+/* The number is told before the file can be used: a fault there undoes everything. */
+static int arena_do_dup(struct arena_call *call)
+{
+	struct arena_dup_args *dup = &call->args.dup;
+	struct file *file;
+	int err;
+
+	if (dup->rights & ~call->file->rights)
+		return -EACCES;
+	dup->fd = get_unused_fd_flags(O_CLOEXEC);
+	if (dup->fd < 0)
+		return dup->fd;
+	file = arena_file_open(call->file->dev, dup->rights);
+	if (IS_ERR(file)) {
+		err = PTR_ERR(file);
+		goto put_fd;
+	}
+	err = arena_copy_out(call);
+	if (err)
+		goto put_file;
+	fd_install(dup->fd, file);
+	return 0;
+
+put_file:
+	fput(file);
+put_fd:
+	put_unused_fd(dup->fd);
+	return err;
+}
+
+/* What the dispatcher does for a command. */
+#define ARENA_OP_SETTLE		BIT(0)	/* see to it that there is an arena */
+#define ARENA_OP_PROBE		BIT(1)	/* do not start if the result cannot be told */
+#define ARENA_OP_OUT		BIT(2)	/* copy the struct back */
+#define ARENA_OP_MOVES		BIT(3)	/* allocates, frees or asks: tell who watches */
+#define ARENA_OP_WAKES		BIT(4)	/* tell all who watch, whatever they wait for */
+
+/**
+ * struct arena_op - one command.
+ * @cmd:	its full number.
+ * @min_size:	bytes in the first version of its struct.
+ * @size:	bytes in today's.
+ * @rights:	what the descriptor must have.
+ * @flags:	ARENA_OP_*.
+ * @check:	looks at the arguments alone; changes nothing.
+ * @stage:	copies in what the arguments point to, or NULL. With no lock held.
+ * @run:	does it.
+ */
+struct arena_op {
+	unsigned int	cmd;
+	unsigned int	min_size;
+	unsigned int	size;
+	u32		rights;
+	u32		flags;
+	int		(*check)(const union arena_args *args);
+	int		(*stage)(struct arena_call *call);
+	int		(*run)(struct arena_call *call);
+};
+
+/*
+ * @_call is what the functions of the command are called by, and @_struct what its
+ * struct is; @_last is the last member of its first version.
+ */
+#define ARENA_OP(_CMD, _call, _struct, _last, _rights, _flags, _stage)		\
+	[_IOC_NR(ARENA_IOC_##_CMD)] = {						\
+		.cmd	  = ARENA_IOC_##_CMD,					\
+		.min_size = offsetofend(struct arena_##_struct##_args, _last),	\
+		.size	  = sizeof(struct arena_##_struct##_args),		\
+		.rights	  = _rights,						\
+		.flags	  = _flags,						\
+		.check	  = arena_check_##_struct,				\
+		.stage	  = _stage,						\
+		.run	  = arena_do_##_call,					\
+	}
+
+static const struct arena_op arena_ops[] = {
+	ARENA_OP(SETUP, setup, setup, name, ARENA_RIGHT_RESET, 0, NULL),
+	ARENA_OP(ALLOC, alloc, alloc, generation, ARENA_RIGHT_ALLOC,
+		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
+	ARENA_OP(STORE, store, store, generation, ARENA_RIGHT_ALLOC,
+		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES,
+		 arena_stage_store),
+	ARENA_OP(OFFSET, offset, offset, generation, 0,
+		 ARENA_OP_SETTLE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
+	ARENA_OP(RESET, reset, reset, generation, ARENA_RIGHT_RESET,
+		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_WAKES, NULL),
+	ARENA_OP(INFO, info, info, name, 0, ARENA_OP_SETTLE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
+	ARENA_OP(DUP, dup, dup, fd, 0, ARENA_OP_SETTLE, NULL),
+	ARENA_OP(LEASE, lease, lease, generation, ARENA_RIGHT_ALLOC,
+		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
+	ARENA_OP(WATCH, watch, watch, generation, 0,
+		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
+	ARENA_OP(NOTIFY, notify, notify, flags, ARENA_RIGHT_ALLOC,
+		 ARENA_OP_SETTLE | ARENA_OP_MOVES | ARENA_OP_WAKES, NULL),
+	ARENA_OP(BATCH, batch, batch, generation, ARENA_RIGHT_ALLOC,
+		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT,
+		 arena_stage_batch),
+	ARENA_OP(MARK, mark, mark, generation, ARENA_RIGHT_ALLOC | ARENA_RIGHT_RESET,
+		 ARENA_OP_SETTLE, NULL),
+	ARENA_OP(REWIND, rewind, mark, generation, ARENA_RIGHT_ALLOC | ARENA_RIGHT_RESET,
+		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES |
+		 ARENA_OP_WAKES, NULL),
+	ARENA_OP(UNMARK, unmark, mark, generation, ARENA_RIGHT_ALLOC | ARENA_RIGHT_RESET,
+		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT, NULL),
+	ARENA_OP(HANDLE, handle, handle, handle_offset, 0, ARENA_OP_SETTLE | ARENA_OP_OUT, NULL),
+	ARENA_OP(DEREF, deref, handle, handle_offset, 0, ARENA_OP_SETTLE | ARENA_OP_OUT, NULL),
+};
+
+static const struct arena_op *arena_find_op(unsigned int cmd)
+{
+	unsigned int nr = _IOC_NR(cmd);
+
+	if (nr >= ARRAY_SIZE(arena_ops))
+		return NULL;
+	nr = array_index_nospec(nr, ARRAY_SIZE(arena_ops));
+	return arena_ops[nr].cmd == cmd ? &arena_ops[nr] : NULL;
+}
+
+/* Clause 18. Nobody needs more than a page; and looking at gigabytes takes its time. */
+static int arena_copy_in(struct arena_call *call, const struct arena_op *op)
+{
+	u32 size;
+	int err;
+
+	if (get_user(size, (u32 __user *)call->user))
+		return -EFAULT;
+	if (size < op->min_size)
+		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	err = copy_struct_from_user(&call->args, op->size, call->user, size);
+	if (err)
+		return err;
+	/* The caller may have changed it in between. */
+	call->args.size = size;
+	call->bytes = min(size, op->size);
+	return 0;
+}
+
+static int arena_run_op(struct arena_call *call, const struct arena_op *op)
+{
+	int err = op->check(&call->args);
+
+	if (!err && op->stage)
+		err = op->stage(call);
+	/* Writes what is there already: not seen if the call fails later. */
+	if (!err && op->flags & ARENA_OP_PROBE)
+		err = arena_copy_out(call);
+	if (!err && op->flags & ARENA_OP_SETTLE)
+		err = arena_dev_settle(call->file->dev);
+	if (!err)
+		err = op->run(call);
+	if (!err && op->flags & ARENA_OP_MOVES)
+		arena_dev_moved(call->file->dev);
+	if (!err && op->flags & ARENA_OP_WAKES)
+		arena_dev_wake(call->file->dev);
+	if (!err && op->flags & ARENA_OP_OUT)
+		err = arena_copy_out(call);
+	return err;
+}
+
+/*
+ * ARENA_IOC_ALLOC is what a program calls once an object, so it has a way of its
+ * own: today's struct, member by member. Each step is one of those above, in the
+ * same order. False for all that is not as usual, which is done above, too.
+ */
+static bool arena_alloc_usual(struct arena_file *file, struct arena_alloc_args __user *user,
+			      int *err)
+{
+	struct arena_dev *dev = file->dev;
+	struct arena_alloc_args alloc;
+	struct arena_place place;
+
+	if (!IS_ENABLED(CONFIG_64BIT) || !(file->rights & ARENA_RIGHT_ALLOC) ||
+	    !user_access_begin(user, sizeof(*user)))
+		return false;
+	unsafe_get_user(alloc.size, &user->size, fault);
+	unsafe_get_user(alloc.flags, &user->flags, fault);
+	unsafe_get_user(alloc.bytes, &user->bytes, fault);
+	unsafe_get_user(alloc.align, &user->align, fault);
+	unsafe_get_user(alloc.offset, &user->offset, fault);
+	unsafe_get_user(alloc.generation, &user->generation, fault);
+	/* A shorter struct ends before these, and a call that fails writes nothing. */
+	if (alloc.size != sizeof(alloc) || alloc.flags & ~ARENA_ALLOC_ZERO)
+		goto fault;
+	unsafe_put_user(alloc.offset, &user->offset, fault);
+	unsafe_put_user(alloc.generation, &user->generation, fault);
+	user_access_end();
+
+	/* Acquire: pairs with the smp_store_release() in arena_dev_make(). */
+	if (!smp_load_acquire(&dev->arena))
+		return false;
+	*err = arena_dev_claim(dev, NULL, alloc.bytes, alloc.align,
+			       GFP_KERNEL | (alloc.flags ? __GFP_ZERO : 0), &place);
+	if (*err)
+		return true;
+	arena_dev_moved(dev);
+	*err = -EFAULT;
+	if (!user_access_begin(user, sizeof(*user)))
+		return true;
+	unsafe_put_user((u64)place.offset, &user->offset, told);
+	unsafe_put_user(place.generation, &user->generation, told);
+	*err = 0;
+told:
+	user_access_end();
+	return true;
+fault:
+	user_access_end();
+	return false;
+}
+
+/* Not inline: what it has on the stack costs those that do not come here. */
+static noinline long arena_ioctl_any(struct arena_file *file, unsigned int cmd,
+				     void __user *user)
+{
+	const struct arena_op *op = arena_find_op(cmd);
+	struct arena_call call = { .file = file, .user = user };
+	int err;
+
+	if (!op)
+		return -ENOTTY;
+	if (op->rights & ~file->rights)
+		return -EACCES;
+	err = arena_copy_in(&call, op);
+	if (!err)
+		err = arena_run_op(&call, op);
+	kvfree(call.parts);
+	kvfree(call.staged);
+	return err;
+}
+
+long arena_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	int err;
+
+	if (cmd == ARENA_IOC_ALLOC &&
+	    arena_alloc_usual(file->private_data, (void __user *)arg, &err))
+		return err;
+	return arena_ioctl_any(file->private_data, cmd, (void __user *)arg);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * /dev/arena: one ioctl in progress, as its dispatcher (ioctl.c) and the commands
+ * see it.
+ */
+#ifndef _ARENA_IOCTL_H
+#define _ARENA_IOCTL_H
+
+#include "device/device.h"
+
+/* What an object is aligned to that asks for nothing else: alike on all machines. */
+#define ARENA_DEFAULT_ALIGN	8
+
+union arena_args {
+	u32				size;
+	struct arena_setup_args		setup;
+	struct arena_alloc_args		alloc;
+	struct arena_store_args		store;
+	struct arena_offset_args	offset;
+	struct arena_reset_args		reset;
+	struct arena_info_args		info;
+	struct arena_dup_args		dup;
+	struct arena_batch_args		batch;
+	struct arena_lease_args		lease;
+	struct arena_mark_args		mark;
+	struct arena_handle_args	handle;
+	struct arena_watch_args		watch;
+	struct arena_notify_args	notify;
+};
+
+/**
+ * struct arena_call - one ioctl in progress.
+ * @file:	on what.
+ * @user:	the caller's struct.
+ * @bytes:	how much of it both sides know.
+ * @args:	our copy of it; zero behind @bytes.
+ * @staged:	the bytes that STORE and BATCH copy in.
+ * @parts:	the objects of a BATCH.
+ */
+struct arena_call {
+	struct arena_file	*file;
+	void __user		*user;
+	size_t			bytes;
+	union arena_args	args;
+	void			*staged;
+	struct arena_part	*parts;
+};
+
+/* ioctl.c */
+int arena_copy_out(const struct arena_call *call);
+
+/* Of each command: looks at the arguments alone; and does it. */
+int arena_check_batch(const union arena_args *args);
+int arena_stage_batch(struct arena_call *call);
+int arena_do_batch(struct arena_call *call);
+int arena_check_mark(const union arena_args *args);
+int arena_do_mark(struct arena_call *call);
+int arena_do_rewind(struct arena_call *call);
+int arena_do_unmark(struct arena_call *call);
+int arena_check_handle(const union arena_args *args);
+int arena_do_handle(struct arena_call *call);
+int arena_do_deref(struct arena_call *call);
+int arena_check_watch(const union arena_args *args);
+int arena_do_watch(struct arena_call *call);
+int arena_check_notify(const union arena_args *args);
+int arena_do_notify(struct arena_call *call);
+
+#endif /* _ARENA_IOCTL_H */

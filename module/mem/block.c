@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Blocks of pages: how many all arenas may hold, and where they come from.
+ */
+#include <linux/export.h>
+#include <linux/kmemleak.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "mem/mem.h"
+
+static unsigned long max_total_mb;
+module_param(max_total_mb, ulong, 0644);
+MODULE_PARM_DESC(max_total_mb, "Memory for all arenas, in MiB (0: an eighth of RAM)");
+
+/* Pages held by all arenas, directories included. */
+static atomic_long_t total_pages;
+
+long arena_total_pages(void)
+{
+	return atomic_long_read(&total_pages);
+}
+
+static long total_limit(void)
+{
+	unsigned long mb = READ_ONCE(max_total_mb);
+
+	return mb ? mb << (20 - PAGE_SHIFT) : totalram_pages() / 8;
+}
+
+/* What may still be charged, pool included; a guess as soon as it is returned. */
+unsigned long arena_total_headroom(void)
+{
+	long left = total_limit() - atomic_long_read(&total_pages);
+
+	return max(left, 0L) + arena_pool_pages();
+}
+
+/* What the pool holds gives way, whoever of several drains it. */
+bool arena_total_charge(long pages)
+{
+	if (arena_charge(&total_pages, pages, total_limit()))
+		return true;
+	arena_pool_drain();
+	return arena_charge(&total_pages, pages, total_limit());
+}
+
+void arena_total_uncharge(long pages)
+{
+	atomic_long_sub(pages, &total_pages);
+}
+
+/* Bounded by the limit on all arenas. */
+void *arena_block_new(unsigned int order, gfp_t gfp, int node)
+{
+	struct page *page;
+
+	if (!arena_total_charge(1L << order))
+		return NULL;
+	page = alloc_pages_node(node, gfp, order);
+	if (!page) {
+		arena_total_uncharge(1L << order);
+		return NULL;
+	}
+	return page_address(page);
+}
+
+gfp_t arena_block_gfp(gfp_t gfp)
+{
+	return arena_gfp_quiet(gfp & ARENA_GFP_MASK) | __GFP_COMP;
+}
+
+bool arena_may_grow(gfp_t gfp)
+{
+	return gfp & ARENA_GFP_MASK && !in_nmi();
+}
+
+/* Where objects hold the only pointer to kmalloc() memory, that is no leak. */
+void arena_tell_kmemleak(void *base, unsigned int order, gfp_t gfp)
+{
+	kmemleak_alloc(base, PAGE_SIZE << order, 0, gfp & ARENA_GFP_MASK);
+}
+
+/* Pages for a private arena: charged to nobody, counted in the total. Contents undefined. */
+void *arena_block_alloc(unsigned int order, gfp_t gfp)
+{
+	void *base;
+
+	if (!arena_may_grow(gfp))
+		return NULL;
+	might_alloc(gfp);
+	gfp = arena_block_gfp(gfp);
+	base = arena_pool_take(numa_mem_id(), order) ?: arena_block_new(order, gfp, numa_mem_id());
+	if (base)
+		arena_tell_kmemleak(base, order, gfp);
+	return base;
+}
+
+void arena_block_put(void *base, unsigned int order)
+{
+	put_page(virt_to_page(base));
+	arena_total_uncharge(1L << order);
+}
+
+void arena_block_free(void *base, unsigned int order)
+{
+	kmemleak_free(base);
+	/* As in slab_give_back(): someone else may hold a page. */
+	if (page_count(virt_to_page(base)) != 1 || !arena_pool_put(base, order))
+		arena_block_put(base, order);
+}
+
+/* For the pool: a block that nobody else refers to. */
+void arena_slab_free(void *base, unsigned int order)
+{
+	arena_block_put(base, order);
+}
+
+/* What an arena with @flags needs beside its slabs, zeroed. Charged as those are (clause 21). */
+void *arena_table_alloc(size_t size, unsigned int flags)
+{
+	gfp_t gfp = ARENA_GFP_META;
+	long pages = DIV_ROUND_UP(size, PAGE_SIZE);
+	void *table;
+
+	if (flags & ARENA_ACCOUNT)
+		gfp |= __GFP_ACCOUNT;
+	if (!arena_total_charge(pages))
+		return NULL;
+	table = kvzalloc(size, gfp);
+	if (!table)
+		arena_total_uncharge(pages);
+	return table;
+}
+
+void arena_table_free(void *table, size_t size)
+{
+	if (!table)
+		return;
+	kvfree(table);
+	arena_total_uncharge(DIV_ROUND_UP(size, PAGE_SIZE));
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The pool of retired slabs, so that arenas which come and go leave the page
+ * allocator alone. Bounded, per node, and given back under memory pressure. And what
+ * the last few arenas kept for each CPU: to allocate that takes a mutex, and as much time
+ * as dozens of objects do.
+ *
+ * The last block of each size that came to a node is the first to go again, by one
+ * exchange. For those behind it there is a raw spinlock for each node, taken for a few
+ * stores; only where an arena grows or gives memory back. Only what has no other
+ * reference and is charged to nobody comes here.
+ */
+#include <linux/gfp.h>
+#include <linux/module.h>
+#include <linux/nodemask.h>
+#include <linux/shrinker.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "mem/mem.h"
+
+static unsigned int pool_mb = 32;
+module_param(pool_mb, uint, 0644);
+MODULE_PARM_DESC(pool_mb, "Retired slabs to keep for the next arena, in MiB for each node");
+
+#define POOL_ORDERS	(ilog2(ARENA_SLAB_MAX) - PAGE_SHIFT + 1)
+/* Arenas that come and go at the same time, and are worth it. */
+#define POOL_CPUS	4
+
+/**
+ * struct pool_node - retired blocks of one node.
+ * @pages:  how many pages they are, or a few more; at most pool_mb's worth.
+ * @last:   by order, one of them.
+ * @lock:   protects @blocks.
+ * @blocks: by order, the others, linked by the lru field of their pages.
+ */
+struct pool_node {
+	atomic_long_t		pages;
+	struct page		*last[POOL_ORDERS];
+	raw_spinlock_t		lock;
+	struct list_head	blocks[POOL_ORDERS];
+};
+
+static struct pool_node **pool;
+static atomic_long_t reclaimed;	/* pages given back under memory pressure */
+static struct shrinker *pool_shrinker;
+static struct arena_cpu __percpu *pool_cpus[POOL_CPUS];
+
+/*
+ * Built in, there may be arenas before there is a pool. Acquire: pairs with the
+ * smp_store_release() in arena_pool_init().
+ */
+static struct pool_node *pool_of(int nid)
+{
+	/* See above. */
+	struct pool_node **nodes = smp_load_acquire(&pool);
+
+	return nodes ? nodes[nid] : NULL;
+}
+
+static struct page *pool_pop(struct pool_node *node, unsigned int order)
+{
+	unsigned long flags;
+	struct page *page;
+
+	raw_spin_lock_irqsave(&node->lock, flags);
+	page = list_first_entry_or_null(&node->blocks[order], struct page, lru);
+	if (page)
+		list_del_init(&page->lru);
+	raw_spin_unlock_irqrestore(&node->lock, flags);
+	return page;
+}
+
+static void pool_push(struct pool_node *node, unsigned int order, struct page *page)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&node->lock, flags);
+	list_add(&page->lru, &node->blocks[order]);
+	raw_spin_unlock_irqrestore(&node->lock, flags);
+}
+
+static void *pool_take(struct pool_node *node, unsigned int order)
+{
+	struct page *page = NULL;
+
+	if (!atomic_long_read(&node->pages))
+		return NULL;
+	/* Full barrier: pairs with the cmpxchg() in pool_keep(), or with the lock. */
+	if (READ_ONCE(node->last[order]))
+		page = xchg(&node->last[order], NULL);
+	if (!page)
+		page = pool_pop(node, order);
+	if (!page)
+		return NULL;
+	atomic_long_sub(1L << order, &node->pages);
+	return page_address(page);
+}
+
+static void pool_keep(struct pool_node *node, unsigned int order, struct page *page)
+{
+	/* Full barrier: what the last owner wrote comes before what the next one does. */
+	if (READ_ONCE(node->last[order]) || cmpxchg(&node->last[order], NULL, page))
+		pool_push(node, order, page);
+}
+
+/* A retired block of @node, contents undefined, or NULL. Any context but NMI. */
+void *arena_pool_take(int nid, unsigned int order)
+{
+	struct pool_node *node = pool_of(nid);
+
+	return node ? pool_take(node, order) : NULL;
+}
+
+/* Keep a block for the next arena; false if the pool is full. */
+bool arena_pool_put(void *base, unsigned int order)
+{
+	long limit = (long)READ_ONCE(pool_mb) << (20 - PAGE_SHIFT);
+	struct page *page = virt_to_page(base);
+	struct pool_node *node = pool_of(page_to_nid(page));
+
+	if (!node)
+		return false;
+	if (want_init_on_free())
+		memset(base, 0, PAGE_SIZE << order);
+	if (!arena_charge(&node->pages, 1L << order, limit))
+		return false;
+	pool_keep(node, order, page);
+	return true;
+}
+
+/*
+ * What a retired arena kept for each CPU, contents undefined, or NULL. The exchange is a
+ * full barrier, and pairs with the one in arena_pool_put_cpus(): what is written to it
+ * from here on comes after all that its last owner did.
+ */
+struct arena_cpu __percpu *arena_pool_take_cpus(void)
+{
+	struct arena_cpu __percpu *cpus = NULL;
+	int i;
+
+	for (i = 0; i < POOL_CPUS && !cpus; i++)
+		if (READ_ONCE(pool_cpus[i]))
+			cpus = xchg(&pool_cpus[i], NULL);
+	return cpus;
+}
+
+/* Keep it for the next arena; false if there is no room. */
+bool arena_pool_put_cpus(struct arena_cpu __percpu *cpus)
+{
+	int i;
+
+	for (i = 0; i < POOL_CPUS && READ_ONCE(pool_mb); i++)
+		/* Full barrier: see above. */
+		if (!READ_ONCE(pool_cpus[i]) && !cmpxchg(&pool_cpus[i], NULL, cpus))
+			return true;
+	return false;
+}
+
+static unsigned long pool_drain(struct pool_node *node, unsigned long pages)
+{
+	unsigned long freed = 0;
+	int order;
+	void *base;
+
+	for (order = POOL_ORDERS - 1; order >= 0; order--) {
+		while (freed < pages && (base = pool_take(node, order))) {
+			arena_slab_free(base, order);
+			freed += 1UL << order;
+		}
+	}
+	return freed;
+}
+
+/* Give back all. */
+void arena_pool_drain(void)
+{
+	struct arena_cpu __percpu *cpus;
+	int nid;
+
+	while ((cpus = arena_pool_take_cpus()))
+		free_percpu(cpus);
+	for (nid = 0; nid < nr_node_ids; nid++)
+		if (pool_of(nid))
+			pool_drain(pool_of(nid), ULONG_MAX);
+}
+
+unsigned long arena_pool_pages(void)
+{
+	unsigned long pages = 0;
+	int nid;
+
+	for (nid = 0; nid < nr_node_ids; nid++)
+		if (pool_of(nid))
+			pages += atomic_long_read(&pool_of(nid)->pages);
+	return pages;
+}
+
+unsigned long arena_pool_reclaimed(void)
+{
+	return atomic_long_read(&reclaimed);
+}
+
+static unsigned long pool_count(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	struct pool_node *node = pool_of(sc->nid);
+
+	return (node ? atomic_long_read(&node->pages) : 0) ?: SHRINK_EMPTY;
+}
+
+static unsigned long pool_scan(struct shrinker *shrinker, struct shrink_control *sc)
+{
+	struct pool_node *node = pool_of(sc->nid);
+	unsigned long freed = node ? pool_drain(node, sc->nr_to_scan) : 0;
+
+	atomic_long_add(freed, &reclaimed);
+	return freed ?: SHRINK_STOP;
+}
+
+static void pool_free(struct pool_node **nodes)
+{
+	int nid;
+
+	for (nid = 0; nodes && nid < nr_node_ids; nid++)
+		kfree(nodes[nid]);
+	kfree(nodes);
+}
+
+static struct pool_node *pool_node_alloc(void)
+{
+	struct pool_node *node = kzalloc_obj(*node, GFP_KERNEL);
+	int order;
+
+	if (!node)
+		return NULL;
+	raw_spin_lock_init(&node->lock);
+	for (order = 0; order < POOL_ORDERS; order++)
+		INIT_LIST_HEAD(&node->blocks[order]);
+	return node;
+}
+
+int arena_pool_init(void)
+{
+	struct pool_node **nodes = kcalloc(nr_node_ids, sizeof(*nodes), GFP_KERNEL);
+	int nid;
+
+	for (nid = 0; nodes && nid < nr_node_ids; nid++) {
+		nodes[nid] = pool_node_alloc();
+		if (!nodes[nid])
+			break;
+	}
+	if (nodes && nid == nr_node_ids)
+		pool_shrinker = arena_shrinker_register("arena-pool", pool_count, pool_scan);
+	if (!pool_shrinker) {
+		pool_free(nodes);
+		return -ENOMEM;
+	}
+	/* Release: who finds it finds it complete. Pairs with pool_of(). */
+	smp_store_release(&pool, nodes);
+	return 0;
+}
+
+void arena_pool_exit(void)
+{
+	struct pool_node **nodes = pool;
+
+	arena_shrinker_unregister(pool_shrinker);
+	arena_pool_drain();
+	WRITE_ONCE(pool, NULL);
+	pool_free(nodes);
+}
