@@ -181,7 +181,7 @@ static void strings(struct kunit *test)
 	arena_expect_sane(test, arena);
 
 	/* Where nothing else decides, side by side. */
-	if (!is_dense(test) || ARENA_TEST_GRAIN > 1)
+	if (!is_dense(test))
 		return;
 	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 	for (i = 0, used = 0; i < 50; i++) {
@@ -300,8 +300,6 @@ static void packed(struct kunit *test)
 	struct pair *pair;
 	int i;
 
-	if (!IS_ENABLED(CONFIG_64BIT))
-		kunit_skip(test, "the cursor counts words of eight bytes there");
 	KUNIT_EXPECT_NOT_NULL(test, arena_new(arena, u32, GFP_KERNEL));
 	for (i = 0; i < 3; i++) {
 		pair = arena_new(arena, struct pair, GFP_KERNEL);
@@ -563,7 +561,7 @@ static unsigned int late_round(struct kunit *test, struct late *late, unsigned i
 	u32 *within = &took[round % ARRAY_SIZE(late_sizes)];
 	u64 begin;
 
-	KUNIT_ASSERT_EQ(test, arena_test_reset(late->arena), 0);
+	KUNIT_ASSERT_EQ(test, arena_reset(late->arena), 0);
 	begin = ktime_get_ns();
 	arena_alarm_set(&late->alarm, *within);
 	late->copies += !!late_copy(late, size, round & 2);

@@ -314,7 +314,7 @@ static void align_table(struct kunit *test)
 		nr_small += small;
 		for (align = 1; align <= (small ? SLAB : PAGE_SIZE); align <<= 1) {
 			check_aligned(test, arena, table_sizes[i], align);
-			KUNIT_EXPECT_EQ(test, arena_test_reset(arena), 0);
+			KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
 			cases++;
 		}
 	}
@@ -434,7 +434,7 @@ static void dense_follows_the_model(struct kunit *test)
 			break;
 		}
 		KUNIT_ASSERT_NOT_NULL(test, ptr);
-		end = ALIGN(start + size, ARENA_TEST_GRAIN);
+		end = start + size;
 		used += size;
 		s = arena_test_stats(arena);
 		KUNIT_EXPECT_EQ(test, (unsigned long)ptr % SLAB, start % SLAB);
@@ -458,12 +458,12 @@ static void exact_capacity(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(capacity); i++) {
 		struct arena *arena = arena_test_create(test, capacity[i], SLAB, kind->flags);
-		/* The bytes that a single one costs: spans and 32-bit cursors count in grains. */
-		size_t grain = IS_ENABLED(CONFIG_64BIT) && is_dense(test) ? 1 : 8;
-		size_t nr = fill_up(test, arena, grain, 1, GFP_KERNEL);
+		/* Spans are handed out in words. */
+		size_t size = is_dense(test) ? 1 : 8;
+		size_t nr = fill_up(test, arena, size, 1, GFP_KERNEL);
 
-		KUNIT_EXPECT_EQ_MSG(test, nr, capacity[i] / grain, "capacity %zu", capacity[i]);
-		KUNIT_EXPECT_EQ(test, arena_offset(arena), nr * grain);
+		KUNIT_EXPECT_EQ_MSG(test, nr, capacity[i] / size, "capacity %zu", capacity[i]);
+		KUNIT_EXPECT_EQ(test, arena_offset(arena), nr * size);
 		arena_expect_sane(test, arena);
 		KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
 		KUNIT_EXPECT_NULL(test, arena_alloc_aligned(arena, capacity[i] + 1, 1,
@@ -845,7 +845,7 @@ static void soil(struct kunit *test, struct arena *arena)
 		memset(ptr, 0xff, 64);
 	}
 	KUNIT_EXPECT_GT(test, n, arena_capacity(arena) / 64 / 2);
-	KUNIT_ASSERT_EQ(test, arena_test_reset(arena), 0);
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 }
 
 enum zero_by { BY_ZALLOC, BY_GFP, BY_GFP_ALIGNED, BY_FLAG, NR_ZERO_BY };
@@ -890,7 +890,7 @@ static void zeroed(struct kunit *test)
 				objects++;
 			}
 			KUNIT_EXPECT_GE(test, n, 2);
-			KUNIT_ASSERT_EQ(test, arena_test_reset(arena), 0);
+			KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 		}
 	}
 	KUNIT_EXPECT_GE(test, objects, 500);
@@ -960,7 +960,7 @@ static void zeroed_ahead(struct kunit *test)
 		/* What is left are holes: small ones go on until all is used. */
 		KUNIT_EXPECT_EQ(test, fill_and_soil(arena, words, 1, 8), 0);
 		arena_expect_sane(test, arena);
-		KUNIT_ASSERT_EQ(test, arena_test_reset(arena), 0);
+		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 	}
 }
 
@@ -1110,7 +1110,7 @@ static void reset_advances_generation(struct kunit *test)
 			arena_reset_zero(arena);
 			break;
 		default:
-			KUNIT_ASSERT_EQ(test, 0, arena_test_reset(arena));
+			KUNIT_ASSERT_EQ(test, 0, arena_reset(arena));
 		}
 		now = arena_test_stats(arena).generation;
 		KUNIT_EXPECT_GT(test, now, last);

@@ -472,7 +472,7 @@ static void create(struct kunit *test)
 	} sizes[] = {
 		{ PAGE_SIZE, 2 },
 		{ CAPACITY, 2 },
-		{ IS_ENABLED(CONFIG_64BIT) ? SZ_64M : SZ_16M, 1 },
+		{ SZ_64M, 1 },
 	};
 	const long total = arena_total_now();
 	unsigned int i;

@@ -62,7 +62,7 @@ static void reset_somehow(struct kunit *test, struct arena *arena, unsigned int 
 		arena_reset_zero(arena);
 		break;
 	default:
-		KUNIT_EXPECT_EQ(test, 0, arena_test_reset(arena));
+		KUNIT_EXPECT_EQ(test, 0, arena_reset(arena));
 	}
 	KUNIT_EXPECT_EQ(test, arena_offset(arena), 0);
 	KUNIT_EXPECT_EQ(test, arena_high(arena), 0);
@@ -627,7 +627,7 @@ static void contexts(struct kunit *test)
 		contexts_check(test, c, crew);
 		hard += c->ctx[CTX_HARDIRQ].nr;
 		soft += c->ctx[CTX_SOFTIRQ].nr;
-		KUNIT_EXPECT_EQ(test, 0, arena_test_reset(arena));
+		KUNIT_EXPECT_EQ(test, 0, arena_reset(arena));
 		seen = hard && soft && (c->hits || num_online_cpus() == 1);
 	} while (time_before(jiffies, until) || (!seen && arena_patient(&patience)));
 
@@ -745,7 +745,7 @@ static void interrupted(struct kunit *test)
 		irq_source_stop(&hit->source);
 		KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
 		hit_check(test, hit);
-		KUNIT_EXPECT_EQ(test, 0, arena_test_reset(arena));
+		KUNIT_EXPECT_EQ(test, 0, arena_reset(arena));
 	} while (time_before(jiffies, until) || (hit->irqs < 100 && arena_patient(&patience)));
 	KUNIT_EXPECT_GE(test, hit->irqs, 100);
 }
@@ -1153,8 +1153,7 @@ static void late_zalloc_again(struct arena_hand *hand, struct late *late)
 	if (hand->allocs != was)
 		return;
 	local_irq_disable();
-	/* With 32 bits it may have to wait for a grace period: clause 13. */
-	if (!late->nr && arena_reset(late->arena) && IS_ENABLED(CONFIG_64BIT))
+	if (!late->nr && arena_reset(late->arena))
 		hand->bad++;
 	local_irq_enable();
 }
@@ -1258,7 +1257,7 @@ static void late_reset(struct arena_crew *crew, struct late *late, unsigned int 
 		arena_reset_zero(late->arena);
 		break;
 	default:
-		KUNIT_EXPECT_EQ(crew->test, 0, arena_test_reset(late->arena));
+		KUNIT_EXPECT_EQ(crew->test, 0, arena_reset(late->arena));
 	}
 	late->nr = 0;
 }
@@ -1278,7 +1277,7 @@ static void late_thread_job(struct arena_hand *hand)
 
 		/* A reset that does not wait: it is the others' turn now. */
 		late->nr = 0;
-		KUNIT_EXPECT_EQ(crew->test, 0, arena_test_reset(late->arena));
+		KUNIT_EXPECT_EQ(crew->test, 0, arena_reset(late->arena));
 		if (arena_rnd_below(&hand->rnd, 4))
 			spin(arena_rnd_below(&hand->rnd, 1000));
 		else

@@ -326,20 +326,6 @@ static inline void arena_expect_nothing_left(struct kunit *test)
 }
 #endif
 
-/* What the cursor counts: on 32-bit kernels, more than a byte. */
-#define ARENA_TEST_GRAIN	BIT(ARENA_GRAIN_SHIFT)
-
-/* Clause 13: on 32-bit kernels, a reset in every thirty needs a grace period. */
-static inline int arena_test_reset(struct arena *arena)
-{
-	int err = arena_reset(arena);
-
-	if (err != -EBUSY || IS_ENABLED(CONFIG_64BIT))
-		return err;
-	rcu_barrier();
-	return arena_reset(arena);
-}
-
 /*
  * A crew: threads that do one job at the same time, as often as asked, and
  * that are stopped when the test case ends, however it ends. Hands do not

@@ -240,7 +240,7 @@ static void told_of_elements(struct kunit *test)
 	traced_free(typed, traced_at(typed, 2));
 	KUNIT_EXPECT_PTR_EQ(test, traced_alloc(typed, &values[0]), traced_at(typed, 2));
 	KUNIT_EXPECT_EQ(test, seen.allocs, 3u);
-	KUNIT_EXPECT_EQ(test, seen.offset, 2 * ALIGN(sizeof(u32), ARENA_TEST_GRAIN));
+	KUNIT_EXPECT_EQ(test, seen.offset, 2 * sizeof(u32));
 	KUNIT_EXPECT_EQ(test, seen.bytes, sizeof(u32));
 	stop(&seen);
 	traced_destroy(typed);

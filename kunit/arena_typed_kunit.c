@@ -133,10 +133,7 @@ static void create_refuses(struct kunit *test)
 		struct arena_typed *typed = arena_typed_create("bad", bad[i].size, bad[i].nr,
 							       bad[i].flags);
 
-		if (IS_ENABLED(CONFIG_64BIT) || bad[i].err == -EINVAL)
-			KUNIT_EXPECT_EQ_MSG(test, PTR_ERR_OR_ZERO(typed), bad[i].err, "case %d", i);
-		else
-			KUNIT_EXPECT_TRUE_MSG(test, IS_ERR(typed), "case %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, PTR_ERR_OR_ZERO(typed), bad[i].err, "case %d", i);
 		if (!IS_ERR(typed))
 			arena_typed_destroy(typed);
 	}
@@ -760,7 +757,7 @@ static void destroy_while_pending(struct kunit *test)
 	}
 }
 
-#if !defined(MODULE) && IS_ENABLED(CONFIG_64BIT)
+#ifndef MODULE
 /* Beside the arena's own: nobody else is using it. */
 static void jump_to(struct arena_typed *typed, unsigned long generation)
 {

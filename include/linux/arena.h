@@ -62,6 +62,10 @@
 #include <linux/sizes.h>
 #include <linux/types.h>
 
+#ifndef CONFIG_64BIT
+#error "Arenas need a kernel of 64 bits."
+#endif
+
 struct arena;
 struct device;
 

@@ -75,7 +75,7 @@ static __always_inline bool bump_window(struct arena *arena, struct arena_cpu *c
 
 	do {
 		cursor = atomic_long_read(&arena->cursor);
-		next = cursor + (size >> ARENA_GRAIN_SHIFT);
+		next = cursor + size;
 		/*
 		 * In a circle: what is ahead by up to half a turn of the tag is outside, and
 		 * nothing is further off: preemption is off, see wrapped(). Who writes the
@@ -83,13 +83,13 @@ static __always_inline bool bump_window(struct arena *arena, struct arena_cpu *c
 		 */
 		if (unlikely((long)(data_race(*limit) - next) < 0))
 			return false;
-		if (align > ARENA_WORD && (cursor << ARENA_GRAIN_SHIFT) % align)
+		if (align > ARENA_WORD && cursor % align)
 			return false;
 		/*
 		 * Neither before the cursor nor after the exchange: there may be another
 		 * window then.
 		 */
-		object = (cursor << ARENA_GRAIN_SHIFT) + READ_ONCE(cpu->delta);
+		object = cursor + READ_ONCE(cpu->delta);
 	} while (unlikely(!atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, next)));
 	local_inc(&cpu->allocs);
 	*place = (void *)object;
@@ -110,14 +110,14 @@ static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *
 
 	do {
 		cursor = atomic_long_read(&arena->cursor);
-		next = cursor + (size >> ARENA_GRAIN_SHIFT);
+		next = cursor + size;
 		/* As there: who writes it meanwhile makes the exchange fail, or closes it. */
 		if (unlikely((long)(data_race(cpu->zero_limit) - next) < 0))
 			return NULL;
-		if (align > ARENA_WORD && (cursor << ARENA_GRAIN_SHIFT) % align)
+		if (align > ARENA_WORD && cursor % align)
 			return NULL;
 		/* As there. */
-		object = (cursor << ARENA_GRAIN_SHIFT) + READ_ONCE(cpu->delta);
+		object = cursor + READ_ONCE(cpu->delta);
 		WRITE_ONCE(cpu->writers, READ_ONCE(cpu->writers) + 1);
 		moved = atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, next);
 		if (likely(moved))

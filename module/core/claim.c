@@ -23,8 +23,7 @@ void arena_window_open(struct arena *arena, struct arena_cpu *cpu, const struct 
 	WRITE_ONCE(cpu->limit, closed);
 	WRITE_ONCE(cpu->zero_limit, closed);
 	barrier();
-	WRITE_ONCE(cpu->delta, (unsigned long)claim->base -
-			       (cursor_move(closed, start) << ARENA_GRAIN_SHIFT));
+	WRITE_ONCE(cpu->delta, (unsigned long)claim->base - cursor_move(closed, start));
 	barrier();
 	WRITE_ONCE(cpu->zero_limit, limit);
 	if (!arena->zero)

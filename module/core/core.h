@@ -212,16 +212,9 @@ struct mem_cgroup;
 /*
  * The cursor word: tag, one bit that says "counted" ("DOC: generations"), and how far
  * the space has been handed out; the highest value, which no offset reaches, says
- * "not settled yet". The tag is the low part of the generation. On 32 bits the
- * offset counts grains of several bytes.
+ * "not settled yet". The tag is the low part of the generation.
  */
-#ifdef CONFIG_64BIT
-#define ARENA_GRAIN_SHIFT	0
 #define ARENA_CURSOR_BITS	40
-#else
-#define ARENA_GRAIN_SHIFT	3
-#define ARENA_CURSOR_BITS	22
-#endif
 #define ARENA_TAG_SHIFT		(ARENA_CURSOR_BITS + 1)
 #define ARENA_TAG_BITS		(BITS_PER_LONG - ARENA_TAG_SHIFT)
 #define ARENA_COUNTED		BIT(ARENA_CURSOR_BITS)
@@ -480,7 +473,7 @@ static inline bool cursor_settled(unsigned long cursor)
 
 static inline size_t cursor_offset(unsigned long cursor)
 {
-	return cursor_settled(cursor) ? (cursor & ARENA_CURSOR_MASK) << ARENA_GRAIN_SHIFT : 0;
+	return cursor_settled(cursor) ? cursor & ARENA_CURSOR_MASK : 0;
 }
 
 static inline unsigned long cursor_tag(unsigned long cursor)
@@ -488,11 +481,10 @@ static inline unsigned long cursor_tag(unsigned long cursor)
 	return cursor >> ARENA_TAG_SHIFT;
 }
 
-/* The same generation, another offset; rounds up to a grain. */
+/* The same generation, another offset. */
 static inline unsigned long cursor_move(unsigned long cursor, size_t offset)
 {
-	return (cursor & ~ARENA_CURSOR_MASK) |
-	       ((offset + BIT(ARENA_GRAIN_SHIFT) - 1) >> ARENA_GRAIN_SHIFT);
+	return (cursor & ~ARENA_CURSOR_MASK) | offset;
 }
 
 static inline unsigned long cursor_start(unsigned long generation)
@@ -643,7 +635,7 @@ bool arena_settle(struct arena *arena);
 void arena_windows_close(struct arena *arena);
 void arena_note_dirty(struct arena *arena, size_t high);
 bool arena_settle_wait(struct arena *arena, gfp_t gfp);
-int arena_reset_asleep(struct arena *arena, size_t keep, bool zero);
+void arena_reset_asleep(struct arena *arena, size_t keep, bool zero);
 
 /* account.c */
 void arena_count_objects(struct arena *arena, int nr);

@@ -132,7 +132,7 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 	BUILD_BUG_ON(offsetof(struct arena_slot, end_offset) > 64);
 	BUILD_BUG_ON(offsetof(struct arena_cpu, slot) > 64);
 	BUILD_BUG_ON(ARENA_TAG_BITS < 8);
-	BUILD_BUG_ON(ARENA_WORD % BIT(ARENA_GRAIN_SHIFT) || ARENA_WORD % ARENA_MIN_ALIGN);
+	BUILD_BUG_ON(ARENA_WORD % ARENA_MIN_ALIGN);
 
 	err = config_check(config);
 	if (err)

@@ -322,8 +322,8 @@ static inline bool claim_is_clean(const struct arena *arena, const struct claim 
  */
 static __always_inline void zero_words(void *to, size_t size)
 {
-#if defined(__HAVE_ARCH_MEMSET64) && defined(CONFIG_64BIT) && !defined(CONFIG_KASAN) && \
-	!defined(CONFIG_KMSAN) && !defined(CONFIG_KCSAN)
+#if defined(__HAVE_ARCH_MEMSET64) && !defined(CONFIG_KASAN) && !defined(CONFIG_KMSAN) && \
+	!defined(CONFIG_KCSAN)
 	memset64(to, 0, size / ARENA_WORD);
 #else
 	memset(to, 0, size);

@@ -97,8 +97,7 @@ void arena_mark_note(struct arena *arena, unsigned long generation, size_t from,
 		return;
 	if (from != marks->expected)
 		marks->spoiled = marks->depth;
-	/* As the cursor counts it. */
-	marks->expected = round_up(end, BIT(ARENA_GRAIN_SHIFT));
+	marks->expected = end;
 	marks->used += size;
 }
 

@@ -204,7 +204,7 @@ static int tag_cross(struct arena *arena, unsigned long next, bool locked)
  * that race each move on from where the other one has left the cursor. Preemption is off.
  *
  * 0, and if @crossed, wrap_rcu is to be queued; -EAGAIN if that takes the lock, which
- * is not @locked; -EBUSY if the tag may not advance yet, -EOVERFLOW if never.
+ * is not @locked; -EBUSY if the tag may not advance yet.
  */
 static int next_generation(struct arena *arena, unsigned int step, bool locked, bool *crossed)
 {
@@ -219,9 +219,6 @@ static int next_generation(struct arena *arena, unsigned int step, bool locked, 
 	for (;;) {
 		next = view.generation + step;
 		crossing = (view.generation ^ next) & ARENA_TAG_EIGHTH;
-		/* 32-bit kernels: two thousand million resets are an arena's life. */
-		if (next < view.generation)
-			return -EOVERFLOW;
 		err = crossing ? tag_cross(arena, next, locked) : 0;
 		if (err)
 			return err;
@@ -282,11 +279,10 @@ static void note_kept(struct arena *arena)
  * meanwhile is not disturbed, but gets an object that may already be dead, or
  * NULL in a context that cannot wait for a late writer (clause 10).
  *
- * Context: Any but NMI. Takes no lock, but for one reset in half a million (on 32-bit
- * kernels, in thirty): a raw spinlock, interrupts off. Does not sleep.
+ * Context: Any but NMI. Takes no lock, but for one reset in half a million: a raw
+ * spinlock, interrupts off. Does not sleep.
  * Return: 0, or -EBUSY with nothing changed if no RCU grace period has ended
- * during the last half a million resets or so (clause 13), on 32-bit kernels during
- * the last thirty; there, -EOVERFLOW after two thousand million.
+ * during the last half a million resets or so (clause 13).
  */
 int arena_reset(struct arena *arena)
 {
@@ -390,13 +386,10 @@ static void zero_slabs(struct arena *arena, struct arena_slab *dir, size_t high)
 }
 
 /* As next_generation_kept(), but where the tag may not advance yet, wait until it may. */
-static int next_generation_asleep(struct arena *arena)
+static void next_generation_asleep(struct arena *arena)
 {
-	int err;
-
-	while ((err = next_generation_kept(arena)) == -EBUSY)
+	while (next_generation_kept(arena))
 		synchronize_rcu();
-	return err;
 }
 
 /*
@@ -464,26 +457,18 @@ static void work_on_slabs(struct arena *arena, size_t keep, bool zero)
 	note_kept(arena);
 }
 
-/*
- * Empty the arena and, before anybody allocates again, wipe or release its slabs. 0, or
- * -EOVERFLOW with nothing changed, on 32-bit kernels.
- */
-int arena_reset_asleep(struct arena *arena, size_t keep, bool zero)
+/* Empty the arena and, before any allocation succeeds again, wipe or release its slabs. */
+void arena_reset_asleep(struct arena *arena, size_t keep, bool zero)
 {
-	int err;
-
 	might_sleep();
 	mutex_lock(&arena->reset_mutex);
 	hold(arena, true);
-	err = next_generation_asleep(arena);
-	if (!err)
-		work_on_slabs(arena, keep, zero);
+	next_generation_asleep(arena);
+	work_on_slabs(arena, keep, zero);
 	hold(arena, false);
 	arena_settle(arena);
 	mutex_unlock(&arena->reset_mutex);
-	if (!err)
-		arena_tell_reset(arena, zero ? ARENA_EVENT_ZERO : ARENA_EVENT_RELEASE);
-	return err;
+	arena_tell_reset(arena, zero ? ARENA_EVENT_ZERO : ARENA_EVENT_RELEASE);
 }
 
 /**
@@ -493,8 +478,7 @@ int arena_reset_asleep(struct arena *arena, size_t keep, bool zero)
  *	   whole slabs; 0 gives back all.
  *
  * Like arena_reset(), but linear in the number of slabs (clause 9). Meanwhile
- * allocations fail, or wait where they may. On 32-bit kernels nothing happens any more
- * after two thousand million resets.
+ * allocations fail, or wait where they may.
  *
  * Context: Task, may sleep.
  */
@@ -510,8 +494,7 @@ EXPORT_SYMBOL_GPL(arena_reset_release);
  *
  * Like arena_reset(), but linear in the bytes used (clause 9): nothing of the
  * former contents is left when it returns. Meanwhile allocations fail, or wait
- * where they may. On 32-bit kernels nothing happens any more after two thousand million
- * resets.
+ * where they may.
  *
  * Context: Task, may sleep.
  */

@@ -23,8 +23,8 @@ MODULE_PARM_DESC(max_arena_mb, "Capacity of one arena, in MiB (0: what the curso
 /**
  * arena_capacity_max() - The largest capacity that arena_create() accepts.
  *
- * The smaller of what the cursor can express (one tebibyte on 64-bit kernels,
- * 32 MiB on 32-bit ones, less a page) and the module parameter max_arena_mb.
+ * The smaller of what the cursor can express, one tebibyte less a page, and the
+ * module parameter max_arena_mb.
  *
  * Context: Any.
  * Return: Bytes.

@@ -16,7 +16,6 @@
 #include <linux/export.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
-#include <linux/overflow.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
@@ -57,7 +56,6 @@ struct typed_chain {
  * struct arena_typed - a typed arena.
  * @arena:    where the elements are.
  * @size:     bytes of an element.
- * @stride:   bytes from one element to the next.
  * @nr:	      elements in all.
  * @per_slab: elements in a slab; none straddles two.
  * @marks:    one an element.
@@ -71,7 +69,6 @@ struct typed_chain {
 struct arena_typed {
 	struct arena		*arena;
 	size_t			size;
-	size_t			stride;
 	u32			nr;
 	u32			per_slab;
 	struct typed_mark	*marks;
@@ -92,7 +89,7 @@ static bool has_readers(const struct arena_typed *typed)
 static size_t index_to_offset(const struct arena_typed *typed, u32 index)
 {
 	return ((size_t)(index / typed->per_slab) << typed->arena->slab_shift) +
-	       index % typed->per_slab * typed->stride;
+	       index % typed->per_slab * typed->size;
 }
 
 /* The first element at or above @offset. */
@@ -101,7 +98,7 @@ static u32 offset_to_index(const struct arena_typed *typed, size_t offset)
 	size_t slab = offset >> typed->arena->slab_shift;
 	size_t in_slab = offset & (arena_slab_size(typed->arena) - 1);
 
-	return slab * typed->per_slab + DIV_ROUND_UP(in_slab, typed->stride);
+	return slab * typed->per_slab + DIV_ROUND_UP(in_slab, typed->size);
 }
 
 static void *element(const struct arena_typed *typed, unsigned long generation, u32 index)
@@ -243,7 +240,7 @@ static int claim_run(struct arena_typed *typed, u32 nr, u32 *first, unsigned lon
 			err = -EBUSY;
 		else if (nr > typed->nr - *first)
 			err = -ENOSPC;
-		end = index_to_offset(typed, *first + nr - 1) + typed->stride;
+		end = index_to_offset(typed, *first + nr - 1) + typed->size;
 	} while (!err && (!cursor_count(arena, &cursor) ||
 			  !atomic_long_try_cmpxchg(&arena->cursor, &cursor,
 						   cursor_move(cursor, end))));
@@ -292,8 +289,6 @@ static u32 run_length(const struct arena_typed *typed, u32 first, u32 nr)
 {
 	u32 in_slab = typed->per_slab - first % typed->per_slab;
 
-	if (typed->stride != typed->size)
-		return 1;
 	return min3(min_t(u32, nr, in_slab), (u32)(RUN_BYTES / typed->size), (u32)RUN_MAX);
 }
 
@@ -601,22 +596,14 @@ static size_t typed_slab_size(size_t size, u32 nr)
 static int typed_layout(struct arena_typed *typed, struct arena_config *config, size_t size,
 			u32 nr)
 {
-	size_t bytes;
-
 	if (!size || !nr || nr == NO_INDEX || size > ARENA_SLAB_MAX)
 		return -EINVAL;
 	typed->size = size;
-	/* 32-bit kernels count offsets in grains. */
-	typed->stride = ALIGN(size, BIT(ARENA_GRAIN_SHIFT));
-	if (check_mul_overflow((size_t)nr, typed->stride, &bytes))
-		return -EINVAL;
 	typed->nr = nr;
-	config->slab_size = typed_slab_size(typed->stride, nr);
-	typed->per_slab = config->slab_size / typed->stride;
-	if ((nr - 1) / typed->per_slab >= SIZE_MAX / config->slab_size)
-		return -EINVAL;
+	config->slab_size = typed_slab_size(typed->size, nr);
+	typed->per_slab = config->slab_size / typed->size;
 	config->capacity = (size_t)((nr - 1) / typed->per_slab) * config->slab_size +
-			   ((nr - 1) % typed->per_slab + 1) * typed->stride;
+			   ((nr - 1) % typed->per_slab + 1) * typed->size;
 	return 0;
 }
 

@@ -12,12 +12,6 @@
 #include "compat.h"
 #include "device/ioctl.h"
 
-/* On 32 bits, an address may be what a cast would cut off. */
-static bool user_address_ok(u64 address)
-{
-	return address <= ULONG_MAX;
-}
-
 int arena_check_batch(const union arena_args *args)
 {
 	const struct arena_batch_args *batch = &args->batch;
@@ -28,7 +22,7 @@ int arena_check_batch(const union arena_args *args)
 		return -EINVAL;
 	if (batch->item_size > PAGE_SIZE)
 		return -E2BIG;
-	return user_address_ok(batch->items) ? 0 : -EFAULT;
+	return 0;
 }
 
 static struct arena_batch_item __user *nth_item(const struct arena_batch_args *batch,
@@ -51,11 +45,8 @@ static int stage_item(struct arena_call *call, unsigned int nth)
 		return err;
 	if (!item.bytes)
 		return -EINVAL;
-	if (!user_address_ok(item.src) || put_user(item.offset, &user->offset))
+	if (put_user(item.offset, &user->offset))
 		return -EFAULT;
-	/* On 32 bits. */
-	if (item.bytes > SIZE_MAX)
-		return item.src ? -EMSGSIZE : -ENOSPC;
 	part->bytes = item.bytes;
 	part->user = u64_to_user_ptr(item.src);
 	return 0;
@@ -148,9 +139,6 @@ int arena_do_batch(struct arena_call *call)
 	gfp_t gfp = GFP_KERNEL;
 	int err;
 
-	/* On 32 bits. */
-	if (batch->align > SIZE_MAX)
-		return -EINVAL;
 	if (batch->flags & ARENA_ALLOC_ZERO)
 		gfp |= __GFP_ZERO;
 	if (down_read_killable(&dev->lock))

@@ -98,11 +98,6 @@ static __always_inline int arena_dev_claim(struct arena_dev *dev, const void *sr
 {
 	int err = 0;
 
-	/* On 32 bits. */
-	if (bytes > SIZE_MAX)
-		return -ENOSPC;
-	if (align > SIZE_MAX)
-		return -EINVAL;
 	/* The first is quicker, and gives up where somebody is to be waited for. */
 	if (unlikely(!down_read_trylock(&dev->lock)) && down_read_killable(&dev->lock))
 		return -EINTR;
@@ -143,10 +138,7 @@ static int arena_check_store(const union arena_args *args)
 
 	if (store->flags || !store->bytes)
 		return -EINVAL;
-	if (store->bytes > ARENA_STORE_MAX)
-		return -EMSGSIZE;
-	/* On 32 bits, what the cast of the address would cut off. */
-	return store->src > ULONG_MAX ? -EFAULT : 0;
+	return store->bytes > ARENA_STORE_MAX ? -EMSGSIZE : 0;
 }
 
 /* Bounded by ARENA_STORE_MAX. May wait for a page of the caller's for ever, with no lock held. */
@@ -192,14 +184,9 @@ static int arena_do_lease(struct arena_call *call)
 	size_t bytes;
 	int err;
 
-	/* On 32 bits. */
-	if (lease->min > SIZE_MAX)
-		return -ENOSPC;
-	if (lease->align > SIZE_MAX)
-		return -EINVAL;
 	if (down_read_killable(&dev->lock))
 		return -EINTR;
-	err = arena_claim_some(dev->arena, lease->min, min_t(u64, lease->want, SIZE_MAX),
+	err = arena_claim_some(dev->arena, lease->min, lease->want,
 			       lease->align ?: ARENA_DEFAULT_ALIGN, GFP_KERNEL, &place, &bytes);
 	up_read(&dev->lock);
 	if (err)
@@ -261,11 +248,11 @@ static int arena_dev_reset(struct arena_dev *dev, u32 mode, u64 keep)
 		err = arena_reset_keep(arena);
 		break;
 	case ARENA_RESET_ZERO:
-		err = arena_reset_asleep(arena, 0, true);
+		arena_reset_asleep(arena, 0, true);
 		break;
 	default:
 		arena_map_revoke(dev, 0);
-		err = arena_reset_asleep(arena, min_t(u64, keep, arena_capacity(arena)), false);
+		arena_reset_asleep(arena, min_t(u64, keep, arena_capacity(arena)), false);
 	}
 	if (!err && mode == ARENA_RESET_STRICT)
 		dev->strict = true;
@@ -526,7 +513,7 @@ static bool arena_alloc_usual(struct arena_file *file, struct arena_alloc_args _
 	struct arena_alloc_args alloc;
 	struct arena_place place;
 
-	if (!IS_ENABLED(CONFIG_64BIT) || !(file->rights & ARENA_RIGHT_ALLOC) ||
+	if (!(file->rights & ARENA_RIGHT_ALLOC) ||
 	    !user_access_begin(user, sizeof(*user)))
 		return false;
 	unsafe_get_user(alloc.size, &user->size, fault);

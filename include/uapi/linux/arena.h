@@ -226,8 +226,7 @@ enum arena_reset_mode {
  * @__reserved:	must be zero.
  * @generation:	out: the generation that begins.
  *
- * Errors: EBUSY: kernel code holds the arena. EOVERFLOW: on 32-bit kernels, after
- * two thousand million resets.
+ * Errors: EBUSY: kernel code holds the arena.
  *
  * Calls on the same arena that are under way are waited for: when this returns,
  * none of them writes to, or was given, memory of the new generation as part
