@@ -39,7 +39,7 @@ build_user()
 {
 	"$ROOT/tools/setup.sh" fuzz || exit 1
 	quietly fuzz-build make -C "$USER_DIR" OUTPUT="$OUT" -j"$JOBS" \
-		fuzz-asan fuzz-planted race-tsan race-planted race-asan ||
+		fuzz-asan fuzz-planted race-tsan race-planted race-asan points-asan ||
 		die "the core does not build as a program"
 }
 
@@ -129,6 +129,17 @@ race()
 	fi
 }
 
+# One interrupt at each place of an operation in turn.
+points()
+{
+	if "$OUT/points-asan" >"$LOGS/fuzz-points.log" 2>&1; then
+		ok "points-asan: an interrupt at each place"
+	else
+		tail -n 40 "$LOGS/fuzz-points.log" >&2
+		bad "points-asan"
+	fi
+}
+
 # Whether two threads meet is chance, so each of these has several.
 plant_for_threads()
 {
@@ -155,6 +166,7 @@ part_user()
 	plant_for_model
 	race race-tsan
 	race race-asan
+	points
 	plant_for_threads
 }
 

@@ -461,6 +461,19 @@ USER_ATOMIC(local, local_t, long)
 #define ATOMIC_INIT(i)		{ (i) }
 #define ATOMIC_LONG_INIT(i)	{ (i) }
 
+/* Bit locks. */
+static inline bool test_and_set_bit_lock(long nr, unsigned long *at)
+{
+	user_point();
+	return __atomic_fetch_or(at, BIT(nr), __ATOMIC_ACQUIRE) & BIT(nr);
+}
+
+static inline void clear_bit_unlock(long nr, unsigned long *at)
+{
+	user_point();
+	__atomic_fetch_and(at, ~BIT(nr), __ATOMIC_RELEASE);
+}
+
 typedef struct { atomic_t refs; } refcount_t;
 
 static inline void refcount_set(refcount_t *r, int n)

@@ -208,6 +208,19 @@ static void act_typed_resetter(struct actor *actor, unsigned int round)
 	user_rcu_poll();
 }
 
+/* clause 2: all grow the one slab that the budget has room for, and each gets its object */
+static void act_grow(struct actor *actor, unsigned int round)
+{
+	struct arena *arena = actor->scene->arena;
+
+	pthread_barrier_wait(&actor->scene->start);
+	CHECK(arena_alloc(arena, 64, round + actor->cpu & 1 ? GFP_KERNEL : GFP_ATOMIC));
+	__atomic_fetch_add(&actor->scene->allocs, 1, __ATOMIC_RELAXED);
+	pthread_barrier_wait(&actor->scene->start);
+	if (!actor->cpu)
+		arena_reset_release(arena, 0);
+}
+
 typedef void (*act_fn)(struct actor *actor, unsigned int round);
 
 static void play(struct scene *scene, act_fn first, act_fn others)
@@ -228,17 +241,23 @@ static void play(struct scene *scene, act_fn first, act_fn others)
 	}
 }
 
-/* When all is quiet, the sums are exact. */
-static void play_arena(const char *what, unsigned int flags, act_fn resetter, act_fn others)
+/* When all is quiet, the sums are exact. Of memory there is @budget pages, 0 for plenty. */
+static void play_arena(const char *what, unsigned int flags, unsigned long budget,
+		       act_fn resetter, act_fn others)
 {
 	struct arena_config config = {
 		.name = what, .capacity = SZ_32K + 24, .slab_size = SZ_16K, .flags = flags,
 	};
 	struct scene scene = { .arena = arena_create(&config) };
+	unsigned long ram = user_ram_pages;
 	struct arena_stats stats;
 
 	CHECK(!IS_ERR(scene.arena));
+	arena_pool_drain();
+	if (budget)
+		user_ram_pages = 8 * (arena_total_pages() + budget);
 	play(&scene, resetter, others);
+	user_ram_pages = ram;
 	arena_stats(scene.arena, &stats);
 	CHECK(stats.used + stats.padding + stats.free == stats.capacity);
 	CHECK(stats.allocs == scene.allocs);
@@ -263,12 +282,13 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		rounds = atoi(argv[1]);
 	CHECK(!arena_pool_init());
-	play_arena("dense, readers", ARENA_READERS, act_reset_rcu, act_alloc);
-	play_arena("spans, readers", ARENA_READERS | ARENA_SPANS, act_reset_rcu, act_alloc);
-	play_arena("dense, zeroed", ARENA_ZERO, act_reset_any, act_alloc_only);
-	play_arena("spans", ARENA_SPANS, act_reset_any, act_alloc_only);
-	play_arena("spans, zeroed", ARENA_SPANS | ARENA_ZERO, act_reset_any, act_alloc_only);
-	play_arena("spans, full", ARENA_SPANS, act_reset_seldom, act_fill);
+	play_arena("dense, readers", ARENA_READERS, 0, act_reset_rcu, act_alloc);
+	play_arena("spans, readers", ARENA_READERS | ARENA_SPANS, 0, act_reset_rcu, act_alloc);
+	play_arena("dense, zeroed", ARENA_ZERO, 0, act_reset_any, act_alloc_only);
+	play_arena("spans", ARENA_SPANS, 0, act_reset_any, act_alloc_only);
+	play_arena("spans, zeroed", ARENA_SPANS | ARENA_ZERO, 0, act_reset_any, act_alloc_only);
+	play_arena("spans, full", ARENA_SPANS, 0, act_reset_seldom, act_fill);
+	play_arena("growing", 0, SZ_16K >> PAGE_SHIFT, act_grow, act_grow);
 	play_typed("typed, one writer", act_typed_writer, act_typed_reader);
 	play_typed("typed, resets", act_typed_resetter, act_typed_appender);
 	rcu_barrier();

@@ -115,7 +115,7 @@
  *	ab       smp_mb() A in                   smp_mb() B in arena_settle()
  *	         arena_write_begin()
  *	install  cmpxchg() in                    address dependency from the base
- *	         arena_slab_install()            that cursor_claim() read
+ *	         slab_publish()                  that cursor_claim() read
  *	look     compare-and-swap of the         load-acquire in arena_look()
  *	         generation in
  *	         generation_reach()
@@ -378,6 +378,7 @@ struct arena_large {
  * @tail_mutex: serialises the collection of span tails, and protects @tails.
  * @tails:	what was collected.
  * @committed_peak: the most of them ever.
+ * @growing:	bit lock of the step that charges and installs a slab.
  * @page_allocs: slabs from the page allocator.
  * @page_frees:	slabs back to it.
  * @pool_hits:	slabs from the pool.
@@ -431,6 +432,7 @@ struct arena {
 	struct arena_tails	*tails;
 
 	atomic_long_t		committed_peak;
+	unsigned long		growing;
 	atomic_long_t		page_allocs;
 	atomic_long_t		page_frees;
 	atomic_long_t		pool_hits;

@@ -2,9 +2,13 @@
 /*
  * Slabs: the directory of the memory behind the space of an arena.
  *
- * Takes no lock. A slab is allocated outside of any and installed in its
- * directory entry by compare-and-swap; who loses the race gives its slab back.
+ * A slab is allocated outside of any lock. Charging it to the budget and installing it in
+ * its directory entry are one step, under a bit lock that is held for a few instructions:
+ * of all callers that grow the same entry only one charges, and a caller that finds the
+ * budget used up also finds the slab that used it up. The entry itself is written by
+ * compare-and-swap, and a caller that loses the race gives its pages back.
  */
+#include <linux/bitops.h>
 #include <linux/export.h>
 #include <linux/kmemleak.h>
 #include <linux/memcontrol.h>
@@ -38,6 +42,13 @@ size_t arena_capacity_max(void)
 }
 EXPORT_SYMBOL_GPL(arena_capacity_max);
 
+/*
+ * How often to try for the bit lock. A probe that interrupts its holder on this CPU and
+ * allocates here cannot wait for it: it goes on without. Then a slab may be charged twice
+ * for a moment, and nothing else goes wrong.
+ */
+#define GROW_TRIES	BIT(14)
+
 /* Charged memory stays with whom it is charged to; what user space mapped is not passed on. */
 static bool slab_may_pool(const struct arena *arena)
 {
@@ -57,30 +68,46 @@ static gfp_t slab_gfp(const struct arena *arena, gfp_t gfp)
 /*
  * Memory for a slab. What comes from the pool is not zeroed: where that is asked for,
  * it is done as the memory is handed out, little by little, and not all of it in one
- * allocation. The page allocator zeroes by itself; then @clean.
+ * allocation. The page allocator zeroes by itself; then @clean. What comes from the pool
+ * is charged to the budget already; then @charged.
  */
-static void *slab_take(struct arena *arena, gfp_t gfp, bool *clean)
+static void *slab_take(struct arena *arena, gfp_t gfp, bool *clean, bool *charged)
 {
 	unsigned int order = arena->slab_shift - PAGE_SHIFT;
 	int node = arena->flags & ARENA_ON_NODE ? arena->node : numa_mem_id();
 	void *base = slab_may_pool(arena) ? arena_pool_take(node, order) : NULL;
 
+	*charged = base;
 	*clean = !base && want_init_on_alloc(gfp);
 	if (base) {
 		atomic_long_inc(&arena->pool_hits);
 	} else {
 		struct mem_cgroup *old = set_active_memcg(arena->memcg);
 
-		base = arena_block_new(order, gfp, node);
+		base = arena_block_uncharged(order, gfp, node);
 		set_active_memcg(old);
 		if (!base)
 			return NULL;
 		atomic_long_inc(&arena->page_allocs);
 	}
 	arena_tell_kmemleak(base, order, gfp);
-	arena_raise(&arena->committed_peak,
-		    atomic_long_add_return(arena_slab_size(arena), &arena->committed));
 	return base;
+}
+
+/* Another caller's slab was installed first, or there is no budget for this one. */
+static void slab_drop(struct arena *arena, void *base, bool charged)
+{
+	unsigned int order = arena->slab_shift - PAGE_SHIFT;
+
+	kmemleak_free(base);
+	set_page_private(virt_to_page(base), 0);
+	if (charged && arena_pool_put(base, order))
+		return;
+	atomic_long_inc(&arena->page_frees);
+	if (charged)
+		arena_block_put(base, order);
+	else
+		arena_block_put_uncharged(base);
 }
 
 /* Someone else may still hold a page (a pin from user space): so put, not free. */
@@ -98,36 +125,107 @@ static void slab_give_back(struct arena *arena, void *base)
 	arena_block_put(base, order);
 }
 
+/* False where the lock is not to be had, see %GROW_TRIES. */
+static bool grow_lock(struct arena *arena, unsigned long *flags)
+{
+	unsigned int tries;
+
+	for (tries = 0; tries < GROW_TRIES; tries++) {
+		local_irq_save(*flags);
+		if (!test_and_set_bit_lock(0, &arena->growing))
+			return true;
+		local_irq_restore(*flags);
+		cpu_relax();
+	}
+	local_irq_save(*flags);
+	return false;
+}
+
+static void grow_unlock(struct arena *arena, bool locked, unsigned long flags)
+{
+	if (locked)
+		clear_bit_unlock(0, &arena->growing);
+	local_irq_restore(flags);
+}
+
+/* Bytes left in the budget, where all that this arena has charged is installed. */
+static size_t grow_headroom(struct arena *arena)
+{
+	unsigned long flags;
+	bool locked = grow_lock(arena, &flags);
+	size_t bytes = arena_total_headroom() << PAGE_SHIFT;
+
+	grow_unlock(arena, locked, flags);
+	return bytes;
+}
+
 /*
- * Commit slab @index of a slab set. 0 if it is committed now, by us or by
- * somebody else; -ENOMEM if @gfp does not allow it.
+ * Charge @base, unless it is @charged, and install it: the step that %GROW_TRIES is about.
+ * -EEXIST if there is a slab already, -ENOMEM if the budget is used up.
+ */
+static int slab_publish(struct arena *arena, struct arena_slab *entry, void *base, bool charged)
+{
+	const size_t size = arena_slab_size(arena);
+	unsigned long flags;
+	bool locked = grow_lock(arena, &flags);
+	int err = 0;
+
+	if (READ_ONCE(entry->base)) {
+		err = -EEXIST;
+	} else if (!charged && !arena_total_charge_left(size >> PAGE_SHIFT)) {
+		err = -ENOMEM;
+	} else {
+		atomic_long_add(size, &arena->committed);
+		/*
+		 * Full barrier: the zeroing of the slab comes before its address. Pairs with
+		 * the address dependency from READ_ONCE(entry->base) in whoever claims a
+		 * part of it.
+		 */
+		if (cmpxchg(&entry->base, NULL, base)) {
+			err = -EEXIST;
+			atomic_long_sub(size, &arena->committed);
+			if (!charged)
+				arena_total_uncharge(size >> PAGE_SHIFT);
+		}
+	}
+	grow_unlock(arena, locked, flags);
+	return err;
+}
+
+/*
+ * Commit slab @index of a slab set. 0 if it is committed now, by this caller or by
+ * another one; -ENOMEM if @gfp does not allow it.
  */
 int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_t gfp)
 {
 	struct arena_slab *entry = &READ_ONCE(arena->dirs[set])[index];
+	bool clean, charged, full;
 	struct arena_view view;
 	void *base;
-	bool clean;
+	int err;
 
 	if (!arena_may_grow(gfp))
 		return -ENOMEM;
 	might_alloc(gfp);
 	gfp = slab_gfp(arena, gfp);
-	base = slab_take(arena, gfp, &clean);
+	full = grow_headroom(arena) < arena_slab_size(arena);
+	base = full ? NULL : slab_take(arena, gfp, &clean, &charged);
 	if (!base)
-		return -ENOMEM;
+		return READ_ONCE(entry->base) ? 0 : -ENOMEM;
 	set_page_private(virt_to_page(base), index);	/* see arena_slab_offset() */
 
 	view = arena_peek(arena);
-	/*
-	 * Full barrier: the zeroing of the slab comes before its address.
-	 * Pairs with the address dependency from READ_ONCE(entry->base) in
-	 * whoever claims a part of it.
-	 */
-	if (cmpxchg(&entry->base, NULL, base)) {
-		slab_give_back(arena, base);
-		return 0;
+	err = slab_publish(arena, entry, base, charged);
+	if (err == -ENOMEM) {
+		/* What the pool holds gives way, whoever of several drains it. */
+		arena_pool_drain();
+		err = slab_publish(arena, entry, base, charged);
 	}
+	if (err) {
+		slab_drop(arena, base, charged);
+		return err == -EEXIST ? 0 : err;
+	}
+	arena_raise(&arena->committed_peak, atomic_long_read(&arena->committed));
 	/*
 	 * If that generation is over, it is zeroed once more: no harm. Nor if it had not
 	 * begun; a release may be at work in it, and the slab that comes after this one
@@ -145,12 +243,14 @@ int arena_slabs_populate(struct arena *arena, unsigned int set, size_t start, si
 {
 	size_t first = start >> arena->slab_shift, last = (start + size - 1) >> arena->slab_shift;
 	struct arena_slab *dir = READ_ONCE(arena->dirs[set]);
+	/* Before what is missing is counted: another caller may be installing it. */
+	size_t headroom = grow_headroom(arena);
 	size_t i, missing = 0;
 
 	/* What cannot succeed shall not take all there is before it fails. */
 	for (i = first; i <= last; i++)
 		missing += !READ_ONCE(dir[i].base);
-	if (missing << (arena->slab_shift - PAGE_SHIFT) > arena_total_headroom())
+	if (missing << arena->slab_shift > headroom)
 		return -ENOMEM;
 
 	for (i = first; i <= last; i++) {

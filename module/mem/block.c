@@ -38,13 +38,19 @@ unsigned long arena_total_headroom(void)
 	return max(left, 0L) + arena_pool_pages();
 }
 
+/* Only what is left now: in any context, and quick. */
+bool arena_total_charge_left(long pages)
+{
+	return arena_charge(&total_pages, pages, total_limit());
+}
+
 /* What the pool holds gives way, whoever of several drains it. */
 bool arena_total_charge(long pages)
 {
-	if (arena_charge(&total_pages, pages, total_limit()))
+	if (arena_total_charge_left(pages))
 		return true;
 	arena_pool_drain();
-	return arena_charge(&total_pages, pages, total_limit());
+	return arena_total_charge_left(pages);
 }
 
 void arena_total_uncharge(long pages)
@@ -52,19 +58,25 @@ void arena_total_uncharge(long pages)
 	atomic_long_sub(pages, &total_pages);
 }
 
+/* A block from the page allocator that the caller charges, before or after. */
+void *arena_block_uncharged(unsigned int order, gfp_t gfp, int node)
+{
+	struct page *page = alloc_pages_node(node, gfp, order);
+
+	return page ? page_address(page) : NULL;
+}
+
 /* Bounded by the limit on all arenas. */
 void *arena_block_new(unsigned int order, gfp_t gfp, int node)
 {
-	struct page *page;
+	void *base;
 
 	if (!arena_total_charge(1L << order))
 		return NULL;
-	page = alloc_pages_node(node, gfp, order);
-	if (!page) {
+	base = arena_block_uncharged(order, gfp, node);
+	if (!base)
 		arena_total_uncharge(1L << order);
-		return NULL;
-	}
-	return page_address(page);
+	return base;
 }
 
 gfp_t arena_block_gfp(gfp_t gfp)
@@ -98,9 +110,14 @@ void *arena_block_alloc(unsigned int order, gfp_t gfp)
 	return base;
 }
 
-void arena_block_put(void *base, unsigned int order)
+void arena_block_put_uncharged(void *base)
 {
 	put_page(virt_to_page(base));
+}
+
+void arena_block_put(void *base, unsigned int order)
+{
+	arena_block_put_uncharged(base);
 	arena_total_uncharge(1L << order);
 }
 

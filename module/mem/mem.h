@@ -49,13 +49,16 @@ static inline bool arena_charge(atomic_long_t *charged, long pages, long limit)
 long arena_total_pages(void);
 unsigned long arena_total_headroom(void);
 bool arena_total_charge(long pages);
+bool arena_total_charge_left(long pages);
 void arena_total_uncharge(long pages);
 gfp_t arena_block_gfp(gfp_t gfp);
 bool arena_may_grow(gfp_t gfp);
 void arena_tell_kmemleak(void *base, unsigned int order, gfp_t gfp);
+void *arena_block_uncharged(unsigned int order, gfp_t gfp, int node);
 void *arena_block_new(unsigned int order, gfp_t gfp, int node);
 void *arena_block_alloc(unsigned int order, gfp_t gfp);
 void arena_block_free(void *base, unsigned int order);
+void arena_block_put_uncharged(void *base);
 void arena_block_put(void *base, unsigned int order);
 void arena_slab_free(void *base, unsigned int order);
 void *arena_table_alloc(size_t size, unsigned int flags);
