@@ -22,7 +22,8 @@
 __thread struct user_thread user_self;
 void (*user_interrupt)(void);
 void (*user_waiting)(void);
-bool user_nmi, user_expect_warning, user_warned;
+void (*user_reclaim)(void);
+bool user_nmi, user_preempting, user_expect_warning, user_warned;
 bool user_init_on_alloc, user_init_on_free;
 unsigned long user_fail_nth, user_failed, user_fence;
 unsigned long user_ram_pages = SZ_64M >> PAGE_SHIFT;
@@ -123,8 +124,12 @@ void user_burnt(void)
 
 	if (!user_interrupt)
 		return;
-	if (self->irqs_off && !user_nmi) {
+	if (user_preempting ? self->preempt || self->readers : self->irqs_off && !user_nmi) {
 		self->fuse = 1;
+		return;
+	}
+	if (user_preempting) {
+		user_interrupt();
 		return;
 	}
 	if (!self->preempt++)
@@ -149,6 +154,18 @@ void user_might_alloc(gfp_t gfp, const char *file, int line)
 {
 	if (gfpflags_allow_blocking(gfp))
 		user_might_sleep(file, line);
+}
+
+/* Reclaim is not entered anew from within. */
+static void reclaim(gfp_t gfp)
+{
+	void (*hook)(void) = user_reclaim;
+
+	if (likely(!hook) || !gfpflags_allow_blocking(gfp))
+		return;
+	user_reclaim = NULL;
+	hook();
+	user_reclaim = hook;
 }
 
 /* RCU: a grace period is over when no reader is of an older epoch. */
@@ -383,17 +400,22 @@ void raw_spin_unlock(raw_spinlock_t *lock)
 void mutex_init(struct mutex *mutex)
 {
 	pthread_mutex_init(&mutex->lock, NULL);
+	mutex->owner = NULL;
 }
 
 void user_mutex_lock(struct mutex *mutex, const char *file, int line)
 {
 	user_might_sleep(file, line);
+	if (__atomic_load_n(&mutex->owner, __ATOMIC_RELAXED) == &user_self)
+		user_die(file, line, "waits for itself");
 	pthread_mutex_lock(&mutex->lock);
+	__atomic_store_n(&mutex->owner, &user_self, __ATOMIC_RELAXED);
 	user_point();
 }
 
 void mutex_unlock(struct mutex *mutex)
 {
+	__atomic_store_n(&mutex->owner, NULL, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&mutex->lock);
 	user_point();
 }
@@ -418,6 +440,7 @@ void *user_kmalloc(size_t size, gfp_t gfp)
 	void *object;
 
 	might_alloc(gfp);
+	reclaim(gfp);
 	if (must_fail() || size > SZ_64M)
 		return NULL;
 	object = gfp & __GFP_ZERO || user_init_on_alloc ? calloc(1, size ?: 1) :
@@ -569,6 +592,7 @@ struct page *alloc_pages_node(int node, gfp_t gfp, unsigned int order)
 	void *block;
 
 	might_alloc(gfp);
+	reclaim(gfp);
 	if (WARN_ON(order > MAX_PAGE_ORDER || !(gfp & __GFP_COMP)) || must_fail())
 		return NULL;
 	page = block_get(order);

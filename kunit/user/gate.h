@@ -296,6 +296,8 @@ extern __thread struct user_thread user_self;
 /* What comes when the fuse has burnt down; from then on there is none. */
 extern void (*user_interrupt)(void);
 extern bool user_nmi;
+/* Not an interrupt but another task, where this one can be preempted. */
+extern bool user_preempting;
 void user_burnt(void);
 void user_thread_start(int cpu, struct task_struct *task);
 void user_thread_stop(void);
@@ -582,7 +584,8 @@ static inline bool user_irq_trylock(raw_spinlock_t *lock, unsigned long *flags)
 #define lockdep_assert_held(l)	WARN_ON((l)->owner != user_self.cpu + 1)
 
 struct mutex {
-	pthread_mutex_t lock;
+	pthread_mutex_t		lock;
+	struct user_thread	*owner;
 };
 
 void mutex_init(struct mutex *mutex);
@@ -746,6 +749,9 @@ static inline bool llist_add(struct llist_node *node, struct llist_head *head)
 #define gfpflags_allow_blocking(gfp)	(!!((gfp) & __GFP_DIRECT_RECLAIM))
 void user_might_alloc(gfp_t gfp, const char *file, int line);
 #define might_alloc(gfp)	user_might_alloc(gfp, __FILE__, __LINE__)
+
+/* What reclaim does, in a caller that asks for memory and may wait for it. */
+extern void (*user_reclaim)(void);
 
 /* As booted with init_on_alloc and init_on_free. */
 extern bool user_init_on_alloc, user_init_on_free;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One interrupt, or NMI, at each place in turn where it could change what an operation
- * does: not by chance, but all of them. A test sets its scene anew for each place, runs the
+ * One interrupt, NMI or other task at each place in turn where it could change what an
+ * operation does: not by chance, but all of them. A test sets its scene anew for each place, runs the
  * operation, and checks what must hold wherever the interrupt came.
  *
  *   points [TEST]
  */
+#include <unistd.h>
+
 #include "core/core.h"
 
 #define CHECK(x)	do { if (!(x)) user_die(__FILE__, __LINE__, #x); } while (0)
@@ -16,14 +18,17 @@
 static struct arena *arena;
 static void *ours, *theirs;
 
+enum how { BY_IRQ, BY_NMI, BY_TASK };
+
 /* Run @operation, interrupted at its @point-th place. False if it has fewer. */
-static bool interrupted_at(unsigned long point, bool nmi, void (*operation)(void),
+static bool interrupted_at(unsigned long point, enum how how, void (*operation)(void),
 			   void (*interrupt)(void))
 {
 	bool came;
 
 	user_interrupt = interrupt;
-	user_nmi = nmi;
+	user_nmi = how == BY_NMI;
+	user_preempting = how == BY_TASK;
 	user_self.fuse = point;
 	operation();
 	came = !user_self.fuse;
@@ -68,7 +73,7 @@ static bool grow_budget_of_one_slab(unsigned long point)
 
 	arena = create(SZ_16K, SZ_16K, 0);
 	leave_budget(SZ_16K >> PAGE_SHIFT);
-	came = interrupted_at(point, false, alloc_ours, alloc_theirs);
+	came = interrupted_at(point, BY_IRQ, alloc_ours, alloc_theirs);
 	CHECK(ours && (theirs || !came) && ours != theirs);
 	CHECK(arena->page_allocs.counter - arena->page_frees.counter == 1);
 	CHECK(arena->committed.counter == SZ_16K && arena->committed_peak.counter == SZ_16K);
@@ -95,9 +100,102 @@ static bool populate_budget_of_one_arena(unsigned long point)
 
 	arena = create(SZ_64K, SZ_16K, 0);
 	leave_budget(SZ_64K >> PAGE_SHIFT);
-	came = interrupted_at(point, false, populate_ours, populate_theirs);
+	came = interrupted_at(point, BY_IRQ, populate_ours, populate_theirs);
 	CHECK(arena->committed.counter == SZ_64K);
 	user_ram_pages = ram;
+	arena_destroy(arena);
+	return came;
+}
+
+/* An arena with spans that is full but for the span of CPU 1; how many objects there are. */
+static u64 fill_but_for_one_span(size_t size)
+{
+	u64 nr = 1;
+
+	arena = create(SZ_16K, SZ_16K, ARENA_SPANS);
+	user_self.cpu = 1;
+	CHECK(arena_alloc(arena, size, GFP_KERNEL));
+	user_self.cpu = 0;
+	while (arena_alloc(arena, size, ARENA_NOGROW))
+		nr++;
+	return nr;
+}
+
+static u64 count_allocs(void)
+{
+	struct arena_stats stats;
+
+	arena_stats(arena, &stats);
+	CHECK(stats.used + stats.padding + stats.free == stats.capacity);
+	return stats.allocs;
+}
+
+static void *released;
+
+/* What arena_reset_release() does on another CPU. */
+static void release_slab(void)
+{
+	CHECK(!arena_reset(arena));
+	released = xchg(&arena->dirs[0][0].base, NULL);
+}
+
+/* clause 8: what a release took before it was an object is not counted as one */
+static bool tail_of_a_released_slab(unsigned long point)
+{
+	u64 nr = fill_but_for_one_span(64);
+	bool came;
+
+	released = NULL;
+	came = interrupted_at(point, BY_IRQ, alloc_ours, release_slab);
+	/* It was full when it was looked at, before the reset. */
+	CHECK(ours || released);
+	CHECK(count_allocs() == nr + !!ours);
+	if (released && cmpxchg(&arena->dirs[0][0].base, NULL, released)) {
+		atomic_long_sub(SZ_16K, &arena->committed);
+		arena_block_put(released, get_order(SZ_16K));
+	}
+	arena_destroy(arena);
+	return came;
+}
+
+static void alloc_in_reclaim(void)
+{
+	theirs = arena_alloc(arena, 64, GFP_NOFS);
+}
+
+/* clause 2: no lock is held while memory is allocated: a shrinker may allocate here, too */
+static bool tail_in_reclaim(unsigned long point)
+{
+	fill_but_for_one_span(64);
+	theirs = NULL;
+	user_reclaim = alloc_in_reclaim;
+	alloc_ours();
+	user_reclaim = NULL;
+	CHECK(ours && theirs && ours != theirs);
+	arena_destroy(arena);
+	return false;
+}
+
+static void reset_rcu(void)
+{
+	CHECK(!arena_reset_rcu(arena));
+}
+
+static void release(void)
+{
+	arena_reset_release(arena, 0);
+}
+
+/* clause 11: a release waits for readers, and does not spin beside a task that was preempted */
+static bool release_beside_reset_rcu(unsigned long point)
+{
+	bool came;
+
+	arena = create(SZ_16K, SZ_16K, ARENA_READERS);
+	alloc_ours();
+	came = interrupted_at(point, BY_TASK, reset_rcu, release);
+	user_rcu_poll();
+	CHECK(!arena->retiring);
 	arena_destroy(arena);
 	return came;
 }
@@ -108,12 +206,18 @@ static const struct {
 } tests[] = {
 	{ "grow_budget_of_one_slab", grow_budget_of_one_slab },
 	{ "populate_budget_of_one_arena", populate_budget_of_one_arena },
+	{ "tail_of_a_released_slab", tail_of_a_released_slab },
+	{ "tail_in_reclaim", tail_in_reclaim },
+	{ "release_beside_reset_rcu", release_beside_reset_rcu },
 };
 
 int main(int argc, char **argv)
 {
 	unsigned long point, i;
 
+	setbuf(stdout, NULL);
+	/* For what would never end. */
+	alarm(3600);
 	CHECK(!arena_pool_init());
 	for (i = 0; i < ARRAY_SIZE(tests); i++) {
 		if (argc > 1 && strcmp(argv[1], tests[i].name))

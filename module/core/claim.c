@@ -102,7 +102,7 @@ static int claim_left_over(struct arena *arena, size_t size, size_t align, bool 
 
 	if (!arena->spans || !gfpflags_allow_blocking(gfp))
 		return -ENOSPC;
-	err = arena_claim_tail(arena, size, size, align, place);
+	err = arena_claim_tail(arena, size, size, align, gfp, place);
 	if (!err && zero)
 		err = zero_place(arena, place, size, gfp);
 	return err;

@@ -655,7 +655,7 @@ bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
 		 const void *src, size_t size, gfp_t gfp);
 
 /* span.c */
-int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align,
+int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align, gfp_t gfp,
 		     struct arena_place *place);
 void arena_tails_exit(struct arena *arena);
 

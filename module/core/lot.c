@@ -107,7 +107,7 @@ static int lot_try_tail(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u
 
 	if (lot_lay_out(arena, lot, 0) || lot->end > arena_slab_size(arena))
 		return -ENOSPC;
-	err = arena_claim_tail(arena, lot->end, lot->used, lot->align, &place);
+	err = arena_claim_tail(arena, lot->end, lot->used, lot->align, gfp, &place);
 	if (err)
 		return err == -ESTALE ? -EAGAIN : err;
 	arena_count_objects(arena, lot->nr - 1);

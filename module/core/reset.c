@@ -345,6 +345,8 @@ int arena_reset_rcu(struct arena *arena)
 	if (!(arena->flags & ARENA_READERS))
 		return -EOPNOTSUPP;
 
+	/* Until the callback is queued, see wait_retired(). */
+	preempt_disable();
 	raw_spin_lock_irqsave(&arena->reset_lock, flags);
 	/* Acquire: pairs with the smp_store_release() in retired(). */
 	if (!smp_load_acquire(&arena->retiring) && !arena->held) {
@@ -356,6 +358,12 @@ int arena_reset_rcu(struct arena *arena)
 			WRITE_ONCE(arena->retiring, false);
 	}
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
+	if (!err) {
+		if (crossed)
+			call_rcu(&arena->wrap_rcu, wrapped);
+		call_rcu(&arena->retire_rcu, retired);
+	}
+	preempt_enable();
 	if (err) {
 		/* The reaper may have seen it set, and left views for when it is not. */
 		if (undone && !llist_empty(&arena->larges))
@@ -363,9 +371,6 @@ int arena_reset_rcu(struct arena *arena)
 		return err;
 	}
 	note_kept(arena);
-	if (crossed)
-		call_rcu(&arena->wrap_rcu, wrapped);
-	call_rcu(&arena->retire_rcu, retired);
 	arena_tell_reset(arena, ARENA_EVENT_RCU);
 	return 0;
 }
@@ -394,8 +399,9 @@ static void next_generation_asleep(struct arena *arena)
 
 /*
  * Nobody resets by RCU from here on: wait for the readers of the set that was
- * left last. The callback that says so may not even be queued yet, so a grace
- * period of our own comes first; the callback is waited for on behalf of views.
+ * left last. arena_reset_rcu() queues the callback that says so with preemption off since
+ * before retiring was set: after a grace period of our own the callback is queued, and
+ * waiting for it cannot be in vain.
  */
 static void wait_retired(struct arena *arena)
 {
@@ -403,10 +409,10 @@ static void wait_retired(struct arena *arena)
 		return;
 	synchronize_rcu();
 	/* Acquire: pairs with the smp_store_release() in retired(). */
-	while (smp_load_acquire(&arena->retiring)) {
-		rcu_barrier();
-		cond_resched();
-	}
+	if (!smp_load_acquire(&arena->retiring))
+		return;
+	rcu_barrier();
+	WARN_ON_ONCE(READ_ONCE(arena->retiring));
 }
 
 static void release_slabs(struct arena *arena, size_t keep)

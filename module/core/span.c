@@ -308,17 +308,18 @@ static void collect_slot(struct arena_tails *tails, struct arena_slot *slot)
 	smp_store_release(&slot->revoked, false);
 }
 
-static int collect(struct arena *arena, unsigned long generation)
+/* How many tails a collection can find, beside what is left of the one before. */
+static unsigned int tails_max(const struct arena_tails *old)
 {
-	unsigned int most = num_possible_cpus() * ARENA_SLOTS;
-	struct arena_tails *tails, *old = arena->tails;
+	return num_possible_cpus() * ARENA_SLOTS + (old ? old->nr : 0);
+}
+
+/* Collect into @tails, an empty table that is large enough. */
+static void collect(struct arena *arena, unsigned long generation, struct arena_tails *tails)
+{
+	struct arena_tails *old = arena->tails;
 	int cpu, i;
 
-	/* Whoever asks may hold a lock that reclaim takes: so NOIO, or no tails. */
-	tails = kvzalloc(struct_size(tails, tail, most + (old ? old->nr : 0)),
-			 GFP_NOIO | __GFP_NOWARN | __GFP_NORETRY);
-	if (!tails)
-		return -ENOSPC;
 	tails->generation = generation;
 	keep_old_tails(tails, old);
 	revoke(arena);
@@ -327,7 +328,6 @@ static int collect(struct arena *arena, unsigned long generation)
 			collect_slot(tails, nth_slot(arena, cpu, i));
 	arena->tails = tails;
 	kvfree(old);
-	return 0;
 }
 
 static int take_tail(struct arena *arena, unsigned long generation, size_t size, size_t align,
@@ -351,11 +351,44 @@ static int take_tail(struct arena *arena, unsigned long generation, size_t size,
 }
 
 /*
+ * Take @size bytes from a tail, collecting first if there is something to collect. The table
+ * is allocated while tail_mutex is not held: reclaim may call a shrinker that allocates
+ * from this arena.
+ */
+static int claim_collected(struct arena *arena, unsigned long generation, size_t size,
+			   size_t align, gfp_t gfp, size_t *offset)
+{
+	struct arena_tails *tails = NULL;
+	unsigned int room = 0, needed;
+	int err;
+
+	for (;;) {
+		mutex_lock(&arena->tail_mutex);
+		err = take_tail(arena, generation, size, align, offset);
+		needed = err && tails_exist(arena, generation) ? tails_max(arena->tails) : 0;
+		if (needed && needed <= room) {
+			collect(arena, generation, tails);
+			tails = NULL;
+			err = take_tail(arena, generation, size, align, offset);
+			needed = 0;
+		}
+		mutex_unlock(&arena->tail_mutex);
+		kvfree(tails);
+		if (!needed)
+			return err;
+		room = needed;
+		tails = kvzalloc(struct_size(tails, tail, room), arena_gfp_meta(gfp));
+		if (!tails)
+			return err;
+	}
+}
+
+/*
  * The cursor has nothing left: serve from the tails of other CPUs' spans, so
  * that who may sleep gets all of a full arena (clause 16). @size bytes, of which @used are
  * objects' and count.
  */
-int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align,
+int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align, gfp_t gfp,
 		     struct arena_place *place)
 {
 	unsigned long generation = arena_peek(arena).generation;
@@ -364,14 +397,7 @@ int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align
 	size_t offset;
 	int err;
 
-	mutex_lock(&arena->tail_mutex);
-	err = take_tail(arena, generation, size, align, &offset);
-	if (err && tails_exist(arena, generation)) {
-		err = collect(arena, generation);
-		if (!err)
-			err = take_tail(arena, generation, size, align, &offset);
-	}
-	mutex_unlock(&arena->tail_mutex);
+	err = claim_collected(arena, generation, size, align, gfp, &offset);
 	/* What was full may have been emptied meanwhile. */
 	if (err == -ENOSPC && arena_peek(arena).generation != generation)
 		return -ESTALE;
@@ -380,8 +406,10 @@ int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align
 
 	cpu = arena_enter(arena);
 	if (arena_look(arena).generation == generation) {
-		arena_account(arena, arena_slot(cpu), generation, used);
 		base = READ_ONCE(arena_dir(arena, generation)[offset >> arena->slab_shift].base);
+		/* Without a slab a release has begun, and there is no object to count. */
+		if (base)
+			arena_account(arena, arena_slot(cpu), generation, used);
 	}
 	arena_leave(cpu);
 	if (!base)

@@ -33,6 +33,12 @@ static inline gfp_t arena_gfp_quiet(gfp_t gfp)
 			 __GFP_NORETRY | __GFP_RETRY_MAYFAIL | __GFP_NOMEMALLOC | \
 			 __GFP_MEMALLOC | __GFP_HARDWALL | __GFP_THISNODE)
 
+/* What a caller that asks by @gfp lets us allocate for our own bookkeeping. */
+static inline gfp_t arena_gfp_meta(gfp_t gfp)
+{
+	return arena_gfp_quiet(gfp & ARENA_GFP_MASK);
+}
+
 /* Add @pages unless that exceeds @limit: never above it, not even for a moment. */
 static inline bool arena_charge(atomic_long_t *charged, long pages, long limit)
 {
