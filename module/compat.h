@@ -7,6 +7,7 @@
 #define _ARENA_COMPAT_H
 
 #include <linux/mm.h>
+#include <linux/rcupdate.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/version.h>
@@ -24,6 +25,16 @@
 #ifndef kzalloc_obj
 #define kzalloc_obj(P, gfp)	kzalloc(sizeof(P), gfp)
 #endif
+
+/* 6.2 made call_rcu() lazy, where so configured; before, it always was in a hurry. */
+static inline void arena_call_rcu_hurry(struct rcu_head *head, rcu_callback_t func)
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
+	call_rcu_hurry(head, func);
+#else
+	call_rcu(head, func);
+#endif
+}
 
 /* 6.3 made vm_flags read-only but for functions; some 6.1 kernels have those, some not. */
 static inline void arena_vm_flags_mod(struct vm_area_struct *vma, unsigned long set,

@@ -223,7 +223,7 @@ void user_synchronize_rcu(const char *file, int line)
 	}
 }
 
-void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head))
+void call_rcu_hurry(struct rcu_head *head, void (*func)(struct rcu_head *head))
 {
 	user_point();
 	head->func = func;

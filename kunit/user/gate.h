@@ -601,9 +601,12 @@ struct rcu_head {
 	unsigned long	epoch;
 };
 
+typedef void (*rcu_callback_t)(struct rcu_head *head);
+
 void rcu_read_lock(void);
 void rcu_read_unlock(void);
-void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *head));
+/* There is no call_rcu(): it may be lazy, and the core's callbacks are all waited for. */
+void call_rcu_hurry(struct rcu_head *head, void (*func)(struct rcu_head *head));
 void user_synchronize_rcu(const char *file, int line);
 void user_rcu_barrier(const char *file, int line);
 #define synchronize_rcu()	user_synchronize_rcu(__FILE__, __LINE__)

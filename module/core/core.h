@@ -163,7 +163,7 @@
  *	         cursor to using the window      wrapping, in wrapped(), after a
  *	                                         grace period; load-acquire in
  *	                                         tag_cross()
- *	retire   rcu_read_lock() of readers      call_rcu() in arena_reset_rcu()
+ *	retire   rcu_read_lock() of readers      call_rcu_hurry() in arena_reset_rcu()
  *	spare    rcu_read_lock() of readers      synchronize_rcu() in
  *	                                         wait_retired()
  *	publish  release of the mark in          load-acquire in

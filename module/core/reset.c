@@ -12,6 +12,7 @@
 #include <linux/export.h>
 #include <linux/rcupdate.h>
 
+#include "compat.h"
 #include "core/events.h"
 
 /* How often to look again before waiting for a grace period. */
@@ -248,7 +249,7 @@ static int next_generation_crossing(struct arena *arena)
 	err = next_generation(arena, ARENA_NEXT_KEEP, true, &crossed);
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
 	if (crossed)
-		call_rcu(&arena->wrap_rcu, wrapped);
+		arena_call_rcu_hurry(&arena->wrap_rcu, wrapped);
 	return err;
 }
 
@@ -360,8 +361,8 @@ int arena_reset_rcu(struct arena *arena)
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
 	if (!err) {
 		if (crossed)
-			call_rcu(&arena->wrap_rcu, wrapped);
-		call_rcu(&arena->retire_rcu, retired);
+			arena_call_rcu_hurry(&arena->wrap_rcu, wrapped);
+		arena_call_rcu_hurry(&arena->retire_rcu, retired);
 	}
 	preempt_enable();
 	if (err) {

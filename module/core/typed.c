@@ -204,7 +204,7 @@ static void reusable(struct rcu_head *rcu)
 	typed->rcu_busy = again;
 	unlock_chains(typed, flags);
 	if (again)
-		call_rcu(&typed->rcu, reusable);
+		arena_call_rcu_hurry(&typed->rcu, reusable);
 }
 
 /* An element to reuse, or NO_INDEX. */
@@ -535,7 +535,7 @@ void arena_typed_free(struct arena_typed *typed, void *element)
 	}
 	unlock_chains(typed, flags);
 	if (queue)
-		call_rcu(&typed->rcu, reusable);
+		arena_call_rcu_hurry(&typed->rcu, reusable);
 	/* Freed twice, or not from here. */
 	WARN_ON_ONCE(misuse);
 }
