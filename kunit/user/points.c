@@ -200,6 +200,102 @@ static bool release_beside_reset_rcu(unsigned long point)
 	return came;
 }
 
+/* Interrupts that never end: how many places there are between two of them. */
+static unsigned long every;
+
+static void alloc_a_slab(void)
+{
+	arena_alloc(arena, arena_slab_size(arena), ARENA_NOGROW);
+	user_self.fuse = every;
+}
+
+static void reset_again(void)
+{
+	int err = arena_reset(arena);
+
+	CHECK(!err || err == -EBUSY);
+	user_self.fuse = every;
+}
+
+static void alloc_large(void)
+{
+	ours = arena_alloc(arena, 8 * arena_slab_size(arena), GFP_KERNEL);
+}
+
+static void alloc_zeroed_large(void)
+{
+	ours = arena_zalloc(arena, 100 * arena_slab_size(arena), GFP_KERNEL);
+}
+
+static void alloc_copy(void)
+{
+	static char source[SZ_256K];
+
+	ours = arena_memdup(arena, source, sizeof(source), GFP_KERNEL);
+}
+
+static void alloc_lot(void)
+{
+	struct arena_part part[8] = { };
+	struct arena_lot lot = { .part = part, .nr = ARRAY_SIZE(part), .align = 8 };
+	u64 generation;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(part); i++)
+		part[i].bytes = arena_slab_size(arena);
+	ours = arena_claim_lot(arena, &lot, GFP_KERNEL, &generation) ? NULL : part;
+}
+
+/* False when the intervals are through. */
+static bool beside_endless(unsigned long point, size_t capacity, size_t slab_size,
+			   void (*operation)(void), void (*interrupt)(void))
+{
+	every = 60 + 15 * point;
+	arena = create(capacity, slab_size, 0);
+	CHECK(!arena_populate(arena, capacity, GFP_KERNEL));
+	ours = NULL;
+	interrupted_at(every, BY_IRQ, operation, interrupt);
+	CHECK(ours);
+	count_allocs();
+	user_run_works();
+	arena_destroy(arena);
+	user_rcu_poll();
+	return point < 20;
+}
+
+/* clause 5: served also while others allocate, with room for all */
+static bool large_beside_allocations(unsigned long point)
+{
+	return beside_endless(point, SZ_4M, SZ_4K, alloc_large, alloc_a_slab);
+}
+
+static bool lot_beside_allocations(unsigned long point)
+{
+	return beside_endless(point, SZ_4M, SZ_4K, alloc_lot, alloc_a_slab);
+}
+
+/* clause 5: also while others reset */
+static bool large_beside_resets(unsigned long point)
+{
+	return beside_endless(point, SZ_4M, SZ_4K, alloc_large, reset_again);
+}
+
+static bool zeroed_large_beside_resets(unsigned long point)
+{
+	return beside_endless(point, SZ_4M, SZ_4K, alloc_zeroed_large, reset_again);
+}
+
+static bool lot_beside_resets(unsigned long point)
+{
+	return beside_endless(point, SZ_4M, SZ_4K, alloc_lot, reset_again);
+}
+
+/* clause 10: what is copied in bit by bit ends, too */
+static bool copy_beside_resets(unsigned long point)
+{
+	return beside_endless(point, SZ_4M, SZ_256K, alloc_copy, reset_again);
+}
+
 static const struct {
 	const char	*name;
 	bool		(*run)(unsigned long point);
@@ -209,6 +305,12 @@ static const struct {
 	{ "tail_of_a_released_slab", tail_of_a_released_slab },
 	{ "tail_in_reclaim", tail_in_reclaim },
 	{ "release_beside_reset_rcu", release_beside_reset_rcu },
+	{ "large_beside_allocations", large_beside_allocations },
+	{ "lot_beside_allocations", lot_beside_allocations },
+	{ "large_beside_resets", large_beside_resets },
+	{ "zeroed_large_beside_resets", zeroed_large_beside_resets },
+	{ "lot_beside_resets", lot_beside_resets },
+	{ "copy_beside_resets", copy_beside_resets },
 };
 
 int main(int argc, char **argv)

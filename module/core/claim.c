@@ -114,17 +114,19 @@ static int claim_small(struct arena *arena, size_t size, size_t align, gfp_t gfp
 	bool zero = arena->zero || gfp & __GFP_ZERO;
 	/* Preemption is not off for long where the caller may be preempted. */
 	bool later = zero && size > ARENA_COPY_CHUNK && gfpflags_allow_blocking(gfp);
+	unsigned int lost = 0;
 	int err;
 
 	place->offset = 0;
 	do {
 		err = try_claim(arena, size, align, zero && !later, place);
-		if (!err && later)
+		if (!err && later && lost < ARENA_LOST_MAX)
 			err = zero_place(arena, place, size, gfp);
 		if (err == -ENOSPC)
 			err = claim_left_over(arena, size, align, zero, gfp, place);
 		if (likely(!err))
 			return 0;
+		lost += err == -ESTALE;
 		err = make_way(arena, err, place->offset, gfp);
 	} while (!err);
 	return err;
@@ -169,10 +171,13 @@ int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t align,
 		     gfp_t gfp, struct arena_place *place)
 {
-	for (;;) {
+	unsigned int lost;
+
+	for (lost = 0;; lost++) {
 		int err = arena_claim(arena, size, align, gfp & ~__GFP_ZERO, place);
 
-		if (err || arena_write(arena, place->generation, place->offset, src, size, gfp))
+		if (err || arena_write(arena, place->generation, place->offset, src, size, gfp) ||
+		    lost == ARENA_LOST_MAX)
 			return err;
 		arena_uncount(arena);
 	}

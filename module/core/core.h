@@ -590,6 +590,13 @@ int arena_claim_untold(struct arena *arena, size_t size, size_t align, gfp_t gfp
 int arena_claim_tell(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		     const struct arena_place *place, int err);
 
+/*
+ * How many objects in a row may be lost to resets before they are complete. The next one is
+ * handed out although its generation is over: callers cannot use it, and the call ends.
+ * Readers never get that one: while one reads, there is one such reset at most.
+ */
+#define ARENA_LOST_MAX	8
+
 /* As arena_claim(), and copies @src in: the copy never lands in a newer generation. */
 int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t align,
 		     gfp_t gfp, struct arena_place *place);
@@ -701,6 +708,9 @@ int arena_claim_some(struct arena *arena, size_t min, size_t want, size_t align,
 /* large.c */
 int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place);
 bool arena_commit(struct arena *arena, const struct arena_stretch *stretch);
+int arena_commit_first(struct arena *arena, struct arena_stretch *stretch, size_t size,
+		       size_t *lead, gfp_t gfp);
+void arena_commit_done(struct arena *arena, const struct arena_stretch *stretch);
 void arena_reap_larges(struct arena *arena, size_t floor);
 void arena_reap_rewound(struct arena *arena, size_t floor, u64 epoch);
 void arena_reaper(struct work_struct *work);

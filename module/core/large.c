@@ -3,12 +3,23 @@
  * Objects larger than a slab: several slabs, and one view of their pages.
  *
  * Takes no lock of ours; vmap() takes its own, so these need GFP_KERNEL.
+ *
+ * Memory is committed, and mapped, before the cursor is moved past it, as either may fail
+ * and a call that fails leaves the cursor where it was. Beside others that allocate the
+ * cursor has moved on by then, again and again. So after a few tries the order is turned
+ * round: memory is committed at and beyond the cursor, as far ahead as others moved it
+ * during the try before; the cursor is moved, wherever in there it stands; and only the
+ * view is made afterwards. If not even that is to be had, the stretch remains as padding.
  */
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
 #include "core/cursor.h"
+
+/* Tries that commit and map before they claim; and tries in all. */
+#define LARGE_TRIES	3
+#define LARGE_TRIES_MAX	64
 
 /*
  * One stretch of kernel addresses for the slabs from @start on. -EAGAIN if one
@@ -26,11 +37,14 @@ static struct arena_large *large_view(struct arena *arena, unsigned long generat
 	if (!large || !pages)
 		goto fail;
 	for (i = 0; i < nr; i++) {
-		pages[i] = arena_page(arena, start + i * PAGE_SIZE);
-		if (!pages[i]) {
+		size_t offset = start + i * PAGE_SIZE;
+		void *base = READ_ONCE(arena_entry(arena, generation, offset)->base);
+
+		if (!base) {
 			err = -EAGAIN;
 			goto fail;
 		}
+		pages[i] = virt_to_page(base + (offset & (arena_slab_size(arena) - 1)));
 	}
 	large->generation = generation;
 	large->offset = start;
@@ -113,10 +127,90 @@ bool arena_commit(struct arena *arena, const struct arena_stretch *stretch)
 	return done;
 }
 
+/* Count what arena_commit_first() claimed, when nothing can fail any more. */
+void arena_commit_done(struct arena *arena, const struct arena_stretch *stretch)
+{
+	struct arena_cpu *cpu = arena_enter(arena);
+
+	commit_account(arena, arena_slot(cpu), stretch);
+	arena_leave(cpu);
+}
+
 /*
- * One try: memory is committed and mapped before it is claimed, as neither may
- * fail afterwards. -EAGAIN if others have moved on to another slab, or reset.
+ * Move the cursor past the next @size bytes that begin at a slab and are below @ready,
+ * whatever the generation, if it uses the slab set of @stretch: there memory is committed.
+ * -EAGAIN if others have moved the cursor too far.
  */
+static int commit_below(struct arena *arena, struct arena_stretch *stretch, size_t size,
+			size_t ready)
+{
+	struct arena_cpu *cpu = arena_enter(arena);
+	struct arena_view view = arena_look(arena);
+	unsigned long set = stretch->generation & 1;
+	long cursor = view.cursor;
+	int err = -EAGAIN;
+
+	while (cursor_settled(cursor) && (view.generation & 1) == set) {
+		stretch->generation = view.generation;
+		stretch->start = ALIGN(cursor_offset(cursor), stretch->grain);
+		stretch->end = stretch->start + size;
+		if (stretch->end > ready) {
+			err = stretch->end > arena->capacity ? -ENOSPC : -EAGAIN;
+			break;
+		}
+		if (cursor_count(arena, &cursor) &&
+		    atomic_long_try_cmpxchg(&arena->cursor, &cursor,
+					    cursor_move(cursor, stretch->end))) {
+			arena_mark_note(arena, view.generation, cursor_offset(cursor),
+					stretch->end, stretch->used);
+			err = 0;
+			break;
+		}
+		view.generation = cursor_generation(cursor, view.generation);
+	}
+	arena_leave(cpu);
+	return err;
+}
+
+/*
+ * Claim @size bytes from a slab's begin on, beside others that allocate and reset. Memory is
+ * committed for that, and for @lead bytes beyond, if that is to be had: others may move the
+ * cursor so far meanwhile. A try that fails says how much more it should have been. Fills
+ * in where @stretch is; it counts as padding until arena_commit_done().
+ */
+int arena_commit_first(struct arena *arena, struct arena_stretch *stretch, size_t size,
+		       size_t *lead, gfp_t gfp)
+{
+	struct arena_view view = arena_peek(arena);
+	size_t start, ready;
+	int err;
+
+	if (!cursor_settled(view.cursor))
+		return arena_settle_wait(arena, gfp) ? -EAGAIN : -ENOMEM;
+	stretch->grain = arena_slab_size(arena);
+	stretch->generation = view.generation;
+	start = ALIGN(cursor_offset(view.cursor), stretch->grain);
+	if (start > arena->capacity || size > arena->capacity - start)
+		return -ENOSPC;
+	err = arena_slabs_populate(arena, view.generation & 1, start, size, gfp);
+	if (err)
+		return err;
+	ready = start + size;
+	if (*lead) {
+		size_t more = min(*lead, arena->capacity - ready);
+
+		if (more && !arena_slabs_populate(arena, view.generation & 1, ready, more, gfp))
+			ready += more;
+	}
+	err = commit_below(arena, stretch, size, ready);
+	if (err == -EAGAIN)
+		*lead = 2 * max(*lead, stretch->grain);
+	/* A release came between: its slabs are for us to bring back. */
+	return err ?: arena_slabs_populate(arena, stretch->generation & 1, stretch->start, size,
+					   gfp);
+}
+
+/* One try that claims last. -EAGAIN if others have moved on to another slab, or reset. */
 static int large_try(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place)
 {
 	struct arena_view view = arena_peek(arena);
@@ -161,18 +255,52 @@ static int large_try(struct arena *arena, size_t size, gfp_t gfp, struct arena_p
 	return 0;
 }
 
+/*
+ * One try that claims first. A reset that comes after the claim frees the object, as it
+ * may free any: no reason to try again. -EAGAIN also if a release took the slabs.
+ */
+static int large_try_first(struct arena *arena, size_t size, gfp_t gfp, size_t *lead,
+			   struct arena_place *place)
+{
+	struct arena_stretch stretch = { .used = size, .objects = 1 };
+	struct arena_large *large = NULL;
+	int err;
+
+	err = arena_commit_first(arena, &stretch, size, lead, gfp);
+	if (err)
+		return err;
+	if (!(arena->flags & ARENA_MAPPABLE)) {
+		large = large_view(arena, stretch.generation, stretch.start, size);
+		if (IS_ERR(large))
+			return PTR_ERR(large);
+	}
+	arena_commit_done(arena, &stretch);
+	if (arena->zero || gfp & __GFP_ZERO)
+		arena_write(arena, stretch.generation, stretch.start, NULL, size, gfp);
+	place_set(place, stretch.generation, stretch.start, large ? large->view : NULL);
+	if (large)
+		large_list(arena, large);
+	return 0;
+}
+
 /* An object larger than a slab begins at a slab. */
 int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place)
 {
-	int err;
+	size_t lead = 0;
+	int err, tries;
 
 	if ((gfp & GFP_KERNEL) != GFP_KERNEL)
 		return -ENOMEM;
-	do {
-		err = large_try(arena, size, gfp, place);
+	for (tries = 0; tries < LARGE_TRIES_MAX; tries++) {
+		err = tries < LARGE_TRIES ? large_try(arena, size, gfp, place) :
+					    large_try_first(arena, size, gfp, &lead, place);
+		if (err != -EAGAIN)
+			return err;
+		if (fatal_signal_pending(current))
+			break;
 		cond_resched();
-	} while (err == -EAGAIN && !fatal_signal_pending(current));
-	return err == -EAGAIN ? -ENOMEM : err;
+	}
+	return -ENOMEM;
 }
 
 /*

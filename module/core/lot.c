@@ -5,9 +5,9 @@
  * Takes no lock, needs GFP_KERNEL. As with an object larger than a slab, memory
  * is committed before it is claimed. Where the parts lie depends on where the
  * cursor stands, as none that fits into a slab may straddle two: so it is laid
- * out for where the cursor was seen, and the claim fails if it has moved on. Who
- * loses that race again and again begins at the next slab, as the cursor is less
- * often moved past that.
+ * out for where the cursor was seen, and the claim fails if it has moved on. A caller that
+ * loses that race again and again begins at a slab, where the lay-out is always the same,
+ * and claims before anything else, see large.c.
  */
 #include <linux/log2.h>
 #include <linux/sched/signal.h>
@@ -15,8 +15,9 @@
 #include "core/cursor.h"
 #include "core/events.h"
 
-/* Tries at where the cursor stands, before one at the next slab. */
+/* Tries at where the cursor stands, before one that claims first; and tries in all. */
 #define LOT_TRIES	8
+#define LOT_TRIES_MAX	128
 
 /* -ENOSPC if there is no room from @start on. */
 static int lot_lay_out(const struct arena *arena, struct arena_lot *lot, size_t start)
@@ -62,15 +63,14 @@ static bool lot_fill(struct arena *arena, const struct arena_lot *lot, u64 gener
 	return true;
 }
 
-/* -EAGAIN if others have moved the cursor past where a lot begins at that @grain, or reset. */
-static int lot_try(struct arena *arena, struct arena_lot *lot, size_t grain, gfp_t gfp,
-		   u64 *generation)
+/* -EAGAIN if others have moved the cursor, or reset. */
+static int lot_try(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *generation)
 {
 	struct arena_view view = arena_peek(arena);
 	struct arena_stretch stretch = {
 		.generation = view.generation,
-		.grain	    = grain,
-		.start	    = ALIGN(cursor_offset(view.cursor), grain),
+		.grain	    = 1,
+		.start	    = cursor_offset(view.cursor),
 		.used	    = lot->used,
 		.objects    = lot->nr,
 	};
@@ -95,6 +95,32 @@ static int lot_try(struct arena *arena, struct arena_lot *lot, size_t grain, gfp
 	return -EAGAIN;
 }
 
+static void lot_move(struct arena_lot *lot, size_t bytes)
+{
+	unsigned int i;
+
+	for (i = 0; i < lot->nr; i++)
+		lot->part[i].offset += bytes;
+	lot->end += bytes;
+}
+
+/* A reset that comes after the claim frees the objects, as it may free any. */
+static int lot_try_first(struct arena *arena, struct arena_lot *lot, gfp_t gfp, size_t *lead,
+			 u64 *generation)
+{
+	struct arena_stretch stretch = { .used = lot->used, .objects = lot->nr };
+	int err = lot_lay_out(arena, lot, 0);
+
+	err = err ?: arena_commit_first(arena, &stretch, lot->end, lead, gfp);
+	if (err)
+		return err;
+	arena_commit_done(arena, &stretch);
+	lot_move(lot, stretch.start);
+	*generation = stretch.generation;
+	lot_fill(arena, lot, *generation, gfp);
+	return 0;
+}
+
 /*
  * The cursor has nothing left: by one tail of a span, as for single objects (clause 16). What
  * is laid out in one slab fits wherever its alignment does.
@@ -102,7 +128,6 @@ static int lot_try(struct arena *arena, struct arena_lot *lot, size_t grain, gfp
 static int lot_try_tail(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *generation)
 {
 	struct arena_place place;
-	unsigned int i;
 	int err;
 
 	if (lot_lay_out(arena, lot, 0) || lot->end > arena_slab_size(arena))
@@ -111,9 +136,7 @@ static int lot_try_tail(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u
 	if (err)
 		return err == -ESTALE ? -EAGAIN : err;
 	arena_count_objects(arena, lot->nr - 1);
-	for (i = 0; i < lot->nr; i++)
-		lot->part[i].offset += place.offset;
-	lot->end += place.offset;
+	lot_move(lot, place.offset);
 	*generation = place.generation;
 	if (lot_fill(arena, lot, place.generation, gfp))
 		return 0;
@@ -159,20 +182,23 @@ static void lot_tell(const struct arena *arena, const struct arena_lot *lot, u64
 int arena_claim_lot(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *generation)
 {
 	int err = lot_check(arena, lot), tries = 0;
+	size_t lead = 0;
 
 	while (!err) {
-		bool ahead = tries++ % (LOT_TRIES + 1) == LOT_TRIES;
+		bool first = tries++ % (LOT_TRIES + 1) == LOT_TRIES;
 
-		err = lot_try(arena, lot, ahead ? arena_slab_size(arena) : 1, gfp, generation);
-		if (err == -ENOSPC && !ahead && arena->spans)
+		err = first ? lot_try_first(arena, lot, gfp, &lead, generation) :
+			      lot_try(arena, lot, gfp, generation);
+		if (err == -ENOSPC && !first && arena->spans)
 			err = lot_try_tail(arena, lot, gfp, generation);
 		if (!err) {
 			lot_tell(arena, lot, *generation, gfp);
 			return 0;
 		}
 		/* A little less room there: no reason to give up. */
-		if (err == -EAGAIN || (ahead && err == -ENOSPC))
-			err = fatal_signal_pending(current) ? -ENOMEM : 0;
+		if (err == -EAGAIN || (first && err == -ENOSPC))
+			err = fatal_signal_pending(current) || tries == LOT_TRIES_MAX ?
+			      -ENOMEM : 0;
 		cond_resched();
 	}
 	arena_count_failure(arena, err);
