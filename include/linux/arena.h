@@ -59,6 +59,7 @@
 #include <linux/err.h>
 #include <linux/gfp.h>
 #include <linux/overflow.h>
+#include <linux/sched/mm.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
 
@@ -190,6 +191,17 @@ void *__arena_alloc_words(struct arena *arena, size_t size) __malloc;
 void *__arena_alloc_more(struct arena *arena, size_t size, gfp_t gfp) __malloc;
 
 /*
+ * Debug kernels check on every call that the context fits @gfp, and not only on the call
+ * that grows the arena. On others might_alloc() may still be a preemption point.
+ */
+static __always_inline void __arena_might_alloc(gfp_t gfp)
+{
+#if defined(CONFIG_DEBUG_ATOMIC_SLEEP) || defined(CONFIG_LOCKDEP)
+	might_alloc(gfp);
+#endif
+}
+
+/*
  * What is known to the compiler to need no padding and no zeroing asks the fast path
  * at once; gfp flags matter only where that says no.
  */
@@ -209,7 +221,9 @@ static __always_inline bool __arena_is_words(size_t size, size_t align, gfp_t gf
  * @size:  bytes, not 0, at most the capacity.
  * @gfp:   how the arena may grow: %ARENA_NOGROW to use only committed memory,
  *	   GFP_NOWAIT or GFP_ATOMIC where sleeping is not allowed, GFP_KERNEL.
- *	   With __GFP_ZERO the object is zeroed.
+ *	   With __GFP_ZERO the object is zeroed. What an arena cannot honour is warned
+ *	   of once and ignored: __GFP_NOFAIL, __GFP_DMA, __GFP_DMA32, and __GFP_ACCOUNT
+ *	   if the arena was created without %ARENA_ACCOUNT.
  *
  * The object is aligned to %ARENA_MIN_ALIGN, contiguous in kernel addresses, and
  * lives until the next reset (clauses 1, 2 and 10). Its contents are undefined
@@ -223,6 +237,7 @@ static __always_inline bool __arena_is_words(size_t size, size_t align, gfp_t gf
  */
 static __always_inline void *arena_alloc(struct arena *arena, size_t size, gfp_t gfp)
 {
+	__arena_might_alloc(gfp);
 	if (__arena_is_words(size, ARENA_MIN_ALIGN, gfp)) {
 		void *object = __arena_alloc_words(arena, size);
 
@@ -242,6 +257,7 @@ static __always_inline void *arena_alloc(struct arena *arena, size_t size, gfp_t
  */
 static __always_inline void *arena_zalloc(struct arena *arena, size_t size, gfp_t gfp)
 {
+	__arena_might_alloc(gfp);
 	return __arena_alloc(arena, size, gfp | __GFP_ZERO);
 }
 
@@ -261,6 +277,7 @@ static __always_inline void *arena_zalloc(struct arena *arena, size_t size, gfp_
 static __always_inline void *arena_alloc_aligned(struct arena *arena, size_t size, size_t align,
 						 gfp_t gfp)
 {
+	__arena_might_alloc(gfp);
 	if (__builtin_constant_p(align) && align && !(align & (align - 1)) &&
 	    __arena_is_words(size, align, gfp)) {
 		void *object = __arena_alloc_words(arena, size);

@@ -124,6 +124,7 @@ static __always_inline void *arena_private_alloc(struct arena_private *arena, si
 	char *object = arena->pos;
 	size_t need = ALIGN(size, ARENA_MIN_ALIGN);
 
+	__arena_might_alloc(gfp);
 	/* Size 0, and one that wraps, are refused behind the call. */
 	if (unlikely(need - 1 >= (size_t)(arena->end - object)))
 		return __arena_private_alloc(arena, size, ARENA_MIN_ALIGN, gfp);

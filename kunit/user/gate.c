@@ -24,6 +24,7 @@ void (*user_interrupt)(void);
 void (*user_waiting)(void);
 void (*user_reclaim)(void);
 bool user_nmi, user_preempting, user_expect_warning, user_warned;
+bool user_rcu_idle;
 bool user_init_on_alloc, user_init_on_free;
 unsigned long user_fail_nth, user_failed, user_fence;
 unsigned long user_ram_pages = SZ_64M >> PAGE_SHIFT;
@@ -145,9 +146,8 @@ void user_burnt(void)
 
 void user_might_sleep(const char *file, int line)
 {
-	if (user_self.preempt || user_self.irqs_off || user_self.readers ||
-	    user_self.context != USER_TASK)
-		user_die(file, line, "sleeps where one may not");
+	user_warn(user_self.preempt || user_self.irqs_off || user_self.readers ||
+		  user_self.context != USER_TASK, file, line, "sleeps where one may not");
 }
 
 void user_might_alloc(gfp_t gfp, const char *file, int line)

@@ -40,6 +40,7 @@
 #define LINUX_VERSION_CODE	KERNEL_VERSION(7, 3, 0)
 #define CONFIG_64BIT		1
 #define CONFIG_SMP		1
+#define CONFIG_DEBUG_ATOMIC_SLEEP 1
 #define BITS_PER_LONG		64
 #define BITS_PER_LONG_LONG	64
 #define IS_ENABLED(option)	0
@@ -603,6 +604,11 @@ struct rcu_head {
 
 typedef void (*rcu_callback_t)(struct rcu_head *head);
 
+/* As in the idle loop, where no grace period waits for anybody. */
+extern bool user_rcu_idle;
+#define rcu_is_watching()	(!user_rcu_idle)
+#define RCU_LOCKDEP_WARN(x, s)	WARN_ON(x)
+
 void rcu_read_lock(void);
 void rcu_read_unlock(void);
 /* There is no call_rcu(): it may be lazy, and the core's callbacks are all waited for. */
@@ -725,6 +731,8 @@ static inline bool llist_add(struct llist_node *node, struct llist_head *head)
 	     (p) = user_llist_item((p)->member.next, p, member))
 
 /* Memory. */
+#define __GFP_DMA		0x01u
+#define __GFP_DMA32		0x04u
 #define __GFP_HIGH		0x20u
 #define __GFP_IO		0x40u
 #define __GFP_FS		0x80u
@@ -742,6 +750,7 @@ static inline bool llist_add(struct llist_node *node, struct llist_head *head)
 #define __GFP_HARDWALL		0x100000u
 #define __GFP_THISNODE		0x200000u
 #define __GFP_ACCOUNT		0x400000u
+#define __GFP_NOLOCKDEP		0x800000u
 #define GFP_KERNEL		(__GFP_RECLAIM | __GFP_IO | __GFP_FS)
 #define GFP_KERNEL_ACCOUNT	(GFP_KERNEL | __GFP_ACCOUNT)
 #define GFP_NOIO		__GFP_RECLAIM

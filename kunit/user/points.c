@@ -296,6 +296,59 @@ static bool copy_beside_resets(unsigned long point)
 	return beside_endless(point, SZ_4M, SZ_256K, alloc_copy, reset_again);
 }
 
+/* Whether an allocation warns that is not told to grow: memory is committed. */
+static bool warns(gfp_t gfp)
+{
+	user_expect_warning = true;
+	user_warned = false;
+	CHECK(arena_alloc(arena, 64, gfp));
+	user_expect_warning = false;
+	return user_warned;
+}
+
+/* clause 2: a gfp that may sleep is checked on every call */
+static bool gfp_is_checked_on_the_fast_path(unsigned long flags)
+{
+	bool warned;
+
+	arena = create(SZ_16K, SZ_16K, flags & 1 ? ARENA_SPANS : 0);
+	CHECK(!warns(GFP_KERNEL));
+	preempt_disable();
+	CHECK(!warns(GFP_ATOMIC));
+	warned = warns(GFP_KERNEL);
+	preempt_enable();
+	CHECK(warned);
+	arena_destroy(arena);
+	return flags < 2;
+}
+
+/* clause 2: what an arena cannot honour is not dropped in silence */
+static bool gfp_not_honoured(unsigned long flags)
+{
+	arena = create(SZ_16K, SZ_16K, flags & 1 ? ARENA_ACCOUNT : 0);
+	CHECK(warns(GFP_KERNEL | __GFP_NOFAIL));
+	arena_reset_release(arena, 0);
+	CHECK(warns(GFP_KERNEL | __GFP_DMA));
+	arena_reset_release(arena, 0);
+	CHECK(warns(GFP_KERNEL | __GFP_DMA32));
+	arena_reset_release(arena, 0);
+	CHECK(warns(GFP_KERNEL_ACCOUNT) == !(flags & 1));
+	arena_destroy(arena);
+	return flags < 2;
+}
+
+/* clause 2: RCU must be watching */
+static bool rcu_must_watch(unsigned long flags)
+{
+	arena = create(SZ_16K, SZ_16K, flags & 1 ? ARENA_SPANS : 0);
+	CHECK(!warns(GFP_KERNEL));
+	user_rcu_idle = true;
+	CHECK(warns(ARENA_NOGROW));
+	user_rcu_idle = false;
+	arena_destroy(arena);
+	return flags < 2;
+}
+
 static const struct {
 	const char	*name;
 	bool		(*run)(unsigned long point);
@@ -311,6 +364,9 @@ static const struct {
 	{ "zeroed_large_beside_resets", zeroed_large_beside_resets },
 	{ "lot_beside_resets", lot_beside_resets },
 	{ "copy_beside_resets", copy_beside_resets },
+	{ "gfp_is_checked_on_the_fast_path", gfp_is_checked_on_the_fast_path },
+	{ "gfp_not_honoured", gfp_not_honoured },
+	{ "rcu_must_watch", rcu_must_watch },
 };
 
 int main(int argc, char **argv)

@@ -143,6 +143,7 @@ static __always_inline void *bump_words(struct arena *arena, size_t size, bool z
 	void *object;
 
 	preempt_disable();
+	arena_assert_rcu();
 	cpu = this_cpu_ptr(arena->cpu);
 	/* Who interrupts this leaves what it found, or nobody cares. */
 	if (likely(!data_race(++cpu->gate))) {
@@ -222,6 +223,7 @@ static noinline void *alloc_dense(struct arena *arena, size_t size, size_t align
 
 	if (arena_is_words(size, align) && (zero || align > ARENA_WORD)) {
 		preempt_disable();
+		arena_assert_rcu();
 		cpu = this_cpu_ptr(arena->cpu);
 		if (zero)
 			object = bump_zeroed(arena, cpu, size, align);

@@ -132,11 +132,20 @@ static int claim_small(struct arena *arena, size_t size, size_t align, gfp_t gfp
 	return err;
 }
 
+/* What callers ask for and an arena cannot do: better loud than dropped. */
+static void warn_not_honoured(const struct arena *arena, gfp_t gfp)
+{
+	WARN_ON_ONCE(gfp & ARENA_GFP_REFUSED);
+	WARN_ON_ONCE(gfp & __GFP_ACCOUNT && !(arena->flags & ARENA_ACCOUNT));
+}
+
 int arena_claim_untold(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		       struct arena_place *place)
 {
 	bool large = size > arena_slab_size(arena);
 
+	warn_not_honoured(arena, gfp);
+	__arena_might_alloc(gfp);
 	if (!size || !is_power_of_2(align) ||
 	    align > (large ? PAGE_SIZE : arena_slab_size(arena)))
 		return -EINVAL;

@@ -9,6 +9,7 @@
 #include <linux/minmax.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
+#include <linux/rcupdate.h>
 #include <linux/string.h>
 
 #include "core/core.h"
@@ -22,6 +23,15 @@
 #define ARENA_COPY_CHUNK	SZ_64K
 
 /*
+ * Preemption off makes a reader only where RCU is watching: not in the idle loop, nor on
+ * the way into the kernel. Nothing at all without CONFIG_PROVE_RCU.
+ */
+static __always_inline void arena_assert_rcu(void)
+{
+	RCU_LOCKDEP_WARN(!rcu_is_watching(), "allocation from an arena where RCU is not watching");
+}
+
+/*
  * Enter and leave an allocation. Not atomic, no interrupts off: an interrupt
  * between load and store puts back what it found.
  */
@@ -30,6 +40,7 @@ static __always_inline struct arena_cpu *arena_enter(struct arena *arena)
 	struct arena_cpu *cpu;
 
 	preempt_disable();
+	arena_assert_rcu();
 	cpu = this_cpu_ptr(arena->cpu);
 	WRITE_ONCE(cpu->gate, READ_ONCE(cpu->gate) + 1);
 	WRITE_ONCE(cpu->depth, READ_ONCE(cpu->depth) + 1);

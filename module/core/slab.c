@@ -298,6 +298,9 @@ int arena_populate(struct arena *arena, size_t bytes, gfp_t gfp)
 {
 	int set, err = 0;
 
+	WARN_ON_ONCE(gfp & ARENA_GFP_REFUSED);
+	WARN_ON_ONCE(gfp & __GFP_ACCOUNT && !(arena->flags & ARENA_ACCOUNT));
+	__arena_might_alloc(gfp);
 	if (bytes > arena->capacity)
 		return -EINVAL;
 	for (set = 0; bytes && !err && set < ARRAY_SIZE(arena->dirs); set++)

@@ -100,6 +100,8 @@ void *arena_block_alloc(unsigned int order, gfp_t gfp)
 {
 	void *base;
 
+	/* Private arenas are charged to nobody. */
+	WARN_ON_ONCE(gfp & (ARENA_GFP_REFUSED | __GFP_ACCOUNT));
 	if (!arena_may_grow(gfp))
 		return NULL;
 	might_alloc(gfp);

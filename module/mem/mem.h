@@ -31,7 +31,11 @@ static inline gfp_t arena_gfp_quiet(gfp_t gfp)
 /* What the caller may decide about an allocation; the rest is ours. */
 #define ARENA_GFP_MASK	(__GFP_RECLAIM | __GFP_HIGH | __GFP_IO | __GFP_FS | \
 			 __GFP_NORETRY | __GFP_RETRY_MAYFAIL | __GFP_NOMEMALLOC | \
-			 __GFP_MEMALLOC | __GFP_HARDWALL | __GFP_THISNODE)
+			 __GFP_MEMALLOC | __GFP_HARDWALL | __GFP_THISNODE | \
+			 __GFP_NOLOCKDEP)
+
+/* What no arena can promise, see arena_alloc(). */
+#define ARENA_GFP_REFUSED	(__GFP_NOFAIL | __GFP_DMA | __GFP_DMA32)
 
 /* What a caller that asks by @gfp lets us allocate for our own bookkeeping. */
 static inline gfp_t arena_gfp_meta(gfp_t gfp)
