@@ -96,8 +96,15 @@ struct device;
 #define ARENA_ZERO		BIT(3)
 #define ARENA_READERS		BIT(4)
 
-/** ARENA_MIN_ALIGN - alignment, in bytes, of what arena_alloc() returns. */
-#define ARENA_MIN_ALIGN		sizeof(long)
+/**
+ * ARENA_MIN_ALIGN - alignment, in bytes, of what arena_alloc() returns: 8 everywhere.
+ *
+ * That is all, whatever the size: kmalloc() aligns an object whose size is a power of two
+ * to that size, and an arena does not. arena_alloc_aligned() asks for more, and arena_new()
+ * for what a type needs. Objects share cache lines, also where
+ * ARCH_DMA_MINALIGN is larger, so none of them is for DMA (clause 1).
+ */
+#define ARENA_MIN_ALIGN		sizeof(u64)
 
 /** ARENA_SLAB_MAX - the largest slab, in bytes. */
 #define ARENA_SLAB_MAX		SZ_2M

@@ -12,6 +12,9 @@
 
 #define CHECK(x)	do { if (!(x)) user_die(__FILE__, __LINE__, #x); } while (0)
 
+/* clause 1: everywhere */
+static_assert(ARENA_MIN_ALIGN == 8, "default alignment");
+
 /* More places than any operation has. */
 #define POINTS_MAX	5000
 
