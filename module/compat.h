@@ -52,8 +52,13 @@ static inline void arena_vm_flags_mod(struct vm_area_struct *vma, unsigned long 
  * many by one PMD.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0) && defined(CONFIG_TRANSPARENT_HUGEPAGE)
-#define ARENA_MAPS_HUGE		true
 #define ARENA_HUGE_FAULT(fn)	.huge_fault = fn,
+
+/* Whether one PMD maps a slab of this size. */
+static inline bool arena_maps_huge(unsigned int slab_shift)
+{
+	return slab_shift == PMD_SHIFT;
+}
 
 static inline vm_fault_t arena_insert_huge(struct vm_fault *vmf, struct page *page)
 {
@@ -77,8 +82,12 @@ static inline bool arena_mapped_by_pages(const struct vm_fault *vmf)
 	return !pmd_none(pmd) && !pmd_trans_huge(pmd);
 }
 #else
-#define ARENA_MAPS_HUGE		false
 #define ARENA_HUGE_FAULT(fn)
+
+static inline bool arena_maps_huge(unsigned int slab_shift)
+{
+	return false;
+}
 
 static inline vm_fault_t arena_insert_huge(struct vm_fault *vmf, struct page *page)
 {

@@ -801,12 +801,20 @@ char *kvasprintf(gfp_t gfp, const char *fmt, va_list args);
 
 /* @lru is the allocator's while the page is free. */
 struct page {
+	void			*mapping;
 	struct list_head	lru;
 	unsigned long		private;
 	struct page		*head;
 	atomic_t		refs;
 	unsigned int		order;
 	int			node;
+};
+
+struct folio {
+	union {
+		void		*mapping;
+		struct page	page;
+	};
 };
 
 static inline int get_order(unsigned long size)
@@ -833,6 +841,14 @@ struct page *vmalloc_to_page(const void *address);
 #define compound_order(page)	((page)->order)
 #define numa_mem_id()		(user_self.cpu & 1)
 #define numa_node_id()		(user_self.cpu & 1)
+#define alloc_pages(gfp, order)	alloc_pages_node(numa_node_id(), gfp, order)
+/* Only what programs map is split, and there are none here. */
+#define split_page(page, order)	WARN_ON((order) && (page))
+#define page_folio(p)		((struct folio *)(p)->head)
+#define folio_nr_pages(folio)	(1UL << (folio)->page.order)
+#define folio_put(folio)	put_page(&(folio)->page)
+#define folio_lock(folio)	((void)(folio))
+#define folio_unlock(folio)	((void)(folio))
 #define node_online(node)	((node) < nr_node_ids)
 
 extern unsigned long user_ram_pages;

@@ -31,18 +31,18 @@ static bool handle_rewound(const struct arena *arena, arena_handle_t handle)
 bool arena_find(const struct arena *arena, unsigned long generation, const void *ptr,
 		size_t *offset)
 {
-	struct page *page;
+	const size_t within = (unsigned long)ptr & (arena_slab_size(arena) - 1);
+	const void *base = ptr - within;
 	size_t index;
 
-	if (!virt_addr_valid(ptr))
+	if (!virt_addr_valid(base))
 		return false;
-	page = virt_to_head_page(ptr);
-	index = page_private(page);
+	index = page_private(virt_to_page(base));
 	/* What another owner of the page may have put there proves nothing yet. */
 	if (index >= arena_nr_slabs(arena) ||
-	    READ_ONCE(arena_dir(arena, generation)[index].base) != page_address(page))
+	    READ_ONCE(arena_dir(arena, generation)[index].base) != base)
 		return false;
-	*offset = (index << arena->slab_shift) + (ptr - page_address(page));
+	*offset = (index << arena->slab_shift) + within;
 	return true;
 }
 

@@ -55,14 +55,30 @@ static bool slab_may_pool(const struct arena *arena)
 	return !(arena->flags & (ARENA_ACCOUNT | ARENA_MAPPABLE));
 }
 
+/*
+ * A slab that programs map is allocated as their own memory is. Where no PMD maps it, it is
+ * made of single pages, which the kernel treats one by one. A larger one it may try to
+ * split; kernels without huge pages call that a success, and MADV_COLD begins anew for ever.
+ */
 static gfp_t slab_gfp(const struct arena *arena, gfp_t gfp)
 {
 	gfp = arena_block_gfp(gfp);
-	if (arena->flags & ARENA_MAPPABLE)
-		gfp |= __GFP_ZERO;
+	if (arena->flags & ARENA_MAPPABLE) {
+		gfp |= __GFP_ZERO | __GFP_HARDWALL;
+		if (!arena_maps_huge(arena->slab_shift))
+			gfp &= ~__GFP_COMP;
+	}
 	if (arena->flags & ARENA_ACCOUNT)
 		gfp |= __GFP_ACCOUNT;
 	return gfp;
+}
+
+/* Programs have a memory policy; kernel code allocates where it runs. */
+static int slab_node(const struct arena *arena)
+{
+	if (arena->flags & ARENA_ON_NODE)
+		return arena->node;
+	return arena->flags & ARENA_MAPPABLE ? NUMA_NO_NODE : numa_mem_id();
 }
 
 /*
@@ -74,7 +90,7 @@ static gfp_t slab_gfp(const struct arena *arena, gfp_t gfp)
 static void *slab_take(struct arena *arena, gfp_t gfp, bool *clean, bool *charged)
 {
 	unsigned int order = arena->slab_shift - PAGE_SHIFT;
-	int node = arena->flags & ARENA_ON_NODE ? arena->node : numa_mem_id();
+	int node = slab_node(arena);
 	void *base = slab_may_pool(arena) ? arena_pool_take(node, order) : NULL;
 
 	*charged = base;
@@ -107,7 +123,7 @@ static void slab_drop(struct arena *arena, void *base, bool charged)
 	if (charged)
 		arena_block_put(base, order);
 	else
-		arena_block_put_uncharged(base);
+		arena_block_put_uncharged(base, order);
 }
 
 /* Someone else may still hold a page (a pin from user space): so put, not free. */

@@ -266,7 +266,7 @@ int arena_mmap(struct file *file, struct vm_area_struct *vma)
 	if (!(af->rights & ARENA_RIGHT_WRITE))
 		clear |= VM_MAYWRITE;
 	/* The kernel loses count of huge pages in mixed mappings when it splits them. */
-	if (!ARENA_MAPS_HUGE || af->dev->arena->slab_shift != PMD_SHIFT)
+	if (!arena_maps_huge(af->dev->arena->slab_shift))
 		set |= VM_MIXEDMAP;
 	arena_vm_flags_mod(vma, set, clear);
 	vma->vm_ops = &arena_vm_ops;

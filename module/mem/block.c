@@ -6,6 +6,7 @@
 #include <linux/kmemleak.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/pagemap.h>
 #include <linux/slab.h>
 
 #include "compat.h"
@@ -58,12 +59,21 @@ void arena_total_uncharge(long pages)
 	atomic_long_sub(pages, &total_pages);
 }
 
-/* A block from the page allocator that the caller charges, before or after. */
+/*
+ * A block from the page allocator that the caller charges, before or after. @node may be
+ * NUMA_NO_NODE: then the memory policy of the task decides, of which alloc_pages_node()
+ * knows nothing. Without __GFP_COMP the block is made of pages that stand alone.
+ */
 void *arena_block_uncharged(unsigned int order, gfp_t gfp, int node)
 {
-	struct page *page = alloc_pages_node(node, gfp, order);
+	struct page *page = node == NUMA_NO_NODE ? alloc_pages(gfp, order) :
+						   alloc_pages_node(node, gfp, order);
 
-	return page ? page_address(page) : NULL;
+	if (!page)
+		return NULL;
+	if (!(gfp & __GFP_COMP))
+		split_page(page, order);
+	return page_address(page);
 }
 
 /* Bounded by the limit on all arenas. */
@@ -112,14 +122,42 @@ void *arena_block_alloc(unsigned int order, gfp_t gfp)
 	return base;
 }
 
-void arena_block_put_uncharged(void *base)
+/*
+ * The device gives the pages that it maps a mapping, so that the kernel can treat them as
+ * pages of a file; the page allocator refuses pages that have one. A task that holds a
+ * reference may mark the page dirty at any time, and uses the mapping with the lock held.
+ */
+static void forget_mapping(struct folio *folio)
 {
-	put_page(virt_to_page(base));
+	if (!folio->mapping)
+		return;
+	folio_lock(folio);
+	folio->mapping = NULL;
+	folio_unlock(folio);
+}
+
+/*
+ * Drop our references: one for each page, or one for all where they are a compound page.
+ * Programs may hold references of their own, and may be marking the pages dirty.
+ *
+ * Context: any; may sleep if programs have mapped the block.
+ */
+void arena_block_put_uncharged(void *base, unsigned int order)
+{
+	struct page *page = virt_to_page(base), *end = page + (1UL << order);
+
+	while (page < end) {
+		struct folio *folio = page_folio(page);
+
+		page += folio_nr_pages(folio);
+		forget_mapping(folio);
+		folio_put(folio);
+	}
 }
 
 void arena_block_put(void *base, unsigned int order)
 {
-	arena_block_put_uncharged(base);
+	arena_block_put_uncharged(base, order);
 	arena_total_uncharge(1L << order);
 }
 

@@ -68,7 +68,7 @@ void *arena_block_uncharged(unsigned int order, gfp_t gfp, int node);
 void *arena_block_new(unsigned int order, gfp_t gfp, int node);
 void *arena_block_alloc(unsigned int order, gfp_t gfp);
 void arena_block_free(void *base, unsigned int order);
-void arena_block_put_uncharged(void *base);
+void arena_block_put_uncharged(void *base, unsigned int order);
 void arena_block_put(void *base, unsigned int order);
 void arena_slab_free(void *base, unsigned int order);
 void *arena_table_alloc(size_t size, unsigned int flags);
