@@ -115,8 +115,10 @@ shows_odd_names()
 # What cannot be written is an error.
 full_disk()
 {
-	! ./arenactl list >/dev/full 2>"$log" && says output &&
-		! ./arenactl show full >/dev/full 2>"$log" && says output
+	for command in list "show full" "watch -b -n 2 -d 0.1"; do
+		# shellcheck disable=SC2086 # words
+		! ./arenactl $command >/dev/full 2>"$log" && says output || return 1
+	done
 }
 
 # Once and again, with rates, without a terminal.
@@ -136,6 +138,20 @@ watches_on_terminal()
 {
 	ends_with 0 ./arena_tty nRq ./arenactl -d 3600 watch && says 'by name' && says 'arenas, ' &&
 		tail -c 100 "$log" | grep -q '1049l'
+}
+
+# Ctrl-\ ends it with the terminal as it was, and Ctrl-Z stops it so.
+quits_on_terminal()
+{
+	ends_with 0 ./arena_tty "$(printf '\034')" ./arenactl -d 3600 watch &&
+		tail -c 100 "$log" | grep -q '1049l'
+}
+
+stops_on_terminal()
+{
+	ends_with 0 ./arena_tty "$(printf '\032q')" ./arenactl -d 3600 watch && says stopped &&
+		[ "$(grep -o '1049h' "$log" | wc -l)" -eq 2 ] &&
+		[ "$(grep -o '1049l' "$log" | wc -l)" -eq 2 ]
 }
 
 # A signal ends it, and it ends well.
@@ -180,7 +196,7 @@ no_root()
 [ -r $arena/arenas ] || skip_all "debugfs does not show arenas"
 [ -x ./arenactl ] || skip_all "no arenactl"
 echo "TAP version 13"
-echo "1..14"
+echo "1..16"
 begin
 check "list: sizes for humans, and a sum" lists_sizes
 check "list: bytes" lists_bytes
@@ -191,6 +207,8 @@ check "output that nobody gets" full_disk
 check "watch: in batches" watches
 check "watch: no terminal" needs_terminal
 check "watch: on a terminal" watches_on_terminal
+check "watch: Ctrl-backslash restores the terminal" quits_on_terminal
+check "watch: Ctrl-Z restores the terminal" stops_on_terminal
 check "watch: a signal ends it" ends_by_signal
 end
 check "misuse" misuse

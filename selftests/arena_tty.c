@@ -5,11 +5,16 @@
  *	arena_tty KEYS COMMAND [ARGUMENT...]
  *
  * Each key is typed when the program has cleared its screen once more, and what
- * it draws is copied to standard output. Ends as the program does, or with 125 if
- * that left the terminal in another mode than it found it in.
+ * it draws is copied to standard output. Between this program and COMMAND stands a
+ * process that does what a shell with job control does: if COMMAND stops, the line
+ * "stopped" is printed and COMMAND is continued. Ends as COMMAND does, with 126 if a signal
+ * ended it, or with 125 if the terminal was not in the mode it had before, when COMMAND
+ * stopped or ended.
  */
 #include <err.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,6 +23,16 @@
 #include <unistd.h>
 
 #define CLEAR	"\033[J"
+
+static struct termios before;
+
+static bool mode_changed(int fd)
+{
+	struct termios now;
+
+	tcgetattr(fd, &now);
+	return before.c_lflag != now.c_lflag || memcmp(before.c_cc, now.c_cc, sizeof(now.c_cc));
+}
 
 static int open_pty(int *slave)
 {
@@ -31,6 +46,44 @@ static int open_pty(int *slave)
 	return master;
 }
 
+/* A process group of its own, in the foreground. */
+static pid_t start_job(char **argv)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	setpgid(0, 0);
+	tcsetpgrp(STDIN_FILENO, getpid());
+	signal(SIGTTOU, SIG_DFL);
+	execvp(*argv, argv);
+	err(127, "%s", *argv);
+}
+
+/* What a shell does: without it, a program without a parent in its session is never stopped. */
+static int run_job(char **argv)
+{
+	pid_t pid;
+	int status;
+
+	signal(SIGTTOU, SIG_IGN);
+	pid = start_job(argv);
+	while (waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status)) {
+		tcsetpgrp(STDIN_FILENO, getpid());
+		if (mode_changed(STDIN_FILENO)) {
+			kill(pid, SIGKILL);
+			return 125;
+		}
+		if (write(STDOUT_FILENO, "stopped\n", 8) != 8)
+			return 1;
+		tcsetpgrp(STDIN_FILENO, pid);
+		kill(pid, SIGCONT);
+	}
+	if (!WIFEXITED(status))
+		return 126;
+	return WEXITSTATUS(status);
+}
+
 static pid_t start(int slave, char **argv)
 {
 	pid_t pid = fork();
@@ -42,8 +95,7 @@ static pid_t start(int slave, char **argv)
 	ioctl(slave, TIOCSCTTY, 0);
 	for (fd = 0; fd < 3; fd++)
 		dup2(slave, fd);
-	execvp(*argv, argv);
-	err(127, "%s", *argv);
+	_exit(run_job(argv));
 }
 
 /* One character of the screen: a key is due when it completes a clearing of it. */
@@ -61,7 +113,6 @@ static void look(int master, char c, const char **keys)
 
 int main(int argc, char **argv)
 {
-	struct termios before, after;
 	int master, slave, status;
 	const char *keys;
 	pid_t pid;
@@ -88,12 +139,11 @@ int main(int argc, char **argv)
 			look(master, c, &keys);
 		}
 	}
-	tcgetattr(slave, &after);
+	if (mode_changed(slave))
+		return 125;
 	fcntl(master, F_SETFL, O_NONBLOCK);
 	while (read(master, &c, 1) == 1)
 		if (write(STDOUT_FILENO, &c, 1) != 1)
 			return 1;
-	if (before.c_lflag != after.c_lflag || memcmp(before.c_cc, after.c_cc, sizeof(after.c_cc)))
-		return 125;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 126;
 }

@@ -91,8 +91,8 @@ static void misused(void)
 	exit(2);
 }
 
-static struct termios cooked;
-static bool raw;		/* the terminal is ours */
+static struct termios cooked, uncooked;
+static bool raw;		/* the terminal is in the mode @uncooked */
 
 static void leave_screen(void)
 {
@@ -440,11 +440,11 @@ static void print_row(const struct table *table, const struct row *row)
 	}
 }
 
-/* What could not be written was not said. */
+/* Output that could not be written is an error of the program, not only of the disk. */
 static int finish(void)
 {
 	if (fflush(stdout) || ferror(stdout))
-		err(1, "output");
+		fail("output: %s", strerror(errno));
 	return 0;
 }
 
@@ -498,20 +498,25 @@ static bool stop;
 
 static void enter_screen(void)
 {
-	struct termios mode;
+	if (raw)
+		return;
+	raw = true;
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &uncooked);
+	printf("\033[?1049h\033[?25l");
+}
 
+static void take_terminal(void)
+{
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		errx(1, "no terminal: try watch -b");
 	if (tcgetattr(STDIN_FILENO, &cooked))
 		err(1, "terminal");
-	mode = cooked;
-	mode.c_lflag &= ~(ICANON | ECHO);
-	mode.c_cc[VMIN] = 0;
-	mode.c_cc[VTIME] = 0;
-	raw = true;
+	uncooked = cooked;
+	uncooked.c_lflag &= ~(ICANON | ECHO);
+	uncooked.c_cc[VMIN] = 0;
+	uncooked.c_cc[VTIME] = 0;
 	atexit(leave_screen);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &mode);
-	printf("\033[?1049h\033[?25l");
+	enter_screen();
 }
 
 static size_t screen_lines(void)
@@ -535,8 +540,7 @@ static void draw(struct table *table)
 		printf("by %s; q quits, R reverses, one of inpuhcgarfl sorts", opt.sort);
 	else
 		putchar('\n');
-	if (fflush(stdout))
-		stop = true;	/* nobody reads any more */
+	finish();
 }
 
 static void key(char c)
@@ -560,12 +564,49 @@ static double seconds_since(const struct timespec *then)
 	return now.tv_sec - then->tv_sec + (now.tv_nsec - then->tv_nsec) / 1e9;
 }
 
+/*
+ * Stop as the default action of SIGTSTP does, with the terminal as the shell knows it.
+ * Where the shell has no job control the signal is discarded, and the program goes on.
+ */
+static void suspend(void)
+{
+	sigset_t set;
+
+	leave_screen();
+	sigemptyset(&set);
+	sigaddset(&set, SIGTSTP);
+	raise(SIGTSTP);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	enter_screen();
+}
+
+/* True if the program is to go on. */
+static bool handle_signal(int signals)
+{
+	struct signalfd_siginfo info;
+
+	if (read(signals, &info, sizeof(info)) != sizeof(info))
+		return false;
+	switch (info.ssi_signo) {
+	case SIGTSTP:
+		suspend();
+		return true;
+	case SIGCONT:
+		/* After a SIGSTOP, of which no program is told, the mode is the shell's. */
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &uncooked);
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Until it is time to look again; keys draw what was seen last. */
 static void wait_for_time(struct table *table, int signals)
 {
 	struct pollfd fds[] = {
 		{ .fd = signals, .events = POLLIN },
-		{ .fd = raw ? STDIN_FILENO : -1, .events = POLLIN },
+		{ .fd = opt.batch ? -1 : STDIN_FILENO, .events = POLLIN },
 	};
 	double left;
 	char c;
@@ -573,26 +614,33 @@ static void wait_for_time(struct table *table, int signals)
 	while (!stop && (left = opt.delay - seconds_since(&table->when)) > 0) {
 		if (poll(fds, ARRAY_SIZE(fds), (int)(left * 1000) + 1) <= 0)
 			continue;
-		stop = fds[0].revents;
-		if (!fds[1].revents)
-			continue;
-		/* The end of the terminal is the end, too. */
-		key(read(STDIN_FILENO, &c, 1) == 1 ? c : 'q');
+		if (fds[0].revents)
+			stop = !handle_signal(signals);
+		else	/* The end of the terminal is the end, too. */
+			key(read(STDIN_FILENO, &c, 1) == 1 ? c : 'q');
 		if (!stop)
 			draw(table);
 	}
 }
 
-/* Signals that end it: the terminal is to be left as it was. */
+/*
+ * Signals that end or stop the program wait until it has put the terminal back. A
+ * batch changes no terminal, so that it may be stopped at any moment.
+ */
 static int catch_signals(void)
 {
+	static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 	sigset_t set;
+	size_t i;
 	int fd;
 
 	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	for (i = 0; i < ARRAY_SIZE(ending); i++)
+		sigaddset(&set, ending[i]);
+	if (!opt.batch) {
+		sigaddset(&set, SIGTSTP);
+		sigaddset(&set, SIGCONT);
+	}
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	fd = signalfd(-1, &set, SFD_CLOEXEC);
 	if (fd < 0)
@@ -610,7 +658,7 @@ static int do_watch(void)
 	read_table(&now);
 	check_sort(&now);
 	if (!opt.batch)
-		enter_screen();
+		take_terminal();
 	for (;;) {
 		set_rates(&now, &before);
 		draw(&now);
