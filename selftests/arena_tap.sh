@@ -33,10 +33,10 @@ show()
 	awk '{ print "# " $0 }' "$1"
 }
 
-# Half a minute: nobody is that busy.
+# Wait until a command succeeds: at most three minutes, which no busy machine needs.
 until_true()
 {
-	tries=300
+	tries=1800
 	until "$@"; do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || return 1
