@@ -73,8 +73,11 @@ struct arena_cursor {
 	const __aligned_u64 *now;
 } __attribute__((__aligned__(64)));
 
-/* The cursors of this thread. In no header of a shared library without need. */
-extern __thread char *libarena_cursors __attribute__((tls_model("initial-exec")));
+/*
+ * The cursors of this thread. Without a TLS model: the compiler chooses initial-exec for
+ * code of an executable, and for code of a shared object one that dlopen() takes.
+ */
+extern __thread char *libarena_cursors;
 
 void *libarena_refill(struct arena_cursor *cursor, size_t size, size_t align);
 void *libarena_copy_in(struct arena *arena, const void *src, size_t size, size_t align);

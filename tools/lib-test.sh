@@ -12,7 +12,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-TESTS=(builds installs documented pure example threads memory uninstalls)
+TESTS=(builds installs documented pure example threads memory plugins uninstalls)
 KERNEL=${KERNEL:-stock}
 PREFIX=/opt/arena
 PROGRAMS=(shared static shared_cxx)
@@ -166,6 +166,48 @@ test_threads()
 test_memory()
 {
 	on_fake memory -fsanitize=address,undefined
+}
+
+# The library for plugins, on the fake, and what loads them. The kernel's headers come last:
+# musl has none, and its own must be found before those of the other C library.
+#   make_plugins DIR CC
+make_plugins()
+{
+	local dir=$1 cc=$2 headers=(-idirafter /usr/include
+		-idirafter "/usr/include/$(gcc -dumpmachine)")
+	local wrap=-Wl,--wrap=open,--wrap=open64,--wrap=ioctl
+	local flags=(-O2 -Wall -Wextra -Werror -std=gnu11 -D_GNU_SOURCE -fPIC
+		-I"$ROOT/include/uapi" -I"$ROOT/include" "${headers[@]}")
+
+	mkdir -p "$dir" &&
+		"$cc" "${flags[@]}" -c -o "$dir/fake.o" "$ROOT/tools/libarena/fake.c" &&
+		make -C "$ROOT/tools/libarena" OUTPUT="$dir" CC="$cc" \
+			CFLAGS="-O2 -Werror ${headers[*]}" LDFLAGS="$dir/fake.o $wrap" &&
+		"$cc" "${flags[@]}" -shared -o "$dir/plugin_shared.so" \
+			"$ROOT/tools/libarena/plugin.c" -L"$dir" -larena -Wl,-rpath,"$dir" &&
+		"$cc" "${flags[@]}" -shared -o "$dir/plugin_static.so" \
+			"$ROOT/tools/libarena/plugin.c" "$dir/libarena.a" "$dir/fake.o" \
+			"$wrap" -pthread &&
+		"$cc" "${flags[@]}" -o "$dir/plugin_host" "$ROOT/tools/libarena/plugin_host.c" \
+			-pthread -ldl
+}
+
+# A program that did not start with the library loads it, and a plugin that has it inside can be
+# unloaded before the threads end that used it: with the C library of the machine, and
+# with musl, which gives no initial-exec variable to what dlopen() loads.
+test_plugins()
+{
+	local cc plugin
+
+	for cc in gcc musl-gcc; do
+		make_plugins "$DIR/plugins-$cc" "$cc" || return 1
+		for plugin in shared static; do
+			plugin=$DIR/plugins-$cc/plugin_$plugin.so
+			! readelf -d "$plugin" | grep STATIC_TLS || return 1
+			timeout -s KILL 300 "$DIR/plugins-$cc/plugin_host" "$plugin" ||
+				{ echo "$plugin: $?"; return 1; }
+		done
+	done
 }
 
 test_uninstalls()

@@ -127,7 +127,8 @@ group_bench()
 group_lib()
 {
 	group_module
-	packages pkg-config:pkg-config g++:g++ mandoc:mandoc binutils:readelf
+	packages pkg-config:pkg-config g++:g++ mandoc:mandoc binutils:readelf \
+		musl-tools:musl-gcc
 }
 
 group_bench-lib()

@@ -110,14 +110,14 @@ struct process {
 /* Read by threads that have no table, written by nobody. */
 static struct table no_table;
 
-PUBLIC __thread char *libarena_cursors __attribute__((tls_model("initial-exec"))) =
-	(char *)&no_table;
+PUBLIC __thread char *libarena_cursors = (char *)&no_table;
 
 static struct process *process;
 static struct handle *arenas[NR_INDICES];
 static unsigned int highest;	/* index that was ever used */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
+static bool key_deleted;	/* under the lock */
 static int once_error;
 
 /* The lock: 0 free, 1 taken, 2 taken and others wait. */
@@ -250,14 +250,47 @@ static void thread_end(void *arg)
 	munmap(table, sizeof(*table));
 }
 
+static bool any_arena_open(void)
+{
+	unsigned int index;
+
+	for (index = 1; index <= __atomic_load_n(&highest, __ATOMIC_RELAXED); index++)
+		if (__atomic_load_n(&arenas[index], __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
+/*
+ * When a shared object that has this library inside is unloaded, threads that end later
+ * must not call thread_end(), which is no longer there. The C library calls this
+ * at exit(), too, and does not say which of both it is. At exit() other threads still
+ * allocate: their tables stay, and a thread without one gets a table that lasts as long as
+ * the process. The table of this thread may be used until its arenas are closed.
+ */
+static void __attribute__((destructor)) unload(void)
+{
+	struct table *table = (struct table *)libarena_cursors;
+
+	if (!process)
+		return;
+	lock();
+	key_deleted = true;
+	pthread_key_delete(key);
+	unlock();
+	if (table != &no_table && !any_arena_open())
+		thread_end(table);
+}
+
 static void start(void)
 {
 	once_error = pthread_key_create(&key, thread_end);
 	if (once_error)
 		return;
 	process = map_wiped(sizeof(*process));
-	if (!process)
-		once_error = errno;
+	if (process)
+		return;
+	once_error = errno;
+	pthread_key_delete(key);
 }
 
 static int start_once(void)
@@ -270,13 +303,24 @@ static int start_once(void)
 	return -1;
 }
 
+static int call_thread_end(struct table *table)
+{
+	int err = 0;
+
+	lock();
+	if (!key_deleted)
+		err = pthread_setspecific(key, table);
+	unlock();
+	return err;
+}
+
 static struct table *table_make(void)
 {
 	struct table *table = map_wiped(sizeof(*table));
 
 	if (!table)
 		return NULL;
-	if (pthread_setspecific(key, table)) {
+	if (call_thread_end(table)) {
 		munmap(table, sizeof(*table));
 		errno = ENOMEM;
 		return NULL;

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * plugin_host PLUGIN: load a shared object made of plugin.c, use it in this thread and in another one,
+ * unload it, and only then let that thread end.
+ */
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+static bool (*use)(void);
+static bool used;
+static pthread_barrier_t barrier;
+
+static void *run(void *arg)
+{
+	used = use();
+	pthread_barrier_wait(&barrier);
+	/* The plugin is unloaded. */
+	pthread_barrier_wait(&barrier);
+	return arg;
+}
+
+/* In another thread, which lives on, and in this one. */
+static bool use_here_and_there(pthread_t *thread)
+{
+	pthread_barrier_init(&barrier, NULL, 2);
+	if (pthread_create(thread, NULL, run, NULL))
+		return false;
+	pthread_barrier_wait(&barrier);
+	return used && use();
+}
+
+static bool load_use_unload(const char *name)
+{
+	void *plugin = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+	pthread_t thread;
+	bool ok;
+
+	if (plugin)
+		use = (bool (*)(void))dlsym(plugin, "plugin_use");
+	if (!plugin || !use) {
+		fprintf(stderr, "%s\n", dlerror());
+		return false;
+	}
+	ok = use_here_and_there(&thread);
+	dlclose(plugin);
+	pthread_barrier_wait(&barrier);
+	pthread_join(thread, NULL);
+	return ok;
+}
+
+int main(int argc, char **argv)
+{
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		if (argc != 2 || !load_use_unload(argv[1])) {
+			fprintf(stderr, "plugin_host: round %d failed\n", i);
+			return 1;
+		}
+	}
+	return 0;
+}
