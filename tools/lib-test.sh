@@ -12,7 +12,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-TESTS=(builds installs documented pure example threads memory plugins uninstalls)
+TESTS=(builds installs documented pure example threads memory plugins small_offsets uninstalls)
 KERNEL=${KERNEL:-stock}
 PREFIX=/opt/arena
 PROGRAMS=(shared static shared_cxx)
@@ -166,6 +166,33 @@ test_threads()
 test_memory()
 {
 	on_fake memory -fsanitize=address,undefined
+}
+
+# A program of 32 bits that maps the status page.
+#   status_page_compiles MMAP OFFSET FLAGS...
+status_page_compiles()
+{
+	local call=$1 offset=$2
+
+	shift 2
+	gcc -m32 -idirafter "/usr/include/$(gcc -dumpmachine)" -I"$ROOT/include/uapi" \
+		-Wall -Werror -fsyntax-only "$@" -x c - <<-END
+		#include <sys/mman.h>
+		#include <linux/arena.h>
+		void *map(int fd);
+		void *map(int fd)
+		{
+			return $call(0, 4096, PROT_READ, MAP_SHARED, fd, $offset);
+		}
+	END
+}
+
+# Where off_t has 32 bits, the offset of the status page would become that of the first page.
+test_small_offsets()
+{
+	status_page_compiles mmap ARENA_STATUS_OFFSET -D_FILE_OFFSET_BITS=64 &&
+		status_page_compiles mmap64 ARENA_STATUS_OFFSET64 -D_GNU_SOURCE &&
+		! status_page_compiles mmap ARENA_STATUS_OFFSET -Wno-overflow
 }
 
 # The library for plugins, on the fake, and what loads them. The kernel's headers come last:

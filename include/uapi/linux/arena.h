@@ -484,12 +484,27 @@ struct arena_notify_args {
 };
 
 /**
+ * ARENA_STATUS_OFFSET64 - %ARENA_STATUS_OFFSET for calls whose offset has 64 bits
+ * whatever off_t has, such as mmap64().
+ */
+#define ARENA_STATUS_OFFSET64	(1ULL << 40)
+
+/**
  * ARENA_STATUS_OFFSET - file offset at which mmap() shows the status page.
  *
  * Behind the end of any arena. One page, for reading only (%PROT_READ,
  * %MAP_SHARED), with any descriptor.
+ *
+ * An off_t of 32 bits would make 0 of it, where the first page of the arena is. A
+ * program that is built with such an off_t does not compile; what it lacks is
+ * -D_FILE_OFFSET_BITS=64.
  */
-#define ARENA_STATUS_OFFSET	(1ULL << 40)
+#ifdef __KERNEL__
+#define ARENA_STATUS_OFFSET	ARENA_STATUS_OFFSET64
+#else
+#define ARENA_STATUS_OFFSET							\
+	(ARENA_STATUS_OFFSET64 * sizeof(char[sizeof(off_t) < 8 ? -1 : 1]))
+#endif
 
 /**
  * struct arena_status - the status page: the arena without a call.
