@@ -82,16 +82,17 @@ __poll_t arena_poll(struct file *file, struct poll_table_struct *wait)
 }
 
 /*
- * Not wake_up_poll(): that wakes one of those who want to be woken alone, who may be
- * waiting for something else. And for whatever they wait: who finds nothing yet
- * must have looked, or wake_above does not tell of him.
+ * Wake all pollers, exclusive ones too, without a key. Pollers of one arena wait for
+ * different events, so that no key is true for all of them, and io_uring and AIO report
+ * the events of a key without calling arena_poll(). Without a key each poller calls
+ * arena_poll(), which also lowers wake_above again for a poller that goes on waiting.
  */
 void arena_dev_wake(struct arena_dev *dev)
 {
 	if (!wq_has_sleeper(&dev->wait))
 		return;
 	xchg(&dev->wake_above, ARENA_WAKE_NEVER);
-	__wake_up(&dev->wait, TASK_NORMAL, 0, poll_to_key(ARENA_POLL_IN | EPOLLPRI));
+	wake_up_all(&dev->wait);
 }
 
 void arena_dev_moved(struct arena_dev *dev)

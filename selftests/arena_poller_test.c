@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every interface of the kernel that waits for a file reports of an arena what poll() would,
+ * and no more: some of them take the events of a wake-up without asking the arena again.
+ */
+#include "kselftest_harness.h"
+#include <pthread.h>
+#include "arena_poller.h"
+#include "arena_test.h"
+
+#define CAPACITY	(16 * SLAB)
+#define MARK		(512 * 1024)
+
+static int watch(int fd, __u64 mark)
+{
+	struct arena_watch_args args = { .size = sizeof(args), .mark = mark };
+
+	return arena_ioctl(fd, ARENA_IOC_WATCH, &args);
+}
+
+static int notify(int fd)
+{
+	struct arena_notify_args args = { .size = sizeof(args) };
+
+	return arena_ioctl(fd, ARENA_IOC_NOTIFY, &args);
+}
+
+/* A thread that waits in one of the interfaces. */
+struct waiter {
+	int (*wait)(int fd, int events);
+	int fd;
+	int events;
+	int answer;
+	bool done;
+	pid_t tid;
+	pthread_t thread;
+};
+
+static void *waiter_run(void *arg)
+{
+	struct waiter *waiter = arg;
+
+	__atomic_store_n(&waiter->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
+	waiter->answer = waiter->wait(waiter->fd, waiter->events);
+	__atomic_store_n(&waiter->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static bool waiter_done(struct waiter *waiter)
+{
+	return __atomic_load_n(&waiter->done, __ATOMIC_ACQUIRE);
+}
+
+/* The state of a thread that waits for an event; it sleeps so for nothing else. */
+static bool sleeps(pid_t tid)
+{
+	char path[64], state = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	fclose(file);
+	return state == 'S';
+}
+
+/* Until it sleeps, or has an answer already. */
+static void waiter_start(struct waiter *waiter, int (*wait)(int fd, int events), int fd, int events)
+{
+	*waiter = (struct waiter){ .wait = wait, .fd = fd, .events = events };
+	pthread_create(&waiter->thread, NULL, waiter_run, waiter);
+	while (!waiter_done(waiter) &&
+	       (!__atomic_load_n(&waiter->tid, __ATOMIC_ACQUIRE) || !sleeps(waiter->tid)))
+		sched_yield();
+}
+
+static int waiter_end(struct waiter *waiter)
+{
+	pthread_join(waiter->thread, NULL);
+	return waiter->answer;
+}
+
+/* Time in which a waiter that was woken by mistake would answer: too short misses faults only. */
+static void let_others_run(void)
+{
+	usleep(100 * 1000);
+}
+
+FIXTURE(poller)
+{
+	int fd;
+	int other;		/* a file of the same arena, with a mark of its own */
+	struct waiter waiter;
+};
+
+FIXTURE_VARIANT(poller)
+{
+	int (*wait)(int fd, int events);
+};
+
+#define POLLER(_name)				\
+	FIXTURE_VARIANT_ADD(poller, _name)	\
+	{					\
+		.wait = poller_##_name,		\
+	}
+
+POLLER(poll);
+POLLER(select);
+POLLER(epoll);
+POLLER(epoll_edge);
+POLLER(epoll_oneshot);
+POLLER(epoll_exclusive);
+POLLER(uring);
+POLLER(uring_multishot);
+POLLER(aio);
+
+FIXTURE_SETUP(poller)
+{
+	int has;
+
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
+	self->other = arena_dup(self->fd, ARENA_RIGHT_READ);
+	ASSERT_LE(0, self->other);
+	ASSERT_EQ(0, watch(self->fd, 0));
+	ASSERT_EQ(0, notify(self->fd));
+	has = variant->wait(self->fd, POLLIN);
+	if (has == -ENOSYS || has == -EPERM)
+		SKIP(return, "this kernel does not have it, or forbids it");
+	/* clause 17: what has happened already is reported at once */
+	ASSERT_EQ(POLLIN, has);
+	ASSERT_EQ(0, watch(self->fd, 0));
+}
+
+FIXTURE_TEARDOWN(poller)
+{
+	close(self->other);
+	close(self->fd);
+}
+
+/* clause 17: POLLPRI alone, of the arena that was reset */
+TEST_F(poller, reset_reports_pollpri)
+{
+	waiter_start(&self->waiter, variant->wait, self->fd, POLLPRI);
+	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
+	ASSERT_EQ(0, notify(self->fd));
+	let_others_run();
+	EXPECT_FALSE(waiter_done(&self->waiter));
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	EXPECT_EQ(POLLPRI, waiter_end(&self->waiter));
+}
+
+/* clause 17: a reset is no reason for POLLIN, whatever else the waiter asks for */
+TEST_F(poller, reset_reports_no_pollin)
+{
+	waiter_start(&self->waiter, variant->wait, self->fd, POLLIN | POLLPRI);
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	EXPECT_EQ(POLLPRI, waiter_end(&self->waiter));
+}
+
+/* clause 17: a waiter for POLLIN sleeps on through a reset */
+TEST_F(poller, pollin_sleeps_through_reset)
+{
+	waiter_start(&self->waiter, variant->wait, self->fd, POLLIN);
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	let_others_run();
+	EXPECT_FALSE(waiter_done(&self->waiter));
+	ASSERT_EQ(0, notify(self->fd));
+	EXPECT_EQ(POLLIN, waiter_end(&self->waiter));
+}
+
+/* clause 17: the mark of another file is none of the waiter's, its own is */
+TEST_F(poller, mark_of_its_own_file)
+{
+	struct waiter other;
+
+	ASSERT_EQ(0, watch(self->fd, MARK));
+	ASSERT_EQ(0, watch(self->other, 100));
+	waiter_start(&self->waiter, variant->wait, self->fd, POLLIN);
+	waiter_start(&other, variant->wait, self->other, POLLIN);
+	ASSERT_EQ(0, arena_alloc(self->fd, 104, NULL));
+	EXPECT_EQ(POLLIN, waiter_end(&other));
+	let_others_run();
+	EXPECT_FALSE(waiter_done(&self->waiter));
+	/* Still on the queue, and its mark is still known. */
+	ASSERT_EQ(0, arena_alloc(self->fd, MARK, NULL));
+	EXPECT_EQ(POLLIN, waiter_end(&self->waiter));
+}
+
+/* clause 17: a mark that is lowered while the waiter sleeps, to what is reached later */
+TEST_F(poller, mark_lowered_while_asleep)
+{
+	ASSERT_EQ(0, watch(self->fd, MARK));
+	waiter_start(&self->waiter, variant->wait, self->fd, POLLIN);
+	ASSERT_EQ(0, watch(self->fd, 16));
+	ASSERT_EQ(0, arena_alloc(self->fd, 16, NULL));
+	let_others_run();
+	EXPECT_FALSE(waiter_done(&self->waiter));
+	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
+	EXPECT_EQ(POLLIN, waiter_end(&self->waiter));
+}
+
+/* clause 17: a multishot request tells each event once more, and only what is true by then */
+TEST(uring_multishot_goes_on)
+{
+	struct io_uring_cqe cqe;
+	struct uring uring;
+	int fd, i;
+
+	if (uring_init(&uring))
+		SKIP(return, "no io_uring");
+	fd = arena_open();
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, arena_setup(fd, CAPACITY, SLAB, 0));
+	ASSERT_EQ(0, watch(fd, 0));
+	uring_poll_add(&uring, fd, POLLIN | POLLPRI, IORING_POLL_ADD_MULTI);
+	EXPECT_FALSE(uring_wait(&uring, 1, 1, &cqe));
+	for (i = 0; i < 8; i++) {
+		ASSERT_EQ(0, i % 2 ? arena_reset(fd, ARENA_RESET_KEEP, 0) : notify(fd));
+		ASSERT_TRUE(uring_wait(&uring, 0, POLLER_PATIENCE * 1000, &cqe));
+		EXPECT_EQ(i % 2 ? POLLPRI : POLLIN, cqe.res);
+		EXPECT_TRUE(cqe.flags & IORING_CQE_F_MORE);
+		ASSERT_EQ(0, watch(fd, 0));
+	}
+	uring_exit(&uring);
+	close(fd);
+}
+
+TEST_HARNESS_MAIN
