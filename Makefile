@@ -80,15 +80,16 @@ bench-quick:
 bench-plots:
 	@tools/bench.sh --plots
 
+# From here, not by -C: a relative DESTDIR is one of this folder.
 lib:
-	@$(MAKE) -s -C tools/libarena
+	@$(MAKE) -s -f tools/libarena/Makefile
 
 install uninstall:
-	@$(MAKE) -C tools/libarena $@
-	@$(MAKE) -C tools $@
+	@$(MAKE) -f tools/libarena/Makefile $@
+	@$(MAKE) -f tools/Makefile $@
 
 arenactl:
-	@$(MAKE) -s -C tools && echo "built build/arenactl"
+	@$(MAKE) -s -f tools/Makefile && echo "built build/arenactl"
 
 lib-test bench-lib:
 	@tools/$@.sh

@@ -12,7 +12,8 @@
 
 . "$(dirname "$0")/lib.sh"
 
-TESTS=(builds installs documented pure example threads memory plugins small_offsets uninstalls)
+TESTS=(builds installs documented pure example threads memory plugins small_offsets uninstalls
+	installs_anywhere)
 KERNEL=${KERNEL:-stock}
 PREFIX=/opt/arena
 PROGRAMS=(shared static shared_cxx)
@@ -168,6 +169,33 @@ test_memory()
 	on_fake memory -fsanitize=address,undefined
 }
 
+# The project in a folder whose name has a blank.
+checkout()
+{
+	[ -e "$DIR/check out" ] || { mkdir "$DIR/check out" &&
+		cp -r "$ROOT"/{Makefile,include,tools} "$DIR/check out/"; }
+}
+
+# What others cannot read.
+unreadable()
+{
+	find "$1" \( -type d ! -perm -0755 \) -o \( -type f ! -perm -0644 \)
+}
+
+# "make install" by a careful root, with blanks in all paths, into a folder named from here;
+# and a PREFIX that would be another folder for each user of it.
+test_installs_anywhere()
+{
+	checkout && cd "$DIR/check out" || return 1
+	(umask 077 && env -u ARENA_BUILD make install DESTDIR="st age" PREFIX=/opt/arena) &&
+		(! unreadable "st age" | grep .) && [ -e "st age/opt/arena/lib/libarena.so" ] &&
+		[ -e "st age/opt/arena/sbin/arenactl" ] &&
+		grep -qx prefix=/opt/arena "st age/opt/arena/lib/pkgconfig/libarena.pc" &&
+		env -u ARENA_BUILD make uninstall DESTDIR="st age" PREFIX=/opt/arena &&
+		(! find "st age" ! -type d | grep .) || return 1
+	! env -u ARENA_BUILD make install DESTDIR="$DIR/wrong" PREFIX=opt && [ ! -e "$DIR/wrong" ]
+}
+
 # A program of 32 bits that maps the status page.
 #   status_page_compiles MMAP OFFSET FLAGS...
 status_page_compiles()
@@ -247,7 +275,7 @@ run_test()
 {
 	local log=$LOGS/lib-test-$1.log
 
-	if "test_$1" >"$log" 2>&1 </dev/null; then
+	if ("test_$1") >"$log" 2>&1 </dev/null; then
 		say "ok: $1"
 		PASSED=$((PASSED + 1))
 	else
