@@ -5,6 +5,10 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 export KDIR
 
+# ARENA_BUILD=DIR: another folder to build in, where the sources cannot be written. Make
+# gives it to the scripts and makefiles that it runs.
+build := $(or $(ARENA_BUILD),build)
+
 .PHONY: all help module build-stock build-new run load unload demo test kunit
 .PHONY: selftest litmus readme-examples check kasan kcsan i386 clean distclean
 .PHONY: bench bench-quick bench-plots lib lib-test bench-lib install uninstall arenactl
@@ -40,14 +44,15 @@ help:
 	@echo '  make bench-lib    it beside malloc, mimalloc and jemalloc'
 	@echo '  make build-stock, build-new   the module for either stock kernel'
 	@echo '  make clean        remove objects; distclean: downloads too'
+	@echo 'ARENA_BUILD=DIR: build there, not in build/ (where the sources are read-only)'
 
 module:
-	@dir=$$(tools/module.sh host) && cp "$$dir/arena.ko" build/arena.ko && \
-		echo "built build/arena.ko"
+	@dir=$$(tools/module.sh host) && cp "$$dir/arena.ko" "$(build)/arena.ko" && \
+		echo "built $(build)/arena.ko"
 
 build-stock build-new: build-%:
 	@dir=$$(tools/module.sh $*) && \
-		echo "built for Linux $$(cat build/$*/version): $$dir/arena.ko"
+		echo "built for Linux $$(cat "$(build)/$*/version"): $$dir/arena.ko"
 
 run:
 	@tools/demo.sh $(if $(INPUT),'$(INPUT)')
@@ -89,16 +94,16 @@ install uninstall:
 	@$(MAKE) -f tools/Makefile $@
 
 arenactl:
-	@$(MAKE) -s -f tools/Makefile && echo "built build/arenactl"
+	@$(MAKE) -s -f tools/Makefile && echo "built $(build)/arenactl"
 
 lib-test bench-lib:
 	@tools/$@.sh
 
 clean:
-	@rm -rf build/mod-host build/mod-stock build/mod-new build/new/root/arena \
-		build/selftests build/selftests-host build/lib build/counts build/arena.ko \
-		build/bench build/readme build/dkms build/user build/arenactl \
-		build/planted build/mod-planted build/new/root/arena-planted
+	@cd "$(build)" 2>/dev/null || exit 0; \
+		rm -rf mod-host mod-stock mod-new new/root/arena selftests selftests-host lib \
+		counts arena.ko bench readme dkms user arenactl planted mod-planted \
+		new/root/arena-planted
 
 distclean:
-	@rm -rf build
+	@rm -rf "$(build)"

@@ -47,20 +47,13 @@ tree()
 	echo "$1"
 }
 
-# By contents and not by time: another commit may be older.
 copy_sources()
 {
 	local dir=$1 tree
 
 	tree=$(tree "$dir.tree") || exit 1
-	mkdir -p "$dir/selftests"
-	rsync -rlc --delete --filter='P *.o' --filter='P *.ko' --filter='P *.mod' \
-		--filter='P *.mod.c' --filter='P *.cmd' --filter='P *.symvers' \
-		--filter='P modules.order' --filter='P .*.d' --exclude='*.o' \
-		--exclude='*.cmd' "$tree/Kbuild" "$tree/module" \
-		"$tree/include" "$tree/kunit" "$dir/" ||
-		die "cannot copy the sources to $dir"
-	rsync -rlc "$ROOT/selftests/bench" "$dir/selftests/" ||
+	mirror_module "$tree" "$dir" || die "cannot copy the sources to $dir"
+	mirror "$ROOT/selftests/bench" "$dir/selftests/bench" ||
 		die "cannot copy the benchmarks to $dir"
 }
 

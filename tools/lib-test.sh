@@ -13,7 +13,7 @@
 . "$(dirname "$0")/lib.sh"
 
 TESTS=(builds installs documented pure example threads memory plugins small_offsets uninstalls
-	installs_anywhere)
+	installs_anywhere read_only_checkout)
 KERNEL=${KERNEL:-stock}
 PREFIX=/opt/arena
 PROGRAMS=(shared static shared_cxx)
@@ -169,7 +169,7 @@ test_memory()
 	on_fake memory -fsanitize=address,undefined
 }
 
-# The project in a folder whose name has a blank.
+# The project as a user has it who cannot write here, in a folder whose name has a blank.
 checkout()
 {
 	[ -e "$DIR/check out" ] || { mkdir "$DIR/check out" &&
@@ -194,6 +194,32 @@ test_installs_anywhere()
 		env -u ARENA_BUILD make uninstall DESTDIR="st age" PREFIX=/opt/arena &&
 		(! find "st age" ! -type d | grep .) || return 1
 	! env -u ARENA_BUILD make install DESTDIR="$DIR/wrong" PREFIX=opt && [ ! -e "$DIR/wrong" ]
+}
+
+# Run a command where a folder cannot be written, not even by root.
+read_only()
+{
+	local dir=$1
+
+	shift
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	unshare -rm sh -c 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" &&
+		exec "$@"' "$dir" "$@"
+}
+
+# Nothing is written elsewhere instead, and what to do is said. It is enough to do that.
+test_read_only_checkout()
+{
+	local said=$DIR/said
+
+	checkout && rm -rf "$DIR/check out/build" && [ ! -e /logs ] || return 1
+	! read_only "$DIR/check out" env -u ARENA_BUILD \
+		"$DIR/check out/tools/load.sh" nonsense 2>"$said" || return 1
+	cat "$said"
+	grep -q 'give ARENA_BUILD=DIR' "$said" && [ ! -e /logs ] &&
+		read_only "$DIR/check out" make -C "$DIR/check out" ARENA_BUILD="$DIR/el se" \
+			lib arenactl &&
+		[ -e "$DIR/el se/lib/libarena.so" ] && [ -e "$DIR/el se/arenactl" ]
 }
 
 # A program of 32 bits that maps the status page.

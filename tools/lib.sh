@@ -8,17 +8,12 @@ set -u -o pipefail
 
 # Logical paths on purpose: a working copy reached by a symbolic link stays
 # where the user sees it.
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) || exit 1
 BUILD=${ARENA_BUILD:-$ROOT/build}
 LOGS=$BUILD/logs
 JOBS=$(nproc)
 TAG=$(basename "$0" .sh)
 export LC_ALL=C
-
-mkdir -p "$LOGS"
-# Physical from here on: Kbuild records the path of a build directory.
-BUILD=$(cd "$BUILD" && pwd -P)
-LOGS=$BUILD/logs
 
 say()
 {
@@ -30,6 +25,16 @@ die()
 	printf '%s: error: %s\n' "$TAG" "$*" >&2
 	exit 1
 }
+
+# Physical from here on: Kbuild records the path of a build directory. A script that went on
+# without one would write to the root directory.
+if ! mkdir -p "$LOGS" 2>/dev/null || [ ! -w "$LOGS" ]; then
+	die "cannot write to $BUILD: give ARENA_BUILD=DIR, another folder to build in"
+fi
+BUILD=$(cd "$BUILD" && pwd -P) || exit 1
+LOGS=$BUILD/logs
+# For scripts and makefiles that are run by this one, in whatever folder.
+export ARENA_BUILD=$BUILD
 
 # The directory of a version of Python that the machine's package manager
 # knows comes first: version switchers in PATH lack the system's modules.
@@ -135,6 +140,42 @@ in_root()
 	# shellcheck disable=SC2016 # expanded by the inner shell
 	unshare -m sh -c 'mount -t proc proc "$0/proc" && exec chroot "$0" \
 		/usr/bin/env -i PATH=/usr/bin:/usr/sbin "$@"' "$root" "$@"
+}
+
+# Names of the files below a folder that Kbuild did not make.
+sources()
+{
+	cd "$1" && find . -type f ! -name '.*' ! -name '*.o' ! -name '*.a' ! -name '*.ko' \
+		! -name '*.mod' ! -name '*.mod.c' ! -name '*.symvers' ! -name modules.order
+}
+
+# Copy what differs, so that the next build compiles what changed and nothing else, and remove
+# copies of what is gone. By contents, not by time: another commit may be older.
+#   mirror FROM TO
+mirror()
+{
+	local from=$1 to=$2 file
+
+	mkdir -p "$to" || return 1
+	(sources "$from") | while read -r file; do
+		cmp -s "$from/$file" "$to/$file" && continue
+		mkdir -p "$(dirname "$to/$file")" && cp "$from/$file" "$to/$file" || exit 1
+	done || return 1
+	(sources "$to") | while read -r file; do
+		[ -e "$from/$file" ] || rm -f "$to/$file"
+	done
+}
+
+# What Kbuild needs of a tree of ours.
+#   mirror_module FROM TO
+mirror_module()
+{
+	local folder
+
+	for folder in module include kunit; do
+		mirror "$1/$folder" "$2/$folder" || return 1
+	done
+	cmp -s "$1/Kbuild" "$2/Kbuild" || cp "$1/Kbuild" "$2/"
 }
 
 # The arena becomes lib/arena of a kernel tree by links, so that there is

@@ -21,21 +21,14 @@ OUTSIDE="consumer context memory"
 STRICT=(W=1 KCFLAGS=-Werror)
 [ "${WERROR:-1}" -ne 0 ] || STRICT=()
 
-# A copy, not links: Kbuild puts objects beside the sources. Time stamps are
-# kept, so the next build compiles what changed and nothing else. What lies
-# in the copy only is left alone if Kbuild made it.
+# A copy, not links: Kbuild puts objects beside the sources.
 copy_sources()
 {
-	local dir=$1
-
-	mkdir -p "$dir"
-	rsync -rlc --delete --delete-excluded \
-		--filter='P *.o' --filter='P *.ko' --filter='P *.mod' \
-		--filter='P *.mod.c' --filter='P *.cmd' --filter='P *.symvers' \
-		--filter='P modules.order' --filter='P .*.d' \
-		--filter='P built-in.a' --exclude='*.o' --exclude='*.cmd' \
-		"$ROOT/Kbuild" "$ROOT/module" "$ROOT/include" "$ROOT/kunit" \
-		"$dir/" || die "cannot copy the sources to $dir"
+	case $1 in
+	*[[:space:]:]*) die "the kernel's build system takes no blank and no colon in $1:" \
+		"give ARENA_BUILD=DIR, another folder to build in" ;;
+	esac
+	mirror_module "$ROOT" "$1" || die "cannot copy the sources to $1"
 }
 
 make_modules()
@@ -56,8 +49,7 @@ make_with_tests()
 	shift 2
 	"$@" M="$m" modules || return 1
 	for name in $OUTSIDE; do
-		mkdir -p "$dir/selftests"
-		rsync -rlc "$ROOT/selftests/$name" "$dir/selftests/" || return 1
+		mirror "$ROOT/selftests/$name" "$dir/selftests/$name" || return 1
 		"$@" M="$m/selftests/$name" \
 			KBUILD_EXTRA_SYMBOLS="$m/Module.symvers" modules ||
 			return 1

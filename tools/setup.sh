@@ -75,7 +75,7 @@ group_module()
 {
 	packages perl:/usr/share/perl/5*/Pod/Usage.pm gcc:gcc make:make \
 		libc6-dev:/usr/include/stdio.h \
-		xz-utils:xz kmod:modinfo rsync:rsync
+		xz-utils:xz kmod:modinfo
 }
 
 group_kernel()
