@@ -13,7 +13,7 @@
 . "$(dirname "$0")/lib.sh"
 
 TESTS=(builds installs documented pure example threads memory plugins small_offsets uninstalls
-	installs_anywhere read_only_checkout)
+	installs_anywhere read_only_checkout says_how_to_sign)
 KERNEL=${KERNEL:-stock}
 PREFIX=/opt/arena
 PROGRAMS=(shared static shared_cxx)
@@ -220,6 +220,25 @@ test_read_only_checkout()
 		read_only "$DIR/check out" make -C "$DIR/check out" ARENA_BUILD="$DIR/el se" \
 			lib arenactl &&
 		[ -e "$DIR/el se/lib/libarena.so" ] && [ -e "$DIR/el se/arenactl" ]
+}
+
+# "make load" on a kernel that wants signed modules: bash and its libraries have to go there.
+test_says_how_to_sign()
+{
+	local bash files=() file
+
+	bash=$(command -v bash)
+	for file in $(ldd "$bash" | grep -oE '/[^ ]+') "$bash"; do
+		files+=(--file "$file:$file")
+	done
+	"$ROOT/tools/vm.sh" --kernel "$KERNEL" --name lib-test-sign "${files[@]}" \
+		--append module.sig_enforce=1 ${MODULES:+--modules "$MODULES"} \
+		--file "$ROOT/tools/load.sh:/src/load.sh" --file "$ROOT/tools/lib.sh:/src/lib.sh" -- "
+		export ARENA_BUILD=/build
+		mkdir /build && cp /ko/arena.ko /build/
+		! $bash /src/load.sh load >/tmp/said 2>&1 || exit 1
+		cat /tmp/said
+		grep -q 'mokutil --import' /tmp/said && grep -q 'sign-file sha256' /tmp/said"
 }
 
 # A program of 32 bits that maps the status page.

@@ -15,15 +15,51 @@ loaded()
 	grep -q '^arena ' /proc/modules
 }
 
+# EKEYREJECTED and ENOKEY speak for themselves. EPERM is the answer of a kernel that is locked
+# down, and of a container.
+wants_signature()
+{
+	case $1 in
+	*'Key was rejected'* | *'Required key not available'*) ;;
+	*'not permitted'*) grep -qs '\[\(integrity\|confidentiality\)\]' \
+		/sys/kernel/security/lockdown ;;
+	*) return 1 ;;
+	esac
+}
+
+how_to_sign()
+{
+	cat >&2 <<-END
+	This kernel loads no module but those signed with a key that it knows (Secure Boot, or
+	module.sig_enforce). Once, make a key and enrol it; the firmware asks at the next boot
+	for the password that mokutil wants now:
+	    openssl req -new -x509 -newkey rsa:2048 -nodes -days 3650 -subj "/CN=arena/" \\
+	        -keyout arena.key -outform DER -out arena.der
+	    mokutil --import arena.der
+	After each build, sign the module, and load it again:
+	    ${KDIR:-/lib/modules/$(uname -r)/build}/scripts/sign-file sha256 arena.key arena.der \\
+	        $BUILD/arena.ko
+	dkms signs what it builds; its key is enrolled by: mokutil --import /var/lib/dkms/mok.pub
+	END
+}
+
 load()
 {
+	local said
+
 	need_root load
 	! loaded || { say "already loaded" && return 0; }
 	[ -e "$BUILD/arena.ko" ] || die "build it first: make"
-	PATH=$PATH:/usr/sbin:/sbin insmod "$BUILD/arena.ko" ||
-		die "the kernel refused the module, see dmesg; is it built for" \
-			"$(uname -r)?"
-	say "loaded: /dev/arena is there"
+	if said=$(PATH=$PATH:/usr/sbin:/sbin insmod "$BUILD/arena.ko" 2>&1); then
+		say "loaded: /dev/arena is there"
+		return
+	fi
+	say "$said"
+	if wants_signature "$said"; then
+		how_to_sign
+		die "the module is not signed with a key that this kernel knows"
+	fi
+	die "the kernel refused the module, see dmesg; is it built for $(uname -r)?"
 }
 
 unload()
