@@ -52,7 +52,7 @@ class Results:
             low, high = self.extremes.get(key, (float(row[8]), float(row[9])))
             self.extremes[key] = (min(low, float(row[8])), max(high, float(row[9])))
             self.units[key] = row[7]
-            if (bench in ("batch", "threads_own") and rival not in RIVALS
+            if (bench in ("batch", "create", "threads_own") and rival not in RIVALS
                     and not rival.endswith("_zero")):
                 RIVALS.append(rival)
 
@@ -114,6 +114,7 @@ class Results:
 
 RIVALS = []
 KERNELS = ("icount", "uml")
+INSTRUCTIONS = ("icount",)
 R = Results()
 MACHINE = ""
 
@@ -139,7 +140,7 @@ def table(title, head, rows):
 
 
 def speed_table(kernel, unit):
-    benches = ["batch", "pingpong", "mix", "hardirq", "create"]
+    benches = ["batch", "pingpong", "once", "mix", "hardirq", "create"]
     columns = [(bench, init) for bench in benches for init in (0, 1)]
     rows = [[rival] + [number(R.find(kernel, init, bench, rival)) for bench, init in columns]
             for rival in RIVALS]
@@ -253,6 +254,58 @@ def ioctl_table(kernel, unit):
     table(f"{unit}: a call from a program (nothing: an ioctl that copies the struct of "
           "ARENA_IOC_ALLOC in and out; batch: by object, 64 in a call; 64 bytes an object)",
           ["call", "init_on_alloc=0", "init_on_alloc=1"], rows)
+
+
+GROWTH = {"icount": 1, "icount64": 64, "icount240": 240}
+
+
+def growth_row(what, bench, rival, **where):
+    costs = [R.find(kernel, 0, bench, rival, **where) for kernel in GROWTH]
+    return [f"{what}: {rival}"] + [number(cost, 0) for cost in costs] + [
+        number(ratio(costs[-1], costs[0]), 2)]
+
+
+def growth_table():
+    rows = [growth_row("create, 100 objects, destroy", "create", rival)
+            for rival in (DENSE, SPANS, PRIVATE, "kmalloc")]
+    rows += [growth_row(what, f"growth_{what}", rival) for what in ("reset", "offset", "stats")
+             for rival in (DENSE, SPANS)]
+    rows += [growth_row(f"first allocation of a CPU, {what}", f"first_{what}", rival)
+             for what in ("task", "hardirq", "nmi") for rival in (DENSE, SPANS)]
+    table("instructions by possible CPUs, of which one runs",
+          ["step"] + [str(cpus) for cpus in GROWTH.values()] + ["last over first"], rows)
+
+
+def capacity_table():
+    sizes = R.values("growth_create", "size")
+    rows = []
+    for what, bench in (("create, 1 object, destroy", "growth_create"),
+                        ("release after 1 object", "growth_release")):
+        for rival in (DENSE, SPANS):
+            costs = [R.find("icount", 0, bench, rival, size=size) for size in sizes]
+            rows.append([f"{what}: {rival}"] + [number(cost, 0) for cost in costs] +
+                        [number(ratio(costs[-1], costs[0]), 2) if costs else "-"])
+    table("instructions by capacity, one possible CPU",
+          ["step"] + [f"{size >> 20:,} MiB" for size in sizes] + ["last over first"], rows)
+
+
+def fixed_table():
+    sizes = R.values("fixed", "size")
+    rows = [[f"{rival}, {n} objects, {cpus} possible CPUs"] +
+            [number(R.find(kernel, 0, "fixed", rival, n=n, size=size), 0) for size in sizes]
+            for kernel, cpus in GROWTH.items() for rival in (DENSE, SPANS) for n in (0, 1)]
+    table("bytes of an arena beside its slabs, by capacity (pages that the page allocator gave "
+          "out for the second of two thousand arenas, fewer if large)",
+          ["arena"] + [f"{size >> 10:,} KiB" for size in sizes], rows)
+
+
+def many_table():
+    columns = [(what, kernel) for what in ("memory", "create", "destroy") for kernel in GROWTH]
+    rows = [[rival] + [number(R.find(kernel, 0, f"many_{what}", rival), 0)
+                       for what, kernel in columns] for rival in RIVALS]
+    table("10,000 times ten objects of 64 bytes, all alive: bytes, instructions of each ten, by "
+          "possible CPUs (arenas: one made for each ten)",
+          ["allocator"] + [f"{what} {GROWTH[kernel]}" for what, kernel in columns], rows)
 
 
 def full_table():
@@ -395,10 +448,39 @@ def goals_ioctl(goals):
                                     R.find(kernel, init, "ioctl", "nothing")), 1.1)
 
 
+def goals_growth(goals):
+    last = "icount240"
+    for what, bench in (("create, 100 objects, destroy", "create"), ("reset", "growth_reset"),
+                        ("arena_offset()", "growth_offset"), ("arena_stats()", "growth_stats")):
+        for rival in (DENSE, SPANS):
+            goals.at_most(f"{what} at 240 possible CPUs over 1: {rival}",
+                          ratio(R.find(last, 0, bench, rival), R.find("icount", 0, bench, rival)),
+                          1.1)
+    sizes = R.values("growth_create", "size") or [0]
+    for what, bench in (("create, 1 object, destroy", "growth_create"),
+                        ("release", "growth_release")):
+        for rival in (DENSE, SPANS):
+            goals.at_most(f"{what} at {sizes[-1] >> 30} GiB over 1 MiB: {rival}",
+                          ratio(R.find("icount", 0, bench, rival, size=sizes[-1]),
+                                R.find("icount", 0, bench, rival, size=sizes[0])), 1.2)
+    for n, limit in ((0, 1024), (1, 1536)):
+        for rival in (DENSE, SPANS):
+            worst = [R.find(kernel, 0, "fixed", rival, n=n, size=size)
+                     for kernel in GROWTH for size in R.values("fixed", "size")]
+            worst = [value for value in worst if value is not None]
+            goals.at_most(f"bytes of an arena beside its slabs, {n} objects, any capacity and "
+                          f"possible CPUs: {rival}", max(worst) if worst else None, limit)
+    for kernel in INSTRUCTIONS:
+        for rival in (DENSE, SPANS):
+            goals.at_most(f"{kernel}, one object and a reset: {rival} / kmalloc",
+                          ratio(R.find(kernel, 0, "once", rival),
+                                R.find(kernel, 0, "once", "kmalloc")), 1.5)
+
+
 def goals_table():
     goals = Goals()
     for part in (goals_speed, goals_threads, goals_reset, goals_create, goals_latency,
-                 goals_memory, goals_ioctl):
+                 goals_memory, goals_ioctl, goals_growth):
         part(goals)
     table("goals", ["figure", "measured", "goal", "verdict"], goals.rows)
     missed = sum(row[3] == "MISSED" for row in goals.rows)
@@ -537,6 +619,10 @@ def main():
         ioctl_table(kernel, names[kernel])
         seed_table(kernel, names[kernel])
     full_table()
+    growth_table()
+    capacity_table()
+    fixed_table()
+    many_table()
     goals_table()
     plot_threads(directory)
     plot_reset(directory, "reset", "icount", "instructions")

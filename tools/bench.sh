@@ -7,6 +7,8 @@
 #
 #   bench.sh             everything, some twenty minutes the first time
 #   bench.sh --quick     the main figures, some two minutes
+#   bench.sh --growth    how cost grows with possible CPUs, capacity and arenas, two minutes;
+#                        BENCHES="create growth": without the memory of many arenas
 #   bench.sh --gate      instructions only, against selftests/bench/gate
 #   bench.sh --record    the same, and make today's figures the record
 #   bench.sh --report    tables and plots again, of what was measured last
@@ -33,7 +35,10 @@ CPUS=$((JOBS < 16 ? JOBS : 16))
 PLOTS=$ROOT/selftests/bench/plots
 
 ALL="machine memory batch pingpong mix hardirq create steady full latency reset seed ioctl"
-ALL="$ALL threads"
+ALL="$ALL threads once growth many"
+# What depends on how many CPUs the machine could have, and how many those are.
+GROWTH="create growth many"
+POSSIBLE=(64 240)
 
 # The module to be measured: its sources, not those of the benchmarks.
 #   tree DIR
@@ -137,7 +142,8 @@ cd /sys/kernel/debug/arena_bench
 for b in $*; do
 	echo "progress,\$b"
 	# What an arena takes is taken from the page allocator there.
-	[ \$b = memory ] && mb=0 || mb=32
+	mb=32
+	case \$b in memory | many) mb=0 ;; esac
 	echo \$mb >/sys/module/arena/parameters/pool_mb
 	if [ \$b = ioctl ]; then
 		/user_ioctl $unit $rounds || { echo "failed,\$b"; bad=1; }
@@ -176,14 +182,14 @@ collect()
 
 # Instructions: one is like the other, one run is enough.
 # Threads would need CPUs.
-#   icount NAME INIT_ON_ALLOC MAX_MB BENCH...
+#   icount NAME INIT_ON_ALLOC POSSIBLE-CPUS MAX_MB BENCH...
 icount()
 {
-	local name=$1 init=$2 mb=$3
+	local name=$1 init=$2 possible=$3 mb=$4
 
-	shift 3
+	shift 4
 	set -- "${@/threads/}"
-	collect "$name" --icount --modules "$STOCK/ko" --mem 3G \
+	collect "$name" --icount --possible "$possible" --modules "$STOCK/ko" --mem 3G \
 		--file "$STOCK/user_ioctl:user_ioctl" \
 		--timeout 1500 --append "init_on_alloc=$init" -- \
 		"$(guest_commands insn 5 "$mb" "$@")"
@@ -204,15 +210,38 @@ native()
 
 measure_icount()
 {
-	local first rc=0
+	local started=()
 
 	say "instructions, stock kernel $(cat "$BUILD/stock/version")"
-	# What else runs on the host does not change a count: both at once.
-	icount icount-0 0 64 "${LIST[@]}" &
-	first=$!
-	icount icount-1 1 16 "${LIST[@]}" || rc=1
-	wait "$first" || rc=1
+	icount icount-0 0 1 64 "${LIST[@]}" &
+	started+=($!)
+	icount icount-1 1 1 16 "${LIST[@]}" &
+	wait_for "${started[@]}" $!
+}
+
+# Run all of them at once and tell whether one failed: a count is exact however
+# busy the host is.
+wait_for()
+{
+	local pid rc=0
+
+	for pid in "$@"; do
+		wait "$pid" || rc=1
+	done
 	return "$rc"
+}
+
+# The same machine, but with places for more CPUs.
+measure_growth()
+{
+	local cpus list started=()
+
+	read -ra list <<<"${BENCHES:-$GROWTH}"
+	for cpus in "${POSSIBLE[@]}"; do
+		icount "icount$cpus-0" 0 "$cpus" 64 "${list[@]}" &
+		started+=($!)
+	done
+	wait_for "${started[@]}"
 }
 
 # Boots with and without zeroing take turns.
@@ -278,13 +307,18 @@ begin()
 	describe "$1" "$2" >"$BENCH/machine-$1.txt"
 }
 
-report()
+print_report()
 {
 	cat "$BENCH"/machine-*.txt >"$BENCH/machine.txt" || die "nothing was measured"
 	rm -f "$BENCH"/*.svg "$BENCH"/*.gnuplot "$BENCH"/*.dat
 	"$(system_python)" "$ROOT/tools/bench-report.py" "$BENCH" \
 		>"$BENCH/report.txt" || die "no report"
 	cat "$BENCH/report.txt"
+}
+
+report()
+{
+	print_report
 	plot
 }
 
@@ -337,6 +371,22 @@ run_all()
 	[ "$rc" -eq 0 ] || die "a benchmark failed, see above"
 }
 
+growth()
+{
+	local list started rc=0
+
+	prepare_stock
+	mkdir -p "$RAW"
+	begin icount "$STOCK"
+	read -ra list <<<"${BENCHES:-$GROWTH once}"
+	icount icount-0 0 1 64 "${list[@]}" &
+	started=$!
+	measure_growth || rc=1
+	wait_for "$started" || rc=1
+	print_report
+	[ "$rc" -eq 0 ] || die "a benchmark failed, see above"
+}
+
 # The gate: how far our fast paths are from the naive compare-and-swap of the
 # same run, through a call like ours. The shortest round counts, without the
 # timer; it is exact, so that two more instructions are two more instructions.
@@ -371,16 +421,15 @@ judge()
 
 measure_gate()
 {
-	local first rc=0
+	local started=()
 
 	prepare_stock
 	rm -rf "$RAW"
 	mkdir -p "$RAW"
-	icount gate-0 0 64 batch 2>>"$LOGS/bench-gate.log" &
-	first=$!
-	icount gate-1 1 64 batch 2>>"$LOGS/bench-gate.log" || rc=1
-	wait "$first" || rc=1
-	return "$rc"
+	icount gate-0 0 1 64 batch 2>>"$LOGS/bench-gate.log" &
+	started+=($!)
+	icount gate-1 1 1 64 batch 2>>"$LOGS/bench-gate.log" &
+	wait_for "${started[@]}" $!
 }
 
 gate()
@@ -427,6 +476,13 @@ gate_dirs()
 	RAW=$BENCH/gate-raw
 }
 
+growth_dirs()
+{
+	BENCH=$BUILD/bench-growth
+	STOCK=$BENCH/stock
+	RAW=$BENCH/raw
+}
+
 main()
 {
 	# What it names now: it may move while this runs.
@@ -440,6 +496,7 @@ main()
 		read -ra LIST <<<"${BENCHES:-machine batch pingpong mix create ioctl threads}"
 		with_lock bench run_all
 		;;
+	--growth) growth_dirs && with_lock bench-growth growth ;;
 	--gate) gate_dirs && with_lock bench-gate gate ;;
 	--record) gate_dirs && with_lock bench-gate record ;;
 	--build) with_lock bench prepare_stock ;;

@@ -18,6 +18,7 @@
 #     --smp N  --mem SIZE   default 2 and 1G
 #     --nodes N             of memory, each with its part of that and of the CPUs
 #     --icount              one guest nanosecond per instruction, one CPU
+#     --possible N          with --icount: CPUs that could be plugged in (6.1 counts them)
 #     --append STRING       more kernel arguments
 #     --qemu STRING         more arguments of QEMU
 #     --timeout SECONDS     default 300
@@ -38,6 +39,7 @@ SMP=2
 MEM=1G
 NODES=1
 ICOUNT=
+POSSIBLE=1
 APPEND=
 MORE=()
 TIMEOUT=300
@@ -68,6 +70,7 @@ parse()
 		--smp) SMP=$2 ;;
 		--mem) MEM=$2 ;;
 		--nodes) NODES=$2 ;;
+		--possible) POSSIBLE=$2 ;;
 		--append) APPEND=$2 ;;
 		--qemu) read -ra MORE <<<"$2" ;;
 		--timeout) TIMEOUT=$2 ;;
@@ -167,9 +170,9 @@ qemu_args()
 		-serial "file:$CONSOLE" -serial stdio)
 	# shellcheck disable=SC2054 # the commas are QEMU's
 	if [ -n "$ICOUNT" ]; then
-		ARGS+=(-accel tcg,thread=single -smp 1
+		ARGS+=(-accel tcg,thread=single -smp "1,maxcpus=$POSSIBLE"
 			-icount shift=0,sleep=off)
-		line="$line tsc=reliable clocksource=tsc"
+		line="$line tsc=reliable clocksource=tsc possible_cpus=$POSSIBLE"
 	else
 		ARGS+=(-accel tcg,thread=multi -smp "$SMP,sockets=$NODES")
 	fi

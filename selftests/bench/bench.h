@@ -96,6 +96,7 @@ struct rival_ops {
  * @fill_atomic: as @fill, but GFP_ATOMIC.
  * @drain:    free all of them, or reset.
  * @pingpong: allocate one, use it, free it, ctx->n times.
+ * @once:     allocate one, use it, free it or reset, ctx->n times.
  * @mix:      allocate objects of various sizes, write them, read them, free them.
  * @latency:  as @fill, GFP_NOWAIT, and note how long each took.
  */
@@ -107,6 +108,7 @@ struct rival {
 	int			(*fill_atomic)(struct bench_ctx *ctx);
 	void			(*drain)(struct bench_ctx *ctx);
 	int			(*pingpong)(struct bench_ctx *ctx);
+	int			(*once)(struct bench_ctx *ctx);
 	int			(*mix)(struct bench_ctx *ctx);
 	int			(*latency)(struct bench_ctx *ctx);
 };
@@ -143,6 +145,15 @@ struct bench_label {
 	unsigned long	size;
 };
 
+/* Pages that the page allocator handed out, and got back, since boot. */
+struct bench_pages {
+	u64	taken;
+	u64	freed;
+};
+
+/* memory.c */
+int bench_count_pages(struct bench_pages *pages);
+
 /* measure.c */
 extern unsigned int bench_rounds;
 extern unsigned long bench_max_mb;
@@ -168,6 +179,7 @@ int bench_batch(void);
 int bench_pingpong(void);
 int bench_mix(void);
 int bench_hardirq(void);
+int bench_once(void);
 int bench_create(void);
 int bench_reset(void);
 int bench_seed(void);
@@ -176,5 +188,7 @@ int bench_memory(void);
 int bench_steady(void);
 int bench_full(void);
 int bench_threads(void);
+int bench_growth(void);
+int bench_many(void);
 
 #endif /* _ARENA_BENCH_H */

@@ -26,6 +26,7 @@ static const struct {
 	{ "pingpong", bench_pingpong },
 	{ "mix", bench_mix },
 	{ "hardirq", bench_hardirq },
+	{ "once", bench_once },
 	{ "create", bench_create },
 	{ "reset", bench_reset },
 	{ "seed", bench_seed },
@@ -34,6 +35,8 @@ static const struct {
 	{ "steady", bench_steady },
 	{ "full", bench_full },
 	{ "threads", bench_threads },
+	{ "growth", bench_growth },
+	{ "many", bench_many },
 };
 
 static DEFINE_MUTEX(lock);

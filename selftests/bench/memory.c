@@ -13,13 +13,7 @@
 
 #define STEADY_BATCHES	1000
 
-/* Pages that the page allocator handed out, and got back, since boot. */
-struct pages {
-	u64	taken;
-	u64	freed;
-};
-
-static int count_pages(struct pages *pages)
+int bench_count_pages(struct bench_pages *pages)
 {
 	unsigned long *events = kcalloc(NR_VM_EVENT_ITEMS, sizeof(*events), GFP_KERNEL);
 	int i;
@@ -36,7 +30,7 @@ static int count_pages(struct pages *pages)
 }
 
 static void print_pages(const char *bench, const struct rival *rival, unsigned int n,
-			const struct pages *before, const struct pages *after)
+			const struct bench_pages *before, const struct bench_pages *after)
 {
 	struct bench_label label = { bench, rival->name, 1, n, BENCH_SIZE };
 	long pages = (after->taken - before->taken) - (after->freed - before->freed);
@@ -57,7 +51,7 @@ static int one_rival(const struct rival *rival, unsigned int n, size_t bytes)
 		.largest = BENCH_SIZE,
 		.bytes	 = bytes,
 	};
-	struct pages before, made, after;
+	struct bench_pages before, made, after;
 	void **objs;
 	int err;
 
@@ -66,10 +60,10 @@ static int one_rival(const struct rival *rival, unsigned int n, size_t bytes)
 	if (!objs)
 		return -ENOMEM;
 	ctx.objs = objs;
-	err = count_pages(&before) ?: rival->ops->setup(&ctx, NULL);
+	err = bench_count_pages(&before) ?: rival->ops->setup(&ctx, NULL);
 	if (err)
 		goto free;
-	err = count_pages(&made) ?: rival->fill(&ctx) ?: count_pages(&after);
+	err = bench_count_pages(&made) ?: rival->fill(&ctx) ?: bench_count_pages(&after);
 	if (!err) {
 		print_pages("memory_setup", rival, n, &before, &made);
 		print_pages("memory", rival, n, &before, &after);
@@ -107,20 +101,20 @@ static int steady_rival(const struct rival *rival)
 		.largest = BENCH_SIZE,
 		.bytes	 = SZ_1M,
 	};
-	struct pages before, after;
+	struct bench_pages before, after;
 	int i, err = bench_ctx_init(&ctx, rival, NULL);
 
 	if (err)
 		return err;
 	for (i = -2; i < STEADY_BATCHES && !err; i++) {
 		if (!i)
-			err = count_pages(&before);
+			err = bench_count_pages(&before);
 		err = err ?: rival->fill(&ctx);
 		if (!err)
 			rival->drain(&ctx);
 		cond_resched();
 	}
-	err = err ?: count_pages(&after);
+	err = err ?: bench_count_pages(&after);
 	if (!err)
 		bench_print_value(&label, (after.taken - before.taken) * 100, "pages");
 	bench_ctx_exit(&ctx, rival);

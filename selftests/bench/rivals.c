@@ -63,6 +63,24 @@ static __always_inline int loop_pingpong(struct bench_ctx *ctx, const struct riv
 	return 0;
 }
 
+static __always_inline int loop_once(struct bench_ctx *ctx, const struct rival_ops *ops)
+{
+	unsigned int i, n = ctx->n;
+
+	for (i = 0; i < n; i++) {
+		void *object = ops->alloc(ctx, BENCH_SIZE, GFP_KERNEL);
+
+		if (unlikely(!object))
+			return -ENOMEM;
+		use(object);
+		if (ops->free)
+			ops->free(ctx, object, BENCH_SIZE);
+		if (ops->reset)
+			ops->reset(ctx);
+	}
+	return 0;
+}
+
 /* 16 to 256 bytes, multiples of 8, the same ones each time. */
 static u16 mix_size[BENCH_MIX];
 
@@ -169,6 +187,10 @@ static int NAME##_pingpong(struct bench_ctx *ctx)					\
 {											\
 	return loop_pingpong(ctx, &NAME##_ops);						\
 }											\
+static int NAME##_once(struct bench_ctx *ctx)						\
+{											\
+	return loop_once(ctx, &NAME##_ops);						\
+}											\
 static int NAME##_mix(struct bench_ctx *ctx)						\
 {											\
 	return loop_mix(ctx, &NAME##_ops);						\
@@ -186,6 +208,7 @@ static const struct rival rival_##NAME = {						\
 	.fill_atomic	= NAME##_fill_atomic,						\
 	.drain		= NAME##_drain,							\
 	.pingpong	= NAME##_pingpong,						\
+	.once		= NAME##_once,							\
 	.mix		= NAME##_mix,							\
 	.latency	= NAME##_latency,						\
 }

@@ -170,6 +170,34 @@ int bench_pingpong(void)
 	return compare(&work);
 }
 
+static int timed_once(const struct rival *rival, struct bench_ctx *ctx, u64 *ticks)
+{
+	u64 start = bench_ticks();
+	int err;
+
+	if (!rival->once)
+		return -EOPNOTSUPP;
+	err = rival->once(ctx);
+	*ticks = bench_ticks() - start;
+	return err;
+}
+
+/* Allocate one, use it, free it; arenas are reset after each object. */
+int bench_once(void)
+{
+	const struct workload work = {
+		.name		= "once",
+		.n		= BENCH_BATCH,
+		.size		= BENCH_SIZE,
+		.largest	= BENCH_SIZE,
+		.bytes		= SZ_64K,
+		.per		= BENCH_BATCH,
+		.timed		= timed_once,
+	};
+
+	return compare(&work);
+}
+
 static int timed_mix(const struct rival *rival, struct bench_ctx *ctx, u64 *ticks)
 {
 	u64 start = bench_ticks();
