@@ -10,9 +10,9 @@
 #   bench.sh --growth    how cost grows with possible CPUs, capacity and arenas, two minutes;
 #                        BENCHES="create growth": without the memory of many arenas
 #   bench.sh --gate      instructions only, against selftests/bench/gate
-#   bench.sh --record    the same, and make today's figures the record
+#   bench.sh --record    the same, and make today's figures the record of the fast paths
 #   bench.sh --report    tables and plots again, of what was measured last
-#   bench.sh --build     the modules for the stock kernel only
+#   bench.sh --build     the modules for the stock kernel of this release only
 #   bench.sh --plots     the same, and the plots become those of the README
 #   ONLY=icount          instructions only; ONLY=uml: nanoseconds only; of the
 #                        other kind, what was measured before is reported
@@ -419,6 +419,51 @@ judge()
 	awk -v now="$now" -v was="$was" 'BEGIN { exit !(now <= was + 2) }'
 }
 
+# What a figure costs at the end of a scale over what it costs at its beginning:
+# with 240 possible CPUs and with one, or with the largest capacity and the smallest.
+#   growth_ratio possible|capacity BENCH RIVAL
+growth_ratio()
+{
+	local files=("$RAW/gate-0")
+
+	[ "$1" = capacity ] || files+=("$RAW/gate240-0")
+	awk -F, -v bench="$2" -v rival="$3" '$2 == bench && $3 == rival {
+			first = first ? first : $9
+			last = $9
+			n++
+		}
+		END { if (!first || n < 2) exit 1
+		      printf "%.2f\n", last / first }' "${files[@]}"
+}
+
+judge_growth()
+{
+	local kind=$1 bench=$2 limit=$3 rival now bad=0
+
+	for rival in arena_dense arena_spans; do
+		now=$(growth_ratio "$kind" "$bench" "$rival") ||
+			{ say "nothing measured: $kind $bench $rival"; return 1; }
+		say "$rival, $bench, largest $kind over smallest: $now, at most $limit"
+		awk -v now="$now" -v limit="$limit" 'BEGIN { exit !(now <= limit) }' || bad=1
+	done
+	return "$bad"
+}
+
+judge_all_growth()
+{
+	local kind bench limit bad=0
+
+	while read -r kind bench limit; do
+		judge_growth "$kind" "$bench" "$limit" || bad=1
+	done < <(growth_limits)
+	return "$bad"
+}
+
+growth_limits()
+{
+	grep -E '^(possible|capacity) ' "$GATE"
+}
+
 measure_gate()
 {
 	local started=()
@@ -426,7 +471,9 @@ measure_gate()
 	prepare_stock
 	rm -rf "$RAW"
 	mkdir -p "$RAW"
-	icount gate-0 0 1 64 batch 2>>"$LOGS/bench-gate.log" &
+	icount gate-0 0 1 64 batch create growth 2>>"$LOGS/bench-gate.log" &
+	started+=($!)
+	icount gate240-0 0 240 64 create growth 2>>"$LOGS/bench-gate.log" &
 	started+=($!)
 	icount gate-1 1 1 64 batch 2>>"$LOGS/bench-gate.log" &
 	wait_for "${started[@]}" $!
@@ -444,11 +491,12 @@ gate()
 			judge "$rival" "$init" || bad=1
 		done
 	done
+	judge_all_growth || bad=1
 	counts bench-gate $((1 - bad)) "$bad" 0
 	if [ "$bad" -eq 0 ]; then
-		echo "ok: instructions of the fast paths"
+		echo "ok: instructions of the fast paths, and how cost grows"
 	else
-		echo "not ok: instructions of the fast paths, see $GATE"
+		echo "not ok: instructions of the fast paths, or how cost grows, see $GATE"
 	fi
 	return "$bad"
 }
@@ -463,7 +511,7 @@ record()
 			printf '%s %s %s\n' "$rival" "$init" "$(distance "$rival" "$init")"
 		done
 	done >"$GATE.new"
-	{ sed '/^#/!d' "$GATE"; cat "$GATE.new"; } >"$GATE.all"
+	{ sed '/^#/!d' "$GATE"; growth_limits; cat "$GATE.new"; } >"$GATE.all"
 	mv "$GATE.all" "$GATE"
 	rm "$GATE.new"
 	cat "$GATE"
