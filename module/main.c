@@ -1,11 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Loading and unloading.
+ * Loading and unloading: each part after those that it uses.
  */
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 
+#include "core/core.h"
+#ifdef CONFIG_ARENA_DEVICE
 #include "device/device.h"
+
+static bool device = true;
+module_param(device, bool, 0444);
+MODULE_PARM_DESC(device, "Register /dev/arena (default: yes)");
+
+static int __init device_init(void)
+{
+	return device ? arena_device_init() : 0;
+}
+
+static void __exit device_exit(void)
+{
+	if (device)
+		arena_device_exit();
+}
+#else
+static int __init device_init(void) { return 0; }
+static void __exit device_exit(void) { }
+#endif
 
 static int __init arena_module_init(void)
 {
@@ -15,7 +36,7 @@ static int __init arena_module_init(void)
 	if (err)
 		return err;
 	arena_debug_init();
-	err = arena_device_init();
+	err = device_init();
 	if (err) {
 		arena_debug_exit();
 		arena_pool_exit();
@@ -25,9 +46,9 @@ static int __init arena_module_init(void)
 
 static void __exit arena_module_exit(void)
 {
-	arena_device_exit();
+	device_exit();
 	arena_debug_exit();
-	/* Nothing of ours may be called back once the code is gone. */
+	/* Callbacks that arenas have queued run code of this module. */
 	rcu_barrier();
 	arena_pool_exit();
 	WARN_ON_ONCE(arena_total_pages());

@@ -10,7 +10,7 @@
 #include <linux/log2.h>
 #include <linux/sched.h>
 
-#include "core/core.h"
+#include "mem/mem.h"
 
 #define CHUNK_ORDER	get_order(SZ_16K)
 

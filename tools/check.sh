@@ -13,7 +13,7 @@
 
 SRC=$BUILD/src/newest
 SEEN=$BUILD/check
-GATES=(checkpatch kernel-doc shellcheck programs manuals clauses planted dkms w1-stock w1-new
+GATES=(checkpatch kernel-doc shellcheck programs manuals clauses planted dkms w1-stock walls w1-new
 	w1-kunit sparse)
 
 # Sources of ours, found in the tree and not by git: what is about to be
@@ -152,6 +152,63 @@ gate_planted()
 			{ rm -r "$to" && return 1; }
 	done
 	rm -r "$to"
+}
+
+# What a folder of module/ may use besides itself.
+declare -A BELOW=([mem]= [core]=mem [device]="core mem" [.]=mem)
+
+# The objects of module/$1 and of the folders below it, in the stock build.
+objects_of()
+{
+	local dir
+
+	for dir in "$@"; do
+		if [ "$dir" = . ]; then
+			echo "$BUILD/mod-stock/module/private.o"
+		else
+			compgen -G "$BUILD/mod-stock/module/$dir/*.o"
+		fi
+	done
+}
+
+# Headers that were opened for an object of module/$1 but belong to a folder above it.
+upward_includes()
+{
+	local object own=$1 allowed
+
+	allowed=$(tr ' ' '|' <<<"$own ${BELOW[$own]}")
+	for object in $(objects_of "$own"); do
+		tr ' ' '\n' <"${object%/*}/.${object##*/}.cmd" |
+			grep -oE 'module/(mem|core|device)/[a-z]+\.h' | sort -u |
+			grep -vE "^module/(${allowed%|})/" |
+			sed "s,^,${object##*mod-stock/} includes ,"
+	done
+}
+
+# Our symbols that objects of module/$1 need and neither they nor those below define.
+upward_calls()
+{
+	local own=$1 lower
+
+	# shellcheck disable=SC2086 # words on purpose
+	mapfile -t lower < <(objects_of "$own" ${BELOW[$own]})
+	objects_of "$own" | xargs nm -u | awk '$1 == "U" && $2 ~ /arena_/ { print $2 }' |
+		sort -u | grep -vxFf <(nm --defined-only "${lower[@]}" | awk '{ print $3 }') |
+		sed "s,^,module/$own calls ,"
+}
+
+# Pages <- core <- device: no folder includes or calls what is above it, and the module is
+# built and linked without the device.
+gate_walls()
+{
+	local dir upward=
+
+	for dir in "${!BELOW[@]}"; do
+		upward+=$(upward_includes "$dir"; upward_calls "$dir")
+	done
+	[ -z "$upward" ] || printf '%s\n' "$upward"
+	[ -z "$upward" ] || return 1
+	"$ROOT/tools/module.sh" core
 }
 
 gate_dkms()

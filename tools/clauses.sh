@@ -4,10 +4,12 @@
 # Which test names which clause of the contract: a line a clause.
 #
 #   clauses.sh            print them
-#   clauses.sh --check    against the table in README.md
+#   clauses.sh --check    against the table in include/CONTRACT.md
 #   clauses.sh --write    into it
 
 . "$(dirname "$0")/lib.sh"
+
+CONTRACT=$ROOT/include/CONTRACT.md
 
 # "clause 4", "Clauses 1, 2 and 10", also over the end of a comment's line.
 clauses_of()
@@ -18,7 +20,7 @@ clauses_of()
 		}' "$1" | sort -un
 }
 
-# What README.md calls a test: suites in italics.
+# What the table calls a test: suites in italics.
 name_of()
 {
 	local name=${1##*/arena_}
@@ -52,12 +54,12 @@ table()
 {
 	pairs | sort -k1,1n -k2,2 -u | awk '
 		{ names[$1] = names[$1] (names[$1] ? ", " : "") $2 }
-		END { for (i = 1; i <= 24; i++) print i ": " (names[i] ? names[i] : "nobody") }'
+		END { for (i = 1; i <= 29; i++) print i ": " (names[i] ? names[i] : "none yet") }'
 }
 
-readme_table()
+written_table()
 {
-	sed -n 's/^| \([0-9]*\) | .* | \([^|]*\) |$/\1: \2/p' "$ROOT/README.md"
+	sed -n 's/^| \([0-9]*\) | \([^|]*\) |$/\1: \2/p' "$CONTRACT"
 }
 
 write_table()
@@ -65,14 +67,14 @@ write_table()
 	local clause names
 
 	while IFS=: read -r clause names; do
-		sed -i "s/^\(| $clause | .* |\) [^|]* |\$/\1$names |/" "$ROOT/README.md"
+		sed -i "s/^| $clause | [^|]* |\$/| $clause |$names |/" "$CONTRACT"
 	done < <(table)
 }
 
 case ${1:-} in
 --check)
-	diff <(readme_table) <(table) ||
-		die "README.md's table of clauses is not that of the tests: tools/clauses.sh --write"
+	diff <(written_table) <(table) ||
+		die "the table of include/CONTRACT.md is not that of the tests: tools/clauses.sh --write"
 	;;
 --write) write_table ;;
 *) table ;;

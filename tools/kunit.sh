@@ -206,7 +206,8 @@ main()
 		die "the UML kernel does not build"
 	! build_warnings || die "the compiler warned, see above"
 	[ "${1:-}" != --build ] || exit 0
-	[ $# -gt 0 ] || arguments+=(init_on_alloc=1)
+	# The core and its suites must not need the device, which the second run lacks.
+	[ $# -gt 0 ] || arguments+=("init_on_alloc=1 arena.device=0")
 	with_lock uml-run run_and_report "${1:-arena*}" "${arguments[@]}"
 }
 

@@ -7,6 +7,7 @@
 #   module.sh host  [MAKE-ARGS]   against KDIR=, default the running kernel
 #   module.sh stock [MAKE-ARGS]   against the stock kernel of this release
 #   module.sh new   [MAKE-ARGS]   against the newest stock kernel (as root)
+#   module.sh core  [MAKE-ARGS]   as stock, but without the device
 #   module.sh kunit [MAKE-ARGS]   suites too, against the newest source; only to
 #                                 compile them, the modules fit no kernel
 #
@@ -81,6 +82,14 @@ build_stock()
 		${STRICT[@]+"${STRICT[@]}"} "$@"
 }
 
+build_core()
+{
+	"$ROOT/tools/setup.sh" module stock || exit 1
+	copy_sources "$BUILD/mod-core"
+	quietly mod-core make_modules "$BUILD/stock/headers" "$BUILD/mod-core" \
+		CONFIG_ARENA_DEVICE=n ${STRICT[@]+"${STRICT[@]}"} "$@"
+}
+
 # The headers of the newest kernel bring host programs that need the newest
 # C library: they run in a root directory extracted for them.
 build_new()
@@ -117,7 +126,7 @@ build_kunit()
 	prepare_kunit_tree || exit 1
 	copy_sources "$BUILD/mod-kunit"
 	quietly mod-kunit make_modules "$BUILD/src/newest" "$BUILD/mod-kunit" \
-		ARCH=um O="$BUILD/prep" CONFIG_ARENA=m CONFIG_ARENA_KUNIT_TEST=m \
+		ARCH=um O="$BUILD/prep" CONFIG_ARENA_KUNIT_TEST=m \
 		KBUILD_MODPOST_WARN=1 ${STRICT[@]+"${STRICT[@]}"} "$@"
 }
 
@@ -134,10 +143,10 @@ main()
 {
 	local kernel=${1:-}
 
-	[ $# -ge 1 ] || die "usage: module.sh host|stock|new|kunit [MAKE-ARGS]"
+	[ $# -ge 1 ] || die "usage: module.sh host|stock|core|new|kunit [MAKE-ARGS]"
 	shift
 	case $kernel in
-	host | stock | new | kunit) ;;
+	host | stock | core | new | kunit) ;;
 	*) die "unknown kernel $kernel" ;;
 	esac
 	[ -e "$ROOT/Kbuild" ] || die "no Kbuild in $ROOT"
