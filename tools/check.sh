@@ -155,7 +155,7 @@ gate_planted()
 }
 
 # What a folder of module/ may use besides itself.
-declare -A BELOW=([mem]= [core]=mem [device]="core mem" [.]=mem)
+declare -A BELOW=([mem]="" [core]=mem [device]="core mem" [.]=mem)
 
 # The objects of module/$1 and of the folders below it, in the stock build.
 objects_of()
