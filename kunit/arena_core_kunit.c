@@ -1369,25 +1369,75 @@ static void nothing_is_left(struct kunit *test)
 	arena_expect_nothing_left(test);
 }
 
-/*
- * Clause 2: without spans a CPU counts its allocations in a number that comes round.
- * Those after that are as quick as those before it.
- */
-static void gate_comes_round(struct kunit *test)
+static unsigned int nr_states(const struct arena *arena)
 {
-	struct arena *arena = arena_test_create(test, SZ_64K, SZ_64K, 0);
-	struct arena_cpu *cpu;
-	int i;
+	const struct arena_cpu *cpu;
+	unsigned int nr = 0;
+
+	arena_for_each_cpu(arena, cpu)
+		nr++;
+	return nr;
+}
+
+/*
+ * Clause 25: a new arena has nothing for any CPU; the first allocation of a CPU brings what
+ * that CPU needs and no more, and a reset leaves it there.
+ */
+static void cpu_state_comes_with_first_use(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+	struct arena *arena = arena_test_create(test, SZ_64K, SZ_64K, kind->flags);
+	unsigned int cpu = get_cpu(), round;
+
+	put_cpu();
+	KUNIT_EXPECT_EQ(test, nr_states(arena), 0);
+	KUNIT_EXPECT_LE(test, sizeof(struct arena_cpu) + sizeof(struct arena_leaf), 512);
+	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(cpu)), 0);
+	for (round = 0; round < 3; round++) {
+		KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 64, GFP_KERNEL));
+		KUNIT_EXPECT_EQ(test, nr_states(arena), 1);
+		KUNIT_EXPECT_EQ(test, arena_offset(arena), 64);
+		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).allocs, round + 1);
+		arena_reset(arena);
+	}
+	set_cpus_allowed_ptr(current, cpu_possible_mask);
+	arena_expect_sane(test, arena);
+}
+
+/*
+ * Clauses 2, 8, 25: a caller that permits no growth is served where memory is committed, by
+ * a CPU without state, too; each byte, object and failure is counted, also across a reset,
+ * and together with those of the state that comes later.
+ */
+static void cpu_without_state_serves_and_counts(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+	struct arena *arena = arena_test_create(test, SZ_64K, SZ_64K, kind->flags);
+	struct arena_stats s;
+	unsigned int i, n;
+	u8 *ptr;
 
 	KUNIT_ASSERT_EQ(test, arena_populate(arena, SZ_64K, GFP_KERNEL), 0);
-	preempt_disable();
-	cpu = this_cpu_ptr(arena->cpu);
-	cpu->gate = -4;
-	for (i = 0; i < 16; i++)
-		KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 64, ARENA_NOGROW));
-	KUNIT_EXPECT_GT(test, cpu->gate, 0);
-	preempt_enable();
-	KUNIT_EXPECT_EQ(test, arena_offset(arena), 16 * 64);
+	for (n = 0; n < 2; n++) {
+		for (i = 0; (ptr = arena_zalloc(arena, 100, ARENA_NOGROW)); i++) {
+			KUNIT_ASSERT_NULL(test, memchr_inv(ptr, 0, 100));
+			memset(ptr, 0x5a, 100);
+		}
+		s = arena_test_stats(arena);
+		KUNIT_EXPECT_EQ(test, i, SZ_64K / 104);
+		KUNIT_EXPECT_EQ(test, nr_states(arena), 0);
+		KUNIT_EXPECT_EQ(test, s.used, i * 100);
+		KUNIT_EXPECT_EQ(test, s.allocs, (n + 1) * i);
+		KUNIT_EXPECT_EQ(test, s.fail_space, n + 1);
+		arena_expect_sane(test, arena);
+		arena_reset(arena);
+	}
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 100, ARENA_NOGROW));
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 100, GFP_KERNEL));
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 64, GFP_KERNEL));
+	KUNIT_EXPECT_GE(test, nr_states(arena), 1);
+	KUNIT_EXPECT_EQ(test, arena_offset(arena), 264);
+	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).allocs, 2 * i + 3);
 	arena_expect_sane(test, arena);
 }
 
@@ -1426,7 +1476,8 @@ static struct kunit_case arena_core_cases[] = {
 	KUNIT_CASE_PARAM(peak_and_high, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(offset_is_monotone, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(destroy_anytime, arena_kind_gen_params),
-	KUNIT_CASE(gate_comes_round),
+	KUNIT_CASE_PARAM(cpu_state_comes_with_first_use, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(cpu_without_state_serves_and_counts, arena_kind_gen_params),
 	KUNIT_CASE(no_address),
 	KUNIT_CASE(nothing_is_left),
 	{ }

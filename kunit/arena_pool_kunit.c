@@ -57,11 +57,6 @@ static void pool_shrink(void)
 {
 }
 
-static bool pool_has_cpus(void)
-{
-	return false;
-}
-
 static bool see_the_pool(void)
 {
 	return false;
@@ -123,15 +118,6 @@ static void pool_shrink(void)
 	drop_slab();
 }
 
-/* If so, not any more. */
-static bool pool_has_cpus(void)
-{
-	struct arena_cpu __percpu *cpus = arena_pool_take_cpus();
-
-	free_percpu(cpus);
-	return cpus;
-}
-
 static bool see_the_pool(void)
 {
 	return true;
@@ -161,50 +147,6 @@ static size_t use(struct kunit *test, struct arena *arena)
 		memset(ptr, 0x5a, s.slab_size);
 	}
 	return arena_test_stats(arena).slabs;
-}
-
-/*
- * Clauses 8, 21: what an arena had for each CPU goes to the next one, spotless; what is
- * charged to somebody neither comes from there nor goes there.
- */
-static void cpus_second_hand(struct kunit *test)
-{
-	static const struct size spans = { SZ_16K, SZ_64K, ARENA_SPANS };
-	static const struct size dense = { SZ_16K, SZ_64K, 0 };
-	struct arena_cpu __percpu *cpus;
-	unsigned int round, n, i;
-
-	pool_drain();
-	for (round = 0; round < 4; round++) {
-		const struct size *size = round & 1 ? &dense : &spans;
-		struct arena *arena = create(test, size, 0), *next, *charged;
-		struct arena_stats s;
-
-		for (n = 0; arena_alloc(arena, 24 + n % 100, GFP_KERNEL); n++)
-			;
-		KUNIT_EXPECT_NULL(test, arena_alloc_aligned(arena, 8, 3, GFP_KERNEL));
-		cpus = arena->cpu;
-		destroy(test, arena);
-
-		charged = create(test, size, ARENA_ACCOUNT);
-		KUNIT_EXPECT_TRUE(test, charged->cpu != cpus);
-		next = create(test, round & 2 ? &dense : &spans, 0);
-		KUNIT_EXPECT_TRUE(test, next->cpu == cpus);
-		s = arena_test_stats(next);
-		KUNIT_EXPECT_EQ(test, s.used, 0);
-		KUNIT_EXPECT_EQ(test, s.allocs, 0);
-		KUNIT_EXPECT_EQ(test, s.fail_space + s.fail_memory + s.fail_arg, 0);
-		for (i = 0; arena_alloc(next, 64, GFP_KERNEL); i++)
-			;
-		KUNIT_EXPECT_EQ(test, i, SZ_64K / 64);
-		arena_expect_sane(test, next);
-
-		pool_drain();
-		destroy(test, charged);
-		KUNIT_EXPECT_FALSE(test, pool_has_cpus());
-		destroy(test, next);
-		KUNIT_EXPECT_TRUE(test, pool_has_cpus() || !see_the_pool());
-	}
 }
 
 /* Clause 8: steady state takes nothing from the page allocator, and says so. */
@@ -564,7 +506,6 @@ static struct kunit_case arena_pool_cases[] = {
 	KUNIT_CASE_PARAM(second_hand, size_gen_params),
 	KUNIT_CASE_PARAM(charged_slabs_stay_out, size_gen_params),
 	KUNIT_CASE_PARAM(shrinks, size_gen_params),
-	KUNIT_CASE(cpus_second_hand),
 	KUNIT_CASE(bounded),
 	KUNIT_CASE(of_the_node),
 	KUNIT_CASE(comings_and_goings),

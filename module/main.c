@@ -35,6 +35,7 @@ static int __init arena_module_init(void)
 	err = arena_pool_init();
 	if (err)
 		return err;
+	arena_cpus_setup();
 	arena_debug_init();
 	err = device_init();
 	if (err) {

@@ -44,6 +44,7 @@ size_t get_size(struct input *in, size_t slab, size_t capacity)
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	CHECK(!arena_pool_init());
+	arena_cpus_setup();
 	return 0;
 }
 

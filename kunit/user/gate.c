@@ -473,30 +473,6 @@ char *kvasprintf(gfp_t gfp, const char *fmt, va_list args)
 	return string;
 }
 
-void *user_percpu_alloc(size_t size, gfp_t gfp)
-{
-	char *area;
-	int cpu;
-
-	might_alloc(gfp);
-	if (WARN_ON(size > USER_CPU_STRIDE) || must_fail() ||
-	    posix_memalign((void **)&area, USER_CPU_STRIDE, USER_CPUS * USER_CPU_STRIDE))
-		return NULL;
-	memset(area, 0, USER_CPUS * USER_CPU_STRIDE);
-	for (cpu = 0; cpu < USER_CPUS; cpu++)
-		poison(area + cpu * USER_CPU_STRIDE + size, USER_CPU_STRIDE - size);
-	__atomic_fetch_add(&user_objects, 1, __ATOMIC_RELAXED);
-	return area;
-}
-
-void free_percpu(void *area)
-{
-	if (!area)
-		return;
-	unpoison(area, USER_CPUS * USER_CPU_STRIDE);
-	kfree(area);
-}
-
 /*
  * Pages. Blocks are cut from a file in memory once and kept by order; each has a
  * gap of its own size behind it. A freed block comes back last.

@@ -61,6 +61,7 @@ typedef unsigned int gfp_t;
 #undef __attribute_const__
 #define __always_inline		inline __attribute__((__always_inline__))
 #define noinline		__attribute__((__noinline__))
+#define notrace
 #define __maybe_unused		__attribute__((__unused__))
 #define __always_unused		__attribute__((__unused__))
 #define __must_check		__attribute__((__warn_unused_result__))
@@ -454,6 +455,8 @@ static inline number name##_sub_return(number i, type *v)			\
 { return name##_add_return(-i, v); }						\
 static inline number name##_inc_return(type *v)					\
 { return name##_add_return(1, v); }						\
+static inline number name##_fetch_dec_release(type *v)				\
+{ user_point(); return __atomic_fetch_sub(&v->counter, 1, __ATOMIC_RELEASE); }	\
 static inline bool name##_dec_and_test(type *v)					\
 { return !name##_add_return(-1, v); }
 
@@ -502,24 +505,14 @@ static inline bool refcount_dec_and_test(refcount_t *r)
 	return !left;
 }
 
-/* One area a CPU, a stretch apart; the pointer is the one of CPU 0. */
-#define USER_CPU_STRIDE		4096
-void *user_percpu_alloc(size_t size, gfp_t gfp);
-void free_percpu(void *area);
-#define alloc_percpu_gfp(type, gfp)	((type *)user_percpu_alloc(sizeof(type), gfp))
-#define alloc_percpu(type)	alloc_percpu_gfp(type, GFP_KERNEL)
-#define per_cpu_ptr(ptr, cpu)	\
-	((typeof(ptr))((char *)(ptr) + (size_t)(cpu) * USER_CPU_STRIDE))
-#define raw_cpu_ptr(ptr)	per_cpu_ptr(ptr, user_self.cpu)
-#define this_cpu_ptr(ptr)							\
-({										\
-	WARN_ON(preemptible());							\
-	raw_cpu_ptr(ptr);							\
-})
+/* One element a CPU. */
+#define DECLARE_PER_CPU(type, name)	extern type name[USER_CPUS]
+#define DEFINE_PER_CPU(type, name)	type name[USER_CPUS]
+#define per_cpu(name, cpu)		((name)[cpu])
 #define user_cpu_op(var, op)							\
 ({										\
 	preempt_disable();							\
-	typeof(&(var)) __at = raw_cpu_ptr(&(var));				\
+	typeof(&(var)[0]) __at = &(var)[user_self.cpu];				\
 	typeof(op) __result = op;						\
 	preempt_enable();							\
 	__result;								\

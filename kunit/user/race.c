@@ -282,6 +282,7 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		rounds = atoi(argv[1]);
 	CHECK(!arena_pool_init());
+	arena_cpus_setup();
 	play_arena("dense, readers", ARENA_READERS, 0, act_reset_rcu, act_alloc);
 	play_arena("spans, readers", ARENA_READERS | ARENA_SPANS, 0, act_reset_rcu, act_alloc);
 	play_arena("dense, zeroed", ARENA_ZERO, 0, act_reset_any, act_alloc_only);

@@ -5,8 +5,8 @@
 #include "core/cursor.h"
 
 /*
- * Deeper than the slots: account on the shared line, in a word tagged like the
- * cursor. Who comes too late for a newer generation counts nowhere.
+ * Without a slot: count on the shared line, in a word tagged like the cursor. What belongs
+ * to an older generation than that is dropped.
  */
 static void deep_count(struct arena *arena, unsigned long generation, size_t size)
 {
@@ -20,10 +20,9 @@ static void deep_count(struct arena *arena, unsigned long generation, size_t siz
 		new = cursor_move(ahead ? cursor_start(generation) : old,
 				  ahead ? size : cursor_offset(old) + size);
 	} while (!atomic_long_try_cmpxchg(&arena->deep_used, &old, new));
-	atomic_long_inc(&arena->deep_allocs);
 }
 
-/* Count an object of @generation, which may be over by now. */
+/* Count @size bytes of @generation, which may be over by now. */
 void arena_account(struct arena *arena, struct arena_slot *slot, unsigned long generation,
 		   size_t size)
 {
@@ -54,16 +53,9 @@ void arena_count_from_here(struct arena *arena)
 /* @nr objects more, or fewer, than claims have counted. */
 void arena_count_objects(struct arena *arena, int nr)
 {
-	struct arena_cpu *cpu = arena_enter(arena);
-	struct arena_slot *slot = arena_slot(cpu);
-
-	/* A sum over slots: one of them may well be below zero. */
-	if (likely(slot))
-		/* Who reads it from elsewhere shows it, no more. */
-		data_race(slot->allocs += nr);
-	else
-		atomic_long_add(nr, &arena->deep_allocs);
-	arena_leave(cpu);
+	preempt_disable();
+	count_objects(arena, arena_cpu_find(arena), nr);
+	preempt_enable();
 }
 
 void arena_count_failure(struct arena *arena, int err)
@@ -71,5 +63,5 @@ void arena_count_failure(struct arena *arena, int err)
 	enum arena_fail cause = err == -ENOSPC ? ARENA_FAIL_SPACE :
 				err == -ENOMEM ? ARENA_FAIL_MEMORY : ARENA_FAIL_ARG;
 
-	this_cpu_inc(arena->cpu->fails[cause]);
+	atomic_long_inc(&arena->fails[cause]);
 }

@@ -24,76 +24,84 @@ static noinline void *dense_claim(struct arena *arena, size_t size, size_t align
 	void *object = NULL;
 
 	/* Who has marks open notes each allocation; much is not zeroed in one go. */
-	if (likely(READ_ONCE(cpu->depth) == 1 && size - 1 < arena_slab_size(arena) &&
+	if (likely(arena_slot(cpu) && size - 1 < arena_slab_size(arena) &&
 		   !(zero && size > ARENA_COPY_CHUNK) && !READ_ONCE(arena->marks)) &&
 	    likely(!cursor_claim(arena, arena_look(arena), NULL, size, align, 0, &claim)) &&
 	    likely(!zero || !claim_zero(arena, cpu, &claim, claim.object, claim.end))) {
-		claim_done(arena, cpu, cpu->slot, &claim, size);
+		claim_done(arena, cpu, &cpu->slot, &claim, size);
 		object = claim_address(arena, &claim, claim.object);
 	}
 	arena_leave(cpu);
 	return object;
 }
 
-/* From the span of this CPU, if there is one with room and nothing nests. */
-static __always_inline void *bump_span(struct arena *arena, struct arena_cpu *cpu, size_t size)
+/*
+ * From the span of this CPU, which was just seen to be of @generation. An interrupt in
+ * between has left it usable; from here on one finds it busy.
+ */
+static __always_inline void *bump_span(struct arena_cpu *cpu, unsigned long generation,
+				       size_t size)
 {
-	struct arena_slot *slot = cpu->slot;
+	struct arena_slot *slot = &cpu->slot;
 	void *object = NULL;
 	unsigned long taken;
 
+	WRITE_ONCE(slot->span, ARENA_SPAN_BUSY);
 	barrier();
 	taken = slot->taken;
-	/* A revocation on its way: either look will do, see revoke(). */
-	if (likely(data_race(slot->span) == READ_ONCE(arena->generation)) &&
-	    likely(taken + size <= slot->limit)) {
+	if (likely(taken + size <= slot->limit)) {
 		object = (void *)(taken + slot->delta);
-		/* Who reads them from elsewhere shows them, no more. */
+		local_inc(&cpu->allocs);
+		/* Racy with a remote reader: statistics only. */
 		WRITE_ONCE(slot->taken, taken + size);
-		/* The same. */
-		data_race(slot->allocs++);
-	} else if (!cpu->spans) {
-		/* The gate came round, by way of all numbers: not again for as long. */
-		WRITE_ONCE(cpu->gate, 2);
 	}
 	barrier();
-	/* Who interrupts this leaves what it found. */
-	data_race(cpu->gate--);
+	WRITE_ONCE(slot->span, generation);
 	return object;
 }
 
 /*
  * From the window of this CPU: moving the cursor is all there is to do. An interrupt
  * that opens another window has moved the cursor: then what was read before it does not
- * matter.
+ * matter. False if the object is not in the window; or, with the new value in @cursor, if
+ * that has moved.
  */
-static __always_inline bool bump_window(struct arena *arena, struct arena_cpu *cpu,
-					const unsigned long *limit, size_t size, size_t align,
-					void **place)
+static __always_inline bool bump_window_once(struct arena *arena, struct arena_cpu *cpu,
+					     unsigned long *cursor, size_t size, void **object)
 {
-	unsigned long cursor, next, object;
+	unsigned long next = *cursor + size, delta;
+
+	/*
+	 * In a circle: what is ahead by up to half a turn of the tag is outside, and
+	 * nothing is further off: preemption is off, see wrapped(). A write to the window
+	 * meanwhile makes the exchange fail, or closes it.
+	 */
+	if (unlikely((long)(data_race(cpu->limit) - next) < 0))
+		return false;
+	/* Neither before the cursor nor after the exchange: there may be another window then. */
+	delta = READ_ONCE(cpu->delta);
+	if (unlikely(!atomic_long_try_cmpxchg(&arena->cursor, (long *)cursor, next)))
+		return false;
+	local_inc(&cpu->allocs);
+	*object = (void *)(*cursor + delta);
+	return true;
+}
+
+/* From the window, however often another CPU is faster, or NULL. */
+static __always_inline void *bump_window(struct arena *arena, struct arena_cpu *cpu, size_t size,
+					 size_t align)
+{
+	unsigned long cursor = atomic_long_read(&arena->cursor), seen;
+	void *object;
 
 	do {
-		cursor = atomic_long_read(&arena->cursor);
-		next = cursor + size;
-		/*
-		 * In a circle: what is ahead by up to half a turn of the tag is outside, and
-		 * nothing is further off: preemption is off, see wrapped(). Who writes the
-		 * window meanwhile makes the exchange fail, or closes it.
-		 */
-		if (unlikely((long)(data_race(*limit) - next) < 0))
-			return false;
 		if (align > ARENA_WORD && cursor % align)
-			return false;
-		/*
-		 * Neither before the cursor nor after the exchange: there may be another
-		 * window then.
-		 */
-		object = cursor + READ_ONCE(cpu->delta);
-	} while (unlikely(!atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, next)));
-	local_inc(&cpu->allocs);
-	*place = (void *)object;
-	return true;
+			return NULL;
+		seen = cursor;
+		if (bump_window_once(arena, cpu, &cursor, size, &object))
+			return object;
+	} while (cursor != seen);
+	return NULL;
 }
 
 /*
@@ -122,15 +130,19 @@ static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *
 		moved = atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, next);
 		if (likely(moved))
 			zero_words((void *)object, size);
-		arena_write_end(cpu);
+		arena_write_end(arena, cpu);
 	} while (unlikely(!moved));
 	local_inc(&cpu->allocs);
 	return (void *)object;
 }
 
-static noinline void *bump_zeroed_words(struct arena *arena, struct arena_cpu *cpu, size_t size)
+/* What bump_words() does not find at once. In this order, so that arguments stay where they are. */
+static noinline void *bump_window_more(struct arena *arena, size_t size, struct arena_cpu *cpu,
+				       bool zeroed)
 {
-	return bump_zeroed(arena, cpu, size, 1);
+	void *object = bump_window(arena, cpu, size, 1);
+
+	return !object && zeroed && arena->zero ? bump_zeroed(arena, cpu, size, 1) : object;
 }
 
 /*
@@ -139,41 +151,42 @@ static noinline void *bump_zeroed_words(struct arena *arena, struct arena_cpu *c
  */
 static __always_inline void *bump_words(struct arena *arena, size_t size, bool zeroed)
 {
+	unsigned long generation, cursor;
 	struct arena_cpu *cpu;
 	void *object;
 
 	preempt_disable();
 	arena_assert_rcu();
-	cpu = this_cpu_ptr(arena->cpu);
-	/* Who interrupts this leaves what it found, or nobody cares. */
-	if (likely(!data_race(++cpu->gate))) {
-		object = bump_span(arena, cpu, size);
+	cpu = arena_cpu_fast(arena);
+	generation = READ_ONCE(arena->generation);
+	/* Racy with revoke(): a span that is being revoked serves until it is closed. */
+	if (likely(data_race(cpu->slot.span) > generation)) {
+		cursor = atomic_long_read(&arena->cursor);
+		if (unlikely(!bump_window_once(arena, cpu, &cursor, size, &object)))
+			object = bump_window_more(arena, size, cpu, zeroed);
 		preempt_enable();
 		return object;
 	}
-	if (likely(bump_window(arena, cpu, &cpu->limit, size, 1, &object))) {
+	if (likely(data_race(cpu->slot.span) == generation)) {
+		object = bump_span(cpu, generation, size);
 		preempt_enable();
 		return object;
 	}
-	if (cpu->spans)
-		/* The same. */
-		data_race(cpu->gate--);
-	object = zeroed && arena->zero && !cpu->spans ? bump_zeroed_words(arena, cpu, size) : NULL;
 	preempt_enable();
-	return object;
+	return NULL;
 }
 
 /**
- * __arena_alloc_words() - The fast path of arena_alloc(), without the rest.
+ * __arena_alloc_words() - The fast path of arena_alloc(), without the slow one.
  * @arena: the arena, not NULL.
  * @size:  bytes, not 0: a multiple of %ARENA_WORD, at most %ARENA_WORDS_MAX.
  *
  * Context: Any.
  * Return: An object, or NULL: then __arena_alloc_more() may have one.
  */
-void *__arena_alloc_words(struct arena *arena, size_t size)
+notrace void *__arena_alloc_words(struct arena *arena, size_t size)
 {
-	return arena_traced_allocs() ? NULL : bump_words(arena, size, true);
+	return bump_words(arena, size, true);
 }
 EXPORT_SYMBOL_GPL(__arena_alloc_words);
 
@@ -202,14 +215,17 @@ EXPORT_SYMBOL_GPL(__arena_alloc_more);
 static noinline void *alloc_from_span(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
-	struct arena_slot *slot = cpu->slot;
+	struct arena_slot *slot = arena_slot(cpu);
+	unsigned long generation = READ_ONCE(arena->generation);
 	void *object = NULL;
 
-	if (unlikely(READ_ONCE(cpu->gate) ||
-		     READ_ONCE(slot->span) != READ_ONCE(arena->generation) ||
-		     (gfp & __GFP_ZERO && !slot->zeroed) ||
-		     !slot_bump(slot, size, align, &object)))
-		object = NULL;
+	if (likely(slot && READ_ONCE(slot->span) == generation &&
+		   !(gfp & __GFP_ZERO && !slot->zeroed))) {
+		slot_busy(slot);
+		if (likely(slot_bump(slot, size, align, &object)))
+			count_objects(arena, cpu, 1);
+		slot_idle(slot, generation);
+	}
 	arena_leave(cpu);
 	return object;
 }
@@ -224,11 +240,13 @@ static noinline void *alloc_dense(struct arena *arena, size_t size, size_t align
 	if (arena_is_words(size, align) && (zero || align > ARENA_WORD)) {
 		preempt_disable();
 		arena_assert_rcu();
-		cpu = this_cpu_ptr(arena->cpu);
-		if (zero)
+		cpu = arena_cpu_fast(arena);
+		if (arena_cpu_missing(cpu))
+			object = NULL;
+		else if (zero)
 			object = bump_zeroed(arena, cpu, size, align);
 		else
-			bump_window(arena, cpu, &cpu->limit, size, align, &object);
+			object = bump_window(arena, cpu, size, align);
 		preempt_enable();
 	}
 	return object ?: dense_claim(arena, size, align, zero);
@@ -256,7 +274,7 @@ static __always_inline void *alloc_any(struct arena *arena, size_t size, size_t 
 	if (arena_is_words(size, align) && align <= ARENA_MIN_ALIGN && !(gfp & __GFP_ZERO)) {
 		object = bump_words(arena, size, false);
 		if (likely(object))
-			return arena_tell_object(arena, object, size, align, gfp);
+			return object;
 		if (arena->spans)
 			return alloc_slow(arena, size, align, gfp);
 	}

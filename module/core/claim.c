@@ -146,6 +146,7 @@ int arena_claim_untold(struct arena *arena, size_t size, size_t align, gfp_t gfp
 
 	warn_not_honoured(arena, gfp);
 	__arena_might_alloc(gfp);
+	arena_cpu_prepare(arena, gfp);
 	if (!size || !is_power_of_2(align) ||
 	    align > (large ? PAGE_SIZE : arena_slab_size(arena)))
 		return -EINVAL;

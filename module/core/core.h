@@ -230,12 +230,6 @@ struct mem_cgroup;
 #define ARENA_NEXT_KEEP		2
 #define ARENA_NEXT_FLIP		1
 
-/*
- * How deep allocations of one arena may interrupt each other on one CPU and
- * still have spans and statistics of their own: task, softirq, hardirq, NMI.
- */
-#define ARENA_SLOTS		4
-
 /**
  * struct arena_slab - one entry of the slab directory.
  * @base:  kernel address, NULL while not committed. Installed by cmpxchg() by
@@ -249,15 +243,14 @@ struct arena_slab {
 };
 
 /**
- * struct arena_slot - where one nesting level of one CPU allocates.
+ * struct arena_slot - where one CPU allocates.
  * @generation: which one @used belongs to.
- * @span:	which one the span belongs to, 0 if there is none.
+ * @span:	which one the span belongs to, 0 if there is none, or one of ARENA_SPAN_*.
  * @taken:	bytes handed out from spans. The next object is here: all else is
  *		relative to it, so that one store takes it and counts it.
  * @limit:	what @taken can grow to in this span, as far as that may be used.
  * @delta:	kernel address of the next object, less @taken: always aligned to
  *		%ARENA_MIN_ALIGN when they are added. Padding moves it.
- * @allocs:	objects handed out, ever.
  * @used:	bytes handed out in @generation, less @taken.
  * @end_offset: offset in the arena of the end of the span.
  * @ahead:	bytes of the span above @limit, to be zeroed before they are used.
@@ -268,9 +261,8 @@ struct arena_slab {
  *		revoked.
  * @filling:	more is being claimed for the span than an object.
  *
- * Written only by the owner: the CPU it belongs to, at the depth it belongs
- * to, with preemption off. The exception is @revoked, and with it @span, @limit
- * and @ahead.
+ * Written only by the owner: the CPU it belongs to, by the allocation that is not nested,
+ * with preemption off. The exception is @revoked, and with it @span, @limit and @ahead.
  */
 struct arena_slot {
 	unsigned long	generation;
@@ -278,7 +270,6 @@ struct arena_slot {
 	unsigned long	taken;
 	unsigned long	limit;
 	unsigned long	delta;
-	unsigned long	allocs;
 	size_t		used;
 	size_t		end_offset;
 	size_t		ahead;
@@ -289,45 +280,49 @@ struct arena_slot {
 	bool		filling;
 };
 
-/* Why an allocation fails, an index of arena_cpu.fails. */
+/* No generation: an allocation is about to take from the span, or has just done so. */
+#define ARENA_SPAN_BUSY		1UL
+/* Above each generation: the arena has no spans, and this CPU may have a window. */
+#define ARENA_SPAN_WINDOW	ULONG_MAX
+
+/* Why an allocation fails, an index of arena.fails. */
 enum arena_fail { ARENA_FAIL_SPACE, ARENA_FAIL_MEMORY, ARENA_FAIL_ARG, ARENA_NR_FAILS };
 
 /**
- * struct arena_cpu - what an arena keeps for each CPU.
- * @gate:    with spans, one less than the allocations in progress on this CPU: the
- *	     slot to use. Without, a number that is not below 0 for long.
+ * struct arena_cpu - what an arena keeps for a CPU that has used it.
+ * @depth:   allocations in progress, but for those from spans and windows.
  * @writers: how many may be writing to arena memory (zeroing or copying in). Read
  *	     by arena_settle() from other CPUs.
+ * @allocs:  objects handed out, ever.
  * @limit:   cursor word at the end of the window, where nothing is to be zeroed.
- * @zero_limit: the same where it is.
+ * @zero_limit: cursor word at the end of the window, where it is.
  * @delta:   what makes a cursor word in the window an address.
- * @allocs:  objects handed out from windows.
- * @depth:   allocations in progress, but for those from spans and windows.
- * @spans:   the arena has spans.
- * @in_chains: of a typed arena: is about to take its lock, or has it, or just had it.
+ * @next:    state of another CPU, see arena_for_each_cpu().
  * @slot:    see &struct arena_slot.
- * @fails:   failed allocations by cause.
  *
  * The window is the slab that the cursor of a dense arena was in when this CPU
- * last looked; see "DOC: generations". Written by the owner, at depth
- * 1; @limit and @zero_limit are closed from elsewhere, too.
+ * last looked; see "DOC: generations". Written by the owner, not nested;
+ * @limit and @zero_limit are closed from elsewhere, too.
  *
- * @gate, @depth and @writers are plain integers: whoever interrupts an update
- * leaves behind the value that it found, but for @gate without spans, which
- * nobody needs.
+ * @depth and @writers are plain integers: an interrupt between load and store of an
+ * update leaves behind the value that it found.
  */
 struct arena_cpu {
-	int			gate;
+	unsigned int		depth;
 	unsigned int		writers;
+	local_t			allocs;
 	unsigned long		limit;
 	unsigned long		zero_limit;
 	unsigned long		delta;
-	local_t			allocs;
-	unsigned int		depth;
-	bool			spans;
-	bool			in_chains;
-	struct arena_slot	slot[ARENA_SLOTS] ____cacheline_aligned;
-	unsigned long		fails[ARENA_NR_FAILS];
+	struct arena_cpu	*next;
+	struct arena_slot	slot;
+};
+
+/* How many CPUs share a leaf of the table by which a CPU finds its state. */
+#define ARENA_LEAF_CPUS		32
+
+struct arena_leaf {
+	struct arena_cpu	*cpu[ARENA_LEAF_CPUS];
 };
 
 /*
@@ -346,7 +341,7 @@ struct arena_large {
  * struct arena - one arena. Lines of the hot path first.
  * @generation: current one. Lags behind the tag of @cursor while a reset is
  *		under way, never runs ahead.
- * @cpu:	slots and counters of each CPU.
+ * @cpus:	the states of the CPUs that have used the arena, see cpu.c. Only ever added to.
  * @dirs:	the two slab directories; the generation's lowest bit selects.
  * @capacity:	bytes.
  * @slab_shift: log2 of the slab size.
@@ -366,8 +361,10 @@ struct arena_large {
  * @held:	a reset that sleeps is at work: the new generation stays unsettled.
  * @retiring:	readers may still be in the slab set that was left last.
  * @wrapping:	a grace period must end before the tag may enter its next eighth.
- * @deep_used:	bytes handed out below the last slot, tagged like @cursor.
+ * @writers:	like arena_cpu.writers, of CPUs without state.
+ * @deep_used:	bytes handed out where no slot could count them, tagged like @cursor.
  * @deep_allocs: objects handed out there.
+ * @fails:	failed allocations by cause.
  * @reset_lock: serialises the resets that do more than move the cursor; irq-safe.
  *		Protects @retiring, @wrapping, and setting @held.
  * @retire_rcu:	says when the readers are gone.
@@ -391,6 +388,8 @@ struct arena_large {
  * @look:	its file in debugfs, NULL while it has none.
  * @owner:	what the device knows it by.
  * @name:	for humans.
+ * @root:	leaves of the table of states: the first one stays empty, the others are
+ *		of %ARENA_LEAF_CPUS CPUs each.
  *
  * The first two lines are what every allocation reads and resets write, and what
  * claims write, or resets, or who grows the arena before a claim: so that a reset of an
@@ -398,7 +397,7 @@ struct arena_large {
  */
 struct arena {
 	unsigned long		generation;
-	struct arena_cpu __percpu *cpu;
+	struct arena_cpu	*cpus;
 	struct arena_slab	*dirs[2];
 	size_t			capacity;
 	unsigned int		slab_shift;
@@ -418,9 +417,11 @@ struct arena {
 	bool			held;
 	bool			retiring;
 	bool			wrapping;
+	atomic_t		writers;
 
 	atomic_long_t		deep_used ____cacheline_aligned_in_smp;
 	atomic_long_t		deep_allocs;
+	atomic_long_t		fails[ARENA_NR_FAILS];
 	raw_spinlock_t		reset_lock;	/* see above */
 	struct rcu_head		wrap_rcu;
 	struct rcu_head		retire_rcu;
@@ -446,6 +447,7 @@ struct arena {
 	struct dentry		*look;
 	void			*owner;
 	char			name[ARENA_NAME_MAX];
+	struct arena_leaf	*root[];
 };
 
 /* At least @value from now on. Full barrier where that changes it. */
@@ -572,6 +574,74 @@ struct arena_place {
 	void	*ptr;
 };
 
+/* cpu.c */
+
+/*
+ * Of each CPU: where arena.root has its leaf, and where that has its state, in bytes. Until
+ * arena_cpus_setup(), and while fast paths are hidden, that is the leaf which stays empty.
+ */
+DECLARE_PER_CPU(unsigned long, arena_root_offset);
+DECLARE_PER_CPU(unsigned long, arena_leaf_offset);
+extern const struct arena_cpu arena_cpu_none;
+
+size_t arena_cpus_size(void);
+void arena_cpus_init(struct arena *arena);
+void arena_cpus_exit(struct arena *arena);
+void arena_cpu_install(struct arena *arena, gfp_t gfp);
+void arena_cpus_hide(bool hide);
+void arena_cpus_setup(void);
+
+/*
+ * The states of all CPUs that have used @arena. Acquire: pairs with the compare-and-swap in
+ * cpu_publish(), which comes before the CPU uses its state.
+ */
+#define arena_for_each_cpu(arena, cpu)				\
+	for ((cpu) = smp_load_acquire(&(arena)->cpus); (cpu); (cpu) = (cpu)->next)
+
+/*
+ * The state of this CPU as the fast paths find it: &arena_cpu_none, which makes them fail,
+ * if it has none, and while allocations are traced. Preemption is off.
+ */
+static __always_inline struct arena_cpu *arena_cpu_fast(const struct arena *arena)
+{
+	const void *root = (const void *)arena->root + raw_cpu_read(arena_root_offset);
+	/*
+	 * Both: address dependencies, pair with cpu_publish() and leaf_install(). Not by
+	 * READ_ONCE(), which would cost an instruction each.
+	 */
+	const void *leaf = data_race(*(struct arena_leaf *const *)root);
+
+	return data_race(*(struct arena_cpu *const *)(leaf + raw_cpu_read(arena_leaf_offset)));
+}
+
+/* The state of this CPU or &arena_cpu_none. Preemption is off. */
+static inline struct arena_cpu *arena_cpu_find(const struct arena *arena)
+{
+	unsigned int cpu = raw_smp_processor_id();
+	/* Both: address dependencies, pair with cpu_publish() and leaf_install(). */
+	const struct arena_leaf *leaf = READ_ONCE(arena->root[1 + cpu / ARENA_LEAF_CPUS]);
+
+	return READ_ONCE(leaf->cpu[cpu % ARENA_LEAF_CPUS]);
+}
+
+/* Is there none? Then it may be read, and shows an arena that is empty, but not written. */
+static __always_inline bool arena_cpu_missing(const struct arena_cpu *cpu)
+{
+	return cpu == &arena_cpu_none;
+}
+
+/* The caller is about to allocate: let this CPU have a state, if @gfp allows that. */
+static inline void arena_cpu_prepare(struct arena *arena, gfp_t gfp)
+{
+	bool missing;
+
+	preempt_disable();
+	missing = arena_cpu_missing(arena_cpu_find(arena));
+	preempt_enable();
+	if (unlikely(missing))
+		arena_cpu_install(arena, gfp);
+}
+
 /* create.c */
 struct arena *__arena_create(const struct arena_config *config, unsigned int flags);
 
@@ -656,6 +726,9 @@ static inline void arena_uncount(struct arena *arena)
 {
 	arena_count_objects(arena, -1);
 }
+
+/* typed.c: this CPU is about to take the lock of a typed arena, or has it, or just had it. */
+DECLARE_PER_CPU(bool, arena_in_chains);
 
 /* write.c: false if @generation was over before the write was complete. */
 bool arena_write(struct arena *arena, unsigned long generation, size_t offset,

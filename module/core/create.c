@@ -77,48 +77,12 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 		arena->memcg = get_mem_cgroup_from_mm(NULL);
 }
 
-/* All are alike, but those that are charged to somebody stay with whom they are charged to. */
-static bool cpus_may_pool(const struct arena *arena)
-{
-	return !(arena->flags & ARENA_ACCOUNT);
-}
-
-static bool cpus_init(struct arena *arena)
-{
-	gfp_t gfp = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN;
-	int cpu;
-
-	if (cpus_may_pool(arena))
-		arena->cpu = arena_pool_take_cpus();
-	else
-		gfp |= __GFP_ACCOUNT;
-	if (!arena->cpu)
-		arena->cpu = alloc_percpu_gfp(struct arena_cpu, gfp);
-	if (!arena->cpu)
-		return false;
-	for_each_possible_cpu(cpu) {
-		struct arena_cpu *c = per_cpu_ptr(arena->cpu, cpu);
-
-		*c = (struct arena_cpu) {
-			.spans = arena->spans,
-			.gate  = arena->spans ? -1 : 0,
-		};
-	}
-	return true;
-}
-
-static void cpus_exit(struct arena *arena)
-{
-	if (arena->cpu && !(cpus_may_pool(arena) && arena_pool_put_cpus(arena->cpu)))
-		free_percpu(arena->cpu);
-}
-
 static void arena_free(struct arena *arena)
 {
 	arena_slabs_exit(arena);
 	arena_tails_exit(arena);
 	arena_marks_exit(arena);
-	cpus_exit(arena);
+	arena_cpus_exit(arena);
 	mem_cgroup_put(arena->memcg);
 	kfree(arena);
 }
@@ -129,19 +93,20 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 	struct arena *arena;
 	int err;
 
-	BUILD_BUG_ON(offsetof(struct arena_slot, end_offset) > 64);
 	BUILD_BUG_ON(offsetof(struct arena_cpu, slot) > 64);
+	BUILD_BUG_ON(sizeof(struct arena_cpu) + sizeof(struct arena_leaf) > 512);
 	BUILD_BUG_ON(ARENA_TAG_BITS < 8);
 	BUILD_BUG_ON(ARENA_WORD % ARENA_MIN_ALIGN);
 
 	err = config_check(config);
 	if (err)
 		return ERR_PTR(err);
-	arena = kzalloc_obj(*arena, gfp | ARENA_GFP_META);
+	arena = kzalloc(arena_cpus_size(), gfp | ARENA_GFP_META);
 	if (!arena)
 		return ERR_PTR(-ENOMEM);
 	arena_init(arena, config, flags);
-	if (!cpus_init(arena) || arena_slabs_init(arena)) {
+	arena_cpus_init(arena);
+	if (arena_slabs_init(arena)) {
 		arena_free(arena);
 		return ERR_PTR(-ENOMEM);
 	}
@@ -154,8 +119,8 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
  * arena_create() - Make an arena.
  * @config: what it shall be like, see &struct arena_config.
  *
- * Allocates the slab directory, sixteen bytes a slab, and a few hundred bytes for
- * each CPU; slabs come with the first allocation that needs them.
+ * Allocates the slab directory, sixteen bytes a slab; slabs come with the first allocation
+ * that needs them, and less than half a KiB for a CPU when that first allocates.
  *
  * Context: Task, may sleep.
  * Return: The arena; ERR_PTR(-EINVAL) for a bad field; ERR_PTR(-ENOMEM).
@@ -256,5 +221,6 @@ void arena_set_generation(struct arena *arena, unsigned long generation)
 	arena->generation = generation;
 	atomic_long_set(&arena->cursor, cursor_start(generation));
 	atomic_long_set(&arena->uncounted, cursor_start(generation - 1));
+	atomic_long_set(&arena->deep_used, cursor_start(generation - 1));
 	arena_windows_close(arena);
 }

@@ -41,9 +41,9 @@ static __always_inline struct arena_cpu *arena_enter(struct arena *arena)
 
 	preempt_disable();
 	arena_assert_rcu();
-	cpu = this_cpu_ptr(arena->cpu);
-	WRITE_ONCE(cpu->gate, READ_ONCE(cpu->gate) + 1);
-	WRITE_ONCE(cpu->depth, READ_ONCE(cpu->depth) + 1);
+	cpu = arena_cpu_find(arena);
+	if (!arena_cpu_missing(cpu))
+		WRITE_ONCE(cpu->depth, READ_ONCE(cpu->depth) + 1);
 	barrier();
 	return cpu;
 }
@@ -51,17 +51,38 @@ static __always_inline struct arena_cpu *arena_enter(struct arena *arena)
 static __always_inline void arena_leave(struct arena_cpu *cpu)
 {
 	barrier();
-	WRITE_ONCE(cpu->depth, READ_ONCE(cpu->depth) - 1);
-	WRITE_ONCE(cpu->gate, READ_ONCE(cpu->gate) - 1);
+	if (!arena_cpu_missing(cpu))
+		WRITE_ONCE(cpu->depth, READ_ONCE(cpu->depth) - 1);
 	preempt_enable();
 }
 
-/* The slot of the one who entered, NULL where nesting is too deep to have one. */
+/*
+ * The slot, for the caller of arena_enter(). NULL where the CPU has no state, or where this
+ * allocation interrupts another one of the same arena: that one owns the slot.
+ */
 static inline struct arena_slot *arena_slot(struct arena_cpu *cpu)
 {
-	unsigned int nth = cpu->spans ? READ_ONCE(cpu->gate) : READ_ONCE(cpu->depth) - 1;
+	if (unlikely(READ_ONCE(cpu->depth) != 1 || READ_ONCE(cpu->slot.span) == ARENA_SPAN_BUSY))
+		return NULL;
+	return &cpu->slot;
+}
 
-	return likely(nth < ARENA_SLOTS) ? &cpu->slot[nth] : NULL;
+/* One more object, or @nr. A sum over CPUs: one of them may well be below zero. */
+static __always_inline void count_objects(struct arena *arena, struct arena_cpu *cpu, int nr)
+{
+	if (likely(!arena_cpu_missing(cpu)))
+		local_add(nr, &cpu->allocs);
+	else
+		atomic_long_add(nr, &arena->deep_allocs);
+}
+
+static __always_inline void arena_write_end(struct arena *arena, struct arena_cpu *cpu)
+{
+	/* Release, both: pair with the acquires in late_writers(). */
+	if (likely(!arena_cpu_missing(cpu)))
+		smp_store_release(&cpu->writers, READ_ONCE(cpu->writers) - 1);
+	else
+		atomic_fetch_dec_release(&arena->writers);
 }
 
 /*
@@ -71,7 +92,10 @@ static inline struct arena_slot *arena_slot(struct arena_cpu *cpu)
 static inline bool arena_write_begin(struct arena *arena, struct arena_cpu *cpu,
 				     unsigned long generation)
 {
-	WRITE_ONCE(cpu->writers, READ_ONCE(cpu->writers) + 1);
+	if (likely(!arena_cpu_missing(cpu)))
+		WRITE_ONCE(cpu->writers, READ_ONCE(cpu->writers) + 1);
+	else
+		atomic_inc(&arena->writers);
 	/*
 	 * Full barrier A: pairs with B in arena_settle(). If the look below
 	 * does not see a new tag, then whoever settles that tag sees us
@@ -80,14 +104,8 @@ static inline bool arena_write_begin(struct arena *arena, struct arena_cpu *cpu,
 	smp_mb();
 	if (likely(arena_look(arena).generation == generation))
 		return true;
-	WRITE_ONCE(cpu->writers, READ_ONCE(cpu->writers) - 1);
+	arena_write_end(arena, cpu);
 	return false;
-}
-
-static inline void arena_write_end(struct arena_cpu *cpu)
-{
-	/* Release: pairs with the smp_load_acquire() in late_writers(). */
-	smp_store_release(&cpu->writers, READ_ONCE(cpu->writers) - 1);
 }
 
 /*
@@ -100,7 +118,8 @@ static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
 	bool revoked = smp_load_acquire(&slot->revoked);
 
 	if (!revoked) {
-		WRITE_ONCE(slot->span, 0);
+		if (slot->span != ARENA_SPAN_WINDOW)
+			WRITE_ONCE(slot->span, 0);
 		WRITE_ONCE(slot->taken, 0);
 		slot->limit = 0;
 		WRITE_ONCE(slot->ahead, 0);
@@ -121,8 +140,6 @@ static __always_inline void slot_count(struct arena_slot *slot, size_t size)
 {
 	/* Who reads them from elsewhere shows them, no more. */
 	data_race(slot->used += size);
-	/* The same. */
-	data_race(slot->allocs++);
 }
 
 /* What is left of the span. */
@@ -156,8 +173,22 @@ static __always_inline void slot_take(struct arena_slot *slot, size_t size)
 {
 	/* Who reads them from elsewhere shows them, no more. */
 	data_race(slot->taken += size);
-	/* The same. */
-	data_race(slot->allocs++);
+}
+
+/*
+ * While the owner works on a span that is of the present generation, interrupts find it
+ * busy: their fast path fails, and arena_slot() refuses it.
+ */
+static __always_inline void slot_busy(struct arena_slot *slot)
+{
+	WRITE_ONCE(slot->span, ARENA_SPAN_BUSY);
+	barrier();
+}
+
+static __always_inline void slot_idle(struct arena_slot *slot, unsigned long generation)
+{
+	barrier();
+	WRITE_ONCE(slot->span, generation);
 }
 
 /* Take from the span, or leave everything as it was. */
@@ -359,7 +390,7 @@ static noinline int __maybe_unused zero_claimed(struct arena *arena, struct aren
 	if (!arena_write_begin(arena, cpu, generation))
 		return -ESTALE;
 	zero_bytes(to, size);
-	arena_write_end(cpu);
+	arena_write_end(arena, cpu);
 	return 0;
 }
 
@@ -407,12 +438,10 @@ static __always_inline void claim_done(struct arena *arena, struct arena_cpu *cp
 				       struct arena_slot *slot, const struct claim *claim,
 				       size_t size)
 {
-	if (claim->counted) {
+	count_objects(arena, cpu, 1);
+	if (claim->counted)
 		arena_account(arena, slot, claim->generation, size);
-		return;
-	}
-	local_inc(&cpu->allocs);
-	if (slot == cpu->slot)
+	else if (slot)
 		arena_window_open(arena, cpu, claim);
 }
 

@@ -55,12 +55,6 @@ static inline void arena_tell_grow(const struct arena *arena, size_t index, gfp_
 		__arena_tell_grow(arena, index, gfp);
 }
 
-/* Does anybody want to be told of allocations? */
-static __always_inline bool arena_traced_allocs(void)
-{
-	return tracepoint_enabled(arena_alloc);
-}
-
 /*
  * An object was allocated whose address is all that is known, and is given back:
  * so that the fast path ends with a jump and has nothing to keep across a call.

@@ -86,15 +86,11 @@ static void large_list(struct arena *arena, struct arena_large *large)
 }
 
 /* Count the objects of a stretch, as arena_account() does for one. */
-static void commit_account(struct arena *arena, struct arena_slot *slot,
+static void commit_account(struct arena *arena, struct arena_cpu *cpu,
 			   const struct arena_stretch *stretch)
 {
-	arena_account(arena, slot, stretch->generation, stretch->used);
-	if (unlikely(!slot))
-		atomic_long_add(stretch->objects - 1, &arena->deep_allocs);
-	else if (slot->generation == stretch->generation)
-		/* Who reads it from elsewhere shows it, no more. */
-		data_race(slot->allocs += stretch->objects - 1);
+	arena_account(arena, arena_slot(cpu), stretch->generation, stretch->used);
+	count_objects(arena, cpu, stretch->objects);
 }
 
 /*
@@ -105,7 +101,6 @@ bool arena_commit(struct arena *arena, const struct arena_stretch *stretch)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
 	struct arena_view view = arena_look(arena);
-	struct arena_slot *slot = arena_slot(cpu);
 	long cursor = view.cursor;
 	bool done = false;
 
@@ -119,7 +114,7 @@ bool arena_commit(struct arena *arena, const struct arena_stretch *stretch)
 		view.generation = cursor_generation(cursor, view.generation);
 	}
 	if (done) {
-		commit_account(arena, slot, stretch);
+		commit_account(arena, cpu, stretch);
 		arena_mark_note(arena, stretch->generation, cursor_offset(cursor), stretch->end,
 				stretch->used);
 	}

@@ -184,6 +184,7 @@ int arena_claim_lot(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *
 	int err = lot_check(arena, lot), tries = 0;
 	size_t lead = 0;
 
+	arena_cpu_prepare(arena, gfp);
 	while (!err) {
 		bool first = tries++ % (LOT_TRIES + 1) == LOT_TRIES;
 

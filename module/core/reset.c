@@ -26,11 +26,14 @@
  */
 static bool late_writers(const struct arena *arena)
 {
-	int cpu;
+	const struct arena_cpu *cpu;
 
-	for_each_possible_cpu(cpu)
+	/* See above. */
+	if (atomic_read_acquire(&arena->writers))
+		return true;
+	arena_for_each_cpu(arena, cpu)
 		/* See above. */
-		if (smp_load_acquire(&per_cpu_ptr(arena->cpu, cpu)->writers))
+		if (smp_load_acquire(&cpu->writers))
 			return true;
 	return false;
 }
@@ -108,13 +111,11 @@ bool arena_settle_wait(struct arena *arena, gfp_t gfp)
 void arena_windows_close(struct arena *arena)
 {
 	unsigned long closed = cursor_start(READ_ONCE(arena->generation));
-	int cpu;
+	struct arena_cpu *cpu;
 
-	for_each_possible_cpu(cpu) {
-		struct arena_cpu *c = per_cpu_ptr(arena->cpu, cpu);
-
-		WRITE_ONCE(c->limit, closed);
-		WRITE_ONCE(c->zero_limit, closed);
+	arena_for_each_cpu(arena, cpu) {
+		WRITE_ONCE(cpu->limit, closed);
+		WRITE_ONCE(cpu->zero_limit, closed);
 	}
 }
 
@@ -276,7 +277,7 @@ static void note_kept(struct arena *arena)
  *
  * The next generation begins at offset 0, in the slabs of the last one.
  * Takes constant time in objects and bytes (clause 9): it looks once at each
- * possible CPU. Pointers into the arena are dead from here on. Whoever allocates
+ * CPU that has used the arena. Pointers into the arena are dead from here on. Whoever allocates
  * meanwhile is not disturbed, but gets an object that may already be dead, or
  * NULL in a context that cannot wait for a late writer (clause 10).
  *

@@ -56,8 +56,7 @@ static int slot_zero(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 
 	/* It died before it was born: it was counted, and its successor will be. */
 	if (err)
-		/* Who reads it from elsewhere shows it, no more. */
-		data_race(slot->allocs--);
+		count_objects(arena, cpu, -1);
 	return err;
 }
 
@@ -94,17 +93,19 @@ static int slot_advance(struct arena *arena, struct arena_cpu *cpu, struct arena
  * Let @slot have what was claimed, joined to its old span if the claim begins in that.
  * The object in it is taken; from @ready on it is to be zeroed before use.
  */
-static void slot_set(struct arena *arena, struct arena_slot *slot, const struct claim *claim,
+static void slot_set(struct arena *arena, struct arena_cpu *cpu, const struct claim *claim,
 		     size_t size, size_t ready)
 {
 	size_t end = ALIGN_DOWN(claim->end, ARENA_MIN_ALIGN);
 	size_t next = claim->object + ALIGN(size, ARENA_MIN_ALIGN);
 	unsigned long address = (unsigned long)claim_address(arena, claim, claim->object);
+	struct arena_slot *slot = &cpu->slot;
 
 	/* At the end of the space an object may end past the last word. */
 	ready = max(min(ready, end), next);
 	WRITE_ONCE(slot->stale, false);
 	slot_take(slot, size);
+	count_objects(arena, cpu, 1);
 	slot->end_offset = end;
 	slot->limit = slot->taken + ready - next;
 	WRITE_ONCE(slot->ahead, max(end, ready) - ready);
@@ -144,7 +145,7 @@ static int slot_fill(struct arena *arena, struct arena_view view, struct arena_c
 			return err;
 	}
 	slot->zeroed = (!joined || slot->zeroed) && (arena->zero || clean);
-	slot_set(arena, slot, claim, size, ready);
+	slot_set(arena, cpu, claim, size, ready);
 	return 0;
 }
 
@@ -173,6 +174,21 @@ static int slot_refill(struct arena *arena, struct arena_view view, struct arena
 	return zero ? slot_zero(arena, cpu, slot, place->ptr, size) : 0;
 }
 
+/*
+ * An interrupt between the look at the generation and slot_busy() in a fast path may have
+ * reset the arena and filled the slot anew: then the fast path took from that, and left the
+ * older generation behind. Nothing else leaves one there, see slot_adopt().
+ */
+static void slot_rename(struct arena_slot *slot)
+{
+	unsigned long span = READ_ONCE(slot->span);
+
+	/* Acquire: pairs with the smp_store_release() in collect_slot(). */
+	if (unlikely(span && span != slot->generation && !smp_load_acquire(&slot->revoked) &&
+		     !slot->stale))
+		WRITE_ONCE(slot->span, slot->generation);
+}
+
 /* Claim one object by way of the span. */
 int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     size_t size, size_t align, bool zero, struct arena_place *place)
@@ -180,10 +196,11 @@ int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 	struct arena_view view = arena_look(arena);
 	void *object = NULL;
 	size_t need;
-	int err;
+	int err = 0;
 
 	if (slot->generation != view.generation)
 		slot_adopt(slot, view.generation);
+	slot_rename(slot);
 	align = max(align, ARENA_MIN_ALIGN);
 	need = slot_need(slot, size, align);
 	/* Acquire: pairs with smp_wmb() in revoke(). Who lost the span sees why. */
@@ -193,19 +210,16 @@ int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 			return arena_claim_object(arena, cpu, slot, size, align, zero, place);
 		return slot_refill(arena, view, cpu, slot, size, align, zero, place);
 	}
-	while (!slot_bump(slot, size, align, &object)) {
+	slot_busy(slot);
+	while (!err && !slot_bump(slot, size, align, &object))
 		err = slot_advance(arena, cpu, slot, need);
-		if (err)
-			return err;
-	}
+	slot_idle(slot, view.generation);
+	if (err)
+		return err;
+	count_objects(arena, cpu, 1);
 	place_set(place, view.generation,
 		  slot->end_offset - (slot_end(slot) - (unsigned long)object), object);
 	return zero ? slot_zero(arena, cpu, slot, object, size) : 0;
-}
-
-static struct arena_slot *nth_slot(const struct arena *arena, int cpu, int nth)
-{
-	return &per_cpu_ptr(arena->cpu, cpu)->slot[nth];
 }
 
 /*
@@ -218,56 +232,67 @@ static bool slot_has_room(const struct arena_slot *slot)
 	return smp_load_acquire(&slot->ahead) || data_race(slot->limit != slot->taken);
 }
 
+/*
+ * Is a span that @slot has, busy or not, of @generation? Acquire: pairs with the
+ * smp_store_release() in slot_adopt().
+ */
+static bool slot_is_of(const struct arena_slot *slot, unsigned long generation)
+{
+	/* See above. */
+	return smp_load_acquire(&slot->generation) == generation && !READ_ONCE(slot->stale);
+}
+
 /* Is anything left that others own, or are about to? */
 static bool tails_exist(struct arena *arena, unsigned long generation)
 {
-	int cpu, i;
+	const struct arena_cpu *cpu;
 
 	/*
 	 * Pairs with the compare-and-swap in cursor_claim(): who sees what it took from the
 	 * cursor sees that a span is being filled, or what there is in it.
 	 */
 	smp_rmb();
-	for_each_possible_cpu(cpu) {
-		for (i = 0; i < ARENA_SLOTS; i++) {
-			struct arena_slot *slot = nth_slot(arena, cpu, i);
-
-			/* Acquire: pairs with the smp_store_release() in slot_refill(). */
-			if (smp_load_acquire(&slot->filling) ||
-			    (READ_ONCE(slot->span) == generation && slot_has_room(slot)))
-				return true;
-		}
-	}
+	arena_for_each_cpu(arena, cpu)
+		/* Acquire: pairs with the smp_store_release() in slot_refill(). */
+		if (smp_load_acquire(&cpu->slot.filling) ||
+		    (slot_is_of(&cpu->slot, generation) && slot_has_room(&cpu->slot)))
+			return true;
 	return false;
 }
 
-/*
- * Take the spans away from their owners. A refill that had not seen the mark
- * may have set its span once more: it has ended after the first round, and
- * there is no other.
- */
-static void revoke(struct arena *arena)
+/* A busy slot stays so, for interrupts to see: its owner is waited for. */
+static void slot_close(struct arena_slot *slot)
 {
-	bool again;
-	int cpu, i;
+	unsigned long span = READ_ONCE(slot->span);
 
-	for_each_possible_cpu(cpu)
-		for (i = 0; i < ARENA_SLOTS; i++)
-			WRITE_ONCE(nth_slot(arena, cpu, i)->revoked, true);
+	while (span && span != ARENA_SPAN_BUSY && !try_cmpxchg(&slot->span, &span, 0))
+		;
+}
+
+/*
+ * Take the spans away from their owners. A refill that had not seen the mark, or a fast
+ * path, may have set its span once more: it has ended after the first round, and there
+ * is no other.
+ */
+static void revoke(struct arena_cpu *first)
+{
+	struct arena_cpu *cpu;
+	bool again;
+
+	for (cpu = first; cpu; cpu = cpu->next)
+		WRITE_ONCE(cpu->slot.revoked, true);
 	/*
 	 * Pairs with the smp_load_acquire() of the span in arena_slot_claim(): an owner that
 	 * finds it gone and was not told why would fill another one over what is left.
 	 */
 	smp_wmb();
 	do {
-		for_each_possible_cpu(cpu)
-			for (i = 0; i < ARENA_SLOTS; i++)
-				WRITE_ONCE(nth_slot(arena, cpu, i)->span, 0);
+		for (cpu = first; cpu; cpu = cpu->next)
+			slot_close(&cpu->slot);
 		synchronize_rcu();
 		again = false;
-		for_each_possible_cpu(cpu)
-			for (i = 0; i < ARENA_SLOTS; i++)
-				again |= READ_ONCE(nth_slot(arena, cpu, i)->span);
+		for (cpu = first; cpu; cpu = cpu->next)
+			again |= READ_ONCE(cpu->slot.span);
 	} while (again);
 }
 
@@ -309,23 +334,27 @@ static void collect_slot(struct arena_tails *tails, struct arena_slot *slot)
 }
 
 /* How many tails a collection can find, beside what is left of the one before. */
-static unsigned int tails_max(const struct arena_tails *old)
+static unsigned int tails_max(const struct arena_cpu *first, const struct arena_tails *old)
 {
-	return num_possible_cpus() * ARENA_SLOTS + (old ? old->nr : 0);
+	unsigned int most = old ? old->nr : 0;
+
+	for (; first; first = first->next)
+		most++;
+	return most;
 }
 
-/* Collect into @tails, an empty table that is large enough. */
-static void collect(struct arena *arena, unsigned long generation, struct arena_tails *tails)
+/* Collect from @first on into @tails, an empty table that is large enough. */
+static void collect(struct arena *arena, struct arena_cpu *first, unsigned long generation,
+		    struct arena_tails *tails)
 {
 	struct arena_tails *old = arena->tails;
-	int cpu, i;
+	struct arena_cpu *cpu;
 
 	tails->generation = generation;
 	keep_old_tails(tails, old);
-	revoke(arena);
-	for_each_possible_cpu(cpu)
-		for (i = 0; i < ARENA_SLOTS; i++)
-			collect_slot(tails, nth_slot(arena, cpu, i));
+	revoke(first);
+	for (cpu = first; cpu; cpu = cpu->next)
+		collect_slot(tails, &cpu->slot);
 	arena->tails = tails;
 	kvfree(old);
 }
@@ -360,14 +389,18 @@ static int claim_collected(struct arena *arena, unsigned long generation, size_t
 {
 	struct arena_tails *tails = NULL;
 	unsigned int room = 0, needed;
+	struct arena_cpu *first;
 	int err;
 
 	for (;;) {
 		mutex_lock(&arena->tail_mutex);
 		err = take_tail(arena, generation, size, align, offset);
-		needed = err && tails_exist(arena, generation) ? tails_max(arena->tails) : 0;
+		/* Acquire: see arena_for_each_cpu(). States that come later have nothing yet. */
+		first = smp_load_acquire(&arena->cpus);
+		needed = err && tails_exist(arena, generation) ?
+			 tails_max(first, arena->tails) : 0;
 		if (needed && needed <= room) {
-			collect(arena, generation, tails);
+			collect(arena, first, generation, tails);
 			tails = NULL;
 			err = take_tail(arena, generation, size, align, offset);
 			needed = 0;
@@ -408,8 +441,10 @@ int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align
 	if (arena_look(arena).generation == generation) {
 		base = READ_ONCE(arena_dir(arena, generation)[offset >> arena->slab_shift].base);
 		/* Without a slab a release has begun, and there is no object to count. */
-		if (base)
+		if (base) {
 			arena_account(arena, arena_slot(cpu), generation, used);
+			count_objects(arena, cpu, 1);
+		}
 	}
 	arena_leave(cpu);
 	if (!base)

@@ -10,19 +10,15 @@
 static size_t counted_in_slots(const struct arena *arena, unsigned long generation)
 {
 	unsigned long deep = atomic_long_read(&arena->deep_used);
+	const struct arena_cpu *cpu;
 	size_t used = 0;
-	int cpu, i;
 
 	if (cursor_tag(deep) == (generation & ARENA_TAG_MASK))
 		used = cursor_offset(deep);
-	for_each_possible_cpu(cpu) {
-		const struct arena_slot *slot = per_cpu_ptr(arena->cpu, cpu)->slot;
-
-		for (i = 0; i < ARENA_SLOTS; i++)
-			/* Pairs with the smp_store_release() in slot_adopt(). */
-			if (smp_load_acquire(&slot[i].generation) == generation)
-				used += READ_ONCE(slot[i].used) + READ_ONCE(slot[i].taken);
-	}
+	arena_for_each_cpu(arena, cpu)
+		/* Pairs with the smp_store_release() in slot_adopt(). */
+		if (smp_load_acquire(&cpu->slot.generation) == generation)
+			used += READ_ONCE(cpu->slot.used) + READ_ONCE(cpu->slot.taken);
 	return used;
 }
 
@@ -54,7 +50,7 @@ static size_t used_in_view(const struct arena *arena, const struct arena_view *v
  * and otherwise never less than what it was before (clause 7). Not an end: see
  * arena_high().
  *
- * Context: Any. Takes no lock; linear in possible CPUs.
+ * Context: Any. Takes no lock; linear in the CPUs that have used the arena.
  * Return: Bytes.
  */
 size_t arena_offset(const struct arena *arena)
@@ -91,23 +87,15 @@ size_t arena_capacity(const struct arena *arena)
 }
 EXPORT_SYMBOL_GPL(arena_capacity);
 
-/* Sums what each CPU counted. */
-static void stats_sum(const struct arena *arena, struct arena_stats *stats)
+/* What each CPU counted, and what was counted for those without state. */
+static unsigned long count_allocs(const struct arena *arena)
 {
-	int cpu, i;
+	unsigned long allocs = atomic_long_read(&arena->deep_allocs);
+	const struct arena_cpu *cpu;
 
-	stats->allocs = atomic_long_read(&arena->deep_allocs);
-	for_each_possible_cpu(cpu) {
-		const struct arena_cpu *c = per_cpu_ptr(arena->cpu, cpu);
-
-		stats->allocs += local_read(&c->allocs);
-		stats->fail_space += READ_ONCE(c->fails[ARENA_FAIL_SPACE]);
-		stats->fail_memory += READ_ONCE(c->fails[ARENA_FAIL_MEMORY]);
-		stats->fail_arg += READ_ONCE(c->fails[ARENA_FAIL_ARG]);
-		for (i = 0; i < ARENA_SLOTS; i++)
-			/* Each may be below zero, see arena_count_objects(). */
-			stats->allocs += (long)READ_ONCE(c->slot[i].allocs);
-	}
+	arena_for_each_cpu(arena, cpu)
+		allocs += local_read(&cpu->allocs);
+	return allocs;
 }
 
 /**
@@ -118,7 +106,7 @@ static void stats_sum(const struct arena *arena, struct arena_stats *stats)
  * A coherent picture when the arena is quiet; while others allocate, each number
  * is one that was true at some moment during the call.
  *
- * Context: Any. Takes no lock; linear in possible CPUs.
+ * Context: Any. Takes no lock; linear in the CPUs that have used the arena.
  */
 void arena_stats(const struct arena *arena, struct arena_stats *stats)
 {
@@ -133,6 +121,10 @@ void arena_stats(const struct arena *arena, struct arena_stats *stats)
 		.committed_peak	= atomic_long_read(&arena->committed_peak),
 		.slab_size	= arena_slab_size(arena),
 		.slabs_kept	= READ_ONCE(arena->slabs_kept),
+		.allocs		= count_allocs(arena),
+		.fail_space	= atomic_long_read(&arena->fails[ARENA_FAIL_SPACE]),
+		.fail_memory	= atomic_long_read(&arena->fails[ARENA_FAIL_MEMORY]),
+		.fail_arg	= atomic_long_read(&arena->fails[ARENA_FAIL_ARG]),
 		.resets		= (unsigned long)atomic_long_read(&arena->resets),
 		.page_allocs	= atomic_long_read(&arena->page_allocs),
 		.page_frees	= atomic_long_read(&arena->page_frees),
@@ -144,6 +136,5 @@ void arena_stats(const struct arena *arena, struct arena_stats *stats)
 	stats->free = stats->capacity - stats->high;
 	stats->peak = max_t(size_t, atomic_long_read(&arena->peak), stats->high);
 	stats->slabs = stats->committed >> arena->slab_shift;
-	stats_sum(arena, stats);
 }
 EXPORT_SYMBOL_GPL(arena_stats);

@@ -93,6 +93,17 @@ void __arena_tell_reset(const struct arena *arena, enum arena_event_reset mode)
 	TELL(reset, arena, arena_peek(arena).generation, mode);
 }
 
+int arena_trace_begin(void)
+{
+	arena_cpus_hide(true);
+	return 0;
+}
+
+void arena_trace_end(void)
+{
+	arena_cpus_hide(false);
+}
+
 /* For tracers that are modules. */
 EXPORT_TRACEPOINT_SYMBOL_GPL(arena_create);
 EXPORT_TRACEPOINT_SYMBOL_GPL(arena_destroy);

@@ -30,6 +30,9 @@
 		{ ARENA_EVENT_RELEASE,	"release" },	\
 		{ ARENA_EVENT_ZERO,	"zero" })
 
+int arena_trace_begin(void);
+void arena_trace_end(void);
+
 TRACE_EVENT(arena_create,
 	TP_PROTO(const struct arena *arena),
 	TP_ARGS(arena),
@@ -96,7 +99,8 @@ TRACE_EVENT(arena_grow,
 		  show_gfp_flags(__entry->gfp))
 );
 
-TRACE_EVENT(arena_alloc,
+/* While this one is traced, no allocation takes a fast path. */
+TRACE_EVENT_FN(arena_alloc,
 	TP_PROTO(const struct arena *arena, unsigned long generation, size_t offset,
 		 size_t bytes, size_t align, gfp_t gfp),
 	TP_ARGS(arena, generation, offset, bytes, align, gfp),
@@ -118,7 +122,8 @@ TRACE_EVENT(arena_alloc,
 	),
 	TP_printk("id=%llu generation=%lu offset=%zu bytes=%zu align=%zu gfp=%s",
 		  __entry->id, __entry->generation, __entry->offset, __entry->bytes,
-		  __entry->align, show_gfp_flags(__entry->gfp))
+		  __entry->align, show_gfp_flags(__entry->gfp)),
+	arena_trace_begin, arena_trace_end
 );
 
 TRACE_EVENT(arena_alloc_fail,

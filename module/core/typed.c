@@ -153,25 +153,24 @@ static void chain_splice(struct arena_typed *typed, struct typed_chain *from,
 	chain_empty(from);
 }
 
+DEFINE_PER_CPU(bool, arena_in_chains);
+
 /*
  * The lock, unless that could be waiting for ourselves: an NMI, or a probe in what runs
  * from before the lock is taken until after it is dropped, may have interrupted whoever
- * holds it on this CPU: hence a mark of each CPU around the lock, which only that CPU sets
- * and looks at. In NMI only a try: others may be waiting in line.
+ * holds it on this CPU: hence a mark of each CPU around the lock of any typed arena, which
+ * only that CPU sets and looks at. In NMI only a try: others may be waiting in line.
  */
 static bool lock_chains(struct arena_typed *typed, unsigned long *flags)
 {
-	struct arena_cpu *cpu;
-
 	local_irq_save(*flags);
-	cpu = this_cpu_ptr(typed->arena->cpu);
-	if (READ_ONCE(cpu->in_chains))
+	if (__this_cpu_read(arena_in_chains))
 		goto busy;
-	WRITE_ONCE(cpu->in_chains, true);
+	__this_cpu_write(arena_in_chains, true);
 	if (!in_nmi()) {
 		raw_spin_lock(&typed->lock);
 	} else if (!raw_spin_trylock(&typed->lock)) {
-		WRITE_ONCE(cpu->in_chains, false);
+		__this_cpu_write(arena_in_chains, false);
 		goto busy;
 	}
 	__release(&typed->lock);	/* sparse: it is unlock_chains() that balances */
@@ -185,7 +184,7 @@ static void unlock_chains(struct arena_typed *typed, unsigned long flags)
 {
 	__acquire(&typed->lock);
 	raw_spin_unlock(&typed->lock);
-	WRITE_ONCE(this_cpu_ptr(typed->arena->cpu)->in_chains, false);
+	__this_cpu_write(arena_in_chains, false);
 	local_irq_restore(flags);
 }
 
@@ -244,8 +243,10 @@ static int claim_run(struct arena_typed *typed, u32 nr, u32 *first, unsigned lon
 	} while (!err && (!cursor_count(arena, &cursor) ||
 			  !atomic_long_try_cmpxchg(&arena->cursor, &cursor,
 						   cursor_move(cursor, end))));
-	if (!err)
+	if (!err) {
 		arena_account(arena, arena_slot(cpu), view.generation, nr * typed->size);
+		count_objects(arena, cpu, 1);
+	}
 	arena_leave(cpu);
 	*generation = view.generation;
 	return err;
@@ -267,7 +268,7 @@ static bool write_run(struct arena_typed *typed, unsigned long generation, u32 f
 		memcpy(element(typed, generation, first), src, nr * typed->size);
 		for (i = 0; i < nr; i++)
 			publish(typed, first + i, generation);
-		arena_write_end(cpu);
+		arena_write_end(typed->arena, cpu);
 	}
 	arena_leave(cpu);
 	return live;
@@ -341,6 +342,15 @@ static void count_failure(struct arena_typed *typed, u32 nr, int err)
 	arena_tell_fail(typed->arena, nr * typed->size, 0, ARENA_NOGROW, err);
 }
 
+/*
+ * All memory of the elements is committed; what this CPU may get when it first comes is only
+ * for speed. No call says what its context allows, and it may be a probe in the allocator.
+ */
+static void prepare(struct arena_typed *typed)
+{
+	arena_cpu_prepare(typed->arena, preemptible() ? GFP_NOWAIT : ARENA_NOGROW);
+}
+
 /**
  * arena_typed_append() - Copy several elements in, all or none.
  * @typed: the arena, not NULL.
@@ -358,8 +368,10 @@ long arena_typed_append(struct arena_typed *typed, const void *src, u32 nr)
 {
 	unsigned long generation;
 	u32 first;
-	int err = nr ? append(typed, src, nr, &first, &generation) : -EINVAL;
+	int err;
 
+	prepare(typed);
+	err = nr ? append(typed, src, nr, &first, &generation) : -EINVAL;
 	if (err) {
 		count_failure(typed, nr, err);
 		return err;
@@ -384,9 +396,11 @@ EXPORT_SYMBOL_GPL(arena_typed_append);
 void *arena_typed_alloc(struct arena_typed *typed, const void *src)
 {
 	unsigned long generation;
-	u32 index = take_recycled(typed, &generation);
 	int err = 0;
+	u32 index;
 
+	prepare(typed);
+	index = take_recycled(typed, &generation);
 	if (index == NO_INDEX || !fill_run(typed, generation, index, src, 1))
 		err = append(typed, src, 1, &index, &generation);
 	else

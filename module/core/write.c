@@ -30,7 +30,7 @@ bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
 				memcpy(to, src, chunk);
 			else
 				memset(to, 0, chunk);
-			arena_write_end(cpu);
+			arena_write_end(arena, cpu);
 		}
 		arena_leave(cpu);
 		if (!live)

@@ -11,8 +11,6 @@
 #include <linux/gfp.h>
 #include <linux/types.h>
 
-struct arena_cpu;
-
 /* For our own bookkeeping: never the OOM killer, and no splat. */
 #define ARENA_GFP_META		(GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
 
@@ -77,8 +75,6 @@ void arena_table_free(void *table, size_t size);
 /* pool.c */
 void *arena_pool_take(int node, unsigned int order);
 bool arena_pool_put(void *base, unsigned int order);
-struct arena_cpu __percpu *arena_pool_take_cpus(void);
-bool arena_pool_put_cpus(struct arena_cpu __percpu *cpus);
 void arena_pool_drain(void);
 unsigned long arena_pool_pages(void);
 unsigned long arena_pool_reclaimed(void);

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The pool of retired slabs, so that arenas which come and go leave the page
- * allocator alone. Bounded, per node, and given back under memory pressure. And what
- * the last few arenas kept for each CPU: to allocate that takes a mutex, and as much time
- * as dozens of objects do.
+ * allocator alone. Bounded, per node, and given back under memory pressure.
  *
  * The last block of each size that came to a node is the first to go again, by one
  * exchange. For those behind it there is a raw spinlock for each node, taken for a few
@@ -24,8 +22,6 @@ module_param(pool_mb, uint, 0644);
 MODULE_PARM_DESC(pool_mb, "Retired slabs to keep for the next arena, in MiB for each node");
 
 #define POOL_ORDERS	(ilog2(ARENA_SLAB_MAX) - PAGE_SHIFT + 1)
-/* Arenas that come and go at the same time, and are worth it. */
-#define POOL_CPUS	4
 
 /**
  * struct pool_node - retired blocks of one node.
@@ -44,7 +40,6 @@ struct pool_node {
 static struct pool_node **pool;
 static atomic_long_t reclaimed;	/* pages given back under memory pressure */
 static struct shrinker *pool_shrinker;
-static struct arena_cpu __percpu *pool_cpus[POOL_CPUS];
 
 /*
  * Built in, there may be arenas before there is a pool. Acquire: pairs with the
@@ -129,34 +124,6 @@ bool arena_pool_put(void *base, unsigned int order)
 	return true;
 }
 
-/*
- * What a retired arena kept for each CPU, contents undefined, or NULL. The exchange is a
- * full barrier, and pairs with the one in arena_pool_put_cpus(): what is written to it
- * from here on comes after all that its last owner did.
- */
-struct arena_cpu __percpu *arena_pool_take_cpus(void)
-{
-	struct arena_cpu __percpu *cpus = NULL;
-	int i;
-
-	for (i = 0; i < POOL_CPUS && !cpus; i++)
-		if (READ_ONCE(pool_cpus[i]))
-			cpus = xchg(&pool_cpus[i], NULL);
-	return cpus;
-}
-
-/* Keep it for the next arena; false if there is no room. */
-bool arena_pool_put_cpus(struct arena_cpu __percpu *cpus)
-{
-	int i;
-
-	for (i = 0; i < POOL_CPUS && READ_ONCE(pool_mb); i++)
-		/* Full barrier: see above. */
-		if (!READ_ONCE(pool_cpus[i]) && !cmpxchg(&pool_cpus[i], NULL, cpus))
-			return true;
-	return false;
-}
-
 static unsigned long pool_drain(struct pool_node *node, unsigned long pages)
 {
 	unsigned long freed = 0;
@@ -175,11 +142,8 @@ static unsigned long pool_drain(struct pool_node *node, unsigned long pages)
 /* Give back all. */
 void arena_pool_drain(void)
 {
-	struct arena_cpu __percpu *cpus;
 	int nid;
 
-	while ((cpus = arena_pool_take_cpus()))
-		free_percpu(cpus);
 	for (nid = 0; nid < nr_node_ids; nid++)
 		if (pool_of(nid))
 			pool_drain(pool_of(nid), ULONG_MAX);
