@@ -10,7 +10,7 @@ export KDIR
 build := $(or $(ARENA_BUILD),build)
 
 .PHONY: all help module build-stock build-new run load unload demo test kunit
-.PHONY: selftest litmus readme-examples check kasan kcsan i386 clean distclean
+.PHONY: selftest litmus readme-examples check kasan kcsan clean distclean
 .PHONY: bench bench-quick bench-plots lib lib-test bench-lib install uninstall arenactl
 .PHONY: fuzz fuzz-user fuzz-device planted
 
@@ -34,7 +34,6 @@ help:
 	@echo '                    fuzz-user, fuzz-device: either'
 	@echo '  make planted      negative controls: bugs that the kselftests must find (KERNEL=new)'
 	@echo '  make kasan, kcsan suites on x86-64 sanitizer kernels (leaks, races)'
-	@echo '  make i386         suites on a kernel of 32 bits'
 	@echo '  make bench        arenas and their rivals: tables, plots (bench-quick: short; bench-plots: keep them)'
 	@echo '  make check        style, sparse, W=1, kernel-doc, shellcheck, manuals, dkms.conf'
 	@echo '  make arenactl     the program that shows arenas, build/arenactl'
@@ -73,7 +72,7 @@ selftest planted litmus readme-examples check:
 fuzz fuzz-user fuzz-device:
 	@FUZZ_SECONDS=$(or $(SECONDS),15) tools/fuzz.sh $(patsubst fuzz-%,%,$(filter-out fuzz,$@))
 
-kasan kcsan i386:
+kasan kcsan:
 	@tools/x86.sh $@
 
 bench:
@@ -102,7 +101,7 @@ lib-test bench-lib:
 clean:
 	@cd "$(build)" 2>/dev/null || exit 0; \
 		rm -rf mod-host mod-stock mod-new new/root/arena selftests selftests-host lib \
-		counts arena.ko bench readme dkms user arenactl planted mod-planted \
+		counts arena.ko bench bench-growth new/root/bench readme dkms user arenactl planted mod-planted \
 		new/root/arena-planted
 
 distclean:

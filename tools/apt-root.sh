@@ -98,9 +98,8 @@ keyring()
 	echo "$ring"
 }
 
-# "own" is the suite that the machine runs, with its updates, and "i386" that
-# suite for 32 bit machines. The base suite is listed beside SUITE-backports, so
-# that closures can be satisfied.
+# "own" is the suite that the machine runs, with its updates. The base suite is
+# listed beside SUITE-backports, so that closures can be satisfied.
 suite_sources()
 {
 	local suite=$1 mirror
@@ -108,7 +107,6 @@ suite_sources()
 	mirror=$(own_mirror)
 	case $suite in
 	own) own_sources ;;
-	i386) echo "$mirror $(own_codename)" ;;
 	*-backports) echo "$mirror $suite" && echo "$mirror ${suite%-backports}" ;;
 	*) echo "$mirror $suite" ;;
 	esac
@@ -145,11 +143,7 @@ apt_opts()
 		-oAcquire::Retries=3
 		-oAPT::Sandbox::User="$(id -un)"
 		-oDebug::NoLocking=1)
-	case $suite in
-	own) ;;
-	i386) OPTS+=(-oAPT::Architecture=i386 -oAPT::Architectures=i386) ;;
-	*) OPTS+=(-t "$suite") ;;
-	esac
+	[ "$suite" = own ] || OPTS+=(-t "$suite")
 }
 
 # Lists are good for a day: a package that vanished from the mirror since is

@@ -16,7 +16,6 @@
 #     lib      what builds and checks programs of the user library
 #     bench-lib the allocators that it is measured beside
 #     source   build/src/newest: the newest kernel source there is
-#     i386     build/busybox-i386: the shell of machines of 32 bits
 #     stock    build/stock: Debian's own kernel of this release and headers
 #     new      build/new: the newest stock kernel that Debian offers to the
 #              release after this one, its headers and a root to build in
@@ -82,7 +81,7 @@ group_kernel()
 {
 	group_module
 	packages flex:flex bison:bison bc:bc python3:/usr/bin/python3 \
-		libelf-dev:/usr/include/libelf.h \
+		libelf-dev:/usr/include/libelf.h patch:patch \
 		libssl-dev:/usr/include/openssl/ssl.h
 }
 
@@ -176,23 +175,6 @@ extract_source()
 	mv "$SRC/part/tree" "$SRC/$name"
 	rm -rf "$SRC/part"
 	ln -sfn "$name" "$SRC/newest"
-}
-
-group_i386()
-{
-	[ -e "$BUILD/busybox-i386" ] || with_lock i386 extract_busybox
-}
-
-extract_busybox()
-{
-	local part=$BUILD/busybox-i386.part
-
-	say "fetching busybox for 32 bits"
-	rm -rf "$part"
-	"$ROOT/tools/apt-root.sh" unpack i386 "$part" busybox-static ||
-		die "cannot download busybox for i386"
-	mv "$part/bin/busybox" "$BUILD/busybox-i386" || die "no busybox in its package"
-	rm -rf "$part"
 }
 
 # The kernel that the metapackage of this release names today.

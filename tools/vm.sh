@@ -12,7 +12,6 @@
 #                           no QEMU, no insmod, and the host's speed
 #     --vmlinuz FILE        any other kernel image, of QEMU or with UML
 #     --modules DIR         *.ko of DIR go to /ko; default: built for KERNEL
-#     --busybox FILE        the shell of the guest, default the host's
 #     --no-module           do not build or carry the module
 #     --file HOST:GUEST     carry a file or directory, may be repeated
 #     --smp N  --mem SIZE   default 2 and 1G
@@ -33,7 +32,6 @@ KERNEL=stock
 VMLINUZ=
 MODULES=
 NO_MODULE=
-BUSYBOX=
 FILES=()
 SMP=2
 MEM=1G
@@ -65,7 +63,6 @@ parse()
 		--kernel) KERNEL=$2 ;;
 		--vmlinuz) VMLINUZ=$2 ;;
 		--modules) MODULES=$2 ;;
-		--busybox) BUSYBOX=$2 ;;
 		--file) FILES+=("$2") ;;
 		--smp) SMP=$2 ;;
 		--mem) MEM=$2 ;;
@@ -140,7 +137,7 @@ make_root()
 	local d=$WORK/root file host guest
 
 	mkdir -p "$d/bin" "$d/proc" "$d/sys" "$d/dev" "$d/etc" "$d/ko"
-	cp "${BUSYBOX:-$(PATH=$PATH:/usr/sbin:/sbin command -v busybox)}" "$d/bin/busybox"
+	cp "$(PATH=$PATH:/usr/sbin:/sbin command -v busybox)" "$d/bin/busybox"
 	ln -s busybox "$d/bin/sh"
 	echo 'root:x:0:0:root:/:/bin/sh' >"$d/etc/passwd"
 	[ -z "$MODULES" ] || cp "$MODULES"/*.ko "$d/ko/" ||

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Build an x86 kernel of the newest source, and run suites on it in QEMU: what UML
-# cannot check (data races, leaks, real interrupts and NMIs, words of 32 bits).
+# Build an x86-64 kernel of the newest source, and run suites on it in QEMU: what UML
+# cannot check (data races, leaks, real interrupts and NMIs).
 #
-#   x86.sh kasan|kcsan|i386 [--build | SUITE]   SUITE: a pattern, arena_core*
+#   x86.sh kasan|kcsan [--build | SUITE]   SUITE: a pattern, arena_core*
 #   SMP=2  X86_TIMEOUT=1500     CPUs, seconds for the machine
 
 . "$(dirname "$0")/lib.sh"
@@ -17,7 +17,7 @@ write_config()
 {
 	mkdir -p "$OBJ"
 	cat "$ROOT/kunit/x86.config" "$ROOT/kunit/$VARIANT.config" |
-		grep -v '^#' | grep -vE "^CONFIG_($NOT_TAKEN)=" >"$OBJ/mini.new"
+		grep -v '^#' >"$OBJ/mini.new"
 	! grep -q 'config ARENA_DEBUG' "$ROOT/module/Kconfig" ||
 		echo CONFIG_ARENA_DEBUG=y >>"$OBJ/mini.new"
 	cat "$OBJ/mini.new" "$ROOT/module/Kconfig" >"$OBJ/inputs.new"
@@ -36,7 +36,7 @@ configure()
 	local missing
 
 	! write_config || return 0
-	quietly "$VARIANT-config" make -C "$SRC" ARCH="$ARCH" O="$OBJ" \
+	quietly "$VARIANT-config" make -C "$SRC" ARCH=x86_64 O="$OBJ" \
 		KCONFIG_ALLCONFIG="$OBJ/mini.new" allnoconfig || return 1
 	missing=$(missing_options)
 	[ -z "$missing" ] || say "not taken by this kernel:" "$missing"
@@ -45,13 +45,12 @@ configure()
 
 compile()
 {
-	make -C "$SRC" ARCH="$ARCH" O="$OBJ" -j"$JOBS" bzImage modules
+	make -C "$SRC" ARCH=x86_64 O="$OBJ" -j"$JOBS" bzImage modules
 }
 
 build()
 {
 	"$ROOT/tools/setup.sh" kernel source || exit 1
-	[ "$VARIANT" != i386 ] || "$ROOT/tools/setup.sh" i386 || exit 1
 	graft "$SRC"
 	say "building the $VARIANT kernel (first time: 5 minutes)"
 	with_lock "$VARIANT" configure || die "cannot configure"
@@ -92,12 +91,11 @@ END
 
 run_suites()
 {
-	local rc=0 guest=()
+	local rc=0
 
-	[ "$VARIANT" != i386 ] || guest+=(--busybox "$BUILD/busybox-i386")
 	say "running the suites on the $VARIANT kernel (at most $TIMEOUT s)"
 	"$ROOT/tools/vm.sh" --vmlinuz "$OBJ/arch/x86/boot/bzImage" \
-		${guest[@]+"${guest[@]}"} --modules "$OBJ/ko" --smp "$SMP" --mem 2G --name "$VARIANT" \
+		--modules "$OBJ/ko" --smp "$SMP" --mem 2G --name "$VARIANT" \
 		--timeout "$TIMEOUT" -- "$(suites_script "$1")" >/dev/null || rc=1
 	grep -E '^ *(not )?ok ' "$LOGS/$VARIANT.output"
 	return "$rc"
@@ -129,9 +127,8 @@ main()
 
 	VARIANT=${1:-}
 	case $VARIANT in
-	kasan | kcsan) ARCH=x86_64 NOT_TAKEN=none ;;
-	i386) ARCH=i386 NOT_TAKEN='64BIT|COMPAT|IA32_EMULATION|TRANSPARENT_HUGEPAGE' ;;
-	*) die "usage: x86.sh kasan|kcsan|i386 [--build | SUITE]" ;;
+	kasan | kcsan) ;;
+	*) die "usage: x86.sh kasan|kcsan [--build | SUITE]" ;;
 	esac
 	OBJ=$BUILD/$VARIANT TAG=$VARIANT
 	counts "$VARIANT" 0 1 0
