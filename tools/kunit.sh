@@ -198,7 +198,7 @@ main()
 	counts kunit 0 1 0
 	"$ROOT/tools/setup.sh" kernel source || exit 1
 	graft "$SRC"
-	mend_uml "$SRC"
+	mend_kernel "$SRC"
 	write_config
 	say "building the UML sanitizer kernel $(kernel_version)" \
 		"(first time: 6 minutes, then seconds)"

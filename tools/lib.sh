@@ -197,19 +197,19 @@ graft()
 		printf '\nsource "lib/arena/module/Kconfig"\n' >>"$src/lib/Kconfig"
 }
 
-# Two faults of User-Mode Linux in 7.3 are mended in the unpacked source, as what the
-# suites find there is to be about the arena. flush_tlb_mm() walks the areas of an
-# address space without its lock, which unmap_mapping_range() does not hold: the whole
-# range is marked instead. set_ptes() steps by what is left where the next page is one
-# further: mapped slabs of several pages are wrong after fork() and mremap().
-#   mend_uml KERNEL-SOURCE
-mend_uml()
+# Faults of the kernel that the suites run on are mended in its unpacked source, so that
+# what the suites find there is about the arena. A patch that neither applies nor is
+# there already belongs to another version.
+#   mend_kernel KERNEL-SOURCE
+mend_kernel()
 {
-	local tlb=$1/arch/um/kernel/tlb.c ptes=$1/arch/um/include/asm/pgtable.h
-	local areas='for_each_vma(vmi, vma)' step='(nr << PFN_PTE_SHIFT)'
+	local patch
 
-	! grep -qF "$areas" "$tlb" || sed -i -e "/$areas/d" \
-		-e '/^\tVMA_ITERATOR(vmi, mm, 0);$/d' -e '/^\tstruct vm_area_struct \*vma;$/d' \
-		-e 's/mark_sync(mm, vma->vm_start, vma->vm_end)/mark_sync(mm, 0, TASK_SIZE)/' "$tlb"
-	! grep -qF "$step" "$ptes" || sed -i "s/$step/(1UL << PFN_PTE_SHIFT)/" "$ptes"
+	for patch in "$ROOT"/tools/patches/*.patch; do
+		if patch -d "$1" -p1 -sfN --dry-run <"$patch" >/dev/null; then
+			patch -d "$1" -p1 -sN <"$patch" || die "$patch did not apply"
+		elif ! patch -d "$1" -p1 -sfR --dry-run <"$patch" >/dev/null; then
+			say "not for this kernel: $(basename "$patch")"
+		fi
+	done
 }
