@@ -2,12 +2,21 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Run steps of the test suite and add up what they counted. Each step is a
-# script of this directory that leaves its numbers in build/counts/ and ends
-# with a verdict of its own.
+# script of this directory, or one way to call it, that leaves its numbers in
+# build/counts/ and ends with a verdict of its own.
 #
 #   test.sh STEP...      kunit selftest litmus readme-examples check
 
 . "$(dirname "$0")/lib.sh"
+
+start_step()
+{
+	case $1 in
+	selftest-*) KERNEL=${1#*-} "$ROOT/tools/selftest.sh" ;;
+	bench-gate) "$ROOT/tools/bench.sh" --gate ;;
+	*) "$ROOT/tools/$1.sh" ;;
+	esac
+}
 
 # A step that ends badly without a failed test has a failure nonetheless.
 run_step()
@@ -16,7 +25,7 @@ run_step()
 
 	rm -f "$BUILD/counts/$step"
 	say "==== $step"
-	"$ROOT/tools/$step.sh" || rc=$?
+	start_step "$step" || rc=$?
 	[ -e "$BUILD/counts/$step" ] || counts "$step" 0 0 0
 	read -r p f s <"$BUILD/counts/$step"
 	[ "$rc" -eq 0 ] || [ "$f" -gt 0 ] || f=1
