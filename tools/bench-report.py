@@ -113,8 +113,10 @@ class Results:
 
 
 RIVALS = []
-KERNELS = ("icount", "uml")
-INSTRUCTIONS = ("icount",)
+# Of the newest stock kernel, of that of this release, and of User-Mode Linux.
+KERNELS = {"new": "instructions, newest stock kernel", "icount": "instructions, stock 6.1",
+           "uml": "ns"}
+INSTRUCTIONS = ("new", "icount")
 R = Results()
 MACHINE = ""
 
@@ -139,14 +141,22 @@ def table(title, head, rows):
         print("| " + " | ".join(cells) + " |")
 
 
-def speed_table(kernel, unit):
-    benches = ["batch", "pingpong", "once", "mix", "hardirq", "create"]
-    columns = [(bench, init) for bench in benches for init in (0, 1)]
-    rows = [[rival] + [number(R.find(kernel, init, bench, rival)) for bench, init in columns]
-            for rival in RIVALS]
-    table(f"{unit}: by object, init_on_alloc off / on (create: of the whole: make, "
+def speed_table(title, columns):
+    """Columns are (head, kernel, init_on_alloc); each bench has all of them."""
+    benches = ("batch", "pingpong", "once", "mix", "hardirq", "create")
+    rows = [[rival] + [number(R.find(kernel, init, bench, rival)) for bench in benches
+                       for _, kernel, init in columns] for rival in RIVALS]
+    table(f"{title} (by object; once: with a reset each; create: of the whole: make, "
           "100 objects, undo)",
-          ["allocator"] + [f"{bench} {init}" for bench, init in columns], rows)
+          ["allocator"] + [f"{bench} {column[0]}" for bench in benches for column in columns],
+          rows)
+
+
+def speed_tables():
+    for init in (0, 1):
+        speed_table(f"instructions on the newest stock kernel and on 6.1, init_on_alloc={init}",
+                    [("new", "new", init), ("6.1", "icount", init)])
+    speed_table("ns, init_on_alloc off / on", [("0", "uml", 0), ("1", "uml", 1)])
 
 
 def spans():
@@ -205,7 +215,7 @@ def machine_table():
             for name in dict.fromkeys(names)]
     table("the machine: a call that does this once (on User-Mode Linux switching interrupts "
           "off is a system call: who does it at each object looks worse than elsewhere)",
-          ["step", "instructions", "ns"], rows)
+          ["step"] + list(KERNELS.values()), rows)
 
 
 def reset_tables(kernel, unit):
@@ -311,12 +321,12 @@ def many_table():
 def full_table():
     names = ("arena_spans", "arena_spans_nowait", "arena_dense")
     rows = []
-    for kernel in ("icount", "uml", "uml8"):
+    for kernel in (*KERNELS, "uml8"):
         for n in R.values("full", "n"):
             cells = [number(R.find(kernel, 0, "full", name, n=n), 0) for name in names]
             rows.append([f"{kernel}: {n * 64:,} B"] + cells)
     table("bytes left when a full arena says no to all CPUs at once "
-          "(icount: 1 CPU, uml8: 8)", ["capacity"] + list(names), rows)
+          "(new, icount: 1 CPU, uml8: 8)", ["capacity"] + list(names), rows)
 
 
 def seed_table(kernel, unit):
@@ -359,9 +369,10 @@ class Goals:
 
 
 def goals_speed(goals):
-    for rival, limit in ((SPANS, 32), (DENSE, 26), (PRIVATE, 20)):
-        goals.at_most(f"instructions, batch, no zeroing: {rival}",
-                      R.find("icount", 0, "batch", rival), limit)
+    for kernel in INSTRUCTIONS:
+        for rival, limit in ((SPANS, 32), (DENSE, 26), (PRIVATE, 20)):
+            goals.at_most(f"{kernel}, batch, no zeroing: {rival}",
+                          R.find(kernel, 0, "batch", rival), limit)
     for kernel in KERNELS:
         for init in (0, 1):
             for bench in ("batch", "pingpong", "mix", "hardirq"):
@@ -404,11 +415,12 @@ def goals_reset(goals):
 def goals_create(goals):
     for kernel in KERNELS:
         for init in (0, 1):
-            for rival in (DENSE, SPANS):
+            for rival in (DENSE, SPANS, PRIVATE):
                 goals.at_most(f"{kernel}, create, 100 objects, destroy, init_on_alloc={init}: "
                               f"{rival} / kmalloc",
                               ratio(R.find(kernel, init, "create", rival),
-                                    R.find(kernel, init, "create", "kmalloc")), 1 / 3)
+                                    R.find(kernel, init, "create", "kmalloc")),
+                              1 / 4 if kernel == "new" else 1 / 3)
 
 
 def goals_latency(goals):
@@ -425,12 +437,12 @@ def goals_latency(goals):
 def goals_memory(goals):
     for rival in (SPANS, DENSE):
         for n in R.values("memory", "n") or [0]:
-            taken = R.find("icount", 0, "memory", rival, n=n)
-            fixed = R.find("icount", 0, "memory_setup", rival, n=n)
+            taken = R.find(newest(), 0, "memory", rival, n=n)
+            fixed = R.find(newest(), 0, "memory_setup", rival, n=n)
             goals.at_most(f"bytes of pages for {n * 64:,} B of objects, over, beside what "
                           f"creation takes: {rival}",
                           None if taken is None else (taken - fixed) / (n * 64), 1.01)
-        goals.at_most(f"pages in steady state: {rival}", R.find("icount", 0, "steady", rival), 0)
+        goals.at_most(f"pages in steady state: {rival}", R.find(newest(), 0, "steady", rival), 0)
         for kernel in ("uml", "uml8"):
             for n in R.values("full", "n") or [0]:
                 goals.at_most(f"{kernel}: bytes of {n * 64:,} left when a full arena says no "
@@ -495,7 +507,8 @@ def goals_table():
 COLOURS = {
     "arena_spans": "#d81b60", "arena_dense": "#8e24aa", "arena_private": "#5e35b1",
     "kmalloc": "#1e88e5", "kmalloc_atomic": "#64b5f6", "kmem_cache": "#00897b",
-    "kmem_cache_bulk": "#7cb342", "mempool": "#00acc1", "gen_pool": "#6d4c41",
+    "kmem_cache_bulk": "#7cb342", "kmalloc_nolock": "#3949ab",
+    "mempool_bulk": "#0097a7", "mempool": "#00acc1", "gen_pool": "#6d4c41",
     "page_frag": "#f4511e", "objpool": "#fb8c00", "xadd_call": "#9e9e9e",
     "cmpxchg_call": "#424242",
 }
@@ -574,13 +587,18 @@ def plot_reset(directory, name, kernel, unit):
                     more="set logscale xy\nset format x '10^{%L}'\nset format y '10^{%L}'")
 
 
+def newest():
+    return next((kernel for kernel in INSTRUCTIONS if kernel in R.kernels()), "icount")
+
+
 def plot_instructions(directory):
-    rivals = [r for r in RIVALS if R.find("icount", 0, "batch", r)]
+    kernel = newest()
+    rivals = [r for r in RIVALS if R.find(kernel, 0, "batch", r)]
     if not rivals:
         return
     with (directory / "instructions.dat").open("w") as file:
         for rival in rivals:
-            off, on = (R.find("icount", init, "batch", rival) for init in (0, 1))
+            off, on = (R.find(kernel, init, "batch", rival) for init in (0, 1))
             file.write(f'"{rival.replace("_", " ")}" {off} {on or "?"}\n')
     with (directory / "instructions.gnuplot").open("w") as file:
         file.write(PLOT.format(name="instructions",
@@ -608,16 +626,14 @@ def main():
     print("# Benchmarks\n")
     print(MACHINE)
     machine_table()
-    names = {"icount": "instructions", "uml": "ns"}
-    for kernel in R.kernels():
-        speed_table(kernel, names[kernel])
+    speed_tables()
     thread_table()
     for kernel in R.kernels():
-        reset_tables(kernel, names[kernel])
-        share_table(kernel, names[kernel])
+        reset_tables(kernel, KERNELS[kernel])
+        share_table(kernel, KERNELS[kernel])
         memory_table(kernel)
-        ioctl_table(kernel, names[kernel])
-        seed_table(kernel, names[kernel])
+        ioctl_table(kernel, KERNELS[kernel])
+        seed_table(kernel, KERNELS[kernel])
     full_table()
     growth_table()
     capacity_table()
@@ -625,7 +641,7 @@ def main():
     many_table()
     goals_table()
     plot_threads(directory)
-    plot_reset(directory, "reset", "icount", "instructions")
+    plot_reset(directory, "reset", newest(), "instructions")
     plot_reset(directory, "reset_ns", "uml", "ns")
     plot_instructions(directory)
 

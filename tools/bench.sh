@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Measure arenas beside their rivals: instructions on the stock kernel under
-# QEMU's icount (exact), nanoseconds on User-Mode Linux on the host's CPUs
-# (medians of several boots).
+# Measure arenas beside their rivals: instructions on the newest stock kernel and
+# on that of this release under QEMU's icount (exact), nanoseconds on User-Mode
+# Linux on the host's CPUs (medians of several boots).
 #
 #   bench.sh             everything, some twenty minutes the first time
 #   bench.sh --quick     the main figures, some two minutes
@@ -27,6 +27,7 @@
 BENCH=$BUILD/bench
 RAW=$BENCH/raw
 STOCK=$BENCH/stock
+NEW=$BUILD/new/root/bench
 GATE=$ROOT/selftests/bench/gate
 UML=$BUILD/uml-bench
 RUNS=${RUNS:-3}
@@ -64,17 +65,17 @@ copy_sources()
 
 # Both modules in a directory of their own: what else is being built does not
 # disturb a measurement.
-#   make_modules DIR MAKE-ARGS...
+#   make_modules DIR WHAT-MAKE-CALLS-IT MAKE...
 make_modules()
 {
-	local dir=$1
+	local dir=$1 m=$2
 
-	shift
+	shift 2
 	# The versions of our symbols are looked up anew: nothing else tells that they changed.
 	rm -f "$dir/selftests/bench/Module.symvers"
-	make "$@" -j"$JOBS" M="$dir" modules &&
-		make "$@" -j"$JOBS" M="$dir/selftests/bench" W=1 KCFLAGS=-Werror \
-			KBUILD_EXTRA_SYMBOLS="$dir/Module.symvers" modules &&
+	"$@" -j"$JOBS" M="$m" modules &&
+		"$@" -j"$JOBS" M="$m/selftests/bench" W=1 KCFLAGS=-Werror \
+			KBUILD_EXTRA_SYMBOLS="$m/Module.symvers" modules &&
 		mkdir -p "$dir/ko" &&
 		cp "$dir/arena.ko" "$dir/selftests/bench/arena_bench.ko" "$dir/ko/" &&
 		gcc -O2 -static -Wall -Wextra -Werror -Wno-unused-parameter \
@@ -86,8 +87,16 @@ prepare_stock()
 {
 	"$ROOT/tools/setup.sh" module vm stock || exit 1
 	copy_sources "$STOCK"
-	quietly "bench-$(basename "$STOCK")" make_modules "$STOCK" \
-		-C "$BUILD/stock/headers" || die "the modules do not build"
+	quietly "bench-$(basename "$STOCK")" make_modules "$STOCK" "$STOCK" \
+		make -C "$BUILD/stock/headers" || die "the modules do not build"
+}
+
+prepare_new()
+{
+	"$ROOT/tools/setup.sh" module vm new || exit 1
+	copy_sources "$NEW"
+	quietly bench-new make_modules "$NEW" "/$(basename "$NEW")" \
+		in_root "$BUILD/new/root" make -C /headers || die "the modules do not build"
 }
 
 make_uml()
@@ -123,7 +132,7 @@ prepare_uml()
 	"$ROOT/tools/setup.sh" kernel vm source || exit 1
 	with_lock uml-bench prepare_uml_kernel || exit 1
 	copy_sources "$BENCH/uml"
-	quietly bench-uml make_modules "$BENCH/uml" -C "$BUILD/src/newest" \
+	quietly bench-uml make_modules "$BENCH/uml" "$BENCH/uml" make -C "$BUILD/src/newest" \
 		ARCH=um O="$UML" || die "the modules do not build"
 }
 
@@ -134,7 +143,11 @@ guest_commands()
 	local unit=$1 rounds=$2 args="rounds=$2 max_mb=$3"
 
 	shift 3
-	[ "$unit" = ns ] || args="$args instructions=1"
+	if [ "$unit" = insn ]; then
+		args="$args instructions=1"
+		# What is left to do after a boot would run in between, and be counted.
+		echo "sleep 20"
+	fi
 	cat <<END
 insmod /ko/arena.ko max_total_mb=2000 || exit 1
 insmod /ko/arena_bench.ko $args || exit 1
@@ -182,15 +195,17 @@ collect()
 
 # Instructions: one is like the other, one run is enough.
 # Threads would need CPUs.
+# NAME begins with "new" for the newest stock kernel.
 #   icount NAME INIT_ON_ALLOC POSSIBLE-CPUS MAX_MB BENCH...
 icount()
 {
-	local name=$1 init=$2 possible=$3 mb=$4
+	local name=$1 init=$2 possible=$3 mb=$4 kernel=stock dir=$STOCK
 
 	shift 4
+	[ "${name#new}" = "$name" ] || kernel=new dir=$NEW
 	set -- "${@/threads/}"
-	collect "$name" --icount --possible "$possible" --modules "$STOCK/ko" --mem 3G \
-		--file "$STOCK/user_ioctl:user_ioctl" \
+	collect "$name" --kernel "$kernel" --icount --possible "$possible" \
+		--modules "$dir/ko" --mem 3G --file "$dir/user_ioctl:user_ioctl" \
 		--timeout 1500 --append "init_on_alloc=$init" -- \
 		"$(guest_commands insn 5 "$mb" "$@")"
 }
@@ -208,15 +223,28 @@ native()
 		"$(guest_commands ns 51 1100 "$@")"
 }
 
+# With and without zeroing, at once.
+#   measure_icount icount|new
 measure_icount()
 {
-	local started=()
+	local started
 
-	say "instructions, stock kernel $(cat "$BUILD/stock/version")"
-	icount icount-0 0 1 64 "${LIST[@]}" &
-	started+=($!)
-	icount icount-1 1 1 16 "${LIST[@]}" &
-	wait_for "${started[@]}" $!
+	icount "$1-0" 0 1 64 "${LIST[@]}" &
+	started=$!
+	icount "$1-1" 1 1 16 "${LIST[@]}" &
+	wait_for "$started" $!
+}
+
+measure_instructions()
+{
+	local rc=0
+
+	say "instructions, stock kernels $(cat "$BUILD/new/version") and" \
+		"$(cat "$BUILD/stock/version")"
+	measure_icount new || rc=1
+	measure_icount icount || rc=1
+	[[ " ${LIST[*]} " != *" growth "* ]] || measure_growth || rc=1
+	return "$rc"
 }
 
 # Run all of them at once and tell whether one failed: a count is exact however
@@ -286,7 +314,8 @@ describe()
 
 	model=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
 	if [ "$1" = icount ]; then
-		kernel="instructions: Linux $(cat "$BUILD/stock/version") under QEMU $(
+		kernel="instructions: Linux $(cat "$BUILD/new/version" 2>/dev/null) and $(
+			cat "$BUILD/stock/version") under QEMU $(
 			qemu-system-x86_64 --version |
 				sed -n 's/.*version \([0-9.]*\).*/\1/p'), -icount shift=0, one CPU"
 	else
@@ -304,6 +333,7 @@ describe()
 begin()
 {
 	rm -f "$RAW/$1"*
+	[ "$1" != icount ] || rm -f "$RAW/new"*
 	describe "$1" "$2" >"$BENCH/machine-$1.txt"
 }
 
@@ -356,12 +386,12 @@ run_all()
 	local rc=0
 
 	"$ROOT/tools/setup.sh" bench || exit 1
-	[ "$ONLY" = uml ] || prepare_stock
+	[ "$ONLY" = uml ] || { prepare_stock && prepare_new; }
 	[ "$ONLY" = icount ] || prepare_uml
 	mkdir -p "$RAW"
 	if [ "$ONLY" != uml ]; then
 		begin icount "$STOCK"
-		measure_icount || rc=1
+		measure_instructions || rc=1
 	fi
 	if [ "$ONLY" != icount ]; then
 		begin uml "$BENCH/uml"
@@ -548,6 +578,7 @@ main()
 	--gate) gate_dirs && with_lock bench-gate gate ;;
 	--record) gate_dirs && with_lock bench-gate record ;;
 	--build) with_lock bench prepare_stock ;;
+	--build-new) with_lock bench prepare_new ;;
 	--build-uml) with_lock bench prepare_uml ;;
 	--report) report ;;
 	--plots) keep_plots ;;

@@ -5,9 +5,19 @@
 
 #include <linux/gfp.h>
 #include <linux/ktime.h>
+#include <linux/mempool.h>
 #include <linux/mm.h>
 #include <linux/mm_types.h>
 #include <linux/skbuff.h>
+#include <linux/slab.h>
+
+/* Both came after 6.12, as macros. The first one needs a double compare-and-swap. */
+#if defined(kmalloc_nolock) && defined(CONFIG_HAVE_CMPXCHG_DOUBLE)
+#define BENCH_NOLOCK
+#endif
+#ifdef mempool_alloc_bulk
+#define BENCH_MEMPOOL_BULK
+#endif
 
 /*
  * Kbuild defines BENCH_OBJPOOL where there is a pool with a ring for each CPU,

@@ -378,6 +378,29 @@ static const struct rival_ops kmalloc_atomic_ops = {
 
 DEFINE_RIVAL(kmalloc_atomic);
 
+#ifdef BENCH_NOLOCK
+/* For any context; it takes no gfp, and gives up where it would have to wait. */
+static __always_inline void *alloc_nolock(struct bench_ctx *ctx, size_t size, gfp_t gfp)
+{
+	return kmalloc_nolock(size, 0, NUMA_NO_NODE);
+}
+
+static __always_inline void free_nolock(struct bench_ctx *ctx, void *object, size_t size)
+{
+	kfree_nolock(object);
+}
+
+static const struct rival_ops kmalloc_nolock_ops = {
+	.alloc		= alloc_nolock,
+	.free		= free_nolock,
+	.setup		= setup_nothing,
+	.teardown	= teardown_nothing,
+	.traits		= RIVAL_ANY_SIZE,
+};
+
+DEFINE_RIVAL(kmalloc_nolock);
+#endif
+
 static int setup_cache(struct bench_ctx *ctx, struct bench_ctx *lead)
 {
 	if (lead) {
@@ -462,7 +485,7 @@ static const struct rival rival_bulk = {
 };
 
 /* Pools. */
-static int setup_mempool(struct bench_ctx *ctx, struct bench_ctx *lead)
+static int make_mempool(struct bench_ctx *ctx, struct bench_ctx *lead, int reserved)
 {
 	int err = setup_cache(ctx, lead);
 
@@ -472,11 +495,16 @@ static int setup_mempool(struct bench_ctx *ctx, struct bench_ctx *lead)
 		ctx->mempool = lead->mempool;
 		return 0;
 	}
-	ctx->mempool = mempool_create_slab_pool(16, ctx->cache);
+	ctx->mempool = mempool_create_slab_pool(reserved, ctx->cache);
 	if (ctx->mempool)
 		return 0;
 	kmem_cache_destroy(ctx->cache);
 	return -ENOMEM;
+}
+
+static int setup_mempool(struct bench_ctx *ctx, struct bench_ctx *lead)
+{
+	return make_mempool(ctx, lead, 16);
 }
 
 static void teardown_mempool(struct bench_ctx *ctx)
@@ -504,6 +532,41 @@ static const struct rival_ops mempool_ops = {
 };
 
 DEFINE_RIVAL(mempool);
+
+#ifdef BENCH_MEMPOOL_BULK
+/* It promises what is asked for at once: as much must be in reserve. */
+static int setup_mempool_bulk(struct bench_ctx *ctx, struct bench_ctx *lead)
+{
+	return make_mempool(ctx, lead, ctx->n);
+}
+
+static int mempool_bulk_fill(struct bench_ctx *ctx)
+{
+	return mempool_alloc_bulk(ctx->mempool, ctx->objs, ctx->n);
+}
+
+/* What the pool does not want back is the cache's. */
+static void mempool_bulk_drain(struct bench_ctx *ctx)
+{
+	unsigned int kept = mempool_free_bulk(ctx->mempool, ctx->objs, ctx->n);
+
+	if (kept < ctx->n)
+		kmem_cache_free_bulk(ctx->cache, ctx->n - kept, ctx->objs + kept);
+}
+
+static const struct rival_ops mempool_bulk_ops = {
+	.setup		= setup_mempool_bulk,
+	.teardown	= teardown_mempool,
+};
+
+static const struct rival rival_mempool_bulk = {
+	.name		= "mempool_bulk",
+	.ops		= &mempool_bulk_ops,
+	.fill		= mempool_bulk_fill,
+	.fill_any	= mempool_bulk_fill,
+	.drain		= mempool_bulk_drain,
+};
+#endif
 
 /*
  * Who does not zero has a twin that does, as init_on_alloc makes the others do,
@@ -812,9 +875,15 @@ const struct rival * const bench_rivals[] = {
 	&rival_arena_private_buffer,
 	&rival_kmalloc,
 	&rival_kmalloc_atomic,
+#ifdef BENCH_NOLOCK
+	&rival_kmalloc_nolock,
+#endif
 	&rival_kmem_cache,
 	&rival_bulk,
 	&rival_mempool,
+#ifdef BENCH_MEMPOOL_BULK
+	&rival_mempool_bulk,
+#endif
 	&rival_gen_pool,
 	&rival_gen_pool_zero,
 	&rival_page_frag,
