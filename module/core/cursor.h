@@ -78,11 +78,13 @@ static __always_inline void count_objects(struct arena *arena, struct arena_cpu 
 
 static __always_inline void arena_write_end(struct arena *arena, struct arena_cpu *cpu)
 {
-	/* Release, both: pair with the acquires in late_writers(). */
-	if (likely(!arena_cpu_missing(cpu)))
-		smp_store_release(&cpu->writers, READ_ONCE(cpu->writers) - 1);
-	else
+	if (unlikely(arena_cpu_missing(cpu))) {
+		/* Release: pairs with the atomic_read_acquire() in late_writers(). */
 		atomic_fetch_dec_release(&arena->writers);
+		return;
+	}
+	/* Release: pairs with the smp_load_acquire() in late_writers(). */
+	smp_store_release(&cpu->writers, READ_ONCE(cpu->writers) - 1);
 }
 
 /*

@@ -127,7 +127,7 @@ void arena_commit_done(struct arena *arena, const struct arena_stretch *stretch)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
 
-	commit_account(arena, arena_slot(cpu), stretch);
+	commit_account(arena, cpu, stretch);
 	arena_leave(cpu);
 }
 

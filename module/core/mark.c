@@ -485,6 +485,8 @@ int arena_rewind(struct arena *arena, const struct arena_mark *mark)
 		return -EOPNOTSUPP;
 	if (!marks)
 		return -ESTALE;
+	/* What is taken back is counted there, see uncount(). */
+	arena_cpu_prepare(arena, GFP_NOWAIT);
 	raw_spin_lock(&marks->lock);
 	if (mark_is_open(arena, marks, mark)) {
 		floor = marks->open[mark->level].offset;
