@@ -84,28 +84,36 @@
  * noted and what the slots have counted since: exact when quiet, and never less than
  * before.
  *
+ * Per-CPU state. A CPU gets its own when it first allocates; until then, and where the
+ * caller permits no memory to be taken for it, it claims from the shared cursor, and
+ * counts in words that all such CPUs share. See cpu.c.
+ *
  * Nesting. An allocation can be interrupted by another one of the same arena
- * on the same CPU, in an interrupt, an NMI, or a probe inside the allocator.
- * arena_cpu.gate (with spans) or arena_cpu.depth counts them, and each uses a slot
- * of its own: the outermost slot 0, whoever interrupts it slot 1. Whoever finds
- * nobody there uses slot 0, whatever context it is: interrupts that did not hit an
- * allocation cost no slot of their own, and the level needs not be found out. Deeper
- * than %ARENA_SLOTS, the shared cursor serves.
+ * on the same CPU, in an interrupt, an NMI, or a probe inside the allocator. The nested
+ * one must leave the slot alone: it sees arena_cpu.depth, or, where a fast path was
+ * interrupted, that the span is busy. It claims from the shared cursor and counts in
+ * deep_used. Interrupts that did not hit an allocation use the slot like any context.
  *
- * The fast paths, bump_words(), for sizes that leave no padding:
+ * The fast paths, bump_words(), for sizes that leave no padding. One comparison, of the
+ * slot's span with the arena's generation, says which it is, and fails where there is
+ * nothing to take from:
  *
- *  - With spans, the first to come on this CPU takes from the span of slot 0, if that
- *    is of the present generation. One word, slot.taken, says both where the next
- *    object is and how many bytes were counted.
- *  - Without, each CPU keeps a window: the slab that the cursor was in when it last
- *    looked, as the cursor word of its end and what makes a word an address. Where the
+ *  - Equal: with spans. The allocation marks the span busy, takes the object, and puts the
+ *    generation back. One word, slot.taken, says both where the next object is and how many
+ *    bytes were counted. An interrupt between the comparison and the mark may have reset
+ *    the arena and filled the slot anew: then the object comes from that, and the older
+ *    generation that is put back only sends the next allocation to the slow path, which
+ *    mends it: slot_rename().
+ *  - Above: without spans, each CPU keeps a window: the slab that the cursor was in when it
+ *    last looked, as the cursor word of its end and what makes a word an address. Where the
  *    cursor, moved past the object, is not beyond that end, the compare-and-swap is all
  *    there is to do: the tag is in both words, a generation whose bytes are counted
  *    has a higher bit set, and nothing moves the cursor back while that is not so.
- *    Only who is not nested opens a window, and only after it moved the cursor: an
- *    interrupt that does, between the look and the swap, makes the swap fail. What a
- *    CPU that was idle for long keeps is closed by wrapped(), before the tag comes
+ *    Only an allocation that is not nested opens a window, and only after it moved the
+ *    cursor: an interrupt that does, between the look and the swap, makes the swap fail.
+ *    What a CPU that was idle for long keeps is closed by wrapped(), before the tag comes
  *    within half a turn of it again.
+ *  - Below: the span is of an older generation, or busy, or the CPU has no state.
  *
  * Barrier pairs, each with a litmus test of that name in kunit/litmus/:
  *
@@ -114,6 +122,13 @@
  *	=======  ==============================  ===============================
  *	ab       smp_mb() A in                   smp_mb() B in arena_settle()
  *	         arena_write_begin()
+ *	first    cmpxchg() of the list in        smp_mb() B in arena_settle(), then
+ *	         cpu_publish(), then smp_mb() A  load-acquire in arena_for_each_cpu()
+ *	states   cmpxchg() of the list in        load-acquire in
+ *	         cpu_publish() after the state   arena_for_each_cpu()
+ *	         was filled in
+ *	leaf     cmpxchg() in leaf_install()     address dependency from the leaf in
+ *	                                         arena_cpu_fast()
  *	install  cmpxchg() in                    address dependency from the base
  *	         slab_publish()                  that cursor_claim() read
  *	look     compare-and-swap of the         load-acquire in arena_look()
@@ -184,8 +199,7 @@
  *	move     store-releases of offset and    load-acquires of epoch and offset
  *	         epoch in floor_set()            in arena_mark_gone()
  *	forget   smp_mb() in forget_rewinds()    smp_rmb() in arena_deref()
- *	keep     cmpxchg() in pool_keep() and    xchg() in pool_take() and
- *	         arena_pool_put_cpus()           arena_pool_take_cpus()
+ *	keep     cmpxchg() in pool_keep()        xchg() in pool_take()
  *	unhold   release of holds in             load-acquire in arena_do_reset() and
  *	         arena_unhold()                  arena_do_rewind()
  *	poll     smp_mb() in arena_poll() after  full barrier in wq_has_sleeper()
