@@ -59,5 +59,5 @@ module_init(arena_module_init);
 module_exit(arena_module_exit);
 MODULE_DESCRIPTION("In-kernel arenas");
 MODULE_AUTHOR("The arena developers");
-MODULE_VERSION("0.1.0");	/* as in dkms.conf */
+MODULE_VERSION("2.0.0");	/* as in dkms.conf */
 MODULE_LICENSE("GPL");

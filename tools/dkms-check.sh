@@ -40,6 +40,8 @@ main()
 	[ "$(find "$TREE" -name '*.ko' | wc -l)" -eq 1 ] || fail "other modules were built, too"
 	modinfo -F version "$MODULE" | grep -qx "$PACKAGE_VERSION" ||
 		fail "the module's version is not $PACKAGE_VERSION"
+	grep -q "^## $PACKAGE_VERSION\$" "$ROOT/include/CHANGELOG.md" ||
+		fail "include/CHANGELOG.md has nothing about $PACKAGE_VERSION"
 	grep -q "versions, $BUILD_EXCLUSIVE_KERNEL_MIN to" "$ROOT/module/compat.h" ||
 		fail "compat.h begins with another kernel than $BUILD_EXCLUSIVE_KERNEL_MIN"
 	sh -c "$CLEAN" || fail "CLEAN does not work"

@@ -15,6 +15,6 @@ escaped = $(subst $(blank),\$(blank),$(1))
 #   $(call to,FOLDER,MODE) FILE...
 to = umask 022 && mkdir -p "$(DESTDIR)$(1)" && install -m $(2) -t "$(DESTDIR)$(1)"
 
-$(foreach variable,PREFIX INCLUDEDIR LIBDIR MANDIR SBINDIR,\
+$(foreach variable,PREFIX INCLUDEDIR LIBDIR MANDIR SBINDIR DOCDIR,\
 	$(if $($(variable)),$(if $(filter /%,$($(variable))),,\
 		$(error $(variable)=$($(variable)): give an absolute path))))
