@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * plugin_host PLUGIN: load a shared object made of plugin.c, use it in this thread and in another one,
- * unload it, and only then let that thread end.
+ * plugin_host PLUGIN: load a shared object made of plugin.c, use it in this thread and in
+ * another one, unload it, and only then let that thread end.
  */
 #include <dlfcn.h>
 #include <pthread.h>
