@@ -4,8 +4,8 @@
  * until @fd has one of @events, and answer which. io_uring and AIO are called without
  * their libraries.
  *
- * The answer is a mask of POLL* bits, 0 if nothing happened in time, or a negative errno:
- * -ENOSYS or -EPERM if the kernel does not have the interface.
+ * The answer is a mask of POLL* bits, 0 if nothing happened in time, POLLER_MISSING if the
+ * kernel does not have the interface or forbids it, or a negative errno.
  */
 #ifndef ARENA_POLLER_H
 #define ARENA_POLLER_H
@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define POLLER_MISSING	(-10000)
 #define POLLER_PATIENCE	60	/* seconds; no test waits for so long unless it fails */
 
 static inline int poller_poll(int fd, int events)
@@ -101,7 +102,7 @@ static inline int poller_aio(int fd, int events)
 	int answer;
 
 	if (syscall(SYS_io_setup, 1, &context))
-		return -errno;
+		return POLLER_MISSING;
 	if (syscall(SYS_io_submit, context, 1, iocbs) != 1)
 		answer = -errno;
 	else if (syscall(SYS_io_getevents, context, 1, 1, &event, &timeout) < 0)
@@ -143,7 +144,7 @@ static inline void *uring_map(struct uring *uring, size_t bytes, off_t offset)
 	return map == MAP_FAILED ? NULL : map;
 }
 
-static inline int uring_init(struct uring *uring)
+static inline bool uring_init(struct uring *uring)
 {
 	struct io_uring_params *p = &uring->params;
 	size_t sq_bytes, cq_bytes;
@@ -151,10 +152,11 @@ static inline int uring_init(struct uring *uring)
 	memset(uring, 0, sizeof(*uring));
 	uring->fd = syscall(__NR_io_uring_setup, 4, p);
 	if (uring->fd < 0)
-		return -errno;
+		return false;
 	if (!(p->features & IORING_FEAT_SINGLE_MMAP) || !(p->features & IORING_FEAT_EXT_ARG)) {
 		close(uring->fd);
-		return -ENOSYS;
+		errno = EOPNOTSUPP;
+		return false;
 	}
 	sq_bytes = p->sq_off.array + p->sq_entries * sizeof(__u32);
 	cq_bytes = p->cq_off.cqes + p->cq_entries * sizeof(struct io_uring_cqe);
@@ -162,9 +164,9 @@ static inline int uring_init(struct uring *uring)
 	uring->ring = uring_map(uring, uring->ring_bytes, IORING_OFF_SQ_RING);
 	uring->sqes = uring_map(uring, p->sq_entries * sizeof(*uring->sqes), IORING_OFF_SQES);
 	if (uring->ring && uring->sqes)
-		return 0;
+		return true;
 	uring_exit(uring);
-	return -ENOMEM;
+	return false;
 }
 
 /* For the next uring_wait() to submit; one at a time. */
@@ -207,10 +209,9 @@ static inline int poller_uring_flags(int fd, int events, __u32 flags)
 {
 	struct io_uring_cqe cqe = {};
 	struct uring uring;
-	int err = uring_init(&uring);
 
-	if (err)
-		return err;
+	if (!uring_init(&uring))
+		return POLLER_MISSING;
 	uring_poll_add(&uring, fd, events, flags);
 	uring_wait(&uring, 1, POLLER_PATIENCE * 1000, &cqe);
 	uring_exit(&uring);
