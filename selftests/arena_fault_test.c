@@ -16,7 +16,7 @@
 #define DEBUGFS		"/sys/kernel/debug/arena/"
 #define MAX_ARENAS	"/sys/module/arena/parameters/max_arenas"
 /* What one page of page table spans: a mapping alone in there needs one of its own. */
-#define TABLE_SPAN	(2UL << 20)
+#define TABLE_SPAN	(page_size() / 8 * page_size())
 #define SMALLEST_PAGE	4096
 
 static int fail_fd = -1;

@@ -31,7 +31,7 @@
 #define MAPS		12
 #define OBJECTS		256
 #define MARKS		8
-#define PAGE		4096UL
+#define PAGE		page_size()
 #define ROUND_LIMIT	120	/* seconds, until a round counts as hanging */
 #define COVER_WORDS	65536UL
 #define COVER_SLOTS	32768UL

@@ -423,7 +423,7 @@ TEST_F(fresh, setup_is_told_by_info)
 		.size = sizeof(args),
 		.flags = ARENA_SETUP_SPANS | ARENA_SETUP_ZERO,
 		.capacity = 3 << 20,
-		.slab_size = 8192,
+		.slab_size = 2 * page_size(),
 		.name = "a name of thirty-one characters",
 	};
 	struct arena_info_args info;
@@ -493,12 +493,13 @@ TEST_F(fresh, setup_too_much_capacity)
 /* clause 5 */
 TEST_F(fresh, setup_bad_slab_size)
 {
-	__u32 bad[] = { 1, 8, 2048, 4095, 4097, 12288, 1U << 22, 1U << 31, ~0U };
+	__u32 page = page_size(), bad[] = { 1, 8, page / 2, page - 1, page + 1, 3 * page, 1U << 22,
+					1U << 31, ~0U };
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		EXPECT_EQ(-EINVAL, arena_setup(self->fd, 0, bad[i], 0));
-	EXPECT_EQ(0, arena_setup(self->fd, 0, 4096, 0));
+	EXPECT_EQ(0, arena_setup(self->fd, 0, page, 0));
 }
 
 /* clause 18 */
@@ -619,7 +620,7 @@ static int use_by_notify(int fd)
 
 static int use_by_mmap(int fd)
 {
-	return !arena_map(fd, 4096, PROT_READ, 0);
+	return !arena_map(fd, page_size(), PROT_READ, 0);
 }
 
 /* clause 17 */

@@ -240,7 +240,7 @@ TEST_F(lease, hostile_arguments)
 		{ 8, 8, 2 * SLAB, -EINVAL },
 		{ 8, ~0ULL, ~0ULL, -EINVAL },
 		{ 8, 8, 1ULL << 63, -EINVAL },
-		{ SLAB + 1, SLAB + 1, 8192, -EINVAL },
+		{ SLAB + 1, SLAB + 1, 2 * page_size(), -EINVAL },
 		{ CAPACITY + 1, CAPACITY + 1, 0, -ENOSPC },
 		{ 1ULL << 32, ~0ULL, 0, -ENOSPC },
 		{ 1ULL << 63, 1ULL << 63, 0, -ENOSPC },

@@ -172,8 +172,8 @@ TEST_F(limits, directory_counts)
 	ASSERT_TRUE(set_parameter("max_total_mb", 8));
 	self->fd = arena_open();
 	ASSERT_LE(0, self->fd);
-	EXPECT_EQ(-ENOMEM, arena_setup(self->fd, 64ULL << 30, 4096, 0));
-	EXPECT_EQ(0, arena_setup(self->fd, 1 << 20, 4096, 0));
+	EXPECT_EQ(-ENOMEM, arena_setup(self->fd, 64ULL << 30, page_size(), 0));
+	EXPECT_EQ(0, arena_setup(self->fd, 1 << 20, page_size(), 0));
 }
 
 /* A memory cgroup with little in it, for processes that the tests fork. */
@@ -189,31 +189,6 @@ static const char *cgroup_file(const char *dir, const char *name)
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	return path;
-}
-
-FIXTURE_SETUP(cgroup)
-{
-	self->fd = -1;
-	ASSERT_TRUE(all_gone());
-	snprintf(self->path, sizeof(self->path), CGROUP "arena-test-%d", getpid());
-	write_string(CGROUP "cgroup.subtree_control", "+memory");
-	if (mkdir(self->path, 0700))
-		SKIP(return, "no cgroup2 at " CGROUP);
-	if (!write_string(cgroup_file(self->path, "memory.max"), "16M")) {
-		rmdir(self->path);
-		SKIP(return, "no memory controller in cgroup2");
-	}
-	write_string(cgroup_file(self->path, "memory.swap.max"), "0");
-}
-
-FIXTURE_TEARDOWN(cgroup)
-{
-	int i;
-
-	close(self->fd);
-	EXPECT_TRUE(all_gone());
-	for (i = 0; i < 200 && rmdir(self->path) && errno == EBUSY; i++)
-		usleep(10000);
 }
 
 static bool enter(const char *path)
@@ -240,6 +215,66 @@ static long long event(const char *path, const char *name)
 static long long charged(const char *path)
 {
 	return read_number(cgroup_file(path, "memory.current"));
+}
+
+/* The machine was told not to charge the kernel's memory: cgroup.memory=nokmem. */
+static bool told_not_to_charge(void)
+{
+	char line[4096] = "";
+	FILE *file = fopen("/proc/cmdline", "re");
+
+	if (file && !fgets(line, sizeof(line), file))
+		line[0] = '\0';
+	if (file)
+		fclose(file);
+	return strstr(line, "cgroup.memory=") && strstr(line, "nokmem");
+}
+
+/* A child in the cgroup takes a slab: is it charged? */
+static bool charges_arenas(const char *path)
+{
+	int fd, status;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		fd = enter(path) ? arena_open() : -1;
+		if (fd < 0 || arena_setup(fd, CAPACITY, SLAB, 0) ||
+		    arena_alloc(fd, 64 * SLAB, NULL))
+			_exit(2);
+		_exit(charged(path) >= 64 * SLAB);
+	}
+	status = wait_for(pid);
+	return status != 0;
+}
+
+FIXTURE_SETUP(cgroup)
+{
+	self->fd = -1;
+	ASSERT_TRUE(all_gone());
+	snprintf(self->path, sizeof(self->path), CGROUP "arena-test-%d", getpid());
+	write_string(CGROUP "cgroup.subtree_control", "+memory");
+	if (mkdir(self->path, 0700))
+		SKIP(return, "no cgroup2 at " CGROUP);
+	if (!write_string(cgroup_file(self->path, "memory.max"), "16M")) {
+		rmdir(self->path);
+		SKIP(return, "no memory controller in cgroup2");
+	}
+	write_string(cgroup_file(self->path, "memory.swap.max"), "0");
+	if (told_not_to_charge() && !charges_arenas(self->path)) {
+		rmdir(self->path);
+		SKIP(return, "cgroup.memory=nokmem: arenas are not charged");
+	}
+}
+
+FIXTURE_TEARDOWN(cgroup)
+{
+	int i;
+
+	close(self->fd);
+	EXPECT_TRUE(all_gone());
+	for (i = 0; i < 200 && rmdir(self->path) && errno == EBUSY; i++)
+		usleep(10000);
 }
 
 /* clause 21: exhausted by an arena, a cgroup gives errors, and nobody is killed */
@@ -301,21 +336,25 @@ static int everything_when_full(const char *path)
 		if (arena_store(fd, src, ARENA_STORE_MAX, NULL) != -ENOMEM)
 			return 4;
 		for (i = 0; i < ARRAY_SIZE(fds); i++) {
-			err = arena_setup(fds[i], 1ULL << 30, 4096, 0);
+			err = arena_setup(fds[i], 1ULL << 30, page_size(), 0);
 			if (err != -ENOMEM)
 				return 5;
 		}
 	}
 	/* And they can still be had when there is room. */
-	if (arena_reset(fd, ARENA_RESET_RELEASE, 0) || arena_setup(fds[0], 1 << 20, 4096, 0))
+	if (arena_reset(fd, ARENA_RESET_RELEASE, 0) ||
+	    arena_setup(fds[0], 1 << 20, page_size(), 0))
 		return 6;
 	return 0;
 }
 
 TEST_F_TIMEOUT(cgroup, full_cgroup_kills_nobody, 120)
 {
-	pid_t pid = fork();
+	pid_t pid;
 
+	if (told_not_to_charge())
+		SKIP(return, "cgroup.memory=nokmem: directories are not charged");
+	pid = fork();
 	if (!pid)
 		_exit(everything_when_full(self->path));
 	EXPECT_EQ(0, wait_for(pid));
@@ -483,8 +522,8 @@ static void busy(unsigned int seed)
 
 		if (fd < 0)
 			continue;
-		arena_setup(fd, 64 * SLAB, seed % 2 ? SLAB : 4096, seed % 3 ? 0 :
-			    ARENA_SETUP_SPANS);
+		arena_setup(fd, 64 * SLAB, seed % 2 ? SLAB : page_size(),
+			    seed % 3 ? 0 : ARENA_SETUP_SPANS);
 		map = arena_map(fd, 64 * SLAB, PROT_READ | PROT_WRITE, 0);
 		other = arena_dup(fd, ARENA_RIGHT_READ | ARENA_RIGHT_ALLOC);
 		if (seed % 5)

@@ -115,7 +115,9 @@ TEST_F(mapping, past_the_end)
 /* clause 19: offset and length that wrap */
 TEST_F(mapping, past_the_end_of_all)
 {
-	const __u64 pages[] = { 1ULL << 51, (1ULL << 52) - 1, (1ULL << 52) - 2, 1ULL << 40 };
+	/* As many pages as 64 bits of offset have: 1 << 52 of 4 KiB. */
+	const __u64 all = -1ULL / self->page + 1;
+	const __u64 pages[] = { all / 2, all - 1, all - 2, 1ULL << 40 };
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(pages); i++) {
@@ -371,7 +373,7 @@ static void *toucher(void *arg)
 	unsigned int i;
 
 	for (i = 0;; i++) {
-		char *at = &map[i * 4096 % CAPACITY];
+		char *at = &map[i * page_size() % CAPACITY];
 
 		__atomic_store_n(at, __atomic_load_n(at, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
 	}
@@ -435,7 +437,7 @@ TEST(no_foreign_bytes)
 	for (round = 0; round < 6; round++) {
 		fd = arena_open();
 		ASSERT_LE(0, fd);
-		ASSERT_EQ(0, arena_setup(fd, bytes, round & 1 ? 4096 : SLAB,
+		ASSERT_EQ(0, arena_setup(fd, bytes, round & 1 ? page_size() : SLAB,
 					 round & 2 ? ARENA_SETUP_SPANS : 0));
 		map = arena_map(fd, bytes, PROT_READ | PROT_WRITE, 0);
 		ASSERT_NE(NULL, map);

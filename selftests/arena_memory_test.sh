@@ -11,7 +11,7 @@ groups=/sys/fs/cgroup
 group=$groups/arena_memory
 pressure=/tmp/arena_pressure
 megabyte=1048576
-page=4096
+page=$(($(awk '$1 == "KernelPageSize:" { print $2; exit }' /proc/self/smaps) * 1024))
 
 # A line of what the module knows of its arena.
 value()

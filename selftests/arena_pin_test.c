@@ -251,7 +251,7 @@ static unsigned int next_random(unsigned int *seed)
  */
 TEST_F_TIMEOUT(isolation, of_processes, 200)
 {
-	const size_t slabs[] = { 4096, SLAB, 4 * SLAB };
+	const size_t slabs[] = { page_size(), SLAB, 4 * SLAB };
 	const size_t bytes = 2 << 20;
 	pid_t pids[4];
 	int i;
@@ -263,7 +263,7 @@ TEST_F_TIMEOUT(isolation, of_processes, 200)
 		if (pids[i])
 			continue;
 		for (round = 0; round < 25; round++) {
-			size_t part = (next_random(&seed) >> 8) % bytes & -4096UL, kept;
+			size_t part = (next_random(&seed) >> 8) % bytes & -page_size(), kept;
 			int fd = arena_open();
 			char *map;
 

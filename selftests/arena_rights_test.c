@@ -337,7 +337,7 @@ TEST_F(rights, reopen_as_path)
 		return;
 	EXPECT_EQ(-EBADF, arena_alloc(fd, 8, NULL));
 	EXPECT_EQ(-EBADF, arena_dup(fd, R));
-	EXPECT_EQ(NULL, arena_map(fd, 4096, PROT_READ, 0));
+	EXPECT_EQ(NULL, arena_map(fd, page_size(), PROT_READ, 0));
 	EXPECT_EQ(-ENXIO, reopen(fd, O_RDWR));
 	close(fd);
 }

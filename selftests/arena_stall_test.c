@@ -90,7 +90,7 @@ TEST_F(own, structs_in_the_arena)
 	ASSERT_EQ(0, madvise(self->map, CAPACITY, MADV_DONTNEED));
 	ASSERT_EQ(0, arena_ioctl(self->fd, ARENA_IOC_ALLOC, alloc));
 	EXPECT_EQ(SLAB, alloc->offset);
-	info = (void *)(self->map + 4096);
+	info = (void *)(self->map + page_size());
 	info->size = sizeof(*info);
 	ASSERT_EQ(0, arena_ioctl(self->fd, ARENA_IOC_INFO, info));
 	EXPECT_EQ(2 * SLAB, info->used);
@@ -123,8 +123,8 @@ static void *protector(void *arg)
 	struct race *race = arg;
 
 	while (!__atomic_load_n(&race->stop, __ATOMIC_RELAXED)) {
-		mprotect(race->args, 4096, PROT_READ);
-		mprotect(race->args, 4096, PROT_READ | PROT_WRITE);
+		mprotect(race->args, page_size(), PROT_READ);
+		mprotect(race->args, page_size(), PROT_READ | PROT_WRITE);
 	}
 	return NULL;
 }
@@ -135,7 +135,8 @@ TEST_F(own, answer_cannot_be_written)
 	int i, err, made = 0, failed = 0;
 	pthread_t thread;
 
-	race.args = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	race.args = mmap(NULL, page_size(), PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, race.args);
 	*race.args = (struct arena_alloc_args) { .size = sizeof(*race.args), .bytes = 8 };
 	ASSERT_EQ(0, pthread_create(&thread, NULL, protector, &race));
@@ -150,7 +151,7 @@ TEST_F(own, answer_cannot_be_written)
 	/* Each that succeeded is there once; of those that failed, some may be. */
 	EXPECT_LE(8ULL * made, arena_used(self->fd));
 	EXPECT_GE(8ULL * (made + failed), arena_used(self->fd));
-	munmap(race.args, 4096);
+	munmap(race.args, page_size());
 }
 
 /* Memory that arrives when the test says so. */
@@ -589,7 +590,7 @@ static void *fuse_open_file(void *arg)
 
 	if (fd < 0)
 		return MAP_FAILED;
-	at = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+	at = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, fd, 0);
 	close(fd);
 	return at;
 }
@@ -625,7 +626,7 @@ static const char *silent_init(struct silent *silent)
 static void silent_exit(struct silent *silent)
 {
 	if (silent->at && silent->at != MAP_FAILED)
-		munmap(silent->at, 4096);
+		munmap(silent->at, page_size());
 	if (silent->mounted)
 		umount2(FUSE_DIR, MNT_DETACH);
 	if (silent->dev >= 0)

@@ -36,6 +36,12 @@
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #endif
 
+/* The smallest slab and the unit of mappings: 4, 16 or 64 KiB, as the kernel was built. */
+static inline unsigned long page_size(void)
+{
+	return sysconf(_SC_PAGESIZE);
+}
+
 /*
  * User-Mode Linux: slow with its sanitizers, touches each page by itself whatever
  * was mapped with it, and unmaps nothing from a program that runs on another CPU.
