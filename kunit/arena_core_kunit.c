@@ -1374,7 +1374,7 @@ static unsigned int nr_states(const struct arena *arena)
 	const struct arena_cpu *cpu;
 	unsigned int nr = 0;
 
-	arena_for_each_cpu(arena, cpu)
+	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next)
 		nr++;
 	return nr;
 }

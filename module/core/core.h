@@ -123,9 +123,9 @@
  *	ab       smp_mb() A in                   smp_mb() B in arena_settle()
  *	         arena_write_begin()
  *	first    cmpxchg() of the list in        smp_mb() B in arena_settle(), then
- *	         cpu_publish(), then smp_mb() A  load-acquire in arena_for_each_cpu()
+ *	         cpu_publish(), then smp_mb() A  load-acquire in arena_cpus_first()
  *	states   cmpxchg() of the list in        load-acquire in
- *	         cpu_publish() after the state   arena_for_each_cpu()
+ *	         cpu_publish() after the state   arena_cpus_first()
  *	         was filled in
  *	leaf     cmpxchg() in leaf_install()     address dependency from the leaf in
  *	                                         arena_cpu_fast()
@@ -311,7 +311,7 @@ enum arena_fail { ARENA_FAIL_SPACE, ARENA_FAIL_MEMORY, ARENA_FAIL_ARG, ARENA_NR_
  * @limit:   cursor word at the end of the window, where nothing is to be zeroed.
  * @zero_limit: cursor word at the end of the window, where it is.
  * @delta:   what makes a cursor word in the window an address.
- * @next:    state of another CPU, see arena_for_each_cpu().
+ * @next:    state of another CPU, see arena_cpus_first().
  * @slot:    see &struct arena_slot.
  *
  * The window is the slab that the cursor of a dense arena was in when this CPU
@@ -606,11 +606,14 @@ void arena_cpus_hide(bool hide);
 void arena_cpus_setup(void);
 
 /*
- * The states of all CPUs that have used @arena. Acquire: pairs with the compare-and-swap in
- * cpu_publish(), which comes before the CPU uses its state.
+ * The state of the CPU that came last; those before it follow by arena_cpu.next. Acquire:
+ * pairs with the compare-and-swap in cpu_publish(), which comes before the CPU uses it.
  */
-#define arena_for_each_cpu(arena, cpu)				\
-	for ((cpu) = smp_load_acquire(&(arena)->cpus); (cpu); (cpu) = (cpu)->next)
+static inline struct arena_cpu *arena_cpus_first(const struct arena *arena)
+{
+	/* See above. */
+	return smp_load_acquire(&arena->cpus);
+}
 
 /*
  * The state of this CPU as the fast paths find it: &arena_cpu_none, which makes them fail,
@@ -631,6 +634,7 @@ static __always_inline struct arena_cpu *arena_cpu_fast(const struct arena *aren
 /* The state of this CPU or &arena_cpu_none. Preemption is off. */
 static inline struct arena_cpu *arena_cpu_find(const struct arena *arena)
 {
+	/* Written once, by this CPU. */
 	unsigned int cpu = raw_smp_processor_id();
 	/* Both: address dependencies, pair with cpu_publish() and leaf_install(). */
 	const struct arena_leaf *leaf = READ_ONCE(arena->root[1 + cpu / ARENA_LEAF_CPUS]);

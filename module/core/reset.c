@@ -31,7 +31,7 @@ static bool late_writers(const struct arena *arena)
 	/* See above. */
 	if (atomic_read_acquire(&arena->writers))
 		return true;
-	arena_for_each_cpu(arena, cpu)
+	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next)
 		/* See above. */
 		if (smp_load_acquire(&cpu->writers))
 			return true;
@@ -113,7 +113,7 @@ void arena_windows_close(struct arena *arena)
 	unsigned long closed = cursor_start(READ_ONCE(arena->generation));
 	struct arena_cpu *cpu;
 
-	arena_for_each_cpu(arena, cpu) {
+	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next) {
 		WRITE_ONCE(cpu->limit, closed);
 		WRITE_ONCE(cpu->zero_limit, closed);
 	}

@@ -252,7 +252,7 @@ static bool tails_exist(struct arena *arena, unsigned long generation)
 	 * cursor sees that a span is being filled, or what there is in it.
 	 */
 	smp_rmb();
-	arena_for_each_cpu(arena, cpu)
+	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next)
 		/* Acquire: pairs with the smp_store_release() in slot_refill(). */
 		if (smp_load_acquire(&cpu->slot.filling) ||
 		    (slot_is_of(&cpu->slot, generation) && slot_has_room(&cpu->slot)))
@@ -395,8 +395,8 @@ static int claim_collected(struct arena *arena, unsigned long generation, size_t
 	for (;;) {
 		mutex_lock(&arena->tail_mutex);
 		err = take_tail(arena, generation, size, align, offset);
-		/* Acquire: see arena_for_each_cpu(). States that come later have nothing yet. */
-		first = smp_load_acquire(&arena->cpus);
+		/* States that come later have nothing yet. */
+		first = arena_cpus_first(arena);
 		needed = err && tails_exist(arena, generation) ?
 			 tails_max(first, arena->tails) : 0;
 		if (needed && needed <= room) {

@@ -15,7 +15,7 @@ static size_t counted_in_slots(const struct arena *arena, unsigned long generati
 
 	if (cursor_tag(deep) == (generation & ARENA_TAG_MASK))
 		used = cursor_offset(deep);
-	arena_for_each_cpu(arena, cpu)
+	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next)
 		/* Pairs with the smp_store_release() in slot_adopt(). */
 		if (smp_load_acquire(&cpu->slot.generation) == generation)
 			used += READ_ONCE(cpu->slot.used) + READ_ONCE(cpu->slot.taken);
@@ -93,7 +93,7 @@ static unsigned long count_allocs(const struct arena *arena)
 	unsigned long allocs = atomic_long_read(&arena->deep_allocs);
 	const struct arena_cpu *cpu;
 
-	arena_for_each_cpu(arena, cpu)
+	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next)
 		allocs += local_read(&cpu->allocs);
 	return allocs;
 }
