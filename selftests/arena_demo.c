@@ -437,17 +437,20 @@ static int try_proc_mem(struct arena *arena)
 	return err;
 }
 
+/* What opens is an arena of its own, in which nothing was allocated: no way to this one. */
 static int try_reopen(struct arena *arena)
 {
+	struct arena_offset_args args = { .size = sizeof(args) };
 	char path[32];
-	int fd;
+	int fd, err;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", arena_fd(arena));
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return errno;
+	err = refuse(ioctl(fd, ARENA_IOC_OFFSET, &args));
 	close(fd);
-	return 0;
+	return err ?: args.offset ? 0 : EACCES;
 }
 
 static int try_alloc(struct arena *arena)
@@ -503,7 +506,7 @@ static const struct attempt {
 	{ "mprotect of the status page", try_status, EACCES },
 	{ "read() into the mapping", try_store, EFAULT },
 	{ "write to /proc/self/mem", try_proc_mem, EIO },
-	{ "open(/proc/self/fd/N, O_RDWR)", try_reopen, ENXIO },
+	{ "open(/proc/self/fd/N, O_RDWR)", try_reopen, EACCES },
 	{ "ARENA_IOC_ALLOC", try_alloc, EACCES },
 	{ "ARENA_IOC_STORE", try_copy_in, EACCES },
 	{ "ARENA_IOC_RESET", try_reset, EACCES },

@@ -15,12 +15,22 @@
  * which owns the arena. A mapping holds its file, so descriptors and mappings
  * together keep the arena (clause 17), and files keep the module (clause 22).
  *
- * The inode lies on a file system of our own that is mounted as long as there
- * is an arena_dev. It is there for its i_mapping, which all files of one arena
+ * Each file, a duplicate included, is an open of the device node: its inode, label, watches
+ * and locks are those of the node. ARENA_IOC_DUP opens the path of its descriptor once more
+ * and leaves word, in a struct arena_dup, which arena the open is for. Opening a duplicate by
+ * way of /proc is thus an open of the node, too, and makes a fresh arena.
+ *
+ * The inode of an arena is there for its i_mapping alone, which all files of one arena
  * share and files of different arenas do not: so a reset finds the mappings
  * that it must revoke, and only them. The inode of the device node would be
- * shared by everybody. Its i_fop refuses to open anything, so a descriptor of
- * %ARENA_IOC_DUP cannot be had again with more rights by way of /proc.
+ * shared by everybody. No path leads to the inode of an arena and no file shows it, so
+ * nothing can watch, lock or open it, and closing waits for no such thing. It goes with the
+ * arena; its file system is mounted as long as the module is loaded.
+ *
+ * A page gets the mapping of that inode, and its place there as index, before it is mapped:
+ * by these the kernel names a futex that processes share. Nothing is in the page cache.
+ * arena_block_put() takes the mapping away, when the page is mapped no longer, with the
+ * page locked: a task that holds a reference may mark the page dirty until then.
  *
  * Locks: arena_dev.lock, and small ones below. It is taken inside of mmap_lock (or the
  * lock of a VMA) by faults and by mmap(), and page table locks and i_mmap_rwsem
@@ -49,8 +59,11 @@
  * the last file is gone: who has seen it may use it without the lock.
  */
 #include <linux/mm.h>	/* before fs.h, which on i386 needs it */
+#include <linux/cred.h>
+#include <linux/fcntl.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/list.h>
 #include <linux/memcontrol.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
@@ -58,8 +71,10 @@
 #include <linux/pseudo_fs.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
+#include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 
 #include "compat.h"
 #include "device/device.h"
@@ -72,10 +87,11 @@ MODULE_PARM_DESC(max_arenas, "Arenas that programs may have open at the same tim
 
 static atomic_t nr_arenas = ATOMIC_INIT(0);
 
-/* The file system. Its type has an owner: a superblock keeps the module. */
-
+/*
+ * The file system of the inodes. Its type has no owner and it is mounted as long as the
+ * module is loaded: no path leads to it, so only arenas use it, and files keep the module.
+ */
 static struct vfsmount *arena_mnt;
-static int arena_mnt_count;
 
 static int arena_fs_init(struct fs_context *fc)
 {
@@ -87,7 +103,6 @@ static int arena_fs_init(struct fs_context *fc)
 
 static struct file_system_type arena_fs_type = {
 	.name			= "arenafs",
-	.owner			= THIS_MODULE,
 	.init_fs_context	= arena_fs_init,
 	.kill_sb		= kill_anon_super,
 };
@@ -111,19 +126,6 @@ static void arena_count_put(void)
 	atomic_dec(&nr_arenas);
 }
 
-static int arena_dev_init_inode(struct arena_dev *dev)
-{
-	int err = simple_pin_fs(&arena_fs_type, &arena_mnt, &arena_mnt_count);
-
-	if (err)
-		return err;
-	dev->inode = alloc_anon_inode(arena_mnt->mnt_sb);
-	if (!IS_ERR(dev->inode))
-		return 0;
-	simple_release_fs(&arena_mnt, &arena_mnt_count);
-	return PTR_ERR(dev->inode);
-}
-
 static struct arena_dev *arena_dev_create(void)
 {
 	struct arena_dev *dev;
@@ -140,9 +142,11 @@ static struct arena_dev *arena_dev_create(void)
 	mutex_init(&dev->map_lock);
 	spin_lock_init(&dev->status_lock);
 	arena_watch_init(dev);
-	err = arena_dev_init_inode(dev);
-	if (err)
+	dev->inode = alloc_anon_inode(arena_mnt->mnt_sb);
+	if (IS_ERR(dev->inode)) {
+		err = PTR_ERR(dev->inode);
 		goto free_dev;
+	}
 	dev->memcg = get_mem_cgroup_from_mm(current->mm);
 	return dev;
 
@@ -168,7 +172,6 @@ static void arena_dev_put(struct arena_dev *dev)
 		arena_destroy(dev->arena);
 	arena_status_free(dev);
 	iput(dev->inode);
-	simple_release_fs(&arena_mnt, &arena_mnt_count);
 	mem_cgroup_put(dev->memcg);
 	kfree(dev);
 	arena_count_put();
@@ -197,25 +200,83 @@ static void arena_file_destroy(struct arena_file *af)
  * Nothing but O_RDWR: a new arena that one cannot write is of no use to anyone,
  * and a way to fewer rights is there with ARENA_IOC_DUP.
  */
-static int arena_open(struct inode *inode, struct file *file)
+static struct arena_file *arena_file_fresh(fmode_t mode)
 {
 	const fmode_t both = FMODE_READ | FMODE_WRITE;
 	struct arena_dev *dev;
 	struct arena_file *af;
 
-	if ((file->f_mode & both) != both)
-		return -EACCES;
+	if ((mode & both) != both)
+		return ERR_PTR(-EACCES);
 	dev = arena_dev_create();
 	if (IS_ERR(dev))
-		return PTR_ERR(dev);
+		return ERR_CAST(dev);
 	af = arena_file_create(dev, ARENA_RIGHTS_ALL);
-	if (af) {
-		file->private_data = af;
-		file->f_mapping = dev->inode->i_mapping;
-	}
 	/* The file has a reference of its own now. */
 	arena_dev_put(dev);
-	return af ? 0 : -ENOMEM;
+	return af ?: ERR_PTR(-ENOMEM);
+}
+
+/**
+ * struct arena_dup - an ARENA_IOC_DUP that is opening its file.
+ * @node:  in the list of all.
+ * @task:  the caller: the open that it does meanwhile is for this.
+ * @af:	   what the file is to have; NULL once arena_open() has given it that.
+ *
+ * On the caller's stack. The lock protects the list and nothing else: the caller alone
+ * uses the rest.
+ */
+struct arena_dup {
+	struct list_head	node;
+	struct task_struct	*task;
+	struct arena_file	*af;
+};
+
+static LIST_HEAD(arena_dups);
+static DEFINE_SPINLOCK(arena_dups_lock);
+
+static void arena_dup_begin(struct arena_dup *dup)
+{
+	spin_lock(&arena_dups_lock);
+	list_add(&dup->node, &arena_dups);
+	spin_unlock(&arena_dups_lock);
+}
+
+static void arena_dup_end(struct arena_dup *dup)
+{
+	spin_lock(&arena_dups_lock);
+	list_del(&dup->node);
+	spin_unlock(&arena_dups_lock);
+}
+
+/* What the caller's ARENA_IOC_DUP has prepared for this open, or NULL: then it is another's. */
+static struct arena_file *arena_dup_take(void)
+{
+	struct arena_file *af = NULL;
+	struct arena_dup *dup;
+
+	spin_lock(&arena_dups_lock);
+	list_for_each_entry(dup, &arena_dups, node) {
+		if (dup->task == current) {
+			swap(af, dup->af);
+			break;
+		}
+	}
+	spin_unlock(&arena_dups_lock);
+	return af;
+}
+
+static int arena_open(struct inode *inode, struct file *file)
+{
+	struct arena_file *af = arena_dup_take() ?: arena_file_fresh(file->f_mode);
+
+	if (IS_ERR(af))
+		return PTR_ERR(af);
+	af->file = file;
+	file->private_data = af;
+	/* The descriptor is not installed yet: no mapping of the device node was made by it. */
+	file->f_mapping = af->dev->inode->i_mapping;
+	return 0;
 }
 
 /* May sleep, see arena_dev_put(). */
@@ -292,31 +353,39 @@ static const struct file_operations arena_fops = {
 	.compat_ioctl	= compat_ptr_ioctl,
 	.show_fdinfo	= arena_show_fdinfo,
 	.mmap		= arena_mmap,
+	/* As shared memory: there is nothing behind it to write to. */
+	.fsync		= noop_fsync,
 	.poll		= arena_poll,
 	/* Aligned, so that slabs can be mapped by a PMD. */
 	.get_unmapped_area = thp_get_unmapped_area,
 };
 
-/* A further file of the same arena, with rights of its own. */
-struct file *arena_file_open(struct arena_dev *dev, u32 rights)
+/*
+ * A further file of @from's arena, with rights of its own. It is opened as the device node
+ * is, at the same path, so security modules and watches see what they see of any open.
+ */
+struct file *arena_file_open(const struct arena_file *from, u32 rights)
 {
 	int mode = rights & ARENA_RIGHT_WRITE ? O_RDWR : O_RDONLY;
-	struct arena_file *af = arena_file_create(dev, rights);
+	struct arena_dup dup = {
+		.task = current,
+		.af   = arena_file_create(from->dev, rights),
+	};
 	struct file *file;
 
-	if (!af)
+	if (!dup.af)
 		return ERR_PTR(-ENOMEM);
-	/* Both are put by the last fput(). */
-	ihold(dev->inode);
-	__module_get(THIS_MODULE);
-	file = alloc_file_pseudo(dev->inode, arena_mnt, "arena", mode, &arena_fops);
-	if (IS_ERR(file)) {
-		module_put(THIS_MODULE);
-		iput(dev->inode);
-		arena_file_destroy(af);
+	arena_dup_begin(&dup);
+	file = dentry_open(&from->file->f_path, mode | O_LARGEFILE, current_cred());
+	arena_dup_end(&dup);
+	if (!dup.af)
 		return file;
+	/* arena_open() was not reached. */
+	arena_file_destroy(dup.af);
+	if (WARN_ON_ONCE(!IS_ERR(file))) {
+		fput(file);
+		return ERR_PTR(-ENODEV);
 	}
-	file->private_data = af;
 	return file;
 }
 
@@ -405,11 +474,20 @@ static struct miscdevice arena_misc = {
 
 int arena_device_init(void)
 {
-	return misc_register(&arena_misc);
+	int err;
+
+	arena_mnt = kern_mount(&arena_fs_type);
+	if (IS_ERR(arena_mnt))
+		return PTR_ERR(arena_mnt);
+	err = misc_register(&arena_misc);
+	if (err)
+		kern_unmount(arena_mnt);
+	return err;
 }
 
 /* No file is open: each keeps the module. */
 void arena_device_exit(void)
 {
 	misc_deregister(&arena_misc);
+	kern_unmount(arena_mnt);
 }

@@ -76,6 +76,7 @@ struct arena_dev {
 /**
  * struct arena_file - private_data of a file.
  * @dev:	the arena, a reference.
+ * @file:	the file.
  * @rights:	ARENA_RIGHT_* of whoever has the file. Never changes.
  * @watch_lock:	protects the rest.
  * @mark:	poll() waits for more bytes than this,
@@ -84,6 +85,7 @@ struct arena_dev {
  */
 struct arena_file {
 	struct arena_dev	*dev;
+	struct file		*file;
 	u32			rights;
 	spinlock_t		watch_lock;	/* see above */
 	u64			mark;
@@ -94,7 +96,7 @@ struct arena_file {
 /* device.c */
 int arena_device_init(void);
 void arena_device_exit(void);
-struct file *arena_file_open(struct arena_dev *dev, u32 rights);
+struct file *arena_file_open(const struct arena_file *from, u32 rights);
 int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u32 flags);
 int arena_dev_settle(struct arena_dev *dev);
 

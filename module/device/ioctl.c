@@ -352,7 +352,7 @@ static int arena_do_dup(struct arena_call *call)
 	dup->fd = get_unused_fd_flags(O_CLOEXEC);
 	if (dup->fd < 0)
 		return dup->fd;
-	file = arena_file_open(call->file->dev, dup->rights);
+	file = arena_file_open(call->file, dup->rights);
 	if (IS_ERR(file)) {
 		err = PTR_ERR(file);
 		goto put_fd;

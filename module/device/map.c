@@ -6,7 +6,9 @@
 #include <linux/fs.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/personality.h>
 #include <linux/rwsem.h>
+#include <linux/sched.h>
 #include <linux/sizes.h>
 
 #include "compat.h"
@@ -38,6 +40,28 @@ static size_t arena_map_end(const struct arena_dev *dev)
 	return PAGE_ALIGN(dev->strict ? arena_high(dev->arena) : arena_capacity(dev->arena));
 }
 
+/*
+ * Give @page the arena's mapping, and an index: shared futexes are named by these. To be
+ * done before it is mapped. Faults on the same page write the same values.
+ */
+static void arena_name_page(const struct arena_dev *dev, struct page *page, pgoff_t pgoff)
+{
+	struct folio *folio = page_folio(page);
+
+	WRITE_ONCE(folio->index, pgoff - folio_page_idx(folio, page));
+	WRITE_ONCE(folio->mapping, dev->inode->i_mapping);
+}
+
+/* The page at @pgoff, ready to be mapped; NULL if it is not committed. */
+static struct page *arena_map_find(const struct arena_dev *dev, pgoff_t pgoff)
+{
+	struct page *page = arena_page(dev->arena, (size_t)pgoff << PAGE_SHIFT);
+
+	if (page)
+		arena_name_page(dev, page, pgoff);
+	return page;
+}
+
 /* The status page goes, too, and comes back when it is touched. */
 void arena_map_revoke(struct arena_dev *dev, size_t from)
 {
@@ -67,12 +91,12 @@ static int arena_map_around(struct arena_dev *dev, struct vm_fault *vmf, struct 
 
 	pages[first - start] = page;
 	for (; first > low; first--) {
-		pages[first - 1 - start] = arena_page(dev->arena, (first - 1) << PAGE_SHIFT);
+		pages[first - 1 - start] = arena_map_find(dev, first - 1);
 		if (!pages[first - 1 - start])
 			break;
 	}
 	for (; end < high; end++) {
-		pages[end - start] = arena_page(dev->arena, end << PAGE_SHIFT);
+		pages[end - start] = arena_map_find(dev, end);
 		if (!pages[end - start])
 			break;
 	}
@@ -143,7 +167,7 @@ static vm_fault_t arena_fault(struct vm_fault *vmf)
 	/* Whoever is to die need not wait. */
 	if (down_read_killable(&dev->lock))
 		return VM_FAULT_SIGBUS;
-	page = offset < arena_map_end(dev) ? arena_page(dev->arena, offset) : NULL;
+	page = offset < arena_map_end(dev) ? arena_map_find(dev, vmf->pgoff) : NULL;
 	if (page)
 		result = arena_map_page(dev, vmf, page);
 	up_read(&dev->lock);
@@ -169,7 +193,8 @@ static vm_fault_t __maybe_unused arena_huge_fault(struct vm_fault *vmf, unsigned
 		return VM_FAULT_FALLBACK;
 	if (down_read_killable(&dev->lock))
 		return VM_FAULT_SIGBUS;
-	page = offset + PMD_SIZE <= arena_map_end(dev) ? arena_page(dev->arena, offset) : NULL;
+	page = offset + PMD_SIZE <= arena_map_end(dev) ?
+	       arena_map_find(dev, offset >> PAGE_SHIFT) : NULL;
 	if (page)
 		result = arena_map_huge(dev, vmf, page);
 	up_read(&dev->lock);
@@ -185,11 +210,12 @@ static const struct vm_operations_struct arena_vm_ops = {
 static vm_fault_t arena_status_fault(struct vm_fault *vmf)
 {
 	struct arena_file *af = vmf->vma->vm_file->private_data;
+	struct page *page = virt_to_page(af->dev->status);
 
 	if (arena_fault_marked(vmf))
 		return VM_FAULT_SIGBUS;
-	return arena_fault_result(vm_insert_page(vmf->vma, vmf->address,
-						 virt_to_page(af->dev->status)));
+	arena_name_page(af->dev, page, vmf->pgoff);
+	return arena_fault_result(vm_insert_page(vmf->vma, vmf->address, page));
 }
 
 static const struct vm_operations_struct arena_status_vm_ops = {
@@ -244,12 +270,23 @@ static int arena_may_map(const struct arena_file *af, unsigned long vm_flags)
 	return 0;
 }
 
+/*
+ * Under READ_IMPLIES_EXEC the kernel asks for VM_EXEC wherever a program asks to read. The
+ * program gets what it asked for, without. A program that asked for both cannot be told apart.
+ */
+static void arena_drop_implied_exec(struct vm_area_struct *vma)
+{
+	if (current->personality & READ_IMPLIES_EXEC && vma->vm_flags & VM_READ)
+		arena_vm_flags_mod(vma, 0, VM_EXEC);
+}
+
 int arena_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct arena_file *af = file->private_data;
 	unsigned long set = VM_DONTEXPAND | VM_DONTDUMP, clear = VM_MAYEXEC, pages;
 	int err;
 
+	arena_drop_implied_exec(vma);
 	if (vma->vm_pgoff == ARENA_STATUS_OFFSET >> PAGE_SHIFT)
 		return arena_mmap_status(af->dev, vma);
 	err = arena_may_map(af, vma->vm_flags);

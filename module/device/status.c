@@ -9,6 +9,7 @@
 #include <linux/compiler.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
+#include <linux/numa.h>
 #include <linux/sched/mm.h>
 #include <linux/spinlock.h>
 
@@ -75,15 +76,11 @@ int arena_status_make(struct arena_dev *dev)
 	lockdep_assert_held_write(&dev->lock);
 	if (dev->status)
 		return 0;
-	if (!arena_total_charge(1))
-		return -ENOMEM;
 	old = set_active_memcg(dev->memcg);
-	status = (void *)__get_free_page(ARENA_DEV_GFP | __GFP_ZERO);
+	status = arena_block_new(0, ARENA_DEV_GFP | __GFP_HARDWALL | __GFP_ZERO, NUMA_NO_NODE);
 	set_active_memcg(old);
-	if (!status) {
-		arena_total_uncharge(1);
+	if (!status)
 		return -ENOMEM;
-	}
 	status->version = ARENA_STATUS_VERSION;
 	status->flags = dev->flags;
 	status->capacity = arena_capacity(dev->arena);
@@ -96,8 +93,6 @@ int arena_status_make(struct arena_dev *dev)
 /* A program may still hold the page by other means than a mapping: put, not reused. */
 void arena_status_free(struct arena_dev *dev)
 {
-	if (!dev->status)
-		return;
-	put_page(virt_to_page(dev->status));
-	arena_total_uncharge(1);
+	if (dev->status)
+		arena_block_put(dev->status, 0);
 }

@@ -306,10 +306,12 @@ struct arena_info_args {
  * @flags:	must be zero.
  * @fd:		out: the new descriptor, close-on-exec.
  *
- * The new descriptor is of the same arena and keeps it alive. It cannot be
- * opened anew through /proc (ENXIO), so nobody gets more rights from it.
+ * The new descriptor is of the same arena and keeps it alive. To the rest of the
+ * system it is an open file of the device node, as this one is. Opening it anew
+ * through /proc makes another arena, so nobody gets more rights from it.
  *
- * Errors: EACCES: rights that this descriptor does not have itself. EINVAL
+ * Errors: EACCES: rights that this descriptor does not have itself, or a security
+ * module does not let the caller open the device. EINVAL
  * also: no rights, or %ARENA_RIGHT_WRITE without %ARENA_RIGHT_READ. EMFILE,
  * ENFILE: too many descriptors or files. An error leaves no descriptor.
  */

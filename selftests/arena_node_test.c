@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the rest of the system sees of a descriptor, and can hold on to: watches, locks,
+ * paths, security modules. All of it is the device node, duplicates included.
+ */
+#include "kselftest_harness.h"
+
+#include <limits.h>
+#include <sys/fanotify.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <linux/landlock.h>
+
+#include "arena_test.h"
+
+#define R	ARENA_RIGHT_READ
+#define PATIENCE 150	/* seconds, after which a call hangs for ever */
+
+static void path_of(int fd, char *path, size_t size)
+{
+	snprintf(path, size, "/proc/self/fd/%d", fd);
+}
+
+/*
+ * A child closes an arena and syncs. Whether it came back: what sleeps in the kernel for
+ * ever cannot be waited for.
+ */
+static bool comes_back(void)
+{
+	pid_t pid = fork();
+	int tick;
+
+	if (!pid) {
+		int fd = arena_open();
+
+		if (fd < 0 || arena_setup(fd, 1 << 20, SLAB, 0) || close(fd))
+			_exit(1);
+		sync();
+		_exit(0);
+	}
+	for (tick = 0; tick < PATIENCE * 10; tick++) {
+		int status;
+
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return WIFEXITED(status) && !WEXITSTATUS(status);
+		usleep(100000);
+	}
+	kill(pid, SIGKILL);
+	return false;
+}
+
+FIXTURE(node)
+{
+	int fd, other;
+	char path[64];
+};
+
+FIXTURE_SETUP(node)
+{
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	self->other = arena_dup(self->fd, R);
+	ASSERT_LE(0, self->other);
+	path_of(self->other, self->path, sizeof(self->path));
+}
+
+FIXTURE_TEARDOWN(node)
+{
+}
+
+/* clause 17: whoever watches what a descriptor names keeps no other arena from closing */
+TEST_F_TIMEOUT(node, inotify_hangs_nobody, PATIENCE + 60)
+{
+	int watches = inotify_init1(IN_CLOEXEC);
+
+	ASSERT_LE(0, watches);
+	ASSERT_LE(0, inotify_add_watch(watches, self->path, IN_ALL_EVENTS));
+	close(self->other);
+	close(self->fd);
+	EXPECT_TRUE(comes_back());
+	close(watches);
+	EXPECT_TRUE(comes_back());
+}
+
+/* clause 17: nor do marks on the object, the mount or the file system */
+TEST_F_TIMEOUT(node, fanotify_hangs_nobody, PATIENCE + 60)
+{
+	static const unsigned int kinds[] = {
+		FAN_MARK_INODE, FAN_MARK_MOUNT, FAN_MARK_FILESYSTEM,
+	};
+	int marks = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK, O_RDONLY);
+	unsigned int i;
+
+	if (marks < 0)
+		SKIP(return, "no fanotify: %s", strerror(errno));
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		ASSERT_EQ(0, fanotify_mark(marks, FAN_MARK_ADD | kinds[i], FAN_OPEN | FAN_CLOSE,
+					   AT_FDCWD, self->path));
+	close(self->other);
+	close(self->fd);
+	EXPECT_TRUE(comes_back());
+	close(marks);
+}
+
+/* clause 17: nor do locks; there are no leases on devices */
+TEST_F_TIMEOUT(node, locks_hang_nobody, PATIENCE + 60)
+{
+	struct flock lock = { .l_type = F_RDLCK };
+
+	EXPECT_EQ(0, flock(self->other, LOCK_EX));
+	EXPECT_EQ(0, fcntl(self->other, F_OFD_SETLK, &lock));
+	EXPECT_EQ(-1, fcntl(self->other, F_SETLEASE, F_RDLCK));
+	EXPECT_TRUE(comes_back());
+}
+
+/* clause 17: nor does a descriptor that only names a duplicate, or the open file of one */
+TEST_F_TIMEOUT(node, paths_hang_nobody, PATIENCE + 60)
+{
+	int fd = open(self->path, O_PATH | O_CLOEXEC);
+
+	ASSERT_LE(0, fd);
+	close(self->other);
+	close(self->fd);
+	EXPECT_TRUE(comes_back());
+	close(fd);
+}
+
+/* The number that the next file system without a device would have. */
+static int next_anonymous_minor(void)
+{
+	char dir[] = "/tmp/arena-XXXXXX";
+	struct stat st;
+	int minor = -1;
+
+	if (!mkdtemp(dir))
+		return -1;
+	if (!mount("none", dir, "tmpfs", 0, NULL)) {
+		if (!stat(dir, &st))
+			minor = minor(st.st_dev);
+		umount(dir);
+	}
+	rmdir(dir);
+	return minor;
+}
+
+static long slab_kib(void)
+{
+	char line[128];
+	FILE *file = fopen("/proc/meminfo", "r");
+	long kib = -1;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "Slab: %ld", &kib) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return kib;
+}
+
+/* clause 22: an arena that is gone leaves no superblock, inode or device number behind */
+TEST_F_TIMEOUT(node, names_keep_nothing, 600)
+{
+	enum { ROUNDS = 4000 };
+	struct rlimit limit = { ROUNDS + 100, ROUNDS + 100 };
+	int minor, i;
+	long slab;
+
+	close(self->other);
+	close(self->fd);
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		SKIP(return, "no %d descriptors: %s", ROUNDS, strerror(errno));
+	minor = next_anonymous_minor();
+	slab = slab_kib();
+	for (i = 0; i < ROUNDS; i++) {
+		int fd = arena_open(), other = arena_dup(fd, R);
+		char path[64];
+
+		path_of(other, path, sizeof(path));
+		if (fd < 0 || other < 0 || open(path, O_PATH) < 0 || close(other) || close(fd))
+			break;
+	}
+	ASSERT_EQ(ROUNDS, i);
+	if (minor >= 0)
+		EXPECT_GT(minor + 100, next_anonymous_minor());
+	/* The descriptors themselves take some. */
+	EXPECT_GT(slab + ROUNDS * 2, slab_kib());
+}
+
+/* clause 22: a duplicate is what the opened descriptor is, to whoever asks or decides */
+TEST_F(node, duplicate_is_the_node)
+{
+	char opened[PATH_MAX], dup[PATH_MAX], path[64];
+	struct stat node, st;
+	ssize_t n;
+
+	ASSERT_EQ(0, stat(DEVICE, &node));
+	ASSERT_EQ(0, fstat(self->fd, &st));
+	EXPECT_EQ(node.st_ino, st.st_ino);
+	ASSERT_EQ(0, fstat(self->other, &st));
+	EXPECT_EQ(node.st_dev, st.st_dev);
+	EXPECT_EQ(node.st_ino, st.st_ino);
+	EXPECT_EQ(node.st_rdev, st.st_rdev);
+	EXPECT_EQ(node.st_mode, st.st_mode);
+	n = readlink(self->path, dup, sizeof(dup));
+	path_of(self->fd, path, sizeof(path));
+	ASSERT_LT(0, n);
+	ASSERT_EQ(n, readlink(path, opened, sizeof(opened)));
+	EXPECT_EQ(0, memcmp(opened, dup, n));
+}
+
+/*
+ * clause 22: a security module that refuses the device refuses a duplicate. Landlock stands
+ * for those with labels: it decides where a file is opened, by what is opened.
+ */
+TEST_F(node, security_modules_see_duplicates)
+{
+	struct landlock_ruleset_attr attr = {
+		.handled_access_fs = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE,
+	};
+	int rules = syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+
+	if (rules < 0)
+		SKIP(return, "no Landlock: %s", strerror(errno));
+	ASSERT_EQ(0, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	ASSERT_EQ(0, syscall(SYS_landlock_restrict_self, rules, 0));
+	EXPECT_EQ(-EACCES, arena_open());
+	EXPECT_EQ(-EACCES, arena_dup(self->fd, R));
+	/* What is open stays so. */
+	EXPECT_EQ(0, arena_alloc(self->fd, 8, NULL));
+}
+
+/* clause 17: many duplicates at once, each gets what it asked for, of its own arena */
+TEST_F_TIMEOUT(node, duplicates_race_with_opens, 300)
+{
+	pid_t pids[4];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(pids); i++) {
+		pids[i] = fork();
+		ASSERT_LE(0, pids[i]);
+		if (!pids[i]) {
+			int round, fd = arena_open(), other, fresh;
+
+			if (arena_setup(fd, 1 << 20, SLAB, 0) || arena_alloc(fd, 8 * (i + 1), NULL))
+				_exit(1);
+			for (round = 0; round < 500; round++) {
+				fresh = arena_open();
+				other = arena_dup(fd, R);
+				if (fresh < 0 || other < 0 || arena_used(fresh) ||
+				    arena_used(other) != 8 * (i + 1) ||
+				    arena_alloc(other, 8, NULL) != -EACCES)
+					_exit(1);
+				close(other);
+				close(fresh);
+			}
+			_exit(0);
+		}
+	}
+	for (i = 0; i < ARRAY_SIZE(pids); i++)
+		EXPECT_EQ(0, wait_for(pids[i]));
+}
+
+TEST_HARNESS_MAIN
