@@ -66,6 +66,10 @@ static void charge_all(void)
 {
 }
 
+static void held_reap(void)
+{
+}
+
 static const int early_err = 1;
 #else
 /* Charge whatever can be, and let it go. */
@@ -74,9 +78,14 @@ static void charge_all(void)
 	long pages = 0, step;
 
 	for (step = totalram_pages(); step; step /= 2)
-		while (arena_total_charge(step))
+		while (arena_budget_charge(&arena_total, step, GFP_KERNEL))
 			pages += step;
-	arena_total_uncharge(pages);
+	arena_budget_uncharge(&arena_total, pages);
+}
+
+static void held_reap(void)
+{
+	arena_held_reap();
 }
 
 static int early_err;
@@ -486,7 +495,142 @@ static void private_and_pinned(struct kunit *test)
 	arena_private_destroy(&private);
 	KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
 	put_page(page);
+	held_reap();
 }
+
+#ifndef MODULE
+#define CHILD_PAGES	256
+
+static long child_limit(void)
+{
+	return CHILD_PAGES;
+}
+
+/* Clause 21: a budget is bounded by its own limit, and charges all above it. */
+static void budget_levels(struct kunit *test)
+{
+	struct arena_budget child = { .parent = &arena_total, .limit = child_limit };
+	struct arena_budget grandchild = { .parent = &child, .limit = child_limit };
+	const long total = arena_total_now();
+
+	KUNIT_EXPECT_FALSE(test, arena_budget_charge(&child, CHILD_PAGES + 1, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, arena_total_pages(), total);
+	KUNIT_EXPECT_TRUE(test, arena_budget_charge(&grandchild, 100, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&child.pages), 100);
+	KUNIT_EXPECT_EQ(test, arena_total_pages(), total + 100);
+	KUNIT_EXPECT_EQ(test, arena_budget_room(&child), CHILD_PAGES - 100);
+	/* What the parent refuses is not left behind in the child. */
+	KUNIT_EXPECT_TRUE(test, arena_budget_charge(&child, CHILD_PAGES - 100, GFP_KERNEL));
+	KUNIT_EXPECT_FALSE(test, arena_budget_charge(&grandchild, 1, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&grandchild.pages), 100);
+	KUNIT_EXPECT_EQ(test, arena_total_pages(), total + CHILD_PAGES);
+	/* Kernel callers charge the root, whatever the budgets below are like. */
+	KUNIT_EXPECT_TRUE(test, arena_budget_charge(&arena_total, 1, GFP_KERNEL));
+	arena_budget_uncharge(&arena_total, 1);
+	arena_budget_uncharge(&grandchild, 100);
+	arena_budget_uncharge(&child, CHILD_PAGES - 100);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&child.pages), 0);
+	KUNIT_EXPECT_EQ(test, arena_total_pages(), total);
+}
+
+/* Clause 21: a limit near the end of its type is a large one, not a negative one. */
+static void limits_do_not_overflow(struct kunit *test)
+{
+	unsigned int bit;
+
+	for (bit = 0; bit < BITS_PER_LONG; bit++) {
+		KUNIT_EXPECT_GT(test, arena_mb_to_pages(BIT(bit)), 0);
+		KUNIT_EXPECT_GE(test, arena_mb_to_pages(ULONG_MAX - BIT(bit)),
+				arena_mb_to_pages(BIT(30)));
+	}
+	KUNIT_EXPECT_EQ(test, arena_mb_to_pages(3), 3 * (SZ_1M >> PAGE_SHIFT));
+}
+
+static void fill_pool(struct kunit *test)
+{
+	const struct size size = { SZ_64K, SZ_1M, 0 };
+	struct arena *arena = create(test, &size, 0);
+
+	KUNIT_EXPECT_EQ(test, arena_populate(arena, SZ_1M, GFP_KERNEL), 0);
+	destroy(test, arena);
+	KUNIT_EXPECT_EQ(test, pool_bytes(), SZ_1M);
+}
+
+/* Take all of the root's budget that the pool has not, but for @left pages. */
+static long charge_but(long left)
+{
+	long pages = arena_budget_room(&arena_total) - arena_pool_pages() - left;
+
+	return arena_budget_charge(&arena_total, pages, GFP_KERNEL) ? pages : 0;
+}
+
+/* Clause 21: charges that may not use the pool leave it alone, however often they fail. */
+static void programs_leave_the_pool_alone(struct kunit *test)
+{
+	struct arena_budget child = { .parent = &arena_total, .limit = child_limit };
+	long taken;
+	int i;
+
+	pool_drain();
+	fill_pool(test);
+	taken = charge_but(0);
+	KUNIT_EXPECT_GT(test, taken, 0);
+	for (i = 0; i < 10; i++)
+		KUNIT_EXPECT_FALSE(test, arena_budget_charge(&child, 1, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, pool_bytes(), SZ_1M);
+	arena_budget_uncharge(&arena_total, taken);
+}
+
+/* Clause 21: a kernel caller takes from the pool what it lacks, a block at most beyond that. */
+static void draining_is_bounded(struct kunit *test)
+{
+	const long pool = SZ_1M >> PAGE_SHIFT;
+	long taken;
+
+	pool_drain();
+	fill_pool(test);
+	taken = charge_but(1);
+	KUNIT_EXPECT_GT(test, taken, 0);
+	/* All of the pool would not be enough. */
+	KUNIT_EXPECT_FALSE(test, arena_budget_charge(&arena_total, pool + 2, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, pool_bytes(), SZ_1M);
+	KUNIT_EXPECT_TRUE(test, arena_budget_charge(&arena_total, 3, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, pool_bytes(), SZ_1M - SZ_64K);
+	arena_budget_uncharge(&arena_total, taken + 3);
+}
+
+/* Clause 20: a page that something else refers to counts until it is free. */
+static void held_pages_count(struct kunit *test)
+{
+	const long total = arena_total_now();
+	struct arena_private private;
+	struct page *page;
+	void *object;
+
+	arena_private_init(&private, NULL, 0);
+	object = arena_private_alloc(&private, 100, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, object);
+	page = virt_to_page(object);
+	get_page(page);
+	arena_private_destroy(&private);
+	KUNIT_EXPECT_FALSE(test, arena_held_reap());
+	KUNIT_EXPECT_GT(test, arena_total_now(), total);
+	put_page(page);
+	/* The worker may have been faster. */
+	arena_held_reap();
+	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
+}
+#else
+static void budget_levels(struct kunit *test)
+{
+	kunit_skip(test, "budgets are not exported to modules");
+}
+
+#define limits_do_not_overflow		budget_levels
+#define programs_leave_the_pool_alone	budget_levels
+#define draining_is_bounded		budget_levels
+#define held_pages_count		budget_levels
+#endif
 
 /* The last case: what all the arenas above held is back. */
 static void nothing_is_left(struct kunit *test)
@@ -512,6 +656,11 @@ static struct kunit_case arena_pool_cases[] = {
 	KUNIT_CASE(before_the_pool),
 	KUNIT_CASE(gives_way),
 	KUNIT_CASE(private_and_pinned),
+	KUNIT_CASE(budget_levels),
+	KUNIT_CASE(limits_do_not_overflow),
+	KUNIT_CASE(programs_leave_the_pool_alone),
+	KUNIT_CASE(draining_is_bounded),
+	KUNIT_CASE(held_pages_count),
 	KUNIT_CASE(nothing_is_left),
 	{ }
 };

@@ -41,6 +41,7 @@ static int __init arena_module_init(void)
 	if (err) {
 		arena_debug_exit();
 		arena_pool_exit();
+		arena_held_exit();
 	}
 	return err;
 }
@@ -52,6 +53,7 @@ static void __exit arena_module_exit(void)
 	/* Callbacks that arenas have queued run code of this module. */
 	rcu_barrier();
 	arena_pool_exit();
+	arena_held_exit();
 	WARN_ON_ONCE(arena_total_pages());
 }
 

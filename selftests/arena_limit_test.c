@@ -5,6 +5,8 @@
  * nobody else uses arenas meanwhile.
  */
 #include "kselftest_harness.h"
+#include <grp.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include "arena_test.h"
@@ -71,6 +73,9 @@ FIXTURE_SETUP(limits)
 FIXTURE_TEARDOWN(limits)
 {
 	EXPECT_TRUE(set_parameter("max_arenas", 1024));
+	EXPECT_TRUE(set_parameter("max_user_arenas", 0));
+	EXPECT_TRUE(set_parameter("max_device_mb", 0));
+	EXPECT_TRUE(set_parameter("max_user_mb", 0));
 	EXPECT_TRUE(set_parameter("max_arena_mb", 0));
 	EXPECT_TRUE(set_parameter("max_total_mb", 0));
 	close(self->fd);
@@ -140,6 +145,7 @@ TEST_F(limits, total_of_all)
 	__u64 used;
 
 	ASSERT_TRUE(set_parameter("max_total_mb", 8));
+	ASSERT_TRUE(set_parameter("max_device_mb", 8));
 	self->fd = arena_open();
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
@@ -176,6 +182,139 @@ TEST_F(limits, directory_counts)
 	EXPECT_EQ(0, arena_setup(self->fd, 1 << 20, page_size(), 0));
 }
 
+/* clause 21: what programs cannot have is for kernel callers */
+TEST_F(limits, programs_have_their_part)
+{
+	int nr, err;
+
+	ASSERT_TRUE(set_parameter("max_total_mb", 16));
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
+	nr = exhaust(self->fd, &err);
+	EXPECT_EQ(-ENOMEM, err);
+	EXPECT_LE(11 << 20, nr * SLAB);
+	EXPECT_GE(12 << 20, nr * SLAB);
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	ASSERT_TRUE(set_parameter("max_device_mb", 4));
+	nr = exhaust(self->fd, &err);
+	EXPECT_EQ(-ENOMEM, err);
+	EXPECT_LE(3 << 20, nr * SLAB);
+	EXPECT_GE(4 << 20, nr * SLAB);
+}
+
+/* clause 21: limits near the ends of their types do not turn negative */
+TEST_F(limits, huge_numbers)
+{
+	static const char *const numbers[] = {
+		"36028797018963967", "36028797018963968", "72057594037927935",
+		"9223372036854775808", "18446744073709551615",
+	};
+	static const char *const names[] = { "max_total_mb", "max_device_mb", "max_user_mb" };
+	char path[128];
+	unsigned int i, j;
+
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	for (i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof(path), PARAMETERS "%s", names[i]);
+		for (j = 0; j < ARRAY_SIZE(numbers); j++) {
+			ASSERT_TRUE(write_string(path, numbers[j]));
+			EXPECT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
+			ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+		}
+		ASSERT_TRUE(write_string(path, "0"));
+	}
+}
+
+/* As another user, with or without a user namespace of its own. */
+static bool become(uid_t uid, bool in_namespace)
+{
+	if (setgroups(0, NULL) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
+		return false;
+	return !in_namespace || !unshare(CLONE_NEWUSER);
+}
+
+/* Opens three arenas where that is the bound, and fills them up to 2 MiB together. */
+static int use_up_bounds(uid_t uid, bool in_namespace)
+{
+	int fds[3], i, err, nr = 0;
+
+	if (!become(uid, in_namespace))
+		return 100;
+	for (i = 0; i < 3; i++) {
+		fds[i] = arena_open();
+		if (fds[i] < 0 || arena_setup(fds[i], CAPACITY, SLAB, 0))
+			return 1;
+	}
+	if (arena_open() != -EMFILE)
+		return 2;
+	for (i = 0; i < 3; i++) {
+		nr += exhaust(fds[i], &err);
+		if (err != -ENOMEM)
+			return 3;
+	}
+	if (nr * SLAB > 2 << 20 || nr * SLAB < 3 << 19)
+		return 4;
+	/* What one gives back another one gets. */
+	if (arena_reset(fds[0], ARENA_RESET_RELEASE, 0) || arena_alloc(fds[1], SLAB, NULL))
+		return 5;
+	close(fds[0]);
+	fds[0] = arena_open();
+	return fds[0] < 0 ? 6 : 0;
+}
+
+static int use_up_bounds_apart(uid_t uid, bool in_namespace)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(use_up_bounds(uid, in_namespace));
+	return wait_for(pid);
+}
+
+/* clause 21: users have bounds each, and do not shut each other out */
+TEST_F(limits, of_each_user)
+{
+	struct stat before;
+	int up[2], down[2], err;
+	pid_t pid;
+	char c;
+
+	ASSERT_EQ(0, pipe(up));
+	ASSERT_EQ(0, pipe(down));
+	ASSERT_EQ(0, stat(DEVICE, &before));
+	ASSERT_TRUE(set_parameter("max_user_arenas", 3));
+	ASSERT_TRUE(set_parameter("max_user_mb", 2));
+	ASSERT_EQ(0, chmod(DEVICE, 0666));
+	pid = fork();
+	if (!pid) {
+		c = use_up_bounds(12345, false);
+		if (write(up[1], &c, 1) != 1)
+			_exit(1);
+		close(up[1]);
+		close(down[1]);
+		_exit(read(down[0], &c, 1) == 1);
+	}
+	ASSERT_EQ(1, read(up[0], &c, 1));
+	EXPECT_EQ(0, c);
+	/* While that one has all it may have. */
+	EXPECT_EQ(0, use_up_bounds_apart(12346, false));
+	/* Not one arena more, whatever it calls itself. */
+	EXPECT_EQ(1, use_up_bounds_apart(12345, false));
+	err = use_up_bounds_apart(12345, true);
+	if (err != 100)
+		EXPECT_EQ(1, err);
+	self->fd = arena_open();
+	EXPECT_LE(0, self->fd);
+	EXPECT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
+	EXPECT_EQ(0, arena_alloc(self->fd, 3 << 20, NULL));
+	close(down[1]);
+	EXPECT_EQ(0, wait_for(pid));
+	EXPECT_EQ(0, use_up_bounds_apart(12345, false));
+	EXPECT_EQ(0, chmod(DEVICE, before.st_mode & 07777));
+}
+
 /* A memory cgroup with little in it, for processes that the tests fork. */
 FIXTURE(cgroup)
 {
@@ -189,6 +328,44 @@ static const char *cgroup_file(const char *dir, const char *name)
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	return path;
+}
+
+/* Slabs are kernel memory to a cgroup: not counted where such memory is not. */
+static bool nothing_is_charged(void)
+{
+	char text[4096] = "";
+	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	close(fd);
+	return n > 0 && strstr(text, "cgroup.memory=") && strstr(text, "nokmem");
+}
+
+FIXTURE_SETUP(cgroup)
+{
+	self->fd = -1;
+	if (nothing_is_charged())
+		SKIP(return, "this machine was booted with cgroup.memory=nokmem");
+	ASSERT_TRUE(all_gone());
+	snprintf(self->path, sizeof(self->path), CGROUP "arena-test-%d", getpid());
+	write_string(CGROUP "cgroup.subtree_control", "+memory");
+	if (mkdir(self->path, 0700))
+		SKIP(return, "no cgroup2 at " CGROUP);
+	if (!write_string(cgroup_file(self->path, "memory.max"), "16M")) {
+		rmdir(self->path);
+		SKIP(return, "no memory controller in cgroup2");
+	}
+	write_string(cgroup_file(self->path, "memory.swap.max"), "0");
+}
+
+FIXTURE_TEARDOWN(cgroup)
+{
+	int i;
+
+	close(self->fd);
+	EXPECT_TRUE(all_gone());
+	for (i = 0; i < 200 && rmdir(self->path) && errno == EBUSY; i++)
+		usleep(10000);
 }
 
 static bool enter(const char *path)

@@ -202,6 +202,7 @@ static inline int fls_long(unsigned long n)
 #define IS_ERR(ptr)		((unsigned long)(ptr) >= (unsigned long)-MAX_ERRNO)
 #define IS_ERR_OR_NULL(ptr)	(!(ptr) || IS_ERR(ptr))
 #define ERR_CAST(ptr)		((void *)(ptr))
+#define PTR_ERR_OR_ZERO(ptr)	(IS_ERR(ptr) ? (int)PTR_ERR(ptr) : 0)
 
 #define container_of(ptr, type, member) \
 	((type *)((char *)(ptr) - offsetof(type, member)))
@@ -541,6 +542,8 @@ typedef struct {
 } raw_spinlock_t;
 typedef raw_spinlock_t spinlock_t;
 
+#define DEFINE_RAW_SPINLOCK(name)	raw_spinlock_t name = { PTHREAD_MUTEX_INITIALIZER, 0 }
+#define DEFINE_SPINLOCK(name)		DEFINE_RAW_SPINLOCK(name)
 void raw_spin_lock_init(raw_spinlock_t *lock);
 void raw_spin_lock(raw_spinlock_t *lock);
 void raw_spin_unlock(raw_spinlock_t *lock);
@@ -575,12 +578,28 @@ static inline bool user_irq_trylock(raw_spinlock_t *lock, unsigned long *flags)
 #define raw_spin_trylock_irqsave(lock, flags)	user_irq_trylock(lock, &(flags))
 #define raw_spin_unlock_irqrestore(lock, flags)	\
 	do { raw_spin_unlock(lock); (void)(flags); user_irq_restore(); } while (0)
-#define lockdep_assert_held(l)	WARN_ON((l)->owner != user_self.cpu + 1)
+#define spin_lock_irqsave(lock, flags)		raw_spin_lock_irqsave(lock, flags)
+#define spin_unlock_irqrestore(lock, flags)	raw_spin_unlock_irqrestore(lock, flags)
 
 struct mutex {
 	pthread_mutex_t		lock;
 	struct user_thread	*owner;
 };
+
+/* That a mutex is held is not looked at: it does not know its owner. */
+#define lockdep_assert_held(l)	\
+	_Generic((l), raw_spinlock_t *: user_assert_held, struct mutex *: user_assert_nothing)(l)
+
+static inline void user_assert_held(const void *lock)
+{
+	WARN_ON(((const raw_spinlock_t *)lock)->owner != user_self.cpu + 1);
+}
+
+static inline void user_assert_nothing(const void *lock)
+{
+}
+
+#define DEFINE_MUTEX(name)	struct mutex name = { PTHREAD_MUTEX_INITIALIZER }
 
 void mutex_init(struct mutex *mutex);
 void user_mutex_lock(struct mutex *mutex, const char *file, int line);
@@ -632,12 +651,23 @@ bool cancel_work_sync(struct work_struct *work);
 bool flush_work(struct work_struct *work);
 void user_run_works(void);
 
+/* What comes later by itself does not come here: those who need it look themselves. */
+#define HZ			100
+struct delayed_work {
+	struct work_struct	work;
+};
+
+#define DECLARE_DELAYED_WORK(name, f)	struct delayed_work name = { { .func = (f) } }
+#define schedule_delayed_work(w, delay)	((void)(w))
+#define cancel_delayed_work_sync(w)	((void)(w))
+
 /* Lists. */
 struct list_head {
 	struct list_head *next, *prev;
 };
 
-#define LIST_HEAD(name)		struct list_head name = { &(name), &(name) }
+#define LIST_HEAD_INIT(name)	{ &(name), &(name) }
+#define LIST_HEAD(name)		struct list_head name = LIST_HEAD_INIT(name)
 
 static inline void INIT_LIST_HEAD(struct list_head *head)
 {
@@ -677,7 +707,32 @@ static inline void list_del_init(struct list_head *item)
 	INIT_LIST_HEAD(item);
 }
 
+static inline void list_move_tail(struct list_head *item, struct list_head *head)
+{
+	list_del(item);
+	list_add_tail(item, head);
+}
+
+static inline void list_splice_tail(struct list_head *from, struct list_head *to)
+{
+	if (list_empty(from))
+		return;
+	from->next->prev = to->prev;
+	to->prev->next = from->next;
+	from->prev->next = to;
+	to->prev = from->prev;
+}
+
+static inline void list_splice_init(struct list_head *from, struct list_head *to)
+{
+	list_splice_tail(from, to);
+	INIT_LIST_HEAD(from);
+}
+
+#define list_empty_careful(head)	list_empty(head)
 #define list_entry(p, type, member)	container_of(p, type, member)
+#define list_next_entry(p, member)	list_entry((p)->member.next, typeof(*(p)), member)
+#define list_entry_is_head(p, head, member)	(&(p)->member == (head))
 #define list_first_entry(head, type, member)	list_entry((head)->next, type, member)
 #define list_first_entry_or_null(head, type, member)	\
 	(list_empty(head) ? NULL : list_first_entry(head, type, member))
@@ -839,6 +894,7 @@ struct page *vmalloc_to_page(const void *address);
 #define split_page(page, order)	WARN_ON((order) && (page))
 #define page_folio(p)		((struct folio *)(p)->head)
 #define folio_nr_pages(folio)	(1UL << (folio)->page.order)
+#define folio_ref_count(folio)	page_count(&(folio)->page)
 #define folio_put(folio)	put_page(&(folio)->page)
 #define folio_lock(folio)	((void)(folio))
 #define folio_unlock(folio)	((void)(folio))

@@ -155,7 +155,7 @@ static bool tail_of_a_released_slab(unsigned long point)
 	CHECK(count_allocs() == nr + !!ours);
 	if (released && cmpxchg(&arena->dirs[0][0].base, NULL, released)) {
 		atomic_long_sub(SZ_16K, &arena->committed);
-		arena_block_put(released, get_order(SZ_16K));
+		arena_block_put(&arena_total, released, get_order(SZ_16K));
 	}
 	arena_destroy(arena);
 	return came;

@@ -181,7 +181,6 @@ static __always_inline void *bump_words(struct arena *arena, size_t size, bool z
  * @arena: the arena, not NULL.
  * @size:  bytes, not 0: a multiple of %ARENA_WORD, at most %ARENA_WORDS_MAX.
  *
-	/* Racy as above: an interrupt in between changes nothing, see "DOC: generations". */
  * Context: Any.
  * Return: An object, or NULL: then __arena_alloc_more() may have one.
  */

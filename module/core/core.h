@@ -395,6 +395,7 @@ struct arena_large {
  * @pool_hits:	slabs from the pool.
  * @refs:	references.
  * @memcg:	who is charged, with %ARENA_ACCOUNT.
+ * @budget:	that slabs and directories are charged to; outlives the arena.
  * @dir_size:	bytes of one slab directory.
  * @node:	for slabs, with %ARENA_ON_NODE.
  * @all:	in the list that debug.c keeps.
@@ -454,6 +455,7 @@ struct arena {
 
 	refcount_t		refs;
 	struct mem_cgroup	*memcg;
+	struct arena_budget	*budget;
 	size_t			dir_size;
 	int			node;
 	struct list_head	all;
@@ -471,6 +473,12 @@ static inline void arena_raise(atomic_long_t *peak, long value)
 
 	while (old < value && !atomic_long_try_cmpxchg(peak, &old, value))
 		;
+}
+
+/* What makes memory of an arena with @flags count in its memory cgroup. */
+static inline gfp_t arena_account_gfp(unsigned int flags)
+{
+	return flags & ARENA_ACCOUNT ? __GFP_ACCOUNT : 0;
 }
 
 static inline size_t arena_slab_size(const struct arena *arena)
@@ -661,7 +669,8 @@ static inline void arena_cpu_prepare(struct arena *arena, gfp_t gfp)
 }
 
 /* create.c */
-struct arena *__arena_create(const struct arena_config *config, unsigned int flags);
+struct arena *__arena_create(const struct arena_config *config, unsigned int flags,
+			     struct arena_budget *budget);
 
 /* For tests: pretend that so many generations have passed. Nobody else may use the arena. */
 void arena_set_generation(struct arena *arena, unsigned long generation);

@@ -87,9 +87,10 @@ static void arena_free(struct arena *arena)
 	kfree(arena);
 }
 
-struct arena *__arena_create(const struct arena_config *config, unsigned int flags)
+struct arena *__arena_create(const struct arena_config *config, unsigned int flags,
+			     struct arena_budget *budget)
 {
-	gfp_t gfp = config->flags & ARENA_ACCOUNT ? __GFP_ACCOUNT : 0;
+	gfp_t gfp = arena_account_gfp(config->flags);
 	struct arena *arena;
 	int err;
 
@@ -104,6 +105,7 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 	arena = kzalloc(arena_cpus_size(), gfp | ARENA_GFP_META);
 	if (!arena)
 		return ERR_PTR(-ENOMEM);
+	arena->budget = budget;
 	arena_init(arena, config, flags);
 	arena_cpus_init(arena);
 	if (arena_slabs_init(arena)) {
@@ -127,7 +129,7 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
  */
 struct arena *arena_create(const struct arena_config *config)
 {
-	return __arena_create(config, 0);
+	return __arena_create(config, 0, &arena_total);
 }
 EXPORT_SYMBOL_GPL(arena_create);
 

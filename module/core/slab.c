@@ -68,9 +68,7 @@ static gfp_t slab_gfp(const struct arena *arena, gfp_t gfp)
 		if (!arena_maps_huge(arena->slab_shift))
 			gfp &= ~__GFP_COMP;
 	}
-	if (arena->flags & ARENA_ACCOUNT)
-		gfp |= __GFP_ACCOUNT;
-	return gfp;
+	return gfp | arena_account_gfp(arena->flags);
 }
 
 /* Programs have a memory policy; kernel code allocates where it runs. */
@@ -121,7 +119,7 @@ static void slab_drop(struct arena *arena, void *base, bool charged)
 		return;
 	atomic_long_inc(&arena->page_frees);
 	if (charged)
-		arena_block_put(base, order);
+		arena_block_put(arena->budget, base, order);
 	else
 		arena_block_put_uncharged(base, order);
 }
@@ -138,7 +136,7 @@ static void slab_give_back(struct arena *arena, void *base)
 	    arena_pool_put(base, order))
 		return;
 	atomic_long_inc(&arena->page_frees);
-	arena_block_put(base, order);
+	arena_block_put(arena->budget, base, order);
 }
 
 /* False where the lock is not to be had, see %GROW_TRIES. */
@@ -169,7 +167,7 @@ static size_t grow_headroom(struct arena *arena)
 {
 	unsigned long flags;
 	bool locked = grow_lock(arena, &flags);
-	size_t bytes = arena_total_headroom() << PAGE_SHIFT;
+	size_t bytes = min(arena_budget_room(arena->budget), SIZE_MAX >> PAGE_SHIFT) << PAGE_SHIFT;
 
 	grow_unlock(arena, locked, flags);
 	return bytes;
@@ -188,7 +186,8 @@ static int slab_publish(struct arena *arena, struct arena_slab *entry, void *bas
 
 	if (READ_ONCE(entry->base)) {
 		err = -EEXIST;
-	} else if (!charged && !arena_total_charge_left(size >> PAGE_SHIFT)) {
+	} else if (!charged && !arena_budget_try_charge(arena->budget,
+								size >> PAGE_SHIFT)) {
 		err = -ENOMEM;
 	} else {
 		atomic_long_add(size, &arena->committed);
@@ -201,7 +200,7 @@ static int slab_publish(struct arena *arena, struct arena_slab *entry, void *bas
 			err = -EEXIST;
 			atomic_long_sub(size, &arena->committed);
 			if (!charged)
-				arena_total_uncharge(size >> PAGE_SHIFT);
+				arena_budget_uncharge(arena->budget, size >> PAGE_SHIFT);
 		}
 	}
 	grow_unlock(arena, locked, flags);
@@ -224,7 +223,8 @@ int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_
 		return -ENOMEM;
 	might_alloc(gfp);
 	gfp = slab_gfp(arena, gfp);
-	full = grow_headroom(arena) < arena_slab_size(arena);
+	full = grow_headroom(arena) < arena_slab_size(arena) &&
+	       !arena_budget_make_room(arena->budget, arena_slab_size(arena) >> PAGE_SHIFT, gfp);
 	base = full ? NULL : slab_take(arena, gfp, &clean, &charged);
 	if (!base)
 		return READ_ONCE(entry->base) ? 0 : -ENOMEM;
@@ -232,11 +232,9 @@ int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_
 
 	view = arena_peek(arena);
 	err = slab_publish(arena, entry, base, charged);
-	if (err == -ENOMEM) {
-		/* What the pool holds gives way, whoever of several drains it. */
-		arena_pool_drain();
+	if (err == -ENOMEM &&
+	    arena_budget_make_room(arena->budget, arena_slab_size(arena) >> PAGE_SHIFT, gfp))
 		err = slab_publish(arena, entry, base, charged);
-	}
 	if (err) {
 		slab_drop(arena, base, charged);
 		return err == -EEXIST ? 0 : err;
@@ -339,7 +337,8 @@ int arena_slabs_init(struct arena *arena)
 
 	arena->dir_size = array_size(arena_nr_slabs(arena), sizeof(struct arena_slab));
 	for (i = 0; i < nr; i++) {
-		arena->dirs[i] = arena_table_alloc(arena->dir_size, arena->flags);
+		arena->dirs[i] = arena_table_alloc(arena->budget, arena->dir_size,
+						   arena_account_gfp(arena->flags));
 		if (!arena->dirs[i])
 			return -ENOMEM;
 	}
@@ -354,6 +353,6 @@ void arena_slabs_exit(struct arena *arena)
 		if (!arena->dirs[i])
 			continue;
 		arena_slabs_release(arena, arena->dirs[i], 0);
-		arena_table_free(arena->dirs[i], arena->dir_size);
+		arena_table_free(arena->budget, arena->dirs[i], arena->dir_size);
 	}
 }

@@ -636,7 +636,8 @@ static int typed_init(struct arena_typed *typed, struct arena_config *config, si
 	chain_empty(&typed->free);
 	chain_empty(&typed->waiting);
 	chain_empty(&typed->pending);
-	typed->marks = arena_table_alloc(marks_size(typed), config->flags);
+	typed->marks = arena_table_alloc(&arena_total, marks_size(typed),
+					 arena_account_gfp(config->flags));
 	if (!typed->marks)
 		return -ENOMEM;
 	typed->arena = arena_create(config);
@@ -651,7 +652,7 @@ static int typed_init(struct arena_typed *typed, struct arena_config *config, si
 static void typed_release(struct arena_typed *typed)
 {
 	arena_destroy(typed->arena);
-	arena_table_free(typed->marks, marks_size(typed));
+	arena_table_free(&arena_total, typed->marks, marks_size(typed));
 	kfree(typed);
 }
 

@@ -81,12 +81,6 @@
 
 #define ARENA_FS_MAGIC		0x4152454e	/* "AREN" */
 
-static unsigned int max_arenas = 1024;
-module_param(max_arenas, uint, 0644);
-MODULE_PARM_DESC(max_arenas, "Arenas that programs may have open at the same time");
-
-static atomic_t nr_arenas = ATOMIC_INIT(0);
-
 /*
  * The file system of the inodes. Its type has no owner and it is mounted as long as the
  * module is loaded: no path leads to it, so only arenas use it, and files keep the module.
@@ -109,34 +103,18 @@ static struct file_system_type arena_fs_type = {
 
 /* Lifetime. */
 
-static bool arena_count_get(void)
-{
-	int limit = min_t(unsigned int, READ_ONCE(max_arenas), INT_MAX);
-	int nr = atomic_read(&nr_arenas);
-
-	do {
-		if (nr >= limit)
-			return false;
-	} while (!atomic_try_cmpxchg(&nr_arenas, &nr, nr + 1));
-	return true;
-}
-
-static void arena_count_put(void)
-{
-	atomic_dec(&nr_arenas);
-}
-
 static struct arena_dev *arena_dev_create(void)
 {
+	struct arena_budget *budget = arena_user_add();
 	struct arena_dev *dev;
-	int err = -ENFILE;
+	int err = -ENOMEM;
 
-	if (!arena_count_get())
-		return ERR_PTR(err);
-	err = -ENOMEM;
+	if (IS_ERR(budget))
+		return ERR_CAST(budget);
 	dev = kzalloc_obj(*dev, ARENA_DEV_GFP);
 	if (!dev)
-		goto put_count;
+		goto remove_user;
+	dev->budget = budget;
 	refcount_set(&dev->refs, 1);
 	init_rwsem(&dev->lock);
 	mutex_init(&dev->map_lock);
@@ -152,8 +130,8 @@ static struct arena_dev *arena_dev_create(void)
 
 free_dev:
 	kfree(dev);
-put_count:
-	arena_count_put();
+remove_user:
+	arena_user_remove(budget);
 	return ERR_PTR(err);
 }
 
@@ -173,8 +151,8 @@ static void arena_dev_put(struct arena_dev *dev)
 	arena_status_free(dev);
 	iput(dev->inode);
 	mem_cgroup_put(dev->memcg);
+	arena_user_remove(dev->budget);
 	kfree(dev);
-	arena_count_put();
 }
 
 static struct arena_file *arena_file_create(struct arena_dev *dev, u32 rights)
@@ -304,7 +282,7 @@ int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u32 flags
 	if (flags & ARENA_SETUP_ZERO)
 		config->flags |= ARENA_ZERO;
 	old = set_active_memcg(dev->memcg);
-	arena = __arena_create(config, ARENA_MAPPABLE);
+	arena = __arena_create(config, ARENA_MAPPABLE, dev->budget);
 	set_active_memcg(old);
 	if (IS_ERR(arena))
 		return PTR_ERR(arena);

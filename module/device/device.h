@@ -2,7 +2,7 @@
 /*
  * What the parts of /dev/arena say to each other: device.c (descriptors and
  * their lifetime), ioctl.c (commands), map.c (mappings), status.c (the status page),
- * watch.c (poll).
+ * watch.c (poll), user.c (what users may have).
  */
 #ifndef _ARENA_DEVICE_H
 #define _ARENA_DEVICE_H
@@ -42,6 +42,7 @@
  * @flags:	ARENA_SETUP_* of @arena.
  * @inode:	its i_mapping is what all files map.
  * @memcg:	of the process that opened; pays for everything. May be NULL.
+ * @budget:	of the user that opened; all memory that can be mapped is charged to it.
  * @status:	the status page, NULL until somebody maps it. Set with @lock held
  *		for writing.
  * @status_lock: who writes it.
@@ -62,6 +63,7 @@ struct arena_dev {
 	u32			flags;
 	struct inode		*inode;
 	struct mem_cgroup	*memcg;
+	struct arena_budget	*budget;
 	struct arena_status	*status;
 	spinlock_t		status_lock;	/* see above */
 	unsigned long		status_generation;
@@ -99,6 +101,10 @@ void arena_device_exit(void);
 struct file *arena_file_open(const struct arena_file *from, u32 rights);
 int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u32 flags);
 int arena_dev_settle(struct arena_dev *dev);
+
+/* user.c */
+struct arena_budget *arena_user_add(void);
+void arena_user_remove(struct arena_budget *budget);
 
 /* status.c */
 struct arena_moment {

@@ -76,11 +76,15 @@ int arena_status_make(struct arena_dev *dev)
 	lockdep_assert_held_write(&dev->lock);
 	if (dev->status)
 		return 0;
-	old = set_active_memcg(dev->memcg);
-	status = arena_block_new(0, ARENA_DEV_GFP | __GFP_HARDWALL | __GFP_ZERO, NUMA_NO_NODE);
-	set_active_memcg(old);
-	if (!status)
+	if (!arena_budget_charge(dev->budget, 1, ARENA_DEV_GFP))
 		return -ENOMEM;
+	old = set_active_memcg(dev->memcg);
+	status = arena_block_uncharged(0, ARENA_DEV_GFP | __GFP_HARDWALL | __GFP_ZERO, NUMA_NO_NODE);
+	set_active_memcg(old);
+	if (!status) {
+		arena_budget_uncharge(dev->budget, 1);
+		return -ENOMEM;
+	}
 	status->version = ARENA_STATUS_VERSION;
 	status->flags = dev->flags;
 	status->capacity = arena_capacity(dev->arena);
@@ -93,6 +97,7 @@ int arena_status_make(struct arena_dev *dev)
 /* A program may still hold the page by other means than a mapping: put, not reused. */
 void arena_status_free(struct arena_dev *dev)
 {
-	if (dev->status)
-		arena_block_put(dev->status, 0);
+	if (!dev->status)
+		return;
+	arena_block_put(dev->budget, dev->status, 0);
 }

@@ -1,63 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Blocks of pages: how many all arenas may hold, and where they come from.
+ * Blocks of pages: where they come from and where they go.
  */
-#include <linux/export.h>
 #include <linux/kmemleak.h>
 #include <linux/mm.h>
-#include <linux/module.h>
 #include <linux/pagemap.h>
 #include <linux/slab.h>
 
 #include "compat.h"
 #include "mem/mem.h"
-
-static unsigned long max_total_mb;
-module_param(max_total_mb, ulong, 0644);
-MODULE_PARM_DESC(max_total_mb, "Memory for all arenas, in MiB (0: an eighth of RAM)");
-
-/* Pages held by all arenas, directories included. */
-static atomic_long_t total_pages;
-
-long arena_total_pages(void)
-{
-	return atomic_long_read(&total_pages);
-}
-
-static long total_limit(void)
-{
-	unsigned long mb = READ_ONCE(max_total_mb);
-
-	return mb ? mb << (20 - PAGE_SHIFT) : totalram_pages() / 8;
-}
-
-/* What may still be charged, pool included; a guess as soon as it is returned. */
-unsigned long arena_total_headroom(void)
-{
-	long left = total_limit() - atomic_long_read(&total_pages);
-
-	return max(left, 0L) + arena_pool_pages();
-}
-
-/* Only what is left now: in any context, and quick. */
-bool arena_total_charge_left(long pages)
-{
-	return arena_charge(&total_pages, pages, total_limit());
-}
-
-/* What the pool holds gives way, whoever of several drains it. */
-bool arena_total_charge(long pages)
-{
-	if (arena_total_charge_left(pages))
-		return true;
-	arena_pool_drain();
-	return arena_total_charge_left(pages);
-}
-
-void arena_total_uncharge(long pages)
-{
-	atomic_long_sub(pages, &total_pages);
-}
 
 /*
  * A block from the page allocator that the caller charges, before or after. @node may be
@@ -76,16 +27,16 @@ void *arena_block_uncharged(unsigned int order, gfp_t gfp, int node)
 	return page_address(page);
 }
 
-/* Bounded by the limit on all arenas. */
-void *arena_block_new(unsigned int order, gfp_t gfp, int node)
+/* Charged as kernel callers are. */
+static void *block_new(unsigned int order, gfp_t gfp)
 {
 	void *base;
 
-	if (!arena_total_charge(1L << order))
+	if (!arena_budget_charge(&arena_total, 1L << order, gfp))
 		return NULL;
-	base = arena_block_uncharged(order, gfp, node);
+	base = arena_block_uncharged(order, gfp, numa_mem_id());
 	if (!base)
-		arena_total_uncharge(1L << order);
+		arena_budget_uncharge(&arena_total, 1L << order);
 	return base;
 }
 
@@ -105,7 +56,7 @@ void arena_tell_kmemleak(void *base, unsigned int order, gfp_t gfp)
 	kmemleak_alloc(base, PAGE_SIZE << order, 0, gfp & ARENA_GFP_MASK);
 }
 
-/* Pages for a private arena: charged to nobody, counted in the total. Contents undefined. */
+/* Pages for a private arena: charged to no cgroup, counted in the total. Contents undefined. */
 void *arena_block_alloc(unsigned int order, gfp_t gfp)
 {
 	void *base;
@@ -116,7 +67,7 @@ void *arena_block_alloc(unsigned int order, gfp_t gfp)
 		return NULL;
 	might_alloc(gfp);
 	gfp = arena_block_gfp(gfp);
-	base = arena_pool_take(numa_mem_id(), order) ?: arena_block_new(order, gfp, numa_mem_id());
+	base = arena_pool_take(numa_mem_id(), order) ?: block_new(order, gfp);
 	if (base)
 		arena_tell_kmemleak(base, order, gfp);
 	return base;
@@ -138,64 +89,77 @@ static void forget_mapping(struct folio *folio)
 
 /*
  * Drop our references: one for each page, or one for all where they are a compound page.
- * Programs may hold references of their own, and may be marking the pages dirty.
- *
- * Context: any; may sleep if programs have mapped the block.
+ * What something else refers to stays charged until it does not; only what is charged to
+ * @budget, and not NULL, can be so.
  */
-void arena_block_put_uncharged(void *base, unsigned int order)
+static void block_put(struct arena_budget *budget, void *base, unsigned int order)
 {
 	struct page *page = virt_to_page(base), *end = page + (1UL << order);
+	unsigned long nr, freed = 0;
 
-	while (page < end) {
+	for (; page < end; page += nr) {
 		struct folio *folio = page_folio(page);
 
-		page += folio_nr_pages(folio);
+		nr = folio_nr_pages(folio);
 		forget_mapping(folio);
+		if (budget && folio_ref_count(folio) != 1) {
+			arena_held_add(budget, page);
+			continue;
+		}
 		folio_put(folio);
+		freed += nr;
 	}
+	if (budget)
+		arena_budget_uncharge(budget, freed);
 }
 
-void arena_block_put(void *base, unsigned int order)
+/* A block that is not charged, and that nothing else can refer to. Any context but NMI. */
+void arena_block_put_uncharged(void *base, unsigned int order)
 {
-	arena_block_put_uncharged(base, order);
-	arena_total_uncharge(1L << order);
+	block_put(NULL, base, order);
+}
+
+/*
+ * Give back a block, which counts until nothing refers to it any more. Programs may be
+ * marking pages dirty that they hold.
+ *
+ * Context: any but NMI; may sleep if programs have mapped the block.
+ */
+void arena_block_put(struct arena_budget *budget, void *base, unsigned int order)
+{
+	block_put(budget, base, order);
 }
 
 void arena_block_free(void *base, unsigned int order)
 {
 	kmemleak_free(base);
-	/* As in slab_give_back(): someone else may hold a page. */
+	/* What something else refers to is not for another arena. */
 	if (page_count(virt_to_page(base)) != 1 || !arena_pool_put(base, order))
-		arena_block_put(base, order);
+		arena_block_put(&arena_total, base, order);
 }
 
-/* For the pool: a block that nobody else refers to. */
-void arena_slab_free(void *base, unsigned int order)
+/*
+ * What an arena needs beside its slabs, zeroed; @gfp says by __GFP_ACCOUNT whether its
+ * memory cgroup is charged. Counts as slabs do (clause 21).
+ */
+void *arena_table_alloc(struct arena_budget *budget, size_t size, gfp_t gfp)
 {
-	arena_block_put(base, order);
-}
-
-/* What an arena with @flags needs beside its slabs, zeroed. Charged as those are (clause 21). */
-void *arena_table_alloc(size_t size, unsigned int flags)
-{
-	gfp_t gfp = ARENA_GFP_META;
 	long pages = DIV_ROUND_UP(size, PAGE_SIZE);
 	void *table;
 
-	if (flags & ARENA_ACCOUNT)
-		gfp |= __GFP_ACCOUNT;
-	if (!arena_total_charge(pages))
+	gfp |= ARENA_GFP_META;
+	if (!arena_budget_charge(budget, pages, gfp))
 		return NULL;
 	table = kvzalloc(size, gfp);
 	if (!table)
-		arena_total_uncharge(pages);
+		arena_budget_uncharge(budget, pages);
 	return table;
 }
 
-void arena_table_free(void *table, size_t size)
+void arena_table_free(struct arena_budget *budget, void *table, size_t size)
 {
 	if (!table)
 		return;
 	kvfree(table);
-	arena_total_uncharge(DIV_ROUND_UP(size, PAGE_SIZE));
+	arena_budget_uncharge(budget, DIV_ROUND_UP(size, PAGE_SIZE));
 }

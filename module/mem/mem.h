@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Blocks of pages: the budget of all arenas, the page allocator and the pool of retired
- * blocks. Knows no arena.
+ * Blocks of pages: the budgets that they are charged to, the page allocator, the pool of
+ * retired blocks, and pages that others hold. Knows no arena.
  */
 #ifndef _ARENA_MEM_H
 #define _ARENA_MEM_H
@@ -9,7 +9,10 @@
 #include <linux/arena.h>
 #include <linux/atomic.h>
 #include <linux/gfp.h>
+#include <linux/refcount.h>
 #include <linux/types.h>
+
+struct page;
 
 /* For our own bookkeeping: never the OOM killer, and no splat. */
 #define ARENA_GFP_META		(GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
@@ -41,40 +44,57 @@ static inline gfp_t arena_gfp_meta(gfp_t gfp)
 	return arena_gfp_quiet(gfp & ARENA_GFP_MASK);
 }
 
-/* Add @pages unless that exceeds @limit: never above it, not even for a moment. */
-static inline bool arena_charge(atomic_long_t *charged, long pages, long limit)
-{
-	long old = atomic_long_read(charged);
+/**
+ * struct arena_budget - how many pages may be held, and are.
+ * @pages:   charged here and to the budgets below.
+ * @parent:  is charged what this one is; NULL: the root.
+ * @limit:   says how many @pages may be.
+ * @refs:    users of a budget that has an end.
+ * @release: called with the last reference; NULL: there is no end.
+ */
+struct arena_budget {
+	atomic_long_t		pages;
+	struct arena_budget	*parent;
+	long			(*limit)(void);
+	refcount_t		refs;
+	void			(*release)(struct arena_budget *budget);
+};
 
-	do {
-		if (pages > limit - old)
-			return false;
-	} while (!atomic_long_try_cmpxchg(charged, &old, old + pages));
-	return true;
-}
+/* budget.c */
+extern struct arena_budget arena_total;
+
+long arena_mb_to_pages(unsigned long mb);
+bool arena_charge(atomic_long_t *charged, long pages, long limit);
+bool arena_budget_try_charge(struct arena_budget *budget, long pages);
+bool arena_budget_charge(struct arena_budget *budget, long pages, gfp_t gfp);
+void arena_budget_uncharge(struct arena_budget *budget, long pages);
+bool arena_budget_make_room(const struct arena_budget *budget, long pages, gfp_t gfp);
+unsigned long arena_budget_room(const struct arena_budget *budget);
+void arena_budget_get(struct arena_budget *budget);
+void arena_budget_put(struct arena_budget *budget);
+long arena_total_pages(void);
+
+/* held.c */
+void arena_held_add(struct arena_budget *budget, struct page *page);
+bool arena_held_reap(void);
+void arena_held_exit(void);
 
 /* block.c */
-long arena_total_pages(void);
-unsigned long arena_total_headroom(void);
-bool arena_total_charge(long pages);
-bool arena_total_charge_left(long pages);
-void arena_total_uncharge(long pages);
 gfp_t arena_block_gfp(gfp_t gfp);
 bool arena_may_grow(gfp_t gfp);
 void arena_tell_kmemleak(void *base, unsigned int order, gfp_t gfp);
 void *arena_block_uncharged(unsigned int order, gfp_t gfp, int node);
-void *arena_block_new(unsigned int order, gfp_t gfp, int node);
 void *arena_block_alloc(unsigned int order, gfp_t gfp);
 void arena_block_free(void *base, unsigned int order);
 void arena_block_put_uncharged(void *base, unsigned int order);
-void arena_block_put(void *base, unsigned int order);
-void arena_slab_free(void *base, unsigned int order);
-void *arena_table_alloc(size_t size, unsigned int flags);
-void arena_table_free(void *table, size_t size);
+void arena_block_put(struct arena_budget *budget, void *base, unsigned int order);
+void *arena_table_alloc(struct arena_budget *budget, size_t size, gfp_t gfp);
+void arena_table_free(struct arena_budget *budget, void *table, size_t size);
 
 /* pool.c */
 void *arena_pool_take(int node, unsigned int order);
 bool arena_pool_put(void *base, unsigned int order);
+unsigned long arena_pool_shrink(unsigned long pages);
 void arena_pool_drain(void);
 unsigned long arena_pool_pages(void);
 unsigned long arena_pool_reclaimed(void);

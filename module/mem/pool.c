@@ -110,7 +110,7 @@ void *arena_pool_take(int nid, unsigned int order)
 /* Keep a block for the next arena; false if the pool is full. */
 bool arena_pool_put(void *base, unsigned int order)
 {
-	long limit = (long)READ_ONCE(pool_mb) << (20 - PAGE_SHIFT);
+	long limit = arena_mb_to_pages(READ_ONCE(pool_mb));
 	struct page *page = virt_to_page(base);
 	struct pool_node *node = pool_of(page_to_nid(page));
 
@@ -124,6 +124,7 @@ bool arena_pool_put(void *base, unsigned int order)
 	return true;
 }
 
+/* Give back blocks of at least @pages, the largest first; returns how many pages they were. */
 static unsigned long pool_drain(struct pool_node *node, unsigned long pages)
 {
 	unsigned long freed = 0;
@@ -132,21 +133,29 @@ static unsigned long pool_drain(struct pool_node *node, unsigned long pages)
 
 	for (order = POOL_ORDERS - 1; order >= 0; order--) {
 		while (freed < pages && (base = pool_take(node, order))) {
-			arena_slab_free(base, order);
+			arena_block_put(&arena_total, base, order);
 			freed += 1UL << order;
 		}
 	}
 	return freed;
 }
 
+/* Give back at least @pages, whatever their node, or all there are. Returns how many. */
+unsigned long arena_pool_shrink(unsigned long pages)
+{
+	unsigned long freed = 0;
+	int nid;
+
+	for (nid = 0; nid < nr_node_ids && freed < pages; nid++)
+		if (pool_of(nid))
+			freed += pool_drain(pool_of(nid), pages - freed);
+	return freed;
+}
+
 /* Give back all. */
 void arena_pool_drain(void)
 {
-	int nid;
-
-	for (nid = 0; nid < nr_node_ids; nid++)
-		if (pool_of(nid))
-			pool_drain(pool_of(nid), ULONG_MAX);
+	arena_pool_shrink(ULONG_MAX);
 }
 
 unsigned long arena_pool_pages(void)

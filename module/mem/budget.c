@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Budgets: how many pages arenas may hold, and hold.
+ *
+ * Budgets form a tree. Its root, arena_total, counts the pages of all arenas, and is what
+ * kernel callers charge directly. A budget below it, such as that of all programs or of
+ * one user, charges its parent, too: what the limit of all programs leaves of the root is
+ * for kernel callers alone.
+ *
+ * A charge is bounded: no count is above its limit at any moment, and a charge that fails
+ * has changed none. For the root that is one compare-and-swap. A budget below is only
+ * raised with charge_lock held, so that all levels are looked at before the first is
+ * changed; the root, which others charge without the lock, is charged before the rest.
+ */
+#include <linux/limits.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/spinlock.h>
+
+#include "mem/mem.h"
+
+static unsigned long max_total_mb;
+module_param(max_total_mb, ulong, 0644);
+MODULE_PARM_DESC(max_total_mb, "Memory for all arenas, in MiB (0: an eighth of RAM)");
+
+static DEFINE_RAW_SPINLOCK(charge_lock);
+
+/* No value of a parameter overflows. */
+long arena_mb_to_pages(unsigned long mb)
+{
+	return min(mb, (unsigned long)LONG_MAX >> (20 - PAGE_SHIFT)) << (20 - PAGE_SHIFT);
+}
+
+static long total_limit(void)
+{
+	unsigned long mb = READ_ONCE(max_total_mb);
+
+	return mb ? arena_mb_to_pages(mb) : totalram_pages() / 8;
+}
+
+struct arena_budget arena_total = { .limit = total_limit };
+
+static long room(const struct arena_budget *budget)
+{
+	return budget->limit() - atomic_long_read(&budget->pages);
+}
+
+/* Add @pages unless that exceeds @limit: never above it, not even for a moment. */
+bool arena_charge(atomic_long_t *charged, long pages, long limit)
+{
+	long old = atomic_long_read(charged);
+
+	do {
+		if (pages > limit - old)
+			return false;
+	} while (!atomic_long_try_cmpxchg(charged, &old, old + pages));
+	return true;
+}
+
+static bool charge_levels(struct arena_budget *budget, long pages)
+{
+	struct arena_budget *level;
+	bool done = false;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&charge_lock, flags);
+	for (level = budget; level->parent; level = level->parent)
+		if (pages > room(level))
+			goto out;
+	done = arena_charge(&level->pages, pages, level->limit());
+	for (level = budget; done && level->parent; level = level->parent)
+		atomic_long_add(pages, &level->pages);
+out:
+	raw_spin_unlock_irqrestore(&charge_lock, flags);
+	return done;
+}
+
+/* Charge @pages to a budget and all above it, from what is left now. Any context, and quick. */
+bool arena_budget_try_charge(struct arena_budget *budget, long pages)
+{
+	if (budget->parent)
+		return charge_levels(budget, pages);
+	return arena_charge(&budget->pages, pages, budget->limit());
+}
+
+void arena_budget_uncharge(struct arena_budget *budget, long pages)
+{
+	for (; budget; budget = budget->parent)
+		atomic_long_sub(pages, &budget->pages);
+}
+
+/*
+ * What lies in the pool counts in the root, and gives way to kernel callers: no more of it
+ * than they lack, and nothing where all of it would not be enough. Programs have no use of
+ * the pool, so their charges leave it alone.
+ */
+static bool pool_gives_way(const struct arena_budget *budget, long pages)
+{
+	long lack = pages - room(budget);
+
+	if (budget->parent || lack <= 0 || lack > arena_pool_pages())
+		return false;
+	return arena_pool_shrink(lack);
+}
+
+/*
+ * After a charge of @pages failed: let what is charged and of no use give way. That is
+ * blocks in the pool, and, where @gfp allows to sleep, pages that others held when their
+ * arena gave them back and that are free by now. True if the charge is worth another try.
+ */
+bool arena_budget_make_room(const struct arena_budget *budget, long pages, gfp_t gfp)
+{
+	if (pool_gives_way(budget, pages))
+		return true;
+	return gfpflags_allow_blocking(gfp) && arena_held_reap();
+}
+
+/* Charge @pages to a budget and all above it; false if one of the limits does not allow it. */
+bool arena_budget_charge(struct arena_budget *budget, long pages, gfp_t gfp)
+{
+	do {
+		if (likely(arena_budget_try_charge(budget, pages)))
+			return true;
+	} while (arena_budget_make_room(budget, pages, gfp));
+	return false;
+}
+
+/* How many pages may still be charged, the pool included; a guess as soon as it is returned. */
+unsigned long arena_budget_room(const struct arena_budget *budget)
+{
+	unsigned long pool = budget->parent ? 0 : arena_pool_pages();
+	long left = room(budget);
+
+	for (budget = budget->parent; budget; budget = budget->parent)
+		left = min(left, room(budget));
+	return max(left, 0L) + pool;
+}
+
+/* A page that outlives its arena, because others hold it, keeps the budget it is charged to. */
+void arena_budget_get(struct arena_budget *budget)
+{
+	if (budget->release)
+		refcount_inc(&budget->refs);
+}
+
+void arena_budget_put(struct arena_budget *budget)
+{
+	if (budget->release && refcount_dec_and_test(&budget->refs))
+		budget->release(budget);
+}
+
+long arena_total_pages(void)
+{
+	return atomic_long_read(&arena_total.pages);
+}
