@@ -413,6 +413,7 @@ TEST_F(errnos, no_memory)
 {
 	char bytes[3 * 1024] = "";
 	struct arena_batch_item item[500];
+	struct arena_info_args info;
 	unsigned int i;
 	int big = arena_open();
 
@@ -424,6 +425,8 @@ TEST_F(errnos, no_memory)
 		item[i] = (struct arena_batch_item) { .bytes = 8192 };
 	refused(big, ENOMEM, arena_batch(big, item, ARRAY_SIZE(item), 0, NULL));
 	refused(big, ENOMEM, call_lease(big, 0, 4 << 20, 4 << 20, 0));
+	ASSERT_EQ(0, arena_info(big, &info));
+	EXPECT_EQ(0, info.committed);
 	while (!arena_alloc(big, SLAB, NULL))
 		;
 	refused(big, ENOMEM, arena_alloc(big, SLAB, NULL));

@@ -215,4 +215,220 @@ TEST_F_TIMEOUT(kill, after_so_many_steps, 200)
 	EXPECT_EQ(self->held, held());
 }
 
+/*
+ * Calls that take long, each killed while it is under way. Whether it is can be seen from
+ * outside: in what all arenas hold, or in the arena's line of fdinfo, which takes no lock.
+ */
+static long long_bytes(void)
+{
+	/* Within what programs may have, which is three quarters of an eighth. */
+	return sysconf(_SC_PHYS_PAGES) / 16 * sysconf(_SC_PAGESIZE) / SLAB * SLAB;
+}
+
+/* A number that fdinfo tells of a descriptor of this process, -1 without. */
+static long long told_of(int fd, const char *name)
+{
+	char path[64], word[64];
+	long long value = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "re");
+	if (!file)
+		return -1;
+	while (fscanf(file, "%63s", word) == 1)
+		if (!strcmp(word, name) && fscanf(file, "%lld", &value) == 1)
+			break;
+	fclose(file);
+	return value;
+}
+
+static int run_alloc(int fd)
+{
+	return arena_alloc(fd, long_bytes(), NULL);
+}
+
+static int run_lease(int fd)
+{
+	struct arena_lease_args lease;
+
+	return arena_lease(fd, long_bytes(), long_bytes(), 0, &lease);
+}
+
+static int run_batch(int fd)
+{
+	struct arena_batch_item item[16];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(item); i++)
+		item[i] = (struct arena_batch_item) { .bytes = long_bytes() / ARRAY_SIZE(item) };
+	return arena_batch(fd, item, ARRAY_SIZE(item), 0, NULL);
+}
+
+static int run_zeroed(int fd)
+{
+	return arena_alloc_flags(fd, long_bytes(), 0, ARENA_ALLOC_ZERO, NULL);
+}
+
+static int run_wipe(int fd)
+{
+	return arena_reset(fd, ARENA_RESET_ZERO, 0);
+}
+
+static int run_release(int fd)
+{
+	return arena_reset(fd, ARENA_RESET_RELEASE, 0);
+}
+
+static bool fills(int fd)
+{
+	return held() > (long long)SLAB * 32;
+}
+
+static bool is_used(int fd)
+{
+	return told_of(fd, "arena-used:") > 0;
+}
+
+static bool is_empty(int fd)
+{
+	return !told_of(fd, "arena-used:");
+}
+
+static bool nothing_committed(int fd, const char *map)
+{
+	return !told_of(fd, "arena-committed:");
+}
+
+static bool some_committed(int fd, const char *map)
+{
+	return !nothing_committed(fd, map);
+}
+
+static bool end_not_wiped(int fd, const char *map)
+{
+	return map[long_bytes() - 1] == 'x';
+}
+
+FIXTURE(long_call)
+{
+	int fd;
+	long long held;
+	char *map;
+	struct arena_info_args info;
+};
+
+FIXTURE_VARIANT(long_call)
+{
+	int	(*run)(int fd);
+	bool	(*under_way)(int fd);
+	/* Whether it ended before it was done. */
+	bool	(*cut_short)(int fd, const char *map);
+	/* It works on what was allocated, or on what stayed committed after that. */
+	bool	allocated;
+	bool	committed;
+};
+
+FIXTURE_VARIANT_ADD(long_call, alloc)
+{
+	run_alloc, fills, nothing_committed, false, false,
+};
+
+FIXTURE_VARIANT_ADD(long_call, lease)
+{
+	run_lease, fills, nothing_committed, false, false,
+};
+
+FIXTURE_VARIANT_ADD(long_call, batch)
+{
+	run_batch, fills, nothing_committed, false, false,
+};
+
+FIXTURE_VARIANT_ADD(long_call, alloc_zeroed)
+{
+	run_zeroed, is_used, end_not_wiped, false, true,
+};
+
+FIXTURE_VARIANT_ADD(long_call, reset_zero)
+{
+	run_wipe, is_empty, end_not_wiped, true, true,
+};
+
+FIXTURE_VARIANT_ADD(long_call, reset_release)
+{
+	run_release, is_empty, some_committed, true, true,
+};
+
+FIXTURE_SETUP(long_call)
+{
+	self->held = held();
+	if (self->held < 0)
+		SKIP(return, "no debugfs to look at");
+	if (self->held)
+		SKIP(return, "other arenas are in use");
+}
+
+FIXTURE_TEARDOWN(long_call)
+{
+}
+
+/* Without taking note of it. */
+static bool has_ended(pid_t pid)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	return waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid;
+}
+
+/* One round; true if the call was killed before it was done. */
+static bool kill_under_way(struct __test_metadata *_metadata, struct _test_data_long_call *self,
+			   const struct _fixture_variant_long_call *variant)
+{
+	bool cut_short;
+	pid_t pid;
+
+	self->fd = arena_open();
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, arena_setup(self->fd, long_bytes(), sysconf(_SC_PAGESIZE), 0));
+	self->map = arena_map(self->fd, long_bytes(), PROT_READ | PROT_WRITE, 0);
+	ASSERT_NE(NULL, self->map);
+	if (variant->committed) {
+		ASSERT_EQ(0, arena_alloc(self->fd, long_bytes(), NULL));
+		memset(self->map, 'x', long_bytes());
+	}
+	if (variant->committed && !variant->allocated)
+		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	pid = fork();
+	if (!pid)
+		_exit(variant->run(self->fd) ? 1 : 0);
+	while (!variant->under_way(self->fd) && !has_ended(pid))
+		;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	cut_short = variant->cut_short(self->fd, self->map);
+	/* All or nothing, and in order. */
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(self->info.capacity, self->info.used + self->info.padding + self->info.free);
+	if (!variant->committed)
+		EXPECT_EQ(self->info.used, self->info.committed);
+	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
+	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
+	munmap(self->map, long_bytes());
+	close(self->fd);
+	return cut_short;
+}
+
+/* clause 21: a loop that a caller can make long ends when the caller is killed */
+TEST_F_TIMEOUT(long_call, is_killed, 600)
+{
+	int round;
+
+	for (round = 0; round < 100; round++)
+		if (kill_under_way(_metadata, self, variant))
+			break;
+	TH_LOG("cut short in round %d", round);
+	EXPECT_GT(100, round);
+	EXPECT_EQ(self->held, held());
+}
+
 TEST_HARNESS_MAIN

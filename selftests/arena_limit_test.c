@@ -9,7 +9,7 @@
 #include <sched.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include "arena_test.h"
+#include "arena_calls.h"
 
 #define CAPACITY	(1024 * SLAB)
 #define PARAMETERS	"/sys/module/arena/parameters/"
@@ -485,6 +485,66 @@ TEST_F(cgroup, exhaustion_kills_nobody)
 
 	if (!pid)
 		_exit(fill_cgroup(self->path));
+	EXPECT_EQ(0, wait_for(pid));
+	EXPECT_EQ(0, event(self->path, "oom_kill"));
+}
+
+/* Calls that need more than the cgroup has; each leaves committed what was before. */
+static int fail_large_calls(int fd)
+{
+	struct arena_lease_args lease = {
+		.size = sizeof(lease), .min = 24 << 20, .want = 24 << 20,
+	};
+	struct arena_batch_item item[6];
+	struct arena_info_args info;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(item); i++)
+		item[i] = (struct arena_batch_item) { .bytes = 4 << 20 };
+	if (arena_alloc(fd, 24 << 20, NULL) != -ENOMEM)
+		return 3;
+	if (arena_info(fd, &info) || info.committed)
+		return 4;
+	if (arena_ioctl(fd, ARENA_IOC_LEASE, &lease) != -ENOMEM)
+		return 5;
+	if (arena_info(fd, &info) || info.committed)
+		return 6;
+	if (arena_batch(fd, item, ARRAY_SIZE(item), 0, NULL) != -ENOMEM)
+		return 7;
+	return arena_info(fd, &info) || info.committed ? 8 : 0;
+}
+
+/* A sibling in the same cgroup, which finds its memory still there. */
+static int fail_beside_sibling(const char *path)
+{
+	int fd, err;
+	pid_t pid;
+
+	if (!enter(path))
+		return 1;
+	fd = arena_open();
+	if (fd < 0 || arena_setup(fd, CAPACITY, SLAB, 0))
+		return 2;
+	err = fail_large_calls(fd);
+	if (err)
+		return err;
+	pid = fork();
+	if (!pid) {
+		char *memory = malloc(4 << 20);
+
+		memset(memory, 1, 4 << 20);
+		_exit(memory[(4 << 20) - 1] - 1);
+	}
+	return wait_for(pid) ? 9 : 0;
+}
+
+/* clauses 4, 21: what a call committed that then failed is there for others */
+TEST_F_TIMEOUT(cgroup, failed_calls_give_back, 120)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(fail_beside_sibling(self->path));
 	EXPECT_EQ(0, wait_for(pid));
 	EXPECT_EQ(0, event(self->path, "oom_kill"));
 }

@@ -58,10 +58,11 @@ void arena_count_objects(struct arena *arena, int nr)
 	preempt_enable();
 }
 
+/* A call that was killed did not get the memory it was waiting for. */
 void arena_count_failure(struct arena *arena, int err)
 {
 	enum arena_fail cause = err == -ENOSPC ? ARENA_FAIL_SPACE :
-				err == -ENOMEM ? ARENA_FAIL_MEMORY : ARENA_FAIL_ARG;
+				err == -EINVAL ? ARENA_FAIL_ARG : ARENA_FAIL_MEMORY;
 
 	atomic_long_inc(&arena->fails[cause]);
 }

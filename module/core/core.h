@@ -677,7 +677,10 @@ void arena_set_generation(struct arena *arena, unsigned long generation);
 
 /* claim.c */
 
-/* 0, -ENOSPC, -ENOMEM or -EINVAL; on error nothing changed but the failure counts. */
+/*
+ * 0, -ENOSPC, -ENOMEM, -EINVAL, or -EINTR where a task that is being killed asks for more
+ * than a slab; on error nothing changed but the failure counts.
+ */
 int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		struct arena_place *place);
 
@@ -741,7 +744,7 @@ bool arena_settle(struct arena *arena);
 void arena_windows_close(struct arena *arena);
 void arena_note_dirty(struct arena *arena, size_t high);
 bool arena_settle_wait(struct arena *arena, gfp_t gfp);
-void arena_reset_asleep(struct arena *arena, size_t keep, bool zero);
+int arena_reset_asleep(struct arena *arena, size_t keep, bool zero, bool killable);
 
 /* account.c */
 void arena_count_objects(struct arena *arena, int nr);
@@ -824,7 +827,13 @@ void arena_slabs_exit(struct arena *arena);
 int arena_slabs_populate(struct arena *arena, unsigned int set, size_t start, size_t size,
 			 gfp_t gfp);
 int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_t gfp);
-void arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t keep);
+size_t arena_gathered_index(const struct page *page);
+int arena_slabs_gather(struct arena *arena, unsigned int set, size_t start, size_t size,
+		       gfp_t gfp, struct list_head *slabs);
+bool arena_slabs_install(struct arena *arena, unsigned int set, struct list_head *slabs,
+			 gfp_t gfp);
+void arena_slabs_drop(struct arena *arena, struct list_head *slabs, gfp_t gfp);
+int arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t keep, bool killable);
 
 /* debug.c */
 void arena_debug_add(struct arena *arena);

@@ -9,6 +9,7 @@
 #include <linux/debugfs.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/sched/signal.h>
 #include <linux/seq_file.h>
 #include <linux/string.h>
 #include <linux/workqueue.h>
@@ -99,17 +100,24 @@ static void show_line(struct seq_file *m, const struct arena *arena)
 static int arenas_show(struct seq_file *m, void *unused)
 {
 	struct arena *arena;
-	int i;
+	int i, err = 0;
 
+	if (mutex_lock_killable(&all_mutex))
+		return -EINTR;
 	seq_puts(m, "id name flags");
 	for (i = 0; i < ARRAY_SIZE(looks); i++)
 		seq_printf(m, " %s", looks[i].name);
 	seq_putc(m, '\n');
-	mutex_lock(&all_mutex);
-	list_for_each_entry(arena, &all_arenas, all)
+	list_for_each_entry(arena, &all_arenas, all) {
 		show_line(m, arena);
+		cond_resched();
+		if (fatal_signal_pending(current)) {
+			err = -EINTR;
+			break;
+		}
+	}
 	mutex_unlock(&all_mutex);
-	return 0;
+	return err;
 }
 DEFINE_SHOW_ATTRIBUTE(arenas);
 

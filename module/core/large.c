@@ -22,30 +22,50 @@
 #define LARGE_TRIES_MAX	64
 
 /*
- * One stretch of kernel addresses for the slabs from @start on. -EAGAIN if one
- * of them is gone: the arena was reset.
+ * The pages from @start on: of slabs that were gathered, or else of those in the
+ * directory. -EAGAIN if one of these is gone: the arena was reset.
  */
-static struct arena_large *large_view(struct arena *arena, unsigned long generation,
-				      size_t start, size_t size)
+static int large_pages(struct arena *arena, unsigned long generation, size_t start,
+		       const struct list_head *slabs, struct page **pages, size_t nr)
 {
-	size_t nr = DIV_ROUND_UP(size, PAGE_SIZE), i;
+	struct page *next = list_first_entry(slabs, struct page, lru);
+	const size_t per_slab = arena_slab_size(arena) >> PAGE_SHIFT;
+	size_t i, at, index = start >> arena->slab_shift;
+
+	for (i = 0; i < nr; i += per_slab, index++) {
+		void *base = READ_ONCE(arena_dir(arena, generation)[index].base);
+		struct page *first = base ? virt_to_page(base) : NULL;
+
+		if (!list_entry_is_head(next, slabs, lru) && arena_gathered_index(next) == index) {
+			first = next;
+			next = list_next_entry(next, lru);
+		}
+		if (!first)
+			return -EAGAIN;
+		for (at = 0; at < min(per_slab, nr - i); at++)
+			pages[i + at] = first + at;
+		cond_resched();
+		if (fatal_signal_pending(current))
+			return -EINTR;
+	}
+	return 0;
+}
+
+/* One stretch of kernel addresses for the slabs from @start on. */
+static struct arena_large *large_view(struct arena *arena, unsigned long generation,
+				      size_t start, size_t size, const struct list_head *slabs)
+{
+	size_t nr = DIV_ROUND_UP(size, PAGE_SIZE);
 	struct arena_large *large = kmalloc(sizeof(*large), ARENA_GFP_META);
 	struct page **pages = kvmalloc_array(nr, sizeof(*pages), ARENA_GFP_META);
-
 	int err = -ENOMEM;
 
 	if (!large || !pages)
 		goto fail;
-	for (i = 0; i < nr; i++) {
-		size_t offset = start + i * PAGE_SIZE;
-		void *base = READ_ONCE(arena_entry(arena, generation, offset)->base);
-
-		if (!base) {
-			err = -EAGAIN;
-			goto fail;
-		}
-		pages[i] = virt_to_page(base + (offset & (arena_slab_size(arena) - 1)));
-	}
+	err = large_pages(arena, generation, start, slabs, pages, nr);
+	if (err)
+		goto fail;
+	err = -ENOMEM;
 	large->generation = generation;
 	large->offset = start;
 	large->epoch = 0;
@@ -205,6 +225,33 @@ int arena_commit_first(struct arena *arena, struct arena_stretch *stretch, size_
 					   gfp);
 }
 
+/*
+ * Commit the slabs for an object and make a view of them, where it gets one. On error, no
+ * more is committed than before, unless other callers commit the same slabs: -EAGAIN.
+ */
+static int large_commit(struct arena *arena, unsigned long generation, size_t start, size_t size,
+			gfp_t gfp, struct arena_large **large)
+{
+	LIST_HEAD(slabs);
+	int err = arena_slabs_gather(arena, generation & 1, start, size, gfp, &slabs);
+
+	*large = NULL;
+	if (!err && !(arena->flags & ARENA_MAPPABLE)) {
+		*large = large_view(arena, generation, start, size, &slabs);
+		err = PTR_ERR_OR_ZERO(*large);
+	}
+	if (err) {
+		arena_slabs_drop(arena, &slabs, gfp);
+		return err;
+	}
+	if (!arena_slabs_install(arena, generation & 1, &slabs, gfp) && *large) {
+		/* It shows slabs that were not installed. */
+		large_drop(*large);
+		return -EAGAIN;
+	}
+	return 0;
+}
+
 /* One try that claims last. -EAGAIN if others have moved on to another slab, or reset. */
 static int large_try(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place)
 {
@@ -215,7 +262,7 @@ static int large_try(struct arena *arena, size_t size, gfp_t gfp, struct arena_p
 		.used	    = size,
 		.objects    = 1,
 	};
-	struct arena_large *large = NULL;
+	struct arena_large *large;
 	size_t start;
 	int err;
 
@@ -224,14 +271,9 @@ static int large_try(struct arena *arena, size_t size, gfp_t gfp, struct arena_p
 	start = ALIGN(cursor_offset(view.cursor), arena_slab_size(arena));
 	if (start > arena->capacity || size > arena->capacity - start)
 		return -ENOSPC;
-	err = arena_slabs_populate(arena, view.generation & 1, start, size, gfp);
+	err = large_commit(arena, view.generation, start, size, gfp, &large);
 	if (err)
 		return err;
-	if (!(arena->flags & ARENA_MAPPABLE)) {
-		large = large_view(arena, view.generation, start, size);
-		if (IS_ERR(large))
-			return PTR_ERR(large);
-	}
 	stretch.start = start;
 	stretch.end = start + size;
 	if (!arena_commit(arena, &stretch)) {
@@ -259,19 +301,25 @@ static int large_try_first(struct arena *arena, size_t size, gfp_t gfp, size_t *
 {
 	struct arena_stretch stretch = { .used = size, .objects = 1 };
 	struct arena_large *large = NULL;
+	LIST_HEAD(none);
 	int err;
 
 	err = arena_commit_first(arena, &stretch, size, lead, gfp);
 	if (err)
 		return err;
 	if (!(arena->flags & ARENA_MAPPABLE)) {
-		large = large_view(arena, stretch.generation, stretch.start, size);
+		large = large_view(arena, stretch.generation, stretch.start, size, &none);
 		if (IS_ERR(large))
 			return PTR_ERR(large);
 	}
 	arena_commit_done(arena, &stretch);
-	if (arena->zero || gfp & __GFP_ZERO)
-		arena_write(arena, stretch.generation, stretch.start, NULL, size, gfp);
+	if ((arena->zero || gfp & __GFP_ZERO) &&
+	    !arena_write(arena, stretch.generation, stretch.start, NULL, size, gfp) &&
+	    fatal_signal_pending(current)) {
+		arena_uncount(arena);
+		large_drop(large);
+		return -EINTR;
+	}
 	place_set(place, stretch.generation, stretch.start, large ? large->view : NULL);
 	if (large)
 		large_list(arena, large);
@@ -295,7 +343,7 @@ int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_
 			break;
 		cond_resched();
 	}
-	return -ENOMEM;
+	return fatal_signal_pending(current) ? -EINTR : -ENOMEM;
 }
 
 /*
@@ -322,6 +370,7 @@ static void reap(struct arena *arena, size_t floor, u64 epoch)
 			continue;
 		}
 		large_drop(large);
+		cond_resched();
 	}
 	/* What was put back while a reset, or its end, found the list empty. */
 	if (!llist_empty(&arena->larges) &&

@@ -117,8 +117,10 @@ static int lot_try_first(struct arena *arena, struct arena_lot *lot, gfp_t gfp, 
 	arena_commit_done(arena, &stretch);
 	lot_move(lot, stretch.start);
 	*generation = stretch.generation;
-	lot_fill(arena, lot, *generation, gfp);
-	return 0;
+	if (lot_fill(arena, lot, *generation, gfp) || !fatal_signal_pending(current))
+		return 0;
+	arena_count_objects(arena, -(int)lot->nr);
+	return -EINTR;
 }
 
 /*
@@ -198,8 +200,8 @@ int arena_claim_lot(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *
 		}
 		/* A little less room there: no reason to give up. */
 		if (err == -EAGAIN || (first && err == -ENOSPC))
-			err = fatal_signal_pending(current) || tries == LOT_TRIES_MAX ?
-			      -ENOMEM : 0;
+			err = fatal_signal_pending(current) ? -EINTR :
+			      tries == LOT_TRIES_MAX ? -ENOMEM : 0;
 		cond_resched();
 	}
 	arena_count_failure(arena, err);

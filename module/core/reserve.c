@@ -24,8 +24,8 @@
  * of it counts as used at once (clause 3).
  *
  * Context: Any that @gfp fits; meant for task context. Takes no lock.
- * Return: 0; -EINVAL for a bad argument; -ENOSPC; -ENOMEM. On error nothing
- * changed.
+ * Return: 0; -EINVAL for a bad argument; -ENOSPC; -ENOMEM; -EINTR for more than a slab if
+ * the task is being killed. On error nothing changed.
  */
 int arena_reserve(struct arena *arena, struct arena_reserve *reserve, size_t nr, size_t size,
 		  size_t align, gfp_t gfp)

@@ -11,6 +11,7 @@
  */
 #include <linux/export.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
 
 #include "compat.h"
 #include "core/events.h"
@@ -378,18 +379,20 @@ int arena_reset_rcu(struct arena *arena)
 }
 EXPORT_SYMBOL_GPL(arena_reset_rcu);
 
-static void zero_slabs(struct arena *arena, struct arena_slab *dir, size_t high)
+static int zero_slabs(struct arena *arena, struct arena_slab *dir, size_t high, bool killable)
 {
 	size_t nr = high ? ((high - 1) >> arena->slab_shift) + 1 : 0, i;
 
 	for (i = 0; i < nr; i++) {
 		void *base = READ_ONCE(dir[i].base);
 
-		if (!base)
-			continue;
-		memset(base, 0, arena_slab_size(arena));
+		if (base)
+			memset(base, 0, arena_slab_size(arena));
 		cond_resched();
+		if (killable && fatal_signal_pending(current))
+			return -EINTR;
 	}
+	return 0;
 }
 
 /* As next_generation_kept(), but where the tag may not advance yet, wait until it may. */
@@ -417,27 +420,29 @@ static void wait_retired(struct arena *arena)
 	WARN_ON_ONCE(READ_ONCE(arena->retiring));
 }
 
-static void release_slabs(struct arena *arena, size_t keep)
+static int release_slabs(struct arena *arena, size_t keep, bool killable)
 {
 	unsigned long generation = arena_peek(arena).generation;
 	struct arena_slab *spare = arena_dir(arena, generation + 1);
+	int err = spare ? arena_slabs_release(arena, spare, 0, killable) : 0;
 
-	if (spare)
-		arena_slabs_release(arena, spare, 0);
-	arena_slabs_release(arena, arena_dir(arena, generation), keep);
+	return err ?: arena_slabs_release(arena, arena_dir(arena, generation), keep, killable);
 }
 
-static void wipe_slabs(struct arena *arena)
+/* Where it is cut short, all stays noted as dirty, and the next one wipes it. */
+static int wipe_slabs(struct arena *arena, bool killable)
 {
 	/* Pairs with arena_note_dirty(): the cursor was moved in between. */
 	size_t high = atomic_long_read(&arena->dirty);
-	int i;
+	int i, err = 0;
 
-	for (i = 0; i < ARRAY_SIZE(arena->dirs); i++)
+	for (i = 0; !err && i < ARRAY_SIZE(arena->dirs); i++)
 		if (arena->dirs[i])
-			zero_slabs(arena, arena->dirs[i], high);
-	/* Nobody has allocated since: the generation is not settled. */
-	atomic_long_set(&arena->dirty, 0);
+			err = zero_slabs(arena, arena->dirs[i], high, killable);
+	/* Nothing was allocated since: the generation is not settled. */
+	if (!err)
+		atomic_long_set(&arena->dirty, 0);
+	return err;
 }
 
 static void hold(struct arena *arena, bool held)
@@ -451,32 +456,39 @@ static void hold(struct arena *arena, bool held)
 }
 
 /* Nobody allocates: wipe the slabs of an empty arena, or release them. */
-static void work_on_slabs(struct arena *arena, size_t keep, bool zero)
+static int work_on_slabs(struct arena *arena, size_t keep, bool zero, bool killable)
 {
+	int err;
+
 	wait_retired(arena);
 	smp_mb();	/* B once more, see arena_settle() */
 	if (late_writers(arena))
 		synchronize_rcu();
 	arena_reap_larges(arena, SIZE_MAX);
-	if (zero)
-		wipe_slabs(arena);
-	else
-		release_slabs(arena, keep);
+	err = zero ? wipe_slabs(arena, killable) : release_slabs(arena, keep, killable);
 	note_kept(arena);
+	return err;
 }
 
-/* Empty the arena and, before any allocation succeeds again, wipe or release its slabs. */
-void arena_reset_asleep(struct arena *arena, size_t keep, bool zero)
+/*
+ * Empty the arena and, before any allocation succeeds again, wipe or release its slabs. 0;
+ * -EINTR if @killable and the task is being killed: then the arena is empty, but not all
+ * was wiped or released.
+ */
+int arena_reset_asleep(struct arena *arena, size_t keep, bool zero, bool killable)
 {
+	int err;
+
 	might_sleep();
 	mutex_lock(&arena->reset_mutex);
 	hold(arena, true);
 	next_generation_asleep(arena);
-	work_on_slabs(arena, keep, zero);
+	err = work_on_slabs(arena, keep, zero, killable);
 	hold(arena, false);
 	arena_settle(arena);
 	mutex_unlock(&arena->reset_mutex);
 	arena_tell_reset(arena, zero ? ARENA_EVENT_ZERO : ARENA_EVENT_RELEASE);
+	return err;
 }
 
 /**
@@ -492,7 +504,7 @@ void arena_reset_asleep(struct arena *arena, size_t keep, bool zero)
  */
 void arena_reset_release(struct arena *arena, size_t keep)
 {
-	arena_reset_asleep(arena, keep, false);
+	arena_reset_asleep(arena, keep, false, false);
 }
 EXPORT_SYMBOL_GPL(arena_reset_release);
 
@@ -508,6 +520,6 @@ EXPORT_SYMBOL_GPL(arena_reset_release);
  */
 void arena_reset_zero(struct arena *arena)
 {
-	arena_reset_asleep(arena, 0, true);
+	arena_reset_asleep(arena, 0, true, false);
 }
 EXPORT_SYMBOL_GPL(arena_reset_zero);

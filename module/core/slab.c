@@ -7,6 +7,10 @@
  * of all callers that grow the same entry only one charges, and a caller that finds the
  * budget used up also finds the slab that used it up. The entry itself is written by
  * compare-and-swap, and a caller that loses the race gives its pages back.
+ *
+ * A call that needs several slabs charges and allocates all of them before it installs the
+ * first: once a slab is in the directory, other callers may have objects in it, and it
+ * cannot be taken back where a later one is not to be had.
  */
 #include <linux/bitops.h>
 #include <linux/export.h>
@@ -15,6 +19,7 @@
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "compat.h"
@@ -108,35 +113,24 @@ static void *slab_take(struct arena *arena, gfp_t gfp, bool *clean, bool *charge
 	return base;
 }
 
-/* Another caller's slab was installed first, or there is no budget for this one. */
+/*
+ * Give back a slab that is not in the directory, or no longer. Programs may still hold
+ * pages of one that was.
+ */
 static void slab_drop(struct arena *arena, void *base, bool charged)
 {
 	unsigned int order = arena->slab_shift - PAGE_SHIFT;
 
 	kmemleak_free(base);
 	set_page_private(virt_to_page(base), 0);
-	if (charged && arena_pool_put(base, order))
+	if (charged && slab_may_pool(arena) && page_count(virt_to_page(base)) == 1 &&
+	    arena_pool_put(base, order))
 		return;
 	atomic_long_inc(&arena->page_frees);
 	if (charged)
 		arena_block_put(arena->budget, base, order);
 	else
 		arena_block_put_uncharged(base, order);
-}
-
-/* Someone else may still hold a page (a pin from user space): so put, not free. */
-static void slab_give_back(struct arena *arena, void *base)
-{
-	unsigned int order = arena->slab_shift - PAGE_SHIFT;
-
-	atomic_long_sub(arena_slab_size(arena), &arena->committed);
-	kmemleak_free(base);
-	set_page_private(virt_to_page(base), 0);
-	if (slab_may_pool(arena) && page_count(virt_to_page(base)) == 1 &&
-	    arena_pool_put(base, order))
-		return;
-	atomic_long_inc(&arena->page_frees);
-	arena_block_put(arena->budget, base, order);
 }
 
 /* False where the lock is not to be had, see %GROW_TRIES. */
@@ -162,15 +156,15 @@ static void grow_unlock(struct arena *arena, bool locked, unsigned long flags)
 	local_irq_restore(flags);
 }
 
-/* Bytes left in the budget, where all that this arena has charged is installed. */
-static size_t grow_headroom(struct arena *arena)
+/* Pages left in the budget, where all that this arena has charged is installed. */
+static unsigned long grow_room(struct arena *arena)
 {
 	unsigned long flags;
 	bool locked = grow_lock(arena, &flags);
-	size_t bytes = min(arena_budget_room(arena->budget), SIZE_MAX >> PAGE_SHIFT) << PAGE_SHIFT;
+	unsigned long pages = arena_budget_room(arena->budget);
 
 	grow_unlock(arena, locked, flags);
-	return bytes;
+	return pages;
 }
 
 /*
@@ -207,38 +201,37 @@ static int slab_publish(struct arena *arena, struct arena_slab *entry, void *bas
 	return err;
 }
 
-/*
- * Commit slab @index of a slab set. 0 if it is committed now, by this caller or by
- * another one; -ENOMEM if @gfp does not allow it.
- */
-int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_t gfp)
+/* In page_private() of a slab that is not installed yet: it is all zero. */
+#define SLAB_CLEAN	BIT(BITS_PER_LONG - 1)
+
+/* Note where a slab is going to be, and whether it is all zero. */
+static void slab_prepare(void *base, size_t index, bool clean)
 {
+	set_page_private(virt_to_page(base), index | (clean ? SLAB_CLEAN : 0));
+}
+
+/* Of a slab that was gathered and is not installed yet. */
+size_t arena_gathered_index(const struct page *page)
+{
+	return page_private(page) & ~SLAB_CLEAN;
+}
+
+/* Install a slab that was prepared. Errors are those of slab_publish(). */
+static int slab_install(struct arena *arena, unsigned int set, void *base, bool charged, gfp_t gfp)
+{
+	bool clean = page_private(virt_to_page(base)) & SLAB_CLEAN;
+	size_t index = arena_gathered_index(virt_to_page(base));
 	struct arena_slab *entry = &READ_ONCE(arena->dirs[set])[index];
-	bool clean, charged, full;
-	struct arena_view view;
-	void *base;
+	struct arena_view view = arena_peek(arena);
 	int err;
 
-	if (!arena_may_grow(gfp))
-		return -ENOMEM;
-	might_alloc(gfp);
-	gfp = slab_gfp(arena, gfp);
-	full = grow_headroom(arena) < arena_slab_size(arena) &&
-	       !arena_budget_make_room(arena->budget, arena_slab_size(arena) >> PAGE_SHIFT, gfp);
-	base = full ? NULL : slab_take(arena, gfp, &clean, &charged);
-	if (!base)
-		return READ_ONCE(entry->base) ? 0 : -ENOMEM;
 	set_page_private(virt_to_page(base), index);	/* see arena_slab_offset() */
-
-	view = arena_peek(arena);
 	err = slab_publish(arena, entry, base, charged);
 	if (err == -ENOMEM &&
 	    arena_budget_make_room(arena->budget, arena_slab_size(arena) >> PAGE_SHIFT, gfp))
 		err = slab_publish(arena, entry, base, charged);
-	if (err) {
-		slab_drop(arena, base, charged);
-		return err == -EEXIST ? 0 : err;
-	}
+	if (err)
+		return err;
 	arena_raise(&arena->committed_peak, atomic_long_read(&arena->committed));
 	/*
 	 * If that generation is over, it is zeroed once more: no harm. Nor if it had not
@@ -251,36 +244,191 @@ int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_
 	return 0;
 }
 
-/* Commit the slabs of a set under [@start, @start + @size). */
-int arena_slabs_populate(struct arena *arena, unsigned int set, size_t start, size_t size,
-			 gfp_t gfp)
+/*
+ * Commit slab @index of a slab set. 0 if it is committed now, by this caller or by
+ * another one; -ENOMEM if @gfp does not allow it.
+ */
+int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_t gfp)
 {
-	size_t first = start >> arena->slab_shift, last = (start + size - 1) >> arena->slab_shift;
-	struct arena_slab *dir = READ_ONCE(arena->dirs[set]);
-	/* Before what is missing is counted: another caller may be installing it. */
-	size_t headroom = grow_headroom(arena);
-	size_t i, missing = 0;
+	const unsigned long pages = arena_slab_size(arena) >> PAGE_SHIFT;
+	struct arena_slab *entry = &READ_ONCE(arena->dirs[set])[index];
+	bool clean, charged;
+	void *base = NULL;
+	int err;
 
-	/* What cannot succeed shall not take all there is before it fails. */
-	for (i = first; i <= last; i++)
-		missing += !READ_ONCE(dir[i].base);
-	if (missing << arena->slab_shift > headroom)
+	if (!arena_may_grow(gfp))
 		return -ENOMEM;
+	might_alloc(gfp);
+	gfp = slab_gfp(arena, gfp);
+	if (grow_room(arena) >= pages || arena_budget_make_room(arena->budget, pages, gfp))
+		base = slab_take(arena, gfp, &clean, &charged);
+	if (!base)
+		return READ_ONCE(entry->base) ? 0 : -ENOMEM;
+	slab_prepare(base, index, clean);
+	err = slab_install(arena, set, base, charged, gfp);
+	if (err)
+		slab_drop(arena, base, charged);
+	return err == -EEXIST ? 0 : err;
+}
 
-	for (i = first; i <= last; i++) {
-		int err = READ_ONCE(dir[i].base) ? 0 : arena_slab_install(arena, set, i, gfp);
+/* What a long loop over slabs does each time: yield, and see whether to go on. */
+static int slabs_go_on(gfp_t gfp)
+{
+	if (!gfpflags_allow_blocking(gfp))
+		return 0;
+	cond_resched();
+	return fatal_signal_pending(current) ? -EINTR : 0;
+}
+
+static int slabs_missing(const struct arena_slab *dir, size_t first, size_t last, gfp_t gfp,
+			 size_t *missing)
+{
+	size_t i;
+	int err = 0;
+
+	*missing = 0;
+	for (i = first; !err && i <= last; i++) {
+		*missing += !READ_ONCE(dir[i].base);
+		err = slabs_go_on(gfp);
+	}
+	return err;
+}
+
+/*
+ * Charge what a stretch of a directory lacks, all at once: of two callers that do not both
+ * fit, one gets all it needs. @nr says how many slabs that is. A caller that does not fit
+ * looks again for slabs that another one has charged and installed since it looked.
+ */
+static int slabs_charge(struct arena *arena, const struct arena_slab *dir, size_t first,
+			size_t last, gfp_t gfp, size_t *nr)
+{
+	unsigned int order = arena->slab_shift - PAGE_SHIFT;
+	size_t missing, before = SIZE_MAX;
+
+	for (;;) {
+		int err = slabs_missing(dir, first, last, gfp, &missing);
 
 		if (err)
 			return err;
+		if (!missing || (arena_may_grow(gfp) &&
+				 arena_budget_charge(arena->budget, missing << order, gfp)))
+			break;
+		if (missing == before)
+			return -ENOMEM;
+		before = missing;
+		/* What has been charged in slab_publish() is installed after this. */
+		grow_room(arena);
 	}
+	*nr = missing;
 	return 0;
 }
 
 /*
- * Give back all slabs of @dir but the first @keep bytes' worth. No claim can
- * succeed meanwhile.
+ * Memory for slab @index, charged to one of the @nr slabs that slabs_charge() has charged,
+ * or anew: a release may have made a gap since. NULL where there is none.
  */
-void arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t keep)
+static void *slab_gather(struct arena *arena, size_t index, gfp_t gfp, size_t *nr)
+{
+	const unsigned long pages = arena_slab_size(arena) >> PAGE_SHIFT;
+	bool clean, charged;
+	void *base;
+
+	if (!*nr && !arena_budget_charge(arena->budget, pages, gfp))
+		return NULL;
+	*nr -= !!*nr;
+	base = slab_take(arena, gfp, &clean, &charged);
+	if (!base || charged)
+		arena_budget_uncharge(arena->budget, pages);
+	if (base)
+		slab_prepare(base, index, clean);
+	return base;
+}
+
+/*
+ * Charge and allocate the slabs that a set lacks under [@start, @start + @size) and add
+ * them to @slabs, linked by the lru fields of their pages, in order and not installed:
+ * where one cannot be had, arena_slabs_drop() undoes it, and no other caller has seen
+ * anything. 0, -ENOMEM, or -EINTR where the task is being killed.
+ */
+int arena_slabs_gather(struct arena *arena, unsigned int set, size_t start, size_t size,
+		       gfp_t gfp, struct list_head *slabs)
+{
+	size_t first = start >> arena->slab_shift, last = (start + size - 1) >> arena->slab_shift;
+	struct arena_slab *dir = READ_ONCE(arena->dirs[set]);
+	size_t i, nr;
+	int err = slabs_charge(arena, dir, first, last, gfp, &nr);
+
+	if (err || !nr)
+		return err;
+	might_alloc(gfp);
+	gfp = slab_gfp(arena, gfp);
+	for (i = first; !err && i <= last; i++) {
+		void *base;
+
+		err = slabs_go_on(gfp);
+		if (err || READ_ONCE(dir[i].base))
+			continue;
+		base = slab_gather(arena, i, gfp, &nr);
+		if (base)
+			list_add_tail(&virt_to_page(base)->lru, slabs);
+		else
+			err = -ENOMEM;
+	}
+	arena_budget_uncharge(arena->budget, nr << (arena->slab_shift - PAGE_SHIFT));
+	return err;
+}
+
+/* Give back slabs that were gathered. */
+void arena_slabs_drop(struct arena *arena, struct list_head *slabs, gfp_t gfp)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, slabs, lru) {
+		list_del_init(&page->lru);
+		slab_drop(arena, page_address(page), true);
+		slabs_go_on(gfp);
+	}
+}
+
+/*
+ * Install slabs that were gathered; cannot fail. False if other callers have installed
+ * some of them meanwhile: those serve, too.
+ */
+bool arena_slabs_install(struct arena *arena, unsigned int set, struct list_head *slabs, gfp_t gfp)
+{
+	struct page *page, *next;
+	bool all = true;
+
+	list_for_each_entry_safe(page, next, slabs, lru) {
+		list_del_init(&page->lru);
+		if (slab_install(arena, set, page_address(page), true, gfp)) {
+			slab_drop(arena, page_address(page), true);
+			all = false;
+		}
+		slabs_go_on(gfp);
+	}
+	return all;
+}
+
+/* Commit the slabs of a set under [@start, @start + @size), all or none. */
+int arena_slabs_populate(struct arena *arena, unsigned int set, size_t start, size_t size,
+			 gfp_t gfp)
+{
+	LIST_HEAD(slabs);
+	int err = arena_slabs_gather(arena, set, start, size, gfp, &slabs);
+
+	if (err)
+		arena_slabs_drop(arena, &slabs, gfp);
+	else
+		arena_slabs_install(arena, set, &slabs, gfp);
+	return err;
+}
+
+/*
+ * Give back all slabs of @dir but the first @keep bytes' worth. No claim can succeed
+ * meanwhile. -EINTR if @killable and the task is being killed: the rest stays committed.
+ */
+int arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t keep, bool killable)
 {
 	size_t nr = arena_nr_slabs(arena), i;
 	size_t first = DIV_ROUND_UP(min(keep, arena->capacity), arena_slab_size(arena));
@@ -288,10 +436,15 @@ void arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t kee
 	for (i = first; i < nr; i++) {
 		void *base = xchg(&dir[i].base, NULL);
 
-		if (base)
-			slab_give_back(arena, base);
+		if (base) {
+			atomic_long_sub(arena_slab_size(arena), &arena->committed);
+			slab_drop(arena, base, true);
+		}
 		cond_resched();
+		if (killable && fatal_signal_pending(current))
+			return -EINTR;
 	}
+	return 0;
 }
 
 /**
@@ -305,21 +458,29 @@ void arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t kee
  * or the page allocator in any context (clause 2).
  *
  * Context: Any that @gfp fits but NMI.
- * Return: 0; -EINVAL if @bytes exceeds the capacity; -ENOMEM, and then a part may
- * have been committed.
+ * Return: 0; -EINVAL if @bytes exceeds the capacity; -ENOMEM; -EINTR if the task is being
+ * killed. On error, no more is committed than before.
  */
 int arena_populate(struct arena *arena, size_t bytes, gfp_t gfp)
 {
+	struct list_head slabs[] = { LIST_HEAD_INIT(slabs[0]), LIST_HEAD_INIT(slabs[1]) };
 	int set, err = 0;
 
 	WARN_ON_ONCE(gfp & ARENA_GFP_REFUSED);
 	WARN_ON_ONCE(gfp & __GFP_ACCOUNT && !(arena->flags & ARENA_ACCOUNT));
 	__arena_might_alloc(gfp);
+	BUILD_BUG_ON(ARRAY_SIZE(slabs) != ARRAY_SIZE(arena->dirs));
 	if (bytes > arena->capacity)
 		return -EINVAL;
-	for (set = 0; bytes && !err && set < ARRAY_SIZE(arena->dirs); set++)
+	for (set = 0; bytes && !err && set < ARRAY_SIZE(slabs); set++)
 		if (arena->dirs[set])
-			err = arena_slabs_populate(arena, set, 0, bytes, gfp);
+			err = arena_slabs_gather(arena, set, 0, bytes, gfp, &slabs[set]);
+	for (set = 0; set < ARRAY_SIZE(slabs); set++) {
+		if (err)
+			arena_slabs_drop(arena, &slabs[set], gfp);
+		else
+			arena_slabs_install(arena, set, &slabs[set], gfp);
+	}
 	return err;
 }
 EXPORT_SYMBOL_GPL(arena_populate);
@@ -352,7 +513,7 @@ void arena_slabs_exit(struct arena *arena)
 	for (i = 0; i < ARRAY_SIZE(arena->dirs); i++) {
 		if (!arena->dirs[i])
 			continue;
-		arena_slabs_release(arena, arena->dirs[i], 0);
+		arena_slabs_release(arena, arena->dirs[i], 0, false);
 		arena_table_free(arena->budget, arena->dirs[i], arena->dir_size);
 	}
 }

@@ -667,7 +667,8 @@ static void typed_release(struct arena_typed *typed)
  * more for its mark.
  *
  * Context: Task, may sleep.
- * Return: The arena; ERR_PTR(-EINVAL); ERR_PTR(-ENOMEM).
+ * Return: The arena; ERR_PTR(-EINVAL); ERR_PTR(-ENOMEM); ERR_PTR(-EINTR) if the task is
+ * being killed.
  */
 struct arena_typed *arena_typed_create(const char *name, size_t size, u32 nr, unsigned int flags)
 {

@@ -3,19 +3,25 @@
  * Writing to claimed memory without running into the next generation.
  */
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/string.h>
 
 #include "compat.h"
 #include "core/cursor.h"
 
+/* Enough to make a task that is being killed wait. Less than that is always written. */
+#define LONG_WRITE	ARENA_SLAB_MAX
+
 /*
  * Write @src, or zeroes, to a place of @generation, slab by slab and never
- * long with preemption off. False if the generation ended meanwhile.
+ * long with preemption off. False if the generation ended meanwhile, or if the task is
+ * being killed, @gfp lets it sleep, and it is a long write.
  */
 bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
 		 const void *src, size_t size, gfp_t gfp)
 {
 	const size_t mask = arena_slab_size(arena) - 1;
+	const bool killable = gfpflags_allow_blocking(gfp) && size > LONG_WRITE;
 
 	while (size) {
 		size_t chunk = min3(size, (offset | mask) + 1 - offset, (size_t)ARENA_COPY_CHUNK);
@@ -40,6 +46,8 @@ bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
 		size -= chunk;
 		if (gfpflags_allow_blocking(gfp))
 			cond_resched();
+		if (killable && fatal_signal_pending(current))
+			return false;
 	}
 	return true;
 }

@@ -248,11 +248,12 @@ static int arena_dev_reset(struct arena_dev *dev, u32 mode, u64 keep)
 		err = arena_reset_keep(arena);
 		break;
 	case ARENA_RESET_ZERO:
-		arena_reset_asleep(arena, 0, true);
+		err = arena_reset_asleep(arena, 0, true, true);
 		break;
 	default:
 		arena_map_revoke(dev, 0);
-		arena_reset_asleep(arena, min_t(u64, keep, arena_capacity(arena)), false);
+		err = arena_reset_asleep(arena, min_t(u64, keep, arena_capacity(arena)), false,
+					 true);
 	}
 	if (!err && mode == ARENA_RESET_STRICT)
 		dev->strict = true;

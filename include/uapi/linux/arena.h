@@ -44,7 +44,12 @@
  *  EACCES    the descriptor does not have the right to do this
  *  ENOMEM    no memory: of the system, of the memory cgroup of the process
  *            that opened the arena, or within the limits of the module
- *  EINTR     killed while waiting
+ *            (a cgroup is charged unless the kernel was booted with
+ *            cgroup.memory=nokmem)
+ *  EINTR     killed while waiting, or while doing what takes long: then
+ *            nothing was committed, but an object that was being zeroed
+ *            stays allocated, and a reset has emptied the arena without
+ *            wiping or releasing all of its memory
  *  ========  =============================================================
  */
 #define ARENA_IOC_MAGIC		0xA8
