@@ -355,6 +355,98 @@ static bool rcu_must_watch(unsigned long flags)
 	return flags < 2;
 }
 
+/* Typed arenas with four elements, some of them freed. */
+static struct arena_typed *typed;
+static void *elements[4];
+
+static void fill_typed(unsigned int flags)
+{
+	long element = 1;
+	unsigned int i;
+
+	typed = arena_typed_create("points", sizeof(element), 4, flags);
+	CHECK(!IS_ERR(typed));
+	for (i = 0; i < ARRAY_SIZE(elements); i++)
+		CHECK((elements[i] = arena_typed_alloc(typed, &element)));
+}
+
+static void typed_alloc_ours(void)
+{
+	long element = 2;
+
+	ours = arena_typed_alloc(typed, &element);
+}
+
+static void typed_alloc_theirs(void)
+{
+	long element = 3;
+
+	theirs = arena_typed_alloc(typed, &element);
+}
+
+static void typed_free_third(void)
+{
+	arena_typed_free(typed, elements[2]);
+}
+
+static void typed_reset(void)
+{
+	CHECK(!arena_typed_reset(typed));
+}
+
+/* What an NMI gets, whatever it interrupts, while an element is free all the time. */
+static bool typed_nmi(unsigned long point, unsigned int flags, void (*operation)(void))
+{
+	bool came;
+
+	ours = NULL;
+	theirs = NULL;
+	came = interrupted_at(point, BY_NMI, operation, typed_alloc_theirs);
+	CHECK(theirs || !came);
+	CHECK(!theirs || ours != theirs);
+	/* Nor does it disturb who comes next. */
+	if (flags)
+		rcu_barrier();
+	typed_alloc_ours();
+	CHECK(ours && ours != theirs);
+	arena_typed_destroy(typed);
+	return came;
+}
+
+/* clause 16: N succeed in any context, NMI included */
+static bool typed_nmi_in_alloc(unsigned long point)
+{
+	fill_typed(0);
+	arena_typed_free(typed, elements[0]);
+	arena_typed_free(typed, elements[1]);
+	arena_typed_free(typed, elements[3]);
+	return typed_nmi(point, 0, typed_alloc_ours);
+}
+
+static bool typed_nmi_in_free(unsigned long point)
+{
+	fill_typed(0);
+	arena_typed_free(typed, elements[0]);
+	return typed_nmi(point, 0, typed_free_third);
+}
+
+static bool typed_nmi_in_callback(unsigned long point)
+{
+	fill_typed(ARENA_READERS);
+	arena_typed_free(typed, elements[0]);
+	user_rcu_poll();
+	arena_typed_free(typed, elements[1]);
+	return typed_nmi(point, ARENA_READERS, user_rcu_poll);
+}
+
+static bool typed_nmi_in_reset(unsigned long point)
+{
+	fill_typed(0);
+	arena_typed_free(typed, elements[0]);
+	arena_typed_free(typed, elements[1]);
+	return typed_nmi(point, 0, typed_reset);
+}
+
 static const struct {
 	const char	*name;
 	bool		(*run)(unsigned long point);
@@ -370,6 +462,10 @@ static const struct {
 	{ "zeroed_large_beside_resets", zeroed_large_beside_resets },
 	{ "lot_beside_resets", lot_beside_resets },
 	{ "copy_beside_resets", copy_beside_resets },
+	{ "typed_nmi_in_alloc", typed_nmi_in_alloc },
+	{ "typed_nmi_in_free", typed_nmi_in_free },
+	{ "typed_nmi_in_callback", typed_nmi_in_callback },
+	{ "typed_nmi_in_reset", typed_nmi_in_reset },
 	{ "gfp_is_checked_on_the_fast_path", gfp_is_checked_on_the_fast_path },
 	{ "gfp_not_honoured", gfp_not_honoured },
 	{ "rcu_must_watch", rcu_must_watch },

@@ -183,6 +183,8 @@
  *	                                         wait_retired()
  *	publish  release of the mark in          load-acquire in
  *	         publish()                       arena_typed_at()
+ *	recycle  compare-and-swap of the head    address dependency from the head
+ *	         after the link, in free_push()  to the link, in free_pop()
  *	views    llist_add() in large_list()     compare-and-swap of the cursor, then
  *	                                         llist_empty() in arena_reset()
  *	reap     compare-and-swap of the cursor  smp_rmb() in arena_reap_larges()

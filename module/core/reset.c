@@ -414,9 +414,8 @@ static void wait_retired(struct arena *arena)
 		return;
 	synchronize_rcu();
 	/* Acquire: pairs with the smp_store_release() in retired(). */
-	if (!smp_load_acquire(&arena->retiring))
-		return;
-	rcu_barrier();
+	if (smp_load_acquire(&arena->retiring))
+		rcu_barrier();
 	WARN_ON_ONCE(READ_ONCE(arena->retiring));
 }
 

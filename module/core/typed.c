@@ -4,8 +4,11 @@
  *
  * Dense, and committed at creation, so that allocation needs no gfp flags: it is
  * the compare-and-swap of the cursor, a copy, and a store-release of the mark.
- * Recycling takes a raw spinlock; allocation takes it only while something is
- * there to be recycled, and in NMI only tries.
+ * Freeing takes a raw spinlock, and so does a reset. Reuse does not: what may be reused is a
+ * chain that is pushed to under the lock and popped from by compare-and-swap, in any
+ * context. Its head carries a count of changes, so that the head that a pop has read does
+ * not come back while it looks at the next element: that takes four thousand million changes
+ * during a few instructions with preemption off.
  *
  * Marks lie outside the data. An element is published while its mark equals
  * the generation, so that a reset unpublishes all of them in one step. A mark
@@ -60,7 +63,7 @@ struct typed_chain {
  * @per_slab: elements in a slab; none straddles two.
  * @marks:    one an element.
  * @lock:     protects what follows, and makes a reset one with emptying it.
- * @free:     may be reused.
+ * @free:     may be reused: the first in the low half, changes in the high half.
  * @waiting:  may be reused after the grace period under way.
  * @pending:  came later.
  * @rcu_busy: @rcu is queued.
@@ -74,7 +77,7 @@ struct arena_typed {
 	struct typed_mark	*marks;
 
 	raw_spinlock_t		lock;
-	struct typed_chain	free;
+	atomic64_t		free;
 	struct typed_chain	waiting;
 	struct typed_chain	pending;
 	bool			rcu_busy;
@@ -137,7 +140,8 @@ static void chain_push(struct arena_typed *typed, struct typed_chain *chain, u32
 {
 	if (chain->head == NO_INDEX)
 		chain->tail = index;
-	typed->marks[index].next = chain->head;
+	/* A pop that lost its race may be reading it. */
+	WRITE_ONCE(typed->marks[index].next, chain->head);
 	WRITE_ONCE(chain->head, index);
 }
 
@@ -148,36 +152,78 @@ static void chain_splice(struct arena_typed *typed, struct typed_chain *from,
 		return;
 	if (to->head == NO_INDEX)
 		to->tail = from->tail;
-	typed->marks[from->tail].next = to->head;
+	/* As in chain_push(). */
+	WRITE_ONCE(typed->marks[from->tail].next, to->head);
 	WRITE_ONCE(to->head, from->head);
 	chain_empty(from);
+}
+
+/* The head @index after one more change of @word. */
+static s64 free_head(s64 word, u32 index)
+{
+	return (s64)(((u64)word >> 32) + 1) << 32 | index;
+}
+
+/* Let elements from @head to @tail be reused. Under the lock; others may be popping. */
+static void free_push(struct arena_typed *typed, u32 head, u32 tail)
+{
+	s64 old = atomic64_read(&typed->free);
+
+	do {
+		WRITE_ONCE(typed->marks[tail].next, (u32)old);
+		/*
+		 * Full barrier: what comes next is in place before the head. Pairs with the
+		 * address dependency in free_pop().
+		 */
+	} while (!atomic64_try_cmpxchg(&typed->free, &old, free_head(old, head)));
+}
+
+static void free_empty(struct arena_typed *typed)
+{
+	s64 old = atomic64_read(&typed->free);
+
+	while (!atomic64_try_cmpxchg(&typed->free, &old, free_head(old, NO_INDEX)))
+		;
+}
+
+/* Any context. NO_INDEX if there is none. */
+static u32 free_pop(struct arena_typed *typed)
+{
+	s64 old;
+	u32 index, next;
+
+	preempt_disable();
+	old = atomic64_read(&typed->free);
+	do {
+		index = old;
+		if (index == NO_INDEX)
+			break;
+		/* Of an element that others have taken since, if the exchange fails. */
+		next = READ_ONCE(typed->marks[index].next);
+	} while (!atomic64_try_cmpxchg(&typed->free, &old, free_head(old, next)));
+	preempt_enable();
+	return index;
 }
 
 DEFINE_PER_CPU(bool, arena_in_chains);
 
 /*
- * The lock, unless that could be waiting for ourselves: an NMI, or a probe in what runs
- * from before the lock is taken until after it is dropped, may have interrupted whoever
- * holds it on this CPU: hence a mark of each CPU around the lock of any typed arena, which
- * only that CPU sets and looks at. In NMI only a try: others may be waiting in line.
+ * The lock, unless that could be waiting for ourselves: a probe in what runs from before the
+ * lock is taken until after it is dropped interrupts its holder on this CPU. Hence a mark of
+ * each CPU around the lock of any typed arena, which only that CPU sets and looks at. Not
+ * in NMI.
  */
 static bool lock_chains(struct arena_typed *typed, unsigned long *flags)
 {
 	local_irq_save(*flags);
-	if (__this_cpu_read(arena_in_chains))
-		goto busy;
-	__this_cpu_write(arena_in_chains, true);
-	if (!in_nmi()) {
-		raw_spin_lock(&typed->lock);
-	} else if (!raw_spin_trylock(&typed->lock)) {
-		__this_cpu_write(arena_in_chains, false);
-		goto busy;
+	if (in_nmi() || __this_cpu_read(arena_in_chains)) {
+		local_irq_restore(*flags);
+		return false;
 	}
+	__this_cpu_write(arena_in_chains, true);
+	raw_spin_lock(&typed->lock);
 	__release(&typed->lock);	/* sparse: it is unlock_chains() that balances */
 	return true;
-busy:
-	local_irq_restore(*flags);
-	return false;
 }
 
 static void unlock_chains(struct arena_typed *typed, unsigned long flags)
@@ -197,7 +243,9 @@ static void reusable(struct rcu_head *rcu)
 
 	if (WARN_ON_ONCE(!lock_chains(typed, &flags)))
 		return;
-	chain_splice(typed, &typed->waiting, &typed->free);
+	if (typed->waiting.head != NO_INDEX)
+		free_push(typed, typed->waiting.head, typed->waiting.tail);
+	chain_empty(&typed->waiting);
 	chain_splice(typed, &typed->pending, &typed->waiting);
 	again = typed->waiting.head != NO_INDEX;
 	typed->rcu_busy = again;
@@ -206,20 +254,20 @@ static void reusable(struct rcu_head *rcu)
 		arena_call_rcu_hurry(&typed->rcu, reusable);
 }
 
-/* An element to reuse, or NO_INDEX. */
+/*
+ * An element to reuse, or NO_INDEX. What was freed in @generation has a mark that says so. A
+ * reset that has not come to emptying the chain yet leaves others in it: they are for the
+ * cursor to hand out.
+ */
 static u32 take_recycled(struct arena_typed *typed, unsigned long *generation)
 {
-	unsigned long flags;
-	u32 index;
+	u32 index = free_pop(typed);
 
-	if (likely(READ_ONCE(typed->free.head) == NO_INDEX) || !lock_chains(typed, &flags))
+	if (likely(index == NO_INDEX))
 		return NO_INDEX;
-	index = typed->free.head;
-	if (index != NO_INDEX)
-		WRITE_ONCE(typed->free.head, typed->marks[index].next);
-	*generation = arena_look(typed->arena).generation;
-	unlock_chains(typed, flags);
-	return index;
+	*generation = arena_peek(typed->arena).generation;
+	return READ_ONCE(typed->marks[index].published) == (u32)*generation - UNPUBLISHED ?
+	       index : NO_INDEX;
 }
 
 /* Move the cursor over @nr elements. 0, -ENOSPC, or -EBUSY if it is not settled. */
@@ -389,7 +437,7 @@ EXPORT_SYMBOL_GPL(arena_typed_append);
  * Reuses a freed element if there is one. Readers see the element complete or
  * not at all (clause 15).
  *
- * Context: Any. Takes a raw spinlock if there is a freed element.
+ * Context: Any. Takes no lock.
  * Return: The copy, or NULL if there is no room, or while a reset waits for a late
  * writer.
  */
@@ -507,7 +555,7 @@ static u32 element_index(const struct arena_typed *typed, const void *element, b
 static bool recycle(struct arena_typed *typed, u32 index)
 {
 	if (!has_readers(typed)) {
-		chain_push(typed, &typed->free, index);
+		free_push(typed, index, index);
 		return false;
 	}
 	chain_push(typed, typed->rcu_busy ? &typed->pending : &typed->waiting, index);
@@ -555,13 +603,13 @@ void arena_typed_free(struct arena_typed *typed, void *element)
 }
 EXPORT_SYMBOL_GPL(arena_typed_free);
 
-/* What was left behind long ago must not look like the future. */
+/* What was left behind long ago must not look like the future, nor as if freed just now. */
 static void refresh_marks(struct arena_typed *typed, u32 generation)
 {
 	u32 i;
 
 	for (i = 0; i < typed->nr; i++)
-		publish(typed, i, generation - UNPUBLISHED);
+		publish(typed, i, generation - UNPUBLISHED - 1);
 }
 
 /**
@@ -585,7 +633,7 @@ int arena_typed_reset(struct arena_typed *typed)
 	err = has_readers(typed) ? arena_reset_rcu(typed->arena) : arena_reset(typed->arena);
 	after = arena_look(typed->arena).generation;
 	if (!err) {
-		chain_empty(&typed->free);
+		free_empty(typed);
 		chain_empty(&typed->waiting);
 		chain_empty(&typed->pending);
 	}
@@ -633,7 +681,7 @@ static int typed_init(struct arena_typed *typed, struct arena_config *config, si
 	if (err)
 		return err;
 	raw_spin_lock_init(&typed->lock);
-	chain_empty(&typed->free);
+	atomic64_set(&typed->free, NO_INDEX);
 	chain_empty(&typed->waiting);
 	chain_empty(&typed->pending);
 	typed->marks = arena_table_alloc(&arena_total, marks_size(typed),
