@@ -737,6 +737,12 @@ static void op_reserve_alloc(struct input *in)
 
 	if (!reservation->made)
 		return;
+	/* clause 5: nothing is taken by what is refused, as the next object shows */
+	CHECK(!arena_reserve_alloc(&reservation->reserve, 0, 8));
+	CHECK(!arena_reserve_alloc(&reservation->reserve, 1, 0));
+	CHECK(!arena_reserve_alloc(&reservation->reserve, 1, 24));
+	CHECK(!arena_reserve_alloc(&reservation->reserve, SIZE_MAX, 1));
+	CHECK(!arena_reserve_alloc(&reservation->reserve, SIZE_MAX - 7, reservation->align));
 	size = 1 + get_short(in) % reservation->size;
 	align = min(1UL << get_byte(in) % 13, reservation->align);
 	object = arena_reserve_alloc(&reservation->reserve, size, align);
@@ -996,7 +1002,7 @@ static void get_config(struct input *in, struct arena_config *config)
 
 	*config = (struct arena_config) {
 		.name = "fuzz",
-		.slab_size = shape & 7 ? PAGE_SIZE << (shape & 3) : 0,
+		.slab_size = shape & 7 ? PAGE_SIZE << (shape & 4 ? 5 : shape & 3) : 0,
 		.capacity = (get_short(in) << 3 >> 2 * (shape >> 4 & 3)) + 1,
 		.node = shape >> 6 & 1,
 		.flags = (flags & 1 ? ARENA_SPANS : 0) | (flags & 2 ? ARENA_ZERO : 0) |

@@ -5,7 +5,8 @@
 #include "fuzz.h"
 
 #define ELEMENTS	256
-#define SIZE_LARGEST	5000
+#define SIZE_LARGEST	70000	/* copied in parts */
+#define SOURCE_MAX	(40 * SIZE_LARGEST)	/* the longest append that is tried */
 #define EVENTS		3
 
 /*
@@ -40,8 +41,8 @@ static struct {
 	struct element		events[EVENTS];
 } t;
 
-static const u16 sizes[] = { 1, 4, 8, 12, 24, 100, 4096, SIZE_LARGEST };
-static u8 source[ELEMENTS * SIZE_LARGEST];
+static const u32 sizes[] = { 1, 4, 8, 12, 24, 100, 5000, SIZE_LARGEST };
+static u8 source[SOURCE_MAX];
 
 static void verify(const struct element *elements)
 {

@@ -206,6 +206,24 @@ static bool release_beside_reset_rcu(unsigned long point)
 	return came;
 }
 
+/* clause 11: a reset that is refused as its tag enters another eighth leaves nothing behind */
+static bool refused_reset_rcu_undone(unsigned long point)
+{
+	arena = create(SZ_16K, SZ_16K, ARENA_READERS);
+	arena_set_generation(arena, 2 * ARENA_TAG_EIGHTH - 2);
+	CHECK(!arena_reset_rcu(arena));
+	user_rcu_poll();
+	/* As if no grace period had ended since the last eighth. */
+	arena->wrapping = true;
+	CHECK(arena_reset_rcu(arena) == -EBUSY);
+	CHECK(arena_reset_rcu(arena) == -EBUSY);
+	arena->wrapping = false;
+	CHECK(!arena_reset_rcu(arena));
+	rcu_barrier();
+	arena_destroy(arena);
+	return false;
+}
+
 /* Interrupts that never end: how many places there are between two of them. */
 static unsigned long every;
 
@@ -456,6 +474,7 @@ static const struct {
 	{ "tail_of_a_released_slab", tail_of_a_released_slab },
 	{ "tail_in_reclaim", tail_in_reclaim },
 	{ "release_beside_reset_rcu", release_beside_reset_rcu },
+	{ "refused_reset_rcu_undone", refused_reset_rcu_undone },
 	{ "large_beside_allocations", large_beside_allocations },
 	{ "lot_beside_allocations", lot_beside_allocations },
 	{ "large_beside_resets", large_beside_resets },
