@@ -11,6 +11,11 @@
 #include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/version.h>
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+#include <linux/cacheinfo.h>
+#elif defined(CONFIG_MIPS)
+#include <asm/cpu-features.h>
+#endif
 
 /* 6.4 made MAX_ORDER inclusive, 6.8 renamed it. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
@@ -24,6 +29,18 @@
 /* 7.0 allocates by object. Arguments: an lvalue of the type, gfp flags. */
 #ifndef kzalloc_obj
 #define kzalloc_obj(P, gfp)	kzalloc(sizeof(P), gfp)
+#endif
+
+/*
+ * Whether two addresses of one page can have different contents in the data cache. 6.9
+ * has a name for that. Of the 64-bit architectures before, MIPS knows when it runs.
+ */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
+#define arena_caches_alias()	cpu_dcache_is_aliasing()
+#elif defined(CONFIG_MIPS)
+#define arena_caches_alias()	(!!cpu_has_dc_aliases)
+#else
+#define arena_caches_alias()	(IS_ENABLED(CONFIG_PARISC) || IS_ENABLED(CONFIG_SPARC64))
 #endif
 
 /* 6.2 made call_rcu() lazy, where so configured; before, it always was in a hurry. */

@@ -2,9 +2,13 @@
 /*
  * Loading and unloading: each part after those that it uses.
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/build_bug.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 
+#include "compat.h"
 #include "core/core.h"
 #ifdef CONFIG_ARENA_DEVICE
 #include "device/device.h"
@@ -32,6 +36,12 @@ static int __init arena_module_init(void)
 {
 	int err;
 
+	BUILD_BUG_ON_MSG(__builtin_constant_p(arena_caches_alias()) && arena_caches_alias(),
+			 "arena: data caches that alias are not supported");
+	if (arena_caches_alias()) {
+		pr_err("data caches that alias are not supported\n");
+		return -EOPNOTSUPP;
+	}
 	err = arena_pool_init();
 	if (err)
 		return err;
