@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * One interrupt, NMI or other task at each place in turn where it could change what an
- * operation does: not by chance, but all of them. A test sets its scene anew for each place, runs the
- * operation, and checks what must hold wherever the interrupt came.
+ * operation does: not by chance, but all of them. A test sets its scene anew for each place,
+ * runs the operation, and checks what must hold wherever the interrupt came.
  *
  *   points [TEST]
  */
