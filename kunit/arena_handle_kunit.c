@@ -451,8 +451,7 @@ static void wraps_near(struct kunit *test)
 		KUNIT_ASSERT_NOT_NULL(test, s.ptr);
 		old = s.handle;
 		end = old.generation + TAG_TURN;
-		/* As the hook has it, an even generation. */
-		arena_set_generation(arena, (end - 100) & ~1ULL);
+			arena_set_generation(arena, end - 100);
 		while (arena_test_stats(arena).generation < end) {
 			int err = arena_reset(arena);
 
@@ -481,10 +480,10 @@ static void wraps_busy(struct kunit *test)
 	int err;
 
 	rcu_read_lock();
-	arena_set_generation(arena, ARENA_TAG_HALF - 2);
+	arena_set_generation(arena, ARENA_TAG_HALF - ARENA_GEN_STEP);
 	KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
 	KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
-	arena_set_generation(arena, TAG_TURN - 2);
+	arena_set_generation(arena, TAG_TURN - ARENA_GEN_STEP);
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc_handle(arena, 100, ARENA_NOGROW, &handle));
 	was = arena_test_stats(arena);
 	KUNIT_EXPECT_EQ(test, arena_reset(arena), -EBUSY);
@@ -494,7 +493,7 @@ static void wraps_busy(struct kunit *test)
 	if (((const struct arena_kind *)test->param_value)->flags & ARENA_READERS) {
 		KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena), 0);
 		KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena), -EBUSY);
-		arena_set_generation(arena, TAG_TURN - 2);
+		arena_set_generation(arena, TAG_TURN - ARENA_GEN_STEP);
 	}
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 8, ARENA_NOGROW));
 	rcu_read_unlock();
@@ -508,9 +507,9 @@ static void wraps_busy(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 8, ARENA_NOGROW));
 
 	/* Resets that sleep wait for it instead. */
-	arena_set_generation(arena, TAG_TURN + ARENA_TAG_HALF - 2);
+	arena_set_generation(arena, TAG_TURN + ARENA_TAG_HALF - ARENA_GEN_STEP);
 	arena_reset_release(arena, SIZE_MAX);
-	arena_set_generation(arena, 2 * TAG_TURN - 2);
+	arena_set_generation(arena, 2 * TAG_TURN - ARENA_GEN_STEP);
 	arena_reset_zero(arena);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).generation, 2 * TAG_TURN);
 	arena_expect_sane(test, arena);
@@ -530,7 +529,7 @@ static void deep_word_wraps(struct kunit *test)
 	for (; arena_test_stats(arena).generation < end;) {
 		u64 half = (arena_test_stats(arena).generation | (ARENA_TAG_HALF - 1)) + 1;
 
-		arena_set_generation(arena, min(half, end) - 2);
+		arena_set_generation(arena, min(half, end) - ARENA_GEN_STEP);
 		do {
 			err = arena_reset(arena);
 		} while (err == -EBUSY && arena_sleep_until(&until));
@@ -543,7 +542,7 @@ static void deep_word_wraps(struct kunit *test)
 
 /*
  * Clause 13: the same turn by real resets, all of them. Of the tag's 2^23 values
- * a keep reset takes every other one; "real_resets" asks for more turns.
+ * a reset takes every fourth one; "real_resets" asks for more turns.
  */
 static void wraps_really(struct kunit *test)
 {

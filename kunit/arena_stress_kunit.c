@@ -768,7 +768,7 @@ static bool rush_reset(struct arena *arena, unsigned long *resets, unsigned long
 	if (arena_reset(arena))
 		return false;
 	(*resets)++;
-	*backward += READ_ONCE(arena->generation) < before + ARENA_NEXT_KEEP;
+	*backward += READ_ONCE(arena->generation) < before + ARENA_GEN_STEP;
 	return true;
 }
 
@@ -836,7 +836,7 @@ static void resets_race(struct kunit *test)
 	now = arena_test_stats(arena);
 	KUNIT_EXPECT_EQ(test, now.resets - was.resets, rush->resets + arena_crew_allocs(crew));
 	KUNIT_EXPECT_EQ(test, now.generation - was.generation,
-			ARENA_NEXT_KEEP * (now.resets - was.resets));
+			ARENA_GEN_STEP * (now.resets - was.resets));
 	KUNIT_EXPECT_EQ(test, READ_ONCE(arena->generation), now.generation);
 	KUNIT_EXPECT_GE(test, now.peak, 64);
 	arena_expect_sane(test, arena);

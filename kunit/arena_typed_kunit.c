@@ -782,7 +782,7 @@ static void marks_wrap(struct kunit *test)
 	for (i = 0; i < nr; i++)
 		typed_alloc(typed, buffer, sizeof(buffer), i);
 	for (epoch = 1; epoch <= 10; epoch++) {
-		jump_to(typed, (epoch << 30) - 2);
+		jump_to(typed, (epoch << 30) - ARENA_GEN_STEP);
 		for (n = 0; n < 4; n++) {
 			u32 used = epoch & 1 ? nr / 2 : 1;
 

@@ -25,28 +25,15 @@ static inline int arena_batch(int fd, struct arena_batch_item *items, __u32 coun
 	return err;
 }
 
-static inline int arena_mark(int fd, __u64 *mark)
+static inline int arena_mark(int fd, struct arena_mark_args *mark)
 {
-	struct arena_mark_args args = { .size = sizeof(args) };
-	int err = arena_ioctl(fd, ARENA_IOC_MARK, &args);
-
-	if (!err)
-		*mark = args.mark;
-	return err;
+	*mark = (struct arena_mark_args) { .size = sizeof(*mark) };
+	return arena_ioctl(fd, ARENA_IOC_MARK, mark);
 }
 
-static inline int arena_rewind(int fd, __u64 mark)
+static inline int arena_rewind(int fd, struct arena_mark_args mark)
 {
-	struct arena_mark_args args = { .size = sizeof(args), .mark = mark };
-
-	return arena_ioctl(fd, ARENA_IOC_REWIND, &args);
-}
-
-static inline int arena_unmark(int fd, __u64 mark)
-{
-	struct arena_mark_args args = { .size = sizeof(args), .mark = mark };
-
-	return arena_ioctl(fd, ARENA_IOC_UNMARK, &args);
+	return arena_ioctl(fd, ARENA_IOC_REWIND, &mark);
 }
 
 /* The two halves of a name. */

@@ -20,8 +20,8 @@ FIXTURE(errnos)
 	int fd;
 	int plain;		/* of an arena without spans, with objects */
 	int spans;		/* of one with them */
-	__u64 mark;
-	__u64 ended;
+	struct arena_mark_args mark;
+	struct arena_mark_args stale_mark;
 	struct name stale;
 };
 
@@ -51,11 +51,10 @@ FIXTURE_SETUP(errnos)
 	ASSERT_EQ(0, arena_setup(self->spans, CAPACITY, SLAB, ARENA_SETUP_SPANS));
 	ASSERT_EQ(0, arena_alloc(self->plain, 8, NULL));
 	ASSERT_EQ(0, arena_handle(self->plain, 0, &self->stale));
+	ASSERT_EQ(0, arena_mark(self->plain, &self->stale_mark));
 	ASSERT_EQ(0, arena_reset(self->plain, ARENA_RESET_KEEP, 0));
 	ASSERT_EQ(0, arena_alloc(self->plain, 100, NULL));
 	ASSERT_EQ(0, arena_alloc(self->spans, 100, NULL));
-	ASSERT_EQ(0, arena_mark(self->plain, &self->ended));
-	ASSERT_EQ(0, arena_unmark(self->plain, self->ended));
 }
 
 FIXTURE_TEARDOWN(errnos)
@@ -267,7 +266,6 @@ TEST_F(errnos, one_word)
 	static const unsigned int cmds[] = {
 		ARENA_IOC_OFFSET, ARENA_IOC_INFO, ARENA_IOC_WATCH, ARENA_IOC_NOTIFY,
 		ARENA_IOC_HANDLE, ARENA_IOC_DEREF, ARENA_IOC_MARK, ARENA_IOC_REWIND,
-		ARENA_IOC_UNMARK,
 	};
 	unsigned int i;
 
@@ -275,45 +273,25 @@ TEST_F(errnos, one_word)
 		refused(self->fd, EINVAL, call_word(self->fd, cmds[i], 1U << 31));
 }
 
-static int call_in_child(int (*call)(int fd, __u64 mark), int fd, __u64 mark)
-{
-	pid_t pid = fork();
-
-	if (!pid)
-		_exit(-call(fd, mark));
-	return -wait_for(pid);
-}
-
-static int call_mark(int fd, __u64 mark)
-{
-	return arena_mark(fd, &mark);
-}
-
-static int call_alloc(int fd, __u64 mark)
-{
-	return arena_alloc(fd, 8, NULL);
-}
-
 TEST_F(errnos, mark)
 {
-	int i;
+	struct arena_mark_args bad;
 
-	refused(self->spans, EOPNOTSUPP, arena_mark(self->spans, &self->mark));
-	refused(self->spans, EOPNOTSUPP, arena_rewind(self->spans, 0));
-	refused(self->spans, EOPNOTSUPP, arena_unmark(self->spans, 0));
-	refused(self->fd, ESTALE, arena_rewind(self->fd, self->ended));
-	refused(self->fd, ESTALE, arena_unmark(self->fd, self->ended));
+	refused(self->spans, EOPNOTSUPP, arena_mark(self->spans, &bad));
+	refused(self->spans, EOPNOTSUPP, arena_rewind(self->spans, self->stale_mark));
+	refused(self->fd, ESTALE, arena_rewind(self->fd, self->stale_mark));
 	ASSERT_EQ(0, arena_mark(self->fd, &self->mark));
-	refused(self->fd, EBUSY, call_in_child(call_mark, self->fd, 0));
-	refused(self->fd, ESTALE, call_in_child(arena_rewind, self->fd, self->mark));
-	ASSERT_EQ(0, call_in_child(call_alloc, self->fd, 0));
-	refused(self->fd, EBUSY, arena_rewind(self->fd, self->mark));
-	for (i = 1; i < 32; i++)
-		ASSERT_EQ(0, arena_mark(self->fd, &self->mark));
-	refused(self->fd, EBUSY, arena_mark(self->fd, &self->mark));
+	bad = self->mark;
+	bad.used = bad.offset + 1;
+	refused(self->fd, EINVAL, arena_rewind(self->fd, bad));
+	bad = self->mark;
+	bad.offset++;
+	refused(self->fd, ESTALE, arena_rewind(self->fd, bad));
+	bad = self->mark;
+	bad.generation++;
+	refused(self->fd, ESTALE, arena_rewind(self->fd, bad));
 	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
 	refused(self->fd, ESTALE, arena_rewind(self->fd, self->mark));
-	refused(self->fd, ESTALE, arena_unmark(self->fd, self->mark));
 }
 
 TEST_F(errnos, handle)
@@ -391,14 +369,12 @@ TEST_F(errnos, rights)
 	refused(self->fd, EACCES, call_batch_one(allocs_not, 8, 0, 0));
 	refused(self->fd, EACCES, call_lease(allocs_not, 0, 8, 8, 0));
 	refused(self->fd, EACCES, arena_ioctl(allocs_not, ARENA_IOC_NOTIFY, &notify));
-	refused(self->fd, EACCES, arena_mark(allocs_not, &self->ended));
+	refused(self->fd, EACCES, arena_mark(allocs_not, &self->stale_mark));
 	refused(self->fd, EACCES, arena_rewind(allocs_not, self->mark));
-	refused(self->fd, EACCES, arena_unmark(allocs_not, self->mark));
 	refused(self->fd, EACCES, arena_reset(resets_not, ARENA_RESET_KEEP, 0));
 	refused(self->fd, EACCES, arena_setup(resets_not, 0, 0, 0));
-	refused(self->fd, EACCES, arena_mark(resets_not, &self->ended));
+	refused(self->fd, EACCES, arena_mark(resets_not, &self->stale_mark));
 	refused(self->fd, EACCES, arena_rewind(resets_not, self->mark));
-	refused(self->fd, EACCES, arena_unmark(resets_not, self->mark));
 	/* And what needs none. */
 	EXPECT_EQ(0, arena_handle(allocs_not, 0, &name));
 	EXPECT_EQ(0, arena_deref(resets_not, name, NULL));

@@ -94,7 +94,7 @@ FIXTURE(nth)
 	int next;
 	char *room;
 	char *map;
-	__u64 mark;
+	struct arena_mark_args mark;
 	struct name name;
 	struct arena_info_args before;
 };
@@ -423,29 +423,11 @@ TEST_F_TIMEOUT(nth, lease, 120)
 	EXPECT_EQ(3 * SLAB, arena_used(self->fd));
 }
 
-/* A mark that failed is not there: no other thread finds it in its way. */
-static int mark_elsewhere(int fd)
-{
-	pid_t pid = fork();
-	__u64 mark;
-
-	if (!pid)
-		_exit(-arena_mark(fd, &mark));
-	return -wait_for(pid);
-}
-
 TEST_F_TIMEOUT(nth, mark, 120)
 {
 	ASSERT_EQ(0, make(self->fd));
-	sweep(arena_mark(self->fd, &self->mark)) {
+	sweep(arena_mark(self->fd, &self->mark))
 		EXPECT_TRUE(harmless(self, false));
-		if (!self->err)
-			EXPECT_EQ(0, arena_unmark(self->fd, self->mark));
-		ASSERT_EQ(0, mark_elsewhere(self->fd));
-		/* The next first mark needs memory again. */
-		ASSERT_TRUE(anew(self));
-		ASSERT_EQ(0, make(self->fd));
-	}
 	EXPECT_EQ(0, self->err);
 	EXPECT_EQ(0, arena_rewind(self->fd, self->mark));
 }
@@ -463,21 +445,6 @@ TEST_F_TIMEOUT(nth, rewind, 120)
 	}
 	EXPECT_EQ(0, self->err);
 	EXPECT_EQ(100, arena_used(self->fd));
-}
-
-TEST_F_TIMEOUT(nth, unmark, 120)
-{
-	ASSERT_EQ(0, make(self->fd));
-	sweep_after(ASSERT_EQ(0, arena_mark(self->fd, &self->mark)),
-		    arena_unmark(self->fd, self->mark)) {
-		int again = arena_unmark(self->fd, self->mark);
-
-		EXPECT_TRUE(harmless(self, false));
-		EXPECT_TRUE(again == 0 || again == -ESTALE);
-		ASSERT_EQ(0, mark_elsewhere(self->fd));
-	}
-	EXPECT_EQ(0, self->err);
-	EXPECT_EQ(-ESTALE, arena_rewind(self->fd, self->mark));
 }
 
 TEST_F_TIMEOUT(nth, handles, 120)

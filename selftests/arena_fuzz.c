@@ -64,7 +64,7 @@ struct arena {
 	struct object object[OBJECTS];
 	unsigned int depth;
 	struct {
-		__u64 mark;
+		struct arena_mark_args mark;
 		__u64 high;
 		__u64 used;
 	} mark[MARKS];
@@ -161,9 +161,8 @@ static const short own_errors[][4] = {
 	[_IOC_NR(ARENA_IOC_DUP)] = { EMFILE, ENFILE },
 	[_IOC_NR(ARENA_IOC_BATCH)] = { ENOSPC, EMSGSIZE },
 	[_IOC_NR(ARENA_IOC_LEASE)] = { ENOSPC },
-	[_IOC_NR(ARENA_IOC_MARK)] = { EOPNOTSUPP, EBUSY },
+	[_IOC_NR(ARENA_IOC_MARK)] = { EOPNOTSUPP },
 	[_IOC_NR(ARENA_IOC_REWIND)] = { EOPNOTSUPP, EBUSY, ESTALE },
-	[_IOC_NR(ARENA_IOC_UNMARK)] = { EOPNOTSUPP, EBUSY, ESTALE },
 	[_IOC_NR(ARENA_IOC_HANDLE)] = { ERANGE },
 	[_IOC_NR(ARENA_IOC_DEREF)] = { ESTALE },
 	[_IOC_NR(ARENA_IOC_WATCH)] = { 0 },
@@ -601,7 +600,7 @@ static void op_mark(struct arena *a)
 	a->lost = lost;
 	check_info(a);
 	if (a->depth < MARKS) {
-		a->mark[a->depth].mark = r.args.mark.mark;
+		a->mark[a->depth].mark = r.args.mark;
 		a->mark[a->depth].high = a->info.high;
 		a->mark[a->depth].used = a->used;
 		a->depth++;
@@ -615,7 +614,14 @@ static void op_rewind(struct arena *a)
 	bool lost = a->lost;
 	int err;
 
-	r.args.mark.mark = a->depth ? a->mark[level].mark : get_number(a);
+	if (a->depth) {
+		r.args.mark.generation = a->mark[level].mark.generation;
+		r.args.mark.offset = a->mark[level].mark.offset;
+		r.args.mark.used = a->mark[level].mark.used;
+	} else {
+		r.args.mark.generation = get_number(a);
+		r.args.mark.offset = get_number(a);
+	}
 	err = request(&r, a, get_fd(a));
 	if (err || !r.honest) {
 		if (err)
@@ -632,20 +638,6 @@ static void op_rewind(struct arena *a)
 	a->nr = nr;
 	a->used = a->mark[level].used;
 	a->depth = level + 1;
-}
-
-static void op_unmark(struct arena *a)
-{
-	struct request r = REQUEST(UNMARK, mark);
-	unsigned int level = a->depth ? get_byte() % a->depth : 0;
-	bool lost = a->lost;
-	int err;
-
-	r.args.mark.mark = a->depth ? a->mark[level].mark : get_number(a);
-	err = request(&r, a, get_fd(a));
-	a->lost = lost;
-	if (!err && r.honest && a->depth)
-		a->depth = level;
 }
 
 static void op_handle(struct arena *a)
@@ -988,7 +980,7 @@ static void op_on_arena(unsigned int op)
 {
 	static void (*const ops[])(struct arena *a) = {
 		op_alloc, op_alloc, op_store, op_batch, op_lease, op_reset, op_offset, op_info,
-		op_setup, op_dup, op_mark, op_rewind, op_unmark, op_handle, op_watch, op_notify,
+		op_setup, op_dup, op_mark, op_rewind, op_handle, op_watch, op_notify,
 		op_garbage, op_mmap, op_mmap, op_status, op_close, op_send, op_reopen,
 	};
 	struct arena *a = get_arena();

@@ -143,7 +143,7 @@ TEST_F(hold, resets_are_refused)
 TEST_F(hold, rewinds_are_refused)
 {
 	struct arena_info_args before, after;
-	__u64 mark;
+	struct arena_mark_args mark;
 
 	ASSERT_EQ(0, arena_mark(self->fd, &mark));
 	ASSERT_EQ(0, arena_alloc(self->fd, 100, NULL));

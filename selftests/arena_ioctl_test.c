@@ -93,9 +93,7 @@ FIXTURE_VARIANT(command)
 
 static int make_mark(int fd, void *buf)
 {
-	struct arena_mark_args *args = buf;
-
-	return arena_mark(fd, (__u64 *)&args->mark);
+	return arena_mark(fd, buf);
 }
 
 static int make_object(int fd, void *buf)
@@ -161,18 +159,12 @@ FIXTURE_VARIANT_ADD(command, lease)
 
 FIXTURE_VARIANT_ADD(command, mark)
 {
-	.cmd = ARENA_IOC_MARK, .size = 24, .out = true, .fill = fill_nothing,
+	.cmd = ARENA_IOC_MARK, .size = 32, .out = true, .fill = fill_nothing,
 };
 
 FIXTURE_VARIANT_ADD(command, rewind)
 {
-	.cmd = ARENA_IOC_REWIND, .size = 24, .out = true, .fill = fill_nothing,
-	.prepare = make_mark,
-};
-
-FIXTURE_VARIANT_ADD(command, unmark)
-{
-	.cmd = ARENA_IOC_UNMARK, .size = 24, .out = true, .fill = fill_nothing,
+	.cmd = ARENA_IOC_REWIND, .size = 32, .out = false, .fill = fill_nothing,
 	.prepare = make_mark,
 };
 
@@ -569,7 +561,7 @@ static int use_by_batch(int fd)
 
 static int use_by_mark(int fd)
 {
-	__u64 mark;
+	struct arena_mark_args mark;
 
 	return arena_mark(fd, &mark);
 }
@@ -577,12 +569,7 @@ static int use_by_mark(int fd)
 /* clause 17: whatever the answer */
 static int use_by_rewind(int fd)
 {
-	return arena_rewind(fd, 1) != -ESTALE;
-}
-
-static int use_by_unmark(int fd)
-{
-	return arena_unmark(fd, 1) != -ESTALE;
+	return arena_rewind(fd, (struct arena_mark_args) { .size = 32 }) != -ESTALE;
 }
 
 static int use_by_handle(int fd)
@@ -628,7 +615,6 @@ TEST(setup_after_use)
 {
 	int (*uses[])(int fd) = { use_by_alloc, use_by_store, use_by_offset, use_by_reset,
 				  use_by_info, use_by_dup, use_by_mmap, use_by_batch, use_by_mark,
-				  use_by_rewind, use_by_unmark, use_by_handle, use_by_deref,
 				  use_by_lease, use_by_watch, use_by_notify };
 	unsigned int i;
 	int fd;
@@ -881,7 +867,7 @@ static_assert(sizeof(struct arena_dup_args) == 16, "dup");
 static_assert(sizeof(struct arena_batch_args) == 40, "batch");
 static_assert(sizeof(struct arena_batch_item) == 24, "batch item");
 static_assert(sizeof(struct arena_lease_args) == 56, "lease");
-static_assert(sizeof(struct arena_mark_args) == 24, "mark");
+static_assert(sizeof(struct arena_mark_args) == 32, "mark");
 static_assert(sizeof(struct arena_handle_args) == 32, "handle");
 static_assert(sizeof(struct arena_watch_args) == 32, "watch");
 static_assert(sizeof(struct arena_notify_args) == 8, "notify");

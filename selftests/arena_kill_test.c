@@ -60,7 +60,7 @@ static void lease_some(int fd)
 
 static void mark_some(int fd)
 {
-	__u64 outer, inner;
+	struct arena_mark_args outer, inner;
 
 	if (arena_mark(fd, &outer))
 		return;
@@ -185,7 +185,6 @@ FIXTURE_TEARDOWN(kill)
 TEST_F_TIMEOUT(kill, after_so_many_steps, 200)
 {
 	unsigned int nr;
-	__u64 mark;
 	pid_t pid;
 
 	for (nr = 1; nr <= 150; nr++) {
@@ -202,11 +201,6 @@ TEST_F_TIMEOUT(kill, after_so_many_steps, 200)
 		ASSERT_EQ(0, arena_info(self->shared, &self->info));
 		EXPECT_EQ(self->info.capacity,
 			  self->info.used + self->info.padding + self->info.free);
-		/* Before a reset, after which anybody may mark: those of the dead are over. */
-		if (!(variant->flags & ARENA_SETUP_SPANS)) {
-			ASSERT_EQ(0, arena_mark(self->shared, &mark));
-			ASSERT_EQ(0, arena_unmark(self->shared, mark));
-		}
 		ASSERT_EQ(0, arena_reset(self->shared, nr % 4, 0));
 		ASSERT_EQ(0, arena_alloc(self->shared, 100, NULL));
 	}

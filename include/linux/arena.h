@@ -35,16 +35,15 @@
  *  arena_reserve          as gfp      yes    yes            yes    no
  *  arena_reserve_alloc    any         yes    yes            yes    no
  *  arena_deref, _handle   any         yes    yes            yes    no
- *  arena_mark, _rewind    task [2]    yes    yes            yes    no
- *  arena_get              any         yes    yes            yes    [3]
- *  arena_put              task        yes    yes            yes    [3]
+ *  arena_mark, _rewind    not NMI     yes    yes            yes    no
+ *  arena_get              any         yes    yes            yes    [2]
+ *  arena_put              task        yes    yes            yes    [2]
  *  arena_destroy          task        no     no             no     no
  *  =====================  ==========  =====  =============  =====  =======
  *
  *  [1] with the gfp flags that the context allows; NMI never grows an arena.
  *
- *  [2] one task at a time; the others may allocate, and then a rewind fails.
- *  [3] the last put destroys: nobody may be in the middle of another call then.
+ *  [2] the last put destroys: nobody may be in the middle of another call then.
  *
  * "alloc against reset" is safe for the allocator, not for the object: it
  * belongs to the generation before or after, and may be dead on arrival.
@@ -361,7 +360,8 @@ static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size
 /**
  * struct arena_reserve - memory set aside by arena_reserve().
  * @arena:	where.
- * @generation: void in another one.
+ * @generation: in which.
+ * @offset:	where in the space.
  * @base:	kernel address.
  * @size:	bytes.
  * @used:	bytes taken.
@@ -371,6 +371,7 @@ static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size
 struct arena_reserve {
 	struct arena	*arena;
 	unsigned long	generation;
+	size_t		offset;
 	void		*base;
 	size_t		size;
 	atomic_long_t	used;
@@ -407,53 +408,43 @@ void arena_reset_zero(struct arena *arena);
 
 /**
  * struct arena_mark - where a dense arena stood, see arena_mark().
- * @arena:	which one.
  * @generation:	in which.
- * @serial:	which mark.
  * @offset:	of the cursor.
- * @used:	bytes the owner had allocated since the outermost mark.
- * @level:	how many marks it is inside of.
+ * @used:	bytes handed out in objects below that.
  *
- * The fields are not the caller's.
+ * A plain value: any task may keep, copy and use it.
  */
 struct arena_mark {
-	struct arena	*arena;
-	unsigned long	generation;
-	u64		serial;
-	size_t		offset;
-	size_t		used;
-	unsigned int	level;
+	u64	generation;
+	size_t	offset;
+	size_t	used;
 };
 
 int arena_mark(struct arena *arena, struct arena_mark *mark);
 int arena_rewind(struct arena *arena, const struct arena_mark *mark);
-void arena_unmark(struct arena *arena, const struct arena_mark *mark);
 
 /**
  * struct arena_scope - a block whose allocations go with it.
- * @mark: where it began.
- * @err:  0, or why arena_mark() failed: then nothing goes at the end.
+ * @arena: which one.
+ * @mark:  where it began.
  */
 struct arena_scope {
+	struct arena		*arena;
 	struct arena_mark	mark;
-	int			err;
 };
 
 static inline struct arena_scope arena_scope_begin(struct arena *arena)
 {
-	struct arena_scope scope;
+	struct arena_scope scope = { .arena = arena };
 
-	scope.err = arena_mark(arena, &scope.mark);
+	arena_mark(arena, &scope.mark);
 	return scope;
 }
 
 static inline void arena_scope_end(const struct arena_scope *scope)
 {
-	if (scope->err)
-		return;
-	/* If that is not sound, what was allocated stays until the next reset. */
-	arena_rewind(scope->mark.arena, &scope->mark);
-	arena_unmark(scope->mark.arena, &scope->mark);
+	/* Where it fails, what was allocated stays until the next reset, or is gone already. */
+	arena_rewind(scope->arena, &scope->mark);
 }
 
 DEFINE_CLASS(arena_scope, struct arena_scope, arena_scope_end(&_T), arena_scope_begin(arena),
@@ -463,14 +454,12 @@ DEFINE_CLASS(arena_scope, struct arena_scope, arena_scope_end(&_T), arena_scope_
  * arena_scope() - Free at the end of the block what is allocated from here on.
  * @arena: a shared arena without %ARENA_SPANS, not NULL.
  *
- * Marks the arena, and rewinds it where the block is left. Where that is not
- * sound, because others have allocated since or the arena was reset (clause 12),
- * or the mark could not be set, it only ends the mark: what was allocated stays
- * until the next reset. Either way nothing allocated inside may be used outside.
- * Scopes nest. ``CLASS(arena_scope, name)(arena)`` does the same and lets name.err
- * be looked at. For private arenas there is arena_scratch().
+ * Marks the arena, and rewinds it where the block is left: what was allocated since is
+ * gone, by other tasks, too (clause 12). Scopes nest. If the arena was reset in between,
+ * or has spans, the end of the block does nothing. For private arenas there is
+ * arena_scratch().
  *
- * Context: Task, may sleep, see arena_mark() and arena_rewind().
+ * Context: Any but NMI, see arena_mark() and arena_rewind().
  */
 #define arena_scope(arena)	\
 	CLASS(arena_scope, __UNIQUE_ID(scope))(arena)

@@ -12,12 +12,10 @@
 #define CAPACITY_MAX	SZ_512K
 #define OBJECTS		512
 #define STALES		64
-#define MARKS		33
+#define MARKS		6
 #define RESERVES	4
 #define EVENTS		3
 #define LOT		8
-/* A handle that is not stale may be told so after 64 rewinds. */
-#define REWINDS_SAFE	60
 
 struct object {
 	void		*ptr;
@@ -29,18 +27,18 @@ struct object {
 	unsigned int	rewinds;
 };
 
-struct open_mark {
+struct taken_mark {
 	struct arena_mark	mark;
 	size_t			used;
-	size_t			high;
-	unsigned int		nr;
-	bool			foreign;
+	bool			good;
+	unsigned int		rewinds;
 };
 
 struct reservation {
 	struct arena_reserve	reserve;
 	bool			made;
 	bool			live;
+	unsigned int		rewinds;
 	u8			fill;
 	unsigned int		taken;
 	unsigned int		nr;
@@ -52,7 +50,8 @@ struct reservation {
 
 /* What an interrupt did. */
 struct event {
-	int		reset;	/* 0, ARENA_NEXT_KEEP or ARENA_NEXT_FLIP */
+	bool		reset;
+	bool		flipped;
 	bool		failed;
 	struct object	object;
 };
@@ -81,10 +80,7 @@ static struct model {
 	unsigned int		nr_stale;
 	arena_handle_t		stale[STALES];
 
-	struct task_struct	*owner;
-	u64			marked;	/* generation of the marks */
-	unsigned int		depth;
-	struct open_mark	marks[MARKS];
+	struct taken_mark	marks[MARKS];
 	unsigned int		rewinds;
 
 	struct reservation	reserves[RESERVES];
@@ -147,7 +143,7 @@ static size_t offset_of(const void *ptr, size_t size)
 	handle = arena_handle(m.arena, ptr);
 	CHECK(handle.generation == m.generation);
 	CHECK(size > m.slab || arena_deref(m.arena, handle) == ptr);
-	return handle.offset & ARENA_HANDLE_OFFSET_MASK;
+	return handle.offset;
 }
 
 /* Readers. */
@@ -201,14 +197,15 @@ static void interrupt(void)
 				continue;
 			err = arena_reset(m.arena);
 			CHECK(!err || (m.wraps && err == -EBUSY));
-			event->reset = err ? 0 : ARENA_NEXT_KEEP;
+			event->reset = !err;
 			break;
 		case 1:
 			if (in_nmi())
 				continue;
 			err = arena_reset_rcu(m.arena);
 			CHECK(!err || err == -EBUSY || (!m.readers && err == -EOPNOTSUPP));
-			event->reset = err ? 0 : ARENA_NEXT_FLIP;
+			event->reset = !err;
+			event->flipped = !err;
 			break;
 		default:
 			event->object = (struct object) {
@@ -254,6 +251,8 @@ static void empty_model(u64 generation)
 		forget(&m.live[i]);
 	for (i = 0; i < RESERVES; i++)
 		m.reserves[i].live = false;
+	for (i = 0; i < MARKS; i++)
+		m.marks[i].good = false;
 	m.generation = generation;
 	m.nr = 0;
 	m.used = 0;
@@ -263,20 +262,10 @@ static void empty_model(u64 generation)
 	memset(m.taken, 0, m.capacity);
 }
 
-static void others_allocated(void)
-{
-	unsigned int i;
-
-	for (i = 0; i < m.depth; i++)
-		m.marks[i].foreign = true;
-}
-
 static void allocated(size_t size)
 {
 	m.used += size;
 	m.allocs++;
-	if (m.depth && m.owner != current)
-		others_allocated();
 }
 
 /*
@@ -292,8 +281,8 @@ static bool after_interrupts(unsigned int resets)
 	user_self.fuse = 0;
 	generation = arena_peek(m.arena).generation;
 	for (i = 0; i < m.nr_events; i++) {
-		resets += !!m.events[i].reset;
-		flips += m.events[i].reset == ARENA_NEXT_FLIP;
+		resets += m.events[i].reset;
+		flips += m.events[i].flipped;
 	}
 	CHECK(m.retiring + flips <= 1);
 	if (flips) {
@@ -314,11 +303,10 @@ static bool after_interrupts(unsigned int resets)
 			forget(object);
 			continue;
 		}
-		object->offset = object->handle.offset & ARENA_HANDLE_OFFSET_MASK;
+		object->offset = object->handle.offset;
 		CHECK(filled(object->ptr, object->fill, object->size));
 		place_object(object);
 		m.used += object->size;
-		others_allocated();
 	}
 	return resets;
 }
@@ -557,7 +545,7 @@ static void check_failure(const struct request *request, int expected, bool excu
 
 static void born(const struct request *request, struct object *object, size_t place)
 {
-	object->offset = object->named ? object->handle.offset & ARENA_HANDLE_OFFSET_MASK :
+	object->offset = object->named ? object->handle.offset :
 					 offset_of(object->ptr, object->size);
 	CHECK(IS_ALIGNED((unsigned long)object->ptr, request->align));
 	CHECK(IS_ALIGNED(object->offset, request->align));
@@ -575,6 +563,7 @@ static void born(const struct request *request, struct object *object, size_t pl
 	if (request->reservation) {
 		request->reservation->made = true;
 		request->reservation->live = true;
+		request->reservation->rewinds = m.rewinds;
 		request->reservation->fill = object->fill;
 		request->reservation->offset = object->offset;
 	}
@@ -822,24 +811,17 @@ static void op_reset_asleep(struct input *in)
 	check_quiet(0);
 }
 
-/* Marks. */
+/* Marks: clause 12. */
 
-static bool mark_is_open(unsigned int level)
+/* What is not stale may be told so after that many rewinds, and not before. */
+static bool may_be_forgotten(unsigned int rewinds)
 {
-	return level < m.depth && m.owner == current && m.marked == m.generation;
+	return m.rewinds - rewinds >= ARENA_REWINDS;
 }
 
-/* Mostly of a mark that is open. */
-static unsigned int get_level(struct input *in)
+static void op_mark(struct input *in)
 {
-	unsigned int how = get_byte(in);
-
-	return how < 240 && m.depth ? how % m.depth : how % MARKS;
-}
-
-static void op_mark(void)
-{
-	unsigned long failed = user_failed;
+	struct taken_mark *taken = &m.marks[get_byte(in) % MARKS];
 	struct arena_mark mark;
 	int err = arena_mark(m.arena, &mark);
 
@@ -847,93 +829,98 @@ static void op_mark(void)
 		CHECK(err == -EOPNOTSUPP);
 		return;
 	}
-	if (err == -ENOMEM) {
-		CHECK(user_failed != failed);
-		return;
-	}
-	if (m.depth && m.owner != current && m.marked == m.generation) {
-		CHECK(err == -EBUSY);
-		return;
-	}
-	if (m.marked != m.generation)
-		m.depth = 0;
-	if (m.depth == 32) {
-		CHECK(err == -EBUSY);
-		return;
-	}
-	CHECK(!err);
-	m.owner = current;
-	m.marked = m.generation;
-	m.marks[m.depth++] = (struct open_mark) {
-		.mark = mark, .used = m.used, .high = m.high, .nr = m.nr,
+	CHECK(!err && mark.generation == m.generation);
+	CHECK(mark.offset == m.high && mark.used == m.used);
+	*taken = (struct taken_mark) {
+		.mark = mark, .used = m.used, .good = true, .rewinds = m.rewinds,
 	};
 }
 
-static void rewound(unsigned int level)
+static void rewound_objects(size_t offset)
 {
-	struct open_mark *mark = &m.marks[level];
-	unsigned int i;
+	unsigned int i, nr = 0;
 
-	for (i = mark->nr; i < m.nr; i++)
-		forget(&m.live[i]);
-	m.nr = mark->nr;
-	m.used = mark->used;
-	m.peak = max(m.peak, m.high);
-	m.rewinds += m.high != mark->high;
-	memset(m.taken + mark->high, 0, m.capacity - mark->high);
-	m.high = mark->high;
-	m.depth = level + 1;
-	verify(m.live, m.nr);
+	for (i = 0; i < m.nr; i++) {
+		if (m.live[i].offset < offset)
+			m.live[nr++] = m.live[i];
+		else
+			forget(&m.live[i]);
+	}
+	m.nr = nr;
 }
 
-/* What was set aside since a mark is as dead as any pointer: nobody may ask. */
-static void drop_reserves_above(size_t high)
+static void rewound(const struct taken_mark *taken)
 {
+	size_t offset = taken->mark.offset;
 	unsigned int i;
 
+	rewound_objects(offset);
+	m.used = taken->used;
+	m.peak = max(m.peak, m.high);
+	m.rewinds += m.generation != arena_peek(m.arena).generation;
+	memset(m.taken + offset, 0, m.capacity - offset);
+	for (i = 0; i < MARKS; i++)
+		m.marks[i].good &= m.marks[i].mark.offset <= offset;
 	for (i = 0; i < RESERVES; i++) {
 		struct reservation *reservation = &m.reserves[i];
 
-		if (reservation->live && reservation->offset >= high)
-			reservation->made = false;
+		reservation->live &= reservation->offset < offset;
+		reservation->made &= !may_be_forgotten(reservation->rewinds);
 	}
 }
 
-/* clause 12 */
+/* A mark that was never taken. */
+static void rewind_forged(struct input *in, struct arena_mark mark)
+{
+	int err = -ESTALE;
+
+	switch (get_byte(in)) {
+	case 0:
+		mark.used = mark.offset + 1;
+		err = -EINVAL;
+		break;
+	case 1:
+		mark.generation = m.generation + 1;
+		break;
+	case 2:
+		mark.generation = m.generation;
+		mark.offset = m.high + 1;
+		mark.used = 0;
+		break;
+	default:
+		return;
+	}
+	CHECK(arena_rewind(m.arena, &mark) == (m.spans ? -EOPNOTSUPP : err));
+}
+
 static void op_rewind(struct input *in)
 {
-	unsigned int level = get_level(in);
-	struct open_mark *mark = &m.marks[level];
-	bool busy = false;
-	unsigned int i;
+	struct taken_mark *taken = &m.marks[get_byte(in) % MARKS];
 	int err;
 
 	reader_ends();
-	if (!m.spans && mark_is_open(level))
-		drop_reserves_above(mark->high);
-	err = arena_rewind(m.arena, &mark->mark);
-	if (m.spans) {
+	verify(m.live, m.nr);
+	rewind_forged(in, taken->mark);
+	arm(in);
+	err = arena_rewind(m.arena, &taken->mark);
+	if (m.spans)
 		CHECK(err == -EOPNOTSUPP);
-	} else if (!mark_is_open(level)) {
+	else if (!taken->good)
 		CHECK(err == -ESTALE);
-	} else {
-		for (i = 0; i < m.depth; i++)
-			busy |= m.marks[i].foreign;
-		CHECK(!err || (err == -EBUSY && busy));
-		CHECK(err || !mark->foreign);
-		if (!err)
-			rewound(level);
-	}
-	check_quiet(0);
-}
-
-static void op_unmark(struct input *in)
-{
-	unsigned int level = get_level(in);
-
-	arena_unmark(m.arena, &m.marks[level].mark);
-	if (mark_is_open(level))
-		m.depth = level;
+	else if (err == -ESTALE)
+		CHECK(m.nr_events || may_be_forgotten(taken->rewinds));
+	else
+		CHECK(!err || (m.wraps && err == -EBUSY));
+	if (!err)
+		rewound(taken);
+	if (!after_interrupts(0))
+		m.generation = arena_peek(m.arena).generation;
+	m.high = arena_high(m.arena);
+	if (!err && !m.nr_events)
+		CHECK(m.high == taken->mark.offset);
+	verify(m.live, m.nr);
+	check_quiet(interrupt_failures());
+	m.nr_events = 0;
 }
 
 /* Handles: clause 13. */
@@ -952,7 +939,7 @@ static void op_deref(struct input *in)
 		}
 		found = arena_deref(m.arena, object->handle);
 		CHECK(found == object->ptr ||
-		      (!found && m.rewinds - object->rewinds >= REWINDS_SAFE));
+		      (!found && may_be_forgotten(object->rewinds)));
 	}
 	if (m.nr_stale) {
 		i %= min_t(unsigned int, m.nr_stale, STALES);
@@ -969,8 +956,7 @@ static void op_forged(struct input *in)
 	void *found = arena_deref(m.arena, handle);
 
 	if (found) {
-		CHECK(handle.generation == m.generation);
-		CHECK((handle.offset & ARENA_HANDLE_OFFSET_MASK) < m.high);
+		CHECK(handle.offset < m.high);
 		CHECK(virt_addr_valid(found));
 	}
 	handle = arena_handle(m.arena, source);
@@ -1118,19 +1104,14 @@ static void step(struct input *in)
 		op_reset_rcu();
 		break;
 	case 4:
-		op_mark();
+		op_mark(in);
 		break;
 	case 5:
+	case 6:
 		op_rewind(in);
 		break;
-	case 6:
-		if (op & 0x20)
-			op_unmark(in);
-		else
-			op_rewind(in);
-		break;
 	case 7:
-		op_mark();
+		op_mark(in);
 		break;
 	case 8:
 		op_deref(in);

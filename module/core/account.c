@@ -38,18 +38,6 @@ void arena_account(struct arena *arena, struct arena_slot *slot, unsigned long g
 	slot_count(slot, size);
 }
 
-/* Whatever is claimed from here on in this generation is counted: so that a rewind can. */
-void arena_count_from_here(struct arena *arena)
-{
-	long cursor;
-
-	preempt_disable();
-	cursor = atomic_long_read(&arena->cursor);
-	while (cursor_settled(cursor) && !cursor_count(arena, &cursor))
-		;
-	preempt_enable();
-}
-
 /* @nr objects more, or fewer, than claims have counted. */
 void arena_count_objects(struct arena *arena, int nr)
 {

@@ -16,16 +16,16 @@ static noinline void *alloc_slow(struct arena *arena, size_t size, size_t align,
 	return arena_claim(arena, size, align, gfp, &place) ? NULL : place.ptr;
 }
 
-/* One object of a dense arena that has nobody's marks to keep, at depth 1. */
+/* One object of a dense arena, at depth 1. */
 static noinline void *dense_claim(struct arena *arena, size_t size, size_t align, bool zero)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
 	struct claim claim = {};	/* lest the compiler does it, with a string operation */
 	void *object = NULL;
 
-	/* Who has marks open notes each allocation; much is not zeroed in one go. */
+	/* Large objects are zeroed in several steps, with preemption on in between. */
 	if (likely(arena_slot(cpu) && size - 1 < arena_slab_size(arena) &&
-		   !(zero && size > ARENA_COPY_CHUNK) && !READ_ONCE(arena->marks)) &&
+		   !(zero && size > ARENA_COPY_CHUNK)) &&
 	    likely(!cursor_claim(arena, arena_look(arena), NULL, size, align, 0, &claim)) &&
 	    likely(!zero || !claim_zero(arena, cpu, &claim, claim.object, claim.end))) {
 		claim_done(arena, cpu, &cpu->slot, &claim, size);

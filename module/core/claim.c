@@ -47,7 +47,6 @@ int arena_claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_
 			return err;
 	}
 	claim_done(arena, cpu, slot, &claim, size);
-	arena_mark_note(arena, claim.generation, claim.from, claim.end, size);
 	place_set(place, claim.generation, claim.object,
 		  claim_address(arena, &claim, claim.object));
 	return 0;
@@ -74,7 +73,7 @@ static int make_way(struct arena *arena, int err, size_t offset, gfp_t gfp)
 {
 	switch (err) {
 	case -EAGAIN:
-		return arena_slab_install(arena, arena_peek(arena).generation & 1,
+		return arena_slab_install(arena, arena_peek(arena).generation & ARENA_GEN_SET,
 					  offset >> arena->slab_shift, gfp);
 	case -EBUSY:
 		return arena_settle_wait(arena, gfp) ? 0 : -ENOMEM;

@@ -38,7 +38,9 @@
  * since the word was read; failure has changed nothing. There is no moment at
  * which a count is too high and must be taken back.
  *
- * A reset swaps in a word with the next tag and offset 0. What remains are
+ * A reset swaps in a word with the next tag and offset 0. (A rewind is a reset that
+ * begins at another offset: of what follows, all holds for it. Where it begins stands
+ * beside the cursor, and two bits of the tag say that, see mark.c.) What remains are
  * those who hold an allocation of the generation before: their memory is about
  * to be handed out again. What callers do with it is theirs to order; but the
  * allocator writes there too, when it zeroes and copies in. Such a late write
@@ -77,7 +79,7 @@
  *
  * Counting. The offset of a dense arena is the number of bytes handed out until
  * there is padding: so nobody counts bytes until then. The first claim of a
- * generation that pads, or that a rewind may take back, sets the bit "counted",
+ * generation that pads sets the bit "counted",
  * without moving the offset. Before anybody claims again, whoever comes notes where
  * that was (arena->uncounted); from then on every claim is counted in a slot, until
  * the next reset. What has been handed out is at any time the offset, or what was
@@ -194,13 +196,15 @@
  *	found    compare-and-swap in             smp_rmb() in arena_deref() before
  *	         arena_settle() after slabs      the slab
  *	         were released
- *	epoch    compare-and-swap in             claim, then the epoch in
- *	         cursor_fall() after the epoch   arena_mark_epoch()
- *	floor    store-release of pending in     load-acquire of pending, then of
- *	         cursor_fall() after the floor   the floors in arena_mark_gone()
- *	move     store-releases of offset and    load-acquires of epoch and offset
- *	         epoch in floor_set()            in arena_mark_gone()
- *	forget   smp_mb() in forget_rewinds()    smp_rmb() in arena_deref()
+ *	rewound  compare-and-swap of the cursor  smp_rmb() in lowest_since() after the
+ *	         in arena_begin_rewound() after  cursor was read
+ *	         rewinds_set()
+ *	history  smp_wmb() in rewinds_set()      smp_rmb() in lowest_since() after the
+ *	         before the unused copy is       copy was read
+ *	         written
+ *	start    compare-and-swap of the cursor  smp_rmb() in arena_begin_word() after
+ *	         in arena_begin_rewound() after  the cursor was read
+ *	         start_set()
  *	keep     cmpxchg() in pool_keep()        xchg() in pool_take()
  *	unhold   release of holds in             load-acquire in arena_do_reset() and
  *	         arena_unhold()                  arena_do_rewind()
@@ -217,10 +221,6 @@ struct mem_cgroup;
  * than a slab get no kernel view. Refused from outside callers.
  */
 #define ARENA_MAPPABLE		BIT(31)
-
-/* Above the offset in a handle: how many rewinds it has seen, see mark.c. */
-#define ARENA_HANDLE_EPOCH_SHIFT 40
-#define ARENA_HANDLE_OFFSET_MASK (BIT_ULL(ARENA_HANDLE_EPOCH_SHIFT) - 1)
 
 #define ARENA_NAME_MAX		32
 #define ARENA_SLAB_DEFAULT	SZ_64K
@@ -242,9 +242,15 @@ struct mem_cgroup;
 /* When this bit of the generation changes, a grace period is due: "DOC: generations". */
 #define ARENA_TAG_EIGHTH	BIT(ARENA_TAG_BITS - 3)
 
-/* A generation is even where it uses slab set 0 and odd where it uses set 1. */
-#define ARENA_NEXT_KEEP		2
-#define ARENA_NEXT_FLIP		1
+/*
+ * The two lowest bits of a generation say which of the two slab sets it uses, and
+ * whether a rewind began it: then it does not start at offset 0 (mark.c). As both are in
+ * the tag, too, the cursor word alone tells how its generation began. A reset never
+ * begins a generation that a rewind racing with it would begin.
+ */
+#define ARENA_GEN_SET		BIT(0)
+#define ARENA_GEN_REWOUND	BIT(1)
+#define ARENA_GEN_STEP		BIT(2)
 
 /**
  * struct arena_slab - one entry of the slab directory.
@@ -349,8 +355,41 @@ struct arena_large {
 	struct llist_node	node;
 	unsigned long		generation;
 	size_t			offset;
-	u64			epoch;	/* see arena_mark_epoch() */
 	void			*view;
+};
+
+/**
+ * struct arena_start - where a generation starts that a rewind begins.
+ * @offset: a cursor word: the tag of that generation, and the offset.
+ * @used:   the same tag, and the bytes handed out below that offset.
+ *
+ * Written with reset_lock held, before the cursor gets the tag.
+ */
+struct arena_start {
+	unsigned long	offset;
+	unsigned long	used;
+};
+
+/* After so many rewinds, each to a higher offset than the one before, two are merged. */
+#define ARENA_REWINDS		8
+
+/**
+ * struct arena_rewinds - what rewinds have freed since the last reset.
+ * @first: the generation that this reset began.
+ * @now:   the generation that the last rewind began, or was to begin.
+ * @nr:	   how many elements of @to are in use.
+ * @to:    of objects made in the generations up to @to.last, and after that of the element
+ *	   before, all at or above @to.low were freed. Both grow from each element to the
+ *	   next.
+ */
+struct arena_rewinds {
+	unsigned long	first;
+	unsigned long	now;
+	unsigned int	nr;
+	struct {
+		unsigned long	last;
+		size_t		low;
+	}		to[ARENA_REWINDS];
 };
 
 /**
@@ -364,7 +403,6 @@ struct arena_large {
  * @flags:	ARENA_* flags.
  * @spans:	CPUs bump in spans.
  * @zero:	every object is handed out zeroed.
- * @marks:	open marks, NULL before the first one.
  * @cursor:	tag, counted or not, offset. The only word that CPUs contend for.
  * @uncounted:	where counting began in the generation whose tag it has.
  * @larges:	views of objects larger than a slab.
@@ -381,8 +419,14 @@ struct arena_large {
  * @deep_used:	bytes handed out where no slot could count them, tagged like @cursor.
  * @deep_allocs: objects handed out there.
  * @fails:	failed allocations by cause.
- * @reset_lock: serialises the resets that do more than move the cursor; irq-safe.
- *		Protects @retiring, @wrapping, and setting @held.
+ * @start:	where the last two generations start that rewinds began; arena_start_nr()
+ *		selects.
+ * @rewinds_nr:	number of the history of rewinds that is valid; its lowest bit selects one
+ *		of @rewinds, the other one is being written or is the former one.
+ * @rewinds:	see &struct arena_rewinds.
+ * @reset_lock: serialises rewinds, and the resets that do more than move the cursor;
+ *		irq-safe. Protects @retiring, @wrapping, @start, the writing of
+ *		@rewinds, and setting @held.
  * @retire_rcu:	says when the readers are gone.
  * @wrap_rcu:	says when that grace period has ended.
  * @reset_mutex: serialises resets that sleep.
@@ -421,7 +465,6 @@ struct arena {
 	unsigned int		flags;
 	bool			spans;
 	bool			zero;
-	struct arena_marks	*marks;
 
 	atomic_long_t		cursor ____cacheline_aligned_in_smp;
 	atomic_long_t		uncounted;
@@ -440,6 +483,9 @@ struct arena {
 	atomic_long_t		deep_allocs;
 	atomic_long_t		fails[ARENA_NR_FAILS];
 	raw_spinlock_t		reset_lock;	/* see above */
+	struct arena_start	start[2];
+	unsigned int		rewinds_nr;
+	struct arena_rewinds	rewinds[2];
 	struct rcu_head		wrap_rcu;
 	struct rcu_head		retire_rcu;
 	struct mutex		reset_mutex;	/* see above */
@@ -520,6 +566,28 @@ static inline unsigned long cursor_start(unsigned long generation)
 	return generation << ARENA_TAG_SHIFT;
 }
 
+/* Was the generation of the word begun by a rewind? */
+static inline bool cursor_rewound(unsigned long cursor)
+{
+	return cursor & ARENA_GEN_REWOUND << ARENA_TAG_SHIFT;
+}
+
+/* Generations that a reset in the same slab set, one in the other set, or a rewind begins. */
+static inline unsigned long generation_kept(unsigned long generation)
+{
+	return (generation & ~ARENA_GEN_REWOUND) + ARENA_GEN_STEP;
+}
+
+static inline unsigned long generation_flipped(unsigned long generation)
+{
+	return generation_kept(generation) ^ ARENA_GEN_SET;
+}
+
+static inline unsigned long generation_rewound(unsigned long generation)
+{
+	return generation_kept(generation) | ARENA_GEN_REWOUND;
+}
+
 /**
  * struct arena_view - one coherent look at the cursor.
  * @generation: full generation of @cursor.
@@ -568,7 +636,7 @@ static inline struct arena_view arena_peek(const struct arena *arena)
 
 static inline struct arena_slab *arena_dir(const struct arena *arena, unsigned long generation)
 {
-	return READ_ONCE(arena->dirs[generation & 1]);
+	return READ_ONCE(arena->dirs[generation & ARENA_GEN_SET]);
 }
 
 static inline struct arena_slab *arena_entry(const struct arena *arena, unsigned long generation,
@@ -581,6 +649,55 @@ static inline struct arena_slab *arena_entry(const struct arena *arena, unsigned
 static __always_inline bool arena_is_words(size_t size, size_t align)
 {
 	return !(size % ARENA_WORD) && size - 1 < ARENA_WORDS_MAX && is_power_of_2(align);
+}
+
+/* mark.c */
+bool arena_outlives(const struct arena *arena, unsigned long now, unsigned long generation,
+		    size_t offset);
+
+/*
+ * Is what was allocated at @offset in @generation still there? It is if only rewinds to
+ * offsets above it came since. @offset is not checked against the cursor: what was
+ * allocated in the present generation lives.
+ */
+static inline bool arena_lives(const struct arena *arena, unsigned long generation, size_t offset)
+{
+	unsigned long now = arena_peek(arena).generation;
+
+	return likely(now == generation) || arena_outlives(arena, now, generation, offset);
+}
+
+/*
+ * The element of arena->start for @generation, which a rewind began, or for its tag: of two
+ * such generations in succession, each has its own.
+ */
+static inline unsigned int arena_start_nr(unsigned long generation)
+{
+	return !!(generation & ARENA_GEN_STEP);
+}
+
+/*
+ * The word at which the generation begins that has the tag of @cursor, and the bytes handed
+ * out then. False if a rewind began it and another one is at work since.
+ */
+static inline bool arena_begin_word(const struct arena *arena, unsigned long cursor,
+				    unsigned long *begun, unsigned long *used)
+{
+	const struct arena_start *start = &arena->start[arena_start_nr(cursor_tag(cursor))];
+
+	*begun = cursor_start(cursor_tag(cursor));
+	*used = *begun;
+	if (likely(!cursor_rewound(cursor)))
+		return true;
+	/* Pairs with the compare-and-swap of the cursor in arena_begin_rewound(). */
+	smp_rmb();
+	*begun = READ_ONCE(start->offset);
+	*used = READ_ONCE(start->used);
+	if (cursor_tag(*begun) != cursor_tag(cursor) || cursor_tag(*used) != cursor_tag(cursor))
+		return false;
+	if (*used != *begun)
+		*begun |= ARENA_COUNTED;
+	return true;
 }
 
 /* The offset of what is known to lie in a slab of @arena: those are aligned to their size. */
@@ -742,6 +859,10 @@ struct arena_lot {
 int arena_claim_lot(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *generation);
 
 /* reset.c */
+int arena_may_rewind(struct arena *arena, unsigned long generation);
+int arena_begin_rewound(struct arena *arena, unsigned long generation, size_t offset, size_t used,
+			bool *crossed);
+void arena_crossed(struct arena *arena, bool crossed);
 bool arena_settle(struct arena *arena);
 void arena_windows_close(struct arena *arena);
 void arena_note_dirty(struct arena *arena, size_t high);
@@ -750,7 +871,6 @@ int arena_reset_asleep(struct arena *arena, size_t keep, bool zero, bool killabl
 
 /* account.c */
 void arena_count_objects(struct arena *arena, int nr);
-void arena_count_from_here(struct arena *arena);
 void arena_count_failure(struct arena *arena, int err);
 
 /* An object died before it was born: it was counted, and its successor will be. */
@@ -771,21 +891,19 @@ int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align
 		     struct arena_place *place);
 void arena_tails_exit(struct arena *arena);
 
+/* stats.c */
+size_t arena_used_in_view(const struct arena *arena, const struct arena_view *view);
+
 /* handle.c */
 bool arena_find(const struct arena *arena, unsigned long generation, const void *ptr,
 		size_t *offset);
 int arena_handle_at(const struct arena *arena, u64 offset, arena_handle_t *handle);
-int arena_handle_find(const struct arena *arena, arena_handle_t handle, u64 *offset);
+int arena_handle_check(const struct arena *arena, arena_handle_t handle);
 
 /* mark.c */
-void arena_mark_note(struct arena *arena, unsigned long generation, size_t from, size_t end,
-		     size_t size);
-int arena_mark_find(struct arena *arena, u64 serial, struct arena_mark *mark);
-u64 arena_mark_epoch(const struct arena *arena, u64 generation);
-bool arena_mark_gone(const struct arena *arena, u64 generation, size_t offset, u64 epoch);
-void arena_marks_exit(struct arena *arena);
+struct arena_view arena_peek_begun(const struct arena *arena);
 
-/* For tests: called by a rewind that has looked at the cursor and not yet moved it. */
+/* For tests: called by a rewind that is about to move the cursor; interrupts are off. */
 extern void (*arena_rewind_pause)(struct arena *arena);
 
 /**
@@ -816,8 +934,7 @@ bool arena_commit(struct arena *arena, const struct arena_stretch *stretch);
 int arena_commit_first(struct arena *arena, struct arena_stretch *stretch, size_t size,
 		       size_t *lead, gfp_t gfp);
 void arena_commit_done(struct arena *arena, const struct arena_stretch *stretch);
-void arena_reap_larges(struct arena *arena, size_t floor);
-void arena_reap_rewound(struct arena *arena, size_t floor, u64 epoch);
+void arena_reap_larges(struct arena *arena, bool all);
 void arena_reaper(struct work_struct *work);
 
 /* slab.c */

@@ -62,7 +62,7 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 	arena->spans = config->flags & ARENA_SPANS;
 	arena->zero = config->flags & ARENA_ZERO || want_init_on_alloc(0);
 	/* Not 0: a slot and a directory entry that were never used have that. */
-	arena->generation = ARENA_NEXT_KEEP;
+	arena->generation = ARENA_GEN_STEP;
 	atomic_long_set(&arena->cursor, cursor_start(arena->generation));
 	atomic_long_set(&arena->uncounted, cursor_start(arena->generation - 1));
 	refcount_set(&arena->refs, 1);
@@ -81,7 +81,6 @@ static void arena_free(struct arena *arena)
 {
 	arena_slabs_exit(arena);
 	arena_tails_exit(arena);
-	arena_marks_exit(arena);
 	arena_cpus_exit(arena);
 	mem_cgroup_put(arena->memcg);
 	kfree(arena);
@@ -141,7 +140,7 @@ static void arena_release(struct arena *arena)
 		rcu_barrier();
 	if (arena->had_larges) {
 		cancel_work_sync(&arena->reaper);
-		arena_reap_larges(arena, 0);
+		arena_reap_larges(arena, true);
 	}
 	arena_free(arena);
 }
@@ -219,7 +218,7 @@ EXPORT_SYMBOL_GPL(devm_arena_create);
 
 void arena_set_generation(struct arena *arena, unsigned long generation)
 {
-	generation &= ~1UL;
+	generation = ALIGN_DOWN(generation, ARENA_GEN_STEP);
 	arena->generation = generation;
 	atomic_long_set(&arena->cursor, cursor_start(generation));
 	atomic_long_set(&arena->uncounted, cursor_start(generation - 1));

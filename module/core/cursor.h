@@ -88,12 +88,14 @@ static __always_inline void arena_write_end(struct arena *arena, struct arena_cp
 }
 
 /*
- * Before the allocator itself writes to memory of @generation. False if that
- * is over: then do not write, the memory may belong to somebody else.
+ * Before the allocator itself writes at @to, to memory of @generation. False if a reset
+ * or rewind has freed that since: then the memory may belong to another object.
  */
 static inline bool arena_write_begin(struct arena *arena, struct arena_cpu *cpu,
-				     unsigned long generation)
+				     unsigned long generation, const void *to)
 {
+	unsigned long now;
+
 	if (likely(!arena_cpu_missing(cpu)))
 		WRITE_ONCE(cpu->writers, READ_ONCE(cpu->writers) + 1);
 	else
@@ -104,7 +106,9 @@ static inline bool arena_write_begin(struct arena *arena, struct arena_cpu *cpu,
 	 * counted and does not hand the memory out again.
 	 */
 	smp_mb();
-	if (likely(arena_look(arena).generation == generation))
+	now = arena_look(arena).generation;
+	if (likely(now == generation) ||
+	    arena_outlives(arena, now, generation, arena_slab_offset(arena, to)))
 		return true;
 	arena_write_end(arena, cpu);
 	return false;
@@ -351,13 +355,12 @@ static inline void *claim_address(const struct arena *arena, const struct claim 
 }
 
 /*
- * In this generation the slab was zero when installed, and what is handed out is
- * not handed out again, unless somebody rewinds. Marks are there long before
- * that: whoever claims after a rewind sees them.
+ * In this generation the slab was zero when installed, and within a generation nothing
+ * is handed out twice: a rewind begins another one.
  */
-static inline bool claim_is_clean(const struct arena *arena, const struct claim *claim)
+static inline bool claim_is_clean(const struct claim *claim)
 {
-	return READ_ONCE(claim->slab->clean) == claim->generation && !READ_ONCE(arena->marks);
+	return READ_ONCE(claim->slab->clean) == claim->generation;
 }
 
 /*
@@ -389,7 +392,7 @@ static __always_inline void zero_bytes(void *to, size_t size)
 static noinline int __maybe_unused zero_claimed(struct arena *arena, struct arena_cpu *cpu,
 						unsigned long generation, void *to, size_t size)
 {
-	if (!arena_write_begin(arena, cpu, generation))
+	if (!arena_write_begin(arena, cpu, generation, to))
 		return -ESTALE;
 	zero_bytes(to, size);
 	arena_write_end(arena, cpu);
@@ -400,7 +403,7 @@ static noinline int __maybe_unused zero_claimed(struct arena *arena, struct aren
 static __always_inline int claim_zero(struct arena *arena, struct arena_cpu *cpu,
 				      const struct claim *claim, size_t from, size_t end)
 {
-	return claim_is_clean(arena, claim) ? 0 :
+	return claim_is_clean(claim) ? 0 :
 	       zero_claimed(arena, cpu, claim->generation,
 			    claim_address(arena, claim, from), end - from);
 }

@@ -24,6 +24,7 @@ enum arena_event_reset {
 	ARENA_EVENT_RCU,
 	ARENA_EVENT_RELEASE,
 	ARENA_EVENT_ZERO,
+	ARENA_EVENT_REWIND,
 };
 
 void __arena_tell_create(const struct arena *arena);

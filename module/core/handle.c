@@ -11,20 +11,13 @@
 
 static const arena_handle_t no_handle;
 
-/* The object is allocated by now: a rewind that frees it comes later than this epoch. */
-static arena_handle_t make_handle(const struct arena *arena, u64 generation, size_t offset)
+static bool handle_is_live(const struct arena *arena, arena_handle_t handle)
 {
-	return (arena_handle_t) {
-		.generation	= generation,
-		.offset		= arena_mark_epoch(arena, generation) <<
-				  ARENA_HANDLE_EPOCH_SHIFT | offset,
-	};
-}
+	struct arena_view view = arena_peek_begun(arena);
 
-static bool handle_rewound(const struct arena *arena, arena_handle_t handle)
-{
-	return arena_mark_gone(arena, handle.generation, handle.offset & ARENA_HANDLE_OFFSET_MASK,
-			       handle.offset >> ARENA_HANDLE_EPOCH_SHIFT);
+	if (likely(handle.generation == view.generation))
+		return handle.offset < cursor_offset(view.cursor);
+	return arena_outlives(arena, view.generation, handle.generation, handle.offset);
 }
 
 /* The offset of @ptr, if it points into a slab of the set of @generation. */
@@ -57,13 +50,13 @@ bool arena_find(const struct arena *arena, unsigned long generation, const void 
  */
 arena_handle_t arena_handle(const struct arena *arena, const void *ptr)
 {
-	struct arena_view view = arena_peek(arena);
+	struct arena_view view = arena_peek_begun(arena);
 	size_t offset;
 
 	if (!arena_find(arena, view.generation, ptr, &offset) ||
 	    offset >= cursor_offset(view.cursor))
 		return no_handle;
-	return make_handle(arena, view.generation, offset);
+	return (arena_handle_t) { view.generation, offset };
 }
 EXPORT_SYMBOL_GPL(arena_handle);
 
@@ -85,7 +78,7 @@ void *arena_alloc_handle(struct arena *arena, size_t size, gfp_t gfp, arena_hand
 	if (arena_claim(arena, size > arena_slab_size(arena) ? 0 : size, ARENA_MIN_ALIGN, gfp,
 			&place))
 		return NULL;
-	*handle = make_handle(arena, place.generation, place.offset);
+	*handle = (arena_handle_t) { place.generation, place.offset };
 	return place.ptr;
 }
 EXPORT_SYMBOL_GPL(arena_alloc_handle);
@@ -95,8 +88,9 @@ EXPORT_SYMBOL_GPL(arena_alloc_handle);
  * @arena:  the arena, not NULL.
  * @handle: from arena_handle() or arena_alloc_handle(), or from anywhere.
  *
- * A handle is stale after the next reset, of any kind, for ever (clause 13). One
- * that was forged resolves to somewhere below arena_high() at most.
+ * A handle is stale for ever after the next reset, of any kind, and after a rewind to its
+ * object or below it (clause 13). For handles that are told stale early, see
+ * arena_rewind(). One that was forged resolves to somewhere below arena_high() at most.
  *
  * Context: Any. That the object stays alive after the return is promised only
  * if resets, and rewinds that free it, are excluded, or, with arena_reset_rcu(), inside
@@ -107,48 +101,38 @@ EXPORT_SYMBOL_GPL(arena_alloc_handle);
  */
 void *arena_deref(const struct arena *arena, arena_handle_t handle)
 {
-	const u64 generation = handle.generation;
-	u64 offset = handle.offset & ARENA_HANDLE_OFFSET_MASK;
-	struct arena_view view = arena_peek(arena);
 	void *base;
 
-	if (generation != view.generation || offset >= cursor_offset(view.cursor))
+	if (!handle_is_live(arena, handle))
 		return NULL;
 	/*
-	 * Whoever guesses a handle has no dependency to the slab. Pairs with the
-	 * compare-and-swap in arena_settle() after slabs were released: who saw the cursor
-	 * of the generation that began then sees none of those.
+	 * A forged handle has no dependency to the slab. Pairs with the compare-and-swap in
+	 * arena_settle() after slabs were released: a reader that saw the cursor of the
+	 * generation that began then sees none of those.
 	 */
 	smp_rmb();
-	base = READ_ONCE(arena_entry(arena, generation, offset)->base);
-	if (!base || handle_rewound(arena, handle))
-		return NULL;
-	/*
-	 * Pairs with the compare-and-swap in next_generation(), and with
-	 * smp_mb() in forget_rewinds().
-	 */
+	base = READ_ONCE(arena_entry(arena, handle.generation, handle.offset)->base);
+	/* Pairs with the compare-and-swap in next_generation(), before slabs are released. */
 	smp_rmb();
-	if (arena_peek(arena).generation != generation)
+	if (!base || !handle_is_live(arena, handle))
 		return NULL;
-	return base + (offset & (arena_slab_size(arena) - 1));
+	return base + (handle.offset & (arena_slab_size(arena) - 1));
 }
 EXPORT_SYMBOL_GPL(arena_deref);
 
 /* Name what is at @offset. -ERANGE if nothing is. The caller excludes resets and rewinds. */
 int arena_handle_at(const struct arena *arena, u64 offset, arena_handle_t *handle)
 {
-	if (offset >= arena_high(arena))
+	struct arena_view view = arena_peek_begun(arena);
+
+	if (offset >= min(cursor_offset(view.cursor), arena->capacity))
 		return -ERANGE;
-	*handle = make_handle(arena, arena_peek(arena).generation, offset);
+	*handle = (arena_handle_t) { view.generation, offset };
 	return 0;
 }
 
-/* The offset of what @handle names, or -ESTALE. The caller excludes resets and rewinds. */
-int arena_handle_find(const struct arena *arena, arena_handle_t handle, u64 *offset)
+/* 0, or -ESTALE if @handle does not name anything any more. */
+int arena_handle_check(const struct arena *arena, arena_handle_t handle)
 {
-	*offset = handle.offset & ARENA_HANDLE_OFFSET_MASK;
-	if (handle.generation != arena_peek(arena).generation || *offset >= arena_high(arena) ||
-	    handle_rewound(arena, handle))
-		return -ESTALE;
-	return 0;
+	return handle_is_live(arena, handle) ? 0 : -ESTALE;
 }

@@ -68,7 +68,6 @@ static struct arena_large *large_view(struct arena *arena, unsigned long generat
 	err = -ENOMEM;
 	large->generation = generation;
 	large->offset = start;
-	large->epoch = 0;
 	large->view = vmap(pages, nr, VM_MAP, PAGE_KERNEL);
 	if (!large->view)
 		goto fail;
@@ -97,8 +96,6 @@ static void large_list(struct arena *arena, struct arena_large *large)
 {
 	unsigned long generation = large->generation;
 
-	/* It is allocated by now: a rewind that frees it comes later than this epoch. */
-	large->epoch = arena_mark_epoch(arena, generation);
 	WRITE_ONCE(arena->had_larges, true);
 	llist_add(&large->node, &arena->larges);
 	if (arena_peek(arena).generation != generation)
@@ -133,11 +130,8 @@ bool arena_commit(struct arena *arena, const struct arena_stretch *stretch)
 			break;
 		view.generation = cursor_generation(cursor, view.generation);
 	}
-	if (done) {
+	if (done)
 		commit_account(arena, cpu, stretch);
-		arena_mark_note(arena, stretch->generation, cursor_offset(cursor), stretch->end,
-				stretch->used);
-	}
 	arena_leave(cpu);
 	return done;
 }
@@ -161,11 +155,11 @@ static int commit_below(struct arena *arena, struct arena_stretch *stretch, size
 {
 	struct arena_cpu *cpu = arena_enter(arena);
 	struct arena_view view = arena_look(arena);
-	unsigned long set = stretch->generation & 1;
+	unsigned long set = stretch->generation & ARENA_GEN_SET;
 	long cursor = view.cursor;
 	int err = -EAGAIN;
 
-	while (cursor_settled(cursor) && (view.generation & 1) == set) {
+	while (cursor_settled(cursor) && (view.generation & ARENA_GEN_SET) == set) {
 		stretch->generation = view.generation;
 		stretch->start = ALIGN(cursor_offset(cursor), stretch->grain);
 		stretch->end = stretch->start + size;
@@ -176,8 +170,6 @@ static int commit_below(struct arena *arena, struct arena_stretch *stretch, size
 		if (cursor_count(arena, &cursor) &&
 		    atomic_long_try_cmpxchg(&arena->cursor, &cursor,
 					    cursor_move(cursor, stretch->end))) {
-			arena_mark_note(arena, view.generation, cursor_offset(cursor),
-					stretch->end, stretch->used);
 			err = 0;
 			break;
 		}
@@ -197,6 +189,7 @@ int arena_commit_first(struct arena *arena, struct arena_stretch *stretch, size_
 		       size_t *lead, gfp_t gfp)
 {
 	struct arena_view view = arena_peek(arena);
+	unsigned int set = view.generation & ARENA_GEN_SET;
 	size_t start, ready;
 	int err;
 
@@ -207,22 +200,21 @@ int arena_commit_first(struct arena *arena, struct arena_stretch *stretch, size_
 	start = ALIGN(cursor_offset(view.cursor), stretch->grain);
 	if (start > arena->capacity || size > arena->capacity - start)
 		return -ENOSPC;
-	err = arena_slabs_populate(arena, view.generation & 1, start, size, gfp);
+	err = arena_slabs_populate(arena, set, start, size, gfp);
 	if (err)
 		return err;
 	ready = start + size;
 	if (*lead) {
 		size_t more = min(*lead, arena->capacity - ready);
 
-		if (more && !arena_slabs_populate(arena, view.generation & 1, ready, more, gfp))
+		if (more && !arena_slabs_populate(arena, set, ready, more, gfp))
 			ready += more;
 	}
 	err = commit_below(arena, stretch, size, ready);
 	if (err == -EAGAIN)
 		*lead = 2 * max(*lead, stretch->grain);
 	/* A release came between: its slabs are for us to bring back. */
-	return err ?: arena_slabs_populate(arena, stretch->generation & 1, stretch->start, size,
-					   gfp);
+	return err ?: arena_slabs_populate(arena, set, stretch->start, size, gfp);
 }
 
 /*
@@ -233,7 +225,7 @@ static int large_commit(struct arena *arena, unsigned long generation, size_t st
 			gfp_t gfp, struct arena_large **large)
 {
 	LIST_HEAD(slabs);
-	int err = arena_slabs_gather(arena, generation & 1, start, size, gfp, &slabs);
+	int err = arena_slabs_gather(arena, generation & ARENA_GEN_SET, start, size, gfp, &slabs);
 
 	*large = NULL;
 	if (!err && !(arena->flags & ARENA_MAPPABLE)) {
@@ -244,7 +236,7 @@ static int large_commit(struct arena *arena, unsigned long generation, size_t st
 		arena_slabs_drop(arena, &slabs, gfp);
 		return err;
 	}
-	if (!arena_slabs_install(arena, generation & 1, &slabs, gfp) && *large) {
+	if (!arena_slabs_install(arena, generation & ARENA_GEN_SET, &slabs, gfp) && *large) {
 		/* It shows slabs that were not installed. */
 		large_drop(*large);
 		return -EAGAIN;
@@ -347,14 +339,13 @@ int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_
 }
 
 /*
- * Unmap the views of former generations, and of this one those from @floor on that
- * were made in an epoch before @epoch. A view is listed with the generation that its
- * claim took from the cursor, so the cursor read here is not behind it. What readers
- * may still be using is left for the next time: who sees the generation that
- * arena_reset_rcu() began sees retiring, too, which was set before; it runs this again
- * when the readers are gone.
+ * Unmap the views of objects that resets and rewinds have freed, or @all. A view is
+ * listed with the generation that its claim took from the cursor, so the cursor read here
+ * is not behind it. What readers may still be using is left for the next time: a reaper
+ * that sees the generation that arena_reset_rcu() began sees retiring, too, which was set
+ * before; the end of the grace period runs this again.
  */
-static void reap(struct arena *arena, size_t floor, u64 epoch)
+void arena_reap_larges(struct arena *arena, bool all)
 {
 	struct llist_node *views = llist_del_all(&arena->larges);
 	unsigned long generation = arena_peek(arena).generation;
@@ -364,8 +355,9 @@ static void reap(struct arena *arena, size_t floor, u64 epoch)
 	smp_rmb();	/* Pairs with the compare-and-swap in next_generation(). */
 	readers = READ_ONCE(arena->retiring);
 	llist_for_each_entry_safe(large, next, views, node) {
-		if (large->generation == generation ?
-		    large->epoch >= epoch || large->offset < floor : readers) {
+		if (!all && (readers || large->generation == generation ||
+			     arena_outlives(arena, generation, large->generation,
+					    large->offset))) {
 			llist_add(&large->node, &arena->larges);
 			continue;
 		}
@@ -379,22 +371,7 @@ static void reap(struct arena *arena, size_t floor, u64 epoch)
 		schedule_work(&arena->reaper);
 }
 
-/* From @floor on, whenever they were made: SIZE_MAX spares all of this generation. */
-void arena_reap_larges(struct arena *arena, size_t floor)
-{
-	reap(arena, floor, U64_MAX);
-}
-
-/*
- * What the rewind that began @epoch freed, from @floor on. Others may have been given
- * the place since, and have views of their own there.
- */
-void arena_reap_rewound(struct arena *arena, size_t floor, u64 epoch)
-{
-	reap(arena, floor, epoch);
-}
-
 void arena_reaper(struct work_struct *work)
 {
-	arena_reap_larges(container_of(work, struct arena, reaper), SIZE_MAX);
+	arena_reap_larges(container_of(work, struct arena, reaper), false);
 }

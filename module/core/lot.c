@@ -81,7 +81,7 @@ static int lot_try(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *g
 	err = lot_lay_out(arena, lot, stretch.start);
 	if (err)
 		return err;
-	err = arena_slabs_populate(arena, view.generation & 1, lot->part[0].offset,
+	err = arena_slabs_populate(arena, view.generation & ARENA_GEN_SET, lot->part[0].offset,
 				   lot->end - lot->part[0].offset, gfp);
 	if (err)
 		return err;

@@ -46,6 +46,7 @@ int arena_reserve(struct arena *arena, struct arena_reserve *reserve, size_t nr,
 	reserve->base = place.ptr;
 	reserve->size = bytes;
 	reserve->generation = place.generation;
+	reserve->offset = place.offset;
 	return 0;
 }
 EXPORT_SYMBOL_GPL(arena_reserve);
@@ -57,7 +58,7 @@ EXPORT_SYMBOL_GPL(arena_reserve);
  * @align:   a power of two, at most the alignment that was reserved for.
  *
  * Cannot fail before as many objects have been taken as were reserved for, in
- * any context, unless the arena was reset: then always (clause 3).
+ * any context, unless the arena was reset, or rewound below the reservation: then always (clause 3).
  *
  * Context: Any, NMI included. Takes no lock. Many may take from one reservation.
  * Return: The object, or NULL with nothing changed: used up, void, or a bad
@@ -70,7 +71,7 @@ void *arena_reserve_alloc(struct arena_reserve *reserve, size_t size, size_t ali
 	size_t start;
 
 	if (!base || !size || !is_power_of_2(align) ||
-	    arena_peek(reserve->arena).generation != reserve->generation)
+	    !arena_lives(reserve->arena, reserve->generation, reserve->offset))
 		return NULL;
 	do {
 		start = ALIGN(base + old, align) - base;

@@ -40,6 +40,27 @@ static bool late_writers(const struct arena *arena)
 }
 
 /*
+ * The word at which the generation of @cursor begins, which a rewind started. Where it
+ * differs from the bytes used, that is noted as cursor_count() would have done, in the
+ * same order: the note, then that the generation is not over. Preemption is off. False if
+ * it is over, or if the note got lost to a late one of another generation.
+ */
+static bool begin_at_mark(struct arena *arena, unsigned long cursor, unsigned long *begun)
+{
+	long noted = atomic_long_read(&arena->uncounted), now;
+	unsigned long used;
+
+	smp_rmb();	/* Pairs with the compare-and-swap in next_generation(). */
+	if (atomic_long_read(&arena->cursor) != cursor ||
+	    !arena_begin_word(arena, cursor, begun, &used))
+		return false;
+	if (!(*begun & ARENA_COUNTED) || cursor_tag(noted) == cursor_tag(cursor))
+		return true;
+	now = atomic_long_cmpxchg(&arena->uncounted, noted, used);
+	return now == noted || cursor_tag(now) == cursor_tag(cursor);
+}
+
+/*
  * Let the new generation begin, unless a writer of a former one is still at
  * work or a sleeping reset holds it back. Anyone may do it, in any context;
  * true if it has begun, by us or by somebody else.
@@ -70,6 +91,11 @@ bool arena_settle(struct arena *arena)
 	if (!done)
 		goto out;
 	settled = cursor & ~ARENA_UNSETTLED;
+	while (unlikely(cursor_rewound(cursor)) && !begin_at_mark(arena, cursor, &settled)) {
+		/* Another generation: it may not have begun either, but that is a new try. */
+		if (atomic_long_read(&arena->cursor) != cursor)
+			break;
+	}
 	/* Full barrier: the look at the writers comes before the first claim. */
 	done = atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, settled) ||
 	       cursor_settled(cursor);
@@ -201,17 +227,34 @@ static int tag_cross(struct arena *arena, unsigned long next, bool locked)
 	return 0;
 }
 
+static bool generation_crosses(unsigned long generation, unsigned long next)
+{
+	return (generation ^ next) & ARENA_TAG_EIGHTH;
+}
+
+/* The cursor stood at @cursor until it got the tag of @generation. */
+static void generation_begun(struct arena *arena, unsigned long generation, unsigned long cursor,
+			     bool crossing)
+{
+	generation_reach(arena, generation);
+	arena_raise(&arena->peak, min(arena->capacity, cursor_offset(cursor)));
+	if (crossing) {
+		WRITE_ONCE(arena->wrapping, true);
+		uncounted_renew(arena, generation);
+	}
+}
+
 /*
- * Start the next generation: @step says in which slab set. Unsettled in the
- * same set; in the other one, a grace period has passed since it was left. Resets
+ * Start the next generation at offset 0. Unsettled in the same slab set; or, to @flip, in
+ * the other one: a grace period has passed since that was left. Resets
  * that race each move on from where the other one has left the cursor. Preemption is off.
  *
  * 0, and if @crossed, wrap_rcu is to be queued; -EAGAIN if that takes the lock, which
  * is not @locked; -EBUSY if the tag may not advance yet.
  */
-static int next_generation(struct arena *arena, unsigned int step, bool locked, bool *crossed)
+static int next_generation(struct arena *arena, bool flip, bool locked, bool *crossed)
 {
-	const unsigned long settled = step == ARENA_NEXT_FLIP ? 0 : ARENA_UNSETTLED;
+	const unsigned long settled = flip ? 0 : ARENA_UNSETTLED;
 	struct arena_view view = arena_look(arena);
 	long cursor = view.cursor;
 	unsigned long next;
@@ -220,8 +263,9 @@ static int next_generation(struct arena *arena, unsigned int step, bool locked, 
 
 	*crossed = false;
 	for (;;) {
-		next = view.generation + step;
-		crossing = (view.generation ^ next) & ARENA_TAG_EIGHTH;
+		next = flip ? generation_flipped(view.generation) :
+			      generation_kept(view.generation);
+		crossing = generation_crosses(view.generation, next);
 		err = crossing ? tag_cross(arena, next, locked) : 0;
 		if (err)
 			return err;
@@ -230,15 +274,65 @@ static int next_generation(struct arena *arena, unsigned int step, bool locked, 
 			break;
 		view.generation = cursor_generation(cursor, view.generation);
 	}
-	generation_reach(arena, next);
-	arena_raise(&arena->peak, min(arena->capacity, cursor_offset(cursor)));
-	if (crossing) {
-		WRITE_ONCE(arena->wrapping, true);
-		uncounted_renew(arena, next);
-	}
+	generation_begun(arena, next, cursor, crossing);
 	*crossed = crossing;
 	atomic_long_inc(&arena->resets);
 	return 0;
+}
+
+/* Whether the tag may advance to what arena_begin_rewound() begins: 0 or -EBUSY. */
+int arena_may_rewind(struct arena *arena, unsigned long generation)
+{
+	unsigned long next = generation_rewound(generation);
+
+	return generation_crosses(generation, next) ? tag_cross(arena, next, true) : 0;
+}
+
+static void start_set(struct arena *arena, unsigned long generation, size_t offset, size_t used)
+{
+	struct arena_start *start = &arena->start[arena_start_nr(generation)];
+
+	WRITE_ONCE(start->offset, cursor_move(cursor_start(generation), offset));
+	WRITE_ONCE(start->used, cursor_move(cursor_start(generation), used));
+}
+
+/*
+ * Start the generation after @generation, unsettled, at @offset, with @used bytes handed
+ * out below. Rewinds do not race with each other, but with allocations and resets.
+ * reset_lock is held, and arena_may_rewind() has been asked. -ESTALE if a reset has come.
+ */
+int arena_begin_rewound(struct arena *arena, unsigned long generation, size_t offset, size_t used,
+			bool *crossed)
+{
+	const unsigned long next = generation_rewound(generation);
+	long cursor;
+
+	lockdep_assert_held(&arena->reset_lock);
+	start_set(arena, next, offset, used);
+	do {
+		struct arena_view view = arena_look(arena);
+
+		if (view.generation != generation)
+			return -ESTALE;
+		cursor = view.cursor;
+		arena_note_dirty(arena, cursor_offset(cursor));
+		/*
+		 * Full barrier: whoever sees the tag sees where the generation starts, and
+		 * what has been freed. Pairs with smp_mb() B in arena_settle(), and with
+		 * smp_rmb() in lowest_since() and arena_peek_begun().
+		 */
+	} while (!atomic_long_try_cmpxchg(&arena->cursor, &cursor,
+					  cursor_start(next) | ARENA_UNSETTLED));
+	*crossed = generation_crosses(generation, next);
+	generation_begun(arena, next, cursor, *crossed);
+	return 0;
+}
+
+/* After next_generation() or arena_begin_rewound(), when reset_lock is no longer held. */
+void arena_crossed(struct arena *arena, bool crossed)
+{
+	if (crossed)
+		arena_call_rcu_hurry(&arena->wrap_rcu, wrapped);
 }
 
 static int next_generation_crossing(struct arena *arena)
@@ -248,10 +342,9 @@ static int next_generation_crossing(struct arena *arena)
 	int err;
 
 	raw_spin_lock_irqsave(&arena->reset_lock, flags);
-	err = next_generation(arena, ARENA_NEXT_KEEP, true, &crossed);
+	err = next_generation(arena, false, true, &crossed);
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
-	if (crossed)
-		arena_call_rcu_hurry(&arena->wrap_rcu, wrapped);
+	arena_crossed(arena, crossed);
 	return err;
 }
 
@@ -261,7 +354,7 @@ static int next_generation_kept(struct arena *arena)
 	int err;
 
 	preempt_disable();
-	err = next_generation(arena, ARENA_NEXT_KEEP, false, &crossed);
+	err = next_generation(arena, false, false, &crossed);
 	preempt_enable();
 	return likely(err != -EAGAIN) ? err : next_generation_crossing(arena);
 }
@@ -282,10 +375,10 @@ static void note_kept(struct arena *arena)
  * meanwhile is not disturbed, but gets an object that may already be dead, or
  * NULL in a context that cannot wait for a late writer (clause 10).
  *
- * Context: Any but NMI. Takes no lock, but for one reset in half a million: a raw
+ * Context: Any but NMI. Takes no lock, but for one reset in a quarter of a million: a raw
  * spinlock, interrupts off. Does not sleep.
  * Return: 0, or -EBUSY with nothing changed if no RCU grace period has ended
- * during the last half a million resets or so (clause 13).
+ * during the last a quarter of a million resets or so (clause 13).
  */
 int arena_reset(struct arena *arena)
 {
@@ -355,15 +448,14 @@ int arena_reset_rcu(struct arena *arena)
 	if (!smp_load_acquire(&arena->retiring) && !arena->held) {
 		/* Before the generation changes: see arena_reap_larges(). */
 		WRITE_ONCE(arena->retiring, true);
-		err = next_generation(arena, ARENA_NEXT_FLIP, true, &crossed);
+		err = next_generation(arena, true, true, &crossed);
 		undone = err;
 		if (undone)
 			WRITE_ONCE(arena->retiring, false);
 	}
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
 	if (!err) {
-		if (crossed)
-			arena_call_rcu_hurry(&arena->wrap_rcu, wrapped);
+		arena_crossed(arena, crossed);
 		arena_call_rcu_hurry(&arena->retire_rcu, retired);
 	}
 	preempt_enable();
@@ -463,7 +555,7 @@ static int work_on_slabs(struct arena *arena, size_t keep, bool zero, bool killa
 	smp_mb();	/* B once more, see arena_settle() */
 	if (late_writers(arena))
 		synchronize_rcu();
-	arena_reap_larges(arena, SIZE_MAX);
+	arena_reap_larges(arena, false);
 	err = zero ? wipe_slabs(arena, killable) : release_slabs(arena, keep, killable);
 	note_kept(arena);
 	return err;

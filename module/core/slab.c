@@ -238,7 +238,7 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 	 * begun; a release may be at work in it, and the slab that comes after this one
 	 * in the same generation would count as clean, too.
 	 */
-	if (clean && cursor_settled(view.cursor) && (view.generation & 1) == set)
+	if (clean && cursor_settled(view.cursor) && (view.generation & ARENA_GEN_SET) == set)
 		WRITE_ONCE(entry->clean, view.generation);
 	arena_tell_grow(arena, index, gfp);
 	return 0;

@@ -133,7 +133,7 @@ static int slot_fill(struct arena *arena, struct arena_view view, struct arena_c
 		slot_adopt(slot, claim->generation);
 	WRITE_ONCE(slot->span, 0);
 	joined = claim->object < claim->from;
-	clean = claim_is_clean(arena, claim);
+	clean = claim_is_clean(claim);
 	ready = claim->end;
 	if (arena->zero && !clean) {
 		dirty = joined ? max(claim->object, claim->from - slot->ahead) : claim->object;

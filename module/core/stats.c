@@ -22,10 +22,10 @@ static size_t counted_in_slots(const struct arena *arena, unsigned long generati
 	return used;
 }
 
-/* See cursor_count(). */
-static size_t used_in_view(const struct arena *arena, const struct arena_view *view)
+/* Bytes handed out at a look from arena_peek_begun(). See cursor_count(). */
+size_t arena_used_in_view(const struct arena *arena, const struct arena_view *view)
 {
-	unsigned long noted;
+	unsigned long noted, begun, used;
 
 	if (arena->spans)
 		return counted_in_slots(arena, view->generation);
@@ -37,8 +37,12 @@ static size_t used_in_view(const struct arena *arena, const struct arena_view *v
 	 */
 	smp_rmb();
 	noted = atomic_long_read(&arena->uncounted);
-	if (cursor_tag(noted) != cursor_tag(view->cursor))
+	if (cursor_tag(noted) != cursor_tag(view->cursor)) {
+		/* Not yet: then it counts from where it is, or the generation has not begun. */
+		if (arena_begin_word(arena, view->cursor, &begun, &used) && begun & ARENA_COUNTED)
+			return cursor_offset(used);
 		return cursor_offset(view->cursor);
+	}
 	return cursor_offset(noted) + counted_in_slots(arena, view->generation);
 }
 
@@ -55,9 +59,9 @@ static size_t used_in_view(const struct arena *arena, const struct arena_view *v
  */
 size_t arena_offset(const struct arena *arena)
 {
-	struct arena_view view = arena_peek(arena);
+	struct arena_view view = arena_peek_begun(arena);
 
-	return used_in_view(arena, &view);
+	return arena_used_in_view(arena, &view);
 }
 EXPORT_SYMBOL_GPL(arena_offset);
 
@@ -70,7 +74,7 @@ EXPORT_SYMBOL_GPL(arena_offset);
  */
 size_t arena_high(const struct arena *arena)
 {
-	return min(cursor_offset(atomic_long_read(&arena->cursor)), arena->capacity);
+	return min(cursor_offset(arena_peek_begun(arena).cursor), arena->capacity);
 }
 EXPORT_SYMBOL_GPL(arena_high);
 
@@ -110,12 +114,12 @@ static unsigned long count_allocs(const struct arena *arena)
  */
 void arena_stats(const struct arena *arena, struct arena_stats *stats)
 {
-	struct arena_view view = arena_peek(arena);
+	struct arena_view view = arena_peek_begun(arena);
 
 	*stats = (struct arena_stats) {
 		.generation	= view.generation,
 		.capacity	= arena->capacity,
-		.used		= used_in_view(arena, &view),
+		.used		= arena_used_in_view(arena, &view),
 		.high		= arena_high(arena),
 		.committed	= atomic_long_read(&arena->committed),
 		.committed_peak	= atomic_long_read(&arena->committed_peak),

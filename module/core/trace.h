@@ -28,7 +28,8 @@
 		{ ARENA_EVENT_KEEP,	"keep" },	\
 		{ ARENA_EVENT_RCU,	"rcu" },	\
 		{ ARENA_EVENT_RELEASE,	"release" },	\
-		{ ARENA_EVENT_ZERO,	"zero" })
+		{ ARENA_EVENT_ZERO,	"zero" },	\
+		{ ARENA_EVENT_REWIND,	"rewind" })
 
 int arena_trace_begin(void);
 void arena_trace_end(void);

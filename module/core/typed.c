@@ -28,11 +28,10 @@
 
 #define NO_INDEX		U32_MAX
 /*
- * How far behind the mark of an unpublished element is: a generation that no
- * reader can still be looking for. With readers a reset is one step and two of
- * them have a grace period in between.
+ * How far behind the mark of an unpublished element is: a generation that no reader looks
+ * for, as only a rewind could have begun it, and typed arenas are not rewound.
  */
-#define UNPUBLISHED		3
+#define UNPUBLISHED		ARENA_GEN_REWOUND
 /* How often marks are brought up to date, in generations. */
 #define MARK_EPOCH_SHIFT	30
 /* What is copied, and published, with preemption off in one go. */
@@ -309,7 +308,7 @@ static bool write_run(struct arena_typed *typed, unsigned long generation, u32 f
 		      const void *src, u32 nr)
 {
 	struct arena_cpu *cpu = arena_enter(typed->arena);
-	bool live = arena_write_begin(typed->arena, cpu, generation);
+	bool live = arena_write_begin(typed->arena, cpu, generation, NULL);
 	u32 i;
 
 	if (live) {

@@ -26,12 +26,12 @@ bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
 	while (size) {
 		size_t chunk = min3(size, (offset | mask) + 1 - offset, (size_t)ARENA_COPY_CHUNK);
 		struct arena_cpu *cpu = arena_enter(arena);
-		bool live = arena_write_begin(arena, cpu, generation);
+		/* NULL only where a reset has released the slab: then the generation is over. */
+		void *base = READ_ONCE(arena_entry(arena, generation, offset)->base);
+		void *to = base + (offset & mask);
+		bool live = arena_write_begin(arena, cpu, generation, to);
 
 		if (live) {
-			void *base = READ_ONCE(arena_entry(arena, generation, offset)->base);
-			void *to = base + (offset & mask);
-
 			if (src)
 				memcpy(to, src, chunk);
 			else

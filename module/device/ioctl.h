@@ -56,7 +56,6 @@ int arena_do_batch(struct arena_call *call);
 int arena_check_mark(const union arena_args *args);
 int arena_do_mark(struct arena_call *call);
 int arena_do_rewind(struct arena_call *call);
-int arena_do_unmark(struct arena_call *call);
 int arena_check_handle(const union arena_args *args);
 int arena_do_handle(struct arena_call *call);
 int arena_do_deref(struct arena_call *call);

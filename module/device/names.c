@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/arena: marks and handles. A program knows a mark by its number; all else
- * about it stays in the kernel.
+ * /dev/arena: marks and handles. Both are plain values: nothing that a program says of
+ * them is believed.
  */
 #include <linux/atomic.h>
+#include <linux/rcupdate.h>
 #include <linux/rwsem.h>
 
 #include "device/ioctl.h"
@@ -13,7 +14,6 @@ int arena_check_mark(const union arena_args *args)
 	return args->mark.flags ? -EINVAL : 0;
 }
 
-/* The number is told before anybody can use it: a fault there undoes everything. */
 int arena_do_mark(struct arena_call *call)
 {
 	struct arena_mark_args *args = &call->args.mark;
@@ -27,54 +27,47 @@ int arena_do_mark(struct arena_call *call)
 	up_read(&dev->lock);
 	if (err)
 		return err;
-	args->mark = mark.serial;
 	args->generation = mark.generation;
-	err = arena_copy_out(call);
-	if (err)
-		arena_unmark(dev->arena, &mark);
-	return err;
+	args->offset = mark.offset;
+	args->used = mark.used;
+	return 0;
 }
 
-/* For writing, as a reset: what the cursor falls below, nobody is filling. */
+/* Many rewinds and no grace period since: wait for one. */
+static int arena_rewind_asleep(struct arena *arena, const struct arena_mark *mark)
+{
+	int err = arena_rewind(arena, mark);
+
+	if (err != -EBUSY)
+		return err;
+	rcu_barrier();
+	return arena_rewind(arena, mark);
+}
+
+/* For writing, as a reset: what the cursor falls below, no other call is filling. */
 int arena_do_rewind(struct arena_call *call)
 {
-	struct arena_mark_args *args = &call->args.mark;
+	const struct arena_mark mark = {
+		.generation = call->args.mark.generation,
+		.offset	    = call->args.mark.offset,
+		.used	    = call->args.mark.used,
+	};
 	struct arena_dev *dev = call->file->dev;
-	struct arena_mark mark;
 	int err;
 
 	if (down_write_killable(&dev->lock))
 		return -EINTR;
-	err = arena_mark_find(dev->arena, args->mark, &mark);
 	/*
 	 * Kernel code has pointers into it (clause 23). Acquire: pairs with the release in
 	 * arena_unhold().
 	 */
-	if (!err && atomic_read_acquire(&dev->holds))
-		err = -EBUSY;
-	if (!err)
-		err = arena_rewind(dev->arena, &mark);
-	if (!err)
+	err = atomic_read_acquire(&dev->holds) ? -EBUSY : arena_rewind_asleep(dev->arena, &mark);
+	if (!err) {
 		arena_map_trim(dev);
-	args->generation = arena_peek(dev->arena).generation;
+		/* Before any other call is given anything of the new generation. */
+		arena_dev_moved(dev);
+	}
 	up_write(&dev->lock);
-	return err;
-}
-
-int arena_do_unmark(struct arena_call *call)
-{
-	struct arena_mark_args *args = &call->args.mark;
-	struct arena_dev *dev = call->file->dev;
-	struct arena_mark mark;
-	int err;
-
-	if (down_read_killable(&dev->lock))
-		return -EINTR;
-	err = arena_mark_find(dev->arena, args->mark, &mark);
-	if (!err)
-		arena_unmark(dev->arena, &mark);
-	args->generation = arena_peek(dev->arena).generation;
-	up_read(&dev->lock);
 	return err;
 }
 
@@ -113,7 +106,8 @@ int arena_do_deref(struct arena_call *call)
 
 	if (down_read_killable(&dev->lock))
 		return -EINTR;
-	err = arena_handle_find(dev->arena, handle, &args->offset);
+	err = arena_handle_check(dev->arena, handle);
+	args->offset = handle.offset;
 	up_read(&dev->lock);
 	return err;
 }

@@ -72,8 +72,7 @@
  *    object that it makes, so it does not need %ARENA_RIGHT_WRITE: without
  *    that, one may add, and alter nothing.
  *  - %ARENA_RIGHT_RESET: %ARENA_IOC_RESET and %ARENA_IOC_SETUP; and, together
- *    with %ARENA_RIGHT_ALLOC, marks: %ARENA_IOC_MARK, %ARENA_IOC_REWIND and
- *    %ARENA_IOC_UNMARK.
+ *    with %ARENA_RIGHT_ALLOC, marks: %ARENA_IOC_MARK and %ARENA_IOC_REWIND.
  *
  * Asking (%ARENA_IOC_OFFSET, %ARENA_IOC_INFO, %ARENA_IOC_HANDLE,
  * %ARENA_IOC_DEREF), waiting (%ARENA_IOC_WATCH, poll()), the status page and
@@ -404,31 +403,37 @@ struct arena_lease_args {
 };
 
 /**
- * struct arena_mark_args - ioctl(ARENA_IOC_MARK): remember where the arena stands;
- * ioctl(ARENA_IOC_REWIND): free what was allocated since; ioctl(ARENA_IOC_UNMARK):
- * end the mark, free nothing.
+ * struct arena_mark_args - ioctl(ARENA_IOC_MARK): say where the arena stands;
+ * ioctl(ARENA_IOC_REWIND): free what was allocated since.
  * @size:	sizeof(struct arena_mark_args).
  * @flags:	must be zero.
- * @mark:	out of MARK, in of the others: which one. Not a secret: whoever may
- *		rewind may also reset.
- * @generation:	out: the present generation.
+ * @generation:	out of MARK, in of REWIND: in which.
+ * @offset:	out of MARK, in of REWIND: what lies from here on is freed.
+ * @used:	out of MARK, in of REWIND: bytes handed out below; at most @offset.
  *
- * Marks belong to the thread that makes them, nest up to 32 deep, and exist in
- * arenas without %ARENA_SETUP_SPANS. REWIND leaves its mark open, to be rewound
- * to again, and ends those inside it. Bytes stay as they are, and mapped but where
- * %ARENA_RESET_STRICT forbids touching what is beyond all that is allocated.
- * Handles to what a rewind frees are stale from then on (clause 12).
+ * A mark is a plain value: any thread may rewind to it, as often as it likes; the
+ * kernel keeps nothing of it. A rewind is a reset to @offset: the next generation
+ * begins there, what was allocated since the mark is freed, whoever allocated it,
+ * and poll() says %POLLPRI. Marks that were taken before it remain good. Bytes stay
+ * as they are, and mapped but where %ARENA_RESET_STRICT forbids touching what is
+ * beyond all that is allocated. Handles to what a rewind frees are stale from then
+ * on, others are not (clause 12). After rewinds to more than eight offsets, each
+ * above the one before, handles and marks made between the oldest of these may be
+ * told stale early.
  *
- * Errors: EOPNOTSUPP: the arena has spans. EBUSY: of MARK, another thread has
- * marks open, or 32 are; of REWIND, others have allocated since the mark, or
- * kernel code holds the arena. ESTALE: the mark has ended, or the arena was reset
- * since.
+ * Arenas with %ARENA_SETUP_SPANS have no marks. Where objects lie is the program's to
+ * know: a REWIND to an @offset inside of an object that it made up is obeyed.
+ *
+ * Errors: EOPNOTSUPP: the arena has spans. Of REWIND, EBUSY: kernel code holds the
+ * arena. ESTALE: the arena was reset, or rewound below the mark, since. EINVAL: no
+ * mark says so.
  */
 struct arena_mark_args {
 	__u32 size;
 	__u32 flags;
-	__aligned_u64 mark;
 	__aligned_u64 generation;
+	__aligned_u64 offset;
+	__aligned_u64 used;
 };
 
 /**
@@ -438,8 +443,7 @@ struct arena_mark_args {
  * @flags:	must be zero.
  * @offset:	in of HANDLE, out of DEREF: where the object is.
  * @handle_generation: out of HANDLE, in of DEREF: first half of the name.
- * @handle_offset: out of HANDLE, in of DEREF: second half of the name. Opaque:
- *		not @offset once the arena has been rewound.
+ * @handle_offset: out of HANDLE, in of DEREF: second half of the name.
  *
  * A name becomes stale by the next reset, or by a rewind that frees its object,
  * and remains so for ever (clause 13). Any thread may reset right after DEREF:
@@ -559,7 +563,6 @@ struct arena_status {
 #define ARENA_IOC_LEASE		_IO(ARENA_IOC_MAGIC, 0x08)
 #define ARENA_IOC_MARK		_IO(ARENA_IOC_MAGIC, 0x09)
 #define ARENA_IOC_REWIND	_IO(ARENA_IOC_MAGIC, 0x0a)
-#define ARENA_IOC_UNMARK	_IO(ARENA_IOC_MAGIC, 0x0b)
 #define ARENA_IOC_HANDLE	_IO(ARENA_IOC_MAGIC, 0x0c)
 #define ARENA_IOC_DEREF		_IO(ARENA_IOC_MAGIC, 0x0d)
 #define ARENA_IOC_WATCH		_IO(ARENA_IOC_MAGIC, 0x0e)
