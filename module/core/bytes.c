@@ -60,13 +60,22 @@ static char *copy_string(struct arena *arena, const char *src, size_t len, gfp_t
 {
 	size_t size = size_with_address(arena, len + 1);
 	struct arena_place place;
+	unsigned int lost;
+	int err;
 
-	while (!arena_claim(arena, size, 1, gfp & ~__GFP_ZERO, &place)) {
-		if (arena_write(arena, place.generation, place.offset, src, len, gfp) &&
-		    arena_write(arena, place.generation, place.offset + len, NULL, 1, gfp))
+	for (lost = 0; lost <= ARENA_LOST_MAX; lost++) {
+		if (arena_claim(arena, size, 1, gfp & ~__GFP_ZERO, &place))
+			return NULL;
+		err = arena_write(arena, place.generation, place.offset, src, len, gfp) ?:
+		      arena_write(arena, place.generation, place.offset + len, NULL, 1, gfp);
+		if (!err)
 			return place.ptr;
 		arena_uncount(arena);
+		if (err != -ESTALE)
+			return NULL;
 	}
+	/* A string without its end must not be handed out, even where a reset has freed it. */
+	arena_count_failure(arena, -ENOMEM);
 	return NULL;
 }
 

@@ -84,13 +84,14 @@ static int make_way(struct arena *arena, int err, size_t offset, gfp_t gfp)
 	}
 }
 
-/* As arena_write(), of zeroes to an object just claimed; -ESTALE where that says false. */
+/* Zero an object that was just claimed. -ESTALE, and not counted, if a reset has freed it. */
 static int zero_place(struct arena *arena, const struct arena_place *place, size_t size, gfp_t gfp)
 {
-	if (arena_write(arena, place->generation, place->offset, NULL, size, gfp))
-		return 0;
-	arena_uncount(arena);
-	return -ESTALE;
+	int err = arena_write(arena, place->generation, place->offset, NULL, size, gfp);
+
+	if (err)
+		arena_uncount(arena);
+	return err;
 }
 
 /* The cursor has nothing left, but spans may: only for who can wait for them. */
@@ -119,8 +120,13 @@ static int claim_small(struct arena *arena, size_t size, size_t align, gfp_t gfp
 	place->offset = 0;
 	do {
 		err = try_claim(arena, size, align, zero && !later, place);
-		if (!err && later && lost < ARENA_LOST_MAX)
+		if (!err && later)
 			err = zero_place(arena, place, size, gfp);
+		/* Resets free each object before it is zeroed: this one is dead, too. */
+		if (err == -ESTALE && lost == ARENA_LOST_MAX) {
+			arena_count_objects(arena, 1);
+			return 0;
+		}
 		if (err == -ENOSPC)
 			err = claim_left_over(arena, size, align, zero, gfp, place);
 		if (likely(!err))
@@ -185,9 +191,13 @@ int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t a
 	for (lost = 0;; lost++) {
 		int err = arena_claim(arena, size, align, gfp & ~__GFP_ZERO, place);
 
-		if (err || arena_write(arena, place->generation, place->offset, src, size, gfp) ||
-		    lost == ARENA_LOST_MAX)
+		if (err)
 			return err;
+		err = arena_write(arena, place->generation, place->offset, src, size, gfp);
+		if (!err || (err == -ESTALE && lost == ARENA_LOST_MAX))
+			return 0;
 		arena_uncount(arena);
+		if (err != -ESTALE)
+			return err;
 	}
 }

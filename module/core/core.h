@@ -882,9 +882,9 @@ static inline void arena_uncount(struct arena *arena)
 /* typed.c: this CPU is about to take the lock of a typed arena, or has it, or just had it. */
 DECLARE_PER_CPU(bool, arena_in_chains);
 
-/* write.c: false if @generation was over before the write was complete. */
-bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
-		 const void *src, size_t size, gfp_t gfp);
+/* write.c: 0, -ESTALE if @generation was over before the write was complete, or -EINTR. */
+int arena_write(struct arena *arena, unsigned long generation, size_t offset,
+		const void *src, size_t size, gfp_t gfp);
 
 /* span.c */
 int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align, gfp_t gfp,

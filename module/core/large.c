@@ -272,11 +272,12 @@ static int large_try(struct arena *arena, size_t size, gfp_t gfp, struct arena_p
 		large_drop(large);
 		return -EAGAIN;
 	}
-	if ((arena->zero || gfp & __GFP_ZERO) &&
-	    !arena_write(arena, view.generation, start, NULL, size, gfp)) {
+	if (arena->zero || gfp & __GFP_ZERO)
+		err = arena_write(arena, view.generation, start, NULL, size, gfp);
+	if (err) {
 		arena_uncount(arena);
 		large_drop(large);
-		return -EAGAIN;
+		return err == -ESTALE ? -EAGAIN : err;
 	}
 	place_set(place, view.generation, start, large ? large->view : NULL);
 	if (large)
@@ -305,12 +306,12 @@ static int large_try_first(struct arena *arena, size_t size, gfp_t gfp, size_t *
 			return PTR_ERR(large);
 	}
 	arena_commit_done(arena, &stretch);
-	if ((arena->zero || gfp & __GFP_ZERO) &&
-	    !arena_write(arena, stretch.generation, stretch.start, NULL, size, gfp) &&
-	    fatal_signal_pending(current)) {
+	if (arena->zero || gfp & __GFP_ZERO)
+		err = arena_write(arena, stretch.generation, stretch.start, NULL, size, gfp);
+	if (err == -EINTR) {
 		arena_uncount(arena);
 		large_drop(large);
-		return -EINTR;
+		return err;
 	}
 	place_set(place, stretch.generation, stretch.start, large ? large->view : NULL);
 	if (large)

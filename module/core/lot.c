@@ -51,13 +51,13 @@ static bool lot_fill(struct arena *arena, const struct arena_lot *lot, u64 gener
 	unsigned int i;
 
 	if (lot->bare && (arena->zero || gfp & __GFP_ZERO) &&
-	    !arena_write(arena, generation, first, NULL, lot->end - first, gfp))
+	    arena_write(arena, generation, first, NULL, lot->end - first, gfp))
 		return false;
 	for (i = 0; i < lot->nr; i++) {
 		const struct arena_part *part = &lot->part[i];
 
 		if (part->src &&
-		    !arena_write(arena, generation, part->offset, part->src, part->bytes, gfp))
+		    arena_write(arena, generation, part->offset, part->src, part->bytes, gfp))
 			return false;
 	}
 	return true;

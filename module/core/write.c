@@ -14,11 +14,11 @@
 
 /*
  * Write @src, or zeroes, to a place of @generation, slab by slab and never
- * long with preemption off. False if the generation ended meanwhile, or if the task is
- * being killed, @gfp lets it sleep, and it is a long write.
+ * long with preemption off. 0; -ESTALE if the generation ended meanwhile; -EINTR if the
+ * task is being killed, @gfp lets it sleep, and it is a long write: then a part is missing.
  */
-bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
-		 const void *src, size_t size, gfp_t gfp)
+int arena_write(struct arena *arena, unsigned long generation, size_t offset,
+		const void *src, size_t size, gfp_t gfp)
 {
 	const size_t mask = arena_slab_size(arena) - 1;
 	const bool killable = gfpflags_allow_blocking(gfp) && size > LONG_WRITE;
@@ -29,7 +29,7 @@ bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
 		/* NULL only where a reset has released the slab: then the generation is over. */
 		void *base = READ_ONCE(arena_entry(arena, generation, offset)->base);
 		void *to = base + (offset & mask);
-		bool live = arena_write_begin(arena, cpu, generation, to);
+		bool live = base && arena_write_begin(arena, cpu, generation, to);
 
 		if (live) {
 			if (src)
@@ -40,14 +40,14 @@ bool arena_write(struct arena *arena, unsigned long generation, size_t offset,
 		}
 		arena_leave(cpu);
 		if (!live)
-			return false;
+			return -ESTALE;
 		src = src ? src + chunk : NULL;
 		offset += chunk;
 		size -= chunk;
 		if (gfpflags_allow_blocking(gfp))
 			cond_resched();
-		if (killable && fatal_signal_pending(current))
-			return false;
+		if (killable && size && fatal_signal_pending(current))
+			return -EINTR;
 	}
-	return true;
+	return 0;
 }
