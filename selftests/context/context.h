@@ -87,6 +87,8 @@ void stage_forget(struct stage *stage);
 /* main.c: what a test has to say. Not for interrupts. */
 __printf(1, 2) void note(const char *fmt, ...);
 __printf(1, 2) void fail(const char *fmt, ...);
+__printf(1, 2) void skip(const char *fmt, ...);
+bool skipped(void);
 bool failed(void);
 __printf(2, 3) bool expect(bool condition, const char *fmt, ...);
 

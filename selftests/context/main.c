@@ -8,7 +8,8 @@
  *
  * What notify is for is said in notify.c.
  *
- * The first line of a result is "ok" or "not ok"; the others begin with "#".
+ * The first line of a result is "ok", "not ok" or "skip"; the others begin with "#", and the
+ * last one of "skip" says why.
  */
 #include <linux/debugfs.h>
 #include <linux/module.h>
@@ -48,6 +49,7 @@ static DEFINE_MUTEX(result_mutex);	/* protects what follows */
 static char result[RESULT_MAX];
 static size_t result_len;
 static unsigned int failures;
+static bool not_here;		/* the test was skipped */
 static struct dentry *dir;
 
 __printf(1, 0)
@@ -104,6 +106,30 @@ bool failed(void)
 	return READ_ONCE(failures);
 }
 
+void skip(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	mutex_lock(&result_mutex);
+	not_here = true;
+	say(fmt, args);
+	mutex_unlock(&result_mutex);
+	va_end(args);
+}
+
+bool skipped(void)
+{
+	return READ_ONCE(not_here);
+}
+
+static const char *verdict(void)
+{
+	if (failures)
+		return "not ok";
+	return not_here ? "skip" : "ok";
+}
+
 static int run(const char *name)
 {
 	int i;
@@ -116,6 +142,7 @@ static int run(const char *name)
 		mutex_lock(&result_mutex);
 		result_len = 0;
 		failures = 0;
+		not_here = false;
 		mutex_unlock(&result_mutex);
 		tests[i].run();
 		mutex_unlock(&run_mutex);
@@ -178,7 +205,7 @@ static const struct file_operations notify_fops = {
 static int result_show(struct seq_file *m, void *unused)
 {
 	mutex_lock(&result_mutex);
-	seq_puts(m, failures ? "not ok\n" : "ok\n");
+	seq_printf(m, "%s\n", verdict());
 	seq_write(m, result, result_len);
 	mutex_unlock(&result_mutex);
 	return 0;
