@@ -409,7 +409,7 @@ static void rewind_overtaken_by_reset_estale(struct kunit *test)
 static void rewind_with_late_writer_begins_later(struct kunit *test)
 {
 	struct arena *arena = usual(test);
-	unsigned int *writers = &per_cpu_ptr(arena->cpu, 0)->writers, odd;
+	unsigned int odd;
 	struct arena_mark mark, later;
 	arena_handle_t below;
 
@@ -419,7 +419,7 @@ static void rewind_with_late_writer_begins_later(struct kunit *test)
 		mark = must_mark(test, arena);
 		KUNIT_EXPECT_EQ(test, mark.used, 17 - odd);
 		must_alloc(test, arena, 3);
-		WRITE_ONCE(*writers, 1);
+		atomic_set(&arena->writers, 1);
 		KUNIT_EXPECT_EQ(test, arena_rewind(arena, &mark), 0);
 		KUNIT_EXPECT_NULL(test, arena_alloc(arena, 8, ARENA_NOGROW));
 		later = must_mark(test, arena);
@@ -430,16 +430,16 @@ static void rewind_with_late_writer_begins_later(struct kunit *test)
 						arena_deref(arena, below))));
 		KUNIT_EXPECT_EQ(test, arena_rewind(arena, &mark), 0);
 		KUNIT_EXPECT_EQ(test, arena_rewind(arena, &later), 0);
-		WRITE_ONCE(*writers, 0);
+		atomic_set(&arena->writers, 0);
 		must_alloc(test, arena, 8);
 		KUNIT_EXPECT_EQ(test, arena_offset(arena), mark.used + 8);
 		KUNIT_EXPECT_EQ(test, arena_high(arena), mark.offset + 8);
 		KUNIT_EXPECT_EQ(test, arena_rewind(arena, &later), 0);
-		WRITE_ONCE(*writers, 1);
+		atomic_set(&arena->writers, 1);
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 		KUNIT_EXPECT_EQ(test, arena_high(arena), 0);
 		KUNIT_EXPECT_NULL(test, arena_deref(arena, below));
-		WRITE_ONCE(*writers, 0);
+		atomic_set(&arena->writers, 0);
 	}
 }
 
