@@ -449,6 +449,9 @@ struct arena_rewinds {
  * @look:	its file in debugfs, NULL while it has none.
  * @owner:	what the device knows it by.
  * @name:	for humans.
+ * @first_used:	a CPU has @first_cpu and @first_leaf, or tried to.
+ * @first_cpu:	state of the CPU that comes first: most arenas know no other.
+ * @first_leaf:	the leaf in which that CPU is found.
  * @root:	leaves of the table of states: the first one stays empty, the others are
  *		of %ARENA_LEAF_CPUS CPUs each.
  *
@@ -511,6 +514,9 @@ struct arena {
 	struct dentry		*look;
 	void			*owner;
 	char			name[ARENA_NAME_MAX];
+	unsigned int		first_used;
+	struct arena_cpu	first_cpu;
+	struct arena_leaf	first_leaf;
 	struct arena_leaf	*root[];
 };
 

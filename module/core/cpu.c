@@ -8,11 +8,12 @@
  * generation equals its span's, so that a fast path which finds it fails by the check
  * that it makes anyway, before it has written anything.
  *
- * The slow path lets the CPU have a state if the caller's gfp permits: allocated with
- * interrupts on, pushed on arena->cpus, and last put into the leaf, by that CPU with
- * interrupts off, so that no two contexts of one CPU install one each. An NMI installs
- * nothing. Where there is none (an NMI, ARENA_NOGROW, no memory) the shared cursor serves,
- * and arena->writers, deep_used and deep_allocs count.
+ * The slow path lets the CPU have a state: the first one to come that which is part of the
+ * arena, others if the caller's gfp permits. It is allocated with interrupts on, pushed on
+ * arena->cpus, and last put into the leaf, by that CPU with interrupts off, so that no two
+ * contexts of one CPU install one each. An NMI installs nothing. Where there is no state (in
+ * an NMI, with ARENA_NOGROW, without memory) the shared cursor serves, and arena->writers,
+ * deep_used and deep_allocs count.
  *
  * Why a first use is safe against what goes on elsewhere. Resets, settling, statistics
  * and the collection of tails walk arena->cpus, which only grows:
@@ -71,10 +72,11 @@ void arena_cpus_exit(struct arena *arena)
 
 	for (; cpu; cpu = next) {
 		next = cpu->next;
-		kfree(cpu);
+		if (cpu != &arena->first_cpu)
+			kfree(cpu);
 	}
 	for (i = 1; i < 1 + nr_leaves(); i++)
-		if (arena->root[i] != &leaf_none)
+		if (arena->root[i] != &leaf_none && arena->root[i] != &arena->first_leaf)
 			kfree(arena->root[i]);
 }
 
@@ -98,21 +100,25 @@ static struct arena_leaf **leaf_of(struct arena *arena, unsigned int cpu)
 	return &arena->root[1 + cpu / ARENA_LEAF_CPUS];
 }
 
-/* Let there be a leaf for the CPU that this happens to run on. */
-static void leaf_install(struct arena *arena, gfp_t gfp)
+/* Let @leaf serve the CPU that this happens to run on, and its neighbours. False if one does. */
+static bool leaf_install(struct arena *arena, struct arena_leaf *leaf)
 {
 	struct arena_leaf **entry = leaf_of(arena, raw_smp_processor_id());
-	struct arena_leaf *none = (struct arena_leaf *)&leaf_none, *leaf;
-	size_t size = min_t(size_t, nr_cpu_ids, ARENA_LEAF_CPUS) * sizeof(leaf->cpu[0]);
+	struct arena_leaf *none = (struct arena_leaf *)&leaf_none;
 
-	if (READ_ONCE(*entry) != none)
-		return;
-	leaf = state_alloc(arena, size, gfp);
-	if (!leaf)
-		return;
-	memcpy(leaf, none, size);
+	memcpy(leaf, none, min_t(size_t, nr_cpu_ids, ARENA_LEAF_CPUS) * sizeof(leaf->cpu[0]));
 	/* Full barrier: pairs with the address dependency in arena_cpu_fast(). */
-	if (cmpxchg(entry, none, leaf) != none)
+	return READ_ONCE(*entry) == none && cmpxchg(entry, none, leaf) == none;
+}
+
+static void leaf_grow(struct arena *arena, gfp_t gfp)
+{
+	struct arena_leaf *leaf;
+
+	if (READ_ONCE(*leaf_of(arena, raw_smp_processor_id())) != &leaf_none)
+		return;
+	leaf = state_alloc(arena, sizeof(*leaf), gfp);
+	if (leaf && !leaf_install(arena, leaf))
 		kfree(leaf);
 }
 
@@ -148,19 +154,34 @@ static bool cpu_publish(struct arena *arena, struct arena_cpu *cpu)
 	return missing;
 }
 
+static bool cpu_install(struct arena *arena, struct arena_cpu *cpu)
+{
+	cpu->slot.span = arena->spans ? 0 : ARENA_SPAN_WINDOW;
+	return cpu_publish(arena, cpu);
+}
+
+/*
+ * What is part of the arena needs no memory and no permission. If another CPU comes between,
+ * or this task moves, it stays unused: no reason to try again.
+ */
+static bool cpu_install_first(struct arena *arena)
+{
+	if (READ_ONCE(arena->first_used) || cmpxchg(&arena->first_used, 0, 1))
+		return false;
+	leaf_install(arena, &arena->first_leaf);
+	return cpu_install(arena, &arena->first_cpu);
+}
+
 /* The CPU that this runs on has no state: let it have one, if @gfp allows that. */
 noinline void arena_cpu_install(struct arena *arena, gfp_t gfp)
 {
 	struct arena_cpu *cpu;
 
-	if (!arena_may_grow(gfp))
+	if (in_nmi() || cpu_install_first(arena) || !arena_may_grow(gfp))
 		return;
-	leaf_install(arena, gfp);
+	leaf_grow(arena, gfp);
 	cpu = state_alloc(arena, sizeof(*cpu), gfp);
-	if (!cpu)
-		return;
-	cpu->slot.span = arena->spans ? 0 : ARENA_SPAN_WINDOW;
-	if (!cpu_publish(arena, cpu))
+	if (cpu && !cpu_install(arena, cpu))
 		kfree(cpu);
 }
 
