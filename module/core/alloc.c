@@ -35,6 +35,20 @@ static noinline void *dense_claim(struct arena *arena, size_t size, size_t align
 	return object;
 }
 
+/* One object of an arena with spans, from a new span if need be, not nested. */
+static noinline void *span_claim(struct arena *arena, size_t size)
+{
+	struct arena_cpu *cpu = arena_enter(arena);
+	struct arena_slot *slot = arena_slot(cpu);
+	struct arena_place place = {};
+
+	if (unlikely(!slot || arena_slot_claim(arena, cpu, slot, size, ARENA_MIN_ALIGN,
+					       arena->zero, &place)))
+		place.ptr = NULL;
+	arena_leave(cpu);
+	return place.ptr;
+}
+
 /*
  * From the span of this CPU, which was just seen to be of @generation. An interrupt in
  * between has left it usable; from here on one finds it busy.
@@ -140,9 +154,9 @@ static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *
 static noinline void *bump_window_more(struct arena *arena, size_t size, struct arena_cpu *cpu,
 				       bool zeroed)
 {
-	void *object = bump_window(arena, cpu, size, 1);
-
-	return !object && zeroed && arena->zero ? bump_zeroed(arena, cpu, size, 1) : object;
+	if (arena->zero)
+		return zeroed ? bump_zeroed(arena, cpu, size, 1) : NULL;
+	return bump_window(arena, cpu, size, 1);
 }
 
 /*
@@ -201,11 +215,10 @@ EXPORT_SYMBOL_GPL(__arena_alloc_words);
  */
 void *__arena_alloc_more(struct arena *arena, size_t size, gfp_t gfp)
 {
-	void *object = NULL;
+	void *object = arena->spans ? span_claim(arena, size) :
+			dense_claim(arena, size, ARENA_MIN_ALIGN, arena->zero);
 
-	if (!arena->spans)
-		object = dense_claim(arena, size, ARENA_MIN_ALIGN, arena->zero);
-	if (object)
+	if (likely(object))
 		return arena_tell_object(arena, object, size, ARENA_MIN_ALIGN, gfp);
 	return alloc_slow(arena, size, ARENA_MIN_ALIGN, gfp);
 }

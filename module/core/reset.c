@@ -25,11 +25,11 @@
  * Acquire: pairs with the smp_store_release() in arena_write_end(). What was
  * written comes before what the new generation does to the same memory.
  */
-static bool late_writers(const struct arena *arena)
+static __always_inline bool late_writers(const struct arena *arena)
 {
 	const struct arena_cpu *cpu;
 
-	/* See above. */
+	/* Acquire: pairs with atomic_fetch_dec_release() in arena_write_end(). */
 	if (atomic_read_acquire(&arena->writers))
 		return true;
 	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next)
@@ -69,16 +69,12 @@ static bool begin_at_mark(struct arena *arena, unsigned long cursor, unsigned lo
  * before it is settled. An allocation that is only trying, and will find its
  * generation gone, can: then it is tried again later.
  */
-bool arena_settle(struct arena *arena)
+static __always_inline bool settle(struct arena *arena)
 {
-	unsigned long cursor, settled;
-	bool done = true;
+	unsigned long cursor = atomic_long_read(&arena->cursor), settled;
 
-	/* As for a claim: the tag must not turn round before the exchange. */
-	preempt_disable();
-	cursor = atomic_long_read(&arena->cursor);
 	if (cursor_settled(cursor))
-		goto out;
+		return true;
 	/*
 	 * Full barrier B: pairs with A in arena_write_begin(). The tag was
 	 * seen above: a writer that did not see it when it looked after A is
@@ -87,9 +83,8 @@ bool arena_settle(struct arena *arena)
 	 */
 	smp_mb();
 	/* Acquire: who sees that a sleeping reset is done, in hold(), writes after it. */
-	done = !smp_load_acquire(&arena->held) && !late_writers(arena);
-	if (!done)
-		goto out;
+	if (smp_load_acquire(&arena->held) || late_writers(arena))
+		return false;
 	settled = cursor & ~ARENA_UNSETTLED;
 	while (unlikely(cursor_rewound(cursor)) && !begin_at_mark(arena, cursor, &settled)) {
 		/* Another generation: it may not have begun either, but that is a new try. */
@@ -97,9 +92,17 @@ bool arena_settle(struct arena *arena)
 			break;
 	}
 	/* Full barrier: the look at the writers comes before the first claim. */
-	done = atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, settled) ||
+	return atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, settled) ||
 	       cursor_settled(cursor);
-out:
+}
+
+bool arena_settle(struct arena *arena)
+{
+	bool done;
+
+	/* As for a claim: the tag must not turn round before the exchange. */
+	preempt_disable();
+	done = settle(arena);
 	preempt_enable();
 	return done;
 }
@@ -252,7 +255,8 @@ static void generation_begun(struct arena *arena, unsigned long generation, unsi
  * 0, and if @crossed, wrap_rcu is to be queued; -EAGAIN if that takes the lock, which
  * is not @locked; -EBUSY if the tag may not advance yet.
  */
-static int next_generation(struct arena *arena, bool flip, bool locked, bool *crossed)
+static __always_inline int next_generation(struct arena *arena, bool flip, bool locked,
+					   bool *crossed)
 {
 	const unsigned long settled = flip ? 0 : ARENA_UNSETTLED;
 	struct arena_view view = arena_look(arena);
@@ -348,15 +352,23 @@ static int next_generation_crossing(struct arena *arena)
 	return err;
 }
 
-static int next_generation_kept(struct arena *arena)
+/* If it succeeds, and none holds it back, the generation is settled at once. */
+static __always_inline int next_generation_kept(struct arena *arena)
 {
 	bool crossed;
 	int err;
 
 	preempt_disable();
 	err = next_generation(arena, false, false, &crossed);
+	if (likely(!err))
+		settle(arena);
 	preempt_enable();
-	return likely(err != -EAGAIN) ? err : next_generation_crossing(arena);
+	if (unlikely(err == -EAGAIN)) {
+		err = next_generation_crossing(arena);
+		if (!err)
+			arena_settle(arena);
+	}
+	return err;
 }
 
 static void note_kept(struct arena *arena)
@@ -371,14 +383,14 @@ static void note_kept(struct arena *arena)
  *
  * The next generation begins at offset 0, in the slabs of the last one.
  * Takes constant time in objects and bytes (clause 9): it looks once at each
- * CPU that has used the arena. Pointers into the arena are dead from here on. Whoever allocates
- * meanwhile is not disturbed, but gets an object that may already be dead, or
+ * CPU that has used the arena. Pointers into the arena are dead from here on. Whoever
+ * allocates meanwhile is not disturbed, but gets an object that may already be dead, or
  * NULL in a context that cannot wait for a late writer (clause 10).
  *
  * Context: Any but NMI. Takes no lock, but for one reset in a quarter of a million: a raw
  * spinlock, interrupts off. Does not sleep.
  * Return: 0, or -EBUSY with nothing changed if no RCU grace period has ended
- * during the last a quarter of a million resets or so (clause 13).
+ * during the last quarter of a million resets or so (clause 13).
  */
 int arena_reset(struct arena *arena)
 {
@@ -393,7 +405,6 @@ int arena_reset(struct arena *arena)
 	/* vunmap() may sleep. */
 	if (!llist_empty(&arena->larges))
 		schedule_work(&arena->reaper);
-	arena_settle(arena);
 	arena_tell_reset(arena, ARENA_EVENT_KEEP);
 	return 0;
 }
