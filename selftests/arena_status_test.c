@@ -301,8 +301,7 @@ TEST_F(status, counts_in_the_total)
 	ASSERT_EQ(0, arena_setup(fd, CAPACITY, SLAB, 0));
 	again = arena_map_status(fd);
 	ASSERT_NE(NULL, again);
-	/* With a directory of slabs of less than a page. */
-	EXPECT_EQ(before + 2 * self->page, bytes_of_all());
+	EXPECT_EQ(before + self->page, bytes_of_all());
 	munmap((void *)again, self->page);
 	close(fd);
 	EXPECT_EQ(before, bytes_of_all());

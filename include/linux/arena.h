@@ -86,8 +86,8 @@ struct device;
  * %ARENA_ZERO: every object is zero when handed out, as if each call had
  * __GFP_ZERO.
  *
- * %ARENA_READERS: arena_reset_rcu() will be used. Costs a second slab directory,
- * and where it is used, a second set of slabs.
+ * %ARENA_READERS: arena_reset_rcu() will be used. Where it is used, it
+ * costs a second set of slabs.
  */
 #define ARENA_SPANS		BIT(0)
 #define ARENA_ON_NODE		BIT(1)

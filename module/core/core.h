@@ -133,6 +133,11 @@
  *	                                         arena_cpu_fast()
  *	install  cmpxchg() in                    address dependency from the base
  *	         slab_publish()                  that cursor_claim() read
+ *	node     cmpxchg() in dir_raise() and    address dependency from node to node
+ *	         dir_extend()                    in dir_walk()
+ *	end      cmpxchg() in slab_publish(),    xchg() of the end, then of the
+ *	         then a look at the end in       entries, in arena_slabs_release()
+ *	         dir_note()
  *	look     compare-and-swap of the         load-acquire in arena_look()
  *	         generation in
  *	         generation_reach()
@@ -262,6 +267,25 @@ struct mem_cgroup;
 struct arena_slab {
 	void		*base;
 	unsigned long	clean;
+};
+
+/* So many slabs have their entries in the arena itself. */
+#define ARENA_DIR_EMBEDDED	4
+
+union arena_dir_node;
+
+/**
+ * struct arena_dir - the directory of one slab set, see directory.c.
+ * @root:  of the tree with the entries of all slabs but the first, its height added to
+ *	   its address; NULL where there are no such slabs.
+ * @end:   no slab is committed from this number on. Raised after a slab is installed,
+ *	   lowered before slabs are released.
+ * @first: the entries of the first slabs.
+ */
+struct arena_dir {
+	union arena_dir_node	*root;
+	atomic_long_t		end;
+	struct arena_slab	first[ARENA_DIR_EMBEDDED];
 };
 
 /**
@@ -397,7 +421,6 @@ struct arena_rewinds {
  * @generation: current one. Lags behind the tag of @cursor while a reset is
  *		under way, never runs ahead.
  * @cpus:	the states of the CPUs that have used the arena, see cpu.c. Only ever added to.
- * @dirs:	the two slab directories; the generation's lowest bit selects.
  * @capacity:	bytes.
  * @slab_shift: log2 of the slab size.
  * @flags:	ARENA_* flags.
@@ -442,7 +465,6 @@ struct arena_rewinds {
  * @refs:	references.
  * @memcg:	who is charged, with %ARENA_ACCOUNT.
  * @budget:	that slabs and directories are charged to; outlives the arena.
- * @dir_size:	bytes of one slab directory.
  * @node:	for slabs, with %ARENA_ON_NODE.
  * @all:	in the list that debug.c keeps.
  * @id:		number of the arena, never used again.
@@ -452,6 +474,8 @@ struct arena_rewinds {
  * @first_used:	a CPU has @first_cpu and @first_leaf, or tried to.
  * @first_cpu:	state of the CPU that comes first: most arenas know no other.
  * @first_leaf:	the leaf in which that CPU is found.
+ * @dirs:	the directories of the two slab sets; the generation's lowest bit selects.
+ *		Without %ARENA_READERS only the first is used.
  * @root:	leaves of the table of states: the first one stays empty, the others are
  *		of %ARENA_LEAF_CPUS CPUs each.
  *
@@ -462,7 +486,6 @@ struct arena_rewinds {
 struct arena {
 	unsigned long		generation;
 	struct arena_cpu	*cpus;
-	struct arena_slab	*dirs[2];
 	size_t			capacity;
 	unsigned int		slab_shift;
 	unsigned int		flags;
@@ -507,7 +530,6 @@ struct arena {
 	refcount_t		refs;
 	struct mem_cgroup	*memcg;
 	struct arena_budget	*budget;
-	size_t			dir_size;
 	int			node;
 	struct list_head	all;
 	u64			id;
@@ -517,6 +539,7 @@ struct arena {
 	unsigned int		first_used;
 	struct arena_cpu	first_cpu;
 	struct arena_leaf	first_leaf;
+	struct arena_dir	dirs[2];
 	struct arena_leaf	*root[];
 };
 
@@ -640,15 +663,39 @@ static inline struct arena_view arena_peek(const struct arena *arena)
 	return view;
 }
 
-static inline struct arena_slab *arena_dir(const struct arena *arena, unsigned long generation)
+static inline unsigned int arena_nr_dirs(const struct arena *arena)
 {
-	return READ_ONCE(arena->dirs[generation & ARENA_GEN_SET]);
+	return arena->flags & ARENA_READERS ? 2 : 1;
 }
 
+/* directory.c */
+struct arena_slab *arena_dir_find(const struct arena_dir *dir, size_t index);
+struct arena_slab *arena_dir_next(const struct arena_dir *dir, size_t *index, size_t end);
+bool arena_dir_reserve(struct arena *arena, struct arena_dir *dir, size_t index, gfp_t gfp);
+void arena_dir_exit(struct arena *arena, struct arena_dir *dir);
+
+/* The entry of slab @index, or NULL where it has no place yet: then it is not committed. */
+static inline struct arena_slab *arena_dir_entry(const struct arena_dir *dir, size_t index)
+{
+	if (likely(index < ARENA_DIR_EMBEDDED))
+		return (struct arena_slab *)&dir->first[index];
+	return arena_dir_find(dir, index);
+}
+
+/* The same for the slab at @offset in the set of @generation. */
 static inline struct arena_slab *arena_entry(const struct arena *arena, unsigned long generation,
 					     size_t offset)
 {
-	return &arena_dir(arena, generation)[offset >> arena->slab_shift];
+	return arena_dir_entry(&arena->dirs[generation & ARENA_GEN_SET], offset >> arena->slab_shift);
+}
+
+/* Where the slab at @offset begins in the kernel, NULL if it is not committed. */
+static inline void *arena_slab_base(const struct arena *arena, unsigned long generation,
+				    size_t offset)
+{
+	const struct arena_slab *entry = arena_entry(arena, generation, offset);
+
+	return entry ? READ_ONCE(entry->base) : NULL;
 }
 
 /* Sizes and alignments that leave no padding behind. */
@@ -947,7 +994,6 @@ void arena_reaper(struct work_struct *work);
 /* The committed page at @offset or NULL. The caller excludes release and destruction. */
 struct page *arena_page(const struct arena *arena, size_t offset);
 
-int arena_slabs_init(struct arena *arena);
 void arena_slabs_exit(struct arena *arena);
 int arena_slabs_populate(struct arena *arena, unsigned int set, size_t start, size_t size,
 			 gfp_t gfp);
@@ -958,7 +1004,7 @@ int arena_slabs_gather(struct arena *arena, unsigned int set, size_t start, size
 bool arena_slabs_install(struct arena *arena, unsigned int set, struct list_head *slabs,
 			 gfp_t gfp);
 void arena_slabs_drop(struct arena *arena, struct list_head *slabs, gfp_t gfp);
-int arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t keep, bool killable);
+int arena_slabs_release(struct arena *arena, struct arena_dir *dir, size_t keep, bool killable);
 
 /* debug.c */
 void arena_debug_add(struct arena *arena);

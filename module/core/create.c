@@ -107,10 +107,6 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 	arena->budget = budget;
 	arena_init(arena, config, flags);
 	arena_cpus_init(arena);
-	if (arena_slabs_init(arena)) {
-		arena_free(arena);
-		return ERR_PTR(-ENOMEM);
-	}
 	arena_debug_add(arena);
 	arena_tell_create(arena);
 	return arena;
@@ -120,8 +116,9 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
  * arena_create() - Make an arena.
  * @config: what it shall be like, see &struct arena_config.
  *
- * Allocates the slab directory, sixteen bytes a slab; slabs come with the first allocation
- * that needs them, and less than half a KiB for a CPU when that first allocates.
+ * Takes less than a KiB, whatever the capacity. Slabs come with the first allocation that
+ * needs them, and from the fifth slab on a directory: sixteen bytes a slab, a page at a
+ * time. A CPU that first allocates takes less than half a KiB more.
  *
  * Context: Task, may sleep.
  * Return: The arena; ERR_PTR(-EINVAL) for a bad field; ERR_PTR(-ENOMEM).

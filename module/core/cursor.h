@@ -327,6 +327,8 @@ static __always_inline int cursor_claim(struct arena *arena, struct arena_view v
 		if (object > arena->capacity || size > arena->capacity - object)
 			return -ENOSPC;
 		claim->slab = arena_entry(arena, view.generation, object);
+		if (unlikely(!claim->slab))
+			return -EAGAIN;
 		claim->base = READ_ONCE(claim->slab->base);
 		if (unlikely(!claim->base))
 			return -EAGAIN;

@@ -33,7 +33,7 @@ bool arena_find(const struct arena *arena, unsigned long generation, const void 
 	index = page_private(virt_to_page(base));
 	/* What another owner of the page may have put there proves nothing yet. */
 	if (index >= arena_nr_slabs(arena) ||
-	    READ_ONCE(arena_dir(arena, generation)[index].base) != base)
+	    arena_slab_base(arena, generation, index << arena->slab_shift) != base)
 		return false;
 	*offset = (index << arena->slab_shift) + within;
 	return true;
@@ -111,7 +111,7 @@ void *arena_deref(const struct arena *arena, arena_handle_t handle)
 	 * generation that began then sees none of those.
 	 */
 	smp_rmb();
-	base = READ_ONCE(arena_entry(arena, handle.generation, handle.offset)->base);
+	base = arena_slab_base(arena, handle.generation, handle.offset);
 	/* Pairs with the compare-and-swap in next_generation(), before slabs are released. */
 	smp_rmb();
 	if (!base || !handle_is_live(arena, handle))

@@ -33,7 +33,7 @@ static int large_pages(struct arena *arena, unsigned long generation, size_t sta
 	size_t i, at, index = start >> arena->slab_shift;
 
 	for (i = 0; i < nr; i += per_slab, index++) {
-		void *base = READ_ONCE(arena_dir(arena, generation)[index].base);
+		void *base = arena_slab_base(arena, generation, index << arena->slab_shift);
 		struct page *first = base ? virt_to_page(base) : NULL;
 
 		if (!list_entry_is_head(next, slabs, lru) && arena_gathered_index(next) == index) {

@@ -482,12 +482,13 @@ int arena_reset_rcu(struct arena *arena)
 }
 EXPORT_SYMBOL_GPL(arena_reset_rcu);
 
-static int zero_slabs(struct arena *arena, struct arena_slab *dir, size_t high, bool killable)
+static int zero_slabs(struct arena *arena, const struct arena_dir *dir, size_t high, bool killable)
 {
-	size_t nr = high ? ((high - 1) >> arena->slab_shift) + 1 : 0, i;
+	size_t end = high ? ((high - 1) >> arena->slab_shift) + 1 : 0, i;
+	struct arena_slab *entry;
 
-	for (i = 0; i < nr; i++) {
-		void *base = READ_ONCE(dir[i].base);
+	for (i = 0; (entry = arena_dir_next(dir, &i, end)); i++) {
+		void *base = READ_ONCE(entry->base);
 
 		if (base)
 			memset(base, 0, arena_slab_size(arena));
@@ -524,11 +525,11 @@ static void wait_retired(struct arena *arena)
 
 static int release_slabs(struct arena *arena, size_t keep, bool killable)
 {
-	unsigned long generation = arena_peek(arena).generation;
-	struct arena_slab *spare = arena_dir(arena, generation + 1);
-	int err = spare ? arena_slabs_release(arena, spare, 0, killable) : 0;
+	unsigned int set = arena_peek(arena).generation & ARENA_GEN_SET;
+	/* Without %ARENA_READERS there is never anything in the other set. */
+	int err = arena_slabs_release(arena, &arena->dirs[!set], 0, killable);
 
-	return err ?: arena_slabs_release(arena, arena_dir(arena, generation), keep, killable);
+	return err ?: arena_slabs_release(arena, &arena->dirs[set], keep, killable);
 }
 
 /* Where it is cut short, all stays noted as dirty, and the next one wipes it. */
@@ -538,9 +539,8 @@ static int wipe_slabs(struct arena *arena, bool killable)
 	size_t high = atomic_long_read(&arena->dirty);
 	int i, err = 0;
 
-	for (i = 0; !err && i < ARRAY_SIZE(arena->dirs); i++)
-		if (arena->dirs[i])
-			err = zero_slabs(arena, arena->dirs[i], high, killable);
+	for (i = 0; !err && i < arena_nr_dirs(arena); i++)
+		err = zero_slabs(arena, &arena->dirs[i], high, killable);
 	/* Nothing was allocated since: the generation is not settled. */
 	if (!err)
 		atomic_long_set(&arena->dirty, 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Slabs: the directory of the memory behind the space of an arena.
+ * Slabs: the memory behind the space of an arena, found by way of its directory.
  *
  * A slab is allocated outside of any lock. Charging it to the budget and installing it in
  * its directory entry are one step, under a bit lock that is held for a few instructions:
@@ -216,12 +216,34 @@ size_t arena_gathered_index(const struct page *page)
 	return page_private(page) & ~SLAB_CLEAN;
 }
 
-/* Install a slab that was prepared. Errors are those of slab_publish(). */
+/* Slab @index was installed: raise the end of the directory past it. */
+static void dir_note(struct arena_dir *dir, size_t index)
+{
+	/*
+	 * Pairs with the xchg() in arena_slabs_release(): after the full barrier of the
+	 * cmpxchg() of the entry, either this sees the end that a release has lowered, and
+	 * raises it again, or the release sees the entry.
+	 */
+	arena_raise(&dir->end, index + 1);
+}
+
+static bool slab_committed(const struct arena_dir *dir, size_t index)
+{
+	const struct arena_slab *entry = arena_dir_entry(dir, index);
+
+	return entry && READ_ONCE(entry->base);
+}
+
+/*
+ * Install a slab that was prepared, in its place, which was reserved. Errors are those of
+ * slab_publish().
+ */
 static int slab_install(struct arena *arena, unsigned int set, void *base, bool charged, gfp_t gfp)
 {
 	bool clean = page_private(virt_to_page(base)) & SLAB_CLEAN;
 	size_t index = arena_gathered_index(virt_to_page(base));
-	struct arena_slab *entry = &READ_ONCE(arena->dirs[set])[index];
+	struct arena_dir *dir = &arena->dirs[set];
+	struct arena_slab *entry = arena_dir_entry(dir, index);
 	struct arena_view view = arena_peek(arena);
 	int err;
 
@@ -232,6 +254,7 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 		err = slab_publish(arena, entry, base, charged);
 	if (err)
 		return err;
+	dir_note(dir, index);
 	arena_raise(&arena->committed_peak, atomic_long_read(&arena->committed));
 	/*
 	 * If that generation is over, it is zeroed once more: no harm. Nor if it had not
@@ -251,7 +274,7 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_t gfp)
 {
 	const unsigned long pages = arena_slab_size(arena) >> PAGE_SHIFT;
-	struct arena_slab *entry = &READ_ONCE(arena->dirs[set])[index];
+	struct arena_dir *dir = &arena->dirs[set];
 	bool clean, charged;
 	void *base = NULL;
 	int err;
@@ -260,10 +283,11 @@ int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_
 		return -ENOMEM;
 	might_alloc(gfp);
 	gfp = slab_gfp(arena, gfp);
-	if (grow_room(arena) >= pages || arena_budget_make_room(arena->budget, pages, gfp))
+	if (arena_dir_reserve(arena, dir, index, gfp) &&
+	    (grow_room(arena) >= pages || arena_budget_make_room(arena->budget, pages, gfp)))
 		base = slab_take(arena, gfp, &clean, &charged);
 	if (!base)
-		return READ_ONCE(entry->base) ? 0 : -ENOMEM;
+		return slab_committed(dir, index) ? 0 : -ENOMEM;
 	slab_prepare(base, index, clean);
 	err = slab_install(arena, set, base, charged, gfp);
 	if (err)
@@ -280,15 +304,17 @@ static int slabs_go_on(gfp_t gfp)
 	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
-static int slabs_missing(const struct arena_slab *dir, size_t first, size_t last, gfp_t gfp,
+/* How many slabs from @first to @last are not committed. Above the end none is. */
+static int slabs_missing(const struct arena_dir *dir, size_t first, size_t last, gfp_t gfp,
 			 size_t *missing)
 {
-	size_t i;
+	size_t end = min_t(size_t, last + 1, atomic_long_read(&dir->end)), i;
+	struct arena_slab *entry;
 	int err = 0;
 
-	*missing = 0;
-	for (i = first; !err && i <= last; i++) {
-		*missing += !READ_ONCE(dir[i].base);
+	*missing = last + 1 - first;
+	for (i = first; !err && (entry = arena_dir_next(dir, &i, end)); i++) {
+		*missing -= !!READ_ONCE(entry->base);
 		err = slabs_go_on(gfp);
 	}
 	return err;
@@ -299,7 +325,7 @@ static int slabs_missing(const struct arena_slab *dir, size_t first, size_t last
  * fit, one gets all it needs. @nr says how many slabs that is. A caller that does not fit
  * looks again for slabs that another one has charged and installed since it looked.
  */
-static int slabs_charge(struct arena *arena, const struct arena_slab *dir, size_t first,
+static int slabs_charge(struct arena *arena, const struct arena_dir *dir, size_t first,
 			size_t last, gfp_t gfp, size_t *nr)
 {
 	unsigned int order = arena->slab_shift - PAGE_SHIFT;
@@ -354,7 +380,7 @@ int arena_slabs_gather(struct arena *arena, unsigned int set, size_t start, size
 		       gfp_t gfp, struct list_head *slabs)
 {
 	size_t first = start >> arena->slab_shift, last = (start + size - 1) >> arena->slab_shift;
-	struct arena_slab *dir = READ_ONCE(arena->dirs[set]);
+	struct arena_dir *dir = &arena->dirs[set];
 	size_t i, nr;
 	int err = slabs_charge(arena, dir, first, last, gfp, &nr);
 
@@ -366,9 +392,10 @@ int arena_slabs_gather(struct arena *arena, unsigned int set, size_t start, size
 		void *base;
 
 		err = slabs_go_on(gfp);
-		if (err || READ_ONCE(dir[i].base))
+		if (err || slab_committed(dir, i))
 			continue;
-		base = slab_gather(arena, i, gfp, &nr);
+		base = arena_dir_reserve(arena, dir, i, gfp) ?
+		       slab_gather(arena, i, gfp, &nr) : NULL;
 		if (base)
 			list_add_tail(&virt_to_page(base)->lru, slabs);
 		else
@@ -428,21 +455,27 @@ int arena_slabs_populate(struct arena *arena, unsigned int set, size_t start, si
  * Give back all slabs of @dir but the first @keep bytes' worth. No claim can succeed
  * meanwhile. -EINTR if @killable and the task is being killed: the rest stays committed.
  */
-int arena_slabs_release(struct arena *arena, struct arena_slab *dir, size_t keep, bool killable)
+int arena_slabs_release(struct arena *arena, struct arena_dir *dir, size_t keep, bool killable)
 {
-	size_t nr = arena_nr_slabs(arena), i;
-	size_t first = DIV_ROUND_UP(min(keep, arena->capacity), arena_slab_size(arena));
+	size_t first = DIV_ROUND_UP(min(keep, arena->capacity), arena_slab_size(arena)), i, end;
+	struct arena_slab *entry;
 
-	for (i = first; i < nr; i++) {
-		void *base = xchg(&dir[i].base, NULL);
+	if (atomic_long_read(&dir->end) <= first)
+		return 0;
+	/* Full barrier: pairs with dir_note(). */
+	end = atomic_long_xchg(&dir->end, first);
+	for (i = first; (entry = arena_dir_next(dir, &i, end)); i++) {
+		void *base = xchg(&entry->base, NULL);
 
 		if (base) {
 			atomic_long_sub(arena_slab_size(arena), &arena->committed);
 			slab_drop(arena, base, true);
 		}
 		cond_resched();
-		if (killable && fatal_signal_pending(current))
+		if (killable && fatal_signal_pending(current)) {
+			arena_raise(&dir->end, end);
 			return -EINTR;
+		}
 	}
 	return 0;
 }
@@ -472,9 +505,8 @@ int arena_populate(struct arena *arena, size_t bytes, gfp_t gfp)
 	BUILD_BUG_ON(ARRAY_SIZE(slabs) != ARRAY_SIZE(arena->dirs));
 	if (bytes > arena->capacity)
 		return -EINVAL;
-	for (set = 0; bytes && !err && set < ARRAY_SIZE(slabs); set++)
-		if (arena->dirs[set])
-			err = arena_slabs_gather(arena, set, 0, bytes, gfp, &slabs[set]);
+	for (set = 0; bytes && !err && set < arena_nr_dirs(arena); set++)
+		err = arena_slabs_gather(arena, set, 0, bytes, gfp, &slabs[set]);
 	for (set = 0; set < ARRAY_SIZE(slabs); set++) {
 		if (err)
 			arena_slabs_drop(arena, &slabs[set], gfp);
@@ -492,28 +524,12 @@ struct page *arena_page(const struct arena *arena, size_t offset)
 	return base ? virt_to_page(base + (offset & (arena_slab_size(arena) - 1))) : NULL;
 }
 
-int arena_slabs_init(struct arena *arena)
-{
-	int nr = arena->flags & ARENA_READERS ? 2 : 1, i;
-
-	arena->dir_size = array_size(arena_nr_slabs(arena), sizeof(struct arena_slab));
-	for (i = 0; i < nr; i++) {
-		arena->dirs[i] = arena_table_alloc(arena->budget, arena->dir_size,
-						   arena_account_gfp(arena->flags));
-		if (!arena->dirs[i])
-			return -ENOMEM;
-	}
-	return 0;
-}
-
 void arena_slabs_exit(struct arena *arena)
 {
 	int i;
 
-	for (i = 0; i < ARRAY_SIZE(arena->dirs); i++) {
-		if (!arena->dirs[i])
-			continue;
-		arena_slabs_release(arena, arena->dirs[i], 0, false);
-		arena_table_free(arena->budget, arena->dirs[i], arena->dir_size);
+	for (i = 0; i < arena_nr_dirs(arena); i++) {
+		arena_slabs_release(arena, &arena->dirs[i], 0, false);
+		arena_dir_exit(arena, &arena->dirs[i]);
 	}
 }

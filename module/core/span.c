@@ -439,7 +439,7 @@ int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align
 
 	cpu = arena_enter(arena);
 	if (arena_look(arena).generation == generation) {
-		base = READ_ONCE(arena_dir(arena, generation)[offset >> arena->slab_shift].base);
+		base = arena_slab_base(arena, generation, offset);
 		/* Without a slab a release has begun, and there is no object to count. */
 		if (base) {
 			arena_account(arena, arena_slot(cpu), generation, used);

@@ -106,9 +106,8 @@ static u32 offset_to_index(const struct arena_typed *typed, size_t offset)
 static void *element(const struct arena_typed *typed, unsigned long generation, u32 index)
 {
 	size_t offset = index_to_offset(typed, index);
-	struct arena_slab *dir = arena_dir(typed->arena, generation);
 
-	return READ_ONCE(dir[offset >> typed->arena->slab_shift].base) +
+	return arena_slab_base(typed->arena, generation, offset) +
 	       (offset & (arena_slab_size(typed->arena) - 1));
 }
 

@@ -27,7 +27,7 @@ int arena_write(struct arena *arena, unsigned long generation, size_t offset,
 		size_t chunk = min3(size, (offset | mask) + 1 - offset, (size_t)ARENA_COPY_CHUNK);
 		struct arena_cpu *cpu = arena_enter(arena);
 		/* NULL only where a reset has released the slab: then the generation is over. */
-		void *base = READ_ONCE(arena_entry(arena, generation, offset)->base);
+		void *base = arena_slab_base(arena, generation, offset);
 		void *to = base + (offset & mask);
 		bool live = base && arena_write_begin(arena, cpu, generation, to);
 
