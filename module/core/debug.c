@@ -2,9 +2,11 @@
 /*
  * To look at: debugfs arena/, with a table of all arenas and a file for each.
  *
- * The file of an arena comes a moment after the arena: whoever makes an arena for
- * the time of a request pays for a place in the list, and not for an inode. What
- * has lived for LOOK_DELAY is worth the file, and gets it from a worker.
+ * The file of an arena comes a moment after the arena: an arena that is made for the
+ * time of a request pays for one exchange when it comes, and one when it goes. It stands
+ * in a place of young[] meanwhile, which its number selects. An arena that has lived for
+ * LOOK_DELAY is worth a place in the list and a file, and gets both from a worker; so it
+ * does at once, but for the file, where its place is taken, or the table is read.
  */
 #include <linux/debugfs.h>
 #include <linux/list.h>
@@ -18,10 +20,14 @@
 
 #define LOOK_DELAY	(HZ / 4)
 
-/* Protects all_arenas, in which the youngest is the last; last_id; arena->look. */
+#define NR_YOUNG	64
+
+/* Protects all_arenas, in which those without a file are last, and arena->look. */
 static DEFINE_MUTEX(all_mutex);
 static LIST_HEAD(all_arenas);
-static u64 last_id;
+/* Arenas that are not in the list. */
+static struct arena *young[NR_YOUNG];
+static atomic64_t last_id;
 static struct dentry *debug_dir;
 
 /* Names come from user space, and the table must stay one. */
@@ -97,6 +103,29 @@ static void show_line(struct seq_file *m, const struct arena *arena)
 	seq_putc(m, '\n');
 }
 
+static struct arena **young_place(u64 id)
+{
+	return &young[id % NR_YOUNG];
+}
+
+/* Move the young arenas to the list, the oldest first. One that goes meanwhile waits. */
+static void list_young(void)
+{
+	u64 id = atomic64_read(&last_id);
+	struct arena *arena;
+	int i;
+
+	lockdep_assert_held(&all_mutex);
+	for (i = 1; i <= NR_YOUNG; i++) {
+		struct arena **place = young_place(id + i);
+
+		/* Full barrier: pairs with the cmpxchg() in arena_debug_add(). */
+		arena = READ_ONCE(*place) ? xchg(place, NULL) : NULL;
+		if (arena)
+			list_add_tail(&arena->all, &all_arenas);
+	}
+}
+
 static int arenas_show(struct seq_file *m, void *unused)
 {
 	struct arena *arena;
@@ -108,6 +137,7 @@ static int arenas_show(struct seq_file *m, void *unused)
 	for (i = 0; i < ARRAY_SIZE(looks); i++)
 		seq_printf(m, " %s", looks[i].name);
 	seq_putc(m, '\n');
+	list_young();
 	list_for_each_entry(arena, &all_arenas, all) {
 		show_line(m, arena);
 		cond_resched();
@@ -164,6 +194,7 @@ static void make_files(struct work_struct *unused)
 	if (!debug_dir)
 		return;
 	mutex_lock(&all_mutex);
+	list_young();
 	list_for_each_entry_reverse(arena, &all_arenas, all) {
 		if (arena->look)
 			break;
@@ -176,17 +207,31 @@ static DECLARE_DELAYED_WORK(look_work, make_files);
 
 void arena_debug_add(struct arena *arena)
 {
-	mutex_lock(&all_mutex);
-	arena->id = ++last_id;
-	list_add_tail(&arena->all, &all_arenas);
-	mutex_unlock(&all_mutex);
+	struct arena **place;
+
+	arena->id = atomic64_inc_return(&last_id);
+	place = young_place(arena->id);
+	/* Full barrier: an arena that is found there is found complete. */
+	if (READ_ONCE(*place) || cmpxchg(place, NULL, arena)) {
+		mutex_lock(&all_mutex);
+		list_add_tail(&arena->all, &all_arenas);
+		mutex_unlock(&all_mutex);
+	}
 	if (!delayed_work_pending(&look_work))
 		schedule_delayed_work(&look_work, LOOK_DELAY);
 }
 
-/* Who is reading its file is waited for, and who has it open finds nothing any more. */
+/*
+ * What is in its place was not seen by the worker, nor by a reader of the table. If it is
+ * not, those who moved it hold the mutex until it is in the list. A reader of its file is
+ * waited for, and one who has it open finds nothing any more.
+ */
 void arena_debug_remove(struct arena *arena)
 {
+	struct arena **place = young_place(arena->id);
+
+	if (READ_ONCE(*place) == arena && cmpxchg(place, arena, NULL) == arena)
+		return;
 	mutex_lock(&all_mutex);
 	list_del(&arena->all);
 	mutex_unlock(&all_mutex);
