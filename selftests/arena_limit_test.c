@@ -345,44 +345,6 @@ static const char *cgroup_file(const char *dir, const char *name)
 	return path;
 }
 
-/* Slabs are kernel memory to a cgroup: not counted where such memory is not. */
-static bool nothing_is_charged(void)
-{
-	char text[4096] = "";
-	int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
-	ssize_t n = read(fd, text, sizeof(text) - 1);
-
-	close(fd);
-	return n > 0 && strstr(text, "cgroup.memory=") && strstr(text, "nokmem");
-}
-
-FIXTURE_SETUP(cgroup)
-{
-	self->fd = -1;
-	if (nothing_is_charged())
-		SKIP(return, "this machine was booted with cgroup.memory=nokmem");
-	ASSERT_TRUE(all_gone());
-	snprintf(self->path, sizeof(self->path), CGROUP "arena-test-%d", getpid());
-	write_string(CGROUP "cgroup.subtree_control", "+memory");
-	if (mkdir(self->path, 0700))
-		SKIP(return, "no cgroup2 at " CGROUP);
-	if (!write_string(cgroup_file(self->path, "memory.max"), "16M")) {
-		rmdir(self->path);
-		SKIP(return, "no memory controller in cgroup2");
-	}
-	write_string(cgroup_file(self->path, "memory.swap.max"), "0");
-}
-
-FIXTURE_TEARDOWN(cgroup)
-{
-	int i;
-
-	close(self->fd);
-	EXPECT_TRUE(all_gone());
-	for (i = 0; i < 200 && rmdir(self->path) && errno == EBUSY; i++)
-		usleep(10000);
-}
-
 static bool enter(const char *path)
 {
 	return write_string(cgroup_file(path, "cgroup.procs"), "0");
