@@ -491,6 +491,8 @@ static void wraps_busy(struct kunit *test)
 	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_NONE, "a refused reset");
 	KUNIT_EXPECT_NOT_NULL(test, arena_deref(arena, handle));
 	if (((const struct arena_kind *)test->param_value)->flags & ARENA_READERS) {
+		KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena), -EBUSY);
+		arena_set_generation(arena, TAG_TURN - 2 * ARENA_GEN_STEP);
 		KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena), 0);
 		KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena), -EBUSY);
 		arena_set_generation(arena, TAG_TURN - ARENA_GEN_STEP);

@@ -142,7 +142,7 @@ static void *released;
 static void release_slab(void)
 {
 	CHECK(!arena_reset(arena));
-	released = xchg(&arena->dirs[0].first[0].base, NULL);
+	released = xchg(&arena->dir.first[0].base, NULL);
 }
 
 /* clause 8: what a release took before it was an object is not counted as one */
@@ -156,7 +156,7 @@ static bool tail_of_a_released_slab(unsigned long point)
 	/* It was full when it was looked at, before the reset. */
 	CHECK(ours || released);
 	CHECK(count_allocs() == nr + !!ours);
-	if (released && cmpxchg(&arena->dirs[0].first[0].base, NULL, released)) {
+	if (released && cmpxchg(&arena->dir.first[0].base, NULL, released)) {
 		atomic_long_sub(SZ_16K, &arena->committed);
 		arena_block_put(&arena_total, released, get_order(SZ_16K));
 	}

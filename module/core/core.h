@@ -395,7 +395,7 @@ struct arena_start {
 };
 
 /* After so many rewinds, each to a higher offset than the one before, two are merged. */
-#define ARENA_REWINDS		8
+#define ARENA_REWINDS		4
 
 /**
  * struct arena_rewinds - what rewinds have freed since the last reset.
@@ -471,11 +471,10 @@ struct arena_rewinds {
  * @look:	its file in debugfs, NULL while it has none.
  * @owner:	what the device knows it by.
  * @name:	for humans.
- * @first_used:	a CPU has @first_cpu and @first_leaf, or tried to.
+ * @dir:	the directory of slab set 0.
+ * @spare_dir:	that of slab set 1, with %ARENA_READERS.
+ * @first_used:	a CPU has @first_cpu, or tried to.
  * @first_cpu:	state of the CPU that comes first: most arenas know no other.
- * @first_leaf:	the leaf in which that CPU is found.
- * @dirs:	the directories of the two slab sets; the generation's lowest bit selects.
- *		Without %ARENA_READERS only the first is used.
  * @root:	leaves of the table of states: the first one stays empty, the others are
  *		of %ARENA_LEAF_CPUS CPUs each.
  *
@@ -491,6 +490,9 @@ struct arena {
 	unsigned int		flags;
 	bool			spans;
 	bool			zero;
+	int			node;
+	struct mem_cgroup	*memcg;
+	struct arena_budget	*budget;
 
 	atomic_long_t		cursor ____cacheline_aligned_in_smp;
 	atomic_long_t		uncounted;
@@ -503,20 +505,21 @@ struct arena {
 	bool			held;
 	bool			retiring;
 	bool			wrapping;
-	atomic_t		writers;
+	bool			had_larges;
 
 	atomic_long_t		deep_used ____cacheline_aligned_in_smp;
 	atomic_long_t		deep_allocs;
 	atomic_long_t		fails[ARENA_NR_FAILS];
+	atomic_t		writers;
 	raw_spinlock_t		reset_lock;	/* see above */
-	struct arena_start	start[2];
+	refcount_t		refs;
 	unsigned int		rewinds_nr;
+	struct arena_start	start[2];
 	struct arena_rewinds	rewinds[2];
 	struct rcu_head		wrap_rcu;
 	struct rcu_head		retire_rcu;
 	struct mutex		reset_mutex;	/* see above */
 	struct work_struct	reaper;
-	bool			had_larges;
 
 	struct mutex		tail_mutex;	/* see above */
 	struct arena_tails	*tails;
@@ -527,19 +530,15 @@ struct arena {
 	atomic_long_t		page_frees;
 	atomic_long_t		pool_hits;
 
-	refcount_t		refs;
-	struct mem_cgroup	*memcg;
-	struct arena_budget	*budget;
-	int			node;
 	struct list_head	all;
 	u64			id;
 	struct dentry		*look;
 	void			*owner;
 	char			name[ARENA_NAME_MAX];
+	struct arena_dir	dir;
+	struct arena_dir	*spare_dir;
 	unsigned int		first_used;
 	struct arena_cpu	first_cpu;
-	struct arena_leaf	first_leaf;
-	struct arena_dir	dirs[2];
 	struct arena_leaf	*root[];
 };
 
@@ -674,6 +673,11 @@ struct arena_slab *arena_dir_next(const struct arena_dir *dir, size_t *index, si
 bool arena_dir_reserve(struct arena *arena, struct arena_dir *dir, size_t index, gfp_t gfp);
 void arena_dir_exit(struct arena *arena, struct arena_dir *dir);
 
+static inline struct arena_dir *arena_dir(const struct arena *arena, unsigned int set)
+{
+	return set ? arena->spare_dir : (struct arena_dir *)&arena->dir;
+}
+
 /* The entry of slab @index, or NULL where it has no place yet: then it is not committed. */
 static inline struct arena_slab *arena_dir_entry(const struct arena_dir *dir, size_t index)
 {
@@ -686,7 +690,8 @@ static inline struct arena_slab *arena_dir_entry(const struct arena_dir *dir, si
 static inline struct arena_slab *arena_entry(const struct arena *arena, unsigned long generation,
 					     size_t offset)
 {
-	return arena_dir_entry(&arena->dirs[generation & ARENA_GEN_SET], offset >> arena->slab_shift);
+	return arena_dir_entry(arena_dir(arena, generation & ARENA_GEN_SET),
+			       offset >> arena->slab_shift);
 }
 
 /* Where the slab at @offset begins in the kernel, NULL if it is not committed. */

@@ -51,10 +51,31 @@ static unsigned int nr_leaves(void)
 	return DIV_ROUND_UP(nr_cpu_ids, ARENA_LEAF_CPUS);
 }
 
-/* Of a struct arena. */
-size_t arena_cpus_size(void)
+static size_t leaf_size(void)
+{
+	return min_t(size_t, nr_cpu_ids, ARENA_LEAF_CPUS) * sizeof(struct arena_cpu *);
+}
+
+static size_t table_size(void)
 {
 	return struct_size_t(struct arena, root, 1 + nr_leaves());
+}
+
+/* There is room behind the table for the first leaf, and the arena still takes one KiB. */
+static bool leaf_fits(void)
+{
+	return table_size() + leaf_size() <= SZ_1K;
+}
+
+static struct arena_leaf *first_leaf(struct arena *arena)
+{
+	return leaf_fits() ? (void *)arena + table_size() : NULL;
+}
+
+/* Of a struct arena with its table, and with the first leaf where that fits. */
+size_t arena_cpus_size(void)
+{
+	return table_size() + (leaf_fits() ? leaf_size() : 0);
 }
 
 void arena_cpus_init(struct arena *arena)
@@ -76,7 +97,7 @@ void arena_cpus_exit(struct arena *arena)
 			kfree(cpu);
 	}
 	for (i = 1; i < 1 + nr_leaves(); i++)
-		if (arena->root[i] != &leaf_none && arena->root[i] != &arena->first_leaf)
+		if (arena->root[i] != &leaf_none && arena->root[i] != first_leaf(arena))
 			kfree(arena->root[i]);
 }
 
@@ -106,7 +127,7 @@ static bool leaf_install(struct arena *arena, struct arena_leaf *leaf)
 	struct arena_leaf **entry = leaf_of(arena, raw_smp_processor_id());
 	struct arena_leaf *none = (struct arena_leaf *)&leaf_none;
 
-	memcpy(leaf, none, min_t(size_t, nr_cpu_ids, ARENA_LEAF_CPUS) * sizeof(leaf->cpu[0]));
+	memcpy(leaf, none, leaf_size());
 	/* Full barrier: pairs with the address dependency in arena_cpu_fast(). */
 	return READ_ONCE(*entry) == none && cmpxchg(entry, none, leaf) == none;
 }
@@ -117,7 +138,7 @@ static void leaf_grow(struct arena *arena, gfp_t gfp)
 
 	if (READ_ONCE(*leaf_of(arena, raw_smp_processor_id())) != &leaf_none)
 		return;
-	leaf = state_alloc(arena, sizeof(*leaf), gfp);
+	leaf = state_alloc(arena, leaf_size(), gfp);
 	if (leaf && !leaf_install(arena, leaf))
 		kfree(leaf);
 }
@@ -161,14 +182,22 @@ static bool cpu_install(struct arena *arena, struct arena_cpu *cpu)
 }
 
 /*
- * What is part of the arena needs no memory and no permission. If another CPU comes between,
- * or this task moves, it stays unused: no reason to try again.
+ * The state that is part of the arena needs no memory, and no permission where its leaf is
+ * part of the arena, too. If another CPU comes between, or this task moves, it stays unused:
+ * no reason to try again.
  */
-static bool cpu_install_first(struct arena *arena)
+static bool cpu_install_first(struct arena *arena, gfp_t gfp)
 {
+	struct arena_leaf *leaf = first_leaf(arena);
+
+	if (!leaf && !arena_may_grow(gfp))
+		return false;
 	if (READ_ONCE(arena->first_used) || cmpxchg(&arena->first_used, 0, 1))
 		return false;
-	leaf_install(arena, &arena->first_leaf);
+	if (leaf)
+		leaf_install(arena, leaf);
+	else
+		leaf_grow(arena, gfp);
 	return cpu_install(arena, &arena->first_cpu);
 }
 
@@ -177,7 +206,7 @@ noinline void arena_cpu_install(struct arena *arena, gfp_t gfp)
 {
 	struct arena_cpu *cpu;
 
-	if (in_nmi() || cpu_install_first(arena) || !arena_may_grow(gfp))
+	if (in_nmi() || cpu_install_first(arena, gfp) || !arena_may_grow(gfp))
 		return;
 	leaf_grow(arena, gfp);
 	cpu = state_alloc(arena, sizeof(*cpu), gfp);

@@ -91,6 +91,7 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 {
 	gfp_t gfp = arena_account_gfp(config->flags);
 	struct arena *arena;
+	size_t size;
 	int err;
 
 	BUILD_BUG_ON(offsetof(struct arena_cpu, slot) > 64);
@@ -101,9 +102,14 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 	err = config_check(config);
 	if (err)
 		return ERR_PTR(err);
-	arena = kzalloc(arena_cpus_size(), gfp | ARENA_GFP_META);
+	size = ALIGN(arena_cpus_size(), sizeof(long));
+	if (config->flags & ARENA_READERS)
+		size += sizeof(*arena->spare_dir);
+	arena = kzalloc(size, gfp | ARENA_GFP_META);
 	if (!arena)
 		return ERR_PTR(-ENOMEM);
+	if (config->flags & ARENA_READERS)
+		arena->spare_dir = (void *)arena + size - sizeof(*arena->spare_dir);
 	arena->budget = budget;
 	arena_init(arena, config, flags);
 	arena_cpus_init(arena);
@@ -116,7 +122,7 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
  * arena_create() - Make an arena.
  * @config: what it shall be like, see &struct arena_config.
  *
- * Takes less than a KiB, whatever the capacity. Slabs come with the first allocation that
+ * Takes at most a KiB, whatever the capacity; two with %ARENA_READERS. Slabs come with the first allocation that
  * needs them, and from the fifth slab on a directory: sixteen bytes a slab, a page at a
  * time. A CPU that first allocates takes less than half a KiB more.
  *

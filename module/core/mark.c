@@ -231,7 +231,7 @@ static int rewind_locked(struct arena *arena, const struct arena_mark *mark, boo
  * A reset to the offset of @mark: the next generation begins there. What was allocated
  * since is gone, whoever allocated it; the caller excludes those who use it. What was
  * allocated before stays where it is, keeps its contents, and its handles live on: but
- * after rewinds to more than eight offsets, each above the one before, handles and marks
+ * after rewinds to more than four offsets, each above the one before, handles and marks
  * made between the oldest of these may be told stale early.
  *
  * With %ARENA_READERS, the slab set remains the same: readers may go on using what was

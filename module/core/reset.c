@@ -526,10 +526,12 @@ static void wait_retired(struct arena *arena)
 static int release_slabs(struct arena *arena, size_t keep, bool killable)
 {
 	unsigned int set = arena_peek(arena).generation & ARENA_GEN_SET;
-	/* Without %ARENA_READERS there is never anything in the other set. */
-	int err = arena_slabs_release(arena, &arena->dirs[!set], 0, killable);
+	int err = 0;
 
-	return err ?: arena_slabs_release(arena, &arena->dirs[set], keep, killable);
+	if (arena_nr_dirs(arena) > 1)
+		err = arena_slabs_release(arena, arena_dir(arena, !set), 0, killable);
+
+	return err ?: arena_slabs_release(arena, arena_dir(arena, set), keep, killable);
 }
 
 /* Where it is cut short, all stays noted as dirty, and the next one wipes it. */
@@ -540,7 +542,7 @@ static int wipe_slabs(struct arena *arena, bool killable)
 	int i, err = 0;
 
 	for (i = 0; !err && i < arena_nr_dirs(arena); i++)
-		err = zero_slabs(arena, &arena->dirs[i], high, killable);
+		err = zero_slabs(arena, arena_dir(arena, i), high, killable);
 	/* Nothing was allocated since: the generation is not settled. */
 	if (!err)
 		atomic_long_set(&arena->dirty, 0);

@@ -242,7 +242,7 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 {
 	bool clean = page_private(virt_to_page(base)) & SLAB_CLEAN;
 	size_t index = arena_gathered_index(virt_to_page(base));
-	struct arena_dir *dir = &arena->dirs[set];
+	struct arena_dir *dir = arena_dir(arena, set);
 	struct arena_slab *entry = arena_dir_entry(dir, index);
 	struct arena_view view = arena_peek(arena);
 	int err;
@@ -274,7 +274,7 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_t gfp)
 {
 	const unsigned long pages = arena_slab_size(arena) >> PAGE_SHIFT;
-	struct arena_dir *dir = &arena->dirs[set];
+	struct arena_dir *dir = arena_dir(arena, set);
 	bool clean, charged;
 	void *base = NULL;
 	int err;
@@ -380,7 +380,7 @@ int arena_slabs_gather(struct arena *arena, unsigned int set, size_t start, size
 		       gfp_t gfp, struct list_head *slabs)
 {
 	size_t first = start >> arena->slab_shift, last = (start + size - 1) >> arena->slab_shift;
-	struct arena_dir *dir = &arena->dirs[set];
+	struct arena_dir *dir = arena_dir(arena, set);
 	size_t i, nr;
 	int err = slabs_charge(arena, dir, first, last, gfp, &nr);
 
@@ -502,7 +502,7 @@ int arena_populate(struct arena *arena, size_t bytes, gfp_t gfp)
 	WARN_ON_ONCE(gfp & ARENA_GFP_REFUSED);
 	WARN_ON_ONCE(gfp & __GFP_ACCOUNT && !(arena->flags & ARENA_ACCOUNT));
 	__arena_might_alloc(gfp);
-	BUILD_BUG_ON(ARRAY_SIZE(slabs) != ARRAY_SIZE(arena->dirs));
+	BUILD_BUG_ON(ARRAY_SIZE(slabs) != 2);
 	if (bytes > arena->capacity)
 		return -EINVAL;
 	for (set = 0; bytes && !err && set < arena_nr_dirs(arena); set++)
@@ -529,7 +529,7 @@ void arena_slabs_exit(struct arena *arena)
 	int i;
 
 	for (i = 0; i < arena_nr_dirs(arena); i++) {
-		arena_slabs_release(arena, &arena->dirs[i], 0, false);
-		arena_dir_exit(arena, &arena->dirs[i]);
+		arena_slabs_release(arena, arena_dir(arena, i), 0, false);
+		arena_dir_exit(arena, arena_dir(arena, i));
 	}
 }

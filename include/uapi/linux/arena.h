@@ -417,7 +417,7 @@ struct arena_lease_args {
  * and poll() says %POLLPRI. Marks that were taken before it remain good. Bytes stay
  * as they are, and mapped but where %ARENA_RESET_STRICT forbids touching what is
  * beyond all that is allocated. Handles to what a rewind frees are stale from then
- * on, others are not (clause 12). After rewinds to more than eight offsets, each
+ * on, others are not (clause 12). After rewinds to more than four offsets, each
  * above the one before, handles and marks made between the oldest of these may be
  * told stale early.
  *
