@@ -519,7 +519,7 @@ EXPORT_SYMBOL_GPL(arena_populate);
 
 struct page *arena_page(const struct arena *arena, size_t offset)
 {
-	void *base = READ_ONCE(arena_entry(arena, arena_peek(arena).generation, offset)->base);
+	void *base = arena_slab_base(arena, arena_peek(arena).generation, offset);
 
 	return base ? virt_to_page(base + (offset & (arena_slab_size(arena) - 1))) : NULL;
 }
