@@ -467,6 +467,32 @@ static bool typed_nmi_in_reset(unsigned long point)
 	return typed_nmi(point, 0, typed_reset);
 }
 
+/* clause 10: a reset at any place of an allocation: the element is then of the new generation */
+static bool typed_reset_in_alloc(unsigned long point, unsigned int flags)
+{
+	bool came;
+
+	fill_typed(flags);
+	typed_reset();
+	rcu_barrier();
+	came = interrupted_at(point, BY_IRQ, typed_alloc_ours, typed_reset);
+	CHECK(ours && arena_typed_len(typed) <= 1);
+	if (flags)
+		rcu_barrier();
+	arena_typed_destroy(typed);
+	return came;
+}
+
+static bool typed_reset_in_alloc_plain(unsigned long point)
+{
+	return typed_reset_in_alloc(point, 0);
+}
+
+static bool typed_reset_in_alloc_readers(unsigned long point)
+{
+	return typed_reset_in_alloc(point, ARENA_READERS);
+}
+
 static const struct {
 	const char	*name;
 	bool		(*run)(unsigned long point);
@@ -487,6 +513,8 @@ static const struct {
 	{ "typed_nmi_in_free", typed_nmi_in_free },
 	{ "typed_nmi_in_callback", typed_nmi_in_callback },
 	{ "typed_nmi_in_reset", typed_nmi_in_reset },
+	{ "typed_reset_in_alloc_plain", typed_reset_in_alloc_plain },
+	{ "typed_reset_in_alloc_readers", typed_reset_in_alloc_readers },
 	{ "gfp_is_checked_on_the_fast_path", gfp_is_checked_on_the_fast_path },
 	{ "gfp_not_honoured", gfp_not_honoured },
 	{ "rcu_must_watch", rcu_must_watch },

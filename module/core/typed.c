@@ -307,11 +307,12 @@ static bool write_run(struct arena_typed *typed, unsigned long generation, u32 f
 		      const void *src, u32 nr)
 {
 	struct arena_cpu *cpu = arena_enter(typed->arena);
-	bool live = arena_write_begin(typed->arena, cpu, generation, NULL);
+	void *to = element(typed, generation, first);
+	bool live = arena_write_begin(typed->arena, cpu, generation, to);
 	u32 i;
 
 	if (live) {
-		memcpy(element(typed, generation, first), src, nr * typed->size);
+		memcpy(to, src, nr * typed->size);
 		for (i = 0; i < nr; i++)
 			publish(typed, first + i, generation);
 		arena_write_end(typed->arena, cpu);
