@@ -493,6 +493,34 @@ static bool typed_reset_in_alloc_readers(unsigned long point)
 	return typed_reset_in_alloc(point, ARENA_READERS);
 }
 
+/* Objects of three words: an arena of few slabs, with or without spans. */
+static void alloc_zeroed(void)
+{
+	ours = arena_zalloc(arena, 24, GFP_ATOMIC);
+}
+
+/* clause 10: what resets freed before it was zeroed is handed out all the same, but it is ours */
+static bool zeroed_beside_resets(unsigned long point)
+{
+	bool ours_is_in_arena;
+	void *base;
+
+	every = 5 + point / 4;
+	arena = create(SZ_64K, SZ_16K, (point & 1 ? ARENA_SPANS : 0) |
+				       (point & 2 ? ARENA_ZERO : 0));
+	CHECK(!arena_populate(arena, SZ_64K, GFP_KERNEL));
+	/* Slabs that are not known to be zero. */
+	CHECK(!arena_reset(arena));
+	ours = NULL;
+	interrupted_at(every, BY_IRQ, alloc_zeroed, reset_again);
+	base = arena_slab_base(arena, 0, 0);
+	ours_is_in_arena = ours >= base && ours + 24 <= base + SZ_16K;
+	CHECK(ours_is_in_arena || !ours);
+	arena_destroy(arena);
+	user_rcu_poll();
+	return point < 400;
+}
+
 static const struct {
 	const char	*name;
 	bool		(*run)(unsigned long point);
@@ -515,6 +543,7 @@ static const struct {
 	{ "typed_nmi_in_reset", typed_nmi_in_reset },
 	{ "typed_reset_in_alloc_plain", typed_reset_in_alloc_plain },
 	{ "typed_reset_in_alloc_readers", typed_reset_in_alloc_readers },
+	{ "zeroed_beside_resets", zeroed_beside_resets },
 	{ "gfp_is_checked_on_the_fast_path", gfp_is_checked_on_the_fast_path },
 	{ "gfp_not_honoured", gfp_not_honoured },
 	{ "rcu_must_watch", rcu_must_watch },

@@ -41,18 +41,18 @@ int arena_claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_
 	place->offset = claim.object;
 	if (err)
 		return err;
+	place_set(place, claim.generation, claim.object,
+		  claim_address(arena, &claim, claim.object));
 	if (zero) {
 		err = claim_zero(arena, cpu, &claim, claim.object, claim.end);
 		if (err)
 			return err;
 	}
 	claim_done(arena, cpu, slot, &claim, size);
-	place_set(place, claim.generation, claim.object,
-		  claim_address(arena, &claim, claim.object));
 	return 0;
 }
 
-/* One try, with preemption off. */
+/* One try, with preemption off. Where it returns -ESTALE, @place is where the object was. */
 static int try_claim(struct arena *arena, size_t size, size_t align, bool zero,
 		     struct arena_place *place)
 {

@@ -167,10 +167,12 @@ static int slot_refill(struct arena *arena, struct arena_view view, struct arena
 	/* Release: who sees it over sees the span. Pairs with tails_exist(). */
 	smp_store_release(&slot->filling, false);
 	place->offset = claim.object;
-	if (err)
+	if (err && err != -ESTALE)
 		return err;
 	place_set(place, claim.generation, claim.object,
 		  claim_address(arena, &claim, claim.object));
+	if (err)
+		return err;
 	return zero ? slot_zero(arena, cpu, slot, place->ptr, size) : 0;
 }
 
@@ -194,7 +196,7 @@ int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 		     size_t size, size_t align, bool zero, struct arena_place *place)
 {
 	struct arena_view view = arena_look(arena);
-	void *object = NULL;
+	void *object;
 	size_t need;
 	int err = 0;
 
@@ -211,14 +213,15 @@ int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 		return slot_refill(arena, view, cpu, slot, size, align, zero, place);
 	}
 	slot_busy(slot);
+	object = (void *)ALIGN(slot->taken + slot->delta, align);
+	place_set(place, view.generation,
+		  slot->end_offset - (slot_end(slot) - (unsigned long)object), object);
 	while (!err && !slot_bump(slot, size, align, &object))
 		err = slot_advance(arena, cpu, slot, need);
 	slot_idle(slot, view.generation);
 	if (err)
 		return err;
 	count_objects(arena, cpu, 1);
-	place_set(place, view.generation,
-		  slot->end_offset - (slot_end(slot) - (unsigned long)object), object);
 	return zero ? slot_zero(arena, cpu, slot, object, size) : 0;
 }
 
