@@ -521,6 +521,29 @@ static bool zeroed_beside_resets(unsigned long point)
 	return point < 400;
 }
 
+static void zalloc_ours(void)
+{
+	ours = arena_zalloc(arena, 64, GFP_ATOMIC);
+}
+
+/* clause 2: an interrupt takes what an allocation has just seen in the span, and that one ends */
+static bool span_taken_from_below(unsigned long point)
+{
+	bool came;
+
+	arena = create(SZ_16K, SZ_16K, ARENA_SPANS);
+	CHECK(!arena_populate(arena, SZ_16K, GFP_KERNEL));
+	CHECK(!arena_reset(arena));
+	do {
+		CHECK(arena_alloc(arena, 64, ARENA_NOGROW));
+	} while (arena->first_cpu.slot.limit - arena->first_cpu.slot.taken != 64);
+	theirs = NULL;
+	came = interrupted_at(point, BY_IRQ, zalloc_ours, alloc_theirs);
+	CHECK(ours && (theirs || !came) && ours != theirs);
+	arena_destroy(arena);
+	return came;
+}
+
 static const struct {
 	const char	*name;
 	bool		(*run)(unsigned long point);
@@ -544,6 +567,7 @@ static const struct {
 	{ "typed_reset_in_alloc_plain", typed_reset_in_alloc_plain },
 	{ "typed_reset_in_alloc_readers", typed_reset_in_alloc_readers },
 	{ "zeroed_beside_resets", zeroed_beside_resets },
+	{ "span_taken_from_below", span_taken_from_below },
 	{ "gfp_is_checked_on_the_fast_path", gfp_is_checked_on_the_fast_path },
 	{ "gfp_not_honoured", gfp_not_honoured },
 	{ "rcu_must_watch", rcu_must_watch },
@@ -557,6 +581,7 @@ int main(int argc, char **argv)
 	/* For what would never end. */
 	alarm(3600);
 	CHECK(!arena_pool_init());
+	arena_cpus_setup();
 	for (i = 0; i < ARRAY_SIZE(tests); i++) {
 		if (argc > 1 && strcmp(argv[1], tests[i].name))
 			continue;

@@ -213,6 +213,12 @@ int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 		return slot_refill(arena, view, cpu, slot, size, align, zero, place);
 	}
 	slot_busy(slot);
+	/* The fast path of an interrupt may have taken from it since that look. */
+	need = slot_need(slot, size, align);
+	if (unlikely(need > slot_room(slot))) {
+		slot_idle(slot, view.generation);
+		return arena_claim_object(arena, cpu, slot, size, align, zero, place);
+	}
 	object = (void *)ALIGN(slot->taken + slot->delta, align);
 	place_set(place, view.generation,
 		  slot->end_offset - (slot_end(slot) - (unsigned long)object), object);
