@@ -14,6 +14,7 @@
 #include <linux/sched/signal.h>
 
 #include "compat.h"
+#include "core/cursor.h"
 #include "core/events.h"
 
 /* How often to look again before waiting for a grace period. */
@@ -352,17 +353,41 @@ static int next_generation_crossing(struct arena *arena)
 	return err;
 }
 
-/* If it succeeds, and none holds it back, the generation is settled at once. */
+/*
+ * The CPU that reset a dense arena is likely to allocate from it next: open its window in
+ * the slab that the cursor is in now, as a claim there would. Without this, its first
+ * allocation takes the slow path.
+ */
+static __always_inline void window_reopen(struct arena *arena, struct arena_cpu *cpu)
+{
+	struct arena_view view = arena_look(arena);
+	struct claim claim = {
+		.generation = view.generation,
+		.object	    = cursor_offset(view.cursor),
+	};
+
+	if (!cursor_settled(view.cursor) || claim.object >= arena->capacity)
+		return;
+	/* Address dependency on the cursor, as in cursor_claim(). */
+	claim.base = arena_slab_base(arena, view.generation, claim.object);
+	if (claim.base)
+		arena_window_open(arena, cpu, &claim);
+}
+
+/*
+ * If it succeeds, and none holds it back, the generation is settled at once. A nested reset
+ * leaves the window alone: it may have interrupted the opening of one.
+ */
 static __always_inline int next_generation_kept(struct arena *arena)
 {
+	struct arena_cpu *cpu = arena_enter(arena);
 	bool crossed;
 	int err;
 
-	preempt_disable();
 	err = next_generation(arena, false, false, &crossed);
-	if (likely(!err))
-		settle(arena);
-	preempt_enable();
+	if (likely(!err) && likely(settle(arena)) && !arena->spans && arena_slot(cpu))
+		window_reopen(arena, cpu);
+	arena_leave(cpu);
 	if (unlikely(err == -EAGAIN)) {
 		err = next_generation_crossing(arena);
 		if (!err)
