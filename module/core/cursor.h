@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * How an allocation enters, claims and writes: shared by what runs with
- * preemption off. The reasoning is in "DOC: generations" in core.h.
+ * The inner steps of an allocation: enter, claim, write, count. All of them run with
+ * preemption off. "DOC: generations" in core.h says why they are correct.
  */
 #ifndef _ARENA_CURSOR_H
 #define _ARENA_CURSOR_H
@@ -14,17 +14,17 @@
 
 #include "core/core.h"
 
-/* The first span of a generation, and what doubling ends at. */
+/* Spans grow from the first size to the second: refills double it, new generations quarter it. */
 #define ARENA_SPAN_MIN		SZ_4K
 #define ARENA_SPAN_MAX		SZ_64K
-/* How much of a span is zeroed at once: so that no allocation takes long. */
+/* A span is zeroed in steps of this size, so that no allocation pays for all of it. */
 #define ARENA_SPAN_ZERO		SZ_16K
-/* Preemption is off for one slab copy at a time, and for no more than this. */
+/* At most this many bytes are copied or zeroed in one section with preemption off. */
 #define ARENA_COPY_CHUNK	SZ_64K
 
 /*
- * Preemption off makes a reader only where RCU is watching: not in the idle loop, nor on
- * the way into the kernel. Nothing at all without CONFIG_PROVE_RCU.
+ * Code with preemption off is an RCU reader only where RCU is watching, which it is not in
+ * the idle loop or early in kernel entry. Empty without CONFIG_PROVE_RCU.
  */
 static __always_inline void arena_assert_rcu(void)
 {
@@ -32,8 +32,8 @@ static __always_inline void arena_assert_rcu(void)
 }
 
 /*
- * Enter and leave an allocation. Not atomic, no interrupts off: an interrupt
- * between load and store puts back what it found.
+ * Enter and leave an allocation. @depth needs neither an atomic nor interrupts off: an
+ * interrupt between its load and its store leaves it as it was.
  */
 static __always_inline struct arena_cpu *arena_enter(struct arena *arena)
 {
@@ -57,8 +57,8 @@ static __always_inline void arena_leave(struct arena_cpu *cpu)
 }
 
 /*
- * The slot, for the caller of arena_enter(). NULL where the CPU has no state, or where this
- * allocation interrupts another one of the same arena: that one owns the slot.
+ * The slot that an allocation may use after arena_enter(). NULL if the CPU has no state, or
+ * if this allocation is nested: then the interrupted one owns the slot.
  */
 static inline struct arena_slot *arena_slot(struct arena_cpu *cpu)
 {
@@ -67,7 +67,7 @@ static inline struct arena_slot *arena_slot(struct arena_cpu *cpu)
 	return &cpu->slot;
 }
 
-/* One more object, or @nr. A sum over CPUs: one of them may well be below zero. */
+/* Count @nr objects. Only the sum over all CPUs means something: one may be negative. */
 static __always_inline void count_objects(struct arena *arena, struct arena_cpu *cpu, int nr)
 {
 	if (likely(!arena_cpu_missing(cpu)))
@@ -79,17 +79,21 @@ static __always_inline void count_objects(struct arena *arena, struct arena_cpu 
 static __always_inline void arena_write_end(struct arena *arena, struct arena_cpu *cpu)
 {
 	if (unlikely(arena_cpu_missing(cpu))) {
-		/* Release: pairs with the atomic_read_acquire() in late_writers(). */
+		/*
+		 * Release: pairs with the atomic_read_acquire() in late_writers(). A CPU
+		 * that does not see this writer counted sees what it wrote.
+		 */
 		atomic_fetch_dec_release(&arena->writers);
 		return;
 	}
-	/* Release: pairs with the smp_load_acquire() in late_writers(). */
+	/* Release: pairs with the smp_load_acquire() in late_writers(), for what was written. */
 	smp_store_release(&cpu->writers, READ_ONCE(cpu->writers) - 1);
 }
 
 /*
- * Before the allocator itself writes at @to, to memory of @generation. False if a reset
- * or rewind has freed that since: then the memory may belong to another object.
+ * Register as a writer before the allocator itself writes at @to, to memory of @generation.
+ * False, with nothing registered, if a reset or rewind has freed that memory: it may belong
+ * to another object by now.
  */
 static inline bool arena_write_begin(struct arena *arena, struct arena_cpu *cpu,
 				     unsigned long generation, const void *to)
@@ -101,9 +105,10 @@ static inline bool arena_write_begin(struct arena *arena, struct arena_cpu *cpu,
 	else
 		atomic_inc(&arena->writers);
 	/*
-	 * Full barrier A: pairs with B in arena_settle(). If the look below
-	 * does not see a new tag, then whoever settles that tag sees us
-	 * counted and does not hand the memory out again.
+	 * Full barrier A: pairs with B in arena_settle(). If the read below does
+	 * not see a new tag, then the CPU that settles that tag sees this writer
+	 * counted, and does not let the memory be handed out again. Without A this
+	 * write could land in an object of the new generation.
 	 */
 	smp_mb();
 	now = arena_look(arena).generation;
@@ -115,12 +120,16 @@ static inline bool arena_write_begin(struct arena *arena, struct arena_cpu *cpu,
 }
 
 /*
- * Let @slot count for @generation, which is newer than the one it counted for.
- * While the slot is revoked, its span is somebody else's to look at.
+ * Let @slot count for @generation, which is newer than the one it counted for. Its span is
+ * dropped, unless the slot is revoked: then the collecting CPU may be reading the span, which
+ * is left as it is and marked stale.
  */
 static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
 {
-	/* Acquire: pairs with the smp_store_release() in collect_slot(). */
+	/*
+	 * Acquire: pairs with the smp_store_release() in collect_slot(). If the slot is no
+	 * longer revoked, the collecting CPU has read all that is overwritten here.
+	 */
 	bool revoked = smp_load_acquire(&slot->revoked);
 
 	if (!revoked) {
@@ -130,37 +139,41 @@ static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
 		slot->limit = 0;
 		WRITE_ONCE(slot->ahead, 0);
 	}
-	/* Before the generation: who collects for it must not take what is left there. */
+	/*
+	 * Ordered before @generation by the release below: a CPU that collects the tails of
+	 * @generation must not take that of an older span.
+	 */
 	WRITE_ONCE(slot->stale, revoked);
 	slot->want = max_t(unsigned int, slot->want / 4, ARENA_SPAN_MIN);
 	WRITE_ONCE(slot->used, -slot->taken);
 	/*
-	 * Release: pairs with the smp_load_acquire() in counted_in_slots().
-	 * Who sees this generation does not see what was used in the last one.
+	 * Release: pairs with the smp_load_acquire() in counted_in_slots(), slot_is_of() and
+	 * collect_slot(). A remote reader that sees this generation does not add the bytes
+	 * of the former one.
 	 */
 	smp_store_release(&slot->generation, generation);
 }
 
-/* Count what was not taken from the span. */
+/* Count @size bytes that were claimed outside of the span. */
 static __always_inline void slot_count(struct arena_slot *slot, size_t size)
 {
-	/* Who reads them from elsewhere shows them, no more. */
+	/* Racy with remote readers: statistics only. */
 	data_race(slot->used += size);
 }
 
-/* What is left of the span. */
+/* Bytes left in the span, whether zeroed or not. */
 static inline size_t slot_room(const struct arena_slot *slot)
 {
 	return slot->limit - slot->taken + slot->ahead;
 }
 
-/* Where the span ends, as a kernel address. */
+/* Kernel address of the end of the span. */
 static inline unsigned long slot_end(const struct arena_slot *slot)
 {
 	return slot->limit + slot->delta + slot->ahead;
 }
 
-/* What of that the next object would take, with the padding before and after it. */
+/* Bytes that the next object takes from the span, including the padding around it. */
 static inline size_t slot_need(const struct arena_slot *slot, size_t size, size_t align)
 {
 	unsigned long next = slot->taken + slot->delta;
@@ -168,7 +181,7 @@ static inline size_t slot_need(const struct arena_slot *slot, size_t size, size_
 	return ALIGN(next, align) - next + ALIGN(size, ARENA_MIN_ALIGN);
 }
 
-/* Padding: the next object begins further on, and there is as much less room. */
+/* Skip @bytes of the span as padding: they are lost, and do not count as used. */
 static __always_inline void slot_pad(struct arena_slot *slot, size_t bytes)
 {
 	slot->delta += bytes;
@@ -177,13 +190,13 @@ static __always_inline void slot_pad(struct arena_slot *slot, size_t bytes)
 
 static __always_inline void slot_take(struct arena_slot *slot, size_t size)
 {
-	/* Who reads them from elsewhere shows them, no more. */
+	/* Racy with remote readers: statistics, and a guess in slot_has_room(). */
 	data_race(slot->taken += size);
 }
 
 /*
- * While the owner works on a span that is of the present generation, interrupts find it
- * busy: their fast path fails, and arena_slot() refuses it.
+ * Keep nested allocations out of the span while the owner works on it: their fast path
+ * fails on a busy span, and arena_slot() returns NULL.
  */
 static __always_inline void slot_busy(struct arena_slot *slot)
 {
@@ -197,7 +210,7 @@ static __always_inline void slot_idle(struct arena_slot *slot, unsigned long gen
 	WRITE_ONCE(slot->span, generation);
 }
 
-/* Take from the span, or leave everything as it was. */
+/* Take an object from the zeroed part of the span. On failure nothing has changed. */
 static __always_inline bool slot_bump(struct arena_slot *slot, size_t size, size_t align,
 				      void **object)
 {
@@ -209,11 +222,11 @@ static __always_inline bool slot_bump(struct arena_slot *slot, size_t size, size
 		if (unlikely(pad > room))
 			return false;
 	}
-	/* Size 0 is refused here too: 0 - 1 is never less. */
+	/* This refuses size 0, too: 0 - 1 is the largest value of a size_t. */
 	if (unlikely(size - 1 >= room - pad))
 		return false;
 	*object = (void *)(start + pad);
-	/* The end is aligned: up to there is room for it. */
+	/* The span ends at a multiple of the minimum alignment, so this padding fits. */
 	pad += -size % ARENA_MIN_ALIGN;
 	if (pad)
 		slot_pad(slot, pad);
@@ -222,14 +235,14 @@ static __always_inline bool slot_bump(struct arena_slot *slot, size_t size, size
 }
 
 /*
- * Counting. Without spans, what has been handed out is what the cursor says: as
- * long as there is no padding, nobody counts. The first claim that pads sets
- * %ARENA_COUNTED in the cursor, which moves nothing; where the cursor stood then is
- * noted in arena->uncounted before anybody claims again, by whoever comes; and from
- * there on everybody counts in a slot, until the next reset.
+ * Begin to count bytes in a dense arena. As long as there is no padding, the offset in the
+ * cursor equals the bytes used, and no CPU counts. The first claim that pads sets
+ * %ARENA_COUNTED in the cursor, without moving the offset. Before the next claim can succeed,
+ * the CPU that tries it notes that offset in arena->uncounted, unless another one has done so.
+ * From then until the next reset, each claim counts its bytes in a slot.
  *
- * False if @cursor, a settled word just read, was no longer true and has been read
- * anew.
+ * @cursor is a settled word that was just read. False if the cursor has changed since, and
+ * the caller must start over from the new word, which is in @cursor then.
  */
 static inline bool cursor_count(struct arena *arena, long *cursor)
 {
@@ -237,15 +250,22 @@ static inline bool cursor_count(struct arena *arena, long *cursor)
 
 	if (arena->spans)
 		return true;
-	/* Before it is seen that the generation is not over: so the note is of no later one. */
+	/*
+	 * Read the note first, and check then that the generation is not over. So @noted is
+	 * of no later generation, and the last compare-and-swap overwrites only older notes.
+	 */
 	noted = atomic_long_read(&arena->uncounted);
 	if (!(*cursor & ARENA_COUNTED)) {
-		/* Full barrier. */
+		/* Success is a full barrier: it orders the note before the check. */
 		if (!atomic_long_try_cmpxchg(&arena->cursor, cursor, *cursor | ARENA_COUNTED))
 			return false;
 		*cursor |= ARENA_COUNTED;
 	} else if (unlikely(cursor_tag(noted) != cursor_tag(*cursor))) {
-		smp_rmb();	/* Pairs with the compare-and-swap in next_generation(). */
+		/*
+		 * Pairs with the compare-and-swap in next_generation(): if @noted is of a
+		 * later generation, the cursor read below has changed, too.
+		 */
+		smp_rmb();
 		now = atomic_long_read(&arena->cursor);
 		if (now != *cursor) {
 			*cursor = now;
@@ -256,8 +276,9 @@ static inline bool cursor_count(struct arena *arena, long *cursor)
 		return true;
 	now = atomic_long_cmpxchg(&arena->uncounted, noted, *cursor & ~ARENA_COUNTED);
 	/*
-	 * Noted by whoever came first, for this generation; or late, for the one before, or
-	 * by uncounted_renew(). Then it is still to be noted.
+	 * If this failed, another CPU has changed the note. That is fine if it noted this
+	 * generation. A late CPU may also have noted an older generation, or
+	 * uncounted_renew() has run: then the note is still missing, and the caller retries.
 	 */
 	if (unlikely(now != noted && cursor_tag(now) != cursor_tag(*cursor))) {
 		*cursor = atomic_long_read(&arena->cursor);
@@ -267,14 +288,15 @@ static inline bool cursor_count(struct arena *arena, long *cursor)
 }
 
 /**
- * struct claim - a stretch of the space that the cursor handed out.
- * @generation: in which.
- * @from:	first byte that was not ours before.
- * @object:	where the object begins.
- * @end:	first byte that is not ours.
- * @slab:	directory entry.
+ * struct claim - a stretch of the space that cursor_claim() has claimed.
+ * @generation: the generation of the claim.
+ * @from:	offset of the cursor before the claim. @object lies below it if the claim
+ *		was joined to the tail of the CPU's span.
+ * @object:	offset of the object.
+ * @end:	offset of the cursor after the claim.
+ * @slab:	directory entry of the slab.
  * @base:	kernel address of the slab.
- * @counted:	to be counted in a slot.
+ * @counted:	the bytes of the object must be counted in a slot.
  */
 struct claim {
 	unsigned long		generation;
@@ -286,7 +308,7 @@ struct claim {
 	bool			counted;
 };
 
-/* The cursor stands where the span ends: nobody else has claimed anything since. */
+/* Does the span end at the cursor? If so, a claim can be joined to its tail. */
 static inline bool slot_joins(const struct arena_slot *slot, const struct arena_view *view)
 {
 	return slot->end_offset == cursor_offset(view->cursor) &&
@@ -294,13 +316,14 @@ static inline bool slot_joins(const struct arena_slot *slot, const struct arena_
 }
 
 /*
- * Move the cursor from where it was in @view, or is, past an object, and up to @want
- * bytes from its begin if the slab and the capacity have them. The tail of @slot's
- * span, if it ends where the cursor stands, is joined with what is claimed: a CPU that
- * is alone wastes nothing.
+ * Move the cursor past an object of @size bytes. @view is the first word to try; if the cursor
+ * has moved since, the word found in it is tried next. With @want, claim a span: up to @want
+ * bytes from the begin of the object, as far as the slab and the capacity permit. A span in
+ * @slot that ends at the cursor is joined with the claim, so that a CPU that allocates alone
+ * wastes no tails. Without @want, @slot is not used.
  *
- * 0; -ENOSPC; -EAGAIN if the slab at claim->object is not committed; -EBUSY if
- * the generation is not settled. Only success changes anything.
+ * Return: 0; -ENOSPC; -EAGAIN if the slab at claim->object is not committed; -EBUSY if the
+ * generation is not settled. A failure leaves the offset as it was, and sets claim->object.
  */
 static __always_inline int cursor_claim(struct arena *arena, struct arena_view view,
 					struct arena_slot *slot, size_t size, size_t align,
@@ -357,8 +380,8 @@ static inline void *claim_address(const struct arena *arena, const struct claim 
 }
 
 /*
- * In this generation the slab was zero when installed, and within a generation nothing
- * is handed out twice: a rewind begins another one.
+ * Is the claimed memory known to be zero? It is if the slab was installed, zeroed, in the same
+ * generation: within a generation no byte is handed out twice, as a rewind begins another one.
  */
 static inline bool claim_is_clean(const struct claim *claim)
 {
@@ -366,8 +389,8 @@ static inline bool claim_is_clean(const struct claim *claim)
 }
 
 /*
- * By words: the processors that have an instruction for it begin sooner than with
- * bytes. Sanitizers know memset() only.
+ * Where the architecture has memset64(), it starts faster than memset(). The sanitizers
+ * instrument memset() only.
  */
 static __always_inline void zero_words(void *to, size_t size)
 {
@@ -388,8 +411,8 @@ static __always_inline void zero_bytes(void *to, size_t size)
 }
 
 /*
- * Zero memory that @generation handed out. -ESTALE if it is over: then it may be
- * somebody else's by now.
+ * Zero memory that was claimed in @generation. -ESTALE, with nothing written, if a reset or
+ * rewind has freed it: it may belong to another object by now.
  */
 static noinline int __maybe_unused zero_claimed(struct arena *arena, struct arena_cpu *cpu,
 						unsigned long generation, void *to, size_t size)
@@ -419,8 +442,8 @@ static inline void place_set(struct arena_place *place, unsigned long generation
 }
 
 /*
- * Size of an object that is asked for by its address. In an arena of programs there is none
- * for what is larger than a slab: that is refused, as one of no bytes is.
+ * The size to claim for a caller that wants an address. In an ARENA_MAPPABLE arena an object
+ * larger than a slab has no kernel address: 0 makes arena_claim() refuse it.
  */
 static inline size_t size_with_address(const struct arena *arena, size_t size)
 {
@@ -440,7 +463,7 @@ int arena_claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_
 int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     size_t size, size_t align, bool zero, struct arena_place *place);
 
-/* Count what was claimed, and be quicker next time. */
+/* Count a claimed object, or open the window for the next one where bytes are not counted. */
 static __always_inline void claim_done(struct arena *arena, struct arena_cpu *cpu,
 				       struct arena_slot *slot, const struct claim *claim,
 				       size_t size)
