@@ -417,6 +417,20 @@ struct arena_rewinds {
 };
 
 /**
+ * struct arena_history - what an arena remembers of its rewinds; allocated by the first one.
+ * @start:	where the last two generations start that rewinds began; arena_start_nr()
+ *		selects.
+ * @nr:		number of the copy of @rewinds that is valid: its lowest bit selects it. The
+ *		other one is being written or is the former one.
+ * @rewinds:	see &struct arena_rewinds.
+ */
+struct arena_history {
+	struct arena_start	start[2];
+	unsigned int		nr;
+	struct arena_rewinds	rewinds[2];
+};
+
+/**
  * struct arena - one arena. Lines of the hot path first.
  * @generation: current one. Lags behind the tag of @cursor while a reset is
  *		under way, never runs ahead.
@@ -442,14 +456,10 @@ struct arena_rewinds {
  * @deep_used:	bytes handed out where no slot could count them, tagged like @cursor.
  * @deep_allocs: objects handed out there.
  * @fails:	failed allocations by cause.
- * @start:	where the last two generations start that rewinds began; arena_start_nr()
- *		selects.
- * @rewinds_nr:	number of the history of rewinds that is valid; its lowest bit selects one
- *		of @rewinds, the other one is being written or is the former one.
- * @rewinds:	see &struct arena_rewinds.
+ * @history:	of rewinds, NULL before the first one.
  * @reset_lock: serialises rewinds, and the resets that do more than move the cursor;
- *		irq-safe. Protects @retiring, @wrapping, @start, the writing of
- *		@rewinds, and setting @held.
+ *		irq-safe. Protects @retiring, @wrapping, what is written to @history,
+ *		and setting @held.
  * @retire_rcu:	says when the readers are gone.
  * @wrap_rcu:	says when that grace period has ended.
  * @reset_mutex: serialises resets that sleep.
@@ -513,9 +523,7 @@ struct arena {
 	atomic_t		writers;
 	raw_spinlock_t		reset_lock;	/* see above */
 	refcount_t		refs;
-	unsigned int		rewinds_nr;
-	struct arena_start	start[2];
-	struct arena_rewinds	rewinds[2];
+	struct arena_history	*history;
 	struct rcu_head		wrap_rcu;
 	struct rcu_head		retire_rcu;
 	struct mutex		reset_mutex;	/* see above */
@@ -726,7 +734,7 @@ static inline bool arena_lives(const struct arena *arena, unsigned long generati
 }
 
 /*
- * The element of arena->start for @generation, which a rewind began, or for its tag: of two
+ * The element of arena->history->start for @generation, which a rewind began, or for its tag: of two
  * such generations in succession, each has its own.
  */
 static inline unsigned int arena_start_nr(unsigned long generation)
@@ -741,7 +749,7 @@ static inline unsigned int arena_start_nr(unsigned long generation)
 static inline bool arena_begin_word(const struct arena *arena, unsigned long cursor,
 				    unsigned long *begun, unsigned long *used)
 {
-	const struct arena_start *start = &arena->start[arena_start_nr(cursor_tag(cursor))];
+	const struct arena_start *start;
 
 	*begun = cursor_start(cursor_tag(cursor));
 	*used = *begun;
@@ -749,6 +757,7 @@ static inline bool arena_begin_word(const struct arena *arena, unsigned long cur
 		return true;
 	/* Pairs with the compare-and-swap of the cursor in arena_begin_rewound(). */
 	smp_rmb();
+	start = &READ_ONCE(arena->history)->start[arena_start_nr(cursor_tag(cursor))];
 	*begun = READ_ONCE(start->offset);
 	*used = READ_ONCE(start->used);
 	if (cursor_tag(*begun) != cursor_tag(cursor) || cursor_tag(*used) != cursor_tag(cursor))
@@ -783,6 +792,7 @@ DECLARE_PER_CPU(unsigned long, arena_root_offset);
 DECLARE_PER_CPU(unsigned long, arena_leaf_offset);
 extern const struct arena_cpu arena_cpu_none;
 
+void *arena_state_alloc(const struct arena *arena, size_t size, gfp_t gfp);
 size_t arena_cpus_size(void);
 void arena_cpus_init(struct arena *arena);
 void arena_cpus_exit(struct arena *arena);

@@ -102,7 +102,7 @@ void arena_cpus_exit(struct arena *arena)
 }
 
 /* Charged as slabs are (clause 21). An allocation goes on without it, so no great effort. */
-static void *state_alloc(const struct arena *arena, size_t size, gfp_t gfp)
+void *arena_state_alloc(const struct arena *arena, size_t size, gfp_t gfp)
 {
 	struct mem_cgroup *old;
 	void *state;
@@ -138,7 +138,7 @@ static void leaf_grow(struct arena *arena, gfp_t gfp)
 
 	if (READ_ONCE(*leaf_of(arena, raw_smp_processor_id())) != &leaf_none)
 		return;
-	leaf = state_alloc(arena, leaf_size(), gfp);
+	leaf = arena_state_alloc(arena, leaf_size(), gfp);
 	if (leaf && !leaf_install(arena, leaf))
 		kfree(leaf);
 }
@@ -209,7 +209,7 @@ noinline void arena_cpu_install(struct arena *arena, gfp_t gfp)
 	if (in_nmi() || cpu_install_first(arena, gfp) || !arena_may_grow(gfp))
 		return;
 	leaf_grow(arena, gfp);
-	cpu = state_alloc(arena, sizeof(*cpu), gfp);
+	cpu = arena_state_alloc(arena, sizeof(*cpu), gfp);
 	if (cpu && !cpu_install(arena, cpu))
 		kfree(cpu);
 }

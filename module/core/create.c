@@ -82,6 +82,7 @@ static void arena_free(struct arena *arena)
 	arena_slabs_exit(arena);
 	arena_tails_exit(arena);
 	arena_cpus_exit(arena);
+	kfree(arena->history);
 	mem_cgroup_put(arena->memcg);
 	kfree(arena);
 }

@@ -22,6 +22,7 @@
  * the copy has ceased to be valid meanwhile, so two rewinds must have passed it.
  */
 #include <linux/export.h>
+#include <linux/slab.h>
 
 #include "core/events.h"
 
@@ -46,6 +47,7 @@ static bool rewinds_find(const struct arena_rewinds *rewinds, unsigned long gene
 static bool lowest_since(const struct arena *arena, unsigned long now, unsigned long generation,
 			 size_t *low)
 {
+	const struct arena_history *history;
 	unsigned int nr;
 	bool found;
 
@@ -53,13 +55,14 @@ static bool lowest_since(const struct arena *arena, unsigned long now, unsigned 
 		return false;
 	/* Pairs with the compare-and-swap of the cursor in arena_begin_rewound(). */
 	smp_rmb();
+	history = READ_ONCE(arena->history);
 	do {
 		/* Acquire: pairs with the smp_store_release() in rewinds_set(). */
-		nr = smp_load_acquire(&arena->rewinds_nr);
-		found = rewinds_find(&arena->rewinds[nr & 1], generation, low);
+		nr = smp_load_acquire(&history->nr);
+		found = rewinds_find(&history->rewinds[nr & 1], generation, low);
 		/* Pairs with smp_wmb() in rewinds_set(). */
 		smp_rmb();
-	} while (unlikely(READ_ONCE(arena->rewinds_nr) != nr));
+	} while (unlikely(READ_ONCE(history->nr) != nr));
 	return found;
 }
 
@@ -87,7 +90,7 @@ static void rewinds_copy(struct arena_rewinds *to, const struct arena_rewinds *f
 
 static void rewinds_set(struct arena *arena, const struct arena_rewinds *rewinds)
 {
-	unsigned int nr = arena->rewinds_nr + 1;
+	unsigned int nr = arena->history->nr + 1;
 
 	lockdep_assert_held(&arena->reset_lock);
 	/*
@@ -95,9 +98,9 @@ static void rewinds_set(struct arena *arena, const struct arena_rewinds *rewinds
 	 * written here finds the number that the last rewind has set, and reads again.
 	 */
 	smp_wmb();
-	rewinds_copy(&arena->rewinds[nr & 1], rewinds);
+	rewinds_copy(&arena->history->rewinds[nr & 1], rewinds);
 	/* Release: pairs with the smp_load_acquire() in lowest_since(). */
-	smp_store_release(&arena->rewinds_nr, nr);
+	smp_store_release(&arena->history->nr, nr);
 }
 
 /* Nothing from @low on outlives @last. */
@@ -123,7 +126,7 @@ static void rewinds_push(struct arena_rewinds *rewinds, unsigned long last, size
  */
 static void rewinds_add(struct arena *arena, unsigned long now, size_t low)
 {
-	struct arena_rewinds rewinds = arena->rewinds[arena->rewinds_nr & 1];
+	struct arena_rewinds rewinds = arena->history->rewinds[arena->history->nr & 1];
 
 	if (rewinds.now != now) {
 		rewinds.first = now;
@@ -203,6 +206,22 @@ static int mark_check(const struct arena *arena, const struct arena_view *view,
 	return mark->offset <= low ? 0 : -ESTALE;
 }
 
+/*
+ * Most arenas are never rewound. A reader uses the history only after it has seen the cursor
+ * of a generation that a rewind began.
+ */
+static void history_alloc(struct arena *arena)
+{
+	struct arena_history *history;
+
+	if (READ_ONCE(arena->history))
+		return;
+	history = arena_state_alloc(arena, sizeof(*history), GFP_ATOMIC);
+	/* Full barrier: the history is zero before another rewind finds it. */
+	if (history && cmpxchg(&arena->history, NULL, history))
+		kfree(history);
+}
+
 /* 1 if there is nothing to free. */
 static int rewind_locked(struct arena *arena, const struct arena_mark *mark, bool *crossed)
 {
@@ -214,6 +233,8 @@ static int rewind_locked(struct arena *arena, const struct arena_mark *mark, boo
 		return err;
 	if (mark->generation == view.generation && mark->offset == cursor_offset(view.cursor))
 		return 1;
+	if (!arena->history)
+		return -ENOMEM;
 	err = arena_may_rewind(arena, view.generation);
 	if (err)
 		return err;
@@ -237,9 +258,11 @@ static int rewind_locked(struct arena *arena, const struct arena_mark *mark, boo
  * With %ARENA_READERS, the slab set remains the same: readers may go on using what was
  * allocated before the mark, and nothing else.
  *
- * Context: Any but NMI. Takes a raw spinlock, interrupts off. Does not sleep.
+ * Context: Any but NMI. Takes a raw spinlock, interrupts off. Does not sleep. The first
+ * rewind of an arena allocates some 200 bytes.
  * Return: 0; or, with nothing changed, -EOPNOTSUPP with spans; -ESTALE if the arena was
- * reset, or rewound below @mark, since; -EINVAL if that is no mark; -EBUSY as arena_reset().
+ * reset, or rewound below @mark, since; -EINVAL if that is no mark; -EBUSY as arena_reset();
+ * -ENOMEM.
  */
 int arena_rewind(struct arena *arena, const struct arena_mark *mark)
 {
@@ -251,6 +274,7 @@ int arena_rewind(struct arena *arena, const struct arena_mark *mark)
 		return -EINVAL;
 	if (arena->spans)
 		return -EOPNOTSUPP;
+	history_alloc(arena);
 	raw_spin_lock_irqsave(&arena->reset_lock, flags);
 	err = rewind_locked(arena, mark, &crossed);
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);

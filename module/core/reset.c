@@ -295,7 +295,7 @@ int arena_may_rewind(struct arena *arena, unsigned long generation)
 
 static void start_set(struct arena *arena, unsigned long generation, size_t offset, size_t used)
 {
-	struct arena_start *start = &arena->start[arena_start_nr(generation)];
+	struct arena_start *start = &arena->history->start[arena_start_nr(generation)];
 
 	WRITE_ONCE(start->offset, cursor_move(cursor_start(generation), offset));
 	WRITE_ONCE(start->used, cursor_move(cursor_start(generation), used));
