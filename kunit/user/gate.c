@@ -81,10 +81,20 @@ void user_thread_stop(void)
 	__atomic_fetch_sub(&nr_threads, 1, __ATOMIC_RELAXED);
 }
 
+bool user_threads;
+
+/*
+ * Where threads stand for CPUs, the machine may preempt one that has interrupts off. Sleep
+ * now and then, so that it goes on, however busy the machine is.
+ */
 void user_yield(void)
 {
+	static __thread unsigned int calls;
+
 	if (user_self.roams)
 		sched_yield();
+	if (user_threads && !(++calls % 64))
+		usleep(1000);
 }
 
 static void reader_enter(void)

@@ -350,6 +350,7 @@ static __always_inline void preempt_enable(void)
 
 void user_might_sleep(const char *file, int line);
 #define might_sleep()		user_might_sleep(__FILE__, __LINE__)
+extern bool user_threads;	/* the program has several */
 void user_yield(void);
 #define cond_resched()		do { might_sleep(); user_yield(); } while (0)
 #define cpu_relax()		user_yield()

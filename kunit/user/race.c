@@ -283,6 +283,7 @@ int main(int argc, char **argv)
 		rounds = atoi(argv[1]);
 	CHECK(!arena_pool_init());
 	arena_cpus_setup();
+	user_threads = true;
 	play_arena("dense, readers", ARENA_READERS, 0, act_reset_rcu, act_alloc);
 	play_arena("spans, readers", ARENA_READERS | ARENA_SPANS, 0, act_reset_rcu, act_alloc);
 	play_arena("dense, zeroed", ARENA_ZERO, 0, act_reset_any, act_alloc_only);

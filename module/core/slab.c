@@ -85,35 +85,6 @@ static int slab_node(const struct arena *arena)
 }
 
 /*
- * Memory for a slab. What comes from the pool is not zeroed: where that is asked for,
- * it is done as the memory is handed out, little by little, and not all of it in one
- * allocation. The page allocator zeroes by itself; then @clean. What comes from the pool
- * is charged to the budget already; then @charged.
- */
-static void *slab_take(struct arena *arena, gfp_t gfp, bool *clean, bool *charged)
-{
-	unsigned int order = arena->slab_shift - PAGE_SHIFT;
-	int node = slab_node(arena);
-	void *base = slab_may_pool(arena) ? arena_pool_take(node, order) : NULL;
-
-	*charged = base;
-	*clean = !base && want_init_on_alloc(gfp);
-	if (base) {
-		atomic_long_inc(&arena->pool_hits);
-	} else {
-		struct mem_cgroup *old = set_active_memcg(arena->memcg);
-
-		base = arena_block_uncharged(order, gfp, node);
-		set_active_memcg(old);
-		if (!base)
-			return NULL;
-		atomic_long_inc(&arena->page_allocs);
-	}
-	arena_tell_kmemleak(base, order, gfp);
-	return base;
-}
-
-/*
  * Give back a slab that is not in the directory, or no longer. Programs may still hold
  * pages of one that was.
  */
@@ -154,6 +125,33 @@ static void grow_unlock(struct arena *arena, bool locked, unsigned long flags)
 	if (locked)
 		clear_bit_unlock(0, &arena->growing);
 	local_irq_restore(flags);
+}
+
+/*
+ * Memory for a slab, which slab_publish() charges. What comes from the pool is not zeroed: where that is
+ * asked for, it is done as the memory is handed out, little by little, and not all of it in
+ * one allocation. The page allocator zeroes by itself; then @clean.
+ */
+static void *slab_take(struct arena *arena, gfp_t gfp, bool *clean)
+{
+	unsigned int order = arena->slab_shift - PAGE_SHIFT;
+	int node = slab_node(arena);
+	void *base = slab_may_pool(arena) ? arena_pool_take_uncharged(node, order) : NULL;
+
+	*clean = !base && want_init_on_alloc(gfp);
+	if (base) {
+		atomic_long_inc(&arena->pool_hits);
+	} else {
+		struct mem_cgroup *old = set_active_memcg(arena->memcg);
+
+		base = arena_block_uncharged(order, gfp, node);
+		set_active_memcg(old);
+		if (!base)
+			return NULL;
+		atomic_long_inc(&arena->page_allocs);
+	}
+	arena_tell_kmemleak(base, order, gfp);
+	return base;
 }
 
 /* Pages left in the budget, where all that this arena has charged is installed. */
@@ -245,12 +243,16 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 	struct arena_dir *dir = arena_dir(arena, set);
 	struct arena_slab *entry = arena_dir_entry(dir, index);
 	struct arena_view view = arena_peek(arena);
+	unsigned int tries = 0;
 	int err;
 
 	set_page_private(virt_to_page(base), index);	/* see arena_slab_offset() */
-	err = slab_publish(arena, entry, base, charged);
-	if (err == -ENOMEM &&
-	    arena_budget_make_room(arena->budget, arena_slab_size(arena) >> PAGE_SHIFT, gfp))
+	do {
+		err = slab_publish(arena, entry, base, charged);
+	} while (err == -ENOMEM && tries++ < ARENA_ROOM_TRIES &&
+		 arena_budget_make_room(arena->budget, arena_slab_size(arena) >> PAGE_SHIFT, gfp));
+	/* Another caller may have used the room, for this very slab. */
+	if (err == -ENOMEM)
 		err = slab_publish(arena, entry, base, charged);
 	if (err)
 		return err;
@@ -275,8 +277,8 @@ int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_
 {
 	const unsigned long pages = arena_slab_size(arena) >> PAGE_SHIFT;
 	struct arena_dir *dir = arena_dir(arena, set);
-	bool clean, charged;
 	void *base = NULL;
+	bool clean;
 	int err;
 
 	if (!arena_may_grow(gfp))
@@ -285,13 +287,13 @@ int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_
 	gfp = slab_gfp(arena, gfp);
 	if (arena_dir_reserve(arena, dir, index, gfp) &&
 	    (grow_room(arena) >= pages || arena_budget_make_room(arena->budget, pages, gfp)))
-		base = slab_take(arena, gfp, &clean, &charged);
+		base = slab_take(arena, gfp, &clean);
 	if (!base)
 		return slab_committed(dir, index) ? 0 : -ENOMEM;
 	slab_prepare(base, index, clean);
-	err = slab_install(arena, set, base, charged, gfp);
+	err = slab_install(arena, set, base, false, gfp);
 	if (err)
-		slab_drop(arena, base, charged);
+		slab_drop(arena, base, false);
 	return err == -EEXIST ? 0 : err;
 }
 
@@ -356,14 +358,14 @@ static int slabs_charge(struct arena *arena, const struct arena_dir *dir, size_t
 static void *slab_gather(struct arena *arena, size_t index, gfp_t gfp, size_t *nr)
 {
 	const unsigned long pages = arena_slab_size(arena) >> PAGE_SHIFT;
-	bool clean, charged;
 	void *base;
+	bool clean;
 
 	if (!*nr && !arena_budget_charge(arena->budget, pages, gfp))
 		return NULL;
 	*nr -= !!*nr;
-	base = slab_take(arena, gfp, &clean, &charged);
-	if (!base || charged)
+	base = slab_take(arena, gfp, &clean);
+	if (!base)
 		arena_budget_uncharge(arena->budget, pages);
 	if (base)
 		slab_prepare(base, index, clean);

@@ -98,9 +98,17 @@ static bool pool_gives_way(const struct arena_budget *budget, long pages)
 {
 	long lack = pages - room(budget);
 
-	if (budget->parent || lack <= 0 || lack > arena_pool_pages())
+	if (budget->parent)
 		return false;
-	return arena_pool_shrink(lack);
+	/* Others have made room since. */
+	if (lack <= 0)
+		return true;
+	if (lack > arena_pool_pages())
+		return false;
+	/* What another caller has picked from the pool meanwhile is uncharged soon. */
+	if (!arena_pool_shrink(lack))
+		cpu_relax();
+	return true;
 }
 
 /*
@@ -118,10 +126,12 @@ bool arena_budget_make_room(const struct arena_budget *budget, long pages, gfp_t
 /* Charge @pages to a budget and all above it; false if one of the limits does not allow it. */
 bool arena_budget_charge(struct arena_budget *budget, long pages, gfp_t gfp)
 {
+	unsigned int tries = 0;
+
 	do {
 		if (likely(arena_budget_try_charge(budget, pages)))
 			return true;
-	} while (arena_budget_make_room(budget, pages, gfp));
+	} while (tries++ < ARENA_ROOM_TRIES && arena_budget_make_room(budget, pages, gfp));
 	return false;
 }
 

@@ -60,7 +60,12 @@ struct arena_budget {
 	void			(*release)(struct arena_budget *budget);
 };
 
-/* budget.c */
+/*
+ * budget.c: room that one caller makes another one may take. How often to make room before
+ * the charge is refused.
+ */
+#define ARENA_ROOM_TRIES	1024
+
 extern struct arena_budget arena_total;
 
 long arena_mb_to_pages(unsigned long mb);
@@ -93,6 +98,7 @@ void arena_table_free(struct arena_budget *budget, void *table, size_t size);
 
 /* pool.c */
 void *arena_pool_take(int node, unsigned int order);
+void *arena_pool_take_uncharged(int node, unsigned int order);
 bool arena_pool_put(void *base, unsigned int order);
 unsigned long arena_pool_shrink(unsigned long pages);
 void arena_pool_drain(void);

@@ -75,7 +75,8 @@ static void pool_push(struct pool_node *node, unsigned int order, struct page *p
 	raw_spin_unlock_irqrestore(&node->lock, flags);
 }
 
-static void *pool_take(struct pool_node *node, unsigned int order)
+/* The caller corrects what @node counts. */
+static void *pool_pick(struct pool_node *node, unsigned int order)
 {
 	struct page *page = NULL;
 
@@ -86,10 +87,7 @@ static void *pool_take(struct pool_node *node, unsigned int order)
 		page = xchg(&node->last[order], NULL);
 	if (!page)
 		page = pool_pop(node, order);
-	if (!page)
-		return NULL;
-	atomic_long_sub(1L << order, &node->pages);
-	return page_address(page);
+	return page ? page_address(page) : NULL;
 }
 
 static void pool_keep(struct pool_node *node, unsigned int order, struct page *page)
@@ -103,8 +101,28 @@ static void pool_keep(struct pool_node *node, unsigned int order, struct page *p
 void *arena_pool_take(int nid, unsigned int order)
 {
 	struct pool_node *node = pool_of(nid);
+	void *base = node ? pool_pick(node, order) : NULL;
 
-	return node ? pool_take(node, order) : NULL;
+	if (base)
+		atomic_long_sub(1L << order, &node->pages);
+	return base;
+}
+
+/*
+ * As arena_pool_take(), and the block is charged to no budget any more. In this order: a
+ * caller that looks for room finds the block counted twice for a moment, and tries again. In
+ * the other order it would find neither the block nor room, and give up.
+ */
+void *arena_pool_take_uncharged(int nid, unsigned int order)
+{
+	struct pool_node *node = pool_of(nid);
+	void *base = node ? pool_pick(node, order) : NULL;
+
+	if (base) {
+		arena_budget_uncharge(&arena_total, 1L << order);
+		atomic_long_sub(1L << order, &node->pages);
+	}
+	return base;
 }
 
 /* Keep a block for the next arena; false if the pool is full. */
@@ -132,8 +150,10 @@ static unsigned long pool_drain(struct pool_node *node, unsigned long pages)
 	void *base;
 
 	for (order = POOL_ORDERS - 1; order >= 0; order--) {
-		while (freed < pages && (base = pool_take(node, order))) {
+		while (freed < pages && (base = pool_pick(node, order))) {
 			arena_block_put(&arena_total, base, order);
+			/* After it is uncharged, as in arena_pool_take_uncharged(). */
+			atomic_long_sub(1L << order, &node->pages);
 			freed += 1UL << order;
 		}
 	}
