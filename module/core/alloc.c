@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The allocation calls: their fast paths first.
+ * The allocation calls, beginning with their fast paths.
  */
 #include <linux/export.h>
 #include <linux/log2.h>
@@ -16,14 +16,17 @@ static noinline void *alloc_slow(struct arena *arena, size_t size, size_t align,
 	return arena_claim(arena, size, align, gfp, &place) ? NULL : place.ptr;
 }
 
-/* One object of a dense arena, at depth 1. */
+/*
+ * Claim one object of a dense arena, if this allocation is not nested, its generation is
+ * settled and its slab committed. Otherwise NULL, and alloc_slow() is left to do.
+ */
 static noinline void *dense_claim(struct arena *arena, size_t size, size_t align, bool zero)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
-	struct claim claim = {};	/* lest the compiler does it, with a string operation */
+	struct claim claim = {};	/* Keeps the compiler from a slow string operation. */
 	void *object = NULL;
 
-	/* Large objects are zeroed in several steps, with preemption on in between. */
+	/* alloc_slow() zeroes what is long in several steps, with preemption on in between. */
 	if (likely(arena_slot(cpu) && size - 1 < arena_slab_size(arena) &&
 		   !(zero && size > ARENA_COPY_CHUNK)) &&
 	    likely(!cursor_claim(arena, arena_look(arena), NULL, size, align, 0, &claim)) &&
@@ -35,7 +38,10 @@ static noinline void *dense_claim(struct arena *arena, size_t size, size_t align
 	return object;
 }
 
-/* One object of an arena with spans, from a new span if need be, not nested. */
+/*
+ * Take one object from this CPU's span, or from a new one. NULL if this allocation is nested,
+ * or if it must grow the arena or wait.
+ */
 static noinline void *span_claim(struct arena *arena, size_t size)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
@@ -50,8 +56,9 @@ static noinline void *span_claim(struct arena *arena, size_t size)
 }
 
 /*
- * From the span of this CPU, which was just seen to be of @generation. An interrupt in
- * between has left it usable; from here on one finds it busy.
+ * Take an object from the span of this CPU, which was just seen to be of @generation. An
+ * interrupt since then may have changed the span, but has left it usable. Once the span is
+ * marked busy, nested allocations leave it alone.
  */
 static __always_inline void *bump_span(struct arena_cpu *cpu, unsigned long generation,
 				       size_t size)
@@ -75,10 +82,12 @@ static __always_inline void *bump_span(struct arena_cpu *cpu, unsigned long gene
 }
 
 /*
- * From the window of this CPU: moving the cursor is all there is to do. An interrupt
- * that opens another window has moved the cursor: then what was read before it does not
- * matter. False if the object is not in the window; or, with the new value in @cursor, if
- * that has moved.
+ * Take an object from the window of this CPU, by one compare-and-swap of the cursor. An
+ * interrupt that opens another window has moved the cursor first, so the compare-and-swap
+ * fails and what was read of the old window does not matter.
+ *
+ * False if the object does not fit in the window, with @cursor as it was; or if the cursor has
+ * moved, with its new value in @cursor.
  */
 static __always_inline bool bump_window_once(struct arena *arena, struct arena_cpu *cpu,
 					     unsigned long *cursor, size_t size, void **object)
@@ -86,13 +95,16 @@ static __always_inline bool bump_window_once(struct arena *arena, struct arena_c
 	unsigned long next = *cursor + size, delta;
 
 	/*
-	 * In a circle: what is ahead by up to half a turn of the tag is outside, and
-	 * nothing is further off: preemption is off, see wrapped(). A write to the window
-	 * meanwhile makes the exchange fail, or closes it.
+	 * Serial-number arithmetic: both words are less than half the tag space apart, which
+	 * wrapped() ensures for code with preemption off. Racy: another CPU only ever closes
+	 * the window, and an interrupt that opens one makes the compare-and-swap fail.
 	 */
 	if (unlikely((long)(data_race(cpu->limit) - next) < 0))
 		return false;
-	/* Neither before the cursor nor after the exchange: there may be another window then. */
+	/*
+	 * Read between the cursor and the compare-and-swap: then the delta belongs to the
+	 * slab of the cursor, as an interrupt that changes it moves the cursor, too.
+	 */
 	delta = READ_ONCE(cpu->delta);
 	if (unlikely(!atomic_long_try_cmpxchg(&arena->cursor, (long *)cursor, next)))
 		return false;
@@ -101,7 +113,7 @@ static __always_inline bool bump_window_once(struct arena *arena, struct arena_c
 	return true;
 }
 
-/* From the window, however often another CPU is faster, or NULL. */
+/* Take an object from the window, retrying while other CPUs move the cursor, or NULL. */
 static __always_inline void *bump_window(struct arena *arena, struct arena_cpu *cpu, size_t size,
 					 size_t align)
 {
@@ -119,10 +131,10 @@ static __always_inline void *bump_window(struct arena *arena, struct arena_cpu *
 }
 
 /*
- * The same, zeroed. A writer counts itself in before the compare-and-swap, which is a
- * full barrier and proves that the generation is not over: A of "DOC: generations". Who
- * finds the window closed is not going to write, and does not count itself: that would
- * keep a new generation from beginning.
+ * Take an object from the window and zero it, or NULL. The CPU counts itself as a writer before
+ * the compare-and-swap, whose success is full barrier A of "DOC: generations" and proves that
+ * the generation is not over. A CPU that finds the window closed does not write, so it does not
+ * count itself: that would delay the settling of a new generation.
  */
 static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *cpu, size_t size,
 					 size_t align)
@@ -133,12 +145,12 @@ static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *
 	do {
 		cursor = atomic_long_read(&arena->cursor);
 		next = cursor + size;
-		/* As there: who writes it meanwhile makes the exchange fail, or closes it. */
+		/* Racy in the way that bump_window_once() explains. */
 		if (unlikely((long)(data_race(cpu->zero_limit) - next) < 0))
 			return NULL;
 		if (align > ARENA_WORD && cursor % align)
 			return NULL;
-		/* As there. */
+		/* Between the cursor and the compare-and-swap, as in bump_window_once(). */
 		object = cursor + READ_ONCE(cpu->delta);
 		WRITE_ONCE(cpu->writers, READ_ONCE(cpu->writers) + 1);
 		moved = atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, next);
@@ -150,7 +162,10 @@ static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *
 	return (void *)object;
 }
 
-/* What bump_words() does not find at once. In this order, so that arguments stay where they are. */
+/*
+ * Second try of bump_words() in a dense arena. The order of the arguments keeps those of
+ * bump_words() in their registers.
+ */
 static noinline void *bump_window_more(struct arena *arena, size_t size, struct arena_cpu *cpu,
 				       bool zeroed)
 {
@@ -160,8 +175,8 @@ static noinline void *bump_window_more(struct arena *arena, size_t size, struct 
 }
 
 /*
- * @size arena_is_words(). NULL where more is to be done: in a dense arena whose objects are
- * zeroed, always, unless @zeroed.
+ * The fast path, for a @size that satisfies arena_is_words(). NULL sends the caller to the slow
+ * path. Without @zeroed, a dense arena that zeroes its objects always returns NULL.
  */
 static __always_inline void *bump_words(struct arena *arena, size_t size, bool zeroed)
 {
@@ -173,7 +188,7 @@ static __always_inline void *bump_words(struct arena *arena, size_t size, bool z
 	arena_assert_rcu();
 	cpu = arena_cpu_fast(arena);
 	generation = READ_ONCE(arena->generation);
-	/* Racy with revoke(): a span that is being revoked serves until it is closed. */
+	/* Racy with revoke(): a span that is being revoked may be used until it is closed. */
 	if (likely(data_race(cpu->slot.span) > generation)) {
 		cursor = atomic_long_read(&arena->cursor);
 		if (unlikely(!bump_window_once(arena, cpu, &cursor, size, &object)))
@@ -181,6 +196,7 @@ static __always_inline void *bump_words(struct arena *arena, size_t size, bool z
 		preempt_enable();
 		return object;
 	}
+	/* Racy with revoke(), which waits for this section with preemption off to end. */
 	if (likely(data_race(cpu->slot.span) == generation)) {
 		object = bump_span(cpu, generation, size);
 		preempt_enable();
@@ -191,12 +207,12 @@ static __always_inline void *bump_words(struct arena *arena, size_t size, bool z
 }
 
 /**
- * __arena_alloc_words() - The fast path of arena_alloc(), without the slow one.
+ * __arena_alloc_words() - The fast path of arena_alloc() alone.
  * @arena: the arena, not NULL.
  * @size:  bytes, not 0: a multiple of %ARENA_WORD, at most %ARENA_WORDS_MAX.
  *
  * Context: Any.
- * Return: An object, or NULL: then __arena_alloc_more() may have one.
+ * Return: An object; or NULL, and the caller must call __arena_alloc_more().
  */
 notrace void *__arena_alloc_words(struct arena *arena, size_t size)
 {
@@ -205,10 +221,10 @@ notrace void *__arena_alloc_words(struct arena *arena, size_t size)
 EXPORT_SYMBOL_GPL(__arena_alloc_words);
 
 /**
- * __arena_alloc_more() - The rest of arena_alloc(): what the fast path had not.
+ * __arena_alloc_more() - The slow path of arena_alloc(), after __arena_alloc_words().
  * @arena: the arena, not NULL.
- * @size:  see __arena_alloc_words().
- * @gfp:   see arena_alloc(), without __GFP_ZERO.
+ * @size:  bytes, as given to __arena_alloc_words().
+ * @gfp:   as for arena_alloc(), without __GFP_ZERO.
  *
  * Context: As arena_alloc().
  * Return: As arena_alloc().
@@ -224,7 +240,10 @@ void *__arena_alloc_more(struct arena *arena, size_t size, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(__arena_alloc_more);
 
-/* Whatever @size and @align (a power of two, at most the slab size): from the span. */
+/*
+ * Take an object from the span of this CPU, or NULL. Any @size; @align is a power of two and at
+ * most the slab size.
+ */
 static noinline void *alloc_from_span(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
@@ -243,7 +262,7 @@ static noinline void *alloc_from_span(struct arena *arena, size_t size, size_t a
 	return object;
 }
 
-/* From the window, or by cursor_claim(); NULL where more is to be done. */
+/* Allocate from the window, or by cursor_claim(). NULL sends the caller to alloc_slow(). */
 static noinline void *alloc_dense(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
 	bool zero = arena->zero || gfp & __GFP_ZERO;
@@ -265,7 +284,7 @@ static noinline void *alloc_dense(struct arena *arena, size_t size, size_t align
 	return object ?: dense_claim(arena, size, align, zero);
 }
 
-/* What the fast path had not. */
+/* Sizes and alignments that the fast path does not serve, then the slow path. */
 static noinline void *alloc_rest(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
 	void *object = arena->spans ? alloc_from_span(arena, size, align, gfp) :
@@ -277,8 +296,8 @@ static noinline void *alloc_rest(struct arena *arena, size_t size, size_t align,
 }
 
 /*
- * @align is a power of two and at most the slab size. All calls are the last thing that
- * is done: then there is nothing to save on the stack.
+ * Allocate an object; @align is a power of two and at most the slab size. All calls but the
+ * inlined fast path are tail calls, so that the fast path saves no registers on the stack.
  */
 static __always_inline void *alloc_any(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
@@ -295,10 +314,10 @@ static __always_inline void *alloc_any(struct arena *arena, size_t size, size_t 
 }
 
 /**
- * __arena_alloc() - arena_alloc() as a function.
- * @arena: see there.
- * @size:  see there.
- * @gfp:   see there.
+ * __arena_alloc() - arena_alloc(), out of line.
+ * @arena: the arena, not NULL.
+ * @size:  bytes, as for arena_alloc().
+ * @gfp:   as for arena_alloc().
  *
  * Context: As arena_alloc().
  * Return: As arena_alloc().
@@ -310,18 +329,18 @@ void *__arena_alloc(struct arena *arena, size_t size, gfp_t gfp)
 EXPORT_SYMBOL_GPL(__arena_alloc);
 
 /**
- * __arena_alloc_aligned() - arena_alloc_aligned() as a function.
- * @arena: see there.
- * @size:  see there.
- * @align: see there.
- * @gfp:   see there.
+ * __arena_alloc_aligned() - arena_alloc_aligned(), out of line.
+ * @arena: the arena, not NULL.
+ * @size:  bytes, as for arena_alloc_aligned().
+ * @align: a power of two, as for arena_alloc_aligned().
+ * @gfp:   as for arena_alloc().
  *
  * Context: As arena_alloc().
  * Return: As arena_alloc().
  */
 void *__arena_alloc_aligned(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
-	/* The rest is checked on the slow path. */
+	/* arena_claim_untold() tells which of these arguments are valid. */
 	if (unlikely(size - 1 >= arena_slab_size(arena) || align > arena_slab_size(arena) ||
 		     !is_power_of_2(align)))
 		return alloc_slow(arena, size, align, gfp);
