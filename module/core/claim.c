@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Claims: one object from the cursor or a span, and what to do where that fails.
+ * The slow path of allocation: claim one object from the cursor or a span, and remove what
+ * makes a claim fail.
  */
 #include <linux/log2.h>
 
@@ -8,8 +9,9 @@
 #include "core/events.h"
 
 /*
- * Remember the slab of a claim: what comes next in it, in this generation, need not
- * look it up. Interrupts see the window closed until it is complete.
+ * Open this CPU's window on the slab of a claim, so that the next claims in it, in the same
+ * generation, need not look at the directory. The window is closed while its delta changes: an
+ * interrupt in between must not use the delta of one slab with the limit of another.
  */
 void arena_window_open(struct arena *arena, struct arena_cpu *cpu, const struct claim *claim)
 {
@@ -30,7 +32,10 @@ void arena_window_open(struct arena *arena, struct arena_cpu *cpu, const struct 
 		WRITE_ONCE(cpu->limit, limit);
 }
 
-/* Claim exactly one object: all that a dense arena does, and nesting too deep for a slot. */
+/*
+ * Claim one object from the cursor, and no span: in a dense arena, in a nested allocation, for
+ * an object larger than any span, and where the span is revoked or worth keeping.
+ */
 int arena_claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		       size_t size, size_t align, bool zero, struct arena_place *place)
 {
@@ -52,7 +57,7 @@ int arena_claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_
 	return 0;
 }
 
-/* One try, with preemption off. Where it returns -ESTALE, @place is where the object was. */
+/* Try once to claim an object. On -ESTALE, @place says where the lost object was. */
 static int try_claim(struct arena *arena, size_t size, size_t align, bool zero,
 		     struct arena_place *place)
 {
@@ -68,7 +73,7 @@ static int try_claim(struct arena *arena, size_t size, size_t align, bool zero,
 	return err;
 }
 
-/* What stood in the way of a claim: remove it, or say why not. 0 means try again. */
+/* Remove the cause @err of a failed claim. 0: the caller shall retry; else the error to return. */
 static int make_way(struct arena *arena, int err, size_t offset, gfp_t gfp)
 {
 	switch (err) {
@@ -77,14 +82,17 @@ static int make_way(struct arena *arena, int err, size_t offset, gfp_t gfp)
 					  offset >> arena->slab_shift, gfp);
 	case -EBUSY:
 		return arena_settle_wait(arena, gfp) ? 0 : -ENOMEM;
-	case -ESTALE:	/* A reset came between: the object died before it was born. */
+	case -ESTALE:	/* A reset intervened between the claim and its completion: retry. */
 		return 0;
 	default:
 		return err;
 	}
 }
 
-/* Zero an object that was just claimed. -ESTALE, and not counted, if a reset has freed it. */
+/*
+ * Zero an object that was just claimed and counted. On failure, -ESTALE if a reset has freed
+ * it, it is no longer counted.
+ */
 static int zero_place(struct arena *arena, const struct arena_place *place, size_t size, gfp_t gfp)
 {
 	int err = arena_write(arena, place->generation, place->offset, NULL, size, gfp);
@@ -94,7 +102,10 @@ static int zero_place(struct arena *arena, const struct arena_place *place, size
 	return err;
 }
 
-/* The cursor has nothing left, but spans may: only for who can wait for them. */
+/*
+ * The cursor is exhausted, but unused span tails may remain. Collecting them waits for a grace
+ * period, so only callers that may sleep try.
+ */
 static int claim_left_over(struct arena *arena, size_t size, size_t align, bool zero, gfp_t gfp,
 			   struct arena_place *place)
 {
@@ -112,7 +123,7 @@ static int claim_small(struct arena *arena, size_t size, size_t align, gfp_t gfp
 		       struct arena_place *place)
 {
 	bool zero = arena->zero || gfp & __GFP_ZERO;
-	/* Preemption is not off for long where the caller may be preempted. */
+	/* Zero what is long outside of try_claim(), which has preemption off throughout. */
 	bool later = zero && size > ARENA_COPY_CHUNK && gfpflags_allow_blocking(gfp);
 	unsigned int lost = 0;
 	int err;
@@ -122,7 +133,10 @@ static int claim_small(struct arena *arena, size_t size, size_t align, gfp_t gfp
 		err = try_claim(arena, size, align, zero && !later, place);
 		if (!err && later)
 			err = zero_place(arena, place, size, gfp);
-		/* Resets free each object before it is zeroed: this one is dead, too. */
+		/*
+		 * Resets keep freeing each object before it is zeroed. Return this one,
+		 * although it is stale, so that the call ends: see ARENA_LOST_MAX.
+		 */
 		if (err == -ESTALE && lost == ARENA_LOST_MAX) {
 			arena_count_objects(arena, 1);
 			return 0;
@@ -137,7 +151,7 @@ static int claim_small(struct arena *arena, size_t size, size_t align, gfp_t gfp
 	return err;
 }
 
-/* What callers ask for and an arena cannot do: better loud than dropped. */
+/* Warn of flags that an arena cannot honour, rather than ignore them silently. */
 static void warn_not_honoured(const struct arena *arena, gfp_t gfp)
 {
 	WARN_ON_ONCE(gfp & ARENA_GFP_REFUSED);
@@ -162,7 +176,7 @@ int arena_claim_untold(struct arena *arena, size_t size, size_t align, gfp_t gfp
 	return claim_small(arena, size, align, gfp, place);
 }
 
-/* Count and trace what became of a claim. Returns @err. */
+/* Count and trace the result @err of a claim, and return it. */
 int arena_claim_tell(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		     const struct arena_place *place, int err)
 {
