@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Spans: stretches of the space in which one CPU bumps alone.
+ * Spans: stretches of the space in which one CPU allocates alone.
  *
- * Refilling takes no lock. Collecting the tails of a full arena takes
- * tail_mutex, and only callers that may sleep do it.
+ * A refill takes no lock. Collecting the tails of a full arena takes tail_mutex, and only
+ * callers that may sleep do it.
  *
- * A tail cannot be stolen: its owner bumps without an atomic. So collecting
- * revokes: it marks each slot, and takes the span's generation away so that
- * the fast path does not match. After a grace period nobody is in the middle
- * of a bump (they run with preemption off), and who comes later sees the mark
- * and leaves the span alone. Only then are the tails read.
+ * The owner of a span allocates from it without atomics, so another CPU cannot simply take
+ * the tail. The collecting CPU first revokes all spans: it sets @revoked in each slot, then
+ * clears @span, so that the fast path fails. Allocations run with preemption off: after a
+ * grace period, all that may have missed that have ended, and all that begin later leave the
+ * span alone. Only then does the collecting CPU read the tails.
  */
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
@@ -17,9 +17,9 @@
 #include "core/cursor.h"
 
 /**
- * struct arena_tails - what collecting found.
- * @generation: in which; void in another.
- * @nr:		how many.
+ * struct arena_tails - the tails that a collection found.
+ * @generation: the generation of the tails, which are void in any other.
+ * @nr:		number of tails.
  * @tail:	stretches [offset, end) that are still free.
  */
 struct arena_tails {
@@ -32,10 +32,10 @@ struct arena_tails {
 };
 
 /*
- * How much to claim beside the object: doubles with every refill, so that who
- * allocates much refills seldom and who allocates little wastes little, and
- * shrinks towards the end of the space, so that CPUs share what is left. Who has been
- * alone since its last refill leaves as much as it takes.
+ * How much to claim, including the object. It doubles with every refill: a CPU that allocates
+ * much refills seldom, one that allocates little wastes little. It shrinks towards the end of
+ * the space, so that CPUs share what is left: a CPU whose span can be joined has been alone
+ * since its last refill and may take half of that, others a fraction.
  */
 static size_t span_want(const struct arena *arena, const struct arena_view *view,
 			const struct arena_slot *slot, size_t size, size_t align)
@@ -45,25 +45,25 @@ static size_t span_want(const struct arena *arena, const struct arena_view *view
 	size_t want = min_t(size_t, slot->want, share);
 	size_t stride = ALIGN(size, align);
 
-	/* Whole objects, so that those of one size leave no holes between spans. */
+	/* A multiple of the object, so that objects of one size leave no tails. */
 	return max(want - want % stride, size);
 }
 
+/* Zero an object that was taken from the span and counted. On failure it is not counted. */
 static int slot_zero(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     void *object, size_t size)
 {
 	int err = slot->zeroed ? 0 : zero_claimed(arena, cpu, slot->generation, object, size);
 
-	/* It died before it was born: it was counted, and its successor will be. */
+	/* A reset has freed the object; the caller retries, and counts the next one. */
 	if (err)
 		count_objects(arena, cpu, -1);
 	return err;
 }
 
 /*
- * Whether to leave the span of @slot alone and claim only the object: it would
- * have more left than a new span, and does not end where the cursor stands (or
- * both would be joined, and nothing lost).
+ * Should the CPU keep its span and claim only the object? Yes if more is left in it than would
+ * be in a new span; unless it ends at the cursor, as joining the two loses nothing.
  */
 static bool span_worth_keeping(const struct arena_view *view, const struct arena_slot *slot,
 			       size_t size, size_t want)
@@ -71,7 +71,7 @@ static bool span_worth_keeping(const struct arena_view *view, const struct arena
 	return slot_room(slot) > want - size && !slot_joins(slot, view);
 }
 
-/* Zero more of the span, enough for an object that needs @need of what is left. */
+/* Zero more of the span, so that @need bytes of what is left can be taken at once. */
 static int slot_advance(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 			size_t need)
 {
@@ -82,16 +82,19 @@ static int slot_advance(struct arena *arena, struct arena_cpu *cpu, struct arena
 
 	if (err)
 		return err;
-	/* Who reads it from elsewhere looks at @ahead first. */
+	/* Racy with slot_has_room(), which reads @ahead first. */
 	data_race(slot->limit += bytes);
-	/* Release: pairs with the smp_load_acquire() in slot_has_room(). */
+	/*
+	 * Release: pairs with the smp_load_acquire() in slot_has_room(). Otherwise a remote
+	 * CPU could see the new @ahead with the old @limit, and take the span for empty.
+	 */
 	smp_store_release(&slot->ahead, slot->ahead - bytes);
 	return 0;
 }
 
 /*
- * Let @slot have what was claimed, joined to its old span if the claim begins in that.
- * The object in it is taken; from @ready on it is to be zeroed before use.
+ * Make the claimed stretch the span of this CPU, and take the object at its begin. What lies
+ * from offset @ready on must be zeroed before use.
  */
 static void slot_set(struct arena *arena, struct arena_cpu *cpu, const struct claim *claim,
 		     size_t size, size_t ready)
@@ -101,7 +104,7 @@ static void slot_set(struct arena *arena, struct arena_cpu *cpu, const struct cl
 	unsigned long address = (unsigned long)claim_address(arena, claim, claim->object);
 	struct arena_slot *slot = &cpu->slot;
 
-	/* At the end of the space an object may end past the last word. */
+	/* An object at the end of the space may end above @end, which is rounded down. */
 	ready = max(min(ready, end), next);
 	WRITE_ONCE(slot->stale, false);
 	slot_take(slot, size);
@@ -149,7 +152,7 @@ static int slot_fill(struct arena *arena, struct arena_view view, struct arena_c
 	return 0;
 }
 
-/* Give @slot another span, unless that would waste more than it saves. */
+/* Refill @slot, or claim only the object if the present span is worth more than a new one. */
 static int slot_refill(struct arena *arena, struct arena_view view, struct arena_cpu *cpu,
 		       struct arena_slot *slot, size_t size, size_t align, bool zero,
 		       struct arena_place *place)
@@ -161,10 +164,16 @@ static int slot_refill(struct arena *arena, struct arena_view view, struct arena
 	if (span_worth_keeping(&view, slot, size, want))
 		return arena_claim_object(arena, cpu, slot, size, align, zero, place);
 
-	/* What is claimed beside the object is nowhere to be seen until the span is set. */
+	/*
+	 * Between the claim and slot_set(), what was claimed beside the object is in no span.
+	 * @filling tells tails_exist() of it; the compare-and-swap of the claim orders it.
+	 */
 	WRITE_ONCE(slot->filling, want > size);
 	err = slot_fill(arena, view, cpu, slot, size, align, want, &claim);
-	/* Release: who sees it over sees the span. Pairs with tails_exist(). */
+	/*
+	 * Release: pairs with the smp_load_acquire() in tails_exist(), which sees the new span
+	 * if it does not see @filling. Otherwise the span would be overlooked.
+	 */
 	smp_store_release(&slot->filling, false);
 	place->offset = claim.object;
 	if (err && err != -ESTALE)
@@ -177,21 +186,25 @@ static int slot_refill(struct arena *arena, struct arena_view view, struct arena
 }
 
 /*
- * An interrupt between the look at the generation and slot_busy() in a fast path may have
- * reset the arena and filled the slot anew: then the fast path took from that, and left the
- * older generation behind. Nothing else leaves one there, see slot_adopt().
+ * Correct @span where a fast path has left an older generation in it. An interrupt between the
+ * comparison of the generations and the busy mark may have reset the arena and refilled the
+ * slot: the fast path then takes from the new span, and writes back the generation that it
+ * compared. A stale span has an older generation, too, and is not corrected.
  */
 static void slot_rename(struct arena_slot *slot)
 {
 	unsigned long span = READ_ONCE(slot->span);
 
-	/* Acquire: pairs with the smp_store_release() in collect_slot(). */
+	/*
+	 * Acquire: pairs with the smp_store_release() in collect_slot(). This CPU must not
+	 * write @span while the collecting CPU may.
+	 */
 	if (unlikely(span && span != slot->generation && !smp_load_acquire(&slot->revoked) &&
 		     !slot->stale))
 		WRITE_ONCE(slot->span, slot->generation);
 }
 
-/* Claim one object by way of the span. */
+/* Take one object from the span of this CPU, refilling it if needed. */
 int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     size_t size, size_t align, bool zero, struct arena_place *place)
 {
@@ -205,15 +218,21 @@ int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 	slot_rename(slot);
 	align = max(align, ARENA_MIN_ALIGN);
 	need = slot_need(slot, size, align);
-	/* Acquire: pairs with smp_wmb() in revoke(). Who lost the span sees why. */
+	/*
+	 * Acquire: pairs with smp_wmb() in revoke(). An owner that finds its span cleared must
+	 * see @revoked, or it would refill the slot, and the old tail would be lost.
+	 */
 	if (smp_load_acquire(&slot->span) != view.generation || need > slot_room(slot)) {
-		/* Acquire: pairs with the smp_store_release() in collect_slot(). */
+		/*
+		 * Acquire: pairs with the smp_store_release() in collect_slot(). The owner
+		 * refills only after the collecting CPU has read the tail.
+		 */
 		if (smp_load_acquire(&slot->revoked))
 			return arena_claim_object(arena, cpu, slot, size, align, zero, place);
 		return slot_refill(arena, view, cpu, slot, size, align, zero, place);
 	}
 	slot_busy(slot);
-	/* The fast path of an interrupt may have taken from it since that look. */
+	/* An interrupt before slot_busy() may have taken from the span: look again. */
 	need = slot_need(slot, size, align);
 	if (unlikely(need > slot_room(slot))) {
 		slot_idle(slot, view.generation);
@@ -231,34 +250,32 @@ int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 	return zero ? slot_zero(arena, cpu, slot, object, size) : 0;
 }
 
-/*
- * A glance at what another CPU owns. Acquire: pairs with slot_advance(), which moves the
- * limit first. Who sees that nothing is ahead sees the limit that it moved to.
- */
+/* Guess, from another CPU, whether anything is left in a span. Collecting it looks again. */
 static bool slot_has_room(const struct arena_slot *slot)
 {
-	/* See above; and the rest is a guess, as collecting looks again. */
+	/*
+	 * Acquire: pairs with the smp_store_release() in slot_advance(), which raises @limit
+	 * before it lowers @ahead. Racy with the owner: only a guess.
+	 */
 	return smp_load_acquire(&slot->ahead) || data_race(slot->limit != slot->taken);
 }
 
-/*
- * Is a span that @slot has, busy or not, of @generation? Acquire: pairs with the
- * smp_store_release() in slot_adopt().
- */
+/* Does the span of @slot, busy or not, belong to @generation? */
 static bool slot_is_of(const struct arena_slot *slot, unsigned long generation)
 {
-	/* See above. */
+	/* Acquire: pairs with the smp_store_release() in slot_adopt(), which sets @stale first. */
 	return smp_load_acquire(&slot->generation) == generation && !READ_ONCE(slot->stale);
 }
 
-/* Is anything left that others own, or are about to? */
+/* May there be tails in the spans of any CPU, including spans that are being filled? */
 static bool tails_exist(struct arena *arena, unsigned long generation)
 {
 	const struct arena_cpu *cpu;
 
 	/*
-	 * Pairs with the compare-and-swap in cursor_claim(): who sees what it took from the
-	 * cursor sees that a span is being filled, or what there is in it.
+	 * Pairs with the compare-and-swap in cursor_claim(). The caller has found the cursor
+	 * exhausted: for each span that was claimed before, it now sees either @filling set or
+	 * the span itself. Without the barrier an allocation could fail beside a free tail.
 	 */
 	smp_rmb();
 	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next)
@@ -269,7 +286,10 @@ static bool tails_exist(struct arena *arena, unsigned long generation)
 	return false;
 }
 
-/* A busy slot stays so, for interrupts to see: its owner is waited for. */
+/*
+ * Clear @span of a slot, unless its owner is at work on it: nested allocations must find it
+ * busy. revoke() waits for the owner and tries again.
+ */
 static void slot_close(struct arena_slot *slot)
 {
 	unsigned long span = READ_ONCE(slot->span);
@@ -279,9 +299,9 @@ static void slot_close(struct arena_slot *slot)
 }
 
 /*
- * Take the spans away from their owners. A refill that had not seen the mark, or a fast
- * path, may have set its span once more: it has ended after the first round, and there
- * is no other.
+ * Take the spans from their CPUs. It takes more than one round if an owner was at work on its
+ * span when slot_close() looked, or had read @span or @revoked before: such an allocation may
+ * set @span once more, and ends before the grace period does.
  */
 static void revoke(struct arena_cpu *first)
 {
@@ -291,8 +311,9 @@ static void revoke(struct arena_cpu *first)
 	for (cpu = first; cpu; cpu = cpu->next)
 		WRITE_ONCE(cpu->slot.revoked, true);
 	/*
-	 * Pairs with the smp_load_acquire() of the span in arena_slot_claim(): an owner that
-	 * finds it gone and was not told why would fill another one over what is left.
+	 * Pairs with the smp_load_acquire() of the span in arena_slot_claim(). An owner that
+	 * found @span cleared, but not @revoked set, would refill the slot, and the tail
+	 * would be lost.
 	 */
 	smp_wmb();
 	do {
@@ -312,7 +333,7 @@ static void keep_tail(struct arena_tails *tails, size_t offset, size_t end)
 	tails->nr++;
 }
 
-/* What is left of the collection before, if it was of the same generation. */
+/* Keep what the former collection has left over, if it was of the same generation. */
 static void keep_old_tails(struct arena_tails *tails, const struct arena_tails *old)
 {
 	unsigned int i;
@@ -322,15 +343,16 @@ static void keep_old_tails(struct arena_tails *tails, const struct arena_tails *
 			keep_tail(tails, old->tail[i].offset, old->tail[i].end);
 }
 
+/* Collect the tail of a revoked slot, and give the slot back to its owner. */
 static void collect_slot(struct arena_tails *tails, struct arena_slot *slot)
 {
-	/* Acquire: pairs with the smp_store_release() in slot_adopt(). */
+	/* Acquire: pairs with the smp_store_release() in slot_adopt(), which sets @stale first. */
 	unsigned long generation = smp_load_acquire(&slot->generation);
 
 	if (READ_ONCE(slot->stale) || !slot_room(slot))
 		generation = 0;
 	if (generation > tails->generation) {
-		/* A span of a generation that has begun since: it goes back. */
+		/* The span belongs to a generation that began later: its owner gets it back. */
 		WRITE_ONCE(slot->span, generation);
 	} else {
 		if (generation == tails->generation)
@@ -338,11 +360,14 @@ static void collect_slot(struct arena_tails *tails, struct arena_slot *slot)
 		slot->limit = slot->taken;
 		WRITE_ONCE(slot->ahead, 0);
 	}
-	/* Release: the owner may refill when we are done reading. */
+	/*
+	 * Release: pairs with the smp_load_acquire() in arena_slot_claim(), slot_rename() and
+	 * slot_adopt(). The owner must not write the slot before it has been read here.
+	 */
 	smp_store_release(&slot->revoked, false);
 }
 
-/* How many tails a collection can find, beside what is left of the one before. */
+/* How many tails a collection can find, including those that the former one has left over. */
 static unsigned int tails_max(const struct arena_cpu *first, const struct arena_tails *old)
 {
 	unsigned int most = old ? old->nr : 0;
@@ -352,7 +377,7 @@ static unsigned int tails_max(const struct arena_cpu *first, const struct arena_
 	return most;
 }
 
-/* Collect from @first on into @tails, an empty table that is large enough. */
+/* Collect the tails of all CPUs from @first on into @tails, an empty table that is large enough. */
 static void collect(struct arena *arena, struct arena_cpu *first, unsigned long generation,
 		    struct arena_tails *tails)
 {
@@ -368,6 +393,7 @@ static void collect(struct arena *arena, struct arena_cpu *first, unsigned long 
 	kvfree(old);
 }
 
+/* Take @size bytes from the first collected tail that has room for them. */
 static int take_tail(struct arena *arena, unsigned long generation, size_t size, size_t align,
 		     size_t *offset)
 {
@@ -389,9 +415,9 @@ static int take_tail(struct arena *arena, unsigned long generation, size_t size,
 }
 
 /*
- * Take @size bytes from a tail, collecting first if there is something to collect. The table
- * is allocated while tail_mutex is not held: reclaim may call a shrinker that allocates
- * from this arena.
+ * Take @size bytes from a collected tail, or collect and try again. The table is allocated
+ * without tail_mutex: reclaim may call a shrinker that allocates from this arena, and would
+ * deadlock.
  */
 static int claim_collected(struct arena *arena, unsigned long generation, size_t size,
 			   size_t align, gfp_t gfp, size_t *offset)
@@ -404,7 +430,7 @@ static int claim_collected(struct arena *arena, unsigned long generation, size_t
 	for (;;) {
 		mutex_lock(&arena->tail_mutex);
 		err = take_tail(arena, generation, size, align, offset);
-		/* States that come later have nothing yet. */
+		/* A state that is added later has no tail: the cursor is exhausted already. */
 		first = arena_cpus_first(arena);
 		needed = err && tails_exist(arena, generation) ?
 			 tails_max(first, arena->tails) : 0;
@@ -426,9 +452,9 @@ static int claim_collected(struct arena *arena, unsigned long generation, size_t
 }
 
 /*
- * The cursor has nothing left: serve from the tails of other CPUs' spans, so
- * that who may sleep gets all of a full arena (clause 16). @size bytes, of which @used are
- * objects' and count.
+ * The cursor is exhausted: allocate from the tails of all CPUs' spans, so that callers that may
+ * sleep get all of a full arena (clause 16). Of the @size bytes, @used belong to objects and
+ * count as used.
  */
 int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align, gfp_t gfp,
 		     struct arena_place *place)
@@ -440,7 +466,7 @@ int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align
 	int err;
 
 	err = claim_collected(arena, generation, size, align, gfp, &offset);
-	/* What was full may have been emptied meanwhile. */
+	/* A reset may have emptied the arena since it was found full: retry then. */
 	if (err == -ENOSPC && arena_peek(arena).generation != generation)
 		return -ESTALE;
 	if (err)
@@ -449,7 +475,7 @@ int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align
 	cpu = arena_enter(arena);
 	if (arena_look(arena).generation == generation) {
 		base = arena_slab_base(arena, generation, offset);
-		/* Without a slab a release has begun, and there is no object to count. */
+		/* Without a slab, arena_reset_release() has begun: there is nothing to count. */
 		if (base) {
 			arena_account(arena, arena_slot(cpu), generation, used);
 			count_objects(arena, cpu, 1);
