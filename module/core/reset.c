@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Generations: how an arena is emptied while others may be allocating.
+ * Resets: how a new generation begins while other CPUs may be allocating.
  *
- * See "DOC: generations" in core.h for the states and the barriers. A reset that
- * keeps the memory is one move of the cursor and takes no lock, but for one in half a
- * million, as the tag enters another eighth of its range. That one, and
- * arena_reset_rcu(), take the arena's reset_lock (irq-safe, held for a handful of
- * stores); those that sleep take its reset_mutex. Allocation takes neither, except
- * that a call which may sleep waits for a release or zero reset to end.
+ * "DOC: generations" in core.h describes the states and the barriers.
+ *
+ * A reset that keeps the memory is one compare-and-swap of the cursor and takes no lock,
+ * but for one in a quarter of a million, which moves the tag to another eighth of its range.
+ * That one, arena_reset_rcu() and arena_rewind() take the arena's reset_lock, a raw spinlock
+ * that is held, with interrupts off, for a few stores. The resets that may sleep also take
+ * reset_mutex. An allocation takes neither lock, except that one which may sleep waits on
+ * reset_mutex for a reset that releases or zeroes slabs.
  */
 #include <linux/export.h>
 #include <linux/rcupdate.h>
@@ -17,14 +19,16 @@
 #include "core/cursor.h"
 #include "core/events.h"
 
-/* How often to look again before waiting for a grace period. */
+/* How often arena_settle_wait() tries to settle before it waits for a grace period. */
 #define ARENA_SETTLE_TRIES	64
 
 /*
- * Is anyone still writing to memory of a former generation?
+ * Is the allocator on any CPU still writing (zeroing or copying in) to memory of an older
+ * generation?
  *
- * Acquire: pairs with the smp_store_release() in arena_write_end(). What was
- * written comes before what the new generation does to the same memory.
+ * The acquire pairs with the smp_store_release() of the writers in arena_write_end(): when
+ * this CPU sees that a write has ended, the bytes written come before anything that the new
+ * generation does to the same memory. Without it a late store could overwrite a new object.
  */
 static __always_inline bool late_writers(const struct arena *arena)
 {
@@ -34,24 +38,29 @@ static __always_inline bool late_writers(const struct arena *arena)
 	if (atomic_read_acquire(&arena->writers))
 		return true;
 	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next)
-		/* See above. */
+		/* Acquire: pairs with smp_store_release() in arena_write_end(). */
 		if (smp_load_acquire(&cpu->writers))
 			return true;
 	return false;
 }
 
 /*
- * The word at which the generation of @cursor begins, which a rewind started. Where it
- * differs from the bytes used, that is noted as cursor_count() would have done, in the
- * same order: the note, then that the generation is not over. Preemption is off. False if
- * it is over, or if the note got lost to a late one of another generation.
+ * A rewind began the generation of @cursor: set *@begun to the cursor word that settles it.
+ *
+ * Where padding lies below the mark, the offset is not the number of bytes used, so the bytes
+ * used are noted in arena->uncounted. As in cursor_count(), the old note is read first and
+ * the generation is checked afterwards: the cmpxchg() of the note then fails if a later
+ * generation has noted something in between, and cannot overwrite it.
+ *
+ * Preemption is off. Returns false if the generation is over, or if a delayed cmpxchg() of
+ * another generation has changed the note: the caller then tries again.
  */
 static bool begin_at_mark(struct arena *arena, unsigned long cursor, unsigned long *begun)
 {
 	long noted = atomic_long_read(&arena->uncounted), now;
 	unsigned long used;
 
-	smp_rmb();	/* Pairs with the compare-and-swap in next_generation(). */
+	smp_rmb();	/* The note, then the cursor: pairs with the swap in next_generation(). */
 	if (atomic_long_read(&arena->cursor) != cursor ||
 	    !arena_begin_word(arena, cursor, begun, &used))
 		return false;
@@ -62,13 +71,14 @@ static bool begin_at_mark(struct arena *arena, unsigned long cursor, unsigned lo
 }
 
 /*
- * Let the new generation begin, unless a writer of a former one is still at
- * work or a sleeping reset holds it back. Anyone may do it, in any context;
- * true if it has begun, by us or by somebody else.
+ * Settle the present generation, unless the allocator still writes to memory of an older one
+ * or a reset that sleeps holds the generation back. Any CPU may settle it, in any context.
+ * Returns true if the generation is settled, by this CPU or by another one.
  *
- * No writer of the new generation can be counted by mistake: there is none
- * before it is settled. An allocation that is only trying, and will find its
- * generation gone, can: then it is tried again later.
+ * No writer of the new generation is counted here, as no claim succeeds in it before it is
+ * settled. An allocation of an older generation that counts itself in, and is about to find
+ * that its generation is over, may be counted: then this fails once more than needed, and the
+ * caller tries again later.
  */
 static __always_inline bool settle(struct arena *arena)
 {
@@ -77,22 +87,33 @@ static __always_inline bool settle(struct arena *arena)
 	if (cursor_settled(cursor))
 		return true;
 	/*
-	 * Full barrier B: pairs with A in arena_write_begin(). The tag was
-	 * seen above: a writer that did not see it when it looked after A is
-	 * counted here. Without B its late store would land in an object of
-	 * the new generation. Also orders held, which is set before the tag.
+	 * Full barrier B: pairs with full barrier A in arena_write_begin(). This CPU has read
+	 * the new tag before B and reads the counts of writers after it; a writer counts
+	 * itself in before A and reads the tag after it. So a writer that did not see the new
+	 * tag is seen here. Without B, the late store of such a writer could land in an
+	 * object of the new generation.
+	 *
+	 * B also orders the read of arena->held after that of the tag: a reset that sleeps
+	 * sets held before it moves the cursor to the new tag.
 	 */
 	smp_mb();
-	/* Acquire: who sees that a sleeping reset is done, in hold(), writes after it. */
+	/* Acquire: pairs with hold(); what the reset did to the slabs precedes the claims. */
 	if (smp_load_acquire(&arena->held) || late_writers(arena))
 		return false;
 	settled = cursor & ~ARENA_UNSETTLED;
 	while (unlikely(cursor_rewound(cursor)) && !begin_at_mark(arena, cursor, &settled)) {
-		/* Another generation: it may not have begun either, but that is a new try. */
+		/*
+		 * The generation is over: the exchange below fails, and the caller tries
+		 * again.
+		 */
 		if (atomic_long_read(&arena->cursor) != cursor)
 			break;
 	}
-	/* Full barrier: the look at the writers comes before the first claim. */
+	/*
+	 * Full barrier: this CPU reads the counts of writers before any CPU can see the
+	 * settled word and claim. Without it, a new object could overlap with a late write
+	 * that was not counted.
+	 */
 	return atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, settled) ||
 	       cursor_settled(cursor);
 }
@@ -101,7 +122,10 @@ bool arena_settle(struct arena *arena)
 {
 	bool done;
 
-	/* As for a claim: the tag must not turn round before the exchange. */
+	/*
+	 * While preemption is off, the tag cannot wrap, see wrapped(): the exchange in
+	 * settle() cannot succeed on a word that an earlier turn of the tag left behind.
+	 */
 	preempt_disable();
 	done = settle(arena);
 	preempt_enable();
@@ -109,10 +133,10 @@ bool arena_settle(struct arena *arena)
 }
 
 /*
- * The same for an allocation that found its generation not settled: waits if
- * @gfp allows it. Most writers need a moment; at the latest after a grace
- * period they are gone, as they run with preemption off. False if it must not
- * wait, or the task is being killed.
+ * Settle for an allocation that found its generation unsettled, and wait for that if @gfp
+ * allows it. Writers run with preemption off: most of them are done within a moment, and all
+ * of them after a grace period. Returns false if the caller must not wait, or if the task is
+ * being killed.
  */
 bool arena_settle_wait(struct arena *arena, gfp_t gfp)
 {
@@ -135,9 +159,10 @@ bool arena_settle_wait(struct arena *arena, gfp_t gfp)
 }
 
 /*
- * Close the windows of all CPUs: no word of the present generation, or of one that
- * is less than half a turn of the tag ahead, is in them. The owners may be opening
- * them meanwhile, and either may be the last.
+ * Close the windows of all CPUs: each limit becomes the word at which the present generation
+ * starts, so that no cursor word of this generation, nor of one less than half a turn of the
+ * tag ahead, lies in a window. The CPU that owns a window may be opening it at the same time;
+ * either store may be the last one, and wrapped() says why both are safe.
  */
 void arena_windows_close(struct arena *arena)
 {
@@ -151,29 +176,40 @@ void arena_windows_close(struct arena *arena)
 }
 
 /*
- * The tag is about to enter an eighth of its range. An allocation that began when
- * it was last there could still hold a cursor word, and its compare-and-swap
- * would succeed on a word that only looks the same. Allocations run with
- * preemption off, so a grace period since the tag left that eighth excludes it.
+ * RCU callback: a grace period has passed since the tag entered another eighth of its range,
+ * so that it may enter the next one.
  *
- * So it does whoever uses a window. Who finds the cursor in one eighth began after the
- * windows of two eighths before were closed, or the grace period in between would have
- * waited for it; so the window is of one of the last three, less than half a turn
- * away, without a barrier. The full generation does not wrap (on 64 bits), and
- * everything else compares that.
+ * Premise: the tag is narrow and wraps. An allocation that read a cursor word one turn of the
+ * tag ago could still hold it, and its compare-and-swap would succeed on a word that only
+ * looks the same. But allocations read and swap the cursor with preemption off, and the
+ * callback runs after a grace period that began after the tag had left the eighth before. So
+ * no CPU holds a word of an eighth when the tag comes back to it.
+ *
+ * That also covers windows. A CPU that finds the cursor in one eighth began its allocation
+ * after the windows were closed for the eighth two before it; had it begun earlier, the grace
+ * period between the two would have waited for it. So the window that it uses is of one of the
+ * last three eighths, less than half a turn of the tag away, and comparing the two words tells
+ * which is newer. No further barrier is needed.
+ *
+ * The full generation has 64 bits and does not wrap; everything else compares that.
  */
 static void wrapped(struct rcu_head *rcu)
 {
 	struct arena *arena = container_of(rcu, struct arena, wrap_rcu);
 
 	arena_windows_close(arena);
-	/* Release: pairs with the smp_load_acquire() in tag_cross(). */
+	/*
+	 * Release: pairs with the smp_load_acquire() in tag_cross(). A reset that sees that
+	 * the tag may advance sees the windows closed; otherwise a stale window could match
+	 * the new tag.
+	 */
 	smp_store_release(&arena->wrapping, false);
 }
 
 /*
- * Nor may this word: it gets a tag that has just been left. Unless it has been written
- * in the new generation already, or in one after it.
+ * The tag in arena->uncounted must not come round either: a note of one turn of the tag ago
+ * would pass for one of the present generation. So the note gets the tag before @generation,
+ * unless it already belongs to @generation or to a later one.
  */
 static void uncounted_renew(struct arena *arena, unsigned long generation)
 {
@@ -184,49 +220,69 @@ static void uncounted_renew(struct arena *arena, unsigned long generation)
 }
 
 /*
- * The cursor, which was just looked at, is about to fall from @high. Before it does: the
- * compare-and-swap that follows is a full barrier, so that wipe_slabs() after a later reset
- * knows all that was written. By slabs, as that wipes them: so it is seldom news.
+ * Note that memory below @high may be dirty, before a reset or rewind moves the cursor back.
+ * The compare-and-swap that the caller does next is a full barrier and pairs with that of a
+ * later reset: wipe_slabs() after the later one sees the note. Without that order, it would
+ * leave bytes of a former generation behind.
+ *
+ * The offset is rounded up to whole slabs, as wipe_slabs() wipes slabs: so arena->dirty
+ * seldom changes, and its cache line is seldom written.
  */
 void arena_note_dirty(struct arena *arena, size_t high)
 {
 	/*
-	 * Pairs with arena_settle() after wipe_slabs(): who saw a cursor of the generation
-	 * that began then does not see how much was dirty before.
+	 * Pairs with the compare-and-swap in arena_settle() after wipe_slabs(). A reset that
+	 * read a cursor of the generation which was settled then also reads the dirty offset
+	 * that wipe_slabs() set to 0. With an older, higher value, arena_raise() would not
+	 * write, and what the new generation wrote would not be noted.
 	 */
 	smp_rmb();
 	arena_raise(&arena->dirty, ALIGN(high, arena_slab_size(arena)));
 }
 
 /*
- * Never back: of two resets the later one may be the first to come here, and what a CPU
- * has of the generation before, a span for instance, must not be good again.
+ * Advance arena->generation to @generation, and never set it back: of two resets that race,
+ * the later one may reach this point first. If the generation went back, a span or window
+ * that a CPU kept from it would match again.
  */
 static void generation_reach(struct arena *arena, unsigned long generation)
 {
 	unsigned long old = READ_ONCE(arena->generation);
 
-	/* Full barrier: pairs with the smp_load_acquire() in arena_look(). */
+	/*
+	 * Full barrier: pairs with the smp_load_acquire() in arena_look(). The cursor got the
+	 * new tag before; a CPU that reads the new generation therefore reads a cursor that
+	 * is not older.
+	 */
 	while (old < generation)
 		if (try_cmpxchg(&arena->generation, &old, generation))
 			return;
-	/* Overtaken. Whom the caller tells that it is over sees that, as if it were ours. */
+	/*
+	 * A later reset has advanced it. Full barrier: pairs with the acquire by which
+	 * another CPU learns from the caller that its reset has returned, and with
+	 * bump_span() after that. Without it, that CPU could still find its span in the
+	 * former generation.
+	 */
 	smp_mb();
 }
 
 /*
- * May the tag enter another eighth of its range? Only with reset_lock held: of two such
- * entries the second sees that the first has set wrapping.
+ * Ask whether the tag may enter another eighth of its range: 0; -EAGAIN if reset_lock is not
+ * @locked; -EBUSY if the grace period since the last entry has not ended. The lock makes the
+ * second of two such entries see that the first one has set arena->wrapping.
  */
 static int tag_cross(struct arena *arena, unsigned long next, bool locked)
 {
 	if (!locked)
 		return -EAGAIN;
 	lockdep_assert_held(&arena->reset_lock);
-	/* Acquire: pairs with the smp_store_release() in wrapped(). */
+	/*
+	 * Acquire: pairs with the smp_store_release() in wrapped(), which closed the windows
+	 * before.
+	 */
 	if (smp_load_acquire(&arena->wrapping))
 		return -EBUSY;
-	/* Nor may this word match when its tag comes round again. */
+	/* Renew the tag in deep_used, so that it does not match when that tag comes round. */
 	atomic_long_set(&arena->deep_used, cursor_start(next));
 	return 0;
 }
@@ -236,7 +292,7 @@ static bool generation_crosses(unsigned long generation, unsigned long next)
 	return (generation ^ next) & ARENA_TAG_EIGHTH;
 }
 
-/* The cursor stood at @cursor until it got the tag of @generation. */
+/* The caller has moved the cursor from @cursor to the tag of @generation: let the rest follow. */
 static void generation_begun(struct arena *arena, unsigned long generation, unsigned long cursor,
 			     bool crossing)
 {
@@ -249,12 +305,14 @@ static void generation_begun(struct arena *arena, unsigned long generation, unsi
 }
 
 /*
- * Start the next generation at offset 0. Unsettled in the same slab set; or, to @flip, in
- * the other one: a grace period has passed since that was left. Resets
- * that race each move on from where the other one has left the cursor. Preemption is off.
+ * Begin the next generation at offset 0. In the slab set of the last generation it begins
+ * unsettled. With @flip it begins in the other set, and settled, because a grace period has
+ * passed since that set was left and no CPU writes there. Of resets that race, each goes on
+ * from the word that another one has left in the cursor. Preemption is off.
  *
- * 0, and if @crossed, wrap_rcu is to be queued; -EAGAIN if that takes the lock, which
- * is not @locked; -EBUSY if the tag may not advance yet.
+ * Returns 0, and sets *@crossed if the caller is to call arena_crossed(); -EAGAIN if the tag
+ * enters another eighth, which takes reset_lock, and that is not @locked; -EBUSY if the tag
+ * may not enter it yet.
  */
 static __always_inline int next_generation(struct arena *arena, bool flip, bool locked,
 					   bool *crossed)
@@ -285,7 +343,10 @@ static __always_inline int next_generation(struct arena *arena, bool flip, bool 
 	return 0;
 }
 
-/* Whether the tag may advance to what arena_begin_rewound() begins: 0 or -EBUSY. */
+/*
+ * Ask whether the tag may advance to that of the generation which arena_begin_rewound() would
+ * begin after @generation: 0 or -EBUSY. reset_lock is held.
+ */
 int arena_may_rewind(struct arena *arena, unsigned long generation)
 {
 	unsigned long next = generation_rewound(generation);
@@ -302,9 +363,10 @@ static void start_set(struct arena *arena, unsigned long generation, size_t offs
 }
 
 /*
- * Start the generation after @generation, unsettled, at @offset, with @used bytes handed
- * out below. Rewinds do not race with each other, but with allocations and resets.
- * reset_lock is held, and arena_may_rewind() has been asked. -ESTALE if a reset has come.
+ * Begin the generation after @generation, unsettled, at @offset, with @used bytes handed out
+ * below that. The caller holds reset_lock, so that rewinds do not race with each other; they
+ * do race with allocations and resets. arena_may_rewind() has returned 0. Returns -ESTALE if
+ * a reset has ended @generation.
  */
 int arena_begin_rewound(struct arena *arena, unsigned long generation, size_t offset, size_t used,
 			bool *crossed)
@@ -322,9 +384,11 @@ int arena_begin_rewound(struct arena *arena, unsigned long generation, size_t of
 		cursor = view.cursor;
 		arena_note_dirty(arena, cursor_offset(cursor));
 		/*
-		 * Full barrier: whoever sees the tag sees where the generation starts, and
-		 * what has been freed. Pairs with smp_mb() B in arena_settle(), and with
-		 * smp_rmb() in lowest_since() and arena_peek_begun().
+		 * Full barrier: a CPU that sees the new tag sees where the generation starts
+		 * and what the rewind has freed. Pairs with smp_mb() B in arena_settle(),
+		 * with smp_rmb() in lowest_since() and with smp_rmb() in arena_begin_word().
+		 * Without it, such a CPU could settle at a wrong offset, or take a freed
+		 * object for a live one.
 		 */
 	} while (!atomic_long_try_cmpxchg(&arena->cursor, &cursor,
 					  cursor_start(next) | ARENA_UNSETTLED));
@@ -333,7 +397,7 @@ int arena_begin_rewound(struct arena *arena, unsigned long generation, size_t of
 	return 0;
 }
 
-/* After next_generation() or arena_begin_rewound(), when reset_lock is no longer held. */
+/* Queue the callback of a crossing, when the caller no longer holds reset_lock. */
 void arena_crossed(struct arena *arena, bool crossed)
 {
 	if (crossed)
@@ -375,8 +439,9 @@ static __always_inline void window_reopen(struct arena *arena, struct arena_cpu 
 }
 
 /*
- * If it succeeds, and none holds it back, the generation is settled at once. A nested reset
- * leaves the window alone: it may have interrupted the opening of one.
+ * Begin the next generation in the same slab set, and settle it at once unless a late writer
+ * or a reset that sleeps holds it back. Then open the window of this CPU, unless the reset is
+ * nested: it may have interrupted the opening of that window. Returns 0 or -EBUSY.
  */
 static __always_inline int next_generation_kept(struct arena *arena)
 {
@@ -406,16 +471,17 @@ static void note_kept(struct arena *arena)
  * arena_reset() - Free all objects of an arena at once and keep its memory.
  * @arena: the arena, not NULL.
  *
- * The next generation begins at offset 0, in the slabs of the last one.
- * Takes constant time in objects and bytes (clause 9): it looks once at each
- * CPU that has used the arena. Pointers into the arena are dead from here on. Whoever
- * allocates meanwhile is not disturbed, but gets an object that may already be dead, or
- * NULL in a context that cannot wait for a late writer (clause 10).
+ * The next generation begins at offset 0, in the slabs of the last one. The call takes
+ * constant time in objects and bytes (clause 9): it looks once at each CPU that has used the
+ * arena. Every pointer into the arena is dead when it returns. An allocation that races with
+ * the reset is safe, but may return an object that the reset has already freed; where it cannot
+ * wait for a late writer it may return NULL (clause 10).
  *
- * Context: Any but NMI. Takes no lock, but for one reset in a quarter of a million: a raw
- * spinlock, interrupts off. Does not sleep.
- * Return: 0, or -EBUSY with nothing changed if no RCU grace period has ended
- * during the last quarter of a million resets or so (clause 13).
+ * Context: Any but NMI. Does not sleep. Takes no lock, but for one reset in a quarter of a
+ * million, which takes a raw spinlock with interrupts off.
+ * Return: 0; -EBUSY with nothing changed if the tag would enter another eighth of its range,
+ * as it does every 262,144 resets and rewinds, and no RCU grace period has passed since it
+ * did so last (clause 13); -EINVAL in NMI, with a warning.
  */
 int arena_reset(struct arena *arena)
 {
@@ -436,14 +502,18 @@ int arena_reset(struct arena *arena)
 EXPORT_SYMBOL_GPL(arena_reset);
 
 /*
- * A grace period has passed since the set was left: no reader is in it, no
- * allocation and no writer. Runs in softirq, so views are left to the reaper.
+ * RCU callback: a grace period has passed since arena_reset_rcu() left a slab set, so that no
+ * reader, no allocation and no writer uses it any more. The callback runs in softirq, where
+ * vunmap() is not allowed, so it leaves the views to the reaper.
  */
 static void retired(struct rcu_head *rcu)
 {
 	struct arena *arena = container_of(rcu, struct arena, retire_rcu);
 
-	/* Release: whoever uses the set again comes after its last readers. */
+	/*
+	 * Release: pairs with the smp_load_acquire() in arena_reset_rcu(). The next
+	 * generation in this set writes to it after its last readers are gone.
+	 */
 	smp_store_release(&arena->retiring, false);
 	smp_mb();	/* Pairs with llist_add(), a full barrier, in arena_reap_larges(). */
 	if (!llist_empty(&arena->larges))
@@ -454,17 +524,18 @@ static void retired(struct rcu_head *rcu)
  * arena_reset_rcu() - Free all objects of an arena, but let readers finish.
  * @arena: the arena, not NULL, created with %ARENA_READERS.
  *
- * Like arena_reset(), but what was allocated before stays as it is for those
- * who were inside rcu_read_lock() already (clause 11). Allocation goes on at
- * once in the other of two slab sets; after a grace period, which this call
- * starts itself, the one that was left is ready for the next such reset.
+ * Like arena_reset(), but objects allocated before stay intact for readers that were inside
+ * rcu_read_lock() when it was called (clause 11). Allocation goes on at once in the other one
+ * of two slab sets. The call starts a grace period itself; after it, the set that was left is
+ * ready for the next such reset.
  *
- * Who allocates and uses objects inside rcu_read_lock() need not exclude this.
+ * A caller that allocates and uses its objects inside one rcu_read_lock() section need not
+ * exclude this reset.
  *
- * Context: Any but NMI. Takes a raw spinlock, interrupts off. Never waits.
- * Return: 0; -EBUSY with nothing changed while the set that was left last is
- * still in use by readers, or a release or zero reset is at work;
- * -EOPNOTSUPP without %ARENA_READERS.
+ * Context: Any but NMI. Takes a raw spinlock with interrupts off. Never waits.
+ * Return: 0; -EBUSY with nothing changed while readers may still use the set that was left
+ * last, while a reset that releases or zeroes slabs is at work, or as arena_reset();
+ * -EOPNOTSUPP without %ARENA_READERS; -EINVAL in NMI, with a warning.
  */
 int arena_reset_rcu(struct arena *arena)
 {
@@ -477,12 +548,16 @@ int arena_reset_rcu(struct arena *arena)
 	if (!(arena->flags & ARENA_READERS))
 		return -EOPNOTSUPP;
 
-	/* Until the callback is queued, see wait_retired(). */
+	/* Preemption stays off until the callback is queued: wait_retired() relies on it. */
 	preempt_disable();
 	raw_spin_lock_irqsave(&arena->reset_lock, flags);
 	/* Acquire: pairs with the smp_store_release() in retired(). */
 	if (!smp_load_acquire(&arena->retiring) && !arena->held) {
-		/* Before the generation changes: see arena_reap_larges(). */
+		/*
+		 * Set before the cursor changes: pairs with smp_rmb() in arena_reap_larges().
+		 * A reaper that sees the new generation also sees that readers may be in the
+		 * old one.
+		 */
 		WRITE_ONCE(arena->retiring, true);
 		err = next_generation(arena, true, true, &crossed);
 		undone = err;
@@ -496,7 +571,10 @@ int arena_reset_rcu(struct arena *arena)
 	}
 	preempt_enable();
 	if (err) {
-		/* The reaper may have seen it set, and left views for when it is not. */
+		/*
+		 * The reaper may have seen retiring set, and kept views that nothing else
+		 * unmaps.
+		 */
 		if (undone && !llist_empty(&arena->larges))
 			schedule_work(&arena->reaper);
 		return err;
@@ -524,7 +602,7 @@ static int zero_slabs(struct arena *arena, const struct arena_dir *dir, size_t h
 	return 0;
 }
 
-/* As next_generation_kept(), but where the tag may not advance yet, wait until it may. */
+/* Begin the next generation; where the tag may not advance yet, wait for grace periods. */
 static void next_generation_asleep(struct arena *arena)
 {
 	while (next_generation_kept(arena))
@@ -532,10 +610,13 @@ static void next_generation_asleep(struct arena *arena)
 }
 
 /*
- * Nobody resets by RCU from here on: wait for the readers of the set that was
- * left last. arena_reset_rcu() queues the callback that says so with preemption off since
- * before retiring was set: after a grace period of our own the callback is queued, and
- * waiting for it cannot be in vain.
+ * Wait until no reader is in the slab set that arena_reset_rcu() left last. The caller has
+ * set arena->held, so that no further arena_reset_rcu() succeeds.
+ *
+ * arena_reset_rcu() has preemption off from before it sets retiring until its callback is
+ * queued. So once synchronize_rcu() has returned here, the callback of any retiring that is
+ * set is queued, and rcu_barrier() waits for it. Without the synchronize_rcu(), rcu_barrier()
+ * could return before the callback is queued.
  */
 static void wait_retired(struct arena *arena)
 {
@@ -559,16 +640,19 @@ static int release_slabs(struct arena *arena, size_t keep, bool killable)
 	return err ?: arena_slabs_release(arena, arena_dir(arena, set), keep, killable);
 }
 
-/* Where it is cut short, all stays noted as dirty, and the next one wipes it. */
+/*
+ * Zero all slabs below the dirty offset. Where the task is killed meanwhile, that offset
+ * stays as it is, and the next such reset wipes all of it.
+ */
 static int wipe_slabs(struct arena *arena, bool killable)
 {
-	/* Pairs with arena_note_dirty(): the cursor was moved in between. */
+	/* Pairs with arena_note_dirty(): the compare-and-swap of the cursor came in between. */
 	size_t high = atomic_long_read(&arena->dirty);
 	int i, err = 0;
 
 	for (i = 0; !err && i < arena_nr_dirs(arena); i++)
 		err = zero_slabs(arena, arena_dir(arena, i), high, killable);
-	/* Nothing was allocated since: the generation is not settled. */
+	/* No claim has succeeded since the reset, as its generation is not settled yet. */
 	if (!err)
 		atomic_long_set(&arena->dirty, 0);
 	return err;
@@ -579,18 +663,24 @@ static void hold(struct arena *arena, bool held)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&arena->reset_lock, flags);
-	/* Release: what was done to the slabs comes before the first claim. */
+	/*
+	 * Release: pairs with the smp_load_acquire() in settle(). What the reset did to the
+	 * slabs comes before the first claim of the generation.
+	 */
 	smp_store_release(&arena->held, held);
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
 }
 
-/* Nobody allocates: wipe the slabs of an empty arena, or release them. */
+/*
+ * Wipe the slabs of an empty arena, or release them. Its generation is held unsettled, so no
+ * claim succeeds meanwhile; the writers of older generations are waited for first.
+ */
 static int work_on_slabs(struct arena *arena, size_t keep, bool zero, bool killable)
 {
 	int err;
 
 	wait_retired(arena);
-	smp_mb();	/* B once more, see arena_settle() */
+	smp_mb();	/* Full barrier B, as in settle(): pairs with A in arena_write_begin(). */
 	if (late_writers(arena))
 		synchronize_rcu();
 	arena_reap_larges(arena, false);
@@ -600,9 +690,9 @@ static int work_on_slabs(struct arena *arena, size_t keep, bool zero, bool killa
 }
 
 /*
- * Empty the arena and, before any allocation succeeds again, wipe or release its slabs. 0;
- * -EINTR if @killable and the task is being killed: then the arena is empty, but not all
- * was wiped or released.
+ * Empty the arena and, before any allocation succeeds again, zero its slabs (@zero) or release
+ * all but the first @keep bytes of them. Returns 0; -EINTR if @killable and the task is being
+ * killed: then the arena is empty, but not all slabs were zeroed or released.
  */
 int arena_reset_asleep(struct arena *arena, size_t keep, bool zero, bool killable)
 {
@@ -623,11 +713,12 @@ int arena_reset_asleep(struct arena *arena, size_t keep, bool zero, bool killabl
 /**
  * arena_reset_release() - Free all objects, keep at most some of the memory.
  * @arena: the arena, not NULL.
- * @keep:  bytes of committed memory to keep, from offset 0 on, rounded up to
- *	   whole slabs; 0 gives back all.
+ * @keep:  bytes of committed memory to keep, from offset 0 on, rounded up to whole slabs;
+ *	0 gives back all of it.
  *
- * Like arena_reset(), but linear in the number of slabs (clause 9). Meanwhile
- * allocations fail, or wait where they may.
+ * Like arena_reset(), but takes time linear in the number of slabs (clause 9). While it runs,
+ * allocations that may sleep wait for it, and the others fail. It cannot fail: where
+ * arena_reset() would return -EBUSY, it waits for a grace period. Directory pages stay.
  *
  * Context: Task, may sleep.
  */
@@ -638,12 +729,13 @@ void arena_reset_release(struct arena *arena, size_t keep)
 EXPORT_SYMBOL_GPL(arena_reset_release);
 
 /**
- * arena_reset_zero() - Free all objects and wipe what they occupied.
+ * arena_reset_zero() - Free all objects and zero the memory that they occupied.
  * @arena: the arena, not NULL.
  *
- * Like arena_reset(), but linear in the bytes used (clause 9): nothing of the
- * former contents is left when it returns. Meanwhile allocations fail, or wait
- * where they may.
+ * Like arena_reset(), but takes time linear in the bytes used (clause 9). When it returns,
+ * nothing of the former contents is left. While it runs, allocations that may sleep wait for
+ * it, and the others fail. It cannot fail: where arena_reset() would return -EBUSY, it waits
+ * for a grace period.
  *
  * Context: Task, may sleep.
  */
