@@ -3,7 +3,7 @@
  * /dev/arena: arenas for programs.
  */
 /**
- * DOC: What there is behind a descriptor
+ * DOC: What stands behind a descriptor
  *
  * ::
  *
@@ -11,52 +11,53 @@
  *                     >-- struct arena_file --> struct arena_dev --> struct arena
  *   file of DUP -----'      (the rights)
  *
- * Each struct file has one arena_file, and holds a reference to the arena_dev,
- * which owns the arena. A mapping holds its file, so descriptors and mappings
+ * Each struct file has one arena_file, which has a reference to the arena_dev, and the arena_dev
+ * owns the arena. Each mapping has a reference to its file. So descriptors and mappings
  * together keep the arena (clause 17), and files keep the module (clause 22).
  *
- * Each file, a duplicate included, is an open of the device node: its inode, label, watches
- * and locks are those of the node. ARENA_IOC_DUP opens the path of its descriptor once more
- * and leaves word, in a struct arena_dup, which arena the open is for. Opening a duplicate by
- * way of /proc is thus an open of the node, too, and makes a fresh arena.
+ * Each file, a duplicate included, comes from an open of the device node: its inode, security
+ * label, watches and file locks are those of the node. ARENA_IOC_DUP opens the path of its
+ * descriptor once more, and arena_open() learns from a struct arena_dup which arena that open is
+ * for. A program that opens a duplicate through /proc opens the node, too, and gets a fresh arena.
  *
- * The inode of an arena is there for its i_mapping alone, which all files of one arena
- * share and files of different arenas do not: so a reset finds the mappings
- * that it must revoke, and only them. The inode of the device node would be
- * shared by everybody. No path leads to the inode of an arena and no file shows it, so
- * nothing can watch, lock or open it, and closing waits for no such thing. It goes with the
- * arena; its file system is mounted as long as the module is loaded.
+ * The inode of an arena exists for its i_mapping alone. All files of one arena share it and files
+ * of different arenas do not, so a reset finds exactly the mappings that it must revoke. With the
+ * inode of the device node instead, a reset would revoke the mappings of all arenas. No path
+ * leads to the inode of an arena and no file shows it, so no program can watch, lock or open it,
+ * and closing the arena waits for no such thing. The inode is freed with the arena; its file
+ * system is mounted as long as the module is loaded.
  *
- * A page gets the mapping of that inode, and its place there as index, before it is mapped:
- * by these the kernel names a futex that processes share. Nothing is in the page cache.
- * arena_block_put() takes the mapping away, when the page is mapped no longer, with the
- * page locked: a task that holds a reference may mark the page dirty until then.
+ * Before a page is mapped, it gets the i_mapping of that inode, and its place in the arena as its
+ * index: the kernel identifies a futex that processes share by these two. The page cache of the
+ * inode stays empty. arena_block_put() clears the mapping of a page, with the page locked, after
+ * the page was unmapped: until then, a task with a reference may mark the page dirty.
  *
- * Locks: arena_dev.lock, and small ones below. It is taken inside of mmap_lock (or the
- * lock of a VMA) by faults and by mmap(), and page table locks and i_mmap_rwsem
- * nest inside of it. Therefore, and because user memory may take forever to
- * arrive, nobody touches user memory while holding it (clause 24): arguments
- * are copied in before and out afterwards.
+ * Locks: arena_dev.lock, and small ones below it. Faults and mmap() take arena_dev.lock inside
+ * mmap_lock (or the lock of a VMA); page table locks and i_mmap_rwsem nest inside it. Touching
+ * user memory may fault, which takes mmap_lock, and may block for ever. So no code touches user
+ * memory with arena_dev.lock held (clause 24): arguments are copied in before and out afterwards.
  *
- *  - For reading: whoever needs the arena to stay in its generation and its
- *    slabs to stay committed, which is allocation and page faults.
- *  - For writing: SETUP, the first use, making the status page, and resets, which
- *    thus wait for calls under way.
+ *  - Allocations and page faults hold it for reading: the arena stays in its generation, and its
+ *    slabs stay committed.
+ *  - SETUP, the first use, the first mapping of the status page, and resets hold it for writing,
+ *    and thus wait for calls and faults under way.
  *
- * Three that nest in it, and in which nothing nests: arena_dev.status_lock is for who
- * writes the status page, arena_file.watch_lock for what one file waits for, and
- * that of arena_dev.wait for who waits. The first and the last are taken in
- * interrupts, by arena_notify()'s work. A fourth, arena_dev.map_lock, is held by faults
- * where slabs may be mapped by PMDs, while they change the page table.
+ * Three spinlocks may be taken inside it, and no lock of the module nests in them:
+ * arena_dev.status_lock serializes writers of the status page, arena_file.watch_lock protects
+ * what one file waits for, and the lock of arena_dev.wait protects the queue of pollers. The
+ * irq_work of arena_notify() takes the first and the last in interrupts. A mutex,
+ * arena_dev.map_lock, is taken by faults where a PMD may map a slab, while they look at the
+ * page table and change it.
  *
  * Revocation (clause 20): a fault looks up the page and inserts it into the page
- * table with the lock held for reading; a reset that releases slabs unmaps and
- * releases with the lock held for writing. So a page table entry made by a fault
- * is either seen by the reset's unmapping, or made after it from what is still
- * committed then.
+ * table with the lock held for reading; a reset that releases slabs unmaps them and
+ * releases them with the lock held for writing. So a fault comes either before the reset, which
+ * then unmaps what the fault has inserted, or after it, and then finds only slabs that are
+ * still committed.
  *
  * arena_dev.arena is set once, with the lock held for writing, and stays until
- * the last file is gone: who has seen it may use it without the lock.
+ * the last reference to the arena_dev is gone: code that has seen it there, and has such a
+ * reference, may use it without the lock.
  */
 #include <linux/mm.h>	/* before fs.h, which on i386 needs it */
 #include <linux/cred.h>
@@ -82,8 +83,8 @@
 #define ARENA_FS_MAGIC		0x4152454e	/* "AREN" */
 
 /*
- * The file system of the inodes. Its type has no owner and it is mounted as long as the
- * module is loaded: no path leads to it, so only arenas use it, and files keep the module.
+ * The file system of the arenas' inodes, mounted as long as the module is loaded. Its type needs
+ * no owner: no path leads to it, so only arenas use it, and their files keep the module.
  */
 static struct vfsmount *arena_mnt;
 
@@ -140,7 +141,7 @@ static void arena_dev_get(struct arena_dev *dev)
 	refcount_inc(&dev->refs);
 }
 
-/* May sleep: the last one frees all of the arena's memory. */
+/* May sleep: dropping the last reference frees all of the arena's memory. */
 static void arena_dev_put(struct arena_dev *dev)
 {
 	if (!refcount_dec_and_test(&dev->refs))
@@ -175,8 +176,8 @@ static void arena_file_destroy(struct arena_file *af)
 }
 
 /*
- * Nothing but O_RDWR: a new arena that one cannot write is of no use to anyone,
- * and a way to fewer rights is there with ARENA_IOC_DUP.
+ * The opener must ask for O_RDWR: a new arena that its opener cannot write to is of no use.
+ * For a descriptor with fewer rights there is ARENA_IOC_DUP.
  */
 static struct arena_file *arena_file_fresh(fmode_t mode)
 {
@@ -197,12 +198,12 @@ static struct arena_file *arena_file_fresh(fmode_t mode)
 
 /**
  * struct arena_dup - an ARENA_IOC_DUP that is opening its file.
- * @node:  in the list of all.
- * @task:  the caller: the open that it does meanwhile is for this.
- * @af:	   what the file is to have; NULL once arena_open() has given it that.
+ * @node:  entry in arena_dups.
+ * @task:  the caller. An open of the device node by this task belongs to its ARENA_IOC_DUP.
+ * @af:	   becomes private_data of the new file; NULL once arena_open() has taken it.
  *
- * On the caller's stack. The lock protects the list and nothing else: the caller alone
- * uses the rest.
+ * Lies on the caller's stack. arena_dups_lock protects the list and nothing else: only the
+ * task of the caller uses the other members.
  */
 struct arena_dup {
 	struct list_head	node;
@@ -227,7 +228,7 @@ static void arena_dup_end(struct arena_dup *dup)
 	spin_unlock(&arena_dups_lock);
 }
 
-/* What the caller's ARENA_IOC_DUP has prepared for this open, or NULL: then it is another's. */
+/* The arena_file of the ARENA_IOC_DUP that this open belongs to; NULL if a program opens. */
 static struct arena_file *arena_dup_take(void)
 {
 	struct arena_file *af = NULL;
@@ -252,12 +253,12 @@ static int arena_open(struct inode *inode, struct file *file)
 		return PTR_ERR(af);
 	af->file = file;
 	file->private_data = af;
-	/* The descriptor is not installed yet: no mapping of the device node was made by it. */
+	/* The descriptor is not installed yet, so no program has mapped the file before this. */
 	file->f_mapping = af->dev->inode->i_mapping;
 	return 0;
 }
 
-/* May sleep, see arena_dev_put(). */
+/* May sleep: closing the last file frees all of the arena's memory. */
 static int arena_release(struct inode *inode, struct file *file)
 {
 	arena_file_destroy(file->private_data);
@@ -267,8 +268,8 @@ static int arena_release(struct inode *inode, struct file *file)
 /* First use. */
 
 /*
- * @dev->lock is held for writing, and there is no arena yet. The opener pays
- * for the arena, whoever uses it first (clause 21).
+ * Create the arena of @dev, which has none yet; the caller holds @dev->lock for writing. The
+ * opener of @dev pays for the arena, even if another process is the first to use it (clause 21).
  */
 int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u32 flags)
 {
@@ -288,9 +289,9 @@ int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u32 flags
 		return PTR_ERR(arena);
 	arena->owner = dev;
 	/*
-	 * Not at each allocation what init_on_alloc asks of the kernel's own memory:
-	 * slabs are zero when programs first see them, and from then on programs may
-	 * write to them at any time.
+	 * Each allocation is zeroed if the program has asked for that, and not for init_on_alloc:
+	 * slabs are zero when programs first see them, and from then on programs may write to them
+	 * at any time, before an allocation as well as after it.
 	 */
 	arena->zero = flags & ARENA_SETUP_ZERO;
 	dev->flags = flags;
@@ -299,7 +300,7 @@ int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u32 flags
 	return 0;
 }
 
-/* Make sure that there is an arena: the default one if need be. */
+/* Make sure that @dev has an arena: create one with default settings if it has none. */
 int arena_dev_settle(struct arena_dev *dev)
 {
 	struct arena_config config = {
@@ -308,8 +309,8 @@ int arena_dev_settle(struct arena_dev *dev)
 	int err = 0;
 
 	/*
-	 * Pairs with the smp_store_release() in arena_dev_make(): who sees the
-	 * pointer sees the arena made.
+	 * Pairs with the smp_store_release() in arena_dev_make(): a caller that sees the
+	 * pointer sees a complete arena behind it.
 	 */
 	if (smp_load_acquire(&dev->arena))
 		return 0;
@@ -331,16 +332,16 @@ static const struct file_operations arena_fops = {
 	.compat_ioctl	= compat_ptr_ioctl,
 	.show_fdinfo	= arena_show_fdinfo,
 	.mmap		= arena_mmap,
-	/* As shared memory: there is nothing behind it to write to. */
+	/* Nothing to do, as for shared memory: no storage stands behind the pages. */
 	.fsync		= noop_fsync,
 	.poll		= arena_poll,
-	/* Aligned, so that slabs can be mapped by a PMD. */
+	/* Aligns mappings, so that a PMD can map a slab. */
 	.get_unmapped_area = thp_get_unmapped_area,
 };
 
 /*
- * A further file of @from's arena, with rights of its own. It is opened as the device node
- * is, at the same path, so security modules and watches see what they see of any open.
+ * Open a further file of @from's arena, with rights of its own. It is an open of the device node
+ * at the path of @from, so security modules and watches see it like any other open.
  */
 struct file *arena_file_open(const struct arena_file *from, u32 rights)
 {
@@ -358,7 +359,7 @@ struct file *arena_file_open(const struct arena_file *from, u32 rights)
 	arena_dup_end(&dup);
 	if (!dup.af)
 		return file;
-	/* arena_open() was not reached. */
+	/* The open failed before arena_open() took dup.af. */
 	arena_file_destroy(dup.af);
 	if (WARN_ON_ONCE(!IS_ERR(file))) {
 		fput(file);
@@ -393,17 +394,18 @@ static struct arena *arena_hold(struct file *file, u32 rights)
 
 /**
  * arena_get_from_fd() - Hold the arena behind a descriptor of a program.
- * @fd:	    of the calling task; of /dev/arena, or from ARENA_IOC_DUP.
+ * @fd:	    a descriptor of the calling task, from opening /dev/arena or from ARENA_IOC_DUP.
  * @rights: ARENA_RIGHT_* that the descriptor must have.
  *
- * Until arena_unhold(), resets by the program are refused with EBUSY, and memory
- * stays when it closes its descriptors or is killed (clause 23). The arena takes
- * arena_alloc() and its kin, for nothing larger than a slab, and no resets.
+ * Until arena_unhold(), resets and rewinds by the program are refused with EBUSY, and the memory
+ * stays even if the program closes its descriptors or is killed (clause 23). The caller may use
+ * arena_alloc() and its kin, for objects that are no larger than a slab, but may not reset the
+ * arena.
  *
- * The program may be writing to all of it at any time: read each thing once, and
- * check it. Nothing that the allocator relies on lies there. For that reason, too,
- * objects are zeroed if asked for by __GFP_ZERO or %ARENA_SETUP_ZERO, and not for
- * init_on_alloc.
+ * The program may write to all memory of the arena at any time. So the caller must read each value
+ * there once, and check it before relying on it. Nothing that the allocator relies on lies there.
+ * As the program can write to objects anyway, they are zeroed if __GFP_ZERO or %ARENA_SETUP_ZERO
+ * asks for that, and not for init_on_alloc.
  *
  * Context: Task, may sleep; killable.
  * Return: The arena; ERR_PTR(): -EBADF, -EINVAL if it is not a descriptor of an
@@ -426,7 +428,7 @@ EXPORT_SYMBOL_GPL(arena_get_from_fd);
  * arena_unhold() - Stop using an arena that arena_get_from_fd() gave.
  * @arena: the arena, not NULL.
  *
- * Context: Task, may sleep: if the program is gone, so is the arena now.
+ * Context: Task, may sleep: frees the arena if the program has closed all its descriptors.
  */
 void arena_unhold(struct arena *arena)
 {
@@ -435,7 +437,7 @@ void arena_unhold(struct arena *arena)
 	if (WARN_ON_ONCE(!dev))
 		return;
 	/*
-	 * Release: what was done to the objects comes before a reset that this permits. Pairs
+	 * Release: the caller's accesses to objects come before a reset that this permits. Pairs
 	 * with atomic_read_acquire() in arena_do_reset() and arena_do_rewind().
 	 */
 	(void)atomic_dec_return_release(&dev->holds);
@@ -463,7 +465,7 @@ int arena_device_init(void)
 	return err;
 }
 
-/* No file is open: each keeps the module. */
+/* No file is open: each open file keeps the module loaded. */
 void arena_device_exit(void)
 {
 	misc_deregister(&arena_misc);

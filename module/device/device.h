@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the parts of /dev/arena say to each other: device.c (descriptors and
- * their lifetime), ioctl.c (commands), map.c (mappings), status.c (the status page),
- * watch.c (poll), user.c (what users may have).
+ * What the files of device/ offer to each other: device.c (descriptors and their
+ * lifetime), ioctl.c (commands), map.c (mappings), status.c (the status page), watch.c (poll),
+ * user.c (limits for users), fdinfo.c (/proc/PID/fdinfo).
  */
 #ifndef _ARENA_DEVICE_H
 #define _ARENA_DEVICE_H
@@ -20,40 +20,40 @@
 
 #include "core/core.h"
 
-/* What an arena gets that is used before it is set up. */
+/* The capacity of an arena whose first use comes before ARENA_IOC_SETUP, or that asks for 0. */
 #define ARENA_DEFAULT_CAPACITY	SZ_64M
 
 /*
- * For memory of ours: charged, and a failure is an errno and not a reason to
- * kill anybody (clause 21).
+ * For the device's own bookkeeping: charged to the memory cgroup, and a failure
+ * becomes an errno and does not start the OOM killer (clause 21).
  */
 #define ARENA_DEV_GFP	(GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
 
-/* No call wakes those who poll. */
+/* Value of arena_dev.wake_above with which no allocation wakes pollers. */
 #define ARENA_WAKE_NEVER	ULONG_MAX
 
 /**
  * struct arena_dev - an arena that programs use.
- * @refs:	files, and kernel code that holds the arena.
- * @holds:	the latter. Taken with @lock held for reading: a reset, which has it
- *		for writing, sees all or comes first.
- * @lock:	see above.
+ * @refs:	references of files, and of kernel code that holds the arena.
+ * @holds:	how often kernel code holds the arena. Raised with @lock held for reading: a
+ *		reset, which has @lock for writing, either sees the hold or comes before it.
+ * @lock:	the revocation lock; device.c says what it protects.
  * @arena:	NULL until set up or first used.
  * @flags:	ARENA_SETUP_* of @arena.
- * @inode:	its i_mapping is what all files map.
- * @memcg:	of the process that opened; pays for everything. May be NULL.
- * @budget:	of the user that opened; all memory that can be mapped is charged to it.
- * @status:	the status page, NULL until somebody maps it. Set with @lock held
+ * @inode:	its i_mapping is the mapping of all files of the arena.
+ * @memcg:	memory cgroup of the opener, which pays for everything. May be NULL.
+ * @budget:	budget of the opener's user; all memory that can be mapped is charged to it.
+ * @status:	the status page, NULL until a program maps it. Set with @lock held
  *		for writing.
- * @status_lock: who writes it.
- * @status_generation: that it shows.
- * @notices:	calls of ARENA_IOC_NOTIFY and arena_notify().
- * @map_lock:	who maps a slab by a PMD, or pages where that would be possible. Inside @lock.
- * @strict:	what holds nothing allocated cannot be touched. Set with @lock held
- *		for writing.
- * @wait:	all who poll.
- * @wake_above:	they are woken when more than this is handed out, see watch.c.
- * @notify_work: wakes them on behalf of arena_notify().
+ * @status_lock: serializes writers of the status page.
+ * @status_generation: the generation that the status page shows.
+ * @notices:	counts calls of ARENA_IOC_NOTIFY and arena_notify().
+ * @map_lock:	serializes faults that map by a PMD with faults that map pages where a PMD is
+ *		possible. Taken inside @lock.
+ * @strict:	faults beyond the last object get SIGBUS. Set with @lock held for writing.
+ * @wait:	the queue of all pollers.
+ * @wake_above:	a call wakes all pollers when it leaves more bytes used than this.
+ * @notify_work: wakes pollers on behalf of arena_notify().
  */
 struct arena_dev {
 	refcount_t		refs;
@@ -65,10 +65,10 @@ struct arena_dev {
 	struct mem_cgroup	*memcg;
 	struct arena_budget	*budget;
 	struct arena_status	*status;
-	spinlock_t		status_lock;	/* see above */
+	spinlock_t		status_lock;	/* serializes writers of *status */
 	unsigned long		status_generation;
 	atomic_long_t		notices;
-	struct mutex		map_lock;	/* see above */
+	struct mutex		map_lock;	/* serializes faults where a PMD may map */
 	bool			strict;
 	wait_queue_head_t	wait;
 	unsigned long		wake_above;
@@ -77,19 +77,19 @@ struct arena_dev {
 
 /**
  * struct arena_file - private_data of a file.
- * @dev:	the arena, a reference.
+ * @dev:	the arena; the file has a reference to it.
  * @file:	the file.
- * @rights:	ARENA_RIGHT_* of whoever has the file. Never changes.
- * @watch_lock:	protects the rest.
- * @mark:	poll() waits for more bytes than this,
- * @notices:	for more notices than these,
- * @generation:	and for another generation, unless 0.
+ * @rights:	ARENA_RIGHT_* of the file. Never changes.
+ * @watch_lock:	protects @mark, @notices and @generation.
+ * @mark:	poll() reports EPOLLIN when more bytes than this are used.
+ * @notices:	poll() reports EPOLLIN when arena_dev.notices is no longer this.
+ * @generation:	poll() reports EPOLLPRI in any generation but this one; 0: never.
  */
 struct arena_file {
 	struct arena_dev	*dev;
 	struct file		*file;
 	u32			rights;
-	spinlock_t		watch_lock;	/* see above */
+	spinlock_t		watch_lock;	/* protects the members below */
 	u64			mark;
 	unsigned long		notices;
 	unsigned long		generation;
@@ -125,8 +125,10 @@ void arena_watch_exit(struct arena_dev *dev);
 void arena_watch_open(struct arena_file *af);
 
 /*
- * After each call that may have changed what the status page shows or what poll()
- * waits for; the latter wakes all, as must who lowers the offset.
+ * Called after each call that may have changed what the status page shows or what poll()
+ * waits for. arena_dev_moved() updates the status page, and wakes all pollers if more bytes are
+ * used than wake_above says. arena_dev_wake() wakes all pollers in any case, as resets and
+ * rewinds must: they lower the number of bytes used.
  */
 void arena_dev_moved(struct arena_dev *dev);
 void arena_dev_wake(struct arena_dev *dev);
@@ -141,7 +143,10 @@ void arena_show_fdinfo(struct seq_file *m, struct file *file);
 int arena_mmap(struct file *file, struct vm_area_struct *vma);
 void arena_map_revoke(struct arena_dev *dev, size_t from);
 
-/* After what was handed out has shrunk, with arena_dev.lock held for writing. */
+/*
+ * In a strict arena, revoke what lies above the last object. Called after each reset and
+ * rewind, with arena_dev.lock held for writing.
+ */
 void arena_map_trim(struct arena_dev *dev);
 
 #endif /* _ARENA_DEVICE_H */

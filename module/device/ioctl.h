@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * /dev/arena: one ioctl in progress, as its dispatcher (ioctl.c) and the commands
- * see it.
+ * /dev/arena: one ioctl in progress, as the dispatcher (ioctl.c) and the functions of the
+ * commands see it.
  */
 #ifndef _ARENA_IOCTL_H
 #define _ARENA_IOCTL_H
 
 #include "device/device.h"
 
-/* What an object is aligned to that asks for nothing else: alike on all machines. */
+/* Alignment of objects for which a program asks for none: the same on all machines. */
 #define ARENA_DEFAULT_ALIGN	8
 
 union arena_args {
@@ -30,11 +30,11 @@ union arena_args {
 
 /**
  * struct arena_call - one ioctl in progress.
- * @file:	on what.
- * @user:	the caller's struct.
- * @bytes:	how much of it both sides know.
- * @args:	our copy of it; zero behind @bytes.
- * @staged:	the bytes that STORE and BATCH copy in.
+ * @file:	the file that the caller named.
+ * @user:	the caller's struct, in user memory.
+ * @bytes:	size of that part of the struct that both the caller and this kernel know.
+ * @args:	the kernel's copy of the struct; zero behind @bytes.
+ * @staged:	the contents of objects, as STORE and BATCH have copied them in.
  * @parts:	the objects of a BATCH.
  */
 struct arena_call {
@@ -49,7 +49,7 @@ struct arena_call {
 /* ioctl.c */
 int arena_copy_out(const struct arena_call *call);
 
-/* Of each command: looks at the arguments alone; and does it. */
+/* For each command, check looks at its arguments alone, stage copies in, and do runs it. */
 int arena_check_batch(const union arena_args *args);
 int arena_stage_batch(struct arena_call *call);
 int arena_do_batch(struct arena_call *call);
