@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/arena: ARENA_IOC_BATCH. What the program points to, which is its items and
- * what each of them points to, is all copied in before anything is claimed, and
- * the offsets are told when no lock is held any more (clause 24).
+ * /dev/arena: ARENA_IOC_BATCH. The program's items, and the sources that they point to, are
+ * copied in before anything is claimed, and the offsets are copied out after the lock was
+ * dropped: user memory is never touched with it held (clause 24).
  */
 #include <linux/mm.h>
 #include <linux/rwsem.h>
@@ -31,7 +31,10 @@ static struct arena_batch_item __user *nth_item(const struct arena_batch_args *b
 	return u64_to_user_ptr(batch->items) + (size_t)nth * batch->item_size;
 }
 
-/* One item; its offset is written to try whether it can be. */
+/*
+ * Copy one item in. Writes its @offset back unchanged: an item that cannot be written fails the
+ * call here, before anything is allocated.
+ */
 static int stage_item(struct arena_call *call, unsigned int nth)
 {
 	const struct arena_batch_args *batch = &call->args.batch;
@@ -52,7 +55,7 @@ static int stage_item(struct arena_call *call, unsigned int nth)
 	return 0;
 }
 
-/* The sum of what is to be copied, or -EMSGSIZE. */
+/* Returns how many bytes the items ask to copy in, all together, or -EMSGSIZE. */
 static ssize_t sources_size(const struct arena_call *call)
 {
 	ssize_t sum = 0;
@@ -70,7 +73,7 @@ static ssize_t sources_size(const struct arena_call *call)
 	return sum;
 }
 
-/* From here on the parts point to what was staged. */
+/* Copy the sources in, and let each part point to its staged copy instead of user memory. */
 static int stage_sources(struct arena_call *call)
 {
 	void *to = call->staged;
@@ -91,7 +94,10 @@ static int stage_sources(struct arena_call *call)
 	return 0;
 }
 
-/* Bounded by ARENA_BATCH_MAX and ARENA_STORE_MAX. May wait for the caller's pages for ever. */
+/*
+ * Bounded by ARENA_BATCH_MAX and ARENA_STORE_MAX. May wait for pages of the caller for ever, so no
+ * lock is held.
+ */
 int arena_stage_batch(struct arena_call *call)
 {
 	unsigned int count = call->args.batch.count, i;
@@ -147,7 +153,7 @@ int arena_do_batch(struct arena_call *call)
 	up_read(&dev->lock);
 	if (err)
 		return err;
-	/* They are allocated, whether that can be told or not. */
+	/* The objects are allocated, even if copying out their offsets fails. */
 	arena_dev_moved(dev);
 	return tell_offsets(call);
 }

@@ -2,8 +2,9 @@
 /*
  * /dev/arena: what /proc/PID/fdinfo says of a descriptor.
  *
- * Takes no lock, so that nobody who is stuck can keep others from looking: the
- * arena is set once and stays as long as the file, and its statistics need none.
+ * Takes no lock, so that a task that is stuck with one cannot block readers of fdinfo. It
+ * needs none: the arena is set once and stays as long as the file, and reading statistics takes
+ * no lock.
  */
 #include <linux/fs.h>
 #include <linux/seq_file.h>
@@ -34,7 +35,7 @@ void arena_show_fdinfo(struct seq_file *m, struct file *file)
 	struct arena_stats stats;
 
 	show_rights(m, af->rights);
-	/* Pairs with the smp_store_release() in arena_dev_make(). */
+	/* Acquire: pairs with the smp_store_release() in arena_dev_make(). */
 	arena = smp_load_acquire(&af->dev->arena);
 	if (!arena)
 		return;

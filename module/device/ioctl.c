@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/arena: what programs ask for by ioctl. One table of commands at the end,
- * and one way through it, in which arguments are copied in and out: no command
- * touches user memory by itself while it holds a lock (clause 24).
+ * /dev/arena: the ioctls. The dispatcher copies arguments in and out, driven by the table of
+ * commands near the end, so that no command touches user memory with a lock held (clause 24).
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -23,7 +22,7 @@ int arena_copy_out(const struct arena_call *call)
 	return copy_to_user(call->user, &call->args, call->bytes) ? -EFAULT : 0;
 }
 
-/* All names end, are printable, and can be the name of a file. */
+/* A name must end within its array, be printable ASCII, and be usable as a file name. */
 static bool arena_name_ok(const char *name)
 {
 	size_t len = strnlen(name, ARENA_NAME_LEN), i;
@@ -72,9 +71,10 @@ static int arena_do_setup(struct arena_call *call)
 }
 
 /*
- * What most ask for, by the fast path of the kernel's own callers. That gives an
- * address, of which the rest follows: with the lock held, nobody resets. False where
- * more is to be done, or to be refused.
+ * Most calls ask for whole words and the default alignment: try the fast path that callers in the
+ * kernel use. It returns an address only, but the caller holds arena_dev.lock, which keeps resets
+ * out, so that generation and offset can be derived from the address afterwards. Returns false if
+ * the fast path does not suffice, or the call has to be refused.
  */
 static __always_inline bool arena_claim_words(struct arena *arena, u64 bytes, u64 align,
 					      gfp_t gfp, struct arena_place *place)
@@ -90,15 +90,15 @@ static __always_inline bool arena_claim_words(struct arena *arena, u64 bytes, u6
 }
 
 /*
- * Allocate, and copy from @src unless that is NULL. Nothing here touches user
- * memory: see clause 24. Inline for what ARENA_IOC_ALLOC costs.
+ * Allocate, and copy from @src unless that is NULL. @src is kernel memory: with the lock held,
+ * user memory must not be touched (clause 24). Inline, because it is most of ARENA_IOC_ALLOC.
  */
 static __always_inline int arena_dev_claim(struct arena_dev *dev, const void *src, u64 bytes,
 					   u64 align, gfp_t gfp, struct arena_place *place)
 {
 	int err = 0;
 
-	/* The first is quicker, and gives up where somebody is to be waited for. */
+	/* The trylock is faster, but fails if a reset holds the lock or waits for it. */
 	if (unlikely(!down_read_trylock(&dev->lock)) && down_read_killable(&dev->lock))
 		return -EINTR;
 	align = align ?: ARENA_DEFAULT_ALIGN;
@@ -141,7 +141,7 @@ static int arena_check_store(const union arena_args *args)
 	return store->bytes > ARENA_STORE_MAX ? -EMSGSIZE : 0;
 }
 
-/* Bounded by ARENA_STORE_MAX. May wait for a page of the caller's for ever, with no lock held. */
+/* Bounded by ARENA_STORE_MAX. May wait for pages of the caller for ever, so no lock is held. */
 static int arena_stage_store(struct arena_call *call)
 {
 	const struct arena_store_args *store = &call->args.store;
@@ -231,12 +231,15 @@ static int arena_reset_keep(struct arena *arena)
 
 	if (err != -EBUSY)
 		return err;
-	/* Many resets and no grace period since: make one, and let it be told. */
+	/*
+	 * Too many resets without a grace period between them: wait for one, and for the RCU
+	 * callback that permits further resets.
+	 */
 	rcu_barrier();
 	return arena_reset(arena);
 }
 
-/* Everybody touching the arena by a call or a fault is gone or waits. */
+/* The caller holds the lock for writing: no other call and no fault uses the arena meanwhile. */
 static int arena_dev_reset(struct arena_dev *dev, u32 mode, u64 keep)
 {
 	struct arena *arena = dev->arena;
@@ -270,12 +273,12 @@ static int arena_do_reset(struct arena_call *call)
 	if (down_write_killable(&dev->lock))
 		return -EINTR;
 	/*
-	 * Kernel code has pointers into it (clause 23). Acquire: pairs with the release in
-	 * arena_unhold().
+	 * Kernel code that holds the arena has pointers into it (clause 23). Acquire: pairs with
+	 * the release in arena_unhold().
 	 */
 	err = atomic_read_acquire(&dev->holds) ? -EBUSY :
 	      arena_dev_reset(dev, reset->mode, reset->keep);
-	/* Before anybody is given anything of the new generation. */
+	/* With the lock held: before any call returns an object of the new generation. */
 	arena_dev_moved(dev);
 	reset->generation = arena_peek(dev->arena).generation;
 	up_write(&dev->lock);
@@ -341,7 +344,10 @@ static int arena_check_dup(const union arena_args *args)
 	return 0;
 }
 
-/* The number is told before the file can be used: a fault there undoes everything. */
+/*
+ * Copy the descriptor's number out before the descriptor is installed: if that faults, no other
+ * thread can have used the new file yet, and everything can still be undone.
+ */
 static int arena_do_dup(struct arena_call *call)
 {
 	struct arena_dup_args *dup = &call->args.dup;
@@ -372,22 +378,22 @@ put_fd:
 }
 
 /* What the dispatcher does for a command. */
-#define ARENA_OP_SETTLE		BIT(0)	/* see to it that there is an arena */
-#define ARENA_OP_PROBE		BIT(1)	/* do not start if the result cannot be told */
-#define ARENA_OP_OUT		BIT(2)	/* copy the struct back */
-#define ARENA_OP_MOVES		BIT(3)	/* allocates, frees or asks: tell who watches */
-#define ARENA_OP_WAKES		BIT(4)	/* tell all who watch, whatever they wait for */
+#define ARENA_OP_SETTLE		BIT(0)	/* create the arena if there is none yet */
+#define ARENA_OP_PROBE		BIT(1)	/* fail before @run if the struct cannot be written */
+#define ARENA_OP_OUT		BIT(2)	/* copy the struct back after success */
+#define ARENA_OP_MOVES		BIT(3)	/* update the status page, wake pollers if due */
+#define ARENA_OP_WAKES		BIT(4)	/* wake all pollers, whatever they wait for */
 
 /**
  * struct arena_op - one command.
  * @cmd:	its full number.
  * @min_size:	bytes in the first version of its struct.
- * @size:	bytes in today's.
- * @rights:	what the descriptor must have.
+ * @size:	bytes in the present version of its struct.
+ * @rights:	ARENA_RIGHT_* that the descriptor must have.
  * @flags:	ARENA_OP_*.
- * @check:	looks at the arguments alone; changes nothing.
- * @stage:	copies in what the arguments point to, or NULL. With no lock held.
- * @run:	does it.
+ * @check:	validates the arguments; looks at nothing else and changes nothing.
+ * @stage:	copies in what the arguments point to; called without locks. NULL: nothing to do.
+ * @run:	does what the command asks for.
  */
 struct arena_op {
 	unsigned int	cmd;
@@ -401,8 +407,9 @@ struct arena_op {
 };
 
 /*
- * @_call is what the functions of the command are called by, and @_struct what its
- * struct is; @_last is the last member of its first version.
+ * A row of the table. The command is run by arena_do_<_call>(); its arguments are a struct
+ * arena_<_struct>_args, which arena_check_<_struct>() validates and whose first version ends
+ * with the member @_last.
  */
 #define ARENA_OP(_CMD, _call, _struct, _last, _rights, _flags, _stage)		\
 	[_IOC_NR(ARENA_IOC_##_CMD)] = {						\
@@ -456,7 +463,10 @@ static const struct arena_op *arena_find_op(unsigned int cmd)
 	return arena_ops[nr].cmd == cmd ? &arena_ops[nr] : NULL;
 }
 
-/* Clause 18. Nobody needs more than a page; and looking at gigabytes takes its time. */
+/*
+ * Copy the caller's struct in, longer or shorter than the kernel's (clause 18). No version is
+ * longer than a page; checking whether gigabytes behind it are zero would take too long.
+ */
 static int arena_copy_in(struct arena_call *call, const struct arena_op *op)
 {
 	u32 size;
@@ -471,7 +481,7 @@ static int arena_copy_in(struct arena_call *call, const struct arena_op *op)
 	err = copy_struct_from_user(&call->args, op->size, call->user, size);
 	if (err)
 		return err;
-	/* The caller may have changed it in between. */
+	/* The caller may have changed its size between the two reads. */
 	call->args.size = size;
 	call->bytes = min(size, op->size);
 	return 0;
@@ -483,7 +493,7 @@ static int arena_run_op(struct arena_call *call, const struct arena_op *op)
 
 	if (!err && op->stage)
 		err = op->stage(call);
-	/* Writes what is there already: not seen if the call fails later. */
+	/* Writes back what the caller had there, so a call that fails later changes nothing. */
 	if (!err && op->flags & ARENA_OP_PROBE)
 		err = arena_copy_out(call);
 	if (!err && op->flags & ARENA_OP_SETTLE)
@@ -500,9 +510,10 @@ static int arena_run_op(struct arena_call *call, const struct arena_op *op)
 }
 
 /*
- * ARENA_IOC_ALLOC is what a program calls once an object, so it has a way of its
- * own: today's struct, member by member. Each step is one of those above, in the
- * same order. False for all that is not as usual, which is done above, too.
+ * A program calls ARENA_IOC_ALLOC once for each object, so it has a fast path: for the present
+ * version of the struct, member by member, with the steps of arena_run_op() in their order.
+ * Returns false, with nothing changed, if anything is unusual: then the caller takes the path
+ * of all other commands, which finds the error, if it is one.
  */
 static bool arena_alloc_usual(struct arena_file *file, struct arena_alloc_args __user *user,
 			      int *err)
@@ -520,7 +531,10 @@ static bool arena_alloc_usual(struct arena_file *file, struct arena_alloc_args _
 	unsafe_get_user(alloc.align, &user->align, fault);
 	unsafe_get_user(alloc.offset, &user->offset, fault);
 	unsafe_get_user(alloc.generation, &user->generation, fault);
-	/* A shorter struct ends before these, and a call that fails writes nothing. */
+	/*
+	 * A struct of another size, or a bad flag, is unusual. This comes before the probing
+	 * writes: a shorter struct has no room for them.
+	 */
 	if (alloc.size != sizeof(alloc) || alloc.flags & ~ARENA_ALLOC_ZERO)
 		goto fault;
 	unsafe_put_user(alloc.offset, &user->offset, fault);
@@ -549,7 +563,7 @@ fault:
 	return false;
 }
 
-/* Not inline: what it has on the stack costs those that do not come here. */
+/* Not inline: otherwise the fast path would set up this function's large stack frame, too. */
 static noinline long arena_ioctl_any(struct arena_file *file, unsigned int cmd,
 				     void __user *user)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/arena: marks and handles. Both are plain values: nothing that a program says of
- * them is believed.
+ * /dev/arena: marks and handles. Both are plain values that a program may have made up, so the
+ * core checks each of them against the arena.
  */
 #include <linux/atomic.h>
 #include <linux/rcupdate.h>
@@ -33,7 +33,10 @@ int arena_do_mark(struct arena_call *call)
 	return 0;
 }
 
-/* Many rewinds and no grace period since: wait for one. */
+/*
+ * Rewind; after too many rewinds without a grace period between them, wait for one, and for the
+ * RCU callback that permits further ones.
+ */
 static int arena_rewind_asleep(struct arena *arena, const struct arena_mark *mark)
 {
 	int err = arena_rewind(arena, mark);
@@ -44,7 +47,10 @@ static int arena_rewind_asleep(struct arena *arena, const struct arena_mark *mar
 	return arena_rewind(arena, mark);
 }
 
-/* For writing, as a reset: what the cursor falls below, no other call is filling. */
+/*
+ * Takes the lock for writing, as a reset does: then no other call is still filling an object that
+ * the rewind frees.
+ */
 int arena_do_rewind(struct arena_call *call)
 {
 	const struct arena_mark mark = {
@@ -58,13 +64,13 @@ int arena_do_rewind(struct arena_call *call)
 	if (down_write_killable(&dev->lock))
 		return -EINTR;
 	/*
-	 * Kernel code has pointers into it (clause 23). Acquire: pairs with the release in
-	 * arena_unhold().
+	 * Kernel code that holds the arena has pointers into it (clause 23). Acquire: pairs with
+	 * the release in arena_unhold().
 	 */
 	err = atomic_read_acquire(&dev->holds) ? -EBUSY : arena_rewind_asleep(dev->arena, &mark);
 	if (!err) {
 		arena_map_trim(dev);
-		/* Before any other call is given anything of the new generation. */
+		/* With the lock held: before any call returns an object of the new generation. */
 		arena_dev_moved(dev);
 	}
 	up_write(&dev->lock);
