@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/arena: mappings. Offset x of the arena lies at file offset x. See the DOC
- * block of device.c for the lock, and for how a reset revokes what is mapped.
+ * /dev/arena: mappings. Offset x of the arena lies at file offset x. The DOC block of
+ * device.c describes the lock, and how a reset revokes what is mapped.
  */
 #include <linux/fs.h>
 #include <linux/minmax.h>
@@ -14,14 +14,14 @@
 #include "compat.h"
 #include "device/device.h"
 
-/* How many pages a fault maps where it can, aligned to as many. */
+/* A fault maps committed pages of the aligned group of this many that it falls into. */
 #define ARENA_AROUND	DIV_ROUND_UP(SZ_64K, PAGE_SIZE)
 
 static vm_fault_t arena_fault_result(int err)
 {
 	switch (err) {
 	case 0:
-	case -EBUSY:	/* another thread was faster */
+	case -EBUSY:	/* another thread has mapped it meanwhile */
 		return VM_FAULT_NOPAGE;
 	case -ENOMEM:
 		return VM_FAULT_OOM;
@@ -31,9 +31,8 @@ static vm_fault_t arena_fault_result(int err)
 }
 
 /*
- * Where what may be touched ends. Beyond, in a strict arena, nothing was allocated
- * in this generation; what lies on the page that the last object ends on was not
- * either, but pages cannot be had by halves.
+ * The end of what programs may touch. In a strict arena that is the end of the last object of
+ * this generation, rounded up to a page, as a page cannot be mapped in part.
  */
 static size_t arena_map_end(const struct arena_dev *dev)
 {
@@ -41,8 +40,8 @@ static size_t arena_map_end(const struct arena_dev *dev)
 }
 
 /*
- * Give @page the arena's mapping, and an index: shared futexes are named by these. To be
- * done before it is mapped. Faults on the same page write the same values.
+ * Give @page the arena's mapping, and an index, before it is mapped: the kernel identifies shared
+ * futexes by these. Faults on the same page may race here, and write the same values.
  */
 static void arena_name_page(const struct arena_dev *dev, struct page *page, pgoff_t pgoff)
 {
@@ -52,7 +51,7 @@ static void arena_name_page(const struct arena_dev *dev, struct page *page, pgof
 	WRITE_ONCE(folio->mapping, dev->inode->i_mapping);
 }
 
-/* The page at @pgoff, ready to be mapped; NULL if it is not committed. */
+/* Returns the page at @pgoff, ready to be mapped, or NULL if it is not committed. */
 static struct page *arena_map_find(const struct arena_dev *dev, pgoff_t pgoff)
 {
 	struct page *page = arena_page(dev->arena, (size_t)pgoff << PAGE_SHIFT);
@@ -62,7 +61,10 @@ static struct page *arena_map_find(const struct arena_dev *dev, pgoff_t pgoff)
 	return page;
 }
 
-/* The status page goes, too, and comes back when it is touched. */
+/*
+ * Unmap everything from offset @from on, in all mappings of the arena. That includes the status
+ * page; the next access to it faults it in again.
+ */
 void arena_map_revoke(struct arena_dev *dev, size_t from)
 {
 	unmap_mapping_range(dev->inode->i_mapping, from, 0, 1);
@@ -76,8 +78,8 @@ void arena_map_trim(struct arena_dev *dev)
 }
 
 /*
- * Map the committed pages around the fault, too, @page among them: whoever touches
- * one touches the next. -EBUSY if some are mapped already.
+ * Map @page and the committed pages around it, as a program that touches one page is likely to
+ * touch its neighbours. Fails with -EBUSY if some of them are mapped already.
  */
 static int arena_map_around(struct arena_dev *dev, struct vm_fault *vmf, struct page *page)
 {
@@ -106,9 +108,10 @@ static int arena_map_around(struct arena_dev *dev, struct vm_fault *vmf, struct 
 }
 
 /*
- * Whether a PMD or pages map a slab is decided anew by each fault, as more is allocated, and
- * the kernel warns, or fails, where one finds the other: so look at what is there, and
- * between that and adding to it nobody else does. Who finds the other goes its way.
+ * Each fault decides anew whether a PMD or single pages map a slab, as more may have been
+ * allocated since the last one. The kernel warns or fails if one kind is inserted where the other
+ * is already. So both kinds of faults look first at what is there, and map_lock keeps other faults
+ * from changing it before they insert. A fault on a page that finds a PMD retries the access.
  */
 static vm_fault_t arena_map_small(struct arena_dev *dev, struct vm_fault *vmf, struct page *page)
 {
@@ -121,6 +124,7 @@ static vm_fault_t arena_map_small(struct arena_dev *dev, struct vm_fault *vmf, s
 	return result;
 }
 
+/* Map a slab by a PMD; where single pages map it already, the kernel falls back to those. */
 static vm_fault_t arena_map_huge(struct arena_dev *dev, struct vm_fault *vmf, struct page *page)
 {
 	vm_fault_t result = VM_FAULT_FALLBACK;
@@ -142,8 +146,9 @@ static vm_fault_t arena_map_page(struct arena_dev *dev, struct vm_fault *vmf, st
 }
 
 /*
- * Kernels from 6.7 on let userfaultfd leave marks where nothing is mapped. They are not ours
- * to take away, and whoever faults there must not try for ever.
+ * From 6.7 on, userfaultfd can leave a marker in the page table where nothing is mapped. Inserting
+ * a page fails there, and this handler may not remove the marker. It returns SIGBUS, because the
+ * task would otherwise fault again for ever.
  */
 static bool arena_fault_marked(const struct vm_fault *vmf)
 {
@@ -151,8 +156,8 @@ static bool arena_fault_marked(const struct vm_fault *vmf)
 }
 
 /*
- * The mapping of a file keeps it, so the arena is there. Per-VMA locks do as
- * well as mmap_lock: nothing here depends on the VMA's neighbours.
+ * A mapping has a reference to its file, so the arena exists. Per-VMA locks suffice
+ * in place of mmap_lock: nothing here depends on the VMA's neighbours.
  */
 static vm_fault_t arena_fault(struct vm_fault *vmf)
 {
@@ -164,7 +169,7 @@ static vm_fault_t arena_fault(struct vm_fault *vmf)
 
 	if (arena_fault_marked(vmf))
 		return VM_FAULT_SIGBUS;
-	/* Whoever is to die need not wait. */
+	/* A task that was killed does not wait for a reset to end. */
 	if (down_read_killable(&dev->lock))
 		return VM_FAULT_SIGBUS;
 	page = offset < arena_map_end(dev) ? arena_map_find(dev, vmf->pgoff) : NULL;
@@ -175,8 +180,8 @@ static vm_fault_t arena_fault(struct vm_fault *vmf)
 }
 
 /*
- * A slab as large as a PMD maps goes in by one, where it lies right in the address
- * space and all of it may be touched; if not, page by page.
+ * Map a slab that has the size of a PMD by one, if its address is aligned to that, the VMA
+ * contains all of it, and the program may touch all of it. Otherwise fall back to single pages.
  */
 static vm_fault_t __maybe_unused arena_huge_fault(struct vm_fault *vmf, unsigned int order)
 {
@@ -206,7 +211,7 @@ static const struct vm_operations_struct arena_vm_ops = {
 	ARENA_HUGE_FAULT(arena_huge_fault)
 };
 
-/* One page, and it is there as long as there are files. */
+/* The status page exists as long as the arena_dev, which the file of the VMA keeps. */
 static vm_fault_t arena_status_fault(struct vm_fault *vmf)
 {
 	struct arena_file *af = vmf->vma->vm_file->private_data;
@@ -223,8 +228,8 @@ static const struct vm_operations_struct arena_status_vm_ops = {
 };
 
 /*
- * Reading it needs no right, and writing is never allowed: what lets mprotect()
- * add that is cleared.
+ * Reading the status page needs no right. Writing is never allowed: VM_MAYWRITE is cleared, so
+ * that mprotect() cannot add it.
  */
 static int arena_mmap_status(struct arena_dev *dev, struct vm_area_struct *vma)
 {
@@ -254,8 +259,8 @@ static int arena_mmap_status(struct arena_dev *dev, struct vm_area_struct *vma)
 }
 
 /*
- * VM_MAYSHARE and not VM_SHARED: that is what is left of MAP_SHARED when the
- * file is not open for writing.
+ * Tests VM_MAYSHARE for MAP_SHARED, because mmap() clears VM_SHARED if the file is not open for
+ * writing.
  */
 static int arena_may_map(const struct arena_file *af, unsigned long vm_flags)
 {
@@ -271,8 +276,9 @@ static int arena_may_map(const struct arena_file *af, unsigned long vm_flags)
 }
 
 /*
- * Under READ_IMPLIES_EXEC the kernel asks for VM_EXEC wherever a program asks to read. The
- * program gets what it asked for, without. A program that asked for both cannot be told apart.
+ * Under READ_IMPLIES_EXEC, the kernel adds VM_EXEC where a program asks for PROT_READ only. Remove
+ * it, or arena_may_map() would refuse the mapping. A program that has asked for PROT_EXEC itself
+ * looks the same here, and gets a mapping without it instead of an error.
  */
 static void arena_drop_implied_exec(struct vm_area_struct *vma)
 {
@@ -299,10 +305,13 @@ int arena_mmap(struct file *file, struct vm_area_struct *vma)
 	if (vma->vm_pgoff >= pages || vma_pages(vma) > pages - vma->vm_pgoff)
 		return -ENXIO;
 
-	/* By our rights, whatever the mode of the file: for mprotect(). */
+	/* mprotect() may add write access by the rights of the descriptor, not the file's mode. */
 	if (!(af->rights & ARENA_RIGHT_WRITE))
 		clear |= VM_MAYWRITE;
-	/* The kernel loses count of huge pages in mixed mappings when it splits them. */
+	/*
+	 * With VM_MIXEDMAP, the kernel miscounts the references of a huge page when it splits the
+	 * mapping of one, so slabs that a PMD maps go without it.
+	 */
 	if (!arena_maps_huge(af->dev->arena->slab_shift))
 		set |= VM_MIXEDMAP;
 	arena_vm_flags_mod(vma, set, clear);

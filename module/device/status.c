@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/arena: the status page, an arena's state for who cannot afford a call.
+ * /dev/arena: the status page, which shows a program the state of its arena without a call.
  *
- * The kernel writes it and never reads it back. What it holds is looked up and
- * written with status_lock held, so it never goes back except where the arena
- * does; that lock nests inside of everything and nothing nests in it.
+ * The kernel writes the page and never reads it back. A writer looks at the arena and writes the
+ * page with status_lock held throughout: otherwise a writer that has looked earlier could
+ * overwrite newer values with older ones. status_lock nests inside all other locks of the
+ * device, and no other lock nests in it.
  */
 #include <linux/compiler.h>
 #include <linux/gfp.h>
@@ -18,9 +19,9 @@
 #define ARENA_STATUS_VERSION	1
 
 /*
- * What belongs to one generation. All of it comes with a look at the cursor, and
- * looks at one word never go back: if the first and the last see the same
- * generation, so did those in between.
+ * Read offset and high of one generation. Each of these calls reads the cursor, and later reads
+ * of one word never see older values. So if the first and the last read see the same generation,
+ * the reads between them have seen it, too.
  */
 void arena_dev_look(const struct arena *arena, struct arena_moment *now)
 {
@@ -32,9 +33,9 @@ void arena_dev_look(const struct arena *arena, struct arena_moment *now)
 }
 
 /*
- * A generation begins by an odd number, which none has, until what was of the one
- * before is gone: who reads the same even one before and after it read the rest has
- * read what belongs to that.
+ * The generation on the page is odd, which no generation is, while the other members still change
+ * from the old generation to the new one. So a program that reads the same even number before and
+ * after the other members knows that they belong to that generation.
  */
 void arena_status_write(struct arena_dev *dev)
 {
@@ -48,14 +49,14 @@ void arena_status_write(struct arena_dev *dev)
 	begins = now.generation != dev->status_generation;
 	if (begins) {
 		WRITE_ONCE(status->generation, now.generation - 1);
-		/* Pairs with the program's reading the generation last. */
+		/* Pairs with the program's last read of the generation, after the others. */
 		smp_wmb();
 	}
 	WRITE_ONCE(status->offset, now.offset);
 	WRITE_ONCE(status->high, now.high);
 	WRITE_ONCE(status->notices, (unsigned long)atomic_long_read(&dev->notices));
 	if (begins) {
-		/* Pairs with the program's reading the generation first. */
+		/* Pairs with the program's first read of the generation, before the others. */
 		smp_wmb();
 		WRITE_ONCE(status->generation, now.generation);
 		dev->status_generation = now.generation;
@@ -64,9 +65,9 @@ void arena_status_write(struct arena_dev *dev)
 }
 
 /*
- * For the first who maps it; the opener pays (clause 21). @dev->lock is held for
- * writing: calls that did not see the page are over, and what they did is written
- * here; later ones see it.
+ * Allocate the status page when it is first mapped; the opener of @dev pays (clause 21). The
+ * caller holds @dev->lock for writing. So calls that did not see the page have ended, and the page
+ * shows what they did; later calls see the page, and update it.
  */
 int arena_status_make(struct arena_dev *dev)
 {
@@ -88,13 +89,19 @@ int arena_status_make(struct arena_dev *dev)
 	status->version = ARENA_STATUS_VERSION;
 	status->flags = dev->flags;
 	status->capacity = arena_capacity(dev->arena);
-	/* Release: for the kernel's notices, which come without the lock. */
+	/*
+	 * Release: code that finds the page without the lock, such as the irq_work of
+	 * arena_notify(), finds it initialized.
+	 */
 	smp_store_release(&dev->status, status);
 	arena_status_write(dev);
 	return 0;
 }
 
-/* A program may still hold the page by other means than a mapping: put, not reused. */
+/*
+ * Put the page and do not reuse it: a program may still have a reference to it by other means than
+ * a mapping, such as a pipe.
+ */
 void arena_status_free(struct arena_dev *dev)
 {
 	if (!dev->status)

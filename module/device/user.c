@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/arena: what all programs together may have, and what each user may: a number of
- * arenas, and bytes (clause 21).
+ * /dev/arena: how many arenas, and how much memory, all programs together and each user may
+ * have (clause 21).
  *
  * A user is the effective uid of the task that opens the device. A task in a user namespace
- * could have many uids, so there it is the owner of the namespace; of nested ones, of the
- * outermost that root does not own, as root hands out uids on purpose. Tasks with
- * CAP_SYS_RESOURCE are only bound by what holds for all programs.
+ * could switch between many uids and so evade its limits. For such a task the user is the owner
+ * of the namespace. Where namespaces are nested, it is the owner of the outermost one that root
+ * does not own: root hands out the uids of its namespaces on purpose. A task with
+ * CAP_SYS_RESOURCE is bound only by the limits for all programs.
  *
- * A user is known from the first arena it opens until the last page charged to it is free,
- * which may be later than its last arena is closed.
+ * A struct arena_user exists from the first arena that the user opens until the last page
+ * charged to it is free, which may be after its last arena was closed.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -41,11 +42,11 @@ module_param(max_user_arenas, uint, 0644);
 MODULE_PARM_DESC(max_user_arenas, "Arenas that one user may have open (0: half of max_arenas)");
 
 /**
- * struct arena_user - a user and what it has.
- * @budget: what it is charged; its references keep the user.
- * @arenas: how many it has open.
- * @uid:    who it is.
- * @node:   in users.
+ * struct arena_user - a user, and what it has.
+ * @budget: the pages charged to the user; its reference count is that of the user.
+ * @arenas: how many arenas the user has open.
+ * @uid:    the uid that identifies the user.
+ * @node:   entry in users, the hash table.
  */
 struct arena_user {
 	struct arena_budget	budget;
@@ -78,7 +79,7 @@ static unsigned int user_arenas(void)
 	return READ_ONCE(max_user_arenas) ?: DIV_ROUND_UP(READ_ONCE(max_arenas), 2);
 }
 
-/* Of all programs. */
+/* The budget of all programs, and the parent of those of the users. */
 static struct arena_budget device_budget = {
 	.parent = &arena_total,
 	.limit = device_limit,
@@ -89,7 +90,7 @@ static struct arena_user *user_of(struct arena_budget *budget)
 	return budget == &device_budget ? NULL : container_of(budget, struct arena_user, budget);
 }
 
-/* Add one unless there are @limit of them. */
+/* Raise @count by one unless it has reached @limit. */
 static bool count_up(atomic_t *count, unsigned int limit)
 {
 	int nr = atomic_read(count);
@@ -122,7 +123,7 @@ static void user_release(struct arena_budget *budget)
 	kfree(user);
 }
 
-/* A reference to the user with that uid, or NULL. One without references is going. */
+/* Returns the user with that uid, with a new reference, or NULL. Skips one being released. */
 static struct arena_user *user_find(kuid_t uid)
 {
 	struct arena_user *user;
@@ -162,7 +163,10 @@ static struct arena_user *user_get(kuid_t uid)
 	return user;
 }
 
-/* Count one more arena of the calling task's user; its budget, or what all programs share. */
+/*
+ * Count one more arena for the user of the calling task, and return the user's budget. A task with
+ * CAP_SYS_RESOURCE is counted for no user and gets the budget of all programs.
+ */
 static struct arena_budget *user_count(void)
 {
 	struct arena_user *user;
@@ -179,8 +183,9 @@ static struct arena_budget *user_count(void)
 }
 
 /*
- * One more arena, opened by the calling task. Returns what its memory is to be charged to;
- * ERR_PTR(): -ENFILE if programs have as many as they may, -EMFILE if this user has, -ENOMEM.
+ * Count an arena that the calling task opens. Returns the budget for its memory, or an ERR_PTR():
+ * -ENFILE if all programs together have as many arenas as they may, -EMFILE if this user has,
+ * -ENOMEM.
  */
 struct arena_budget *arena_user_add(void)
 {
@@ -194,7 +199,7 @@ struct arena_budget *arena_user_add(void)
 	return budget;
 }
 
-/* The end of an arena whose memory was charged to @budget. */
+/* Stop counting an arena for which arena_user_add() returned @budget. */
 void arena_user_remove(struct arena_budget *budget)
 {
 	struct arena_user *user = user_of(budget);

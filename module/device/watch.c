@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/arena: those who wait for something to happen, by poll().
+ * /dev/arena: poll(), and what it waits for.
  *
- * Every arena has one queue, on which all who poll any of its files wait. They
- * wait for different things, so whoever wakes one wakes all, and each looks for
- * himself. Lest each allocation does that, arena_dev.wake_above is the lowest mark
- * that anybody waits for. Looking lowers it again, waking raises it to the top.
+ * Every arena has one queue, on which the pollers of all its files wait. They wait for
+ * different things, so a call that wakes one wakes all, and each poller checks for itself. To
+ * spare allocations that, arena_dev.wake_above is the lowest number of bytes used above which
+ * a poller wants to be woken: each poller lowers it to its own mark whenever it checks, and
+ * each wakeup raises it to ARENA_WAKE_NEVER.
  *
- * Nobody sleeps through what he waits for:
+ * No poller sleeps through an event that it waits for:
  *
  *	poll()				a call that allocates, resets, ...
  *	------				----------------------------------
- *	1. go on the queue		a. change the arena
+ *	1. join the queue		a. change the arena
  *	2. lower wake_above		b. full barrier, in wq_has_sleeper()
- *	3. full barrier			c. is anybody on the queue?
- *	4. look at the arena		d. above wake_above? wake all
+ *	3. full barrier			c. is the queue empty? then return
+ *	4. look at the arena		d. more used than wake_above? then wake all
  *
- * If 4 does not see a, then c and d see 1 and 2 (litmus test "poll"). Where wake_above is
- * raised between 2 and 4 on behalf of somebody else, the queue is woken after
- * that, and who was on it looks again.
+ * If 4 does not see a, then c and d see 1 and 2 (litmus test "poll"). If another call raises
+ * wake_above between 2 and 4, it wakes the queue after that, and every poller on it checks
+ * again and lowers wake_above again.
  */
 #include <linux/atomic.h>
 #include <linux/irq_work.h>
@@ -35,7 +36,7 @@ static unsigned long arena_notices(const struct arena_dev *dev)
 	return atomic_long_read(&dev->notices);
 }
 
-/* What @af waits for and has happened. */
+/* The events that @af waits for and that have happened. */
 static __poll_t arena_happened(struct arena_file *af)
 {
 	struct arena_dev *dev = af->dev;
@@ -43,7 +44,7 @@ static __poll_t arena_happened(struct arena_file *af)
 	__poll_t events = 0;
 	struct arena *arena;
 
-	/* Pairs with the smp_store_release() in arena_dev_make(). */
+	/* Acquire: pairs with the smp_store_release() in arena_dev_make(). */
 	arena = smp_load_acquire(&dev->arena);
 	spin_lock(&af->watch_lock);
 	if (arena)
@@ -76,7 +77,7 @@ __poll_t arena_poll(struct file *file, struct poll_table_struct *wait)
 	mark = af->mark;
 	spin_unlock(&af->watch_lock);
 	arena_wake_above(dev, mark);
-	/* Pairs with the full barrier in wq_has_sleeper(), see above. */
+	/* Pairs with the full barrier in wq_has_sleeper(): 3 and b in the table at the top. */
 	smp_mb();
 	return arena_happened(af);
 }
@@ -101,7 +102,7 @@ void arena_dev_moved(struct arena_dev *dev)
 
 	if (unlikely(READ_ONCE(dev->status)))
 		arena_status_write(dev);
-	/* The full barrier in here pairs with the one in arena_poll(). */
+	/* wq_has_sleeper() has a full barrier, which pairs with the one in arena_poll(). */
 	if (likely(!wq_has_sleeper(&dev->wait)))
 		return;
 	above = READ_ONCE(dev->wake_above);
@@ -119,12 +120,13 @@ static void arena_notify_work(struct irq_work *work)
 
 /**
  * arena_notify() - Wake the programs that poll an arena.
- * @arena: the arena, not NULL; of arena_get_from_fd(), and held by it until this
- *	   returns. On others this does nothing.
+ * @arena: the arena, not NULL. One from arena_get_from_fd() must be held until this
+ *	   returns; on any other arena this does nothing.
  *
- * Objects that kernel code makes wake nobody, and are not seen on the status page:
- * this, after the last of them, is how to say that they are there. Programs are
- * told soon afterwards, by the same CPU; notices that come faster become one.
+ * Objects that kernel code allocates wake no poller and do not appear on the status page. After
+ * the last of them, the caller announces them by this call. The same CPU wakes the pollers and
+ * updates the status page soon afterwards; calls that follow each other faster than that may
+ * share one wakeup.
  *
  * Context: Any, NMI included. Takes no lock.
  */
@@ -144,7 +146,7 @@ int arena_check_notify(const union arena_args *args)
 	return args->notify.flags ? -EINVAL : 0;
 }
 
-/* Waking is the dispatcher's. */
+/* The dispatcher wakes the pollers: ARENA_OP_WAKES. */
 int arena_do_notify(struct arena_call *call)
 {
 	atomic_long_inc(&call->file->dev->notices);
@@ -163,7 +165,7 @@ int arena_do_watch(struct arena_call *call)
 	struct arena_moment now;
 
 	spin_lock(&af->watch_lock);
-	/* Whatever happens from here on is news. */
+	/* poll() reports whatever happens from here on. */
 	af->notices = arena_notices(af->dev);
 	arena_dev_look(af->dev->arena, &now);
 	af->generation = now.generation;
@@ -171,9 +173,9 @@ int arena_do_watch(struct arena_call *call)
 	spin_unlock(&af->watch_lock);
 	watch->offset = now.offset;
 	watch->generation = now.generation;
-	/* Somebody may be waiting on this file for the mark that was. */
+	/* A poller may be waiting on this file with the old mark: wake it for the new one. */
 	arena_wake_above(af->dev, watch->mark);
-	/* As in arena_poll(). */
+	/* Pairs with the full barrier in wq_has_sleeper(), as a poller's would. */
 	smp_mb();
 	if (arena_happened(af))
 		arena_dev_wake(af->dev);
@@ -187,13 +189,16 @@ void arena_watch_init(struct arena_dev *dev)
 	dev->wake_above = ARENA_WAKE_NEVER;
 }
 
-/* Nobody holds the arena, so no new notices come. */
+/* No file and no kernel code refers to the arena, so notify_work is not queued again. */
 void arena_watch_exit(struct arena_dev *dev)
 {
 	irq_work_sync(&dev->notify_work);
 }
 
-/* Until the first WATCH: anything at all, and notices since the file was opened. */
+/*
+ * Until the first WATCH, poll() reports any bytes used, as @af->mark is 0, and notices since the
+ * file was opened. It reports no reset, as @af->generation is 0.
+ */
 void arena_watch_open(struct arena_file *af)
 {
 	spin_lock_init(&af->watch_lock);
