@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Blocks of pages: where they come from and where they go.
+ * Blocks of pages: allocating, charging and freeing them.
  */
 #include <linux/kmemleak.h>
 #include <linux/mm.h>
@@ -11,9 +11,9 @@
 #include "mem/mem.h"
 
 /*
- * A block from the page allocator that the caller charges, before or after. @node may be
- * NUMA_NO_NODE: then the memory policy of the task decides, of which alloc_pages_node()
- * knows nothing. Without __GFP_COMP the block is made of pages that stand alone.
+ * Take a block from the page allocator; the caller charges it. With NUMA_NO_NODE as @node, the
+ * memory policy of the task chooses the node, which alloc_pages_node() would ignore. Without
+ * __GFP_COMP the block is split into single pages, each with a reference count of its own.
  */
 void *arena_block_uncharged(unsigned int order, gfp_t gfp, int node)
 {
@@ -27,7 +27,7 @@ void *arena_block_uncharged(unsigned int order, gfp_t gfp, int node)
 	return page_address(page);
 }
 
-/* Charged as kernel callers are. */
+/* Take a block from the page allocator and charge it to the root budget. */
 static void *block_new(unsigned int order, gfp_t gfp)
 {
 	void *base;
@@ -50,18 +50,24 @@ bool arena_may_grow(gfp_t gfp)
 	return gfp & ARENA_GFP_MASK && !in_nmi();
 }
 
-/* Where objects hold the only pointer to kmalloc() memory, that is no leak. */
+/*
+ * Let kmemleak scan a block: an object in it may contain the only pointer to kmalloc() memory,
+ * which kmemleak would otherwise report as a leak.
+ */
 void arena_tell_kmemleak(void *base, unsigned int order, gfp_t gfp)
 {
 	kmemleak_alloc(base, PAGE_SIZE << order, 0, gfp & ARENA_GFP_MASK);
 }
 
-/* Pages for a private arena: charged to no cgroup, counted in the total. Contents undefined. */
+/*
+ * Allocate a block for a private arena: charged to no memory cgroup, but to the root budget.
+ * Its contents are undefined.
+ */
 void *arena_block_alloc(unsigned int order, gfp_t gfp)
 {
 	void *base;
 
-	/* Private arenas are charged to nobody. */
+	/* Private arenas charge no memory cgroup. */
 	WARN_ON_ONCE(gfp & (ARENA_GFP_REFUSED | __GFP_ACCOUNT));
 	if (!arena_may_grow(gfp))
 		return NULL;
@@ -74,9 +80,9 @@ void *arena_block_alloc(unsigned int order, gfp_t gfp)
 }
 
 /*
- * The device gives the pages that it maps a mapping, so that the kernel can treat them as
- * pages of a file; the page allocator refuses pages that have one. A task that holds a
- * reference may mark the page dirty at any time, and uses the mapping with the lock held.
+ * Pages that programs have mapped have folio->mapping set, so that the kernel can treat them as
+ * pages of a file; the page allocator refuses such pages. Clear it with the page locked: a
+ * task with a reference may mark the page dirty at any time, and locks it to use the mapping.
  */
 static void forget_mapping(struct folio *folio)
 {
@@ -88,9 +94,9 @@ static void forget_mapping(struct folio *folio)
 }
 
 /*
- * Drop our references: one for each page, or one for all where they are a compound page.
- * What something else refers to stays charged until it does not; only what is charged to
- * @budget, and not NULL, can be so.
+ * Drop the arena's references to a block: one for each page, or one for a compound page. A page
+ * that something else refers to stays charged to @budget until the last reference is gone. With
+ * NULL as @budget, the caller knows that nothing else refers to the block.
  */
 static void block_put(struct arena_budget *budget, void *base, unsigned int order)
 {
@@ -113,15 +119,15 @@ static void block_put(struct arena_budget *budget, void *base, unsigned int orde
 		arena_budget_uncharge(budget, freed);
 }
 
-/* A block that is not charged, and that nothing else can refer to. Any context but NMI. */
+/* Free a block that is not charged, and that nothing else refers to. Any context but NMI. */
 void arena_block_put_uncharged(void *base, unsigned int order)
 {
 	block_put(NULL, base, order);
 }
 
 /*
- * Give back a block, which counts until nothing refers to it any more. Programs may be
- * marking pages dirty that they hold.
+ * Give back a block. Pages that something else still refers to stay charged until the last
+ * reference is gone.
  *
  * Context: any but NMI; may sleep if programs have mapped the block.
  */
@@ -133,14 +139,14 @@ void arena_block_put(struct arena_budget *budget, void *base, unsigned int order
 void arena_block_free(void *base, unsigned int order)
 {
 	kmemleak_free(base);
-	/* What something else refers to is not for another arena. */
+	/* A block that something else refers to must not serve another arena. */
 	if (page_count(virt_to_page(base)) != 1 || !arena_pool_put(base, order))
 		arena_block_put(&arena_total, base, order);
 }
 
 /*
- * What an arena needs beside its slabs, zeroed; @gfp says by __GFP_ACCOUNT whether its
- * memory cgroup is charged. Counts as slabs do (clause 21).
+ * Allocate zeroed memory for an arena's bookkeeping. It is charged to @budget as slabs are (clause
+ * 21), and to the active memory cgroup if @gfp has __GFP_ACCOUNT.
  */
 void *arena_table_alloc(struct arena_budget *budget, size_t size, gfp_t gfp)
 {

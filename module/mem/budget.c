@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Budgets: how many pages arenas may hold, and hold.
+ * Budgets: how many pages arenas may have, and how many they have.
  *
- * Budgets form a tree. Its root, arena_total, counts the pages of all arenas, and is what
- * kernel callers charge directly. A budget below it, such as that of all programs or of
- * one user, charges its parent, too: what the limit of all programs leaves of the root is
- * for kernel callers alone.
+ * Budgets form a tree. Its root, arena_total, counts the pages of all arenas; kernel callers
+ * charge it directly. A charge to a budget below it, such as that of all programs or of one
+ * user, is also charged to all its ancestors. So the part of the root's limit that the limit of
+ * all programs leaves over is for kernel callers alone.
  *
- * A charge is bounded: no count is above its limit at any moment, and a charge that fails
- * has changed none. For the root that is one compare-and-swap. A budget below is only
- * raised with charge_lock held, so that all levels are looked at before the first is
- * changed; the root, which others charge without the lock, is charged before the rest.
+ * A charge never raises a count above its limit, not even for a moment, and a charge that fails
+ * has changed no count. The root is charged by one compare-and-swap. Counts below the root are
+ * only raised with charge_lock held, so the room at those levels, once seen, can only grow
+ * until they are charged. The root, which kernel callers charge without the lock, may still
+ * refuse, and therefore comes first.
  */
 #include <linux/limits.h>
 #include <linux/mm.h>
@@ -25,7 +26,7 @@ MODULE_PARM_DESC(max_total_mb, "Memory for all arenas, in MiB (0: an eighth of R
 
 static DEFINE_RAW_SPINLOCK(charge_lock);
 
-/* No value of a parameter overflows. */
+/* Saturates, so that no value of a module parameter overflows. */
 long arena_mb_to_pages(unsigned long mb)
 {
 	return min(mb, (unsigned long)LONG_MAX >> (20 - PAGE_SHIFT)) << (20 - PAGE_SHIFT);
@@ -45,7 +46,7 @@ static long room(const struct arena_budget *budget)
 	return budget->limit() - atomic_long_read(&budget->pages);
 }
 
-/* Add @pages unless that exceeds @limit: never above it, not even for a moment. */
+/* Add @pages unless that exceeds @limit; @charged is never above it, not even for a moment. */
 bool arena_charge(atomic_long_t *charged, long pages, long limit)
 {
 	long old = atomic_long_read(charged);
@@ -75,7 +76,7 @@ out:
 	return done;
 }
 
-/* Charge @pages to a budget and all above it, from what is left now. Any context, and quick. */
+/* Charge @pages to a budget and its ancestors if they have room now. Any context, bounded time. */
 bool arena_budget_try_charge(struct arena_budget *budget, long pages)
 {
 	if (budget->parent)
@@ -90,9 +91,9 @@ void arena_budget_uncharge(struct arena_budget *budget, long pages)
 }
 
 /*
- * What lies in the pool counts in the root, and gives way to kernel callers: no more of it
- * than they lack, and nothing where all of it would not be enough. Programs have no use of
- * the pool, so their charges leave it alone.
+ * Blocks in the pool are charged to the root. After a kernel caller's charge failed there, free
+ * as many of them as the charge lacks, but none if even the whole pool would not be enough.
+ * A charge of a program does not empty the pool: arenas of programs do not fill it either.
  */
 static bool pool_gives_way(const struct arena_budget *budget, long pages)
 {
@@ -112,9 +113,9 @@ static bool pool_gives_way(const struct arena_budget *budget, long pages)
 }
 
 /*
- * After a charge of @pages failed: let what is charged and of no use give way. That is
- * blocks in the pool, and, where @gfp allows to sleep, pages that others held when their
- * arena gave them back and that are free by now. True if the charge is worth another try.
+ * After a charge of @pages failed, free charged pages that no arena uses: blocks in the pool, and,
+ * if @gfp allows to sleep, pages that something else still referred to when their arena gave them
+ * back and that have no other reference by now. Returns true if the charge is worth another try.
  */
 bool arena_budget_make_room(const struct arena_budget *budget, long pages, gfp_t gfp)
 {
@@ -123,7 +124,7 @@ bool arena_budget_make_room(const struct arena_budget *budget, long pages, gfp_t
 	return gfpflags_allow_blocking(gfp) && arena_held_reap();
 }
 
-/* Charge @pages to a budget and all above it; false if one of the limits does not allow it. */
+/* Charge @pages to a budget and its ancestors; returns false if one of the limits forbids it. */
 bool arena_budget_charge(struct arena_budget *budget, long pages, gfp_t gfp)
 {
 	unsigned int tries = 0;
@@ -135,7 +136,7 @@ bool arena_budget_charge(struct arena_budget *budget, long pages, gfp_t gfp)
 	return false;
 }
 
-/* How many pages may still be charged, the pool included; a guess as soon as it is returned. */
+/* Pages that may still be charged, the pool included. Racy: for statistics and hints only. */
 unsigned long arena_budget_room(const struct arena_budget *budget)
 {
 	unsigned long pool = budget->parent ? 0 : arena_pool_pages();
@@ -146,7 +147,10 @@ unsigned long arena_budget_room(const struct arena_budget *budget)
 	return max(left, 0L) + pool;
 }
 
-/* A page that outlives its arena, because others hold it, keeps the budget it is charged to. */
+/*
+ * Budgets with @release are reference-counted: a page that something else refers to outlives its
+ * arena, and must not outlive the budget that it is charged to.
+ */
 void arena_budget_get(struct arena_budget *budget)
 {
 	if (budget->release)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Pages that something else still refers to when their arena gives them back: a pipe, a
- * read or write in flight, a buffer that io_uring has registered. They are of no use to
- * any other arena, but they are memory that an arena took, so they stay charged until they
- * are really free (clause 20).
+ * read or write in flight, a buffer that io_uring has registered. No other arena may use them
+ * yet, but an arena has caused them to be allocated, so they stay charged until they are freed
+ * (clause 20).
  *
- * Such a page is kept in a list with a reference of ours. Once that is the only one left,
- * the page is freed and uncharged. A page count that drops tells nobody, so the list is
- * looked through by a worker while it is not empty, and whenever a charge fails.
+ * The list below keeps each such page, with one reference. Once that is the only one left, the page
+ * is freed and uncharged. The kernel notifies no code when a page's reference count drops, so
+ * a worker scans the list once a second while it is not empty, and charges that fail scan it, too.
  */
 #include <linux/jiffies.h>
 #include <linux/list.h>
@@ -20,19 +20,25 @@
 #include "mem/mem.h"
 
 #define HELD_DELAY	HZ
-/* How many pages the worker looks at each time. */
+/* The worker scans at most this many pages each time. */
 #define HELD_AT_ONCE	8192
 
 /* The pages, linked by their lru field; page_private() is the budget. */
 static LIST_HEAD(held);
 static DEFINE_SPINLOCK(held_lock);
-/* One at a time looks through the list. Nothing is freed behind the back of a failing charge. */
+/*
+ * Serializes scans. A scan takes the pages off the list for a while, so a charge that fails must
+ * wait for it: otherwise the charge would miss pages that could be freed.
+ */
 static DEFINE_MUTEX(held_mutex);
 
 static void held_worker(struct work_struct *work);
 static DECLARE_DELAYED_WORK(held_work, held_worker);
 
-/* Any context but NMI. @page is a page by itself, or the head of a compound one. */
+/*
+ * Keep @page, a single page or the head of a compound page, with the caller's reference and its
+ * charge to @budget. Any context but NMI.
+ */
 void arena_held_add(struct arena_budget *budget, struct page *page)
 {
 	unsigned long flags;
@@ -56,7 +62,7 @@ static void held_free(struct page *page)
 	arena_budget_put(budget);
 }
 
-/* Move the first @nr pages of the list, or all, to @some. */
+/* Move the first @nr pages of the list to @some, or all of them if @nr is ULONG_MAX. */
 static void held_take(struct list_head *some, unsigned long nr)
 {
 	struct page *page;
@@ -70,6 +76,7 @@ static void held_take(struct list_head *some, unsigned long nr)
 	spin_unlock_irqrestore(&held_lock, flags);
 }
 
+/* Free those of the first @nr pages that have no other reference; false if there were none. */
 static bool held_look(unsigned long nr)
 {
 	struct page *page, *next;
@@ -94,8 +101,9 @@ static bool held_look(unsigned long nr)
 }
 
 /*
- * Free what nothing else refers to any more; false if that was nothing. Linear in the
- * pages held, which the budgets bound. May sleep; gives up when the task is killed.
+ * Free all pages in the list that nothing else refers to any more; returns false if there were
+ * none. Linear in the length of the list, which the budgets bound. May sleep; a killed task
+ * does not wait for another scan.
  */
 bool arena_held_reap(void)
 {
@@ -117,7 +125,10 @@ static void held_worker(struct work_struct *work)
 		schedule_delayed_work(&held_work, HELD_DELAY);
 }
 
-/* There is no arena any more. What is still held now belongs to who holds it. */
+/*
+ * No arena exists any more. Drop the module's reference to each page that is left: its other
+ * references keep it from now on, and the last of them frees it.
+ */
 void arena_held_exit(void)
 {
 	struct page *page, *next;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Blocks of pages: the budgets that they are charged to, the page allocator, the pool of
- * retired blocks, and pages that others hold. Knows no arena.
+ * retired blocks, and pages given back that something else still refers to. Knows no arena.
  */
 #ifndef _ARENA_MEM_H
 #define _ARENA_MEM_H
@@ -14,12 +14,13 @@
 
 struct page;
 
-/* For our own bookkeeping: never the OOM killer, and no splat. */
+/* For the module's bookkeeping: a failure starts no OOM killer and logs no warning. */
 #define ARENA_GFP_META		(GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
 
 /*
- * The same for what a caller asks for: a full machine is an errno (clause 21). Where it may
- * wait, the page allocator tries hard before giving up: several pages are not always at hand.
+ * For what a caller asks for: a failure becomes an errno, starts no OOM killer and logs no
+ * warning (clause 21). If @gfp allows to sleep, __GFP_RETRY_MAYFAIL lets the page allocator
+ * reclaim and compact before it fails, as several contiguous pages are not always free.
  */
 static inline gfp_t arena_gfp_quiet(gfp_t gfp)
 {
@@ -29,28 +30,28 @@ static inline gfp_t arena_gfp_quiet(gfp_t gfp)
 	return gfp;
 }
 
-/* What the caller may decide about an allocation; the rest is ours. */
+/* The gfp flags that a caller may choose; the module chooses the others. */
 #define ARENA_GFP_MASK	(__GFP_RECLAIM | __GFP_HIGH | __GFP_IO | __GFP_FS | \
 			 __GFP_NORETRY | __GFP_RETRY_MAYFAIL | __GFP_NOMEMALLOC | \
 			 __GFP_MEMALLOC | __GFP_HARDWALL | __GFP_THISNODE | \
 			 __GFP_NOLOCKDEP)
 
-/* What no arena can promise, see arena_alloc(). */
+/* The gfp flags that no arena can honour: callers of arena_alloc() must not pass them. */
 #define ARENA_GFP_REFUSED	(__GFP_NOFAIL | __GFP_DMA | __GFP_DMA32)
 
-/* What a caller that asks by @gfp lets us allocate for our own bookkeeping. */
+/* The gfp flags for bookkeeping that is allocated on behalf of a caller with @gfp. */
 static inline gfp_t arena_gfp_meta(gfp_t gfp)
 {
 	return arena_gfp_quiet(gfp & ARENA_GFP_MASK);
 }
 
 /**
- * struct arena_budget - how many pages may be held, and are.
- * @pages:   charged here and to the budgets below.
- * @parent:  is charged what this one is; NULL: the root.
- * @limit:   says how many @pages may be.
- * @refs:    users of a budget that has an end.
- * @release: called with the last reference; NULL: there is no end.
+ * struct arena_budget - how many pages may be charged, and are.
+ * @pages:   pages charged to this budget and to the budgets below it.
+ * @parent:  every charge to this budget is charged to @parent, too; NULL for the root.
+ * @limit:   returns the most that @pages may be.
+ * @refs:    reference count of a budget that has @release.
+ * @release: called when the last reference is dropped; NULL for a static budget.
  */
 struct arena_budget {
 	atomic_long_t		pages;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pool of retired slabs, so that arenas which come and go leave the page
- * allocator alone. Bounded, per node, and given back under memory pressure.
+ * The pool keeps retired blocks for the next arena, so that arenas which come and go need not
+ * call the page allocator. It is per node and bounded, and a shrinker frees its blocks under
+ * memory pressure.
  *
- * The last block of each size that came to a node is the first to go again, by one
- * exchange. For those behind it there is a raw spinlock for each node, taken for a few
- * stores; only where an arena grows or gives memory back. Only what has no other
- * reference and is charged to nobody comes here.
+ * For each size, a node keeps one block apart from the others, which is taken by one exchange
+ * and put back by one compare-and-swap. The others are in lists, under a raw spinlock for each
+ * node that is held for a few stores. Arenas come here only when they grow or give memory back.
+ * A block must have no other reference and be charged to no memory cgroup.
  */
 #include <linux/gfp.h>
 #include <linux/module.h>
@@ -25,10 +26,10 @@ MODULE_PARM_DESC(pool_mb, "Retired slabs to keep for the next arena, in MiB for 
 
 /**
  * struct pool_node - retired blocks of one node.
- * @pages:  how many pages they are, or a few more; at most pool_mb's worth.
- * @last:   by order, one of them.
+ * @pages:  upper bound of the pages in all these blocks; at most pool_mb's worth.
+ * @last:   for each order, one block or NULL.
  * @lock:   protects @blocks.
- * @blocks: by order, the others, linked by the lru field of their pages.
+ * @blocks: for each order, a list of the other blocks, linked by the lru field of their pages.
  */
 struct pool_node {
 	atomic_long_t		pages;
@@ -42,12 +43,12 @@ static atomic_long_t reclaimed;	/* pages given back under memory pressure */
 static struct shrinker *pool_shrinker;
 
 /*
- * Built in, there may be arenas before there is a pool. Acquire: pairs with the
- * smp_store_release() in arena_pool_init().
+ * Returns NULL before arena_pool_init() has run: if the module is built in, other built-in code
+ * may create arenas earlier.
  */
 static struct pool_node *pool_of(int nid)
 {
-	/* See above. */
+	/* Acquire: pairs with the smp_store_release() in arena_pool_init(). */
 	struct pool_node **nodes = smp_load_acquire(&pool);
 
 	return nodes ? nodes[nid] : NULL;
@@ -82,7 +83,7 @@ static void *pool_pick(struct pool_node *node, unsigned int order)
 
 	if (!atomic_long_read(&node->pages))
 		return NULL;
-	/* Full barrier: pairs with the cmpxchg() in pool_keep(), or with the lock. */
+	/* Full barrier: pairs with the cmpxchg() in pool_keep(). */
 	if (READ_ONCE(node->last[order]))
 		page = xchg(&node->last[order], NULL);
 	if (!page)
@@ -92,12 +93,15 @@ static void *pool_pick(struct pool_node *node, unsigned int order)
 
 static void pool_keep(struct pool_node *node, unsigned int order, struct page *page)
 {
-	/* Full barrier: what the last owner wrote comes before what the next one does. */
+	/*
+	 * Full barrier: pairs with the xchg() in pool_take(), so that accesses by the block's last
+	 * owner come before those by the next one.
+	 */
 	if (READ_ONCE(node->last[order]) || cmpxchg(&node->last[order], NULL, page))
 		pool_push(node, order, page);
 }
 
-/* A retired block of @node, contents undefined, or NULL. Any context but NMI. */
+/* Take a retired block of node @nid, or return NULL. Contents undefined. Any context but NMI. */
 void *arena_pool_take(int nid, unsigned int order)
 {
 	struct pool_node *node = pool_of(nid);
@@ -125,7 +129,7 @@ void *arena_pool_take_uncharged(int nid, unsigned int order)
 	return base;
 }
 
-/* Keep a block for the next arena; false if the pool is full. */
+/* Keep a block for the next arena; returns false if the pool is full. */
 bool arena_pool_put(void *base, unsigned int order)
 {
 	long limit = arena_mb_to_pages(READ_ONCE(pool_mb));
@@ -142,7 +146,7 @@ bool arena_pool_put(void *base, unsigned int order)
 	return true;
 }
 
-/* Give back blocks of at least @pages, the largest first; returns how many pages they were. */
+/* Free blocks of @node, largest first, until they sum up to @pages; returns the pages freed. */
 static unsigned long pool_drain(struct pool_node *node, unsigned long pages)
 {
 	unsigned long freed = 0;
@@ -160,7 +164,7 @@ static unsigned long pool_drain(struct pool_node *node, unsigned long pages)
 	return freed;
 }
 
-/* Give back at least @pages, whatever their node, or all there are. Returns how many. */
+/* Free blocks of any node until they sum up to @pages; returns the pages freed. */
 unsigned long arena_pool_shrink(unsigned long pages)
 {
 	unsigned long freed = 0;
@@ -172,7 +176,7 @@ unsigned long arena_pool_shrink(unsigned long pages)
 	return freed;
 }
 
-/* Give back all. */
+/* Free all blocks. */
 void arena_pool_drain(void)
 {
 	arena_pool_shrink(ULONG_MAX);
@@ -248,7 +252,7 @@ int arena_pool_init(void)
 		pool_free(nodes);
 		return -ENOMEM;
 	}
-	/* Release: who finds it finds it complete. Pairs with pool_of(). */
+	/* Release: pairs with the acquire in pool_of(), which so finds the nodes initialized. */
 	smp_store_release(&pool, nodes);
 	return 0;
 }
