@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Differences between kernel versions, 6.1 to 7.3. They live here and nowhere
- * else.
+ * Differences between kernel versions, 6.1 to 7.3. No other file of the module tests the version.
  */
 #ifndef _ARENA_COMPAT_H
 #define _ARENA_COMPAT_H
@@ -17,7 +16,7 @@
 #include <asm/cpu-features.h>
 #endif
 
-/* 6.4 made MAX_ORDER inclusive, 6.8 renamed it. */
+/* 6.4 made MAX_ORDER inclusive, 6.8 renamed it to MAX_PAGE_ORDER. */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 8, 0)
 #define ARENA_PAGE_ORDER_MAX	MAX_PAGE_ORDER
 #elif LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
@@ -26,14 +25,15 @@
 #define ARENA_PAGE_ORDER_MAX	(MAX_ORDER - 1)
 #endif
 
-/* 7.0 allocates by object. Arguments: an lvalue of the type, gfp flags. */
+/* 7.0 has kzalloc_obj(): its arguments are an lvalue of the type to allocate, and gfp flags. */
 #ifndef kzalloc_obj
 #define kzalloc_obj(P, gfp)	kzalloc(sizeof(P), gfp)
 #endif
 
 /*
- * Whether two addresses of one page can have different contents in the data cache. 6.9
- * has a name for that. Of the 64-bit architectures before, MIPS knows when it runs.
+ * Whether the data cache can have different contents for two addresses of one page. 6.9 added
+ * cpu_dcache_is_aliasing(). Before, of the 64-bit architectures, MIPS decides that at run time, and
+ * the caches of parisc and sparc64 are taken to alias.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
 #define arena_caches_alias()	cpu_dcache_is_aliasing()
@@ -43,7 +43,7 @@
 #define arena_caches_alias()	(IS_ENABLED(CONFIG_PARISC) || IS_ENABLED(CONFIG_SPARC64))
 #endif
 
-/* 6.2 made call_rcu() lazy, where so configured; before, it always was in a hurry. */
+/* From 6.2 on, call_rcu() is lazy under CONFIG_RCU_LAZY; call_rcu_hurry() never is. */
 static inline void arena_call_rcu_hurry(struct rcu_head *head, rcu_callback_t func)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)
@@ -53,7 +53,10 @@ static inline void arena_call_rcu_hurry(struct rcu_head *head, rcu_callback_t fu
 #endif
 }
 
-/* 6.3 made vm_flags read-only but for functions; some 6.1 kernels have those, some not. */
+/*
+ * 6.3 made vm_flags const and added functions that change it. Only some of the 6.1 stable kernels
+ * have these functions, so older kernels assign.
+ */
 static inline void arena_vm_flags_mod(struct vm_area_struct *vma, unsigned long set,
 				      unsigned long clear)
 {
@@ -65,8 +68,8 @@ static inline void arena_vm_flags_mod(struct vm_area_struct *vma, unsigned long 
 }
 
 /*
- * 6.15 can map pages of ours without VM_MIXEDMAP, and then, where pages can be huge,
- * many by one PMD.
+ * From 6.15 on, a driver can insert its own pages into a VMA without VM_MIXEDMAP, and, with
+ * transparent huge pages, map a large folio by one PMD.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0) && defined(CONFIG_TRANSPARENT_HUGEPAGE)
 #define ARENA_HUGE_FAULT(fn)	.huge_fault = fn,
@@ -87,11 +90,13 @@ static inline vm_fault_t arena_insert_page(struct vm_fault *vmf, struct page *pa
 	return vmf_insert_page_mkwrite(vmf, page, vmf->flags & FAULT_FLAG_WRITE);
 }
 
+/* Whether a PMD maps the place of the fault. Racy unless the caller keeps other faults out. */
 static inline bool arena_mapped_huge(const struct vm_fault *vmf)
 {
 	return pmd_trans_huge(pmdp_get_lockless(vmf->pmd));
 }
 
+/* Whether a page table is there already, for single pages. Racy, too. */
 static inline bool arena_mapped_by_pages(const struct vm_fault *vmf)
 {
 	pmd_t pmd = pmdp_get_lockless(vmf->pmd);
@@ -111,7 +116,7 @@ static inline vm_fault_t arena_insert_huge(struct vm_fault *vmf, struct page *pa
 	return VM_FAULT_FALLBACK;
 }
 
-/* Never called, nor what follows. */
+/* Stubs that are never called: arena_maps_huge() is false, so each VMA has VM_MIXEDMAP. */
 static inline vm_fault_t arena_insert_page(struct vm_fault *vmf, struct page *page)
 {
 	return VM_FAULT_SIGBUS;
@@ -128,7 +133,7 @@ static inline bool arena_mapped_by_pages(const struct vm_fault *vmf)
 }
 #endif
 
-/* 6.7 allocates shrinkers; before, they were the caller's. */
+/* From 6.7 on, the kernel allocates shrinkers; before, the caller does. */
 typedef unsigned long (*arena_shrink_fn)(struct shrinker *shrinker, struct shrink_control *sc);
 
 static inline struct shrinker *arena_shrinker_register(const char *name, arena_shrink_fn count,

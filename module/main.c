@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Loading and unloading: each part after those that it uses.
+ * Loading and unloading. Each part is set up after those that it uses, and torn down before them.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -60,7 +60,7 @@ static void __exit arena_module_exit(void)
 {
 	device_exit();
 	arena_debug_exit();
-	/* Callbacks that arenas have queued run code of this module. */
+	/* Wait for the RCU callbacks that arenas have queued: they run code of this module. */
 	rcu_barrier();
 	arena_pool_exit();
 	arena_held_exit();
@@ -71,5 +71,5 @@ module_init(arena_module_init);
 module_exit(arena_module_exit);
 MODULE_DESCRIPTION("In-kernel arenas");
 MODULE_AUTHOR("The arena developers");
-MODULE_VERSION("2.0.0");	/* as in dkms.conf */
+MODULE_VERSION("2.0.0");	/* must equal the one in dkms.conf */
 MODULE_LICENSE("GPL");
