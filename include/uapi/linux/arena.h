@@ -4,10 +4,10 @@
  *
  * Opening the device makes an arena: a linear space [0, capacity) that the
  * kernel hands out piece by piece and takes back as a whole. mmap() at file
- * offset x shows the space from x on. What an object is called is its offset,
- * the same for every process and for the kernel.
+ * offset x maps the space from x on. Processes and the kernel name an object by
+ * its offset, which is the same for all of them.
  *
- * The numbers of clauses are those of the project's contract.
+ * Numbers of clauses refer to the project's contract.
  */
 #ifndef _UAPI_LINUX_ARENA_H
 #define _UAPI_LINUX_ARENA_H
@@ -19,37 +19,38 @@
  * DOC: General format of the ioctls
  *
  * The argument of each ioctl is a pointer to its struct. The first member of
- * each struct is its size in bytes as the program knows it (clause 18). Newer
- * kernels may know longer structs: what a program leaves out is taken as zero.
- * A program may be newer than the kernel: as long as what the kernel does not
- * know is zero, the call works. The numbers of commands do not encode a size,
- * and so stay the same when structs grow. Structs have the same layout for 32
- * bit and 64 bit programs.
+ * each struct is its size in bytes as the program knows it (clause 18). If the
+ * kernel knows a longer struct, it takes the members that the program lacks as
+ * zero. If the program knows a longer struct, the call works as long as the
+ * members that the kernel does not know are zero. The numbers of commands do not
+ * encode a size, and so stay the same when structs grow. Structs have the same
+ * layout for 32 bit and 64 bit programs.
  *
  * A call that fails changes nothing, neither in the arena (but for its counts
  * of failures) nor in the struct, with the one exception that
- * &struct arena_alloc_args tells. An arena that was not set up gets the
- * defaults (64 MiB) by the first call that gets as far as asking something of
- * it, mmap() included, whatever the answer.
+ * &struct arena_alloc_args describes. An arena that was not set up gets the
+ * defaults (64 MiB) by the first call that uses it, mmap() included, even if that
+ * call then fails. A call that is refused for its arguments or its rights does
+ * not use the arena.
  *
- * What errors mean for all of them; others and finer points stand at each:
+ * The errors that are common to all ioctls; each struct lists further ones:
  *
  *  ========  =============================================================
  *  ENOTTY    no such command
  *  EFAULT    the struct cannot be read or written
  *  EINVAL    the struct is shorter than its first version; an unknown flag
  *            or value, or a reserved member that is not zero
- *  E2BIG     the struct is longer than the kernel knows, and what the kernel
- *            does not know is not zero (or it is longer than a page)
- *  EACCES    the descriptor does not have the right to do this
+ *  E2BIG     the struct is longer than the kernel knows, and a byte behind what
+ *            it knows is not zero (or the struct is longer than a page)
+ *  EACCES    the descriptor does not have the right that the command needs
  *  ENOMEM    no memory: of the system, of the memory cgroup of the process
  *            that opened the arena, or within the limits of the module
  *            (a cgroup is charged unless the kernel was booted with
  *            cgroup.memory=nokmem)
- *  EINTR     killed while waiting, or while doing what takes long: then
- *            nothing was committed, but an object that was being zeroed
- *            stays allocated, and a reset has emptied the arena without
- *            wiping or releasing all of its memory
+ *  EINTR     the task was killed while the call waited or did something
+ *            lengthy: then nothing was committed, but an object that was
+ *            being zeroed stays allocated, and a reset has emptied the arena
+ *            without zeroing or releasing all of its memory
  *  ========  =============================================================
  */
 #define ARENA_IOC_MAGIC		0xA8
@@ -57,26 +58,27 @@
 /** ARENA_NAME_LEN - bytes in the name of an arena, the terminating zero included. */
 #define ARENA_NAME_LEN		32
 
-/** ARENA_STORE_MAX - most bytes that one %ARENA_IOC_STORE copies. */
+/** ARENA_STORE_MAX - the most bytes that one %ARENA_IOC_STORE copies. */
 #define ARENA_STORE_MAX		(1024 * 1024)
 
 /**
  * DOC: Rights of a descriptor
  *
- * open() gives all of them; %ARENA_IOC_DUP makes descriptors with fewer.
+ * A descriptor from open() has all rights; %ARENA_IOC_DUP makes descriptors with
+ * fewer.
  *
- *  - %ARENA_RIGHT_READ: map for reading.
- *  - %ARENA_RIGHT_WRITE: map for writing, too. Needs %ARENA_RIGHT_READ.
+ *  - %ARENA_RIGHT_READ: map the arena for reading.
+ *  - %ARENA_RIGHT_WRITE: map it for writing, too. Needs %ARENA_RIGHT_READ.
  *  - %ARENA_RIGHT_ALLOC: %ARENA_IOC_ALLOC, %ARENA_IOC_STORE, %ARENA_IOC_BATCH,
  *    %ARENA_IOC_LEASE and %ARENA_IOC_NOTIFY. A store writes nothing but the
  *    object that it makes, so it does not need %ARENA_RIGHT_WRITE: without
- *    that, one may add, and alter nothing.
+ *    that right, a program can add objects and cannot alter any.
  *  - %ARENA_RIGHT_RESET: %ARENA_IOC_RESET and %ARENA_IOC_SETUP; and, together
  *    with %ARENA_RIGHT_ALLOC, marks: %ARENA_IOC_MARK and %ARENA_IOC_REWIND.
  *
- * Asking (%ARENA_IOC_OFFSET, %ARENA_IOC_INFO, %ARENA_IOC_HANDLE,
+ * Queries (%ARENA_IOC_OFFSET, %ARENA_IOC_INFO, %ARENA_IOC_HANDLE,
  * %ARENA_IOC_DEREF), waiting (%ARENA_IOC_WATCH, poll()), the status page and
- * %ARENA_IOC_DUP need none.
+ * %ARENA_IOC_DUP need no right.
  */
 #define ARENA_RIGHT_READ	(1U << 0)
 #define ARENA_RIGHT_WRITE	(1U << 1)
@@ -85,24 +87,25 @@
 #define ARENA_RIGHTS_ALL	(ARENA_RIGHT_READ | ARENA_RIGHT_WRITE | \
 				 ARENA_RIGHT_ALLOC | ARENA_RIGHT_RESET)
 
-/* Flags of an arena, see struct arena_setup_args. */
+/* Flags of an arena; struct arena_setup_args says what they mean. */
 #define ARENA_SETUP_SPANS	(1U << 0)
 #define ARENA_SETUP_ZERO	(1U << 1)
 
 /**
- * struct arena_setup_args - ioctl(ARENA_IOC_SETUP): choose what the arena is.
+ * struct arena_setup_args - ioctl(ARENA_IOC_SETUP): choose an arena's properties.
  * @size:	sizeof(struct arena_setup_args).
- * @flags:	%ARENA_SETUP_SPANS: each CPU bumps in a stretch of its own; faster
- *		with many callers, and offsets are no longer in the order of
+ * @flags:	%ARENA_SETUP_SPANS: each CPU allocates in spans of its own; this is
+ *		faster with many callers, and offsets are no longer in the order of
  *		allocation. %ARENA_SETUP_ZERO: every object is zero when made.
- * @capacity:	bytes, 0 for the default. Memory is taken when it is needed.
- * @slab_size:	bytes taken at a time: a power of two, at least a page; 0 lets
+ * @capacity:	bytes, 0 for the default. Memory is committed when it is needed.
+ * @slab_size:	bytes committed at a time: a power of two, at least a page; 0 lets
  *		the kernel choose.
  * @__reserved:	must be zero.
- * @name:	for humans: printable ASCII but no slash, all zero behind its
- *		end, at least one zero; empty for none.
+ * @name:	shown to people: printable ASCII but no slash, at least one zero
+ *		byte at its end, and only zero bytes behind that; empty for none.
  *
- * Optional; once, before anything else is done with the arena (clause 17).
+ * This call is optional. It is possible once, before the first use of the arena
+ * (clause 17).
  *
  * Errors: EBUSY: the arena is in use, or was set up. EFBIG: more capacity than
  * the module allows. EINVAL also: bad slab size or name.
@@ -123,23 +126,23 @@ struct arena_setup_args {
  * struct arena_alloc_args - ioctl(ARENA_IOC_ALLOC): allocate.
  * @size:	sizeof(struct arena_alloc_args).
  * @flags:	%ARENA_ALLOC_ZERO: the object is zero when the call returns, but
- *		for what programs write to its place through a mapping, be it
- *		before the call, in memory that was nobody's. Without the flag,
- *		the object may hold what an earlier object of this arena left
- *		there, even if the kernel zeroes all memory of its own
+ *		for what programs write to its place through a mapping, even
+ *		before the call, while the place belongs to no object. Without the
+ *		flag, the object may contain what an earlier object of this arena
+ *		left there, even if the kernel zeroes all memory of its own
  *		(init_on_alloc); never the bytes of anything else (clause 6).
  * @bytes:	size of the object, not 0.
  * @align:	alignment of its offset: a power of two, 0 for the default of 8;
  *		at most the size of a slab, and for objects larger than a slab
  *		at most that of a page (clause 1).
- * @offset:	out: where it is.
+ * @offset:	out: offset of the object.
  * @generation:	out: the generation it belongs to (clause 13).
  *
- * Whether the struct can be written is tried before anything is allocated. If
+ * The kernel tries to write the struct before it allocates anything. If
  * the program makes it unwritable during the call, the call fails with EFAULT
  * and the object stays allocated until the next reset, its offset unknown.
  *
- * Errors: ENOSPC: not so many bytes left. EINVAL also: 0 bytes, bad alignment.
+ * Errors: ENOSPC: fewer bytes are left. EINVAL also: 0 bytes, bad alignment.
  */
 struct arena_alloc_args {
 	__u32 size;
@@ -155,14 +158,14 @@ struct arena_alloc_args {
  * @size:	sizeof(struct arena_store_args).
  * @flags:	must be zero.
  * @src:	address of the bytes to copy, in the calling process.
- * @bytes:	how many, not 0, at most %ARENA_STORE_MAX.
+ * @bytes:	number of bytes, not 0, at most %ARENA_STORE_MAX.
  * @align:	as in &struct arena_alloc_args.
- * @offset:	out: where the copy is.
+ * @offset:	out: offset of the copy.
  * @generation:	out: the generation it belongs to.
  *
  * The source is read to its end before anything is allocated (clause 24), so
- * it may lie in a mapping of the same arena. Nobody can be given the object's
- * place before the copy is complete.
+ * it may lie in a mapping of the same arena. A reset by this device waits until
+ * the copy is complete, so no other object gets its place before.
  *
  * Errors: as for &struct arena_alloc_args. EFAULT also: @src cannot be read.
  * EMSGSIZE: more than %ARENA_STORE_MAX bytes.
@@ -181,12 +184,13 @@ struct arena_store_args {
  * struct arena_offset_args - ioctl(ARENA_IOC_OFFSET): how much is allocated.
  * @size:	sizeof(struct arena_offset_args).
  * @__reserved:	must be zero.
- * @offset:	out: bytes handed out since the last reset (clause 7). Not an
- *		end: @high is.
+ * @offset:	out: bytes of all objects of this generation, without padding
+ *		(clause 7). Objects may end above this number; @high is their end.
  * @high:	out: no object ends above this offset.
  * @generation:	out: the present generation.
  *
- * The three belong together as far as resets by this device are concerned.
+ * All three are of the same generation, unless kernel code resets the arena
+ * meanwhile.
  */
 struct arena_offset_args {
 	__u32 size;
@@ -198,20 +202,20 @@ struct arena_offset_args {
 
 /**
  * enum arena_reset_mode - what becomes of the memory at a reset (clause 9).
- * @ARENA_RESET_KEEP: it is kept, with its bytes; mappings stay as they are. The
- *	cost depends on neither objects nor bytes.
- * @ARENA_RESET_RELEASE: it is given back, but for the first
- *	&arena_reset_args.keep bytes' worth of slabs. Touching what was given
- *	back is SIGBUS until it is allocated again, and then it is zero
- *	(clause 20).
- * @ARENA_RESET_ZERO: it is kept; all that was handed out is zero when the call
- *	returns, but for what programs write to it through a mapping meanwhile.
- * @ARENA_RESET_STRICT: all of it is given back, and revoked from every mapping.
- *	From then on, in this arena, touching a page beyond the highest offset
- *	handed out in the present generation is SIGBUS, be it committed or not:
- *	the store of a thread that missed the reset faults instead of landing,
- *	unless others have allocated there, or further on, by then. Below that
- *	offset, padding and what is left of spans can be touched.
+ * @ARENA_RESET_KEEP: the memory is kept, with its bytes; mappings stay as they
+ *	are. The cost depends neither on the number of objects nor on their size.
+ * @ARENA_RESET_RELEASE: the memory is given back, but for the slabs of the first
+ *	&arena_reset_args.keep bytes. Touching memory that was given back raises
+ *	SIGBUS until it is allocated again, and then it is zero (clause 20).
+ * @ARENA_RESET_ZERO: the memory is kept; all bytes that were handed out are zero
+ *	when the call returns, but for what programs write through a mapping
+ *	meanwhile.
+ * @ARENA_RESET_STRICT: all memory is given back, and revoked from every mapping.
+ *	From then on, in this arena, touching a page beyond the last object of the
+ *	present generation raises SIGBUS, whether the page is committed or not. So
+ *	a store by a thread that missed the reset faults instead of landing, unless
+ *	an object has been allocated there, or further on, by then. Below the end
+ *	of the last object, padding and tails of spans can be touched.
  */
 enum arena_reset_mode {
 	ARENA_RESET_KEEP = 0,
@@ -225,17 +229,17 @@ enum arena_reset_mode {
  * @size:	sizeof(struct arena_reset_args).
  * @mode:	one of &enum arena_reset_mode.
  * @keep:	bytes to keep, rounded up to slabs, with %ARENA_RESET_RELEASE;
- *		else must be zero.
+ *		must be zero with other modes.
  * @flags:	must be zero.
  * @__reserved:	must be zero.
  * @generation:	out: the generation that begins.
  *
  * Errors: EBUSY: kernel code holds the arena.
  *
- * Calls on the same arena that are under way are waited for: when this returns,
- * none of them writes to, or was given, memory of the new generation as part
- * of the old one. As for &struct arena_alloc_args, whether the struct can be
- * written is tried first.
+ * The reset waits for other calls on the same arena that are under way. So when
+ * this call returns, none of them returns an object of the old generation that
+ * lies in memory of the new one, or writes to such an object. The kernel tries to
+ * write the struct before it resets, as for &struct arena_alloc_args.
  */
 struct arena_reset_args {
 	__u32 size;
@@ -247,33 +251,34 @@ struct arena_reset_args {
 };
 
 /**
- * struct arena_info_args - ioctl(ARENA_IOC_INFO): what the arena is and did.
+ * struct arena_info_args - ioctl(ARENA_IOC_INFO): an arena's properties and
+ * statistics.
  * @size:	sizeof(struct arena_info_args).
  * @__reserved:	must be zero.
  * @flags:	out: ARENA_SETUP_* flags of the arena.
  * @rights:	out: ARENA_RIGHT_* of this descriptor.
  * @generation:	out: the present generation; grows at every reset.
- * @capacity:	out: bytes in all.
- * @used:	out: bytes handed out in this generation.
+ * @capacity:	out: size of the arena in bytes.
+ * @used:	out: bytes of all objects of this generation, without padding.
  * @padding:	out: bytes lost to alignment and to tails of slabs and spans.
- * @free:	out: bytes not handed out. When nobody allocates,
+ * @free:	out: bytes not handed out. While no allocation is under way,
  *		@used + @padding + @free == @capacity (clause 7).
  * @high:	out: no object ends above this offset.
- * @peak:	out: the highest @high ever.
- * @committed:	out: bytes of slabs held now.
- * @committed_peak: out: the most that were ever held.
+ * @peak:	out: the highest value that @high ever had.
+ * @committed:	out: bytes of all committed slabs.
+ * @committed_peak: out: the highest value that @committed ever had.
  * @slab_size:	out: bytes in one slab.
- * @slabs:	out: slabs held now.
+ * @slabs:	out: number of committed slabs.
  * @slabs_kept:	out: slabs that the last reset kept.
- * @resets:	out: resets of any kind.
- * @allocs:	out: objects made since the arena was.
+ * @resets:	out: number of resets of any kind.
+ * @allocs:	out: number of objects allocated since the arena was made.
  * @fail_space:	out: failures with ENOSPC.
  * @fail_memory: out: failures with ENOMEM.
  * @fail_arg:	out: failures with EINVAL, by size or alignment.
  * @page_allocs: out: slabs taken from the page allocator.
  * @page_frees:	out: slabs given back to it.
  * @pool_hits:	out: slabs taken from the pool of retired ones instead.
- * @name:	out: as given at set-up, zero-terminated.
+ * @name:	out: the name from %ARENA_IOC_SETUP, zero-terminated.
  */
 struct arena_info_args {
 	__u32 size;
@@ -311,13 +316,14 @@ struct arena_info_args {
  * @fd:		out: the new descriptor, close-on-exec.
  *
  * The new descriptor is of the same arena and keeps it alive. To the rest of the
- * system it is an open file of the device node, as this one is. Opening it anew
- * through /proc makes another arena, so nobody gets more rights from it.
+ * system it is an open file of the device node, as this one is. A program that
+ * opens it anew through /proc makes another arena, and so gets no further rights
+ * to this one.
  *
  * Errors: EACCES: rights that this descriptor does not have itself, or a security
  * module does not let the caller open the device. EINVAL
  * also: no rights, or %ARENA_RIGHT_WRITE without %ARENA_RIGHT_READ. EMFILE,
- * ENFILE: too many descriptors or files. An error leaves no descriptor.
+ * ENFILE: too many descriptors or files. A call that fails makes no descriptor.
  */
 struct arena_dup_args {
 	__u32 size;
@@ -326,14 +332,14 @@ struct arena_dup_args {
 	__s32 fd;
 };
 
-/** ARENA_BATCH_MAX - most items in one %ARENA_IOC_BATCH. */
+/** ARENA_BATCH_MAX - the most items in one %ARENA_IOC_BATCH. */
 #define ARENA_BATCH_MAX		4096
 
 /**
  * struct arena_batch_item - one object of a batch.
  * @bytes:	its size, not 0.
- * @src:	address of as many bytes to copy in, in the calling process; 0: none.
- * @offset:	out: where it is.
+ * @src:	address of @bytes bytes to copy in, in the calling process; 0: none.
+ * @offset:	out: offset of the object.
  */
 struct arena_batch_item {
 	__aligned_u64 bytes;
@@ -345,21 +351,22 @@ struct arena_batch_item {
  * struct arena_batch_args - ioctl(ARENA_IOC_BATCH): many objects, all or none.
  * @size:	sizeof(struct arena_batch_args).
  * @flags:	%ARENA_ALLOC_ZERO: objects without a source are zero.
- * @items:	address of @count &struct arena_batch_item.
- * @count:	how many, 1 to %ARENA_BATCH_MAX.
- * @item_size:	sizeof(struct arena_batch_item): the items may grow, too.
- * @align:	alignment of each, as in &struct arena_alloc_args.
+ * @items:	address of an array of @count &struct arena_batch_item.
+ * @count:	number of items, 1 to %ARENA_BATCH_MAX.
+ * @item_size:	sizeof(struct arena_batch_item), which may grow as structs do.
+ * @align:	alignment of each object, as in &struct arena_alloc_args.
  * @generation:	out: the generation they belong to.
  *
  * The objects lie behind each other in the order of the items, each aligned.
  * All sources are read to their ends before anything is allocated (clause 24);
  * they sum up to at most %ARENA_STORE_MAX bytes. If the call fails, nothing is
- * allocated, and what @offset of the items holds is undefined; the exception of
- * &struct arena_alloc_args is one here, too.
+ * allocated, and @offset of each item is undefined. If the program makes the
+ * struct or an item unwritable during the call, the call fails with EFAULT and the
+ * objects stay allocated, as &struct arena_alloc_args describes.
  *
  * Errors: as for &struct arena_store_args. EINVAL also: no items or too many,
- * @item_size too short. E2BIG also: items longer than the kernel knows that are
- * not zero there.
+ * @item_size too short. E2BIG also: an item is longer than the kernel knows and
+ * not zero behind that.
  */
 struct arena_batch_args {
 	__u32 size;
@@ -376,18 +383,19 @@ struct arena_batch_args {
  * without calls.
  * @size:	sizeof(struct arena_lease_args).
  * @flags:	must be zero.
- * @min:	bytes that are needed at least, not 0.
- * @want:	bytes wished for, not below @min. Less is given where less is
- *		left, and never more than a slab unless @min is.
- * @align:	of its start, as in &struct arena_alloc_args.
- * @offset:	out: where it is.
- * @bytes:	out: how long it is; a multiple of 8 where @min is.
- * @generation:	out: in which it may be used. The status page tells when that
- *		is over.
+ * @min:	the least length in bytes, not 0.
+ * @want:	the length that the program would like, not below @min. The lease
+ *		is shorter if less is left, and no longer than a slab unless
+ *		@min is.
+ * @align:	alignment of its start, as in &struct arena_alloc_args.
+ * @offset:	out: offset of its start.
+ * @bytes:	out: its length; a multiple of 8 if @min is one.
+ * @generation:	out: the generation in which it may be used. The status page shows
+ *		when that has ended.
  *
- * All of it counts as used, however much the program makes of it; the kernel
- * never looks. The bytes are as those of an object made without
- * %ARENA_ALLOC_ZERO. Nothing remains to be given back.
+ * The whole lease counts as used, however much of it the program uses; the kernel
+ * does not know. Its bytes are like those of an object made without
+ * %ARENA_ALLOC_ZERO. A lease need not be given back; a reset ends it.
  *
  * Errors: as for &struct arena_alloc_args. EINVAL also: @want below @min.
  */
@@ -403,30 +411,31 @@ struct arena_lease_args {
 };
 
 /**
- * struct arena_mark_args - ioctl(ARENA_IOC_MARK): say where the arena stands;
+ * struct arena_mark_args - ioctl(ARENA_IOC_MARK): take a mark;
  * ioctl(ARENA_IOC_REWIND): free what was allocated since.
  * @size:	sizeof(struct arena_mark_args).
  * @flags:	must be zero.
- * @generation:	out of MARK, in of REWIND: in which.
- * @offset:	out of MARK, in of REWIND: what lies from here on is freed.
- * @used:	out of MARK, in of REWIND: bytes handed out below; at most @offset.
+ * @generation:	out of MARK, in of REWIND: generation of the mark.
+ * @offset:	out of MARK, in of REWIND: objects from here on are freed.
+ * @used:	out of MARK, in of REWIND: bytes of the objects below; at most @offset.
  *
- * A mark is a plain value: any thread may rewind to it, as often as it likes; the
- * kernel keeps nothing of it. A rewind is a reset to @offset: the next generation
- * begins there, what was allocated since the mark is freed, whoever allocated it,
- * and poll() says %POLLPRI. Marks that were taken before it remain good. Bytes stay
- * as they are, and mapped but where %ARENA_RESET_STRICT forbids touching what is
- * beyond all that is allocated. Handles to what a rewind frees are stale from then
- * on, others are not (clause 12). After rewinds to more than four offsets, each
- * above the one before, handles and marks made between the oldest of these may be
- * told stale early.
+ * A mark is a plain value of which the kernel keeps no record: any thread may
+ * rewind to it, as often as it likes. A rewind is a reset to @offset: the next
+ * generation begins there. All objects that were allocated since the mark are
+ * freed, also those of other threads and processes, and poll() reports %POLLPRI.
+ * Marks at @offset or below stay valid. Bytes and mappings stay as they are; but
+ * in an arena that %ARENA_RESET_STRICT has made strict, pages beyond the last
+ * object are revoked. Handles to objects that the rewind frees are stale from
+ * then on, other handles are not (clause 12). After rewinds to more than four
+ * offsets, each above the one before, handles and marks that were made between
+ * the oldest of these may be reported stale too early.
  *
- * Arenas with %ARENA_SETUP_SPANS have no marks. Where objects lie is the program's to
- * know: a REWIND to an @offset inside of an object that it made up is obeyed.
+ * Arenas with %ARENA_SETUP_SPANS have no marks. The kernel does not know where
+ * objects begin: a REWIND to a made-up @offset inside an object is carried out.
  *
  * Errors: EOPNOTSUPP: the arena has spans. Of REWIND, EBUSY: kernel code holds the
- * arena. ESTALE: the arena was reset, or rewound below the mark, since. EINVAL: no
- * mark says so.
+ * arena. ESTALE: the arena was reset, or rewound below the mark, since. EINVAL: the
+ * values cannot be those of a mark.
  */
 struct arena_mark_args {
 	__u32 size;
@@ -437,20 +446,21 @@ struct arena_mark_args {
 };
 
 /**
- * struct arena_handle_args - ioctl(ARENA_IOC_HANDLE): name an object;
- * ioctl(ARENA_IOC_DEREF): find the object of a name.
+ * struct arena_handle_args - ioctl(ARENA_IOC_HANDLE): make a handle of an object;
+ * ioctl(ARENA_IOC_DEREF): find the object of a handle.
  * @size:	sizeof(struct arena_handle_args).
  * @flags:	must be zero.
- * @offset:	in of HANDLE, out of DEREF: where the object is.
- * @handle_generation: out of HANDLE, in of DEREF: first half of the name.
- * @handle_offset: out of HANDLE, in of DEREF: second half of the name.
+ * @offset:	in of HANDLE, out of DEREF: offset of the object.
+ * @handle_generation: out of HANDLE, in of DEREF: first half of the handle.
+ * @handle_offset: out of HANDLE, in of DEREF: second half of the handle.
  *
- * A name becomes stale by the next reset, or by a rewind that frees its object,
- * and remains so for ever (clause 13). Any thread may reset right after DEREF:
- * who uses the offset excludes that, or checks again afterwards.
+ * A handle becomes stale by the next reset, or by a rewind that frees its object,
+ * and stays stale for ever (clause 13). Any thread may reset the arena right after
+ * DEREF: a program that uses the offset must exclude that, or check the handle
+ * again afterwards.
  *
- * Errors: ESTALE: of DEREF, the name is of another generation, was freed by a
- * rewind, or was never given out for anything that is allocated now. ERANGE: of
+ * Errors: ESTALE: of DEREF, the handle is of another generation, its object was
+ * freed by a rewind, or nothing is allocated at its offset. ERANGE: of
  * HANDLE, nothing is allocated at @offset.
  */
 struct arena_handle_args {
@@ -465,16 +475,17 @@ struct arena_handle_args {
  * struct arena_watch_args - ioctl(ARENA_IOC_WATCH): what poll() waits for.
  * @size:	sizeof(struct arena_watch_args).
  * @flags:	must be zero.
- * @mark:	in bytes handed out, as in &arena_offset_args.offset.
- * @offset:	out: bytes handed out now.
+ * @mark:	a number of bytes, counted as &arena_offset_args.offset is.
+ * @offset:	out: bytes of all objects now.
  * @generation:	out: the present generation.
  *
- * From now on, poll() on this descriptor, and on those that share its file, says
- * %POLLIN when more than @mark bytes are handed out, or when %ARENA_IOC_NOTIFY or
- * its counterpart in the kernel was called since; and %POLLPRI when the arena
- * was reset since. Until the first WATCH, @mark is 0 and nothing has been reset.
- * Kernel code that allocates says so when it is done with its objects; what
- * programs do inside a lease they say by NOTIFY.
+ * After this call, poll() on this descriptor, and on those that share its file,
+ * reports %POLLIN when objects have more than @mark bytes, or when
+ * %ARENA_IOC_NOTIFY or its counterpart in the kernel was called since; and
+ * %POLLPRI when the arena was reset or rewound since. Before the first WATCH of a
+ * file, @mark is 0, notices count since the file was opened, and poll() reports
+ * no %POLLPRI. Allocations by kernel code wake no poller until that code notifies,
+ * and neither does what programs do inside a lease until they call NOTIFY.
  */
 struct arena_watch_args {
 	__u32 size;
@@ -485,7 +496,7 @@ struct arena_watch_args {
 };
 
 /**
- * struct arena_notify_args - ioctl(ARENA_IOC_NOTIFY): wake those who poll().
+ * struct arena_notify_args - ioctl(ARENA_IOC_NOTIFY): wake all pollers.
  * @size:	sizeof(struct arena_notify_args).
  * @flags:	must be zero.
  */
@@ -495,20 +506,20 @@ struct arena_notify_args {
 };
 
 /**
- * ARENA_STATUS_OFFSET64 - %ARENA_STATUS_OFFSET for calls whose offset has 64 bits
- * whatever off_t has, such as mmap64().
+ * ARENA_STATUS_OFFSET64 - %ARENA_STATUS_OFFSET for calls whose offset always has 64
+ * bits, such as mmap64().
  */
 #define ARENA_STATUS_OFFSET64	(1ULL << 40)
 
 /**
- * ARENA_STATUS_OFFSET - file offset at which mmap() shows the status page.
+ * ARENA_STATUS_OFFSET - file offset at which mmap() maps the status page.
  *
- * Behind the end of any arena. One page, for reading only (%PROT_READ,
- * %MAP_SHARED), with any descriptor.
+ * It lies behind the end of any arena. One page can be mapped there, for reading
+ * only (%PROT_READ, %MAP_SHARED), with any descriptor.
  *
- * An off_t of 32 bits would make 0 of it, where the first page of the arena is. A
- * program that is built with such an off_t does not compile; what it lacks is
- * -D_FILE_OFFSET_BITS=64.
+ * An off_t of 32 bits would truncate it to 0, where the first page of the arena is.
+ * So a program that uses it with such an off_t does not compile: it must be built
+ * with -D_FILE_OFFSET_BITS=64.
  */
 #ifdef __KERNEL__
 #define ARENA_STATUS_OFFSET	ARENA_STATUS_OFFSET64
@@ -518,25 +529,26 @@ struct arena_notify_args {
 #endif
 
 /**
- * struct arena_status - the status page: the arena without a call.
- * @version:	of this layout, 1. Newer ones only add members.
+ * struct arena_status - the status page: the state of an arena without a call.
+ * @version:	version of this layout, 1. Later versions only add members.
  * @flags:	ARENA_SETUP_* flags of the arena.
  * @generation:	the present generation. Written before a reset returns, and
- *		before anything of the new generation is handed out. Odd for the
- *		moment in which the rest becomes that of the new one; no
- *		generation is.
- * @offset:	bytes handed out, see below.
- * @high:	no object ends above this offset, see below.
- * @capacity:	bytes in all.
- * @notices:	grows at each %ARENA_IOC_NOTIFY, and at the kernel's.
+ *		before any object of the new generation is handed out. Odd, which
+ *		no generation is, while the other members change from the old
+ *		generation to the new one.
+ * @offset:	bytes of all objects, as of the last update.
+ * @high:	no object ended above this offset at the last update.
+ * @capacity:	size of the arena in bytes.
+ * @notices:	grows with each %ARENA_IOC_NOTIFY, and when kernel code notifies.
  *
- * @offset and @high are those of the last call by way of any descriptor that
- * allocated, reset, rewound, notified or asked for them; allocations by kernel
- * code are seen when that notifies. Within a generation they grow, except by
- * a rewind. The members are single words, written one by one: who reads several
- * reads @generation before and after.
+ * The kernel updates @offset and @high in each call that allocates, resets,
+ * rewinds, notifies or asks for them, through any descriptor of the arena. It
+ * does not update them when kernel code allocates, until that code notifies.
+ * Within a generation they only grow. The members are single words, written one
+ * by one: a program that reads several of them must read @generation before and
+ * after, and has read a consistent set if it was the same even number.
  *
- * The kernel only ever writes it.
+ * The kernel never reads the page.
  */
 struct arena_status {
 	__u32 version;
@@ -549,8 +561,8 @@ struct arena_status {
 };
 
 /*
- * The numbers. _IO() and not _IOWR(): see above, a struct that grows must not
- * change them.
+ * The numbers of the commands. They are made by _IO() and not by _IOWR(), which
+ * would encode the size of the struct: a struct that grows must not change them.
  */
 #define ARENA_IOC_SETUP		_IO(ARENA_IOC_MAGIC, 0x00)
 #define ARENA_IOC_ALLOC		_IO(ARENA_IOC_MAGIC, 0x01)
