@@ -2,26 +2,26 @@
 /*
  * libarena: allocation from /dev/arena without a call.
  *
- * Each thread leases stretches of an arena from the kernel, one ioctl a stretch,
- * and hands them out by moving a pointer. Whether its lease still holds it sees,
- * at each allocation, in a page that the kernel writes and nobody else can. The
- * manual is libarena(3).
+ * Each thread leases stretches of an arena from the kernel, by one ioctl for each, and
+ * allocates in them by moving a pointer. At each allocation, the thread checks that its
+ * lease is still valid, in the status page, which only the kernel can write. The manual is
+ * libarena(3).
  *
  *  ===============================  =========================================
- *  arena_close()                    nobody else uses this struct arena, now or
- *                                   later
- *  anything with a cursor           by the thread that asked for it
- *  arena_reset() in its modes       with anything: the allocator stays sound.
- *                                   Whether objects are in use is the
- *                                   program's to know, see %ARENA_RESET_STRICT
- *  all else                         any number of threads, and processes
+ *  arena_close()                    while no other thread uses this struct
+ *                                   arena, which ends here
+ *  anything with a cursor           in the thread that called arena_cursor()
+ *  arena_reset() in its modes       beside anything: the allocator stays sound.
+ *                                   The program must know that no object is in
+ *                                   use, or use %ARENA_RESET_STRICT
+ *  all other functions              in any number of threads and processes
  *  ===============================  =========================================
  *
- * Nothing here is for signal handlers, but for arena_generation(), arena_ptr()
- * and arena_off(). After fork() the child goes on with leases of its own.
+ * Signal handlers may call only arena_generation(), arena_ptr() and arena_off().
+ * After fork(), the child allocates from leases of its own.
  *
- * Functions that return a pointer return NULL, and others -1, when they fail, and
- * set errno. Those of the ioctls are in linux/arena.h.
+ * When a function fails, it sets errno and returns NULL if it returns a pointer, and -1
+ * otherwise. linux/arena.h describes the errors of the ioctls.
  */
 #ifndef LIBARENA_H
 #define LIBARENA_H
@@ -36,17 +36,17 @@
 extern "C" {
 #endif
 
-/** ARENA_ALIGN - what objects are aligned to, and their sizes rounded up to. */
+/** ARENA_ALIGN - least alignment of objects; their sizes are rounded up to it. */
 #define ARENA_ALIGN	((size_t)8)
 
-/** ARENA_OPEN_MAX - most arenas that a process may have open by this library. */
+/** ARENA_OPEN_MAX - the most arenas that a process may have open by this library. */
 #define ARENA_OPEN_MAX	1023
 
 /**
- * struct arena - an open arena. Its members are for the functions below.
- * @cursor: where each thread has its &struct arena_cursor of this arena.
- * @base: where the arena is mapped; aligned as its slabs are.
- * @capacity: bytes in all.
+ * struct arena - an open arena. Only the library may use its members.
+ * @cursor: where a thread's table has the &struct arena_cursor of this arena, in bytes.
+ * @base: address at which the arena is mapped; aligned as its slabs are.
+ * @capacity: size of the arena in bytes.
  * @status: the status page.
  */
 struct arena {
@@ -57,13 +57,14 @@ struct arena {
 };
 
 /**
- * struct arena_cursor - what one thread has left of its lease of one arena. Its
- * members are for the functions below.
- * @pos: next free byte. All zero without a lease, and in the child of a fork().
- * @end: behind the last one.
- * @generation: the one that the lease belongs to.
- * @want: bytes to lease next.
- * @now: the generation of the arena, in the status page.
+ * struct arena_cursor - the unused rest of one thread's lease of one arena. Only the
+ * library may use its members, which are all zero without a lease, and in the child of
+ * a fork().
+ * @pos: the first unused byte.
+ * @end: the end of the lease, exclusive.
+ * @generation: the generation that the lease belongs to.
+ * @want: bytes that the last lease asked for; the next one asks for twice as many.
+ * @now: the present generation of the arena, in the status page.
  */
 struct arena_cursor {
 	char *pos;
@@ -74,8 +75,9 @@ struct arena_cursor {
 } __attribute__((__aligned__(64)));
 
 /*
- * The cursors of this thread. Without a TLS model: the compiler chooses initial-exec for
- * code of an executable, and for code of a shared object one that dlopen() takes.
+ * The cursors of this thread. The declaration names no TLS model, so that the compiler can
+ * choose: initial-exec for code in an executable, and for code in a shared object a model with
+ * which dlopen() can load it.
  */
 extern __thread char *libarena_cursors;
 
@@ -86,10 +88,10 @@ void *libarena_copy_in(struct arena *arena, const void *src, size_t size, size_t
 
 /**
  * arena_open() - Make an arena.
- * @name: for humans, see &struct arena_setup_args; NULL for none.
- * @capacity: bytes, 0 for the default. Memory is taken when it is needed.
- * @flags: ARENA_SETUP_*. %ARENA_SETUP_SPANS is for kernel code; threads here are
- *	fast without it.
+ * @name: shown to people, see &struct arena_setup_args; NULL for none.
+ * @capacity: bytes, 0 for the default. Memory is committed when it is needed.
+ * @flags: ARENA_SETUP_*. %ARENA_SETUP_SPANS helps kernel code that allocates;
+ *	threads that use this library are as fast without it.
  *
  * Return: The arena. Errors: of open(), mmap() and %ARENA_IOC_SETUP; EMFILE also:
  * %ARENA_OPEN_MAX arenas are open; EINVAL also: the name is too long.
@@ -98,12 +100,12 @@ struct arena *arena_open(const char *name, __u64 capacity, unsigned int flags);
 
 /**
  * arena_attach() - Use an arena that exists.
- * @fd: a descriptor of it with %ARENA_RIGHT_READ, by whatever way it came. It
- *	remains the caller's: the arena has a duplicate.
+ * @fd: a descriptor of the arena, with %ARENA_RIGHT_READ at least. The library
+ *	duplicates it; @fd itself stays the caller's.
  *
- * With more rights more works: allocation needs %ARENA_RIGHT_ALLOC, and
- * %ARENA_RIGHT_WRITE, too, but for what copies (arena_memdup() and what is built
- * on it), where a call to the kernel stands in.
+ * Allocation needs %ARENA_RIGHT_ALLOC and %ARENA_RIGHT_WRITE. Functions that copy
+ * (arena_memdup() and those built on it) need only %ARENA_RIGHT_ALLOC: without the
+ * right to write, they let the kernel copy.
  *
  * Return: The arena. Errors: of mmap() and fcntl(); ENOTTY: not an arena; EACCES:
  * no right to read; EMFILE also: as for arena_open().
@@ -114,17 +116,17 @@ struct arena *arena_attach(int fd);
  * arena_close() - End the use of an arena.
  * @arena: the arena; NULL does nothing.
  *
- * Its memory is no longer mapped. The kernel frees it when no process has a
- * descriptor or a mapping any more.
+ * Unmaps the arena. The kernel frees its memory when no process has a descriptor or
+ * a mapping of it any more.
  */
 void arena_close(struct arena *arena);
 
 /**
- * arena_share() - A descriptor for others, with fewer rights.
+ * arena_share() - Make a descriptor to pass to another process, with fewer rights.
  * @arena: the arena.
- * @rights: ARENA_RIGHT_*, none that this arena's descriptor does not have.
+ * @rights: ARENA_RIGHT_* that this arena's descriptor has, too.
  *
- * Return: A new descriptor, close-on-exec, of the caller. Errors: of
+ * Return: A new descriptor, close-on-exec, which the caller closes. Errors: of
  * %ARENA_IOC_DUP.
  */
 int arena_share(struct arena *arena, unsigned int rights);
@@ -133,23 +135,23 @@ int arena_share(struct arena *arena, unsigned int rights);
  * arena_fd() - The descriptor of an arena.
  * @arena: the arena.
  *
- * For the ioctls that have no function here, and for poll(). Not for
- * %ARENA_IOC_REWIND where any process allocates by this library: it takes back
- * leases, too, which their threads go on using.
+ * For poll(), and for ioctls that have no function here. A program must not use
+ * %ARENA_IOC_REWIND if any process allocates from the arena by this library: the
+ * rewind frees leases as well as objects.
  *
- * Return: The descriptor, which stays the arena's. Close-on-exec.
+ * Return: The descriptor, close-on-exec, which the caller must not close.
  */
 int arena_fd(const struct arena *arena);
 
-/* Where things are. */
+/* Addresses, offsets and the state of the arena. */
 
 /**
  * arena_ptr() - The address of an offset.
  * @arena: the arena.
- * @offset: as the kernel and other processes know it, from whomever.
+ * @offset: an offset in the arena; it may come from a source that is not trusted.
  *
- * Return: The address. NULL, without errno, from the end of the arena on. Whether
- * anything is allocated there is not asked.
+ * Return: The address, even if nothing is allocated there. NULL, without errno, if
+ * @offset is not below the capacity of the arena.
  */
 static inline void *arena_ptr(const struct arena *arena, __u64 offset)
 {
@@ -159,9 +161,9 @@ static inline void *arena_ptr(const struct arena *arena, __u64 offset)
 /**
  * arena_off() - The offset of an address.
  * @arena: the arena.
- * @ptr: into it.
+ * @ptr: an address in the arena.
  *
- * Return: The offset. No less than arena_capacity() if @ptr is elsewhere.
+ * Return: The offset. It is at least arena_capacity() if @ptr is not in the arena.
  */
 static inline __u64 arena_off(const struct arena *arena, const void *ptr)
 {
@@ -172,7 +174,7 @@ static inline __u64 arena_off(const struct arena *arena, const void *ptr)
  * arena_capacity() - The size of an arena.
  * @arena: the arena.
  *
- * Return: Bytes in all.
+ * Return: The size in bytes.
  */
 static inline size_t arena_capacity(const struct arena *arena)
 {
@@ -180,13 +182,13 @@ static inline size_t arena_capacity(const struct arena *arena)
 }
 
 /**
- * arena_generation() - How often an arena was reset, in a way.
+ * arena_generation() - The present generation of an arena.
  * @arena: the arena.
  *
- * Objects live as long as this stays the same. What is read after this call was
- * there in that generation or later.
+ * Objects live as long as this stays the same. Reads of the arena after this call
+ * see what it contained in that generation or later.
  *
- * Return: A number that grows at every reset. Odd while one is on its way.
+ * Return: A number that grows at every reset. Odd while a reset is under way.
  */
 static inline __u64 arena_generation(const struct arena *arena)
 {
@@ -197,8 +199,8 @@ static inline __u64 arena_generation(const struct arena *arena)
  * arena_high() - Where objects end.
  * @arena: the arena.
  *
- * What kernel code has allocated is seen when that notifies. Leases of any process
- * are in it.
+ * Includes the leases of all processes. Includes objects of kernel code only after that
+ * code has notified.
  *
  * Return: An offset above which no object ends.
  */
@@ -211,9 +213,9 @@ static inline __u64 arena_high(const struct arena *arena)
  * arena_offset() - How much is allocated.
  * @arena: the arena.
  *
- * Objects count as rounded up to %ARENA_ALIGN, with what their alignment cost.
- * What threads of this process leased and did not use is not in it; the leases of
- * other processes are, as a whole. Exact when quiet.
+ * Objects count with their sizes rounded up to %ARENA_ALIGN, and with the padding that
+ * their alignment needs. Leases of this process count as far as they are used, leases of
+ * other processes in full. Exact if no allocation and no reset is under way.
  *
  * Return: Bytes handed out since the last reset.
  */
@@ -226,7 +228,7 @@ __u64 arena_offset(struct arena *arena);
 
 static inline int libarena_fits(uintptr_t at, uintptr_t end, size_t bytes)
 {
-	/* Cheaper, and cannot wrap: nothing is mapped in the last page. */
+	/* Cheaper than below. The sum cannot wrap: nothing is mapped in the last page. */
 	if (__builtin_constant_p(bytes) && bytes && bytes <= 4096)
 		return at + bytes <= end;
 	return bytes - 1 < end - at;
@@ -234,7 +236,7 @@ static inline int libarena_fits(uintptr_t at, uintptr_t end, size_t bytes)
 
 /**
  * arena_cursor_alloc_aligned() - arena_alloc_aligned() with a cursor.
- * @cursor: of this thread, from arena_cursor().
+ * @cursor: this thread's cursor, from arena_cursor().
  * @size: bytes, not 0.
  * @align: a power of two, see arena_alloc_aligned().
  *
@@ -246,16 +248,16 @@ static inline void *arena_cursor_alloc_aligned(struct arena_cursor *cursor, size
 	uintptr_t at = (uintptr_t)cursor->pos, end = (uintptr_t)cursor->end, padding = 0;
 	size_t bytes = (size + ARENA_ALIGN - 1) & -ARENA_ALIGN;
 
-	/* The aligned address could wrap where they have 32 bits. */
+	/* Compute the padding: the aligned address itself could wrap where it has 32 bits. */
 	if (align > ARENA_ALIGN)
 		padding = -at & (align - 1);
-	/* No bytes: none were asked for, or the sum wrapped. */
+	/* @bytes is 0 if @size is 0, or if rounding it up wrapped. */
 	if (!bytes || align & (align - 1) || padding > end - at ||
 	    !libarena_fits(at + padding, end, bytes))
 		return libarena_refill(cursor, size, align);
 	if (__atomic_load_n(cursor->now, __ATOMIC_ACQUIRE) != cursor->generation)
 		return libarena_refill(cursor, size, align);
-	/* arena_offset() in another thread looks at it. */
+	/* Atomic, because arena_offset() in another thread may read it. */
 	at += padding;
 	__atomic_store_n(&cursor->pos, (char *)(at + bytes), __ATOMIC_RELAXED);
 	return (void *)at;
@@ -263,7 +265,7 @@ static inline void *arena_cursor_alloc_aligned(struct arena_cursor *cursor, size
 
 /**
  * arena_cursor_alloc() - arena_alloc() with a cursor.
- * @cursor: of this thread, from arena_cursor().
+ * @cursor: this thread's cursor, from arena_cursor().
  * @size: bytes, not 0.
  *
  * Return: As arena_alloc().
@@ -274,12 +276,12 @@ static inline void *arena_cursor_alloc(struct arena_cursor *cursor, size_t size)
 }
 
 /**
- * arena_cursor() - What this thread allocates with, for the hottest loops.
+ * arena_cursor() - This thread's cursor in an arena, for the hottest loops.
  * @arena: the arena.
  *
- * Allocations with the cursor and without are the same ones; with it, each saves
- * finding it. It is good for this thread until that ends or closes the arena,
- * resets included, and in the child of a fork() for the copy of this thread.
+ * All allocations use the cursor; a caller that passes it saves looking it up each
+ * time. It is valid in this thread until the thread ends or the arena is closed, also
+ * after resets, and in the child of a fork() for the copy of this thread.
  *
  * Return: The cursor. Errors: ENOMEM.
  */
@@ -289,13 +291,13 @@ struct arena_cursor *arena_cursor(struct arena *arena);
  * arena_alloc_aligned() - Allocate with an alignment.
  * @arena: the arena.
  * @size: bytes, not 0.
- * @align: a power of two, 0 and less than %ARENA_ALIGN for that; at most the size
- *	of a slab, for objects larger than a slab at most that of a page. Offset and
- *	address have it.
+ * @align: a power of two; 0, or less than %ARENA_ALIGN, means %ARENA_ALIGN. At most
+ *	the size of a slab, and for objects larger than a slab at most the size of a
+ *	page. Both offset and address are aligned to it.
  *
- * Return: The object, with whatever bytes an earlier one left there, unless the
- * arena has %ARENA_SETUP_ZERO. Errors: EINVAL: 0 bytes, bad alignment; ENOSPC: not
- * so many bytes left; ENOMEM; EACCES: no right to allocate, or to write.
+ * Return: The object. It contains whatever bytes an earlier object left there, unless
+ * the arena has %ARENA_SETUP_ZERO. Errors: EINVAL: 0 bytes, bad alignment; ENOSPC:
+ * fewer bytes are left; ENOMEM; EACCES: no right to allocate, or to write.
  */
 static inline void *arena_alloc_aligned(struct arena *arena, size_t size, size_t align)
 {
@@ -320,12 +322,12 @@ static inline void *arena_alloc(struct arena *arena, size_t size)
 /**
  * arena_memdup_aligned() - Copy bytes into an arena, with an alignment.
  * @arena: the arena.
- * @src: the bytes.
- * @size: how many, not 0.
+ * @src: the bytes to copy.
+ * @size: number of bytes, not 0.
  * @align: see arena_alloc_aligned().
  *
  * Return: The copy. Errors: as for arena_alloc_aligned(), but %ARENA_RIGHT_WRITE is
- * not needed; without that EMSGSIZE: more than %ARENA_STORE_MAX bytes.
+ * not needed. EMSGSIZE: more than %ARENA_STORE_MAX bytes, without that right.
  */
 static inline void *arena_memdup_aligned(struct arena *arena, const void *src, size_t size,
 					 size_t align)
@@ -340,8 +342,8 @@ static inline void *arena_memdup_aligned(struct arena *arena, const void *src, s
 /**
  * arena_memdup() - Copy bytes into an arena.
  * @arena: the arena.
- * @src: the bytes.
- * @size: how many, not 0.
+ * @src: the bytes to copy.
+ * @size: number of bytes, not 0.
  *
  * Return: As arena_memdup_aligned().
  */
@@ -366,7 +368,7 @@ static inline char *arena_strdup(struct arena *arena, const char *string)
  * arena_strndup() - Copy the beginning of a string into an arena.
  * @arena: the arena.
  * @string: the string.
- * @max: no more bytes of it, nor beyond its end.
+ * @max: copy at most this many bytes, and none beyond the end of the string.
  *
  * Return: The copy, with a zero behind it; else as arena_memdup().
  */
@@ -396,15 +398,16 @@ char *arena_vprintf(struct arena *arena, const char *format, va_list args)
 /* Taking everything back. */
 
 /**
- * arena_reset() - Free all objects of an arena, whoever made them.
+ * arena_reset() - Free all objects of an arena, also those of other processes.
  * @arena: the arena.
  * @mode: what becomes of the memory.
  *
- * Leases of all threads and processes end with it: the next allocation of each
- * sees that. A thread that has passed this check, or still has an old pointer, may
- * store to where new objects are by now; where others may allocate or write
- * meanwhile, use %ARENA_RESET_STRICT, with which such a store is SIGBUS unless
- * somebody has allocated in that page again.
+ * The reset ends the leases of all threads and processes: the next allocation of each
+ * thread sees that. But a thread that has passed this check just before, or that still
+ * has an old pointer, may store to a place that belongs to a new object by then. If
+ * other threads may allocate or write during the reset, use %ARENA_RESET_STRICT: then
+ * such a store raises SIGBUS, unless an object was allocated there, or further on,
+ * since.
  *
  * Return: 0. Errors: of %ARENA_IOC_RESET; EACCES: no right to reset; EBUSY: kernel
  * code holds the arena.
@@ -416,7 +419,9 @@ int arena_reset(struct arena *arena, enum arena_reset_mode mode);
  * @arena: the arena.
  * @keep: bytes to keep, rounded up to slabs.
  *
- * Return: As arena_reset(), to which it is %ARENA_RESET_RELEASE with @keep.
+ * The call is arena_reset() with %ARENA_RESET_RELEASE, except that it keeps @keep bytes.
+ *
+ * Return: As arena_reset().
  */
 int arena_reset_release(struct arena *arena, __u64 keep);
 
@@ -425,15 +430,18 @@ int arena_reset_release(struct arena *arena, __u64 keep);
 /**
  * arena_watch() - Choose what poll() on arena_fd() waits for.
  * @arena: the arena.
- * @mark: in bytes handed out, as the kernel counts them: leases as a whole.
+ * @mark: a number of bytes handed out. The kernel counts each lease in full.
  *
- * Return: 0: from now on there is POLLIN when more than @mark bytes are handed out or
- * somebody notified, POLLPRI when the arena was reset. Errors: of %ARENA_IOC_WATCH.
+ * After this call, poll() reports POLLIN when more than @mark bytes are handed out, or
+ * when a program or kernel code has notified since, and POLLPRI when the arena was reset
+ * since.
+ *
+ * Return: 0. Errors: of %ARENA_IOC_WATCH.
  */
 int arena_watch(struct arena *arena, __u64 mark);
 
 /**
- * arena_notify() - Wake those who poll().
+ * arena_notify() - Wake all programs that poll() the arena.
  * @arena: the arena.
  *
  * Return: 0. Errors: of %ARENA_IOC_NOTIFY.
@@ -445,9 +453,9 @@ int arena_notify(struct arena *arena);
 #endif
 
 /*
- * Types: arena_new(arena, T) takes memory for one object of a type, and
- * arena_store(arena, value) copies a value in. Both return a T *, or NULL as
- * arena_memdup() does.
+ * Types: arena_new(arena, T) allocates one object of type T, and arena_store(arena, value)
+ * copies a value into the arena. Both return a pointer of that type, or NULL with the errors
+ * of arena_memdup().
  */
 #define arena_new(arena, T)							\
 	((T *)arena_alloc_aligned(arena, sizeof(T), __alignof__(T)))

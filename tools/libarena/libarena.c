@@ -3,7 +3,7 @@
  * libarena: allocation from /dev/arena without a call.
  */
 /*
- * What there is:
+ * Data structures:
  *
  *   thread           process (wiped by fork)        arenas[]
  *   libarena_cursors   lock                           |
@@ -13,23 +13,23 @@
  *     [index] pos..end of the lease      of other
  *     of this thread in arenas[index]    threads
  *
- * An arena has an index for as long as it is open here. At that index each thread
- * has its cursor in its own table: nobody else writes it, but for arena_close(),
- * when by contract nobody else uses the arena. The fast path (in the header) looks
- * at nothing else but the status page.
+ * An arena has an index as long as it is open in this process. Each thread has its cursor of
+ * that arena at that index in its own table. Only the thread itself writes its table, except
+ * that arena_close() clears a cursor, when by contract no thread uses the arena. The fast path,
+ * in the header, reads nothing but the cursor and the status page.
  *
- * fork: a child must not bump in the leases of its parent, which goes on with them.
- * Therefore tables, and all that knows of leases, lie in memory that the kernel
- * wipes in the child (MADV_WIPEONFORK), whichever way it was forked, without a
- * handler and without a look at a process number in the fast path: all cursors of the child
- * are empty, so it comes here for leases of its own. The lock lies there, too, and is
- * free in the child, whatever the threads were doing that it does not have; what
- * the lock protects is all wiped with it. arenas[] needs no lock.
+ * fork: a child must not allocate in the leases of its parent, because the parent still uses
+ * them. Therefore the tables, and all other data about leases, lie in memory that the
+ * kernel wipes in the child (MADV_WIPEONFORK). This works for every kind of fork, needs no fork
+ * handler, and spares the fast path a check of the process number: all cursors of the child are
+ * empty, so its first allocation takes the slow path and gets a lease of its own. The lock is
+ * wiped, too, and so is free in the child, even if a thread that the child does not have held it;
+ * all data that it protects are wiped with it. arenas[] needs no lock.
  *
- * Threads: a table is made by the first allocation of a thread and unmapped by the
- * destructor of a pthread key. What it leaves of its leases becomes the spare of the
- * arena: the next thread that needs a lease takes that first. One spare an arena,
- * the largest: programs that start a thread for each job do not lose a lease each.
+ * Threads: the first allocation of a thread makes its table, and the destructor of a pthread
+ * key unmaps it when the thread ends. The unused rest of a lease then becomes the spare of its
+ * arena, unless a larger spare is there. A thread that needs a lease takes the spare first. So
+ * programs that start a thread for each job do not waste a lease each time.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -55,23 +55,23 @@
 
 #define NR_INDICES	(ARENA_OPEN_MAX + 1)	/* 0 is not used */
 
-/* Leases begin with this, and double while a thread comes back for more. */
+/* A thread's first lease has LEASE_MIN bytes, each further one twice as many, up to LEASE_MAX. */
 #define LEASE_MIN	((size_t)4096)
 #define LEASE_MAX	((size_t)256 * 1024)
-/* A lease near the end of the arena takes no more than this part of the rest. */
+/* Near the end of the arena, a lease is no larger than the rest divided by this. */
 #define LEASE_SHARE	16
-/* Objects above this part of a slab get a call of their own, and waste no lease. */
+/* Objects larger than a slab divided by this are allocated by a call each, outside of leases. */
 #define LARGE_SHARE	8
-/* Strings up to this are printed once. */
+/* Longer strings are printed twice: the first time to learn their length. */
 #define PRINT_MAX	256
 
 /**
- * struct handle - an arena that is open here.
- * @arena: what programs see of it.
- * @fd: ours.
- * @rights: of @fd.
- * @slab: bytes; no lease is longer.
- * @mapped: bytes at @arena.base.
+ * struct handle - an arena that is open in this process.
+ * @arena: the part that the header declares; comes first.
+ * @fd: the library's own descriptor of it.
+ * @rights: ARENA_RIGHT_* of @fd.
+ * @slab: bytes in a slab; no lease is longer.
+ * @mapped: bytes mapped at @arena.base.
  */
 struct handle {
 	struct arena arena;
@@ -82,11 +82,11 @@ struct handle {
 };
 
 /**
- * struct table - what a thread has. Wiped by fork.
- * @cursors: by index.
- * @enlisted: it is in the list of all; for its own thread to know.
- * @next: of the list, under the lock, as is
- * @link: what points to this one.
+ * struct table - the cursors of a thread. Wiped by fork.
+ * @cursors: one for each index of an arena.
+ * @enlisted: the table is in the list of all tables. Only its own thread uses this.
+ * @next: next table in the list, protected by the lock.
+ * @link: the pointer in the list that points to this table, protected by the lock.
  */
 struct table {
 	struct arena_cursor cursors[NR_INDICES];
@@ -96,10 +96,10 @@ struct table {
 };
 
 /**
- * struct process - what the threads of a process have in common. Wiped by fork.
- * @lock: of the rest; see lock().
- * @tables: of all threads that have allocated.
- * @spares: what threads left at their ends.
+ * struct process - data that the threads of a process share. Wiped by fork.
+ * @lock: protects the other members; lock() takes it.
+ * @tables: list of the tables of all threads that have allocated.
+ * @spares: for each index, the unused rest of a lease whose thread has ended.
  */
 struct process {
 	unsigned int lock;
@@ -107,20 +107,20 @@ struct process {
 	struct arena_cursor spares[NR_INDICES];
 };
 
-/* Read by threads that have no table, written by nobody. */
+/* The table of threads that have not allocated yet. Always zero, so they take the slow path. */
 static struct table no_table;
 
 PUBLIC __thread char *libarena_cursors = (char *)&no_table;
 
 static struct process *process;
 static struct handle *arenas[NR_INDICES];
-static unsigned int highest;	/* index that was ever used */
+static unsigned int highest;	/* the highest index that was ever used */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
-static bool key_deleted;	/* under the lock */
+static bool key_deleted;	/* protected by the lock */
 static int once_error;
 
-/* The lock: 0 free, 1 taken, 2 taken and others wait. */
+/* The lock: 0 is free, 1 is taken, 2 is taken while other threads may be waiting. */
 
 static void futex(unsigned int *word, int op, unsigned int value)
 {
@@ -147,7 +147,7 @@ static void unlock(void)
 		futex(&process->lock, FUTEX_WAKE, 1);
 }
 
-/* Memory that is zero now, and in a child. */
+/* Map memory that is zero now, and that a fork wipes to zero in the child. */
 static void *map_wiped(size_t bytes)
 {
 	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -169,7 +169,7 @@ static size_t room(const struct arena_cursor *cursor)
 	       __atomic_load_n(&cursor->pos, __ATOMIC_RELAXED);
 }
 
-/* Others may be looking, see unused(). */
+/* Atomic stores, because unused() in another thread may read the cursor meanwhile. */
 static void cursor_set(struct arena_cursor *cursor, char *pos, char *end, __u64 generation)
 {
 	__atomic_store_n(&cursor->pos, pos, __ATOMIC_RELAXED);
@@ -177,18 +177,21 @@ static void cursor_set(struct arena_cursor *cursor, char *pos, char *end, __u64 
 	__atomic_store_n(&cursor->generation, generation, __ATOMIC_RELAXED);
 }
 
-/* Bytes of a lease that nobody has used yet, as far as another thread can tell. */
+/*
+ * How many bytes of a lease of @generation are unused. Racy if the cursor is that of another
+ * thread: for statistics only.
+ */
 static size_t unused(const struct arena_cursor *cursor, __u64 generation)
 {
 	size_t bytes = room(cursor);
 
 	if (__atomic_load_n(&cursor->generation, __ATOMIC_RELAXED) != generation)
 		return 0;
-	/* Seen halfway through a change. */
+	/* No lease is as long as that: the cursor was read halfway through a change. */
 	return bytes <= 2 * LEASE_MAX ? bytes : 0;
 }
 
-/* What the fast path does, for a lease that is known to be good. */
+/* Allocate from a lease that the caller knows to be valid; returns NULL if it lacks room. */
 static void *bump(struct arena_cursor *cursor, size_t bytes, size_t align)
 {
 	uintptr_t at = ((uintptr_t)cursor->pos + align - 1) & -(uintptr_t)align;
@@ -201,7 +204,7 @@ static void *bump(struct arena_cursor *cursor, size_t bytes, size_t align)
 
 /* Threads. */
 
-/* With the lock. */
+/* With the lock held. */
 static void table_enlist(struct table *table)
 {
 	table->next = process->tables;
@@ -211,7 +214,7 @@ static void table_enlist(struct table *table)
 	process->tables = table;
 }
 
-/* With the lock. */
+/* With the lock held. */
 static void table_delist(struct table *table)
 {
 	*table->link = table->next;
@@ -219,7 +222,7 @@ static void table_delist(struct table *table)
 		table->next->link = table->link;
 }
 
-/* With the lock. A thread ends: what it has of @index is for others. */
+/* With the lock held, when a thread ends: leave the rest of its lease as the arena's spare. */
 static void cursor_leave(struct table *table, unsigned int index)
 {
 	struct handle *handle = __atomic_load_n(&arenas[index], __ATOMIC_ACQUIRE);
@@ -233,7 +236,10 @@ static void cursor_leave(struct table *table, unsigned int index)
 		cursor_set(spare, cursor->pos, cursor->end, now);
 }
 
-/* Destructors that come after this one may allocate: then it runs again. */
+/*
+ * Destructor of the pthread key. Destructors that run after this one may allocate; that makes a new
+ * table, for which this destructor runs again.
+ */
 static void thread_end(void *arg)
 {
 	struct table *table = arg;
@@ -261,11 +267,11 @@ static bool any_arena_open(void)
 }
 
 /*
- * When a shared object that has this library inside is unloaded, threads that end later
- * must not call thread_end(), which is no longer there. The C library calls this
- * at exit(), too, and does not say which of both it is. At exit() other threads still
- * allocate: their tables stay, and a thread without one gets a table that lasts as long as
- * the process. The table of this thread may be used until its arenas are closed.
+ * When a shared object that contains this library is unloaded, threads that end later
+ * must not call thread_end(), which is no longer mapped. The C library runs this destructor
+ * at exit(), too, and does not tell the two cases apart. At exit(), other threads may still
+ * allocate: so their tables stay, and a thread that makes its table now keeps it as long as the
+ * process lives. The table of the calling thread stays if any arena is open, as it may be used.
  */
 static void __attribute__((destructor)) unload(void)
 {
@@ -329,7 +335,7 @@ static struct table *table_make(void)
 	return table;
 }
 
-/* The table of this thread. After a fork it is there, wiped, and in no list. */
+/* Returns this thread's table. After a fork, the child's is mapped, wiped, and not in the list. */
 static struct table *table_get(void)
 {
 	struct table *table = (struct table *)libarena_cursors;
@@ -372,7 +378,7 @@ static size_t align_up(size_t bytes, size_t align)
 	return (bytes + align - 1) & -align;
 }
 
-/* Twice as much as the last time, but near the end only a part of what is left. */
+/* Size of the next lease: twice the last one, but near the end only a part of what is left. */
 static size_t wish(struct handle *handle, struct arena_cursor *cursor, size_t bytes)
 {
 	size_t most = handle->slab < LEASE_MAX ? handle->slab : LEASE_MAX, left, want;
@@ -387,7 +393,7 @@ static size_t wish(struct handle *handle, struct arena_cursor *cursor, size_t by
 	return want < bytes ? bytes : want;
 }
 
-/* A lease right behind the one that @cursor has makes that one longer. */
+/* Let @cursor use @lease. If that begins where the present lease ends, it extends that one. */
 static void lease_begin(struct handle *handle, struct arena_cursor *cursor,
 			const struct arena_lease_args *lease)
 {
@@ -422,9 +428,10 @@ static void *lease_spare(struct handle *handle, struct arena_cursor *cursor, siz
 }
 
 /*
- * Nothing lies behind the lease yet: what the object lacks there is enough, and the
- * rest of the lease is not lost. If somebody is faster, and what we get lies
- * elsewhere, then the shorter one of both is. Not for padding that is longer than a lease.
+ * Extend the present lease, if nothing was handed out behind it yet: then the new lease only needs
+ * the bytes that the object lacks, and the rest of the present lease is not wasted. If another
+ * thread or process allocates first, the new lease lies elsewhere; then keep the longer of both.
+ * Returns NULL if that does not work, also if the object's padding alone exceeds a lease.
  */
 static void *lease_more(struct handle *handle, struct arena_cursor *cursor, size_t bytes,
 			size_t align, size_t want)
@@ -466,7 +473,7 @@ static void *alloc_large(struct handle *handle, size_t bytes, size_t align)
 	return ask_alloc(handle, bytes, align, &offset) ? handle->arena.base + offset : NULL;
 }
 
-/* The lease of this thread does not do: it is used up, void, or not there. */
+/* The present lease has no room, belongs to an old generation, or does not exist. */
 static void *alloc_slow(struct handle *handle, struct arena_cursor *cursor, size_t bytes,
 			size_t align)
 {
@@ -480,7 +487,7 @@ static void *alloc_slow(struct handle *handle, struct arena_cursor *cursor, size
 	return object ?: lease_new(handle, cursor, bytes, align);
 }
 
-/* A cursor of another thread has no index in our table. */
+/* Returns NULL if @cursor is not in this thread's table, as the cursor of another thread. */
 static struct handle *handle_of(const struct arena_cursor *cursor)
 {
 	size_t at = (const char *)cursor - libarena_cursors;
@@ -505,7 +512,7 @@ PUBLIC void *libarena_refill(struct arena_cursor *cursor, size_t size, size_t al
 		errno = ENOSPC;
 		return NULL;
 	}
-	/* A call would say no by itself, but only for the other right. */
+	/* Check this here: an ioctl checks only for the right to allocate. */
 	if (!(handle->rights & ARENA_RIGHT_WRITE)) {
 		errno = EACCES;
 		return NULL;
@@ -520,7 +527,10 @@ PUBLIC void *libarena_refill(struct arena_cursor *cursor, size_t size, size_t al
 		object = alloc_slow(handle, cursor, bytes, align);
 		if (__atomic_load_n(&table->enlisted, __ATOMIC_RELAXED))
 			return object;
-		/* A signal handler forked meanwhile, and this is the child: it is the parent's. */
+		/*
+		 * A signal handler has forked meanwhile and this is the child, whose table was
+		 * wiped: the lease may be the parent's, so drop it and try again.
+		 */
 		cursor_set(cursor, NULL, NULL, 0);
 	}
 }
@@ -532,7 +542,10 @@ PUBLIC struct arena_cursor *arena_cursor(struct arena *arena)
 	return table ? (void *)((char *)table + arena->cursor) : NULL;
 }
 
-/* Who may allocate and not write has the kernel write. Otherwise errno stands. */
+/*
+ * Called when an allocation failed. If that was for lack of the right to write, let the kernel
+ * allocate and copy. Otherwise return NULL, with the errno of the allocation.
+ */
 PUBLIC void *libarena_copy_in(struct arena *arena, const void *src, size_t size, size_t align)
 {
 	struct handle *handle = (struct handle *)arena;
@@ -540,7 +553,7 @@ PUBLIC void *libarena_copy_in(struct arena *arena, const void *src, size_t size,
 		.size = sizeof(args),
 		.src = (uintptr_t)src,
 		.bytes = size,
-		/* What is no power of two is for the kernel to refuse. */
+		/* The kernel refuses an alignment that is not a power of two. */
 		.align = align & (align - 1) || align > ARENA_ALIGN ? align : ARENA_ALIGN,
 	};
 
@@ -561,7 +574,7 @@ PUBLIC char *arena_strndup(struct arena *arena, const char *string, size_t max)
 		copy[len] = '\0';
 		return copy;
 	}
-	/* The kernel would want the zero behind it. */
+	/* The kernel copies the terminating zero from the source, so the source must have one. */
 	if (errno != EACCES)
 		return NULL;
 	whole = strndup(string, len);
@@ -602,7 +615,7 @@ PUBLIC char *arena_printf(struct arena *arena, const char *format, ...)
 	return copy;
 }
 
-/* What the kernel knows. */
+/* Queries and calls to the kernel. */
 
 PUBLIC __u64 arena_offset(struct arena *arena)
 {
@@ -617,7 +630,7 @@ PUBLIC __u64 arena_offset(struct arena *arena)
 		idle = unused(&process->spares[index], generation);
 		for (table = process->tables; table; table = table->next)
 			idle += unused(&table->cursors[index], generation);
-		/* Odd while a reset is on its way. */
+		/* The generation is odd while a reset is under way. */
 	} while (generation & 1 || arena_generation(arena) != generation);
 	unlock();
 	return used > idle ? used - idle : 0;
@@ -678,8 +691,8 @@ static size_t page_size(void)
 }
 
 /*
- * At an address aligned as slabs are, so that what is aligned in the arena is so in
- * memory, and large pages can be used.
+ * Map the arena at an address that is aligned to its slab size: then an aligned offset has an
+ * aligned address, and the kernel can map slabs by huge pages.
  */
 static char *map_aligned(struct handle *handle, int prot)
 {
@@ -740,7 +753,7 @@ static int ask_info(struct handle *handle)
 	handle->slab = info.slab_size;
 	handle->arena.capacity = info.capacity;
 	handle->mapped = align_up(info.capacity, page_size());
-	/* A program of 32 bits. */
+	/* The arena does not fit into the address space of a 32-bit program. */
 	if (handle->mapped < info.capacity || handle->mapped + handle->slab < handle->mapped) {
 		errno = ENOMEM;
 		return -1;
@@ -776,7 +789,7 @@ static int take_index(struct handle *handle)
 	return -1;
 }
 
-/* Nobody uses the arena any more: its cursors are ours, whoever's they were. */
+/* By contract no thread uses the arena any more, so the cursors of all threads can be cleared. */
 static void give_index(struct handle *handle)
 {
 	unsigned int index = handle->arena.cursor / sizeof(struct arena_cursor);
@@ -800,7 +813,7 @@ static int handle_init(struct handle *handle)
 	return -1;
 }
 
-/* With a descriptor that is closed if this fails. */
+/* Takes over @fd, and closes it on failure. */
 static struct arena *handle_make(int fd)
 {
 	struct handle *handle = calloc(1, sizeof(*handle));
