@@ -544,6 +544,30 @@ static bool span_taken_from_below(unsigned long point)
 	return came;
 }
 
+static void alloc_word(void)
+{
+	theirs = arena_alloc(arena, 8, ARENA_NOGROW);
+}
+
+/* clause 1: nor does a refill that joins the span hand out what an interrupt took from it */
+static bool span_joined_from_below(unsigned long point)
+{
+	bool came;
+
+	arena = create(SZ_16K, SZ_16K, ARENA_SPANS);
+	CHECK(!arena_populate(arena, SZ_16K, GFP_KERNEL));
+	do {
+		CHECK(arena_alloc(arena, 8, ARENA_NOGROW));
+	} while (arena->first_cpu.slot.limit - arena->first_cpu.slot.taken != 32);
+	theirs = NULL;
+	came = interrupted_at(point, BY_IRQ, alloc_ours, alloc_word);
+	CHECK(ours && (theirs || !came));
+	CHECK(!theirs || theirs + 8 <= ours || theirs >= ours + 64);
+	count_allocs();
+	arena_destroy(arena);
+	return came;
+}
+
 static const struct {
 	const char	*name;
 	bool		(*run)(unsigned long point);
@@ -568,6 +592,7 @@ static const struct {
 	{ "typed_reset_in_alloc_readers", typed_reset_in_alloc_readers },
 	{ "zeroed_beside_resets", zeroed_beside_resets },
 	{ "span_taken_from_below", span_taken_from_below },
+	{ "span_joined_from_below", span_joined_from_below },
 	{ "gfp_is_checked_on_the_fast_path", gfp_is_checked_on_the_fast_path },
 	{ "gfp_not_honoured", gfp_not_honoured },
 	{ "rcu_must_watch", rcu_must_watch },

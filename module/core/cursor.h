@@ -308,11 +308,14 @@ struct claim {
 	bool			counted;
 };
 
-/* Does the span end at the cursor? If so, a claim can be joined to its tail. */
+/*
+ * Does the span end at the cursor? If so, a claim can be joined to its tail. The span must be
+ * busy, see slot_refill(): otherwise an interrupt could take from the tail meanwhile.
+ */
 static inline bool slot_joins(const struct arena_slot *slot, const struct arena_view *view)
 {
 	return slot->end_offset == cursor_offset(view->cursor) &&
-	       READ_ONCE(slot->span) == view->generation;
+	       READ_ONCE(slot->span) == ARENA_SPAN_BUSY && slot->generation == view->generation;
 }
 
 /*

@@ -114,7 +114,7 @@ static void slot_set(struct arena *arena, struct arena_cpu *cpu, const struct cl
 	WRITE_ONCE(slot->ahead, max(end, ready) - ready);
 	slot->delta = address + (end - claim->object) - slot->limit - slot->ahead;
 	slot->want = min_t(size_t, 2 * slot->want, ARENA_SPAN_MAX);
-	WRITE_ONCE(slot->span, claim->generation);
+	slot_idle(slot, claim->generation);
 }
 
 /*
@@ -130,8 +130,11 @@ static int slot_fill(struct arena *arena, struct arena_view view, struct arena_c
 	int err;
 
 	err = cursor_claim(arena, view, slot, size, align, want, claim);
-	if (err)
+	if (err) {
+		if (READ_ONCE(slot->span) == ARENA_SPAN_BUSY)
+			slot_idle(slot, view.generation);
 		return err;
+	}
 	if (slot->generation != claim->generation)
 		slot_adopt(slot, claim->generation);
 	WRITE_ONCE(slot->span, 0);
@@ -157,12 +160,18 @@ static int slot_refill(struct arena *arena, struct arena_view view, struct arena
 		       struct arena_slot *slot, size_t size, size_t align, bool zero,
 		       struct arena_place *place)
 {
-	size_t want = span_want(arena, &view, slot, size, align);
 	struct claim claim;
+	size_t want;
 	int err;
 
-	if (span_worth_keeping(&view, slot, size, want))
+	if (READ_ONCE(slot->span) == view.generation)
+		slot_busy(slot);
+	want = span_want(arena, &view, slot, size, align);
+	if (span_worth_keeping(&view, slot, size, want)) {
+		if (READ_ONCE(slot->span) == ARENA_SPAN_BUSY)
+			slot_idle(slot, view.generation);
 		return arena_claim_object(arena, cpu, slot, size, align, zero, place);
+	}
 
 	/*
 	 * Between the claim and slot_set(), what was claimed beside the object is in no span.
