@@ -568,6 +568,24 @@ static bool span_joined_from_below(unsigned long point)
 	return came;
 }
 
+/* clause 1: a mark behind an object of odd size, where no other alignment was asked for */
+static bool rewind_to_odd_offset(unsigned long point)
+{
+	struct arena_mark mark;
+
+	arena = create(SZ_16K, SZ_16K, 0);
+	CHECK(arena_alloc_aligned(arena, 13, 1, GFP_KERNEL));
+	CHECK(!arena_mark(arena, &mark));
+	CHECK(arena_alloc(arena, 64, GFP_KERNEL));
+	CHECK(!arena_rewind(arena, &mark));
+	CHECK(arena_alloc_aligned(arena, 8, 1, GFP_KERNEL));
+	alloc_ours();
+	CHECK(!((unsigned long)ours % ARENA_MIN_ALIGN));
+	CHECK(arena_offset(arena) == 13 + 8 + 64);
+	arena_destroy(arena);
+	return false;
+}
+
 static const struct {
 	const char	*name;
 	bool		(*run)(unsigned long point);
@@ -593,6 +611,7 @@ static const struct {
 	{ "zeroed_beside_resets", zeroed_beside_resets },
 	{ "span_taken_from_below", span_taken_from_below },
 	{ "span_joined_from_below", span_joined_from_below },
+	{ "rewind_to_odd_offset", rewind_to_odd_offset },
 	{ "gfp_is_checked_on_the_fast_path", gfp_is_checked_on_the_fast_path },
 	{ "gfp_not_honoured", gfp_not_honoured },
 	{ "rcu_must_watch", rcu_must_watch },

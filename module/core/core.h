@@ -762,7 +762,8 @@ static inline bool arena_begin_word(const struct arena *arena, unsigned long cur
 	*used = READ_ONCE(start->used);
 	if (cursor_tag(*begun) != cursor_tag(cursor) || cursor_tag(*used) != cursor_tag(cursor))
 		return false;
-	if (*used != *begun)
+	/* While nobody counts, all offsets are whole words. */
+	if (*used != *begun || *begun % ARENA_WORD)
 		*begun |= ARENA_COUNTED;
 	return true;
 }
