@@ -586,6 +586,30 @@ static bool rewind_to_odd_offset(unsigned long point)
 	return false;
 }
 
+/* clause 13: a generation of the other slab set */
+static bool forged_handle_after_rewinds(unsigned long point)
+{
+	struct arena_mark mark;
+	arena_handle_t handle;
+	int i;
+
+	arena = create(SZ_16K, SZ_16K, ARENA_READERS);
+	CHECK(!arena_populate(arena, SZ_16K, GFP_KERNEL));
+	for (i = 0; i < 2; i++) {
+		alloc_ours();
+		CHECK(!arena_mark(arena, &mark));
+		alloc_ours();
+		CHECK(!arena_rewind(arena, &mark));
+	}
+	for (handle = (arena_handle_t) { }; handle.generation < 64; handle.generation++) {
+		void *object = arena_deref(arena, handle);
+
+		CHECK(!object || !(handle.generation & ARENA_GEN_SET));
+	}
+	arena_destroy(arena);
+	return false;
+}
+
 static const struct {
 	const char	*name;
 	bool		(*run)(unsigned long point);
@@ -612,6 +636,7 @@ static const struct {
 	{ "span_taken_from_below", span_taken_from_below },
 	{ "span_joined_from_below", span_joined_from_below },
 	{ "rewind_to_odd_offset", rewind_to_odd_offset },
+	{ "forged_handle_after_rewinds", forged_handle_after_rewinds },
 	{ "gfp_is_checked_on_the_fast_path", gfp_is_checked_on_the_fast_path },
 	{ "gfp_not_honoured", gfp_not_honoured },
 	{ "rcu_must_watch", rcu_must_watch },

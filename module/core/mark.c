@@ -32,7 +32,9 @@ static bool rewinds_find(const struct arena_rewinds *rewinds, unsigned long gene
 {
 	unsigned int nr = min_t(unsigned int, READ_ONCE(rewinds->nr), ARENA_REWINDS), i;
 
-	if (generation < READ_ONCE(rewinds->first))
+	/* A rewind does not change the slab set: of the other one there was none since. */
+	if (generation < READ_ONCE(rewinds->first) ||
+	    (generation ^ READ_ONCE(rewinds->first)) & ARENA_GEN_SET)
 		return false;
 	for (i = 0; i < nr; i++) {
 		if (generation > READ_ONCE(rewinds->to[i].last))
