@@ -164,6 +164,21 @@ static bool tail_of_a_released_slab(unsigned long point)
 	return came;
 }
 
+/* clause 19: what is not committed has no page, wherever it lies */
+static bool page_not_committed(unsigned long point)
+{
+	size_t offset;
+
+	arena = create(SZ_4M, SZ_4K, 0);
+	for (offset = 0; offset < SZ_4M; offset += SZ_4K)
+		CHECK(!arena_page(arena, offset));
+	CHECK(!arena_populate(arena, SZ_1M, GFP_KERNEL));
+	for (offset = 0; offset < SZ_4M; offset += SZ_4K)
+		CHECK(!arena_page(arena, offset) == (offset >= SZ_1M));
+	arena_destroy(arena);
+	return false;
+}
+
 static void alloc_in_reclaim(void)
 {
 	theirs = arena_alloc(arena, 64, GFP_NOFS);
@@ -617,6 +632,7 @@ static const struct {
 	{ "grow_budget_of_one_slab", grow_budget_of_one_slab },
 	{ "populate_budget_of_one_arena", populate_budget_of_one_arena },
 	{ "tail_of_a_released_slab", tail_of_a_released_slab },
+	{ "page_not_committed", page_not_committed },
 	{ "tail_in_reclaim", tail_in_reclaim },
 	{ "release_beside_reset_rcu", release_beside_reset_rcu },
 	{ "refused_reset_rcu_undone", refused_reset_rcu_undone },
