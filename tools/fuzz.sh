@@ -113,7 +113,7 @@ plant_for_model()
 		else
 			bad "planted bug $number was not found: $words"
 		fi
-	done < <(planted_bugs '^1?[0-9] ')
+	done < <(planted_bugs '^[13]?[0-9] ')
 	rm -f "$OUT"/found/planted-*
 }
 

@@ -52,8 +52,9 @@ struct reservation {
 struct event {
 	bool		reset;
 	bool		flipped;
-	bool		failed;
+	unsigned int	failed;		/* FAILED_..., if it was an allocation that did */
 	struct object	object;
+	char		*piece;		/* of m.shared_reserve */
 };
 
 static struct model {
@@ -61,7 +62,8 @@ static struct model {
 	bool			spans;
 	bool			zero;
 	bool			readers;
-	bool			wraps;	/* a reset may have to wait for a grace period */
+	bool			wrapping; /* no grace period since the tag crossed an eighth */
+	bool			wrap_waits;	/* for our reader */
 	bool			tight;	/* the limit on all arenas may be met */
 	size_t			slab;
 	size_t			capacity;
@@ -73,6 +75,7 @@ static struct model {
 	u64			allocs;
 	u64			resets;
 	u64			fails[ARENA_NR_FAILS];
+	u64			either;	/* failures of the last step: no space or no memory */
 	unsigned int		nr;
 	struct object		live[OBJECTS];
 	u8			taken[CAPACITY_MAX];
@@ -84,6 +87,7 @@ static struct model {
 	unsigned int		rewinds;
 
 	struct reservation	reserves[RESERVES];
+	struct reservation	*shared_reserve;	/* with interrupts */
 
 	bool			reading;
 	unsigned int		nr_seen;
@@ -155,6 +159,7 @@ static void reader_ends(void)
 	verify(m.seen, m.nr_seen);
 	m.reading = false;
 	m.retire_waits = false;
+	m.wrap_waits = false;
 	user_reader_end();
 }
 
@@ -174,12 +179,66 @@ static void time_passes(bool callbacks, bool works)
 	if (callbacks) {
 		user_rcu_poll();
 		m.retiring &= m.retire_waits;
+		m.wrapping &= m.wrap_waits;
 	}
 	if (works)
 		user_run_works();
 }
 
+/* Why an allocation failed, as far as the model knows. */
+#define FAILED_SPACE	BIT(ARENA_FAIL_SPACE)
+#define FAILED_MEMORY	BIT(ARENA_FAIL_MEMORY)
+#define FAILED_ARG	BIT(ARENA_FAIL_ARG)
+#define FAILED_EITHER	(FAILED_SPACE | FAILED_MEMORY)
+
+static void count_failure(unsigned int causes)
+{
+	if (causes == FAILED_EITHER)
+		m.either++;
+	else if (causes)
+		m.fails[ilog2(causes)]++;
+}
+
+/* Does the tag enter another eighth of its range with the generation after @generation? */
+static bool crosses(u64 generation)
+{
+	return (generation ^ (generation + ARENA_GEN_STEP)) & ARENA_TAG_EIGHTH;
+}
+
+/* A reset that interrupts may or may not be the first that crosses. */
+static void check_reset(int err)
+{
+	CHECK(!err || (err == -EBUSY && crosses(arena_peek(m.arena).generation)));
+}
+
+/* Where nothing interrupts a reset, it is refused exactly if the tag may not advance yet. */
+static int expect_reset(void)
+{
+	return m.wrapping && crosses(m.generation) ? -EBUSY : 0;
+}
+
+static void generation_is(u64 generation)
+{
+	if ((generation ^ m.generation) & ARENA_TAG_EIGHTH) {
+		m.wrapping = true;
+		m.wrap_waits = m.reading;
+	}
+	m.generation = generation;
+}
+
 /* Interrupts. */
+
+/* An interrupt sees a quiet arena, but for a generation that may not have begun. */
+static unsigned int why_no_small(size_t size)
+{
+	size_t at = ALIGN(arena_high(m.arena), ARENA_MIN_ALIGN);
+
+	if (size <= m.capacity && !cursor_settled(arena_peek(m.arena).cursor))
+		return FAILED_MEMORY;
+	if ((at & (m.slab - 1)) + size > m.slab)
+		at = ALIGN(at, m.slab);
+	return at > m.capacity || size > m.capacity - at ? FAILED_SPACE : FAILED_MEMORY;
+}
 
 static void interrupt(void)
 {
@@ -196,8 +255,15 @@ static void interrupt(void)
 			if (in_nmi() || m.reading)
 				continue;
 			err = arena_reset(m.arena);
-			CHECK(!err || (m.wraps && err == -EBUSY));
+			check_reset(err);
 			event->reset = !err;
+			break;
+		case 2:
+			if (!m.shared_reserve)
+				continue;
+			event->object.size = 1 + (act >> 3) % m.shared_reserve->size;
+			event->piece = arena_reserve_alloc(&m.shared_reserve->reserve,
+							   event->object.size, 1);
 			break;
 		case 1:
 			if (in_nmi())
@@ -214,9 +280,10 @@ static void interrupt(void)
 			event->object.ptr = arena_alloc_handle(m.arena, event->object.size,
 							       act & 8 ? GFP_ATOMIC : ARENA_NOGROW,
 							       &event->object.handle);
-			event->failed = !event->object.ptr;
 			if (event->object.ptr)
 				memset(event->object.ptr, event->object.fill, event->object.size);
+			else
+				event->failed = why_no_small(event->object.size);
 		}
 		m.nr_events++;
 	}
@@ -253,7 +320,7 @@ static void empty_model(u64 generation)
 		m.reserves[i].live = false;
 	for (i = 0; i < MARKS; i++)
 		m.marks[i].good = false;
-	m.generation = generation;
+	generation_is(generation);
 	m.nr = 0;
 	m.used = 0;
 	m.peak = max(m.peak, m.high);
@@ -270,12 +337,12 @@ static void allocated(size_t size)
 
 /*
  * What the interrupts did becomes part of the model, and a reset that they came into
- * if @resets is 1. Whether there was one: who is of the last generation is alive,
- * whatever came first.
+ * if @resets is 1, which left a slab set to readers if @flips is. Whether there was one: who
+ * is of the last generation is alive, whatever came first.
  */
-static bool after_interrupts(unsigned int resets)
+static bool after_interrupts(unsigned int resets, unsigned int flips)
 {
-	unsigned int i, flips = 0;
+	unsigned int i;
 	u64 generation;
 
 	user_self.fuse = 0;
@@ -283,6 +350,7 @@ static bool after_interrupts(unsigned int resets)
 	for (i = 0; i < m.nr_events; i++) {
 		resets += m.events[i].reset;
 		flips += m.events[i].flipped;
+		count_failure(m.events[i].failed);
 	}
 	CHECK(m.retiring + flips <= 1);
 	if (flips) {
@@ -313,23 +381,26 @@ static bool after_interrupts(unsigned int resets)
 
 /* Sums. */
 
-static void check_fails(const struct arena_stats *stats, int failures)
+/* clause 4: each failure is counted by its cause */
+static void check_fails(const struct arena_stats *stats)
 {
-	u64 before = m.fails[0] + m.fails[1] + m.fails[2];
-
-	CHECK(stats->fail_space + stats->fail_memory + stats->fail_arg == before + failures);
+	CHECK(stats->fail_arg == m.fails[ARENA_FAIL_ARG]);
+	CHECK(stats->fail_space >= m.fails[ARENA_FAIL_SPACE]);
+	CHECK(stats->fail_memory >= m.fails[ARENA_FAIL_MEMORY]);
+	CHECK(stats->fail_space + stats->fail_memory ==
+	      m.fails[ARENA_FAIL_SPACE] + m.fails[ARENA_FAIL_MEMORY] + m.either);
 	m.fails[ARENA_FAIL_SPACE] = stats->fail_space;
 	m.fails[ARENA_FAIL_MEMORY] = stats->fail_memory;
-	m.fails[ARENA_FAIL_ARG] = stats->fail_arg;
+	m.either = 0;
 }
 
-/* clauses 7 and 8; @failures since the last check */
-static void check_quiet(int failures)
+/* clauses 7 and 8 */
+static void check_quiet(void)
 {
 	struct arena_stats stats;
 
 	arena_stats(m.arena, &stats);
-	check_fails(&stats, failures);
+	check_fails(&stats);
 	if (m.spans) {
 		CHECK(stats.high >= m.high);
 		m.high = stats.high;
@@ -488,30 +559,36 @@ static void *perform(const struct request *request, arena_handle_t *handle)
 }
 
 /*
- * What a request must meet: 0 and its place in a dense arena, or why it has to fail.
+ * What a request must meet: 0 and its place in a dense arena, or why it has to fail. If
+ * it does fail, @cause is why.
  * 1: it may also find room in a span.
  */
-static int expect(const struct request *request, size_t *place)
+static int expect(const struct request *request, size_t *place, unsigned int *cause)
 {
 	bool large = request->size > m.slab;
 	size_t align = m.spans ? max(request->align, ARENA_MIN_ALIGN) : request->align;
 	size_t at;
 
+	*cause = FAILED_ARG;
 	if (request->way == WAY_HANDLE && large)
 		return -EINVAL;
 	if (!request->size || !is_power_of_2(request->align) ||
 	    request->align > (large ? PAGE_SIZE : m.slab))
 		return -EINVAL;
+	*cause = FAILED_SPACE;
 	if (request->size > m.capacity)
 		return -ENOSPC;
+	*cause = FAILED_MEMORY;
 	if (large && (request->gfp & GFP_KERNEL) != GFP_KERNEL)
 		return -ENOMEM;
 	at = ALIGN(m.high, large ? m.slab : align);
 	if (!large && (at & (m.slab - 1)) + request->size > m.slab)
 		at = ALIGN(at, m.slab);
 	*place = at;
-	if (at > m.capacity || request->size > m.capacity - at)
+	if (at > m.capacity || request->size > m.capacity - at) {
+		*cause = FAILED_SPACE;
 		return m.spans && !large ? 1 : -ENOSPC;
+	}
 	if (!(request->gfp & ~__GFP_ZERO) && !arena_page(m.arena, at))
 		return m.spans ? 1 : -ENOMEM;
 	return 0;
@@ -527,18 +604,24 @@ static void check_contents(const struct request *request, const u8 *at)
 		CHECK(filled(at, 0, request->size));
 }
 
-static void check_failure(const struct request *request, int expected, bool excused)
+/*
+ * A request failed whose cause would have been @before when it began. If there was no space
+ * then, or none now, and nothing was reset in between, that says all; the buffer of a string
+ * is taken before any of it.
+ */
+static void failed_for(const struct request *request, unsigned int before, bool injected)
 {
-	static const enum arena_fail causes[] = {
-		[EINVAL] = ARENA_FAIL_ARG, [ENOSPC] = ARENA_FAIL_SPACE,
-		[ENOMEM] = ARENA_FAIL_MEMORY,
-	};
-	u64 before = expected < 0 ? m.fails[causes[-expected]] : 0;
+	unsigned int after, cause = before;
+	size_t place;
 
-	CHECK(expected || excused);
-	check_quiet(1);
-	if (expected < 0 && !excused)
-		CHECK(m.fails[causes[-expected]] == before + 1);
+	if (m.nr_events && before != FAILED_ARG && request->size <= m.capacity) {
+		expect(request, &place, &after);
+		if (after != before)
+			cause = FAILED_EITHER;
+	}
+	if (injected && request->way == WAY_PRINTF)
+		cause = FAILED_EITHER;
+	count_failure(cause);
 	if (request->reservation)
 		CHECK(!request->reservation->reserve.base);
 }
@@ -585,36 +668,25 @@ static void born_or_dead(const struct request *request, struct object *object)
 	forget(object);
 }
 
-static int interrupt_failures(void)
-{
-	unsigned int i;
-	int failures = 0;
-
-	for (i = 0; i < m.nr_events; i++)
-		failures += m.events[i].failed;
-	return failures;
-}
-
 static void op_alloc(struct input *in)
 {
 	struct request request = get_request(in);
 	struct object object = {
 		.size = request.size, .fill = request.fill, .named = request.way == WAY_HANDLE,
 	};
-	unsigned long failed = user_failed;
-	bool was_reset, excused;
+	unsigned long injected = user_failed;
+	bool was_reset;
 	size_t place = 0;
+	unsigned int cause;
 	int expected;
 
 	if (m.nr >= OBJECTS - EVENTS - 1)
 		return;
 	make_source(&request);
-	expected = expect(&request, &place);
-	if (request.size <= m.slab)
-		arm(in);
+	expected = expect(&request, &place, &cause);
+	arm(in);
 	object.ptr = perform(&request, &object.handle);
-	was_reset = after_interrupts(0);
-	excused = m.nr_events || user_failed != failed || m.tight;
+	was_reset = after_interrupts(0, 0);
 	if (object.ptr) {
 		CHECK(expected >= 0 || m.nr_events);
 		CHECK(expected != -EINVAL);
@@ -624,17 +696,14 @@ static void op_alloc(struct input *in)
 			born(&request, &object, place);
 		if (!m.spans)
 			m.high = arena_high(m.arena);
-		check_quiet(interrupt_failures());
 	} else {
+		CHECK(expected || m.nr_events || m.tight || user_failed != injected);
 		if (request.reservation)
 			request.reservation->made = false;
-		if (m.nr_events) {
-			m.high = arena_high(m.arena);
-			check_quiet(1 + interrupt_failures());
-		} else {
-			check_failure(&request, expected, excused);
-		}
+		m.high = arena_high(m.arena);
+		failed_for(&request, cause, user_failed != injected);
 	}
+	check_quiet();
 	m.nr_events = 0;
 }
 
@@ -665,6 +734,11 @@ static int expect_lot(struct arena_part *part, unsigned int nr, size_t align, si
 	return 0;
 }
 
+static void count_lot_failure(int err)
+{
+	count_failure(err == -EINVAL ? FAILED_ARG : err == -ENOSPC ? FAILED_SPACE : FAILED_MEMORY);
+}
+
 static void born_in_lot(const struct arena_part *part, u8 fill, bool zeroed)
 {
 	struct object object = { .offset = part->offset, .size = part->bytes, .fill = next_fill() };
@@ -691,7 +765,7 @@ static void op_lot(struct input *in)
 	int expected, err;
 	u8 fill = next_fill();
 
-	if (m.nr >= OBJECTS - LOT)
+	if (m.nr >= OBJECTS - LOT - EVENTS)
 		return;
 	memset(source, fill, m.slab);
 	lot.align = flags & 0x80 ? get_align(in) : ARENA_MIN_ALIGN;
@@ -700,21 +774,72 @@ static void op_lot(struct input *in)
 		part[i].src = get_byte(in) & 1 ? source : NULL;
 	}
 	expected = expect_lot(part, lot.nr, lot.align, at);
+	arm(in);
 	err = arena_claim_lot(m.arena, &lot, gfp, &generation);
+	after_interrupts(0, 0);
 	if (err) {
-		CHECK(err == expected || (err == -ENOMEM && (m.tight || user_failed != failed)));
-		check_quiet(1);
-		return;
+		CHECK((err == -EINVAL) == (expected == -EINVAL));
+		CHECK(err == expected || m.nr_events ||
+		      (err == -ENOMEM && (m.tight || user_failed != failed)));
+		count_lot_failure(err);
+	} else if (generation != m.generation) {
+		CHECK(m.nr_events && generation < m.generation);
+		m.allocs += lot.nr;
+	} else {
+		/* Of a full arena, a tail of some span. */
+		CHECK(!expected || m.nr_events ||
+		      (expected == -ENOSPC && m.spans && lot.end <= m.high));
+		for (i = 0; i < lot.nr; i++) {
+			CHECK(expected || m.nr_events ? IS_ALIGNED(part[i].offset, lot.align) :
+							part[i].offset == at[i]);
+			born_in_lot(&part[i], fill, m.zero || flags & 1);
+		}
 	}
-	CHECK(generation == m.generation);
-	/* Of a full arena, a tail of some span. */
-	CHECK(!expected || (expected == -ENOSPC && m.spans && lot.end <= m.high));
-	for (i = 0; i < lot.nr; i++) {
-		CHECK(expected ? IS_ALIGNED(part[i].offset, lot.align) : part[i].offset == at[i]);
-		born_in_lot(&part[i], fill, m.zero || flags & 1);
+	if (m.nr_events)
+		m.high = arena_high(m.arena);
+	else if (!err)
+		m.high = max(m.high, lot.end);
+	check_quiet();
+	m.nr_events = 0;
+}
+
+static unsigned int count_pieces(void)
+{
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < m.nr_events; i++)
+		nr += !!m.events[i].piece;
+	return nr;
+}
+
+static void place_piece(struct reservation *reservation, const char *piece, size_t size)
+{
+	CHECK(piece >= (char *)reservation->reserve.base + reservation->end);
+	reservation->end = piece + size - (char *)reservation->reserve.base;
+	CHECK(reservation->end <= reservation->reserve.size);
+	CHECK(filled(piece, reservation->fill, size));
+	reservation->taken++;
+}
+
+/* What was taken by ourselves and by interrupts, which may have come before or after. */
+static void place_pieces(struct reservation *reservation, const char *object, size_t size,
+			 size_t align)
+{
+	unsigned int i;
+
+	CHECK(IS_ALIGNED((unsigned long)object, align));
+	for (i = 0; i < m.nr_events; i++) {
+		const char *piece = m.events[i].piece;
+
+		if (piece && object && object < piece) {
+			place_piece(reservation, object, size);
+			object = NULL;
+		}
+		if (piece)
+			place_piece(reservation, piece, m.events[i].object.size);
 	}
-	m.high = max(m.high, lot.end);
-	check_quiet(0);
+	if (object)
+		place_piece(reservation, object, size);
 }
 
 /* From what was set aside: cannot fail as often as was agreed (clause 3). */
@@ -722,6 +847,7 @@ static void op_reserve_alloc(struct input *in)
 {
 	struct reservation *reservation = &m.reserves[get_byte(in) % RESERVES];
 	size_t size, align;
+	bool was_live;
 	char *object;
 
 	if (!reservation->made)
@@ -734,81 +860,144 @@ static void op_reserve_alloc(struct input *in)
 	CHECK(!arena_reserve_alloc(&reservation->reserve, SIZE_MAX - 7, reservation->align));
 	size = 1 + get_short(in) % reservation->size;
 	align = min(1UL << get_byte(in) % 13, reservation->align);
+	m.shared_reserve = reservation;
+	was_live = reservation->live;
+	arm(in);
 	object = arena_reserve_alloc(&reservation->reserve, size, align);
-	if (!reservation->live) {
-		CHECK(!object);
-		return;
+	m.shared_reserve = NULL;
+	after_interrupts(0, 0);
+	m.high = arena_high(m.arena);
+	check_quiet();
+	CHECK(was_live || !object);
+	if (reservation->live) {
+		CHECK(object || reservation->taken + count_pieces() >= reservation->nr);
+		place_pieces(reservation, object, size, align);
 	}
-	CHECK(object || reservation->taken >= reservation->nr);
-	if (!object)
-		return;
-	reservation->taken++;
-	CHECK(IS_ALIGNED((unsigned long)object, align));
-	CHECK(object >= (char *)reservation->reserve.base + reservation->end);
-	reservation->end = object + size - (char *)reservation->reserve.base;
-	CHECK(reservation->end <= reservation->reserve.size);
-	CHECK(filled(object, reservation->fill, size));
+	m.nr_events = 0;
 }
 
 /* Resets. */
 
 static void op_reset_keep(struct input *in)
 {
-	int err;
+	int err, expected;
 
 	reader_ends();
 	verify(m.live, m.nr);
 	arm(in);
+	expected = expect_reset();
 	err = arena_reset(m.arena);
-	CHECK(!err || (m.wraps && err == -EBUSY));
-	after_interrupts(!err);
+	if (m.nr_events)
+		CHECK(!err || err == -EBUSY);
+	else
+		CHECK(err == expected);
+	after_interrupts(!err, 0);
 	m.high = arena_high(m.arena);
-	check_quiet(interrupt_failures());
+	check_quiet();
 	m.nr_events = 0;
 }
 
-static void op_reset_rcu(void)
+static void op_reset_rcu(struct input *in)
 {
-	int err = arena_reset_rcu(m.arena);
+	bool retiring = m.retiring;
+	int err, expected = retiring ? -EBUSY : expect_reset();
 
-	if (!m.readers) {
-		CHECK(err == -EOPNOTSUPP);
-	} else if (m.retiring) {
-		CHECK(err == -EBUSY);
-	} else {
-		CHECK(!err || (m.wraps && err == -EBUSY));
-		if (!err) {
-			empty_model(arena_peek(m.arena).generation);
-			m.retiring = true;
-			m.retire_waits = m.reading;
-		}
+	if (!m.readers)
+		expected = -EOPNOTSUPP;
+	arm(in);
+	err = arena_reset_rcu(m.arena);
+	if (m.nr_events && m.readers)
+		CHECK((!err && !retiring) || err == -EBUSY);
+	else
+		CHECK(err == expected);
+	after_interrupts(!err, !err);
+	m.high = arena_high(m.arena);
+	check_quiet();
+	m.nr_events = 0;
+}
+
+static void check_asleep(bool zero, size_t keep)
+{
+	struct arena_stats stats;
+	unsigned int i;
+
+	for (i = 0; zero && i < m.nr; i++)
+		if (m.live[i].size <= m.slab)
+			CHECK(filled(m.live[i].ptr, 0, m.live[i].size));
+	if (zero)
+		return;
+	arena_stats(m.arena, &stats);
+	CHECK(stats.slabs <= DIV_ROUND_UP(min(keep, m.capacity), m.slab));
+	CHECK(stats.slabs == stats.slabs_kept);
+}
+
+/*
+ * What an interrupt left to readers before the arena was held is free by now; what it left
+ * afterwards is not. Which of the two it was, the arena says.
+ */
+static void settle_asleep(void)
+{
+	unsigned int i;
+	bool flipped = false;
+
+	for (i = 0; i < m.nr_events; i++) {
+		flipped |= m.events[i].flipped;
+		m.events[i].flipped = false;
 	}
-	check_quiet(0);
+	after_interrupts(1, 0);
+	m.retiring = flipped && READ_ONCE(m.arena->retiring);
+	m.retire_waits = false;
+	m.wrapping &= READ_ONCE(m.arena->wrapping);
 }
 
 static void op_reset_asleep(struct input *in)
 {
-	unsigned int how = get_byte(in), i;
+	unsigned int how = get_byte(in);
 	size_t keep = how & 2 ? 0 : get_short(in) * 16UL;
-	struct arena_stats stats;
 
 	reader_ends();
+	/* It would wait for the tag until the end of time: callbacks run when we say so. */
+	if (crosses(m.generation))
+		time_passes(true, false);
 	verify(m.live, m.nr);
-	if (how & 1) {
+	arm(in);
+	if (how & 1)
 		arena_reset_zero(m.arena);
-		for (i = 0; i < m.nr; i++)
-			if (m.live[i].size <= m.slab)
-				CHECK(filled(m.live[i].ptr, 0, m.live[i].size));
-	} else {
+	else
 		arena_reset_release(m.arena, keep);
-		arena_stats(m.arena, &stats);
-		CHECK(stats.slabs <= DIV_ROUND_UP(min(keep, m.capacity), m.slab));
-		CHECK(stats.slabs == stats.slabs_kept);
-	}
+	if (!m.nr_events)
+		check_asleep(how & 1, keep);
 	m.retiring = false;
-	m.retire_waits = false;
+	settle_asleep();
+	m.high = arena_high(m.arena);
+	check_quiet();
+	m.nr_events = 0;
+}
+
+/*
+ * As after many resets: shortly before the tag turns round, or enters another half or eighth
+ * of its range; or with the tag that it had a turn ago. Nothing of before lives.
+ */
+static void op_jump(struct input *in)
+{
+	unsigned int how = get_byte(in);
+	u64 part = (u64)ARENA_TAG_EIGHTH << (how & 3), generation;
+
+	reader_ends();
+	time_passes(true, true);
+	verify(m.live, m.nr);
+	if (arena_reset(m.arena))
+		return;
 	empty_model(arena_peek(m.arena).generation);
-	check_quiet(0);
+	generation = ALIGN(m.generation + 1, part) - (1 + (how >> 2 & 7)) * ARENA_GEN_STEP;
+	if (how & 0x80)
+		generation = ALIGN_DOWN(m.generation, ARENA_GEN_STEP) - ARENA_GEN_STEP +
+			     BIT(ARENA_TAG_BITS);
+	if (generation <= m.generation)
+		return;
+	arena_set_generation(m.arena, generation);
+	m.generation = generation;
+	check_quiet();
 }
 
 /* Marks: clause 12. */
@@ -823,17 +1012,24 @@ static void op_mark(struct input *in)
 {
 	struct taken_mark *taken = &m.marks[get_byte(in) % MARKS];
 	struct arena_mark mark;
-	int err = arena_mark(m.arena, &mark);
+	int err;
 
-	if (m.spans) {
-		CHECK(err == -EOPNOTSUPP);
-		return;
+	arm(in);
+	err = arena_mark(m.arena, &mark);
+	after_interrupts(0, 0);
+	m.high = arena_high(m.arena);
+	check_quiet();
+	CHECK(err == (m.spans ? -EOPNOTSUPP : 0));
+	if (!err && !m.nr_events) {
+		CHECK(mark.generation == m.generation);
+		CHECK(mark.offset == m.high && mark.used == m.used);
 	}
-	CHECK(!err && mark.generation == m.generation);
-	CHECK(mark.offset == m.high && mark.used == m.used);
-	*taken = (struct taken_mark) {
-		.mark = mark, .used = m.used, .good = true, .rewinds = m.rewinds,
-	};
+	if (!err)
+		*taken = (struct taken_mark) {
+			.mark = mark, .used = mark.used, .rewinds = m.rewinds,
+			.good = mark.generation == m.generation,
+		};
+	m.nr_events = 0;
 }
 
 static void rewound_objects(size_t offset)
@@ -896,11 +1092,13 @@ static void rewind_forged(struct input *in, struct arena_mark mark)
 static void op_rewind(struct input *in)
 {
 	struct taken_mark *taken = &m.marks[get_byte(in) % MARKS];
+	bool here;
 	int err;
 
 	reader_ends();
 	verify(m.live, m.nr);
 	rewind_forged(in, taken->mark);
+	here = taken->mark.generation == m.generation && taken->mark.offset == m.high;
 	arm(in);
 	err = arena_rewind(m.arena, &taken->mark);
 	if (m.spans)
@@ -909,17 +1107,22 @@ static void op_rewind(struct input *in)
 		CHECK(err == -ESTALE);
 	else if (err == -ESTALE)
 		CHECK(m.nr_events || may_be_forgotten(taken->rewinds));
+	else if (m.nr_events)
+		CHECK(!err || err == -EBUSY);
 	else
-		CHECK(!err || (m.wraps && err == -EBUSY));
+		CHECK(err == (here ? 0 : expect_reset()));
 	if (!err)
 		rewound(taken);
-	if (!after_interrupts(0))
-		m.generation = arena_peek(m.arena).generation;
+	if (!after_interrupts(0, 0))
+		generation_is(arena_peek(m.arena).generation);
+	/* What is refused leaves nothing for the reaper. */
+	if (err)
+		user_run_works();
 	m.high = arena_high(m.arena);
 	if (!err && !m.nr_events)
 		CHECK(m.high == taken->mark.offset);
 	verify(m.live, m.nr);
-	check_quiet(interrupt_failures());
+	check_quiet();
 	m.nr_events = 0;
 }
 
@@ -959,6 +1162,9 @@ static void op_forged(struct input *in)
 		CHECK(handle.offset < m.high);
 		CHECK(virt_addr_valid(found));
 	}
+	/* The same tag, another turn of it. */
+	handle.generation = m.generation + (get_byte(in) & 1 ? 1 : -1UL) * BIT(ARENA_TAG_BITS);
+	CHECK(!arena_deref(m.arena, handle));
 	handle = arena_handle(m.arena, source);
 	CHECK(!arena_deref(m.arena, handle));
 }
@@ -967,19 +1173,28 @@ static void op_forged(struct input *in)
 
 static void op_populate(struct input *in)
 {
-	gfp_t gfp = gfps[get_byte(in) % ARRAY_SIZE(gfps)];
+	unsigned int how = get_byte(in);
+	gfp_t gfp = gfps[how % ARRAY_SIZE(gfps)];
 	unsigned long failed = user_failed;
 	size_t bytes = get_short(in) * 16UL, at;
-	int err = arena_populate(m.arena, bytes, gfp);
+	bool was_reset;
+	int err;
 
+	if (how > 240)
+		bytes = how & 1 ? SIZE_MAX - bytes : m.capacity + 1;
+	arm(in);
+	err = arena_populate(m.arena, bytes, gfp);
+	was_reset = after_interrupts(0, 0);
 	if (bytes > m.capacity)
 		CHECK(err == -EINVAL);
 	else if (err)
-		CHECK(err == -ENOMEM &&
-		      (user_failed != failed || !(gfp & ~__GFP_ZERO) || m.tight));
-	for (at = 0; !err && at < bytes; at += m.slab)
+		CHECK(err == -ENOMEM && (user_failed != failed || !(gfp & ~__GFP_ZERO) ||
+					 m.tight || m.nr_events));
+	for (at = 0; !err && !was_reset && at < bytes; at += m.slab)
 		CHECK(arena_page(m.arena, at));
-	check_quiet(0);
+	m.high = arena_high(m.arena);
+	check_quiet();
+	m.nr_events = 0;
 }
 
 static void get_config(struct input *in, struct arena_config *config)
@@ -998,31 +1213,19 @@ static void get_config(struct input *in, struct arena_config *config)
 	if (!(flags & 0x40))
 		config->capacity = ALIGN(config->capacity, 8);
 	m.tight = (flags & 0x80) && (flags & 0x40);
-	m.wraps = (flags & 0x80) && !m.tight;
 	*user_param_max_total_mb = m.tight ? 1 : 0;
-}
-
-/* A generation shortly before its tag turns round, or is halfway there. */
-static void near_wrap(struct input *in)
-{
-	unsigned int how = get_byte(in);
-	unsigned long half = (how & 1 ? 2UL : 1UL) << (ARENA_TAG_BITS - 1);
-
-	arena_set_generation(m.arena, half - (how >> 1 & 15));
 }
 
 static bool create(struct input *in)
 {
 	struct arena_config config;
-	bool tight, wraps;
+	bool tight;
 	unsigned long failed = user_failed;
 
 	get_config(in, &config);
 	tight = m.tight;
-	wraps = m.wraps;
 	memset(&m, 0, sizeof(m));
 	m.tight = tight;
-	m.wraps = wraps;
 	m.arena = arena_create(&config);
 	if (IS_ERR(m.arena)) {
 		CHECK(PTR_ERR(m.arena) == -ENOMEM && (user_failed != failed || m.tight));
@@ -1036,11 +1239,9 @@ static bool create(struct input *in)
 	CHECK(arena_capacity(m.arena) == m.capacity);
 	m.slab = arena_slab_size(m.arena);
 	CHECK(!config.slab_size || m.slab == config.slab_size);
-	if (m.wraps)
-		near_wrap(in);
 	m.generation = arena_peek(m.arena).generation;
 	user_waiting = reader_ends;
-	check_quiet(0);
+	check_quiet();
 	return true;
 }
 
@@ -1100,8 +1301,10 @@ static void step(struct input *in)
 		op_reset_asleep(in);
 		break;
 	case 2:
+		op_reset_rcu(in);
+		break;
 	case 3:
-		op_reset_rcu();
+		op_jump(in);
 		break;
 	case 4:
 		op_mark(in);

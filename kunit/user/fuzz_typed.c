@@ -22,6 +22,12 @@ struct element {
 	unsigned long	freed;	/* in which grace period */
 };
 
+/* What an interrupt allocated. */
+struct event {
+	struct element	element;
+	u64		generation;
+};
+
 static struct {
 	struct arena_typed	*typed;
 	bool			readers;
@@ -36,9 +42,17 @@ static struct {
 	bool			retiring;
 	bool			retire_waits;
 
+	bool			wrapping;	/* no grace period since the tag crossed an eighth */
+	bool			wrap_waits;
+	u64			generation;
+	u64			fails[ARENA_NR_FAILS];
+
 	unsigned int		nr_acts;
+	unsigned int		act[EVENTS];
+	unsigned int		came;	/* interrupts, whatever they did */
+	unsigned int		flips;	/* resets by interrupts */
 	unsigned int		nr_events;
-	struct element		events[EVENTS];
+	struct event		events[EVENTS];
 } t;
 
 static const u32 sizes[] = { 1, 4, 8, 12, 24, 100, 5000, SIZE_LARGEST };
@@ -61,6 +75,7 @@ static void reader_ends(void)
 	user_reader_end();
 	t.reading = false;
 	t.retire_waits = false;
+	t.wrap_waits = false;
 }
 
 static void reader_begins(void)
@@ -79,8 +94,8 @@ static void grace_period(void)
 
 	user_rcu_poll();
 	t.periods++;
-	if (!t.retire_waits)
-		t.retiring = false;
+	t.retiring &= t.retire_waits;
+	t.wrapping &= t.wrap_waits;
 	for (i = 0; i < t.nr && !t.reading; i++)
 		if (t.element[i].state == FREED)
 			t.element[i].state = REUSABLE;
@@ -124,8 +139,16 @@ static void check_all(void)
 
 static void check_sums(void)
 {
+	struct arena_stats stats;
+
 	CHECK(arena_typed_len(t.typed) == t.len);
 	CHECK(arena_offset(arena_typed_arena(t.typed)) == (size_t)t.len * t.size);
+	arena_stats(arena_typed_arena(t.typed), &stats);
+	CHECK(stats.generation == t.generation);
+	/* clause 4: each failure is counted by its cause */
+	CHECK(stats.fail_space == t.fails[ARENA_FAIL_SPACE]);
+	CHECK(stats.fail_memory == t.fails[ARENA_FAIL_MEMORY]);
+	CHECK(stats.fail_arg == t.fails[ARENA_FAIL_ARG]);
 }
 
 /* An element is born under @index. */
@@ -153,52 +176,141 @@ static u32 index_of(const void *at)
 	return 0;
 }
 
+static struct arena *under(void)
+{
+	return (struct arena *)arena_typed_arena(t.typed);
+}
+
+/* Does the tag enter another eighth of its range with the generation after @generation? */
+static bool crosses(u64 generation)
+{
+	return (generation ^ (generation + ARENA_GEN_STEP)) & ARENA_TAG_EIGHTH;
+}
+
+static void interrupt_resets(void)
+{
+	int err;
+
+	/* Without readers, nobody may be using it. */
+	if (in_nmi() || !t.readers)
+		return;
+	err = arena_typed_reset(t.typed);
+	CHECK(!err || err == -EBUSY);
+	t.flips += !err;
+}
+
+static void interrupt_allocates(void)
+{
+	struct event *event = &t.events[t.nr_events];
+	u8 buffer[SIZE_LARGEST];
+
+	event->element.fill = next_fill();
+	memset(buffer, event->element.fill, t.size);
+	event->element.at = arena_typed_alloc(t.typed, buffer);
+	event->generation = arena_peek(under()).generation;
+	if (event->element.at)
+		t.nr_events++;
+	else if (cursor_settled(arena_peek(under()).cursor))
+		t.fails[ARENA_FAIL_SPACE]++;
+	else
+		t.fails[ARENA_FAIL_MEMORY]++;
+}
+
 static void interrupt(void)
 {
-	u8 buffer[SIZE_LARGEST];
 	unsigned int i;
 
 	for (i = 0; i < t.nr_acts; i++) {
-		struct element *event = &t.events[t.nr_events];
-
-		event->fill = next_fill();
-		memset(buffer, event->fill, t.size);
-		event->at = arena_typed_alloc(t.typed, buffer);
-		t.nr_events += !!event->at;
+		t.came++;
+		if (t.act[i] & 7)
+			interrupt_allocates();
+		else
+			interrupt_resets();
 	}
 }
 
 static void arm(struct input *in)
 {
-	unsigned int how = get_byte(in);
+	unsigned int how = get_byte(in), i;
 
+	t.came = 0;
+	t.flips = 0;
 	t.nr_events = 0;
 	user_self.fuse = 0;
 	if (how & 7)
 		return;
 	user_nmi = how & 8;
 	t.nr_acts = 1 + (how >> 4) % EVENTS;
+	for (i = 0; i < t.nr_acts; i++)
+		t.act[i] = get_byte(in);
 	user_interrupt = interrupt;
-	user_self.fuse = 1 + get_byte(in) % 32;
+	user_self.fuse = 1 + get_byte(in) % 48;
+}
+
+/* All is dead. */
+static void empty_model(void)
+{
+	u64 generation = arena_peek(under()).generation;
+
+	CHECK(generation > t.generation);
+	if ((generation ^ t.generation) & ARENA_TAG_EIGHTH) {
+		t.wrapping = true;
+		t.wrap_waits = t.reading;
+	}
+	t.generation = generation;
+	memset(t.element, 0, sizeof(t.element));
+	t.len = 0;
 }
 
 /* What interrupts published may have come before or after us: lower indices first. */
 static void publish_events(void)
 {
-	u32 index, i, done = 0;
+	u32 index, i, done = 0, alive = 0;
 
-	for (index = 0; index < t.nr && done < t.nr_events; index++) {
+	for (i = 0; i < t.nr_events; i++)
+		alive += t.events[i].generation == t.generation;
+	for (index = 0; index < t.nr && done < alive; index++) {
 		void *at = arena_typed_at(t.typed, index);
 
 		for (i = 0; at && i < t.nr_events; i++) {
-			if (t.events[i].at != at || t.element[index].state == LIVE)
+			if (t.events[i].element.at != at ||
+			    t.events[i].generation != t.generation ||
+			    t.element[index].state == LIVE)
 				continue;
 			t.len = max(t.len, index);
-			publish(index, at, t.events[i].fill);
+			publish(index, at, t.events[i].element.fill);
 			done++;
 		}
 	}
-	CHECK(done == t.nr_events);
+	CHECK(done == alive);
+}
+
+/* The resets of interrupts, and ours if it succeeded. */
+static void after_resets(unsigned int flips)
+{
+	user_self.fuse = 0;
+	flips += t.flips;
+	CHECK(!t.readers || t.retiring + flips <= 1);
+	if (!flips)
+		return;
+	empty_model();
+	t.retiring = t.readers;
+	t.retire_waits = t.reading;
+}
+
+/* Is @at, which an interrupt may have freed by a reset since, an element of ours? */
+static bool is_alive(const void *at)
+{
+	u32 i;
+
+	for (i = 0; i < t.nr_events; i++)
+		if (t.events[i].element.at == at && t.events[i].generation == t.generation)
+			return false;
+	for (i = 0; at && i < t.nr; i++)
+		if (arena_typed_at(t.typed, i) == at)
+			return true;
+	CHECK(t.flips);
+	return false;
 }
 
 static void op_alloc(struct input *in)
@@ -211,42 +323,51 @@ static void op_alloc(struct input *in)
 	memset(source, fill, t.size);
 	arm(in);
 	at = arena_typed_alloc(t.typed, source);
-	user_self.fuse = 0;
+	after_resets(0);
 	if (!at) {
-		CHECK((before == t.nr && !reusable) || t.nr_events);
-		publish_events();
-		return;
+		CHECK((before == t.nr && !reusable) || t.came);
+		t.fails[ARENA_FAIL_SPACE]++;
+	} else if (is_alive(at)) {
+		index = index_of(at);
+		CHECK(index < before || before < t.nr || t.flips);
+		if (!t.came && reusable)
+			CHECK(t.element[index].state == REUSABLE || (freed && index < before));
+		t.len = max(t.len, index);
+		publish(index, at, fill);
 	}
-	index = index_of(at);
-	CHECK(index < before || before < t.nr);
-	if (!t.nr_events && reusable)
-		CHECK(t.element[index].state == REUSABLE || (freed && index < before));
-	t.len = max(t.len, index);
-	publish(index, at, fill);
 	publish_events();
+}
+
+static u8 nth_fill(u32 i)
+{
+	return 101 + i % 100;
 }
 
 static void op_append(struct input *in)
 {
-	u32 nr = get_byte(in) % 40, i;
+	u32 nr = get_byte(in) % 40, before = t.len, i;
 	long first;
 
 	if (nr > 36)
 		nr = t.nr;
 	for (i = 0; i < nr; i++)
-		memset(source + i * t.size, i % 100 + 1, t.size);
+		memset(source + i * t.size, nth_fill(i), t.size);
+	arm(in);
 	first = arena_typed_append(t.typed, source, nr);
-	if (!nr) {
-		CHECK(first == -EINVAL);
-		return;
+	after_resets(0);
+	if (first < 0) {
+		CHECK(first == (nr ? -ENOSPC : -EINVAL));
+		t.fails[nr ? ARENA_FAIL_SPACE : ARENA_FAIL_ARG]++;
+		CHECK(nr > t.nr - before || t.came || !nr);
+	} else {
+		CHECK(nr && (t.came || (first == before && nr <= t.nr - before)));
 	}
-	if (nr > t.nr - t.len) {
-		CHECK(first == -ENOSPC);
-		return;
+	if (first >= 0 && is_alive(arena_typed_at(t.typed, first))) {
+		t.len = max_t(u32, t.len, first);
+		for (i = 0; i < nr; i++)
+			publish(first + i, arena_typed_at(t.typed, first + i), nth_fill(i));
 	}
-	CHECK(first == t.len);
-	for (i = 0; i < nr; i++)
-		publish(first + i, arena_typed_at(t.typed, first + i), i % 100 + 1);
+	publish_events();
 }
 
 static void op_free(struct input *in)
@@ -255,24 +376,52 @@ static void op_free(struct input *in)
 
 	if (element->state != LIVE)
 		return;
+	arm(in);
 	arena_typed_free(t.typed, element->at);
 	element->state = t.readers ? FREED : REUSABLE;
 	element->freed = t.periods;
+	after_resets(0);
+	publish_events();
 }
 
-static void op_reset(void)
+static void op_reset(struct input *in)
 {
+	bool retiring = t.retiring, busy = t.wrapping && crosses(t.generation);
 	int err;
 
 	verify(t.element);
+	arm(in);
 	err = arena_typed_reset(t.typed);
-	CHECK(err == (t.readers && t.retiring ? -EBUSY : 0));
-	if (err)
+	if (t.came)
+		CHECK(!err || err == -EBUSY);
+	else
+		CHECK(err == ((t.readers && retiring) || busy ? -EBUSY : 0));
+	after_resets(!err);
+	publish_events();
+}
+
+/*
+ * As after many resets: shortly before the tag enters another eighth, half or turn of its
+ * range, or marks, which are narrower than generations, are brought up to date.
+ */
+static void op_jump(struct input *in)
+{
+	unsigned int how = get_byte(in);
+	u64 part = how & 4 ? (u64)ARENA_TAG_EIGHTH << (how & 3) : 1UL << 30, generation;
+
+	reader_ends();
+	grace_period();
+	verify(t.element);
+	if (arena_typed_reset(t.typed))
 		return;
-	memset(t.element, 0, sizeof(t.element));
-	t.len = 0;
-	t.retiring = t.readers;
-	t.retire_waits = t.reading;
+	empty_model();
+	t.retiring = false;
+	grace_period();
+	generation = ALIGN(t.generation + 1, part) - (1 + (how >> 3 & 3)) * ARENA_GEN_STEP;
+	if (generation <= t.generation)
+		return;
+	arena_set_generation(under(), generation);
+	t.generation = generation;
 }
 
 static void step(struct input *in)
@@ -282,7 +431,7 @@ static void step(struct input *in)
 	user_self.cpu = op >> 6;
 	switch (op & 15) {
 	case 0:
-		op_reset();
+		op_reset(in);
 		break;
 	case 1:
 	case 2:
@@ -307,6 +456,9 @@ static void step(struct input *in)
 	case 11:
 		check_all();
 		break;
+	case 12:
+		op_jump(in);
+		break;
 	default:
 		op_alloc(in);
 	}
@@ -323,6 +475,7 @@ void fuzz_typed(struct input *in)
 	t.nr = 1 + get_byte(in) % (t.size > 1000 ? 20 : ELEMENTS - 1);
 	t.typed = arena_typed_create("fuzz", t.size, t.nr, t.readers ? ARENA_READERS : 0);
 	CHECK(!IS_ERR(t.typed));
+	t.generation = arena_peek(under()).generation;
 	user_waiting = reader_ends;
 	while (in->left)
 		step(in);

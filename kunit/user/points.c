@@ -241,6 +241,165 @@ static bool refused_reset_rcu_undone(unsigned long point)
 	return false;
 }
 
+/* What a call that changes nothing must leave as it is, a large view included. */
+static struct arena_stats stats_before;
+static char *large_object;
+static arena_handle_t small_handle;
+
+static void look_before(void)
+{
+	arena_stats(arena, &stats_before);
+}
+
+static void nothing_changed(void)
+{
+	struct arena_stats stats;
+
+	user_run_works();
+	arena_stats(arena, &stats);
+	CHECK(!memcmp(&stats, &stats_before, sizeof(stats)));
+	CHECK(large_object[0] == 'L' && large_object[3 * SZ_16K - 1] == 'L');
+	CHECK(arena_deref(arena, small_handle));
+}
+
+static void fill_with_large(unsigned int flags)
+{
+	arena = create(SZ_256K, SZ_16K, flags);
+	CHECK(!arena_populate(arena, SZ_256K, GFP_KERNEL));
+	CHECK(arena_alloc(arena, 24, GFP_KERNEL));
+}
+
+static void add_large(void)
+{
+	large_object = arena_alloc(arena, 3 * SZ_16K, GFP_KERNEL);
+	CHECK(large_object);
+	memset(large_object, 'L', 3 * SZ_16K);
+	CHECK(arena_alloc_handle(arena, 40, GFP_KERNEL, &small_handle));
+}
+
+static void refused_rewind(struct arena_mark mark, int expected)
+{
+	look_before();
+	CHECK(arena_rewind(arena, &mark) == expected);
+	nothing_changed();
+}
+
+/* clause 12: a rewind that is refused changes nothing, and unmaps no large object */
+static bool refused_rewind_changes_nothing(unsigned long point)
+{
+	struct arena_mark mark, old, forged;
+
+	fill_with_large(0);
+	CHECK(!arena_mark(arena, &old));
+	CHECK(!arena_reset(arena));
+	CHECK(arena_alloc(arena, 24, GFP_KERNEL));
+	CHECK(!arena_mark(arena, &mark));
+	add_large();
+	refused_rewind(old, -ESTALE);
+	forged = mark;
+	forged.used = forged.offset + 1;
+	refused_rewind(forged, -EINVAL);
+	forged = mark;
+	forged.generation++;
+	refused_rewind(forged, -ESTALE);
+	forged = mark;
+	forged.offset = arena_high(arena) + 1;
+	refused_rewind(forged, -ESTALE);
+	CHECK(!arena_rewind(arena, &mark));
+	arena_destroy(arena);
+
+	fill_with_large(ARENA_SPANS);
+	add_large();
+	refused_rewind(mark, -EOPNOTSUPP);
+	arena_destroy(arena);
+	return false;
+}
+
+/* clause 13: nor does one that would enter another eighth of the tag's range too early */
+static bool refused_rewind_near_eighth(unsigned long point)
+{
+	struct arena_mark mark;
+
+	fill_with_large(point & 1 ? ARENA_READERS : 0);
+	CHECK(!arena_reset(arena));
+	arena_set_generation(arena, (1 + point) * ARENA_TAG_EIGHTH - ARENA_GEN_STEP);
+	CHECK(arena_alloc(arena, 24, GFP_KERNEL));
+	CHECK(!arena_mark(arena, &mark));
+	add_large();
+	/* As if no grace period had ended since the last eighth. */
+	arena->wrapping = true;
+	refused_rewind(mark, -EBUSY);
+	look_before();
+	CHECK(arena_reset(arena) == -EBUSY);
+	nothing_changed();
+	arena->wrapping = false;
+	CHECK(!arena_rewind(arena, &mark));
+	CHECK(arena_high(arena) == 24);
+	rcu_barrier();
+	CHECK(!arena->wrapping);
+	arena_destroy(arena);
+	return point < 16;
+}
+
+static void refused_reserve(size_t nr, size_t size, size_t align)
+{
+	struct arena_reserve reserve;
+
+	look_before();
+	CHECK(arena_reserve(arena, &reserve, nr, size, align, GFP_KERNEL) == -EINVAL);
+	CHECK(!reserve.base && !arena_reserve_alloc(&reserve, 1, 1));
+	stats_before.fail_arg++;
+	nothing_changed();
+}
+
+/* clause 5: bad arguments are refused, never wrapped, counted, and change nothing else */
+static bool bad_reservations(unsigned long flags)
+{
+	size_t i;
+
+	fill_with_large(flags & 1 ? ARENA_SPANS : 0);
+	add_large();
+	refused_reserve(0, 8, 8);
+	refused_reserve(8, 0, 8);
+	refused_reserve(0, 0, 8);
+	for (i = 0; i < 4; i++)
+		refused_reserve(4, 8, (size_t []){ 0, 3, 24, PAGE_SIZE + 1 }[i]);
+	for (i = 2 * PAGE_SIZE; i; i *= 2)
+		refused_reserve(1, 8, i);
+	for (i = 0; i < 8; i++) {
+		refused_reserve(1, SIZE_MAX - i, 8);
+		refused_reserve(1, SIZE_MAX - i, PAGE_SIZE);
+		refused_reserve(2, SIZE_MAX / 2 + 1 + i, 8);
+		refused_reserve(SIZE_MAX / 2 + 1 + i, 2, 1 << i);
+		refused_reserve(SIZE_MAX - i, 8 + i, 8);
+		refused_reserve(SIZE_MAX / PAGE_SIZE + 1 + i, 1, PAGE_SIZE);
+	}
+	arena_destroy(arena);
+	return flags < 2;
+}
+
+/* clause 5: nor does more than the capacity, or nothing, commit anything */
+static bool bad_populations(unsigned long flags)
+{
+	size_t i;
+
+	fill_with_large(flags & 1 ? ARENA_READERS : 0);
+	arena_reset_release(arena, 0);
+	add_large();
+	look_before();
+	for (i = 0; i < 64; i++) {
+		CHECK(arena_populate(arena, SIZE_MAX >> i, GFP_KERNEL) ==
+		      (SIZE_MAX >> i <= SZ_256K ? 0 : -EINVAL));
+		if (SIZE_MAX >> (i + 1) <= SZ_256K)
+			break;
+	}
+	CHECK(arena_populate(arena, SZ_256K + 1, GFP_KERNEL) == -EINVAL);
+	CHECK(!arena_populate(arena, 0, GFP_KERNEL));
+	nothing_changed();
+	arena_destroy(arena);
+	return flags < 2;
+}
+
 /* Interrupts that never end: how many places there are between two of them. */
 static unsigned long every;
 
@@ -636,6 +795,10 @@ static const struct {
 	{ "tail_in_reclaim", tail_in_reclaim },
 	{ "release_beside_reset_rcu", release_beside_reset_rcu },
 	{ "refused_reset_rcu_undone", refused_reset_rcu_undone },
+	{ "refused_rewind_changes_nothing", refused_rewind_changes_nothing },
+	{ "refused_rewind_near_eighth", refused_rewind_near_eighth },
+	{ "bad_reservations", bad_reservations },
+	{ "bad_populations", bad_populations },
 	{ "large_beside_allocations", large_beside_allocations },
 	{ "lot_beside_allocations", lot_beside_allocations },
 	{ "large_beside_resets", large_beside_resets },
