@@ -1,34 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Per-CPU state: a CPU gets it when it first allocates from an arena.
+ * Per-CPU state, which a CPU gets when it first allocates from an arena.
  *
- * The CPU that allocates looks itself up in a table of two levels: arena->root points to
- * leaves, and a leaf to states. Where there is no leaf the root shows &leaf_none, and
- * where there is no state the leaf shows &arena_cpu_none. That one is constant; no
- * generation equals its span's, so that a fast path which finds it fails by the check
- * that it makes anyway, before it has written anything.
+ * A CPU finds its state in a table of two levels: arena->root points to leaves, and a leaf
+ * to states. An absent leaf is &leaf_none, and an absent state &arena_cpu_none. Both are
+ * constant. The span of &arena_cpu_none is 0, which equals no generation: a fast path that
+ * finds it fails by the comparison that it makes anyway, before it writes anything.
  *
- * The slow path lets the CPU have a state: the first one to come that which is part of the
- * arena, others if the caller's gfp permits. It is allocated with interrupts on, pushed on
- * arena->cpus, and last put into the leaf, by that CPU with interrupts off, so that no two
- * contexts of one CPU install one each. An NMI installs nothing. Where there is no state (in
- * an NMI, with ARENA_NOGROW, without memory) the shared cursor serves, and arena->writers,
- * deep_used and deep_allocs count.
+ * The slow path installs a state. The first CPU takes the one that is part of the arena; for
+ * others it is allocated, if the caller's gfp permits, with interrupts on. Then the CPU
+ * pushes it on arena->cpus and stores it in the leaf, with interrupts off, so that two
+ * contexts of one CPU do not both install one. An NMI installs nothing. A CPU without state
+ * (in an NMI, with ARENA_NOGROW, without memory) claims from the shared cursor, and counts in
+ * arena->writers, deep_used and deep_allocs.
  *
- * Why a first use is safe against what goes on elsewhere. Resets, settling, statistics
- * and the collection of tails walk arena->cpus, which only grows:
+ * Resets, settling, statistics and the collection of tails walk arena->cpus, which only
+ * grows. A first use is safe beside them:
  *
- *  - A state is on the list before its CPU can use it (the push is a full barrier). So
- *    what its CPU does there before barrier A in arena_write_begin() is seen by a settler
- *    that walks the list after barrier B, and likewise for claims: "first" in the table
- *    of "DOC: generations".
- *  - What a walk that began earlier misses is empty: it has counted nothing, written
- *    nothing, and its span is filled by moving the cursor, which the walker has read.
+ *  - A state is on the list before its CPU can use it, as the push is a full barrier. So
+ *    a CPU that settles, and walks the list after barrier B, sees what the owner of the
+ *    state did before barrier A in arena_write_begin(), or before the claim that serves as
+ *    A: "first" in the table of "DOC: generations".
+ *  - A state that a walk has missed was empty when the walk began: it had counted
+ *    nothing, no writer was registered in it, and its span is filled by moving the cursor,
+ *    which the walking CPU has read before.
  *  - The window of a new state is closed for the generation of that moment. It is
  *    installed with preemption off, so wrapped() waits for it as for an open window.
- *  - Destruction excludes all users of the arena.
+ *  - The caller of arena_destroy() excludes all users of the arena.
  *
- * A CPU that goes offline leaves its state behind, with what it counted.
+ * A CPU that goes offline leaves its state and its counts behind.
  */
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
@@ -61,18 +61,19 @@ static size_t table_size(void)
 	return struct_size_t(struct arena, root, 1 + nr_leaves());
 }
 
-/* There is room behind the table for the first leaf, and the arena still takes one KiB. */
+/* Does the first leaf fit behind the table, in the one KiB that an arena may take? */
 static bool leaf_fits(void)
 {
 	return table_size() + leaf_size() <= SZ_1K;
 }
 
+/* The leaf that is part of the arena, NULL if it does not fit. */
 static struct arena_leaf *first_leaf(struct arena *arena)
 {
 	return leaf_fits() ? (void *)arena + table_size() : NULL;
 }
 
-/* Of a struct arena with its table, and with the first leaf where that fits. */
+/* Size of a struct arena with its table, and with the first leaf if that fits. */
 size_t arena_cpus_size(void)
 {
 	return table_size() + (leaf_fits() ? leaf_size() : 0);
@@ -101,7 +102,10 @@ void arena_cpus_exit(struct arena *arena)
 			kfree(arena->root[i]);
 }
 
-/* Charged as slabs are (clause 21). An allocation goes on without it, so no great effort. */
+/*
+ * Allocate a state or a leaf, charged as slabs are (clause 21). An arena works without it, so
+ * the page allocator need not try hard.
+ */
 void *arena_state_alloc(const struct arena *arena, size_t size, gfp_t gfp)
 {
 	struct mem_cgroup *old;
@@ -121,17 +125,21 @@ static struct arena_leaf **leaf_of(struct arena *arena, unsigned int cpu)
 	return &arena->root[1 + cpu / ARENA_LEAF_CPUS];
 }
 
-/* Let @leaf serve the CPU that this happens to run on, and its neighbours. False if one does. */
+/* Install @leaf for the present CPU and its neighbours. False if they have a leaf already. */
 static bool leaf_install(struct arena *arena, struct arena_leaf *leaf)
 {
 	struct arena_leaf **entry = leaf_of(arena, raw_smp_processor_id());
 	struct arena_leaf *none = (struct arena_leaf *)&leaf_none;
 
 	memcpy(leaf, none, leaf_size());
-	/* Full barrier: pairs with the address dependency in arena_cpu_fast(). */
+	/*
+	 * Full barrier: pairs with the address dependency in arena_cpu_fast(). A CPU that
+	 * finds the leaf must not see it uninitialised.
+	 */
 	return READ_ONCE(*entry) == none && cmpxchg(entry, none, leaf) == none;
 }
 
+/* Allocate a leaf for the present CPU, unless it has one. */
 static void leaf_grow(struct arena *arena, gfp_t gfp)
 {
 	struct arena_leaf *leaf;
@@ -144,8 +152,9 @@ static void leaf_grow(struct arena *arena, gfp_t gfp)
 }
 
 /*
- * Let this CPU have @cpu. False if it has a state by now, or moved to a leaf that is not
- * there. Calls nothing that a probe could be in.
+ * Make @cpu the state of the present CPU. False if that has a state by now, or if the task
+ * has moved to a CPU without a leaf. Calls nothing that can be probed: a probe that allocates
+ * would install another state.
  */
 static bool cpu_publish(struct arena *arena, struct arena_cpu *cpu)
 {
@@ -166,15 +175,22 @@ static bool cpu_publish(struct arena *arena, struct arena_cpu *cpu)
 		head = READ_ONCE(arena->cpus);
 		do {
 			cpu->next = head;
-			/* Full barrier: on the list before it is used, see the top. */
+			/*
+			 * Full barrier, before the state is used: pairs with B in
+			 * arena_settle() and the load-acquire in arena_cpus_first().
+			 */
 		} while (!try_cmpxchg(&arena->cpus, &head, cpu));
-		/* Release: pairs with the address dependency in arena_cpu_fast(). */
+		/*
+		 * Release: pairs with the address dependency in arena_cpu_fast(). A fast path
+		 * that finds the state must not see it uninitialised.
+		 */
 		smp_store_release(entry, cpu);
 	}
 	local_irq_restore(flags);
 	return missing;
 }
 
+/* Initialise a state and publish it. False if the CPU cannot use it. */
 static bool cpu_install(struct arena *arena, struct arena_cpu *cpu)
 {
 	cpu->slot.span = arena->spans ? 0 : ARENA_SPAN_WINDOW;
@@ -182,9 +198,9 @@ static bool cpu_install(struct arena *arena, struct arena_cpu *cpu)
 }
 
 /*
- * The state that is part of the arena needs no memory, and no permission where its leaf is
- * part of the arena, too. If another CPU comes between, or this task moves, it stays unused:
- * no reason to try again.
+ * Install the state that is part of the arena, for the first CPU only. That needs no memory
+ * if the leaf is part of the arena, too, and then no permission to grow. If the task moves to
+ * another CPU meanwhile, the state may stay unused, which only costs memory.
  */
 static bool cpu_install_first(struct arena *arena, gfp_t gfp)
 {
@@ -201,7 +217,7 @@ static bool cpu_install_first(struct arena *arena, gfp_t gfp)
 	return cpu_install(arena, &arena->first_cpu);
 }
 
-/* The CPU that this runs on has no state: let it have one, if @gfp allows that. */
+/* Install a state for the present CPU, which has none, if @gfp permits that. */
 noinline void arena_cpu_install(struct arena *arena, gfp_t gfp)
 {
 	struct arena_cpu *cpu;
@@ -216,7 +232,10 @@ noinline void arena_cpu_install(struct arena *arena, gfp_t gfp)
 
 static bool hidden;
 
-/* From now on fast paths find no state, so that each allocation takes the slow path, or do. */
+/*
+ * With @hide, fast paths find no state from now on, so that every allocation takes the slow
+ * path, where it is traced. Without, they find it again.
+ */
 void arena_cpus_hide(bool hide)
 {
 	unsigned int cpu;
@@ -234,7 +253,10 @@ void arena_cpus_setup(void)
 	for_each_possible_cpu(cpu)
 		per_cpu(arena_leaf_offset, cpu) = cpu % ARENA_LEAF_CPUS *
 						  sizeof(struct arena_cpu *);
-	/* Fast paths run with preemption off: none is between its two looks from here on. */
+	/*
+	 * Fast paths read both offsets with preemption off. After a grace period none of them
+	 * still has the leaf offset of before.
+	 */
 	synchronize_rcu();
 	arena_cpus_hide(hidden);
 }
