@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Counting: what each CPU has handed out, and why allocations failed.
+ * Counting: the bytes and objects that each CPU has handed out, and failed allocations.
  */
 #include "core/cursor.h"
 
 /*
- * Without a slot: count on the shared line, in a word tagged like the cursor. What belongs
- * to an older generation than that is dropped.
+ * Count for an allocation without a slot, in a shared word that is tagged like the cursor. An
+ * update that belongs to an older generation than the word is dropped.
  */
 static void deep_count(struct arena *arena, unsigned long generation, size_t size)
 {
@@ -22,7 +22,10 @@ static void deep_count(struct arena *arena, unsigned long generation, size_t siz
 	} while (!atomic_long_try_cmpxchg(&arena->deep_used, &old, new));
 }
 
-/* Count @size bytes of @generation, which may be over by now. */
+/*
+ * Count @size bytes of @generation. It may be over by now: then a slot that counts for a newer
+ * one drops the update, as it would add bytes to the wrong generation.
+ */
 void arena_account(struct arena *arena, struct arena_slot *slot, unsigned long generation,
 		   size_t size)
 {
@@ -38,7 +41,7 @@ void arena_account(struct arena *arena, struct arena_slot *slot, unsigned long g
 	slot_count(slot, size);
 }
 
-/* @nr objects more, or fewer, than claims have counted. */
+/* Correct the count of objects by @nr, which may be negative. */
 void arena_count_objects(struct arena *arena, int nr)
 {
 	preempt_disable();
@@ -46,7 +49,7 @@ void arena_count_objects(struct arena *arena, int nr)
 	preempt_enable();
 }
 
-/* A call that was killed did not get the memory it was waiting for. */
+/* Count a failed allocation. -EINTR, of a task that is being killed, counts as lack of memory. */
 void arena_count_failure(struct arena *arena, int err)
 {
 	enum arena_fail cause = err == -ENOSPC ? ARENA_FAIL_SPACE :
