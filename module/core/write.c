@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Writing to claimed memory without running into the next generation.
+ * Zeroing of, and copying to, claimed memory, such that a late write never lands in an object
+ * of a newer generation.
  */
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -9,13 +10,15 @@
 #include "compat.h"
 #include "core/cursor.h"
 
-/* Enough to make a task that is being killed wait. Less than that is always written. */
+/* A fatal signal ends only writes that are longer: those of up to this size are soon done. */
 #define LONG_WRITE	ARENA_SLAB_MAX
 
 /*
- * Write @src, or zeroes, to a place of @generation, slab by slab and never
- * long with preemption off. 0; -ESTALE if the generation ended meanwhile; -EINTR if the
- * task is being killed, @gfp lets it sleep, and it is a long write: then a part is missing.
+ * Write @src, or zeroes if that is NULL, to an object of @generation at @offset. Preemption is
+ * off for one chunk at a time.
+ *
+ * Return: 0; -ESTALE if a reset or rewind has freed the object meanwhile; -EINTR, with a part
+ * written, if the task is being killed, @gfp lets it sleep, and the write is a long one.
  */
 int arena_write(struct arena *arena, unsigned long generation, size_t offset,
 		const void *src, size_t size, gfp_t gfp)
@@ -26,7 +29,7 @@ int arena_write(struct arena *arena, unsigned long generation, size_t offset,
 	while (size) {
 		size_t chunk = min3(size, (offset | mask) + 1 - offset, (size_t)ARENA_COPY_CHUNK);
 		struct arena_cpu *cpu = arena_enter(arena);
-		/* NULL only where a reset has released the slab: then the generation is over. */
+		/* NULL only if a reset has released the slab, so the generation is over. */
 		void *base = arena_slab_base(arena, generation, offset);
 		void *to = base + (offset & mask);
 		bool live = base && arena_write_begin(arena, cpu, generation, to);
