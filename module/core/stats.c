@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What an arena says of itself: offset, high, capacity, statistics.
+ * What callers may ask of an arena: offset, high, capacity, statistics.
  */
 #include <linux/export.h>
 
 #include "core/cursor.h"
 
-/* What the slots counted in @generation. */
+/* Bytes counted in @generation, by all slots and by allocations without one. */
 static size_t counted_in_slots(const struct arena *arena, unsigned long generation)
 {
 	unsigned long deep = atomic_long_read(&arena->deep_used);
@@ -16,13 +16,19 @@ static size_t counted_in_slots(const struct arena *arena, unsigned long generati
 	if (cursor_tag(deep) == (generation & ARENA_TAG_MASK))
 		used = cursor_offset(deep);
 	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next)
-		/* Pairs with the smp_store_release() in slot_adopt(). */
+		/*
+		 * Acquire: pairs with the smp_store_release() in slot_adopt(). A slot that
+		 * counts for @generation no longer shows the bytes of an older one.
+		 */
 		if (smp_load_acquire(&cpu->slot.generation) == generation)
 			used += READ_ONCE(cpu->slot.used) + READ_ONCE(cpu->slot.taken);
 	return used;
 }
 
-/* Bytes handed out at a look from arena_peek_begun(). See cursor_count(). */
+/*
+ * Bytes used at @view, a word that arena_peek_begun() has returned. cursor_count() says how
+ * dense arenas count.
+ */
 size_t arena_used_in_view(const struct arena *arena, const struct arena_view *view)
 {
 	unsigned long noted, begun, used;
@@ -32,13 +38,18 @@ size_t arena_used_in_view(const struct arena *arena, const struct arena_view *vi
 	if (!(view->cursor & ARENA_COUNTED))
 		return cursor_offset(view->cursor);
 	/*
-	 * Pairs with the compare-and-swap of the cursor by whoever claimed after it was
-	 * noted: who sees that claim sees the note.
+	 * Pairs with the compare-and-swap in cursor_claim(), which comes after the note: if
+	 * the cursor shows such a claim, the note is seen below. Without it the padding of
+	 * that claim would count as used, and the sum could fall later.
 	 */
 	smp_rmb();
 	noted = atomic_long_read(&arena->uncounted);
 	if (cursor_tag(noted) != cursor_tag(view->cursor)) {
-		/* Not yet: then it counts from where it is, or the generation has not begun. */
+		/*
+		 * Not noted yet. So no claim has succeeded since counting began: in a
+		 * generation that a rewind began counted, the bytes used are those at its
+		 * begin, in others the offset.
+		 */
 		if (arena_begin_word(arena, view->cursor, &begun, &used) && begun & ARENA_COUNTED)
 			return cursor_offset(used);
 		return cursor_offset(view->cursor);
@@ -50,9 +61,9 @@ size_t arena_used_in_view(const struct arena *arena, const struct arena_view *vi
  * arena_offset() - How many bytes have been handed out since the last reset.
  * @arena: the arena, not NULL.
  *
- * The sum of the sizes asked for, without padding: exact when nobody allocates,
- * and otherwise never less than what it was before (clause 7). Not an end: see
- * arena_high().
+ * The sum of the sizes asked for, without padding. It is exact while no CPU allocates, and
+ * otherwise never less than what it was before (clause 7). Objects may end above it:
+ * arena_high() is their limit.
  *
  * Context: Any. Takes no lock; linear in the CPUs that have used the arena.
  * Return: Bytes.
@@ -91,7 +102,7 @@ size_t arena_capacity(const struct arena *arena)
 }
 EXPORT_SYMBOL_GPL(arena_capacity);
 
-/* What each CPU counted, and what was counted for those without state. */
+/* Objects handed out, as counted by each CPU and for CPUs without state. */
 static unsigned long count_allocs(const struct arena *arena)
 {
 	unsigned long allocs = atomic_long_read(&arena->deep_allocs);
@@ -103,12 +114,12 @@ static unsigned long count_allocs(const struct arena *arena)
 }
 
 /**
- * arena_stats() - What an arena holds and what it has done (clause 8).
+ * arena_stats() - Read the statistics of an arena (clause 8).
  * @arena: the arena, not NULL.
  * @stats: filled in.
  *
- * A coherent picture when the arena is quiet; while others allocate, each number
- * is one that was true at some moment during the call.
+ * The numbers agree with each other while no CPU uses the arena. Otherwise each of them was
+ * true at some moment during the call.
  *
  * Context: Any. Takes no lock; linear in the CPUs that have used the arena.
  */
@@ -134,7 +145,7 @@ void arena_stats(const struct arena *arena, struct arena_stats *stats)
 		.page_frees	= atomic_long_read(&arena->page_frees),
 		.pool_hits	= atomic_long_read(&arena->pool_hits),
 	};
-	/* A reset in between: the numbers of two generations do not mix. */
+	/* After a reset in between, @high may be lower: keep the padding from going negative. */
 	stats->used = min(stats->used, stats->high);
 	stats->padding = stats->high - stats->used;
 	stats->free = stats->capacity - stats->high;
