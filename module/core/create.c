@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Creation, references and the end of an arena.
+ * Creation, references and destruction of arenas.
  */
 #include <linux/build_bug.h>
 #include <linux/device.h>
@@ -16,7 +16,7 @@
 #include "core/cursor.h"
 #include "core/events.h"
 
-/* Some page allocators end below ARENA_SLAB_MAX. */
+/* The largest block of the page allocator may be smaller than ARENA_SLAB_MAX. */
 static size_t slab_size_max(void)
 {
 	return min_t(size_t, ARENA_SLAB_MAX, PAGE_SIZE << ARENA_PAGE_ORDER_MAX);
@@ -61,7 +61,7 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 	arena->node = config->node;
 	arena->spans = config->flags & ARENA_SPANS;
 	arena->zero = config->flags & ARENA_ZERO || want_init_on_alloc(0);
-	/* Not 0: a slot and a directory entry that were never used have that. */
+	/* Not 0, which is the generation of slots and directory entries that were never used. */
 	arena->generation = ARENA_GEN_STEP;
 	atomic_long_set(&arena->cursor, cursor_start(arena->generation));
 	atomic_long_set(&arena->uncounted, cursor_start(arena->generation - 1));
@@ -72,7 +72,7 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 	INIT_WORK(&arena->reaper, arena_reaper);
 	init_llist_head(&arena->larges);
 	strscpy(arena->name, config->name ?: "", sizeof(arena->name));
-	/* NULL: of the task, unless the caller has chosen another one to pay. */
+	/* NULL: the active memory cgroup, if the caller has set one, else that of the task. */
 	if (arena->flags & ARENA_ACCOUNT)
 		arena->memcg = get_mem_cgroup_from_mm(NULL);
 }
@@ -120,15 +120,16 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 }
 
 /**
- * arena_create() - Make an arena.
- * @config: what it shall be like, see &struct arena_config.
+ * arena_create() - Create an arena.
+ * @config: its properties, see &struct arena_config.
  *
- * Takes at most a KiB, whatever the capacity; two with %ARENA_READERS. Slabs come with the first allocation that
- * needs them, and from the fifth slab on a directory: sixteen bytes a slab, a page at a
- * time. A CPU that first allocates takes less than half a KiB more.
+ * An arena takes at most one KiB, whatever its capacity, or two with %ARENA_READERS; above about
+ * 500 possible CPUs, 8 bytes more for each 32 of them. A slab is committed by the first
+ * allocation that needs it. From the fifth slab on, the directory takes memory, too: sixteen
+ * bytes a slab, a page at a time. A CPU that first allocates takes less than half a KiB more.
  *
  * Context: Task, may sleep.
- * Return: The arena; ERR_PTR(-EINVAL) for a bad field; ERR_PTR(-ENOMEM).
+ * Return: The arena, ERR_PTR(-EINVAL) if a field of @config is invalid, or ERR_PTR(-ENOMEM).
  */
 struct arena *arena_create(const struct arena_config *config)
 {
@@ -151,8 +152,8 @@ static void arena_release(struct arena *arena)
 
 /**
  * arena_get() - Take a reference to an arena.
- * @arena: the arena, not NULL; the caller holds a reference, or excludes the end of
- *	   the last one.
+ * @arena: the arena, not NULL. The caller holds a reference, or prevents that the last one is
+ *	   dropped.
  *
  * Context: Any.
  * Return: @arena.
@@ -165,7 +166,7 @@ struct arena *arena_get(struct arena *arena)
 EXPORT_SYMBOL_GPL(arena_get);
 
 /**
- * arena_put() - Drop a reference to an arena; with the last one it goes.
+ * arena_put() - Drop a reference to an arena, and destroy it with the last one.
  * @arena: the arena, or NULL.
  *
  * Context: Task, may sleep.
@@ -181,15 +182,15 @@ void arena_put(struct arena *arena)
 EXPORT_SYMBOL_GPL(arena_put);
 
 /**
- * arena_destroy() - Give back an arena and all that is in it.
- * @arena: the arena, or NULL. Nobody else may be using it, nor hold a reference:
- *	   where there may be other holders, arena_put() is the call.
+ * arena_destroy() - Destroy an arena and all objects in it.
+ * @arena: the arena, or NULL. The caller must be its only user and hold its only reference;
+ *	   arena_put() is the call if there may be others.
  *
  * Context: Task, may sleep.
  */
 void arena_destroy(struct arena *arena)
 {
-	/* The others keep it. */
+	/* On misuse, the holders of the other references keep the arena. */
 	WARN_ON_ONCE(arena && refcount_read(&arena->refs) != 1);
 	arena_put(arena);
 }
@@ -201,8 +202,8 @@ static void devm_arena_release(void *arena)
 }
 
 /**
- * devm_arena_create() - Make an arena that goes with a device.
- * @dev:    whose unbinding drops the reference.
+ * devm_arena_create() - Create an arena, and drop it when a driver is unbound.
+ * @dev:    the device of the driver; unbinding drops the reference.
  * @config: as for arena_create().
  *
  * Context: Task, may sleep.
