@@ -401,6 +401,8 @@ struct arena_start {
  * struct arena_rewinds - what rewinds have freed since the last reset.
  * @first: the generation that this reset began.
  * @now:   the generation that the last rewind began, or was to begin.
+ * @high:  where the oldest steps became one: the highest offset that something of them may
+ *	   still live below.
  * @nr:	   how many elements of @to are in use.
  * @to:    of objects made in the generations up to @to.last, and after that of the element
  *	   before, all at or above @to.low were freed. Both grow from each element to the
@@ -409,6 +411,7 @@ struct arena_start {
 struct arena_rewinds {
 	unsigned long	first;
 	unsigned long	now;
+	size_t		high;
 	unsigned int	nr;
 	struct {
 		unsigned long	last;
@@ -720,6 +723,8 @@ static __always_inline bool arena_is_words(size_t size, size_t align)
 /* mark.c */
 bool arena_outlives(const struct arena *arena, unsigned long now, unsigned long generation,
 		    size_t offset);
+bool arena_may_outlive(const struct arena *arena, unsigned long now, unsigned long generation,
+		       size_t offset);
 
 /*
  * Is what was allocated at @offset in @generation still there? It is if only rewinds to

@@ -357,8 +357,8 @@ void arena_reap_larges(struct arena *arena, bool all)
 	readers = READ_ONCE(arena->retiring);
 	llist_for_each_entry_safe(large, next, views, node) {
 		if (!all && (readers || large->generation == generation ||
-			     arena_outlives(arena, generation, large->generation,
-					    large->offset))) {
+			     arena_may_outlive(arena, generation, large->generation,
+					       large->offset))) {
 			llist_add(&large->node, &arena->larges);
 			continue;
 		}

@@ -26,9 +26,12 @@
 
 #include "core/events.h"
 
-/* M(@generation) in @low. False if nothing of it lives, or there was no such generation. */
+/*
+ * M(@generation) in @low: the lowest that it can be, or with @most the highest, where steps
+ * became one. False if nothing of it lives, or there was no such generation.
+ */
 static bool rewinds_find(const struct arena_rewinds *rewinds, unsigned long generation,
-			 size_t *low)
+			 bool most, size_t *low)
 {
 	unsigned int nr = min_t(unsigned int, READ_ONCE(rewinds->nr), ARENA_REWINDS), i;
 
@@ -40,6 +43,8 @@ static bool rewinds_find(const struct arena_rewinds *rewinds, unsigned long gene
 		if (generation > READ_ONCE(rewinds->to[i].last))
 			continue;
 		*low = READ_ONCE(rewinds->to[i].low);
+		if (most && !i)
+			*low = max(*low, READ_ONCE(rewinds->high));
 		return true;
 	}
 	return false;
@@ -47,7 +52,7 @@ static bool rewinds_find(const struct arena_rewinds *rewinds, unsigned long gene
 
 /* M(@generation), from a view of the cursor whose generation is @now. */
 static bool lowest_since(const struct arena *arena, unsigned long now, unsigned long generation,
-			 size_t *low)
+			 bool most, size_t *low)
 {
 	const struct arena_history *history;
 	unsigned int nr;
@@ -61,7 +66,7 @@ static bool lowest_since(const struct arena *arena, unsigned long now, unsigned 
 	do {
 		/* Acquire: pairs with the smp_store_release() in rewinds_set(). */
 		nr = smp_load_acquire(&history->nr);
-		found = rewinds_find(&history->rewinds[nr & 1], generation, low);
+		found = rewinds_find(&history->rewinds[nr & 1], generation, most, low);
 		/* Pairs with smp_wmb() in rewinds_set(). */
 		smp_rmb();
 	} while (unlikely(READ_ONCE(history->nr) != nr));
@@ -74,7 +79,16 @@ bool arena_outlives(const struct arena *arena, unsigned long now, unsigned long 
 {
 	size_t low;
 
-	return lowest_since(arena, now, generation, &low) && offset < low;
+	return lowest_since(arena, now, generation, false, &low) && offset < low;
+}
+
+/* As arena_outlives(), but in doubt it may: so that nothing is unmapped that is in use. */
+bool arena_may_outlive(const struct arena *arena, unsigned long now, unsigned long generation,
+		       size_t offset)
+{
+	size_t most;
+
+	return lowest_since(arena, now, generation, true, &most) && offset < most;
 }
 
 static void rewinds_copy(struct arena_rewinds *to, const struct arena_rewinds *from)
@@ -83,6 +97,7 @@ static void rewinds_copy(struct arena_rewinds *to, const struct arena_rewinds *f
 
 	WRITE_ONCE(to->first, from->first);
 	WRITE_ONCE(to->now, from->now);
+	WRITE_ONCE(to->high, from->high);
 	for (i = 0; i < from->nr; i++) {
 		WRITE_ONCE(to->to[i].last, from->to[i].last);
 		WRITE_ONCE(to->to[i].low, from->to[i].low);
@@ -112,7 +127,11 @@ static void rewinds_push(struct arena_rewinds *rewinds, unsigned long last, size
 
 	while (nr && rewinds->to[nr - 1].low >= low)
 		nr--;
+	if (!nr)
+		rewinds->high = low;
+	rewinds->high = min(rewinds->high, low);
 	if (nr == ARENA_REWINDS) {
+		rewinds->high = rewinds->to[1].low;
 		rewinds->to[0].last = rewinds->to[1].last;
 		memmove(&rewinds->to[1], &rewinds->to[2], (--nr - 1) * sizeof(rewinds->to[0]));
 	}
@@ -203,7 +222,7 @@ static int mark_check(const struct arena *arena, const struct arena_view *view,
 	if (mark->used > mark->offset)
 		return -EINVAL;
 	if (mark->generation != view->generation &&
-	    !lowest_since(arena, view->generation, mark->generation, &low))
+	    !lowest_since(arena, view->generation, mark->generation, false, &low))
 		return -ESTALE;
 	return mark->offset <= low ? 0 : -ESTALE;
 }

@@ -433,16 +433,21 @@ static int claim_collected(struct arena *arena, unsigned long generation, size_t
 {
 	struct arena_tails *tails = NULL;
 	unsigned int room = 0, needed;
-	struct arena_cpu *first;
+	struct arena_cpu *first = NULL;
 	int err;
 
 	for (;;) {
 		mutex_lock(&arena->tail_mutex);
 		err = take_tail(arena, generation, size, align, offset);
-		/* A state that is added later has no tail: the cursor is exhausted already. */
-		first = arena_cpus_first(arena);
-		needed = err && tails_exist(arena, generation) ?
-			 tails_max(first, arena->tails) : 0;
+		needed = 0;
+		if (err && tails_exist(arena, generation)) {
+			/*
+			 * Read after the smp_rmb() in tails_exist(): a state that is added
+			 * later has no tail, as the cursor is exhausted already.
+			 */
+			first = arena_cpus_first(arena);
+			needed = tails_max(first, arena->tails);
+		}
 		if (needed && needed <= room) {
 			collect(arena, first, generation, tails);
 			tails = NULL;

@@ -63,6 +63,7 @@ struct typed_chain {
  * @marks:    one an element.
  * @lock:     protects what follows, and makes a reset one with emptying it.
  * @free:     may be reused: the first in the low half, changes in the high half.
+ * @emptied:  changes of @free when a reset last emptied it.
  * @waiting:  may be reused after the grace period under way.
  * @pending:  came later.
  * @rcu_busy: @rcu is queued.
@@ -77,6 +78,7 @@ struct arena_typed {
 
 	raw_spinlock_t		lock;
 	atomic64_t		free;
+	u32			emptied;
 	struct typed_chain	waiting;
 	struct typed_chain	pending;
 	bool			rcu_busy;
@@ -176,16 +178,24 @@ static void free_push(struct arena_typed *typed, u32 head, u32 tail)
 	} while (!atomic64_try_cmpxchg(&typed->free, &old, free_head(old, head)));
 }
 
-static void free_empty(struct arena_typed *typed)
+/* Changes that @word counts. */
+static u32 free_changes(s64 word)
 {
-	s64 old = atomic64_read(&typed->free);
-
-	while (!atomic64_try_cmpxchg(&typed->free, &old, free_head(old, NO_INDEX)))
-		;
+	return (u64)word >> 32;
 }
 
-/* Any context. NO_INDEX if there is none. */
-static u32 free_pop(struct arena_typed *typed)
+static void free_empty(struct arena_typed *typed)
+{
+	s64 old = atomic64_read(&typed->free), new;
+
+	do {
+		new = free_head(old, NO_INDEX);
+	} while (!atomic64_try_cmpxchg(&typed->free, &old, new));
+	WRITE_ONCE(typed->emptied, free_changes(new));
+}
+
+/* Any context. NO_INDEX if there is none. @changes says when it was taken. */
+static u32 free_pop(struct arena_typed *typed, u32 *changes)
 {
 	s64 old;
 	u32 index, next;
@@ -200,6 +210,7 @@ static u32 free_pop(struct arena_typed *typed)
 		next = READ_ONCE(typed->marks[index].next);
 	} while (!atomic64_try_cmpxchg(&typed->free, &old, free_head(old, next)));
 	preempt_enable();
+	*changes = free_changes(old) + 1;
 	return index;
 }
 
@@ -259,13 +270,21 @@ static void reusable(struct rcu_head *rcu)
  */
 static u32 take_recycled(struct arena_typed *typed, unsigned long *generation)
 {
-	u32 index = free_pop(typed);
+	u32 changes, index = free_pop(typed, &changes);
 
 	if (likely(index == NO_INDEX))
 		return NO_INDEX;
 	*generation = arena_peek(typed->arena).generation;
-	return READ_ONCE(typed->marks[index].published) == (u32)*generation - UNPUBLISHED ?
-	       index : NO_INDEX;
+	if (READ_ONCE(typed->marks[index].published) != (u32)*generation - UNPUBLISHED)
+		return NO_INDEX;
+	/*
+	 * A reset may have come since the element was taken, and the element may have been
+	 * allocated and freed again: then it is in the chain once more, or waits to be. Pairs
+	 * with the lock: a task that frees it after that reset has the lock after the reset
+	 * has set @emptied, so a mark that it wrote shows @emptied, too.
+	 */
+	smp_rmb();
+	return (s32)(changes - READ_ONCE(typed->emptied)) > 0 ? index : NO_INDEX;
 }
 
 /* Move the cursor over @nr elements. 0, -ENOSPC, or -EBUSY if it is not settled. */
@@ -608,7 +627,7 @@ static void refresh_marks(struct arena_typed *typed, u32 generation)
 	u32 i;
 
 	for (i = 0; i < typed->nr; i++)
-		publish(typed, i, generation - UNPUBLISHED - 1);
+		publish(typed, i, generation - ARENA_GEN_STEP - UNPUBLISHED);
 }
 
 /**
