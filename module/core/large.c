@@ -2,14 +2,16 @@
 /*
  * Objects larger than a slab: several slabs, and one view of their pages.
  *
- * Takes no lock of ours; vmap() takes its own, so these need GFP_KERNEL.
+ * This code takes no lock of the arena. vmap() takes locks of its own, so these allocations
+ * need GFP_KERNEL.
  *
- * Memory is committed, and mapped, before the cursor is moved past it, as either may fail
- * and a call that fails leaves the cursor where it was. Beside others that allocate the
- * cursor has moved on by then, again and again. So after a few tries the order is turned
- * round: memory is committed at and beyond the cursor, as far ahead as others moved it
- * during the try before; the cursor is moved, wherever in there it stands; and only the
- * view is made afterwards. If not even that is to be had, the stretch remains as padding.
+ * Committing memory and mapping it may fail, and a call that fails must leave the cursor where
+ * it was. So at first memory is committed and mapped where the cursor stands, and the cursor
+ * is moved past it last. Where other CPUs keep allocating, the cursor has moved on by then, in
+ * every try. So after a few tries the order is reversed: memory is committed at the cursor and
+ * beyond it, twice as far beyond after each try that other CPUs have overtaken; then the cursor
+ * is moved past the object, wherever within that memory it stands; and the view is made last.
+ * If that view cannot be made, the stretch remains as padding.
  */
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -17,13 +19,14 @@
 
 #include "core/cursor.h"
 
-/* Tries that commit and map before they claim; and tries in all. */
+/* How many tries commit and map before they claim; and how many tries there are in all. */
 #define LARGE_TRIES	3
 #define LARGE_TRIES_MAX	64
 
 /*
- * The pages from @start on: of slabs that were gathered, or else of those in the
- * directory. -EAGAIN if one of these is gone: the arena was reset.
+ * Fill in the @nr pages from offset @start on: of the slabs in @slabs, which were gathered
+ * and are not installed, else of those in the directory. Returns 0; -EAGAIN if a slab is
+ * missing, as a reset has released it; -EINTR if the task is being killed.
  */
 static int large_pages(struct arena *arena, unsigned long generation, size_t start,
 		       const struct list_head *slabs, struct page **pages, size_t nr)
@@ -51,7 +54,10 @@ static int large_pages(struct arena *arena, unsigned long generation, size_t sta
 	return 0;
 }
 
-/* One stretch of kernel addresses for the slabs from @start on. */
+/*
+ * Map @size bytes from offset @start on at contiguous kernel addresses. Returns an ERR_PTR()
+ * on failure.
+ */
 static struct arena_large *large_view(struct arena *arena, unsigned long generation,
 				      size_t start, size_t size, const struct list_head *slabs)
 {
@@ -88,9 +94,11 @@ static void large_drop(struct arena_large *large)
 }
 
 /*
- * A reset that came between the claim and this has not seen the view: then it
- * is for us to have it unmapped. llist_add() is a full barrier, and so is the
- * reset's compare-and-swap of the cursor before it looks at the list.
+ * List the view of an object that was claimed, so that the reaper unmaps it after a reset.
+ *
+ * llist_add() is a full barrier, and so is the compare-and-swap of the cursor by a reset
+ * before it looks at the list. So either the reset sees the view, or this CPU sees the new
+ * generation and schedules the reaper itself. Otherwise the view could stay mapped.
  */
 static void large_list(struct arena *arena, struct arena_large *large)
 {
@@ -102,7 +110,7 @@ static void large_list(struct arena *arena, struct arena_large *large)
 		schedule_work(&arena->reaper);
 }
 
-/* Count the objects of a stretch, as arena_account() does for one. */
+/* Count the bytes and objects of a stretch that was claimed. */
 static void commit_account(struct arena *arena, struct arena_cpu *cpu,
 			   const struct arena_stretch *stretch)
 {
@@ -111,8 +119,9 @@ static void commit_account(struct arena *arena, struct arena_cpu *cpu,
 }
 
 /*
- * Move the cursor past @stretch if what it would begin with is still where that
- * begins. What was in between becomes padding.
+ * Move the cursor past @stretch if the cursor still stands at its start, or in the padding
+ * directly before it; the bytes in between become padding. Returns false if the generation is
+ * over or the cursor has moved on.
  */
 bool arena_commit(struct arena *arena, const struct arena_stretch *stretch)
 {
@@ -136,7 +145,7 @@ bool arena_commit(struct arena *arena, const struct arena_stretch *stretch)
 	return done;
 }
 
-/* Count what arena_commit_first() claimed, when nothing can fail any more. */
+/* Count what arena_commit_first() claimed. Callers do so when nothing can fail any more. */
 void arena_commit_done(struct arena *arena, const struct arena_stretch *stretch)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
@@ -146,9 +155,10 @@ void arena_commit_done(struct arena *arena, const struct arena_stretch *stretch)
 }
 
 /*
- * Move the cursor past the next @size bytes that begin at a slab and are below @ready,
- * whatever the generation, if it uses the slab set of @stretch: there memory is committed.
- * -EAGAIN if others have moved the cursor too far.
+ * Move the cursor past the next @size bytes that begin at a slab and end at @ready or below.
+ * Any generation will do if it uses the slab set of @stretch, in which the memory is
+ * committed. Fills in where @stretch is. Returns 0; -EAGAIN if other CPUs have moved the
+ * cursor too far; -ENOSPC if the object would end beyond the capacity.
  */
 static int commit_below(struct arena *arena, struct arena_stretch *stretch, size_t size,
 			size_t ready)
@@ -180,10 +190,13 @@ static int commit_below(struct arena *arena, struct arena_stretch *stretch, size
 }
 
 /*
- * Claim @size bytes from a slab's begin on, beside others that allocate and reset. Memory is
- * committed for that, and for @lead bytes beyond, if that is to be had: others may move the
- * cursor so far meanwhile. A try that fails says how much more it should have been. Fills
- * in where @stretch is; it counts as padding until arena_commit_done().
+ * Claim @size bytes that begin at a slab, while other CPUs allocate and reset. Commits the
+ * memory for them first, and, where that is to be had, for *@lead bytes beyond: other CPUs
+ * may move the cursor so far in the meantime. Fills in where @stretch is; the stretch counts
+ * as padding until arena_commit_done().
+ *
+ * Returns 0 or an error. On -EAGAIN, *@lead was too small and has been doubled (from 0, to two
+ * slabs): the caller tries again with that.
  */
 int arena_commit_first(struct arena *arena, struct arena_stretch *stretch, size_t size,
 		       size_t *lead, gfp_t gfp)
@@ -213,13 +226,15 @@ int arena_commit_first(struct arena *arena, struct arena_stretch *stretch, size_
 	err = commit_below(arena, stretch, size, ready);
 	if (err == -EAGAIN)
 		*lead = 2 * max(*lead, stretch->grain);
-	/* A release came between: its slabs are for us to bring back. */
+	/* A reset may have released the slabs in between: commit them again. */
 	return err ?: arena_slabs_populate(arena, set, stretch->start, size, gfp);
 }
 
 /*
- * Commit the slabs for an object and make a view of them, where it gets one. On error, no
- * more is committed than before, unless other callers commit the same slabs: -EAGAIN.
+ * Commit the slabs for an object and make a view of them, unless the arena is mappable. Slabs
+ * are gathered, mapped and only then installed, so that on error no more is committed than
+ * before. The exception is -EAGAIN: other CPUs have installed some of the same slabs in
+ * between, and a view of those that lost that race would show other pages.
  */
 static int large_commit(struct arena *arena, unsigned long generation, size_t start, size_t size,
 			gfp_t gfp, struct arena_large **large)
@@ -237,14 +252,17 @@ static int large_commit(struct arena *arena, unsigned long generation, size_t st
 		return err;
 	}
 	if (!arena_slabs_install(arena, generation & ARENA_GEN_SET, &slabs, gfp) && *large) {
-		/* It shows slabs that were not installed. */
+		/* The view shows slabs that were not installed. */
 		large_drop(*large);
 		return -EAGAIN;
 	}
 	return 0;
 }
 
-/* One try that claims last. -EAGAIN if others have moved on to another slab, or reset. */
+/*
+ * One try that claims last. Returns -EAGAIN if another CPU has moved the cursor on to another
+ * slab, or reset the arena.
+ */
 static int large_try(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place)
 {
 	struct arena_view view = arena_peek(arena);
@@ -286,8 +304,9 @@ static int large_try(struct arena *arena, size_t size, gfp_t gfp, struct arena_p
 }
 
 /*
- * One try that claims first. A reset that comes after the claim frees the object, as it
- * may free any: no reason to try again. -EAGAIN also if a release took the slabs.
+ * One try that claims first. A reset that comes after the claim frees the object, as it may
+ * free any object: that is no reason to try again. Returns -EAGAIN if other CPUs have moved
+ * the cursor too far, or if a reset has released the slabs before they could be mapped.
  */
 static int large_try_first(struct arena *arena, size_t size, gfp_t gfp, size_t *lead,
 			   struct arena_place *place)
@@ -319,7 +338,7 @@ static int large_try_first(struct arena *arena, size_t size, gfp_t gfp, size_t *
 	return 0;
 }
 
-/* An object larger than a slab begins at a slab. */
+/* Claim an object larger than a slab; it begins at a slab. Errors are those of arena_claim(). */
 int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place)
 {
 	size_t lead = 0;
@@ -340,11 +359,15 @@ int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_
 }
 
 /*
- * Unmap the views of objects that resets and rewinds have freed, or @all. A view is
- * listed with the generation that its claim took from the cursor, so the cursor read here
- * is not behind it. What readers may still be using is left for the next time: a reaper
- * that sees the generation that arena_reset_rcu() began sees retiring, too, which was set
- * before; the end of the grace period runs this again.
+ * Unmap the views of objects that resets and rewinds have freed, or with @all every view.
+ *
+ * A view is listed with the generation that its claim took from the cursor. The list is
+ * emptied first and the cursor is read afterwards, so the generation read here is never older
+ * than that of a listed view.
+ *
+ * Views that readers may still use stay listed. arena_reset_rcu() sets retiring before it
+ * moves the cursor: a reaper that sees the new generation also sees retiring. The callback at
+ * the end of that grace period runs the reaper again.
  */
 void arena_reap_larges(struct arena *arena, bool all)
 {
@@ -365,7 +388,10 @@ void arena_reap_larges(struct arena *arena, bool all)
 		large_drop(large);
 		cond_resched();
 	}
-	/* What was put back while a reset, or its end, found the list empty. */
+	/*
+	 * A reset, or the end of its grace period, may have found the list empty between
+	 * llist_del_all() and llist_add(), and have scheduled nothing: look again.
+	 */
 	if (!llist_empty(&arena->larges) &&
 	    (readers ? !READ_ONCE(arena->retiring) :
 		       arena_peek(arena).generation != generation))
