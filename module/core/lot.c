@@ -2,12 +2,12 @@
 /*
  * Lots: several objects, all or none, by one move of the cursor.
  *
- * Takes no lock, needs GFP_KERNEL. As with an object larger than a slab, memory
- * is committed before it is claimed. Where the parts lie depends on where the
- * cursor stands, as none that fits into a slab may straddle two: so it is laid
- * out for where the cursor was seen, and the claim fails if it has moved on. A caller that
- * loses that race again and again begins at a slab, where the lay-out is always the same,
- * and claims before anything else, see large.c.
+ * This code takes no lock and needs GFP_KERNEL. As with an object larger than a slab, memory
+ * is committed before it is claimed. No part that fits into a slab may straddle two, so the
+ * layout depends on where the cursor stands: the parts are laid out from where the cursor was
+ * seen, and the claim fails if it has moved on. A caller that loses that race again and again
+ * lays its lot out from the begin of a slab, where the layout is always the same, and claims
+ * it as large.c does after its first tries: wherever the cursor then stands.
  */
 #include <linux/log2.h>
 #include <linux/sched/signal.h>
@@ -15,11 +15,11 @@
 #include "core/cursor.h"
 #include "core/events.h"
 
-/* Tries at where the cursor stands, before one that claims first; and tries in all. */
+/* After so many tries where the cursor stands, one claims first; and how many tries in all. */
 #define LOT_TRIES	8
 #define LOT_TRIES_MAX	128
 
-/* -ENOSPC if there is no room from @start on. */
+/* Lay the parts out from offset @start on. Returns 0, or -ENOSPC if there is no room. */
 static int lot_lay_out(const struct arena *arena, struct arena_lot *lot, size_t start)
 {
 	const size_t slab = arena_slab_size(arena);
@@ -42,8 +42,9 @@ static int lot_lay_out(const struct arena *arena, struct arena_lot *lot, size_t 
 }
 
 /*
- * Write to what was claimed in @generation, which may be over: then false. All
- * is zeroed where some of it must be, which is quicker than one by one.
+ * Zero and copy in what was claimed in @generation. Returns false if that is over, or if the
+ * task is being killed. Where some parts must be zeroed, all of the lot is: one call for all
+ * of it is quicker than one for each part.
  */
 static bool lot_fill(struct arena *arena, const struct arena_lot *lot, u64 generation, gfp_t gfp)
 {
@@ -63,7 +64,10 @@ static bool lot_fill(struct arena *arena, const struct arena_lot *lot, u64 gener
 	return true;
 }
 
-/* -EAGAIN if others have moved the cursor, or reset. */
+/*
+ * One try where the cursor stands. Returns -EAGAIN if another CPU has moved the cursor, or
+ * reset the arena.
+ */
 static int lot_try(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *generation)
 {
 	struct arena_view view = arena_peek(arena);
@@ -104,7 +108,10 @@ static void lot_move(struct arena_lot *lot, size_t bytes)
 	lot->end += bytes;
 }
 
-/* A reset that comes after the claim frees the objects, as it may free any. */
+/*
+ * One try that claims first, from the begin of a slab. A reset that comes after the claim
+ * frees the objects, as it may free any object: that is no reason to try again.
+ */
 static int lot_try_first(struct arena *arena, struct arena_lot *lot, gfp_t gfp, size_t *lead,
 			 u64 *generation)
 {
@@ -124,8 +131,9 @@ static int lot_try_first(struct arena *arena, struct arena_lot *lot, gfp_t gfp, 
 }
 
 /*
- * The cursor has nothing left: by one tail of a span, as for single objects (clause 16). What
- * is laid out in one slab fits wherever its alignment does.
+ * The cursor is exhausted, but unused span tails may remain: take the whole lot from one
+ * tail, as for single objects (clause 16). What is laid out in one slab from its begin on
+ * fits wherever its alignment does. Returns -ENOSPC if no tail is large enough.
  */
 static int lot_try_tail(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *generation)
 {
@@ -146,7 +154,7 @@ static int lot_try_tail(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u
 	return -EAGAIN;
 }
 
-/* Where there is room for it, and what it amounts to. */
+/* Check sizes and alignment, and sum up the sizes. Returns 0, -EINVAL or -ENOSPC. */
 static int lot_check(const struct arena *arena, struct arena_lot *lot)
 {
 	const size_t slab = arena_slab_size(arena);
@@ -198,7 +206,10 @@ int arena_claim_lot(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *
 			lot_tell(arena, lot, *generation, gfp);
 			return 0;
 		}
-		/* A little less room there: no reason to give up. */
+		/*
+		 * A lot that begins at a slab may need more room than is left, although it
+		 * fits at the cursor: -ENOSPC of such a try does not end the call.
+		 */
 		if (err == -EAGAIN || (first && err == -ENOSPC))
 			err = fatal_signal_pending(current) ? -EINTR :
 			      tries == LOT_TRIES_MAX ? -ENOMEM : 0;
