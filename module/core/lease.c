@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Leases: one claim of as much as there is, between two bounds. What becomes of
- * it is the business of whoever asked. Takes no lock of its own.
+ * Leases: one claim of as much as there is, between two bounds. The caller decides what to do
+ * with it. This code takes no lock of its own.
  */
 #include <linux/align.h>
 #include <linux/minmax.h>
 
 #include "core/cursor.h"
 
-/* What this CPU's span has left; a larger object would leave that behind for good. */
+/*
+ * Bytes left in the span of this CPU, after alignment. A claim of more would start another
+ * span and leave these bytes behind as padding.
+ */
 static size_t span_left(struct arena *arena, size_t align)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
@@ -26,9 +29,10 @@ static size_t span_left(struct arena *arena, size_t align)
 }
 
 /*
- * How long an object could be that is claimed now: up to the end of the slab
- * where the cursor stands, or, if @min does not fit there, in the next one. A
- * guess, as others may be claiming; not even that if @align is not valid.
+ * The bytes that an object could have which is claimed now: up to the end of the slab where
+ * the cursor stands, or, if @min does not fit there, in the next slab. This is a guess, as
+ * other CPUs may be claiming, and meaningless if @align is not valid: the claim
+ * itself checks both.
  */
 static size_t room_left(const struct arena *arena, size_t min, size_t align)
 {
@@ -46,8 +50,8 @@ static size_t room_left(const struct arena *arena, size_t min, size_t align)
 }
 
 /*
- * Claim at least @min bytes, at most @want, and no more than a slab unless @min
- * is. Errors are those of arena_claim().
+ * Claim at least @min bytes and at most @want, but no more than a slab unless @min is larger.
+ * Sets *@bytes to what was claimed. Errors are those of arena_claim().
  */
 int arena_claim_some(struct arena *arena, size_t min, size_t want, size_t align, gfp_t gfp,
 		     struct arena_place *place, size_t *bytes)
@@ -69,7 +73,7 @@ int arena_claim_some(struct arena *arena, size_t min, size_t want, size_t align,
 		*bytes = size;
 		if (size == min || (err != -ENOSPC && err != -ENOMEM))
 			break;
-		/* Others were faster, or what is left is the tails of their spans. */
+		/* Other CPUs were faster, or only the tails of their spans are left: try less. */
 		most = err == -ENOMEM ? min : max(min, size / 2);
 	}
 	return arena_claim_tell(arena, size, align, gfp, place, err);
