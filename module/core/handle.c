@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Handles: names of objects that can be told stale.
+ * Handles: names of objects that tell when the object is gone.
  *
- * Lock-free. A handle holds the full generation, which does not repeat.
+ * This code takes no lock. A handle holds the full generation, which does not repeat.
  */
 #include <linux/export.h>
 #include <linux/mm.h>
@@ -20,7 +20,10 @@ static bool handle_is_live(const struct arena *arena, arena_handle_t handle)
 	return arena_outlives(arena, view.generation, handle.generation, handle.offset);
 }
 
-/* The offset of @ptr, if it points into a slab of the set of @generation. */
+/*
+ * Set *@offset to that of @ptr. Returns false if @ptr does not point into a committed slab of
+ * the slab set that @generation uses.
+ */
 bool arena_find(const struct arena *arena, unsigned long generation, const void *ptr,
 		size_t *offset)
 {
@@ -31,7 +34,7 @@ bool arena_find(const struct arena *arena, unsigned long generation, const void 
 	if (!virt_addr_valid(base))
 		return false;
 	index = page_private(virt_to_page(base));
-	/* What another owner of the page may have put there proves nothing yet. */
+	/* Another owner of the page may have written any index there: ask the directory. */
 	if (index >= arena_nr_slabs(arena) ||
 	    arena_slab_base(arena, generation, index << arena->slab_shift) != base)
 		return false;
@@ -40,12 +43,13 @@ bool arena_find(const struct arena *arena, unsigned long generation, const void 
 }
 
 /**
- * arena_handle() - Name an object.
+ * arena_handle() - Name an object (clause 13).
  * @arena: the arena, not NULL.
- * @ptr:   a live object of it, no larger than a slab.
+ * @ptr:   a live object of the arena, no larger than a slab.
  *
- * Context: Any; the caller excludes resets, and rewinds that free the object, or is
- * inside rcu_read_lock() since before it got it, as for any use of a pointer.
+ * Context: Any. Takes no lock. As for any use of a pointer, the caller excludes resets and
+ * rewinds that free the object, or has been inside rcu_read_lock() since before it got the
+ * object and resets by arena_reset_rcu() only.
  * Return: The handle; one that never resolves if @ptr is not in the arena.
  */
 arena_handle_t arena_handle(const struct arena *arena, const void *ptr)
@@ -61,14 +65,15 @@ arena_handle_t arena_handle(const struct arena *arena, const void *ptr)
 EXPORT_SYMBOL_GPL(arena_handle);
 
 /**
- * arena_alloc_handle() - Take memory for one object, and name it.
+ * arena_alloc_handle() - Take memory for one object, and name it (clauses 1 and 13).
  * @arena:  the arena, not NULL.
  * @size:   bytes, not 0, at most the slab size.
  * @gfp:    how the arena may grow, see arena_alloc().
- * @handle: the name, on success.
+ * @handle: the name of the object; on failure one that never resolves.
  *
  * Context: As arena_alloc().
- * Return: The object, or NULL as arena_alloc().
+ * Return: The object, aligned to %ARENA_MIN_ALIGN; NULL with nothing changed, as
+ * arena_alloc().
  */
 void *arena_alloc_handle(struct arena *arena, size_t size, gfp_t gfp, arena_handle_t *handle)
 {
@@ -86,18 +91,18 @@ EXPORT_SYMBOL_GPL(arena_alloc_handle);
 /**
  * arena_deref() - Find the object that a handle names.
  * @arena:  the arena, not NULL.
- * @handle: from arena_handle() or arena_alloc_handle(), or from anywhere.
+ * @handle: from arena_handle() or arena_alloc_handle(); any other value is safe, too.
  *
- * A handle is stale for ever after the next reset, of any kind, and after a rewind to its
- * object or below it (clause 13). For handles that are told stale early, see
- * arena_rewind(). One that was forged resolves to somewhere below arena_high() at most.
+ * A handle is stale for ever after the next reset of any kind, and after a rewind to its
+ * object or below it (clause 13). Rewinds may make some handles stale early, see
+ * arena_rewind(). A forged handle resolves to a place below arena_high() at most.
  *
- * Context: Any. That the object stays alive after the return is promised only
- * if resets, and rewinds that free it, are excluded, or, with arena_reset_rcu(), inside
- * rcu_read_lock().
- * Return: The address, good up to the end of the slab at least: objects of kernel code
- * do not lie in two, those of programs may. NULL if the handle is stale, forged or out
- * of range.
+ * Context: Any. Takes no lock. The object stays alive after the return only if the caller
+ * excludes resets and rewinds that free it, or is inside rcu_read_lock() and the arena is
+ * reset by arena_reset_rcu() only.
+ * Return: The address, valid up to the end of its slab at least. Objects of kernel code no
+ * larger than a slab lie within one; those of programs may straddle two. NULL if the handle is
+ * stale, forged or out of range.
  */
 void *arena_deref(const struct arena *arena, arena_handle_t handle)
 {
@@ -106,13 +111,19 @@ void *arena_deref(const struct arena *arena, arena_handle_t handle)
 	if (!handle_is_live(arena, handle))
 		return NULL;
 	/*
-	 * A forged handle has no dependency to the slab. Pairs with the compare-and-swap in
-	 * arena_settle() after slabs were released: a reader that saw the cursor of the
-	 * generation that began then sees none of those.
+	 * No address dependency leads from a forged handle to the slab. Pairs with the
+	 * compare-and-swap in arena_settle() after slabs were released: a reader that has
+	 * read the cursor of the generation that was settled then sees those directory
+	 * entries empty. Without it, the reader could return the address of a released slab.
 	 */
 	smp_rmb();
 	base = arena_slab_base(arena, handle.generation, handle.offset);
-	/* Pairs with the compare-and-swap in next_generation(), before slabs are released. */
+	/*
+	 * Pairs with the compare-and-swap of the cursor in next_generation(), before slabs
+	 * are released: if this reader has read an entry that changed after it, the look
+	 * below finds the handle stale. Without it, the address of another slab could be
+	 * returned.
+	 */
 	smp_rmb();
 	if (!base || !handle_is_live(arena, handle))
 		return NULL;
@@ -120,7 +131,10 @@ void *arena_deref(const struct arena *arena, arena_handle_t handle)
 }
 EXPORT_SYMBOL_GPL(arena_deref);
 
-/* Name what is at @offset. -ERANGE if nothing is. The caller excludes resets and rewinds. */
+/*
+ * Name what is at @offset. Returns 0, or -ERANGE if nothing has been handed out there. The
+ * caller excludes resets and rewinds.
+ */
 int arena_handle_at(const struct arena *arena, u64 offset, arena_handle_t *handle)
 {
 	struct arena_view view = arena_peek_begun(arena);
@@ -131,7 +145,7 @@ int arena_handle_at(const struct arena *arena, u64 offset, arena_handle_t *handl
 	return 0;
 }
 
-/* 0, or -ESTALE if @handle does not name anything any more. */
+/* Returns 0, or -ESTALE if @handle names nothing, or nothing any more. */
 int arena_handle_check(const struct arena *arena, arena_handle_t handle)
 {
 	return handle_is_live(arena, handle) ? 0 : -ESTALE;
