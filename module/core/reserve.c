@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reservations: memory of one's own, for contexts that must not fail.
+ * Reservations: memory that is set aside for contexts that must not fail.
  *
- * Lock-free: a reservation is a stretch with a cursor of its own.
+ * A reservation is a stretch of the arena with a cursor of its own. This code takes no lock.
  */
 #include <linux/export.h>
 #include <linux/log2.h>
@@ -13,19 +13,20 @@
 /**
  * arena_reserve() - Set memory of an arena aside, to be allocated from later.
  * @arena:   the arena, not NULL.
- * @reserve: filled in; the caller's, and not to be freed: what is not used up
- *	     goes with the next reset.
- * @nr:	     how many objects.
- * @size:    bytes of each, at most.
- * @align:   alignment of each, at most: a power of two, at most %PAGE_SIZE.
- * @gfp:     GFP_KERNEL or weaker; __GFP_ZERO for zeroed memory.
+ * @reserve: filled in. The caller provides it and need not free anything: the next reset
+ *	  takes back what is not used up.
+ * @nr:	     number of objects, not 0.
+ * @size:    largest size of each, in bytes, not 0.
+ * @align:   largest alignment of each, in bytes: a power of two, at most %PAGE_SIZE.
+ * @gfp:     GFP_KERNEL or weaker, see arena_alloc(); with __GFP_ZERO the memory is zeroed.
  *
- * Takes @nr times @size bytes and the worst padding that @align can cost. All
- * of it counts as used at once (clause 3).
+ * Takes @nr times @size bytes, and the worst padding that @align can cost. All of it counts as
+ * used at once (clause 3).
  *
- * Context: Any that @gfp fits; meant for task context. Takes no lock.
- * Return: 0; -EINVAL for a bad argument; -ENOSPC; -ENOMEM; -EINTR for more than a slab if
- * the task is being killed. On error nothing changed.
+ * Context: Any that @gfp fits; meant for task context. Takes no lock. More than a slab needs
+ * GFP_KERNEL.
+ * Return: 0; or, with nothing changed, -EINVAL for a bad argument; -ENOSPC; -ENOMEM; -EINTR for
+ * more than a slab if the task is being killed.
  */
 int arena_reserve(struct arena *arena, struct arena_reserve *reserve, size_t nr, size_t size,
 		  size_t align, gfp_t gfp)
@@ -39,7 +40,7 @@ int arena_reserve(struct arena *arena, struct arena_reserve *reserve, size_t nr,
 	    size > SIZE_MAX - align || check_mul_overflow(nr, ALIGN(size, align), &bytes))
 		bytes = 0;
 	bytes = size_with_address(arena, bytes);
-	/* Size 0 is refused there, and counted as a bad argument. */
+	/* arena_claim() refuses size 0 and counts it as a bad argument. */
 	err = arena_claim(arena, bytes, bytes ? max(align, ARENA_MIN_ALIGN) : 1, gfp, &place);
 	if (err)
 		return err;
@@ -55,14 +56,15 @@ EXPORT_SYMBOL_GPL(arena_reserve);
  * arena_reserve_alloc() - Take memory for one object from a reservation.
  * @reserve: filled in by arena_reserve().
  * @size:    bytes, not 0.
- * @align:   a power of two, at most the alignment that was reserved for.
+ * @align:   bytes: a power of two, at most the alignment that was reserved for.
  *
- * Cannot fail before as many objects have been taken as were reserved for, in
- * any context, unless the arena was reset, or rewound below the reservation: then always (clause 3).
+ * Cannot fail, in any context, before as many objects have been taken as were reserved for. The
+ * exception is an arena that was reset, or rewound to or below the reservation: then every call
+ * fails (clause 3).
  *
- * Context: Any, NMI included. Takes no lock. Many may take from one reservation.
- * Return: The object, or NULL with nothing changed: used up, void, or a bad
- * argument.
+ * Context: Any, NMI included. Takes no lock. Any number of CPUs may take from one reservation.
+ * Return: The object; NULL with nothing changed if the reservation is used up or void, or for
+ * a bad argument.
  */
 void *arena_reserve_alloc(struct arena_reserve *reserve, size_t size, size_t align)
 {
@@ -77,7 +79,10 @@ void *arena_reserve_alloc(struct arena_reserve *reserve, size_t size, size_t ali
 		start = ALIGN(base + old, align) - base;
 		if (start > reserve->size || size > reserve->size - start)
 			return NULL;
-		/* Relaxed would do: what is handed out depends on nothing but the count. */
+		/*
+		 * A relaxed exchange would do: nothing but the count decides what is handed
+		 * out.
+		 */
 	} while (!atomic_long_try_cmpxchg(&reserve->used, &old, start + size));
 	return reserve->base + start;
 }
