@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Copies and strings. Lock-free like any allocation.
- */
+/* Copies and strings. They take no lock, like any allocation. */
 #include <linux/export.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -20,13 +18,14 @@ static void *copy_in(struct arena *arena, const void *src, size_t size, size_t a
  * arena_memdup() - Copy memory into an arena.
  * @arena: the arena, not NULL.
  * @src:   what to copy, @size bytes.
- * @size:  bytes, not 0.
- * @gfp:   how the arena may grow, see arena_alloc().
+ * @size:  bytes, not 0, at most the capacity.
+ * @gfp:   how the arena may grow, see arena_alloc(); __GFP_ZERO is ignored.
  *
  * The copy never lands in an object of a newer generation (clause 10).
  *
  * Context: As arena_alloc().
- * Return: The copy, aligned to %ARENA_MIN_ALIGN, or NULL as arena_alloc().
+ * Return: The copy, aligned to %ARENA_MIN_ALIGN; NULL as arena_alloc(), or if the task is
+ * killed during a copy of more than %ARENA_SLAB_MAX.
  */
 void *arena_memdup(struct arena *arena, const void *src, size_t size, gfp_t gfp)
 {
@@ -35,15 +34,15 @@ void *arena_memdup(struct arena *arena, const void *src, size_t size, gfp_t gfp)
 EXPORT_SYMBOL_GPL(arena_memdup);
 
 /**
- * arena_memdup_aligned() - Copy memory into an arena, aligned as asked.
+ * arena_memdup_aligned() - Copy memory into an arena, aligned as asked (clauses 1 and 10).
  * @arena: the arena, not NULL.
  * @src:   what to copy, @size bytes.
- * @size:  bytes, not 0.
- * @align: see arena_alloc_aligned().
- * @gfp:   how the arena may grow, see arena_alloc().
+ * @size:  bytes, not 0, at most the capacity.
+ * @align: bytes, see arena_alloc_aligned().
+ * @gfp:   how the arena may grow, see arena_alloc(); __GFP_ZERO is ignored.
  *
  * Context: As arena_alloc().
- * Return: The copy, or NULL as arena_alloc().
+ * Return: The copy, aligned to @align, or NULL as arena_memdup().
  */
 void *arena_memdup_aligned(struct arena *arena, const void *src, size_t size, size_t align,
 			   gfp_t gfp)
@@ -53,8 +52,8 @@ void *arena_memdup_aligned(struct arena *arena, const void *src, size_t size, si
 EXPORT_SYMBOL_GPL(arena_memdup_aligned);
 
 /*
- * Copy @len bytes and put a NUL behind them. Two writes, so that a source that
- * changes under our hands still gives a string that ends.
+ * Copy @len bytes and put a NUL behind them. The NUL is a write of its own, so that the copy
+ * is terminated even if another CPU changes the source meanwhile.
  */
 static char *copy_string(struct arena *arena, const char *src, size_t len, gfp_t gfp)
 {
@@ -74,20 +73,20 @@ static char *copy_string(struct arena *arena, const char *src, size_t len, gfp_t
 		if (err != -ESTALE)
 			return NULL;
 	}
-	/* A string without its end must not be handed out, even where a reset has freed it. */
+	/* A string without its NUL must not be returned, even if a reset has freed it already. */
 	arena_count_failure(arena, -ENOMEM);
 	return NULL;
 }
 
 /**
- * arena_strdup() - Copy a string into an arena.
+ * arena_strdup() - Copy a string into an arena (clauses 1 and 10).
  * @arena: the arena, not NULL.
  * @s:     the string, or NULL.
  * @gfp:   how the arena may grow, see arena_alloc().
  *
  * Context: As arena_alloc().
- * Return: The copy, not aligned in a dense arena; NULL if @s is, or as
- * arena_alloc().
+ * Return: The copy, not aligned in a dense arena; NULL if @s is NULL, or as arena_memdup(), or
+ * if resets have freed every copy before it was complete.
  */
 char *arena_strdup(struct arena *arena, const char *s, gfp_t gfp)
 {
@@ -96,10 +95,10 @@ char *arena_strdup(struct arena *arena, const char *s, gfp_t gfp)
 EXPORT_SYMBOL_GPL(arena_strdup);
 
 /**
- * arena_strndup() - Copy the beginning of a string into an arena.
+ * arena_strndup() - Copy the beginning of a string into an arena (clauses 1 and 10).
  * @arena: the arena, not NULL.
- * @s:     the string, or NULL; need not end within @max bytes.
- * @max:   at most so many bytes, not counting the NUL that is always added.
+ * @s:     the string, or NULL; it need not be terminated within @max bytes.
+ * @max:   copy at most so many bytes, not counting the NUL, which is always added.
  * @gfp:   how the arena may grow, see arena_alloc().
  *
  * Context: As arena_alloc().
@@ -112,15 +111,15 @@ char *arena_strndup(struct arena *arena, const char *s, size_t max, gfp_t gfp)
 EXPORT_SYMBOL_GPL(arena_strndup);
 
 /**
- * arena_vprintf() - Format a string into an arena.
+ * arena_vprintf() - Format a string into an arena (clauses 1 and 10).
  * @arena: the arena, not NULL.
- * @gfp:   how the arena may grow, see arena_alloc(); also for a buffer of the
- *	   string's size that is freed again.
+ * @gfp:   how the arena may grow, see arena_alloc(). Also used for a temporary buffer of the
+ *	string's size, from kmalloc().
  * @fmt:   as for printk().
  * @args:  its arguments.
  *
- * Context: Any that @gfp fits but NMI, as it allocates the buffer.
- * Return: The string, or NULL as arena_alloc().
+ * Context: Any that @gfp fits but NMI, as the buffer is allocated by kmalloc().
+ * Return: The string, or NULL as arena_strdup(), or if the buffer cannot be allocated.
  */
 char *arena_vprintf(struct arena *arena, gfp_t gfp, const char *fmt, va_list args)
 {
@@ -138,13 +137,13 @@ char *arena_vprintf(struct arena *arena, gfp_t gfp, const char *fmt, va_list arg
 EXPORT_SYMBOL_GPL(arena_vprintf);
 
 /**
- * arena_printf() - Format a string into an arena.
+ * arena_printf() - Format a string into an arena (clauses 1 and 10).
  * @arena: the arena, not NULL.
  * @gfp:   see arena_vprintf().
  * @fmt:   as for printk(); the compiler checks the arguments against it.
  *
  * Context: As arena_vprintf().
- * Return: The string, or NULL as arena_alloc().
+ * Return: As arena_vprintf().
  */
 char *arena_printf(struct arena *arena, gfp_t gfp, const char *fmt, ...)
 {
