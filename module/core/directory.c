@@ -2,17 +2,17 @@
 /*
  * The slab directory: from the number of a slab to its entry.
  *
- * The entries of the first slabs lie in the arena itself. Those of the others are the
- * leaves of a tree whose nodes are a page each, made as slabs are committed: an arena of
- * few slabs needs no node, whatever its capacity. The root is the address of a node with
- * its height added, 0 for a leaf. A tree that is too low gets a root above the one it
- * has, which becomes the first child of the new one.
+ * The entries of the first slabs lie in the arena itself. The entries of the other slabs are in
+ * the leaves of a tree, whose nodes are a page each and are allocated as slabs are committed: an
+ * arena of few slabs needs no node, whatever its capacity. The root pointer is the address of a
+ * node plus the height of the tree, which is 0 for a single leaf. A tree that is too low gets a
+ * higher root, which has the old root as its first child.
  *
- * Nodes are added by compare-and-swap, take no lock and are zero before they are seen.
- * They are never moved, and freed with the arena only: so lookups take no lock either and
- * run in any context, and an entry that was found stays where it is. A release keeps
- * them: sixteen bytes for each slab that there ever was, 0.4 % of the smallest slabs and
- * 0.02 % of those that are the default.
+ * Nodes are zeroed before other CPUs can see them, and are added by compare-and-swap without
+ * a lock. They are never moved, and are freed with the arena only. So lookups take no lock
+ * either and run in any context, and an entry that was found stays where it is. A release
+ * keeps the nodes: they cost sixteen bytes for each slab that there ever was, 0.4 % of slabs of
+ * 4 KiB and 0.02 % of those of 64 KiB, the default.
  */
 #include <linux/kmemleak.h>
 #include <linux/sched/mm.h>
@@ -23,14 +23,14 @@
 #define LEAF_BITS	(PAGE_SHIFT - ilog2(sizeof(struct arena_slab)))
 #define CHILD_BITS	(PAGE_SHIFT - ilog2(sizeof(void *)))
 #define HEIGHT_MASK	7UL
-/* Reaches further than any cursor does. */
+/* The highest tree that is needed: it resolves every offset that fits into the cursor. */
 #define HEIGHT_MAX	DIV_ROUND_UP(ARENA_CURSOR_BITS - PAGE_SHIFT - LEAF_BITS, CHILD_BITS)
 
 /**
  * union arena_dir_node - a page of the directory.
- * @child: nodes one level below, where the height is not 0; NULL if there are no slabs.
- * @entry: where it is.
- * @next:  another node that is not in a directory yet.
+ * @child: in a node of height 1 or more: the nodes one level below, NULL where there is none.
+ * @entry: in a leaf, of height 0: the entries of slabs.
+ * @next:  in a node that is not in a directory yet: the next such node.
  */
 union arena_dir_node {
 	union arena_dir_node	*child[PAGE_SIZE / sizeof(void *)];
@@ -71,11 +71,13 @@ static struct arena_slab *leaf_entry(union arena_dir_node *leaf, size_t index)
 }
 
 /*
- * The leaf of slab @index. NULL where it, or a node on the way to it, is missing; then
- * @height is that of the node.
+ * Find the leaf of slab @index. Returns NULL if the leaf, or a node on the way to it, is
+ * missing; *@height then is the height of the missing node, or %HEIGHT_MAX if the tree is too
+ * low.
  *
- * The address dependency from each node to the next pairs with the cmpxchg() in
- * dir_raise() and dir_extend(): a node that is seen is seen zeroed.
+ * The address dependency from each node to the next one pairs with the cmpxchg() in
+ * dir_raise() and dir_extend(). A CPU that sees a node sees it zeroed; without that, it could
+ * follow a pointer that the page held before.
  */
 static __always_inline union arena_dir_node *dir_walk(const struct arena_dir *dir, size_t index,
 						      unsigned int *height)
@@ -92,7 +94,7 @@ static __always_inline union arena_dir_node *dir_walk(const struct arena_dir *di
 	return node;
 }
 
-/* The entry of slab @index in the tree, or NULL. */
+/* The entry of slab @index in the tree, or NULL if its leaf does not exist yet. */
 struct arena_slab *arena_dir_find(const struct arena_dir *dir, size_t index)
 {
 	unsigned int height;
@@ -102,8 +104,9 @@ struct arena_slab *arena_dir_find(const struct arena_dir *dir, size_t index)
 }
 
 /*
- * The first entry from *@index on, of those below @end that have a place. NULL if there is
- * none.
+ * Find the first slab from *@index on and below @end whose entry has a place, and set *@index
+ * to its number. Returns the entry, or NULL if there is none. Missing nodes are skipped
+ * whole.
  */
 struct arena_slab *arena_dir_next(const struct arena_dir *dir, size_t *index, size_t end)
 {
@@ -121,7 +124,7 @@ struct arena_slab *arena_dir_next(const struct arena_dir *dir, size_t *index, si
 	return NULL;
 }
 
-/* How high a tree must be for slab @index. */
+/* The least height of a tree that has a place for slab @index. */
 static unsigned int index_height(size_t index)
 {
 	unsigned int height = 0;
@@ -132,8 +135,9 @@ static unsigned int index_height(size_t index)
 }
 
 /*
- * How many nodes the way to slab @index lacks. Those that others add meanwhile are on it,
- * or begin with an old root that this counts: so it only ever gets less.
+ * How many nodes the way to slab @index lacks. Other CPUs may add nodes meanwhile, but that
+ * never raises the number: what they add is either on this way, or below an old root that has
+ * been counted as present.
  */
 static unsigned int nodes_missing(const struct arena_dir *dir, size_t index)
 {
@@ -142,10 +146,13 @@ static unsigned int nodes_missing(const struct arena_dir *dir, size_t index)
 
 	if (!root_reaches(root, index)) {
 		height = index_height(index);
-		/* Up to the new root, and down from it: past the first child, which is old. */
+		/*
+		 * Nodes up to the new root, and from that root down: the old root is a first
+		 * child.
+		 */
 		return height + 1 - (root ? root_height(root) + 1 : 0) + height;
 	}
-	/* The root reaches it from here on: the missing node, and those below it. */
+	/* The tree is high enough: the missing node, and all those below it. */
 	return dir_walk(dir, index, &height) ? 0 : height + 1;
 }
 
@@ -161,7 +168,10 @@ static union arena_dir_node *node_new(struct arena *arena, gfp_t gfp)
 			arena_budget_uncharge(arena->budget, 1);
 	}
 	set_active_memcg(old);
-	/* What it will point to is known to kmemleak, and nothing else points there. */
+	/*
+	 * kmemleak must scan the node: only the node points to the slabs, which kmemleak
+	 * tracks.
+	 */
 	if (node)
 		arena_tell_kmemleak(node, 0, gfp);
 	return node;
@@ -173,7 +183,7 @@ static void node_free(struct arena *arena, void *node)
 	arena_block_put(arena->budget, node, 0);
 }
 
-/* An unused node. Others may have looked at it meanwhile, but did not keep it. */
+/* Take an unused node from the list. It was never in a directory. */
 static union arena_dir_node *spare_pop(union arena_dir_node **spare)
 {
 	union arena_dir_node *node = *spare;
@@ -195,7 +205,10 @@ static void spare_free(struct arena *arena, union arena_dir_node *spare)
 		node_free(arena, spare_pop(&spare));
 }
 
-/* Allocate the nodes that slab @index needs, into @spare, which is empty: all or none. */
+/*
+ * Allocate the nodes that slab @index needs into @spare, which is empty: all or none. Returns
+ * false if one cannot be allocated.
+ */
 static bool spare_fill(struct arena *arena, const struct arena_dir *dir, size_t index,
 		       gfp_t gfp, union arena_dir_node **spare)
 {
@@ -213,7 +226,7 @@ static bool spare_fill(struct arena *arena, const struct arena_dir *dir, size_t 
 	return true;
 }
 
-/* Make the tree high enough for slab @index. Returns a root that is. */
+/* Make the tree high enough for slab @index. Returns the root of such a tree. */
 static union arena_dir_node *dir_raise(struct arena_dir *dir, size_t index,
 				       union arena_dir_node **spare)
 {
@@ -223,7 +236,11 @@ static union arena_dir_node *dir_raise(struct arena_dir *dir, size_t index,
 		node = spare_pop(spare);
 		node->child[0] = root_node(root);
 		higher = root ? (void *)node + root_height(root) + 1 : node;
-		/* Full barrier: see dir_extend(). Lost: @root is the other CPU's. */
+		/*
+		 * Full barrier: pairs with the address dependency in dir_walk(), so that the
+		 * new root is seen zeroed, with its first child. If another CPU was faster,
+		 * @root is its root.
+		 */
 		if (try_cmpxchg(&dir->root, &root, higher)) {
 			root = higher;
 		} else {
@@ -234,7 +251,7 @@ static union arena_dir_node *dir_raise(struct arena_dir *dir, size_t index,
 	return root;
 }
 
-/* Add what is missing on the way to the leaf of slab @index, from @spare. */
+/* Add the nodes that are missing on the way to the leaf of slab @index, from @spare. */
 static void dir_extend(struct arena_dir *dir, size_t index, union arena_dir_node **spare)
 {
 	union arena_dir_node *root = dir_raise(dir, index, spare), *node = root_node(root);
@@ -248,9 +265,9 @@ static void dir_extend(struct arena_dir *dir, size_t index, union arena_dir_node
 			continue;
 		added = spare_pop(spare);
 		/*
-		 * Full barrier: the node is zeroed, and a root has its first child, before
-		 * its address is there to be seen. Pairs with the address dependency in
-		 * dir_walk().
+		 * Full barrier: the node is zeroed before its address can be seen. Pairs with
+		 * the address dependency in dir_walk(), which would otherwise read what the
+		 * page held before.
 		 */
 		child = cmpxchg(cell, NULL, added);
 		if (child)
@@ -261,9 +278,9 @@ static void dir_extend(struct arena_dir *dir, size_t index, union arena_dir_node
 }
 
 /*
- * Have a place for the entry of slab @index. @gfp says how to allocate the nodes that it
- * takes. False where one cannot be had; then none was added. A node stays if the slab
- * cannot be had then: the next one uses it.
+ * Provide a place for the entry of slab @index. @gfp says how to allocate the nodes that are
+ * missing. Returns false if one cannot be allocated; then none was added. If the slab itself
+ * cannot be committed afterwards, the nodes stay, and the next attempt uses them.
  */
 bool arena_dir_reserve(struct arena *arena, struct arena_dir *dir, size_t index, gfp_t gfp)
 {
@@ -274,7 +291,7 @@ bool arena_dir_reserve(struct arena *arena, struct arena_dir *dir, size_t index,
 	if (!spare_fill(arena, dir, index, gfp, &spare))
 		return false;
 	dir_extend(dir, index, &spare);
-	/* Those that other CPUs have added meanwhile. */
+	/* Nodes are left where other CPUs have added their own meanwhile. */
 	spare_free(arena, spare);
 	return true;
 }
@@ -290,7 +307,7 @@ static void nodes_free(struct arena *arena, union arena_dir_node *node, unsigned
 	cond_resched();
 }
 
-/* Free the nodes. All slabs have been given back, and nobody else uses the directory. */
+/* Free the nodes. All slabs have been given back, and no other CPU uses the directory. */
 void arena_dir_exit(struct arena *arena, struct arena_dir *dir)
 {
 	if (dir->root)
