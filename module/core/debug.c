@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * To look at: debugfs arena/, with a table of all arenas and a file for each.
+ * Statistics in debugfs: arena/, with a table of all arenas and a file for each.
  *
- * The file of an arena comes a moment after the arena: an arena that is made for the
- * time of a request pays for one exchange when it comes, and one when it goes. It stands
- * in a place of young[] meanwhile, which its number selects. An arena that has lived for
- * LOOK_DELAY is worth a place in the list and a file, and gets both from a worker; so it
- * does at once, but for the file, where its place is taken, or the table is read.
+ * An arena gets its file some time after its creation, so that an arena which lives for one
+ * request costs one exchange when it is created and one when it is destroyed. Until then an
+ * element of young[], which its number selects, points to it. A worker moves each arena that has
+ * lived for LOOK_DELAY to the list all_arenas, and gives it a file. An arena goes to the list
+ * earlier, still without a file, if its element of young[] is taken when it is created, or when
+ * the table is read.
  */
 #include <linux/debugfs.h>
 #include <linux/list.h>
@@ -22,15 +23,15 @@
 
 #define NR_YOUNG	64
 
-/* Protects all_arenas, in which those without a file are last, and arena->look. */
+/* Protects all_arenas, in which arenas without a file are last, and arena->look. */
 static DEFINE_MUTEX(all_mutex);
 static LIST_HEAD(all_arenas);
-/* Arenas that are not in the list. */
+/* Arenas that are not in the list yet; each element is set and cleared by an exchange. */
 static struct arena *young[NR_YOUNG];
 static atomic64_t last_id;
 static struct dentry *debug_dir;
 
-/* Names come from user space, and the table must stay one. */
+/* Names may come from programs: escape what would break the columns of the table. */
 static void show_name(struct seq_file *m, const char *name)
 {
 	seq_escape(m, *name ? name : "-", " \t\n\\");
@@ -62,7 +63,7 @@ static void show_flags(struct seq_file *m, const struct arena *arena)
 		seq_putc(m, '-');
 }
 
-/* One number of struct arena_stats. */
+/* One member of struct arena_stats: its name and offset. */
 struct look {
 	const char	*name;
 	size_t		at;
@@ -87,7 +88,10 @@ static u64 look_value(const struct look *look, const struct arena_stats *stats)
 	return look->wide ? *(const u64 *)at : *(const size_t *)at;
 }
 
-/* The table. Who reads it goes by the names in its first line: there may be more some day. */
+/*
+ * A line of the table. Programs that read it find columns by the names in the first line, as
+ * columns may be added.
+ */
 static void show_line(struct seq_file *m, const struct arena *arena)
 {
 	struct arena_stats stats;
@@ -108,7 +112,10 @@ static struct arena **young_place(u64 id)
 	return &young[id % NR_YOUNG];
 }
 
-/* Move the young arenas to the list, the oldest first. One that goes meanwhile waits. */
+/*
+ * Move all arenas from young[] to the list, the oldest first. The mutex is held until they
+ * are in the list: arena_debug_remove() of one of them waits for it.
+ */
 static void list_young(void)
 {
 	u64 id = atomic64_read(&last_id);
@@ -119,7 +126,11 @@ static void list_young(void)
 	for (i = 1; i <= NR_YOUNG; i++) {
 		struct arena **place = young_place(id + i);
 
-		/* Full barrier: pairs with the cmpxchg() in arena_debug_add(). */
+		/*
+		 * Full barrier: pairs with the cmpxchg() in arena_debug_add(). The arena that
+		 * is read here was filled in before; otherwise its name could be read
+		 * half-written.
+		 */
 		arena = READ_ONCE(*place) ? xchg(place, NULL) : NULL;
 		if (arena)
 			list_add_tail(&arena->all, &all_arenas);
@@ -151,7 +162,10 @@ static int arenas_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(arenas);
 
-/* The file of one arena: takes no lock, so that its removal need not wait for long. */
+/*
+ * The file of one arena. Showing it takes no lock, so that destroying the arena, which waits
+ * for readers of its file, does not wait for long.
+ */
 static int arena_show(struct seq_file *m, void *unused)
 {
 	const struct arena *arena = m->private;
@@ -170,7 +184,10 @@ static int arena_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(arena);
 
-/* The number makes it unique; the name is for humans, and had better be a word. */
+/*
+ * Create the file of an arena: its number, which is unique, and its name, in which all but
+ * printable characters is replaced.
+ */
 static void make_file(struct arena *arena)
 {
 	char file[ARENA_NAME_MAX + 24], *at;
@@ -182,7 +199,7 @@ static void make_file(struct arena *arena)
 	for (at = file; *at; at++)
 		if (*at <= ' ' || *at > '~' || *at == '/')
 			*at = '_';
-	/* If it fails, an error that says so: it is not tried again. */
+	/* On failure, an ERR_PTR() stays there, so that it is not tried again. */
 	arena->look = debugfs_create_file(file, 0400, debug_dir, arena, &arena_fops);
 }
 
@@ -190,7 +207,7 @@ static void make_files(struct work_struct *unused)
 {
 	struct arena *arena;
 
-	/* Built in, there may be arenas before there is a directory. */
+	/* If the code is built in, arenas may be created before the directory is. */
 	if (!debug_dir)
 		return;
 	mutex_lock(&all_mutex);
@@ -211,7 +228,7 @@ void arena_debug_add(struct arena *arena)
 
 	arena->id = atomic64_inc_return(&last_id);
 	place = young_place(arena->id);
-	/* Full barrier: an arena that is found there is found complete. */
+	/* Full barrier: pairs with the xchg() in list_young(); the arena is filled in before. */
 	if (READ_ONCE(*place) || cmpxchg(place, NULL, arena)) {
 		mutex_lock(&all_mutex);
 		list_add_tail(&arena->all, &all_arenas);
@@ -222,9 +239,10 @@ void arena_debug_add(struct arena *arena)
 }
 
 /*
- * What is in its place was not seen by the worker, nor by a reader of the table. If it is
- * not, those who moved it hold the mutex until it is in the list. A reader of its file is
- * waited for, and one who has it open finds nothing any more.
+ * If the arena is still in its element of young[], neither the worker nor a reader of the table
+ * has seen it, and one exchange takes it out. Otherwise list_young() has taken it out, and
+ * holds the mutex until the arena is in the list. debugfs_remove() waits for readers of the
+ * file; a program that has it open reads nothing from then on.
  */
 void arena_debug_remove(struct arena *arena)
 {
@@ -261,7 +279,7 @@ DEFINE_DEBUGFS_ATTRIBUTE(reclaimed_fops, reclaimed_get, NULL, "%llu\n");
 
 void arena_debug_init(void)
 {
-	/* debugfs is a convenience: errors are not ours to care about. */
+	/* debugfs is a convenience: the arenas work without it, so errors are ignored. */
 	debug_dir = debugfs_create_dir("arena", NULL);
 	debugfs_create_file("arenas", 0400, debug_dir, NULL, &arenas_fops);
 	debugfs_create_file_unsafe("total_bytes", 0400, debug_dir, NULL, &total_fops);
