@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Telling tracers what happens: the events themselves are in trace.h, and what
- * stands behind these calls in trace.c. While nobody listens a call is one static
- * branch, and nothing is computed for it.
+ * Calls for tracing: trace.h defines the events, and trace.c emits them. While an event is
+ * disabled, a call costs one static branch and computes nothing.
  */
 #ifndef _ARENA_EVENTS_H
 #define _ARENA_EVENTS_H
@@ -18,7 +17,7 @@ DECLARE_TRACEPOINT(arena_alloc);
 DECLARE_TRACEPOINT(arena_alloc_fail);
 DECLARE_TRACEPOINT(arena_reset);
 
-/* Of what kind a reset was. */
+/* The kinds of resets that arena_reset events show. */
 enum arena_event_reset {
 	ARENA_EVENT_KEEP,
 	ARENA_EVENT_RCU,
@@ -57,8 +56,8 @@ static inline void arena_tell_grow(const struct arena *arena, size_t index, gfp_
 }
 
 /*
- * An object was allocated whose address is all that is known, and is given back:
- * so that the fast path ends with a jump and has nothing to keep across a call.
+ * Trace the allocation of an object of which only the address is known. Returns @object, so
+ * that the fast path ends with a jump and keeps no register across a call.
  */
 static __always_inline void *arena_tell_object(const struct arena *arena, void *object,
 					       size_t size, size_t align, gfp_t gfp)
@@ -82,7 +81,10 @@ static inline void arena_tell_fail(const struct arena *arena, size_t size, size_
 		__arena_tell_fail(arena, size, align, gfp, err);
 }
 
-/* The generation that @mode started has begun. May be under the lock of a typed arena. */
+/*
+ * A reset or rewind of kind @mode has begun a generation. The caller may hold the lock of a
+ * typed arena, with interrupts off.
+ */
 static inline void arena_tell_reset(const struct arena *arena, enum arena_event_reset mode)
 {
 	if (tracepoint_enabled(arena_reset))
