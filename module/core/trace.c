@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where the tracepoints are called. Out of line, and only when one is on.
+ * The calls of the tracepoints, out of line, made only while an event is enabled.
  *
- * A tracer may itself allocate from an arena, the same one even, and may do so
- * because an arena told it something. That must not go round for ever: what
- * happens in an arena while a tracer is at work is told to nobody, on this CPU
- * and in this context or one that it interrupts. What interrupts the tracer is
- * told.
+ * A tracer may itself allocate from an arena, even from the one whose event it handles. That
+ * must not recurse without end. So while a tracer runs on a CPU, events of arenas on that CPU
+ * are dropped in the same context (task, softirq, hardirq or NMI). Events in an interrupt that
+ * interrupts the tracer are emitted.
  */
 #include <linux/kernel.h>
 #include <linux/percpu.h>
@@ -18,7 +17,7 @@
 #define CREATE_TRACE_POINTS
 #include "core/trace.h"
 
-/* One bit for each context that a tracer of ours is at work in. */
+/* One bit for each context level (task, softirq, hardirq, NMI) in which a tracer runs. */
 static DEFINE_PER_CPU(unsigned int, telling);
 
 static bool tell_begin(void)
@@ -34,7 +33,7 @@ static bool tell_begin(void)
 	return false;
 }
 
-/* Who interrupted us between load and store has put back what it found. */
+/* An interrupt between load and store of this update leaves the value as it found it. */
 static void tell_end(void)
 {
 	__this_cpu_and(telling, ~BIT(interrupt_context_level()));
@@ -64,7 +63,10 @@ void __arena_tell_grow(const struct arena *arena, size_t index, gfp_t gfp)
 	TELL(grow, arena, index << arena->slab_shift, gfp);
 }
 
-/* A reset may have taken the object back by now: then it is nowhere. */
+/*
+ * A reset may have freed the object by now and released its slab: then its offset is unknown,
+ * and is traced as SIZE_MAX.
+ */
 void *__arena_tell_object(const struct arena *arena, void *object, size_t size, size_t align,
 			  gfp_t gfp)
 {
