@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The tracepoints, in tracefs below events/arena. Who calls them is trace.c and
- * nobody else: the rest of the module tells it what happens, see events.h.
+ * The tracepoints, in tracefs below events/arena. Only trace.c calls them; the other files of
+ * the core call the functions of events.h. Sizes and offsets are in bytes.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM arena
@@ -100,7 +100,7 @@ TRACE_EVENT(arena_grow,
 		  show_gfp_flags(__entry->gfp))
 );
 
-/* While this one is traced, no allocation takes a fast path. */
+/* While this event is enabled, the fast paths are hidden, and every allocation is traced. */
 TRACE_EVENT_FN(arena_alloc,
 	TP_PROTO(const struct arena *arena, unsigned long generation, size_t offset,
 		 size_t bytes, size_t align, gfp_t gfp),
@@ -171,7 +171,7 @@ TRACE_EVENT(arena_reset,
 
 #endif /* _ARENA_TRACE_H */
 
-/* Found by way of the include path that Kbuild gives, wherever the tree lies. */
+/* Relative to the include path that Kbuild sets, so that the tree may be anywhere. */
 #undef TRACE_INCLUDE_PATH
 #define TRACE_INCLUDE_PATH core
 #undef TRACE_INCLUDE_FILE
