@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Private arenas: a bump in the newest of a stack of chunks.
+ * Private arenas: a bump in the newest one of a stack of chunks.
  *
- * Takes no lock and has no atomic: one owner. Chunks come from the pool of
- * retired slabs or the page allocator.
+ * A private arena has one owner, so this code takes no lock and uses no atomics. Chunks come
+ * from the pool of retired blocks or from the page allocator.
  */
 #include <linux/arena_private.h>
 #include <linux/export.h>
@@ -16,9 +16,9 @@
 
 /**
  * struct arena_chunk - header of a chunk, at its begin.
- * @below: next older one.
- * @order: log2 of its pages.
- * @data:  what is handed out.
+ * @below: the next older chunk, or NULL.
+ * @order: log2 of the number of its pages.
+ * @data:  the memory that objects get.
  */
 struct arena_chunk {
 	struct arena_chunk	*below;
@@ -49,8 +49,9 @@ static void chunks_free(struct arena_chunk *chunk)
 }
 
 /*
- * A chunk with room for @size bytes at @align: one kept before, or a new one. Chunks are
- * aligned by pages, so this is exact: the largest object makes one of %ARENA_SLAB_MAX.
+ * Get a chunk with room for @size bytes at @align: one that a reset or rewind has kept, or a
+ * new one. Chunks begin at a page, so the room needed is known exactly: the largest object
+ * takes a chunk of %ARENA_SLAB_MAX. Returns NULL if there is no memory.
  */
 static struct arena_chunk *chunk_get(struct arena_private *arena, size_t size, size_t align,
 				     gfp_t gfp)
@@ -73,9 +74,12 @@ static struct arena_chunk *chunk_get(struct arena_private *arena, size_t size, s
 
 /**
  * arena_private_init() - Make a private arena.
- * @arena:  where; embedded in something, or on the stack.
- * @buffer: first memory to hand out, or NULL; not freed.
+ * @arena:  where to make it: embedded in a struct, or on the stack.
+ * @buffer: the first memory to hand out, or NULL. The arena does not free it.
  * @size:   of @buffer, in bytes.
+ *
+ * Where @buffer is not aligned to %ARENA_MIN_ALIGN, or @size is no multiple of that, a few
+ * bytes at its begin and end are not used.
  *
  * Context: Any. The caller becomes the owner.
  */
@@ -98,7 +102,7 @@ EXPORT_SYMBOL_GPL(arena_private_init);
  * arena_private_destroy() - Give back the memory of a private arena.
  * @arena: the arena, not NULL; to be initialised before it is used again.
  *
- * Context: Any but NMI. Does not sleep.
+ * Context: Any but NMI; the caller excludes all other users. Does not sleep.
  */
 void arena_private_destroy(struct arena_private *arena)
 {
@@ -130,16 +134,17 @@ static char *place_object(const struct arena_private *arena, size_t size, size_t
 }
 
 /**
- * __arena_private_alloc() - The part of arena_private_alloc() behind the call.
+ * __arena_private_alloc() - Take memory for one object of a private arena, aligned as asked.
  * @arena: the arena, not NULL.
  * @size:  bytes, not 0, at most %ARENA_SLAB_MAX less a page.
- * @align: a power of two, at most %PAGE_SIZE.
- * @gfp:   how the arena may grow.
+ * @align: bytes: a power of two, at most %PAGE_SIZE.
+ * @gfp:   how the arena may grow, see arena_alloc().
  *
- * Also the way to ask for an alignment.
+ * arena_private_alloc() calls this where the object does not fit into the newest chunk. Call
+ * it directly to ask for an alignment.
  *
  * Context: As arena_private_alloc().
- * Return: The object; NULL with nothing changed.
+ * Return: The object; NULL with nothing changed for a bad argument, or if there is no memory.
  */
 void *__arena_private_alloc(struct arena_private *arena, size_t size, size_t align, gfp_t gfp)
 {
@@ -170,7 +175,7 @@ void *__arena_private_alloc(struct arena_private *arena, size_t size, size_t ali
 }
 EXPORT_SYMBOL_GPL(__arena_private_alloc);
 
-/* Set aside the chunks above @chunk, for later. */
+/* Move the chunks above @chunk to those that are kept for later. */
 static void unwind_to(struct arena_private *arena, struct arena_chunk *chunk)
 {
 	while (arena->chunks != chunk) {
@@ -187,7 +192,7 @@ static void unwind_to(struct arena_private *arena, struct arena_chunk *chunk)
  * arena_private_reset() - Free all objects of a private arena, keep its memory.
  * @arena: the arena, not NULL.
  *
- * Takes constant time.
+ * Ends all marks. Takes constant time.
  *
  * Context: Any; the caller is the owner.
  */
@@ -212,7 +217,7 @@ EXPORT_SYMBOL_GPL(arena_private_reset);
  * arena_private_trim() - Give back the memory that resets and rewinds kept.
  * @arena: the arena, not NULL.
  *
- * Context: Any but NMI; the caller is the owner.
+ * Context: Any but NMI; the caller is the owner. Does not sleep.
  */
 void arena_private_trim(struct arena_private *arena)
 {
@@ -225,12 +230,12 @@ EXPORT_SYMBOL_GPL(arena_private_trim);
  * arena_private_mark() - Remember where a private arena stands (clause 12).
  * @arena: the arena, not NULL.
  *
- * Marks nest. More than %ARENA_PRIVATE_MARKS inside each other are given out but
- * cannot be rewound to: what is allocated then stays until an outer one is.
+ * Marks nest. Beyond %ARENA_PRIVATE_MARKS marks inside each other, a mark cannot be rewound
+ * to: objects allocated since stay until a rewind to an outer mark, or a reset.
  *
  * Context: Any; the caller is the owner.
- * Return: The mark; to be ended by arena_private_unmark(), by ending one that it is
- * inside of, or by a reset.
+ * Return: The mark. It ends with arena_private_unmark() of it or of a mark that it is inside
+ * of, with a rewind to such a mark, or with a reset.
  */
 struct arena_private_mark arena_private_mark(struct arena_private *arena)
 {
@@ -258,10 +263,11 @@ static bool mark_is_open(const struct arena_private *arena, const struct arena_p
 /**
  * arena_private_rewind() - Free all objects allocated since a mark (clause 12).
  * @arena: the arena, not NULL.
- * @mark:  from arena_private_mark(); it stays open, marks inside it end.
+ * @mark:  from arena_private_mark(). It stays open; marks inside it end.
  *
  * Context: Any; the caller is the owner.
- * Return: 0; -ESTALE with nothing changed if the mark has ended.
+ * Return: 0; -ESTALE with nothing changed if the mark has ended, was one too many, or belongs
+ * to another arena.
  */
 int arena_private_rewind(struct arena_private *arena, const struct arena_private_mark *mark)
 {
@@ -276,9 +282,9 @@ int arena_private_rewind(struct arena_private *arena, const struct arena_private
 EXPORT_SYMBOL_GPL(arena_private_rewind);
 
 /**
- * arena_private_unmark() - End a mark, and those inside it; frees nothing.
+ * arena_private_unmark() - End a mark, and those inside it; frees nothing (clause 12).
  * @arena: the arena, not NULL.
- * @mark:  from arena_private_mark(); does nothing if that has ended.
+ * @mark:  from arena_private_mark(); nothing happens if it has ended.
  *
  * Context: Any; the caller is the owner.
  */
@@ -290,8 +296,8 @@ void arena_private_unmark(struct arena_private *arena, const struct arena_privat
 EXPORT_SYMBOL_GPL(arena_private_unmark);
 
 /**
- * arena_scratch_end() - What arena_scratch() does at the end of the block.
- * @scratch: what it did at the begin.
+ * arena_scratch_end() - Rewind to the mark of arena_scratch() and end it.
+ * @scratch: filled in by arena_scratch() at the begin of the block.
  *
  * Context: Any; the caller is the owner.
  */
