@@ -16,7 +16,25 @@
  *  - single objects are not freed; a reset frees them all;
  *  - memory is not for kfree(), and objects larger than a slab are not for
  *    virt_to_page();
- *  - a pointer dies at the next reset, and nothing tells the one who holds it.
+ *  - a pointer dies at the next reset, and nothing tells its user; a handle does.
+ *
+ * Limits
+ *  - capacity: 1 byte to 1 TiB less one page, see arena_capacity_max();
+ *  - slab size: a power of two from %PAGE_SIZE to 2 MiB (%ARENA_SLAB_MAX), or to the
+ *    largest block of the page allocator where that is smaller. The default is 64 KiB, and
+ *    2 MiB from a capacity of 1 GiB on, but no more than the capacity needs;
+ *  - object size: 1 byte to the capacity. More than a slab needs GFP_KERNEL;
+ *  - alignment: 8 bytes unless asked for otherwise; a power of two, at most the slab size,
+ *    or %PAGE_SIZE for an object larger than a slab or a reservation;
+ *  - a dense arena that is full has no bytes left but padding. One with spans may have up to
+ *    64 KiB left in the span of each CPU that allocated from it since the last reset: a
+ *    caller that may sleep still gets those, others fail (clause 16);
+ *  - resets and rewinds that no RCU grace period separates: at least 262,144 of them
+ *    succeed, fewer than 524,288. The next one returns -EBUSY, or waits if it may sleep;
+ *  - arena_reset_rcu(): one slab set at a time waits for its readers, meanwhile -EBUSY;
+ *  - rewinds: handles and marks are exact for four steps, that is, rewinds to four offsets,
+ *    each above the one before. With more, some are reported stale early, see arena_rewind();
+ *  - typed arenas: elements of 1 byte to 2 MiB, at most 2^32 - 2 of them.
  *
  * Which call may run against which, for one arena (shared ones; "any" is task,
  * softirq, hardirq and NMI):
@@ -43,10 +61,11 @@
  *
  *  [1] with the gfp flags that the context allows; NMI never grows an arena.
  *
- *  [2] the last put destroys: nobody may be in the middle of another call then.
+ *  [2] the last put destroys the arena: no other call may be running then.
  *
- * "alloc against reset" is safe for the allocator, not for the object: it
- * belongs to the generation before or after, and may be dead on arrival.
+ * An allocation that races with a reset is safe for the allocator, but not for the object: it
+ * belongs to the generation before or after the reset, and the reset may have freed it before
+ * the call returns.
  */
 #ifndef _LINUX_ARENA_H
 #define _LINUX_ARENA_H
@@ -72,22 +91,21 @@ struct device;
 /**
  * DOC: arena flags
  *
- * %ARENA_SPANS: give every CPU a stretch of the space to bump in alone, so that
- * CPUs do not share a cache line. Costs memory per CPU; the order of offsets
- * is no longer the order of allocation, and a full arena may leave tails
- * behind (clause 16). Without it the arena is dense.
+ * %ARENA_SPANS: give each CPU that allocates a stretch of the space to bump in alone, so that
+ * CPUs do not share a cache line. It costs memory for each CPU; the order of offsets is no
+ * longer the order of allocation; and when the arena is full, tails of spans may be left that
+ * only callers which may sleep get (clause 16). An arena without it is dense.
  *
- * %ARENA_ON_NODE: take memory from &arena_config.node rather than from the node
- * of the CPU that grows the arena.
+ * %ARENA_ON_NODE: take memory from the NUMA node &arena_config.node rather than from the node of
+ * the CPU that grows the arena.
  *
- * %ARENA_ACCOUNT: charge memory to the memory cgroup of the creating task,
- * whoever triggers the growth. Charged slabs never enter the shared pool.
+ * %ARENA_ACCOUNT: charge memory to the memory cgroup of the creating task, whichever task grows
+ * the arena. Charged slabs never enter the shared pool.
  *
- * %ARENA_ZERO: every object is zero when handed out, as if each call had
- * __GFP_ZERO.
+ * %ARENA_ZERO: every object is zeroed, as if each call had __GFP_ZERO (clause 6).
  *
- * %ARENA_READERS: arena_reset_rcu() will be used. Where it is used, it
- * costs a second set of slabs.
+ * %ARENA_READERS: allow arena_reset_rcu() (clause 11). The first such reset makes the arena use a
+ * second set of slabs.
  */
 #define ARENA_SPANS		BIT(0)
 #define ARENA_ON_NODE		BIT(1)
@@ -98,10 +116,10 @@ struct device;
 /**
  * ARENA_MIN_ALIGN - alignment, in bytes, of what arena_alloc() returns: 8 everywhere.
  *
- * That is all, whatever the size: kmalloc() aligns an object whose size is a power of two
- * to that size, and an arena does not. arena_alloc_aligned() asks for more, and arena_new()
- * for what a type needs. Objects share cache lines, also where
- * ARCH_DMA_MINALIGN is larger, so none of them is for DMA (clause 1).
+ * It does not depend on the size: kmalloc() aligns an object whose size is a power of two to
+ * that size, but an arena does not. Use arena_alloc_aligned() for more, and arena_new() for what
+ * a type needs. Objects share cache lines, even where ARCH_DMA_MINALIGN is larger, so none of
+ * them is for DMA (clause 1).
  */
 #define ARENA_MIN_ALIGN		sizeof(u64)
 
@@ -115,12 +133,12 @@ struct device;
 
 /**
  * struct arena_config - what arena_create() makes.
- * @name:	for humans (debugfs, traces); copied, may be NULL.
+ * @name:	for humans (debugfs, traces); the first 31 bytes are copied, may be NULL.
  * @capacity:	size of the space in bytes, not 0, at most arena_capacity_max().
- * @slab_size:	bytes that one slab backs: a power of two, at least %PAGE_SIZE,
- *		at most %ARENA_SLAB_MAX; 0 picks one that suits the capacity.
- * @node:	NUMA node, meaningful with %ARENA_ON_NODE.
- * @flags:	ARENA_* flags; unknown ones are refused.
+ * @slab_size:	bytes that one slab backs: a power of two, at least %PAGE_SIZE, at most
+ *		%ARENA_SLAB_MAX; 0 picks a size that suits the capacity, see "Limits".
+ * @node:	NUMA node, which must be online; ignored without %ARENA_ON_NODE.
+ * @flags:	ARENA_* flags; with an unknown one arena_create() returns -EINVAL.
  */
 struct arena_config {
 	const char	*name;
@@ -132,27 +150,27 @@ struct arena_config {
 
 /**
  * struct arena_stats - what an arena did so far (clause 8).
- * @generation:	 the current generation; grows at every reset.
- * @capacity:	 bytes in all.
- * @used:	 bytes handed out in this generation, see arena_offset().
+ * @generation:	 the current generation; grows with every reset and rewind.
+ * @capacity:	 size of the space, in bytes.
+ * @used:	 bytes of objects of this generation, see arena_offset().
  * @padding:	 bytes lost to alignment, slab tails and span tails.
- * @free:	 bytes not handed out; used + padding + free == capacity when
- *		 quiet (clause 7).
- * @high:	 no object ends above this offset.
- * @peak:	 the highest @high of any generation, bytes.
+ * @free:	 bytes not handed out; used + padding + free == capacity while no call
+ *	 runs (clause 7).
+ * @high:	 offset in bytes that no object ends above.
+ * @peak:	 the highest @high of any generation, in bytes.
  * @committed:	 bytes of slabs held now.
- * @committed_peak: the most bytes of slabs ever held.
+ * @committed_peak: the most bytes of slabs held at any time.
  * @slab_size:	 bytes in one slab.
- * @slabs:	 slabs held now.
- * @slabs_kept:	 slabs that the last reset kept.
- * @resets:	 resets of any kind.
- * @allocs:	 successful allocations since creation.
- * @fail_space:	 failures for want of space.
- * @fail_memory: failures for want of memory.
- * @fail_arg:	 failures for a bad argument.
- * @page_allocs: slabs taken from the page allocator.
- * @page_frees:	 slabs given back to the page allocator.
- * @pool_hits:	 slabs taken from the pool of retired ones instead.
+ * @slabs:	 number of slabs held now.
+ * @slabs_kept:	 number of slabs that the last reset kept.
+ * @resets:	 number of resets of any kind.
+ * @allocs:	 number of successful allocations since creation.
+ * @fail_space:	 number of failures for lack of space.
+ * @fail_memory: number of failures for lack of memory.
+ * @fail_arg:	 number of failures because of a bad argument.
+ * @page_allocs: number of slabs taken from the page allocator.
+ * @page_frees:	 number of slabs given back to the page allocator.
+ * @pool_hits:	 number of slabs taken from the pool of retired ones instead.
  */
 struct arena_stats {
 	u64	generation;
@@ -183,7 +201,7 @@ struct arena *arena_get(struct arena *arena);
 void arena_put(struct arena *arena);
 void arena_destroy(struct arena *arena);
 
-/* Of a program, by its descriptor; @rights are ARENA_RIGHT_* of the ioctl interface. */
+/* Arenas of programs, found by descriptor; @rights are ARENA_RIGHT_* of the ioctl interface. */
 struct arena *arena_get_from_fd(int fd, u32 rights);
 void arena_unhold(struct arena *arena);
 void arena_notify(struct arena *arena);
@@ -197,8 +215,8 @@ void *__arena_alloc_words(struct arena *arena, size_t size) __malloc;
 void *__arena_alloc_more(struct arena *arena, size_t size, gfp_t gfp) __malloc;
 
 /*
- * Debug kernels check on every call that the context fits @gfp, and not only on the call
- * that grows the arena. On others might_alloc() may still be a preemption point.
+ * Debug kernels check on every call that the context fits @gfp, and not only on the calls
+ * that grow the arena. Other kernels do not: might_alloc() could be a preemption point there.
  */
 static __always_inline void __arena_might_alloc(gfp_t gfp)
 {
@@ -208,8 +226,8 @@ static __always_inline void __arena_might_alloc(gfp_t gfp)
 }
 
 /*
- * What is known to the compiler to need no padding and no zeroing asks the fast path
- * at once; gfp flags matter only where that says no.
+ * Where the compiler knows that an allocation needs no padding and no zeroing, the fast path
+ * is tried at once; gfp flags matter only if it fails.
  */
 #define ARENA_WORD		8
 #define ARENA_WORDS_MAX		SZ_4K
@@ -225,21 +243,22 @@ static __always_inline bool __arena_is_words(size_t size, size_t align, gfp_t gf
  * arena_alloc() - Take memory for one object.
  * @arena: the arena, not NULL.
  * @size:  bytes, not 0, at most the capacity.
- * @gfp:   how the arena may grow: %ARENA_NOGROW to use only committed memory,
- *	   GFP_NOWAIT or GFP_ATOMIC where sleeping is not allowed, GFP_KERNEL.
- *	   With __GFP_ZERO the object is zeroed. What an arena cannot honour is warned
- *	   of once and ignored: __GFP_NOFAIL, __GFP_DMA, __GFP_DMA32, and __GFP_ACCOUNT
- *	   if the arena was created without %ARENA_ACCOUNT.
+ * @gfp:   how the arena may grow: %ARENA_NOGROW to use only committed memory; GFP_NOWAIT or
+ *	GFP_ATOMIC where sleeping is not allowed; GFP_KERNEL. With __GFP_ZERO the object is
+ *	zeroed. What an arena cannot honour warns once and is ignored: __GFP_NOFAIL,
+ *	__GFP_DMA, __GFP_DMA32, and __GFP_ACCOUNT if the arena was created without
+ *	%ARENA_ACCOUNT.
  *
- * The object is aligned to %ARENA_MIN_ALIGN, contiguous in kernel addresses, and
- * lives until the next reset (clauses 1, 2 and 10). Its contents are undefined
- * unless zeroing was asked for here or at creation (clause 6). Objects larger
- * than a slab need GFP_KERNEL and are not for virt_to_page().
+ * The object is aligned to %ARENA_MIN_ALIGN, contiguous in kernel addresses, and lives until
+ * the next reset, or rewind below it (clauses 1, 2 and 10). Its contents are undefined unless
+ * zeroing was asked for here or at creation (clause 6). Objects larger than a slab need
+ * GFP_KERNEL and are not for virt_to_page().
  *
- * Context: Any that @gfp fits; in NMI, committed memory only. Takes no lock.
- * Sleeps only to grow, or to wait for a reset that sleeps.
- * Return: The object, or NULL with nothing changed: no space left, no memory,
- * or a bad argument (clauses 4 and 5). arena_stats() counts which.
+ * Context: Any that @gfp fits; in NMI, committed memory only. Takes no lock. Sleeps only to
+ * grow, to collect the tails of spans, or to wait for a reset that sleeps.
+ * Return: The object; NULL with nothing changed if there is no space or no memory, for a bad
+ * argument, or if the task is killed while it allocates more than a slab (clauses 4 and 5).
+ * arena_stats() counts the causes.
  */
 static __always_inline void *arena_alloc(struct arena *arena, size_t size, gfp_t gfp)
 {
@@ -253,13 +272,13 @@ static __always_inline void *arena_alloc(struct arena *arena, size_t size, gfp_t
 }
 
 /**
- * arena_zalloc() - Take zeroed memory for one object.
+ * arena_zalloc() - Take zeroed memory for one object (clause 6).
  * @arena: the arena, not NULL.
  * @size:  bytes, not 0, at most the capacity.
  * @gfp:   how the arena may grow, see arena_alloc().
  *
  * Context: As arena_alloc().
- * Return: The object, or NULL, as arena_alloc().
+ * Return: The object, aligned to %ARENA_MIN_ALIGN, or NULL as arena_alloc().
  */
 static __always_inline void *arena_zalloc(struct arena *arena, size_t size, gfp_t gfp)
 {
@@ -268,17 +287,17 @@ static __always_inline void *arena_zalloc(struct arena *arena, size_t size, gfp_
 }
 
 /**
- * arena_alloc_aligned() - Take memory for one object, aligned as asked.
+ * arena_alloc_aligned() - Take memory for one object, aligned as asked (clause 1).
  * @arena: the arena, not NULL.
  * @size:  bytes, not 0, at most the capacity.
- * @align: bytes, a power of two, at most the slab size; at most %PAGE_SIZE for
- *	   an object larger than a slab.
+ * @align: bytes: a power of two, at most the slab size; at most %PAGE_SIZE for an object larger
+ *	than a slab.
  * @gfp:   how the arena may grow, see arena_alloc().
  *
- * In a dense arena an alignment below %ARENA_MIN_ALIGN packs objects tighter.
+ * In a dense arena, an alignment below %ARENA_MIN_ALIGN packs objects more tightly.
  *
  * Context: As arena_alloc().
- * Return: The object, or NULL, as arena_alloc().
+ * Return: The object, or NULL as arena_alloc().
  */
 static __always_inline void *arena_alloc_aligned(struct arena *arena, size_t size, size_t align,
 						 gfp_t gfp)
@@ -312,13 +331,13 @@ char *arena_printf(struct arena *arena, gfp_t gfp, const char *fmt, ...);
 /**
  * arena_alloc_array() - Take memory for an array.
  * @arena: the arena, not NULL.
- * @n:	   elements.
- * @size:  bytes of each.
+ * @n:	   number of elements, not 0.
+ * @size:  bytes of each element, not 0.
  * @gfp:   how the arena may grow, see arena_alloc().
  *
  * Context: As arena_alloc().
- * Return: The array, or NULL as arena_alloc(); a product that overflows is a bad
- * argument (clause 5).
+ * Return: The array, aligned to %ARENA_MIN_ALIGN, or NULL as arena_alloc(); a product that
+ * overflows is a bad argument (clause 5).
  */
 static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size, gfp_t gfp)
 {
@@ -330,25 +349,26 @@ static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size
 }
 
 /**
- * arena_new() - Take memory for one object of a type.
+ * arena_new() - Take memory for one object of a type (clause 1).
  * @arena: the arena, not NULL.
  * @T:	   the type.
  * @gfp:   how the arena may grow, see arena_alloc().
  *
  * Context: As arena_alloc().
- * Return: A pointer to @T, or NULL as arena_alloc().
+ * Return: A pointer to @T, aligned to its __alignof__, or NULL as arena_alloc().
  */
 #define arena_new(arena, T, gfp)						\
 	((typeof(T) *)arena_alloc_aligned(arena, sizeof(T), __alignof__(T), gfp))
 
 /**
- * arena_store() - Copy a value into an arena.
+ * arena_store() - Copy a value into an arena (clauses 1 and 10).
  * @arena: the arena, not NULL.
  * @value: an lvalue or a literal, of a type that can be assigned.
  * @gfp:   how the arena may grow, see arena_alloc().
  *
  * Context: As arena_alloc().
- * Return: A pointer to the copy, of the type of @value, or NULL as arena_alloc().
+ * Return: A pointer to the copy, of the type of @value and aligned for it, or NULL as
+ * arena_memdup().
  */
 #define arena_store(arena, value, gfp)						\
 ({										\
@@ -358,15 +378,13 @@ static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size
 })
 
 /**
- * struct arena_reserve - memory set aside by arena_reserve().
- * @arena:	where.
- * @generation: in which.
- * @offset:	where in the space.
- * @base:	kernel address.
- * @size:	bytes.
- * @used:	bytes taken.
- *
- * The fields are not the caller's.
+ * struct arena_reserve - memory set aside by arena_reserve(); callers leave its members alone.
+ * @arena:	the arena that it is a part of.
+ * @generation: the generation in which it was set aside.
+ * @offset:	where it begins in the space, in bytes.
+ * @base:	kernel address of its begin.
+ * @size:	bytes, in all.
+ * @used:	bytes that arena_reserve_alloc() has handed out, with padding.
  */
 struct arena_reserve {
 	struct arena	*arena;
@@ -382,9 +400,9 @@ int arena_reserve(struct arena *arena, struct arena_reserve *reserve, size_t nr,
 void *arena_reserve_alloc(struct arena_reserve *reserve, size_t size, size_t align);
 
 /**
- * struct arena_handle - the name of an object, in 16 bytes.
- * @generation: in which it lives; 0 in a handle that names nothing.
- * @offset:	where in the space.
+ * struct arena_handle - the name of an object, in 16 bytes (clause 13).
+ * @generation: a generation in which the object lives; 0 in a handle that names nothing.
+ * @offset:	where the object begins in the space, in bytes.
  */
 typedef struct arena_handle {
 	u64	generation;
@@ -408,9 +426,9 @@ void arena_reset_zero(struct arena *arena);
 
 /**
  * struct arena_mark - where a dense arena stood, see arena_mark().
- * @generation:	in which.
- * @offset:	of the cursor.
- * @used:	bytes handed out in objects below that.
+ * @generation:	the generation at that time.
+ * @offset:	how far the cursor had moved, in bytes.
+ * @used:	bytes of objects below @offset.
  *
  * A plain value: any task may keep, copy and use it.
  */
@@ -424,9 +442,9 @@ int arena_mark(struct arena *arena, struct arena_mark *mark);
 int arena_rewind(struct arena *arena, const struct arena_mark *mark);
 
 /**
- * struct arena_scope - a block whose allocations go with it.
- * @arena: which one.
- * @mark:  where it began.
+ * struct arena_scope - a block whose end frees what was allocated in it.
+ * @arena: the arena.
+ * @mark:  where the arena stood at the begin of the block.
  */
 struct arena_scope {
 	struct arena		*arena;
@@ -443,7 +461,7 @@ static inline struct arena_scope arena_scope_begin(struct arena *arena)
 
 static inline void arena_scope_end(const struct arena_scope *scope)
 {
-	/* Where it fails, what was allocated stays until the next reset, or is gone already. */
+	/* If it fails, what was allocated stays until the next reset, or is gone already. */
 	arena_rewind(scope->arena, &scope->mark);
 }
 
@@ -454,10 +472,9 @@ DEFINE_CLASS(arena_scope, struct arena_scope, arena_scope_end(&_T), arena_scope_
  * arena_scope() - Free at the end of the block what is allocated from here on.
  * @arena: a shared arena without %ARENA_SPANS, not NULL.
  *
- * Marks the arena, and rewinds it where the block is left: what was allocated since is
- * gone, by other tasks, too (clause 12). Scopes nest. If the arena was reset in between,
- * or has spans, the end of the block does nothing. For private arenas there is
- * arena_scratch().
+ * Marks the arena, and rewinds it where the block is left: all objects allocated since are
+ * gone, those of other tasks, too (clause 12). Scopes nest. The end of the block does nothing if
+ * the arena was reset in between, or has spans. Use arena_scratch() for private arenas.
  *
  * Context: Any but NMI, see arena_mark() and arena_rewind().
  */
@@ -484,11 +501,11 @@ const struct arena *arena_typed_arena(const struct arena_typed *typed);
  * @name: prefix of what is defined: struct @name and the functions below.
  * @type: any complete type of at most %ARENA_SLAB_MAX bytes.
  *
- * Typed arenas are dense and have room for exactly as many elements as they
- * were created for (clauses 14 to 16):
+ * Typed arenas are dense and have room for exactly as many elements as they were created for
+ * (clauses 14 to 16):
  *
- *  - name_create(nr), name_create_flags(nr, flags): without %ARENA_READERS in
- *    @flags, freed elements are reused at once and resets wait for nobody;
+ *  - name_create(nr), name_create_flags(nr, flags): the first has %ARENA_READERS. Without that
+ *    flag, freed elements are reused at once, and a reset is not refused because of readers;
  *  - name_alloc(a, &value): a copy, or NULL;
  *  - name_append(a, values, n): the index of the first, or an errno; all or none;
  *  - name_at(a, i): the element, or NULL if it is not published;
@@ -497,9 +514,9 @@ const struct arena *arena_typed_arena(const struct arena_typed *typed);
  *  - name_free(a, element): to be reused by later allocations;
  *  - name_reset(a), name_destroy(a).
  *
- * Each is documented with the arena_typed function behind it. There is no
- * name_for_each(): it would have to be a macro, which a macro cannot define; so
- * arena_for_each() is told the name.
+ * Each has the contexts, errors and units of the arena_typed function behind it. There is no
+ * name_for_each(): it would have to be a macro, which a macro cannot define; so arena_for_each()
+ * takes the name as an argument.
  */
 #define DEFINE_ARENA(name, type)						\
 struct name;									\
@@ -552,9 +569,11 @@ struct name
 /**
  * arena_for_each() - Visit the published elements of a typed arena.
  * @name: as in DEFINE_ARENA().
- * @a:	  the arena.
- * @i:	  a size_t: past the element visited.
- * @p:	  pointer to the element visited.
+ * @a:	  the arena, not NULL.
+ * @i:	  a size_t: in the body, one more than the index of the element visited.
+ * @p:	  pointer to the element visited; NULL when the loop ends by itself.
+ *
+ * Context: Any. Takes no lock. The elements may be used as those of arena_typed_at().
  */
 #define arena_for_each(name, a, i, p)						\
 	for ((i) = 0; ((p) = name##_next(a, &(i)));)
