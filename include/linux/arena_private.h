@@ -2,16 +2,18 @@
 /*
  * Private arenas: one owner, no atomics, nothing per CPU.
  *
- * Best suited for scratch memory of one call chain, and for objects that hang
- * off one other object. Embedded in a struct or on the stack, and with a first
- * buffer there, an arena costs no allocation until that is full.
+ * Best suited for scratch memory of one call chain, and for objects that belong to one other
+ * object. Embedded in a struct or on the stack, and with a first buffer there, an arena
+ * allocates nothing until that buffer is full.
  *
- * Limitations: calls on one arena must not run at the same time, nor interrupt
- * each other; the caller sees to that. There are no handles and no offsets,
- * and memory of an object is at most %ARENA_SLAB_MAX less a page.
+ * Limitations: calls on one arena must not run at the same time, nor interrupt each other; the
+ * caller ensures that. There are no handles and no offsets. An object has 1 byte to
+ * %ARENA_SLAB_MAX (2 MiB) less a page, and is aligned to %ARENA_MIN_ALIGN, or by
+ * __arena_private_alloc() to a power of two up to %PAGE_SIZE. Marks nest to
+ * %ARENA_PRIVATE_MARKS.
  *
- * All functions but init, adopt and destroy may be called in any context that
- * their gfp flags fit, by the owner.
+ * The owner may allocate in any context that the gfp flags fit, and mark, rewind and reset in any
+ * context. Memory is given back (destroy, trim) in any context but NMI.
  */
 #ifndef _LINUX_ARENA_PRIVATE_H
 #define _LINUX_ARENA_PRIVATE_H
@@ -29,20 +31,20 @@ struct task_struct;
 #define ARENA_PRIVATE_MARKS	16
 
 /**
- * struct arena_private - a private arena. The fields are not the caller's.
+ * struct arena_private - a private arena; callers leave its members alone.
  * @pos:	first free byte.
- * @end:	end of the chunk that @pos is in.
- * @used:	bytes handed out since the last reset, without padding.
- * @generation:	grows at every reset.
- * @chunks:	chunks in use, the newest first; none while the first buffer lasts.
- * @oldest:	the oldest of them, if there are any.
- * @spare:	chunks kept by a reset or a rewind.
- * @first:	the first buffer, or NULL.
- * @first_size:	its size in bytes.
- * @depth:	marks that are open.
- * @serial:	of the last mark.
- * @open:	serials of the open ones.
- * @owner:	whom debug builds hold to be the owner.
+ * @end:	end of the memory that @pos is in: the newest chunk, or the first buffer.
+ * @used:	bytes of objects since the last reset, without padding.
+ * @generation:	grows with every reset.
+ * @chunks:	chunks in use, the newest first; NULL while the first buffer lasts.
+ * @oldest:	the oldest chunk in use; valid while @chunks is not NULL.
+ * @spare:	chunks that a reset or a rewind has kept.
+ * @first:	begin of the first buffer, aligned; or NULL.
+ * @first_size:	bytes of it that can be handed out.
+ * @depth:	number of open marks.
+ * @serial:	serial of the last mark.
+ * @open:	serials of the open marks.
+ * @owner:	the task that debug builds take for the owner.
  */
 struct arena_private {
 	char			*pos;
@@ -64,12 +66,12 @@ struct arena_private {
 
 /**
  * struct arena_private_mark - where a private arena stood.
- * @arena:	which one.
- * @chunk:	newest chunk then.
- * @pos:	first free byte then.
- * @used:	bytes handed out then.
- * @serial:	which mark.
- * @level:	how many marks it is inside of.
+ * @arena:	the arena.
+ * @chunk:	its newest chunk at that time.
+ * @pos:	its first free byte at that time.
+ * @used:	bytes of its objects at that time.
+ * @serial:	serial of the mark, never used again.
+ * @level:	number of marks that were open around it.
  */
 struct arena_private_mark {
 	struct arena_private	*arena;
@@ -99,10 +101,12 @@ static inline bool arena_private_owned(const struct arena_private *arena)
 
 /**
  * arena_private_adopt() - Become the owner of a private arena.
- * @arena: the arena, not NULL. Nobody else uses it any more.
+ * @arena: the arena, not NULL. The former owner does not use it any more.
  *
- * Does something in debug builds (CONFIG_ARENA_DEBUG) only: these warn once when
- * a task other than the owner uses the arena.
+ * Has an effect in debug builds (CONFIG_ARENA_DEBUG) only: these warn once when a task other
+ * than the owner uses the arena.
+ *
+ * Context: Task; the caller excludes all other users.
  */
 static inline void arena_private_adopt(struct arena_private *arena)
 {
@@ -112,11 +116,13 @@ static inline void arena_private_adopt(struct arena_private *arena)
 /**
  * arena_private_alloc() - Take memory for one object of a private arena.
  * @arena: the arena, not NULL.
- * @size:  bytes, not 0.
- * @gfp:   how the arena may grow, as for arena_alloc().
+ * @size:  bytes, not 0, at most %ARENA_SLAB_MAX less a page.
+ * @gfp:   how the arena may grow, see arena_alloc(); with __GFP_ZERO the object is zeroed.
  *
- * Context: Any that @gfp fits, but NMI never grows; the caller is the owner.
- * Return: The object, aligned to %ARENA_MIN_ALIGN; NULL with nothing changed.
+ * Context: Any that @gfp fits, but an arena never grows in NMI; the caller is the owner. Takes
+ * no lock.
+ * Return: The object, aligned to %ARENA_MIN_ALIGN; NULL with nothing changed for a bad argument,
+ * or if there is no memory.
  */
 static __always_inline void *arena_private_alloc(struct arena_private *arena, size_t size,
 						 gfp_t gfp)
@@ -125,7 +131,7 @@ static __always_inline void *arena_private_alloc(struct arena_private *arena, si
 	size_t need = ALIGN(size, ARENA_MIN_ALIGN);
 
 	__arena_might_alloc(gfp);
-	/* Size 0, and one that wraps, are refused behind the call. */
+	/* __arena_private_alloc() refuses size 0, and one so large that @need has wrapped. */
 	if (unlikely(need - 1 >= (size_t)(arena->end - object)))
 		return __arena_private_alloc(arena, size, ARENA_MIN_ALIGN, gfp);
 	if (unlikely(!arena_private_owned(arena)))
@@ -141,7 +147,8 @@ static __always_inline void *arena_private_alloc(struct arena_private *arena, si
  * arena_private_offset() - How many bytes have been handed out since the last reset.
  * @arena: the arena, not NULL.
  *
- * Return: Bytes, without padding (clause 7).
+ * Context: Any; the caller is the owner.
+ * Return: Bytes of objects, without padding (clause 7).
  */
 static inline size_t arena_private_offset(const struct arena_private *arena)
 {
@@ -151,7 +158,7 @@ static inline size_t arena_private_offset(const struct arena_private *arena)
 struct arena_private_mark arena_private_mark(struct arena_private *arena);
 void arena_private_unmark(struct arena_private *arena, const struct arena_private_mark *mark);
 
-/* What arena_scratch() keeps. */
+/* What arena_scratch() keeps until the end of the block. */
 struct arena_scratch {
 	struct arena_private		*arena;
 	struct arena_private_mark	mark;
@@ -167,7 +174,10 @@ DEFINE_CLASS(arena_scratch, struct arena_scratch, arena_scratch_end(&_T),
  * arena_scratch() - Free at the end of the block what is allocated from here on.
  * @arena: a private arena, not NULL.
  *
- * Scopes nest. Nothing allocated inside may be used outside.
+ * Scopes nest, up to %ARENA_PRIVATE_MARKS. Objects allocated inside a scope must not be used
+ * outside (clause 12).
+ *
+ * Context: Any; the caller is the owner.
  */
 #define arena_scratch(arena)	\
 	CLASS(arena_scratch, __UNIQUE_ID(scratch))(arena)
