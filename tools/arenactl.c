@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * arenactl - look at the arenas of the kernel, see arenactl(8).
+ * arenactl - show the arenas of the kernel; arenactl(8) is its manual.
  *
- * All that it knows it reads from the table that debugfs shows, whose first line
- * names the columns: a kernel that has more of them shows more.
+ * It reads everything from the table in debugfs, whose first line names the columns: if a
+ * newer kernel has further columns, arenactl shows them, too.
  */
 #include <ctype.h>
 #include <err.h>
@@ -29,11 +29,11 @@
 #define __noreturn	__attribute__((noreturn))
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* One line of the table. The words lie in @line. */
+/* One line of the table. Each @word points into @line. */
 struct row {
 	char		*line;
 	const char	*word[MAX_COLUMNS];
-	double		rate;		/* allocations a second, since the last look */
+	double		rate;		/* allocations a second since the table was last read */
 };
 
 struct table {
@@ -51,7 +51,7 @@ static struct {
 	bool		reverse;
 	bool		bytes;
 	bool		batch;
-	long		times;		/* 0: for ever */
+	long		times;		/* how often watch reads the table; 0: for ever */
 	double		delay;
 } opt = {
 	.debugfs = "/sys/kernel/debug",
@@ -59,7 +59,7 @@ static struct {
 	.delay = 2,
 };
 
-/* What watch and list show of each arena. */
+/* The columns that watch and list show of each arena. */
 enum form { PLAIN, TEXT, LAST, SIZE };
 
 static const struct shown {
@@ -67,7 +67,7 @@ static const struct shown {
 	const char	*title;
 	int		width;
 	enum form	form;
-	char		key;		/* sorts by it in watch */
+	char		key;		/* watch sorts by this column when it is pressed */
 } shown[] = {
 	{ "id",		"ID",		 6, PLAIN, 'i' },
 	{ "name",	"NAME",		 18, TEXT, 'n' },
@@ -100,12 +100,12 @@ static void leave_screen(void)
 		return;
 	raw = false;
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &cooked);
-	/* The cursor, and the screen that was there before. */
+	/* Show the cursor and the normal screen again. */
 	printf("\033[?25h\033[?1049l");
 	fflush(stdout);
 }
 
-/* On the screen that stays. */
+/* Leaves the alternate screen first, so that the message stays visible. */
 static void __printf(1, 2) __noreturn fail(const char *format, ...)
 {
 	va_list args;
@@ -115,7 +115,7 @@ static void __printf(1, 2) __noreturn fail(const char *format, ...)
 	verrx(1, format, args);
 }
 
-/* Why there is nothing to read, said so that one knows what to do. */
+/* Say why the table cannot be read, and what the user can do about it. */
 static void explain(const char *path)
 {
 	int error = errno;
@@ -143,7 +143,7 @@ static FILE *open_file(const char *name)
 	return file;
 }
 
-/* At most MAX_COLUMNS words. */
+/* Split a line into words, at most MAX_COLUMNS; returns how many. */
 static int split(char *line, const char **word)
 {
 	int nr = 0;
@@ -193,7 +193,7 @@ static void add_row(struct table *table, char *line)
 	row = &table->row[table->nr_rows];
 	memset(row, 0, sizeof(*row));
 	row->line = line;
-	/* A line of another length is of a table that we do not understand. */
+	/* A line with more or fewer words than the heading cannot be interpreted. */
 	if (split(line, row->word) != table->nr_columns)
 		fail("a line of %s/arena/arenas has not as many words as the first one",
 		     opt.debugfs);
@@ -243,7 +243,7 @@ static void free_table(struct table *table)
 	memset(table, 0, sizeof(*table));
 }
 
-/* The same arena at an earlier look, if it was there. */
+/* Find an arena in a table that was read earlier; NULL if it is not there. */
 static const struct row *find_row(const struct table *table, unsigned long long id)
 {
 	size_t i;
@@ -273,7 +273,7 @@ static void set_rates(struct table *now, const struct table *before)
 	}
 }
 
-/* Text goes up, numbers go down, the number of an arena excepted. */
+/* Sorting: text and the id of an arena ascend, all other numbers descend. */
 static const struct table *sort_table;
 
 static int compare(const void *left, const void *right)
@@ -316,7 +316,7 @@ static void check_sort(const struct table *table)
 		errx(2, "no column %s to sort by", opt.sort);
 }
 
-/* Four digits and a letter, or all of them. */
+/* Shorten a size to a few digits and a unit; print all digits with -B. */
 static const char *size_text(unsigned long long bytes, char *text, size_t room)
 {
 	static const char units[] = " KMGT";
@@ -334,7 +334,7 @@ static const char *size_text(unsigned long long bytes, char *text, size_t room)
 	return text;
 }
 
-/* Sizes that are not shortened need room. */
+/* A column of sizes is wider if they are not shortened. */
 static int width(const struct shown *s)
 {
 	return s->form == SIZE && opt.bytes ? 15 : s->width;
@@ -372,7 +372,7 @@ static unsigned long long read_number(const char *name)
 	return value;
 }
 
-/* @rates: whether there was an earlier look. @lines: no more rows than that, 0 for all. */
+/* @rates: show the column of rates. @lines: print at most so many rows; 0: all. */
 static void print_table(const struct table *table, bool rates, size_t lines)
 {
 	size_t i, j;
@@ -440,7 +440,7 @@ static void print_row(const struct table *table, const struct row *row)
 	}
 }
 
-/* Output that could not be written is an error of the program, not only of the disk. */
+/* Fail if output could not be written, for instance because the disk is full. */
 static int finish(void)
 {
 	if (fflush(stdout) || ferror(stdout))
@@ -462,7 +462,7 @@ static size_t show_by(const struct table *table, const char *column, const char 
 	return found;
 }
 
-/* As the table writes it: blanks in a name would end it. */
+/* Escape a name as the kernel does in the table, where a blank would end the word. */
 static char *escaped(const char *name)
 {
 	char *text = malloc(4 * strlen(name) + 1), *to = text;
@@ -478,7 +478,7 @@ static char *escaped(const char *name)
 	return text;
 }
 
-/* By number, else by name, of which there may be several. */
+/* Show the arena with that id; if there is none, all arenas with that name. */
 static int do_show(const char *which)
 {
 	char *name = escaped(which);
@@ -530,7 +530,7 @@ static size_t screen_lines(void)
 
 static void draw(struct table *table)
 {
-	/* From the top, and nothing is left of what was there. */
+	/* Move to the top of the screen, and clear it. */
 	if (raw)
 		printf("\033[H\033[J");
 	sort(table);
@@ -565,8 +565,8 @@ static double seconds_since(const struct timespec *then)
 }
 
 /*
- * Stop as the default action of SIGTSTP does, with the terminal as the shell knows it.
- * Where the shell has no job control the signal is discarded, and the program goes on.
+ * Stop the program as SIGTSTP does by default, after restoring the terminal for the shell. If
+ * the shell has no job control, the kernel discards the signal, and the program goes on.
  */
 static void suspend(void)
 {
@@ -581,7 +581,7 @@ static void suspend(void)
 	enter_screen();
 }
 
-/* True if the program is to go on. */
+/* Handle a signal; returns false if it ends the program. */
 static bool handle_signal(int signals)
 {
 	struct signalfd_siginfo info;
@@ -593,7 +593,7 @@ static bool handle_signal(int signals)
 		suspend();
 		return true;
 	case SIGCONT:
-		/* After a SIGSTOP, of which no program is told, the mode is the shell's. */
+		/* SIGSTOP cannot be caught, so after it the terminal has the shell's mode. */
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &uncooked);
 		return true;
 	default:
@@ -601,7 +601,7 @@ static bool handle_signal(int signals)
 	}
 }
 
-/* Until it is time to look again; keys draw what was seen last. */
+/* Wait until the table is due to be read again. A key redraws the last one meanwhile. */
 static void wait_for_time(struct table *table, int signals)
 {
 	struct pollfd fds[] = {
@@ -616,7 +616,7 @@ static void wait_for_time(struct table *table, int signals)
 			continue;
 		if (fds[0].revents)
 			stop = !handle_signal(signals);
-		else	/* The end of the terminal is the end, too. */
+		else	/* end of file or an error quits, too */
 			key(read(STDIN_FILENO, &c, 1) == 1 ? c : 'q');
 		if (!stop)
 			draw(table);
@@ -624,8 +624,8 @@ static void wait_for_time(struct table *table, int signals)
 }
 
 /*
- * Signals that end or stop the program wait until it has put the terminal back. A
- * batch changes no terminal, so that it may be stopped at any moment.
+ * Receive signals that end or stop the program through a descriptor, so that it can restore the
+ * terminal first. In batch mode the terminal is unchanged, and SIGTSTP keeps its default action.
  */
 static int catch_signals(void)
 {
@@ -654,7 +654,7 @@ static int do_watch(void)
 	int signals = catch_signals();
 	long looks = 0;
 
-	/* What is missing is said before the screen changes. */
+	/* Read the table before the screen changes, so that an error message stays visible. */
 	read_table(&now);
 	check_sort(&now);
 	if (!opt.batch)
