@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What suites about contexts share: functions called in hard interrupts, races
+ * Shared by suites that test contexts: functions that are called in hard interrupts, races
  * between these and threads, and warnings that are provoked on purpose.
  */
 #ifndef _ARENA_KUNIT_IRQ_H
@@ -27,8 +27,9 @@ static inline void arena_irq_call_fn(struct irq_work *work)
 }
 
 /*
- * Call a function once in a hard interrupt of this CPU, and wait for it. It may grow
- * arenas: so not in one that stays hard where the kernel's locks sleep.
+ * Call a function once in an interrupt of this CPU, and wait for it. The function may grow
+ * arenas, and the page allocator's locks sleep on PREEMPT_RT; so there the irq_work must not run
+ * in a hard interrupt.
  */
 static inline void arena_in_irq(void (*fn)(void *data), void *data)
 {
@@ -43,9 +44,9 @@ static inline void arena_in_irq(void (*fn)(void *data), void *data)
 }
 
 /*
- * The job of one hand of a crew: interrupt CPU @cpu from another one, at odd
- * times, for as long as the crew is at work; from its own if it is the only one.
- * Returns how often.
+ * The job of one hand of a crew: interrupt CPU @cpu at random times while the crew is at work,
+ * from another CPU, or from @cpu itself if no other one is online. Returns the number of
+ * interrupts.
  */
 static inline unsigned long arena_irq_pester(struct arena_hand *hand, int cpu,
 					     void (*fn)(void *data), void *data)
@@ -71,16 +72,16 @@ static inline unsigned long arena_irq_pester(struct arena_hand *hand, int cpu,
 	return calls;
 }
 
-/* The CPU that is interrupted: whoever shall be hit goes there first. */
+/* The CPU that is interrupted. A thread that is to be interrupted must first move there. */
 static inline int arena_irq_cpu(void)
 {
 	return cpumask_first(cpu_online_mask);
 }
 
 /*
- * An alarm: interrupts the CPU that sets it, somewhere in what is done next. No
- * other CPU has to find the time: set often enough, it comes at every place
- * that is not left too quickly.
+ * An alarm interrupts the CPU that sets it, at a random time soon afterwards. It needs no other
+ * CPU, which could be busy. If a test sets it often enough, it hits every place in the tested
+ * code that takes long enough.
  */
 struct arena_alarm {
 	struct hrtimer	timer;
@@ -104,7 +105,9 @@ static inline void arena_alarm_setup(struct arena_alarm *alarm, void (*fn)(void 
 		      HRTIMER_MODE_REL_PINNED_HARD);
 }
 
-/* The caller stays on its CPU. @within: nanoseconds that it will take. */
+/*
+ * The caller must stay on its CPU. @within: the interrupt comes at most so many nanoseconds later.
+ */
 static inline void arena_alarm_set(struct arena_alarm *alarm, u32 within)
 {
 	hrtimer_start(&alarm->timer, ns_to_ktime(1 + arena_rnd_below(&alarm->rnd, within)),
@@ -117,21 +120,21 @@ static inline void arena_alarm_stop(struct arena_alarm *alarm)
 }
 
 /*
- * A race: threads and interrupts take objects from one thing until there are no
- * more. Hand 0 of the crew is interrupted, hand 1 interrupts, the others are in
- * the way. Half of what there is goes to whoever comes first; the threads then
- * wait until interrupts had a share, and race for the rest.
+ * A race: threads and interrupts take objects from one source until it is empty. Hand 0 of the
+ * crew is interrupted, hand 1 interrupts it, and the other hands compete. The first half of
+ * the objects goes to threads and interrupts as they come. Then the threads wait until the
+ * interrupts have taken ARENA_RACE_SHARE objects, and all race for the rest.
  */
 #define ARENA_RACE_SHARE	20
 
 struct arena_race {
-	/* An object of @size bytes that holds the pattern of @owner, or NULL. */
+	/* Returns an object of @size bytes that contains the pattern of @owner, or NULL. */
 	void			*(*take)(struct arena_race *race, u32 owner);
 	void			*from;
 	size_t			size;
 	int			cpu;
-	atomic_t		left;	/* hands that take */
-	struct arena_extent	*ext;	/* of the interrupts */
+	atomic_t		left;	/* hands that still take objects */
+	struct arena_extent	*ext;	/* the objects that interrupts took */
 	size_t			nr_ext;
 	size_t			max_ext;
 	unsigned long		refused;
@@ -159,7 +162,7 @@ static inline void arena_race_irq(void *data)
 		race->refused++;
 }
 
-/* Hand 1 interrupts until all is over: then false. Hand 0 goes where it is interrupted. */
+/* Returns false in hand 1, after it has interrupted until the end. Moves hand 0 to @race->cpu. */
 static inline bool arena_race_enter(struct arena_hand *hand, struct arena_race *race)
 {
 	if (hand->id == 1) {
@@ -180,7 +183,7 @@ static inline void arena_race_job(struct arena_hand *hand)
 		return;
 	arena_crew_meet(crew);
 	do {
-		/* Asleep: on a busy host, who spins keeps interrupts from being sent. */
+		/* Sleep: on a busy host, spinning would keep hand 1 from sending interrupts. */
 		while (hand->nr_ext == race->max_ext / 2 / crew->nr && arena_crew_on(crew) &&
 		       READ_ONCE(race->nr_ext) < ARENA_RACE_SHARE)
 			schedule_timeout_uninterruptible(1);
@@ -213,7 +216,7 @@ arena_race_create(struct kunit *test, void *(*take)(struct arena_race *, u32), v
 	return race;
 }
 
-/* Clauses 1, 16: all that there is was taken, and nothing twice. */
+/* Run the race. Clauses 1, 16: every object was taken, and none twice. */
 static inline void arena_race_run(struct kunit *test, struct arena_race *race,
 				  struct arena_crew *crew)
 {
@@ -237,14 +240,14 @@ static inline void arena_race_run(struct kunit *test, struct arena_race *race,
 	overlap = arena_extents_overlap(all, got);
 	kvfree(all);
 	KUNIT_ASSERT_EQ(test, overlap, 0);
-	/* Or it was no race. */
+	/* With fewer, interrupts would hardly have taken part in the race. */
 	KUNIT_EXPECT_GE(test, race->nr_ext, ARENA_RACE_SHARE);
 }
 
 /*
- * Misuse of the API warns once a boot, and that is all it does. Newer kernels
- * can count what a task's calls warn of; older ones print it, between lines that
- * say so to those who read the log.
+ * Misuse of the API warns once a boot and does nothing else. Newer kernels can suppress and
+ * count the warnings that a task causes. On older ones the warnings are printed, between two lines
+ * that tell readers of the log to expect them.
  */
 #ifdef kunit_warning_suppress
 static inline void *arena_warnings_begin(struct kunit *test)
@@ -252,7 +255,7 @@ static inline void *arena_warnings_begin(struct kunit *test)
 	return kunit_start_suppress_warning(test);
 }
 
-/* How many there were, or -1 if this kernel cannot tell. */
+/* Returns the number of warnings, or -1 if this kernel cannot count them. */
 static inline int arena_warnings_end(struct kunit *test, void *warnings)
 {
 	int nr = kunit_suppressed_warning_count(warnings);

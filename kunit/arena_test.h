@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the arena suites share: kinds of arenas, patterns that identify their
- * owner, comparisons of statistics, and a crew of kernel threads.
+ * Shared by all arena suites: kinds of arenas, patterns that identify the owner of an
+ * object, comparisons of statistics, and a crew of kernel threads.
  */
 #ifndef _ARENA_KUNIT_TEST_H
 #define _ARENA_KUNIT_TEST_H
@@ -21,7 +21,7 @@
 #include "../module/core/core.h"
 #include "compat.h"
 
-/* Suites run every case on each kind that the contract makes no difference of. */
+/* Kinds of arenas to which the contract applies alike: suites run such cases on each of them. */
 struct arena_kind {
 	const char	*name;
 	unsigned int	flags;
@@ -49,7 +49,7 @@ static inline void arena_test_destroy(void *arena)
 	arena_destroy(arena);
 }
 
-/* An arena that goes with the test case, whatever becomes of it. */
+/* Create an arena that is destroyed when the test case ends, even if an assertion fails. */
 static inline struct arena *arena_test_create(struct kunit *test, size_t capacity,
 					      size_t slab_size, unsigned int flags)
 {
@@ -71,15 +71,15 @@ static inline struct arena_stats arena_test_stats(const struct arena *arena)
 {
 	struct arena_stats stats;
 
-	/* A member that arena_stats() forgets is not to be zero by luck. */
+	/* If arena_stats() forgets a member, it must not be zero by chance. */
 	memset(&stats, 0xa5, sizeof(stats));
 	arena_stats(arena, &stats);
 	return stats;
 }
 
 /*
- * Patterns. Every byte depends on the owner and on its place, so that neither
- * a neighbour's bytes nor one's own at another place go unnoticed.
+ * Patterns. Every byte depends on the owner of the object and on its place, so a check notices
+ * both the bytes of another object and the object's own bytes at another place.
  */
 static inline u8 arena_pattern(u32 owner, size_t i)
 {
@@ -95,7 +95,7 @@ static inline void arena_pattern_fill(void *ptr, size_t size, u32 owner)
 		byte[i] = arena_pattern(owner, i);
 }
 
-/* The first byte that is wrong, or @size. */
+/* Returns the index of the first wrong byte, or @size if there is none. */
 static inline size_t arena_pattern_check(const void *ptr, size_t size, u32 owner)
 {
 	const u8 *byte = ptr;
@@ -112,7 +112,7 @@ static inline bool arena_is_zero(const void *ptr, size_t size)
 	return !memchr_inv(ptr, 0, size);
 }
 
-/* A small generator of one's own: the same numbers in each run. */
+/* A small random number generator: it yields the same sequence in each run. */
 static inline u32 arena_rnd(u32 *state)
 {
 	u32 x = *state;
@@ -129,7 +129,7 @@ static inline u32 arena_rnd_below(u32 *state, u32 limit)
 	return arena_rnd(state) % limit;
 }
 
-/* One object: where it is, how long it is, whose it is. */
+/* One object. @owner identifies the pattern that it contains. */
 struct arena_extent {
 	void	*ptr;
 	size_t	size;
@@ -145,7 +145,7 @@ static inline int arena_extent_cmp(const void *a, const void *b)
 	return x->ptr < y->ptr ? -1 : 1;
 }
 
-/* How many of the extents run into the next one; sorts them. */
+/* Sorts the extents, and returns how many of them overlap the next one. */
 static inline size_t arena_extents_overlap(struct arena_extent *ext, size_t nr)
 {
 	size_t i, bad = 0;
@@ -157,7 +157,7 @@ static inline size_t arena_extents_overlap(struct arena_extent *ext, size_t nr)
 	return bad;
 }
 
-/* How many of the extents hold anything but their owner's pattern. */
+/* Returns how many of the extents contain anything but their owner's pattern. */
 static inline size_t arena_extents_spoiled(const struct arena_extent *ext, size_t nr)
 {
 	size_t i, bad = 0;
@@ -168,7 +168,7 @@ static inline size_t arena_extents_spoiled(const struct arena_extent *ext, size_
 	return bad;
 }
 
-/* Clause 7: the equation that holds whenever nobody allocates. */
+/* Clause 7: the equations that hold while no allocation is under way. */
 static inline void arena_expect_sane(struct kunit *test, const struct arena *arena)
 {
 	const struct arena_stats s = arena_test_stats(arena);
@@ -192,7 +192,7 @@ enum arena_cause {
 	ARENA_CAUSE_SPACE,
 	ARENA_CAUSE_MEMORY,
 	ARENA_CAUSE_ARG,
-	ARENA_CAUSE_ANY,	/* one failure, the contract does not say which */
+	ARENA_CAUSE_ANY,	/* one failure; the contract does not say of which cause */
 };
 
 struct arena_delta {
@@ -202,7 +202,7 @@ struct arena_delta {
 	u64		arg;
 };
 
-/* All but the failure counts. */
+/* All members of struct arena_stats but the failure counts. */
 static const char * const arena_stats_names[] = {
 	"generation", "capacity", "used", "padding", "free", "high", "peak", "committed",
 	"committed_peak", "slab_size", "slabs", "slabs_kept", "resets", "allocs",
@@ -222,7 +222,7 @@ static inline struct arena_stats_values arena_stats_values(const struct arena_st
 	} };
 }
 
-/* The name of the first of these that differs, or "". */
+/* Returns the name of the first of these members that differs, or "". */
 static inline const char *arena_stats_differ(const struct arena_stats *a,
 					     const struct arena_stats *b)
 {
@@ -289,8 +289,8 @@ void arena_expect_unchanged(struct kunit *test, const struct arena *arena,
 }
 
 /*
- * Pages of all arenas, before and after a suite; those in the pool are let go
- * first. The count is not exported: suites that are modules do without.
+ * Compare the pages of all arenas before and after a suite; the pool is emptied before each
+ * count. The count is not exported to modules, so suites built as modules skip this.
  */
 #ifdef MODULE
 static inline void arena_remember_total(void)
@@ -327,9 +327,9 @@ static inline void arena_expect_nothing_left(struct kunit *test)
 #endif
 
 /*
- * A crew: threads that do one job at the same time, as often as asked, and
- * that are stopped when the test case ends, however it ends. Hands do not
- * assert (that would kill the wrong thread); they count in @bad.
+ * A crew: threads (hands) that do one job at the same time, as often as the test case asks. They
+ * are stopped when the case ends, even if an assertion fails. A hand must not assert, as a
+ * failed assertion ends the thread that makes it, and not the case; it counts errors in @bad.
  */
 struct arena_crew;
 
@@ -385,7 +385,7 @@ static inline void arena_crew_stop(void *data)
 	struct arena_crew *crew = data;
 	unsigned int i;
 
-	/* A case that gave up in the middle of a job: let them finish it. */
+	/* If the case ended in the middle of a job, let the hands finish it. */
 	WRITE_ONCE(crew->stop, true);
 	if (atomic_read(&crew->busy))
 		wait_for_completion(&crew->idle);
@@ -401,7 +401,7 @@ static inline void arena_crew_stop(void *data)
 	kfree(crew);
 }
 
-/* @max_ext: how many objects each hand can remember. */
+/* @max_ext: how many objects each hand can record in @ext. */
 static inline struct arena_crew *arena_crew_create(struct kunit *test, struct arena *arena,
 						   unsigned int nr, size_t max_ext)
 {
@@ -436,7 +436,7 @@ static inline struct arena_crew *arena_crew_create(struct kunit *test, struct ar
 	return crew;
 }
 
-/* Send all hands to work, for at most @ms by what arena_crew_on() says. */
+/* Start the job in all hands; arena_crew_on() is true for at most @ms milliseconds. */
 static inline void arena_crew_go(struct arena_crew *crew, void (*job)(struct arena_hand *),
 				 unsigned int ms)
 {
@@ -452,7 +452,7 @@ static inline void arena_crew_go(struct arena_crew *crew, void (*job)(struct are
 		complete(&crew->hand[i].go);
 }
 
-/* Seconds after which a crew that does not come back is stuck for good. */
+/* Seconds after which a crew that has not finished its job is considered stuck. */
 #define ARENA_CREW_TIMEOUT	60
 
 static inline void arena_crew_wait(struct arena_crew *crew)
@@ -470,8 +470,8 @@ static inline bool arena_crew_on(struct arena_crew *crew)
 }
 
 /*
- * Start together: as many as can run at once wait for each other, for a
- * bounded while.
+ * Let hands start together: each waits until as many have arrived as there are online CPUs, or
+ * all of them. The wait is bounded.
  */
 static inline void arena_crew_meet(struct arena_crew *crew)
 {
@@ -513,7 +513,7 @@ static inline unsigned long arena_crew_allocs(const struct arena_crew *crew)
 	return allocs;
 }
 
-/* Everybody's objects in one array, and @nr_more; to be freed by kvfree(). */
+/* Returns the objects of all hands and @more in one array, which the caller frees by kvfree(). */
 static inline struct arena_extent *arena_crew_extents(struct arena_crew *crew,
 						      const struct arena_extent *more,
 						      size_t nr_more, size_t *nr)
@@ -545,13 +545,12 @@ static inline void arena_hand_forget(struct arena_hand *hand)
 }
 
 /*
- * Some cases show something only if certain things coincide. They go on until
- * those did, which on a busy host takes a while; so many seconds and they never
- * will.
+ * Some cases test something only if certain events coincide. They repeat until that has
+ * happened, which may take a while on a busy host, and give up after so many seconds.
  */
 #define ARENA_PATIENCE	60
 
-/* Whether to go on; @until is 0 at first. */
+/* Returns whether to go on. *@until must be 0 at the first call. */
 static inline bool arena_patient(unsigned long *until)
 {
 	if (!*until)
@@ -559,7 +558,10 @@ static inline bool arena_patient(unsigned long *until)
 	return time_before(jiffies, *until);
 }
 
-/* The same, only by sleeping: a grace period that we waited for is one that we started. */
+/*
+ * arena_patient() for cases that wait for a grace period which the arena must have started. Sleeps
+ * without calling RCU: otherwise the case itself would start a grace period.
+ */
 static inline bool arena_sleep_until(unsigned long *until)
 {
 	schedule_timeout_uninterruptible(1);
