@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Batches, marks and handles as functions, like those of arena_test.h, and whether
- * a call that failed has changed anything.
+ * Functions for batches, marks and handles, which return 0 or a negative errno like those of
+ * arena_test.h, and a check that a failed call has changed nothing.
  */
 #ifndef ARENA_CALLS_H
 #define ARENA_CALLS_H
@@ -36,7 +36,7 @@ static inline int arena_rewind(int fd, struct arena_mark_args mark)
 	return arena_ioctl(fd, ARENA_IOC_REWIND, &mark);
 }
 
-/* The two halves of a name. */
+/* The two halves of a handle. */
 struct name {
 	__u64 generation;
 	__u64 offset;
@@ -66,7 +66,7 @@ static inline int arena_deref(int fd, struct name name, __u64 *offset)
 	return err;
 }
 
-/* All but the counts of failures, which is what a failed call may change (clause 4). */
+/* Compares all but the counts of failures, which a failed call may change (clause 4). */
 static inline bool arena_same_state(const struct arena_info_args *a,
 				    const struct arena_info_args *b)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Tests of the device that need a module of the tests: it is loaded if it is not there,
- * and goes with the test.
+ * For tests of the device that need a test module: load it if it is not loaded yet, and unload it
+ * when the test ends.
  */
 #ifndef ARENA_KO_H
 #define ARENA_KO_H
@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Whether it was not there. To be called before main(), and so in no child. */
+/* Returns whether this call has loaded the module. Called before main(), so not in children. */
 static inline bool ko_load(const char *name)
 {
 	bool loaded;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The kernel's interfaces that wait for events of a file, behind one function each: wait
- * until @fd has one of @events, and answer which. io_uring and AIO are called without
- * their libraries.
+ * One function for each kernel interface that waits for events of a file: it waits until @fd
+ * has one of @events. io_uring and AIO are called without their libraries.
  *
- * The answer is a mask of POLL* bits, 0 if nothing happened in time, POLLER_MISSING if the
- * kernel does not have the interface or forbids it, or a negative errno.
+ * Each function returns a mask of POLL* bits, 0 if nothing happened in time, POLLER_MISSING if
+ * the kernel does not have the interface or forbids it, or a negative errno.
  */
 #ifndef ARENA_POLLER_H
 #define ARENA_POLLER_H
@@ -35,7 +34,7 @@ static inline int poller_poll(int fd, int events)
 	return poller.revents;
 }
 
-/* select() speaks of reading and of exceptions, which are POLLIN and POLLPRI here. */
+/* Readable files and exceptions, in terms of select(), are POLLIN and POLLPRI. */
 static inline int poller_select(int fd, int events)
 {
 	struct timeval timeout = { .tv_sec = POLLER_PATIENCE };
@@ -117,7 +116,7 @@ static inline int poller_aio(int fd, int events)
 
 struct uring {
 	int fd;
-	char *ring;			/* both rings */
+	char *ring;			/* the mapping of both rings */
 	size_t ring_bytes;
 	struct io_uring_sqe *sqes;
 	struct io_uring_params params;
@@ -169,7 +168,7 @@ static inline bool uring_init(struct uring *uring)
 	return false;
 }
 
-/* For the next uring_wait() to submit; one at a time. */
+/* Queue one poll request, which the next uring_wait() submits. */
 static inline void uring_poll_add(struct uring *uring, int fd, int events, __u32 flags)
 {
 	__u32 *tail = uring_word(uring, uring->params.sq_off.tail);
@@ -193,7 +192,7 @@ static inline bool uring_wait(struct uring *uring, int submit, int ms, struct io
 	__u32 *tail = uring_word(uring, uring->params.cq_off.tail);
 	struct io_uring_cqe *cqes = (void *)(uring->ring + uring->params.cq_off.cqes);
 
-	/* Where something was submitted, a timeout is not reported: wait by a call of its own. */
+	/* A call that submits does not report a timeout, so wait by a second call. */
 	if (submit)
 		syscall(__NR_io_uring_enter, uring->fd, submit, 0, 0, NULL, 0);
 	syscall(__NR_io_uring_enter, uring->fd, 0, 1,

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of /dev/arena share: each call as a function that answers 0
- * (or what was asked for) or a negative errno, and ways to touch memory that
- * may not be there.
+ * Shared by the tests of /dev/arena: a function for each ioctl, which returns 0 (or the
+ * result) or a negative errno, and functions that access memory which may not be mapped.
  */
 #ifndef ARENA_TEST_H
 #define ARENA_TEST_H
@@ -22,8 +21,8 @@
 #include <linux/arena.h>
 
 /*
- * The harness kills a test after 30 seconds, which a busy machine may take for what a
- * quiet one does in two. A test that hangs is still found.
+ * By default the harness kills a test after 30 seconds. A busy machine may need as long for a
+ * test that takes two seconds on a quiet one, so wait longer. A test that hangs is still killed.
  */
 #ifdef TEST_TIMEOUT_DEFAULT
 #undef TEST_TIMEOUT_DEFAULT
@@ -43,8 +42,8 @@ static inline unsigned long page_size(void)
 }
 
 /*
- * User-Mode Linux: slow with its sanitizers, touches each page by itself whatever
- * was mapped with it, and unmaps nothing from a program that runs on another CPU.
+ * Whether this is User-Mode Linux. It is slow with sanitizers, faults on each page even if a fault
+ * has mapped its neighbours, and cannot unmap pages of a program that runs on another CPU.
  */
 static inline bool on_uml(void)
 {
@@ -147,7 +146,7 @@ static inline int arena_lease(int fd, __u64 min, __u64 want, __u64 align,
 	return arena_ioctl(fd, ARENA_IOC_LEASE, lease);
 }
 
-/* Bytes handed out, or all ones if that cannot be asked. */
+/* Returns the bytes used, or all ones if the ioctl fails. */
 static inline __u64 arena_used(int fd)
 {
 	struct arena_offset_args args = { .size = sizeof(args) };
@@ -167,7 +166,7 @@ static inline int arena_dup(int fd, __u32 rights)
 	return err ?: args.fd;
 }
 
-/* NULL and errno instead of MAP_FAILED. */
+/* On failure, returns NULL with errno set. */
 static inline void *arena_map(int fd, size_t bytes, int prot, off_t offset)
 {
 	void *map = mmap(NULL, bytes, prot, MAP_SHARED, fd, offset);
@@ -175,7 +174,7 @@ static inline void *arena_map(int fd, size_t bytes, int prot, off_t offset)
 	return map == MAP_FAILED ? NULL : map;
 }
 
-/* NULL and errno, too. */
+/* Maps the status page; on failure, returns NULL with errno set. */
 static inline const struct arena_status *arena_map_status(int fd)
 {
 	return arena_map(fd, sysconf(_SC_PAGESIZE), PROT_READ, ARENA_STATUS_OFFSET);
@@ -188,7 +187,7 @@ static inline void touch_signal(int sig)
 	siglongjmp(touch_env, sig);
 }
 
-/* The signal that reading (or writing) a byte raises, 0 for none. */
+/* Returns the signal that reading (or writing) a byte raises, or 0 if it raises none. */
 static inline int touch(char *at, bool write)
 {
 	struct sigaction action = { .sa_handler = touch_signal, .sa_flags = SA_NODEFER };
@@ -219,13 +218,13 @@ static inline int touch_write(void *at)
 	return touch(at, true);
 }
 
-/* A string, its end included, to a place that is known to have room. */
+/* Copies a string with its terminating zero; the caller knows that there is room at @at. */
 static inline void put_string(char *at, const char *string)
 {
 	memcpy(at, string, strlen(string) + 1);
 }
 
-/* Are all these bytes this one? */
+/* Returns whether all bytes have the value @byte. */
 static inline bool all_bytes(const void *at, int byte, size_t bytes)
 {
 	const unsigned char *p = at;
@@ -236,7 +235,7 @@ static inline bool all_bytes(const void *at, int byte, size_t bytes)
 	return true;
 }
 
-/* Exit status of a child; -1 - signal if one killed it. */
+/* Returns the exit status of a child, or -1 - signal if a signal killed it. */
 static inline int wait_for(pid_t pid)
 {
 	int status;
@@ -246,7 +245,7 @@ static inline int wait_for(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1 - WTERMSIG(status);
 }
 
-/* First number in a file, -1 if there is none. */
+/* Returns the first number in a file, or -1 if there is none. */
 static inline long long read_number(const char *path)
 {
 	long long number = -1;

@@ -2,9 +2,9 @@
 /*
  * A table of words and their counts that lives in an arena.
  *
- * The arena is the whole format: who holds a descriptor of it finds everything
- * from the root, which is the first object of the generation and so always at
- * offset 0. Links are offsets, so that every process may map it where it likes.
+ * A process with a descriptor of the arena needs nothing else to read the table: it starts at the
+ * root, which is the first object of the generation and so always at offset 0. Links are
+ * offsets, so that every process may map the arena at any address.
  *
  *	root     | magic | index | buckets | words | total |
  *	                     |
@@ -13,11 +13,11 @@
  *	entries       | next | count | key | text | <-+
  *
  * A chain runs from newer entries to older ones. The arena hands out rising
- * offsets, so every link points downwards, and 0 (the root's place) ends it. A
- * reader that insists on this cannot be sent round in circles.
+ * offsets, so every link points to a lower offset, and 0, the offset of the root, ends a chain. A
+ * reader that checks this cannot be made to follow a chain in a circle.
  *
- * The reader trusts nobody: whoever may write the arena may change any byte at
- * any time. Each number is read once, then checked, then used.
+ * The reader does not trust the contents: a process that may write to the arena may change any
+ * byte at any time. So the reader reads each number once, then checks it, then uses it.
  */
 #ifndef ARENA_WORDS_H
 #define ARENA_WORDS_H
@@ -36,8 +36,8 @@ struct words_root {
 	__u64 magic;		/* stored last: the table is complete */
 	__u64 index;		/* offset of the buckets */
 	__u64 nr_buckets;	/* a power of two */
-	__u64 nr_words;	/* distinct ones */
-	__u64 total;		/* as they were read */
+	__u64 nr_words;	/* number of distinct words */
+	__u64 total;		/* number of words, counting repeats */
 };
 
 struct words_entry {
@@ -47,7 +47,7 @@ struct words_entry {
 	char text[];		/* not terminated */
 };
 
-/* What a reader knows of an arena: where it is mapped and where objects end. */
+/* A reader's view of an arena: where it is mapped, and where objects end. */
 struct words_view {
 	const char *map;
 	__u64 high;
@@ -94,7 +94,7 @@ static inline int words_peek(const struct words_view *view, __u64 offset, __u64 
 	return 0;
 }
 
-/* -ENODATA where there is no complete table, -EBADMSG where there is nonsense. */
+/* Returns -ENODATA if no complete table is there, -EBADMSG if the table is not sound. */
 static inline int words_read_root(const struct words_view *view, struct words_root *root)
 {
 	if (words_peek(view, offsetof(struct words_root, magic), &root->magic) ||
@@ -126,7 +126,7 @@ static inline int words_read_entry(const struct words_view *view, __u64 offset,
 	return 0;
 }
 
-/* How often @text was read: 0 if never, negative if the table is not sound. */
+/* Returns the count of @text: 0 if it is not there, a negative errno if the table is not sound. */
 static inline __s64 words_count(const struct words_view *view, const char *text, size_t len)
 {
 	__u64 key = words_key(text, len), offset;
@@ -151,8 +151,8 @@ static inline __s64 words_count(const struct words_view *view, const char *text,
 }
 
 /*
- * Walk everything. Chains that share entries could make this quadratic, so the
- * walk ends when it has met more entries than there is room for.
+ * Walk all chains. A hostile writer could let chains share entries, which would make the walk
+ * quadratic; so it ends when it has met more entries than the arena has room for.
  */
 static inline int words_take_census(const struct words_view *view, struct words_census *census)
 {
