@@ -76,7 +76,7 @@ static void pool_push(struct pool_node *node, unsigned int order, struct page *p
 	raw_spin_unlock_irqrestore(&node->lock, flags);
 }
 
-/* The caller corrects what @node counts. */
+/* Take a block off @node, or return NULL. The caller must subtract it from @node->pages. */
 static void *pool_pick(struct pool_node *node, unsigned int order)
 {
 	struct page *page = NULL;
@@ -94,7 +94,7 @@ static void *pool_pick(struct pool_node *node, unsigned int order)
 static void pool_keep(struct pool_node *node, unsigned int order, struct page *page)
 {
 	/*
-	 * Full barrier: pairs with the xchg() in pool_take(), so that accesses by the block's last
+	 * Full barrier: pairs with the xchg() in pool_pick(), so that accesses by the block's last
 	 * owner come before those by the next one.
 	 */
 	if (READ_ONCE(node->last[order]) || cmpxchg(&node->last[order], NULL, page))
@@ -113,9 +113,10 @@ void *arena_pool_take(int nid, unsigned int order)
 }
 
 /*
- * As arena_pool_take(), and the block is charged to no budget any more. In this order: a
- * caller that looks for room finds the block counted twice for a moment, and tries again. In
- * the other order it would find neither the block nor room, and give up.
+ * Take a retired block of node @nid and uncharge it from the root budget, or return NULL. The
+ * block is uncharged before it is subtracted from the pool. So a caller that looks for room
+ * meanwhile counts the block twice, and tries again. In the other order, it would find neither
+ * the block in the pool nor room in the budget, and would give up.
  */
 void *arena_pool_take_uncharged(int nid, unsigned int order)
 {
