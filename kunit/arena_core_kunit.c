@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The contract of the in-kernel arena, clause by clause, in quiet: what one
- * caller at a time may rely on. Races are arena_stress_kunit.c's.
+ * Tests the contract of the in-kernel arena, clause by clause, with one caller at a time.
+ * arena_stress_kunit.c tests races.
  */
 #include <linux/irqflags.h>
 #include <linux/module.h>
@@ -15,7 +15,7 @@
 
 KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
 
-/* The usual arena of this file: small slabs, so that their ends are met often. */
+/* Sizes of the usual arena here. Slabs are small, so that allocations often meet their ends. */
 #define SLAB		((size_t)4 * PAGE_SIZE)
 #define CAPACITY	(8 * SLAB)
 
@@ -32,14 +32,14 @@ static bool is_dense(struct kunit *test)
 }
 
 /*
- * Clause 16: how many objects may fail to fit for want of a tail that belongs
- * to a span: none in a dense arena, one where a single CPU allocates.
+ * Clause 16: an object may fail to fit although the tail of another CPU's span has room for it.
+ * How many objects that may cost: none in a dense arena, one if a single CPU allocates.
  */
 #define TAIL_OBJECTS(test)	(is_dense(test) ? 0 : 1)
 
 /*
- * Allocate objects of @size until the arena is full; all of them keep their
- * pattern, none runs into another. Returns how many there were.
+ * Allocate objects of @size until the arena is full. Expects that all keep their pattern and that
+ * none overlaps another. Returns how many there were.
  */
 static size_t fill_up(struct kunit *test, struct arena *arena, size_t size, size_t align,
 		      gfp_t gfp)
@@ -88,7 +88,7 @@ static void expect_create(struct kunit *test, const struct arena_config *config,
 		arena_destroy(arena);
 }
 
-/* Clause 5: each bad field alone, in a configuration that is good without it. */
+/* Clause 5: creation refuses each bad field alone, in an otherwise good configuration. */
 static void create_refuses(struct kunit *test)
 {
 	static const size_t bad_capacity[] = { 0, SIZE_MAX, SIZE_MAX / 2 + 1 };
@@ -175,14 +175,14 @@ static void create_accepts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, cases,
 			2 * ARRAY_SIZE(capacity) * ARRAY_SIZE(slab_size));
 
-	/* The name is the arena's own: its source may go away. */
+	/* The arena copies the name, so the caller may reuse its memory. */
 	config.name = name;
 	arena = arena_create(&config);
 	memset(name, 0xff, sizeof(name) - 1);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, arena);
 	arena_destroy(arena);
 
-	/* The largest of all: nothing but its directory is committed. */
+	/* The largest possible arena: an allocation of one byte commits one slab. */
 	config = (struct arena_config) {
 		.capacity = arena_capacity_max(),
 		.slab_size = SZ_2M,
@@ -194,7 +194,7 @@ static void create_accepts(struct kunit *test)
 	arena_destroy(arena);
 }
 
-/* Nothing is committed before it is used; what a fresh arena says of itself. */
+/* A fresh arena has committed nothing, and its statistics say so. */
 static void fresh(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -226,7 +226,7 @@ static void fresh(struct kunit *test)
  * Allocation
  */
 
-/* Clauses 1, 7: the seed's example, and bytes counted exactly. */
+/* Clauses 1, 7: a few allocations, whose bytes are counted exactly. */
 static void alloc_counts_bytes(struct kunit *test)
 {
 	static const size_t sizes[] = { 100, 200, 1, 7, 8, 9, 4095, 4096, 1, 3 };
@@ -252,7 +252,7 @@ static void alloc_counts_bytes(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clause 7: without alignment to pay for, the offset is n * size and no more. */
+/* Clause 7: if no object needs alignment, the offset is n * size exactly. */
 static void alloc_offset_is_n_times_size(struct kunit *test)
 {
 	static const size_t sizes[] = { 8, 16, 24, 64, 256 };
@@ -276,8 +276,8 @@ static const size_t table_sizes[] = {
 };
 
 /*
- * One object of @size between two single bytes, which make it start where it
- * would not by itself, and end where the next one begins.
+ * Allocate one object of @size between two objects of one byte: the first makes the cursor
+ * unaligned, and the second begins right where the object ends.
  */
 static void check_aligned(struct kunit *test, struct arena *arena, size_t size, size_t align)
 {
@@ -300,7 +300,7 @@ static void check_aligned(struct kunit *test, struct arena *arena, size_t size, 
 			   arena_offset(arena));
 }
 
-/* Clause 1: every size at every alignment that it may have. */
+/* Clause 1: every size in the table, at every alignment that is allowed for it. */
 static void align_table(struct kunit *test)
 {
 	const size_t nr_small_aligns = ilog2(SLAB) + 1, nr_large_aligns = ilog2(PAGE_SIZE) + 1;
@@ -323,7 +323,7 @@ static void align_table(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clauses 1, 7: mixed sizes and alignments until full; nobody's bytes change. */
+/* Clauses 1, 7: mixed sizes and alignments until the arena is full; no object's bytes change. */
 static void no_overlap(struct kunit *test)
 {
 	const size_t max = 4096;
@@ -349,7 +349,7 @@ static void no_overlap(struct kunit *test)
 		nr++;
 	}
 	KUNIT_EXPECT_GT(test, nr, 100);
-	KUNIT_EXPECT_LT(test, nr, tries);	/* it did become full */
+	KUNIT_EXPECT_LT(test, nr, tries);	/* the arena did become full */
 	KUNIT_EXPECT_EQ(test, arena_offset(arena), used);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).allocs, nr);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).fail_space, tries - nr);
@@ -389,7 +389,7 @@ static void no_overlap_of_arenas(struct kunit *test)
 	}
 }
 
-/* Dense arenas have no gaps but those of alignment and of slab ends. */
+/* A dense arena has no padding but for alignment and at the ends of slabs. */
 static void dense_is_contiguous(struct kunit *test)
 {
 	struct arena *arena = arena_test_create(test, CAPACITY, SLAB, 0);
@@ -410,8 +410,8 @@ static void dense_is_contiguous(struct kunit *test)
 }
 
 /*
- * Clause 7: in a dense arena every gap can be told in advance: what the
- * statistics say is compared with a model of two lines.
+ * Clause 7: in a dense arena all padding can be computed in advance. Compares the statistics with a
+ * model that does so.
  */
 static void dense_follows_the_model(struct kunit *test)
 {
@@ -446,7 +446,7 @@ static void dense_follows_the_model(struct kunit *test)
 	KUNIT_EXPECT_LT(test, n, 1000);
 }
 
-/* Clauses 1, 16: capacities that are no multiple of anything are kept exactly. */
+/* Clauses 1, 16: a capacity that is not a multiple of a page or slab is kept exactly. */
 static void exact_capacity(struct kunit *test)
 {
 	static const size_t capacity[] = {
@@ -458,7 +458,7 @@ static void exact_capacity(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(capacity); i++) {
 		struct arena *arena = arena_test_create(test, capacity[i], SLAB, kind->flags);
-		/* Spans are handed out in words. */
+		/* Spans hand out whole words only. */
 		size_t size = is_dense(test) ? 1 : 8;
 		size_t nr = fill_up(test, arena, size, 1, GFP_KERNEL);
 
@@ -538,8 +538,8 @@ static void expect_refusal(struct kunit *test, struct arena *arena, const struct
 }
 
 /*
- * Clauses 4, 5: refused, counted by cause and never wrapped, whatever the
- * arena holds: nothing, something at an odd offset, nearly all.
+ * Clauses 4, 5: bad arguments are refused, counted by cause, and never wrap, in an arena that is
+ * empty, has a cursor at an odd offset, or is nearly full.
  */
 static void refuse_table(struct kunit *test)
 {
@@ -566,7 +566,7 @@ static void refuse_table(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, cases, 2 * ARRAY_SIZE(hold) * ARRAY_SIZE(refusals));
 }
 
-/* Clause 4: a full arena says so, and keeps what it has for those who fit. */
+/* Clause 4: a full arena refuses objects that do not fit, and still serves smaller ones. */
 static void full(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -600,7 +600,7 @@ static void full(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clause 8: each cause has its own count, and success none. */
+/* Clause 8: each cause of failure has a count of its own, and success raises none of them. */
 static void failures_by_cause(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -621,7 +621,7 @@ static void failures_by_cause(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s.fail_memory, 7);
 	KUNIT_EXPECT_EQ(test, s.allocs, 11);
 
-	/* A reset forgets the objects, not the history. */
+	/* A reset frees the objects and keeps the counts of failures. */
 	KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
 	s = arena_test_stats(arena);
 	KUNIT_EXPECT_EQ(test, s.fail_arg, 3);
@@ -635,7 +635,7 @@ static void failures_by_cause(struct kunit *test)
  * Growth
  */
 
-/* Clause 2: where growth is not allowed, NULL at once and nothing changed. */
+/* Clause 2: if growth is not allowed, allocation returns NULL at once and changes nothing. */
 static void nogrow(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -648,7 +648,7 @@ static void nogrow(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, arena_zalloc(arena, SLAB, ARENA_NOGROW));
 	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_MEMORY, "uncommitted, zeroed");
 
-	/* One slab: that much and no more. */
+	/* With one slab committed, objects fit into that slab only. */
 	KUNIT_ASSERT_EQ(test, arena_populate(arena, 1, GFP_KERNEL), 0);
 	was = arena_test_stats(arena);
 	KUNIT_EXPECT_EQ(test, was.slabs, 1);
@@ -658,7 +658,7 @@ static void nogrow(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).page_allocs, was.page_allocs);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).fail_memory, was.fail_memory + 1);
 
-	/* All of it: nothing more is taken from the page allocator. */
+	/* With all slabs committed, nothing more is taken from the page allocator. */
 	KUNIT_ASSERT_EQ(test, arena_populate(arena, CAPACITY, GFP_KERNEL), 0);
 	was = arena_test_stats(arena);
 	KUNIT_EXPECT_EQ(test, was.slabs, CAPACITY / SLAB);
@@ -670,7 +670,7 @@ static void nogrow(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).page_allocs, was.page_allocs);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).fail_space, was.fail_space + 1);
 
-	/* Populating what is populated costs nothing either. */
+	/* Populating an arena that is populated takes nothing either. */
 	was = arena_test_stats(arena);
 	KUNIT_EXPECT_EQ(test, arena_populate(arena, CAPACITY, GFP_KERNEL), 0);
 	KUNIT_EXPECT_EQ(test, arena_populate(arena, CAPACITY, ARENA_NOGROW), 0);
@@ -678,7 +678,7 @@ static void nogrow(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* What populating refuses is no failed allocation: nothing counts it. */
+/* A refused arena_populate() is no failed allocation, so no count of failures grows. */
 static void populate_refuses(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -691,7 +691,7 @@ static void populate_refuses(struct kunit *test)
 	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_NONE, "populate");
 }
 
-/* Clause 8: slabs are taken one at a time as the space is used. */
+/* Clause 8: slabs are committed one at a time, as the space is used. */
 static void committed_follows_use(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -715,9 +715,8 @@ static void committed_follows_use(struct kunit *test)
 static DEFINE_SPINLOCK(test_lock);
 
 /*
- * Clause 2: what atomic callers may do, they may do under a lock, in an
- * RCU read side and with interrupts off; lockdep and the atomic-sleep checks
- * watch.
+ * Clause 2: atomic callers may allocate under a spinlock, in an RCU read-side critical section and
+ * with interrupts off. Lockdep and the checks for sleeping in atomic context report violations.
  */
 static void atomic_callers(struct kunit *test)
 {
@@ -749,7 +748,7 @@ static void atomic_callers(struct kunit *test)
  * Large objects
  */
 
-/* Clauses 1, 5: several slabs in one piece, written end to end, generation by generation. */
+/* Clauses 1, 5: objects of several slabs are contiguous and writable, in each generation. */
 static void large(struct kunit *test)
 {
 	static const size_t sizes[] = {
@@ -782,7 +781,7 @@ static void large(struct kunit *test)
 	}
 }
 
-/* Large ones between small ones, all of them intact until the reset. */
+/* Large objects between small ones: all stay intact until the reset. */
 static void large_among_small(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -808,7 +807,7 @@ static void large_among_small(struct kunit *test)
 	}
 }
 
-/* Clause 5: those above a slab need a context that may sleep. */
+/* Clause 5: objects larger than a slab need a context that may sleep. */
 static void large_atomic(struct kunit *test)
 {
 	static const gfp_t gfp[] = { ARENA_NOGROW, GFP_NOWAIT, GFP_ATOMIC };
@@ -832,7 +831,7 @@ static const size_t zero_sizes[] = {
 	1, 7, 8, 64, 100, 1000, PAGE_SIZE, PAGE_SIZE + 1, SLAB, SLAB + 1, 2 * SLAB + 100,
 };
 
-/* Use all of the space and leave nothing but ones in it. */
+/* Use all of the space, and fill it with ones. */
 static void soil(struct kunit *test, struct arena *arena)
 {
 	size_t n;
@@ -864,7 +863,7 @@ static void *alloc_zeroed(struct arena *arena, size_t size, enum zero_by by)
 	}
 }
 
-/* Clause 6: zero means all of the object, in memory that is known to be dirty. */
+/* Clause 6: a zeroed object is zero in all its bytes, in memory that was dirty before. */
 static void zeroed(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
@@ -896,11 +895,11 @@ static void zeroed(struct kunit *test)
 	KUNIT_EXPECT_GE(test, objects, 500);
 }
 
-/* Longer than what of a span is zeroed at once. */
+/* So large that spans are longer than the part of a span that is zeroed at once. */
 #define LONG_SLAB	((size_t)SZ_64K)
 #define LONG_CAPACITY	(8 * LONG_SLAB)
 
-/* Takes until there is no more; says how many bytes of objects were not zero. */
+/* Fill the arena with dirty objects; returns the bytes of those that were not zero when made. */
 static size_t fill_and_soil(struct arena *arena, const size_t *sizes, unsigned int nr, size_t align)
 {
 	size_t dirty = 0;
@@ -920,8 +919,8 @@ static size_t fill_and_soil(struct arena *arena, const size_t *sizes, unsigned i
 }
 
 /*
- * Clauses 6, 16: a long span is zeroed as far as it is handed out, whatever the sizes, on
- * whatever CPU; and so is what a CPU left of its span when others have filled the arena.
+ * Clauses 6, 16: objects from a long span are zeroed, whatever their sizes, on every CPU. So are
+ * objects from the rest of a CPU's span that another CPU allocates when the arena is full.
  */
 static void zeroed_ahead(struct kunit *test)
 {
@@ -944,7 +943,7 @@ static void zeroed_ahead(struct kunit *test)
 	for (i = 0; i < 3 * ARRAY_SIZE(ways); i++) {
 		unsigned int way = i % ARRAY_SIZE(ways);
 
-		/* A span of each CPU that is longer than what is used of it. */
+		/* Let each CPU claim a span, and use only a part of it. */
 		for_each_online_cpu(cpu) {
 			KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(cpu)), 0);
 			for (n = 0; n < 600; n++) {
@@ -957,14 +956,14 @@ static void zeroed_ahead(struct kunit *test)
 		}
 		KUNIT_EXPECT_EQ_MSG(test, fill_and_soil(arena, ways[way].sizes, ways[way].nr,
 							ways[way].align), 0, "way %u", way);
-		/* What is left are holes: small ones go on until all is used. */
+		/* Only small tails are left now: fill them with small objects. */
 		KUNIT_EXPECT_EQ(test, fill_and_soil(arena, words, 1, 8), 0);
 		arena_expect_sane(test, arena);
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 	}
 }
 
-/* Clause 6: dirty, used and zeroed objects in turn; zeroing stays in its object. */
+/* Clause 6: zeroing an object among dirty ones changes no byte of its neighbours. */
 static void zeroed_among_others(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -989,7 +988,7 @@ static void zeroed_among_others(struct kunit *test)
 	}
 }
 
-/* Clause 6: slabs that another arena soiled are no different. */
+/* Clause 6: zeroed objects are zero in slabs that another arena has left dirty, too. */
 static void zeroed_second_hand(struct kunit *test)
 {
 	struct arena *arena;
@@ -1015,7 +1014,7 @@ static void zeroed_second_hand(struct kunit *test)
 	}
 }
 
-/* Clause 6: with init_on_alloc nobody has to ask. */
+/* Clause 6: with init_on_alloc, each object is zero even if the caller does not ask for it. */
 static void init_on_alloc_zeroes(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -1039,7 +1038,7 @@ static void init_on_alloc_zeroes(struct kunit *test)
  * Resets
  */
 
-/* Put the same things into the arena as the last time. */
+/* Make a fixed series of objects, with patterns that @seed distinguishes. */
 static void work(struct kunit *test, struct arena *arena, u32 seed)
 {
 	struct arena_extent ext[48];
@@ -1060,7 +1059,7 @@ static void work(struct kunit *test, struct arena *arena, u32 seed)
 	arena_expect_sane(test, arena);
 }
 
-/* Clause 9: the slabs stay, and the next generation needs no others. */
+/* Clause 9: the slabs stay, and the next generation of the same objects needs no others. */
 static void reset_keeps(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -1121,7 +1120,7 @@ static void reset_advances_generation(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).resets, 1000);
 }
 
-/* Clause 9: release gives slabs back, all but what it was asked to keep. */
+/* Clause 9: release gives back all slabs but those that the caller asked to keep. */
 static void reset_releases(struct kunit *test)
 {
 	static const size_t keep[] = {
@@ -1146,7 +1145,7 @@ static void reset_releases(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, s.used, 0);
 		KUNIT_EXPECT_EQ(test, s.resets, 1);
 
-		/* What was kept is there without growing, and no more than that. */
+		/* Exactly the slabs that were kept can be used without growing. */
 		if (is_dense(test))
 			KUNIT_EXPECT_EQ(test, fill_up(test, arena, 64, 64, ARENA_NOGROW),
 					want * SLAB / 64);
@@ -1156,7 +1155,7 @@ static void reset_releases(struct kunit *test)
 	}
 }
 
-/* Clause 9: zero leaves nothing behind, even for those who do not ask for zero. */
+/* Clause 9: after a zero reset, objects are zero even if the caller does not ask for it. */
 static void reset_zeroes(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -1185,7 +1184,7 @@ static void reset_zeroes(struct kunit *test)
 			KUNIT_EXPECT_TRUE_MSG(test, arena_is_zero(ptr, SLAB), "slab %zu", i);
 		}
 		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).page_allocs, was.page_allocs);
-		/* Dirt of a generation that used more than the last one counts too. */
+		/* The next zero reset must zero what this, larger generation left, too. */
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 		KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, 8, GFP_KERNEL));
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
@@ -1193,8 +1192,8 @@ static void reset_zeroes(struct kunit *test)
 }
 
 /*
- * Clause 9: what several generations left behind is wiped as well, not only
- * what the last one used.
+ * Clause 9: a zero reset also zeroes what earlier generations left behind, and not only what the
+ * last one used.
  */
 static void reset_zeroes_older_dirt(struct kunit *test)
 {
@@ -1212,7 +1211,7 @@ static void reset_zeroes_older_dirt(struct kunit *test)
 	}
 }
 
-/* Clause 8: the peak is of all generations, high and offset of this one. */
+/* Clause 8: the peak covers all generations, high and offset only the present one. */
 static void peak_and_high(struct kunit *test)
 {
 	static const size_t objects[] = { 10, 500, 20, 400, 501, 1 };
@@ -1239,7 +1238,7 @@ static void peak_and_high(struct kunit *test)
 }
 
 /*
- * While others race
+ * Statistics while other threads allocate
  */
 static void alloc_until_full(struct arena_hand *hand)
 {
@@ -1248,7 +1247,7 @@ static void alloc_until_full(struct arena_hand *hand)
 		hand->allocs++;
 }
 
-/* Clause 7: the offset never goes back while others allocate, and ends exact. */
+/* Clause 7: the offset never goes back while other threads allocate, and is exact at the end. */
 static void offset_is_monotone(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
@@ -1287,14 +1286,13 @@ static void offset_is_monotone(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, back, 0);
 	KUNIT_EXPECT_EQ(test, beyond, 0);
-	/* It was looked at while it moved, or nothing was shown. */
+	/* The reads must have seen the offset move: otherwise they have shown nothing. */
 	KUNIT_EXPECT_GT(test, looks, 10);
 	KUNIT_EXPECT_GT(test, moved, 3);
 }
 
 /*
- * Everything at its maximum: not a failure, a limit that is kept. Destruction
- * right after creation, after a reset, with large views alive.
+ * Destroy an arena right after creation, after a reset, and with views of large objects alive.
  */
 static void destroy_anytime(struct kunit *test)
 {
@@ -1324,8 +1322,8 @@ static void destroy_anytime(struct kunit *test)
 }
 
 /*
- * Clauses 3, 4: in an arena of programs there is no address for what is larger than a slab.
- * Who needs one is refused, and takes nothing.
+ * Clauses 3, 4: in an arena of programs, objects larger than a slab have no kernel address. Calls
+ * that return an address refuse such objects, and change nothing.
  */
 static void no_address(struct kunit *test)
 {
@@ -1363,7 +1361,7 @@ static void no_address(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, arena_reserve_alloc(&reserve, 8, 8));
 }
 
-/* The last case: what all the arenas above held is back. */
+/* Must be the last case: all memory of the arenas of the other cases was given back. */
 static void nothing_is_left(struct kunit *test)
 {
 	arena_expect_nothing_left(test);
@@ -1380,8 +1378,8 @@ static unsigned int nr_states(const struct arena *arena)
 }
 
 /*
- * Clause 25: a new arena has nothing for any CPU; the first allocation of a CPU brings what
- * that CPU needs and no more, and a reset leaves it there.
+ * Clause 25: a new arena has no state for any CPU. The first allocation on a CPU creates the state
+ * of that CPU only, and a reset keeps it.
  */
 static void cpu_state_comes_with_first_use(struct kunit *test)
 {
@@ -1405,9 +1403,9 @@ static void cpu_state_comes_with_first_use(struct kunit *test)
 }
 
 /*
- * Clauses 2, 8, 25: a caller that permits no growth is served where memory is committed, by
- * a CPU without state, too; each byte, object and failure is counted, also across a reset,
- * and together with those of the state that comes later.
+ * Clauses 2, 8, 25: a caller that permits no growth is served from committed memory even on a CPU
+ * without state. Each byte, object and failure is counted, also across a reset, and together
+ * with the counts of the state that the CPU gets later.
  */
 static void cpu_without_state_serves_and_counts(struct kunit *test)
 {
@@ -1418,7 +1416,7 @@ static void cpu_without_state_serves_and_counts(struct kunit *test)
 	u8 *ptr;
 
 	KUNIT_ASSERT_EQ(test, arena_populate(arena, SZ_64K, GFP_KERNEL), 0);
-	/* Else the first one to come would need no permission. */
+	/* Otherwise the first CPU to allocate would get a state without permission to grow. */
 	arena->first_used = 1;
 	for (n = 0; n < 2; n++) {
 		for (i = 0; (ptr = arena_zalloc(arena, 100, ARENA_NOGROW)); i++) {
@@ -1485,7 +1483,7 @@ static struct kunit_case arena_core_cases[] = {
 	{ }
 };
 
-/* Spans are kept by CPU: what a case counts exactly, it counts on one CPU. */
+/* Each CPU has its own span, so cases with exact counts must stay on one CPU. */
 static int arena_core_init(struct kunit *test)
 {
 	return set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
