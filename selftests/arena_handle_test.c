@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ARENA_IOC_HANDLE and DEREF (clause 13): names of objects, told stale for ever, and
- * forged ones refused. The same source is built for 32 bits, too.
+ * ARENA_IOC_HANDLE and DEREF (clause 13): handles of freed objects are stale for ever, and forged
+ * handles are refused. The same source is also built as a 32-bit program.
  */
 #include "kselftest_harness.h"
 #include <assert.h>
@@ -56,7 +56,7 @@ FIXTURE_TEARDOWN(handle)
 	close(self->fd);
 }
 
-/* clause 13: there and back, for all sizes, and for the middle of an object */
+/* clause 13: from offset to handle and back, for all sizes, and for the middle of an object */
 TEST_F(handle, there_and_back)
 {
 	static const __u64 sizes[] = { 1, 8, 100, 4096, SLAB, SLAB + 1, 3 * SLAB };
@@ -75,7 +75,7 @@ TEST_F(handle, there_and_back)
 	}
 }
 
-/* clause 13: nothing is there yet */
+/* clause 13: no handle where nothing is allocated yet */
 TEST_F(handle, out_of_range)
 {
 	static const __u64 far[] = { CAPACITY - 1, CAPACITY, 1ULL << 40, 1ULL << 63, ~0ULL };
@@ -91,7 +91,7 @@ TEST_F(handle, out_of_range)
 		EXPECT_EQ(-ERANGE, arena_handle(self->fd, far[i], &self->name));
 }
 
-/* clause 13: stale after a reset of any kind, with the place in use again or not */
+/* clause 13: handles are stale after any reset, whether or not their place is in use again */
 TEST_F(handle, reset_since)
 {
 	struct name old[30];
@@ -109,7 +109,7 @@ TEST_F(handle, reset_since)
 	}
 }
 
-/* clause 13: each bit of a good one */
+/* clause 13: a handle with another generation, or an offset beyond all objects, is refused */
 TEST_F(handle, forged)
 {
 	struct arena_info_args info;
@@ -141,7 +141,7 @@ TEST_F(handle, forged)
 	EXPECT_EQ(0, arena_deref(self->fd, self->name, NULL));
 }
 
-/* Names of one arena mean nothing in another of the same age. */
+/* clause 13: a handle resolves in another process that shares the arena, too */
 TEST_F(handle, of_another_process)
 {
 	pid_t pid;
@@ -155,7 +155,7 @@ TEST_F(handle, of_another_process)
 	EXPECT_EQ(0, wait_for(pid));
 }
 
-/* clause 17: asking needs no right */
+/* clause 17: HANDLE and DEREF need no right */
 TEST_F(handle, rights)
 {
 	int reader = arena_dup(self->fd, ARENA_RIGHT_READ);
@@ -183,7 +183,7 @@ TEST_F(handle, unknown_flags)
 	}
 }
 
-/* clauses 12, 13: what a rewind frees is stale for ever; all else lives on */
+/* clauses 12, 13: handles of objects that a rewind frees are stale for ever, others are not */
 TEST_F(handle, rewound_since)
 {
 	struct name below, above[300], inside;
@@ -214,8 +214,8 @@ TEST_F(handle, rewound_since)
 }
 
 /*
- * clause 13: scratch above what stays, again and again: each rewind goes down to
- * another offset, and what stays keeps its name for as many rewinds as documented
+ * clause 13: temporary objects above lasting ones, repeatedly: each rewind goes down to another
+ * offset, and the lasting objects keep their handles for as many rewinds as documented
  */
 TEST_F(handle, scratch_above_what_stays)
 {
@@ -233,7 +233,7 @@ TEST_F(handle, scratch_above_what_stays)
 		ASSERT_EQ(0, arena_alloc(self->fd, 800, &self->offset));
 		ASSERT_EQ(0, arena_handle(self->fd, self->offset, &scratch[n]));
 		ASSERT_EQ(0, arena_rewind(self->fd, self->mark));
-			/* The first one is below all rewinds: for ever. */
+			/* The first object is below all rewinds: its handle stays valid for ever. */
 		EXPECT_EQ(0, arena_deref(self->fd, stays[0], NULL));
 		for (i = n < FLOORS ? 0 : n - FLOORS + 2; i <= n; i++) {
 			ASSERT_EQ(0, arena_deref(self->fd, stays[i], &self->found));
@@ -243,13 +243,13 @@ TEST_F(handle, scratch_above_what_stays)
 			alive += !arena_deref(self->fd, scratch[i], NULL);
 	}
 	EXPECT_EQ(0, alive);
-	/* A fresh name for what lost its own. */
+	/* An object whose handle became stale early can get a new one. */
 	ASSERT_EQ(0, arena_handle(self->fd, 8, &self->name));
 	ASSERT_EQ(0, arena_deref(self->fd, self->name, &self->found));
 	EXPECT_EQ(8, self->found);
 }
 
-/* clauses 12, 13: rewinds of an earlier generation are no matter of this one */
+/* clauses 12, 13: rewinds before a reset do not affect handles made after it */
 TEST_F(handle, rewound_before_the_reset)
 {
 	struct name first;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ARENA_IOC_MARK and REWIND (clause 12): go back where the mark is good, and an
- * errno with nothing changed where it is not. The same source is built for 32 bits,
- * too.
+ * ARENA_IOC_MARK and REWIND (clause 12): a rewind to a good mark, and an errno with nothing
+ * changed for a bad one. The same source is also built as a 32-bit program.
  */
 #include "kselftest_harness.h"
 #include <assert.h>
@@ -60,7 +59,7 @@ FIXTURE_TEARDOWN(mark)
 	close(self->fd);
 }
 
-/* clauses 4, 12: an errno, and nothing changed */
+/* clauses 4, 12: a refused rewind returns an errno and changes nothing */
 #define refused(err, expression) do {						\
 		ASSERT_EQ(0, arena_info(self->fd, &self->before));		\
 		EXPECT_EQ(err, expression);					\
@@ -68,7 +67,7 @@ FIXTURE_TEARDOWN(mark)
 		EXPECT_TRUE(arena_same_state(&self->before, &self->info));	\
 	} while (0)
 
-/* clauses 7, 12: all is as it was but for what only counts upwards; bytes stay mapped */
+/* clauses 7, 12: a rewind restores all but counts that only grow; bytes stay mapped */
 TEST_F(mark, rewinds)
 {
 	struct arena_batch_item item[3] = { { .bytes = 5 }, { .bytes = 3 * SLAB }, { .bytes = 1 } };
@@ -98,12 +97,12 @@ TEST_F(mark, rewinds)
 		EXPECT_LT(5 * SLAB, self->info.peak);
 		EXPECT_STREQ("kept", self->map);
 		EXPECT_STREQ("freed", self->map + 8);
-		/* Nothing since: once more does no harm. */
+		/* With nothing allocated since, a further rewind does no harm. */
 		refused(0, arena_rewind(self->fd, self->mark[0]));
 	}
 }
 
-/* clause 6: what is allocated after a rewind is zero where zero was asked for */
+/* clause 6: an object that is allocated as zero after a rewind is zero */
 TEST_F(mark, zero_after_rewind)
 {
 	ASSERT_EQ(0, arena_mark(self->fd, &self->mark[0]));
@@ -114,7 +113,7 @@ TEST_F(mark, zero_after_rewind)
 	EXPECT_TRUE(all_bytes(self->map + self->offset, 0, 1000));
 }
 
-/* clause 12: an outer mark is good after an inner rewind, not the reverse */
+/* clause 12: an outer mark is good after an inner rewind, but not an inner one after an outer */
 TEST_F(mark, nested)
 {
 	int i;
@@ -136,7 +135,7 @@ TEST_F(mark, nested)
 	EXPECT_EQ(0, arena_used(self->fd));
 }
 
-/* clause 12: after any reset */
+/* clause 12: marks are stale after any reset */
 TEST_F(mark, rewind_after_reset_estale)
 {
 	__u32 mode;
@@ -153,7 +152,7 @@ TEST_F(mark, rewind_after_reset_estale)
 	}
 }
 
-/* clause 12: marks have no owner */
+/* clause 12: any process may rewind to a mark */
 TEST_F(mark, rewind_by_another_process_ok)
 {
 	pid_t pid;
@@ -168,7 +167,7 @@ TEST_F(mark, rewind_by_another_process_ok)
 	EXPECT_EQ(16, arena_used(self->fd));
 }
 
-/* clauses 12, 18: each bit of a good one, as the program says, and never beyond */
+/* clauses 12, 18: a mark with a wrong generation, offset, count or flag is refused */
 TEST_F(mark, forged)
 {
 	int bit;
@@ -192,7 +191,7 @@ TEST_F(mark, forged)
 	refused(-EFAULT, arena_ioctl(self->fd, ARENA_IOC_MARK, NULL));
 }
 
-/* clauses 12, 17: allocating and resetting in one */
+/* clauses 12, 17: marks need the rights to allocate and to reset */
 TEST_F(mark, rights)
 {
 	const __u32 all = ARENA_RIGHT_READ | ARENA_RIGHT_WRITE | ARENA_RIGHT_ALLOC |

@@ -14,7 +14,7 @@
 #define CAPACITY	(8 * SLAB)
 #define PRODUCE		"/sys/kernel/debug/arena_consumer/produce"
 #define NOTIFY		"/sys/kernel/debug/arena_context/notify"
-#define LONG_ENOUGH	60000	/* ms; nobody waits for so long unless a test fails */
+#define LONG_ENOUGH	60000	/* ms; no test waits for so long unless it fails */
 
 static int watch(int fd, __u64 mark, struct arena_watch_args *args)
 {
@@ -32,7 +32,7 @@ static int notify(int fd)
 	return arena_ioctl(fd, ARENA_IOC_NOTIFY, &args);
 }
 
-/* What has happened, after at most @timeout ms. */
+/* Returns the events that poll() reports within @timeout ms. */
 static int events(int fd, int timeout)
 {
 	struct pollfd poller = { .fd = fd, .events = POLLIN | POLLPRI };
@@ -57,7 +57,7 @@ FIXTURE_TEARDOWN(poll)
 	close(self->fd);
 }
 
-/* Without a WATCH: anything at all, and no resets. */
+/* Without a WATCH, poll() reports any object at all, and no resets. */
 TEST_F(poll, before_any_watch)
 {
 	EXPECT_EQ(0, events(self->fd, 0));
@@ -81,7 +81,7 @@ TEST(before_setup)
 	close(fd);
 }
 
-/* More than the mark, not as much. */
+/* poll() reports more bytes than the mark, and not exactly as many. */
 TEST_F(poll, mark)
 {
 	struct arena_watch_args args;
@@ -143,7 +143,7 @@ TEST_F(poll, notices)
 	munmap((void *)status, sysconf(_SC_PAGESIZE));
 }
 
-/* clause 17: each file has marks of its own; those who share it, share them */
+/* clause 17: each file has a mark of its own; descriptors that share a file share its mark */
 TEST_F(poll, of_a_file)
 {
 	int other = arena_dup(self->fd, ARENA_RIGHT_READ), same = dup(self->fd);
@@ -191,7 +191,7 @@ TEST_F(poll, rights_and_arguments)
 	close(reader);
 }
 
-/* clause 18: a WATCH that cannot tell its result changes nothing */
+/* clause 18: a WATCH that cannot write its result changes nothing */
 TEST_F(poll, watch_that_fails)
 {
 	long page = sysconf(_SC_PAGESIZE);
@@ -207,7 +207,7 @@ TEST_F(poll, watch_that_fails)
 	munmap(args, page);
 }
 
-/* A thread that polls, or waits for an epoll. */
+/* A thread that calls poll(), or epoll_wait() on @epoll. */
 struct sleeper {
 	int fd;
 	int epoll;
@@ -229,7 +229,7 @@ static void *sleeper_run(void *arg)
 	return NULL;
 }
 
-/* Is it asleep? It never sleeps but to wait. */
+/* Returns whether the thread is asleep: it sleeps only while it waits for an event. */
 static bool sleeps(pid_t tid)
 {
 	char path[64], state = 0;
@@ -264,7 +264,7 @@ static int sleeper_end(struct sleeper *sleeper)
 	return sleeper->events;
 }
 
-/* Each call that allocates wakes who sleeps; so does what is no allocation. */
+/* Each call that allocates wakes the sleeper; so do a notice, a reset and a WATCH. */
 TEST_F(poll, wakes)
 {
 	struct arena_lease_args lease;
@@ -292,7 +292,7 @@ TEST_F(poll, wakes)
 			err = arena_reset(self->fd, ARENA_RESET_KEEP, 0);
 			break;
 		case 5:
-			/* Of the same file: what it waits for has happened already. */
+			/* WATCH by the same file: it finds its new mark passed already. */
 			err = arena_alloc(self->fd, 8, NULL);
 			ASSERT_EQ(POLLIN, sleeper_end(&sleeper));
 			ASSERT_EQ(0, watch(self->fd, 1000, NULL));
@@ -305,7 +305,7 @@ TEST_F(poll, wakes)
 	}
 }
 
-/* WATCH sets a lower mark for who sleeps already, and that is not reached yet. */
+/* WATCH sets a lower mark, not reached yet, for a thread that sleeps already. */
 TEST_F(poll, lowered_while_asleep)
 {
 	struct sleeper sleeper;
@@ -319,7 +319,7 @@ TEST_F(poll, lowered_while_asleep)
 	EXPECT_EQ(POLLIN, sleeper_end(&sleeper));
 }
 
-/* Several, with different marks, each at its own. */
+/* Several sleepers with different marks each wake at their own. */
 TEST_F(poll, marks_of_several)
 {
 	struct sleeper sleepers[4];
@@ -342,8 +342,8 @@ TEST_F(poll, marks_of_several)
 }
 
 /*
- * Those who want to be woken alone wait for different things: all are woken. They must
- * be asleep in epoll_wait(), or the queue takes none of them for the one to be woken.
+ * Exclusive waiters may wait for different events, so all of them are woken. They must be asleep in
+ * epoll_wait(): otherwise waking one of them would not end the walk of the queue.
  */
 TEST_F(poll, exclusive)
 {
@@ -375,7 +375,7 @@ TEST_F(poll, exclusive)
 	}
 }
 
-/* Edges: one for each time that the mark is passed. */
+/* An edge-triggered epoll reports one event each time that the mark is passed. */
 TEST_F(poll, edges)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
@@ -390,14 +390,14 @@ TEST_F(poll, edges)
 	ASSERT_EQ(0, arena_alloc(self->fd, 72, NULL));
 	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
-	/* The next mark is not polled for, only set. */
+	/* Set the next mark without polling in between. */
 	ASSERT_EQ(0, watch(self->fd, 128, NULL));
 	ASSERT_EQ(0, arena_alloc(self->fd, 16, NULL));
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
 	ASSERT_EQ(0, arena_alloc(self->fd, 64, NULL));
 	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
-	/* After a reset it is passed once more. */
+	/* After a reset, the mark is passed once more. */
 	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
 	ASSERT_EQ(0, watch(other, 0, NULL));
@@ -406,14 +406,14 @@ TEST_F(poll, edges)
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
 	ASSERT_EQ(0, arena_alloc(self->fd, 128, NULL));
 	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
-	/* A mark that was passed before it was set. */
+	/* Set a mark that has been passed already. */
 	ASSERT_EQ(0, watch(self->fd, 8, NULL));
 	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
 	close(epoll);
 	close(other);
 }
 
-/* A file that goes while an epoll has it. */
+/* A file is closed while it is in an epoll. */
 TEST_F(poll, close_while_watched)
 {
 	struct epoll_event event = { .events = EPOLLIN };
@@ -434,8 +434,8 @@ TEST_F(poll, close_while_watched)
 }
 
 /*
- * Kernel code that wakes programs: two modules of the tests call arena_notify() for an
- * arena that they hold.
+ * Kernel code that wakes programs: two test modules call arena_notify() for an arena that
+ * they hold.
  */
 static bool loaded_consumer, loaded_context;
 
@@ -509,14 +509,14 @@ static int kernel_notify(int file, int fd, const char *context, unsigned int nr)
 	return write(file, line, len) == len ? 0 : -errno;
 }
 
-/* The work of the last notice is soon done, on some CPU. */
+/* Wait until the irq_work of the last notice has run, on whatever CPU. */
 static void await_notices(const struct arena_status *status, __u64 nr)
 {
 	while (__atomic_load_n(&status->notices, __ATOMIC_ACQUIRE) < nr)
 		sched_yield();
 }
 
-/* It wakes who sleeps, whatever mark he waits for, and is told on the status page. */
+/* A notice wakes sleepers whatever their marks, and appears on the status page. */
 TEST_F(kernel, wakes)
 {
 	struct sleeper sleeper;
@@ -535,7 +535,7 @@ TEST_F(kernel, wakes)
 	EXPECT_EQ(0, arena_used(self->fd));
 }
 
-/* Wakes, polls and is in the middle of both. */
+/* A thread that polls and wakes, and so is interrupted in the middle of both. */
 static void *hammer(void *arg)
 {
 	const int *fd = arg;
@@ -548,7 +548,7 @@ static void *hammer(void *arg)
 	return NULL;
 }
 
-/* Whatever of this arena it interrupts: locks of the queue, other notices, polls. */
+/* A notice may interrupt a wakeup, a poll or another notice of the same arena. */
 TEST_F_TIMEOUT(kernel, amid_others, 120)
 {
 	struct sleeper sleeper;
@@ -600,11 +600,11 @@ TEST_F(poll, wakes_for_records)
 	close(file);
 }
 
-/* A consumer that asks for one more than it has seen, again and again. */
+/* A consumer that repeatedly waits for one object more than it has seen. */
 struct consumer {
 	int fd;
 	unsigned int rounds;
-	unsigned int round;	/* about to wait in this one */
+	unsigned int round;	/* the round in which it is about to wait */
 	bool late;
 };
 
@@ -625,7 +625,7 @@ static void *consume(void *arg)
 	return NULL;
 }
 
-/* No wake-up is lost, whenever the allocation comes between WATCH and sleep. */
+/* No wakeup is lost, wherever the allocation comes between WATCH and sleep. */
 TEST_F_TIMEOUT(poll, no_lost_wakeups, 120)
 {
 	struct consumer consumers[2] = {};
@@ -656,7 +656,7 @@ TEST_F_TIMEOUT(poll, no_lost_wakeups, 120)
 	}
 }
 
-/* Resets, allocations, watchers and a poller that comes and goes, all at once. */
+/* Resets, allocations, WATCH calls and a poller that comes and goes, all at the same time. */
 TEST_F_TIMEOUT(poll, reset_races_with_poll, 120)
 {
 	pid_t pids[2];
