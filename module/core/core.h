@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The arena: its structures, and what the files of this directory offer each other and
- * the device. The core knows no file and no device; it takes memory from module/mem.
+ * The structures of an arena, and the interfaces between the files of this directory and to
+ * the device. The core depends on no file and no device; its memory comes from module/mem.
  */
 #ifndef _ARENA_CORE_H
 #define _ARENA_CORE_H
@@ -27,95 +27,88 @@
 /**
  * DOC: generations
  *
- * An arena is a space, a cursor that says how much of it has been handed out,
- * and a directory of the slabs behind it. All races meet in one word, the
- * cursor:
+ * An arena is a space, a cursor that says how much of it has been handed out, and a
+ * directory of the slabs behind it. All races meet in one word, the cursor:
  *
  *	[ tag | counted | offset ]
  *
- * An allocation reads it, reads the directory entry, and moves the offset by
- * compare-and-swap. Success proves that nobody allocated and nobody reset
- * since the word was read; failure has changed nothing. There is no moment at
- * which a count is too high and must be taken back.
+ * An allocation reads the cursor, reads the directory entry, and moves the offset by
+ * compare-and-swap. Success proves that no other claim or reset has come since the word was
+ * read; failure has moved nothing. So the offset is never too high, and never taken back.
  *
- * A reset swaps in a word with the next tag and offset 0. (A rewind is a reset that
- * begins at another offset: of what follows, all holds for it. Where it begins stands
- * beside the cursor, and two bits of the tag say that, see mark.c.) What remains are
- * those who hold an allocation of the generation before: their memory is about
- * to be handed out again. What callers do with it is theirs to order; but the
- * allocator writes there too, when it zeroes and copies in. Such a late write
- * must not land in an object of the new generation, and a reset does not wait.
- * So a generation begins unsettled, with an offset that no claim can reach:
+ * A reset swaps in a word with the next tag and offset 0. A rewind is a reset that begins at
+ * another offset, and all that follows holds for it, too; that offset stands beside the cursor,
+ * and a bit of the tag says so (mark.c). After a reset, some CPUs may still hold an allocation
+ * of the former generation, whose memory is about to be handed out again. Callers must order
+ * their own accesses. But the allocator writes there as well, when it zeroes and copies in, and
+ * such a late write must not land in an object of the new generation. As a reset does not wait
+ * for it, a generation begins unsettled, with an offset that no claim can start from:
  *
- *	reset:     unsettled, nobody can claim
+ *	reset:     unsettled, no claim succeeds
  *	  |
- *	  | no CPU is writing (arena_settle(), by the reset itself, or by the
- *	  | first allocation that comes)
+ *	  | no CPU is writing (checked by arena_settle(), called by the
+ *	  | reset itself or by the next allocation)
  *	  v
  *	settled:   claims move the offset
  *	  |
  *	  v
  *	the next reset
  *
- * A writer counts itself in (arena_cpu.writers), passes full barrier A, looks
- * at the generation again and gives up if it has changed; or it counts itself in
- * before it claims, and A is the claim itself, which a reset in between makes fail.
- * Who settles has read the new tag, passes full barrier B and looks at the counts.
- * Either the writer sees the new generation, or the one who settles sees the writer.
+ * A writer counts itself in arena_cpu.writers, passes full barrier A, reads the generation
+ * again and gives up if it has changed. Or it counts itself before it claims: then the claim is
+ * barrier A, and a reset in between makes it fail. The CPU that settles has read the new tag,
+ * passes full barrier B and reads the counts. So either the writer sees the new generation, or
+ * the settling CPU sees the writer.
  *
- * ABA. A cursor word that comes back would let a stale compare-and-swap
- * succeed, with a directory entry that may be of another time. Within a
- * generation the offset only grows. Across generations the tag differs, until
- * it wraps: each time it enters another eighth of its range, a grace period must
- * have passed since the last time it did (wrapped()), and allocations read and swap
- * the word with preemption off, and so do resets and who settles. Two words are
- * compared with each other only where they are less than half a turn apart (windows,
- * below). All else (spans, views, statistics) compares the full generation.
+ * ABA. If a cursor word came back, a stale compare-and-swap would succeed, with a directory
+ * entry that may be out of date. Within a generation the offset only grows. Across generations
+ * the tag differs, until it wraps. Allocations, resets and settling read and swap the word with
+ * preemption off, and each time that the tag enters another eighth of its range, a grace period
+ * must have passed since it last did (wrapped()): so no stale word lives for a whole turn of the
+ * tag. Two words are compared for order only where they are less than half a turn apart
+ * (windows, below). All else (spans, views, statistics) compares the full generation.
  *
- * Resets race like allocations: next_generation() is a compare-and-swap of the same
- * word. What else it writes is raised, and never set back: the generation, which lags
- * behind the tag until the last of the resets that moved it returns, how high the
- * cursor has been, and how much of the slabs is dirty, which is noted before it falls.
+ * Resets race like allocations: next_generation() is a compare-and-swap of the same word. Beside
+ * it, racing resets only ever raise: the generation, which lags behind the tag until the last
+ * of them returns; the highest offset so far; and how much of the slabs is dirty, which is noted
+ * before the cursor falls.
  *
- * Counting. The offset of a dense arena is the number of bytes handed out until
- * there is padding: so nobody counts bytes until then. The first claim of a
- * generation that pads sets the bit "counted",
- * without moving the offset. Before anybody claims again, whoever comes notes where
- * that was (arena->uncounted); from then on every claim is counted in a slot, until
- * the next reset. What has been handed out is at any time the offset, or what was
- * noted and what the slots have counted since: exact when quiet, and never less than
- * before.
+ * Counting. In a dense arena without padding the offset equals the bytes used, so no CPU counts
+ * bytes. The first claim of a generation that pads sets the bit "counted" in the cursor, without
+ * moving the offset. Before the next claim can succeed, the CPU that tries it notes that offset
+ * in arena->uncounted. From then until the next reset, each claim counts its bytes in a slot.
+ * So the bytes used are the offset, or the note plus what the slots have counted since: exact
+ * while no CPU allocates, and never less than before.
  *
- * Per-CPU state. A CPU gets its own when it first allocates; until then, and where the
- * caller permits no memory to be taken for it, it claims from the shared cursor, and
- * counts in words that all such CPUs share. See cpu.c.
+ * Per-CPU state. A CPU gets its own when it first allocates. Until then, and if the caller's
+ * gfp permits no memory for it, the CPU claims from the shared cursor, and counts in words that
+ * all such CPUs share (cpu.c).
  *
- * Nesting. An allocation can be interrupted by another one of the same arena
- * on the same CPU, in an interrupt, an NMI, or a probe inside the allocator. The nested
- * one must leave the slot alone: it sees arena_cpu.depth, or, where a fast path was
- * interrupted, that the span is busy. It claims from the shared cursor and counts in
- * deep_used. Interrupts that did not hit an allocation use the slot like any context.
+ * Nesting. An allocation can be interrupted by another one of the same arena on the same CPU:
+ * in an interrupt, an NMI, or a probe inside the allocator. The nested allocation must leave
+ * the slot alone. It sees that by arena_cpu.depth or, if it interrupted a fast path, by the
+ * busy span. It claims from the shared cursor and counts in deep_used. An interrupt that has
+ * not hit an allocation uses the slot like any context.
  *
- * The fast paths, bump_words(), for sizes that leave no padding. One comparison, of the
- * slot's span with the arena's generation, says which it is, and fails where there is
- * nothing to take from:
+ * The fast path, bump_words(), serves sizes that leave no padding. One comparison, of the
+ * slot's span with the arena's generation, selects what it does:
  *
- *  - Equal: with spans. The allocation marks the span busy, takes the object, and puts the
+ *  - Equal: the CPU has a span. The allocation marks it busy, takes the object, and writes the
  *    generation back. One word, slot.taken, says both where the next object is and how many
  *    bytes were counted. An interrupt between the comparison and the mark may have reset
- *    the arena and filled the slot anew: then the object comes from that, and the older
- *    generation that is put back only sends the next allocation to the slow path, which
- *    mends it: slot_rename().
- *  - Above: without spans, each CPU keeps a window: the slab that the cursor was in when it
- *    last looked, as the cursor word of its end and what makes a word an address. Where the
- *    cursor, moved past the object, is not beyond that end, the compare-and-swap is all
- *    there is to do: the tag is in both words, a generation whose bytes are counted
- *    has a higher bit set, and nothing moves the cursor back while that is not so.
- *    Only an allocation that is not nested opens a window, and only after it moved the
- *    cursor: an interrupt that does, between the look and the swap, makes the swap fail.
- *    What a CPU that was idle for long keeps is closed by wrapped(), before the tag comes
- *    within half a turn of it again.
- *  - Below: the span is of an older generation, or busy, or the CPU has no state.
+ *    the arena and refilled the slot: then the object comes from the new span, and the older
+ *    generation that is written back sends the next allocation to the slow path, where
+ *    slot_rename() corrects it.
+ *  - Above: the arena has no spans, and the CPU may have a window: the slab that the cursor was
+ *    in when the CPU last claimed. It consists of the cursor word of the end of the slab, and of
+ *    the difference between addresses and cursor words in it. If the cursor, moved past the
+ *    object, is not above that word, a compare-and-swap of the cursor suffices: a newer tag, or
+ *    the bit "counted", would make the cursor the higher word; and within a generation it only
+ *    grows, so it has not left the slab downwards. Only an allocation that is not nested opens
+ *    a window, and only after it has moved the cursor: if an interrupt does so between the read
+ *    and the compare-and-swap, that fails. wrapped() closes the windows of idle CPUs before the
+ *    tag comes within half a turn of theirs again.
+ *  - Below: the span is of an older generation, absent or busy, or the CPU has no state.
  *
  * Barrier pairs, each with a litmus test of that name in kunit/litmus/:
  *
@@ -141,7 +134,7 @@
  *	look     compare-and-swap of the         load-acquire in arena_look()
  *	         generation in
  *	         generation_reach()
- *	reach    compare-and-swap of the         the same, by another reset
+ *	reach    compare-and-swap of the         generation_reach() of another reset
  *	         generation in
  *	         generation_reach()
  *	high     arena_note_dirty(), then        compare-and-swap of the cursor by a
@@ -149,10 +142,10 @@
  *	         in next_generation()
  *	wiped    smp_rmb() in arena_note_dirty() compare-and-swap of the cursor in
  *	         after the cursor was read       arena_settle() after wipe_slabs()
- *	told     smp_mb() in generation_reach()  load-acquire by whom the caller of a
- *	         where a reset was overtaken     reset tells of it, then bump_span()
- *	note     cmpxchg() in cursor_count(),    the same of another generation, or
- *	         again if it failed              uncounted_renew()
+ *	told     smp_mb() in generation_reach()  load-acquire of a message from the
+ *	         where a reset was overtaken     resetter, then bump_span()
+ *	note     cmpxchg() in cursor_count(),    cmpxchg() for another generation, in
+ *	         again if it failed              cursor_count() or uncounted_renew()
  *	done     store-release of the writers in load-acquire in late_writers()
  *	         arena_write_end()
  *	adopt    store-release of the slot's     load-acquire in
@@ -179,7 +172,7 @@
  *	collect  preemption off while bumping    synchronize_rcu() in revoke()
  *	zero     claim after counting in, in     smp_mb() B in arena_settle()
  *	         bump_zeroed()
- *	count    claim after the note, in        smp_rmb() in used_in_view()
+ *	count    claim after the note, in        smp_rmb() in arena_used_in_view()
  *	         cursor_count()
  *	window   preemption off from reading the windows closed, then store-release of
  *	         cursor to using the window      wrapping, in wrapped(), after a
@@ -222,8 +215,8 @@ struct dentry;
 struct mem_cgroup;
 
 /*
- * User space may map this arena: slabs are zero when taken, objects larger
- * than a slab get no kernel view. Refused from outside callers.
+ * User space may map this arena: slabs are zeroed when committed, and objects larger than a
+ * slab get no view. arena_create() refuses this flag.
  */
 #define ARENA_MAPPABLE		BIT(31)
 
@@ -231,9 +224,9 @@ struct mem_cgroup;
 #define ARENA_SLAB_DEFAULT	SZ_64K
 
 /*
- * The cursor word: tag, one bit that says "counted" ("DOC: generations"), and how far
- * the space has been handed out; the highest value, which no offset reaches, says
- * "not settled yet". The tag is the low part of the generation.
+ * The cursor word: the tag, which is the low part of the generation; the bit "counted" ("DOC:
+ * generations"); and the offset up to which the space has been handed out. The highest offset,
+ * which no arena reaches, says that the generation is unsettled.
  */
 #define ARENA_CURSOR_BITS	40
 #define ARENA_TAG_SHIFT		(ARENA_CURSOR_BITS + 1)
@@ -242,16 +235,16 @@ struct mem_cgroup;
 #define ARENA_CURSOR_MASK	(BIT(ARENA_CURSOR_BITS) - 1)
 #define ARENA_UNSETTLED		ARENA_CURSOR_MASK
 #define ARENA_TAG_MASK		(BIT(ARENA_TAG_BITS) - 1)
-/* Which of two words is older can be told up to this distance of their tags. */
+/* Two cursor words can be ordered if their tags are less than this apart. */
 #define ARENA_TAG_HALF		BIT(ARENA_TAG_BITS - 1)
-/* When this bit of the generation changes, a grace period is due: "DOC: generations". */
+/* When this bit of the generation changes, the tag enters another eighth of its range. */
 #define ARENA_TAG_EIGHTH	BIT(ARENA_TAG_BITS - 3)
 
 /*
- * The two lowest bits of a generation say which of the two slab sets it uses, and
- * whether a rewind began it: then it does not start at offset 0 (mark.c). As both are in
- * the tag, too, the cursor word alone tells how its generation began. A reset never
- * begins a generation that a rewind racing with it would begin.
+ * The lowest bit of a generation selects its slab set. The next one says that a rewind began
+ * it, so that it does not start at offset 0 (mark.c). Both are in the tag, too: the cursor word
+ * alone tells how its generation began, and a reset and a rewind that race begin different
+ * generations.
  */
 #define ARENA_GEN_SET		BIT(0)
 #define ARENA_GEN_REWOUND	BIT(1)
@@ -259,27 +252,27 @@ struct mem_cgroup;
 
 /**
  * struct arena_slab - one entry of the slab directory.
- * @base:  kernel address, NULL while not committed. Installed by cmpxchg() by
- *	   whoever grows, removed only while no claim can succeed.
- * @clean: generation for which the slab was zero when installed: in that one,
- *	   what the cursor hands out needs no zeroing.
+ * @base:  kernel address, NULL while the slab is not committed. An allocation that grows the
+ *	   arena installs it by cmpxchg(); it is removed only while no claim can succeed.
+ * @clean: the generation in which the slab was installed, if it was zero then: what is claimed
+ *	   from it in that generation needs no zeroing.
  */
 struct arena_slab {
 	void		*base;
 	unsigned long	clean;
 };
 
-/* So many slabs have their entries in the arena itself. */
+/* How many slabs have their directory entries in struct arena itself. */
 #define ARENA_DIR_EMBEDDED	4
 
 union arena_dir_node;
 
 /**
- * struct arena_dir - the directory of one slab set, see directory.c.
- * @root:  of the tree with the entries of all slabs but the first, its height added to
- *	   its address; NULL where there are no such slabs.
- * @end:   no slab is committed from this number on. Raised after a slab is installed,
- *	   lowered before slabs are released.
+ * struct arena_dir - the directory of one slab set (directory.c).
+ * @root:  root of the tree with the entries of all slabs that are not in @first. The height of
+ *	   the tree is added to its address. NULL if there is no such slab.
+ * @end:   exclusive upper bound of the indices of committed slabs. Raised after a slab is
+ *	   installed, lowered before slabs are released.
  * @first: the entries of the first slabs.
  */
 struct arena_dir {
@@ -289,26 +282,26 @@ struct arena_dir {
 };
 
 /**
- * struct arena_slot - where one CPU allocates.
- * @generation: which one @used belongs to.
- * @span:	which one the span belongs to, 0 if there is none, or one of ARENA_SPAN_*.
- * @taken:	bytes handed out from spans. The next object is here: all else is
- *		relative to it, so that one store takes it and counts it.
- * @limit:	what @taken can grow to in this span, as far as that may be used.
- * @delta:	kernel address of the next object, less @taken: always aligned to
- *		%ARENA_MIN_ALIGN when they are added. Padding moves it.
- * @used:	bytes handed out in @generation, less @taken.
+ * struct arena_slot - the span of one CPU and its counts.
+ * @generation: the generation that @used belongs to.
+ * @span:	the generation of the span, 0 if there is none, or one of ARENA_SPAN_*.
+ * @taken:	bytes handed out from spans. The position of the next object is relative to it,
+ *		so that one store both takes an object and counts it.
+ * @limit:	what @taken can grow to in the part of the span that may be used at once.
+ * @delta:	kernel address of the next object, minus @taken. Their sum is always a multiple
+ *		of %ARENA_MIN_ALIGN; padding increases @delta.
+ * @used:	bytes handed out in @generation, minus @taken.
  * @end_offset: offset in the arena of the end of the span.
- * @ahead:	bytes of the span above @limit, to be zeroed before they are used.
- * @want:	bytes to ask for at the next refill.
- * @zeroed:	the span is all zero.
- * @revoked:	the span is being taken back, see span.c: hands off.
- * @stale:	the span is of an older generation than @generation: adopted while
- *		revoked.
- * @filling:	more is being claimed for the span than an object.
+ * @ahead:	bytes of the span above @limit, which must be zeroed before they are used.
+ * @want:	bytes to claim at the next refill.
+ * @zeroed:	what may be used of the span is zero.
+ * @revoked:	the span is being collected (span.c): its owner must not touch it.
+ * @stale:	the span is of an older generation than @generation, which the slot adopted
+ *		while it was revoked.
+ * @filling:	a refill is claiming more than one object.
  *
- * Written only by the owner: the CPU it belongs to, by the allocation that is not nested,
- * with preemption off. The exception is @revoked, and with it @span, @limit and @ahead.
+ * Written by its CPU, with preemption off, in an allocation that is not nested. The collecting
+ * CPU writes @revoked and @span and, while @revoked is set, @limit and @ahead.
  */
 struct arena_slot {
 	unsigned long	generation;
@@ -326,32 +319,32 @@ struct arena_slot {
 	bool		filling;
 };
 
-/* No generation: an allocation is about to take from the span, or has just done so. */
+/* Value of arena_slot.span, no generation: an allocation is at work in the span. */
 #define ARENA_SPAN_BUSY		1UL
-/* Above each generation: the arena has no spans, and this CPU may have a window. */
+/* Value of arena_slot.span, above each generation: the arena is dense. */
 #define ARENA_SPAN_WINDOW	ULONG_MAX
 
-/* Why an allocation fails, an index of arena.fails. */
+/* Causes of failed allocations, as indices of arena.fails. */
 enum arena_fail { ARENA_FAIL_SPACE, ARENA_FAIL_MEMORY, ARENA_FAIL_ARG, ARENA_NR_FAILS };
 
 /**
  * struct arena_cpu - what an arena keeps for a CPU that has used it.
- * @depth:   allocations in progress, but for those from spans and windows.
- * @writers: how many may be writing to arena memory (zeroing or copying in). Read
- *	     by arena_settle() from other CPUs.
- * @allocs:  objects handed out, ever.
- * @limit:   cursor word at the end of the window, where nothing is to be zeroed.
- * @zero_limit: cursor word at the end of the window, where it is.
- * @delta:   what makes a cursor word in the window an address.
- * @next:    state of another CPU, see arena_cpus_first().
- * @slot:    see &struct arena_slot.
+ * @depth:   nesting level of allocations, those in the fast paths not counted.
+ * @writers: number of allocations that may be writing to arena memory (zeroing or copying in).
+ *	     Read by remote CPUs that settle a generation.
+ * @allocs:  objects handed out since the arena was created.
+ * @limit:   cursor word of the end of the window; closed in an arena that zeroes its objects.
+ * @zero_limit: cursor word of the end of the window, for objects that must be zeroed.
+ * @delta:   what must be added to a cursor word in the window to get an address.
+ * @next:    state of the next CPU on arena.cpus.
+ * @slot:    the span and the counts of the CPU.
  *
- * The window is the slab that the cursor of a dense arena was in when this CPU
- * last looked; see "DOC: generations". Written by the owner, not nested;
- * @limit and @zero_limit are closed from elsewhere, too.
+ * The window is the slab that the cursor of a dense arena was in when this CPU last claimed
+ * ("DOC: generations"). Allocations of this CPU that are not nested write it; wrapped() closes
+ * @limit and @zero_limit from any CPU.
  *
- * @depth and @writers are plain integers: an interrupt between load and store of an
- * update leaves behind the value that it found.
+ * @depth and @writers are plain integers: an interrupt between the load and the store of an
+ * update leaves them as it found them.
  */
 struct arena_cpu {
 	unsigned int		depth;
@@ -364,7 +357,7 @@ struct arena_cpu {
 	struct arena_slot	slot;
 };
 
-/* How many CPUs share a leaf of the table by which a CPU finds its state. */
+/* How many CPUs share a leaf of the table of states (cpu.c). */
 #define ARENA_LEAF_CPUS		32
 
 struct arena_leaf {
@@ -372,8 +365,8 @@ struct arena_leaf {
 };
 
 /*
- * An object larger than a slab: the pages of its slabs as one stretch of kernel
- * addresses, for as long as @generation lasts.
+ * An object larger than a slab: @view maps the pages of its slabs at consecutive kernel
+ * addresses, until the object is freed.
  */
 struct arena_large {
 	struct llist_node	node;
@@ -383,18 +376,18 @@ struct arena_large {
 };
 
 /**
- * struct arena_start - where a generation starts that a rewind begins.
+ * struct arena_start - where a generation that a rewind began starts.
  * @offset: a cursor word: the tag of that generation, and the offset.
  * @used:   the same tag, and the bytes handed out below that offset.
  *
- * Written with reset_lock held, before the cursor gets the tag.
+ * Written with reset_lock held, before the cursor gets the tag of that generation.
  */
 struct arena_start {
 	unsigned long	offset;
 	unsigned long	used;
 };
 
-/* After so many rewinds, each to a higher offset than the one before, two are merged. */
+/* How many rewinds, each to a higher offset than the one before, are kept before two merge. */
 #define ARENA_REWINDS		4
 
 /**
@@ -404,9 +397,9 @@ struct arena_start {
  * @high:  where the oldest steps became one: the highest offset that something of them may
  *	   still live below.
  * @nr:	   how many elements of @to are in use.
- * @to:    of objects made in the generations up to @to.last, and after that of the element
- *	   before, all at or above @to.low were freed. Both grow from each element to the
- *	   next.
+ * @to:    each element speaks of the generations up to its @last, and above that of the element
+ *	   before: of their objects, those at or above @low were freed. Both grow from each
+ *	   element to the next.
  */
 struct arena_rewinds {
 	unsigned long	first;
@@ -434,66 +427,66 @@ struct arena_history {
 };
 
 /**
- * struct arena - one arena. Lines of the hot path first.
- * @generation: current one. Lags behind the tag of @cursor while a reset is
- *		under way, never runs ahead.
- * @cpus:	the states of the CPUs that have used the arena, see cpu.c. Only ever added to.
- * @capacity:	bytes.
+ * struct arena - one arena. The cache lines of the fast path come first.
+ * @generation: the current generation. While a reset is under way, it lags behind the tag of
+ *		@cursor; it is never ahead of it.
+ * @cpus:	list of the states of the CPUs that have used the arena (cpu.c). It only grows.
+ * @capacity:	size of the space, in bytes.
  * @slab_shift: log2 of the slab size.
  * @flags:	ARENA_* flags.
- * @spans:	CPUs bump in spans.
+ * @spans:	the arena was created with %ARENA_SPANS; otherwise it is dense.
  * @zero:	every object is handed out zeroed.
- * @cursor:	tag, counted or not, offset. The only word that CPUs contend for.
+ * @cursor:	tag, bit "counted", offset. The only word that CPUs contend for.
  * @uncounted:	where counting began in the generation whose tag it has.
- * @larges:	views of objects larger than a slab.
- * @resets:	of any kind.
+ * @larges:	list of views of objects larger than a slab.
+ * @resets:	number of resets of any kind.
  * @peak:	highest offset of any generation but the present one.
- * @dirty:	nothing was written above this offset, a multiple of the slab size, since
- *		all was zero.
- * @committed:	bytes of slabs.
- * @slabs_kept:	by the last reset.
+ * @dirty:	offset, a multiple of the slab size, above which no former generation has
+ *		written since all was zero.
+ * @committed:	bytes of committed slabs.
+ * @slabs_kept:	number of slabs that the last reset kept.
  * @held:	a reset that sleeps is at work: the new generation stays unsettled.
  * @retiring:	readers may still be in the slab set that was left last.
  * @wrapping:	a grace period must end before the tag may enter its next eighth.
- * @writers:	like arena_cpu.writers, of CPUs without state.
- * @deep_used:	bytes handed out where no slot could count them, tagged like @cursor.
- * @deep_allocs: objects handed out there.
+ * @writers:	like arena_cpu.writers, for CPUs without state.
+ * @deep_used:	bytes handed out by allocations without a slot, tagged like @cursor.
+ * @deep_allocs: objects handed out by CPUs without state.
  * @fails:	failed allocations by cause.
  * @history:	of rewinds, NULL before the first one.
  * @reset_lock: serialises rewinds, and the resets that do more than move the cursor;
  *		irq-safe. Protects @retiring, @wrapping, what is written to @history,
  *		and setting @held.
- * @retire_rcu:	says when the readers are gone.
- * @wrap_rcu:	says when that grace period has ended.
+ * @retire_rcu:	clears @retiring after a grace period.
+ * @wrap_rcu:	clears @wrapping after a grace period.
  * @reset_mutex: serialises resets that sleep.
- * @reaper:	unmaps views of former generations, which a reset cannot.
+ * @reaper:	work that unmaps the views of freed objects: a reset must not sleep.
  * @had_larges:	there have been views, and the reaper may be at work.
  * @tail_mutex: serialises the collection of span tails, and protects @tails.
- * @tails:	what was collected.
- * @committed_peak: the most of them ever.
+ * @tails:	the collected tails.
+ * @committed_peak: highest value of @committed.
  * @growing:	bit lock of the step that charges and installs a slab.
- * @page_allocs: slabs from the page allocator.
- * @page_frees:	slabs back to it.
- * @pool_hits:	slabs from the pool.
- * @refs:	references.
- * @memcg:	who is charged, with %ARENA_ACCOUNT.
- * @budget:	that slabs and directories are charged to; outlives the arena.
- * @node:	for slabs, with %ARENA_ON_NODE.
- * @all:	in the list that debug.c keeps.
- * @id:		number of the arena, never used again.
+ * @page_allocs: number of slabs taken from the page allocator.
+ * @page_frees:	number of slabs given back to it.
+ * @pool_hits:	number of slabs taken from the pool.
+ * @refs:	reference count.
+ * @memcg:	the memory cgroup that is charged, with %ARENA_ACCOUNT.
+ * @budget:	what slabs and directories are charged to; it outlives the arena.
+ * @node:	NUMA node of the slabs, with %ARENA_ON_NODE.
+ * @all:	entry in the list of all arenas (debug.c).
+ * @id:		number of the arena, unique.
  * @look:	its file in debugfs, NULL while it has none.
- * @owner:	what the device knows it by.
- * @name:	for humans.
+ * @owner:	cookie of the device.
+ * @name:	shown in debugfs and traces.
  * @dir:	the directory of slab set 0.
- * @spare_dir:	that of slab set 1, with %ARENA_READERS.
- * @first_used:	a CPU has @first_cpu, or tried to.
- * @first_cpu:	state of the CPU that comes first: most arenas know no other.
- * @root:	leaves of the table of states: the first one stays empty, the others are
- *		of %ARENA_LEAF_CPUS CPUs each.
+ * @spare_dir:	the directory of slab set 1, with %ARENA_READERS.
+ * @first_used:	@first_cpu is taken.
+ * @first_cpu:	state of the first CPU that allocates: most arenas need no other.
+ * @root:	leaves of the table of states: the first one stays empty, the others serve
+ *		%ARENA_LEAF_CPUS CPUs each.
  *
- * The first two lines are what every allocation reads and resets write, and what
- * claims write, or resets, or who grows the arena before a claim: so that a reset of an
- * arena that has left the caches waits for no other line.
+ * The first cache line holds what every allocation reads and resets write. The second one holds
+ * what claims, resets and growing write. So a reset of an arena that has left the caches waits
+ * for these, for the line of @writers and for the states of CPUs.
  */
 struct arena {
 	unsigned long		generation;
@@ -524,15 +517,15 @@ struct arena {
 	atomic_long_t		deep_allocs;
 	atomic_long_t		fails[ARENA_NR_FAILS];
 	atomic_t		writers;
-	raw_spinlock_t		reset_lock;	/* see above */
+	raw_spinlock_t		reset_lock;	/* Serialises rewinds and rare resets. */
 	refcount_t		refs;
 	struct arena_history	*history;
 	struct rcu_head		wrap_rcu;
 	struct rcu_head		retire_rcu;
-	struct mutex		reset_mutex;	/* see above */
+	struct mutex		reset_mutex;	/* Serialises resets that sleep. */
 	struct work_struct	reaper;
 
-	struct mutex		tail_mutex;	/* see above */
+	struct mutex		tail_mutex;	/* Serialises collections, protects tails. */
 	struct arena_tails	*tails;
 
 	atomic_long_t		committed_peak;
@@ -553,7 +546,7 @@ struct arena {
 	struct arena_leaf	*root[];
 };
 
-/* At least @value from now on. Full barrier where that changes it. */
+/* Raise @peak to at least @value. A full barrier if that changes it. */
 static inline void arena_raise(atomic_long_t *peak, long value)
 {
 	long old = atomic_long_read(peak);
@@ -562,7 +555,7 @@ static inline void arena_raise(atomic_long_t *peak, long value)
 		;
 }
 
-/* What makes memory of an arena with @flags count in its memory cgroup. */
+/* The gfp flag that charges memory of an arena with @flags to its memory cgroup. */
 static inline gfp_t arena_account_gfp(unsigned int flags)
 {
 	return flags & ARENA_ACCOUNT ? __GFP_ACCOUNT : 0;
@@ -594,12 +587,13 @@ static inline unsigned long cursor_tag(unsigned long cursor)
 	return cursor >> ARENA_TAG_SHIFT;
 }
 
-/* The same generation, another offset. */
+/* The cursor word of the same generation with another offset. */
 static inline unsigned long cursor_move(unsigned long cursor, size_t offset)
 {
 	return (cursor & ~ARENA_CURSOR_MASK) | offset;
 }
 
+/* The cursor word of offset 0 in @generation. */
 static inline unsigned long cursor_start(unsigned long generation)
 {
 	return generation << ARENA_TAG_SHIFT;
@@ -611,26 +605,28 @@ static inline bool cursor_rewound(unsigned long cursor)
 	return cursor & ARENA_GEN_REWOUND << ARENA_TAG_SHIFT;
 }
 
-/* Generations that a reset in the same slab set, one in the other set, or a rewind begins. */
+/* The generation that begins after @generation with a reset in the same slab set. */
 static inline unsigned long generation_kept(unsigned long generation)
 {
 	return (generation & ~ARENA_GEN_REWOUND) + ARENA_GEN_STEP;
 }
 
+/* The generation that begins with a reset that changes the slab set. */
 static inline unsigned long generation_flipped(unsigned long generation)
 {
 	return generation_kept(generation) ^ ARENA_GEN_SET;
 }
 
+/* The generation that begins with a rewind. */
 static inline unsigned long generation_rewound(unsigned long generation)
 {
 	return generation_kept(generation) | ARENA_GEN_REWOUND;
 }
 
 /**
- * struct arena_view - one coherent look at the cursor.
+ * struct arena_view - a cursor word and its generation.
  * @generation: full generation of @cursor.
- * @cursor:	the word.
+ * @cursor:	the cursor word.
  */
 struct arena_view {
 	unsigned long	generation;
@@ -638,8 +634,8 @@ struct arena_view {
 };
 
 /*
- * The full generation of a cursor word read after @base was: the tag says how
- * far the cursor is ahead.
+ * The full generation of @cursor, a word that was read after the generation @base: the
+ * difference of their tags says how far @cursor is ahead.
  */
 static inline unsigned long cursor_generation(unsigned long cursor, unsigned long base)
 {
@@ -647,22 +643,23 @@ static inline unsigned long cursor_generation(unsigned long cursor, unsigned lon
 }
 
 /*
- * Pairs with the compare-and-swap of arena->generation in generation_reach(),
- * which comes after the cursor got the new tag: a generation read here is never
- * ahead of the cursor read after it. Were it ahead, cursor_generation() would be
- * off by a whole turn of the tag. With preemption off, it cannot fall behind by
- * one either.
+ * Read the cursor and its full generation. Preemption is off, so that the tag does not turn
+ * round between the two reads.
  */
 static inline struct arena_view arena_look(const struct arena *arena)
 {
-	/* See above. */
+	/*
+	 * Acquire: pairs with the compare-and-swap of the generation in generation_reach(),
+	 * which comes after the cursor got the new tag. Were the generation that is read here
+	 * ahead of the cursor, cursor_generation() would be off by a whole turn of the tag.
+	 */
 	unsigned long base = smp_load_acquire(&arena->generation);
 	unsigned long cursor = atomic_long_read(&arena->cursor);
 
 	return (struct arena_view) { cursor_generation(cursor, base), cursor };
 }
 
-/* The same where preemption is on: between the two reads the tag must not turn round. */
+/* arena_look() for callers with preemption on. */
 static inline struct arena_view arena_peek(const struct arena *arena)
 {
 	struct arena_view view;
@@ -689,7 +686,7 @@ static inline struct arena_dir *arena_dir(const struct arena *arena, unsigned in
 	return set ? arena->spare_dir : (struct arena_dir *)&arena->dir;
 }
 
-/* The entry of slab @index, or NULL where it has no place yet: then it is not committed. */
+/* The directory entry of slab @index; NULL if there is none, as the slab is not committed. */
 static inline struct arena_slab *arena_dir_entry(const struct arena_dir *dir, size_t index)
 {
 	if (likely(index < ARENA_DIR_EMBEDDED))
@@ -697,7 +694,7 @@ static inline struct arena_slab *arena_dir_entry(const struct arena_dir *dir, si
 	return arena_dir_find(dir, index);
 }
 
-/* The same for the slab at @offset in the set of @generation. */
+/* The directory entry, or NULL, of the slab at @offset in the slab set of @generation. */
 static inline struct arena_slab *arena_entry(const struct arena *arena, unsigned long generation,
 					     size_t offset)
 {
@@ -705,7 +702,7 @@ static inline struct arena_slab *arena_entry(const struct arena *arena, unsigned
 			       offset >> arena->slab_shift);
 }
 
-/* Where the slab at @offset begins in the kernel, NULL if it is not committed. */
+/* The kernel address of the slab at @offset, or NULL if it is not committed. */
 static inline void *arena_slab_base(const struct arena *arena, unsigned long generation,
 				    size_t offset)
 {
@@ -714,7 +711,7 @@ static inline void *arena_slab_base(const struct arena *arena, unsigned long gen
 	return entry ? READ_ONCE(entry->base) : NULL;
 }
 
-/* Sizes and alignments that leave no padding behind. */
+/* Can the fast paths serve this size and alignment without padding? */
 static __always_inline bool arena_is_words(size_t size, size_t align)
 {
 	return !(size % ARENA_WORD) && size - 1 < ARENA_WORDS_MAX && is_power_of_2(align);
@@ -727,9 +724,8 @@ bool arena_may_outlive(const struct arena *arena, unsigned long now, unsigned lo
 		       size_t offset);
 
 /*
- * Is what was allocated at @offset in @generation still there? It is if only rewinds to
- * offsets above it came since. @offset is not checked against the cursor: what was
- * allocated in the present generation lives.
+ * Does an object that was allocated at @offset in @generation still live? It does in its own
+ * generation, and after rewinds to offsets above it. @offset is not checked against the cursor.
  */
 static inline bool arena_lives(const struct arena *arena, unsigned long generation, size_t offset)
 {
@@ -739,8 +735,8 @@ static inline bool arena_lives(const struct arena *arena, unsigned long generati
 }
 
 /*
- * The element of arena->history->start for @generation, which a rewind began, or for its tag: of two
- * such generations in succession, each has its own.
+ * The index in arena->history->start for @generation, or for its tag, if a rewind began it. Two
+ * generations in succession have different ones.
  */
 static inline unsigned int arena_start_nr(unsigned long generation)
 {
@@ -748,8 +744,8 @@ static inline unsigned int arena_start_nr(unsigned long generation)
 }
 
 /*
- * The word at which the generation begins that has the tag of @cursor, and the bytes handed
- * out then. False if a rewind began it and another one is at work since.
+ * Get the cursor word at which the generation with the tag of @cursor begins, and the bytes
+ * used then, as a word, too. False if a rewind began it, and a later one has overwritten both.
  */
 static inline bool arena_begin_word(const struct arena *arena, unsigned long cursor,
 				    unsigned long *begun, unsigned long *used)
@@ -760,7 +756,10 @@ static inline bool arena_begin_word(const struct arena *arena, unsigned long cur
 	*used = *begun;
 	if (likely(!cursor_rewound(cursor)))
 		return true;
-	/* Pairs with the compare-and-swap of the cursor in arena_begin_rewound(). */
+	/*
+	 * Pairs with the compare-and-swap of the cursor in arena_begin_rewound(), which comes
+	 * after start_set(): a CPU that has seen the tag sees where its generation starts.
+	 */
 	smp_rmb();
 	start = &READ_ONCE(arena->history)->start[arena_start_nr(cursor_tag(cursor))];
 	*begun = READ_ONCE(start->offset);
@@ -773,7 +772,7 @@ static inline bool arena_begin_word(const struct arena *arena, unsigned long cur
 	return true;
 }
 
-/* The offset of what is known to lie in a slab of @arena: those are aligned to their size. */
+/* The offset of @ptr, which lies in a slab of @arena. Slabs are aligned to their size. */
 static inline size_t arena_slab_offset(const struct arena *arena, const void *ptr)
 {
 	size_t within = (unsigned long)ptr & (arena_slab_size(arena) - 1);
@@ -781,7 +780,7 @@ static inline size_t arena_slab_offset(const struct arena *arena, const void *pt
 	return (page_private(virt_to_page(ptr - within)) << arena->slab_shift) + within;
 }
 
-/* Where an allocation landed. @ptr is NULL where the arena has no contiguous view of it. */
+/* Where an object lies. @ptr is NULL if it is larger than a slab and has no view. */
 struct arena_place {
 	u64	generation;
 	size_t	offset;
@@ -791,8 +790,9 @@ struct arena_place {
 /* cpu.c */
 
 /*
- * Of each CPU: where arena.root has its leaf, and where that has its state, in bytes. Until
- * arena_cpus_setup(), and while fast paths are hidden, that is the leaf which stays empty.
+ * For each CPU, the position of its leaf in arena.root, and of its state in the leaf, both in
+ * bytes. Before arena_cpus_setup(), and while states are hidden from the fast paths, the first
+ * is that of the leaf that stays empty.
  */
 DECLARE_PER_CPU(unsigned long, arena_root_offset);
 DECLARE_PER_CPU(unsigned long, arena_leaf_offset);
@@ -806,50 +806,49 @@ void arena_cpu_install(struct arena *arena, gfp_t gfp);
 void arena_cpus_hide(bool hide);
 void arena_cpus_setup(void);
 
-/*
- * The state of the CPU that came last; those before it follow by arena_cpu.next. Acquire:
- * pairs with the compare-and-swap in cpu_publish(), which comes before the CPU uses it.
- */
+/* The first state on the list of all states; the others follow by arena_cpu.next. */
 static inline struct arena_cpu *arena_cpus_first(const struct arena *arena)
 {
-	/* See above. */
+	/*
+	 * Acquire: pairs with the compare-and-swap in cpu_publish(), which comes after the
+	 * state was filled in. Without it, a walk could use an uninitialised state.
+	 */
 	return smp_load_acquire(&arena->cpus);
 }
 
 /*
- * The state of this CPU as the fast paths find it: &arena_cpu_none, which makes them fail,
- * if it has none, and while allocations are traced. Preemption is off.
+ * The state of this CPU, for the fast paths. &arena_cpu_none, which makes them fail, if it has
+ * none, or while allocations are traced. Preemption is off.
  */
 static __always_inline struct arena_cpu *arena_cpu_fast(const struct arena *arena)
 {
 	const void *root = (const void *)arena->root + raw_cpu_read(arena_root_offset);
 	/*
-	 * Both: address dependencies, pair with cpu_publish() and leaf_install(). Not by
-	 * READ_ONCE(), which would cost an instruction each.
+	 * The two address dependencies pair with leaf_install() and cpu_publish(). READ_ONCE()
+	 * would cost an instruction each; racy with the single store of each entry.
 	 */
 	const void *leaf = data_race(*(struct arena_leaf *const *)root);
 
 	return data_race(*(struct arena_cpu *const *)(leaf + raw_cpu_read(arena_leaf_offset)));
 }
 
-/* The state of this CPU or &arena_cpu_none. Preemption is off. */
+/* The state of this CPU, or &arena_cpu_none if it has none. Preemption is off. */
 static inline struct arena_cpu *arena_cpu_find(const struct arena *arena)
 {
-	/* Written once, by this CPU. */
 	unsigned int cpu = raw_smp_processor_id();
-	/* Both: address dependencies, pair with cpu_publish() and leaf_install(). */
+	/* The two address dependencies pair with leaf_install() and cpu_publish(). */
 	const struct arena_leaf *leaf = READ_ONCE(arena->root[1 + cpu / ARENA_LEAF_CPUS]);
 
 	return READ_ONCE(leaf->cpu[cpu % ARENA_LEAF_CPUS]);
 }
 
-/* Is there none? Then it may be read, and shows an arena that is empty, but not written. */
+/* Has the CPU no state? Then @cpu is constant: it may be read, but not written. */
 static __always_inline bool arena_cpu_missing(const struct arena_cpu *cpu)
 {
 	return cpu == &arena_cpu_none;
 }
 
-/* The caller is about to allocate: let this CPU have a state, if @gfp allows that. */
+/* Install a state for this CPU before an allocation, if it has none and @gfp permits that. */
 static inline void arena_cpu_prepare(struct arena *arena, gfp_t gfp)
 {
 	bool missing;
@@ -865,42 +864,43 @@ static inline void arena_cpu_prepare(struct arena *arena, gfp_t gfp)
 struct arena *__arena_create(const struct arena_config *config, unsigned int flags,
 			     struct arena_budget *budget);
 
-/* For tests: pretend that so many generations have passed. Nobody else may use the arena. */
+/* For tests: set the generation. The caller must be the only user of the arena. */
 void arena_set_generation(struct arena *arena, unsigned long generation);
 
 /* claim.c */
 
 /*
- * 0, -ENOSPC, -ENOMEM, -EINVAL, or -EINTR where a task that is being killed asks for more
- * than a slab; on error nothing changed but the failure counts.
+ * Allocate an object, count and trace it. Return: 0; -ENOSPC, -ENOMEM or -EINVAL; -EINTR if the
+ * object is larger than a slab and the task is being killed. An error leaves no object behind,
+ * and is counted.
  */
 int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		struct arena_place *place);
 
-/* The same in two steps, for who tries again with less before he says that he failed. */
+/* arena_claim() in two steps, for callers that retry with less before they report a failure. */
 int arena_claim_untold(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		       struct arena_place *place);
 int arena_claim_tell(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		     const struct arena_place *place, int err);
 
 /*
- * How many objects in a row may be lost to resets before they are complete. The next one is
- * handed out although its generation is over: callers cannot use it, and the call ends.
- * Readers never get that one: while one reads, there is one such reset at most.
+ * How many objects in a row one call may lose to resets before they are complete. The next one
+ * is returned although it is stale, so that the call ends: a caller that does not exclude resets
+ * must expect that anyway. A caller inside rcu_read_lock() never gets such an object from
+ * arena_reset_rcu(), of which there is one at most until it leaves.
  */
 #define ARENA_LOST_MAX	8
 
-/* As arena_claim(), and copies @src in: the copy never lands in a newer generation. */
+/* arena_claim(), and copy @src into the object. A late copy never lands in a newer generation. */
 int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t align,
 		     gfp_t gfp, struct arena_place *place);
 
 /**
  * struct arena_part - one object of a lot.
- * @bytes:  its size.
- * @user:   the address in a program that @src is to be copied from: the device's
- *	    own affair, until it has done that.
- * @src:    as many bytes to copy in, or NULL.
- * @offset: where it is.
+ * @bytes:  size of the object.
+ * @user:   user address of its contents; only the device uses it, before it sets @src.
+ * @src:    kernel address of its contents, or NULL.
+ * @offset: offset of the object, set by arena_claim_lot().
  */
 struct arena_part {
 	size_t			bytes;
@@ -912,13 +912,13 @@ struct arena_part {
 };
 
 /**
- * struct arena_lot - several objects, all or none.
+ * struct arena_lot - several objects that are allocated together, all or none.
  * @part:  the objects.
- * @nr:	   how many.
- * @align: of each.
- * @used:  the sum of their sizes.
- * @end:   where the last one ends.
- * @bare:  not all of them have something to copy in.
+ * @nr:	   number of objects.
+ * @align: alignment of each object.
+ * @used:  sum of their sizes.
+ * @end:   offset of the end of the last object, set by arena_claim_lot().
+ * @bare:  some objects have no contents to copy in.
  */
 struct arena_lot {
 	struct arena_part	*part;
@@ -929,7 +929,7 @@ struct arena_lot {
 	bool			bare;
 };
 
-/* The first three members of @lot are the caller's. As arena_claim(); needs GFP_KERNEL. */
+/* Allocate a lot, of which the caller sets the first three members. @gfp must permit sleeping. */
 int arena_claim_lot(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *generation);
 
 /* reset.c */
@@ -947,16 +947,16 @@ int arena_reset_asleep(struct arena *arena, size_t keep, bool zero, bool killabl
 void arena_count_objects(struct arena *arena, int nr);
 void arena_count_failure(struct arena *arena, int err);
 
-/* An object died before it was born: it was counted, and its successor will be. */
+/* Take back the count of an object that a reset has freed before it was complete. */
 static inline void arena_uncount(struct arena *arena)
 {
 	arena_count_objects(arena, -1);
 }
 
-/* typed.c: this CPU is about to take the lock of a typed arena, or has it, or just had it. */
+/* typed.c: this CPU is taking, holding or releasing the lock of a typed arena. */
 DECLARE_PER_CPU(bool, arena_in_chains);
 
-/* write.c: 0, -ESTALE if @generation was over before the write was complete, or -EINTR. */
+/* write.c: 0; -ESTALE if the object was freed before the write was complete; or -EINTR. */
 int arena_write(struct arena *arena, unsigned long generation, size_t offset,
 		const void *src, size_t size, gfp_t gfp);
 
@@ -977,17 +977,17 @@ int arena_handle_check(const struct arena *arena, arena_handle_t handle);
 /* mark.c */
 struct arena_view arena_peek_begun(const struct arena *arena);
 
-/* For tests: called by a rewind that is about to move the cursor; interrupts are off. */
+/* For tests: called, with interrupts off, by a rewind before it moves the cursor. */
 extern void (*arena_rewind_pause)(struct arena *arena);
 
 /**
- * struct arena_stretch - what the cursor is to be moved past, memory committed.
- * @generation: in which.
- * @grain:	the cursor may stand anywhere that rounds up to @start by this.
- * @start:	where it begins.
- * @end:	where it ends.
+ * struct arena_stretch - a stretch of committed memory that is to be claimed.
+ * @generation: the generation to claim it in.
+ * @grain:	the claim succeeds if the cursor, rounded up to a multiple of this, is @start.
+ * @start:	offset of its begin.
+ * @end:	offset of its end, exclusive.
  * @used:	bytes of objects in it.
- * @objects:	how many objects.
+ * @objects:	number of objects in it.
  */
 struct arena_stretch {
 	unsigned long	generation;
@@ -1012,7 +1012,7 @@ void arena_reap_larges(struct arena *arena, bool all);
 void arena_reaper(struct work_struct *work);
 
 /* slab.c */
-/* The committed page at @offset or NULL. The caller excludes release and destruction. */
+/* The committed page at @offset, or NULL. The caller excludes releases and destruction. */
 struct page *arena_page(const struct arena *arena, size_t offset);
 
 void arena_slabs_exit(struct arena *arena);
