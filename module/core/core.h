@@ -100,14 +100,14 @@
  *    generation that is written back sends the next allocation to the slow path, where
  *    slot_rename() corrects it.
  *  - Above: the arena has no spans, and the CPU may have a window: the slab that the cursor was
- *    in when the CPU last claimed. It consists of the cursor word of the end of the slab, and of
- *    the difference between addresses and cursor words in it. If the cursor, moved past the
- *    object, is not above that word, a compare-and-swap of the cursor suffices: a newer tag, or
- *    the bit "counted", would make the cursor the higher word; and within a generation it only
- *    grows, so it has not left the slab downwards. Only an allocation that is not nested opens
- *    a window, and only after it has moved the cursor: if an interrupt does so between the read
- *    and the compare-and-swap, that fails. wrapped() closes the windows of idle CPUs before the
- *    tag comes within half a turn of theirs again.
+ *    in when the CPU last claimed or reset. It consists of the cursor word of the end of the
+ *    slab, and of the difference between addresses and cursor words in it. If the cursor, moved
+ *    past the object, is not above that word, a compare-and-swap of the cursor suffices: a newer
+ *    tag, or the bit "counted", would make the cursor the higher word; and within a generation
+ *    it only grows, so it has not left the slab downwards. Only an allocation or reset that is
+ *    not nested opens a window, and only after it has moved the cursor: if an interrupt does so
+ *    between the read and the compare-and-swap, that fails. wrapped() closes the windows of idle
+ *    CPUs before the tag comes within half a turn of theirs again.
  *  - Below: the span is of an older generation, absent or busy, or the CPU has no state.
  *
  * Barrier pairs, each with a litmus test of that name in kunit/litmus/:
@@ -339,9 +339,9 @@ enum arena_fail { ARENA_FAIL_SPACE, ARENA_FAIL_MEMORY, ARENA_FAIL_ARG, ARENA_NR_
  * @next:    state of the next CPU on arena.cpus.
  * @slot:    the span and the counts of the CPU.
  *
- * The window is the slab that the cursor of a dense arena was in when this CPU last claimed
- * ("DOC: generations"). Allocations of this CPU that are not nested write it; wrapped() closes
- * @limit and @zero_limit from any CPU.
+ * The window is the slab that the cursor of a dense arena was in when this CPU last claimed or
+ * reset ("DOC: generations"). Allocations and resets on this CPU write it, if not nested;
+ * wrapped() closes @limit and @zero_limit from any CPU.
  *
  * @depth and @writers are plain integers: an interrupt between the load and the store of an
  * update leaves them as it found them.
@@ -824,11 +824,12 @@ static __always_inline struct arena_cpu *arena_cpu_fast(const struct arena *aren
 {
 	const void *root = (const void *)arena->root + raw_cpu_read(arena_root_offset);
 	/*
-	 * The two address dependencies pair with leaf_install() and cpu_publish(). READ_ONCE()
-	 * would cost an instruction each; racy with the single store of each entry.
+	 * The two address dependencies pair with leaf_install() and cpu_publish(). Racy with
+	 * the one store of each entry: READ_ONCE() would cost an instruction.
 	 */
 	const void *leaf = data_race(*(struct arena_leaf *const *)root);
 
+	/* Racy with the one store of the entry, by this CPU. */
 	return data_race(*(struct arena_cpu *const *)(leaf + raw_cpu_read(arena_leaf_offset)));
 }
 
