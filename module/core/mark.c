@@ -2,24 +2,25 @@
 /*
  * Marks: go back to where a dense arena stood.
  *
- * A mark is a plain value. A rewind is a reset to somewhere else than offset 0: it begins
- * the next generation (arena_begin_rewound()), and what "DOC: generations" says of resets
- * holds for it. What is here is the memory of what rewinds have freed: objects of older
- * generations live if they are below.
+ * A mark is a plain value. A rewind is a reset to another offset than 0: it begins the next
+ * generation (arena_begin_rewound()), and all that "DOC: generations" says of resets holds for
+ * it. This file remembers what rewinds have freed: an object of an older generation lives on
+ * if it lies below every offset that the arena was rewound to since.
  *
- * With M(g) for the lowest offset that the arena was rewound to since generation g, an
- * object of g at offset o lives if o < M(g), and a mark of g at o can be rewound to if
- * o <= M(g). A rewind from the present generation to an offset t makes M(g) = min(M(g), t)
- * for every g. So M never falls from one generation to the next, and few numbers tell all
- * of it: see &struct arena_rewinds. Where there are too many of them, the two oldest steps
- * become one, at the lower offset: some objects are said to be gone that are not, none to
- * be there that is not. A reset frees all: where the cursor says that a reset began its
- * generation, nothing older lives, whatever is remembered here.
+ * Let M(g) be the lowest offset that the arena was rewound to since generation g. An object of
+ * g at offset o lives if o < M(g), and the arena can be rewound to a mark of g at o if
+ * o <= M(g). A rewind from the present generation to offset t sets M(g) = min(M(g), t) for
+ * every g. So M never falls from one generation to the next: it is a staircase, and a few
+ * steps describe it, see &struct arena_rewinds. Where there are too many steps, the two oldest
+ * become one, at the lower offset. Some live objects are then said to be gone, but no freed
+ * object is said to live. A reset frees everything: where the cursor says that a reset began
+ * its generation, nothing older lives, whatever is remembered here.
  *
- * arena_deref() reads this in any context. There are two copies: a rewind writes the one
- * that is not in use, and makes it valid before it moves the cursor. A reader that finds
- * a later generation in the cursor finds what its rewind freed; and it reads again where
- * the copy has ceased to be valid meanwhile, so two rewinds must have passed it.
+ * arena_deref() reads the history in any context, without a lock. There are two copies of it:
+ * a rewind writes the copy that is not in use, makes it the valid one, and only then moves the
+ * cursor. So a reader that finds the later generation in the cursor also finds what its rewind
+ * freed. A reader that finds another copy valid after reading than before may have read one
+ * that a second rewind was writing, and reads again.
  */
 #include <linux/export.h>
 #include <linux/slab.h>
@@ -27,8 +28,9 @@
 #include "core/events.h"
 
 /*
- * M(@generation) in @low: the lowest that it can be, or with @most the highest, where steps
- * became one. False if nothing of it lives, or there was no such generation.
+ * Set *@low to M(@generation): to the lowest that it can be, or with @most to the highest,
+ * where steps became one. Returns false if nothing of @generation lives, or if the arena has
+ * had no such generation.
  */
 static bool rewinds_find(const struct arena_rewinds *rewinds, unsigned long generation,
 			 bool most, size_t *low)
@@ -50,7 +52,7 @@ static bool rewinds_find(const struct arena_rewinds *rewinds, unsigned long gene
 	return false;
 }
 
-/* M(@generation), from a view of the cursor whose generation is @now. */
+/* Set *@low to M(@generation), for a caller that has read generation @now from the cursor. */
 static bool lowest_since(const struct arena *arena, unsigned long now, unsigned long generation,
 			 bool most, size_t *low)
 {
@@ -60,20 +62,33 @@ static bool lowest_since(const struct arena *arena, unsigned long now, unsigned 
 
 	if (!(now & ARENA_GEN_REWOUND))
 		return false;
-	/* Pairs with the compare-and-swap of the cursor in arena_begin_rewound(). */
+	/*
+	 * Pairs with the compare-and-swap of the cursor in arena_begin_rewound(): this reader
+	 * has read the generation of that rewind, and so sees what rewinds_set() wrote
+	 * before. Otherwise an object that the rewind freed could pass for a live one.
+	 */
 	smp_rmb();
 	history = READ_ONCE(arena->history);
 	do {
-		/* Acquire: pairs with the smp_store_release() in rewinds_set(). */
+		/*
+		 * Acquire: pairs with the smp_store_release() in rewinds_set(); the copy is
+		 * complete.
+		 */
 		nr = smp_load_acquire(&history->nr);
 		found = rewinds_find(&history->rewinds[nr & 1], generation, most, low);
-		/* Pairs with smp_wmb() in rewinds_set(). */
+		/*
+		 * Pairs with smp_wmb() in rewinds_set(): the copy is read before the number
+		 * again.
+		 */
 		smp_rmb();
 	} while (unlikely(READ_ONCE(history->nr) != nr));
 	return found;
 }
 
-/* arena_lives(), where the present generation is @now and another one than @generation. */
+/*
+ * Does an object of @generation at @offset live on, though the present generation is @now,
+ * another one? arena_lives() asks this where its fast check fails.
+ */
 bool arena_outlives(const struct arena *arena, unsigned long now, unsigned long generation,
 		    size_t offset)
 {
@@ -111,8 +126,10 @@ static void rewinds_set(struct arena *arena, const struct arena_rewinds *rewinds
 
 	lockdep_assert_held(&arena->reset_lock);
 	/*
-	 * Pairs with smp_rmb() in lowest_since(): a reader that finds a part of what is
-	 * written here finds the number that the last rewind has set, and reads again.
+	 * Pairs with smp_rmb() in lowest_since(): a reader that sees any part of what is
+	 * written below also sees the number that the last rewind stored, which differs from
+	 * the one that the reader began with, and reads again. Without it, the reader could
+	 * use a mixture of two histories.
 	 */
 	smp_wmb();
 	rewinds_copy(&arena->history->rewinds[nr & 1], rewinds);
@@ -120,7 +137,11 @@ static void rewinds_set(struct arena *arena, const struct arena_rewinds *rewinds
 	smp_store_release(&arena->history->nr, nr);
 }
 
-/* Nothing from @low on outlives @last. */
+/*
+ * Record that nothing at or above @low that was allocated up to generation @last lives on.
+ * Steps at or above @low are covered by the new one; if there are still too many, the two
+ * oldest become one.
+ */
 static void rewinds_push(struct arena_rewinds *rewinds, unsigned long last, size_t low)
 {
 	unsigned int nr = rewinds->nr;
@@ -141,9 +162,9 @@ static void rewinds_push(struct arena_rewinds *rewinds, unsigned long last, size
 }
 
 /*
- * Remember that what was allocated up to generation @now at or above @low is gone. The
- * generation that a rewind was to begin before may be another one than @now: then a reset
- * has come since, and nothing of what was remembered lives.
+ * Remember that a rewind from generation @now frees what lies at or above @low. Where the
+ * generation that the last rewind began, or was about to begin, is not @now, a reset has come
+ * since: nothing of what was remembered lives, and the history starts anew.
  */
 static void rewinds_add(struct arena *arena, unsigned long now, size_t low)
 {
@@ -158,7 +179,10 @@ static void rewinds_add(struct arena *arena, unsigned long now, size_t low)
 	rewinds_set(arena, &rewinds);
 }
 
-/* As arena_peek(), but where the generation has not begun yet, with the word it starts at. */
+/*
+ * Read generation and cursor as arena_peek() does; where the generation is not settled yet,
+ * return the word that it will be settled with.
+ */
 struct arena_view arena_peek_begun(const struct arena *arena)
 {
 	struct arena_view view;
@@ -175,13 +199,14 @@ struct arena_view arena_peek_begun(const struct arena *arena)
 
 /**
  * arena_mark() - Say where a dense arena stands (clause 12).
- * @arena: the arena, not NULL, without %ARENA_SPANS.
- * @mark:  filled in: a plain value, which may be copied, kept or forgotten.
+ * @arena: the arena, not NULL, created without %ARENA_SPANS.
+ * @mark:  filled in: a plain value, which may be copied, kept or forgotten. Its offset and
+ *	its count of used bytes are in bytes.
  *
- * The bytes that @mark says were used are exact if nothing is being allocated meanwhile.
+ * The used bytes in @mark are exact if no allocation runs meanwhile.
  *
- * Context: Any but NMI. Takes no lock.
- * Return: 0; -EOPNOTSUPP with spans.
+ * Context: Any but NMI. Takes no lock. Does not sleep.
+ * Return: 0; -EOPNOTSUPP with %ARENA_SPANS: such a mark cannot be rewound to.
  */
 int arena_mark(struct arena *arena, struct arena_mark *mark)
 {
@@ -213,7 +238,7 @@ static void rewind_pause(struct arena *arena)
 }
 #endif
 
-/* Nothing is believed of @mark: it may be a program's. */
+/* Check every field of @mark: a program may have made it up. Returns 0, -EINVAL or -ESTALE. */
 static int mark_check(const struct arena *arena, const struct arena_view *view,
 		      const struct arena_mark *mark)
 {
@@ -243,7 +268,7 @@ static void history_alloc(struct arena *arena)
 		kfree(history);
 }
 
-/* 1 if there is nothing to free. */
+/* Returns 0; 1 if there is nothing to free; or the errors of arena_rewind(). */
 static int rewind_locked(struct arena *arena, const struct arena_mark *mark, bool *crossed)
 {
 	struct arena_view view = arena_peek_begun(arena);
@@ -267,22 +292,24 @@ static int rewind_locked(struct arena *arena, const struct arena_mark *mark, boo
 /**
  * arena_rewind() - Free all that was allocated since a mark (clause 12).
  * @arena: the arena, not NULL.
- * @mark:  from arena_mark(), by any task. It may be rewound to again, and so may those
- *	   that were taken before it.
+ * @mark:  from arena_mark(), by any task. The arena can be rewound to it again, and to the
+ *	marks that were taken before it.
  *
- * A reset to the offset of @mark: the next generation begins there. What was allocated
- * since is gone, whoever allocated it; the caller excludes those who use it. What was
- * allocated before stays where it is, keeps its contents, and its handles live on: but
- * after rewinds to more than four offsets, each above the one before, handles and marks
- * made between the oldest of these may be told stale early.
+ * A rewind is a reset to the offset of @mark: the next generation begins there. Objects
+ * allocated since the mark are gone, whichever task or CPU allocated them; the caller excludes
+ * their users. Objects allocated before it stay where they are, with their contents, and their
+ * handles stay valid, with one exception: the arena remembers rewinds to four offsets, each
+ * above the one before. With a fifth, the two oldest are taken for one at the lower offset,
+ * and handles and marks made between these two rewinds may be reported stale early.
  *
  * With %ARENA_READERS, the slab set remains the same: readers may go on using what was
  * allocated before the mark, and nothing else.
  *
- * Context: Any but NMI. Takes a raw spinlock, interrupts off. Does not sleep. The first
+ * Context: Any but NMI. Takes a raw spinlock with interrupts off. Does not sleep. The first
  * rewind of an arena allocates some 200 bytes.
- * Return: 0; or, with nothing changed, -EOPNOTSUPP with spans; -ESTALE if the arena was
- * reset, or rewound below @mark, since; -EINVAL if that is no mark; -EBUSY as arena_reset();
+ * Return: 0; or, with nothing changed, -EOPNOTSUPP with %ARENA_SPANS; -ESTALE if the arena was
+ * reset, or rewound below @mark, since; -EINVAL if @mark says that more bytes were used than
+ * its offset, or in NMI, with a warning; -EBUSY as arena_reset();
  * -ENOMEM.
  */
 int arena_rewind(struct arena *arena, const struct arena_mark *mark)
