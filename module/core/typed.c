@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Typed arenas: elements of one size, by index, with readers beside writers.
+ * Typed arenas: elements of one size, found by index, with readers beside writers.
  *
- * Dense, and committed at creation, so that allocation needs no gfp flags: it is
- * the compare-and-swap of the cursor, a copy, and a store-release of the mark.
- * Freeing takes a raw spinlock, and so does a reset. Reuse does not: what may be reused is a
- * chain that is pushed to under the lock and popped from by compare-and-swap, in any
- * context. Its head carries a count of changes, so that the head that a pop has read does
- * not come back while it looks at the next element: that takes four thousand million changes
- * during a few instructions with preemption off.
+ * A typed arena is dense, and all its memory is committed at creation. So an allocation needs
+ * no gfp flags: it is the compare-and-swap of the cursor, a copy, and a compare-and-swap of the
+ * mark with release semantics.
  *
- * Marks lie outside the data. An element is published while its mark equals
- * the generation, so that a reset unpublishes all of them in one step. A mark
- * only ever advances: who publishes too late for a newer generation leaves the
- * mark of that one alone. Marks have 32 bits; before the distance to one that
- * was left behind could become ambiguous, all are brought up to date.
+ * Freeing takes a raw spinlock, and so does a reset. Reusing a freed element takes no lock: the
+ * elements that may be reused form a chain, which is pushed to under the lock and popped from
+ * by compare-and-swap, in any context. The head of the chain carries a count of its changes.
+ * Without it, the head that a pop has read could come back while the pop looks at the next
+ * element, and the pop would install a stale one. With it, that takes 2^32 changes while
+ * preemption is off for a few instructions.
+ *
+ * Each element has a mark, which lies outside the data. An element is published while its mark
+ * equals the generation, so a reset unpublishes all elements at once. A publication only ever
+ * advances a mark: one that belongs to an older generation leaves a newer mark alone. Freeing
+ * an element sets its mark back by UNPUBLISHED. Marks have 32 bits and are compared by
+ * serial-number arithmetic; before a mark that was left behind is half that range away, and
+ * could pass for a newer one, all marks are brought up to date.
  */
 #include <linux/export.h>
 #include <linux/log2.h>
@@ -28,27 +32,30 @@
 
 #define NO_INDEX		U32_MAX
 /*
- * How far behind the mark of an unpublished element is: a generation that no reader looks
- * for, as only a rewind could have begun it, and typed arenas are not rewound.
+ * How far the mark of a freed element is behind the generation in which it was freed. No
+ * reader looks for the generation that results: only a rewind could have begun it, and typed
+ * arenas are not rewound.
  */
 #define UNPUBLISHED		ARENA_GEN_REWOUND
-/* How often marks are brought up to date, in generations. */
+/* All marks are brought up to date when the generation crosses a multiple of 2 to this power. */
 #define MARK_EPOCH_SHIFT	30
-/* What is copied, and published, with preemption off in one go. */
+/* How many bytes, and how many elements, are copied and published in one preempt-off section. */
 #define RUN_BYTES		SZ_64K
 #define RUN_MAX			64
 
 /**
- * struct typed_mark - what is known of an element.
- * @published: the generation in which it is published, else an older one.
- * @next:      next in a chain of free elements, under the lock.
+ * struct typed_mark - what is known of one element.
+ * @published: low 32 bits of the generation in which the element is published, or of an older
+ *	    one while it is not.
+ * @next:	    index of the next element in a chain of free ones. Written with the lock held;
+ *	    free_pop() reads it without.
  */
 struct typed_mark {
 	u32	published;
 	u32	next;
 };
 
-/* Free elements, newest first; @tail is meaningful while @head is an index. */
+/* A chain of free elements, the newest first. @tail is valid while @head is not NO_INDEX. */
 struct typed_chain {
 	u32	head;
 	u32	tail;
@@ -56,18 +63,20 @@ struct typed_chain {
 
 /**
  * struct arena_typed - a typed arena.
- * @arena:    where the elements are.
+ * @arena:    the dense arena that the elements are in.
  * @size:     bytes of an element.
- * @nr:	      elements in all.
- * @per_slab: elements in a slab; none straddles two.
- * @marks:    one an element.
- * @lock:     protects what follows, and makes a reset one with emptying it.
- * @free:     may be reused: the first in the low half, changes in the high half.
- * @emptied:  changes of @free when a reset last emptied it.
- * @waiting:  may be reused after the grace period under way.
- * @pending:  came later.
+ * @nr:	      number of elements, in all.
+ * @per_slab: number of elements in a slab; no element straddles two slabs.
+ * @marks:    one &struct typed_mark for each element.
+ * @lock:     protects the members below, and is held across a reset and the emptying of the
+ *	   chains, so that no element is freed in between.
+ * @free:     elements that may be reused: index of the first one in the low 32 bits, count of
+ *	   changes in the high 32 bits. Pushed to with @lock held, popped from without.
+ * @emptied:  count of changes of @free when a reset last emptied it.
+ * @waiting:  elements that may be reused after the grace period that @rcu waits for.
+ * @pending:  elements that were freed while @rcu was queued already.
  * @rcu_busy: @rcu is queued.
- * @rcu:      says when a grace period has passed.
+ * @rcu:      callback that runs after a grace period, see reusable().
  */
 struct arena_typed {
 	struct arena		*arena;
@@ -96,7 +105,7 @@ static size_t index_to_offset(const struct arena_typed *typed, u32 index)
 	       index % typed->per_slab * typed->size;
 }
 
-/* The first element at or above @offset. */
+/* Index of the first element that begins at @offset or above. */
 static u32 offset_to_index(const struct arena_typed *typed, size_t offset)
 {
 	size_t slab = offset >> typed->arena->slab_shift;
@@ -113,7 +122,7 @@ static void *element(const struct arena_typed *typed, unsigned long generation, 
 	       (offset & (arena_slab_size(typed->arena) - 1));
 }
 
-/* Advance the mark of @index from an older generation; false if it is not older. */
+/* Advance the mark of @index to @generation. Returns false if the mark is not older than that. */
 static bool publish(struct arena_typed *typed, u32 index, u32 generation)
 {
 	u32 *mark = &typed->marks[index].published;
@@ -123,14 +132,15 @@ static bool publish(struct arena_typed *typed, u32 index, u32 generation)
 		if ((s32)(generation - old) <= 0)
 			return false;
 		/*
-		 * Release: the element is complete before it is seen. Pairs
-		 * with the smp_load_acquire() in arena_typed_at().
+		 * Release: pairs with the smp_load_acquire() in arena_typed_at(). A reader
+		 * that sees the mark sees the whole element; without it, the reader could see
+		 * a torn one.
 		 */
 	} while (!try_cmpxchg_release(mark, &old, generation));
 	return true;
 }
 
-/* Chains, all under the lock. */
+/* The functions for chains are called with the lock held. */
 static void chain_empty(struct typed_chain *chain)
 {
 	WRITE_ONCE(chain->head, NO_INDEX);
@@ -140,7 +150,7 @@ static void chain_push(struct arena_typed *typed, struct typed_chain *chain, u32
 {
 	if (chain->head == NO_INDEX)
 		chain->tail = index;
-	/* A pop that lost its race may be reading it. */
+	/* A free_pop() that is about to lose its race may be reading this. */
 	WRITE_ONCE(typed->marks[index].next, chain->head);
 	WRITE_ONCE(chain->head, index);
 }
@@ -152,19 +162,22 @@ static void chain_splice(struct arena_typed *typed, struct typed_chain *from,
 		return;
 	if (to->head == NO_INDEX)
 		to->tail = from->tail;
-	/* As in chain_push(). */
+	/* A free_pop() that is about to lose its race may be reading this. */
 	WRITE_ONCE(typed->marks[from->tail].next, to->head);
 	WRITE_ONCE(to->head, from->head);
 	chain_empty(from);
 }
 
-/* The head @index after one more change of @word. */
+/* The word for the head @index, with the count of changes in @word plus one. */
 static s64 free_head(s64 word, u32 index)
 {
 	return (s64)(((u64)word >> 32) + 1) << 32 | index;
 }
 
-/* Let elements from @head to @tail be reused. Under the lock; others may be popping. */
+/*
+ * Let the linked elements from @head to @tail be reused. The lock is held, but other CPUs may
+ * be popping.
+ */
 static void free_push(struct arena_typed *typed, u32 head, u32 tail)
 {
 	s64 old = atomic64_read(&typed->free);
@@ -172,8 +185,8 @@ static void free_push(struct arena_typed *typed, u32 head, u32 tail)
 	do {
 		WRITE_ONCE(typed->marks[tail].next, (u32)old);
 		/*
-		 * Full barrier: what comes next is in place before the head. Pairs with the
-		 * address dependency in free_pop().
+		 * Full barrier: the link is in place before the head is. Pairs with the
+		 * address dependency in free_pop(), which would otherwise read an old link.
 		 */
 	} while (!atomic64_try_cmpxchg(&typed->free, &old, free_head(old, head)));
 }
@@ -194,7 +207,10 @@ static void free_empty(struct arena_typed *typed)
 	WRITE_ONCE(typed->emptied, free_changes(new));
 }
 
-/* Any context. NO_INDEX if there is none. @changes says when it was taken. */
+/*
+ * Take the first element of the free chain. Any context. Returns NO_INDEX if there is none.
+ * *@changes counts the changes of the chain, this one included.
+ */
 static u32 free_pop(struct arena_typed *typed, u32 *changes)
 {
 	s64 old;
@@ -206,7 +222,10 @@ static u32 free_pop(struct arena_typed *typed, u32 *changes)
 		index = old;
 		if (index == NO_INDEX)
 			break;
-		/* Of an element that others have taken since, if the exchange fails. */
+		/*
+		 * If another CPU has taken this element since, @next is stale, but then the
+		 * exchange fails.
+		 */
 		next = READ_ONCE(typed->marks[index].next);
 	} while (!atomic64_try_cmpxchg(&typed->free, &old, free_head(old, next)));
 	preempt_enable();
@@ -217,10 +236,11 @@ static u32 free_pop(struct arena_typed *typed, u32 *changes)
 DEFINE_PER_CPU(bool, arena_in_chains);
 
 /*
- * The lock, unless that could be waiting for ourselves: a probe in what runs from before the
- * lock is taken until after it is dropped interrupts its holder on this CPU. Hence a mark of
- * each CPU around the lock of any typed arena, which only that CPU sets and looks at. Not
- * in NMI.
+ * Take the lock, unless this CPU may hold it already: in NMI, or in a probe that fired
+ * between taking and dropping the lock of any typed arena on this CPU. Waiting would then
+ * deadlock. The per-CPU flag arena_in_chains is set around every such lock, and only its own
+ * CPU reads and writes it. Returns false, with interrupts as they were, where the lock cannot
+ * be taken.
  */
 static bool lock_chains(struct arena_typed *typed, unsigned long *flags)
 {
@@ -231,7 +251,7 @@ static bool lock_chains(struct arena_typed *typed, unsigned long *flags)
 	}
 	__this_cpu_write(arena_in_chains, true);
 	raw_spin_lock(&typed->lock);
-	__release(&typed->lock);	/* sparse: it is unlock_chains() that balances */
+	__release(&typed->lock);	/* For sparse: unlock_chains() balances it. */
 	return true;
 }
 
@@ -243,7 +263,10 @@ static void unlock_chains(struct arena_typed *typed, unsigned long flags)
 	local_irq_restore(flags);
 }
 
-/* A grace period has passed for those waiting; go on with those that came later. */
+/*
+ * RCU callback: a grace period has passed for the elements in @waiting, so that they may be
+ * reused. Elements that were freed later wait for another grace period.
+ */
 static void reusable(struct rcu_head *rcu)
 {
 	struct arena_typed *typed = container_of(rcu, struct arena_typed, rcu);
@@ -264,9 +287,10 @@ static void reusable(struct rcu_head *rcu)
 }
 
 /*
- * An element to reuse, or NO_INDEX. What was freed in @generation has a mark that says so. A
- * reset that has not come to emptying the chain yet leaves others in it: they are for the
- * cursor to hand out.
+ * Take an element to reuse, or return NO_INDEX. The mark of an element that was freed in the
+ * present generation says so. A reset that has moved the cursor and not emptied the chain yet
+ * leaves elements of the former generation in it: these are dropped, as the cursor hands
+ * their places out again.
  */
 static u32 take_recycled(struct arena_typed *typed, unsigned long *generation)
 {
@@ -287,7 +311,10 @@ static u32 take_recycled(struct arena_typed *typed, unsigned long *generation)
 	return (s32)(changes - READ_ONCE(typed->emptied)) > 0 ? index : NO_INDEX;
 }
 
-/* Move the cursor over @nr elements. 0, -ENOSPC, or -EBUSY if it is not settled. */
+/*
+ * Move the cursor over @nr elements. Returns 0; -ENOSPC; -EBUSY if the generation is
+ * unsettled.
+ */
 static int claim_run(struct arena_typed *typed, u32 nr, u32 *first, unsigned long *generation)
 {
 	struct arena *arena = typed->arena;
@@ -318,9 +345,13 @@ static int claim_run(struct arena_typed *typed, u32 nr, u32 *first, unsigned lon
 }
 
 /*
- * Copy @nr elements of one slab in, and publish them. False if the generation is
- * over. Preemption is off between a copy and its publication, and nobody hands
- * the memory out anew: a mark that is seen tells of this element, complete.
+ * Copy @nr elements of one slab in, and publish them. Returns false if the generation is
+ * over.
+ *
+ * From the copy to the publication this CPU is counted as a writer, so no newer generation is
+ * settled in this slab set; and preemption is off, so the grace period after which
+ * arena_reset_rcu() uses the set again does not end. So the memory is not handed out anew in
+ * between: a reader that sees the mark sees this element, complete.
  */
 static bool write_run(struct arena_typed *typed, unsigned long generation, u32 first,
 		      const void *src, u32 nr)
@@ -340,7 +371,7 @@ static bool write_run(struct arena_typed *typed, unsigned long generation, u32 f
 	return live;
 }
 
-/* The same of an element that takes long to copy: in parts. */
+/* Copy in and publish one element that is too large for one preempt-off section. */
 static bool write_big(struct arena_typed *typed, unsigned long generation, u32 index,
 		      const void *src)
 {
@@ -351,7 +382,7 @@ static bool write_big(struct arena_typed *typed, unsigned long generation, u32 i
 	return true;
 }
 
-/* How many elements from @first on can be copied in one go. */
+/* How many elements from @first on can be copied in one preempt-off section. */
 static u32 run_length(const struct arena_typed *typed, u32 first, u32 nr)
 {
 	u32 in_slab = typed->per_slab - first % typed->per_slab;
@@ -359,7 +390,10 @@ static u32 run_length(const struct arena_typed *typed, u32 first, u32 nr)
 	return min3(min_t(u32, nr, in_slab), (u32)(RUN_BYTES / typed->size), (u32)RUN_MAX);
 }
 
-/* False if the generation ended meanwhile: then nothing was published in a newer one. */
+/*
+ * Copy in and publish @nr elements. Returns false if the generation ended meanwhile; then
+ * nothing was published in a newer one.
+ */
 static bool fill_run(struct arena_typed *typed, unsigned long generation, u32 first,
 		     const void *src, u32 nr)
 {
@@ -395,7 +429,7 @@ static int append(struct arena_typed *typed, const void *src, u32 nr, u32 *first
 	return 0;
 }
 
-/* For tracers. Elements are aligned by where the arena begins: nobody asks for it. */
+/* Trace an allocation. The alignment is traced as 0, as callers cannot ask for one. */
 static void tell_success(struct arena_typed *typed, unsigned long generation, u32 first, u32 nr)
 {
 	arena_tell_alloc(typed->arena, generation, index_to_offset(typed, first),
@@ -409,8 +443,9 @@ static void count_failure(struct arena_typed *typed, u32 nr, int err)
 }
 
 /*
- * All memory of the elements is committed; what this CPU may get when it first comes is only
- * for speed. No call says what its context allows, and it may be a probe in the allocator.
+ * Let this CPU have a state in the arena, which only makes allocations faster: the memory of
+ * the elements is committed already. The caller has no gfp flags, and may be a probe inside
+ * the allocator, so memory is taken for the state only where preemption is on.
  */
 static void prepare(struct arena_typed *typed)
 {
@@ -420,15 +455,15 @@ static void prepare(struct arena_typed *typed)
 /**
  * arena_typed_append() - Copy several elements in, all or none.
  * @typed: the arena, not NULL.
- * @src:   @nr elements.
- * @nr:    how many, not 0.
+ * @src:   @nr elements, one after the other.
+ * @nr:    number of elements, not 0.
  *
- * They get consecutive indices, and become visible one by one. Does not reuse
- * freed elements.
+ * The elements get consecutive indices, and become visible to readers one by one. Freed
+ * elements are not reused (clauses 14 and 15).
  *
- * Context: Any. Takes no lock.
- * Return: Index of the first; -EINVAL for none; -ENOSPC if there is no room for
- * all; -ENOMEM while a reset waits for a late writer.
+ * Context: Any. Takes no lock. Does not sleep.
+ * Return: The index of the first element; -EINVAL if @nr is 0; -ENOSPC if there is no room
+ * for all of them; -ENOMEM while a reset waits for a late writer.
  */
 long arena_typed_append(struct arena_typed *typed, const void *src, u32 nr)
 {
@@ -452,12 +487,12 @@ EXPORT_SYMBOL_GPL(arena_typed_append);
  * @typed: the arena, not NULL.
  * @src:   the element.
  *
- * Reuses a freed element if there is one. Readers see the element complete or
- * not at all (clause 15).
+ * Reuses a freed element if there is one. Readers see the element complete or not at all
+ * (clause 15). With room for N elements, N allocations succeed (clause 16).
  *
- * Context: Any. Takes no lock.
- * Return: The copy, or NULL if there is no room, or while a reset waits for a late
- * writer.
+ * Context: Any. Takes no lock. Does not sleep.
+ * Return: The copy, or NULL with nothing changed if there is no room, or while a reset waits
+ * for a late writer.
  */
 void *arena_typed_alloc(struct arena_typed *typed, const void *src)
 {
@@ -470,7 +505,10 @@ void *arena_typed_alloc(struct arena_typed *typed, const void *src)
 	if (index == NO_INDEX || !fill_run(typed, generation, index, src, 1))
 		err = append(typed, src, 1, &index, &generation);
 	else
-		/* Its place was claimed before; to be allocated again counts (clause 8). */
+		/*
+		 * The cursor does not move for a reused element, but its allocation counts
+		 * (clause 8).
+		 */
 		arena_count_objects(typed->arena, 1);
 	if (err) {
 		count_failure(typed, 1, err);
@@ -482,14 +520,16 @@ void *arena_typed_alloc(struct arena_typed *typed, const void *src)
 EXPORT_SYMBOL_GPL(arena_typed_alloc);
 
 /**
- * arena_typed_at() - Find an element by its index.
+ * arena_typed_at() - Find an element by its index (clause 15).
  * @typed: the arena, not NULL.
- * @index: from 0 on, in order of allocation.
+ * @index: number of the element, from 0 on, in order of first allocation.
  *
- * Context: Any. Takes no lock. Inside rcu_read_lock() the element stays as it is
- * even if it is freed or the arena reset meanwhile, if created with readers;
- * otherwise the caller excludes both.
- * Return: The element; NULL if none is published under @index.
+ * In an arena created with %ARENA_READERS, a caller inside rcu_read_lock() may use the element
+ * until rcu_read_unlock(), even if it is freed or the arena is reset meanwhile. Otherwise the
+ * caller excludes both.
+ *
+ * Context: Any. Takes no lock.
+ * Return: The element; NULL if none is published at @index.
  */
 void *arena_typed_at(const struct arena_typed *typed, size_t index)
 {
@@ -507,9 +547,10 @@ EXPORT_SYMBOL_GPL(arena_typed_at);
 /**
  * arena_typed_next() - Find the next published element.
  * @typed: the arena, not NULL.
- * @index: where to look first; past the element found, on return.
+ * @index: number of the first element to look at; on return, one more than that of the
+ *	element found.
  *
- * Context: As arena_typed_at().
+ * Context: Any. Takes no lock. The element may be used as that of arena_typed_at().
  * Return: The element; NULL if there is none left.
  */
 void *arena_typed_next(const struct arena_typed *typed, size_t *index)
@@ -530,7 +571,7 @@ EXPORT_SYMBOL_GPL(arena_typed_next);
  * arena_typed_len() - How many indices have been handed out since the last reset.
  * @typed: the arena, not NULL.
  *
- * Freed elements, and those that are not published yet, count.
+ * Elements that were freed, or are not published yet, count.
  *
  * Context: Any. Takes no lock.
  * Return: One more than the largest index in use, or 0.
@@ -542,11 +583,12 @@ size_t arena_typed_len(const struct arena_typed *typed)
 EXPORT_SYMBOL_GPL(arena_typed_len);
 
 /**
- * arena_typed_arena() - The arena beneath, to look at.
+ * arena_typed_arena() - The arena that the elements are in, to look at.
  * @typed: the arena, not NULL.
  *
- * Context: Any.
- * Return: For arena_offset(), arena_stats() and the like.
+ * Context: Any. Takes no lock.
+ * Return: The arena, for arena_offset(), arena_stats() and the like; valid until
+ * arena_typed_destroy().
  */
 const struct arena *arena_typed_arena(const struct arena_typed *typed)
 {
@@ -554,7 +596,10 @@ const struct arena *arena_typed_arena(const struct arena_typed *typed)
 }
 EXPORT_SYMBOL_GPL(arena_typed_arena);
 
-/* Index of an element of either slab set, or NO_INDEX if it is none of ours. */
+/*
+ * Index of an element in either slab set, or NO_INDEX if it is not in this arena. Sets
+ * *@current_set to whether it lies in the set of the present generation.
+ */
 static u32 element_index(const struct arena_typed *typed, const void *element, bool *current_set)
 {
 	unsigned long generation = arena_peek(typed->arena).generation;
@@ -569,7 +614,10 @@ static u32 element_index(const struct arena_typed *typed, const void *element, b
 	return index < typed->nr && index_to_offset(typed, index) == offset ? index : NO_INDEX;
 }
 
-/* Put an unpublished element where it will be reused; true if @typed->rcu is to be queued. */
+/*
+ * Put an unpublished element into the chain that it waits in. Returns true if the caller is
+ * to queue @typed->rcu.
+ */
 static bool recycle(struct arena_typed *typed, u32 index)
 {
 	if (!has_readers(typed)) {
@@ -586,14 +634,15 @@ static bool recycle(struct arena_typed *typed, u32 index)
 /**
  * arena_typed_free() - Take one element out, to be reused by later allocations.
  * @typed:   the arena, not NULL.
- * @element: from this arena, not freed yet, neither by itself nor by a reset: its place
- *	     may be another's by then.
+ * @element: an element of this arena. It must not have been freed before, by this call or by a
+ *	  reset: another element may be in its place by then.
  *
- * The element is not found any more. It is reused only after a grace period,
- * unless the arena was created without readers (clause 15).
+ * From now on no reader finds the element. Its place is reused only after a grace period, or at
+ * once if the arena was created without %ARENA_READERS (clause 15). Misuse that is noticed, an
+ * element freed twice or not in the arena, warns once and changes nothing.
  *
- * Context: Any but NMI. Takes a raw spinlock. A probe in what runs under that lock
- * frees nothing.
+ * Context: Any but NMI. Takes a raw spinlock with interrupts off. Does not sleep. Called by a
+ * probe that fired while this CPU held the lock of a typed arena, it frees nothing.
  */
 void arena_typed_free(struct arena_typed *typed, void *element)
 {
@@ -616,12 +665,15 @@ void arena_typed_free(struct arena_typed *typed, void *element)
 	unlock_chains(typed, flags);
 	if (queue)
 		arena_call_rcu_hurry(&typed->rcu, reusable);
-	/* Freed twice, or not from here. */
+	/* The element was freed twice, or is not in this arena. */
 	WARN_ON_ONCE(misuse);
 }
 EXPORT_SYMBOL_GPL(arena_typed_free);
 
-/* What was left behind long ago must not look like the future, nor as if freed just now. */
+/*
+ * Bring all marks up to date: a mark that was left behind for long must not pass for one of a
+ * newer generation, nor for one of an element that was freed in this generation.
+ */
 static void refresh_marks(struct arena_typed *typed, u32 generation)
 {
 	u32 i;
@@ -634,11 +686,14 @@ static void refresh_marks(struct arena_typed *typed, u32 generation)
  * arena_typed_reset() - Free all elements at once.
  * @typed: the arena, not NULL.
  *
- * By arena_reset_rcu() if the arena was created with readers, otherwise by
- * arena_reset(): then nobody may be using it.
+ * Resets by arena_reset_rcu() if the arena was created with %ARENA_READERS. Otherwise it
+ * resets by arena_reset(), and the caller excludes all readers.
  *
- * Context: Any but NMI. Takes raw spinlocks, interrupts off. Never waits.
- * Return: 0; -EBUSY with nothing changed, see arena_reset_rcu().
+ * Constant time, but for one reset in 2^28, which brings the marks of all elements up to date.
+ *
+ * Context: Any but NMI. Takes raw spinlocks with interrupts off. Does not sleep.
+ * Return: 0; -EBUSY with nothing changed, as arena_reset_rcu() or arena_reset(), in NMI, or in
+ * a probe that fired while this CPU held the lock of a typed arena.
  */
 int arena_typed_reset(struct arena_typed *typed)
 {
@@ -662,7 +717,10 @@ int arena_typed_reset(struct arena_typed *typed)
 }
 EXPORT_SYMBOL_GPL(arena_typed_reset);
 
-/* A slab that holds several elements wastes less. */
+/*
+ * The slab size for @nr elements of @size bytes: a slab with several elements wastes less at
+ * its end.
+ */
 static size_t typed_slab_size(size_t size, u32 nr)
 {
 	size_t want = max_t(size_t, 8 * size, ARENA_SLAB_DEFAULT);
@@ -724,17 +782,18 @@ static void typed_release(struct arena_typed *typed)
 
 /**
  * arena_typed_create() - Make a typed arena.
- * @name:  for humans.
- * @size:  bytes of an element, at most %ARENA_SLAB_MAX.
- * @nr:    elements: room for exactly so many (clause 16).
- * @flags: %ARENA_READERS, %ARENA_ACCOUNT.
+ * @name:  for humans; copied, may be NULL.
+ * @size:  bytes of an element, not 0, at most %ARENA_SLAB_MAX (2 MiB).
+ * @nr:    number of elements, not 0: there is room for exactly so many (clause 16).
+ * @flags: %ARENA_READERS and %ARENA_ACCOUNT, or 0.
  *
- * All memory is committed here, twice with readers; each element costs eight bytes
- * more for its mark.
+ * Elements lie one after the other from the begin of a slab on: they are aligned as an array
+ * of them would be. All memory is committed here, twice with %ARENA_READERS; the mark of each
+ * element takes eight bytes more.
  *
  * Context: Task, may sleep.
- * Return: The arena; ERR_PTR(-EINVAL); ERR_PTR(-ENOMEM); ERR_PTR(-EINTR) if the task is
- * being killed.
+ * Return: The arena; ERR_PTR(-EINVAL) for a bad argument; ERR_PTR(-ENOMEM); ERR_PTR(-EINTR) if
+ * the task is being killed.
  */
 struct arena_typed *arena_typed_create(const char *name, size_t size, u32 nr, unsigned int flags)
 {
@@ -758,15 +817,15 @@ EXPORT_SYMBOL_GPL(arena_typed_create);
 
 /**
  * arena_typed_destroy() - Give back a typed arena.
- * @typed: the arena, or NULL. Nobody else may be using it.
+ * @typed: the arena, or NULL. The caller excludes all other users.
  *
- * Context: Task, may sleep: waits for grace periods under way.
+ * Context: Task, may sleep: it waits for the callbacks of elements that were freed.
  */
 void arena_typed_destroy(struct arena_typed *typed)
 {
 	if (!typed)
 		return;
-	/* Twice: what is freed last may wait for what was freed before. */
+	/* Twice: the callback may queue itself once more, for elements that were freed later. */
 	if (has_readers(typed)) {
 		rcu_barrier();
 		rcu_barrier();
