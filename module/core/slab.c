@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Slabs: the memory behind the space of an arena, found by way of its directory.
+ * Slabs: the memory behind the space of an arena, found through its directory.
  *
- * A slab is allocated outside of any lock. Charging it to the budget and installing it in
- * its directory entry are one step, under a bit lock that is held for a few instructions:
- * of all callers that grow the same entry only one charges, and a caller that finds the
- * budget used up also finds the slab that used it up. The entry itself is written by
- * compare-and-swap, and a caller that loses the race gives its pages back.
+ * A slab is allocated outside of any lock. Charging it to the budget and installing it in its
+ * directory entry are one step, under a bit lock that is held for a few instructions. So of all
+ * callers that grow the same entry only one charges, and a caller that finds the budget used up
+ * also finds the slab that used it up. The entry itself is written by compare-and-swap, and a
+ * caller that loses that race gives its pages back.
  *
  * A call that needs several slabs charges and allocates all of them before it installs the
- * first: once a slab is in the directory, other callers may have objects in it, and it
- * cannot be taken back where a later one is not to be had.
+ * first one. Once a slab is in the directory, other callers may have objects in it, so it could
+ * not be taken back if a later slab cannot be allocated.
  */
 #include <linux/bitops.h>
 #include <linux/export.h>
@@ -32,7 +32,7 @@ MODULE_PARM_DESC(max_arena_mb, "Capacity of one arena, in MiB (0: what the curso
 /**
  * arena_capacity_max() - The largest capacity that arena_create() accepts.
  *
- * The smaller of what the cursor can express, one tebibyte less a page, and the
+ * This is the smaller of what the cursor can express, which is 1 TiB less one page, and the
  * module parameter max_arena_mb.
  *
  * Context: Any.
@@ -48,22 +48,26 @@ size_t arena_capacity_max(void)
 EXPORT_SYMBOL_GPL(arena_capacity_max);
 
 /*
- * How often to try for the bit lock. A probe that interrupts its holder on this CPU and
- * allocates here cannot wait for it: it goes on without. Then a slab may be charged twice
- * for a moment, and nothing else goes wrong.
+ * How often to try for the bit lock. A probe that interrupts its holder on this CPU, and
+ * allocates from the same arena, would wait for ever: after so many tries it goes on without
+ * the lock. Then a slab may be charged twice for a moment, and nothing else goes wrong.
  */
 #define GROW_TRIES	BIT(14)
 
-/* Charged memory stays with whom it is charged to; what user space mapped is not passed on. */
+/*
+ * May the pool keep slabs of @arena? Memory charged to a memory cgroup stays with that group,
+ * and memory that programs mapped is not passed on to another arena.
+ */
 static bool slab_may_pool(const struct arena *arena)
 {
 	return !(arena->flags & (ARENA_ACCOUNT | ARENA_MAPPABLE));
 }
 
 /*
- * A slab that programs map is allocated as their own memory is. Where no PMD maps it, it is
- * made of single pages, which the kernel treats one by one. A larger one it may try to
- * split; kernels without huge pages call that a success, and MADV_COLD begins anew for ever.
+ * Slabs that programs map are allocated as their own memory is. A slab that no PMD maps is
+ * made of single pages, not of one compound page, as the kernel may try to split a large
+ * folio. Kernels without huge pages report success without splitting it, and MADV_COLD then
+ * starts over for ever.
  */
 static gfp_t slab_gfp(const struct arena *arena, gfp_t gfp)
 {
@@ -76,7 +80,10 @@ static gfp_t slab_gfp(const struct arena *arena, gfp_t gfp)
 	return gfp | arena_account_gfp(arena->flags);
 }
 
-/* Programs have a memory policy; kernel code allocates where it runs. */
+/*
+ * The NUMA node for the next slab. For programs, their memory policy decides; for kernel
+ * code, it is the node of the CPU that grows the arena.
+ */
 static int slab_node(const struct arena *arena)
 {
 	if (arena->flags & ARENA_ON_NODE)
@@ -85,8 +92,8 @@ static int slab_node(const struct arena *arena)
 }
 
 /*
- * Give back a slab that is not in the directory, or no longer. Programs may still hold
- * pages of one that was.
+ * Give back a slab that is not in the directory, or not any more. If it was installed,
+ * programs may still hold references to its pages: then it does not enter the pool.
  */
 static void slab_drop(struct arena *arena, void *base, bool charged)
 {
@@ -104,7 +111,10 @@ static void slab_drop(struct arena *arena, void *base, bool charged)
 		arena_block_put_uncharged(base, order);
 }
 
-/* False where the lock is not to be had, see %GROW_TRIES. */
+/*
+ * Take the bit lock and turn interrupts off. Returns false, with interrupts off, if the lock
+ * cannot be taken, see %GROW_TRIES.
+ */
 static bool grow_lock(struct arena *arena, unsigned long *flags)
 {
 	unsigned int tries;
@@ -128,9 +138,10 @@ static void grow_unlock(struct arena *arena, bool locked, unsigned long flags)
 }
 
 /*
- * Memory for a slab, which slab_publish() charges. What comes from the pool is not zeroed: where that is
- * asked for, it is done as the memory is handed out, little by little, and not all of it in
- * one allocation. The page allocator zeroes by itself; then @clean.
+ * Get memory for a slab, from the pool or else from the page allocator; slab_publish()
+ * charges it. Returns NULL if there is none. The page allocator zeroes by itself where @gfp
+ * asks for it; then *@clean is set. Memory from the pool is zeroed piece by piece as it is
+ * handed out, so that no single allocation takes long.
  */
 static void *slab_take(struct arena *arena, gfp_t gfp, bool *clean)
 {
@@ -154,7 +165,10 @@ static void *slab_take(struct arena *arena, gfp_t gfp, bool *clean)
 	return base;
 }
 
-/* Pages left in the budget, where all that this arena has charged is installed. */
+/*
+ * Pages left in the budget. Taking the lock makes sure that every slab which this arena has
+ * charged before is installed, so that a caller which finds no room finds those slabs.
+ */
 static unsigned long grow_room(struct arena *arena)
 {
 	unsigned long flags;
@@ -166,8 +180,8 @@ static unsigned long grow_room(struct arena *arena)
 }
 
 /*
- * Charge @base, unless it is @charged, and install it: the step that %GROW_TRIES is about.
- * -EEXIST if there is a slab already, -ENOMEM if the budget is used up.
+ * Charge @base, unless it is @charged already, and install it in @entry. Returns 0; -EEXIST
+ * if the entry has a slab already; -ENOMEM if the budget is used up.
  */
 static int slab_publish(struct arena *arena, struct arena_slab *entry, void *base, bool charged)
 {
@@ -184,9 +198,10 @@ static int slab_publish(struct arena *arena, struct arena_slab *entry, void *bas
 	} else {
 		atomic_long_add(size, &arena->committed);
 		/*
-		 * Full barrier: the zeroing of the slab comes before its address. Pairs with
-		 * the address dependency from READ_ONCE(entry->base) in whoever claims a
-		 * part of it.
+		 * Full barrier: the slab is zeroed before its address can be seen. Pairs with
+		 * the address dependency from READ_ONCE(claim->slab->base) in cursor_claim().
+		 * Without it, an object of the claiming CPU could be overwritten by the
+		 * zeroing.
 		 */
 		if (cmpxchg(&entry->base, NULL, base)) {
 			err = -EEXIST;
@@ -199,16 +214,16 @@ static int slab_publish(struct arena *arena, struct arena_slab *entry, void *bas
 	return err;
 }
 
-/* In page_private() of a slab that is not installed yet: it is all zero. */
+/* This bit of page_private() says that a slab which is not installed yet is all zero. */
 #define SLAB_CLEAN	BIT(BITS_PER_LONG - 1)
 
-/* Note where a slab is going to be, and whether it is all zero. */
+/* Note in page_private() at which index a slab will be installed, and whether it is all zero. */
 static void slab_prepare(void *base, size_t index, bool clean)
 {
 	set_page_private(virt_to_page(base), index | (clean ? SLAB_CLEAN : 0));
 }
 
-/* Of a slab that was gathered and is not installed yet. */
+/* The index at which a slab will be installed that was gathered. */
 size_t arena_gathered_index(const struct page *page)
 {
 	return page_private(page) & ~SLAB_CLEAN;
@@ -218,9 +233,11 @@ size_t arena_gathered_index(const struct page *page)
 static void dir_note(struct arena_dir *dir, size_t index)
 {
 	/*
-	 * Pairs with the xchg() in arena_slabs_release(): after the full barrier of the
-	 * cmpxchg() of the entry, either this sees the end that a release has lowered, and
-	 * raises it again, or the release sees the entry.
+	 * The cmpxchg() of the entry, a full barrier, came before. Pairs with the xchg() of
+	 * the end in arena_slabs_release(), which looks at the entries after it. Either this
+	 * CPU sees the end that the release has lowered, and raises it again, or the release
+	 * sees the entry. Otherwise the slab would be committed above the end, and no release
+	 * would find it.
 	 */
 	arena_raise(&dir->end, index + 1);
 }
@@ -233,7 +250,7 @@ static bool slab_committed(const struct arena_dir *dir, size_t index)
 }
 
 /*
- * Install a slab that was prepared, in its place, which was reserved. Errors are those of
+ * Install a slab after slab_prepare() and arena_dir_reserve(). Errors are those of
  * slab_publish().
  */
 static int slab_install(struct arena *arena, unsigned int set, void *base, bool charged, gfp_t gfp)
@@ -259,9 +276,10 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 	dir_note(dir, index);
 	arena_raise(&arena->committed_peak, atomic_long_read(&arena->committed));
 	/*
-	 * If that generation is over, it is zeroed once more: no harm. Nor if it had not
-	 * begun; a release may be at work in it, and the slab that comes after this one
-	 * in the same generation would count as clean, too.
+	 * Note that the slab is all zero in the generation that was read before. If that is
+	 * over, the slab is zeroed once more than needed. If it was not settled, nothing is
+	 * noted: a release may be at work in that generation, and take this slab back; the
+	 * next slab at this index would then pass for zeroed in the same generation.
 	 */
 	if (clean && cursor_settled(view.cursor) && (view.generation & ARENA_GEN_SET) == set)
 		WRITE_ONCE(entry->clean, view.generation);
@@ -270,8 +288,8 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 }
 
 /*
- * Commit slab @index of a slab set. 0 if it is committed now, by this caller or by
- * another one; -ENOMEM if @gfp does not allow it.
+ * Commit slab @index of a slab set. Returns 0 if it is committed now, by this caller or by
+ * another one; -ENOMEM if there is no memory, or @gfp does not permit growing.
  */
 int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_t gfp)
 {
@@ -297,7 +315,10 @@ int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_
 	return err == -EEXIST ? 0 : err;
 }
 
-/* What a long loop over slabs does each time: yield, and see whether to go on. */
+/*
+ * Called in each turn of a long loop over slabs: yield if @gfp permits it. Returns -EINTR if
+ * the task is being killed.
+ */
 static int slabs_go_on(gfp_t gfp)
 {
 	if (!gfpflags_allow_blocking(gfp))
@@ -306,7 +327,10 @@ static int slabs_go_on(gfp_t gfp)
 	return fatal_signal_pending(current) ? -EINTR : 0;
 }
 
-/* How many slabs from @first to @last are not committed. Above the end none is. */
+/*
+ * Set *@missing to how many of the slabs @first to @last (inclusive) are not committed. No
+ * slab at or above the end of the directory is. Returns 0 or -EINTR.
+ */
 static int slabs_missing(const struct arena_dir *dir, size_t first, size_t last, gfp_t gfp,
 			 size_t *missing)
 {
@@ -323,9 +347,11 @@ static int slabs_missing(const struct arena_dir *dir, size_t first, size_t last,
 }
 
 /*
- * Charge what a stretch of a directory lacks, all at once: of two callers that do not both
- * fit, one gets all it needs. @nr says how many slabs that is. A caller that does not fit
- * looks again for slabs that another one has charged and installed since it looked.
+ * Charge all slabs at once that a directory lacks from @first to @last, so that of two
+ * callers that do not both fit into the budget, one gets all it needs. Sets *@nr to how many
+ * slabs are charged. A caller that does not fit counts again, as another caller may have
+ * charged, and then installed, some of the same slabs; it fails when the count no longer
+ * changes.
  */
 static int slabs_charge(struct arena *arena, const struct arena_dir *dir, size_t first,
 			size_t last, gfp_t gfp, size_t *nr)
@@ -344,7 +370,7 @@ static int slabs_charge(struct arena *arena, const struct arena_dir *dir, size_t
 		if (missing == before)
 			return -ENOMEM;
 		before = missing;
-		/* What has been charged in slab_publish() is installed after this. */
+		/* Wait for the lock: what slab_publish() has charged is installed after that. */
 		grow_room(arena);
 	}
 	*nr = missing;
@@ -352,8 +378,9 @@ static int slabs_charge(struct arena *arena, const struct arena_dir *dir, size_t
 }
 
 /*
- * Memory for slab @index, charged to one of the @nr slabs that slabs_charge() has charged,
- * or anew: a release may have made a gap since. NULL where there is none.
+ * Get memory for slab @index. It uses up one of the *@nr slabs that slabs_charge() has
+ * charged; if none is left, because a release has made a gap since, one more is charged.
+ * Returns NULL if there is no memory.
  */
 static void *slab_gather(struct arena *arena, size_t index, gfp_t gfp, size_t *nr)
 {
@@ -373,10 +400,10 @@ static void *slab_gather(struct arena *arena, size_t index, gfp_t gfp, size_t *n
 }
 
 /*
- * Charge and allocate the slabs that a set lacks under [@start, @start + @size) and add
- * them to @slabs, linked by the lru fields of their pages, in order and not installed:
- * where one cannot be had, arena_slabs_drop() undoes it, and no other caller has seen
- * anything. 0, -ENOMEM, or -EINTR where the task is being killed.
+ * Charge and allocate the slabs that a set lacks under [@start, @start + @size), and add them
+ * to @slabs in order, linked by the lru fields of their first pages. They are not installed:
+ * no other CPU has seen them, and after an error arena_slabs_drop() undoes everything.
+ * Returns 0, -ENOMEM, or -EINTR if the task is being killed.
  */
 int arena_slabs_gather(struct arena *arena, unsigned int set, size_t start, size_t size,
 		       gfp_t gfp, struct list_head *slabs)
@@ -407,7 +434,7 @@ int arena_slabs_gather(struct arena *arena, unsigned int set, size_t start, size
 	return err;
 }
 
-/* Give back slabs that were gathered. */
+/* Give back slabs that were gathered and not installed. */
 void arena_slabs_drop(struct arena *arena, struct list_head *slabs, gfp_t gfp)
 {
 	struct page *page, *next;
@@ -420,8 +447,8 @@ void arena_slabs_drop(struct arena *arena, struct list_head *slabs, gfp_t gfp)
 }
 
 /*
- * Install slabs that were gathered; cannot fail. False if other callers have installed
- * some of them meanwhile: those serve, too.
+ * Install slabs that were gathered. This cannot fail. Returns false if other callers have
+ * installed some of the same slabs meanwhile: those serve as well, and the doubles are freed.
  */
 bool arena_slabs_install(struct arena *arena, unsigned int set, struct list_head *slabs, gfp_t gfp)
 {
@@ -439,7 +466,10 @@ bool arena_slabs_install(struct arena *arena, unsigned int set, struct list_head
 	return all;
 }
 
-/* Commit the slabs of a set under [@start, @start + @size), all or none. */
+/*
+ * Commit the slabs of a set under [@start, @start + @size), all or none. Returns 0, -ENOMEM,
+ * or -EINTR if the task is being killed.
+ */
 int arena_slabs_populate(struct arena *arena, unsigned int set, size_t start, size_t size,
 			 gfp_t gfp)
 {
@@ -454,8 +484,10 @@ int arena_slabs_populate(struct arena *arena, unsigned int set, size_t start, si
 }
 
 /*
- * Give back all slabs of @dir but the first @keep bytes' worth. No claim can succeed
- * meanwhile. -EINTR if @killable and the task is being killed: the rest stays committed.
+ * Give back all slabs of @dir, except those that back the first @keep bytes. No claim
+ * succeeds meanwhile: the generation is held unsettled, or the arena is being destroyed.
+ * Returns 0; -EINTR if @killable and the task is being killed: then the rest of the slabs
+ * stays committed.
  */
 int arena_slabs_release(struct arena *arena, struct arena_dir *dir, size_t keep, bool killable)
 {
@@ -464,7 +496,10 @@ int arena_slabs_release(struct arena *arena, struct arena_dir *dir, size_t keep,
 
 	if (atomic_long_read(&dir->end) <= first)
 		return 0;
-	/* Full barrier: pairs with dir_note(). */
+	/*
+	 * Full barrier: pairs with dir_note(), which looks at the end after an entry was
+	 * written.
+	 */
 	end = atomic_long_xchg(&dir->end, first);
 	for (i = first; (entry = arena_dir_next(dir, &i, end)); i++) {
 		void *base = xchg(&entry->base, NULL);
@@ -485,16 +520,17 @@ int arena_slabs_release(struct arena *arena, struct arena_dir *dir, size_t keep,
 /**
  * arena_populate() - Commit memory beforehand.
  * @arena: the arena, not NULL.
- * @bytes: from offset 0 on, at most the capacity.
- * @gfp:   how to allocate it.
+ * @bytes: bytes to commit, from offset 0 on, at most the capacity; rounded up to whole slabs.
+ * @gfp:   how to allocate them, see arena_alloc(); what needs several slabs at once takes
+ *	time, and GFP_KERNEL lets it yield.
  *
- * With %ARENA_READERS, in both slab sets. What is committed stays so until
- * arena_reset_release() or arena_destroy(), and is handed out without a lock
- * or the page allocator in any context (clause 2).
+ * With %ARENA_READERS, the memory is committed in both slab sets. It stays committed until
+ * arena_reset_release() or arena_destroy(), and allocations take it in any context, without a
+ * lock or the page allocator (clause 2).
  *
  * Context: Any that @gfp fits but NMI.
- * Return: 0; -EINVAL if @bytes exceeds the capacity; -ENOMEM; -EINTR if the task is being
- * killed. On error, no more is committed than before.
+ * Return: 0; or, with no more committed than before, -EINVAL if @bytes exceeds the capacity;
+ * -ENOMEM; -EINTR if the task is being killed.
  */
 int arena_populate(struct arena *arena, size_t bytes, gfp_t gfp)
 {
