@@ -6,6 +6,7 @@
  */
 #include "kselftest_harness.h"
 #include <sched.h>
+#include <sys/epoll.h>
 #include "arena_calls.h"
 
 #define CAPACITY	(32 * SLAB)
@@ -374,11 +375,24 @@ static bool has_ended(pid_t pid)
 	return waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid;
 }
 
+/* What tells of a reset. An epoll reports only descriptors that the kernel has woken. */
+static int watch_resets(int fd)
+{
+	struct arena_watch_args args = { .size = sizeof(args), .mark = ~0ULL };
+	struct epoll_event event = { .events = EPOLLPRI };
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+	return arena_ioctl(fd, ARENA_IOC_WATCH, &args) ||
+	       epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) ? -1 : epoll;
+}
+
 /* One round; true if the call was killed before it was done. */
 static bool kill_under_way(struct __test_metadata *_metadata, struct _test_data_long_call *self,
 			   const struct _fixture_variant_long_call *variant)
 {
+	struct epoll_event event;
 	bool cut_short;
+	int epoll;
 	pid_t pid;
 
 	self->fd = arena_open();
@@ -392,6 +406,8 @@ static bool kill_under_way(struct __test_metadata *_metadata, struct _test_data_
 	}
 	if (variant->committed && !variant->allocated)
 		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
+	epoll = watch_resets(self->fd);
+	ASSERT_LE(0, epoll);
 	pid = fork();
 	if (!pid)
 		_exit(variant->run(self->fd) ? 1 : 0);
@@ -400,6 +416,9 @@ static bool kill_under_way(struct __test_metadata *_metadata, struct _test_data_
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	cut_short = variant->cut_short(self->fd, self->map);
+	/* Those that run on what was allocated are resets, and empty the arena in any case. */
+	EXPECT_EQ(variant->allocated, epoll_wait(epoll, &event, 1, 0));
+	close(epoll);
 	/* All or nothing, and in order. */
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
 	EXPECT_EQ(self->info.capacity, self->info.used + self->info.padding + self->info.free);

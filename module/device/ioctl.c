@@ -280,6 +280,9 @@ static int arena_do_reset(struct arena_call *call)
 	      arena_dev_reset(dev, reset->mode, reset->keep);
 	/* With the lock held: before any call returns an object of the new generation. */
 	arena_dev_moved(dev);
+	/* A reset that was killed has begun it, too; the dispatcher tells of success alone. */
+	if (err == -EINTR)
+		arena_dev_wake(dev);
 	reset->generation = arena_peek(dev->arena).generation;
 	up_write(&dev->lock);
 	return err;
