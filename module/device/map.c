@@ -117,7 +117,9 @@ static vm_fault_t arena_map_small(struct arena_dev *dev, struct vm_fault *vmf, s
 {
 	vm_fault_t result = VM_FAULT_NOPAGE;
 
-	mutex_lock(&dev->map_lock);
+	/* Held by a fault that allocates page tables at the cost of another process. */
+	if (mutex_lock_killable(&dev->map_lock))
+		return VM_FAULT_SIGBUS;
 	if (!arena_mapped_huge(vmf))
 		result = arena_insert_page(vmf, page);
 	mutex_unlock(&dev->map_lock);
@@ -129,7 +131,8 @@ static vm_fault_t arena_map_huge(struct arena_dev *dev, struct vm_fault *vmf, st
 {
 	vm_fault_t result = VM_FAULT_FALLBACK;
 
-	mutex_lock(&dev->map_lock);
+	if (mutex_lock_killable(&dev->map_lock))
+		return VM_FAULT_SIGBUS;
 	if (!arena_mapped_by_pages(vmf))
 		result = arena_insert_huge(vmf, page);
 	mutex_unlock(&dev->map_lock);
