@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include "arena_ko.h"
 #include "arena_test.h"
 
 #define CAPACITY	(16 * SLAB)
@@ -348,6 +349,38 @@ TEST_F_TIMEOUT(isolation, of_processes, 200)
 	}
 	for (i = 0; i < ARRAY_SIZE(pids); i++)
 		EXPECT_EQ(0, wait_for(pids[i]));
+}
+
+/* clauses 20, 22: the module goes while a pipe holds a page and a worker waits for it */
+TEST(module_goes_while_a_page_is_held)
+{
+	const size_t page = sysconf(_SC_PAGESIZE);
+	int fd = arena_open(), pipes[2], i;
+	char *map, copy[page];
+
+	if (access("/ko/arena.ko", R_OK))
+		SKIP(return, "no /ko/arena.ko to load again");
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, pipe(pipes));
+	ASSERT_EQ(0, arena_setup(fd, CAPACITY, SLAB, 0));
+	map = arena_map(fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
+	ASSERT_NE(NULL, map);
+	ASSERT_EQ(0, arena_alloc(fd, SLAB, NULL));
+	memset(map, 'h', SLAB);
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(page, vmsplice(pipes[1], &(struct iovec){ map + i * page, page }, 1,
+					 SPLICE_F_GIFT));
+	munmap(map, CAPACITY);
+	close(fd);
+	if (syscall(SYS_delete_module, "arena", O_NONBLOCK))
+		SKIP(return, "the module is in use: %s", strerror(errno));
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(page, read(pipes[0], copy, page));
+		EXPECT_TRUE(all_bytes(copy, 'h', page));
+	}
+	ASSERT_TRUE(ko_load("arena"));
+	close(pipes[0]);
+	close(pipes[1]);
 }
 
 TEST_HARNESS_MAIN
