@@ -36,7 +36,7 @@
  * reader looks for the generation that results: only a rewind could have begun it, and typed
  * arenas are not rewound.
  */
-#define UNPUBLISHED		ARENA_GEN_REWOUND
+#define UNPUBLISHED		((u32)ARENA_GEN_REWOUND)
 /* All marks are brought up to date when the generation crosses a multiple of 2 to this power. */
 #define MARK_EPOCH_SHIFT	30
 /* How many bytes, and how many elements, are copied and published in one preempt-off section. */
