@@ -43,6 +43,12 @@ has_file()
 	[ -e "$(echo "$arena/$id"-*)" ]
 }
 
+# It removes the file a moment after the arena has gone.
+has_no_file()
+{
+	! has_file
+}
+
 # Of the lines "name value" in $log, those that INFO gave; and of a file, the same ones.
 same_as_info()
 {
@@ -123,12 +129,11 @@ open_while_it_goes()
 	find_file || return 1
 	exec 5<"$file"
 	end
-	[ ! -e "$file" ] || return 1
 	[ -z "$(line)" ] || return 1
 	! cat <&5 2>/dev/null
 	verdict=$?
 	exec 5<&-
-	return $verdict
+	until_true has_no_file && return $verdict
 }
 
 # Every other arena lives long enough to get a file.
@@ -160,7 +165,7 @@ under_readers()
 	rm "$log.run"
 	wait $first
 	wait $second
-	! has_file && return $verdict
+	until_true has_no_file && return $verdict
 }
 
 info_of()

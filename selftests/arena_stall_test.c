@@ -512,6 +512,138 @@ TEST_F(late, many_waiting)
 }
 
 /*
+ * debugfs: the kernel keeps the lock of a directory that is listed, and waits with the removal
+ * of a file that is read, until the buffer is there.
+ */
+#define DEBUGFS		"/sys/kernel/debug/arena"
+
+struct late_look {
+	int fd;
+	bool list;
+	char *to;
+	size_t bytes;
+	long result;
+};
+
+static void *late_looker(void *arg)
+{
+	struct late_look *look = arg;
+
+	look->result = look->list ? syscall(SYS_getdents64, look->fd, look->to, look->bytes) :
+				    read(look->fd, look->to, look->bytes);
+	return NULL;
+}
+
+/* An arena is made, lives long enough to get a file in debugfs, and goes. */
+static int come_and_go(void)
+{
+	int fd = arena_open();
+
+	if (fd < 0 || arena_alloc(fd, 8, NULL))
+		return 1;
+	usleep(600000);
+	close(fd);
+	return 0;
+}
+
+/* Exit status of a child, -100 if it is not there soon. */
+static int ends_soon(pid_t pid)
+{
+	siginfo_t info = { .si_pid = 0 };
+	int i;
+
+	for (i = 0; i < 3000; i++) {
+		if (!waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) && info.si_pid)
+			return wait_for(pid);
+		usleep(10000);
+	}
+	return -100;
+}
+
+/* The file of an arena, once it is there. */
+static int open_look(int fd)
+{
+	char path[64], line[128];
+	FILE *file;
+	int id = 0, i, look = -1;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "arena-id: %d", &id) == 1)
+			break;
+	if (file)
+		fclose(file);
+	snprintf(path, sizeof(path), DEBUGFS "/%d-selftest", id);
+	for (i = 0; look < 0 && i < 3000; i++) {
+		usleep(10000);
+		look = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	return look;
+}
+
+/* clauses 17, 24: others make arenas and close them while the directory is listed */
+TEST_F(late, listing_of_debugfs)
+{
+	struct late_look look = {
+		.fd = open(DEBUGFS, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+		.list = true,
+		.to = self->late.at,
+		.bytes = self->late.page,
+	};
+	pid_t pid[2];
+	int i;
+
+	if (look.fd < 0)
+		SKIP(return, "no debugfs to look at");
+	ASSERT_EQ(0, pthread_create(&self->thread, NULL, late_looker, &look));
+	ASSERT_TRUE(late_wanted(&self->late));
+	for (i = 0; i < ARRAY_SIZE(pid); i++) {
+		pid[i] = fork();
+		if (!pid[i])
+			_exit(come_and_go() || come_and_go());
+	}
+	for (i = 0; i < ARRAY_SIZE(pid); i++)
+		EXPECT_EQ(0, ends_soon(pid[i]));
+	ASSERT_TRUE(late_arrive(&self->late, self->bytes));
+	ASSERT_EQ(0, pthread_join(self->thread, NULL));
+	EXPECT_LT(0, look.result);
+	close(look.fd);
+}
+
+static void *late_closer(void *arg)
+{
+	close(*(int *)arg);
+	return NULL;
+}
+
+/* clauses 17, 24: an arena is closed while its file is read */
+TEST_F(late, reading_of_debugfs)
+{
+	struct late_look look = { .to = self->late.at, .bytes = self->late.page };
+	struct timespec until;
+	pthread_t closer;
+	int fd = arena_open();
+
+	if (access(DEBUGFS, R_OK))
+		SKIP(return, "no debugfs to look at");
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, arena_setup(fd, CAPACITY, SLAB, 0));
+	look.fd = open_look(fd);
+	ASSERT_LE(0, look.fd);
+	ASSERT_EQ(0, pthread_create(&self->thread, NULL, late_looker, &look));
+	ASSERT_TRUE(late_wanted(&self->late));
+	ASSERT_EQ(0, pthread_create(&closer, NULL, late_closer, &fd));
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += 30;
+	EXPECT_EQ(0, pthread_timedjoin_np(closer, NULL, &until));
+	ASSERT_TRUE(late_arrive(&self->late, self->bytes));
+	ASSERT_EQ(0, pthread_join(self->thread, NULL));
+	EXPECT_LT(0, look.result);
+	close(look.fd);
+}
+
+/*
  * A file system whose only file opens at once and is never read: each request
  * that is waited for here is known to have come.
  */

@@ -211,7 +211,7 @@
  *	=======  ==============================  ===============================
  */
 
-struct dentry;
+struct arena_debug;
 struct mem_cgroup;
 
 /*
@@ -474,7 +474,7 @@ struct arena_history {
  * @node:	NUMA node of the slabs, with %ARENA_ON_NODE.
  * @all:	entry in the list of all arenas (debug.c).
  * @id:		number of the arena, unique.
- * @look:	its file in debugfs, NULL while it has none.
+ * @debug:	its file in debugfs, NULL while it has none.
  * @owner:	cookie of the device.
  * @name:	shown in debugfs and traces.
  * @dir:	the directory of slab set 0.
@@ -536,7 +536,7 @@ struct arena {
 
 	struct list_head	all;
 	u64			id;
-	struct dentry		*look;
+	struct arena_debug	*debug;
 	void			*owner;
 	char			name[ARENA_NAME_MAX];
 	struct arena_dir	dir;

@@ -1,37 +1,60 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Statistics in debugfs: arena/, with a table of all arenas and a file for each.
+ * To look at: debugfs arena/, with a table of all arenas and a file for each.
  *
- * An arena gets its file some time after its creation, so that an arena which lives for one
- * request costs one exchange when it is created and one when it is destroyed. Until then an
- * element of young[], which its number selects, points to it. A worker moves each arena that has
- * lived for LOOK_DELAY to the list all_arenas, and gives it a file. An arena goes to the list
- * earlier, still without a file, if its element of young[] is taken when it is created, or when
- * the table is read.
+ * The file of an arena comes a moment after the arena: an arena that is made for the
+ * time of a request pays for one exchange when it comes, and one when it goes. It stands
+ * in a place of young[] meanwhile, which its number selects. An arena that has lived for
+ * LOOK_DELAY is worth a place in the list and a file, and gets both from a worker, which
+ * removes the file a moment after the arena. An arena whose place is taken, and those that
+ * are young when the table is read, go to the list at once.
+ *
+ * Creation and the end of an arena wait for no reader. A program that lists the directory
+ * holds its lock, and a program that reads a file delays the removal of that file, until
+ * the buffer that they read into has been faulted in, which may take for ever. So only the
+ * worker makes and removes files. Arenas take all_lock, which is held for a few
+ * instructions or for one page of the table, and never while user memory is touched.
  */
 #include <linux/debugfs.h>
+#include <linux/err.h>
 #include <linux/list.h>
-#include <linux/mutex.h>
-#include <linux/sched/signal.h>
 #include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/workqueue.h>
 
+#include "compat.h"
 #include "core/core.h"
 
 #define LOOK_DELAY	(HZ / 4)
 
 #define NR_YOUNG	64
 
-/* Protects all_arenas, in which arenas without a file are last, and arena->look. */
-static DEFINE_MUTEX(all_mutex);
-static LIST_HEAD(all_arenas);
-/* Arenas that are not in the list yet; each element is set and cleared by an exchange. */
+/**
+ * struct arena_debug - the file of an arena in debugfs.
+ * @arena:  what the file shows; NULL once that is gone.
+ * @dentry: the file. Only the worker uses it.
+ * @node:   in files_of_the_gone, once @arena is NULL.
+ */
+struct arena_debug {
+	const struct arena	*arena;
+	struct dentry		*dentry;
+	struct list_head	node;
+};
+
+/* Protects what follows, arena->debug, and what a struct arena_debug shows. */
+static DEFINE_SPINLOCK(all_lock);
+static LIST_HEAD(all_arenas);		/* in the order of their ids */
+static struct arena *next_to_show;	/* the oldest arena without a file, or NULL */
+static LIST_HEAD(files_of_the_gone);
+
+/* Arenas that are not in the list. They come and go without the lock. */
 static struct arena *young[NR_YOUNG];
 static atomic64_t last_id;
 static struct dentry *debug_dir;
 
-/* Names may come from programs: escape what would break the columns of the table. */
+/* Names come from user space, and the table must stay one. */
 static void show_name(struct seq_file *m, const char *name)
 {
 	seq_escape(m, *name ? name : "-", " \t\n\\");
@@ -63,7 +86,7 @@ static void show_flags(struct seq_file *m, const struct arena *arena)
 		seq_putc(m, '-');
 }
 
-/* One member of struct arena_stats: its name and offset. */
+/* One number of struct arena_stats. */
 struct look {
 	const char	*name;
 	size_t		at;
@@ -88,10 +111,7 @@ static u64 look_value(const struct look *look, const struct arena_stats *stats)
 	return look->wide ? *(const u64 *)at : *(const size_t *)at;
 }
 
-/*
- * A line of the table. Programs that read it find columns by the names in the first line, as
- * columns may be added.
- */
+/* The table. Who reads it goes by the names in its first line: there may be more some day. */
 static void show_line(struct seq_file *m, const struct arena *arena)
 {
 	struct arena_stats stats;
@@ -113,62 +133,101 @@ static struct arena **young_place(u64 id)
 }
 
 /*
- * Move all arenas from young[] to the list, the oldest first. The mutex is held until they
- * are in the list: arena_debug_remove() of one of them waits for it.
+ * Arenas come to the list nearly in the order of their ids, so the way back to the place of
+ * one is short.
  */
+static void list_arena(struct arena *arena)
+{
+	struct arena *before;
+
+	lockdep_assert_held(&all_lock);
+	list_for_each_entry_reverse(before, &all_arenas, all)
+		if (before->id < arena->id)
+			break;
+	list_add(&arena->all, &before->all);
+	if (!next_to_show || next_to_show->id > arena->id)
+		next_to_show = arena;
+}
+
+/* Move the young arenas to the list, the oldest first. One that goes meanwhile waits. */
 static void list_young(void)
 {
 	u64 id = atomic64_read(&last_id);
 	struct arena *arena;
 	int i;
 
-	lockdep_assert_held(&all_mutex);
 	for (i = 1; i <= NR_YOUNG; i++) {
 		struct arena **place = young_place(id + i);
 
-		/*
-		 * Full barrier: pairs with the cmpxchg() in arena_debug_add(). The arena that
-		 * is read here was filled in before; otherwise its name could be read
-		 * half-written.
-		 */
+		/* Full barrier: pairs with the cmpxchg() in arena_debug_add(). */
 		arena = READ_ONCE(*place) ? xchg(place, NULL) : NULL;
 		if (arena)
-			list_add_tail(&arena->all, &all_arenas);
+			list_arena(arena);
 	}
 }
 
-static int arenas_show(struct seq_file *m, void *unused)
+/* With all_lock held: what comes after @arena in the list, or NULL. */
+static struct arena *next_arena(struct arena *arena)
+{
+	lockdep_assert_held(&all_lock);
+	return list_is_last(&arena->all, &all_arenas) ? NULL : list_next_entry(arena, all);
+}
+
+/* A position in the table is the id of the next arena, or 0 for the first line. */
+static void *arenas_start(struct seq_file *m, loff_t *pos)
 {
 	struct arena *arena;
-	int i, err = 0;
 
-	if (mutex_lock_killable(&all_mutex))
-		return -EINTR;
+	spin_lock(&all_lock);
+	list_young();
+	if (!*pos)
+		return SEQ_START_TOKEN;
+	list_for_each_entry(arena, &all_arenas, all)
+		if (arena->id >= (u64)*pos)
+			return arena;
+	return NULL;
+}
+
+static void *arenas_next(struct seq_file *m, void *at, loff_t *pos)
+{
+	struct arena *arena = at;
+
+	*pos = at == SEQ_START_TOKEN ? 1 : arena->id + 1;
+	if (at == SEQ_START_TOKEN)
+		return list_first_entry_or_null(&all_arenas, struct arena, all);
+	return next_arena(arena);
+}
+
+static void arenas_stop(struct seq_file *m, void *at)
+{
+	spin_unlock(&all_lock);
+}
+
+static int arenas_show(struct seq_file *m, void *at)
+{
+	int i;
+
+	if (at != SEQ_START_TOKEN) {
+		show_line(m, at);
+		return 0;
+	}
 	seq_puts(m, "id name flags");
 	for (i = 0; i < ARRAY_SIZE(looks); i++)
 		seq_printf(m, " %s", looks[i].name);
 	seq_putc(m, '\n');
-	list_young();
-	list_for_each_entry(arena, &all_arenas, all) {
-		show_line(m, arena);
-		cond_resched();
-		if (fatal_signal_pending(current)) {
-			err = -EINTR;
-			break;
-		}
-	}
-	mutex_unlock(&all_mutex);
-	return err;
+	return 0;
 }
-DEFINE_SHOW_ATTRIBUTE(arenas);
 
-/*
- * The file of one arena. Showing it takes no lock, so that destroying the arena, which waits
- * for readers of its file, does not wait for long.
- */
-static int arena_show(struct seq_file *m, void *unused)
+static const struct seq_operations arenas_sops = {
+	.start = arenas_start,
+	.next  = arenas_next,
+	.stop  = arenas_stop,
+	.show  = arenas_show,
+};
+DEFINE_SEQ_ATTRIBUTE(arenas);
+
+static void show_arena(struct seq_file *m, const struct arena *arena)
 {
-	const struct arena *arena = m->private;
 	struct arena_stats stats;
 	int i;
 
@@ -180,47 +239,107 @@ static int arena_show(struct seq_file *m, void *unused)
 	seq_putc(m, '\n');
 	for (i = 0; i < ARRAY_SIZE(looks); i++)
 		seq_printf(m, "%s %llu\n", looks[i].name, look_value(&looks[i], &stats));
-	return 0;
+}
+
+/* The file of one arena. The lock keeps the arena. */
+static int arena_show(struct seq_file *m, void *unused)
+{
+	const struct arena_debug *debug = m->private;
+	int err = -ENODEV;
+
+	spin_lock(&all_lock);
+	if (debug->arena) {
+		show_arena(m, debug->arena);
+		err = 0;
+	}
+	spin_unlock(&all_lock);
+	return err;
 }
 DEFINE_SHOW_ATTRIBUTE(arena);
 
-/*
- * Create the file of an arena: its number, which is unique, and its name, in which all but
- * printable characters is replaced.
- */
-static void make_file(struct arena *arena)
-{
-	char file[ARENA_NAME_MAX + 24], *at;
-	int prefix = scnprintf(file, sizeof(file), "%llu", arena->id);
+#define FILE_NAME_MAX	(ARENA_NAME_MAX + 24)
 
-	lockdep_assert_held(&all_mutex);
+/* The number makes it unique; the name is for humans, and had better be a word. */
+static void file_name(const struct arena *arena, char *file)
+{
+	int prefix = scnprintf(file, FILE_NAME_MAX, "%llu", arena->id);
+
 	if (*arena->name)
-		scnprintf(file + prefix, sizeof(file) - prefix, "-%s", arena->name);
-	for (at = file; *at; at++)
-		if (*at <= ' ' || *at > '~' || *at == '/')
-			*at = '_';
-	/* On failure, an ERR_PTR() stays there, so that it is not tried again. */
-	arena->look = debugfs_create_file(file, 0400, debug_dir, arena, &arena_fops);
+		scnprintf(file + prefix, FILE_NAME_MAX - prefix, "-%s", arena->name);
+	for (; *file; file++)
+		if (*file <= ' ' || *file > '~' || *file == '/')
+			*file = '_';
 }
 
-static void make_files(struct work_struct *unused)
+/* Let @debug show the oldest arena that has no file; false if all that are listed have one. */
+static bool look_begin(struct arena_debug *debug, char *file)
 {
 	struct arena *arena;
 
-	/* If the code is built in, arenas may be created before the directory is. */
-	if (!debug_dir)
-		return;
-	mutex_lock(&all_mutex);
-	list_young();
-	list_for_each_entry_reverse(arena, &all_arenas, all) {
-		if (arena->look)
-			break;
-		make_file(arena);
+	spin_lock(&all_lock);
+	arena = next_to_show;
+	while (arena && arena->debug)
+		arena = next_arena(arena);
+	next_to_show = arena;
+	if (arena) {
+		debug->arena = arena;
+		arena->debug = debug;
+		file_name(arena, file);
+		next_to_show = next_arena(arena);
 	}
-	mutex_unlock(&all_mutex);
+	spin_unlock(&all_lock);
+	return arena;
 }
 
-static DECLARE_DELAYED_WORK(look_work, make_files);
+static void make_files(void)
+{
+	struct arena_debug *debug = NULL;
+	char file[FILE_NAME_MAX];
+
+	for (;;) {
+		debug = kzalloc_obj(*debug, GFP_KERNEL);
+		if (!debug || !look_begin(debug, file))
+			break;
+		/* If it fails, an error that says so: it is not tried again. */
+		debug->dentry = debugfs_create_file(file, 0400, debug_dir, debug, &arena_fops);
+	}
+	kfree(debug);
+}
+
+static void remove_files(void)
+{
+	struct arena_debug *debug, *next;
+	LIST_HEAD(gone);
+
+	spin_lock(&all_lock);
+	list_splice_init(&files_of_the_gone, &gone);
+	spin_unlock(&all_lock);
+	list_for_each_entry_safe(debug, next, &gone, node) {
+		/* Waits for readers; later ones do not get as far as arena_show(). */
+		debugfs_remove(debug->dentry);
+		kfree(debug);
+	}
+}
+
+static void look_worker(struct work_struct *unused)
+{
+	/* Built in, there may be arenas before there is a directory; and there may be none. */
+	if (IS_ERR_OR_NULL(debug_dir))
+		return;
+	remove_files();
+	spin_lock(&all_lock);
+	list_young();
+	spin_unlock(&all_lock);
+	make_files();
+}
+
+static DECLARE_DELAYED_WORK(look_work, look_worker);
+
+static void look_soon(void)
+{
+	if (!delayed_work_pending(&look_work))
+		schedule_delayed_work(&look_work, LOOK_DELAY);
+}
 
 void arena_debug_add(struct arena *arena)
 {
@@ -228,32 +347,41 @@ void arena_debug_add(struct arena *arena)
 
 	arena->id = atomic64_inc_return(&last_id);
 	place = young_place(arena->id);
-	/* Full barrier: pairs with the xchg() in list_young(); the arena is filled in before. */
+	/* Full barrier: an arena that is found there is found complete. */
 	if (READ_ONCE(*place) || cmpxchg(place, NULL, arena)) {
-		mutex_lock(&all_mutex);
-		list_add_tail(&arena->all, &all_arenas);
-		mutex_unlock(&all_mutex);
+		spin_lock(&all_lock);
+		/* Older ones come first. */
+		list_young();
+		list_arena(arena);
+		spin_unlock(&all_lock);
 	}
-	if (!delayed_work_pending(&look_work))
-		schedule_delayed_work(&look_work, LOOK_DELAY);
+	look_soon();
 }
 
 /*
- * If the arena is still in its element of young[], neither the worker nor a reader of the table
- * has seen it, and one exchange takes it out. Otherwise list_young() has taken it out, and
- * holds the mutex until the arena is in the list. debugfs_remove() waits for readers of the
- * file; a program that has it open reads nothing from then on.
+ * What is in its place was not seen by the worker, nor by a reader of the table. If it is
+ * not, the task that moved it holds the lock until it is in the list. From here on the file
+ * of @arena, if it has one, has nothing to show.
  */
 void arena_debug_remove(struct arena *arena)
 {
 	struct arena **place = young_place(arena->id);
+	struct arena_debug *debug;
 
 	if (READ_ONCE(*place) == arena && cmpxchg(place, arena, NULL) == arena)
 		return;
-	mutex_lock(&all_mutex);
+	spin_lock(&all_lock);
+	if (next_to_show == arena)
+		next_to_show = next_arena(arena);
 	list_del(&arena->all);
-	mutex_unlock(&all_mutex);
-	debugfs_remove(arena->look);
+	debug = arena->debug;
+	if (debug) {
+		debug->arena = NULL;
+		list_add_tail(&debug->node, &files_of_the_gone);
+	}
+	spin_unlock(&all_lock);
+	if (debug)
+		look_soon();
 }
 
 static int total_get(void *unused, u64 *bytes)
@@ -279,7 +407,7 @@ DEFINE_DEBUGFS_ATTRIBUTE(reclaimed_fops, reclaimed_get, NULL, "%llu\n");
 
 void arena_debug_init(void)
 {
-	/* debugfs is a convenience: the arenas work without it, so errors are ignored. */
+	/* debugfs is a convenience: errors are not ours to care about. */
 	debug_dir = debugfs_create_dir("arena", NULL);
 	debugfs_create_file("arenas", 0400, debug_dir, NULL, &arenas_fops);
 	debugfs_create_file_unsafe("total_bytes", 0400, debug_dir, NULL, &total_fops);
@@ -291,5 +419,6 @@ void arena_debug_init(void)
 void arena_debug_exit(void)
 {
 	cancel_delayed_work_sync(&look_work);
+	remove_files();
 	debugfs_remove_recursive(debug_dir);
 }
