@@ -376,7 +376,7 @@ static bool write_big(struct arena_typed *typed, unsigned long generation, u32 i
 		      const void *src)
 {
 	if (arena_write(typed->arena, generation, index_to_offset(typed, index), src,
-			 typed->size, ARENA_NOGROW))
+			typed->size, ARENA_NOGROW))
 		return false;
 	publish(typed, index, generation);
 	return true;

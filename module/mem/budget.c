@@ -46,6 +46,14 @@ static long room(const struct arena_budget *budget)
 	return budget->limit() - atomic_long_read(&budget->pages);
 }
 
+static bool has_room(const struct arena_budget *budget, long pages)
+{
+	for (; budget; budget = budget->parent)
+		if (pages > room(budget))
+			return false;
+	return true;
+}
+
 /* Add @pages unless that exceeds @limit; @charged is never above it, not even for a moment. */
 bool arena_charge(atomic_long_t *charged, long pages, long limit)
 {
@@ -121,7 +129,10 @@ bool arena_budget_make_room(const struct arena_budget *budget, long pages, gfp_t
 {
 	if (pool_gives_way(budget, pages))
 		return true;
-	return gfpflags_allow_blocking(gfp) && arena_held_reap();
+	if (!gfpflags_allow_blocking(gfp))
+		return false;
+	/* Or the worker freed them: it has been waited for, if it was at work. */
+	return arena_held_reap() || has_room(budget, pages);
 }
 
 /* Charge @pages to a budget and its ancestors; returns false if one of the limits forbids it. */

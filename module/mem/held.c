@@ -14,6 +14,7 @@
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 
@@ -26,6 +27,8 @@
 /* The pages, linked by their lru field; page_private() is the budget. */
 static LIST_HEAD(held);
 static DEFINE_SPINLOCK(held_lock);
+/* Number of held pages, those included that a scan has taken off the list. */
+static unsigned long nr_held;
 /*
  * Serializes scans. A scan takes the pages off the list for a while, so a charge that fails must
  * wait for it: otherwise the charge would miss pages that could be freed.
@@ -47,6 +50,7 @@ void arena_held_add(struct arena_budget *budget, struct page *page)
 	set_page_private(page, (unsigned long)budget);
 	spin_lock_irqsave(&held_lock, flags);
 	list_add_tail(&page->lru, &held);
+	nr_held++;
 	spin_unlock_irqrestore(&held_lock, flags);
 	schedule_delayed_work(&held_work, HELD_DELAY);
 }
@@ -80,8 +84,7 @@ static void held_take(struct list_head *some, unsigned long nr)
 static bool held_look(unsigned long nr)
 {
 	struct page *page, *next;
-	unsigned long flags;
-	bool freed = false;
+	unsigned long flags, freed = 0;
 	LIST_HEAD(some);
 
 	lockdep_assert_held(&held_mutex);
@@ -90,12 +93,15 @@ static bool held_look(unsigned long nr)
 		if (page_count(page) == 1) {
 			list_del_init(&page->lru);
 			held_free(page);
-			freed = true;
+			freed++;
 		}
 		cond_resched();
+		if (fatal_signal_pending(current))
+			break;
 	}
 	spin_lock_irqsave(&held_lock, flags);
 	list_splice_tail(&some, &held);
+	nr_held -= freed;
 	spin_unlock_irqrestore(&held_lock, flags);
 	return freed;
 }
@@ -109,7 +115,7 @@ bool arena_held_reap(void)
 {
 	bool freed;
 
-	if (list_empty_careful(&held) || mutex_lock_killable(&held_mutex))
+	if (!READ_ONCE(nr_held) || mutex_lock_killable(&held_mutex))
 		return false;
 	freed = held_look(ULONG_MAX);
 	mutex_unlock(&held_mutex);
@@ -121,7 +127,7 @@ static void held_worker(struct work_struct *work)
 	mutex_lock(&held_mutex);
 	held_look(HELD_AT_ONCE);
 	mutex_unlock(&held_mutex);
-	if (!list_empty_careful(&held))
+	if (READ_ONCE(nr_held))
 		schedule_delayed_work(&held_work, HELD_DELAY);
 }
 
