@@ -233,7 +233,7 @@ TEST_F(handle, scratch_above_what_stays)
 		ASSERT_EQ(0, arena_alloc(self->fd, 800, &self->offset));
 		ASSERT_EQ(0, arena_handle(self->fd, self->offset, &scratch[n]));
 		ASSERT_EQ(0, arena_rewind(self->fd, self->mark));
-			/* The first object is below all rewinds: its handle stays valid for ever. */
+		/* The first object is below all rewinds: its handle stays valid. */
 		EXPECT_EQ(0, arena_deref(self->fd, stays[0], NULL));
 		for (i = n < FLOORS ? 0 : n - FLOORS + 2; i <= n; i++) {
 			ASSERT_EQ(0, arena_deref(self->fd, stays[i], &self->found));
