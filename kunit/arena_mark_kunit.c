@@ -286,7 +286,7 @@ static void handles_after_rising_rewinds_never_wrong(struct kunit *test)
 			void *found = arena_deref(arena, kept[j]);
 
 			KUNIT_EXPECT_NULL(test, arena_deref(arena, gone[j]));
-			/* As documented: only between the oldest of more than eight. */
+			/* As documented: only between the oldest of more than four. */
 			if (i - j < ARENA_REWINDS - 1)
 				KUNIT_EXPECT_NOT_NULL(test, found);
 			early += !found;

@@ -18,7 +18,7 @@ int main(void)
 #else
 
 #define CAPACITY	(64 * SLAB)
-#define FLOORS		8		/* as documented */
+#define FLOORS		4		/* as documented */
 
 FIXTURE(handle)
 {
