@@ -412,7 +412,7 @@ static void rewind_with_late_writer_begins_later(struct kunit *test)
 	struct arena *arena = usual(test);
 	unsigned int odd;
 	struct arena_mark mark, later;
-	arena_handle_t below;
+	arena_handle_t below, again;
 
 	for (odd = 0; odd < 2; odd++) {
 		must_alloc(test, arena, 9 - odd);
@@ -427,8 +427,8 @@ static void rewind_with_late_writer_begins_later(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, later.offset, mark.offset);
 		KUNIT_EXPECT_EQ(test, later.used, mark.used);
 		KUNIT_EXPECT_NOT_NULL(test, arena_deref(arena, below));
-		KUNIT_EXPECT_NOT_NULL(test, arena_deref(arena, arena_handle(arena,
-						arena_deref(arena, below))));
+		again = arena_handle(arena, arena_deref(arena, below));
+		KUNIT_EXPECT_NOT_NULL(test, arena_deref(arena, again));
 		KUNIT_EXPECT_EQ(test, arena_rewind(arena, &mark), 0);
 		KUNIT_EXPECT_EQ(test, arena_rewind(arena, &later), 0);
 		atomic_set(&arena->writers, 0);

@@ -615,7 +615,8 @@ TEST(setup_after_use)
 {
 	int (*uses[])(int fd) = { use_by_alloc, use_by_store, use_by_offset, use_by_reset,
 				  use_by_info, use_by_dup, use_by_mmap, use_by_batch, use_by_mark,
-				  use_by_lease, use_by_watch, use_by_notify };
+				  use_by_rewind, use_by_handle, use_by_deref, use_by_lease,
+				  use_by_watch, use_by_notify };
 	unsigned int i;
 	int fd;
 

@@ -42,7 +42,7 @@ static struct {
 	bool			retiring;
 	bool			retire_waits;
 
-	bool			wrapping;	/* no grace period since the tag crossed an eighth */
+	bool			wrapping;	/* no grace period since an eighth was crossed */
 	bool			wrap_waits;
 	u64			generation;
 	u64			fails[ARENA_NR_FAILS];

@@ -355,6 +355,7 @@ static void refused_reserve(size_t nr, size_t size, size_t align)
 /* clause 5: bad arguments are refused, never wrapped, counted, and change nothing else */
 static bool bad_reservations(unsigned long flags)
 {
+	static const size_t aligns[] = { 0, 3, 24, PAGE_SIZE + 1 };
 	size_t i;
 
 	fill_with_large(flags & 1 ? ARENA_SPANS : 0);
@@ -362,8 +363,8 @@ static bool bad_reservations(unsigned long flags)
 	refused_reserve(0, 8, 8);
 	refused_reserve(8, 0, 8);
 	refused_reserve(0, 0, 8);
-	for (i = 0; i < 4; i++)
-		refused_reserve(4, 8, (size_t []){ 0, 3, 24, PAGE_SIZE + 1 }[i]);
+	for (i = 0; i < ARRAY_SIZE(aligns); i++)
+		refused_reserve(4, 8, aligns[i]);
 	for (i = 2 * PAGE_SIZE; i; i *= 2)
 		refused_reserve(1, 8, i);
 	for (i = 0; i < 8; i++) {
