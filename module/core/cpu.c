@@ -58,7 +58,7 @@ static size_t leaf_size(void)
 
 static size_t table_size(void)
 {
-	return struct_size_t(struct arena, root, 1 + nr_leaves());
+	return offsetof(struct arena, root) + (1 + nr_leaves()) * sizeof(struct arena_leaf *);
 }
 
 /* Does the first leaf fit behind the table, in the one KiB that an arena may take? */
@@ -76,7 +76,7 @@ static struct arena_leaf *first_leaf(struct arena *arena)
 /* Size of a struct arena with its table, and with the first leaf if that fits. */
 size_t arena_cpus_size(void)
 {
-	return table_size() + (leaf_fits() ? leaf_size() : 0);
+	return max(sizeof(struct arena), table_size() + (leaf_fits() ? leaf_size() : 0));
 }
 
 void arena_cpus_init(struct arena *arena)
