@@ -550,14 +550,13 @@ static int everything_when_full(const char *path)
 		if (arena_store(fd, src, ARENA_STORE_MAX, NULL) != -ENOMEM)
 			return 4;
 		for (i = 0; i < ARRAY_SIZE(fds); i++) {
-			err = arena_setup(fds[i], 1ULL << 30, page_size(), 0);
+			err = arena_alloc(fds[i], 1 << 20, NULL);
 			if (err != -ENOMEM)
 				return 5;
 		}
 	}
 	/* And they can still be had when there is room. */
-	if (arena_reset(fd, ARENA_RESET_RELEASE, 0) ||
-	    arena_setup(fds[0], 1 << 20, page_size(), 0))
+	if (arena_reset(fd, ARENA_RESET_RELEASE, 0) || arena_alloc(fds[0], 1 << 20, NULL))
 		return 6;
 	return 0;
 }

@@ -98,7 +98,10 @@ TEST_F(mark, rewinds)
 		EXPECT_STREQ("kept", self->map);
 		EXPECT_STREQ("freed", self->map + 8);
 		/* With nothing allocated since, a further rewind does no harm. */
-		refused(0, arena_rewind(self->fd, self->mark[0]));
+		EXPECT_EQ(0, arena_rewind(self->fd, self->mark[0]));
+		ASSERT_EQ(0, arena_info(self->fd, &self->info));
+		EXPECT_EQ(self->before.used, self->info.used);
+		EXPECT_EQ(self->before.high, self->info.high);
 	}
 }
 
