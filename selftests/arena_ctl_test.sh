@@ -60,14 +60,14 @@ squeeze()
 lists_sizes()
 {
 	ends_with 0 ./arenactl list && squeeze &&
-		says ' full 96.0K 92.0K 92.0K 96.0K 2 3 1 device,account' &&
-		says ' empty 1.0M 0 0 0 2 0 0 device,account' && says '^2 arenas, '
+		says ' full 96.0K 92.0K 92.0K 96.0K 4 3 1 device,account' &&
+		says ' empty 1.0M 0 0 0 4 0 0 device,account' && says '^2 arenas, '
 }
 
 lists_bytes()
 {
 	ends_with 0 ./arenactl -B list && squeeze &&
-		says ' full 98304 94208 94208 98304 2 3 1 device,account'
+		says ' full 98304 94208 94208 98304 4 3 1 device,account'
 }
 
 sorts()

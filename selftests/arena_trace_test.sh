@@ -56,26 +56,26 @@ lifetime()
 {
 	record setup=traced,0x100000,0x10000 alloc=100 || return 1
 	expect 1 create 'capacity=1048576 slab_size=65536 flags=.*account.*name=traced$' &&
-		expect 1 destroy 'generation=2 resets=0 committed_peak=65536 name=traced$'
+		expect 1 destroy 'generation=4 resets=0 committed_peak=65536 name=traced$'
 }
 
 # Sizes, alignments, places; and the same where CPUs have spans.
 allocations()
 {
 	record "setup=traced,0x100000,0x10000$1" alloc=100,64 alloc=24,4096 store=hello || return 1
-	expect 3 alloc 'generation=2 ' &&
-		expect 1 alloc 'generation=2 offset=0 bytes=100 align=64 gfp=.*GFP_KERNEL' &&
-		expect 1 alloc 'generation=2 offset=4096 bytes=24 align=4096 ' &&
-		expect 1 alloc 'generation=2 offset=4120 bytes=5 align=8 '
+	expect 3 alloc 'generation=4 ' &&
+		expect 1 alloc 'generation=4 offset=0 bytes=100 align=64 gfp=.*GFP_KERNEL' &&
+		expect 1 alloc 'generation=4 offset=4096 bytes=24 align=4096 ' &&
+		expect 1 alloc 'generation=4 offset=4120 bytes=5 align=8 '
 }
 
 growth()
 {
 	record setup=traced,0x100000,0x10000 alloc=60000 alloc=60000 alloc=200000 || return 1
-	expect 1 grow 'offset=0 bytes=65536 committed=65536 gfp=.*GFP_KERNEL' &&
+	expect 1 grow 'offset=0 bytes=65536 committed=65536 gfp=.*GFP_USER' &&
 		expect 1 grow 'offset=65536 bytes=65536 committed=131072 ' &&
 		expect 6 grow 'offset=[0-9]* bytes=65536 ' &&
-		expect 1 alloc 'generation=2 offset=131072 bytes=200000 '
+		expect 1 alloc 'generation=4 offset=131072 bytes=200000 '
 }
 
 # Errors have their cause: EINVAL 22, ENOSPC 28.
@@ -92,10 +92,10 @@ resets()
 {
 	record setup=traced,0x100000,0x10000 alloc=8 reset=keep alloc=8 reset=zero alloc=8 \
 		reset=release alloc=8 || return 1
-	expect 1 reset 'mode=keep generation=4 kept=65536' &&
-		expect 1 reset 'mode=zero generation=6 kept=65536' &&
-		expect 1 reset 'mode=release generation=8 kept=0' &&
-		expect 1 alloc 'generation=8 offset=0 bytes=8 '
+	expect 1 reset 'mode=keep generation=8 kept=65536' &&
+		expect 1 reset 'mode=zero generation=12 kept=65536' &&
+		expect 1 reset 'mode=release generation=16 kept=0' &&
+		expect 1 alloc 'generation=16 offset=0 bytes=8 '
 }
 
 silence()
