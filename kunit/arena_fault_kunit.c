@@ -466,10 +466,10 @@ static void create(struct kunit *test)
 	const struct arena_kind *kind = test->param_value;
 	static const struct {
 		size_t		capacity;
-		unsigned int	least;	/* the arena, and a small directory */
+		unsigned int	least;	/* the arena: whatever the capacity, it is all there is */
 	} sizes[] = {
-		{ PAGE_SIZE, 2 },
-		{ CAPACITY, 2 },
+		{ PAGE_SIZE, 1 },
+		{ CAPACITY, 1 },
 		{ SZ_64M, 1 },
 	};
 	const long total = arena_total_now();
@@ -525,11 +525,11 @@ static unsigned int create_typed_pass(struct kunit *test, unsigned int flags, lo
 /* Clause 4: so does the creation of a typed arena, and all its allocations come then. */
 static void create_typed(struct kunit *test)
 {
-	/* What holds it, the arena, directories and slabs: two of these with readers. */
+	/* What holds it, the arena, its marks and slabs: two sets of these with readers. */
 	static const struct {
 		unsigned int	flags;
 		unsigned int	least;
-	} kinds[] = { { 0, 5 }, { ARENA_READERS, 8 } };
+	} kinds[] = { { 0, 4 }, { ARENA_READERS, 5 } };
 	const long total = arena_total_now();
 	unsigned int i;
 
