@@ -175,6 +175,7 @@ static struct arena *next_arena(struct arena *arena)
 
 /* A position in the table is the id of the next arena, or 0 for the first line. */
 static void *arenas_start(struct seq_file *m, loff_t *pos)
+	__acquires(&all_lock)
 {
 	struct arena *arena;
 
@@ -199,6 +200,7 @@ static void *arenas_next(struct seq_file *m, void *at, loff_t *pos)
 }
 
 static void arenas_stop(struct seq_file *m, void *at)
+	__releases(&all_lock)
 {
 	spin_unlock(&all_lock);
 }
