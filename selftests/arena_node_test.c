@@ -74,7 +74,7 @@ FIXTURE_TEARDOWN(node)
 {
 }
 
-/* clause 17: whoever watches what a descriptor names keeps no other arena from closing */
+/* clause 17: a watch on the name of a descriptor keeps no other arena from closing */
 TEST_F_TIMEOUT(node, inotify_hangs_nobody, PATIENCE + 60)
 {
 	int watches = inotify_init1(IN_CLOEXEC);
@@ -192,7 +192,7 @@ TEST_F_TIMEOUT(node, names_keep_nothing, 600)
 	EXPECT_GT(slab + ROUNDS * 2, slab_kib());
 }
 
-/* clause 22: a duplicate is what the opened descriptor is, to whoever asks or decides */
+/* clause 22: programs and security modules see a duplicate as the opened descriptor */
 TEST_F(node, duplicate_is_the_node)
 {
 	char opened[PATH_MAX], dup[PATH_MAX], path[64];

@@ -169,7 +169,7 @@ test_memory()
 	on_fake memory -fsanitize=address,undefined
 }
 
-# The project as a user has it who cannot write here, in a folder whose name has a blank.
+# A checkout that the user cannot write to, in a folder whose name has a blank.
 checkout()
 {
 	[ -e "$DIR/check out" ] || { mkdir "$DIR/check out" &&

@@ -191,7 +191,7 @@ static void interrupt_resets(void)
 {
 	int err;
 
-	/* Without readers, nobody may be using it. */
+	/* Without readers, the caller excludes all users of the element. */
 	if (in_nmi() || !t.readers)
 		return;
 	err = arena_typed_reset(t.typed);

@@ -652,7 +652,7 @@ bool cancel_work_sync(struct work_struct *work);
 bool flush_work(struct work_struct *work);
 void user_run_works(void);
 
-/* What comes later by itself does not come here: those who need it look themselves. */
+/* Work that is queued later does not run by itself: tests that need it run it. */
 #define HZ			100
 struct delayed_work {
 	struct work_struct	work;

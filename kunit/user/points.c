@@ -599,7 +599,7 @@ static bool typed_nmi(unsigned long point, unsigned int flags, void (*operation)
 	came = interrupted_at(point, BY_NMI, operation, typed_alloc_theirs);
 	CHECK(theirs || !came);
 	CHECK(!theirs || ours != theirs);
-	/* Nor does it disturb who comes next. */
+	/* The next allocation is not disturbed either. */
 	if (flags)
 		rcu_barrier();
 	typed_alloc_ours();

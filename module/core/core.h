@@ -766,7 +766,7 @@ static inline bool arena_begin_word(const struct arena *arena, unsigned long cur
 	*used = READ_ONCE(start->used);
 	if (cursor_tag(*begun) != cursor_tag(cursor) || cursor_tag(*used) != cursor_tag(cursor))
 		return false;
-	/* While nobody counts, all offsets are whole words. */
+	/* Until the generation is counted, every offset is a multiple of a word. */
 	if (*used != *begun || *begun % ARENA_WORD)
 		*begun |= ARENA_COUNTED;
 	return true;

@@ -111,7 +111,7 @@ static u64 look_value(const struct look *look, const struct arena_stats *stats)
 	return look->wide ? *(const u64 *)at : *(const size_t *)at;
 }
 
-/* The table. Who reads it goes by the names in its first line: there may be more some day. */
+/* The table. Programs find a column by its name in the first line, as columns may be added. */
 static void show_line(struct seq_file *m, const struct arena *arena)
 {
 	struct arena_stats stats;
