@@ -235,7 +235,7 @@ void *__arena_alloc_more(struct arena *arena, size_t size, gfp_t gfp)
 			dense_claim(arena, size, ARENA_MIN_ALIGN, arena->zero);
 
 	if (likely(object))
-		return arena_tell_object(arena, object, size, ARENA_MIN_ALIGN, gfp);
+		return arena_trace_object(arena, object, size, ARENA_MIN_ALIGN, gfp);
 	return alloc_slow(arena, size, ARENA_MIN_ALIGN, gfp);
 }
 EXPORT_SYMBOL_GPL(__arena_alloc_more);
@@ -291,7 +291,7 @@ static noinline void *alloc_rest(struct arena *arena, size_t size, size_t align,
 				      alloc_dense(arena, size, align, gfp);
 
 	if (likely(object))
-		return arena_tell_object(arena, object, size, align, gfp);
+		return arena_trace_object(arena, object, size, align, gfp);
 	return alloc_slow(arena, size, align, gfp);
 }
 

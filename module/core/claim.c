@@ -177,15 +177,15 @@ int arena_claim_untold(struct arena *arena, size_t size, size_t align, gfp_t gfp
 }
 
 /* Count and trace the result @err of a claim, and return it. */
-int arena_claim_tell(struct arena *arena, size_t size, size_t align, gfp_t gfp,
-		     const struct arena_place *place, int err)
+int arena_claim_report(struct arena *arena, size_t size, size_t align, gfp_t gfp,
+		       const struct arena_place *place, int err)
 {
 	if (unlikely(err)) {
 		arena_count_failure(arena, err);
-		arena_tell_fail(arena, size, align, gfp, err);
+		arena_trace_alloc_fail(arena, size, align, gfp, err);
 		return err;
 	}
-	arena_tell_alloc(arena, place->generation, place->offset, size, align, gfp);
+	arena_trace_alloc(arena, place->generation, place->offset, size, align, gfp);
 	return 0;
 }
 
@@ -194,7 +194,7 @@ int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 {
 	int err = arena_claim_untold(arena, size, align, gfp, place);
 
-	return arena_claim_tell(arena, size, align, gfp, place, err);
+	return arena_claim_report(arena, size, align, gfp, place, err);
 }
 
 int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t align,

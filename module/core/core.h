@@ -881,8 +881,8 @@ int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 /* arena_claim() in two steps, for callers that retry with less before they report a failure. */
 int arena_claim_untold(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		       struct arena_place *place);
-int arena_claim_tell(struct arena *arena, size_t size, size_t align, gfp_t gfp,
-		     const struct arena_place *place, int err);
+int arena_claim_report(struct arena *arena, size_t size, size_t align, gfp_t gfp,
+		       const struct arena_place *place, int err);
 
 /*
  * How many objects in a row one call may lose to resets before they are complete. The next one

@@ -115,7 +115,7 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 	arena_init(arena, config, flags);
 	arena_cpus_init(arena);
 	arena_debug_add(arena);
-	arena_tell_create(arena);
+	arena_trace_create(arena);
 	return arena;
 }
 
@@ -139,7 +139,7 @@ EXPORT_SYMBOL_GPL(arena_create);
 
 static void arena_release(struct arena *arena)
 {
-	arena_tell_destroy(arena);
+	arena_trace_destroy(arena);
 	arena_debug_remove(arena);
 	if (arena->flags & ARENA_READERS || READ_ONCE(arena->wrapping))
 		rcu_barrier();

@@ -173,7 +173,7 @@ static union arena_dir_node *node_new(struct arena *arena, gfp_t gfp)
 	 * tracks.
 	 */
 	if (node)
-		arena_tell_kmemleak(node, 0, gfp);
+		arena_kmemleak_alloc(node, 0, gfp);
 	return node;
 }
 

@@ -26,69 +26,70 @@ enum arena_event_reset {
 	ARENA_EVENT_REWIND,
 };
 
-void __arena_tell_create(const struct arena *arena);
-void __arena_tell_destroy(const struct arena *arena);
-void __arena_tell_grow(const struct arena *arena, size_t index, gfp_t gfp);
-void *__arena_tell_object(const struct arena *arena, void *object, size_t size, size_t align,
-			  gfp_t gfp);
-void __arena_tell_alloc(const struct arena *arena, unsigned long generation, size_t offset,
-			size_t size, size_t align, gfp_t gfp);
-void __arena_tell_fail(const struct arena *arena, size_t size, size_t align, gfp_t gfp, int err);
-void __arena_tell_reset(const struct arena *arena, enum arena_event_reset mode);
+void __arena_trace_create(const struct arena *arena);
+void __arena_trace_destroy(const struct arena *arena);
+void __arena_trace_grow(const struct arena *arena, size_t index, gfp_t gfp);
+void *__arena_trace_object(const struct arena *arena, void *object, size_t size, size_t align,
+			   gfp_t gfp);
+void __arena_trace_alloc(const struct arena *arena, unsigned long generation, size_t offset,
+			 size_t size, size_t align, gfp_t gfp);
+void __arena_trace_alloc_fail(const struct arena *arena, size_t size, size_t align, gfp_t gfp,
+			      int err);
+void __arena_trace_reset(const struct arena *arena, enum arena_event_reset mode);
 
-static inline void arena_tell_create(const struct arena *arena)
+static inline void arena_trace_create(const struct arena *arena)
 {
 	if (tracepoint_enabled(arena_create))
-		__arena_tell_create(arena);
+		__arena_trace_create(arena);
 }
 
-static inline void arena_tell_destroy(const struct arena *arena)
+static inline void arena_trace_destroy(const struct arena *arena)
 {
 	if (tracepoint_enabled(arena_destroy))
-		__arena_tell_destroy(arena);
+		__arena_trace_destroy(arena);
 }
 
 /* Slab @index was committed. */
-static inline void arena_tell_grow(const struct arena *arena, size_t index, gfp_t gfp)
+static inline void arena_trace_grow(const struct arena *arena, size_t index, gfp_t gfp)
 {
 	if (tracepoint_enabled(arena_grow))
-		__arena_tell_grow(arena, index, gfp);
+		__arena_trace_grow(arena, index, gfp);
 }
 
 /*
  * Trace the allocation of an object of which only the address is known. Returns @object, so
  * that the fast path ends with a jump and keeps no register across a call.
  */
-static __always_inline void *arena_tell_object(const struct arena *arena, void *object,
-					       size_t size, size_t align, gfp_t gfp)
+static __always_inline void *arena_trace_object(const struct arena *arena, void *object,
+						size_t size, size_t align, gfp_t gfp)
 {
 	if (tracepoint_enabled(arena_alloc))
-		return __arena_tell_object(arena, object, size, align, gfp);
+		return __arena_trace_object(arena, object, size, align, gfp);
 	return object;
 }
 
-static inline void arena_tell_alloc(const struct arena *arena, unsigned long generation,
-				    size_t offset, size_t size, size_t align, gfp_t gfp)
+static inline void arena_trace_alloc(const struct arena *arena, unsigned long generation,
+				     size_t offset, size_t size, size_t align, gfp_t gfp)
 {
 	if (tracepoint_enabled(arena_alloc))
-		__arena_tell_alloc(arena, generation, offset, size, align, gfp);
+		__arena_trace_alloc(arena, generation, offset, size, align, gfp);
 }
 
-static inline void arena_tell_fail(const struct arena *arena, size_t size, size_t align,
-				   gfp_t gfp, int err)
+static inline void arena_trace_alloc_fail(const struct arena *arena, size_t size, size_t align,
+					  gfp_t gfp, int err)
 {
 	if (tracepoint_enabled(arena_alloc_fail))
-		__arena_tell_fail(arena, size, align, gfp, err);
+		__arena_trace_alloc_fail(arena, size, align, gfp, err);
 }
 
 /*
  * A reset or rewind of kind @mode has begun a generation. The caller may hold the lock of a
  * typed arena, with interrupts off.
  */
-static inline void arena_tell_reset(const struct arena *arena, enum arena_event_reset mode)
+static inline void arena_trace_reset(const struct arena *arena, enum arena_event_reset mode)
 {
 	if (tracepoint_enabled(arena_reset))
-		__arena_tell_reset(arena, mode);
+		__arena_trace_reset(arena, mode);
 }
 
 #endif /* _ARENA_EVENTS_H */

@@ -76,5 +76,5 @@ int arena_claim_some(struct arena *arena, size_t min, size_t want, size_t align,
 		/* Other CPUs were faster, or only the tails of their spans are left: try less. */
 		most = err == -ENOMEM ? min : max(min, size / 2);
 	}
-	return arena_claim_tell(arena, size, align, gfp, place, err);
+	return arena_claim_report(arena, size, align, gfp, place, err);
 }

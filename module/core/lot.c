@@ -177,16 +177,16 @@ static int lot_check(const struct arena *arena, struct arena_lot *lot)
 	return 0;
 }
 
-static void lot_tell(const struct arena *arena, const struct arena_lot *lot, u64 generation,
-		     gfp_t gfp)
+static void lot_trace(const struct arena *arena, const struct arena_lot *lot, u64 generation,
+		      gfp_t gfp)
 {
 	unsigned int i;
 
 	if (!tracepoint_enabled(arena_alloc))
 		return;
 	for (i = 0; i < lot->nr; i++)
-		arena_tell_alloc(arena, generation, lot->part[i].offset, lot->part[i].bytes,
-				 lot->align, gfp);
+		arena_trace_alloc(arena, generation, lot->part[i].offset, lot->part[i].bytes,
+				  lot->align, gfp);
 }
 
 int arena_claim_lot(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *generation)
@@ -203,7 +203,7 @@ int arena_claim_lot(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *
 		if (err == -ENOSPC && !first && arena->spans)
 			err = lot_try_tail(arena, lot, gfp, generation);
 		if (!err) {
-			lot_tell(arena, lot, *generation, gfp);
+			lot_trace(arena, lot, *generation, gfp);
 			return 0;
 		}
 		/*
@@ -216,6 +216,6 @@ int arena_claim_lot(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *
 		cond_resched();
 	}
 	arena_count_failure(arena, err);
-	arena_tell_fail(arena, lot->used, lot->align, gfp, err);
+	arena_trace_alloc_fail(arena, lot->used, lot->align, gfp, err);
 	return err;
 }

@@ -333,7 +333,7 @@ int arena_rewind(struct arena *arena, const struct arena_mark *mark)
 	if (!llist_empty(&arena->larges))
 		schedule_work(&arena->reaper);
 	arena_settle(arena);
-	arena_tell_reset(arena, ARENA_EVENT_REWIND);
+	arena_trace_reset(arena, ARENA_EVENT_REWIND);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(arena_rewind);

@@ -496,7 +496,7 @@ int arena_reset(struct arena *arena)
 	/* vunmap() may sleep. */
 	if (!llist_empty(&arena->larges))
 		schedule_work(&arena->reaper);
-	arena_tell_reset(arena, ARENA_EVENT_KEEP);
+	arena_trace_reset(arena, ARENA_EVENT_KEEP);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(arena_reset);
@@ -580,7 +580,7 @@ int arena_reset_rcu(struct arena *arena)
 		return err;
 	}
 	note_kept(arena);
-	arena_tell_reset(arena, ARENA_EVENT_RCU);
+	arena_trace_reset(arena, ARENA_EVENT_RCU);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(arena_reset_rcu);
@@ -706,7 +706,7 @@ int arena_reset_asleep(struct arena *arena, size_t keep, bool zero, bool killabl
 	hold(arena, false);
 	arena_settle(arena);
 	mutex_unlock(&arena->reset_mutex);
-	arena_tell_reset(arena, zero ? ARENA_EVENT_ZERO : ARENA_EVENT_RELEASE);
+	arena_trace_reset(arena, zero ? ARENA_EVENT_ZERO : ARENA_EVENT_RELEASE);
 	return err;
 }
 

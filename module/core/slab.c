@@ -161,7 +161,7 @@ static void *slab_take(struct arena *arena, gfp_t gfp, bool *clean)
 			return NULL;
 		atomic_long_inc(&arena->page_allocs);
 	}
-	arena_tell_kmemleak(base, order, gfp);
+	arena_kmemleak_alloc(base, order, gfp);
 	return base;
 }
 
@@ -283,7 +283,7 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 	 */
 	if (clean && cursor_settled(view.cursor) && (view.generation & ARENA_GEN_SET) == set)
 		WRITE_ONCE(entry->clean, view.generation);
-	arena_tell_grow(arena, index, gfp);
+	arena_trace_grow(arena, index, gfp);
 	return 0;
 }
 

@@ -18,15 +18,15 @@
 #include "core/trace.h"
 
 /* One bit for each context level (task, softirq, hardirq, NMI) in which a tracer runs. */
-static DEFINE_PER_CPU(unsigned int, telling);
+static DEFINE_PER_CPU(unsigned int, tracing);
 
-static bool tell_begin(void)
+static bool tracer_enter(void)
 {
 	unsigned int bit = BIT(interrupt_context_level());
 
 	preempt_disable_notrace();
-	if (!(__this_cpu_read(telling) & bit)) {
-		__this_cpu_or(telling, bit);
+	if (!(__this_cpu_read(tracing) & bit)) {
+		__this_cpu_or(tracing, bit);
 		return true;
 	}
 	preempt_enable_notrace();
@@ -34,74 +34,75 @@ static bool tell_begin(void)
 }
 
 /* An interrupt between load and store of this update leaves the value as it found it. */
-static void tell_end(void)
+static void tracer_leave(void)
 {
-	__this_cpu_and(telling, ~BIT(interrupt_context_level()));
+	__this_cpu_and(tracing, ~BIT(interrupt_context_level()));
 	preempt_enable_notrace();
 }
 
-#define TELL(_event, ...)				\
+#define EMIT(_event, ...)				\
 do {							\
-	if (tell_begin()) {				\
+	if (tracer_enter()) {				\
 		trace_arena_##_event(__VA_ARGS__);	\
-		tell_end();				\
+		tracer_leave();				\
 	}						\
 } while (0)
 
-void __arena_tell_create(const struct arena *arena)
+void __arena_trace_create(const struct arena *arena)
 {
-	TELL(create, arena);
+	EMIT(create, arena);
 }
 
-void __arena_tell_destroy(const struct arena *arena)
+void __arena_trace_destroy(const struct arena *arena)
 {
-	TELL(destroy, arena, arena_peek(arena).generation);
+	EMIT(destroy, arena, arena_peek(arena).generation);
 }
 
-void __arena_tell_grow(const struct arena *arena, size_t index, gfp_t gfp)
+void __arena_trace_grow(const struct arena *arena, size_t index, gfp_t gfp)
 {
-	TELL(grow, arena, index << arena->slab_shift, gfp);
+	EMIT(grow, arena, index << arena->slab_shift, gfp);
 }
 
 /*
  * A reset may have freed the object by now and released its slab: then its offset is unknown,
  * and is traced as SIZE_MAX.
  */
-void *__arena_tell_object(const struct arena *arena, void *object, size_t size, size_t align,
-			  gfp_t gfp)
+void *__arena_trace_object(const struct arena *arena, void *object, size_t size, size_t align,
+			   gfp_t gfp)
 {
 	unsigned long generation = arena_peek(arena).generation;
 	size_t offset;
 
 	if (!arena_find(arena, generation, object, &offset))
 		offset = SIZE_MAX;
-	TELL(alloc, arena, generation, offset, size, align, gfp);
+	EMIT(alloc, arena, generation, offset, size, align, gfp);
 	return object;
 }
 
-void __arena_tell_alloc(const struct arena *arena, unsigned long generation, size_t offset,
-			size_t size, size_t align, gfp_t gfp)
+void __arena_trace_alloc(const struct arena *arena, unsigned long generation, size_t offset,
+			 size_t size, size_t align, gfp_t gfp)
 {
-	TELL(alloc, arena, generation, offset, size, align, gfp);
+	EMIT(alloc, arena, generation, offset, size, align, gfp);
 }
 
-void __arena_tell_fail(const struct arena *arena, size_t size, size_t align, gfp_t gfp, int err)
+void __arena_trace_alloc_fail(const struct arena *arena, size_t size, size_t align, gfp_t gfp,
+			      int err)
 {
-	TELL(alloc_fail, arena, size, align, gfp, err);
+	EMIT(alloc_fail, arena, size, align, gfp, err);
 }
 
-void __arena_tell_reset(const struct arena *arena, enum arena_event_reset mode)
+void __arena_trace_reset(const struct arena *arena, enum arena_event_reset mode)
 {
-	TELL(reset, arena, arena_peek(arena).generation, mode);
+	EMIT(reset, arena, arena_peek(arena).generation, mode);
 }
 
-int arena_trace_begin(void)
+int arena_trace_enable(void)
 {
 	arena_cpus_hide(true);
 	return 0;
 }
 
-void arena_trace_end(void)
+void arena_trace_disable(void)
 {
 	arena_cpus_hide(false);
 }

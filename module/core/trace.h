@@ -31,8 +31,8 @@
 		{ ARENA_EVENT_ZERO,	"zero" },	\
 		{ ARENA_EVENT_REWIND,	"rewind" })
 
-int arena_trace_begin(void);
-void arena_trace_end(void);
+int arena_trace_enable(void);
+void arena_trace_disable(void);
 
 TRACE_EVENT(arena_create,
 	TP_PROTO(const struct arena *arena),
@@ -124,7 +124,7 @@ TRACE_EVENT_FN(arena_alloc,
 	TP_printk("id=%llu generation=%lu offset=%zu bytes=%zu align=%zu gfp=%s",
 		  __entry->id, __entry->generation, __entry->offset, __entry->bytes,
 		  __entry->align, show_gfp_flags(__entry->gfp)),
-	arena_trace_begin, arena_trace_end
+	arena_trace_enable, arena_trace_disable
 );
 
 TRACE_EVENT(arena_alloc_fail,

@@ -430,16 +430,17 @@ static int append(struct arena_typed *typed, const void *src, u32 nr, u32 *first
 }
 
 /* Trace an allocation. The alignment is traced as 0, as callers cannot ask for one. */
-static void tell_success(struct arena_typed *typed, unsigned long generation, u32 first, u32 nr)
+static void trace_elements(struct arena_typed *typed, unsigned long generation, u32 first,
+			   u32 nr)
 {
-	arena_tell_alloc(typed->arena, generation, index_to_offset(typed, first),
-			 nr * typed->size, 0, ARENA_NOGROW);
+	arena_trace_alloc(typed->arena, generation, index_to_offset(typed, first),
+			  nr * typed->size, 0, ARENA_NOGROW);
 }
 
 static void count_failure(struct arena_typed *typed, u32 nr, int err)
 {
 	arena_count_failure(typed->arena, err);
-	arena_tell_fail(typed->arena, nr * typed->size, 0, ARENA_NOGROW, err);
+	arena_trace_alloc_fail(typed->arena, nr * typed->size, 0, ARENA_NOGROW, err);
 }
 
 /*
@@ -477,7 +478,7 @@ long arena_typed_append(struct arena_typed *typed, const void *src, u32 nr)
 		count_failure(typed, nr, err);
 		return err;
 	}
-	tell_success(typed, generation, first, nr);
+	trace_elements(typed, generation, first, nr);
 	return first;
 }
 EXPORT_SYMBOL_GPL(arena_typed_append);
@@ -514,7 +515,7 @@ void *arena_typed_alloc(struct arena_typed *typed, const void *src)
 		count_failure(typed, 1, err);
 		return NULL;
 	}
-	tell_success(typed, generation, index, 1);
+	trace_elements(typed, generation, index, 1);
 	return element(typed, generation, index);
 }
 EXPORT_SYMBOL_GPL(arena_typed_alloc);

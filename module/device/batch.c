@@ -123,7 +123,7 @@ int arena_stage_batch(struct arena_call *call)
 	return stage_sources(call);
 }
 
-static int tell_offsets(const struct arena_call *call)
+static int copy_out_offsets(const struct arena_call *call)
 {
 	unsigned int i;
 
@@ -155,5 +155,5 @@ int arena_do_batch(struct arena_call *call)
 		return err;
 	/* The objects are allocated, even if copying out their offsets fails. */
 	arena_dev_moved(dev);
-	return tell_offsets(call);
+	return copy_out_offsets(call);
 }

@@ -54,7 +54,7 @@ bool arena_may_grow(gfp_t gfp)
  * Let kmemleak scan a block: an object in it may contain the only pointer to kmalloc() memory,
  * which kmemleak would otherwise report as a leak.
  */
-void arena_tell_kmemleak(void *base, unsigned int order, gfp_t gfp)
+void arena_kmemleak_alloc(void *base, unsigned int order, gfp_t gfp)
 {
 	kmemleak_alloc(base, PAGE_SIZE << order, 0, gfp & ARENA_GFP_MASK);
 }
@@ -75,7 +75,7 @@ void *arena_block_alloc(unsigned int order, gfp_t gfp)
 	gfp = arena_block_gfp(gfp);
 	base = arena_pool_take(numa_mem_id(), order) ?: block_new(order, gfp);
 	if (base)
-		arena_tell_kmemleak(base, order, gfp);
+		arena_kmemleak_alloc(base, order, gfp);
 	return base;
 }
 

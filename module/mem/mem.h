@@ -88,7 +88,7 @@ void arena_held_exit(void);
 /* block.c */
 gfp_t arena_block_gfp(gfp_t gfp);
 bool arena_may_grow(gfp_t gfp);
-void arena_tell_kmemleak(void *base, unsigned int order, gfp_t gfp);
+void arena_kmemleak_alloc(void *base, unsigned int order, gfp_t gfp);
 void *arena_block_uncharged(unsigned int order, gfp_t gfp, int node);
 void *arena_block_alloc(unsigned int order, gfp_t gfp);
 void arena_block_free(void *base, unsigned int order);
