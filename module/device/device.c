@@ -295,13 +295,13 @@ int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u32 flags
 	 */
 	arena->zero = flags & ARENA_SETUP_ZERO;
 	dev->flags = flags;
-	/* Pairs with the smp_load_acquire() in arena_dev_settle(). */
+	/* Pairs with the smp_load_acquire() in arena_dev_make_default(). */
 	smp_store_release(&dev->arena, arena);
 	return 0;
 }
 
 /* Make sure that @dev has an arena: create one with default settings if it has none. */
-int arena_dev_settle(struct arena_dev *dev)
+int arena_dev_make_default(struct arena_dev *dev)
 {
 	struct arena_config config = {
 		.capacity = min_t(size_t, ARENA_DEFAULT_CAPACITY, arena_capacity_max()),
@@ -381,7 +381,7 @@ static struct arena *arena_hold(struct file *file, u32 rights)
 	if (rights & ~af->rights)
 		return ERR_PTR(-EACCES);
 	dev = af->dev;
-	err = arena_dev_settle(dev);
+	err = arena_dev_make_default(dev);
 	if (err)
 		return ERR_PTR(err);
 	if (down_read_killable(&dev->lock))

@@ -100,7 +100,7 @@ int arena_device_init(void);
 void arena_device_exit(void);
 struct file *arena_file_open(const struct arena_file *from, u32 rights);
 int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u32 flags);
-int arena_dev_settle(struct arena_dev *dev);
+int arena_dev_make_default(struct arena_dev *dev);
 
 /* user.c */
 struct arena_budget *arena_user_add(void);

@@ -500,7 +500,7 @@ static int arena_run_op(struct arena_call *call, const struct arena_op *op)
 	if (!err && op->flags & ARENA_OP_PROBE)
 		err = arena_copy_out(call);
 	if (!err && op->flags & ARENA_OP_SETTLE)
-		err = arena_dev_settle(call->file->dev);
+		err = arena_dev_make_default(call->file->dev);
 	if (!err)
 		err = op->run(call);
 	if (!err && op->flags & ARENA_OP_MOVES)

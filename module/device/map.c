@@ -246,7 +246,7 @@ static int arena_mmap_status(struct arena_dev *dev, struct vm_area_struct *vma)
 		return -EACCES;
 	if (vma_pages(vma) != 1)
 		return -ENXIO;
-	err = arena_dev_settle(dev);
+	err = arena_dev_make_default(dev);
 	if (err)
 		return err;
 	if (down_write_killable(&dev->lock))
@@ -301,7 +301,7 @@ int arena_mmap(struct file *file, struct vm_area_struct *vma)
 	err = arena_may_map(af, vma->vm_flags);
 	if (err)
 		return err;
-	err = arena_dev_settle(af->dev);
+	err = arena_dev_make_default(af->dev);
 	if (err)
 		return err;
 	pages = DIV_ROUND_UP(arena_capacity(af->dev->arena), PAGE_SIZE);
