@@ -66,7 +66,7 @@ static void charge_all(void)
 {
 }
 
-static void held_reap(void)
+static void pinned_reap(void)
 {
 }
 
@@ -83,9 +83,9 @@ static void charge_all(void)
 	arena_budget_uncharge(&arena_total, pages);
 }
 
-static void held_reap(void)
+static void pinned_reap(void)
 {
-	arena_held_reap();
+	arena_pinned_reap();
 }
 
 static int early_err;
@@ -495,7 +495,7 @@ static void private_and_pinned(struct kunit *test)
 	arena_private_destroy(&private);
 	KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
 	put_page(page);
-	held_reap();
+	pinned_reap();
 }
 
 #ifndef MODULE
@@ -600,7 +600,7 @@ static void draining_is_bounded(struct kunit *test)
 }
 
 /* Clause 20: a page that something else refers to counts until it is free. */
-static void held_pages_count(struct kunit *test)
+static void pinned_pages_count(struct kunit *test)
 {
 	const long total = arena_total_now();
 	struct arena_private private;
@@ -613,11 +613,11 @@ static void held_pages_count(struct kunit *test)
 	page = virt_to_page(object);
 	get_page(page);
 	arena_private_destroy(&private);
-	KUNIT_EXPECT_FALSE(test, arena_held_reap());
+	KUNIT_EXPECT_FALSE(test, arena_pinned_reap());
 	KUNIT_EXPECT_GT(test, arena_total_now(), total);
 	put_page(page);
 	/* The worker may have been faster. */
-	arena_held_reap();
+	arena_pinned_reap();
 	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
 }
 #else
@@ -629,7 +629,7 @@ static void budget_levels(struct kunit *test)
 #define limits_do_not_overflow		budget_levels
 #define programs_leave_the_pool_alone	budget_levels
 #define draining_is_bounded		budget_levels
-#define held_pages_count		budget_levels
+#define pinned_pages_count		budget_levels
 #endif
 
 /* The last case: what all the arenas above held is back. */
@@ -660,7 +660,7 @@ static struct kunit_case arena_pool_cases[] = {
 	KUNIT_CASE(limits_do_not_overflow),
 	KUNIT_CASE(programs_leave_the_pool_alone),
 	KUNIT_CASE(draining_is_bounded),
-	KUNIT_CASE(held_pages_count),
+	KUNIT_CASE(pinned_pages_count),
 	KUNIT_CASE(nothing_is_left),
 	{ }
 };

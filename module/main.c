@@ -51,7 +51,7 @@ static int __init arena_module_init(void)
 	if (err) {
 		arena_debug_exit();
 		arena_pool_exit();
-		arena_held_exit();
+		arena_pinned_exit();
 	}
 	return err;
 }
@@ -63,7 +63,7 @@ static void __exit arena_module_exit(void)
 	/* Wait for the RCU callbacks that arenas have queued: they run code of this module. */
 	rcu_barrier();
 	arena_pool_exit();
-	arena_held_exit();
+	arena_pinned_exit();
 	WARN_ON_ONCE(arena_total_pages());
 }
 

@@ -160,8 +160,9 @@
  *	         the span was, in slot_refill()
  *	advance  store-release of ahead after    load-acquire of ahead, then a look at
  *	         limit in slot_advance()         limit, in slot_has_room()
- *	held     store-release of held after     smp_mb() B in arena_settle(), then
- *	         the slabs were worked on        load-acquire of held
+ *	blocked  store-release of                smp_mb() B in arena_settle(), then
+ *	         settle_blocked after the slabs  load-acquire of settle_blocked
+ *	         were worked on
  *	settle   compare-and-swap in             address dependency from the cursor
  *	         arena_settle() after slabs      to the directory entry in
  *	         were released                   cursor_claim()
@@ -445,7 +446,7 @@ struct arena_history {
  *		written since all was zero.
  * @committed:	bytes of committed slabs.
  * @slabs_kept:	number of slabs that the last reset kept.
- * @held:	a reset that sleeps is at work: the new generation stays unsettled.
+ * @settle_blocked: a reset that sleeps is at work: the new generation stays unsettled.
  * @retiring:	readers may still be in the slab set that was left last.
  * @wrapping:	a grace period must end before the tag may enter its next eighth.
  * @writers:	like arena_cpu.writers, for CPUs without state.
@@ -455,7 +456,7 @@ struct arena_history {
  * @history:	of rewinds, NULL before the first one.
  * @reset_lock: serialises rewinds, and the resets that do more than move the cursor;
  *		irq-safe. Protects @retiring, @wrapping, what is written to @history,
- *		and setting @held.
+ *		and setting @settle_blocked.
  * @retire_rcu:	clears @retiring after a grace period.
  * @wrap_rcu:	clears @wrapping after a grace period.
  * @reset_mutex: serialises resets that sleep.
@@ -508,7 +509,7 @@ struct arena {
 	atomic_long_t		dirty;
 	atomic_long_t		committed;
 	unsigned int		slabs_kept;
-	bool			held;
+	bool			settle_blocked;
 	bool			retiring;
 	bool			wrapping;
 	bool			had_larges;

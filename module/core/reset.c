@@ -72,7 +72,7 @@ static bool begin_at_mark(struct arena *arena, unsigned long cursor, unsigned lo
 
 /*
  * Settle the present generation, unless the allocator still writes to memory of an older one
- * or a reset that sleeps holds the generation back. Any CPU may settle it, in any context.
+ * or a reset that sleeps blocks that. Any CPU may settle it, in any context.
  * Returns true if the generation is settled, by this CPU or by another one.
  *
  * No writer of the new generation is counted here, as no claim succeeds in it before it is
@@ -93,12 +93,12 @@ static __always_inline bool settle(struct arena *arena)
 	 * tag is seen here. Without B, the late store of such a writer could land in an
 	 * object of the new generation.
 	 *
-	 * B also orders the read of arena->held after that of the tag: a reset that sleeps
-	 * sets held before it moves the cursor to the new tag.
+	 * B also orders the read of settle_blocked after that of the tag: a reset that sleeps
+	 * sets it before it moves the cursor to the new tag.
 	 */
 	smp_mb();
-	/* Acquire: pairs with hold(); what the reset did to the slabs precedes the claims. */
-	if (smp_load_acquire(&arena->held) || late_writers(arena))
+	/* Acquire: pairs with block_settling(): claims come after what was done to slabs. */
+	if (smp_load_acquire(&arena->settle_blocked) || late_writers(arena))
 		return false;
 	settled = cursor & ~ARENA_UNSETTLED;
 	while (unlikely(cursor_rewound(cursor)) && !begin_at_mark(arena, cursor, &settled)) {
@@ -440,7 +440,7 @@ static __always_inline void window_reopen(struct arena *arena, struct arena_cpu 
 
 /*
  * Begin the next generation in the same slab set, and settle it at once unless a late writer
- * or a reset that sleeps holds it back. Then open the window of this CPU, unless the reset is
+ * or a reset that sleeps blocks that. Then open the window of this CPU, unless the reset is
  * nested: it may have interrupted the opening of that window. Returns 0 or -EBUSY.
  */
 static __always_inline int next_generation_kept(struct arena *arena)
@@ -552,7 +552,7 @@ int arena_reset_rcu(struct arena *arena)
 	preempt_disable();
 	raw_spin_lock_irqsave(&arena->reset_lock, flags);
 	/* Acquire: pairs with the smp_store_release() in retired(). */
-	if (!smp_load_acquire(&arena->retiring) && !arena->held) {
+	if (!smp_load_acquire(&arena->retiring) && !arena->settle_blocked) {
 		/*
 		 * Set before the cursor changes: pairs with smp_rmb() in arena_reap_larges().
 		 * A reaper that sees the new generation also sees that readers may be in the
@@ -611,7 +611,7 @@ static void next_generation_asleep(struct arena *arena)
 
 /*
  * Wait until no reader is in the slab set that arena_reset_rcu() left last. The caller has
- * set arena->held, so that no further arena_reset_rcu() succeeds.
+ * set arena->settle_blocked, so that no further arena_reset_rcu() succeeds.
  *
  * arena_reset_rcu() has preemption off from before it sets retiring until its callback is
  * queued. So once synchronize_rcu() has returned here, the callback of any retiring that is
@@ -658,7 +658,7 @@ static int wipe_slabs(struct arena *arena, bool killable)
 	return err;
 }
 
-static void hold(struct arena *arena, bool held)
+static void block_settling(struct arena *arena, bool blocked)
 {
 	unsigned long flags;
 
@@ -667,12 +667,12 @@ static void hold(struct arena *arena, bool held)
 	 * Release: pairs with the smp_load_acquire() in settle(). What the reset did to the
 	 * slabs comes before the first claim of the generation.
 	 */
-	smp_store_release(&arena->held, held);
+	smp_store_release(&arena->settle_blocked, blocked);
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
 }
 
 /*
- * Wipe the slabs of an empty arena, or release them. Its generation is held unsettled, so no
+ * Wipe the slabs of an empty arena, or release them. Its generation is kept unsettled, so no
  * claim succeeds meanwhile; the writers of older generations are waited for first.
  */
 static int work_on_slabs(struct arena *arena, size_t keep, bool zero, bool killable)
@@ -700,10 +700,10 @@ int arena_reset_asleep(struct arena *arena, size_t keep, bool zero, bool killabl
 
 	might_sleep();
 	mutex_lock(&arena->reset_mutex);
-	hold(arena, true);
+	block_settling(arena, true);
 	next_generation_asleep(arena);
 	err = work_on_slabs(arena, keep, zero, killable);
-	hold(arena, false);
+	block_settling(arena, false);
 	arena_settle(arena);
 	mutex_unlock(&arena->reset_mutex);
 	arena_trace_reset(arena, zero ? ARENA_EVENT_ZERO : ARENA_EVENT_RELEASE);

@@ -485,7 +485,7 @@ int arena_slabs_populate(struct arena *arena, unsigned int set, size_t start, si
 
 /*
  * Give back all slabs of @dir, except those that back the first @keep bytes. No claim
- * succeeds meanwhile: the generation is held unsettled, or the arena is being destroyed.
+ * succeeds meanwhile: the generation is kept unsettled, or the arena is being destroyed.
  * Returns 0; -EINTR if @killable and the task is being killed: then the rest of the slabs
  * stays committed.
  */

@@ -109,7 +109,7 @@ static void block_put(struct arena_budget *budget, void *base, unsigned int orde
 		nr = folio_nr_pages(folio);
 		forget_mapping(folio);
 		if (budget && folio_ref_count(folio) != 1) {
-			arena_held_add(budget, page);
+			arena_pinned_add(budget, page);
 			continue;
 		}
 		folio_put(folio);

@@ -132,7 +132,7 @@ bool arena_budget_make_room(const struct arena_budget *budget, long pages, gfp_t
 	if (!gfpflags_allow_blocking(gfp))
 		return false;
 	/* Or the worker freed them: it has been waited for, if it was at work. */
-	return arena_held_reap() || has_room(budget, pages);
+	return arena_pinned_reap() || has_room(budget, pages);
 }
 
 /* Charge @pages to a budget and its ancestors; returns false if one of the limits forbids it. */

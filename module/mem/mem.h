@@ -80,10 +80,10 @@ void arena_budget_get(struct arena_budget *budget);
 void arena_budget_put(struct arena_budget *budget);
 long arena_total_pages(void);
 
-/* held.c */
-void arena_held_add(struct arena_budget *budget, struct page *page);
-bool arena_held_reap(void);
-void arena_held_exit(void);
+/* pinned.c */
+void arena_pinned_add(struct arena_budget *budget, struct page *page);
+bool arena_pinned_reap(void);
+void arena_pinned_exit(void);
 
 /* block.c */
 gfp_t arena_block_gfp(gfp_t gfp);

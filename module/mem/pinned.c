@@ -20,42 +20,42 @@
 
 #include "mem/mem.h"
 
-#define HELD_DELAY	HZ
+#define PINNED_DELAY	HZ
 /* The worker scans at most this many pages each time. */
-#define HELD_AT_ONCE	8192
+#define PINNED_AT_ONCE	8192
 
 /* The pages, linked by their lru field; page_private() is the budget. */
-static LIST_HEAD(held);
-static DEFINE_SPINLOCK(held_lock);
-/* Number of held pages, those included that a scan has taken off the list. */
-static unsigned long nr_held;
+static LIST_HEAD(pinned);
+static DEFINE_SPINLOCK(pinned_lock);
+/* Number of pinned pages, those included that a scan has taken off the list. */
+static unsigned long nr_pinned;
 /*
  * Serializes scans. A scan takes the pages off the list for a while, so a charge that fails must
  * wait for it: otherwise the charge would miss pages that could be freed.
  */
-static DEFINE_MUTEX(held_mutex);
+static DEFINE_MUTEX(pinned_mutex);
 
-static void held_worker(struct work_struct *work);
-static DECLARE_DELAYED_WORK(held_work, held_worker);
+static void pinned_worker(struct work_struct *work);
+static DECLARE_DELAYED_WORK(pinned_work, pinned_worker);
 
 /*
  * Keep @page, a single page or the head of a compound page, with the caller's reference and its
  * charge to @budget. Any context but NMI.
  */
-void arena_held_add(struct arena_budget *budget, struct page *page)
+void arena_pinned_add(struct arena_budget *budget, struct page *page)
 {
 	unsigned long flags;
 
 	arena_budget_get(budget);
 	set_page_private(page, (unsigned long)budget);
-	spin_lock_irqsave(&held_lock, flags);
-	list_add_tail(&page->lru, &held);
-	nr_held++;
-	spin_unlock_irqrestore(&held_lock, flags);
-	schedule_delayed_work(&held_work, HELD_DELAY);
+	spin_lock_irqsave(&pinned_lock, flags);
+	list_add_tail(&page->lru, &pinned);
+	nr_pinned++;
+	spin_unlock_irqrestore(&pinned_lock, flags);
+	schedule_delayed_work(&pinned_work, PINNED_DELAY);
 }
 
-static void held_free(struct page *page)
+static void pinned_free(struct page *page)
 {
 	struct arena_budget *budget = (struct arena_budget *)page_private(page);
 	long pages = 1L << compound_order(page);
@@ -67,42 +67,42 @@ static void held_free(struct page *page)
 }
 
 /* Move the first @nr pages of the list to @some, or all of them if @nr is ULONG_MAX. */
-static void held_take(struct list_head *some, unsigned long nr)
+static void pinned_take(struct list_head *some, unsigned long nr)
 {
 	struct page *page;
 	unsigned long flags;
 
-	spin_lock_irqsave(&held_lock, flags);
+	spin_lock_irqsave(&pinned_lock, flags);
 	if (nr == ULONG_MAX)
-		list_splice_init(&held, some);
-	while (nr-- && (page = list_first_entry_or_null(&held, struct page, lru)))
+		list_splice_init(&pinned, some);
+	while (nr-- && (page = list_first_entry_or_null(&pinned, struct page, lru)))
 		list_move_tail(&page->lru, some);
-	spin_unlock_irqrestore(&held_lock, flags);
+	spin_unlock_irqrestore(&pinned_lock, flags);
 }
 
 /* Free those of the first @nr pages that have no other reference; false if there were none. */
-static bool held_look(unsigned long nr)
+static bool pinned_scan(unsigned long nr)
 {
 	struct page *page, *next;
 	unsigned long flags, freed = 0;
 	LIST_HEAD(some);
 
-	lockdep_assert_held(&held_mutex);
-	held_take(&some, nr);
+	lockdep_assert_held(&pinned_mutex);
+	pinned_take(&some, nr);
 	list_for_each_entry_safe(page, next, &some, lru) {
 		if (page_count(page) == 1) {
 			list_del_init(&page->lru);
-			held_free(page);
+			pinned_free(page);
 			freed++;
 		}
 		cond_resched();
 		if (fatal_signal_pending(current))
 			break;
 	}
-	spin_lock_irqsave(&held_lock, flags);
-	list_splice_tail(&some, &held);
-	nr_held -= freed;
-	spin_unlock_irqrestore(&held_lock, flags);
+	spin_lock_irqsave(&pinned_lock, flags);
+	list_splice_tail(&some, &pinned);
+	nr_pinned -= freed;
+	spin_unlock_irqrestore(&pinned_lock, flags);
 	return freed;
 }
 
@@ -111,37 +111,37 @@ static bool held_look(unsigned long nr)
  * none. Linear in the length of the list, which the budgets bound. May sleep; a killed task
  * does not wait for another scan.
  */
-bool arena_held_reap(void)
+bool arena_pinned_reap(void)
 {
 	bool freed;
 
-	if (!READ_ONCE(nr_held) || mutex_lock_killable(&held_mutex))
+	if (!READ_ONCE(nr_pinned) || mutex_lock_killable(&pinned_mutex))
 		return false;
-	freed = held_look(ULONG_MAX);
-	mutex_unlock(&held_mutex);
+	freed = pinned_scan(ULONG_MAX);
+	mutex_unlock(&pinned_mutex);
 	return freed;
 }
 
-static void held_worker(struct work_struct *work)
+static void pinned_worker(struct work_struct *work)
 {
-	mutex_lock(&held_mutex);
-	held_look(HELD_AT_ONCE);
-	mutex_unlock(&held_mutex);
-	if (READ_ONCE(nr_held))
-		schedule_delayed_work(&held_work, HELD_DELAY);
+	mutex_lock(&pinned_mutex);
+	pinned_scan(PINNED_AT_ONCE);
+	mutex_unlock(&pinned_mutex);
+	if (READ_ONCE(nr_pinned))
+		schedule_delayed_work(&pinned_work, PINNED_DELAY);
 }
 
 /*
  * No arena exists any more. Drop the module's reference to each page that is left: its other
  * references keep it from now on, and the last of them frees it.
  */
-void arena_held_exit(void)
+void arena_pinned_exit(void)
 {
 	struct page *page, *next;
 
-	cancel_delayed_work_sync(&held_work);
-	list_for_each_entry_safe(page, next, &held, lru) {
+	cancel_delayed_work_sync(&pinned_work);
+	list_for_each_entry_safe(page, next, &pinned, lru) {
 		list_del_init(&page->lru);
-		held_free(page);
+		pinned_free(page);
 	}
 }
