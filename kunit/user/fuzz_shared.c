@@ -208,7 +208,7 @@ static bool crosses(u64 generation)
 /* A reset that interrupts may or may not be the first that crosses. */
 static void check_reset(int err)
 {
-	CHECK(!err || (err == -EBUSY && crosses(arena_peek(m.arena).generation)));
+	CHECK(!err || (err == -EBUSY && crosses(arena_snap(m.arena).generation)));
 }
 
 /* Where nothing interrupts a reset, it is refused exactly if the tag may not advance yet. */
@@ -233,7 +233,7 @@ static unsigned int why_no_small(size_t size)
 {
 	size_t at = ALIGN(arena_high(m.arena), ARENA_MIN_ALIGN);
 
-	if (size <= m.capacity && !cursor_settled(arena_peek(m.arena).cursor))
+	if (size <= m.capacity && !cursor_settled(arena_snap(m.arena).cursor))
 		return FAILED_MEMORY;
 	if ((at & (m.slab - 1)) + size > m.slab)
 		at = ALIGN(at, m.slab);
@@ -346,7 +346,7 @@ static bool after_interrupts(unsigned int resets, unsigned int flips)
 	u64 generation;
 
 	user_self.fuse = 0;
-	generation = arena_peek(m.arena).generation;
+	generation = arena_snap(m.arena).generation;
 	for (i = 0; i < m.nr_events; i++) {
 		resets += m.events[i].reset;
 		flips += m.events[i].flipped;
@@ -988,7 +988,7 @@ static void op_jump(struct input *in)
 	verify(m.live, m.nr);
 	if (arena_reset(m.arena))
 		return;
-	empty_model(arena_peek(m.arena).generation);
+	empty_model(arena_snap(m.arena).generation);
 	generation = ALIGN(m.generation + 1, part) - (1 + (how >> 2 & 7)) * ARENA_GEN_STEP;
 	if (how & 0x80)
 		generation = ALIGN_DOWN(m.generation, ARENA_GEN_STEP) - ARENA_GEN_STEP +
@@ -1053,7 +1053,7 @@ static void rewound(const struct taken_mark *taken)
 	rewound_objects(offset);
 	m.used = taken->used;
 	m.peak = max(m.peak, m.high);
-	m.rewinds += m.generation != arena_peek(m.arena).generation;
+	m.rewinds += m.generation != arena_snap(m.arena).generation;
 	memset(m.taken + offset, 0, m.capacity - offset);
 	for (i = 0; i < MARKS; i++)
 		m.marks[i].good &= m.marks[i].mark.offset <= offset;
@@ -1114,7 +1114,7 @@ static void op_rewind(struct input *in)
 	if (!err)
 		rewound(taken);
 	if (!after_interrupts(0, 0))
-		generation_is(arena_peek(m.arena).generation);
+		generation_is(arena_snap(m.arena).generation);
 	/* What is refused leaves nothing for the reaper. */
 	if (err)
 		user_run_works();
@@ -1239,7 +1239,7 @@ static bool create(struct input *in)
 	CHECK(arena_capacity(m.arena) == m.capacity);
 	m.slab = arena_slab_size(m.arena);
 	CHECK(!config.slab_size || m.slab == config.slab_size);
-	m.generation = arena_peek(m.arena).generation;
+	m.generation = arena_snap(m.arena).generation;
 	user_waiting = reader_ends;
 	check_quiet();
 	return true;

@@ -207,10 +207,10 @@ static void interrupt_allocates(void)
 	event->element.fill = next_fill();
 	memset(buffer, event->element.fill, t.size);
 	event->element.at = arena_typed_alloc(t.typed, buffer);
-	event->generation = arena_peek(under()).generation;
+	event->generation = arena_snap(under()).generation;
 	if (event->element.at)
 		t.nr_events++;
-	else if (cursor_settled(arena_peek(under()).cursor))
+	else if (cursor_settled(arena_snap(under()).cursor))
 		t.fails[ARENA_FAIL_SPACE]++;
 	else
 		t.fails[ARENA_FAIL_MEMORY]++;
@@ -250,7 +250,7 @@ static void arm(struct input *in)
 /* All is dead. */
 static void empty_model(void)
 {
-	u64 generation = arena_peek(under()).generation;
+	u64 generation = arena_snap(under()).generation;
 
 	CHECK(generation > t.generation);
 	if ((generation ^ t.generation) & ARENA_TAG_EIGHTH) {
@@ -475,7 +475,7 @@ void fuzz_typed(struct input *in)
 	t.nr = 1 + get_byte(in) % (t.size > 1000 ? 20 : ELEMENTS - 1);
 	t.typed = arena_typed_create("fuzz", t.size, t.nr, t.readers ? ARENA_READERS : 0);
 	CHECK(!IS_ERR(t.typed));
-	t.generation = arena_peek(under()).generation;
+	t.generation = arena_snap(under()).generation;
 	user_waiting = reader_ends;
 	while (in->left)
 		step(in);

@@ -29,7 +29,7 @@ static noinline void *dense_claim(struct arena *arena, size_t size, size_t align
 	/* alloc_slow() zeroes what is long in several steps, with preemption on in between. */
 	if (likely(arena_slot(cpu) && size - 1 < arena_slab_size(arena) &&
 		   !(zero && size > ARENA_COPY_CHUNK)) &&
-	    likely(!cursor_claim(arena, arena_look(arena), NULL, size, align, 0, &claim)) &&
+	    likely(!cursor_claim(arena, __arena_snap(arena), NULL, size, align, 0, &claim)) &&
 	    likely(!zero || !claim_zero(arena, cpu, &claim, claim.object, claim.end))) {
 		claim_done(arena, cpu, &cpu->slot, &claim, size);
 		object = claim_address(arena, &claim, claim.object);

@@ -42,7 +42,7 @@ int arena_claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_
 	struct claim claim;
 	int err;
 
-	err = cursor_claim(arena, arena_look(arena), NULL, size, align, 0, &claim);
+	err = cursor_claim(arena, __arena_snap(arena), NULL, size, align, 0, &claim);
 	place->offset = claim.object;
 	if (err)
 		return err;
@@ -78,7 +78,7 @@ static int make_way(struct arena *arena, int err, size_t offset, gfp_t gfp)
 {
 	switch (err) {
 	case -EAGAIN:
-		return arena_slab_install(arena, arena_peek(arena).generation & ARENA_GEN_SET,
+		return arena_slab_install(arena, arena_snap(arena).generation & ARENA_GEN_SET,
 					  offset >> arena->slab_shift, gfp);
 	case -EBUSY:
 		return arena_settle_wait(arena, gfp) ? 0 : -ENOMEM;

@@ -131,7 +131,7 @@
  *	end      cmpxchg() in slab_publish(),    xchg() of the end, then of the
  *	         then a look at the end in       entries, in arena_slabs_release()
  *	         dir_note()
- *	look     compare-and-swap of the         load-acquire in arena_look()
+ *	snap     compare-and-swap of the         load-acquire in __arena_snap()
  *	         generation in
  *	         generation_reach()
  *	reach    compare-and-swap of the         generation_reach() of another reset
@@ -173,7 +173,7 @@
  *	collect  preemption off while bumping    synchronize_rcu() in revoke()
  *	zero     claim after counting in, in     smp_mb() B in arena_settle()
  *	         bump_zeroed()
- *	count    claim after the note, in        smp_rmb() in arena_used_in_view()
+ *	count    claim after the note, in        smp_rmb() in arena_used_in_snap()
  *	         cursor_count()
  *	window   preemption off from reading the windows closed, then store-release of
  *	         cursor to using the window      wrapping, in wrapped(), after a
@@ -625,11 +625,11 @@ static inline unsigned long generation_rewound(unsigned long generation)
 }
 
 /**
- * struct arena_view - a cursor word and its generation.
+ * struct arena_snap - a snapshot: a cursor word and its generation.
  * @generation: full generation of @cursor.
  * @cursor:	the cursor word.
  */
-struct arena_view {
+struct arena_snap {
 	unsigned long	generation;
 	unsigned long	cursor;
 };
@@ -644,10 +644,10 @@ static inline unsigned long cursor_generation(unsigned long cursor, unsigned lon
 }
 
 /*
- * Read the cursor and its full generation. Preemption is off, so that the tag does not turn
- * round between the two reads.
+ * Take a snapshot: read the cursor and its full generation. Preemption is off, so that the tag
+ * does not wrap between the two reads.
  */
-static inline struct arena_view arena_look(const struct arena *arena)
+static inline struct arena_snap __arena_snap(const struct arena *arena)
 {
 	/*
 	 * Acquire: pairs with the compare-and-swap of the generation in generation_reach(),
@@ -657,18 +657,18 @@ static inline struct arena_view arena_look(const struct arena *arena)
 	unsigned long base = smp_load_acquire(&arena->generation);
 	unsigned long cursor = atomic_long_read(&arena->cursor);
 
-	return (struct arena_view) { cursor_generation(cursor, base), cursor };
+	return (struct arena_snap) { cursor_generation(cursor, base), cursor };
 }
 
-/* arena_look() for callers with preemption on. */
-static inline struct arena_view arena_peek(const struct arena *arena)
+/* Take a snapshot with preemption on. */
+static inline struct arena_snap arena_snap(const struct arena *arena)
 {
-	struct arena_view view;
+	struct arena_snap snap;
 
 	preempt_disable();
-	view = arena_look(arena);
+	snap = __arena_snap(arena);
 	preempt_enable();
-	return view;
+	return snap;
 }
 
 static inline unsigned int arena_nr_dirs(const struct arena *arena)
@@ -730,7 +730,7 @@ bool arena_may_outlive(const struct arena *arena, unsigned long now, unsigned lo
  */
 static inline bool arena_lives(const struct arena *arena, unsigned long generation, size_t offset)
 {
-	unsigned long now = arena_peek(arena).generation;
+	unsigned long now = arena_snap(arena).generation;
 
 	return likely(now == generation) || arena_outlives(arena, now, generation, offset);
 }
@@ -968,7 +968,7 @@ int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align
 void arena_tails_exit(struct arena *arena);
 
 /* stats.c */
-size_t arena_used_in_view(const struct arena *arena, const struct arena_view *view);
+size_t arena_used_in_snap(const struct arena *arena, const struct arena_snap *snap);
 
 /* handle.c */
 bool arena_find(const struct arena *arena, unsigned long generation, const void *ptr,
@@ -977,7 +977,7 @@ int arena_handle_at(const struct arena *arena, u64 offset, arena_handle_t *handl
 int arena_handle_check(const struct arena *arena, arena_handle_t handle);
 
 /* mark.c */
-struct arena_view arena_peek_begun(const struct arena *arena);
+struct arena_snap arena_snap_begun(const struct arena *arena);
 
 /* For tests: called, with interrupts off, by a rewind before it moves the cursor. */
 extern void (*arena_rewind_pause)(struct arena *arena);

@@ -111,7 +111,7 @@ static inline bool arena_write_begin(struct arena *arena, struct arena_cpu *cpu,
 	 * write could land in an object of the new generation.
 	 */
 	smp_mb();
-	now = arena_look(arena).generation;
+	now = __arena_snap(arena).generation;
 	if (likely(now == generation) ||
 	    arena_outlives(arena, now, generation, arena_slab_offset(arena, to)))
 		return true;
@@ -312,14 +312,14 @@ struct claim {
  * Does the span end at the cursor? If so, a claim can be joined to its tail. The span must be
  * busy, see slot_refill(): otherwise an interrupt could take from the tail meanwhile.
  */
-static inline bool slot_joins(const struct arena_slot *slot, const struct arena_view *view)
+static inline bool slot_joins(const struct arena_slot *slot, const struct arena_snap *snap)
 {
-	return slot->end_offset == cursor_offset(view->cursor) &&
-	       READ_ONCE(slot->span) == ARENA_SPAN_BUSY && slot->generation == view->generation;
+	return slot->end_offset == cursor_offset(snap->cursor) &&
+	       READ_ONCE(slot->span) == ARENA_SPAN_BUSY && slot->generation == snap->generation;
 }
 
 /*
- * Move the cursor past an object of @size bytes. @view is the first word to try; if the cursor
+ * Move the cursor past an object of @size bytes. @snap is the first word to try; if the cursor
  * has moved since, the word found in it is tried next. With @want, claim a span: up to @want
  * bytes from the begin of the object, as far as the slab and the capacity permit. A span in
  * @slot that ends at the cursor is joined with the claim, so that a CPU that allocates alone
@@ -328,22 +328,22 @@ static inline bool slot_joins(const struct arena_slot *slot, const struct arena_
  * Return: 0; -ENOSPC; -EAGAIN if the slab at claim->object is not committed; -EBUSY if the
  * generation is not settled. A failure leaves the offset as it was, and sets claim->object.
  */
-static __always_inline int cursor_claim(struct arena *arena, struct arena_view view,
+static __always_inline int cursor_claim(struct arena *arena, struct arena_snap snap,
 					struct arena_slot *slot, size_t size, size_t align,
 					size_t want, struct claim *claim)
 {
 	const size_t mask = arena_slab_size(arena) - 1;
-	long cursor = view.cursor;
+	long cursor = snap.cursor;
 	size_t offset, object, end;
 
-	for (;; view = (struct arena_view){ cursor_generation(cursor, view.generation), cursor }) {
+	for (;; snap = (struct arena_snap){ cursor_generation(cursor, snap.generation), cursor }) {
 		if (unlikely(!cursor_settled(cursor))) {
 			claim->object = 0;
 			return -EBUSY;
 		}
 		offset = cursor_offset(cursor);
 		object = offset;
-		if (want && slot_joins(slot, &view))
+		if (want && slot_joins(slot, &snap))
 			object -= slot_room(slot);
 		object = ALIGN(object, align);
 		/* An object lies within one slab. */
@@ -352,7 +352,7 @@ static __always_inline int cursor_claim(struct arena *arena, struct arena_view v
 		claim->object = object;
 		if (object > arena->capacity || size > arena->capacity - object)
 			return -ENOSPC;
-		claim->slab = arena_entry(arena, view.generation, object);
+		claim->slab = arena_entry(arena, snap.generation, object);
 		if (unlikely(!claim->slab))
 			return -EAGAIN;
 		claim->base = READ_ONCE(claim->slab->base);
@@ -370,7 +370,7 @@ static __always_inline int cursor_claim(struct arena *arena, struct arena_view v
 			break;
 	}
 	claim->counted = arena->spans || cursor & ARENA_COUNTED;
-	claim->generation = view.generation;
+	claim->generation = snap.generation;
 	claim->from = offset;
 	claim->end = end;
 	return 0;

@@ -5,7 +5,7 @@
  * The file of an arena comes a moment after the arena: an arena that is made for the
  * time of a request pays for one exchange when it comes, and one when it goes. It stands
  * in a place of young[] meanwhile, which its number selects. An arena that has lived for
- * LOOK_DELAY is worth a place in the list and a file, and gets both from a worker, which
+ * FILES_DELAY is worth a place in the list and a file, and gets both from a worker, which
  * removes the file a moment after the arena. An arena whose place is taken, and those that
  * are young when the table is read, go to the list at once.
  *
@@ -27,7 +27,7 @@
 #include "compat.h"
 #include "core/core.h"
 
-#define LOOK_DELAY	(HZ / 4)
+#define FILES_DELAY	(HZ / 4)
 
 #define NR_YOUNG	64
 
@@ -35,7 +35,7 @@
  * struct arena_debug - the file of an arena in debugfs.
  * @arena:  what the file shows; NULL once that is gone.
  * @dentry: the file. Only the worker uses it.
- * @node:   in files_of_the_gone, once @arena is NULL.
+ * @node:   in files_to_remove, once @arena is NULL.
  */
 struct arena_debug {
 	const struct arena	*arena;
@@ -47,7 +47,7 @@ struct arena_debug {
 static DEFINE_SPINLOCK(all_lock);
 static LIST_HEAD(all_arenas);		/* in the order of their ids */
 static struct arena *next_to_show;	/* the oldest arena without a file, or NULL */
-static LIST_HEAD(files_of_the_gone);
+static LIST_HEAD(files_to_remove);
 
 /* Arenas that are not in the list. They come and go without the lock. */
 static struct arena *young[NR_YOUNG];
@@ -87,7 +87,7 @@ static void show_flags(struct seq_file *m, const struct arena *arena)
 }
 
 /* One number of struct arena_stats. */
-struct look {
+struct column {
 	const char	*name;
 	size_t		at;
 	bool		wide;		/* u64, else size_t */
@@ -96,7 +96,7 @@ struct look {
 #define SIZE(_member)	{ #_member, offsetof(struct arena_stats, _member), false }
 #define WIDE(_member)	{ #_member, offsetof(struct arena_stats, _member), true }
 
-static const struct look looks[] = {
+static const struct column columns[] = {
 	WIDE(generation), SIZE(capacity), SIZE(used), SIZE(padding), SIZE(free),
 	SIZE(high), SIZE(peak), SIZE(committed), SIZE(committed_peak), SIZE(slab_size),
 	SIZE(slabs), SIZE(slabs_kept), WIDE(resets), WIDE(allocs), WIDE(fail_space),
@@ -104,11 +104,11 @@ static const struct look looks[] = {
 	WIDE(pool_hits),
 };
 
-static u64 look_value(const struct look *look, const struct arena_stats *stats)
+static u64 column_value(const struct column *column, const struct arena_stats *stats)
 {
-	const void *at = (const void *)stats + look->at;
+	const void *at = (const void *)stats + column->at;
 
-	return look->wide ? *(const u64 *)at : *(const size_t *)at;
+	return column->wide ? *(const u64 *)at : *(const size_t *)at;
 }
 
 /* The table. Programs find a column by its name in the first line, as columns may be added. */
@@ -122,8 +122,8 @@ static void show_line(struct seq_file *m, const struct arena *arena)
 	show_name(m, arena->name);
 	seq_putc(m, ' ');
 	show_flags(m, arena);
-	for (i = 0; i < ARRAY_SIZE(looks); i++)
-		seq_printf(m, " %llu", look_value(&looks[i], &stats));
+	for (i = 0; i < ARRAY_SIZE(columns); i++)
+		seq_printf(m, " %llu", column_value(&columns[i], &stats));
 	seq_putc(m, '\n');
 }
 
@@ -214,8 +214,8 @@ static int arenas_show(struct seq_file *m, void *at)
 		return 0;
 	}
 	seq_puts(m, "id name flags");
-	for (i = 0; i < ARRAY_SIZE(looks); i++)
-		seq_printf(m, " %s", looks[i].name);
+	for (i = 0; i < ARRAY_SIZE(columns); i++)
+		seq_printf(m, " %s", columns[i].name);
 	seq_putc(m, '\n');
 	return 0;
 }
@@ -239,8 +239,8 @@ static void show_arena(struct seq_file *m, const struct arena *arena)
 	seq_puts(m, "\nflags ");
 	show_flags(m, arena);
 	seq_putc(m, '\n');
-	for (i = 0; i < ARRAY_SIZE(looks); i++)
-		seq_printf(m, "%s %llu\n", looks[i].name, look_value(&looks[i], &stats));
+	for (i = 0; i < ARRAY_SIZE(columns); i++)
+		seq_printf(m, "%s %llu\n", columns[i].name, column_value(&columns[i], &stats));
 }
 
 /* The file of one arena. The lock keeps the arena. */
@@ -274,7 +274,7 @@ static void file_name(const struct arena *arena, char *file)
 }
 
 /* Let @debug show the oldest arena that has no file; false if all that are listed have one. */
-static bool look_begin(struct arena_debug *debug, char *file)
+static bool pick_without_file(struct arena_debug *debug, char *file)
 {
 	struct arena *arena;
 
@@ -300,7 +300,7 @@ static void make_files(void)
 
 	for (;;) {
 		debug = kzalloc_obj(*debug, GFP_KERNEL);
-		if (!debug || !look_begin(debug, file))
+		if (!debug || !pick_without_file(debug, file))
 			break;
 		/* If it fails, an error that says so: it is not tried again. */
 		debug->dentry = debugfs_create_file(file, 0400, debug_dir, debug, &arena_fops);
@@ -314,7 +314,7 @@ static void remove_files(void)
 	LIST_HEAD(gone);
 
 	spin_lock(&all_lock);
-	list_splice_init(&files_of_the_gone, &gone);
+	list_splice_init(&files_to_remove, &gone);
 	spin_unlock(&all_lock);
 	list_for_each_entry_safe(debug, next, &gone, node) {
 		/* Waits for readers; later ones do not get as far as arena_show(). */
@@ -323,7 +323,7 @@ static void remove_files(void)
 	}
 }
 
-static void look_worker(struct work_struct *unused)
+static void files_worker(struct work_struct *unused)
 {
 	/* Built in, there may be arenas before there is a directory; and there may be none. */
 	if (IS_ERR_OR_NULL(debug_dir))
@@ -335,12 +335,12 @@ static void look_worker(struct work_struct *unused)
 	make_files();
 }
 
-static DECLARE_DELAYED_WORK(look_work, look_worker);
+static DECLARE_DELAYED_WORK(files_work, files_worker);
 
-static void look_soon(void)
+static void update_files_soon(void)
 {
-	if (!delayed_work_pending(&look_work))
-		schedule_delayed_work(&look_work, LOOK_DELAY);
+	if (!delayed_work_pending(&files_work))
+		schedule_delayed_work(&files_work, FILES_DELAY);
 }
 
 void arena_debug_add(struct arena *arena)
@@ -357,7 +357,7 @@ void arena_debug_add(struct arena *arena)
 		list_arena(arena);
 		spin_unlock(&all_lock);
 	}
-	look_soon();
+	update_files_soon();
 }
 
 /*
@@ -379,11 +379,11 @@ void arena_debug_remove(struct arena *arena)
 	debug = arena->debug;
 	if (debug) {
 		debug->arena = NULL;
-		list_add_tail(&debug->node, &files_of_the_gone);
+		list_add_tail(&debug->node, &files_to_remove);
 	}
 	spin_unlock(&all_lock);
 	if (debug)
-		look_soon();
+		update_files_soon();
 }
 
 static int total_get(void *unused, u64 *bytes)
@@ -415,12 +415,12 @@ void arena_debug_init(void)
 	debugfs_create_file_unsafe("total_bytes", 0400, debug_dir, NULL, &total_fops);
 	debugfs_create_file_unsafe("pool_bytes", 0400, debug_dir, NULL, &pool_fops);
 	debugfs_create_file_unsafe("reclaimed_bytes", 0400, debug_dir, NULL, &reclaimed_fops);
-	schedule_delayed_work(&look_work, LOOK_DELAY);
+	schedule_delayed_work(&files_work, FILES_DELAY);
 }
 
 void arena_debug_exit(void)
 {
-	cancel_delayed_work_sync(&look_work);
+	cancel_delayed_work_sync(&files_work);
 	remove_files();
 	debugfs_remove_recursive(debug_dir);
 }

@@ -13,11 +13,11 @@ static const arena_handle_t no_handle;
 
 static bool handle_is_live(const struct arena *arena, arena_handle_t handle)
 {
-	struct arena_view view = arena_peek_begun(arena);
+	struct arena_snap snap = arena_snap_begun(arena);
 
-	if (likely(handle.generation == view.generation))
-		return handle.offset < cursor_offset(view.cursor);
-	return arena_outlives(arena, view.generation, handle.generation, handle.offset);
+	if (likely(handle.generation == snap.generation))
+		return handle.offset < cursor_offset(snap.cursor);
+	return arena_outlives(arena, snap.generation, handle.generation, handle.offset);
 }
 
 /*
@@ -54,13 +54,13 @@ bool arena_find(const struct arena *arena, unsigned long generation, const void 
  */
 arena_handle_t arena_handle(const struct arena *arena, const void *ptr)
 {
-	struct arena_view view = arena_peek_begun(arena);
+	struct arena_snap snap = arena_snap_begun(arena);
 	size_t offset;
 
-	if (!arena_find(arena, view.generation, ptr, &offset) ||
-	    offset >= cursor_offset(view.cursor))
+	if (!arena_find(arena, snap.generation, ptr, &offset) ||
+	    offset >= cursor_offset(snap.cursor))
 		return no_handle;
-	return (arena_handle_t) { view.generation, offset };
+	return (arena_handle_t) { snap.generation, offset };
 }
 EXPORT_SYMBOL_GPL(arena_handle);
 
@@ -137,11 +137,11 @@ EXPORT_SYMBOL_GPL(arena_deref);
  */
 int arena_handle_at(const struct arena *arena, u64 offset, arena_handle_t *handle)
 {
-	struct arena_view view = arena_peek_begun(arena);
+	struct arena_snap snap = arena_snap_begun(arena);
 
-	if (offset >= min(cursor_offset(view.cursor), arena->capacity))
+	if (offset >= min(cursor_offset(snap.cursor), arena->capacity))
 		return -ERANGE;
-	*handle = (arena_handle_t) { view.generation, offset };
+	*handle = (arena_handle_t) { snap.generation, offset };
 	return 0;
 }
 

@@ -106,7 +106,7 @@ static void large_list(struct arena *arena, struct arena_large *large)
 
 	WRITE_ONCE(arena->had_larges, true);
 	llist_add(&large->node, &arena->larges);
-	if (arena_peek(arena).generation != generation)
+	if (arena_snap(arena).generation != generation)
 		schedule_work(&arena->reaper);
 }
 
@@ -126,18 +126,18 @@ static void commit_account(struct arena *arena, struct arena_cpu *cpu,
 bool arena_commit(struct arena *arena, const struct arena_stretch *stretch)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
-	struct arena_view view = arena_look(arena);
-	long cursor = view.cursor;
+	struct arena_snap snap = __arena_snap(arena);
+	long cursor = snap.cursor;
 	bool done = false;
 
-	while (view.generation == stretch->generation && cursor_settled(cursor) &&
+	while (snap.generation == stretch->generation && cursor_settled(cursor) &&
 	       ALIGN(cursor_offset(cursor), stretch->grain) == stretch->start) {
 		done = cursor_count(arena, &cursor) &&
 		       atomic_long_try_cmpxchg(&arena->cursor, &cursor,
 					       cursor_move(cursor, stretch->end));
 		if (done)
 			break;
-		view.generation = cursor_generation(cursor, view.generation);
+		snap.generation = cursor_generation(cursor, snap.generation);
 	}
 	if (done)
 		commit_account(arena, cpu, stretch);
@@ -164,13 +164,13 @@ static int commit_below(struct arena *arena, struct arena_stretch *stretch, size
 			size_t ready)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
-	struct arena_view view = arena_look(arena);
+	struct arena_snap snap = __arena_snap(arena);
 	unsigned long set = stretch->generation & ARENA_GEN_SET;
-	long cursor = view.cursor;
+	long cursor = snap.cursor;
 	int err = -EAGAIN;
 
-	while (cursor_settled(cursor) && (view.generation & ARENA_GEN_SET) == set) {
-		stretch->generation = view.generation;
+	while (cursor_settled(cursor) && (snap.generation & ARENA_GEN_SET) == set) {
+		stretch->generation = snap.generation;
 		stretch->start = ALIGN(cursor_offset(cursor), stretch->grain);
 		stretch->end = stretch->start + size;
 		if (stretch->end > ready) {
@@ -183,7 +183,7 @@ static int commit_below(struct arena *arena, struct arena_stretch *stretch, size
 			err = 0;
 			break;
 		}
-		view.generation = cursor_generation(cursor, view.generation);
+		snap.generation = cursor_generation(cursor, snap.generation);
 	}
 	arena_leave(cpu);
 	return err;
@@ -201,16 +201,16 @@ static int commit_below(struct arena *arena, struct arena_stretch *stretch, size
 int arena_commit_first(struct arena *arena, struct arena_stretch *stretch, size_t size,
 		       size_t *lead, gfp_t gfp)
 {
-	struct arena_view view = arena_peek(arena);
-	unsigned int set = view.generation & ARENA_GEN_SET;
+	struct arena_snap snap = arena_snap(arena);
+	unsigned int set = snap.generation & ARENA_GEN_SET;
 	size_t start, ready;
 	int err;
 
-	if (!cursor_settled(view.cursor))
+	if (!cursor_settled(snap.cursor))
 		return arena_settle_wait(arena, gfp) ? -EAGAIN : -ENOMEM;
 	stretch->grain = arena_slab_size(arena);
-	stretch->generation = view.generation;
-	start = ALIGN(cursor_offset(view.cursor), stretch->grain);
+	stretch->generation = snap.generation;
+	start = ALIGN(cursor_offset(snap.cursor), stretch->grain);
 	if (start > arena->capacity || size > arena->capacity - start)
 		return -ENOSPC;
 	err = arena_slabs_populate(arena, set, start, size, gfp);
@@ -265,9 +265,9 @@ static int large_commit(struct arena *arena, unsigned long generation, size_t st
  */
 static int large_try(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place)
 {
-	struct arena_view view = arena_peek(arena);
+	struct arena_snap snap = arena_snap(arena);
 	struct arena_stretch stretch = {
-		.generation = view.generation,
+		.generation = snap.generation,
 		.grain	    = arena_slab_size(arena),
 		.used	    = size,
 		.objects    = 1,
@@ -276,12 +276,12 @@ static int large_try(struct arena *arena, size_t size, gfp_t gfp, struct arena_p
 	size_t start;
 	int err;
 
-	if (!cursor_settled(view.cursor))
+	if (!cursor_settled(snap.cursor))
 		return arena_settle_wait(arena, gfp) ? -EAGAIN : -ENOMEM;
-	start = ALIGN(cursor_offset(view.cursor), arena_slab_size(arena));
+	start = ALIGN(cursor_offset(snap.cursor), arena_slab_size(arena));
 	if (start > arena->capacity || size > arena->capacity - start)
 		return -ENOSPC;
-	err = large_commit(arena, view.generation, start, size, gfp, &large);
+	err = large_commit(arena, snap.generation, start, size, gfp, &large);
 	if (err)
 		return err;
 	stretch.start = start;
@@ -291,13 +291,13 @@ static int large_try(struct arena *arena, size_t size, gfp_t gfp, struct arena_p
 		return -EAGAIN;
 	}
 	if (arena->zero || gfp & __GFP_ZERO)
-		err = arena_write(arena, view.generation, start, NULL, size, gfp);
+		err = arena_write(arena, snap.generation, start, NULL, size, gfp);
 	if (err) {
 		arena_uncount(arena);
 		large_drop(large);
 		return err == -ESTALE ? -EAGAIN : err;
 	}
-	place_set(place, view.generation, start, large ? large->view : NULL);
+	place_set(place, snap.generation, start, large ? large->view : NULL);
 	if (large)
 		large_list(arena, large);
 	return 0;
@@ -372,7 +372,7 @@ int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_
 void arena_reap_larges(struct arena *arena, bool all)
 {
 	struct llist_node *views = llist_del_all(&arena->larges);
-	unsigned long generation = arena_peek(arena).generation;
+	unsigned long generation = arena_snap(arena).generation;
 	struct arena_large *large, *next;
 	bool readers;
 
@@ -394,7 +394,7 @@ void arena_reap_larges(struct arena *arena, bool all)
 	 */
 	if (!llist_empty(&arena->larges) &&
 	    (readers ? !READ_ONCE(arena->retiring) :
-		       arena_peek(arena).generation != generation))
+		       arena_snap(arena).generation != generation))
 		schedule_work(&arena->reaper);
 }
 

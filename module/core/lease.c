@@ -18,7 +18,7 @@ static size_t span_left(struct arena *arena, size_t align)
 	struct arena_slot *slot = arena_slot(cpu);
 	size_t left = 0;
 
-	if (slot && READ_ONCE(slot->span) == arena_look(arena).generation) {
+	if (slot && READ_ONCE(slot->span) == __arena_snap(arena).generation) {
 		unsigned long next = slot->taken + slot->delta;
 		size_t pad = ALIGN(next, max(align, ARENA_MIN_ALIGN)) - next;
 

@@ -70,30 +70,30 @@ static bool lot_fill(struct arena *arena, const struct arena_lot *lot, u64 gener
  */
 static int lot_try(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *generation)
 {
-	struct arena_view view = arena_peek(arena);
+	struct arena_snap snap = arena_snap(arena);
 	struct arena_stretch stretch = {
-		.generation = view.generation,
+		.generation = snap.generation,
 		.grain	    = 1,
-		.start	    = cursor_offset(view.cursor),
+		.start	    = cursor_offset(snap.cursor),
 		.used	    = lot->used,
 		.objects    = lot->nr,
 	};
 	int err;
 
-	if (!cursor_settled(view.cursor))
+	if (!cursor_settled(snap.cursor))
 		return arena_settle_wait(arena, gfp) ? -EAGAIN : -ENOMEM;
 	err = lot_lay_out(arena, lot, stretch.start);
 	if (err)
 		return err;
-	err = arena_slabs_populate(arena, view.generation & ARENA_GEN_SET, lot->part[0].offset,
+	err = arena_slabs_populate(arena, snap.generation & ARENA_GEN_SET, lot->part[0].offset,
 				   lot->end - lot->part[0].offset, gfp);
 	if (err)
 		return err;
 	stretch.end = lot->end;
 	if (!arena_commit(arena, &stretch))
 		return -EAGAIN;
-	*generation = view.generation;
-	if (lot_fill(arena, lot, view.generation, gfp))
+	*generation = snap.generation;
+	if (lot_fill(arena, lot, snap.generation, gfp))
 		return 0;
 	arena_count_objects(arena, -(int)lot->nr);
 	return -EAGAIN;

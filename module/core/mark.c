@@ -180,21 +180,21 @@ static void rewinds_add(struct arena *arena, unsigned long now, size_t low)
 }
 
 /*
- * Read generation and cursor as arena_peek() does; where the generation is not settled yet,
+ * Read generation and cursor as arena_snap() does; where the generation is not settled yet,
  * return the word that it will be settled with.
  */
-struct arena_view arena_peek_begun(const struct arena *arena)
+struct arena_snap arena_snap_begun(const struct arena *arena)
 {
-	struct arena_view view;
+	struct arena_snap snap;
 	unsigned long begun, used;
 
 	do {
-		view = arena_peek(arena);
-		if (likely(cursor_settled(view.cursor)))
-			return view;
-	} while (!arena_begin_word(arena, view.cursor, &begun, &used));
-	view.cursor = begun;
-	return view;
+		snap = arena_snap(arena);
+		if (likely(cursor_settled(snap.cursor)))
+			return snap;
+	} while (!arena_begin_word(arena, snap.cursor, &begun, &used));
+	snap.cursor = begun;
+	return snap;
 }
 
 /**
@@ -210,13 +210,13 @@ struct arena_view arena_peek_begun(const struct arena *arena)
  */
 int arena_mark(struct arena *arena, struct arena_mark *mark)
 {
-	struct arena_view view = arena_peek_begun(arena);
-	size_t offset = cursor_offset(view.cursor);
+	struct arena_snap snap = arena_snap_begun(arena);
+	size_t offset = cursor_offset(snap.cursor);
 
 	*mark = (struct arena_mark) {
-		.generation = view.generation,
+		.generation = snap.generation,
 		.offset	    = offset,
-		.used	    = min(offset, arena_used_in_view(arena, &view)),
+		.used	    = min(offset, arena_used_in_snap(arena, &snap)),
 	};
 	return arena->spans ? -EOPNOTSUPP : 0;
 }
@@ -239,15 +239,15 @@ static void rewind_pause(struct arena *arena)
 #endif
 
 /* Check every field of @mark: a program may have made it up. Returns 0, -EINVAL or -ESTALE. */
-static int mark_check(const struct arena *arena, const struct arena_view *view,
+static int mark_check(const struct arena *arena, const struct arena_snap *snap,
 		      const struct arena_mark *mark)
 {
-	size_t low = cursor_offset(view->cursor);
+	size_t low = cursor_offset(snap->cursor);
 
 	if (mark->used > mark->offset)
 		return -EINVAL;
-	if (mark->generation != view->generation &&
-	    !lowest_since(arena, view->generation, mark->generation, false, &low))
+	if (mark->generation != snap->generation &&
+	    !lowest_since(arena, snap->generation, mark->generation, false, &low))
 		return -ESTALE;
 	return mark->offset <= low ? 0 : -ESTALE;
 }
@@ -271,22 +271,22 @@ static void history_alloc(struct arena *arena)
 /* Returns 0; 1 if there is nothing to free; or the errors of arena_rewind(). */
 static int rewind_locked(struct arena *arena, const struct arena_mark *mark, bool *crossed)
 {
-	struct arena_view view = arena_peek_begun(arena);
-	int err = mark_check(arena, &view, mark);
+	struct arena_snap snap = arena_snap_begun(arena);
+	int err = mark_check(arena, &snap, mark);
 
 	lockdep_assert_held(&arena->reset_lock);
 	if (err)
 		return err;
-	if (mark->generation == view.generation && mark->offset == cursor_offset(view.cursor))
+	if (mark->generation == snap.generation && mark->offset == cursor_offset(snap.cursor))
 		return 1;
 	if (!arena->history)
 		return -ENOMEM;
-	err = arena_may_rewind(arena, view.generation);
+	err = arena_may_rewind(arena, snap.generation);
 	if (err)
 		return err;
-	rewinds_add(arena, view.generation, mark->offset);
+	rewinds_add(arena, snap.generation, mark->offset);
 	rewind_pause(arena);
-	return arena_begin_rewound(arena, view.generation, mark->offset, mark->used, crossed);
+	return arena_begin_rewound(arena, snap.generation, mark->offset, mark->used, crossed);
 }
 
 /**

@@ -250,7 +250,7 @@ static void generation_reach(struct arena *arena, unsigned long generation)
 	unsigned long old = READ_ONCE(arena->generation);
 
 	/*
-	 * Full barrier: pairs with the smp_load_acquire() in arena_look(). The cursor got the
+	 * Full barrier: pairs with the smp_load_acquire() in __arena_snap(). The cursor got the
 	 * new tag before; a CPU that reads the new generation therefore reads a cursor that
 	 * is not older.
 	 */
@@ -318,24 +318,24 @@ static __always_inline int next_generation(struct arena *arena, bool flip, bool 
 					   bool *crossed)
 {
 	const unsigned long settled = flip ? 0 : ARENA_UNSETTLED;
-	struct arena_view view = arena_look(arena);
-	long cursor = view.cursor;
+	struct arena_snap snap = __arena_snap(arena);
+	long cursor = snap.cursor;
 	unsigned long next;
 	bool crossing;
 	int err;
 
 	*crossed = false;
 	for (;;) {
-		next = flip ? generation_flipped(view.generation) :
-			      generation_kept(view.generation);
-		crossing = generation_crosses(view.generation, next);
+		next = flip ? generation_flipped(snap.generation) :
+			      generation_kept(snap.generation);
+		crossing = generation_crosses(snap.generation, next);
 		err = crossing ? tag_cross(arena, next, locked) : 0;
 		if (err)
 			return err;
 		arena_note_dirty(arena, cursor_offset(cursor));
 		if (atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor_start(next) | settled))
 			break;
-		view.generation = cursor_generation(cursor, view.generation);
+		snap.generation = cursor_generation(cursor, snap.generation);
 	}
 	generation_begun(arena, next, cursor, crossing);
 	*crossed = crossing;
@@ -377,11 +377,11 @@ int arena_begin_rewound(struct arena *arena, unsigned long generation, size_t of
 	lockdep_assert_held(&arena->reset_lock);
 	start_set(arena, next, offset, used);
 	do {
-		struct arena_view view = arena_look(arena);
+		struct arena_snap snap = __arena_snap(arena);
 
-		if (view.generation != generation)
+		if (snap.generation != generation)
 			return -ESTALE;
-		cursor = view.cursor;
+		cursor = snap.cursor;
 		arena_note_dirty(arena, cursor_offset(cursor));
 		/*
 		 * Full barrier: a CPU that sees the new tag sees where the generation starts
@@ -424,16 +424,16 @@ static int next_generation_crossing(struct arena *arena)
  */
 static __always_inline void window_reopen(struct arena *arena, struct arena_cpu *cpu)
 {
-	struct arena_view view = arena_look(arena);
+	struct arena_snap snap = __arena_snap(arena);
 	struct claim claim = {
-		.generation = view.generation,
-		.object	    = cursor_offset(view.cursor),
+		.generation = snap.generation,
+		.object	    = cursor_offset(snap.cursor),
 	};
 
-	if (!cursor_settled(view.cursor) || claim.object >= arena->capacity)
+	if (!cursor_settled(snap.cursor) || claim.object >= arena->capacity)
 		return;
 	/* Address dependency on the cursor, as in cursor_claim(). */
-	claim.base = arena_slab_base(arena, view.generation, claim.object);
+	claim.base = arena_slab_base(arena, snap.generation, claim.object);
 	if (claim.base)
 		arena_window_open(arena, cpu, &claim);
 }
@@ -631,7 +631,7 @@ static void wait_retired(struct arena *arena)
 
 static int release_slabs(struct arena *arena, size_t keep, bool killable)
 {
-	unsigned int set = arena_peek(arena).generation & ARENA_GEN_SET;
+	unsigned int set = arena_snap(arena).generation & ARENA_GEN_SET;
 	int err = 0;
 
 	if (arena_nr_dirs(arena) > 1)

@@ -259,7 +259,7 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 	size_t index = arena_gathered_index(virt_to_page(base));
 	struct arena_dir *dir = arena_dir(arena, set);
 	struct arena_slab *entry = arena_dir_entry(dir, index);
-	struct arena_view view = arena_peek(arena);
+	struct arena_snap snap = arena_snap(arena);
 	unsigned int tries = 0;
 	int err;
 
@@ -281,8 +281,8 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 	 * noted: a release may be at work in that generation, and take this slab back; the
 	 * next slab at this index would then pass for zeroed in the same generation.
 	 */
-	if (clean && cursor_settled(view.cursor) && (view.generation & ARENA_GEN_SET) == set)
-		WRITE_ONCE(entry->clean, view.generation);
+	if (clean && cursor_settled(snap.cursor) && (snap.generation & ARENA_GEN_SET) == set)
+		WRITE_ONCE(entry->clean, snap.generation);
 	arena_trace_grow(arena, index, gfp);
 	return 0;
 }
@@ -557,7 +557,7 @@ EXPORT_SYMBOL_GPL(arena_populate);
 
 struct page *arena_page(const struct arena *arena, size_t offset)
 {
-	void *base = arena_slab_base(arena, arena_peek(arena).generation, offset);
+	void *base = arena_slab_base(arena, arena_snap(arena).generation, offset);
 
 	return base ? virt_to_page(base + (offset & (arena_slab_size(arena) - 1))) : NULL;
 }

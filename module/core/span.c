@@ -37,11 +37,11 @@ struct arena_tails {
  * the space, so that CPUs share what is left: a CPU whose span can be joined has been alone
  * since its last refill and may take half of that, others a fraction.
  */
-static size_t span_want(const struct arena *arena, const struct arena_view *view,
+static size_t span_want(const struct arena *arena, const struct arena_snap *snap,
 			const struct arena_slot *slot, size_t size, size_t align)
 {
-	size_t left = arena->capacity - min(arena->capacity, cursor_offset(view->cursor));
-	size_t share = slot_joins(slot, view) ? left / 2 : left / (4 * num_online_cpus());
+	size_t left = arena->capacity - min(arena->capacity, cursor_offset(snap->cursor));
+	size_t share = slot_joins(slot, snap) ? left / 2 : left / (4 * num_online_cpus());
 	size_t want = min_t(size_t, slot->want, share);
 	size_t stride = ALIGN(size, align);
 
@@ -65,10 +65,10 @@ static int slot_zero(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
  * Should the CPU keep its span and claim only the object? Yes if more is left in it than would
  * be in a new span; unless it ends at the cursor, as joining the two loses nothing.
  */
-static bool span_worth_keeping(const struct arena_view *view, const struct arena_slot *slot,
+static bool span_worth_keeping(const struct arena_snap *snap, const struct arena_slot *slot,
 			       size_t size, size_t want)
 {
-	return slot_room(slot) > want - size && !slot_joins(slot, view);
+	return slot_room(slot) > want - size && !slot_joins(slot, snap);
 }
 
 /* Zero more of the span, so that @need bytes of what is left can be taken at once. */
@@ -121,7 +121,7 @@ static void slot_set(struct arena *arena, struct arena_cpu *cpu, const struct cl
  * Claim a span with room for the object, joined to the old one where possible, and
  * take the object from it.
  */
-static int slot_fill(struct arena *arena, struct arena_view view, struct arena_cpu *cpu,
+static int slot_fill(struct arena *arena, struct arena_snap snap, struct arena_cpu *cpu,
 		     struct arena_slot *slot, size_t size, size_t align, size_t want,
 		     struct claim *claim)
 {
@@ -129,10 +129,10 @@ static int slot_fill(struct arena *arena, struct arena_view view, struct arena_c
 	bool clean, joined;
 	int err;
 
-	err = cursor_claim(arena, view, slot, size, align, want, claim);
+	err = cursor_claim(arena, snap, slot, size, align, want, claim);
 	if (err) {
 		if (READ_ONCE(slot->span) == ARENA_SPAN_BUSY)
-			slot_idle(slot, view.generation);
+			slot_idle(slot, snap.generation);
 		return err;
 	}
 	if (slot->generation != claim->generation)
@@ -156,7 +156,7 @@ static int slot_fill(struct arena *arena, struct arena_view view, struct arena_c
 }
 
 /* Refill @slot, or claim only the object if the present span is worth more than a new one. */
-static int slot_refill(struct arena *arena, struct arena_view view, struct arena_cpu *cpu,
+static int slot_refill(struct arena *arena, struct arena_snap snap, struct arena_cpu *cpu,
 		       struct arena_slot *slot, size_t size, size_t align, bool zero,
 		       struct arena_place *place)
 {
@@ -164,12 +164,12 @@ static int slot_refill(struct arena *arena, struct arena_view view, struct arena
 	size_t want;
 	int err;
 
-	if (READ_ONCE(slot->span) == view.generation)
+	if (READ_ONCE(slot->span) == snap.generation)
 		slot_busy(slot);
-	want = span_want(arena, &view, slot, size, align);
-	if (span_worth_keeping(&view, slot, size, want)) {
+	want = span_want(arena, &snap, slot, size, align);
+	if (span_worth_keeping(&snap, slot, size, want)) {
 		if (READ_ONCE(slot->span) == ARENA_SPAN_BUSY)
-			slot_idle(slot, view.generation);
+			slot_idle(slot, snap.generation);
 		return arena_claim_object(arena, cpu, slot, size, align, zero, place);
 	}
 
@@ -178,7 +178,7 @@ static int slot_refill(struct arena *arena, struct arena_view view, struct arena
 	 * @filling tells tails_exist() of it; the compare-and-swap of the claim orders it.
 	 */
 	WRITE_ONCE(slot->filling, want > size);
-	err = slot_fill(arena, view, cpu, slot, size, align, want, &claim);
+	err = slot_fill(arena, snap, cpu, slot, size, align, want, &claim);
 	/*
 	 * Release: pairs with the smp_load_acquire() in tails_exist(), which sees the new span
 	 * if it does not see @filling. Otherwise the span would be overlooked.
@@ -217,13 +217,13 @@ static void slot_rename(struct arena_slot *slot)
 int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     size_t size, size_t align, bool zero, struct arena_place *place)
 {
-	struct arena_view view = arena_look(arena);
+	struct arena_snap snap = __arena_snap(arena);
 	void *object;
 	size_t need;
 	int err = 0;
 
-	if (slot->generation != view.generation)
-		slot_adopt(slot, view.generation);
+	if (slot->generation != snap.generation)
+		slot_adopt(slot, snap.generation);
 	slot_rename(slot);
 	align = max(align, ARENA_MIN_ALIGN);
 	need = slot_need(slot, size, align);
@@ -231,28 +231,28 @@ int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 	 * Acquire: pairs with smp_wmb() in revoke(). An owner that finds its span cleared must
 	 * see @revoked, or it would refill the slot, and the old tail would be lost.
 	 */
-	if (smp_load_acquire(&slot->span) != view.generation || need > slot_room(slot)) {
+	if (smp_load_acquire(&slot->span) != snap.generation || need > slot_room(slot)) {
 		/*
 		 * Acquire: pairs with the smp_store_release() in collect_slot(). The owner
 		 * refills only after the collecting CPU has read the tail.
 		 */
 		if (smp_load_acquire(&slot->revoked))
 			return arena_claim_object(arena, cpu, slot, size, align, zero, place);
-		return slot_refill(arena, view, cpu, slot, size, align, zero, place);
+		return slot_refill(arena, snap, cpu, slot, size, align, zero, place);
 	}
 	slot_busy(slot);
 	/* An interrupt before slot_busy() may have taken from the span: look again. */
 	need = slot_need(slot, size, align);
 	if (unlikely(need > slot_room(slot))) {
-		slot_idle(slot, view.generation);
+		slot_idle(slot, snap.generation);
 		return arena_claim_object(arena, cpu, slot, size, align, zero, place);
 	}
 	object = (void *)ALIGN(slot->taken + slot->delta, align);
-	place_set(place, view.generation,
+	place_set(place, snap.generation,
 		  slot->end_offset - (slot_end(slot) - (unsigned long)object), object);
 	while (!err && !slot_bump(slot, size, align, &object))
 		err = slot_advance(arena, cpu, slot, need);
-	slot_idle(slot, view.generation);
+	slot_idle(slot, snap.generation);
 	if (err)
 		return err;
 	count_objects(arena, cpu, 1);
@@ -473,7 +473,7 @@ static int claim_collected(struct arena *arena, unsigned long generation, size_t
 int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align, gfp_t gfp,
 		     struct arena_place *place)
 {
-	unsigned long generation = arena_peek(arena).generation;
+	unsigned long generation = arena_snap(arena).generation;
 	struct arena_cpu *cpu;
 	void *base = NULL;
 	size_t offset;
@@ -481,13 +481,13 @@ int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align
 
 	err = claim_collected(arena, generation, size, align, gfp, &offset);
 	/* A reset may have emptied the arena since it was found full: retry then. */
-	if (err == -ENOSPC && arena_peek(arena).generation != generation)
+	if (err == -ENOSPC && arena_snap(arena).generation != generation)
 		return -ESTALE;
 	if (err)
 		return err;
 
 	cpu = arena_enter(arena);
-	if (arena_look(arena).generation == generation) {
+	if (__arena_snap(arena).generation == generation) {
 		base = arena_slab_base(arena, generation, offset);
 		/* Without a slab, arena_reset_release() has begun: there is nothing to count. */
 		if (base) {

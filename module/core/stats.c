@@ -26,17 +26,17 @@ static size_t counted_in_slots(const struct arena *arena, unsigned long generati
 }
 
 /*
- * Bytes used at @view, a word that arena_peek_begun() has returned. cursor_count() says how
+ * Bytes used at @snap, a word that arena_snap_begun() has returned. cursor_count() says how
  * dense arenas count.
  */
-size_t arena_used_in_view(const struct arena *arena, const struct arena_view *view)
+size_t arena_used_in_snap(const struct arena *arena, const struct arena_snap *snap)
 {
 	unsigned long noted, begun, used;
 
 	if (arena->spans)
-		return counted_in_slots(arena, view->generation);
-	if (!(view->cursor & ARENA_COUNTED))
-		return cursor_offset(view->cursor);
+		return counted_in_slots(arena, snap->generation);
+	if (!(snap->cursor & ARENA_COUNTED))
+		return cursor_offset(snap->cursor);
 	/*
 	 * Pairs with the compare-and-swap in cursor_claim(), which comes after the note: if
 	 * the cursor shows such a claim, the note is seen below. Without it the padding of
@@ -44,17 +44,17 @@ size_t arena_used_in_view(const struct arena *arena, const struct arena_view *vi
 	 */
 	smp_rmb();
 	noted = atomic_long_read(&arena->uncounted);
-	if (cursor_tag(noted) != cursor_tag(view->cursor)) {
+	if (cursor_tag(noted) != cursor_tag(snap->cursor)) {
 		/*
 		 * Not noted yet. So no claim has succeeded since counting began: in a
 		 * generation that a rewind began counted, the bytes used are those at its
 		 * begin, in others the offset.
 		 */
-		if (arena_begin_word(arena, view->cursor, &begun, &used) && begun & ARENA_COUNTED)
+		if (arena_begin_word(arena, snap->cursor, &begun, &used) && begun & ARENA_COUNTED)
 			return cursor_offset(used);
-		return cursor_offset(view->cursor);
+		return cursor_offset(snap->cursor);
 	}
-	return cursor_offset(noted) + counted_in_slots(arena, view->generation);
+	return cursor_offset(noted) + counted_in_slots(arena, snap->generation);
 }
 
 /**
@@ -70,9 +70,9 @@ size_t arena_used_in_view(const struct arena *arena, const struct arena_view *vi
  */
 size_t arena_offset(const struct arena *arena)
 {
-	struct arena_view view = arena_peek_begun(arena);
+	struct arena_snap snap = arena_snap_begun(arena);
 
-	return arena_used_in_view(arena, &view);
+	return arena_used_in_snap(arena, &snap);
 }
 EXPORT_SYMBOL_GPL(arena_offset);
 
@@ -85,7 +85,7 @@ EXPORT_SYMBOL_GPL(arena_offset);
  */
 size_t arena_high(const struct arena *arena)
 {
-	return min(cursor_offset(arena_peek_begun(arena).cursor), arena->capacity);
+	return min(cursor_offset(arena_snap_begun(arena).cursor), arena->capacity);
 }
 EXPORT_SYMBOL_GPL(arena_high);
 
@@ -125,12 +125,12 @@ static unsigned long count_allocs(const struct arena *arena)
  */
 void arena_stats(const struct arena *arena, struct arena_stats *stats)
 {
-	struct arena_view view = arena_peek_begun(arena);
+	struct arena_snap snap = arena_snap_begun(arena);
 
 	*stats = (struct arena_stats) {
-		.generation	= view.generation,
+		.generation	= snap.generation,
 		.capacity	= arena->capacity,
-		.used		= arena_used_in_view(arena, &view),
+		.used		= arena_used_in_snap(arena, &snap),
 		.high		= arena_high(arena),
 		.committed	= atomic_long_read(&arena->committed),
 		.committed_peak	= atomic_long_read(&arena->committed_peak),

@@ -55,7 +55,7 @@ void __arena_trace_create(const struct arena *arena)
 
 void __arena_trace_destroy(const struct arena *arena)
 {
-	EMIT(destroy, arena, arena_peek(arena).generation);
+	EMIT(destroy, arena, arena_snap(arena).generation);
 }
 
 void __arena_trace_grow(const struct arena *arena, size_t index, gfp_t gfp)
@@ -70,7 +70,7 @@ void __arena_trace_grow(const struct arena *arena, size_t index, gfp_t gfp)
 void *__arena_trace_object(const struct arena *arena, void *object, size_t size, size_t align,
 			   gfp_t gfp)
 {
-	unsigned long generation = arena_peek(arena).generation;
+	unsigned long generation = arena_snap(arena).generation;
 	size_t offset;
 
 	if (!arena_find(arena, generation, object, &offset))
@@ -93,7 +93,7 @@ void __arena_trace_alloc_fail(const struct arena *arena, size_t size, size_t ali
 
 void __arena_trace_reset(const struct arena *arena, enum arena_event_reset mode)
 {
-	EMIT(reset, arena, arena_peek(arena).generation, mode);
+	EMIT(reset, arena, arena_snap(arena).generation, mode);
 }
 
 int arena_trace_enable(void)

@@ -298,7 +298,7 @@ static u32 take_recycled(struct arena_typed *typed, unsigned long *generation)
 
 	if (likely(index == NO_INDEX))
 		return NO_INDEX;
-	*generation = arena_peek(typed->arena).generation;
+	*generation = arena_snap(typed->arena).generation;
 	if (READ_ONCE(typed->marks[index].published) != (u32)*generation - UNPUBLISHED)
 		return NO_INDEX;
 	/*
@@ -319,13 +319,13 @@ static int claim_run(struct arena_typed *typed, u32 nr, u32 *first, unsigned lon
 {
 	struct arena *arena = typed->arena;
 	struct arena_cpu *cpu = arena_enter(arena);
-	struct arena_view view = arena_look(arena);
-	long cursor = view.cursor;
+	struct arena_snap snap = __arena_snap(arena);
+	long cursor = snap.cursor;
 	size_t end;
 	int err = 0;
 
 	do {
-		view.generation = cursor_generation(cursor, view.generation);
+		snap.generation = cursor_generation(cursor, snap.generation);
 		*first = offset_to_index(typed, cursor_offset(cursor));
 		if (!cursor_settled(cursor))
 			err = -EBUSY;
@@ -336,11 +336,11 @@ static int claim_run(struct arena_typed *typed, u32 nr, u32 *first, unsigned lon
 			  !atomic_long_try_cmpxchg(&arena->cursor, &cursor,
 						   cursor_move(cursor, end))));
 	if (!err) {
-		arena_account(arena, arena_slot(cpu), view.generation, nr * typed->size);
+		arena_account(arena, arena_slot(cpu), snap.generation, nr * typed->size);
 		count_objects(arena, cpu, 1);
 	}
 	arena_leave(cpu);
-	*generation = view.generation;
+	*generation = snap.generation;
 	return err;
 }
 
@@ -534,7 +534,7 @@ EXPORT_SYMBOL_GPL(arena_typed_alloc);
  */
 void *arena_typed_at(const struct arena_typed *typed, size_t index)
 {
-	unsigned long generation = arena_peek(typed->arena).generation;
+	unsigned long generation = arena_snap(typed->arena).generation;
 
 	if (index >= typed->nr)
 		return NULL;
@@ -603,7 +603,7 @@ EXPORT_SYMBOL_GPL(arena_typed_arena);
  */
 static u32 element_index(const struct arena_typed *typed, const void *element, bool *current_set)
 {
-	unsigned long generation = arena_peek(typed->arena).generation;
+	unsigned long generation = arena_snap(typed->arena).generation;
 	size_t offset;
 	u32 index;
 
@@ -653,7 +653,7 @@ void arena_typed_free(struct arena_typed *typed, void *element)
 
 	if (WARN_ON_ONCE(in_nmi()) || !lock_chains(typed, &flags))
 		return;
-	generation = arena_look(typed->arena).generation;
+	generation = __arena_snap(typed->arena).generation;
 	index = element_index(typed, element, &current_set);
 	misuse = index == NO_INDEX;
 	if (current_set && !misuse) {
@@ -703,9 +703,9 @@ int arena_typed_reset(struct arena_typed *typed)
 
 	if (!lock_chains(typed, &flags))
 		return -EBUSY;
-	before = arena_look(typed->arena).generation;
+	before = __arena_snap(typed->arena).generation;
 	err = has_readers(typed) ? arena_reset_rcu(typed->arena) : arena_reset(typed->arena);
-	after = arena_look(typed->arena).generation;
+	after = __arena_snap(typed->arena).generation;
 	if (!err) {
 		free_empty(typed);
 		chain_empty(&typed->waiting);

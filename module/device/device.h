@@ -80,8 +80,8 @@ struct arena_dev {
  * @dev:	the arena; the file has a reference to it.
  * @file:	the file.
  * @rights:	ARENA_RIGHT_* of the file. Never changes.
- * @watch_lock:	protects @mark, @notices and @generation.
- * @mark:	poll() reports EPOLLIN when more bytes than this are used.
+ * @watch_lock:	protects @above, @notices and @generation.
+ * @above:	poll() reports EPOLLIN when more bytes than this are used.
  * @notices:	poll() reports EPOLLIN when arena_dev.notices is no longer this.
  * @generation:	poll() reports EPOLLPRI in any generation but this one; 0: never.
  */
@@ -90,7 +90,7 @@ struct arena_file {
 	struct file		*file;
 	u32			rights;
 	spinlock_t		watch_lock;	/* protects the members below */
-	u64			mark;
+	u64			above;
 	unsigned long		notices;
 	unsigned long		generation;
 };
@@ -109,11 +109,11 @@ void arena_user_remove(struct arena_budget *budget);
 /* status.c */
 struct arena_moment {
 	unsigned long	generation;
-	size_t		offset;
+	size_t		used;
 	size_t		high;
 };
 
-void arena_dev_look(const struct arena *arena, struct arena_moment *now);
+void arena_moment_read(const struct arena *arena, struct arena_moment *now);
 int arena_status_make(struct arena_dev *dev);
 void arena_status_write(struct arena_dev *dev);
 void arena_status_free(struct arena_dev *dev);

@@ -211,7 +211,7 @@ static int arena_do_offset(struct arena_call *call)
 		return -EINTR;
 	offset->offset = arena_offset(dev->arena);
 	offset->high = arena_high(dev->arena);
-	offset->generation = arena_peek(dev->arena).generation;
+	offset->generation = arena_snap(dev->arena).generation;
 	up_read(&dev->lock);
 	return 0;
 }
@@ -283,7 +283,7 @@ static int arena_do_reset(struct arena_call *call)
 	/* A reset that was killed has begun it, too; the dispatcher tells of success alone. */
 	if (err == -EINTR)
 		arena_dev_wake(dev);
-	reset->generation = arena_peek(dev->arena).generation;
+	reset->generation = arena_snap(dev->arena).generation;
 	up_write(&dev->lock);
 	return err;
 }

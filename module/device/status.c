@@ -19,17 +19,17 @@
 #define ARENA_STATUS_VERSION	1
 
 /*
- * Read offset and high of one generation. Each of these calls reads the cursor, and later reads
- * of one word never see older values. So if the first and the last read see the same generation,
- * the reads between them have seen it, too.
+ * Read the bytes used and the high offset of one generation. Each of these calls reads the
+ * cursor, and later reads of one word never see older values. So if the first and the last read
+ * see the same generation, the reads between them have seen it, too.
  */
-void arena_dev_look(const struct arena *arena, struct arena_moment *now)
+void arena_moment_read(const struct arena *arena, struct arena_moment *now)
 {
 	do {
-		now->generation = arena_peek(arena).generation;
-		now->offset = arena_offset(arena);
+		now->generation = arena_snap(arena).generation;
+		now->used = arena_offset(arena);
 		now->high = arena_high(arena);
-	} while (arena_peek(arena).generation != now->generation);
+	} while (arena_snap(arena).generation != now->generation);
 }
 
 /*
@@ -45,14 +45,14 @@ void arena_status_write(struct arena_dev *dev)
 	bool begins;
 
 	spin_lock_irqsave(&dev->status_lock, flags);
-	arena_dev_look(dev->arena, &now);
+	arena_moment_read(dev->arena, &now);
 	begins = now.generation != dev->status_generation;
 	if (begins) {
 		WRITE_ONCE(status->generation, now.generation - 1);
 		/* Pairs with the program's last read of the generation, after the others. */
 		smp_wmb();
 	}
-	WRITE_ONCE(status->offset, now.offset);
+	WRITE_ONCE(status->offset, now.used);
 	WRITE_ONCE(status->high, now.high);
 	WRITE_ONCE(status->notices, (unsigned long)atomic_long_read(&dev->notices));
 	if (begins) {

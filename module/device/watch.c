@@ -5,7 +5,7 @@
  * Every arena has one queue, on which the pollers of all its files wait. They wait for
  * different things, so a call that wakes one wakes all, and each poller checks for itself. To
  * spare allocations that, arena_dev.wake_above is the lowest number of bytes used above which
- * a poller wants to be woken: each poller lowers it to its own mark whenever it checks, and
+ * a poller wants to be woken: each poller lowers it to its own threshold whenever it checks, and
  * each wakeup raises it to ARENA_WAKE_NEVER.
  *
  * No poller sleeps through an event that it waits for:
@@ -48,8 +48,8 @@ static __poll_t arena_happened(struct arena_file *af)
 	arena = smp_load_acquire(&dev->arena);
 	spin_lock(&af->watch_lock);
 	if (arena)
-		arena_dev_look(arena, &now);
-	if (now.offset > af->mark || arena_notices(dev) != af->notices)
+		arena_moment_read(arena, &now);
+	if (now.used > af->above || arena_notices(dev) != af->notices)
 		events |= ARENA_POLL_IN;
 	if (af->generation && af->generation != now.generation)
 		events |= EPOLLPRI;
@@ -57,9 +57,9 @@ static __poll_t arena_happened(struct arena_file *af)
 	return events;
 }
 
-static void arena_wake_above(struct arena_dev *dev, u64 mark)
+static void arena_wake_above(struct arena_dev *dev, u64 bytes)
 {
-	unsigned long above = min_t(u64, mark, ARENA_WAKE_NEVER);
+	unsigned long above = min_t(u64, bytes, ARENA_WAKE_NEVER);
 	unsigned long old = READ_ONCE(dev->wake_above);
 
 	while (above < old && !try_cmpxchg(&dev->wake_above, &old, above))
@@ -70,13 +70,13 @@ __poll_t arena_poll(struct file *file, struct poll_table_struct *wait)
 {
 	struct arena_file *af = file->private_data;
 	struct arena_dev *dev = af->dev;
-	u64 mark;
+	u64 above;
 
 	poll_wait(file, &dev->wait, wait);
 	spin_lock(&af->watch_lock);
-	mark = af->mark;
+	above = af->above;
 	spin_unlock(&af->watch_lock);
-	arena_wake_above(dev, mark);
+	arena_wake_above(dev, above);
 	/* Pairs with the full barrier in wq_has_sleeper(): 3 and b in the table at the top. */
 	smp_mb();
 	return arena_happened(af);
@@ -167,13 +167,13 @@ int arena_do_watch(struct arena_call *call)
 	spin_lock(&af->watch_lock);
 	/* poll() reports whatever happens from here on. */
 	af->notices = arena_notices(af->dev);
-	arena_dev_look(af->dev->arena, &now);
+	arena_moment_read(af->dev->arena, &now);
 	af->generation = now.generation;
-	af->mark = watch->mark;
+	af->above = watch->mark;
 	spin_unlock(&af->watch_lock);
-	watch->offset = now.offset;
+	watch->offset = now.used;
 	watch->generation = now.generation;
-	/* A poller may be waiting on this file with the old mark: wake it for the new one. */
+	/* A poller may be waiting on this file with the old threshold: wake it for the new one. */
 	arena_wake_above(af->dev, watch->mark);
 	/* Pairs with the full barrier in wq_has_sleeper(), as a poller's would. */
 	smp_mb();
@@ -196,7 +196,7 @@ void arena_watch_exit(struct arena_dev *dev)
 }
 
 /*
- * Until the first WATCH, poll() reports any bytes used, as @af->mark is 0, and notices since the
+ * Until the first WATCH, poll() reports any bytes used, as @af->above is 0, and notices since the
  * file was opened. It reports no reset, as @af->generation is 0.
  */
 void arena_watch_open(struct arena_file *af)
