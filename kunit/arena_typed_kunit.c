@@ -765,7 +765,7 @@ static void jump_to(struct arena_typed *typed, unsigned long generation)
 }
 
 /*
- * Clause 13, 15: marks are narrower than generations. Elements of long ago, left
+ * Clause 13, 15: stamps are narrower than generations. Elements of long ago, left
  * behind at every distance that matters, do not come back to life, and do not
  * stand in the way of new ones.
  */
@@ -775,16 +775,16 @@ static void marks_wrap(struct kunit *test)
 	const u32 nr = 40;
 	struct arena_typed *typed = typed_create(test, 24, nr, e->flags);
 	u8 buffer[24];
-	u64 epoch;
+	u64 turn;
 	u32 i, n;
 
-	/* Mark them once, at the beginning, and then only some of them. */
+	/* Stamp them once, at the beginning, and then only some of them. */
 	for (i = 0; i < nr; i++)
 		typed_alloc(typed, buffer, sizeof(buffer), i);
-	for (epoch = 1; epoch <= 10; epoch++) {
-		jump_to(typed, (epoch << 30) - ARENA_GEN_STEP);
+	for (turn = 1; turn <= 10; turn++) {
+		jump_to(typed, (turn << 30) - ARENA_GEN_STEP);
 		for (n = 0; n < 4; n++) {
-			u32 used = epoch & 1 ? nr / 2 : 1;
+			u32 used = turn & 1 ? nr / 2 : 1;
 
 			KUNIT_EXPECT_EQ(test, arena_typed_len(typed), 0);
 			KUNIT_EXPECT_EQ(test, 0, walk(typed, 0));

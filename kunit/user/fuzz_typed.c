@@ -402,7 +402,7 @@ static void op_reset(struct input *in)
 
 /*
  * As after many resets: shortly before the tag enters another eighth, half or turn of its
- * range, or marks, which are narrower than generations, are brought up to date.
+ * range, or stamps, which are narrower than generations, are brought up to date.
  */
 static void op_jump(struct input *in)
 {

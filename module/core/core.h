@@ -182,7 +182,7 @@
  *	retire   rcu_read_lock() of readers      call_rcu_hurry() in arena_reset_rcu()
  *	spare    rcu_read_lock() of readers      synchronize_rcu() in
  *	                                         wait_retired()
- *	publish  release of the mark in          load-acquire in
+ *	publish  release of the stamp in         load-acquire in
  *	         publish()                       arena_typed_at()
  *	recycle  compare-and-swap of the head    address dependency from the head
  *	         after the link, in free_push()  to the link, in free_pop()

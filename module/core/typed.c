@@ -4,7 +4,7 @@
  *
  * A typed arena is dense, and all its memory is committed at creation. So an allocation needs
  * no gfp flags: it is the compare-and-swap of the cursor, a copy, and a compare-and-swap of the
- * mark with release semantics.
+ * stamp with release semantics.
  *
  * Freeing takes a raw spinlock, and so does a reset. Reusing a freed element takes no lock: the
  * elements that may be reused form a chain, which is pushed to under the lock and popped from
@@ -13,12 +13,12 @@
  * element, and the pop would install a stale one. With it, that takes 2^32 changes while
  * preemption is off for a few instructions.
  *
- * Each element has a mark, which lies outside the data. An element is published while its mark
+ * Each element has a stamp, which lies outside the data. An element is published while its stamp
  * equals the generation, so a reset unpublishes all elements at once. A publication only ever
- * advances a mark: one that belongs to an older generation leaves a newer mark alone. Freeing
- * an element sets its mark back by UNPUBLISHED. Marks have 32 bits and are compared by
- * serial-number arithmetic; before a mark that was left behind is half that range away, and
- * could pass for a newer one, all marks are brought up to date.
+ * advances a stamp: one that belongs to an older generation leaves a newer stamp alone. Freeing
+ * an element sets its stamp back by UNPUBLISHED. Stamps have 32 bits and are compared by
+ * serial-number arithmetic; before a stamp that was left behind is half that range away, and
+ * could pass for a newer one, all stamps are brought up to date.
  */
 #include <linux/export.h>
 #include <linux/log2.h>
@@ -32,33 +32,33 @@
 
 #define NO_INDEX		U32_MAX
 /*
- * How far the mark of a freed element is behind the generation in which it was freed. No
+ * How far the stamp of a freed element is behind the generation in which it was freed. No
  * reader looks for the generation that results: only a rewind could have begun it, and typed
  * arenas are not rewound.
  */
 #define UNPUBLISHED		((u32)ARENA_GEN_REWOUND)
-/* All marks are brought up to date when the generation crosses a multiple of 2 to this power. */
-#define MARK_EPOCH_SHIFT	30
+/* All stamps are brought up to date when the generation crosses a multiple of 2 to this power. */
+#define STAMP_TURN_SHIFT	30
 /* How many bytes, and how many elements, are copied and published in one preempt-off section. */
 #define RUN_BYTES		SZ_64K
 #define RUN_MAX			64
 
 /**
- * struct typed_mark - what is known of one element.
+ * struct typed_stamp - what is known of one element.
  * @published: low 32 bits of the generation in which the element is published, or of an older
  *	    one while it is not.
  * @next:	    index of the next element in a chain of free ones. Written with the lock held;
  *	    free_pop() reads it without.
  */
-struct typed_mark {
+struct typed_stamp {
 	u32	published;
 	u32	next;
 };
 
-/* A chain of free elements, the newest first. @tail is valid while @head is not NO_INDEX. */
+/* A chain of free elements, the newest first. @last is valid while @head is not NO_INDEX. */
 struct typed_chain {
 	u32	head;
-	u32	tail;
+	u32	last;
 };
 
 /**
@@ -67,7 +67,7 @@ struct typed_chain {
  * @size:     bytes of an element.
  * @nr:	      number of elements, in all.
  * @per_slab: number of elements in a slab; no element straddles two slabs.
- * @marks:    one &struct typed_mark for each element.
+ * @stamps:   one &struct typed_stamp for each element.
  * @lock:     protects the members below, and is held across a reset and the emptying of the
  *	   chains, so that no element is freed in between.
  * @free:     elements that may be reused: index of the first one in the low 32 bits, count of
@@ -83,7 +83,7 @@ struct arena_typed {
 	size_t			size;
 	u32			nr;
 	u32			per_slab;
-	struct typed_mark	*marks;
+	struct typed_stamp	*stamps;
 
 	raw_spinlock_t		lock;
 	atomic64_t		free;
@@ -122,21 +122,21 @@ static void *element(const struct arena_typed *typed, unsigned long generation, 
 	       (offset & (arena_slab_size(typed->arena) - 1));
 }
 
-/* Advance the mark of @index to @generation. Returns false if the mark is not older than that. */
+/* Advance the stamp of @index to @generation. Returns false if the stamp is not older than that. */
 static bool publish(struct arena_typed *typed, u32 index, u32 generation)
 {
-	u32 *mark = &typed->marks[index].published;
-	u32 old = READ_ONCE(*mark);
+	u32 *stamp = &typed->stamps[index].published;
+	u32 old = READ_ONCE(*stamp);
 
 	do {
 		if ((s32)(generation - old) <= 0)
 			return false;
 		/*
 		 * Release: pairs with the smp_load_acquire() in arena_typed_at(). A reader
-		 * that sees the mark sees the whole element; without it, the reader could see
+		 * that sees the stamp sees the whole element; without it, the reader could see
 		 * a torn one.
 		 */
-	} while (!try_cmpxchg_release(mark, &old, generation));
+	} while (!try_cmpxchg_release(stamp, &old, generation));
 	return true;
 }
 
@@ -149,9 +149,9 @@ static void chain_empty(struct typed_chain *chain)
 static void chain_push(struct arena_typed *typed, struct typed_chain *chain, u32 index)
 {
 	if (chain->head == NO_INDEX)
-		chain->tail = index;
+		chain->last = index;
 	/* A free_pop() that is about to lose its race may be reading this. */
-	WRITE_ONCE(typed->marks[index].next, chain->head);
+	WRITE_ONCE(typed->stamps[index].next, chain->head);
 	WRITE_ONCE(chain->head, index);
 }
 
@@ -161,9 +161,9 @@ static void chain_splice(struct arena_typed *typed, struct typed_chain *from,
 	if (from->head == NO_INDEX)
 		return;
 	if (to->head == NO_INDEX)
-		to->tail = from->tail;
+		to->last = from->last;
 	/* A free_pop() that is about to lose its race may be reading this. */
-	WRITE_ONCE(typed->marks[from->tail].next, to->head);
+	WRITE_ONCE(typed->stamps[from->last].next, to->head);
 	WRITE_ONCE(to->head, from->head);
 	chain_empty(from);
 }
@@ -175,15 +175,15 @@ static s64 free_head(s64 word, u32 index)
 }
 
 /*
- * Let the linked elements from @head to @tail be reused. The lock is held, but other CPUs may
+ * Let the linked elements from @head to @last be reused. The lock is held, but other CPUs may
  * be popping.
  */
-static void free_push(struct arena_typed *typed, u32 head, u32 tail)
+static void free_push(struct arena_typed *typed, u32 head, u32 last)
 {
 	s64 old = atomic64_read(&typed->free);
 
 	do {
-		WRITE_ONCE(typed->marks[tail].next, (u32)old);
+		WRITE_ONCE(typed->stamps[last].next, (u32)old);
 		/*
 		 * Full barrier: the link is in place before the head is. Pairs with the
 		 * address dependency in free_pop(), which would otherwise read an old link.
@@ -226,7 +226,7 @@ static u32 free_pop(struct arena_typed *typed, u32 *changes)
 		 * If another CPU has taken this element since, @next is stale, but then the
 		 * exchange fails.
 		 */
-		next = READ_ONCE(typed->marks[index].next);
+		next = READ_ONCE(typed->stamps[index].next);
 	} while (!atomic64_try_cmpxchg(&typed->free, &old, free_head(old, next)));
 	preempt_enable();
 	*changes = free_changes(old) + 1;
@@ -276,7 +276,7 @@ static void reusable(struct rcu_head *rcu)
 	if (WARN_ON_ONCE(!lock_chains(typed, &flags)))
 		return;
 	if (typed->waiting.head != NO_INDEX)
-		free_push(typed, typed->waiting.head, typed->waiting.tail);
+		free_push(typed, typed->waiting.head, typed->waiting.last);
 	chain_empty(&typed->waiting);
 	chain_splice(typed, &typed->pending, &typed->waiting);
 	again = typed->waiting.head != NO_INDEX;
@@ -287,7 +287,7 @@ static void reusable(struct rcu_head *rcu)
 }
 
 /*
- * Take an element to reuse, or return NO_INDEX. The mark of an element that was freed in the
+ * Take an element to reuse, or return NO_INDEX. The stamp of an element that was freed in the
  * present generation says so. A reset that has moved the cursor and not emptied the chain yet
  * leaves elements of the former generation in it: these are dropped, as the cursor hands
  * their places out again.
@@ -299,13 +299,13 @@ static u32 take_recycled(struct arena_typed *typed, unsigned long *generation)
 	if (likely(index == NO_INDEX))
 		return NO_INDEX;
 	*generation = arena_snap(typed->arena).generation;
-	if (READ_ONCE(typed->marks[index].published) != (u32)*generation - UNPUBLISHED)
+	if (READ_ONCE(typed->stamps[index].published) != (u32)*generation - UNPUBLISHED)
 		return NO_INDEX;
 	/*
 	 * A reset may have come since the element was taken, and the element may have been
 	 * allocated and freed again: then it is in the chain once more, or waits to be. Pairs
 	 * with the lock: a task that frees it after that reset has the lock after the reset
-	 * has set @emptied, so a mark that it wrote shows @emptied, too.
+	 * has set @emptied, so a stamp that it wrote shows @emptied, too.
 	 */
 	smp_rmb();
 	return (s32)(changes - READ_ONCE(typed->emptied)) > 0 ? index : NO_INDEX;
@@ -351,7 +351,7 @@ static int claim_run(struct arena_typed *typed, u32 nr, u32 *first, unsigned lon
  * From the copy to the publication this CPU is counted as a writer, so no newer generation is
  * settled in this slab set; and preemption is off, so the grace period after which
  * arena_reset_rcu() uses the set again does not end. So the memory is not handed out anew in
- * between: a reader that sees the mark sees this element, complete.
+ * between: a reader that sees the stamp sees this element, complete.
  */
 static bool write_run(struct arena_typed *typed, unsigned long generation, u32 first,
 		      const void *src, u32 nr)
@@ -539,7 +539,7 @@ void *arena_typed_at(const struct arena_typed *typed, size_t index)
 	if (index >= typed->nr)
 		return NULL;
 	/* Acquire: pairs with the release in publish(). */
-	if (smp_load_acquire(&typed->marks[index].published) != (u32)generation)
+	if (smp_load_acquire(&typed->stamps[index].published) != (u32)generation)
 		return NULL;
 	return element(typed, generation, index);
 }
@@ -648,7 +648,7 @@ static bool recycle(struct arena_typed *typed, u32 index)
 void arena_typed_free(struct arena_typed *typed, void *element)
 {
 	bool current_set, misuse, queue = false;
-	u32 index, generation, mark;
+	u32 index, generation, stamp;
 	unsigned long flags;
 
 	if (WARN_ON_ONCE(in_nmi()) || !lock_chains(typed, &flags))
@@ -657,10 +657,10 @@ void arena_typed_free(struct arena_typed *typed, void *element)
 	index = element_index(typed, element, &current_set);
 	misuse = index == NO_INDEX;
 	if (current_set && !misuse) {
-		mark = cmpxchg(&typed->marks[index].published, generation,
-			       generation - UNPUBLISHED);
-		misuse = mark == generation - UNPUBLISHED;
-		if (mark == generation)
+		stamp = cmpxchg(&typed->stamps[index].published, generation,
+				generation - UNPUBLISHED);
+		misuse = stamp == generation - UNPUBLISHED;
+		if (stamp == generation)
 			queue = recycle(typed, index);
 	}
 	unlock_chains(typed, flags);
@@ -672,7 +672,7 @@ void arena_typed_free(struct arena_typed *typed, void *element)
 EXPORT_SYMBOL_GPL(arena_typed_free);
 
 /*
- * Bring all marks up to date: a mark that was left behind for long must not pass for one of a
+ * Bring all stamps up to date: a stamp that was left behind for long must not pass for one of a
  * newer generation, nor for one of an element that was freed in this generation.
  */
 static void refresh_marks(struct arena_typed *typed, u32 generation)
@@ -690,7 +690,7 @@ static void refresh_marks(struct arena_typed *typed, u32 generation)
  * Resets by arena_reset_rcu() if the arena was created with %ARENA_READERS. Otherwise it
  * resets by arena_reset(), and the caller excludes all readers.
  *
- * Constant time, but for one reset in 2^28, which brings the marks of all elements up to date.
+ * Constant time, but for one reset in 2^28, which brings the stamps of all elements up to date.
  *
  * Context: Any but NMI. Takes raw spinlocks with interrupts off. Does not sleep.
  * Return: 0; -EBUSY with nothing changed, as arena_reset_rcu() or arena_reset(), in NMI, or in
@@ -712,7 +712,7 @@ int arena_typed_reset(struct arena_typed *typed)
 		chain_empty(&typed->pending);
 	}
 	unlock_chains(typed, flags);
-	if ((before ^ after) >> MARK_EPOCH_SHIFT)
+	if ((before ^ after) >> STAMP_TURN_SHIFT)
 		refresh_marks(typed, after);
 	return err;
 }
@@ -746,9 +746,9 @@ static int typed_layout(struct arena_typed *typed, struct arena_config *config, 
 	return 0;
 }
 
-static size_t marks_size(const struct arena_typed *typed)
+static size_t stamps_size(const struct arena_typed *typed)
 {
-	return array_size(typed->nr, sizeof(*typed->marks));
+	return array_size(typed->nr, sizeof(*typed->stamps));
 }
 
 static int typed_init(struct arena_typed *typed, struct arena_config *config, size_t size, u32 nr)
@@ -761,9 +761,9 @@ static int typed_init(struct arena_typed *typed, struct arena_config *config, si
 	atomic64_set(&typed->free, NO_INDEX);
 	chain_empty(&typed->waiting);
 	chain_empty(&typed->pending);
-	typed->marks = arena_table_alloc(&arena_total, marks_size(typed),
-					 arena_account_gfp(config->flags));
-	if (!typed->marks)
+	typed->stamps = arena_table_alloc(&arena_total, stamps_size(typed),
+					  arena_account_gfp(config->flags));
+	if (!typed->stamps)
 		return -ENOMEM;
 	typed->arena = arena_create(config);
 	if (IS_ERR(typed->arena)) {
@@ -777,7 +777,7 @@ static int typed_init(struct arena_typed *typed, struct arena_config *config, si
 static void typed_release(struct arena_typed *typed)
 {
 	arena_destroy(typed->arena);
-	arena_table_free(&arena_total, typed->marks, marks_size(typed));
+	arena_table_free(&arena_total, typed->stamps, stamps_size(typed));
 	kfree(typed);
 }
 
@@ -789,7 +789,7 @@ static void typed_release(struct arena_typed *typed)
  * @flags: %ARENA_READERS and %ARENA_ACCOUNT, or 0.
  *
  * Elements lie one after the other from the begin of a slab on: they are aligned as an array
- * of them would be. All memory is committed here, twice with %ARENA_READERS; the mark of each
+ * of them would be. All memory is committed here, twice with %ARENA_READERS; the stamp of each
  * element takes eight bytes more.
  *
  * Context: Task, may sleep.
