@@ -15,7 +15,7 @@
 #define MARKS		6
 #define RESERVES	4
 #define EVENTS		3
-#define LOT		8
+#define BATCH		8
 
 struct object {
 	void		*ptr;
@@ -708,7 +708,7 @@ static void op_alloc(struct input *in)
 }
 
 /* Several, all or none, and where they lie: behind each other from the cursor on. */
-static int expect_lot(struct arena_part *part, unsigned int nr, size_t align, size_t *at)
+static int expect_batch(struct arena_part *part, unsigned int nr, size_t align, size_t *at)
 {
 	size_t used = 0, next = m.high;
 	unsigned int i;
@@ -734,12 +734,12 @@ static int expect_lot(struct arena_part *part, unsigned int nr, size_t align, si
 	return 0;
 }
 
-static void count_lot_failure(int err)
+static void count_batch_failure(int err)
 {
 	count_failure(err == -EINVAL ? FAILED_ARG : err == -ENOSPC ? FAILED_SPACE : FAILED_MEMORY);
 }
 
-static void born_in_lot(const struct arena_part *part, u8 fill, bool zeroed)
+static void born_in_batch(const struct arena_part *part, u8 fill, bool zeroed)
 {
 	struct object object = { .offset = part->offset, .size = part->bytes, .fill = next_fill() };
 
@@ -753,52 +753,52 @@ static void born_in_lot(const struct arena_part *part, u8 fill, bool zeroed)
 	allocated(object.size);
 }
 
-static void op_lot(struct input *in)
+static void op_batch(struct input *in)
 {
 	unsigned long failed = user_failed;
 	unsigned int flags = get_byte(in), i;
 	gfp_t gfp = GFP_KERNEL | (flags & 1 ? __GFP_ZERO : 0);
-	struct arena_part part[LOT] = { };
-	struct arena_lot lot = { .part = part, .nr = flags >> 1 & (LOT - 1) };
-	size_t at[LOT];
+	struct arena_part part[BATCH] = { };
+	struct arena_batch batch = { .part = part, .nr = flags >> 1 & (BATCH - 1) };
+	size_t at[BATCH];
 	u64 generation;
 	int expected, err;
 	u8 fill = next_fill();
 
-	if (m.nr >= OBJECTS - LOT - EVENTS)
+	if (m.nr >= OBJECTS - BATCH - EVENTS)
 		return;
 	memset(source, fill, m.slab);
-	lot.align = flags & 0x80 ? get_align(in) : ARENA_MIN_ALIGN;
-	for (i = 0; i < lot.nr; i++) {
+	batch.align = flags & 0x80 ? get_align(in) : ARENA_MIN_ALIGN;
+	for (i = 0; i < batch.nr; i++) {
 		part[i].bytes = get_size(in, m.slab, m.capacity) % (m.slab + 1);
 		part[i].src = get_byte(in) & 1 ? source : NULL;
 	}
-	expected = expect_lot(part, lot.nr, lot.align, at);
+	expected = expect_batch(part, batch.nr, batch.align, at);
 	arm(in);
-	err = arena_claim_lot(m.arena, &lot, gfp, &generation);
+	err = arena_claim_batch(m.arena, &batch, gfp, &generation);
 	after_interrupts(0, 0);
 	if (err) {
 		CHECK((err == -EINVAL) == (expected == -EINVAL));
 		CHECK(err == expected || m.nr_events ||
 		      (err == -ENOMEM && (m.tight || user_failed != failed)));
-		count_lot_failure(err);
+		count_batch_failure(err);
 	} else if (generation != m.generation) {
 		CHECK(m.nr_events && generation < m.generation);
-		m.allocs += lot.nr;
+		m.allocs += batch.nr;
 	} else {
 		/* Of a full arena, a tail of some span. */
 		CHECK(!expected || m.nr_events ||
-		      (expected == -ENOSPC && m.spans && lot.end <= m.high));
-		for (i = 0; i < lot.nr; i++) {
-			CHECK(expected || m.nr_events ? IS_ALIGNED(part[i].offset, lot.align) :
+		      (expected == -ENOSPC && m.spans && batch.end <= m.high));
+		for (i = 0; i < batch.nr; i++) {
+			CHECK(expected || m.nr_events ? IS_ALIGNED(part[i].offset, batch.align) :
 							part[i].offset == at[i]);
-			born_in_lot(&part[i], fill, m.zero || flags & 1);
+			born_in_batch(&part[i], fill, m.zero || flags & 1);
 		}
 	}
 	if (m.nr_events)
 		m.high = arena_high(m.arena);
 	else if (!err)
-		m.high = max(m.high, lot.end);
+		m.high = max(m.high, batch.end);
 	check_quiet();
 	m.nr_events = 0;
 }
@@ -1339,7 +1339,7 @@ static void step(struct input *in)
 		op_misc(in);
 		break;
 	case 16:
-		op_lot(in);
+		op_batch(in);
 		break;
 	default:
 		op_alloc(in);

@@ -435,16 +435,16 @@ static void alloc_copy(void)
 	ours = arena_memdup(arena, source, sizeof(source), GFP_KERNEL);
 }
 
-static void alloc_lot(void)
+static void alloc_batch(void)
 {
 	struct arena_part part[8] = { };
-	struct arena_lot lot = { .part = part, .nr = ARRAY_SIZE(part), .align = 8 };
+	struct arena_batch batch = { .part = part, .nr = ARRAY_SIZE(part), .align = 8 };
 	u64 generation;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(part); i++)
 		part[i].bytes = arena_slab_size(arena);
-	ours = arena_claim_lot(arena, &lot, GFP_KERNEL, &generation) ? NULL : part;
+	ours = arena_claim_batch(arena, &batch, GFP_KERNEL, &generation) ? NULL : part;
 }
 
 /* False when the intervals are through. */
@@ -470,9 +470,9 @@ static bool large_beside_allocations(unsigned long point)
 	return beside_endless(point, SZ_4M, SZ_4K, alloc_large, alloc_a_slab);
 }
 
-static bool lot_beside_allocations(unsigned long point)
+static bool batch_beside_allocations(unsigned long point)
 {
-	return beside_endless(point, SZ_4M, SZ_4K, alloc_lot, alloc_a_slab);
+	return beside_endless(point, SZ_4M, SZ_4K, alloc_batch, alloc_a_slab);
 }
 
 /* clause 5: also while others reset */
@@ -486,9 +486,9 @@ static bool zeroed_large_beside_resets(unsigned long point)
 	return beside_endless(point, SZ_4M, SZ_4K, alloc_zeroed_large, reset_again);
 }
 
-static bool lot_beside_resets(unsigned long point)
+static bool batch_beside_resets(unsigned long point)
 {
-	return beside_endless(point, SZ_4M, SZ_4K, alloc_lot, reset_again);
+	return beside_endless(point, SZ_4M, SZ_4K, alloc_batch, reset_again);
 }
 
 /* clause 10: what is copied in bit by bit ends, too */
@@ -801,10 +801,10 @@ static const struct {
 	{ "bad_reservations", bad_reservations },
 	{ "bad_populations", bad_populations },
 	{ "large_beside_allocations", large_beside_allocations },
-	{ "lot_beside_allocations", lot_beside_allocations },
+	{ "batch_beside_allocations", batch_beside_allocations },
 	{ "large_beside_resets", large_beside_resets },
 	{ "zeroed_large_beside_resets", zeroed_large_beside_resets },
-	{ "lot_beside_resets", lot_beside_resets },
+	{ "batch_beside_resets", batch_beside_resets },
 	{ "copy_beside_resets", copy_beside_resets },
 	{ "typed_nmi_in_alloc", typed_nmi_in_alloc },
 	{ "typed_nmi_in_free", typed_nmi_in_free },

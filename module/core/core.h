@@ -898,11 +898,11 @@ int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t a
 		     gfp_t gfp, struct arena_place *place);
 
 /**
- * struct arena_part - one object of a lot.
+ * struct arena_part - one object of a batch.
  * @bytes:  size of the object.
  * @user:   user address of its contents; only the device uses it, before it sets @src.
  * @src:    kernel address of its contents, or NULL.
- * @offset: offset of the object, set by arena_claim_lot().
+ * @offset: offset of the object, set by arena_claim_batch().
  */
 struct arena_part {
 	size_t			bytes;
@@ -914,15 +914,15 @@ struct arena_part {
 };
 
 /**
- * struct arena_lot - several objects that are allocated together, all or none.
+ * struct arena_batch - several objects that are allocated together, all or none.
  * @part:  the objects.
  * @nr:	   number of objects.
  * @align: alignment of each object.
  * @used:  sum of their sizes.
- * @end:   offset of the end of the last object, set by arena_claim_lot().
+ * @end:   offset of the end of the last object, set by arena_claim_batch().
  * @bare:  some objects have no contents to copy in.
  */
-struct arena_lot {
+struct arena_batch {
 	struct arena_part	*part;
 	unsigned int		nr;
 	size_t			align;
@@ -931,8 +931,8 @@ struct arena_lot {
 	bool			bare;
 };
 
-/* Allocate a lot, of which the caller sets the first three members. @gfp must permit sleeping. */
-int arena_claim_lot(struct arena *arena, struct arena_lot *lot, gfp_t gfp, u64 *generation);
+/* Allocate a batch, of which the caller sets the first three members. @gfp must permit sleeping. */
+int arena_claim_batch(struct arena *arena, struct arena_batch *batch, gfp_t gfp, u64 *generation);
 
 /* reset.c */
 int arena_may_rewind(struct arena *arena, unsigned long generation);

@@ -137,7 +137,7 @@ int arena_do_batch(struct arena_call *call)
 {
 	struct arena_batch_args *batch = &call->args.batch;
 	struct arena_dev *dev = call->file->dev;
-	struct arena_lot lot = {
+	struct arena_batch objects = {
 		.part  = call->parts,
 		.nr    = batch->count,
 		.align = batch->align ?: ARENA_DEFAULT_ALIGN,
@@ -149,7 +149,7 @@ int arena_do_batch(struct arena_call *call)
 		gfp |= __GFP_ZERO;
 	if (down_read_killable(&dev->lock))
 		return -EINTR;
-	err = arena_claim_lot(dev->arena, &lot, gfp, &batch->generation);
+	err = arena_claim_batch(dev->arena, &objects, gfp, &batch->generation);
 	up_read(&dev->lock);
 	if (err)
 		return err;

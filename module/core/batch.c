@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Batches: several objects, all or none, by one move of the cursor.
+ *
+ * This code takes no lock and needs GFP_KERNEL. As with an object larger than a slab, memory
+ * is committed before it is claimed. No part that fits into a slab may straddle two, so the
+ * layout depends on where the cursor stands: the parts are laid out from where the cursor was
+ * seen, and the claim fails if it has moved on. A caller that loses that race again and again
+ * lays its batch out from the begin of a slab, where the layout is always the same, and claims
+ * it as large.c does after its first tries: wherever the cursor then stands.
+ */
+#include <linux/log2.h>
+#include <linux/sched/signal.h>
+
+#include "core/cursor.h"
+#include "core/events.h"
+
+/* After so many tries where the cursor stands, one claims first; and how many tries in all. */
+#define BATCH_TRIES	8
+#define BATCH_TRIES_MAX	128
+
+/* Lay the parts out from offset @start on. Returns 0, or -ENOSPC if there is no room. */
+static int batch_lay_out(const struct arena *arena, struct arena_batch *batch, size_t start)
+{
+	const size_t slab = arena_slab_size(arena);
+	size_t at = start;
+	unsigned int i;
+
+	for (i = 0; i < batch->nr; i++) {
+		struct arena_part *part = &batch->part[i];
+
+		at = ALIGN(at, batch->align);
+		if ((at & (slab - 1)) + part->bytes > slab)
+			at = ALIGN(at, slab);
+		if (at > arena->capacity || part->bytes > arena->capacity - at)
+			return -ENOSPC;
+		part->offset = at;
+		at += part->bytes;
+	}
+	batch->end = at;
+	return 0;
+}
+
+/*
+ * Zero and copy in what was claimed in @generation. Returns false if that is over, or if the
+ * task is being killed. Where some parts must be zeroed, all of the batch is: one call for all
+ * of it is quicker than one for each part.
+ */
+static bool batch_fill(struct arena *arena, const struct arena_batch *batch, u64 generation,
+		       gfp_t gfp)
+{
+	size_t first = batch->part[0].offset;
+	unsigned int i;
+
+	if (batch->bare && (arena->zero || gfp & __GFP_ZERO) &&
+	    arena_write(arena, generation, first, NULL, batch->end - first, gfp))
+		return false;
+	for (i = 0; i < batch->nr; i++) {
+		const struct arena_part *part = &batch->part[i];
+
+		if (part->src &&
+		    arena_write(arena, generation, part->offset, part->src, part->bytes, gfp))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * One try where the cursor stands. Returns -EAGAIN if another CPU has moved the cursor, or
+ * reset the arena.
+ */
+static int batch_try(struct arena *arena, struct arena_batch *batch, gfp_t gfp, u64 *generation)
+{
+	struct arena_snap snap = arena_snap(arena);
+	struct arena_stretch stretch = {
+		.generation = snap.generation,
+		.grain	    = 1,
+		.start	    = cursor_offset(snap.cursor),
+		.used	    = batch->used,
+		.objects    = batch->nr,
+	};
+	int err;
+
+	if (!cursor_settled(snap.cursor))
+		return arena_settle_wait(arena, gfp) ? -EAGAIN : -ENOMEM;
+	err = batch_lay_out(arena, batch, stretch.start);
+	if (err)
+		return err;
+	err = arena_slabs_populate(arena, snap.generation & ARENA_GEN_SET, batch->part[0].offset,
+				   batch->end - batch->part[0].offset, gfp);
+	if (err)
+		return err;
+	stretch.end = batch->end;
+	if (!arena_commit(arena, &stretch))
+		return -EAGAIN;
+	*generation = snap.generation;
+	if (batch_fill(arena, batch, snap.generation, gfp))
+		return 0;
+	arena_count_objects(arena, -(int)batch->nr);
+	return -EAGAIN;
+}
+
+static void batch_move(struct arena_batch *batch, size_t bytes)
+{
+	unsigned int i;
+
+	for (i = 0; i < batch->nr; i++)
+		batch->part[i].offset += bytes;
+	batch->end += bytes;
+}
+
+/*
+ * One try that claims first, from the begin of a slab. A reset that comes after the claim
+ * frees the objects, as it may free any object: that is no reason to try again.
+ */
+static int batch_try_first(struct arena *arena, struct arena_batch *batch, gfp_t gfp, size_t *lead,
+			 u64 *generation)
+{
+	struct arena_stretch stretch = { .used = batch->used, .objects = batch->nr };
+	int err = batch_lay_out(arena, batch, 0);
+
+	err = err ?: arena_commit_first(arena, &stretch, batch->end, lead, gfp);
+	if (err)
+		return err;
+	arena_commit_done(arena, &stretch);
+	batch_move(batch, stretch.start);
+	*generation = stretch.generation;
+	if (batch_fill(arena, batch, *generation, gfp) || !fatal_signal_pending(current))
+		return 0;
+	arena_count_objects(arena, -(int)batch->nr);
+	return -EINTR;
+}
+
+/*
+ * The cursor is exhausted, but unused span tails may remain: take the whole batch from one
+ * tail, as for single objects (clause 16). What is laid out in one slab from its begin on
+ * fits wherever its alignment does. Returns -ENOSPC if no tail is large enough.
+ */
+static int batch_try_tail(struct arena *arena, struct arena_batch *batch, gfp_t gfp,
+			  u64 *generation)
+{
+	struct arena_place place;
+	int err;
+
+	if (batch_lay_out(arena, batch, 0) || batch->end > arena_slab_size(arena))
+		return -ENOSPC;
+	err = arena_claim_tail(arena, batch->end, batch->used, batch->align, gfp, &place);
+	if (err)
+		return err == -ESTALE ? -EAGAIN : err;
+	arena_count_objects(arena, batch->nr - 1);
+	batch_move(batch, place.offset);
+	*generation = place.generation;
+	if (batch_fill(arena, batch, place.generation, gfp))
+		return 0;
+	arena_count_objects(arena, -(int)batch->nr);
+	return -EAGAIN;
+}
+
+/* Check sizes and alignment, and sum up the sizes. Returns 0, -EINVAL or -ENOSPC. */
+static int batch_check(const struct arena *arena, struct arena_batch *batch)
+{
+	const size_t slab = arena_slab_size(arena);
+	unsigned int i;
+
+	if (!batch->nr || !is_power_of_2(batch->align) || batch->align > slab)
+		return -EINVAL;
+	batch->used = 0;
+	batch->bare = false;
+	for (i = 0; i < batch->nr; i++) {
+		size_t bytes = batch->part[i].bytes;
+
+		if (!bytes || (bytes > slab && batch->align > PAGE_SIZE))
+			return -EINVAL;
+		if (bytes > arena->capacity - batch->used)
+			return -ENOSPC;
+		batch->used += bytes;
+		batch->bare |= !batch->part[i].src;
+	}
+	return 0;
+}
+
+static void batch_trace(const struct arena *arena, const struct arena_batch *batch, u64 generation,
+		      gfp_t gfp)
+{
+	unsigned int i;
+
+	if (!tracepoint_enabled(arena_alloc))
+		return;
+	for (i = 0; i < batch->nr; i++)
+		arena_trace_alloc(arena, generation, batch->part[i].offset, batch->part[i].bytes,
+				  batch->align, gfp);
+}
+
+int arena_claim_batch(struct arena *arena, struct arena_batch *batch, gfp_t gfp, u64 *generation)
+{
+	int err = batch_check(arena, batch), tries = 0;
+	size_t lead = 0;
+
+	arena_cpu_prepare(arena, gfp);
+	while (!err) {
+		bool first = tries++ % (BATCH_TRIES + 1) == BATCH_TRIES;
+
+		err = first ? batch_try_first(arena, batch, gfp, &lead, generation) :
+			      batch_try(arena, batch, gfp, generation);
+		if (err == -ENOSPC && !first && arena->spans)
+			err = batch_try_tail(arena, batch, gfp, generation);
+		if (!err) {
+			batch_trace(arena, batch, *generation, gfp);
+			return 0;
+		}
+		/*
+		 * A batch that begins at a slab may need more room than is left, although it
+		 * fits at the cursor: -ENOSPC of such a try does not end the call.
+		 */
+		if (err == -EAGAIN || (first && err == -ENOSPC))
+			err = fatal_signal_pending(current) ? -EINTR :
+			      tries == BATCH_TRIES_MAX ? -ENOMEM : 0;
+		cond_resched();
+	}
+	arena_count_failure(arena, err);
+	arena_trace_alloc_fail(arena, batch->used, batch->align, gfp, err);
+	return err;
+}
