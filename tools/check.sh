@@ -69,7 +69,7 @@ checkpatch_file()
 	*/compat.h) ignore=--ignore=LINUX_VERSION_CODE,CONSTANT_COMPARISON ;;
 	*/trace.h) ignore=--ignore=OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT ;;
 	# The kernel's own macros, as a program has them; and a name that a fuzzer calls.
-	kunit/user/gate.h) return 0 ;;
+	kunit/user/shim.h) return 0 ;;
 	kunit/user/*) ignore=--ignore=CAMELCASE ;;
 	# No kernel header gives a program these.
 	tools/*.c) ignore=--ignore=PREFER_DEFINED_ATTRIBUTE_MACRO,AVOID_EXTERNS ;;

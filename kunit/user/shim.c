@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is behind the gate: CPUs, RCU, work, locks and pages of a user program.
+ * The shim that stands in for the kernel: CPUs, RCU, work, locks and pages of a user program.
  */
-#include "gate.h"
+#include "shim.h"
 
 #include <sched.h>
 #include <sys/mman.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The gate: what the core takes from the kernel, on top of a C library.
+ * The shim: what the core takes from the kernel, on top of a C library.
  *
  * Each <linux/...> header that the core includes is this file (the Makefile makes
  * them so), and the core is compiled as it is. What is here is either the real
@@ -21,8 +21,8 @@
  * user_point() is called wherever an interrupt could change what comes next.
  * A test makes one come there: see user_interrupt.
  */
-#ifndef USER_GATE_H
-#define USER_GATE_H
+#ifndef USER_SHIM_H
+#define USER_SHIM_H
 
 #include <errno.h>
 #include <limits.h>
@@ -998,4 +998,4 @@ static inline ssize_t strscpy(char *to, const char *from, size_t size)
 #define tracepoint_enabled(name)	false
 #define PARAMS(args...)		args
 
-#endif /* USER_GATE_H */
+#endif /* USER_SHIM_H */
