@@ -795,8 +795,8 @@ struct arena_place {
  * bytes. Before arena_cpus_setup(), and while states are hidden from the fast paths, the first
  * is that of the leaf that stays empty.
  */
-DECLARE_PER_CPU(unsigned long, arena_root_offset);
-DECLARE_PER_CPU(unsigned long, arena_leaf_offset);
+DECLARE_PER_CPU(unsigned long, arena_root_position);
+DECLARE_PER_CPU(unsigned long, arena_leaf_position);
 extern const struct arena_cpu arena_cpu_none;
 
 void *arena_state_alloc(const struct arena *arena, size_t size, gfp_t gfp);
@@ -823,7 +823,7 @@ static inline struct arena_cpu *arena_cpus_first(const struct arena *arena)
  */
 static __always_inline struct arena_cpu *arena_cpu_fast(const struct arena *arena)
 {
-	const void *root = (const void *)arena->root + raw_cpu_read(arena_root_offset);
+	const void *root = (const void *)arena->root + raw_cpu_read(arena_root_position);
 	/*
 	 * The two address dependencies pair with leaf_install() and cpu_publish(). Racy with
 	 * the one store of each entry: READ_ONCE() would cost an instruction.
@@ -831,7 +831,7 @@ static __always_inline struct arena_cpu *arena_cpu_fast(const struct arena *aren
 	const void *leaf = data_race(*(struct arena_leaf *const *)root);
 
 	/* Racy with the one store of the entry, by this CPU. */
-	return data_race(*(struct arena_cpu *const *)(leaf + raw_cpu_read(arena_leaf_offset)));
+	return data_race(*(struct arena_cpu *const *)(leaf + raw_cpu_read(arena_leaf_position)));
 }
 
 /* The state of this CPU, or &arena_cpu_none if it has none. Preemption is off. */

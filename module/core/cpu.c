@@ -43,8 +43,8 @@ static const struct arena_leaf leaf_none = {
 	.cpu = { [0 ... ARENA_LEAF_CPUS - 1] = (struct arena_cpu *)&arena_cpu_none },
 };
 
-DEFINE_PER_CPU(unsigned long, arena_root_offset);
-DEFINE_PER_CPU(unsigned long, arena_leaf_offset);
+DEFINE_PER_CPU(unsigned long, arena_root_position);
+DEFINE_PER_CPU(unsigned long, arena_leaf_position);
 
 static unsigned int nr_leaves(void)
 {
@@ -242,7 +242,7 @@ void arena_cpus_hide(bool hide)
 
 	hidden = hide;
 	for_each_possible_cpu(cpu)
-		WRITE_ONCE(per_cpu(arena_root_offset, cpu),
+		WRITE_ONCE(per_cpu(arena_root_position, cpu),
 			   hide ? 0 : (1 + cpu / ARENA_LEAF_CPUS) * sizeof(struct arena_leaf *));
 }
 
@@ -251,11 +251,11 @@ void arena_cpus_setup(void)
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu)
-		per_cpu(arena_leaf_offset, cpu) = cpu % ARENA_LEAF_CPUS *
+		per_cpu(arena_leaf_position, cpu) = cpu % ARENA_LEAF_CPUS *
 						  sizeof(struct arena_cpu *);
 	/*
-	 * Fast paths read both offsets with preemption off. After a grace period none of them
-	 * still has the leaf offset of before.
+	 * Fast paths read both positions with preemption off. After a grace period none of them
+	 * still has the former position in the leaf.
 	 */
 	synchronize_rcu();
 	arena_cpus_hide(hidden);
