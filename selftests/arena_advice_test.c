@@ -215,22 +215,22 @@ static bool all_return(struct __test_metadata *_metadata, char *map, size_t page
 	return false;
 }
 
-/* clause 21: whatever a program asks for parts of a mapping, the call returns */
-TEST_F_TIMEOUT(advice, writers_calls_return, PATIENCE + 60)
+/* clause 21: every call that takes a part of a mapping returns, and the bytes stay as they are */
+TEST_F_TIMEOUT(advice, call_on_writable_mapping_returns, PATIENCE + 60)
 {
 	EXPECT_TRUE(all_return(_metadata, self->map, self->page));
 	EXPECT_TRUE(all_bytes(self->view, 'a', BYTES));
 }
 
-/* clause 21: without write rights, too */
-TEST_F_TIMEOUT(advice, readers_calls_return, PATIENCE + 60)
+/* clause 21: the calls also return for a mapping without the right to write */
+TEST_F_TIMEOUT(advice, call_on_readable_mapping_returns, PATIENCE + 60)
 {
 	EXPECT_TRUE(all_return(_metadata, self->view, self->page));
 	EXPECT_TRUE(all_bytes(self->map, 'a', BYTES));
 }
 
-/* clause 19: as shared memory does */
-TEST_F(advice, synchronisation_succeeds)
+/* clause 19: msync() and fsync() succeed, as they do for shared memory */
+TEST_F(advice, sync_mapping_or_file_succeeds)
 {
 	EXPECT_EQ(0, msync(self->map, BYTES, MS_SYNC));
 	EXPECT_EQ(0, msync(self->view, self->page, MS_SYNC));
@@ -255,8 +255,11 @@ static bool mapped_as(const void *at, const char *flags)
 	return same;
 }
 
-/* clause 19: a program under READ_IMPLIES_EXEC reads, by either descriptor, and runs nothing */
-TEST_F(advice, read_implies_exec)
+/*
+ * clause 19: under READ_IMPLIES_EXEC, a program maps for reading and gets a mapping that it
+ * cannot execute
+ */
+TEST_F(advice, map_read_implies_exec_not_executable)
 {
 	const int fds[] = { self->fd, self->reader };
 	unsigned int i;
@@ -320,8 +323,8 @@ static void lies_on(struct __test_metadata *_metadata, size_t page, __u32 slab, 
 	close(fd);
 }
 
-/* clause 21: memory comes from where the task's policy says */
-TEST_F(advice, memory_policy)
+/* clause 21: memory comes from the node that the task's memory policy names */
+TEST_F(advice, alloc_memory_policy_on_node)
 {
 	int node;
 
@@ -335,8 +338,8 @@ TEST_F(advice, memory_policy)
 	}
 }
 
-/* clause 21: and from where its cpuset says */
-TEST_F(advice, cpuset)
+/* clause 21: memory comes from the node that the task's cpuset names */
+TEST_F(advice, alloc_cpuset_on_node)
 {
 	static const char group[] = "/sys/fs/cgroup/arena_advice";
 	static const char * const mems[] = { "0", "1" };

@@ -55,8 +55,8 @@ FIXTURE_TEARDOWN(space)
 	close(self->fd);
 }
 
-/* clause 7: the seed's example */
-TEST_F(space, offset_is_the_sum_of_sizes)
+/* clause 7: the offset is the sum of the sizes, and 0 after a reset */
+TEST_F(space, offset_after_stores_is_sum_of_sizes)
 {
 	__u64 a = 100, b = 200;
 
@@ -70,8 +70,8 @@ TEST_F(space, offset_is_the_sum_of_sizes)
 	EXPECT_EQ(0, arena_used(self->fd));
 }
 
-/* clauses 1, 7: odd sizes count as they are; alignment is the default */
-TEST_F(space, default_alignment)
+/* clauses 1, 7: the default alignment is 8, and an odd size counts as it is */
+TEST_F(space, alloc_odd_sizes_aligned_to_8)
 {
 	__u64 bytes, total = 0;
 
@@ -83,8 +83,8 @@ TEST_F(space, default_alignment)
 	}
 }
 
-/* clause 1 */
-TEST_F(space, alignment_as_asked)
+/* clause 1: an object has the alignment that the caller asked for */
+TEST_F(space, alloc_with_alignment_aligned)
 {
 	__u64 align, end = 0;
 
@@ -97,8 +97,8 @@ TEST_F(space, alignment_as_asked)
 	EXPECT_GE(CAPACITY, end);
 }
 
-/* clauses 1, 5: an object larger than a slab, up to all there is */
-TEST_F(space, larger_than_a_slab)
+/* clauses 1, 5: an object may be larger than a slab, up to the capacity */
+TEST_F(space, alloc_larger_than_slab_ok)
 {
 	__u64 offset;
 
@@ -118,8 +118,8 @@ TEST_F(space, larger_than_a_slab)
 	EXPECT_EQ(-ENOSPC, arena_alloc(self->fd, 1, NULL));
 }
 
-/* clauses 4, 16: exact to the byte, and failures change nothing */
-TEST_F(space, capacity_is_exact)
+/* clauses 4, 16: all of the capacity can be allocated; then calls fail and change nothing */
+TEST_F(space, alloc_when_full_enospc)
 {
 	unsigned int i;
 
@@ -134,8 +134,8 @@ TEST_F(space, capacity_is_exact)
 	EXPECT_EQ(CAPACITY / 4096, self->info.allocs);
 }
 
-/* clause 4: what does not fit leaves room for what does */
-TEST_F(space, failure_leaves_the_rest)
+/* clause 4: after an object did not fit, a smaller one still does */
+TEST_F(space, alloc_after_failure_uses_the_rest)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY - SLAB, NULL));
 	EXPECT_EQ(-ENOSPC, arena_alloc(self->fd, SLAB + 1, NULL));
@@ -144,8 +144,8 @@ TEST_F(space, failure_leaves_the_rest)
 	EXPECT_EQ(CAPACITY, arena_used(self->fd));
 }
 
-/* clause 6 */
-TEST_F(space, zero_flag)
+/* clause 6: ARENA_ALLOC_ZERO zeroes memory that was used before */
+TEST_F(space, alloc_zero_in_used_memory_zeroed)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY, &self->offset));
 	memset(self->map, 0xff, CAPACITY);
@@ -156,8 +156,8 @@ TEST_F(space, zero_flag)
 	EXPECT_TRUE(all_bytes(self->map + self->offset, 0, 3 * SLAB));
 }
 
-/* clauses 1, 24: a copy arrives whole, at any size and place */
-TEST_F(space, store_copies)
+/* clauses 1, 24: a copy arrives whole, at any size and offset */
+TEST_F(space, store_any_size_copies)
 {
 	static const __u64 sizes[] = { 1, 7, 8, 63, 4096, 4097, SLAB - 1, SLAB, SLAB + 1,
 				       5 * SLAB + 3, ARENA_STORE_MAX };
@@ -175,8 +175,8 @@ TEST_F(space, store_copies)
 	free(src);
 }
 
-/* clauses 8, 9: the slabs stay, nothing is taken again */
-TEST_F(space, reset_keep)
+/* clauses 8, 9: a keep reset keeps the slabs, and the next generation allocates no pages */
+TEST_F(space, reset_keep_reuses_slabs)
 {
 	struct arena_info_args before;
 
@@ -194,8 +194,8 @@ TEST_F(space, reset_keep)
 	EXPECT_EQ(before.resets + 1, self->info.resets);
 }
 
-/* clauses 8, 9 */
-TEST_F(space, reset_release)
+/* clauses 8, 9: a release reset frees all slabs but those that the caller wants kept */
+TEST_F(space, reset_release_frees_slabs)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 10 * SLAB, NULL));
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
@@ -213,8 +213,8 @@ TEST_F(space, reset_release)
 	EXPECT_EQ(0, arena_used(self->fd));
 }
 
-/* clauses 6, 9 */
-TEST_F(space, reset_zero)
+/* clauses 6, 9: a zero reset zeroes what was used and keeps the slabs */
+TEST_F(space, reset_zero_zeroes)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 10 * SLAB, NULL));
 	memset(self->map, 'x', 10 * SLAB);
@@ -225,8 +225,8 @@ TEST_F(space, reset_zero)
 	EXPECT_EQ(10 * SLAB, self->info.committed);
 }
 
-/* clause 13: the generation grows, and everyone who is told is told the same */
-TEST_F(space, generation_grows)
+/* clause 13: each reset raises the generation, and all calls report the same one */
+TEST_F(space, generation_after_reset_grows)
 {
 	struct arena_reset_args reset = { .size = sizeof(reset) };
 	struct arena_alloc_args alloc = { .size = sizeof(alloc), .bytes = 8 };
@@ -246,10 +246,10 @@ TEST_F(space, generation_grows)
 }
 
 /*
- * clauses 1, 13: whole words, which go the quickest way, through slabs and generations:
- * none where another one is, and each told where and in which it is
+ * clauses 1, 13: small objects take the fast path of the ioctl: through slabs and generations,
+ * they do not overlap, and each call reports its offset and generation
  */
-TEST_F(space, words)
+TEST_F(space, alloc_words_places_disjoint)
 {
 	struct arena_alloc_args alloc = { .size = sizeof(alloc), .bytes = 64 };
 	const __u64 count = 3 * SLAB / 64;
@@ -368,8 +368,11 @@ static __u64 run_workers(struct __test_metadata *_metadata, int fd, char *map, _
 	return sum;
 }
 
-/* clauses 1, 7: forked processes, no overlap, exact offset; resets in between */
-TEST_F_TIMEOUT(space, processes_do_not_overlap, 120)
+/*
+ * clauses 1, 7: objects of several processes do not overlap, and the offset is exact; resets come
+ * in between
+ */
+TEST_F_TIMEOUT(space, alloc_by_processes_disjoint, 120)
 {
 	int round;
 
@@ -382,8 +385,8 @@ TEST_F_TIMEOUT(space, processes_do_not_overlap, 120)
 	}
 }
 
-/* clauses 1, 7, 16: the same into a wall */
-TEST_F_TIMEOUT(space, processes_until_full, 120)
+/* clauses 1, 7, 16: objects of several processes do not overlap when the arena runs full */
+TEST_F_TIMEOUT(space, alloc_by_processes_until_full_disjoint, 120)
 {
 	__u64 sum = run_workers(_metadata, self->fd, self->map, CAPACITY / 32);
 
@@ -391,8 +394,11 @@ TEST_F_TIMEOUT(space, processes_until_full, 120)
 	EXPECT_LT(CAPACITY / 2, sum);
 }
 
-/* clause 16: room for N, N racing allocations succeed, the next one fails */
-TEST_F_TIMEOUT(space, racing_exact_capacity, 120)
+/*
+ * clause 16: where there is room for N objects, N racing allocations succeed and the next one
+ * fails
+ */
+TEST_F_TIMEOUT(space, alloc_by_processes_exact_capacity, 120)
 {
 	const unsigned int n = CAPACITY / 1024;
 	unsigned int i, *made;
@@ -418,8 +424,8 @@ TEST_F_TIMEOUT(space, racing_exact_capacity, 120)
 	munmap(made, 4096);
 }
 
-/* clause 10: unquiesced resets of every kind; the allocator stays whole */
-TEST_F_TIMEOUT(space, storm_of_resets, 120)
+/* clause 10: resets in all modes race with allocations, and the arena stays consistent */
+TEST_F_TIMEOUT(space, reset_beside_allocations_consistent, 120)
 {
 	char record[512] = {};
 	unsigned int i;

@@ -81,8 +81,8 @@ static bool sums_up(const struct arena_info_args *info)
 	return info->used + info->padding + info->free == info->capacity;
 }
 
-/* clauses 1, 7: behind each other, aligned, exactly counted */
-TEST_F(batch, lies_in_order)
+/* clauses 1, 7: the objects of a batch lie behind each other, aligned, and their sizes add up */
+TEST_F(batch, batch_of_sizes_in_order)
 {
 	static const __u64 sizes[] = { 1, 7, 8, 9, 100, 4096, 3, 64 };
 	__u64 end = 0, sum = 0, generation;
@@ -107,8 +107,8 @@ TEST_F(batch, lies_in_order)
 	EXPECT_TRUE(sums_up(&self->info));
 }
 
-/* The default alignment is 8, as for one object; 1 leaves no gap. */
-TEST_F(batch, alignments)
+/* clause 1: the default alignment is 8; with an alignment of 1, a batch has no gaps */
+TEST_F(batch, batch_with_alignment_aligned)
 {
 	__u64 align, at;
 	unsigned int i;
@@ -126,8 +126,8 @@ TEST_F(batch, alignments)
 	}
 }
 
-/* clause 16: of a full arena with spans a batch gets what is left of one, too */
-TEST(from_a_tail)
+/* clause 16: in a full arena with spans, a batch uses the unused tail of a span */
+TEST(batch_when_full_takes_span_tail)
 {
 	struct arena_batch_item item[3] = {
 		{ .bytes = 100, .src = (unsigned long)"tail" }, { .bytes = 8 }, { .bytes = 24 },
@@ -164,8 +164,8 @@ TEST(from_a_tail)
 	close(fd);
 }
 
-/* clause 24: one source is copied, another is not there, a third lies elsewhere */
-TEST_F(batch, copies_in)
+/* clause 24: a batch copies in the items that have a source and leaves the others alone */
+TEST_F(batch, batch_with_sources_copies)
 {
 	static const char * const words[] = { "some", "things", NULL, "to", "be", NULL, "stored" };
 	unsigned int i, n = ARRAY_SIZE(words);
@@ -180,8 +180,11 @@ TEST_F(batch, copies_in)
 			EXPECT_STREQ(words[i], self->map + self->item[i].offset);
 }
 
-/* clauses 1, 16: what is left of a slab is used, and nothing straddles two */
-TEST_F(batch, larger_than_a_slab)
+/*
+ * clauses 1, 16: a batch fills the current slab before it takes another, and no object crosses a
+ * slab's end
+ */
+TEST_F(batch, batch_larger_than_slab_fills_slabs)
 {
 	unsigned int i, n = 2000;
 	__u64 end = 0, sum = 0;
@@ -214,8 +217,8 @@ TEST_F(batch, larger_than_a_slab)
 	EXPECT_LE(end, self->item[0].offset);
 }
 
-/* clause 1: among the small ones, some that need slabs of their own */
-TEST_F(batch, with_objects_larger_than_a_slab)
+/* clause 1: some objects of a batch may be larger than a slab */
+TEST_F(batch, batch_of_large_objects_ok)
 {
 	static const __u64 sizes[] = { 10, 3 * SLAB + 5, 10, SLAB, 10, SLAB + 1 };
 	char *bytes = malloc(3 * SLAB + 5);
@@ -243,8 +246,8 @@ TEST_F(batch, with_objects_larger_than_a_slab)
 	free(bytes);
 }
 
-/* clause 6: ARENA_ALLOC_ZERO, or an arena that was set up so */
-TEST_F(batch, zeroes)
+/* clause 6: a batch is zeroed by ARENA_ALLOC_ZERO, and in an arena set up with ARENA_SETUP_ZERO */
+TEST_F(batch, batch_zero_in_used_memory_zeroed)
 {
 	struct arena_batch_args args = {
 		.size = sizeof(args),
@@ -280,8 +283,8 @@ TEST_F(batch, zeroes)
 			EXPECT_TRUE(all_bytes(self->map + self->item[i].offset, 0, 300));
 }
 
-/* clauses 4, 16: to the last byte, and not one more */
-TEST_F(batch, all_or_nothing)
+/* clauses 4, 16: a batch that exceeds the capacity by one byte allocates nothing */
+TEST_F(batch, batch_too_large_by_a_byte_enospc)
 {
 	unsigned int i;
 
@@ -299,8 +302,8 @@ TEST_F(batch, all_or_nothing)
 	EXPECT_EQ(-ENOSPC, arena_batch(self->fd, self->item, 1, 0, NULL));
 }
 
-/* clauses 4, 5: sizes whose sum would wrap, with and without anything to copy */
-TEST_F(batch, too_much)
+/* clauses 4, 5: a batch whose sizes would wrap is refused, with and without sources */
+TEST_F(batch, batch_with_wrapping_sum_enospc)
 {
 	static const __u64 bad[] = { CAPACITY + 1, 1ULL << 32, 1ULL << 40, 1ULL << 63, ~0ULL,
 				     ~0ULL - 7, -SLAB };
@@ -322,8 +325,8 @@ TEST_F(batch, too_much)
 	EXPECT_TRUE(nothing_happened(self->fd, &self->before));
 }
 
-/* clause 24: the stage is bounded; the bound is for what is copied, not for what is made */
-TEST_F(batch, copies_too_much)
+/* clause 24: the bytes that a batch copies are bounded, but not those that it allocates */
+TEST_F(batch, batch_copies_too_much_emsgsize)
 {
 	char *bytes = malloc(ARENA_STORE_MAX);
 
@@ -344,8 +347,8 @@ TEST_F(batch, copies_too_much)
 	free(bytes);
 }
 
-/* clauses 4, 18: each bad argument alone */
-TEST_F(batch, bad_arguments)
+/* clauses 4, 18: each bad argument alone is refused */
+TEST_F(batch, batch_bad_argument_refused)
 {
 	const struct arena_batch_args good = {
 		.size = sizeof(good),
@@ -396,8 +399,8 @@ TEST_F(batch, bad_arguments)
 	EXPECT_EQ(0, arena_ioctl(self->fd, ARENA_IOC_BATCH, &args));
 }
 
-/* clause 18: the items of a program that is newer than the kernel */
-TEST_F(batch, longer_items)
+/* clause 18: items that are longer than the kernel's, of a newer program, are accepted */
+TEST_F(batch, batch_longer_items_ok)
 {
 	struct long_item {
 		struct arena_batch_item known;
@@ -431,8 +434,8 @@ TEST_F(batch, longer_items)
 	free(item);
 }
 
-/* clauses 4, 24: where an offset cannot be told, or a source not be read to its end */
-TEST_F(batch, holes)
+/* clauses 4, 24: items that cannot be written and sources that cannot be read are EFAULT */
+TEST_F(batch, batch_unmapped_items_or_source_efault)
 {
 	long page = sysconf(_SC_PAGESIZE);
 	char *two = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
@@ -462,8 +465,8 @@ TEST_F(batch, holes)
 	munmap(two, 2 * page);
 }
 
-/* clause 24: items and sources in the arena itself, found by faults that take its lock */
-TEST_F(batch, from_the_arena_itself)
+/* clause 24: items and sources may lie in the arena itself, whose faults take the arena's lock */
+TEST_F(batch, batch_items_in_the_arena_ok)
 {
 	struct arena_batch_item *item;
 	unsigned int i;
@@ -485,8 +488,8 @@ TEST_F(batch, from_the_arena_itself)
 	EXPECT_EQ(SLAB + 100 * 100, arena_used(self->fd));
 }
 
-/* clause 17: adding needs the right to allocate, and no other */
-TEST_F(batch, rights)
+/* clause 17: a batch needs the right to allocate and no other right */
+TEST_F(batch, batch_without_alloc_right_eacces)
 {
 	int may = arena_dup(self->fd, ARENA_RIGHT_ALLOC);
 	int may_not = arena_dup(self->fd, ARENA_RIGHTS_ALL & ~ARENA_RIGHT_ALLOC);
@@ -538,7 +541,8 @@ static int many_batches(int fd, char *map, int nr, __u64 (*made)[2])
 	return 0;
 }
 
-TEST_F_TIMEOUT(batch, side_by_side, 120)
+/* clauses 1, 7: batches of several processes do not overlap, and the offset is exact */
+TEST_F_TIMEOUT(batch, batch_by_processes_disjoint, 120)
 {
 	__u64 (*made)[2] = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -583,7 +587,8 @@ static int batches_until_stopped(int fd, int *stop)
 	return 0;
 }
 
-TEST_F_TIMEOUT(batch, beside_resets, 120)
+/* clause 10: batches race with resets in all modes, and the arena stays consistent */
+TEST_F_TIMEOUT(batch, batch_beside_resets_consistent, 120)
 {
 	int *stop = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
 				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);

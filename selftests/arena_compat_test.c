@@ -55,8 +55,8 @@ FIXTURE_TEARDOWN(compat)
 
 #define ioctl_32(cmd) call_32(NR_IOCTL_32, self->fd, cmd, (unsigned long)self->low)
 
-/* clause 18 */
-TEST_F(compat, each_command)
+/* clause 18: the commands of the first version do the same for callers of 32 bits */
+TEST_F(compat, command_of_first_version_same_result)
 {
 	struct arena_setup_args setup = { .size = sizeof(setup), .capacity = 4 * SLAB };
 	struct arena_store_args store = { .size = sizeof(store), .bytes = 5 };
@@ -123,8 +123,8 @@ static int call_copied(int fd, char *low, unsigned int cmd, void *args, size_t s
 	return err;
 }
 
-/* clause 18: the commands that came later */
-TEST_F(compat, each_later_command)
+/* clause 18: so do the commands that were added later */
+TEST_F(compat, command_of_later_version_same_result)
 {
 	struct arena_batch_args batch = { .size = sizeof(batch), .count = 3,
 					  .item_size = sizeof(struct arena_batch_item) };
@@ -171,8 +171,8 @@ TEST_F(compat, each_later_command)
 	ASSERT_EQ(0, call_copied(self->fd, self->low, ARENA_IOC_NOTIFY, &notify, sizeof(notify)));
 }
 
-/* clause 18 */
-TEST_F(compat, bad_structs)
+/* clause 18: bad structs of callers of 32 bits get the same errno */
+TEST_F(compat, command_bad_struct_refused)
 {
 	struct arena_alloc_args alloc = { .size = sizeof(alloc), .bytes = 8 };
 
@@ -191,7 +191,7 @@ TEST_F(compat, bad_structs)
 
 #else
 
-TEST(compat)
+TEST(command_32_bit_unavailable)
 {
 	SKIP(return, "no way to make 32 bit calls from this program");
 }

@@ -164,7 +164,7 @@ static int call_word(int fd, unsigned int cmd, __u32 word)
 	return arena_ioctl(fd, cmd, args);
 }
 
-TEST_F(errnos, of_setup)
+TEST_F(errnos, setup_bad_argument_errno)
 {
 	int fresh = arena_open();
 
@@ -181,7 +181,7 @@ TEST_F(errnos, of_setup)
 	close(fresh);
 }
 
-TEST_F(errnos, alloc)
+TEST_F(errnos, alloc_bad_argument_errno)
 {
 	refused(self->fd, ENOSPC, arena_alloc(self->fd, CAPACITY + 1, NULL));
 	refused(self->fd, EINVAL, arena_alloc(self->fd, 0, NULL));
@@ -193,8 +193,8 @@ TEST_F(errnos, alloc)
 	refused(self->spans, EINVAL, arena_alloc_flags(self->spans, 8, 3, 0, NULL));
 }
 
-/* With something left, but not enough: the cursor can be seen to stay. */
-TEST_F(errnos, almost_full)
+/* Some room is left, but not enough: a cursor that moves nonetheless would be seen. */
+TEST_F(errnos, alloc_almost_full_enospc)
 {
 	const __u64 src = (unsigned long)source;
 
@@ -213,7 +213,7 @@ TEST_F(errnos, almost_full)
 	EXPECT_EQ(0, arena_alloc(self->fd, 48, NULL));
 }
 
-TEST_F(errnos, store)
+TEST_F(errnos, store_bad_argument_errno)
 {
 	const __u64 src = (unsigned long)source;
 
@@ -226,7 +226,7 @@ TEST_F(errnos, store)
 	refused(self->fd, ENOSPC, call_store(self->fd, 0, src, sizeof(source), SLAB));
 }
 
-TEST_F(errnos, batch)
+TEST_F(errnos, batch_bad_argument_errno)
 {
 	const __u64 src = (unsigned long)source;
 	struct arena_batch_item item = { .bytes = 8 };
@@ -242,7 +242,7 @@ TEST_F(errnos, batch)
 	refused(self->spans, ENOSPC, call_batch_one(self->spans, CAPACITY, 0, 0));
 }
 
-TEST_F(errnos, lease)
+TEST_F(errnos, lease_bad_argument_errno)
 {
 	refused(self->fd, EINVAL, call_lease(self->fd, 1, 8, 8, 0));
 	refused(self->fd, EINVAL, call_lease(self->fd, 0, 0, 8, 0));
@@ -252,7 +252,7 @@ TEST_F(errnos, lease)
 	refused(self->spans, ENOSPC, call_lease(self->spans, 0, CAPACITY, CAPACITY, 0));
 }
 
-TEST_F(errnos, reset)
+TEST_F(errnos, reset_bad_argument_errno)
 {
 	refused(self->fd, EINVAL, call_reset(self->fd, ARENA_RESET_STRICT + 1, 0, 0, 0));
 	refused(self->fd, EINVAL, call_reset(self->fd, ARENA_RESET_KEEP, 1, 0, 0));
@@ -261,7 +261,7 @@ TEST_F(errnos, reset)
 	/* EBUSY needs kernel code that holds the arena: arena_hold_test. */
 }
 
-TEST_F(errnos, one_word)
+TEST_F(errnos, command_bad_word_einval)
 {
 	static const unsigned int cmds[] = {
 		ARENA_IOC_OFFSET, ARENA_IOC_INFO, ARENA_IOC_WATCH, ARENA_IOC_NOTIFY,
@@ -273,7 +273,7 @@ TEST_F(errnos, one_word)
 		refused(self->fd, EINVAL, call_word(self->fd, cmds[i], 1U << 31));
 }
 
-TEST_F(errnos, mark)
+TEST_F(errnos, mark_bad_argument_errno)
 {
 	struct arena_mark_args bad;
 
@@ -294,7 +294,7 @@ TEST_F(errnos, mark)
 	refused(self->fd, ESTALE, arena_rewind(self->fd, self->mark));
 }
 
-TEST_F(errnos, handle)
+TEST_F(errnos, handle_bad_argument_errno)
 {
 	struct name name = { 0, 0 };
 
@@ -322,7 +322,7 @@ static int dup_in_child(int fd)
 	return -wait_for(pid);
 }
 
-TEST_F(errnos, dup)
+TEST_F(errnos, dup_bad_argument_errno)
 {
 	struct rlimit old, none = { 0, 0 };
 	char text[32];
@@ -352,8 +352,8 @@ TEST_F(errnos, dup)
 	refused(self->fd, EINVAL, call_dup(self->fd, 0, 0));
 }
 
-/* Each call by a descriptor that has all rights but one that it needs. */
-TEST_F(errnos, rights)
+/* Each call is made through a descriptor that lacks one right which the call needs. */
+TEST_F(errnos, call_without_right_eacces)
 {
 	const __u32 all = ARENA_RIGHTS_ALL;
 	int allocs_not = arena_dup(self->fd, all & ~ARENA_RIGHT_ALLOC);
@@ -384,8 +384,8 @@ TEST_F(errnos, rights)
 	close(resets_not);
 }
 
-/* clause 21: the limit on all arenas is an errno, and takes nothing on the way */
-TEST_F(errnos, no_memory)
+/* clause 21: at the limit of all arenas, calls return ENOMEM and change nothing */
+TEST_F(errnos, alloc_over_limit_enomem)
 {
 	char bytes[3 * 1024] = "";
 	struct arena_batch_item item[500];

@@ -208,7 +208,7 @@ static bool anew(NTH *self)
 	return self->fd >= 0;
 }
 
-TEST_F_TIMEOUT(nth, open, 120)
+TEST_F_TIMEOUT(nth, open_nth_fails_harmless, 120)
 {
 	sweep_bare(arena_open()) {
 		EXPECT_TRUE(expected(self->err));
@@ -220,8 +220,8 @@ TEST_F_TIMEOUT(nth, open, 120)
 	close(self->err);
 }
 
-/* clause 22: the first one of all also needs the file system */
-TEST_F_TIMEOUT(nth, open_first, 120)
+/* clause 22: the first open on the machine allocates more than later ones */
+TEST_F_TIMEOUT(nth, open_as_first_nth_fails_harmless, 120)
 {
 	close(self->fd);
 	sweep_bare(arena_open()) {
@@ -233,7 +233,7 @@ TEST_F_TIMEOUT(nth, open_first, 120)
 	EXPECT_EQ(self->fd, self->err);
 }
 
-TEST_F_TIMEOUT(nth, set_up, 120)
+TEST_F_TIMEOUT(nth, setup_nth_fails_harmless, 120)
 {
 	long long before = held();
 
@@ -248,7 +248,7 @@ TEST_F_TIMEOUT(nth, set_up, 120)
 	EXPECT_EQ(-EBUSY, make(self->fd));
 }
 
-TEST_F_TIMEOUT(nth, first_use, 120)
+TEST_F_TIMEOUT(nth, info_as_first_use_nth_fails_harmless, 120)
 {
 	struct arena_info_args info;
 
@@ -260,7 +260,7 @@ TEST_F_TIMEOUT(nth, first_use, 120)
 	EXPECT_EQ(0, self->err);
 }
 
-TEST_F_TIMEOUT(nth, questions, 120)
+TEST_F_TIMEOUT(nth, info_nth_fails_harmless, 120)
 {
 	struct arena_info_args info;
 
@@ -276,7 +276,7 @@ TEST_F_TIMEOUT(nth, questions, 120)
 	EXPECT_EQ(0, self->err);
 }
 
-TEST_F_TIMEOUT(nth, alloc, 120)
+TEST_F_TIMEOUT(nth, alloc_nth_fails_harmless, 120)
 {
 	ASSERT_EQ(0, make(self->fd));
 	sweep_after(empty(self->fd), arena_alloc(self->fd, 100, NULL)) {
@@ -286,7 +286,7 @@ TEST_F_TIMEOUT(nth, alloc, 120)
 	EXPECT_EQ(100, arena_used(self->fd));
 }
 
-TEST_F_TIMEOUT(nth, alloc_spans, 120)
+TEST_F_TIMEOUT(nth, alloc_in_span_nth_fails_harmless, 120)
 {
 	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, ARENA_SETUP_SPANS | ARENA_SETUP_ZERO));
 	sweep_after(empty(self->fd), arena_alloc(self->fd, 100, NULL)) {
@@ -307,7 +307,7 @@ static int alloc_longer(int fd, __u64 bytes)
 	return arena_ioctl(fd, ARENA_IOC_ALLOC, &longer);
 }
 
-TEST_F_TIMEOUT(nth, alloc_longer, 120)
+TEST_F_TIMEOUT(nth, alloc_longer_struct_nth_fails_harmless, 120)
 {
 	ASSERT_EQ(0, make(self->fd));
 	sweep_after(empty(self->fd), alloc_longer(self->fd, 100)) {
@@ -317,7 +317,7 @@ TEST_F_TIMEOUT(nth, alloc_longer, 120)
 	EXPECT_EQ(100, arena_used(self->fd));
 }
 
-TEST_F_TIMEOUT(nth, alloc_large, 120)
+TEST_F_TIMEOUT(nth, alloc_large_nth_fails_harmless, 120)
 {
 	ASSERT_EQ(0, make(self->fd));
 	sweep_after(empty(self->fd), arena_alloc(self->fd, 5 * SLAB, NULL)) {
@@ -345,8 +345,8 @@ static bool leave_a_tail(int fd)
 	       !arena_info(fd, &info) && !arena_alloc(fd, info.capacity - info.high, NULL);
 }
 
-/* clause 16: tails that there is no memory to collect are not lost */
-TEST_F_TIMEOUT(nth, tails, 120)
+/* clause 16: span tails that could not be collected for lack of memory are not lost */
+TEST_F_TIMEOUT(nth, alloc_from_tails_nth_fails_harmless, 120)
 {
 	ASSERT_EQ(0, arena_setup(self->fd, SLAB, SLAB, ARENA_SETUP_SPANS));
 	if (!run_on(1)) {
@@ -364,7 +364,7 @@ TEST_F_TIMEOUT(nth, tails, 120)
 	EXPECT_EQ(0, self->err);
 }
 
-TEST_F_TIMEOUT(nth, store, 120)
+TEST_F_TIMEOUT(nth, store_nth_fails_harmless, 120)
 {
 	static char bytes[3 * SLAB] = "something";
 
@@ -394,7 +394,7 @@ static int batch(int fd, struct arena_batch_item *item)
 
 #define BATCH_BYTES	(57 * 5000ULL + 3 * 2 * SLAB)
 
-TEST_F_TIMEOUT(nth, batch, 120)
+TEST_F_TIMEOUT(nth, batch_nth_fails_harmless, 120)
 {
 	struct arena_batch_item item[60];
 	int i;
@@ -411,7 +411,7 @@ TEST_F_TIMEOUT(nth, batch, 120)
 		EXPECT_STREQ("something", self->map + item[i].offset);
 }
 
-TEST_F_TIMEOUT(nth, lease, 120)
+TEST_F_TIMEOUT(nth, lease_nth_fails_harmless, 120)
 {
 	struct arena_lease_args lease;
 
@@ -423,7 +423,7 @@ TEST_F_TIMEOUT(nth, lease, 120)
 	EXPECT_EQ(3 * SLAB, arena_used(self->fd));
 }
 
-TEST_F_TIMEOUT(nth, mark, 120)
+TEST_F_TIMEOUT(nth, mark_nth_fails_harmless, 120)
 {
 	ASSERT_EQ(0, make(self->fd));
 	sweep(arena_mark(self->fd, &self->mark))
@@ -432,8 +432,8 @@ TEST_F_TIMEOUT(nth, mark, 120)
 	EXPECT_EQ(0, arena_rewind(self->fd, self->mark));
 }
 
-/* clause 12: to a mark that is still there if it fails, and nothing is freed then */
-TEST_F_TIMEOUT(nth, rewind, 120)
+/* clause 12: a rewind that fails frees nothing, and its mark stays good */
+TEST_F_TIMEOUT(nth, rewind_nth_fails_harmless, 120)
 {
 	ASSERT_EQ(0, make(self->fd));
 	ASSERT_EQ(0, arena_alloc(self->fd, 100, NULL));
@@ -447,7 +447,7 @@ TEST_F_TIMEOUT(nth, rewind, 120)
 	EXPECT_EQ(100, arena_used(self->fd));
 }
 
-TEST_F_TIMEOUT(nth, handles, 120)
+TEST_F_TIMEOUT(nth, handle_nth_fails_harmless, 120)
 {
 	__u64 offset = 0;
 
@@ -464,7 +464,7 @@ TEST_F_TIMEOUT(nth, handles, 120)
 	EXPECT_EQ(8, offset);
 }
 
-TEST_F_TIMEOUT(nth, dup, 120)
+TEST_F_TIMEOUT(nth, dup_nth_fails_harmless, 120)
 {
 	ASSERT_EQ(0, make(self->fd));
 	sweep(arena_dup(self->fd, ARENA_RIGHT_READ)) {
@@ -497,7 +497,7 @@ static int notify(int fd)
 	return arena_ioctl(fd, ARENA_IOC_NOTIFY, &args);
 }
 
-TEST_F_TIMEOUT(nth, watch, 120)
+TEST_F_TIMEOUT(nth, watch_nth_fails_harmless, 120)
 {
 	ASSERT_EQ(0, make(self->fd));
 	ASSERT_EQ(0, arena_alloc(self->fd, 100, NULL));
@@ -510,7 +510,7 @@ TEST_F_TIMEOUT(nth, watch, 120)
 	EXPECT_TRUE(polls(self->fd, POLLIN));
 }
 
-TEST_F_TIMEOUT(nth, notify, 120)
+TEST_F_TIMEOUT(nth, notify_nth_fails_harmless, 120)
 {
 	ASSERT_EQ(0, make(self->fd));
 	ASSERT_EQ(0, watch(self->fd, 100));
@@ -534,8 +534,11 @@ static int poll_many(int fd)
 	return nr < 0 ? -errno : nr;
 }
 
-/* Who did not get onto the queue is not woken there: the sanitizers would tell. */
-TEST_F_TIMEOUT(nth, poll, 120)
+/*
+ * A poll that fails is not on the wait queue; a wakeup of its freed entry would be a KASAN
+ * report.
+ */
+TEST_F_TIMEOUT(nth, poll_nth_fails_harmless, 120)
 {
 	ASSERT_EQ(0, make(self->fd));
 	sweep_after(ASSERT_EQ(0, watch(self->fd, 100)), poll_many(self->fd)) {
@@ -554,7 +557,7 @@ static int epoll_change(int epoll, int fd, int how)
 	return epoll_ctl(epoll, how, fd, &event) ? -errno : 0;
 }
 
-TEST_F_TIMEOUT(nth, epoll, 120)
+TEST_F_TIMEOUT(nth, epoll_nth_fails_harmless, 120)
 {
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
 	struct epoll_event event;
@@ -590,7 +593,7 @@ static const struct {
 	{ ARENA_RESET_STRICT },
 };
 
-TEST_F_TIMEOUT(nth, reset, 120)
+TEST_F_TIMEOUT(nth, reset_nth_fails_harmless, 120)
 {
 	unsigned int i;
 
@@ -640,7 +643,7 @@ static bool clear_room(char *room)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == room;
 }
 
-TEST_F_TIMEOUT(nth, map, 120)
+TEST_F_TIMEOUT(nth, map_nth_fails_harmless, 120)
 {
 	ASSERT_EQ(0, make(self->fd));
 	self->room = find_room();
@@ -685,10 +688,10 @@ static bool no_access(int sig)
 }
 
 /*
- * clauses 19, 20: a fault that finds no memory for a page table is tried again, so
- * what is there can be touched, and what is not cannot. One by one, and around.
+ * clauses 19, 20: a fault that cannot allocate a page table is retried: committed pages can be
+ * touched and others cannot, one by one and by fault-around
  */
-TEST_F_TIMEOUT(nth, fault, 120)
+TEST_F_TIMEOUT(nth, fault_nth_fails_retried, 120)
 {
 	static char bytes[2 * SLAB];
 	unsigned int i;
@@ -716,8 +719,11 @@ TEST_F_TIMEOUT(nth, fault, 120)
 	munmap(self->room, TABLE_SPAN);
 }
 
-/* clause 20: the same where only what is allocated may be touched */
-TEST_F_TIMEOUT(nth, fault_strict, 120)
+/*
+ * clauses 19, 20: a fault in a strict arena is retried likewise, and only allocated pages can be
+ * touched
+ */
+TEST_F_TIMEOUT(nth, fault_strict_nth_fails_retried, 120)
 {
 	static char bytes[3000] = "something";
 	char *end;
@@ -755,8 +761,8 @@ static bool status_shows(const char *at, __u64 offset)
 	       __atomic_load_n(&status->capacity, __ATOMIC_RELAXED) == CAPACITY;
 }
 
-/* The first who maps it makes it; the next can where one could not. */
-TEST_F_TIMEOUT(nth, status_page, 120)
+/* The first mapping of the status page allocates it; after a failure, the next mapping does. */
+TEST_F_TIMEOUT(nth, map_status_nth_fails_harmless, 120)
 {
 	const long page = sysconf(_SC_PAGESIZE);
 
@@ -798,7 +804,7 @@ static int read_file(const char *path)
 	return nr < 0 ? -ENOMEM : 0;
 }
 
-TEST_F_TIMEOUT(nth, fdinfo, 120)
+TEST_F_TIMEOUT(nth, read_fdinfo_nth_fails_harmless, 120)
 {
 	char path[64];
 
@@ -827,7 +833,7 @@ static bool find_look(char *path, size_t size)
 	return found;
 }
 
-TEST_F_TIMEOUT(nth, debugfs, 120)
+TEST_F_TIMEOUT(nth, read_debugfs_nth_fails_harmless, 120)
 {
 	char path[512];
 

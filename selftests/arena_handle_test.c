@@ -57,7 +57,7 @@ FIXTURE_TEARDOWN(handle)
 }
 
 /* clause 13: from offset to handle and back, for all sizes, and for the middle of an object */
-TEST_F(handle, there_and_back)
+TEST_F(handle, deref_of_live_object_same_offset)
 {
 	static const __u64 sizes[] = { 1, 8, 100, 4096, SLAB, SLAB + 1, 3 * SLAB };
 	unsigned int i;
@@ -75,8 +75,8 @@ TEST_F(handle, there_and_back)
 	}
 }
 
-/* clause 13: no handle where nothing is allocated yet */
-TEST_F(handle, out_of_range)
+/* clause 13: an offset at which nothing is allocated has no handle */
+TEST_F(handle, handle_of_unallocated_offset_erange)
 {
 	static const __u64 far[] = { CAPACITY - 1, CAPACITY, 1ULL << 40, 1ULL << 63, ~0ULL };
 	struct arena_info_args info;
@@ -91,8 +91,8 @@ TEST_F(handle, out_of_range)
 		EXPECT_EQ(-ERANGE, arena_handle(self->fd, far[i], &self->name));
 }
 
-/* clause 13: handles are stale after any reset, whether or not their place is in use again */
-TEST_F(handle, reset_since)
+/* clause 13: a handle is stale after any reset, whether or not its memory is in use again */
+TEST_F(handle, deref_after_reset_estale)
 {
 	struct name old[30];
 	unsigned int i, n;
@@ -110,7 +110,7 @@ TEST_F(handle, reset_since)
 }
 
 /* clause 13: a handle with another generation, or an offset beyond all objects, is refused */
-TEST_F(handle, forged)
+TEST_F(handle, deref_forged_handle_refused)
 {
 	struct arena_info_args info;
 	struct name forged;
@@ -142,7 +142,7 @@ TEST_F(handle, forged)
 }
 
 /* clause 13: a handle resolves in another process that shares the arena, too */
-TEST_F(handle, of_another_process)
+TEST_F(handle, deref_in_another_process_ok)
 {
 	pid_t pid;
 
@@ -156,7 +156,7 @@ TEST_F(handle, of_another_process)
 }
 
 /* clause 17: HANDLE and DEREF need no right */
-TEST_F(handle, rights)
+TEST_F(handle, deref_without_right_ok)
 {
 	int reader = arena_dup(self->fd, ARENA_RIGHT_READ);
 	int writer = arena_dup(self->fd, ARENA_RIGHT_ALLOC);
@@ -169,8 +169,8 @@ TEST_F(handle, rights)
 	close(writer);
 }
 
-/* clause 18 */
-TEST_F(handle, unknown_flags)
+/* clause 18: HANDLE and DEREF refuse unknown flags */
+TEST_F(handle, handle_unknown_flags_einval)
 {
 	struct arena_handle_args args = { .size = sizeof(args) };
 	int bit;
@@ -183,8 +183,8 @@ TEST_F(handle, unknown_flags)
 	}
 }
 
-/* clauses 12, 13: handles of objects that a rewind frees are stale for ever, others are not */
-TEST_F(handle, rewound_since)
+/* clauses 12, 13: handles of objects that a rewind freed are stale for ever, and others are not */
+TEST_F(handle, deref_after_rewind_estale)
 {
 	struct name below, above[300], inside;
 	unsigned int i, n;
@@ -214,10 +214,10 @@ TEST_F(handle, rewound_since)
 }
 
 /*
- * clause 13: temporary objects above lasting ones, repeatedly: each rewind goes down to another
- * offset, and the lasting objects keep their handles for as many rewinds as documented
+ * clause 13: a program repeatedly makes lasting objects and rewinds temporary ones above them.
+ * The lasting objects keep their handles for as many rewinds as documented.
  */
-TEST_F(handle, scratch_above_what_stays)
+TEST_F(handle, deref_after_many_rewinds_stays_live)
 {
 	struct name stays[3 * FLOORS], scratch[3 * FLOORS];
 	unsigned int i, n, alive = 0;
@@ -250,7 +250,7 @@ TEST_F(handle, scratch_above_what_stays)
 }
 
 /* clauses 12, 13: rewinds before a reset do not affect handles made after it */
-TEST_F(handle, rewound_before_the_reset)
+TEST_F(handle, deref_after_rewind_and_reset_ok)
 {
 	struct name first;
 	int i;

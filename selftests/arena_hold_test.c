@@ -94,8 +94,8 @@ FIXTURE_TEARDOWN(hold)
 	close(self->fd);
 }
 
-/* Clause 23: what the kernel stores is seen through the mapping. */
-TEST_F(hold, records_arrive)
+/* clause 23: records that the kernel stores appear in the mapping */
+TEST_F(hold, produce_records_visible_in_mapping)
 {
 	char *map = mmap(NULL, 16 * SLAB, PROT_READ, MAP_SHARED, self->fd, 0);
 	char expected[32], *at = map;
@@ -111,8 +111,8 @@ TEST_F(hold, records_arrive)
 	munmap(map, 16 * SLAB);
 }
 
-/* Clause 23: rights are those of the descriptor, and foreign ones are refused. */
-TEST_F(hold, wrong_descriptors)
+/* clause 23: a descriptor without the rights, or of another file, is refused */
+TEST_F(hold, produce_wrong_descriptor_refused)
 {
 	int reader = dup_rights(self->fd, ARENA_RIGHT_READ);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -128,8 +128,8 @@ TEST_F(hold, wrong_descriptors)
 	close(reader);
 }
 
-/* Clause 23: no reset takes memory from under the kernel. */
-TEST_F(hold, resets_are_refused)
+/* clause 23: while a kernel user holds the arena, a reset is refused */
+TEST_F(hold, reset_while_held_ebusy)
 {
 	ASSERT_EQ(0, produce(self->producer, self->fd, RECORDS));
 	EXPECT_EQ(-EBUSY, reset(self->fd));
@@ -139,8 +139,8 @@ TEST_F(hold, resets_are_refused)
 	EXPECT_EQ(0, reset(self->fd));
 }
 
-/* Clauses 12, 23: nor does a rewind, sound as it may be otherwise. */
-TEST_F(hold, rewinds_are_refused)
+/* clauses 12, 23: while a kernel user holds the arena, a rewind is refused */
+TEST_F(hold, rewind_while_held_ebusy)
 {
 	struct arena_info_args before, after;
 	struct arena_mark_args mark;
@@ -161,8 +161,8 @@ TEST_F(hold, rewinds_are_refused)
 	EXPECT_EQ(0, after.used);
 }
 
-/* Clauses 22, 23: closing defers, and with the last holder all goes. */
-TEST_F(hold, close_is_deferred)
+/* clauses 22, 23: the arena outlives its last descriptor until the last holder puts it */
+TEST_F(hold, close_while_held_deferred)
 {
 	ASSERT_EQ(0, produce(self->producer, self->fd, 1));
 	close(self->fd);
@@ -175,8 +175,8 @@ TEST_F(hold, close_is_deferred)
 	self->producer = -1;
 }
 
-/* Clause 23: as when the program is killed while the kernel produces. */
-TEST_F(hold, kill)
+/* clause 23: the arena of a killed program is freed when the last holder puts it */
+TEST_F(hold, kill_while_held_deferred)
 {
 	int status, err;
 	pid_t pid = fork();

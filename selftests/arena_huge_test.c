@@ -97,8 +97,8 @@ FIXTURE_TEARDOWN(huge)
 	close(self->fd);
 }
 
-/* One fault for a slab where PMDs map it, else one for 64 KiB. */
-TEST_F(huge, faults)
+/* clause 19: where PMDs map slabs, a slab takes one fault; elsewhere 64 KiB do */
+TEST_F(huge, fault_huge_slab_few_faults)
 {
 	long nr;
 
@@ -117,8 +117,8 @@ TEST_F(huge, faults)
 	EXPECT_TRUE(all_bytes(self->map + self->page + 1, 0, self->page - 1));
 }
 
-/* The same for smaller slabs, even where the window has several. */
-TEST(faults_of_small_slabs)
+/* clause 19: fault-around maps several smaller slabs at once */
+TEST(fault_small_slabs_few_faults)
 {
 	const size_t slabs[] = { page_size(), 2 * page_size(), SLAB, 4 * SLAB }, bytes = 1 << 20;
 	unsigned int i;
@@ -140,8 +140,8 @@ TEST(faults_of_small_slabs)
 	}
 }
 
-/* clause 19: around a fault, too, only what is committed, and inside the mapping */
-TEST(around_what_is_committed)
+/* clause 19: fault-around maps only committed pages inside the mapping */
+TEST(fault_around_committed_pages_only)
 {
 	long page = sysconf(_SC_PAGESIZE);
 	int fd = arena_open();
@@ -194,8 +194,8 @@ static void write_stripes(struct _test_data_huge *self)
 		self->map[at] = at / self->page;
 }
 
-/* clauses 19, 20: everything that cuts a huge page, and the reset that follows */
-TEST_F(huge, cut)
+/* clauses 19, 20: every call that splits a huge page, each followed by a reset */
+TEST_F(huge, split_huge_mapping_then_reset_revokes)
 {
 	const size_t hole = HUGE + HUGE / 2, end = 2 * HUGE + HUGE / 4;
 	char *there;
@@ -269,8 +269,8 @@ TEST_F(huge, cut)
 	}
 }
 
-/* clauses 17, 20: in two processes */
-TEST_F(huge, fork)
+/* clauses 17, 20: a reset revokes huge pages of parent and child */
+TEST_F(huge, fork_huge_mapping_reset_revokes)
 {
 	int to_child[2], to_parent[2];
 	char c = 0;
@@ -298,8 +298,8 @@ TEST_F(huge, fork)
 	EXPECT_EQ(SIGBUS, touch_write(self->map + HUGE));
 }
 
-/* clause 19: mappings that no PMD fits */
-TEST_F(huge, crooked)
+/* clause 19: mappings that a PMD does not fit are mapped by pages */
+TEST_F(huge, map_unaligned_small_pages)
 {
 	char *space = mmap(NULL, 2 * CAPACITY, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *map;
@@ -319,8 +319,8 @@ TEST_F(huge, crooked)
 	munmap(map, CAPACITY - HUGE);
 }
 
-/* clause 20: a huge page shows all of a slab, so a strict arena has it at the end */
-TEST_F(huge, strict)
+/* clause 20: a strict arena maps a huge page only when all of its slab is allocated */
+TEST_F(huge, fault_strict_huge_when_slab_full)
 {
 	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_STRICT, 0));
 	ASSERT_EQ(0, arena_alloc(self->fd, 100, NULL));
@@ -337,8 +337,8 @@ TEST_F(huge, strict)
 	EXPECT_EQ(SIGBUS, touch_write(self->map + HUGE));
 }
 
-/* clause 19: advice is taken or not, and alters nothing */
-TEST_F(huge, advice)
+/* clause 19: advice is taken or refused, and changes no byte */
+TEST_F(huge, madvise_huge_mapping_keeps_bytes)
 {
 	/* DONTNEED, COLD, PAGEOUT, HUGEPAGE, NOHUGEPAGE, COLLAPSE, POPULATE_WRITE, ... */
 	const int may[] = { 4, 20, 21, 14, 15, 25, 23, 22, 3, 2, 1, 0, 16, 17 };
@@ -364,8 +364,8 @@ TEST_F(huge, advice)
 		EXPECT_EQ(SIGBUS, touch_read(self->map + i));
 }
 
-/* clause 19: a child does without what it was told to do without */
-TEST_F(huge, dontfork)
+/* clause 19: a child does not inherit a mapping with MADV_DONTFORK */
+TEST_F(huge, fork_dontfork_not_inherited)
 {
 	pid_t pid;
 
@@ -378,8 +378,8 @@ TEST_F(huge, dontfork)
 	EXPECT_EQ(0, wait_for(pid));
 }
 
-/* clause 19: what is there is mapped beforehand, and no more */
-TEST_F(huge, populate)
+/* clause 19: MAP_POPULATE maps what is committed and nothing else */
+TEST_F(huge, map_populate_committed_only)
 {
 	char *map;
 	long nr;
@@ -412,10 +412,10 @@ static void *touch_always(void *arg)
 }
 
 /*
- * clauses 19, 21: a PMD or pages, whichever fault comes first, while the slab comes and
- * goes; the other one goes the same way
+ * clauses 19, 21: while a slab comes and goes, faults map it by a PMD or by pages, and a retried
+ * fault does likewise
  */
-TEST_F(huge, either_way)
+TEST_F(huge, fault_huge_or_small_races_with_reset)
 {
 	const __u32 modes[] = { ARENA_RESET_RELEASE, ARENA_RESET_STRICT };
 	struct toucher toucher = { open("/dev/zero", O_RDONLY | O_CLOEXEC), self->map };
@@ -456,8 +456,8 @@ static long free_memory(void)
 	return kilobytes << 10;
 }
 
-/* clause 20: all of it comes back, however it was cut: nothing loses a reference */
-TEST_F_TIMEOUT(huge, nothing_leaks, 120)
+/* clause 20: all memory comes back however mappings were split, so no page reference is lost */
+TEST_F_TIMEOUT(huge, reset_split_mappings_frees_all, 120)
 {
 	const int rounds = 60;
 	long before = 0;

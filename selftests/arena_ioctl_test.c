@@ -235,23 +235,23 @@ static void set_size(void *at, __u32 size)
 	memcpy(at, &size, sizeof(size));
 }
 
-/* clause 18 */
-TEST_F(command, valid)
+/* clause 18: a struct of the first version is accepted, and the kernel writes its size back */
+TEST_F(command, command_valid_ok)
 {
 	EXPECT_EQ(0, arena_ioctl(self->fd, variant->cmd, self->buf));
 	EXPECT_EQ(variant->size, *(__u32 *)self->buf);
 }
 
-/* clause 18 */
-TEST_F(command, size_zero)
+/* clause 18: a size of 0 is refused */
+TEST_F(command, command_size_zero_einval)
 {
 	set_size(self->buf, 0);
 	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, variant->cmd, self->buf));
 	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clause 18 */
-TEST_F(command, shorter_than_first_version)
+/* clause 18: a struct shorter than the first version is refused */
+TEST_F(command, command_shorter_einval)
 {
 	__u32 size;
 
@@ -262,8 +262,8 @@ TEST_F(command, shorter_than_first_version)
 	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clause 18: a program that is newer than the kernel */
-TEST_F(command, longer_with_zero_tail)
+/* clause 18: a longer struct, of a newer program, is accepted if its tail is zero */
+TEST_F(command, command_longer_zero_tail_ok)
 {
 	set_size(self->buf, variant->size + 24);
 	EXPECT_EQ(0, arena_ioctl(self->fd, variant->cmd, self->buf));
@@ -271,8 +271,8 @@ TEST_F(command, longer_with_zero_tail)
 	EXPECT_EQ(variant->size + 24, *(__u32 *)self->buf);
 }
 
-/* clause 18 */
-TEST_F(command, longer_with_first_tail_byte)
+/* clause 18: a first byte of the tail that is not zero is refused */
+TEST_F(command, command_longer_first_tail_byte_e2big)
 {
 	set_size(self->buf, variant->size + 24);
 	self->buf[variant->size] = 1;
@@ -280,8 +280,8 @@ TEST_F(command, longer_with_first_tail_byte)
 	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clause 18 */
-TEST_F(command, longer_with_last_tail_byte)
+/* clause 18: a last byte of the tail that is not zero is refused */
+TEST_F(command, command_longer_last_tail_byte_e2big)
 {
 	set_size(self->buf, variant->size + 24);
 	self->buf[variant->size + 23] = 1;
@@ -289,23 +289,23 @@ TEST_F(command, longer_with_last_tail_byte)
 	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clause 18 */
-TEST_F(command, as_long_as_a_page)
+/* clause 18: a struct may be as long as a page */
+TEST_F(command, command_of_page_size_ok)
 {
 	set_size(self->buf, self->page);
 	EXPECT_EQ(0, arena_ioctl(self->fd, variant->cmd, self->buf));
 }
 
-/* clause 18 */
-TEST_F(command, longer_than_a_page)
+/* clause 18: a struct longer than a page is refused */
+TEST_F(command, command_longer_than_page_e2big)
 {
 	set_size(self->buf, self->page + 1);
 	EXPECT_EQ(-E2BIG, arena_ioctl(self->fd, variant->cmd, self->buf));
 	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clause 18 */
-TEST_F(command, size_all_ones)
+/* clause 18: the largest size is refused */
+TEST_F(command, command_size_all_ones_e2big)
 {
 	set_size(self->buf, ~0U);
 	EXPECT_EQ(-E2BIG, arena_ioctl(self->fd, variant->cmd, self->buf));
@@ -319,8 +319,8 @@ static const unsigned long nowhere[] = {
 #endif
 };
 
-/* clause 18 */
-TEST_F(command, struct_is_nowhere)
+/* clause 18: a struct that is not mapped is EFAULT */
+TEST_F(command, command_unmapped_struct_efault)
 {
 	unsigned int i;
 
@@ -329,8 +329,8 @@ TEST_F(command, struct_is_nowhere)
 	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clause 18: the size can be read, the last byte cannot */
-TEST_F(command, struct_ends_in_a_hole)
+/* clause 18: a struct whose size can be read but whose last byte cannot is EFAULT */
+TEST_F(command, command_struct_ends_unmapped_efault)
 {
 	char *at = self->buf + 2 * self->page - variant->size + 8;
 
@@ -339,8 +339,8 @@ TEST_F(command, struct_ends_in_a_hole)
 	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clause 18 */
-TEST_F(command, tail_ends_in_a_hole)
+/* clause 18: a longer struct whose tail cannot be read is EFAULT */
+TEST_F(command, command_tail_ends_unmapped_efault)
 {
 	char *at = self->buf + 2 * self->page - variant->size;
 
@@ -350,8 +350,8 @@ TEST_F(command, tail_ends_in_a_hole)
 	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clauses 4, 18: where the answer cannot be written, nothing was done */
-TEST_F(command, struct_is_read_only)
+/* clauses 4, 18: where the result cannot be written, nothing was done */
+TEST_F(command, command_read_only_struct_efault)
 {
 	ASSERT_EQ(0, mprotect(self->buf, self->page, PROT_READ));
 	EXPECT_EQ(variant->out ? -EFAULT : 0,
@@ -361,7 +361,7 @@ TEST_F(command, struct_is_read_only)
 }
 
 /* clause 18: the command is the whole number, not its low byte */
-TEST_F(command, number_with_size_or_direction)
+TEST_F(command, command_encoded_size_or_direction_enotty)
 {
 	unsigned int dirs[] = { _IOC_READ, _IOC_WRITE, _IOC_READ | _IOC_WRITE };
 	unsigned int i, nr = _IOC_NR(variant->cmd);
@@ -375,8 +375,8 @@ TEST_F(command, number_with_size_or_direction)
 	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clause 18 */
-TEST(unknown_commands)
+/* clause 18: unknown commands are ENOTTY */
+TEST(command_unknown_enotty)
 {
 	char buf[256] = { 16 };
 	int fd = arena_open();
@@ -408,8 +408,8 @@ FIXTURE_TEARDOWN(fresh)
 	close(self->fd);
 }
 
-/* clause 17 */
-TEST_F(fresh, setup_is_told_by_info)
+/* clause 17: INFO reports what SETUP was given */
+TEST_F(fresh, info_after_setup_reports_it)
 {
 	struct arena_setup_args args = {
 		.size = sizeof(args),
@@ -431,8 +431,8 @@ TEST_F(fresh, setup_is_told_by_info)
 	EXPECT_EQ(args.capacity, info.free);
 }
 
-/* clause 17 */
-TEST_F(fresh, no_setup_is_the_default)
+/* clause 17: without SETUP, an arena has the defaults */
+TEST_F(fresh, info_without_setup_reports_default)
 {
 	struct arena_info_args info;
 
@@ -443,8 +443,8 @@ TEST_F(fresh, no_setup_is_the_default)
 	EXPECT_TRUE(all_bytes(info.name, 0, sizeof(info.name)));
 }
 
-/* clause 17 */
-TEST_F(fresh, setup_of_zeros_is_the_default)
+/* clause 17: SETUP with zeroes makes the default arena */
+TEST_F(fresh, setup_of_zeroes_makes_default)
 {
 	struct arena_setup_args args = { .size = sizeof(args) };
 	struct arena_info_args info;
@@ -454,8 +454,8 @@ TEST_F(fresh, setup_of_zeros_is_the_default)
 	EXPECT_EQ(64 << 20, info.capacity);
 }
 
-/* clause 18 */
-TEST_F(fresh, setup_unknown_flags)
+/* clause 18: SETUP refuses unknown flags */
+TEST_F(fresh, setup_unknown_flags_einval)
 {
 	unsigned int bit;
 
@@ -464,8 +464,8 @@ TEST_F(fresh, setup_unknown_flags)
 	EXPECT_EQ(0, arena_setup(self->fd, 0, 0, 0));
 }
 
-/* clause 18 */
-TEST_F(fresh, setup_reserved)
+/* clause 18: SETUP refuses a reserved field that is not zero */
+TEST_F(fresh, setup_reserved_einval)
 {
 	struct arena_setup_args args = { .size = sizeof(args), .__reserved = 1 };
 
@@ -473,8 +473,8 @@ TEST_F(fresh, setup_reserved)
 	EXPECT_EQ(0, arena_setup(self->fd, 0, 0, 0));
 }
 
-/* clause 21 */
-TEST_F(fresh, setup_too_much_capacity)
+/* clause 21: SETUP refuses a capacity above the limit */
+TEST_F(fresh, setup_too_large_efbig)
 {
 	EXPECT_EQ(-EFBIG, arena_setup(self->fd, 1ULL << 41, 0, 0));
 	EXPECT_EQ(-EFBIG, arena_setup(self->fd, 1ULL << 63, 0, 0));
@@ -482,8 +482,8 @@ TEST_F(fresh, setup_too_much_capacity)
 	EXPECT_EQ(0, arena_setup(self->fd, 1, 0, 0));
 }
 
-/* clause 5 */
-TEST_F(fresh, setup_bad_slab_size)
+/* clause 5: SETUP refuses slab sizes that are not powers of two or are out of bounds */
+TEST_F(fresh, setup_bad_slab_size_einval)
 {
 	__u32 page = page_size(), bad[] = { 1, 8, page / 2, page - 1, page + 1, 3 * page, 1U << 22,
 					1U << 31, ~0U };
@@ -494,8 +494,8 @@ TEST_F(fresh, setup_bad_slab_size)
 	EXPECT_EQ(0, arena_setup(self->fd, 0, page, 0));
 }
 
-/* clause 18 */
-TEST_F(fresh, setup_bad_name)
+/* clause 18: SETUP refuses names with bytes that are not printable */
+TEST_F(fresh, setup_bad_name_einval)
 {
 	struct arena_setup_args args = { .size = sizeof(args) };
 	static const char * const bad[] = { "a/b", "..\n", "a\tb", "\x7f", "\xc3\xa4", "\x1b[2J" };
@@ -515,8 +515,8 @@ TEST_F(fresh, setup_bad_name)
 	EXPECT_EQ(0, arena_ioctl(self->fd, ARENA_IOC_SETUP, &args));
 }
 
-/* clause 17 */
-TEST_F(fresh, setup_twice)
+/* clause 17: a second SETUP is refused */
+TEST_F(fresh, setup_twice_ebusy)
 {
 	EXPECT_EQ(0, arena_setup(self->fd, 1 << 20, 0, 0));
 	EXPECT_EQ(-EBUSY, arena_setup(self->fd, 1 << 20, 0, 0));
@@ -610,8 +610,8 @@ static int use_by_mmap(int fd)
 	return !arena_map(fd, page_size(), PROT_READ, 0);
 }
 
-/* clause 17 */
-TEST(setup_after_use)
+/* clause 17: SETUP is refused after any call that used the arena */
+TEST(setup_after_use_ebusy)
 {
 	int (*uses[])(int fd) = { use_by_alloc, use_by_store, use_by_offset, use_by_reset,
 				  use_by_info, use_by_dup, use_by_mmap, use_by_batch, use_by_mark,
@@ -653,16 +653,16 @@ FIXTURE_TEARDOWN(idle)
 	close(self->fd);
 }
 
-/* clause 5 */
-TEST_F(idle, alloc_nothing)
+/* clause 5: ALLOC refuses size 0 and counts that */
+TEST_F(idle, alloc_size_zero_einval)
 {
 	EXPECT_EQ(-EINVAL, arena_alloc(self->fd, 0, NULL));
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
 	EXPECT_EQ(1, self->info.fail_arg);
 }
 
-/* clauses 4, 5: sizes that do not fit, some of which would wrap */
-TEST_F(idle, alloc_too_much)
+/* clauses 4, 5: ALLOC refuses sizes that do not fit, also those whose sums would wrap */
+TEST_F(idle, alloc_too_large_enospc)
 {
 	__u64 sizes[] = { 16 * SLAB + 1, 1ULL << 32, 1ULL << 40, 1ULL << 63, ~0ULL,
 			  ~0ULL - 7, ~0ULL - 4095, -SLAB };
@@ -674,8 +674,8 @@ TEST_F(idle, alloc_too_much)
 	EXPECT_EQ(0, self->info.committed);
 }
 
-/* clause 5 */
-TEST_F(idle, alloc_bad_alignment)
+/* clause 5: ALLOC refuses alignments that are not powers of two or exceed the slab */
+TEST_F(idle, alloc_bad_alignment_einval)
 {
 	__u64 aligns[] = { 3, 6, 7, 24, SLAB - 1, 2 * SLAB, 1ULL << 32, 1ULL << 63, ~0ULL,
 			   (1ULL << 32) + 8 };
@@ -686,14 +686,14 @@ TEST_F(idle, alloc_bad_alignment)
 }
 
 /* clause 1: objects larger than a slab are aligned to a page at most */
-TEST_F(idle, alloc_large_bad_alignment)
+TEST_F(idle, alloc_large_bad_alignment_einval)
 {
 	EXPECT_EQ(-EINVAL, arena_alloc_flags(self->fd, 2 * SLAB, 2 * sysconf(_SC_PAGESIZE),
 					     0, NULL));
 }
 
-/* clause 18 */
-TEST_F(idle, alloc_unknown_flags)
+/* clause 18: ALLOC refuses unknown flags */
+TEST_F(idle, alloc_unknown_flags_einval)
 {
 	unsigned int bit;
 
@@ -701,22 +701,22 @@ TEST_F(idle, alloc_unknown_flags)
 		EXPECT_EQ(-EINVAL, arena_alloc_flags(self->fd, 8, 0, 1U << bit, NULL));
 }
 
-/* clause 5 */
-TEST_F(idle, store_nothing)
+/* clause 5: STORE refuses size 0 */
+TEST_F(idle, store_size_zero_einval)
 {
 	EXPECT_EQ(-EINVAL, arena_store(self->fd, something, 0, NULL));
 }
 
-/* clause 24: the copy is staged, and the stage is bounded */
-TEST_F(idle, store_too_much)
+/* clause 24: STORE stages the copy, and the stage is bounded */
+TEST_F(idle, store_too_large_emsgsize)
 {
 	EXPECT_EQ(-EMSGSIZE, arena_store(self->fd, something, ARENA_STORE_MAX + 1, NULL));
 	EXPECT_EQ(-EMSGSIZE, arena_store(self->fd, something, ~0ULL, NULL));
 	EXPECT_EQ(-EMSGSIZE, arena_store(self->fd, something, 1ULL << 32, NULL));
 }
 
-/* clause 18 */
-TEST_F(idle, store_unknown_flags)
+/* clause 18: STORE refuses unknown flags */
+TEST_F(idle, store_unknown_flags_einval)
 {
 	struct arena_store_args args = {
 		.size = sizeof(args),
@@ -731,8 +731,8 @@ TEST_F(idle, store_unknown_flags)
 	}
 }
 
-/* clause 5 */
-TEST_F(idle, store_bad_alignment)
+/* clause 5: STORE refuses bad alignments */
+TEST_F(idle, store_bad_alignment_einval)
 {
 	struct arena_store_args args = {
 		.size = sizeof(args),
@@ -746,8 +746,8 @@ TEST_F(idle, store_bad_alignment)
 	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_STORE, &args));
 }
 
-/* clauses 4, 24 */
-TEST_F(idle, store_from_nowhere)
+/* clauses 4, 24: STORE from a source that is not mapped is EFAULT */
+TEST_F(idle, store_unmapped_source_efault)
 {
 	unsigned int i;
 
@@ -758,8 +758,8 @@ TEST_F(idle, store_from_nowhere)
 	}
 }
 
-/* Addresses are 64 bits wide in the struct, whatever the caller is. */
-TEST_F(idle, store_from_high_address)
+/* clause 18: addresses have 64 bits in the struct, also for callers of 32 bits */
+TEST_F(idle, store_high_address_efault)
 {
 	struct arena_store_args args = {
 		.size = sizeof(args),
@@ -770,8 +770,8 @@ TEST_F(idle, store_from_high_address)
 	EXPECT_EQ(-EFAULT, arena_ioctl(self->fd, ARENA_IOC_STORE, &args));
 }
 
-/* clause 4: the first page can be read, the second cannot */
-TEST_F(idle, store_from_half_a_source)
+/* clause 4: STORE from a source whose second page is not mapped is EFAULT */
+TEST_F(idle, store_source_ends_unmapped_efault)
 {
 	long page = sysconf(_SC_PAGESIZE);
 	char *src = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
@@ -783,39 +783,39 @@ TEST_F(idle, store_from_half_a_source)
 	EXPECT_EQ(-EFAULT, arena_store(self->fd, src + page - 1, 2, NULL));
 }
 
-/* clause 18 */
-TEST_F(idle, offset_reserved)
+/* clause 18: OFFSET refuses a reserved field that is not zero */
+TEST_F(idle, offset_reserved_einval)
 {
 	struct arena_offset_args args = { .size = sizeof(args), .__reserved = 1 };
 
 	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_OFFSET, &args));
 }
 
-/* clause 18 */
-TEST_F(idle, info_reserved)
+/* clause 18: INFO refuses a reserved field that is not zero */
+TEST_F(idle, info_reserved_einval)
 {
 	struct arena_info_args args = { .size = sizeof(args), .__reserved = 1 };
 
 	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_INFO, &args));
 }
 
-/* clause 18 */
-TEST_F(idle, reset_unknown_mode)
+/* clause 18: RESET refuses unknown modes */
+TEST_F(idle, reset_unknown_mode_einval)
 {
 	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_STRICT + 1, 0));
 	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ~0U, 0));
 }
 
-/* clause 18 */
-TEST_F(idle, reset_keep_without_release)
+/* clause 18: only a release reset takes a number of bytes to keep */
+TEST_F(idle, reset_keep_count_without_release_einval)
 {
 	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_KEEP, 1));
 	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_ZERO, 1));
 	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_STRICT, 1));
 }
 
-/* clause 18 */
-TEST_F(idle, reset_unknown_flags)
+/* clause 18: RESET refuses unknown flags */
+TEST_F(idle, reset_unknown_flags_einval)
 {
 	struct arena_reset_args args = { .size = sizeof(args) };
 	unsigned int bit;
@@ -826,16 +826,16 @@ TEST_F(idle, reset_unknown_flags)
 	}
 }
 
-/* clause 18 */
-TEST_F(idle, reset_reserved)
+/* clause 18: RESET refuses a reserved field that is not zero */
+TEST_F(idle, reset_reserved_einval)
 {
 	struct arena_reset_args args = { .size = sizeof(args), .__reserved = 1 };
 
 	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_RESET, &args));
 }
 
-/* clause 18 */
-TEST_F(idle, dup_unknown_flags)
+/* clause 18: DUP refuses unknown flags */
+TEST_F(idle, dup_unknown_flags_einval)
 {
 	struct arena_dup_args args = { .size = sizeof(args), .rights = ARENA_RIGHT_READ };
 	unsigned int bit;
@@ -846,8 +846,8 @@ TEST_F(idle, dup_unknown_flags)
 	}
 }
 
-/* clause 18 */
-TEST_F(idle, dup_unknown_rights)
+/* clause 18: DUP refuses unknown rights, no rights, and the right to write alone */
+TEST_F(idle, dup_unknown_rights_einval)
 {
 	unsigned int bit;
 

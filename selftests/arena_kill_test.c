@@ -183,7 +183,8 @@ FIXTURE_TEARDOWN(kill)
 {
 }
 
-TEST_F_TIMEOUT(kill, after_so_many_steps, 200)
+/* clauses 17, 22, 24: a program that is killed after its nth step leaves nothing behind */
+TEST_F_TIMEOUT(kill, kill_after_nth_step_leaves_nothing, 200)
 {
 	unsigned int nr;
 	pid_t pid;
@@ -431,8 +432,8 @@ static bool kill_under_way(struct __test_metadata *_metadata, struct _test_data_
 	return cut_short;
 }
 
-/* clause 21: a loop that a caller can make long ends when the caller is killed */
-TEST_F_TIMEOUT(long_call, is_killed, 600)
+/* clause 21: a call whose loop the caller can make long ends when the caller is killed */
+TEST_F_TIMEOUT(long_call, kill_during_long_call_ends_it, 600)
 {
 	int round;
 

@@ -52,8 +52,8 @@ FIXTURE_TEARDOWN(lease)
 	close(self->fd);
 }
 
-/* clauses 1, 7: as much as was wished for, and all of it counts */
-TEST_F(lease, gives_what_is_wanted)
+/* clauses 1, 7: a lease is as long as wanted, and all of it counts as used */
+TEST_F(lease, lease_as_wanted_counts_all)
 {
 	__u64 offset;
 
@@ -68,8 +68,8 @@ TEST_F(lease, gives_what_is_wanted)
 	EXPECT_TRUE(offset >= self->args.offset + 4096 || offset + 8 <= self->args.offset);
 }
 
-/* clause 1 */
-TEST_F(lease, aligned_as_asked)
+/* clause 1: a lease has the alignment that the caller asked for */
+TEST_F(lease, lease_with_alignment_aligned)
 {
 	__u64 align;
 
@@ -81,8 +81,8 @@ TEST_F(lease, aligned_as_asked)
 	}
 }
 
-/* clause 1: what is left of a slab, and never more than one */
-TEST_F(lease, ends_with_the_slab)
+/* clause 1: a lease is what is left of a slab, and never more than one slab */
+TEST_F(lease, lease_longer_than_slab_ends_with_it)
 {
 	__u64 end;
 
@@ -97,8 +97,8 @@ TEST_F(lease, ends_with_the_slab)
 		EXPECT_EQ(2 * SLAB, end);
 }
 
-/* clause 5: larger than a slab where that is needed */
-TEST_F(lease, of_several_slabs)
+/* clause 5: a lease is larger than a slab where its minimum is */
+TEST_F(lease, lease_minimum_over_slab_spans_slabs)
 {
 	ASSERT_EQ(0, arena_lease(self->fd, 2 * SLAB + 8, 3 * SLAB, 0, &self->args));
 	EXPECT_EQ(3 * SLAB, self->args.bytes);
@@ -108,8 +108,8 @@ TEST_F(lease, of_several_slabs)
 	EXPECT_EQ(-ENOSPC, arena_lease(self->fd, 8, 8, 0, &self->args));
 }
 
-/* clause 16: down to the last byte, and then an error that changes nothing */
-TEST_F(lease, exact_when_full)
+/* clause 16: leases take every byte; then LEASE fails and changes nothing */
+TEST_F(lease, lease_when_full_takes_every_byte)
 {
 	__u64 sum = 0, fails;
 
@@ -136,8 +136,8 @@ TEST_F(lease, exact_when_full)
 	EXPECT_EQ(CAPACITY, self->info.used);
 }
 
-/* clause 16: what another CPU's span has left is taken back first */
-TEST_F(lease, takes_tails_of_spans)
+/* clause 16: before LEASE fails, it collects the span tails of other CPUs */
+TEST_F(lease, lease_when_full_takes_span_tails)
 {
 	__u64 sum = 0;
 	int i;
@@ -154,8 +154,8 @@ TEST_F(lease, takes_tails_of_spans)
 	EXPECT_EQ(CAPACITY, sum);
 }
 
-/* An odd minimum may be given odd bytes; an even one is not. */
-TEST_F(lease, multiple_of_eight)
+/* clause 1: a lease is a multiple of 8 bytes unless its minimum is odd */
+TEST_F(lease, lease_odd_bytes_rounded)
 {
 	ASSERT_EQ(0, arena_lease(self->fd, 8, 4095, 0, &self->args));
 	EXPECT_EQ(4088, self->args.bytes);
@@ -163,8 +163,8 @@ TEST_F(lease, multiple_of_eight)
 	EXPECT_EQ(13, self->args.bytes);
 }
 
-/* clause 7: no two leases and no object share a byte, whoever asks */
-TEST_F(lease, disjoint_between_processes)
+/* clause 7: leases and objects of several processes do not overlap */
+TEST_F(lease, lease_by_processes_disjoint)
 {
 	char *map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
 	pid_t pids[4];
@@ -194,8 +194,8 @@ TEST_F(lease, disjoint_between_processes)
 	munmap(map, CAPACITY);
 }
 
-/* clause 6 */
-TEST_F(lease, zero_in_an_arena_of_zeroes)
+/* clause 6: a lease in an arena with ARENA_SETUP_ZERO is zeroed */
+TEST_F(lease, lease_in_zero_arena_zeroed)
 {
 	int fd = arena_open();
 	char *map;
@@ -213,8 +213,8 @@ TEST_F(lease, zero_in_an_arena_of_zeroes)
 	close(fd);
 }
 
-/* clause 13: it ends with its generation, which later leases do not have */
-TEST_F(lease, belongs_to_a_generation)
+/* clause 13: a lease reports its generation, which later leases do not have */
+TEST_F(lease, lease_after_reset_new_generation)
 {
 	__u64 generation;
 
@@ -225,8 +225,8 @@ TEST_F(lease, belongs_to_a_generation)
 	EXPECT_LT(generation, self->args.generation);
 }
 
-/* clauses 5, 18: every field, alone */
-TEST_F(lease, hostile_arguments)
+/* clauses 5, 18: each bad field alone is refused */
+TEST_F(lease, lease_bad_argument_refused)
 {
 	const struct {
 		__u64 min, want, align;
@@ -268,8 +268,11 @@ TEST_F(lease, hostile_arguments)
 	EXPECT_EQ(0, self->info.committed);
 }
 
-/* clause 18: longer structs, and results that cannot be told */
-TEST_F(lease, extensible)
+/*
+ * clause 18: a longer struct is refused or accepted by its tail, and where the result cannot be
+ * written, nothing is leased
+ */
+TEST_F(lease, lease_longer_struct_extensible)
 {
 	struct {
 		struct arena_lease_args args;
@@ -291,8 +294,8 @@ TEST_F(lease, extensible)
 	munmap(unwritable, page);
 }
 
-/* clause 17 */
-TEST_F(lease, needs_the_right_to_allocate)
+/* clause 17: LEASE needs the right to allocate and no other right */
+TEST_F(lease, lease_without_alloc_right_eacces)
 {
 	int without = arena_dup(self->fd, ARENA_RIGHT_READ | ARENA_RIGHT_WRITE | ARENA_RIGHT_RESET);
 	int with = arena_dup(self->fd, ARENA_RIGHT_ALLOC);
@@ -305,8 +308,8 @@ TEST_F(lease, needs_the_right_to_allocate)
 	close(with);
 }
 
-/* clause 17: a lease is a use like any other */
-TEST(makes_the_default_arena)
+/* clause 17: LEASE is a use of the arena, which makes the default one */
+TEST(lease_without_setup_makes_default)
 {
 	struct arena_lease_args lease;
 	int fd = arena_open();

@@ -147,8 +147,8 @@ FIXTURE_TEARDOWN(lib)
 	arena_close(self->arena);
 }
 
-/* Clause 7: the offset is exact, leases or not. */
-TEST_F_TIMEOUT(lib, offset, PATIENCE)
+/* Clause 7: the offset is exact although threads have leases. */
+TEST_F_TIMEOUT(lib, offset_with_leases_exact, PATIENCE)
 {
 	const struct { double x, y; } point = { 1.5, 3.7 };
 	const int hundred = 100, *first, *second;
@@ -171,8 +171,8 @@ TEST_F_TIMEOUT(lib, offset, PATIENCE)
 	EXPECT_EQ(stored, arena_ptr(self->arena, 0));
 }
 
-/* Clause 5: offsets from anybody; addresses from elsewhere. */
-TEST_F_TIMEOUT(lib, bounds, PATIENCE)
+/* Clause 5: any offset may be asked for, and any address. */
+TEST_F_TIMEOUT(lib, ptr_of_bad_offset_null, PATIENCE)
 {
 	EXPECT_EQ(MB, arena_capacity(self->arena));
 	EXPECT_NE(NULL, arena_ptr(self->arena, MB - 1));
@@ -183,8 +183,8 @@ TEST_F_TIMEOUT(lib, bounds, PATIENCE)
 	EXPECT_EQ(0, (uintptr_t)self->arena->base % SLAB);
 }
 
-/* Clauses 4, 5: what is refused, why, and that it costs nothing. */
-TEST_F_TIMEOUT(lib, refused, PATIENCE)
+/* Clauses 4, 5: bad arguments are refused with an errno, and cost no memory. */
+TEST_F_TIMEOUT(lib, alloc_bad_argument_refused, PATIENCE)
 {
 	static const struct { size_t size, align; int err; } calls[] = {
 		{ 0, 8, EINVAL }, { 0, 64, EINVAL }, { 8, 3, EINVAL }, { 8, 24, EINVAL },
@@ -216,8 +216,8 @@ TEST_F_TIMEOUT(lib, refused, PATIENCE)
 	EXPECT_EQ(EINVAL, errno);
 }
 
-/* Clause 1: alignment, of offset and address; the sum of sizes is exact without. */
-TEST_F_TIMEOUT(lib, alignment, PATIENCE)
+/* Clause 1: offset and address are aligned; without an alignment, the sizes add up exactly. */
+TEST_F_TIMEOUT(lib, alloc_with_alignment_aligned, PATIENCE)
 {
 	char *at;
 
@@ -234,8 +234,8 @@ TEST_F_TIMEOUT(lib, alignment, PATIENCE)
 	EXPECT_EQ(8 * (8 + 16 + 24 + 32 + 40), arena_offset(self->arena));
 }
 
-/* Clause 7: an alignment that is longer than a lease takes none as long as that. */
-TEST(padding_is_not_leased)
+/* Clause 7: an alignment that is larger than a lease does not take a lease of that length. */
+TEST(alloc_large_alignment_no_lease)
 {
 	struct arena *arena = arena_open("large slabs", 1 << 30, 0);
 	__u64 offset, before = 0;
@@ -253,8 +253,8 @@ TEST(padding_is_not_leased)
 	arena_close(arena);
 }
 
-/* Clauses 4, 16: of one thread every byte; and a failure leaves room for less. */
-TEST_F_TIMEOUT(lib, full_exactly, PATIENCE)
+/* Clauses 4, 16: one thread gets every byte, and a failure leaves room for smaller objects. */
+TEST_F_TIMEOUT(lib, alloc_when_full_takes_every_byte, PATIENCE)
 {
 	size_t nr = 0;
 
@@ -276,8 +276,11 @@ TEST_F_TIMEOUT(lib, full_exactly, PATIENCE)
 	EXPECT_EQ(ENOSPC, errno);
 }
 
-/* Sizes that do not fit evenly: no fewer than the kernel would have placed. */
-TEST_F_TIMEOUT(lib, full_odd_sizes, PATIENCE)
+/*
+ * Clause 16: of sizes that do not fill the arena evenly, as many fit as the kernel would have
+ * placed.
+ */
+TEST_F_TIMEOUT(lib, alloc_odd_sizes_until_full_as_kernel, PATIENCE)
 {
 	static const size_t sizes[] = { 24, 40, 56, 72, 1000, 5000, 9000, 20000 };
 
@@ -294,8 +297,8 @@ TEST_F_TIMEOUT(lib, full_odd_sizes, PATIENCE)
 	}
 }
 
-/* Clause 5: objects as large as a slab, and as the arena. */
-TEST_F_TIMEOUT(lib, large, PATIENCE)
+/* Clause 5: objects may be as large as a slab, and as the arena. */
+TEST_F_TIMEOUT(lib, alloc_large_ok, PATIENCE)
 {
 	char *at = arena_alloc(self->arena, 8);
 
@@ -313,7 +316,7 @@ TEST_F_TIMEOUT(lib, large, PATIENCE)
 	EXPECT_EQ(NULL, arena_alloc(self->arena, 1));
 }
 
-TEST_F_TIMEOUT(lib, strings, PATIENCE)
+TEST_F_TIMEOUT(lib, strdup_copies, PATIENCE)
 {
 	char text[1000], *copy;
 
@@ -381,8 +384,8 @@ static void finish(struct worker *workers, unsigned int nr)
 		pthread_join(workers[i].thread, NULL);
 }
 
-/* Clause 1: nothing overlaps, and all that was written is there. */
-TEST_F_TIMEOUT(lib, threads, PATIENCE)
+/* Clause 1: objects of several threads do not overlap, and all that was written is there. */
+TEST_F_TIMEOUT(lib, alloc_by_threads_disjoint, PATIENCE)
 {
 	static struct worker workers[THREADS];
 	static struct place all[THREADS * OBJECTS];
@@ -417,8 +420,8 @@ static void *fill_cells(void *arg)
 	return errno == ENOSPC ? arg : NULL;
 }
 
-/* Clause 16: with room for N, the allocations of all threads are N together. */
-TEST_F_TIMEOUT(lib, threads_full_exactly, PATIENCE)
+/* Clause 16: where there is room for N objects, all threads together allocate N. */
+TEST_F_TIMEOUT(lib, alloc_by_threads_exact_capacity, PATIENCE)
 {
 	static struct worker workers[THREADS];
 	size_t nr = 0;
@@ -436,8 +439,8 @@ static void *one_cell(void *arg)
 	return arena_alloc(arg, CELL);
 }
 
-/* A thread that ends leaves the rest of its lease to the next one. */
-TEST_F_TIMEOUT(lib, thread_ends, PATIENCE)
+/* Clause 16: a thread that ends leaves the rest of its lease to the next thread. */
+TEST_F_TIMEOUT(lib, alloc_after_thread_exit_uses_lease, PATIENCE)
 {
 	pthread_t thread;
 	void *cell;
@@ -467,7 +470,7 @@ static void *alloc_late(void *arg)
 	return NULL;
 }
 
-TEST_F_TIMEOUT(lib, destructors, PATIENCE)
+TEST_F_TIMEOUT(lib, alloc_in_destructor_ok, PATIENCE)
 {
 	pthread_t thread;
 
@@ -498,10 +501,10 @@ static void *alloc_in_turns(void *arg)
 }
 
 /*
- * Clauses 9, 20: after a reset in any mode a thread's lease is void. What it had is
- * 4 KiB at least, so that without that it would go on in the middle of it.
+ * Clauses 9, 20: after a reset in any mode, a thread's lease is void. The thread had allocated 4
+ * KiB, so with a stale lease its next object would not lie at the begin.
  */
-TEST_F_TIMEOUT(lib, old_leases_are_void, PATIENCE)
+TEST_F_TIMEOUT(lib, alloc_after_reset_new_lease, PATIENCE)
 {
 	static const enum arena_reset_mode modes[] = {
 		ARENA_RESET_KEEP, ARENA_RESET_RELEASE, ARENA_RESET_ZERO, ARENA_RESET_STRICT,
@@ -552,10 +555,10 @@ static void *alloc_until_told(void *arg)
 }
 
 /*
- * Clauses 1, 10: resets while others allocate. What was allocated in a generation
- * for certain does not overlap.
+ * Clauses 1, 10: resets race with allocations. Objects that were surely allocated in one
+ * generation do not overlap.
  */
-TEST_F_TIMEOUT(lib, resets_meanwhile, PATIENCE)
+TEST_F_TIMEOUT(lib, reset_beside_threads_disjoint, PATIENCE)
 {
 	static struct worker workers[THREADS];
 	static struct place all[THREADS * OBJECTS];
@@ -586,7 +589,8 @@ TEST_F_TIMEOUT(lib, resets_meanwhile, PATIENCE)
 
 /* Several arenas. */
 
-TEST_F_TIMEOUT(lib, several_arenas, PATIENCE)
+/* Clause 1: a thread that uses several arenas has a lease of each. */
+TEST_F_TIMEOUT(lib, alloc_in_several_arenas_disjoint, PATIENCE)
 {
 	struct arena *arenas[3];
 
@@ -617,8 +621,11 @@ static void *alloc_where_told(void *arg)
 	}
 }
 
-/* A thread's lease of a closed arena is not taken for one of the next arena there. */
-TEST_F_TIMEOUT(lib, closed_and_opened, PATIENCE)
+/*
+ * Clause 13: a thread does not use its lease of a closed arena for the next arena at the same
+ * address.
+ */
+TEST_F_TIMEOUT(lib, open_after_close_new_lease, PATIENCE)
 {
 	static struct worker worker;
 	struct turns turns;
@@ -639,8 +646,10 @@ TEST_F_TIMEOUT(lib, closed_and_opened, PATIENCE)
 	finish(&worker, 1);
 }
 
-/* No more than the tables have room for; what fails leaves no descriptor. */
-TEST_F_TIMEOUT(lib, too_many, PATIENCE)
+/*
+ * Clause 21: more arenas than the tables have room for are refused, and leave no descriptor open.
+ */
+TEST_F_TIMEOUT(lib, open_too_many_fails, PATIENCE)
 {
 	static struct arena *arenas[ARENA_OPEN_MAX];
 	struct rlimit many = { 4096, 4096 };
@@ -680,8 +689,8 @@ FIXTURE_TEARDOWN(forked)
 	arena_close(self->arena);
 }
 
-/* Clause 1: a child has leases of its own, without a word from anybody. */
-TEST_F_TIMEOUT(forked, leases_of_its_own, PATIENCE)
+/* Clause 1: a child process has leases of its own, without any call. */
+TEST_F_TIMEOUT(forked, fork_child_new_lease, PATIENCE)
 {
 	struct arena_cursor *cursor = arena_cursor(self->arena);
 	static struct place all[2 * OBJECTS];
@@ -716,8 +725,11 @@ TEST_F_TIMEOUT(forked, leases_of_its_own, PATIENCE)
 	munmap(shared, sizeof(all));
 }
 
-/* The same by the bare call, of which no handler in the C library is told. */
-TEST_F_TIMEOUT(forked, bare, PATIENCE)
+/*
+ * Clause 1: so has a child made by the bare system call, of which pthread_atfork() handlers do
+ * not know.
+ */
+TEST_F_TIMEOUT(forked, clone_child_new_lease, PATIENCE)
 {
 	__u64 offset = arena_off(self->arena, arena_alloc(self->arena, CELL));
 	pid_t pid = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, 0UL);
@@ -730,10 +742,10 @@ TEST_F_TIMEOUT(forked, bare, PATIENCE)
 }
 
 /*
- * While other threads are anywhere in the library, its lock included: the child
+ * Clause 1: at the time of the fork, other threads may hold the library's lock. The child
  * allocates, starts threads and closes nonetheless.
  */
-TEST_F_TIMEOUT(forked, meanwhile, PATIENCE)
+TEST_F_TIMEOUT(forked, fork_beside_threads_child_works, PATIENCE)
 {
 	static struct worker workers[2], one;
 	struct turns turns;
@@ -853,8 +865,8 @@ FIXTURE_TEARDOWN(processes)
 	arena_close(self->arena);
 }
 
-/* Clauses 1, 17: processes that share nothing but a descriptor. */
-TEST_F_TIMEOUT(processes, one_arena, PATIENCE)
+/* Clauses 1, 17: processes that share only a descriptor allocate from one arena. */
+TEST_F_TIMEOUT(processes, alloc_by_processes_disjoint, PATIENCE)
 {
 	static struct place all[4 * OBJECTS];
 	int ends[4][2], fd;
@@ -918,8 +930,8 @@ static bool test_memory(char *at)
 	return there;
 }
 
-/* Clause 20: after a strict reset a late store faults, until there is something. */
-TEST_F_TIMEOUT(lib, strict_reset, PATIENCE)
+/* Clause 20: after a strict reset, a late store faults until something is allocated there. */
+TEST_F_TIMEOUT(lib, store_after_strict_reset_faults, PATIENCE)
 {
 	char *object = arena_alloc(self->arena, CELL);
 
@@ -932,8 +944,8 @@ TEST_F_TIMEOUT(lib, strict_reset, PATIENCE)
 	EXPECT_TRUE(test_memory(object));
 }
 
-/* Clause 6: zero, where the arena says so, in memory that was used before. */
-TEST(zero)
+/* Clause 6: objects of an arena with ARENA_SETUP_ZERO are zero, in memory that was used before. */
+TEST(alloc_in_zero_arena_zeroed)
 {
 	struct arena *arena = arena_open("zero", MB, ARENA_SETUP_ZERO);
 	char *object, none[CELL] = { 0 };
@@ -952,8 +964,8 @@ TEST(zero)
 	arena_close(arena);
 }
 
-/* With fewer rights less works, and says so. */
-TEST_F_TIMEOUT(lib, rights, PATIENCE)
+/* Clause 17: a call for which the descriptor lacks the right fails with an errno. */
+TEST_F_TIMEOUT(lib, call_without_right_fails, PATIENCE)
 {
 	int read_only = arena_share(self->arena, ARENA_RIGHT_READ);
 	int append = arena_share(self->arena, ARENA_RIGHT_READ | ARENA_RIGHT_ALLOC);
@@ -999,8 +1011,8 @@ TEST_F_TIMEOUT(lib, rights, PATIENCE)
 	close(blind);
 }
 
-/* Clause 23: what the kernel says there, nobody else can. */
-TEST_F_TIMEOUT(lib, status_page_is_the_kernels, PATIENCE)
+/* Clause 23: only the kernel writes the status page. */
+TEST_F_TIMEOUT(lib, store_to_status_page_faults, PATIENCE)
 {
 	size_t page = sysconf(_SC_PAGESIZE);
 	void *status = (void *)self->arena->status;
@@ -1034,7 +1046,7 @@ static int executed(const char *number)
 	return arena_strdup(arena, "after") ? 0 : 2;
 }
 
-TEST_F_TIMEOUT(forked, exec, PATIENCE)
+TEST_F_TIMEOUT(forked, exec_shared_descriptor_closed, PATIENCE)
 {
 	int fd = arena_share(self->arena, ARENA_RIGHTS_ALL);
 	char number[16];

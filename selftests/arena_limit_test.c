@@ -82,8 +82,8 @@ FIXTURE_TEARDOWN(limits)
 	EXPECT_TRUE(all_gone());
 }
 
-/* clause 21 */
-TEST_F(limits, number_of_arenas)
+/* clause 21: the number of arenas is bounded */
+TEST_F(limits, open_too_many_refused)
 {
 	int fds[4], i;
 
@@ -108,8 +108,8 @@ TEST_F(limits, number_of_arenas)
 	EXPECT_EQ(-ENFILE, arena_open());
 }
 
-/* clause 21 */
-TEST_F(limits, capacity_of_one_arena)
+/* clause 21: the capacity of an arena is bounded */
+TEST_F(limits, setup_over_capacity_limit_efbig)
 {
 	ASSERT_TRUE(set_parameter("max_arena_mb", 2));
 	self->fd = arena_open();
@@ -118,8 +118,8 @@ TEST_F(limits, capacity_of_one_arena)
 	EXPECT_EQ(0, arena_setup(self->fd, 2 << 20, 0, 0));
 }
 
-/* clause 21: the default does not exceed the limit either */
-TEST_F(limits, default_capacity)
+/* clause 21: the default capacity does not exceed the limit either */
+TEST_F(limits, info_default_capacity_within_limit)
 {
 	ASSERT_TRUE(set_parameter("max_arena_mb", 2));
 	self->fd = arena_open();
@@ -138,8 +138,8 @@ static int exhaust(int fd, int *err)
 	return nr;
 }
 
-/* clauses 4, 21: the total of all arenas; afterwards everything works as before */
-TEST_F(limits, total_of_all)
+/* clauses 4, 21: the total of all arenas is bounded; below the limit everything works as before */
+TEST_F(limits, alloc_over_total_limit_enomem)
 {
 	int other = arena_open(), nr, err;
 	__u64 used;
@@ -173,7 +173,7 @@ TEST_F(limits, total_of_all)
 }
 
 /* clauses 21, 25: the directory counts, by what is committed and not by the capacity */
-TEST_F(limits, directory_counts)
+TEST_F(limits, alloc_directory_counts)
 {
 	const long page = page_size(), leaf = page / 16;
 	long long before = total_bytes(), pages;
@@ -197,8 +197,8 @@ TEST_F(limits, directory_counts)
 	EXPECT_GE((8 << 20) / page, pages);
 }
 
-/* clause 21: what programs cannot have is for kernel callers */
-TEST_F(limits, programs_have_their_part)
+/* clause 21: programs have a limit of their own, below which kernel callers still get memory */
+TEST_F(limits, alloc_over_device_limit_enomem)
 {
 	int nr, err;
 
@@ -219,7 +219,7 @@ TEST_F(limits, programs_have_their_part)
 }
 
 /* clause 21: limits near the ends of their types do not turn negative */
-TEST_F(limits, huge_numbers)
+TEST_F(limits, set_limit_huge_number_ok)
 {
 	static const char *const numbers[] = {
 		"36028797018963967", "36028797018963968", "72057594037927935",
@@ -288,8 +288,8 @@ static int use_up_bounds_apart(uid_t uid, bool in_namespace)
 	return wait_for(pid);
 }
 
-/* clause 21: users have bounds each, and do not shut each other out */
-TEST_F(limits, of_each_user)
+/* clause 21: each user has a limit, so that one user cannot shut out another */
+TEST_F(limits, alloc_over_user_limit_enomem)
 {
 	struct stat before;
 	int up[2], down[2], err;
@@ -456,7 +456,8 @@ static int fill_cgroup(const char *path)
 	return arena_info(fd, &info) || info.fail_memory != 2 ? 8 : 0;
 }
 
-TEST_F(cgroup, exhaustion_kills_nobody)
+/* clause 21: allocations that exhaust a cgroup return an errno and invoke no OOM killer */
+TEST_F(cgroup, alloc_in_full_cgroup_enomem)
 {
 	pid_t pid = fork();
 
@@ -515,8 +516,8 @@ static int fail_beside_sibling(const char *path)
 	return wait_for(pid) ? 9 : 0;
 }
 
-/* clauses 4, 21: what a call committed that then failed is there for others */
-TEST_F_TIMEOUT(cgroup, failed_calls_give_back, 120)
+/* clauses 4, 21: pages that a failed call committed are there for others */
+TEST_F_TIMEOUT(cgroup, alloc_failed_in_cgroup_gives_back, 120)
 {
 	pid_t pid = fork();
 
@@ -561,7 +562,8 @@ static int everything_when_full(const char *path)
 	return 0;
 }
 
-TEST_F_TIMEOUT(cgroup, full_cgroup_kills_nobody, 120)
+/* clause 21: no call in a cgroup that is already full invokes the OOM killer */
+TEST_F_TIMEOUT(cgroup, call_in_full_cgroup_enomem, 120)
 {
 	pid_t pid;
 
@@ -616,8 +618,8 @@ static int allocate_at_their_cost(struct __test_metadata *_metadata, const char 
 	return exhaust(*fd, err);
 }
 
-/* clause 21: the opener pays, whoever allocates */
-TEST_F(cgroup, opener_pays)
+/* clause 21: the opener's cgroup is charged, whichever task allocates */
+TEST_F(cgroup, alloc_by_other_task_charges_opener)
 {
 	int err, nr = allocate_at_their_cost(_metadata, self->path, &self->fd, true, &err);
 
@@ -629,8 +631,8 @@ TEST_F(cgroup, opener_pays)
 	EXPECT_EQ(0, event(self->path, "oom_kill"));
 }
 
-/* clause 21: and whoever is the first to use it */
-TEST_F(cgroup, opener_pays_whoever_sets_up)
+/* clause 21: the opener's cgroup is charged, whichever task uses the arena first */
+TEST_F(cgroup, setup_by_other_task_charges_opener)
 {
 	int err, nr = allocate_at_their_cost(_metadata, self->path, &self->fd, false, &err);
 
@@ -689,8 +691,8 @@ static bool is_module(void)
 	return found;
 }
 
-/* clause 22 */
-TEST(no_unload_in_use)
+/* clause 22: the module cannot be unloaded while a descriptor or a mapping holds an arena */
+TEST(unload_in_use_refused)
 {
 	int (*holds[])(int fd) = { hold_by_nothing, hold_by_dup, hold_by_mapping,
 				   hold_by_mapping_of_dup };
@@ -757,8 +759,8 @@ static void busy(unsigned int seed)
 	}
 }
 
-/* clauses 17, 22: killed at any moment, nothing is left */
-TEST_F_TIMEOUT(limits, killed_at_any_moment, 120)
+/* clauses 17, 22: programs that are killed at any time leave nothing behind */
+TEST_F_TIMEOUT(limits, kill_at_any_time_leaves_nothing, 120)
 {
 	pid_t pids[4];
 	int round, i;
@@ -783,8 +785,8 @@ TEST_F_TIMEOUT(limits, killed_at_any_moment, 120)
 	EXPECT_EQ(0, live_arenas());
 }
 
-/* clause 22: nothing is lost when the whole is done many times */
-TEST(open_and_close)
+/* clause 22: opening, using and closing many arenas loses no memory */
+TEST(open_and_close_repeatedly_leaks_nothing)
 {
 	const int rounds = on_uml() ? 100 : 1000;
 	int i, fd;

@@ -35,8 +35,8 @@ FIXTURE_TEARDOWN(mapping)
 	close(self->fd);
 }
 
-/* clause 19 */
-TEST_F(mapping, shows_what_was_stored)
+/* clause 19: a mapping shows what STORE copied, before and after it */
+TEST_F(mapping, map_after_store_shows_bytes)
 {
 	__u64 a, b;
 
@@ -47,8 +47,8 @@ TEST_F(mapping, shows_what_was_stored)
 	EXPECT_STREQ("hello", self->map + a);
 }
 
-/* clause 19: file offset is arena offset */
-TEST_F(mapping, at_an_offset)
+/* clause 19: the file offset of a mapping is the arena offset */
+TEST_F(mapping, map_at_offset_shows_same_bytes)
 {
 	__u64 at = 3 * SLAB + 2 * self->page;
 	char *part;
@@ -64,8 +64,8 @@ TEST_F(mapping, at_an_offset)
 	munmap(part, self->page);
 }
 
-/* clause 19 */
-TEST_F(mapping, untouched_is_sigbus)
+/* clause 19: touching an arena without slabs is SIGBUS and commits nothing */
+TEST_F(mapping, touch_empty_arena_sigbus)
 {
 	size_t at;
 
@@ -77,8 +77,8 @@ TEST_F(mapping, untouched_is_sigbus)
 	EXPECT_EQ(0, self->info.committed);
 }
 
-/* clause 19: what is committed, slab by slab, and no more */
-TEST_F(mapping, beyond_committed_is_sigbus)
+/* clause 19: committed slabs can be touched, and nothing beyond them */
+TEST_F(mapping, touch_beyond_committed_sigbus)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, SLAB + 1, NULL));
 	EXPECT_EQ(0, touch_write(self->map));
@@ -90,8 +90,8 @@ TEST_F(mapping, beyond_committed_is_sigbus)
 	EXPECT_EQ(SIGBUS, touch_read(self->map + 4 * SLAB));
 }
 
-/* clause 19: the kernel that touches it for the program gets an error, too */
-TEST_F(mapping, uncommitted_is_efault_for_system_calls)
+/* clause 19: a system call that reads uncommitted pages returns EFAULT */
+TEST_F(mapping, write_from_uncommitted_efault)
 {
 	int pipes[2];
 
@@ -102,8 +102,8 @@ TEST_F(mapping, uncommitted_is_efault_for_system_calls)
 	close(pipes[1]);
 }
 
-/* clause 19 */
-TEST_F(mapping, past_the_end)
+/* clause 19: a mapping may not exceed the capacity */
+TEST_F(mapping, map_past_capacity_enxio)
 {
 	EXPECT_EQ(NULL, arena_map(self->fd, CAPACITY + 1, PROT_READ, 0));
 	EXPECT_EQ(ENXIO, errno);
@@ -113,8 +113,8 @@ TEST_F(mapping, past_the_end)
 	EXPECT_EQ(ENXIO, errno);
 }
 
-/* clause 19: offset and length that wrap */
-TEST_F(mapping, past_the_end_of_all)
+/* clause 19: offset and length that wrap are refused */
+TEST_F(mapping, map_wrapping_offset_refused)
 {
 	/* As many pages as 64 bits of offset have: 1 << 52 of 4 KiB. */
 	const __u64 all = -1ULL / self->page + 1;
@@ -128,8 +128,8 @@ TEST_F(mapping, past_the_end_of_all)
 	}
 }
 
-/* clause 19: the last page of a capacity that ends within one */
-TEST(capacity_of_a_few_bytes)
+/* clause 19: the last page is mapped whole where the capacity ends inside it */
+TEST(map_tiny_capacity_last_page_ok)
 {
 	long page = sysconf(_SC_PAGESIZE);
 	int fd = arena_open();
@@ -150,8 +150,8 @@ TEST(capacity_of_a_few_bytes)
 	close(fd);
 }
 
-/* clause 19 */
-TEST_F(mapping, private_is_refused)
+/* clause 19: private mappings are refused */
+TEST_F(mapping, map_private_einval)
 {
 	int prots[] = { PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE };
 	unsigned int i;
@@ -162,8 +162,8 @@ TEST_F(mapping, private_is_refused)
 	}
 }
 
-/* clause 19 */
-TEST_F(mapping, executable_is_refused)
+/* clause 19: executable mappings are refused, and a mapping cannot become executable */
+TEST_F(mapping, map_executable_eperm)
 {
 	int prots[] = { PROT_EXEC, PROT_READ | PROT_EXEC, PROT_READ | PROT_WRITE | PROT_EXEC };
 	unsigned int i;
@@ -176,8 +176,8 @@ TEST_F(mapping, executable_is_refused)
 	EXPECT_EQ(EACCES, errno);
 }
 
-/* clause 19 */
-TEST_F(mapping, mprotect_down_and_up)
+/* clause 19: protection can be taken away and given back */
+TEST_F(mapping, mprotect_down_and_up_ok)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
 	ASSERT_EQ(0, touch_write(self->map));
@@ -191,8 +191,8 @@ TEST_F(mapping, mprotect_down_and_up)
 	EXPECT_EQ(0, touch_write(self->map + self->page));
 }
 
-/* clause 19: VM_DONTEXPAND */
-TEST_F(mapping, mremap_does_not_grow)
+/* clause 19: VM_DONTEXPAND keeps a mapping from growing */
+TEST_F(mapping, mremap_growing_efault)
 {
 	EXPECT_EQ(MAP_FAILED, mremap(self->map, CAPACITY, 2 * CAPACITY, MREMAP_MAYMOVE));
 	EXPECT_EQ(EFAULT, errno);
@@ -200,8 +200,11 @@ TEST_F(mapping, mremap_does_not_grow)
 	EXPECT_EQ(MAP_FAILED, mremap(self->map, 0, CAPACITY + SLAB, MREMAP_MAYMOVE));
 }
 
-/* clauses 19, 20: a mapping that has moved is still the same part of the arena */
-TEST_F(mapping, mremap_moves)
+/*
+ * clauses 19, 20: a mapping that has moved shows the same part of the arena, and a reset revokes
+ * it
+ */
+TEST_F(mapping, mremap_moving_same_bytes)
 {
 	char *there = mmap(NULL, CAPACITY, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -219,8 +222,8 @@ TEST_F(mapping, mremap_moves)
 	munmap(there, CAPACITY);
 }
 
-/* clauses 19, 20: holes in a mapping */
-TEST_F(mapping, partial_unmap)
+/* clauses 19, 20: a reset revokes what is left of a mapping with a hole */
+TEST_F(mapping, munmap_part_then_reset_revokes_rest)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 8 * SLAB, NULL));
 	memset(self->map, 'x', 8 * SLAB);
@@ -233,8 +236,8 @@ TEST_F(mapping, partial_unmap)
 	EXPECT_EQ(SIGBUS, touch_read(self->map + 5 * SLAB));
 }
 
-/* clause 17: the mapping alone keeps the arena */
-TEST_F(mapping, outlives_the_descriptor)
+/* clause 17: a mapping alone keeps the arena alive */
+TEST_F(mapping, close_while_mapped_keeps_arena)
 {
 	ASSERT_EQ(0, arena_store(self->fd, "still", 6, &self->offset));
 	close(self->fd);
@@ -243,8 +246,8 @@ TEST_F(mapping, outlives_the_descriptor)
 	self->fd = -1;
 }
 
-/* clause 19: VM_DONTDUMP, and the flags that a program can see */
-TEST_F(mapping, flags_of_the_vma)
+/* clause 19: smaps shows VM_DONTDUMP and the other flags that a program can see */
+TEST_F(mapping, map_vma_has_documented_flags)
 {
 	char line[512], wanted[32];
 	bool inside = false, found = false;
@@ -269,8 +272,8 @@ TEST_F(mapping, flags_of_the_vma)
 	fclose(smaps);
 }
 
-/* clauses 9, 20: keep leaves mappings and bytes as they are */
-TEST_F(mapping, reset_keep)
+/* clauses 9, 20: a keep reset leaves mappings and bytes as they are */
+TEST_F(mapping, reset_keep_keeps_mapping)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 2 * SLAB, NULL));
 	memset(self->map, 'k', 2 * SLAB);
@@ -279,8 +282,8 @@ TEST_F(mapping, reset_keep)
 	EXPECT_EQ(0, touch_write(self->map));
 }
 
-/* clause 20: revoked, then zero when allocated again */
-TEST_F(mapping, reset_release)
+/* clause 20: a release reset revokes all mappings; memory allocated again is zero */
+TEST_F(mapping, reset_release_revokes_mappings)
 {
 	char *other = arena_map(self->fd, 4 * SLAB, PROT_READ | PROT_WRITE, 0);
 
@@ -301,8 +304,8 @@ TEST_F(mapping, reset_release)
 	munmap(other, 4 * SLAB);
 }
 
-/* clause 20: what is kept is kept for mappings, too */
-TEST_F(mapping, reset_release_keeps_some)
+/* clause 20: slabs that a release reset keeps stay mapped */
+TEST_F(mapping, reset_release_keeping_some_revokes_rest)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 3 * SLAB, NULL));
 	memset(self->map, 'r', 3 * SLAB);
@@ -312,8 +315,8 @@ TEST_F(mapping, reset_release_keeps_some)
 	EXPECT_EQ(SIGBUS, touch_read(self->map + 2 * SLAB));
 }
 
-/* clauses 6, 20 */
-TEST_F(mapping, reset_zero)
+/* clauses 6, 20: a zero reset zeroes mapped memory at once */
+TEST_F(mapping, reset_zero_zeroes_mapping)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 2 * SLAB, NULL));
 	memset(self->map, 'z', 2 * SLAB);
@@ -322,8 +325,8 @@ TEST_F(mapping, reset_zero)
 	EXPECT_EQ(0, touch_write(self->map));
 }
 
-/* clause 20: other processes' mappings are revoked as well */
-TEST_F(mapping, reset_release_in_a_child)
+/* clause 20: a reset revokes the mappings of other processes as well */
+TEST_F(mapping, reset_release_by_child_revokes_parent)
 {
 	int to_child[2], to_parent[2];
 	char c = 0;
@@ -347,8 +350,8 @@ TEST_F(mapping, reset_release_in_a_child)
 	EXPECT_EQ(0, wait_for(pid));
 }
 
-/* clause 17: what a child writes, its parent sees */
-TEST_F(mapping, fork_shares)
+/* clause 17: a parent sees what its child writes */
+TEST_F(mapping, fork_mapping_shared)
 {
 	pid_t pid;
 
@@ -386,8 +389,8 @@ static void ignore_bus(int sig, siginfo_t *info, void *context)
 	/* The memory may be there the next time. */
 }
 
-/* clause 20: faults, allocation, release and fork, all at once */
-TEST_F(mapping, faults_race_with_release)
+/* clause 20: release resets race with faults, allocations and forks */
+TEST_F(mapping, reset_release_races_with_faults)
 {
 	struct sigaction action = { .sa_sigaction = ignore_bus, .sa_flags = SA_SIGINFO };
 	const time_t end = time(NULL) + 30;
@@ -429,8 +432,8 @@ TEST_F(mapping, faults_race_with_release)
 	}
 }
 
-/* clauses 6, 20: no byte of one arena is ever seen in another */
-TEST(no_foreign_bytes)
+/* clauses 6, 20: no byte of one arena is ever visible in another */
+TEST(alloc_recycled_memory_zero)
 {
 	const size_t bytes = 8 << 20;
 	int round, fd;
@@ -461,8 +464,8 @@ TEST(no_foreign_bytes)
 	}
 }
 
-/* clause 20: a page that a pipe still holds is not handed out again */
-TEST_F(mapping, pinned_pages_are_not_recycled)
+/* clause 20: a page that a pipe holds is not handed out again */
+TEST_F(mapping, reset_release_pinned_page_not_reused)
 {
 	struct iovec part = { .iov_base = self->map, .iov_len = self->page };
 	char *copy = malloc(self->page);
@@ -484,8 +487,8 @@ TEST_F(mapping, pinned_pages_are_not_recycled)
 	free(copy);
 }
 
-/* clause 19: MAP_POPULATE takes what is there and minds nothing else */
-TEST_F(mapping, populate)
+/* clause 19: MAP_POPULATE maps committed pages and ignores others */
+TEST_F(mapping, map_populate_maps_committed)
 {
 	char *map;
 
@@ -497,8 +500,8 @@ TEST_F(mapping, populate)
 	munmap(map, CAPACITY);
 }
 
-/* clause 19 */
-TEST_F(mapping, madvise)
+/* clause 19: MADV_DONTNEED keeps the bytes, and advice that would lose them is refused */
+TEST_F(mapping, madvise_keeps_bytes)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
 	memset(self->map, 'm', SLAB);
@@ -509,8 +512,8 @@ TEST_F(mapping, madvise)
 	EXPECT_TRUE(all_bytes(self->map, 'm', SLAB));
 }
 
-/* clause 19: reading and writing the file is not what it is for */
-TEST_F(mapping, no_read_no_write)
+/* clause 19: read(), write(), lseek() and ftruncate() on the descriptor fail */
+TEST_F(mapping, read_write_file_refused)
 {
 	char c = 0;
 

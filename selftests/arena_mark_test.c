@@ -68,7 +68,7 @@ FIXTURE_TEARDOWN(mark)
 	} while (0)
 
 /* clauses 7, 12: a rewind restores all but counts that only grow; bytes stay mapped */
-TEST_F(mark, rewinds)
+TEST_F(mark, rewind_to_mark_restores_counts)
 {
 	struct arena_batch_item item[3] = { { .bytes = 5 }, { .bytes = 3 * SLAB }, { .bytes = 1 } };
 	int round;
@@ -106,7 +106,7 @@ TEST_F(mark, rewinds)
 }
 
 /* clause 6: an object that is allocated as zero after a rewind is zero */
-TEST_F(mark, zero_after_rewind)
+TEST_F(mark, alloc_zero_after_rewind_zeroed)
 {
 	ASSERT_EQ(0, arena_mark(self->fd, &self->mark[0]));
 	ASSERT_EQ(0, arena_alloc(self->fd, 1000, &self->offset));
@@ -117,7 +117,7 @@ TEST_F(mark, zero_after_rewind)
 }
 
 /* clause 12: an outer mark is good after an inner rewind, but not an inner one after an outer */
-TEST_F(mark, nested)
+TEST_F(mark, rewind_to_nested_marks_inner_estale)
 {
 	int i;
 
@@ -171,7 +171,7 @@ TEST_F(mark, rewind_by_another_process_ok)
 }
 
 /* clauses 12, 18: a mark with a wrong generation, offset, count or flag is refused */
-TEST_F(mark, forged)
+TEST_F(mark, rewind_to_forged_mark_refused)
 {
 	int bit;
 
@@ -195,7 +195,7 @@ TEST_F(mark, forged)
 }
 
 /* clauses 12, 17: marks need the rights to allocate and to reset */
-TEST_F(mark, rights)
+TEST_F(mark, mark_without_right_eacces)
 {
 	const __u32 all = ARENA_RIGHT_READ | ARENA_RIGHT_WRITE | ARENA_RIGHT_ALLOC |
 			  ARENA_RIGHT_RESET;

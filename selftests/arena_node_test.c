@@ -74,8 +74,8 @@ FIXTURE_TEARDOWN(node)
 {
 }
 
-/* clause 17: a watch on the name of a descriptor keeps no other arena from closing */
-TEST_F_TIMEOUT(node, inotify_hangs_nobody, PATIENCE + 60)
+/* clause 17: an inotify watch on the name of a descriptor keeps no other arena from closing */
+TEST_F_TIMEOUT(node, close_with_inotify_watch_returns, PATIENCE + 60)
 {
 	int watches = inotify_init1(IN_CLOEXEC);
 
@@ -88,8 +88,8 @@ TEST_F_TIMEOUT(node, inotify_hangs_nobody, PATIENCE + 60)
 	EXPECT_TRUE(comes_back());
 }
 
-/* clause 17: nor do marks on the object, the mount or the file system */
-TEST_F_TIMEOUT(node, fanotify_hangs_nobody, PATIENCE + 60)
+/* clause 17: fanotify marks on inode, mount or file system keep no arena from closing */
+TEST_F_TIMEOUT(node, close_with_fanotify_mark_returns, PATIENCE + 60)
 {
 	static const unsigned int kinds[] = {
 		FAN_MARK_INODE, FAN_MARK_MOUNT, FAN_MARK_FILESYSTEM,
@@ -108,8 +108,8 @@ TEST_F_TIMEOUT(node, fanotify_hangs_nobody, PATIENCE + 60)
 	close(marks);
 }
 
-/* clause 17: nor do locks; there are no leases on devices */
-TEST_F_TIMEOUT(node, locks_hang_nobody, PATIENCE + 60)
+/* clause 17: file locks keep no arena from closing; devices have no leases */
+TEST_F_TIMEOUT(node, close_with_file_lock_returns, PATIENCE + 60)
 {
 	struct flock lock = { .l_type = F_RDLCK };
 
@@ -119,8 +119,8 @@ TEST_F_TIMEOUT(node, locks_hang_nobody, PATIENCE + 60)
 	EXPECT_TRUE(comes_back());
 }
 
-/* clause 17: nor does a descriptor that only names a duplicate, or the open file of one */
-TEST_F_TIMEOUT(node, paths_hang_nobody, PATIENCE + 60)
+/* clause 17: an O_PATH descriptor of a duplicate keeps no arena from closing */
+TEST_F_TIMEOUT(node, close_with_path_descriptor_returns, PATIENCE + 60)
 {
 	int fd = open(self->path, O_PATH | O_CLOEXEC);
 
@@ -164,7 +164,7 @@ static long slab_kib(void)
 }
 
 /* clause 22: an arena that is gone leaves no superblock, inode or device number behind */
-TEST_F_TIMEOUT(node, names_keep_nothing, 600)
+TEST_F_TIMEOUT(node, close_leaves_no_inode, 600)
 {
 	enum { ROUNDS = 4000 };
 	struct rlimit limit = { ROUNDS + 100, ROUNDS + 100 };
@@ -193,7 +193,7 @@ TEST_F_TIMEOUT(node, names_keep_nothing, 600)
 }
 
 /* clause 22: programs and security modules see a duplicate as the opened descriptor */
-TEST_F(node, duplicate_is_the_node)
+TEST_F(node, stat_duplicate_is_device_node)
 {
 	char opened[PATH_MAX], dup[PATH_MAX], path[64];
 	struct stat node, st;
@@ -215,10 +215,10 @@ TEST_F(node, duplicate_is_the_node)
 }
 
 /*
- * clause 22: a security module that refuses the device refuses a duplicate. Landlock stands
- * for those with labels: it decides where a file is opened, by what is opened.
+ * clause 22: a security module that refuses the device refuses a duplicate, too. Landlock stands
+ * for all of them: it decides by the opened file, when a file is opened.
  */
-TEST_F(node, security_modules_see_duplicates)
+TEST_F(node, dup_under_landlock_refused)
 {
 	struct landlock_ruleset_attr attr = {
 		.handled_access_fs = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE,
@@ -235,8 +235,11 @@ TEST_F(node, security_modules_see_duplicates)
 	EXPECT_EQ(0, arena_alloc(self->fd, 8, NULL));
 }
 
-/* clause 17: many duplicates at once, each gets what it asked for, of its own arena */
-TEST_F_TIMEOUT(node, duplicates_race_with_opens, 300)
+/*
+ * clause 17: of many duplicates made at once, each is of its own arena and has the rights asked
+ * for
+ */
+TEST_F_TIMEOUT(node, dup_races_with_open_own_arena, 300)
 {
 	pid_t pids[4];
 	unsigned int i;

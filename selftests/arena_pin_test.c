@@ -95,8 +95,11 @@ static void use_memory(struct __test_metadata *_metadata, size_t slab)
 	}
 }
 
-/* clause 20: after each reset that gives memory back */
-TEST_F(pin, outlives_resets)
+/*
+ * clause 20: a page in a pipe keeps its bytes after resets that free its slab, and the next slab
+ * is another one
+ */
+TEST_F(pin, reset_pinned_page_keeps_bytes)
 {
 	const __u32 modes[] = { ARENA_RESET_RELEASE, ARENA_RESET_STRICT };
 	unsigned int i;
@@ -115,8 +118,11 @@ TEST_F(pin, outlives_resets)
 	}
 }
 
-/* clauses 17, 20: after the arena, too; then it comes back */
-TEST_F_TIMEOUT(pin, outlives_the_arena, 120)
+/*
+ * clauses 17, 20: a page in a pipe keeps its bytes after its arena is gone; then its memory comes
+ * back
+ */
+TEST_F_TIMEOUT(pin, close_pinned_page_keeps_bytes, 120)
 {
 	long long before, total = read_number(TOTAL);
 	int fd, i;
@@ -165,8 +171,8 @@ static int pin_until_full(struct _test_data_pin *self, int (*pipes)[2], int nr)
 	return pages;
 }
 
-/* clauses 20, 21: pages that pipes hold count until they are free, a page each */
-TEST_F_TIMEOUT(pin, pages_in_pipes_are_bounded, 120)
+/* clauses 20, 21: pages in pipes count, each by itself, until they are free */
+TEST_F_TIMEOUT(pin, pin_pages_in_pipes_bounded, 120)
 {
 	const int limit = (2 << 20) / self->page, nr = limit / 16 + 1;
 	int pipes[nr][2], i, pages;
@@ -188,8 +194,8 @@ TEST_F_TIMEOUT(pin, pages_in_pipes_are_bounded, 120)
 	EXPECT_TRUE(write_string(PARAMETERS "max_device_mb", "0"));
 }
 
-/* clause 20: what is kept is what is pinned: both see the same bytes */
-TEST_F(pin, keep_is_the_same_page)
+/* clause 20: after a keep reset, pipe and mapping still share the page */
+TEST_F(pin, reset_keep_pinned_page_shared)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
 	memset(self->map, 'k', SLAB);
@@ -199,8 +205,8 @@ TEST_F(pin, keep_is_the_same_page)
 	EXPECT_TRUE(from_pipe(self, 'n'));
 }
 
-/* clause 20: a write by direct I/O, or through the page cache, from and to an arena */
-TEST_F(pin, direct_io)
+/* clause 20: file I/O from and to an arena, direct or through the page cache */
+TEST_F(pin, write_direct_io_ok)
 {
 	char path[] = "/tmp/arena-pin-XXXXXX";
 	int file = mkstemp(path), direct;
@@ -224,7 +230,7 @@ TEST_F(pin, direct_io)
 }
 
 /* clause 20: buffers of io_uring are pinned for as long as they are registered */
-TEST_F(pin, io_uring_buffers)
+TEST_F(pin, register_io_uring_buffers_pins)
 {
 	struct io_uring_params params = {};
 	struct iovec buffer = { self->map, 2 * self->page };
@@ -259,8 +265,8 @@ static void end(int sig)
 	_exit(0);
 }
 
-/* clause 20: another process writes through its mapping until the very reset */
-TEST(second_mapping)
+/* clause 20: another process writes through its mapping until the reset revokes it */
+TEST(reset_while_other_process_writes_revokes)
 {
 	long page = sysconf(_SC_PAGESIZE);
 	int fd = arena_open(), i;
@@ -290,23 +296,16 @@ TEST(second_mapping)
 	close(fd);
 }
 
-FIXTURE(isolation) {};
-
-FIXTURE_SETUP(isolation) {}
-
-FIXTURE_TEARDOWN(isolation) {}
-
 static unsigned int next_random(unsigned int *seed)
 {
 	return *seed = *seed * 1103515245 + 12345;
 }
 
 /*
- * clauses 6, 20: several processes make arenas, fill them with their own byte, reset
- * and drop them, under a limit that makes them use each other's memory; each sees
- * nothing but zeroes and itself.
+ * clauses 6, 20: several processes make arenas, fill them with a byte of their own, reset and close
+ * them, so that they reuse each other's memory. Each sees nothing but zeroes and its own byte.
  */
-TEST_F_TIMEOUT(isolation, of_processes, 200)
+TEST(alloc_by_processes_isolated)
 {
 	const size_t slabs[] = { page_size(), SLAB, 4 * SLAB };
 	const size_t bytes = 2 << 20;
@@ -351,8 +350,8 @@ TEST_F_TIMEOUT(isolation, of_processes, 200)
 		EXPECT_EQ(0, wait_for(pids[i]));
 }
 
-/* clauses 20, 22: the module goes while a pipe holds a page and a worker waits for it */
-TEST(module_goes_while_a_page_is_held)
+/* clauses 20, 22: the module can be unloaded while a pipe holds a page for which a worker waits */
+TEST(unload_while_page_pinned_ok)
 {
 	const size_t page = sysconf(_SC_PAGESIZE);
 	int fd = arena_open(), pipes[2], i;

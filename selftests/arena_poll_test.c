@@ -58,7 +58,7 @@ FIXTURE_TEARDOWN(poll)
 }
 
 /* Without a WATCH, poll() reports any object at all, and no resets. */
-TEST_F(poll, before_any_watch)
+TEST_F(poll, poll_without_watch_reports_objects)
 {
 	EXPECT_EQ(0, events(self->fd, 0));
 	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
@@ -67,8 +67,8 @@ TEST_F(poll, before_any_watch)
 	EXPECT_EQ(0, events(self->fd, 0));
 }
 
-/* clause 17: polling is no use of the arena */
-TEST(before_setup)
+/* clause 17: poll() is not a use of the arena, so SETUP still succeeds */
+TEST(poll_before_setup_ok)
 {
 	int fd = arena_open();
 
@@ -82,7 +82,7 @@ TEST(before_setup)
 }
 
 /* poll() reports more bytes than the mark, and not exactly as many. */
-TEST_F(poll, mark)
+TEST_F(poll, poll_beyond_mark_pollin)
 {
 	struct arena_watch_args args;
 	struct arena_info_args info;
@@ -105,7 +105,8 @@ TEST_F(poll, mark)
 	EXPECT_EQ(0, events(self->fd, 0));
 }
 
-TEST_F(poll, reset)
+/* A reset in any mode is POLLPRI until the next WATCH. */
+TEST_F(poll, poll_after_reset_pollpri)
 {
 	const __u32 modes[] = { ARENA_RESET_KEEP, ARENA_RESET_RELEASE, ARENA_RESET_ZERO,
 				ARENA_RESET_STRICT };
@@ -125,7 +126,8 @@ TEST_F(poll, reset)
 	}
 }
 
-TEST_F(poll, notices)
+/* A notice is POLLIN until the next WATCH, and the status page counts it. */
+TEST_F(poll, poll_after_notify_pollin)
 {
 	const struct arena_status *status = arena_map_status(self->fd);
 
@@ -144,7 +146,7 @@ TEST_F(poll, notices)
 }
 
 /* clause 17: each file has a mark of its own; descriptors that share a file share its mark */
-TEST_F(poll, of_a_file)
+TEST_F(poll, watch_of_each_file_separate)
 {
 	int other = arena_dup(self->fd, ARENA_RIGHT_READ), same = dup(self->fd);
 
@@ -161,8 +163,8 @@ TEST_F(poll, of_a_file)
 	close(other);
 }
 
-/* clauses 17, 18 */
-TEST_F(poll, rights_and_arguments)
+/* clauses 17, 18: WATCH and NOTIFY check rights and arguments */
+TEST_F(poll, watch_bad_right_or_argument_refused)
 {
 	struct arena_notify_args no = { sizeof(no) };
 	struct arena_watch_args args = { sizeof(args) };
@@ -192,7 +194,7 @@ TEST_F(poll, rights_and_arguments)
 }
 
 /* clause 18: a WATCH that cannot write its result changes nothing */
-TEST_F(poll, watch_that_fails)
+TEST_F(poll, watch_unwritable_result_efault)
 {
 	long page = sysconf(_SC_PAGESIZE);
 	struct arena_watch_args *args;
@@ -265,7 +267,7 @@ static int sleeper_end(struct sleeper *sleeper)
 }
 
 /* Each call that allocates wakes the sleeper; so do a notice, a reset and a WATCH. */
-TEST_F(poll, wakes)
+TEST_F(poll, alloc_beyond_mark_wakes)
 {
 	struct arena_lease_args lease;
 	struct arena_watch_args args;
@@ -305,8 +307,11 @@ TEST_F(poll, wakes)
 	}
 }
 
-/* WATCH sets a lower mark, not reached yet, for a thread that sleeps already. */
-TEST_F(poll, lowered_while_asleep)
+/*
+ * A WATCH sets a lower mark while a thread sleeps. The mark is not reached yet; the allocation
+ * that reaches it wakes the thread.
+ */
+TEST_F(poll, watch_lowered_while_asleep_wakes)
 {
 	struct sleeper sleeper;
 
@@ -320,7 +325,7 @@ TEST_F(poll, lowered_while_asleep)
 }
 
 /* Several sleepers with different marks each wake at their own. */
-TEST_F(poll, marks_of_several)
+TEST_F(poll, alloc_beyond_marks_wakes_each)
 {
 	struct sleeper sleepers[4];
 	int fds[4], i;
@@ -345,7 +350,7 @@ TEST_F(poll, marks_of_several)
  * Exclusive waiters may wait for different events, so all of them are woken. They must be asleep in
  * epoll_wait(): otherwise waking one of them would not end the walk of the queue.
  */
-TEST_F(poll, exclusive)
+TEST_F(poll, wake_exclusive_waiters_all)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE };
 	int fds[4], epolls[4], i;
@@ -376,7 +381,7 @@ TEST_F(poll, exclusive)
 }
 
 /* An edge-triggered epoll reports one event each time that the mark is passed. */
-TEST_F(poll, edges)
+TEST_F(poll, epoll_edge_reports_each_passing)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -414,7 +419,7 @@ TEST_F(poll, edges)
 }
 
 /* A file is closed while it is in an epoll. */
-TEST_F(poll, close_while_watched)
+TEST_F(poll, close_while_in_epoll_ok)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -517,7 +522,7 @@ static void await_notices(const struct arena_status *status, __u64 nr)
 }
 
 /* A notice wakes sleepers whatever their marks, and appears on the status page. */
-TEST_F(kernel, wakes)
+TEST_F(kernel, kernel_notify_wakes)
 {
 	struct sleeper sleeper;
 	unsigned int i;
@@ -549,7 +554,7 @@ static void *hammer(void *arg)
 }
 
 /* A notice may interrupt a wakeup, a poll or another notice of the same arena. */
-TEST_F_TIMEOUT(kernel, amid_others, 120)
+TEST_F_TIMEOUT(kernel, kernel_notify_amid_calls_wakes, 120)
 {
 	struct sleeper sleeper;
 	pthread_t threads[2];
@@ -577,8 +582,8 @@ TEST_F_TIMEOUT(kernel, amid_others, 120)
 	EXPECT_EQ(POLLIN, sleeper_end(&sleeper));
 }
 
-/* clause 23: a producer in the kernel wakes the program that waits for its records */
-TEST_F(poll, wakes_for_records)
+/* clause 23: a producer in the kernel wakes the program that polls for its records */
+TEST_F(poll, produce_records_wakes)
 {
 	struct sleeper sleeper;
 	char line[32];
@@ -626,7 +631,7 @@ static void *consume(void *arg)
 }
 
 /* No wakeup is lost, wherever the allocation comes between WATCH and sleep. */
-TEST_F_TIMEOUT(poll, no_lost_wakeups, 120)
+TEST_F_TIMEOUT(poll, wake_races_with_sleep_none_lost, 120)
 {
 	struct consumer consumers[2] = {};
 	pthread_t threads[2];
@@ -657,7 +662,7 @@ TEST_F_TIMEOUT(poll, no_lost_wakeups, 120)
 }
 
 /* Resets, allocations, WATCH calls and a poller that comes and goes, all at the same time. */
-TEST_F_TIMEOUT(poll, reset_races_with_poll, 120)
+TEST_F_TIMEOUT(poll, reset_races_with_poll_consistent, 120)
 {
 	pid_t pids[2];
 	int i;

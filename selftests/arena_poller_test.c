@@ -171,8 +171,8 @@ FIXTURE_TEARDOWN(poller)
 	close(self->fd);
 }
 
-/* clause 17: POLLPRI alone, of the arena that was reset */
-TEST_F(poller, reset_reports_pollpri)
+/* clause 17: a waiter for POLLPRI wakes at a reset of its arena and at nothing else */
+TEST_F(poller, reset_waiter_gets_pollpri)
 {
 	waiter_start(&self->waiter, variant->wait, self->fd, POLLPRI);
 	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
@@ -183,8 +183,8 @@ TEST_F(poller, reset_reports_pollpri)
 	EXPECT_EQ(POLLPRI, waiter_end(&self->waiter));
 }
 
-/* clause 17: a reset is no reason for POLLIN, whatever else the waiter asks for */
-TEST_F(poller, reset_reports_no_pollin)
+/* clause 17: a reset is not POLLIN, also for a waiter that asked for both */
+TEST_F(poller, reset_waiter_gets_no_pollin)
 {
 	waiter_start(&self->waiter, variant->wait, self->fd, POLLIN | POLLPRI);
 	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
@@ -192,7 +192,7 @@ TEST_F(poller, reset_reports_no_pollin)
 }
 
 /* clause 17: a waiter for POLLIN sleeps on through a reset */
-TEST_F(poller, pollin_sleeps_through_reset)
+TEST_F(poller, reset_pollin_waiter_sleeps_on)
 {
 	waiter_start(&self->waiter, variant->wait, self->fd, POLLIN);
 	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
@@ -202,8 +202,8 @@ TEST_F(poller, pollin_sleeps_through_reset)
 	EXPECT_EQ(POLLIN, waiter_end(&self->waiter));
 }
 
-/* clause 17: the mark of another file is none of the waiter's, its own is */
-TEST_F(poller, mark_of_its_own_file)
+/* clause 17: a waiter wakes at the mark of its own file and not at that of another */
+TEST_F(poller, alloc_beyond_mark_wakes_own_file)
 {
 	struct waiter other;
 
@@ -220,8 +220,8 @@ TEST_F(poller, mark_of_its_own_file)
 	EXPECT_EQ(POLLIN, waiter_end(&self->waiter));
 }
 
-/* clause 17: a mark that is lowered while the waiter sleeps, to what is reached later */
-TEST_F(poller, mark_lowered_while_asleep)
+/* clause 17: a waiter wakes at a mark that was lowered while it slept and is reached later */
+TEST_F(poller, watch_lowered_while_asleep_wakes)
 {
 	ASSERT_EQ(0, watch(self->fd, MARK));
 	waiter_start(&self->waiter, variant->wait, self->fd, POLLIN);
@@ -233,8 +233,8 @@ TEST_F(poller, mark_lowered_while_asleep)
 	EXPECT_EQ(POLLIN, waiter_end(&self->waiter));
 }
 
-/* clause 17: a multishot request tells each event once more, and only what is true by then */
-TEST(uring_multishot_goes_on)
+/* clause 17: a multishot request reports each event, and each time only what is true by then */
+TEST(uring_multishot_reports_each_event)
 {
 	struct io_uring_cqe cqe;
 	struct uring uring;

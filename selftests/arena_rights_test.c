@@ -16,36 +16,36 @@
 #define A		ARENA_RIGHT_ALLOC
 #define T		ARENA_RIGHT_RESET
 
-/* clause 17 */
-TEST(open_read_only)
+/* clause 17: the device cannot be opened for reading only */
+TEST(open_read_only_eacces)
 {
 	EXPECT_EQ(-1, open(DEVICE, O_RDONLY | O_CLOEXEC));
 	EXPECT_EQ(EACCES, errno);
 }
 
-/* clause 17 */
-TEST(open_write_only)
+/* clause 17: the device cannot be opened for writing only */
+TEST(open_write_only_eacces)
 {
 	EXPECT_EQ(-1, open(DEVICE, O_WRONLY | O_CLOEXEC));
 	EXPECT_EQ(EACCES, errno);
 }
 
-/* clause 17: the mode that is neither, which is for ioctls */
-TEST(open_neither)
+/* clause 17: the access mode 3, for ioctls only, is refused */
+TEST(open_for_ioctl_only_eacces)
 {
 	EXPECT_EQ(-1, open(DEVICE, O_ACCMODE | O_CLOEXEC));
 	EXPECT_EQ(EACCES, errno);
 }
 
-/* clause 17: a flag that the VFS refuses after our open */
-TEST(open_direct)
+/* clause 17: the VFS refuses O_DIRECT after the module's open function has run */
+TEST(open_direct_einval)
 {
 	EXPECT_EQ(-1, open(DEVICE, O_RDWR | O_DIRECT | O_CLOEXEC));
 	EXPECT_EQ(EINVAL, errno);
 }
 
-/* Mode 0600, so that nobody else gets in. */
-TEST(device_node)
+/* clause 17: only root may open the device node by default */
+TEST(stat_device_node_mode_0600)
 {
 	struct stat st;
 
@@ -55,7 +55,7 @@ TEST(device_node)
 }
 
 /* clause 17: each open is an arena of its own */
-TEST(two_opens_are_two_arenas)
+TEST(open_twice_two_arenas)
 {
 	int a = arena_open(), b = arena_open();
 
@@ -184,8 +184,8 @@ static int expected(__u32 have, __u32 need)
 	return (have & need) == need ? 0 : -EACCES;
 }
 
-/* clause 17 */
-TEST_F(rights, asking_needs_none)
+/* clause 17: OFFSET and INFO need no right */
+TEST_F(rights, info_without_right_ok)
 {
 	EXPECT_EQ(9, arena_used(self->other));
 	ASSERT_EQ(0, arena_info(self->other, &self->info));
@@ -193,16 +193,16 @@ TEST_F(rights, asking_needs_none)
 	EXPECT_EQ(9, self->info.used);
 }
 
-/* clause 17 */
-TEST_F(rights, alloc_and_store)
+/* clause 17: ALLOC and STORE need the right to allocate */
+TEST_F(rights, alloc_needs_alloc_right)
 {
 	EXPECT_EQ(expected(variant->rights, A), arena_alloc(self->other, 8, NULL));
 	EXPECT_EQ(expected(variant->rights, A), arena_store(self->other, "x", 1, NULL));
 	EXPECT_EQ(variant->rights & A ? 18 : 9, arena_used(self->fd));
 }
 
-/* clause 17 */
-TEST_F(rights, reset)
+/* clause 17: RESET needs the right to reset */
+TEST_F(rights, reset_needs_reset_right)
 {
 	__u32 mode;
 
@@ -211,14 +211,17 @@ TEST_F(rights, reset)
 	EXPECT_EQ(variant->rights & T ? 0 : 9, arena_used(self->fd));
 }
 
-/* clause 17: even where it could not work anyway */
-TEST_F(rights, set_up_again)
+/* clause 17: SETUP needs the right to reset, also where it would fail anyway */
+TEST_F(rights, setup_again_needs_reset_right)
 {
 	EXPECT_EQ(variant->rights & T ? -EBUSY : -EACCES, arena_setup(self->other, 0, 0, 0));
 }
 
-/* clause 19 */
-TEST_F(rights, map_for_reading)
+/*
+ * clause 19: a readable mapping needs the right to read, and cannot become writable without that
+ * to write
+ */
+TEST_F(rights, map_readable_needs_read_right)
 {
 	char *map = arena_map(self->other, CAPACITY, PROT_READ, 0);
 
@@ -236,8 +239,8 @@ TEST_F(rights, map_for_reading)
 	munmap(map, CAPACITY);
 }
 
-/* clause 19 */
-TEST_F(rights, map_for_writing)
+/* clause 19: a writable mapping needs the right to write */
+TEST_F(rights, map_writable_needs_write_right)
 {
 	char *map = arena_map(self->other, CAPACITY, PROT_READ | PROT_WRITE, 0);
 
@@ -253,8 +256,8 @@ TEST_F(rights, map_for_writing)
 	munmap(map, CAPACITY);
 }
 
-/* clause 19: nothing at first, then more */
-TEST_F(rights, map_nothing_and_upgrade)
+/* clause 19: a mapping without access can get the access that the rights allow */
+TEST_F(rights, mprotect_from_none_within_rights)
 {
 	char *map = arena_map(self->other, CAPACITY, PROT_NONE, 0);
 
@@ -269,8 +272,11 @@ TEST_F(rights, map_nothing_and_upgrade)
 	munmap(map, CAPACITY);
 }
 
-/* clause 17: any set of rights that one has, no other, and nothing is left behind */
-TEST_F(rights, dup_never_escalates)
+/*
+ * clause 17: a duplicate has any subset of the rights and no other right; a refused DUP leaves no
+ * descriptor
+ */
+TEST_F(rights, dup_subset_of_rights_only)
 {
 	__u32 wanted;
 	int fd, before = dup(0);
@@ -294,8 +300,8 @@ TEST_F(rights, dup_never_escalates)
 	close(fd);
 }
 
-/* clause 17 */
-TEST_F(rights, fcntl_does_not_escalate)
+/* clause 17: F_SETFL does not change the access mode */
+TEST_F(rights, fcntl_setfl_keeps_mode)
 {
 	ASSERT_EQ(variant->rights & W ? O_RDWR : O_RDONLY,
 		  fcntl(self->other, F_GETFL) & O_ACCMODE);
@@ -315,8 +321,10 @@ static int reopen(int fd, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-/* clause 17: to open a duplicate anew is to open the device: no more rights to this arena */
-TEST_F(rights, reopen_is_fresh)
+/*
+ * clause 17: opening a duplicate through /proc opens the device: it gives no rights to this arena
+ */
+TEST_F(rights, reopen_duplicate_fresh_arena)
 {
 	static const int flags[] = { O_RDONLY, O_WRONLY, O_ACCMODE };
 	unsigned int i;
@@ -332,8 +340,8 @@ TEST_F(rights, reopen_is_fresh)
 	close(fd);
 }
 
-/* clause 17: a descriptor that only has a name cannot do anything */
-TEST_F(rights, reopen_as_path)
+/* clause 17: an O_PATH descriptor cannot make any call */
+TEST_F(rights, reopen_as_path_no_calls)
 {
 	int fd = reopen(self->other, O_PATH), fresh;
 
@@ -348,8 +356,8 @@ TEST_F(rights, reopen_as_path)
 	close(fd);
 }
 
-/* clause 17: reopening the device's own descriptor is a fresh arena */
-TEST_F(owner, reopen_is_fresh)
+/* clause 17: reopening the device's own descriptor gives a fresh arena */
+TEST_F(owner, reopen_descriptor_fresh_arena)
 {
 	self->other = reopen(self->fd, O_RDWR);
 	ASSERT_LE(0, self->other);
@@ -359,16 +367,16 @@ TEST_F(owner, reopen_is_fresh)
 	EXPECT_EQ(-EACCES, reopen(self->fd, O_RDONLY));
 }
 
-/* clause 17 */
-TEST_F(owner, dup_is_close_on_exec)
+/* clause 17: a duplicate is closed on exec */
+TEST_F(owner, dup_close_on_exec_set)
 {
 	self->other = arena_dup(self->fd, R);
 	ASSERT_LE(0, self->other);
 	EXPECT_EQ(FD_CLOEXEC, fcntl(self->other, F_GETFD));
 }
 
-/* clause 17: dup(2) shares everything */
-TEST_F(owner, dup2_shares)
+/* clause 17: dup(2) shares the arena and all rights */
+TEST_F(owner, dup2_shares_arena)
 {
 	self->other = dup(self->fd);
 	ASSERT_LE(0, self->other);
@@ -379,8 +387,8 @@ TEST_F(owner, dup2_shares)
 	EXPECT_EQ(9 + 91, arena_used(self->other));
 }
 
-/* clause 17: the arena lives as long as the last descriptor of either kind */
-TEST_F(owner, dup_keeps_the_arena)
+/* clause 17: an arena lives as long as its last descriptor, duplicate or not */
+TEST_F(owner, close_with_duplicate_keeps_arena)
 {
 	self->other = arena_dup(self->fd, R | A);
 	ASSERT_LE(0, self->other);
@@ -394,8 +402,8 @@ TEST_F(owner, dup_keeps_the_arena)
 	EXPECT_STREQ("more", self->map + self->offset);
 }
 
-/* clauses 17, 20: all descriptors share one set of mappings to revoke */
-TEST_F(owner, release_revokes_mappings_of_dup)
+/* clauses 17, 20: a reset revokes the mappings of all descriptors */
+TEST_F(owner, reset_release_revokes_duplicate)
 {
 	char *map;
 
@@ -410,8 +418,8 @@ TEST_F(owner, release_revokes_mappings_of_dup)
 	munmap(map, CAPACITY);
 }
 
-/* clause 20: and the other way round */
-TEST_F(owner, release_by_dup_revokes_mappings_of_owner)
+/* clause 20: a reset by a duplicate revokes the mappings of the first descriptor */
+TEST_F(owner, reset_release_by_duplicate_revokes_owner)
 {
 	self->other = arena_dup(self->fd, R | T);
 	ASSERT_LE(0, self->other);
@@ -420,8 +428,8 @@ TEST_F(owner, release_by_dup_revokes_mappings_of_owner)
 	EXPECT_EQ(SIGBUS, touch_read(self->map));
 }
 
-/* clause 20: another arena's mappings are none of its business */
-TEST_F(owner, release_leaves_other_arenas_alone)
+/* clause 20: a reset does not revoke mappings of another arena */
+TEST_F(owner, reset_release_other_arena_untouched)
 {
 	char *map;
 
@@ -436,8 +444,8 @@ TEST_F(owner, release_leaves_other_arenas_alone)
 	munmap(map, SLAB);
 }
 
-/* clauses 4, 18: where no descriptor is to be had, there is none, and an error */
-TEST_F(owner, dup_without_room)
+/* clauses 4, 18: where the process has no free descriptor, DUP is EMFILE and leaves none */
+TEST_F(owner, dup_without_free_descriptor_emfile)
 {
 	struct rlimit limit = { self->fd + 1, 4096 };
 	struct arena_dup_args args = { .size = sizeof(args), .rights = R, .fd = -7 };
@@ -506,8 +514,8 @@ static int reader(int socket)
 	return strcmp(map, "original") ? 9 : 0;
 }
 
-/* clause 17: passed over a socket to a process that was there before the arena */
-TEST(pass_over_a_socket)
+/* clause 17: a descriptor can be passed to a process that existed before the arena */
+TEST(pass_over_socket_shares_arena)
 {
 	int sockets[2], fd, read_only;
 	pid_t pid;
@@ -529,8 +537,8 @@ TEST(pass_over_a_socket)
 	close(fd);
 }
 
-/* clause 17: the only reference is in flight when the sender dies */
-TEST(in_flight_alone)
+/* clause 17: the arena lives while its only descriptor is in flight and the sender is dead */
+TEST(pass_after_sender_exit_ok)
 {
 	int sockets[2], fd;
 	pid_t pid;
@@ -552,8 +560,11 @@ TEST(in_flight_alone)
 	EXPECT_EQ(0, reader(sockets[0]));
 }
 
-/* clause 19: /proc/self/mem writes where mprotect forbids it, but not here */
-TEST_F(owner, proc_mem_does_not_write)
+/*
+ * clause 19: /proc/self/mem writes where mprotect() forbids it, but not to a read-only arena
+ * mapping
+ */
+TEST_F(owner, write_proc_mem_read_only_refused)
 {
 	int mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
 	char buf[9] = {};
@@ -601,10 +612,10 @@ static long peek(pid_t pid, const char *at)
 }
 
 /*
- * clause 19: nor does a debugger. The kernel lets it write where its child may not only
- * by giving that a copy of the page, which a shared mapping never gets: EIO.
+ * clause 19: a debugger cannot write to a read-only mapping either. The kernel would have to give
+ * the child a copy of the page, which a shared mapping never gets: EIO.
  */
-TEST_F(owner, ptrace_does_not_write)
+TEST_F(owner, ptrace_read_only_mapping_eio)
 {
 	static const int rights[] = { R, R | A, R | A | T };
 	long original;
@@ -634,8 +645,11 @@ TEST_F(owner, ptrace_does_not_write)
 	self->other = -1;
 }
 
-/* clause 19: by a descriptor that may write it does, and all see it; or the above shows nothing */
-TEST_F(owner, ptrace_writes_where_one_may)
+/*
+ * clause 19: a debugger can write where the descriptor may, which shows that the case before
+ * tests the rights
+ */
+TEST_F(owner, ptrace_writable_mapping_ok)
 {
 	pid_t pid = stopped_child(self->map);
 
@@ -646,8 +660,8 @@ TEST_F(owner, ptrace_writes_where_one_may)
 	EXPECT_STREQ("tampered", self->map);
 }
 
-/* clause 19: and from another process, by /proc/PID/mem and process_vm_writev() */
-TEST_F(owner, other_processes_do_not_write)
+/* clause 19: nor can another process write, by /proc/PID/mem or process_vm_writev() */
+TEST_F(owner, write_from_other_process_refused)
 {
 	struct iovec from = { "tampered", 8 }, to = { .iov_len = 8 };
 	char path[32];

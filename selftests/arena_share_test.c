@@ -120,8 +120,8 @@ static int wakes(__u32 *wait, __u32 *wake)
 	return wait_for(pid) ?: woken;
 }
 
-/* clause 19: a word of the arena is one futex, wherever it is mapped, by whatever right */
-TEST_F_TIMEOUT(share, futex_is_shared, 300)
+/* clause 19: a word of the arena is one futex, at all its addresses and by all descriptors */
+TEST_F_TIMEOUT(share, futex_in_two_mappings_shared, 300)
 {
 	int other = arena_dup(self->fd, R | W), reader = arena_dup(self->fd, R);
 	const size_t at = BYTES - 2 * self->page + 64;
@@ -143,8 +143,8 @@ TEST_F_TIMEOUT(share, futex_is_shared, 300)
 	munmap(part, 2 * self->page);
 }
 
-/* clause 20: the same place in another arena, or another page of this one, is another futex */
-TEST_F_TIMEOUT(share, futex_is_of_one_place, 300)
+/* clause 20: equal offsets in another arena or another page are other futexes */
+TEST_F_TIMEOUT(share, futex_elsewhere_separate, 300)
 {
 	int fd = arena_open();
 	char *map, *places[3];
@@ -171,8 +171,11 @@ TEST_F_TIMEOUT(share, futex_is_of_one_place, 300)
 	close(fd);
 }
 
-/* clause 20: what waits in released memory is woken at its place in what comes there next */
-TEST_F_TIMEOUT(share, futex_after_release, 300)
+/*
+ * clause 20: a waiter in released memory is woken at the same offset of the memory that is
+ * committed there next
+ */
+TEST_F_TIMEOUT(share, futex_after_release_woken, 300)
 {
 	ASSERT_EQ(1, wakes((__u32 *)self->map + 100, (__u32 *)self->map + 100));
 	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
@@ -181,8 +184,8 @@ TEST_F_TIMEOUT(share, futex_after_release, 300)
 	EXPECT_EQ(1, wakes((__u32 *)self->map + 100, (__u32 *)self->map + 100));
 }
 
-/* clause 19: the status page is readable memory, and a place to wait as any other */
-TEST_F_TIMEOUT(share, futex_of_the_status_page, 300)
+/* clause 19: the status page is readable memory, so a futex in it can be waited for */
+TEST_F_TIMEOUT(share, futex_in_status_page_ok, 300)
 {
 	const struct arena_status *status = arena_map_status(self->fd);
 	__u32 *word = (__u32 *)&status->version;
@@ -228,8 +231,8 @@ static void count_under_mutex(struct common *common, int me)
 	}
 }
 
-/* clause 19: a contended mutex that processes share */
-TEST_F_TIMEOUT(share, mutex, 300)
+/* clause 19: processes share a contended mutex */
+TEST_F_TIMEOUT(share, mutex_contended_exclusive, 300)
 {
 	EXPECT_EQ(CHILDREN, run(self->fd, count_under_mutex));
 	EXPECT_EQ(CHILDREN * ROUNDS, self->common->count);
@@ -248,8 +251,8 @@ static void die_with_mutex(struct common *common, int me)
 	usleep(10000);
 }
 
-/* clause 19: a robust one says when its owner died */
-TEST_F_TIMEOUT(share, robust_mutex, 300)
+/* clause 19: a robust mutex reports that its owner died */
+TEST_F_TIMEOUT(share, mutex_robust_owner_dead, 300)
 {
 	EXPECT_EQ(CHILDREN, run(self->fd, die_with_mutex));
 	EXPECT_EQ(CHILDREN, self->common->count);
@@ -274,8 +277,8 @@ static void take_turns(struct common *common, int me)
 	}
 }
 
-/* clause 19: condition variables */
-TEST_F_TIMEOUT(share, condition_variable, 300)
+/* clause 19: processes share a condition variable */
+TEST_F_TIMEOUT(share, condvar_in_turns_wakes, 300)
 {
 	EXPECT_EQ(CHILDREN, run(self->fd, take_turns));
 	EXPECT_EQ(ROUNDS / 5 * CHILDREN, self->common->turn);
@@ -290,8 +293,8 @@ static void post_or_wait(struct common *common, int me)
 			_exit(1);
 }
 
-/* clause 19: semaphores */
-TEST_F_TIMEOUT(share, semaphore, 300)
+/* clause 19: processes share a semaphore */
+TEST_F_TIMEOUT(share, semaphore_post_and_wait_balance, 300)
 {
 	int left = -1;
 
@@ -314,8 +317,8 @@ static void meet(struct common *common, int me)
 	}
 }
 
-/* clause 19: barriers */
-TEST_F_TIMEOUT(share, barrier, 300)
+/* clause 19: processes share a barrier */
+TEST_F_TIMEOUT(share, barrier_of_processes_meets, 300)
 {
 	EXPECT_EQ(CHILDREN, run(self->fd, meet));
 	EXPECT_EQ(ROUNDS / 5 * CHILDREN, self->common->count);

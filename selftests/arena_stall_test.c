@@ -38,8 +38,8 @@ FIXTURE_TEARDOWN(own)
 	close(self->fd);
 }
 
-/* clause 24: copy from the arena into itself */
-TEST_F(own, store_from_the_arena)
+/* clause 24: STORE copies from the arena into itself */
+TEST_F(own, store_source_in_arena_copies)
 {
 	ASSERT_EQ(0, arena_store(self->fd, "echo", 5, &self->offset));
 	ASSERT_EQ(0, arena_store(self->fd, self->map + self->offset, 5, &self->offset));
@@ -48,8 +48,8 @@ TEST_F(own, store_from_the_arena)
 	EXPECT_EQ(10, arena_used(self->fd));
 }
 
-/* clause 24: the source faults, which takes the lock that a claim takes, too */
-TEST_F(own, store_from_the_arena_by_faults)
+/* clause 24: the source faults, and the fault takes the lock that a claim takes, too */
+TEST_F(own, store_source_in_arena_faults_ok)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 4 * SLAB, NULL));
 	memset(self->map, 'f', 4 * SLAB);
@@ -58,8 +58,8 @@ TEST_F(own, store_from_the_arena_by_faults)
 	EXPECT_TRUE(all_bytes(self->map + self->offset, 'f', 4 * SLAB));
 }
 
-/* clauses 4, 24 */
-TEST_F(own, store_from_uncommitted)
+/* clauses 4, 24: a source in uncommitted memory of the arena is EFAULT */
+TEST_F(own, store_source_uncommitted_efault)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
 	EXPECT_EQ(-EFAULT, arena_store(self->fd, self->map + SLAB, 100, NULL));
@@ -68,7 +68,7 @@ TEST_F(own, store_from_uncommitted)
 }
 
 /* clause 24: the source is where the object is going to be */
-TEST_F(own, store_from_the_place_itself)
+TEST_F(own, store_source_is_destination_ok)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 100, NULL));
 	memset(self->map + 104, 's', 100);
@@ -77,8 +77,8 @@ TEST_F(own, store_from_the_place_itself)
 	EXPECT_TRUE(all_bytes(self->map + 104, 's', 100));
 }
 
-/* clause 24: the struct itself lies in the arena */
-TEST_F(own, structs_in_the_arena)
+/* clause 24: the struct of a call may lie in the arena */
+TEST_F(own, call_struct_in_arena_ok)
 {
 	struct arena_alloc_args *alloc;
 	struct arena_info_args *info;
@@ -96,8 +96,8 @@ TEST_F(own, structs_in_the_arena)
 	EXPECT_EQ(2 * SLAB, info->used);
 }
 
-/* clauses 20, 24: a reset that takes away the struct that it was to answer in */
-TEST_F(own, reset_releases_its_struct)
+/* clauses 20, 24: a reset frees the memory in which it has to write its result */
+TEST_F(own, reset_releases_its_struct_ok)
 {
 	struct arena_reset_args *reset;
 
@@ -129,7 +129,11 @@ static void *protector(void *arg)
 	return NULL;
 }
 
-TEST_F(own, answer_cannot_be_written)
+/*
+ * clauses 4, 24: another thread makes the struct read-only while calls run, so their results
+ * cannot be written
+ */
+TEST_F(own, alloc_result_unwritable_efault)
 {
 	struct race race = { .fd = self->fd };
 	int i, err, made = 0, failed = 0;
@@ -287,8 +291,8 @@ static void *late_caller(void *arg)
 	return NULL;
 }
 
-/* clause 24: the source of a store */
-TEST_F(late, store_source)
+/* clause 24: the source of a STORE arrives late */
+TEST_F(late, store_source_stalls_caller_only)
 {
 	struct arena_store_args args = {
 		.size = sizeof(args),
@@ -314,8 +318,8 @@ TEST_F(late, store_source)
 	EXPECT_EQ(100, arena_used(self->fd));
 }
 
-/* clause 24: the items of a batch, and the source of its last one */
-TEST_F(late, batch_items)
+/* clause 24: the items of a batch arrive late */
+TEST_F(late, batch_items_stall_caller_only)
 {
 	struct arena_batch_args args = {
 		.size = sizeof(args),
@@ -341,7 +345,8 @@ TEST_F(late, batch_items)
 	EXPECT_EQ(208, item[2].offset);
 }
 
-TEST_F(late, batch_source)
+/* clause 24: the source of the last item of a batch arrives late */
+TEST_F(late, batch_source_stalls_caller_only)
 {
 	struct arena_batch_item item[3] = {
 		{ .bytes = 5, .src = (unsigned long)"here" },
@@ -372,8 +377,11 @@ TEST_F(late, batch_source)
 	EXPECT_STREQ("late", self->map + item[2].offset);
 }
 
-/* Clauses 4, 7: what was allocated is told, though not to the caller, who cannot be */
-TEST_F(late, batch_untold)
+/*
+ * clauses 4, 7: objects whose offsets could not be written to the caller count as used, and
+ * waiters are woken
+ */
+TEST_F(late, batch_result_unwritable_counts)
 {
 	struct arena_batch_item *item = mmap(NULL, self->late.page, PROT_READ | PROT_WRITE,
 					     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -402,8 +410,8 @@ TEST_F(late, batch_untold)
 	munmap(item, self->late.page);
 }
 
-/* clause 24: the struct of any call */
-TEST_F(late, the_struct)
+/* clause 24: the struct of any call arrives late */
+TEST_F(late, call_struct_stalls_caller_only)
 {
 	static const unsigned int cmds[] = { ARENA_IOC_ALLOC, ARENA_IOC_RESET, ARENA_IOC_INFO,
 					     ARENA_IOC_DUP, ARENA_IOC_OFFSET, ARENA_IOC_BATCH,
@@ -427,8 +435,8 @@ TEST_F(late, the_struct)
 	}
 }
 
-/* clause 24: the tail of a struct that is longer than the kernel's */
-TEST_F(late, the_tail_of_the_struct)
+/* clause 24: the tail of a struct that is longer than the kernel's arrives late */
+TEST_F(late, call_tail_stalls_caller_only)
 {
 	char *two = mmap(NULL, 2 * self->late.page, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -456,8 +464,11 @@ TEST_F(late, the_tail_of_the_struct)
 	munmap(two, 2 * self->late.page);
 }
 
-/* clause 24: who waits for memory that never arrives can be killed, and did nothing */
-TEST_F(late, killed_while_waiting)
+/*
+ * clause 24: a caller that waits for memory that never arrives can be killed, and has changed
+ * nothing
+ */
+TEST_F(late, kill_while_stalled_changes_nothing)
 {
 	int status, i;
 	pid_t pid = fork();
@@ -483,8 +494,8 @@ TEST_F(late, killed_while_waiting)
 	EXPECT_EQ(0, arena_used(self->fd));
 }
 
-/* clause 24: many of them, so that bounded buffers are many buffers at most */
-TEST_F(late, many_waiting)
+/* clause 24: many callers wait, so many bounded buffers are in use */
+TEST_F(late, call_many_stalled_others_work)
 {
 	pid_t pids[20];
 	int i, status;
@@ -582,8 +593,8 @@ static int open_look(int fd)
 	return look;
 }
 
-/* clauses 17, 24: others make arenas and close them while the directory is listed */
-TEST_F(late, listing_of_debugfs)
+/* clauses 17, 24: others make and close arenas while the listing of the debugfs directory waits */
+TEST_F(late, list_debugfs_stalled_others_open)
 {
 	struct late_look look = {
 		.fd = open(DEBUGFS, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
@@ -617,8 +628,8 @@ static void *late_closer(void *arg)
 	return NULL;
 }
 
-/* clauses 17, 24: an arena is closed while its file is read */
-TEST_F(late, reading_of_debugfs)
+/* clauses 17, 24: an arena is closed while the reader of its file waits */
+TEST_F(late, read_debugfs_stalled_close_returns)
 {
 	struct late_look look = { .to = self->late.at, .bytes = self->late.page };
 	struct timespec until;
@@ -812,8 +823,8 @@ FIXTURE_TEARDOWN(silent)
 		close(self->fd);
 }
 
-/* clause 24: a file system that does not answer stalls nobody but who asked it */
-TEST_F_TIMEOUT(silent, sources, 120)
+/* clause 24: a file system that does not answer stalls only the caller */
+TEST_F_TIMEOUT(silent, call_on_silent_filesystem_stalls_caller_only, 120)
 {
 	struct arena_batch_item item = { .bytes = 100, .src = (unsigned long)self->silent.at };
 	struct arena_batch_args batch = {

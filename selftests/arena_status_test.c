@@ -43,7 +43,8 @@ static void expect_status(struct __test_metadata *_metadata, struct _test_data_s
 	EXPECT_EQ(self->info.high, self->status->high);
 }
 
-TEST_F(status, describes_the_arena)
+/* clause 7: the status page describes the arena, and the rest of it is zero */
+TEST_F(status, status_of_fresh_arena_describes_it)
 {
 	EXPECT_EQ(1, self->status->version);
 	EXPECT_EQ(ARENA_SETUP_SPANS, self->status->flags);
@@ -56,8 +57,8 @@ TEST_F(status, describes_the_arena)
 			      self->page - sizeof(*self->status)));
 }
 
-/* clause 7: after each call, by whatever descriptor, without asking */
-TEST_F(status, follows_allocations)
+/* clause 7: the page is up to date after each call, by any descriptor */
+TEST_F(status, status_after_alloc_updated)
 {
 	struct arena_lease_args lease;
 	int other = arena_dup(self->fd, ARENA_RIGHT_ALLOC);
@@ -74,8 +75,8 @@ TEST_F(status, follows_allocations)
 	close(other);
 }
 
-/* clause 13: the page knows of each reset when that returns */
-TEST_F(status, follows_resets)
+/* clause 13: the page has the new generation when a reset returns */
+TEST_F(status, status_after_reset_updated)
 {
 	const __u32 modes[] = { ARENA_RESET_KEEP, ARENA_RESET_RELEASE, ARENA_RESET_ZERO };
 	__u64 generation = self->status->generation;
@@ -94,8 +95,8 @@ TEST_F(status, follows_resets)
 	}
 }
 
-/* A call that fails changes nothing here either. */
-TEST_F(status, ignores_failures)
+/* clause 4: a call that fails does not change the page */
+TEST_F(status, status_after_failure_unchanged)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 64, NULL));
 	EXPECT_EQ(-ENOSPC, arena_alloc(self->fd, CAPACITY, NULL));
@@ -104,8 +105,8 @@ TEST_F(status, ignores_failures)
 	expect_status(_metadata, self);
 }
 
-/* What was allocated before anybody looked. */
-TEST(of_an_arena_in_use)
+/* clause 7: a page that is mapped later shows what was allocated before */
+TEST(status_mapped_later_up_to_date)
 {
 	const struct arena_status *status;
 	int fd = arena_open();
@@ -122,8 +123,8 @@ TEST(of_an_arena_in_use)
 	close(fd);
 }
 
-/* clause 17: mapping it is a use of the arena, which makes the default one */
-TEST(makes_the_default_arena)
+/* clause 17: mapping the page is a use of the arena, which makes the default one */
+TEST(status_without_setup_makes_default)
 {
 	const struct arena_status *status;
 	int fd = arena_open();
@@ -140,8 +141,8 @@ TEST(makes_the_default_arena)
 	munmap((void *)status, sysconf(_SC_PAGESIZE));
 }
 
-/* clause 19 */
-TEST_F(status, one_page_at_one_offset)
+/* clause 19: the page is one page at one offset, and other mappings are refused */
+TEST_F(status, status_other_offset_or_length_refused)
 {
 	const off_t base = ARENA_STATUS_OFFSET;
 	const struct {
@@ -165,8 +166,8 @@ TEST_F(status, one_page_at_one_offset)
 	}
 }
 
-/* clauses 19, 23: nobody writes, whatever his rights */
-TEST_F(status, is_read_only)
+/* clauses 19, 23: no program can write the page, with any rights */
+TEST_F(status, status_write_refused)
 {
 	void *page = (void *)self->status;
 
@@ -190,8 +191,8 @@ TEST_F(status, is_read_only)
 	EXPECT_EQ(1, self->status->version);
 }
 
-/* clause 19: nor do those who write the memory of others */
-TEST_F(status, is_read_only_for_debuggers)
+/* clause 19: nor can /proc/self/mem, process_vm_writev() or a read into the page */
+TEST_F(status, status_write_by_debugger_refused)
 {
 	char c = 'x';
 	int mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
@@ -211,8 +212,8 @@ TEST_F(status, is_read_only_for_debuggers)
 	EXPECT_EQ(1, self->status->version);
 }
 
-/* clause 19: one page remains one page, wherever it is moved to */
-TEST_F(status, mremap)
+/* clause 19: the mapping can move but not grow */
+TEST_F(status, status_mremap_stays_one_page)
 {
 	void *page = (void *)self->status, *there;
 
@@ -231,8 +232,8 @@ TEST_F(status, mremap)
 	EXPECT_EQ(64, self->status->offset);
 }
 
-/* clause 17: a child sees it, too, and what it does is seen */
-TEST_F(status, fork)
+/* clause 17: a child sees the page, and its allocations appear on it */
+TEST_F(status, status_in_child_shared)
 {
 	pid_t pid = fork();
 
@@ -247,8 +248,8 @@ TEST_F(status, fork)
 	EXPECT_EQ(64, self->status->offset);
 }
 
-/* clause 17: any descriptor will do */
-TEST_F(status, needs_no_right)
+/* clause 17: any descriptor can map the page */
+TEST_F(status, status_without_right_ok)
 {
 	const struct arena_status *status;
 	__u32 right;
@@ -269,8 +270,8 @@ TEST_F(status, needs_no_right)
 	}
 }
 
-/* clause 20: what a reset revokes is the arena */
-TEST_F(status, survives_release)
+/* clause 20: a reset that revokes mappings of the arena leaves the status page */
+TEST_F(status, status_after_release_mapped)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
 	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
@@ -283,8 +284,8 @@ static long long bytes_of_all(void)
 	return read_number("/sys/kernel/debug/arena/total_bytes");
 }
 
-/* clause 21: it counts, once */
-TEST_F(status, counts_in_the_total)
+/* clause 21: the page counts in the total, once */
+TEST_F(status, status_page_counts_once)
 {
 	const struct arena_status *again;
 	long long before = bytes_of_all();
@@ -340,8 +341,8 @@ static void *read_status(void *arg)
 	return NULL;
 }
 
-/* clauses 7, 13: who reads while others allocate and reset */
-TEST_F(status, coherent_for_readers)
+/* clauses 7, 13: a reader sees coherent values while others allocate and reset */
+TEST_F(status, status_races_with_reader_coherent)
 {
 	const __u64 rounds = on_uml() ? 300 : 3000;
 	struct reader reader = { .status = self->status };

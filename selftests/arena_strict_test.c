@@ -35,8 +35,8 @@ FIXTURE_TEARDOWN(strict)
 	close(self->fd);
 }
 
-/* clause 20: before, a committed page can be touched; after, an allocated one */
-TEST_F(strict, only_what_is_allocated)
+/* clause 20: before a strict reset, committed pages can be touched; after it, allocated ones */
+TEST_F(strict, touch_in_strict_arena_allocated_only)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 100, NULL));
 	EXPECT_EQ(0, touch_write(self->map + SLAB - 1));
@@ -55,8 +55,8 @@ TEST_F(strict, only_what_is_allocated)
 	EXPECT_EQ(SLAB, self->info.committed);
 }
 
-/* clause 20: and it grows with that, page by page */
-TEST_F(strict, grows)
+/* clause 20: each allocation makes the pages that it uses accessible, and no more */
+TEST_F(strict, alloc_in_strict_arena_page_by_page)
 {
 	__u64 high = 0;
 
@@ -74,8 +74,8 @@ TEST_F(strict, grows)
 	EXPECT_EQ(0, touch_read(self->map));
 }
 
-/* clause 20: from then on, whatever the reset */
-TEST_F(strict, lasts)
+/* clause 20: an arena stays strict through later resets in any mode */
+TEST_F(strict, reset_after_strict_stays_strict)
 {
 	const __u32 modes[] = { ARENA_RESET_KEEP, ARENA_RESET_ZERO, ARENA_RESET_RELEASE,
 				ARENA_RESET_STRICT };
@@ -102,8 +102,8 @@ TEST_F(strict, lasts)
 	}
 }
 
-/* clause 20: other mappings, with other offsets and other descriptors */
-TEST_F(strict, in_all_mappings)
+/* clause 20: other mappings, with other offsets and descriptors, are strict, too */
+TEST_F(strict, touch_in_other_mappings_allocated_only)
 {
 	int fd = arena_dup(self->fd, ARENA_RIGHT_READ);
 	char *part, *other;
@@ -129,8 +129,8 @@ TEST_F(strict, in_all_mappings)
 	close(fd);
 }
 
-/* clause 20: the kernel, for the program, cannot either */
-TEST_F(strict, system_calls)
+/* clause 20: system calls cannot access freed memory for the program either */
+TEST_F(strict, write_from_freed_memory_efault)
 {
 	int pipes[2];
 
@@ -149,10 +149,10 @@ TEST_F(strict, system_calls)
 }
 
 /*
- * clauses 12, 20: what a rewind frees is as what a reset leaves; what it does not is
- * as it was. Bytes are, too, unless zeroes are asked for.
+ * clauses 12, 20: memory that a rewind frees cannot be touched, and memory below the mark can.
+ * Bytes above the mark come back as they were, unless the caller asks for zeroes.
  */
-TEST_F(strict, rewind)
+TEST_F(strict, rewind_in_strict_arena_revokes)
 {
 	struct arena_mark_args outer, inner;
 
@@ -185,7 +185,7 @@ TEST_F(strict, rewind)
 }
 
 /* clauses 4, 12: a rewind that is refused revokes nothing */
-TEST_F(strict, rewind_refused)
+TEST_F(strict, rewind_refused_revokes_nothing)
 {
 	struct arena_mark_args mark;
 
@@ -257,15 +257,15 @@ FIXTURE_TEARDOWN(late)
 	close(self->fd);
 }
 
-/* clause 10: the store of a process that missed the reset does not land */
-TEST_F(late, store_after_reset)
+/* clause 10: a process that missed the reset cannot store into the new generation */
+TEST_F(late, store_after_reset_sigbus)
 {
 	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
 	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
 }
 
-/* clauses 10, 12: nor that of one that missed the rewind */
-TEST_F(late, store_after_rewind)
+/* clauses 10, 12: a process that missed the rewind cannot store into the new generation */
+TEST_F(late, store_after_rewind_sigbus)
 {
 	ASSERT_EQ(0, arena_rewind(self->fd, self->mark));
 }
@@ -275,8 +275,8 @@ static void skip_bus(int sig, siginfo_t *info, void *context)
 	/* Tried again until it succeeds. */
 }
 
-/* clauses 12, 20: faults race with resets and rewinds; after each, nothing is there */
-TEST_F_TIMEOUT(strict, faults_race_with_resets, 120)
+/* clauses 12, 20: faults race with resets and rewinds; after each, no page is mapped */
+TEST_F_TIMEOUT(strict, reset_strict_races_with_faults, 120)
 {
 	struct sigaction action = { .sa_sigaction = skip_bus, .sa_flags = SA_SIGINFO };
 	char *map, *at;
@@ -319,8 +319,8 @@ TEST_F_TIMEOUT(strict, faults_race_with_resets, 120)
 	close(fd);
 }
 
-/* clauses 17, 18 */
-TEST_F(strict, arguments_and_rights)
+/* clauses 17, 18: a strict reset checks its arguments and needs the right to reset */
+TEST_F(strict, reset_strict_bad_argument_refused)
 {
 	int fd = arena_dup(self->fd, ARENA_RIGHTS_ALL & ~ARENA_RIGHT_RESET);
 
