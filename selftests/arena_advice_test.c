@@ -55,9 +55,8 @@ FIXTURE_VARIANT_ADD(advice, slab_2m)
 FIXTURE_SETUP(advice)
 {
 	self->page = sysconf(_SC_PAGESIZE);
-	self->fd = arena_open();
+	self->fd = arena_create(BYTES, variant->slab, 0);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, BYTES, variant->slab, 0));
 	ASSERT_EQ(0, arena_alloc(self->fd, BYTES, NULL));
 	self->reader = arena_dup(self->fd, R);
 	ASSERT_LE(0, self->reader);

@@ -34,11 +34,8 @@ FIXTURE_VARIANT_ADD(space, spans)
 
 FIXTURE_SETUP(space)
 {
-	self->fd = arena_open();
+	self->fd = arena_create_mapped(CAPACITY, SLAB, variant->flags, &self->map);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, variant->flags));
-	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
-	ASSERT_NE(NULL, self->map);
 }
 
 /* clause 7: whatever a test did, the books balance */

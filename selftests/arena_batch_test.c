@@ -6,18 +6,7 @@
 #include "kselftest_harness.h"
 #include <assert.h>
 #include <pthread.h>
-#include "arena_test.h"
 #include "arena_calls.h"
-
-#ifdef NO_32_BIT
-
-int main(void)
-{
-	printf("TAP version 13\n1..0 # SKIP no C library to build a 32 bit program with\n");
-	return KSFT_SKIP;
-}
-
-#else
 
 #define CAPACITY	(64 * SLAB)
 
@@ -52,11 +41,8 @@ FIXTURE_VARIANT_ADD(batch, zero)
 
 FIXTURE_SETUP(batch)
 {
-	self->fd = arena_open();
+	self->fd = arena_create_mapped(CAPACITY, SLAB, variant->flags, &self->map);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, variant->flags));
-	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
-	ASSERT_NE(NULL, self->map);
 	self->item = calloc(ARENA_BATCH_MAX + 1, sizeof(*self->item));
 	ASSERT_NE(NULL, self->item);
 }
@@ -66,14 +52,6 @@ FIXTURE_TEARDOWN(batch)
 	free(self->item);
 	munmap(self->map, CAPACITY);
 	close(self->fd);
-}
-
-/* clauses 4, 7: everything is as it was, but for failures counted. */
-static bool nothing_happened(int fd, const struct arena_info_args *before)
-{
-	struct arena_info_args now;
-
-	return arena_info(fd, &now) == 0 && arena_same_state(before, &now);
 }
 
 static bool sums_up(const struct arena_info_args *info)
@@ -133,12 +111,11 @@ TEST(batch_when_full_takes_span_tail)
 		{ .bytes = 100, .src = (unsigned long)"tail" }, { .bytes = 8 }, { .bytes = 24 },
 	};
 	struct arena_info_args info, full;
-	int fd = arena_open();
+	int fd = arena_create(SLAB, SLAB, ARENA_SETUP_SPANS);
 	unsigned int i;
 	char *map;
 
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, arena_setup(fd, SLAB, SLAB, ARENA_SETUP_SPANS));
 	map = arena_map(fd, SLAB, PROT_READ | PROT_WRITE, 0);
 	ASSERT_NE(NULL, map);
 	/* A span, and all that is behind it. */
@@ -159,7 +136,7 @@ TEST(batch_when_full_takes_span_tail)
 	item[0].src = 0;
 	ASSERT_EQ(0, arena_info(fd, &full));
 	EXPECT_EQ(-ENOSPC, arena_batch(fd, item, 3, 16, NULL));
-	EXPECT_TRUE(nothing_happened(fd, &full));
+	EXPECT_TRUE(arena_unchanged(fd, &full));
 	munmap(map, SLAB);
 	close(fd);
 }
@@ -240,7 +217,7 @@ TEST_F(batch, batch_of_large_objects_ok)
 	ASSERT_EQ(0, arena_info(self->fd, &self->before));
 	EXPECT_EQ(-EINVAL, arena_batch(self->fd, self->item, ARRAY_SIZE(sizes),
 				       2 * sysconf(_SC_PAGESIZE), NULL));
-	EXPECT_TRUE(nothing_happened(self->fd, &self->before));
+	EXPECT_TRUE(arena_unchanged(self->fd, &self->before));
 	EXPECT_EQ(0, arena_batch(self->fd, self->item, ARRAY_SIZE(sizes),
 				 sysconf(_SC_PAGESIZE), NULL));
 	free(bytes);
@@ -293,7 +270,7 @@ TEST_F(batch, batch_too_large_by_a_byte_enospc)
 	ASSERT_EQ(0, arena_alloc(self->fd, 1, NULL));
 	ASSERT_EQ(0, arena_info(self->fd, &self->before));
 	EXPECT_EQ(-ENOSPC, arena_batch(self->fd, self->item, ARENA_BATCH_MAX, 0, NULL));
-	EXPECT_TRUE(nothing_happened(self->fd, &self->before));
+	EXPECT_TRUE(arena_unchanged(self->fd, &self->before));
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
 	EXPECT_EQ(1, self->info.fail_space);
 	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
@@ -322,7 +299,7 @@ TEST_F(batch, batch_with_wrapping_sum_enospc)
 			self->item[j].src = 0;
 		}
 	}
-	EXPECT_TRUE(nothing_happened(self->fd, &self->before));
+	EXPECT_TRUE(arena_unchanged(self->fd, &self->before));
 }
 
 /* clause 24: the bytes that a batch copies are bounded, but not those that it allocates */
@@ -339,7 +316,7 @@ TEST_F(batch, batch_copies_too_much_emsgsize)
 	self->item[2] = (struct arena_batch_item) { .bytes = ARENA_STORE_MAX / 2 + 1,
 						    .src = (unsigned long)bytes };
 	EXPECT_EQ(-EMSGSIZE, arena_batch(self->fd, self->item, 3, 0, NULL));
-	EXPECT_TRUE(nothing_happened(self->fd, &self->before));
+	EXPECT_TRUE(arena_unchanged(self->fd, &self->before));
 	self->item[2].bytes--;
 	EXPECT_EQ(0, arena_batch(self->fd, self->item, 3, 0, NULL));
 	EXPECT_EQ(2 * ARENA_STORE_MAX, arena_used(self->fd));
@@ -365,7 +342,7 @@ TEST_F(batch, batch_bad_argument_refused)
 		args = good;							\
 		args.member = value;						\
 		EXPECT_EQ(err, arena_ioctl(self->fd, ARENA_IOC_BATCH, &args));	\
-		EXPECT_TRUE(nothing_happened(self->fd, &self->before));		\
+		EXPECT_TRUE(arena_unchanged(self->fd, &self->before));		\
 	} while (0)
 
 	for (i = 0; i < 3; i++)
@@ -420,11 +397,11 @@ TEST_F(batch, batch_longer_items_ok)
 	item[4].unknown[39] = 1;
 	ASSERT_EQ(0, arena_info(self->fd, &self->before));
 	EXPECT_EQ(-E2BIG, arena_ioctl(self->fd, ARENA_IOC_BATCH, &args));
-	EXPECT_TRUE(nothing_happened(self->fd, &self->before));
+	EXPECT_TRUE(arena_unchanged(self->fd, &self->before));
 	item[4].unknown[39] = 0;
 	item[0].unknown[0] = 1;
 	EXPECT_EQ(-E2BIG, arena_ioctl(self->fd, ARENA_IOC_BATCH, &args));
-	EXPECT_TRUE(nothing_happened(self->fd, &self->before));
+	EXPECT_TRUE(arena_unchanged(self->fd, &self->before));
 	item[0].unknown[0] = 0;
 	ASSERT_EQ(0, arena_ioctl(self->fd, ARENA_IOC_BATCH, &args));
 	for (i = 0; i < 5; i++) {
@@ -454,14 +431,14 @@ TEST_F(batch, batch_unmapped_items_or_source_efault)
 	EXPECT_EQ(-EFAULT, arena_batch(self->fd, at - 10, 11, 0, NULL));
 	at[-1].src = (unsigned long)two + page - 7;
 	EXPECT_EQ(-EFAULT, arena_batch(self->fd, at - 10, 10, 0, NULL));
-	EXPECT_TRUE(nothing_happened(self->fd, &self->before));
+	EXPECT_TRUE(arena_unchanged(self->fd, &self->before));
 	at[-1].src--;
 	EXPECT_EQ(0, arena_batch(self->fd, at - 10, 10, 0, NULL));
 	ASSERT_EQ(0, arena_info(self->fd, &self->before));
 	/* Now the offset of the last one is in the hole, and nothing else. */
 	memmove((char *)at - 232, (char *)at - 240, 232);
 	EXPECT_EQ(-EFAULT, arena_batch(self->fd, (void *)((char *)at - 232), 10, 0, NULL));
-	EXPECT_TRUE(nothing_happened(self->fd, &self->before));
+	EXPECT_TRUE(arena_unchanged(self->fd, &self->before));
 	munmap(two, 2 * page);
 }
 
@@ -618,5 +595,3 @@ static_assert(sizeof(struct arena_batch_args) == 40, "batch");
 static_assert(sizeof(struct arena_batch_item) == 24, "item");
 
 TEST_HARNESS_MAIN
-
-#endif /* NO_32_BIT */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Functions for batches, marks and handles, which return 0 or a negative errno like those of
- * arena_test.h, and a check that a failed call has changed nothing.
+ * Functions for batches, marks, handles, watches and notices, which return 0 or a negative errno
+ * like those of arena_test.h, and a check that a failed call has changed nothing.
  */
 #ifndef ARENA_CALLS_H
 #define ARENA_CALLS_H
@@ -66,6 +66,23 @@ static inline int arena_deref(int fd, struct name name, __u64 *offset)
 	return err;
 }
 
+/* Sets the mark of a file; @args, which may be NULL, takes the result. */
+static inline int arena_watch(int fd, __u64 mark, struct arena_watch_args *args)
+{
+	struct arena_watch_args own;
+
+	args = args ?: &own;
+	*args = (struct arena_watch_args) { .size = sizeof(*args), .mark = mark };
+	return arena_ioctl(fd, ARENA_IOC_WATCH, args);
+}
+
+static inline int arena_notify(int fd)
+{
+	struct arena_notify_args args = { .size = sizeof(args) };
+
+	return arena_ioctl(fd, ARENA_IOC_NOTIFY, &args);
+}
+
 /* Compares all but the counts of failures, which a failed call may change (clause 4). */
 static inline bool arena_same_state(const struct arena_info_args *a,
 				    const struct arena_info_args *b)
@@ -76,6 +93,14 @@ static inline bool arena_same_state(const struct arena_info_args *a,
 	c.fail_memory = a->fail_memory;
 	c.fail_arg = a->fail_arg;
 	return !memcmp(a, &c, sizeof(c));
+}
+
+/* Returns whether the arena is as INFO reported it before. */
+static inline bool arena_unchanged(int fd, const struct arena_info_args *before)
+{
+	struct arena_info_args now;
+
+	return !arena_info(fd, &now) && arena_same_state(before, &now);
 }
 
 #endif /* ARENA_CALLS_H */

@@ -13,7 +13,6 @@
 
 #define CAPACITY	(16 * SLAB)
 #define NTH_MAX		500
-#define DEBUGFS		"/sys/kernel/debug/arena/"
 #define MAX_ARENAS	"/sys/module/arena/parameters/max_arenas"
 /* What one page of page table spans: a mapping alone in there needs one of its own. */
 #define TABLE_SPAN	(page_size() / 8 * page_size())
@@ -65,12 +64,6 @@ static bool fail_stop(void)
 	return reached;
 }
 
-/* What all arenas together hold: nothing but what was there before (clause 22). */
-static long long held(void)
-{
-	return read_number(DEBUGFS "total_bytes") - read_number(DEBUGFS "pool_bytes");
-}
-
 /* Is there no open arena left, not even as something that only counts? */
 static bool nobody_counts(void)
 {
@@ -105,7 +98,7 @@ FIXTURE_SETUP(nth)
 {
 	if (!fail_init())
 		SKIP(return, "this kernel injects no faults");
-	self->held = held();
+	self->held = arena_held_bytes();
 	self->fd = arena_open();
 	ASSERT_LE(0, self->fd);
 	self->next = dup(0);
@@ -123,7 +116,7 @@ FIXTURE_TEARDOWN(nth)
 		munmap(self->map, CAPACITY);
 	close(self->fd);
 	/* Nothing leaked. */
-	EXPECT_EQ(self->held, held());
+	EXPECT_EQ(self->held, arena_held_bytes());
 	EXPECT_TRUE(nobody_counts());
 }
 
@@ -235,14 +228,14 @@ TEST_F_TIMEOUT(nth, open_as_first_nth_fails_harmless, 120)
 
 TEST_F_TIMEOUT(nth, setup_nth_fails_harmless, 120)
 {
-	long long before = held();
+	long long before = arena_held_bytes();
 
 	sweep_bare(make(self->fd)) {
 		EXPECT_TRUE(expected(self->err));
 		/* A failure that did no harm: a fresh one for the next. */
 		if (!self->err)
 			ASSERT_TRUE(anew(self));
-		EXPECT_EQ(before, held());
+		EXPECT_EQ(before, arena_held_bytes());
 	}
 	EXPECT_EQ(0, self->err);
 	EXPECT_EQ(-EBUSY, make(self->fd));
@@ -325,15 +318,6 @@ TEST_F_TIMEOUT(nth, alloc_large_nth_fails_harmless, 120)
 	}
 	EXPECT_EQ(0, self->err);
 	EXPECT_EQ(5 * SLAB, arena_used(self->fd));
-}
-
-static bool run_on(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return !sched_setaffinity(0, sizeof(set), &set);
 }
 
 /* All is handed out but for the tail of another CPU's span. */
@@ -483,25 +467,12 @@ static bool polls(int fd, short events)
 	return poll(&poll_fd, 1, 0) >= 0 && poll_fd.revents == events;
 }
 
-static int watch(int fd, __u64 mark)
-{
-	struct arena_watch_args args = { .size = sizeof(args), .mark = mark };
-
-	return arena_ioctl(fd, ARENA_IOC_WATCH, &args);
-}
-
-static int notify(int fd)
-{
-	struct arena_notify_args args = { .size = sizeof(args) };
-
-	return arena_ioctl(fd, ARENA_IOC_NOTIFY, &args);
-}
-
 TEST_F_TIMEOUT(nth, watch_nth_fails_harmless, 120)
 {
 	ASSERT_EQ(0, make(self->fd));
 	ASSERT_EQ(0, arena_alloc(self->fd, 100, NULL));
-	sweep_after(ASSERT_EQ(0, watch(self->fd, 100)), watch(self->fd, 50)) {
+	sweep_after(ASSERT_EQ(0, arena_watch(self->fd, 100, NULL)),
+		    arena_watch(self->fd, 50, NULL)) {
 		EXPECT_TRUE(harmless(self, false));
 		EXPECT_TRUE(polls(self->fd, 0) ||
 			    (self->err != -ENOMEM && polls(self->fd, POLLIN)));
@@ -513,8 +484,8 @@ TEST_F_TIMEOUT(nth, watch_nth_fails_harmless, 120)
 TEST_F_TIMEOUT(nth, notify_nth_fails_harmless, 120)
 {
 	ASSERT_EQ(0, make(self->fd));
-	ASSERT_EQ(0, watch(self->fd, 100));
-	sweep(notify(self->fd)) {
+	ASSERT_EQ(0, arena_watch(self->fd, 100, NULL));
+	sweep(arena_notify(self->fd)) {
 		EXPECT_TRUE(harmless(self, false));
 		EXPECT_TRUE(polls(self->fd, 0));
 	}
@@ -541,9 +512,9 @@ static int poll_many(int fd)
 TEST_F_TIMEOUT(nth, poll_nth_fails_harmless, 120)
 {
 	ASSERT_EQ(0, make(self->fd));
-	sweep_after(ASSERT_EQ(0, watch(self->fd, 100)), poll_many(self->fd)) {
+	sweep_after(ASSERT_EQ(0, arena_watch(self->fd, 100, NULL)), poll_many(self->fd)) {
 		EXPECT_TRUE(harmless(self, false));
-		ASSERT_EQ(0, notify(self->fd));
+		ASSERT_EQ(0, arena_notify(self->fd));
 	}
 	EXPECT_EQ(0, self->err);
 	ASSERT_EQ(0, arena_alloc(self->fd, 101, NULL));
@@ -565,10 +536,10 @@ TEST_F_TIMEOUT(nth, epoll_nth_fails_harmless, 120)
 	ASSERT_LE(0, epoll);
 	self->next++;
 	ASSERT_EQ(0, make(self->fd));
-	sweep_after(ASSERT_EQ(0, watch(self->fd, 100)),
+	sweep_after(ASSERT_EQ(0, arena_watch(self->fd, 100, NULL)),
 		    epoll_change(epoll, self->fd, EPOLL_CTL_ADD)) {
 		EXPECT_TRUE(harmless(self, false));
-		ASSERT_EQ(0, notify(self->fd));
+		ASSERT_EQ(0, arena_notify(self->fd));
 		EXPECT_EQ(self->err == 0, epoll_wait(epoll, &event, 1, 0));
 		if (!self->err)
 			ASSERT_EQ(0, epoll_change(epoll, self->fd, EPOLL_CTL_DEL));

@@ -9,41 +9,9 @@
 #include "arena_ko.h"
 
 #define PRODUCE		"/sys/kernel/debug/arena_consumer/produce"
-#define TOTAL		"/sys/kernel/debug/arena/total_bytes"
-#define POOL		"/sys/kernel/debug/arena/pool_bytes"
 #define RECORDS		1000
 
-static bool loaded;
-
-static void __attribute__((constructor)) load(void)
-{
-	loaded = ko_load("arena_consumer");
-}
-
-/* In children it is in use, or they do not come here. */
-static void __attribute__((destructor)) unload(void)
-{
-	if (loaded)
-		ko_unload("arena_consumer");
-}
-
-static long long number_in(const char *path)
-{
-	long long number = -1;
-	FILE *file = fopen(path, "re");
-
-	if (file && fscanf(file, "%lld", &number) != 1)
-		number = -1;
-	if (file)
-		fclose(file);
-	return number;
-}
-
-/* What all arenas hold; retired slabs of others lie in the pool. */
-static long long held(void)
-{
-	return number_in(TOTAL) - number_in(POOL);
-}
+KO_FOR_TESTS(arena_consumer)
 
 static int produce(int producer, int fd, unsigned int nr)
 {
@@ -51,21 +19,6 @@ static int produce(int producer, int fd, unsigned int nr)
 	int len = snprintf(line, sizeof(line), "%d %u", fd, nr);
 
 	return write(producer, line, len) == len ? 0 : -errno;
-}
-
-static int dup_rights(int fd, __u32 rights)
-{
-	struct arena_dup_args args = { .size = sizeof(args), .rights = rights };
-	int err = arena_ioctl(fd, ARENA_IOC_DUP, &args);
-
-	return err ?: args.fd;
-}
-
-static int reset(int fd)
-{
-	struct arena_reset_args args = { .size = sizeof(args), .mode = ARENA_RESET_RELEASE };
-
-	return arena_ioctl(fd, ARENA_IOC_RESET, &args);
 }
 
 FIXTURE(hold)
@@ -81,7 +34,7 @@ FIXTURE_SETUP(hold)
 	self->producer = open(PRODUCE, O_WRONLY | O_CLOEXEC);
 	if (self->producer < 0)
 		SKIP(return, "no module arena_consumer");
-	self->before = held();
+	self->before = arena_held_bytes();
 	ASSERT_GE(self->before, 0);
 	self->fd = arena_open();
 	ASSERT_GE(self->fd, 0);
@@ -114,7 +67,7 @@ TEST_F(hold, produce_records_visible_in_mapping)
 /* clause 23: a descriptor without the rights, or of another file, is refused */
 TEST_F(hold, produce_wrong_descriptor_refused)
 {
-	int reader = dup_rights(self->fd, ARENA_RIGHT_READ);
+	int reader = arena_dup(self->fd, ARENA_RIGHT_READ);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	ASSERT_GE(reader, 0);
@@ -123,7 +76,7 @@ TEST_F(hold, produce_wrong_descriptor_refused)
 	close(null);
 	EXPECT_EQ(-EBADF, produce(self->producer, null, 1));
 	/* None of these holds anything. */
-	EXPECT_EQ(0, reset(self->fd));
+	EXPECT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
 	EXPECT_EQ(0, produce(self->producer, self->fd, 1));
 	close(reader);
 }
@@ -132,11 +85,11 @@ TEST_F(hold, produce_wrong_descriptor_refused)
 TEST_F(hold, reset_while_held_ebusy)
 {
 	ASSERT_EQ(0, produce(self->producer, self->fd, RECORDS));
-	EXPECT_EQ(-EBUSY, reset(self->fd));
+	EXPECT_EQ(-EBUSY, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
 	EXPECT_EQ(0, produce(self->producer, self->fd, RECORDS));
 	close(self->producer);
 	self->producer = -1;
-	EXPECT_EQ(0, reset(self->fd));
+	EXPECT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
 }
 
 /* clauses 12, 23: while a kernel user holds the arena, a rewind is refused */
@@ -166,11 +119,11 @@ TEST_F(hold, close_while_held_deferred)
 {
 	ASSERT_EQ(0, produce(self->producer, self->fd, 1));
 	close(self->fd);
-	EXPECT_LT(self->before, held());
+	EXPECT_LT(self->before, arena_held_bytes());
 	EXPECT_EQ(0, produce(self->producer, -1, 10 * RECORDS));
-	EXPECT_LT(self->before + (long long)SLAB, held());
+	EXPECT_LT(self->before + (long long)SLAB, arena_held_bytes());
 	close(self->producer);
-	EXPECT_EQ(self->before, held());
+	EXPECT_EQ(self->before, arena_held_bytes());
 	self->fd = -1;
 	self->producer = -1;
 }
@@ -201,7 +154,7 @@ TEST_F(hold, kill_while_held_deferred)
 	close(self->fd);
 	self->producer = -1;
 	self->fd = -1;
-	EXPECT_EQ(self->before, held());
+	EXPECT_EQ(self->before, arena_held_bytes());
 }
 
 TEST_HARNESS_MAIN

@@ -84,11 +84,8 @@ FIXTURE(huge)
 FIXTURE_SETUP(huge)
 {
 	self->page = sysconf(_SC_PAGESIZE);
-	self->fd = arena_open();
+	self->fd = arena_create_mapped(CAPACITY, HUGE, 0, &self->map);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, HUGE, 0));
-	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
-	ASSERT_NE(NULL, self->map);
 }
 
 FIXTURE_TEARDOWN(huge)
@@ -128,11 +125,8 @@ TEST(fault_small_slabs_few_faults)
 	if (on_uml())
 		SKIP(return, "UML touches each page by itself");
 	for (i = 0; i < ARRAY_SIZE(slabs); i++) {
-		fd = arena_open();
+		fd = arena_create_mapped(bytes, slabs[i], 0, &map);
 		ASSERT_LE(0, fd);
-		ASSERT_EQ(0, arena_setup(fd, bytes, slabs[i], 0));
-		map = arena_map(fd, bytes, PROT_READ | PROT_WRITE, 0);
-		ASSERT_NE(NULL, map);
 		ASSERT_EQ(0, arena_alloc(fd, bytes, NULL));
 		EXPECT_GE(bytes / SLAB + 4, touch_all(map, bytes));
 		munmap(map, bytes);

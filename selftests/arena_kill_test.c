@@ -10,27 +10,6 @@
 #include "arena_calls.h"
 
 #define CAPACITY	(32 * SLAB)
-#define DEBUGFS		"/sys/kernel/debug/arena/"
-
-/* What all arenas hold, but for slabs that lie in the pool. */
-static long long held(void)
-{
-	return read_number(DEBUGFS "total_bytes") - read_number(DEBUGFS "pool_bytes");
-}
-
-/* How many arenas there are: lines of the table, less its head. */
-static int arenas(void)
-{
-	FILE *file = fopen(DEBUGFS "arenas", "re");
-	int lines = -1, c;
-
-	if (!file)
-		return -1;
-	while ((c = getc(file)) != EOF)
-		lines += c == '\n';
-	fclose(file);
-	return lines;
-}
 
 /* Page sized slabs: what else there is to find is found by arena_fault_test. */
 static int open_arena(__u32 flags)
@@ -169,8 +148,8 @@ FIXTURE_VARIANT_ADD(kill, spans)
 
 FIXTURE_SETUP(kill)
 {
-	self->held = held();
-	self->arenas = arenas();
+	self->held = arena_held_bytes();
+	self->arenas = arena_count();
 	if (self->arenas < 0)
 		SKIP(return, "no debugfs to look at");
 	self->steps = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -199,7 +178,7 @@ TEST_F_TIMEOUT(kill, kill_after_nth_step_leaves_nothing, 200)
 		ASSERT_EQ(0, kill(pid, SIGKILL));
 		ASSERT_EQ(-1 - SIGKILL, wait_for(pid));
 		/* Its own arena is gone, and the shared one is in order. */
-		ASSERT_EQ(self->arenas + 1, arenas());
+		ASSERT_EQ(self->arenas + 1, arena_count());
 		ASSERT_EQ(0, arena_info(self->shared, &self->info));
 		EXPECT_EQ(self->info.capacity,
 			  self->info.used + self->info.padding + self->info.free);
@@ -207,8 +186,8 @@ TEST_F_TIMEOUT(kill, kill_after_nth_step_leaves_nothing, 200)
 		ASSERT_EQ(0, arena_alloc(self->shared, 100, NULL));
 	}
 	close(self->shared);
-	EXPECT_EQ(self->arenas, arenas());
-	EXPECT_EQ(self->held, held());
+	EXPECT_EQ(self->arenas, arena_count());
+	EXPECT_EQ(self->held, arena_held_bytes());
 }
 
 /*
@@ -278,7 +257,7 @@ static int run_release(int fd)
 
 static bool fills(int fd)
 {
-	return held() > (long long)SLAB * 32;
+	return arena_held_bytes() > (long long)SLAB * 32;
 }
 
 static bool is_used(int fd)
@@ -357,7 +336,7 @@ FIXTURE_VARIANT_ADD(long_call, reset_release)
 
 FIXTURE_SETUP(long_call)
 {
-	self->held = held();
+	self->held = arena_held_bytes();
 	if (self->held < 0)
 		SKIP(return, "no debugfs to look at");
 	if (self->held)
@@ -396,11 +375,8 @@ static bool kill_under_way(struct __test_metadata *_metadata, struct _test_data_
 	int epoll;
 	pid_t pid;
 
-	self->fd = arena_open();
+	self->fd = arena_create_mapped(long_bytes(), sysconf(_SC_PAGESIZE), 0, &self->map);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, long_bytes(), sysconf(_SC_PAGESIZE), 0));
-	self->map = arena_map(self->fd, long_bytes(), PROT_READ | PROT_WRITE, 0);
-	ASSERT_NE(NULL, self->map);
 	if (variant->committed) {
 		ASSERT_EQ(0, arena_alloc(self->fd, long_bytes(), NULL));
 		memset(self->map, 'x', long_bytes());
@@ -442,7 +418,7 @@ TEST_F_TIMEOUT(long_call, kill_during_long_call_ends_it, 600)
 			break;
 	TH_LOG("cut short in round %d", round);
 	EXPECT_GT(100, round);
-	EXPECT_EQ(self->held, held());
+	EXPECT_EQ(self->held, arena_held_bytes());
 }
 
 TEST_HARNESS_MAIN

@@ -33,4 +33,20 @@ static inline void ko_unload(const char *name)
 	syscall(SYS_delete_module, name, O_NONBLOCK);
 }
 
+/*
+ * Loads a module before main() and unloads it at exit. A child in which the module is in use
+ * cannot unload it, and others end by _exit().
+ */
+#define KO_FOR_TESTS(name)							\
+static bool loaded_##name;							\
+static void __attribute__((constructor)) load_##name(void)			\
+{										\
+	loaded_##name = ko_load(#name);						\
+}										\
+static void __attribute__((destructor)) unload_##name(void)			\
+{										\
+	if (loaded_##name)							\
+		ko_unload(#name);						\
+}
+
 #endif /* ARENA_KO_H */

@@ -4,19 +4,9 @@
  * 5, 7, 16 and 18).
  */
 #include "kselftest_harness.h"
-#include <sched.h>
 #include "arena_test.h"
 
 #define CAPACITY	(8 * SLAB)
-
-static bool run_on(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return !sched_setaffinity(0, sizeof(set), &set);
-}
 
 FIXTURE(lease)
 {
@@ -42,9 +32,8 @@ FIXTURE_VARIANT_ADD(lease, spans)
 
 FIXTURE_SETUP(lease)
 {
-	self->fd = arena_open();
+	self->fd = arena_create(CAPACITY, SLAB, variant->flags);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, variant->flags));
 }
 
 FIXTURE_TEARDOWN(lease)
@@ -197,11 +186,10 @@ TEST_F(lease, lease_by_processes_disjoint)
 /* clause 6: a lease in an arena with ARENA_SETUP_ZERO is zeroed */
 TEST_F(lease, lease_in_zero_arena_zeroed)
 {
-	int fd = arena_open();
+	int fd = arena_create(CAPACITY, SLAB, variant->flags | ARENA_SETUP_ZERO);
 	char *map;
 
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, arena_setup(fd, CAPACITY, SLAB, variant->flags | ARENA_SETUP_ZERO));
 	map = arena_map(fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
 	ASSERT_NE(NULL, map);
 	ASSERT_EQ(0, arena_lease(fd, SLAB, SLAB, 0, &self->args));

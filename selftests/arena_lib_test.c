@@ -16,24 +16,14 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <libarena.h>
 
+#include "arena_pass.h"
 #include "kselftest_harness.h"
-
-#ifdef NO_32_BIT
-
-int main(void)
-{
-	printf("TAP version 13\n1..0 # SKIP no C library to build a 32 bit program with\n");
-	return KSFT_SKIP;
-}
-
-#else
 
 #define MB		(1024 * 1024UL)
 #define SLAB		65536UL
@@ -775,45 +765,6 @@ TEST_F_TIMEOUT(forked, fork_beside_threads_child_works, PATIENCE)
 	finish(workers, 2);
 }
 
-static int send_fd(int sock, int fd)
-{
-	union {
-		char space[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr head;
-	} control = { .head = {
-		.cmsg_level = SOL_SOCKET,
-		.cmsg_type = SCM_RIGHTS,
-		.cmsg_len = CMSG_LEN(sizeof(fd)),
-	} };
-	struct iovec iov = { .iov_base = "", .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-
-	memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
-	return sendmsg(sock, &msg, 0) == 1 ? 0 : -1;
-}
-
-static int receive_fd(int sock)
-{
-	char byte, control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	int fd = -1;
-
-	if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) == 1 && CMSG_FIRSTHDR(&msg))
-		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(fd));
-	return fd;
-}
-
 /* The other process knows nothing but what comes over the socket. */
 static int attach_and_fill(int sock, __u64 maker)
 {
@@ -1081,5 +1032,3 @@ static void __attribute__((constructor)) before_main(void)
 #endif /* !FAKE */
 
 TEST_HARNESS_MAIN
-
-#endif /* NO_32_BIT */

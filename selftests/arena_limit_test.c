@@ -13,28 +13,7 @@
 
 #define CAPACITY	(1024 * SLAB)
 #define PARAMETERS	"/sys/module/arena/parameters/"
-#define DEBUG		"/sys/kernel/debug/arena/"
 #define CGROUP		"/sys/fs/cgroup/"
-
-/* Bytes that all arenas hold; -1 if debugfs does not say. */
-static long long total_bytes(void)
-{
-	return read_number(DEBUG "total_bytes");
-}
-
-/* Arenas there are, -1 if debugfs does not say. The first line is a heading. */
-static int live_arenas(void)
-{
-	FILE *file = fopen(DEBUG "arenas", "re");
-	int c, lines = -1;
-
-	if (!file)
-		return -1;
-	while ((c = getc(file)) != EOF)
-		lines += c == '\n';
-	fclose(file);
-	return lines;
-}
 
 /* The last reference may be dropped a little after its holder is gone. */
 static bool all_gone(void)
@@ -42,7 +21,7 @@ static bool all_gone(void)
 	int i;
 
 	for (i = 0; i < 500; i++) {
-		if (live_arenas() <= 0 && total_bytes() <= 0)
+		if (arena_count() <= 0 && arena_total_bytes() <= 0)
 			return true;
 		usleep(10000);
 	}
@@ -146,9 +125,8 @@ TEST_F(limits, alloc_over_total_limit_enomem)
 
 	ASSERT_TRUE(set_parameter("max_total_mb", 8));
 	ASSERT_TRUE(set_parameter("max_device_mb", 8));
-	self->fd = arena_open();
+	self->fd = arena_create(CAPACITY, SLAB, 0);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
 	ASSERT_EQ(0, arena_setup(other, CAPACITY, SLAB, 0));
 	nr = exhaust(self->fd, &err);
 	EXPECT_EQ(-ENOMEM, err);
@@ -176,23 +154,22 @@ TEST_F(limits, alloc_over_total_limit_enomem)
 TEST_F(limits, alloc_directory_counts)
 {
 	const long page = page_size(), leaf = page / 16;
-	long long before = total_bytes(), pages;
+	long long before = arena_total_bytes(), pages;
 	int nr;
 
 	ASSERT_TRUE(set_parameter("max_total_mb", 8));
-	self->fd = arena_open();
+	self->fd = arena_create(64ULL << 30, page, 0);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, 64ULL << 30, page, 0));
 	if (before < 0)
 		SKIP(return, "no debugfs");
-	EXPECT_EQ(before, total_bytes());
+	EXPECT_EQ(before, arena_total_bytes());
 	for (nr = 0; nr < 2 * leaf + 1; nr++)
 		ASSERT_EQ(0, arena_alloc(self->fd, page, NULL));
 	/* Three leaves, and a root above them. */
-	EXPECT_EQ(before + (nr + 4) * page, total_bytes());
+	EXPECT_EQ(before + (nr + 4) * page, arena_total_bytes());
 	while (!arena_alloc(self->fd, page, NULL))
 		nr++;
-	pages = (total_bytes() - before) / page;
+	pages = (arena_total_bytes() - before) / page;
 	EXPECT_LE(nr + nr / leaf, pages);
 	EXPECT_GE((8 << 20) / page, pages);
 }
@@ -203,9 +180,8 @@ TEST_F(limits, alloc_over_device_limit_enomem)
 	int nr, err;
 
 	ASSERT_TRUE(set_parameter("max_total_mb", 16));
-	self->fd = arena_open();
+	self->fd = arena_create(CAPACITY, SLAB, 0);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
 	nr = exhaust(self->fd, &err);
 	EXPECT_EQ(-ENOMEM, err);
 	EXPECT_LE(11 << 20, nr * SLAB);
@@ -765,7 +741,7 @@ TEST_F_TIMEOUT(limits, kill_at_any_time_leaves_nothing, 120)
 	pid_t pids[4];
 	int round, i;
 
-	if (total_bytes() < 0)
+	if (arena_total_bytes() < 0)
 		SKIP(return, "no debugfs");
 	ASSERT_TRUE(all_gone());
 	for (round = 0; round < 20; round++) {
@@ -781,8 +757,8 @@ TEST_F_TIMEOUT(limits, kill_at_any_time_leaves_nothing, 120)
 			EXPECT_EQ(-1 - SIGKILL, wait_for(pids[i]));
 	}
 	EXPECT_TRUE(all_gone());
-	EXPECT_EQ(0, total_bytes());
-	EXPECT_EQ(0, live_arenas());
+	EXPECT_EQ(0, arena_total_bytes());
+	EXPECT_EQ(0, arena_count());
 }
 
 /* clause 22: opening, using and closing many arenas loses no memory */

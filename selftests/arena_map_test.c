@@ -22,11 +22,8 @@ FIXTURE(mapping)
 FIXTURE_SETUP(mapping)
 {
 	self->page = sysconf(_SC_PAGESIZE);
-	self->fd = arena_open();
+	self->fd = arena_create_mapped(CAPACITY, SLAB, 0, &self->map);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
-	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
-	ASSERT_NE(NULL, self->map);
 }
 
 FIXTURE_TEARDOWN(mapping)
@@ -132,11 +129,10 @@ TEST_F(mapping, map_wrapping_offset_refused)
 TEST(map_tiny_capacity_last_page_ok)
 {
 	long page = sysconf(_SC_PAGESIZE);
-	int fd = arena_open();
+	int fd = arena_create(100, 0, 0);
 	char *map;
 
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, arena_setup(fd, 100, 0, 0));
 	EXPECT_EQ(NULL, arena_map(fd, 2 * page, PROT_READ, 0));
 	EXPECT_EQ(NULL, arena_map(fd, page, PROT_READ, page));
 	map = arena_map(fd, page, PROT_READ | PROT_WRITE, 0);

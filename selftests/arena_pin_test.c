@@ -13,8 +13,6 @@
 #include "arena_test.h"
 
 #define CAPACITY	(16 * SLAB)
-#define TOTAL		"/sys/kernel/debug/arena/total_bytes"
-#define POOL		"/sys/kernel/debug/arena/pool_bytes"
 
 #define PARAMETERS	"/sys/module/arena/parameters/"
 
@@ -23,9 +21,9 @@ static bool total_becomes(long long total)
 {
 	int i;
 
-	for (i = 0; i < 3000 && read_number(TOTAL) > total; i++)
+	for (i = 0; i < 3000 && arena_total_bytes() > total; i++)
 		usleep(10000);
-	return read_number(TOTAL) == total;
+	return arena_total_bytes() == total;
 }
 
 FIXTURE(pin)
@@ -41,12 +39,9 @@ FIXTURE_SETUP(pin)
 {
 	self->page = sysconf(_SC_PAGESIZE);
 	/* What the test before had in a pipe would go at any moment, and count till then. */
-	total_becomes(read_number(POOL));
-	self->fd = arena_open();
+	total_becomes(read_number(DEBUGFS "pool_bytes"));
+	self->fd = arena_create_mapped(CAPACITY, SLAB, 0, &self->map);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
-	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
-	ASSERT_NE(NULL, self->map);
 	ASSERT_EQ(0, pipe(self->pipes));
 }
 
@@ -82,9 +77,8 @@ static void use_memory(struct __test_metadata *_metadata, size_t slab)
 	char *map;
 
 	for (i = 0; i < 3; i++) {
-		fd = arena_open();
+		fd = arena_create(bytes, slab, 0);
 		ASSERT_LE(0, fd);
-		ASSERT_EQ(0, arena_setup(fd, bytes, slab, 0));
 		ASSERT_EQ(0, arena_alloc(fd, bytes, NULL));
 		map = arena_map(fd, bytes, PROT_READ | PROT_WRITE, 0);
 		ASSERT_NE(NULL, map);
@@ -124,28 +118,25 @@ TEST_F(pin, reset_pinned_page_keeps_bytes)
  */
 TEST_F_TIMEOUT(pin, close_pinned_page_keeps_bytes, 120)
 {
-	long long before, total = read_number(TOTAL);
+	long long before, total = arena_total_bytes();
 	int fd, i;
 	char *map;
 
 	if (total < 0)
 		SKIP(return, "no debugfs");
 	for (i = 0; i < 8; i++) {
-		fd = arena_open();
+		fd = arena_create_mapped(CAPACITY, SLAB, 0, &map);
 		ASSERT_LE(0, fd);
-		ASSERT_EQ(0, arena_setup(fd, CAPACITY, SLAB, 0));
-		map = arena_map(fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
-		ASSERT_NE(NULL, map);
 		ASSERT_EQ(0, arena_alloc(fd, SLAB, NULL));
 		memset(map, 'a' + i, SLAB);
 		ASSERT_EQ(self->page, vmsplice(self->pipes[1],
 					       &(struct iovec){ map, self->page }, 1, 0));
 		munmap(map, CAPACITY);
-		before = read_number(TOTAL);
+		before = arena_total_bytes();
 		close(fd);
-		EXPECT_GT(before, read_number(TOTAL));
+		EXPECT_GT(before, arena_total_bytes());
 		/* What the pipe holds still counts, and nothing else of that arena. */
-		EXPECT_EQ(total + (i + 1) * self->page, read_number(TOTAL));
+		EXPECT_EQ(total + (i + 1) * self->page, arena_total_bytes());
 	}
 	use_memory(_metadata, SLAB);
 	for (i = 0; i < 8; i++)
@@ -234,7 +225,7 @@ TEST_F(pin, register_io_uring_buffers_pins)
 {
 	struct io_uring_params params = {};
 	struct iovec buffer = { self->map, 2 * self->page };
-	long long total = read_number(TOTAL);
+	long long total = arena_total_bytes();
 	int ring = syscall(__NR_io_uring_setup, 4, &params);
 
 	if (ring < 0)

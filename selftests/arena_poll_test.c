@@ -9,28 +9,12 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include "arena_ko.h"
-#include "arena_test.h"
+#include "arena_calls.h"
 
 #define CAPACITY	(8 * SLAB)
 #define PRODUCE		"/sys/kernel/debug/arena_consumer/produce"
 #define NOTIFY		"/sys/kernel/debug/arena_context/notify"
 #define LONG_ENOUGH	60000	/* ms; no test waits for so long unless it fails */
-
-static int watch(int fd, __u64 mark, struct arena_watch_args *args)
-{
-	struct arena_watch_args own;
-
-	args = args ?: &own;
-	*args = (struct arena_watch_args){ .size = sizeof(*args), .mark = mark };
-	return arena_ioctl(fd, ARENA_IOC_WATCH, args);
-}
-
-static int notify(int fd)
-{
-	struct arena_notify_args args = { .size = sizeof(args) };
-
-	return arena_ioctl(fd, ARENA_IOC_NOTIFY, &args);
-}
 
 /* Returns the events that poll() reports within @timeout ms. */
 static int events(int fd, int timeout)
@@ -47,9 +31,8 @@ FIXTURE(poll)
 
 FIXTURE_SETUP(poll)
 {
-	self->fd = arena_open();
+	self->fd = arena_create(CAPACITY, SLAB, 0);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
 }
 
 FIXTURE_TEARDOWN(poll)
@@ -88,7 +71,7 @@ TEST_F(poll, poll_beyond_mark_pollin)
 	struct arena_info_args info;
 
 	ASSERT_EQ(0, arena_alloc(self->fd, 40, NULL));
-	ASSERT_EQ(0, watch(self->fd, 64, &args));
+	ASSERT_EQ(0, arena_watch(self->fd, 64, &args));
 	ASSERT_EQ(0, arena_info(self->fd, &info));
 	EXPECT_EQ(40, args.offset);
 	EXPECT_EQ(info.generation, args.generation);
@@ -98,9 +81,9 @@ TEST_F(poll, poll_beyond_mark_pollin)
 	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
 	EXPECT_EQ(POLLIN, events(self->fd, 0));
 	EXPECT_EQ(POLLIN, events(self->fd, 0));
-	ASSERT_EQ(0, watch(self->fd, 72, NULL));
+	ASSERT_EQ(0, arena_watch(self->fd, 72, NULL));
 	EXPECT_EQ(0, events(self->fd, 0));
-	ASSERT_EQ(0, watch(self->fd, ~0ULL, NULL));
+	ASSERT_EQ(0, arena_watch(self->fd, ~0ULL, NULL));
 	ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY / 2, NULL));
 	EXPECT_EQ(0, events(self->fd, 0));
 }
@@ -114,13 +97,13 @@ TEST_F(poll, poll_after_reset_pollpri)
 
 	for (i = 0; i < ARRAY_SIZE(modes); i++) {
 		ASSERT_EQ(0, arena_alloc(self->fd, 64, NULL));
-		ASSERT_EQ(0, watch(self->fd, 64, NULL));
+		ASSERT_EQ(0, arena_watch(self->fd, 64, NULL));
 		EXPECT_EQ(0, events(self->fd, 0));
 		ASSERT_EQ(0, arena_reset(self->fd, modes[i], 0));
 		EXPECT_EQ(POLLPRI, events(self->fd, 0));
 		ASSERT_EQ(0, arena_alloc(self->fd, 72, NULL));
 		EXPECT_EQ(POLLIN | POLLPRI, events(self->fd, 0));
-		ASSERT_EQ(0, watch(self->fd, 72, NULL));
+		ASSERT_EQ(0, arena_watch(self->fd, 72, NULL));
 		EXPECT_EQ(0, events(self->fd, 0));
 		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
 	}
@@ -133,13 +116,13 @@ TEST_F(poll, poll_after_notify_pollin)
 
 	ASSERT_NE(NULL, status);
 	EXPECT_EQ(0, status->notices);
-	ASSERT_EQ(0, notify(self->fd));
+	ASSERT_EQ(0, arena_notify(self->fd));
 	EXPECT_EQ(1, status->notices);
 	EXPECT_EQ(POLLIN, events(self->fd, 0));
-	ASSERT_EQ(0, watch(self->fd, 0, NULL));
+	ASSERT_EQ(0, arena_watch(self->fd, 0, NULL));
 	EXPECT_EQ(0, events(self->fd, 0));
-	ASSERT_EQ(0, notify(self->fd));
-	ASSERT_EQ(0, notify(self->fd));
+	ASSERT_EQ(0, arena_notify(self->fd));
+	ASSERT_EQ(0, arena_notify(self->fd));
 	EXPECT_EQ(3, status->notices);
 	EXPECT_EQ(POLLIN, events(self->fd, 0));
 	munmap((void *)status, sysconf(_SC_PAGESIZE));
@@ -153,11 +136,11 @@ TEST_F(poll, watch_of_each_file_separate)
 	ASSERT_LE(0, other);
 	ASSERT_LE(0, same);
 	ASSERT_EQ(0, arena_alloc(self->fd, 64, NULL));
-	ASSERT_EQ(0, watch(self->fd, 100, NULL));
+	ASSERT_EQ(0, arena_watch(self->fd, 100, NULL));
 	EXPECT_EQ(0, events(self->fd, 0));
 	EXPECT_EQ(0, events(same, 0));
 	EXPECT_EQ(POLLIN, events(other, 0));
-	ASSERT_EQ(0, watch(other, 64, NULL));
+	ASSERT_EQ(0, arena_watch(other, 64, NULL));
 	EXPECT_EQ(0, events(other, 0));
 	close(same);
 	close(other);
@@ -175,8 +158,8 @@ TEST_F(poll, watch_bad_right_or_argument_refused)
 	int reader = arena_dup(self->fd, ARENA_RIGHT_READ);
 
 	ASSERT_LE(0, reader);
-	EXPECT_EQ(-EACCES, notify(reader));
-	EXPECT_EQ(0, watch(reader, 0, NULL));
+	EXPECT_EQ(-EACCES, arena_notify(reader));
+	EXPECT_EQ(0, arena_watch(reader, 0, NULL));
 	args.flags = 1;
 	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_WATCH, &args));
 	args.flags = 0;
@@ -231,27 +214,11 @@ static void *sleeper_run(void *arg)
 	return NULL;
 }
 
-/* Returns whether the thread is asleep: it sleeps only while it waits for an event. */
-static bool sleeps(pid_t tid)
-{
-	char path[64], state = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
-		state = 0;
-	fclose(file);
-	return state == 'S';
-}
-
 static void sleeper_start_epoll(struct sleeper *sleeper, int fd, int epoll)
 {
 	*sleeper = (struct sleeper){ .fd = fd, .epoll = epoll };
 	pthread_create(&sleeper->thread, NULL, sleeper_run, sleeper);
-	while (!__atomic_load_n(&sleeper->tid, __ATOMIC_ACQUIRE) || !sleeps(sleeper->tid))
+	while (!__atomic_load_n(&sleeper->tid, __ATOMIC_ACQUIRE) || !thread_sleeps(sleeper->tid))
 		sched_yield();
 }
 
@@ -275,7 +242,7 @@ TEST_F(poll, alloc_beyond_mark_wakes)
 	int call, err = -1;
 
 	for (call = 0; call < 6; call++) {
-		ASSERT_EQ(0, watch(self->fd, arena_used(self->fd), &args));
+		ASSERT_EQ(0, arena_watch(self->fd, arena_used(self->fd), &args));
 		sleeper_start(&sleeper, self->fd);
 		switch (call) {
 		case 0:
@@ -288,7 +255,7 @@ TEST_F(poll, alloc_beyond_mark_wakes)
 			err = arena_lease(self->fd, 8, 64, 0, &lease);
 			break;
 		case 3:
-			err = notify(self->fd);
+			err = arena_notify(self->fd);
 			break;
 		case 4:
 			err = arena_reset(self->fd, ARENA_RESET_KEEP, 0);
@@ -297,9 +264,9 @@ TEST_F(poll, alloc_beyond_mark_wakes)
 			/* WATCH by the same file: it finds its new mark passed already. */
 			err = arena_alloc(self->fd, 8, NULL);
 			ASSERT_EQ(POLLIN, sleeper_end(&sleeper));
-			ASSERT_EQ(0, watch(self->fd, 1000, NULL));
+			ASSERT_EQ(0, arena_watch(self->fd, 1000, NULL));
 			sleeper_start(&sleeper, self->fd);
-			err = err ?: watch(self->fd, 0, NULL);
+			err = err ?: arena_watch(self->fd, 0, NULL);
 			break;
 		}
 		ASSERT_EQ(0, err);
@@ -315,10 +282,10 @@ TEST_F(poll, watch_lowered_while_asleep_wakes)
 {
 	struct sleeper sleeper;
 
-	ASSERT_EQ(0, watch(self->fd, 1000, NULL));
+	ASSERT_EQ(0, arena_watch(self->fd, 1000, NULL));
 	sleeper_start(&sleeper, self->fd);
 	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
-	ASSERT_EQ(0, watch(self->fd, 16, NULL));
+	ASSERT_EQ(0, arena_watch(self->fd, 16, NULL));
 	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
 	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
 	EXPECT_EQ(POLLIN, sleeper_end(&sleeper));
@@ -333,7 +300,7 @@ TEST_F(poll, alloc_beyond_marks_wakes_each)
 	for (i = 3; i >= 0; i--) {
 		fds[i] = arena_dup(self->fd, ARENA_RIGHT_READ);
 		ASSERT_LE(0, fds[i]);
-		ASSERT_EQ(0, watch(fds[i], 100 * i, NULL));
+		ASSERT_EQ(0, arena_watch(fds[i], 100 * i, NULL));
 		sleeper_start(&sleepers[i], fds[i]);
 	}
 	for (i = 0; i < 4; i++) {
@@ -361,7 +328,7 @@ TEST_F(poll, wake_exclusive_waiters_all)
 		epolls[i] = epoll_create1(EPOLL_CLOEXEC);
 		ASSERT_LE(0, fds[i]);
 		ASSERT_LE(0, epolls[i]);
-		ASSERT_EQ(0, watch(fds[i], i % 2 ? 8 : 1000, NULL));
+		ASSERT_EQ(0, arena_watch(fds[i], i % 2 ? 8 : 1000, NULL));
 		ASSERT_EQ(0, epoll_ctl(epolls[i], EPOLL_CTL_ADD, fds[i], &event));
 		sleeper_start_epoll(&sleepers[i], fds[i], epolls[i]);
 	}
@@ -389,14 +356,14 @@ TEST_F(poll, epoll_edge_reports_each_passing)
 
 	ASSERT_LE(0, epoll);
 	ASSERT_LE(0, other);
-	ASSERT_EQ(0, watch(self->fd, 64, NULL));
+	ASSERT_EQ(0, arena_watch(self->fd, 64, NULL));
 	ASSERT_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, self->fd, &event));
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
 	ASSERT_EQ(0, arena_alloc(self->fd, 72, NULL));
 	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
 	/* Set the next mark without polling in between. */
-	ASSERT_EQ(0, watch(self->fd, 128, NULL));
+	ASSERT_EQ(0, arena_watch(self->fd, 128, NULL));
 	ASSERT_EQ(0, arena_alloc(self->fd, 16, NULL));
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
 	ASSERT_EQ(0, arena_alloc(self->fd, 64, NULL));
@@ -405,14 +372,14 @@ TEST_F(poll, epoll_edge_reports_each_passing)
 	/* After a reset, the mark is passed once more. */
 	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
-	ASSERT_EQ(0, watch(other, 0, NULL));
+	ASSERT_EQ(0, arena_watch(other, 0, NULL));
 	ASSERT_EQ(0, events(other, 0));
 	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
 	ASSERT_EQ(0, arena_alloc(self->fd, 128, NULL));
 	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
 	/* Set a mark that has been passed already. */
-	ASSERT_EQ(0, watch(self->fd, 8, NULL));
+	ASSERT_EQ(0, arena_watch(self->fd, 8, NULL));
 	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
 	close(epoll);
 	close(other);
@@ -442,22 +409,8 @@ TEST_F(poll, close_while_in_epoll_ok)
  * Kernel code that wakes programs: two test modules call arena_notify() for an arena that
  * they hold.
  */
-static bool loaded_consumer, loaded_context;
-
-static void __attribute__((constructor)) load(void)
-{
-	loaded_consumer = ko_load("arena_consumer");
-	loaded_context = ko_load("arena_context");
-}
-
-/* In children they are in use, or they do not come here. */
-static void __attribute__((destructor)) unload(void)
-{
-	if (loaded_consumer)
-		ko_unload("arena_consumer");
-	if (loaded_context)
-		ko_unload("arena_context");
-}
+KO_FOR_TESTS(arena_consumer)
+KO_FOR_TESTS(arena_context)
 
 FIXTURE(kernel)
 {
@@ -492,9 +445,8 @@ FIXTURE_SETUP(kernel)
 	self->file = open(NOTIFY, O_WRONLY | O_CLOEXEC);
 	if (self->file < 0)
 		SKIP(return, "no module arena_context");
-	self->fd = arena_open();
+	self->fd = arena_create(CAPACITY, SLAB, 0);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
 	self->status = arena_map_status(self->fd);
 	ASSERT_NE(NULL, self->status);
 }
@@ -528,7 +480,7 @@ TEST_F(kernel, kernel_notify_wakes)
 	unsigned int i;
 
 	for (i = 1; i <= 20; i++) {
-		ASSERT_EQ(0, watch(self->fd, ~0ULL, NULL));
+		ASSERT_EQ(0, arena_watch(self->fd, ~0ULL, NULL));
 		EXPECT_EQ(0, events(self->fd, 0));
 		sleeper_start(&sleeper, self->fd);
 		ASSERT_EQ(0, kernel_notify(self->file, self->fd, variant->context, 1));
@@ -546,9 +498,9 @@ static void *hammer(void *arg)
 	const int *fd = arg;
 
 	while (__atomic_load_n(fd, __ATOMIC_RELAXED) >= 0) {
-		watch(*fd, 0, NULL);
+		arena_watch(*fd, 0, NULL);
 		events(*fd, 0);
-		notify(*fd);
+		arena_notify(*fd);
 	}
 	return NULL;
 }
@@ -565,7 +517,7 @@ TEST_F_TIMEOUT(kernel, kernel_notify_amid_calls_wakes, 120)
 		ASSERT_LE(0, fds[i]);
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, hammer, &fds[i]));
 	}
-	ASSERT_EQ(0, watch(self->fd, ~0ULL, NULL));
+	ASSERT_EQ(0, arena_watch(self->fd, ~0ULL, NULL));
 	EXPECT_EQ(0, kernel_notify(self->file, self->fd, variant->context, 3000));
 	await_notices(self->status, 3000);
 	EXPECT_EQ(POLLIN, events(self->fd, 0));
@@ -576,7 +528,7 @@ TEST_F_TIMEOUT(kernel, kernel_notify_amid_calls_wakes, 120)
 		pthread_join(threads[i], NULL);
 		close(fd);
 	}
-	ASSERT_EQ(0, watch(self->fd, ~0ULL, NULL));
+	ASSERT_EQ(0, arena_watch(self->fd, ~0ULL, NULL));
 	sleeper_start(&sleeper, self->fd);
 	ASSERT_EQ(0, kernel_notify(self->file, self->fd, variant->context, 1));
 	EXPECT_EQ(POLLIN, sleeper_end(&sleeper));
@@ -594,7 +546,7 @@ TEST_F(poll, produce_records_wakes)
 		SKIP(return, "no module arena_consumer");
 	len = snprintf(line, sizeof(line), "%d %d records", self->fd, 10);
 	for (i = 0; i < 20; i++) {
-		ASSERT_EQ(0, watch(self->fd, used, NULL));
+		ASSERT_EQ(0, arena_watch(self->fd, used, NULL));
 		EXPECT_EQ(0, events(self->fd, 0));
 		sleeper_start(&sleeper, self->fd);
 		ASSERT_EQ(len, write(file, line, len));
@@ -619,7 +571,7 @@ static void *consume(void *arg)
 	unsigned int i;
 
 	for (i = 0; i < consumer->rounds; i++) {
-		if (watch(consumer->fd, 8 * i, NULL))
+		if (arena_watch(consumer->fd, 8 * i, NULL))
 			break;
 		__atomic_store_n(&consumer->round, i + 1, __ATOMIC_RELEASE);
 		if (events(consumer->fd, LONG_ENOUGH) != POLLIN) {
@@ -672,20 +624,20 @@ TEST_F_TIMEOUT(poll, reset_races_with_poll_consistent, 120)
 		if (pids[i])
 			continue;
 		for (;;) {
-			watch(self->fd, i * 64, NULL);
+			arena_watch(self->fd, i * 64, NULL);
 			events(self->fd, 1);
 			arena_alloc(self->fd, 32, NULL);
 		}
 	}
 	for (i = 0; i < 2000; i++) {
 		ASSERT_EQ(0, arena_reset(self->fd, i % 4, 0));
-		ASSERT_EQ(0, notify(self->fd));
+		ASSERT_EQ(0, arena_notify(self->fd));
 	}
 	for (i = 0; i < 2; i++) {
 		kill(pids[i], SIGKILL);
 		EXPECT_EQ(-1 - SIGKILL, wait_for(pids[i]));
 	}
-	ASSERT_EQ(0, watch(self->fd, 0, NULL));
+	ASSERT_EQ(0, arena_watch(self->fd, 0, NULL));
 	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
 	EXPECT_EQ(POLLPRI, events(self->fd, 0));
 }

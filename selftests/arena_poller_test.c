@@ -5,25 +5,11 @@
  */
 #include "kselftest_harness.h"
 #include <pthread.h>
+#include "arena_calls.h"
 #include "arena_poller.h"
-#include "arena_test.h"
 
 #define CAPACITY	(16 * SLAB)
 #define MARK		(512 * 1024)
-
-static int watch(int fd, __u64 mark)
-{
-	struct arena_watch_args args = { .size = sizeof(args), .mark = mark };
-
-	return arena_ioctl(fd, ARENA_IOC_WATCH, &args);
-}
-
-static int notify(int fd)
-{
-	struct arena_notify_args args = { .size = sizeof(args) };
-
-	return arena_ioctl(fd, ARENA_IOC_NOTIFY, &args);
-}
 
 /* A thread that waits in one of the interfaces. */
 struct waiter {
@@ -51,29 +37,13 @@ static bool waiter_done(struct waiter *waiter)
 	return __atomic_load_n(&waiter->done, __ATOMIC_ACQUIRE);
 }
 
-/* The state of a thread that waits for an event; it sleeps so for nothing else. */
-static bool sleeps(pid_t tid)
-{
-	char path[64], state = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	file = fopen(path, "re");
-	if (!file)
-		return false;
-	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
-		state = 0;
-	fclose(file);
-	return state == 'S';
-}
-
 /* Until it sleeps, or has an answer already. */
 static void waiter_start(struct waiter *waiter, int (*wait)(int fd, int events), int fd, int events)
 {
 	*waiter = (struct waiter){ .wait = wait, .fd = fd, .events = events };
 	pthread_create(&waiter->thread, NULL, waiter_run, waiter);
 	while (!waiter_done(waiter) &&
-	       (!__atomic_load_n(&waiter->tid, __ATOMIC_ACQUIRE) || !sleeps(waiter->tid)))
+	       (!__atomic_load_n(&waiter->tid, __ATOMIC_ACQUIRE) || !thread_sleeps(waiter->tid)))
 		sched_yield();
 }
 
@@ -150,19 +120,18 @@ FIXTURE_SETUP(poller)
 {
 	int has;
 
-	self->fd = arena_open();
+	self->fd = arena_create(CAPACITY, SLAB, 0);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
 	self->other = arena_dup(self->fd, ARENA_RIGHT_READ);
 	ASSERT_LE(0, self->other);
-	ASSERT_EQ(0, watch(self->fd, 0));
-	ASSERT_EQ(0, notify(self->fd));
+	ASSERT_EQ(0, arena_watch(self->fd, 0, NULL));
+	ASSERT_EQ(0, arena_notify(self->fd));
 	has = variant->wait(self->fd, POLLIN);
 	if (has == POLLER_MISSING)
 		SKIP(return, "the kernel refuses it: %s", strerror(errno));
 	/* clause 17: what has happened already is reported at once */
 	ASSERT_EQ(POLLIN, has);
-	ASSERT_EQ(0, watch(self->fd, 0));
+	ASSERT_EQ(0, arena_watch(self->fd, 0, NULL));
 }
 
 FIXTURE_TEARDOWN(poller)
@@ -176,7 +145,7 @@ TEST_F(poller, reset_waiter_gets_pollpri)
 {
 	waiter_start(&self->waiter, variant->wait, self->fd, POLLPRI);
 	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
-	ASSERT_EQ(0, notify(self->fd));
+	ASSERT_EQ(0, arena_notify(self->fd));
 	let_others_run();
 	EXPECT_FALSE(waiter_done(&self->waiter));
 	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
@@ -198,7 +167,7 @@ TEST_F(poller, reset_pollin_waiter_sleeps_on)
 	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
 	let_others_run();
 	EXPECT_FALSE(waiter_done(&self->waiter));
-	ASSERT_EQ(0, notify(self->fd));
+	ASSERT_EQ(0, arena_notify(self->fd));
 	EXPECT_EQ(POLLIN, waiter_end(&self->waiter));
 }
 
@@ -207,8 +176,8 @@ TEST_F(poller, alloc_beyond_mark_wakes_own_file)
 {
 	struct waiter other;
 
-	ASSERT_EQ(0, watch(self->fd, MARK));
-	ASSERT_EQ(0, watch(self->other, 100));
+	ASSERT_EQ(0, arena_watch(self->fd, MARK, NULL));
+	ASSERT_EQ(0, arena_watch(self->other, 100, NULL));
 	waiter_start(&self->waiter, variant->wait, self->fd, POLLIN);
 	waiter_start(&other, variant->wait, self->other, POLLIN);
 	ASSERT_EQ(0, arena_alloc(self->fd, 104, NULL));
@@ -223,9 +192,9 @@ TEST_F(poller, alloc_beyond_mark_wakes_own_file)
 /* clause 17: a waiter wakes at a mark that was lowered while it slept and is reached later */
 TEST_F(poller, watch_lowered_while_asleep_wakes)
 {
-	ASSERT_EQ(0, watch(self->fd, MARK));
+	ASSERT_EQ(0, arena_watch(self->fd, MARK, NULL));
 	waiter_start(&self->waiter, variant->wait, self->fd, POLLIN);
-	ASSERT_EQ(0, watch(self->fd, 16));
+	ASSERT_EQ(0, arena_watch(self->fd, 16, NULL));
 	ASSERT_EQ(0, arena_alloc(self->fd, 16, NULL));
 	let_others_run();
 	EXPECT_FALSE(waiter_done(&self->waiter));
@@ -242,18 +211,17 @@ TEST(uring_multishot_reports_each_event)
 
 	if (!uring_init(&uring))
 		SKIP(return, "the kernel refuses it: %s", strerror(errno));
-	fd = arena_open();
+	fd = arena_create(CAPACITY, SLAB, 0);
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, arena_setup(fd, CAPACITY, SLAB, 0));
-	ASSERT_EQ(0, watch(fd, 0));
+	ASSERT_EQ(0, arena_watch(fd, 0, NULL));
 	uring_poll_add(&uring, fd, POLLIN | POLLPRI, IORING_POLL_ADD_MULTI);
 	EXPECT_FALSE(uring_wait(&uring, 1, 1, &cqe));
 	for (i = 0; i < 8; i++) {
-		ASSERT_EQ(0, i % 2 ? arena_reset(fd, ARENA_RESET_KEEP, 0) : notify(fd));
+		ASSERT_EQ(0, i % 2 ? arena_reset(fd, ARENA_RESET_KEEP, 0) : arena_notify(fd));
 		ASSERT_TRUE(uring_wait(&uring, 0, POLLER_PATIENCE * 1000, &cqe));
 		EXPECT_EQ(i % 2 ? POLLPRI : POLLIN, cqe.res);
 		EXPECT_TRUE(cqe.flags & IORING_CQE_F_MORE);
-		ASSERT_EQ(0, watch(fd, 0));
+		ASSERT_EQ(0, arena_watch(fd, 0, NULL));
 	}
 	uring_exit(&uring);
 	close(fd);

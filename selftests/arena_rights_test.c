@@ -5,9 +5,9 @@
 #include "kselftest_harness.h"
 #include <sys/ptrace.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include "arena_pass.h"
 #include "arena_test.h"
 
 #define CAPACITY	(16 * SLAB)
@@ -80,11 +80,8 @@ FIXTURE(owner)
 FIXTURE_SETUP(owner)
 {
 	self->other = -1;
-	self->fd = arena_open();
+	self->fd = arena_create_mapped(CAPACITY, SLAB, 0, &self->map);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
-	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
-	ASSERT_NE(NULL, self->map);
 	ASSERT_EQ(0, arena_store(self->fd, "original", 9, &self->offset));
 }
 
@@ -165,9 +162,8 @@ FIXTURE_VARIANT_ADD(rights, rwat)
 
 FIXTURE_SETUP(rights)
 {
-	self->fd = arena_open();
+	self->fd = arena_create(CAPACITY, SLAB, 0);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
 	ASSERT_EQ(0, arena_alloc(self->fd, 9, NULL));
 	self->other = arena_dup(self->fd, variant->rights);
 	ASSERT_LE(0, self->other);
@@ -455,39 +451,6 @@ TEST_F(owner, dup_without_free_descriptor_emfile)
 	EXPECT_EQ(-7, args.fd);
 }
 
-static void send_fd(int socket, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = {}, data = 'x';
-	struct iovec part = { &data, 1 };
-	struct msghdr msg = {
-		.msg_iov = &part, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&msg);
-
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(header), &fd, sizeof(int));
-	if (sendmsg(socket, &msg, 0) != 1)
-		perror("sendmsg");
-}
-
-static int receive_fd(int socket)
-{
-	char control[CMSG_SPACE(sizeof(int))] = {}, data;
-	struct iovec part = { &data, 1 };
-	struct msghdr msg = {
-		.msg_iov = &part, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	int fd = -1;
-
-	if (recvmsg(socket, &msg, 0) == 1 && CMSG_FIRSTHDR(&msg))
-		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
-	return fd;
-}
-
 /* What a process can find out and do that got a read-only descriptor and nothing else. */
 static int reader(int socket)
 {
@@ -524,13 +487,12 @@ TEST(pass_over_socket_shares_arena)
 	pid = fork();
 	if (!pid)
 		_exit(reader(sockets[1]));
-	fd = arena_open();
+	fd = arena_create(CAPACITY, SLAB, 0);
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, arena_setup(fd, CAPACITY, SLAB, 0));
 	ASSERT_EQ(0, arena_store(fd, "original", 9, NULL));
 	read_only = arena_dup(fd, R);
 	ASSERT_LE(0, read_only);
-	send_fd(sockets[0], read_only);
+	ASSERT_EQ(0, send_fd(sockets[0], read_only));
 	EXPECT_EQ(0, wait_for(pid));
 	EXPECT_EQ(9, arena_used(fd));
 	close(read_only);

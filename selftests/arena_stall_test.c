@@ -25,11 +25,8 @@ FIXTURE(own)
 
 FIXTURE_SETUP(own)
 {
-	self->fd = arena_open();
+	self->fd = arena_create_mapped(CAPACITY, SLAB, 0, &self->map);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
-	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
-	ASSERT_NE(NULL, self->map);
 }
 
 FIXTURE_TEARDOWN(own)
@@ -222,11 +219,8 @@ FIXTURE_SETUP(late)
 
 	if (err)
 		SKIP(return, "no userfaultfd: %s", strerror(err));
-	self->fd = arena_open();
+	self->fd = arena_create_mapped(CAPACITY, SLAB, 0, &self->map);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
-	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
-	ASSERT_NE(NULL, self->map);
 	self->bytes = calloc(1, self->late.page);
 	ASSERT_NE(NULL, self->bytes);
 }
@@ -526,8 +520,6 @@ TEST_F(late, call_many_stalled_others_work)
  * debugfs: the kernel keeps the lock of a directory that is listed, and waits with the removal
  * of a file that is read, until the buffer is there.
  */
-#define DEBUGFS		"/sys/kernel/debug/arena"
-
 struct late_look {
 	int fd;
 	bool list;
@@ -585,7 +577,7 @@ static int open_look(int fd)
 			break;
 	if (file)
 		fclose(file);
-	snprintf(path, sizeof(path), DEBUGFS "/%d-selftest", id);
+	snprintf(path, sizeof(path), DEBUGFS "%d-selftest", id);
 	for (i = 0; look < 0 && i < 3000; i++) {
 		usleep(10000);
 		look = open(path, O_RDONLY | O_CLOEXEC);
@@ -807,11 +799,8 @@ FIXTURE_SETUP(silent)
 	why = silent_init(&self->silent);
 	if (why)
 		SKIP(return, "%s", why);
-	self->fd = arena_open();
+	self->fd = arena_create_mapped(CAPACITY, SLAB, 0, &self->map);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
-	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
-	ASSERT_NE(NULL, self->map);
 }
 
 FIXTURE_TEARDOWN(silent)

@@ -21,9 +21,8 @@ FIXTURE(status)
 FIXTURE_SETUP(status)
 {
 	self->page = sysconf(_SC_PAGESIZE);
-	self->fd = arena_open();
+	self->fd = arena_create(CAPACITY, SLAB, ARENA_SETUP_SPANS);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, ARENA_SETUP_SPANS));
 	self->status = arena_map_status(self->fd);
 	ASSERT_NE(NULL, self->status);
 }
@@ -109,10 +108,9 @@ TEST_F(status, status_after_failure_unchanged)
 TEST(status_mapped_later_up_to_date)
 {
 	const struct arena_status *status;
-	int fd = arena_open();
+	int fd = arena_create(CAPACITY, SLAB, 0);
 
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, arena_setup(fd, CAPACITY, SLAB, 0));
 	ASSERT_EQ(0, arena_reset(fd, ARENA_RESET_KEEP, 0));
 	ASSERT_EQ(0, arena_alloc(fd, 1234, NULL));
 	status = arena_map_status(fd);
@@ -279,33 +277,27 @@ TEST_F(status, status_after_release_mapped)
 	EXPECT_EQ(CAPACITY, self->status->capacity);
 }
 
-static long long bytes_of_all(void)
-{
-	return read_number("/sys/kernel/debug/arena/total_bytes");
-}
-
 /* clause 21: the page counts in the total, once */
 TEST_F(status, status_page_counts_once)
 {
 	const struct arena_status *again;
-	long long before = bytes_of_all();
+	long long before = arena_total_bytes();
 	int fd;
 
 	if (before < 0)
 		SKIP(return, "no debugfs");
 	again = arena_map_status(self->fd);
 	ASSERT_NE(NULL, again);
-	EXPECT_EQ(before, bytes_of_all());
+	EXPECT_EQ(before, arena_total_bytes());
 	munmap((void *)again, self->page);
-	fd = arena_open();
+	fd = arena_create(CAPACITY, SLAB, 0);
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, arena_setup(fd, CAPACITY, SLAB, 0));
 	again = arena_map_status(fd);
 	ASSERT_NE(NULL, again);
-	EXPECT_EQ(before + self->page, bytes_of_all());
+	EXPECT_EQ(before + self->page, arena_total_bytes());
 	munmap((void *)again, self->page);
 	close(fd);
-	EXPECT_EQ(before, bytes_of_all());
+	EXPECT_EQ(before, arena_total_bytes());
 }
 
 struct reader {

@@ -22,11 +22,8 @@ FIXTURE(strict)
 FIXTURE_SETUP(strict)
 {
 	self->page = sysconf(_SC_PAGESIZE);
-	self->fd = arena_open();
+	self->fd = arena_create_mapped(CAPACITY, SLAB, 0, &self->map);
 	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, SLAB, 0));
-	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
-	ASSERT_NE(NULL, self->map);
 }
 
 FIXTURE_TEARDOWN(strict)
@@ -284,11 +281,8 @@ TEST_F_TIMEOUT(strict, reset_strict_races_with_faults, 120)
 	struct arena_mark_args mark;
 	int i, fd;
 
-	fd = arena_open();
+	fd = arena_create_mapped(CAPACITY, self->page, 0, &map);
 	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, arena_setup(fd, CAPACITY, self->page, 0));
-	map = arena_map(fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
-	ASSERT_NE(NULL, map);
 	for (i = 0; i < 2; i++) {
 		pids[i] = fork();
 		if (pids[i])

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -30,6 +31,7 @@
 #endif
 
 #define DEVICE		"/dev/arena"
+#define DEBUGFS		"/sys/kernel/debug/arena/"
 #define SLAB		65536UL		/* the slab size that tests ask for */
 #ifndef ARRAY_SIZE
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
@@ -79,6 +81,17 @@ static inline int arena_setup(int fd, __u64 capacity, __u32 slab_size, __u32 fla
 	};
 
 	return arena_ioctl(fd, ARENA_IOC_SETUP, &args);
+}
+
+/* Opens the device and sets the arena up; returns a descriptor or a negative errno. */
+static inline int arena_create(__u64 capacity, __u32 slab_size, __u32 flags)
+{
+	int fd = arena_open();
+	int err = fd < 0 ? fd : arena_setup(fd, capacity, slab_size, flags);
+
+	if (fd >= 0 && err)
+		close(fd);
+	return err ?: fd;
 }
 
 static inline int arena_alloc_flags(int fd, __u64 bytes, __u64 align, __u32 flags,
@@ -174,6 +187,23 @@ static inline void *arena_map(int fd, size_t bytes, int prot, off_t offset)
 	return map == MAP_FAILED ? NULL : map;
 }
 
+/* Like arena_create(), and maps the whole arena for reading and writing. */
+static inline int arena_create_mapped(__u64 capacity, __u32 slab_size, __u32 flags, char **map)
+{
+	int fd = arena_create(capacity, slab_size, flags);
+
+	if (fd < 0)
+		return fd;
+	*map = arena_map(fd, capacity, PROT_READ | PROT_WRITE, 0);
+	if (!*map) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
 /* Maps the status page; on failure, returns NULL with errno set. */
 static inline const struct arena_status *arena_map_status(int fd)
 {
@@ -257,6 +287,61 @@ static inline long long read_number(const char *path)
 		number = -1;
 	fclose(file);
 	return number;
+}
+
+/* Returns the bytes that all arenas hold, or -1 if there is no debugfs. */
+static inline long long arena_total_bytes(void)
+{
+	return read_number(DEBUGFS "total_bytes");
+}
+
+/* Like arena_total_bytes(), without freed slabs that the module keeps in its pool. */
+static inline long long arena_held_bytes(void)
+{
+	return arena_total_bytes() - read_number(DEBUGFS "pool_bytes");
+}
+
+/* Moves the calling thread to a CPU; returns whether the machine has it. */
+static inline bool run_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return !sched_setaffinity(0, sizeof(set), &set);
+}
+
+/*
+ * Returns whether a thread of this process waits for an event. Threads of these tests sleep
+ * interruptibly for nothing else.
+ */
+static inline bool thread_sleeps(pid_t tid)
+{
+	char path[64], state = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	fclose(file);
+	return state == 'S';
+}
+
+/* Returns the number of arenas, or -1 if there is no debugfs. The first line is a heading. */
+static inline int arena_count(void)
+{
+	FILE *file = fopen(DEBUGFS "arenas", "re");
+	int lines = -1, c;
+
+	if (!file)
+		return -1;
+	while ((c = getc(file)) != EOF)
+		lines += c == '\n';
+	fclose(file);
+	return lines;
 }
 
 static inline bool write_string(const char *path, const char *string)
