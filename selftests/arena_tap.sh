@@ -13,18 +13,20 @@ skip_all()
 	exit 4
 }
 
-# A module of the tests, from where they all are or from beside us. One that is there
-# and does not load is a failure: a skip would hide what broke it.
+# A module of the tests, and its parameters. It comes from /ko or from the present
+# directory. One that is there and does not load is a failure: a skip would hide what
+# broke it.
 load_module()
 {
 	for ko in "/ko/$1.ko" "./$1.ko"; do
 		[ -e "$ko" ] || continue
-		insmod "$ko" && return 0
+		shift
+		insmod "$ko" "$@" && return 0
 		echo "1..1"
-		echo "not ok 1 the module $1 loads"
+		echo "not ok 1 the module ${ko##*/} loads"
 		exit 1
 	done
-	modprobe "$1" 2>/dev/null
+	modprobe "$@" 2>/dev/null
 }
 
 # A file as comments. The last line may be of a screen, and have no end.

@@ -29,12 +29,23 @@ nothing_to_call()
 	! echo 1 2>/dev/null >$file
 }
 
+# Clause 29: the core serves kernel code without the device, and loads with it again.
+without_device()
+{
+	rmmod arena && load_module arena device=0 || return 1
+	[ ! -e /dev/arena ] && [ ! -e /sys/class/misc/arena ] || return 1
+	load_module arena_unload && echo $arenas >$file && rmmod arena_unload &&
+		[ "$(wc -l <$arena/arenas)" -eq 1 ] && rmmod arena &&
+		load_arena && [ -e /sys/class/misc/arena ]
+}
+
 load_arena || skip_all "no module arena"
 [ "$(cat /sys/module/arena/refcnt 2>/dev/null)" = 0 ] || skip_all "the module is in use"
 load_module arena_unload || skip_all "no module arena_unload"
 echo "TAP version 13"
-echo "1..4"
+echo "1..5"
 check "the module goes with callbacks just over" unload_arena
 check "nothing of it is left" nothing_to_call
 check "it comes again" load_arena
 check "the test's module goes" rmmod arena_unload
+check "kernel code has arenas without the device" without_device
