@@ -136,21 +136,21 @@ test_example()
 		rmmod arena"
 }
 
-# The tests of the library on the fake, with a sanitizer. A child of a process
-# with threads can hardly make threads under one.
-#   on_fake NAME FLAGS
+# A program of tests of the library on the fake, with a sanitizer. ThreadSanitizer refuses
+# threads in a child of a process with threads.
+#   on_fake PROGRAM NAME FLAGS
 on_fake()
 {
-	local program=$DIR/$1 rc=0 still=()
+	local program=$DIR/$1-$2 rc=0 still=()
 
 	# Sanitizers want their places in the address space for themselves.
 	! setarch -R true 2>/dev/null || still=(setarch -R)
 	# shellcheck disable=SC2086 # arguments, split at blanks
-	gcc -g -O1 -fno-sanitize-recover=undefined $2 -DFAKE -std=gnu11 -D_GNU_SOURCE \
+	gcc -g -O1 -fno-sanitize-recover=undefined $3 -DFAKE -std=gnu11 -D_GNU_SOURCE \
 		-isystem "$BUILD/src/newest/tools/testing/selftests" \
 		-I"$ROOT/include/uapi" -I"$ROOT/include" -pthread \
 		-Wl,--wrap=open,--wrap=open64,--wrap=ioctl -o "$program" \
-		"$ROOT/selftests/arena_lib_test.c" "$ROOT/tools/libarena/libarena.c" \
+		"$ROOT/selftests/$1.c" "$ROOT/tools/libarena/libarena.c" \
 		"$ROOT/tools/libarena/fake.c" &&
 		NO_THREADS_AFTER_FORK=1 timeout -s KILL 300 \
 			${still[@]+"${still[@]}"} "$program" >"$program.out" 2>&1 &&
@@ -159,14 +159,23 @@ on_fake()
 	return "$rc"
 }
 
+all_on_fake()
+{
+	local program
+
+	for program in arena_lib_test arena_lib_threads_test arena_lib_fork_test; do
+		on_fake "$program" "$@" || return 1
+	done
+}
+
 test_threads()
 {
-	on_fake threads -fsanitize=thread
+	all_on_fake threads -fsanitize=thread
 }
 
 test_memory()
 {
-	on_fake memory -fsanitize=address,undefined
+	all_on_fake memory -fsanitize=address,undefined
 }
 
 # A checkout that the user cannot write to, in a folder whose name has a blank.
