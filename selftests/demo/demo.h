@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The demonstration: main.c is the job, input.c reads the text, writer.c stores its words, reader.c
+ * is the other process, check.c asks it, packets.c is what they say to each other.
+ */
+#ifndef ARENA_DEMO_H
+#define ARENA_DEMO_H
+
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <libarena.h>
+
+#include "words.h"
+
+#define RECORDS		10000
+
+static inline double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+/*
+ * A private copy of the file: two readers of /proc/kallsyms need not see the same symbols. A word
+ * is a run of letters, digits and underscores.
+ */
+struct input {
+	int fd;
+	char *text;
+	size_t size;
+	size_t words;
+	size_t longest;
+};
+
+int input_open(struct input *input, const char *path);
+const char *next_word(const struct input *input, size_t *pos, size_t *len);
+char *count_by_uniq(const struct input *input, size_t *size);
+
+/* Stores the words of @input; returns 0 or -1. */
+int write_words(struct arena *arena, const struct input *input);
+
+enum request {
+	REQ_ADOPT,		/* use the arena of the descriptor that comes along */
+	REQ_COUNTS,		/* words, a line each; the answer is a count each */
+	REQ_CENSUS,		/* the answer is a struct words_census */
+	REQ_BREAK_OUT,		/* try everything that must be refused */
+	REQ_FOLLOW,		/* read the kernel's records; answers when ready, and when done */
+};
+
+#define PACKET_WORDS	1024
+#define PACKET_TEXT	(32 << 10)
+
+/* What a reader of records has seen. */
+struct followed {
+	__u64 start;		/* in the request: offset of the first one */
+	__u64 records;
+	__u64 wakes;		/* by poll() */
+	__u64 age;		/* of a record when read, at most, in nanoseconds */
+	char last[48];
+};
+
+/* One datagram of the socket, in both directions. */
+struct packet {
+	__s32 status;		/* a request, or its result: 0 or -errno */
+	__u32 nr;		/* words, or counts */
+	union {
+		char text[PACKET_TEXT];
+		__s64 counts[PACKET_WORDS];
+		struct words_census census;
+		struct followed followed;
+	};
+};
+
+#define PACKET_HEAD	offsetof(struct packet, text)
+
+int send_packet(int sock, const struct packet *packet, size_t payload, int fd);
+ssize_t receive_packet(int sock, struct packet *packet, int *fd);
+
+/* The main loop of the reading process; returns its exit status. */
+int reader(int sock);
+
+/* Questions to the reader; 0, -1 or a negative errno. */
+int hear(int sock, struct packet *packet);
+int ask(int sock, struct packet *packet, enum request request, size_t payload, int fd);
+int hand_over(int sock, struct arena *arena);
+int check_reader(int sock, const char *list);
+
+#endif /* ARENA_DEMO_H */

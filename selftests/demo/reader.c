@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The reader: a process that has a read-only descriptor and trusts nothing in the arena. */
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+
+#include "../consumer/record.h"
+#include "demo.h"
+
+#define PATIENCE	20000	/* milliseconds */
+
+/*
+ * Touching memory that is not there, or not writable, is a signal, which the reader takes as a
+ * result: a process with the right to reset can revoke the pages at any time.
+ */
+static sigjmp_buf fault;
+
+static void on_fault(int sig)
+{
+	siglongjmp(fault, sig);
+}
+
+static int refuse(int ret)
+{
+	return ret < 0 ? errno : 0;
+}
+
+static int try_mmap(struct arena *arena)
+{
+	void *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, arena_fd(arena), 0);
+
+	return map == MAP_FAILED ? errno : 0;
+}
+
+static int try_mprotect(struct arena *arena)
+{
+	return refuse(mprotect(arena->base, arena_capacity(arena), PROT_READ | PROT_WRITE));
+}
+
+/* The kernel stores for the process, and returns EFAULT where the process would get a signal. */
+static int try_store(struct arena *arena)
+{
+	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC), err;
+
+	if (fd < 0)
+		return 0;
+	err = refuse(read(fd, arena->base, 1));
+	close(fd);
+	return err;
+}
+
+/* A debugger's way, which ignores the protection of the mapping. */
+static int try_proc_mem(struct arena *arena)
+{
+	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC), err;
+
+	if (fd < 0)
+		return 0;
+	err = refuse(pwrite(fd, "", 1, (uintptr_t)arena->base));
+	close(fd);
+	return err;
+}
+
+/* Opening /proc/self/fd/N may succeed, but gives a fresh arena, in which nothing is allocated. */
+static int try_reopen(struct arena *arena)
+{
+	struct arena_offset_args args = { .size = sizeof(args) };
+	char path[32];
+	int fd, err;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", arena_fd(arena));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	err = refuse(ioctl(fd, ARENA_IOC_OFFSET, &args));
+	close(fd);
+	return err ?: args.offset ? 0 : EACCES;
+}
+
+static int try_alloc(struct arena *arena)
+{
+	struct arena_alloc_args args = { .size = sizeof(args), .bytes = 8 };
+
+	return refuse(ioctl(arena_fd(arena), ARENA_IOC_ALLOC, &args));
+}
+
+static int try_copy_in(struct arena *arena)
+{
+	struct arena_store_args args = {
+		.size = sizeof(args),
+		.src = (uintptr_t)"x",
+		.bytes = 1,
+	};
+
+	return refuse(ioctl(arena_fd(arena), ARENA_IOC_STORE, &args));
+}
+
+static int try_reset(struct arena *arena)
+{
+	struct arena_reset_args args = { .size = sizeof(args) };
+
+	return refuse(ioctl(arena_fd(arena), ARENA_IOC_RESET, &args));
+}
+
+static int try_more_rights(struct arena *arena)
+{
+	struct arena_dup_args args = {
+		.size = sizeof(args),
+		.rights = ARENA_RIGHT_READ | ARENA_RIGHT_WRITE,
+	};
+
+	return refuse(ioctl(arena_fd(arena), ARENA_IOC_DUP, &args));
+}
+
+static int try_status(struct arena *arena)
+{
+	return refuse(mprotect((void *)arena->status, sizeof(*arena->status),
+			       PROT_READ | PROT_WRITE));
+}
+
+/* What a reader must not be able to do, and the errno with which it is refused. */
+static const struct attempt {
+	const char *what;
+	int (*try)(struct arena *arena);	/* errno, or 0 if it worked */
+	int err;
+} attempts[] = {
+	{ "mmap(PROT_WRITE)", try_mmap, EACCES },
+	{ "mprotect(PROT_WRITE)", try_mprotect, EACCES },
+	{ "mprotect of the status page", try_status, EACCES },
+	{ "read() into the mapping", try_store, EFAULT },
+	{ "write to /proc/self/mem", try_proc_mem, EIO },
+	{ "open(/proc/self/fd/N, O_RDWR)", try_reopen, EACCES },
+	{ "ARENA_IOC_ALLOC", try_alloc, EACCES },
+	{ "ARENA_IOC_STORE", try_copy_in, EACCES },
+	{ "ARENA_IOC_RESET", try_reset, EACCES },
+	{ "ARENA_IOC_DUP with more rights", try_more_rights, EACCES },
+	{ NULL, NULL, 0 },
+};
+
+static int break_out(struct arena *arena)
+{
+	const struct attempt *attempt;
+	int wrong = 0, err;
+
+	for (attempt = attempts; attempt->what; attempt++) {
+		err = attempt->try(arena);
+		if (err == attempt->err)
+			continue;
+		printf("reader: %s: %s, which is WRONG\n", attempt->what,
+		       err ? strerror(err) : "done");
+		wrong++;
+	}
+	printf("reader: %d of %zu ways to write, allocate, reset or get more rights refused\n",
+	       (int)(attempt - attempts) - wrong, attempt - attempts);
+	return wrong ? -EPERM : 0;
+}
+
+static int adopt(struct arena **arena, int fd)
+{
+	arena_close(*arena);
+	*arena = arena_attach(fd);
+	close(fd);
+	return *arena ? 0 : -errno;
+}
+
+/* Counts the words of a request, one a line. */
+static int answer_counts(const struct words_view *view, struct packet *packet, size_t size)
+{
+	static char text[PACKET_TEXT];
+	const char *word = text, *end;
+	__u32 nr = 0;
+
+	memcpy(text, packet->text, size);
+	while (nr < PACKET_WORDS && (end = memchr(word, '\n', text + size - word))) {
+		packet->counts[nr++] = words_count(view, word, end - word);
+		word = end + 1;
+	}
+	packet->nr = nr;
+	return 0;
+}
+
+/*
+ * Reads the records that are complete. A notice of kernel code updates the status page, so this
+ * needs no system call.
+ */
+static void read_records(struct arena *arena, struct followed *seen)
+{
+	const struct produce_record *record;
+	__u64 at, age;
+
+	for (; seen->records < RECORDS; seen->records++) {
+		at = seen->start + seen->records * sizeof(*record);
+		record = arena_ptr(arena, at);
+		if (!record || at + sizeof(*record) > arena_high(arena) ||
+		    __atomic_load_n(&record->number, __ATOMIC_ACQUIRE) != seen->records + 1)
+			return;
+		age = (__u64)(now() * 1e9) - record->time;
+		seen->age = age > seen->age ? age : seen->age;
+		memcpy(seen->last, record->text, sizeof(seen->last) - 1);
+	}
+}
+
+/* A notice between arena_watch() and poll() ends the poll() at once. */
+static int follow(int sock, struct arena *arena, struct packet *packet)
+{
+	struct pollfd wait = { .fd = arena_fd(arena), .events = POLLIN };
+	struct followed seen = { .start = packet->followed.start };
+
+	if (arena_watch(arena, -1ULL))
+		return -errno;
+	packet->status = 0;
+	if (send_packet(sock, packet, 0, -1))
+		return -ECONNRESET;
+	while (seen.records < RECORDS) {
+		if (poll(&wait, 1, PATIENCE) != 1)
+			return -ETIMEDOUT;
+		seen.wakes++;
+		if (arena_watch(arena, -1ULL))
+			return -errno;
+		read_records(arena, &seen);
+	}
+	packet->followed = seen;
+	return 0;
+}
+
+/* Answers a request in @packet; returns the size of the answer. */
+static size_t answer(int sock, struct arena **arena, struct packet *packet, size_t size, int fd)
+{
+	struct words_view view = { 0 };
+
+	if (packet->status == REQ_ADOPT) {
+		packet->status = adopt(arena, fd);
+		return 0;
+	}
+	if (!*arena) {
+		packet->status = -EBADF;
+		return 0;
+	}
+	/* The kernel says where objects end; the writer is not trusted with that. */
+	view.map = (*arena)->base;
+	view.high = arena_high(*arena);
+	if (sigsetjmp(fault, 1)) {
+		packet->status = -EFAULT;
+		return 0;
+	}
+	switch (packet->status) {
+	case REQ_COUNTS:
+		packet->status = answer_counts(&view, packet, size);
+		return packet->nr * sizeof(packet->counts[0]);
+	case REQ_CENSUS:
+		packet->status = words_take_census(&view, &packet->census);
+		return sizeof(packet->census);
+	case REQ_BREAK_OUT:
+		packet->status = break_out(*arena);
+		return 0;
+	case REQ_FOLLOW:
+		packet->status = follow(sock, *arena, packet);
+		return sizeof(packet->followed);
+	default:
+		packet->status = -EINVAL;
+		return 0;
+	}
+}
+
+int reader(int sock)
+{
+	struct sigaction action = { .sa_handler = on_fault };
+	static struct arena *arena;
+	static struct packet packet;
+	ssize_t size;
+	int fd;
+
+	sigaction(SIGSEGV, &action, NULL);
+	sigaction(SIGBUS, &action, NULL);
+	while ((size = receive_packet(sock, &packet, &fd)) >= 0) {
+		if (send_packet(sock, &packet, answer(sock, &arena, &packet, size, fd), -1))
+			return 1;
+	}
+	arena_close(arena);
+	return 0;
+}
