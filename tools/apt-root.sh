@@ -5,9 +5,8 @@
 # newest kernel source, herd7, a compiler for the newest stock kernel) without
 # touching the system's own package state.
 #
-#   apt-root.sh depends SUITE PKG      what a package depends on
+#   apt-root.sh depends SUITE PKG       what a package depends on
 #   apt-root.sh list SUITE REGEX        names of packages, lowest version first
-#   apt-root.sh fetch SUITE DIR PKG...  download these packages, no dependencies
 #   apt-root.sh unpack SUITE DIR PKG... download and extract below DIR
 #   apt-root.sh closure SUITE DIR PKG.. extract packages and all they depend on
 
@@ -16,51 +15,20 @@
 APT=$BUILD/apt
 DEBS=$BUILD/debs
 
-# The mirror and keyring are the machine's own: whoever runs this has chosen
-# them already, and a mirror that serves its suite serves the others too.
+# Mirror and keyring are the machine's own: a mirror that serves its suite serves the other
+# suites, too.
 own_codename()
 {
 	# shellcheck source=/dev/null
 	. /etc/os-release && echo "${VERSION_CODENAME:-}"
 }
 
-# "URI SUITE" lines of the machine's own sources, both formats that apt reads.
-# (apt-get indextargets says this too, but not before the first update.)
+# "URI SUITE" lines of the machine's own sources. This option reads both formats that apt knows,
+# also before the first update.
 all_sources()
 {
-	local f
-
-	for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-		[ ! -e "$f" ] || one_line_sources "$f"
-	done
-	for f in /etc/apt/sources.list.d/*.sources; do
-		[ ! -e "$f" ] || deb822_sources "$f"
-	done
-}
-
-one_line_sources()
-{
-	sed -nE 's/^deb +(\[[^]]*\] *)?([^ ]+) +([^ ]+) .*/\2 \3/p' "$1"
-}
-
-deb822_sources()
-{
-	awk '
-	function flush(  i, j) {
-		for (i = 1; i <= nu && on; i++)
-			for (j = 1; j <= ns; j++)
-				print uri[i], suite[j]
-		nu = ns = 0
-		on = 1
-	}
-	BEGIN { on = 1 }
-	/^#/ { next }
-	/^[ \t]*$/ { flush(); next }
-	tolower($1) == "uris:" { nu = split($0, uri); shift(uri, nu--) }
-	tolower($1) == "suites:" { ns = split($0, suite); shift(suite, ns--) }
-	tolower($1) == "enabled:" && tolower($2) == "no" { on = 0 }
-	function shift(a, n,  i) { for (i = 1; i < n; i++) a[i] = a[i + 1] }
-	END { flush() }' "$1"
+	apt-get --print-uris update 2>/dev/null |
+		sed -n "s,^'\(.*\)/dists/\([^']*\)/InRelease'.*,\1 \2,p"
 }
 
 # Of these, the machine's own suite: bookworm, bookworm-updates,
@@ -199,18 +167,6 @@ newest_deb()
 	ls -t "$DEBS/$1"_*.deb 2>/dev/null | head -n 1
 }
 
-fetch()
-{
-	local suite=$1 dir=$2 pkg
-
-	shift 2
-	mkdir -p "$dir"
-	download "$suite" "$@" || return 1
-	for pkg in "$@"; do
-		mv "$(newest_deb "$pkg")" "$dir/" || return 1
-	done
-}
-
 unpack()
 {
 	local suite=$1 dir=$2 pkg deb
@@ -251,12 +207,12 @@ main()
 {
 	local verb=${1:-}
 
-	[ $# -ge 3 ] || die "usage: apt-root.sh depends|list|fetch|unpack|closure SUITE ..."
+	[ $# -ge 3 ] || die "usage: apt-root.sh depends|list|unpack|closure SUITE ..."
 	command -v apt-get >/dev/null ||
 		die "needs apt (Debian); give KDIR= and build by hand elsewhere"
 	shift
 	case $verb in
-	depends | list | fetch | unpack | closure) with_lock apt "$verb" "$@" ;;
+	depends | list | unpack | closure) with_lock apt "$verb" "$@" ;;
 	*) die "unknown verb $verb" ;;
 	esac
 }
