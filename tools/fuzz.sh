@@ -56,15 +56,15 @@ write_seeds()
 	done < <(grep -v '^#' "$USER_DIR/seeds.txt")
 }
 
-# libFuzzer from the seeds; what it adds goes to a corpus of this run.
-#   fuzzer PROGRAM LOG ARGUMENTS...
+# Run libFuzzer from the seeds; what it adds goes to CORPUS.
+#   fuzzer PROGRAM LOG CORPUS ARGUMENTS...
 fuzzer()
 {
-	local program=$1 log=$LOGS/$2.log
+	local program=$1 log=$LOGS/$2.log corpus=$3
 
-	shift 2
+	shift 3
 	"$OUT/$program" -seed="$SEED" -len_control=0 -max_len="$INPUT_MAX" \
-		-artifact_prefix="$OUT/found/" -timeout=60 "$@" "$OUT/corpus" \
+		-artifact_prefix="$OUT/found/" -timeout=60 "$@" "$corpus" \
 		"$OUT/seeds" >"$log" 2>&1 </dev/null
 }
 
@@ -72,7 +72,7 @@ fuzz_model()
 {
 	local covered
 
-	if ! fuzzer fuzz-asan fuzz-model -max_total_time="$SECONDS_EACH"; then
+	if ! fuzzer fuzz-asan fuzz-model "$OUT/corpus" -max_total_time="$SECONDS_EACH"; then
 		grep -aE '^/|ERROR: |WARNING: |runtime error|Test unit written' \
 			"$LOGS/fuzz-model.log" | head -n 20 >&2
 		bad "the core and the model differ; again: $OUT/fuzz-asan FILE"
@@ -88,33 +88,40 @@ planted_bugs()
 	grep -E "$1" "$USER_DIR/planted.txt" | awk -F ' [|] ' '!seen[$1]++ { print $1, $5 }'
 }
 
-# Chance is given three tries: how soon a bug is met depends on the first inputs.
+# How soon a bug is met depends on the first inputs, so each has three tries with other seeds.
 find_planted()
 {
-	local number=$1 try
+	local number=$1 corpus=$OUT/corpus-$1 try
 
 	for try in 0 1 2; do
-		rm -rf "$OUT/corpus" && mkdir -p "$OUT/corpus"
+		rm -rf "$corpus" && mkdir -p "$corpus"
 		PLANTED_BUG=$number SEED=$((SEED + try)) \
-			fuzzer fuzz-planted "fuzz-planted-$number" -runs="$PLANTED_RUNS" \
+			fuzzer fuzz-planted "fuzz-planted-$number" "$corpus" -runs="$PLANTED_RUNS" \
 			-artifact_prefix="$OUT/found/planted-" || return 0
 	done
 	return 1
 }
 
-# Each bug that the model must see. One that is missed shows that the fuzzer is blind.
+# Each bug that the model must see, as many at a time as there are CPUs. One that is missed
+# shows that the fuzzer is blind.
 plant_for_model()
 {
-	local number words
+	local number words bugs
 
+	bugs=$(planted_bugs '^[13]?[0-9] ')
 	while read -r number words; do
-		if find_planted "$number"; then
+		while [ "$(jobs -rp | wc -l)" -ge "$JOBS" ]; do wait -n; done
+		{ ! find_planted "$number" || : >"$OUT/corpus-$number/found"; } &
+	done <<<"$bugs"
+	wait
+	while read -r number words; do
+		if [ -e "$OUT/corpus-$number/found" ]; then
 			ok "planted bug $number was found: $words"
 		else
 			bad "planted bug $number was not found: $words"
 		fi
-	done < <(planted_bugs '^[13]?[0-9] ')
-	rm -f "$OUT"/found/planted-*
+	done <<<"$bugs"
+	rm -rf "$OUT"/found/planted-* "$OUT"/corpus-*
 }
 
 race()
