@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What programs ask the kernel to do with a mapping: madvise() and its kin, placement,
- * synchronisation, protection. All return, and what is mapped stays what it is.
+ * What programs ask the kernel to do with a mapping: madvise(), placement, synchronisation,
+ * protection. Each call returns, and the mapping keeps its contents.
  */
 #include "kselftest_harness.h"
 
@@ -18,9 +18,9 @@
 #define R	ARENA_RIGHT_READ
 #define W	ARENA_RIGHT_WRITE
 #define BYTES	(4UL << 20)
-#define PATIENCE 150	/* seconds, after which a call hangs for ever */
+#define PATIENCE 150	/* seconds, after which a call counts as hanging */
 
-/* Not all headers have them. */
+/* Older C libraries lack these. */
 #ifndef MADV_COLD
 #define MADV_COLD	20
 #define MADV_PAGEOUT	21
@@ -36,7 +36,7 @@ FIXTURE(advice)
 	size_t page;
 };
 
-/* Where no PMD maps a slab, and where one may. */
+/* One variant has slabs that no PMD maps, the other one slabs that a PMD may map. */
 FIXTURE_VARIANT(advice)
 {
 	__u32 slab;
@@ -75,7 +75,7 @@ FIXTURE_TEARDOWN(advice)
 	close(self->fd);
 }
 
-/* One of many calls that shall return; which of them did not is told by its name. */
+/* A call that must return. A test reports the name of one that does not. */
 struct request {
 	const char *name;
 	int (*call)(char *at, size_t bytes, int arg);
@@ -166,7 +166,7 @@ static const struct request requests[] = {
 	{ "MADV_DONTNEED", do_madvise, MADV_DONTNEED },
 };
 
-/* What a child is at. */
+/* The name of the call that the child is in, shared with its parent. */
 static const char **at_work;
 
 static void ask_all(char *map, size_t page, bool touch_first)
@@ -190,7 +190,7 @@ static void ask_all(char *map, size_t page, bool touch_first)
 	_exit(all_bytes(map, 'a', BYTES) ? 0 : 1);
 }
 
-/* Whether a child that asks for all of it comes to its end. */
+/* Returns whether a child that makes all calls comes to its end. */
 static bool all_return(struct __test_metadata *_metadata, char *map, size_t page)
 {
 	pid_t pid;
@@ -237,7 +237,7 @@ TEST_F(advice, sync_mapping_or_file_succeeds)
 	EXPECT_EQ(0, fdatasync(self->reader));
 }
 
-/* What /proc says a mapping may be used for, "rw-s" for instance. */
+/* Returns whether /proc/self/maps shows a mapping with these permissions, such as "rw-s". */
 static bool mapped_as(const void *at, const char *flags)
 {
 	FILE *file = fopen("/proc/self/maps", "r");
@@ -285,7 +285,7 @@ TEST_F(advice, map_read_implies_exec_not_executable)
 	}
 }
 
-/* How many of the pages lie on @node. */
+/* Returns how many of the pages lie on @node. */
 static unsigned int pages_on(char *map, size_t page, int node)
 {
 	unsigned int nr = BYTES / page, i, on = 0;
@@ -307,7 +307,7 @@ static bool two_nodes(void)
 	return !access("/sys/devices/system/node/node1/meminfo", F_OK);
 }
 
-/* All of a new arena's pages lie on @node. */
+/* Expects that all pages of a new arena lie on @node. */
 static void lies_on(struct __test_metadata *_metadata, size_t page, __u32 slab, int node)
 {
 	int fd = arena_open();

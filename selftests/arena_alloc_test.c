@@ -38,7 +38,7 @@ FIXTURE_SETUP(space)
 	ASSERT_LE(0, self->fd);
 }
 
-/* clause 7: whatever a test did, the books balance */
+/* clause 7: after any test, used, padding and free add up to the capacity */
 FIXTURE_TEARDOWN(space)
 {
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
@@ -271,7 +271,7 @@ TEST_F(space, alloc_words_places_disjoint)
 	}
 }
 
-/* An object as the workers make them: they know it again. */
+/* What a worker writes at the begin of each object, so that it recognises its objects. */
 struct record {
 	__u32 owner;
 	__u32 nr;
@@ -310,8 +310,8 @@ static __u32 record_bytes(__u32 owner, __u32 nr)
 }
 
 /*
- * Make records until there is no space, all of them looked at again at the end.
- * Returns how many bytes they have together, in an array shared with the parent.
+ * Makes records until there is no space and checks all of them at the end. Returns their bytes, in
+ * an array that is shared with the parent.
  */
 static int worker(int fd, char *map, __u32 owner, __u64 *total, __u32 limit)
 {

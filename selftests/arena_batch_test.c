@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ARENA_IOC_BATCH: many objects, all or none (clauses 1, 4, 5, 7, 18 and 24). The
- * same source is built for 32 bits, too.
+ * ARENA_IOC_BATCH: many objects, all or none (clauses 1, 4, 5, 7, 18 and 24). The same source is
+ * also built as a 32-bit program.
  */
 #include "kselftest_harness.h"
 #include <assert.h>
@@ -118,7 +118,7 @@ TEST(batch_when_full_takes_span_tail)
 	ASSERT_LE(0, fd);
 	map = arena_map(fd, SLAB, PROT_READ | PROT_WRITE, 0);
 	ASSERT_NE(NULL, map);
-	/* A span, and all that is behind it. */
+	/* Take a span, then all that is behind it. */
 	ASSERT_EQ(0, arena_alloc(fd, 8, NULL));
 	for (i = SLAB; i && arena_batch(fd, &(struct arena_batch_item) { .bytes = i }, 1, 8, NULL);)
 		i -= 4096;
@@ -131,7 +131,7 @@ TEST(batch_when_full_takes_span_tail)
 	EXPECT_STREQ("tail", map + item[0].offset);
 	EXPECT_EQ(item[0].offset + 112, item[1].offset);
 	EXPECT_EQ(item[1].offset + 16, item[2].offset);
-	/* All or none: more than one tail is not searched for. */
+	/* A batch that does not fit in one tail fails, although two tails have room for it. */
 	item[0].bytes = SLAB / 2;
 	item[0].src = 0;
 	ASSERT_EQ(0, arena_info(fd, &full));
@@ -189,7 +189,7 @@ TEST_F(batch, batch_larger_than_slab_fills_slabs)
 	EXPECT_EQ(1 + n, self->info.allocs);
 	EXPECT_EQ(end, self->info.high);
 	EXPECT_TRUE(sums_up(&self->info));
-	/* What comes next comes behind it. */
+	/* The next object lies behind the batch. */
 	ASSERT_EQ(0, arena_batch(self->fd, self->item, 1, 0, NULL));
 	EXPECT_LE(end, self->item[0].offset);
 }
@@ -213,7 +213,7 @@ TEST_F(batch, batch_of_large_objects_ok)
 		if (sizes[i] >= SLAB)
 			EXPECT_EQ(0, self->item[i].offset % SLAB);
 	}
-	/* clause 1: then at most the alignment of a page */
+	/* clause 1: with objects larger than a slab, the alignment is a page at most */
 	ASSERT_EQ(0, arena_info(self->fd, &self->before));
 	EXPECT_EQ(-EINVAL, arena_batch(self->fd, self->item, ARRAY_SIZE(sizes),
 				       2 * sysconf(_SC_PAGESIZE), NULL));
@@ -435,7 +435,7 @@ TEST_F(batch, batch_unmapped_items_or_source_efault)
 	at[-1].src--;
 	EXPECT_EQ(0, arena_batch(self->fd, at - 10, 10, 0, NULL));
 	ASSERT_EQ(0, arena_info(self->fd, &self->before));
-	/* Now the offset of the last one is in the hole, and nothing else. */
+	/* Now the field for the offset of the last item is not mapped, and all others are. */
 	memmove((char *)at - 232, (char *)at - 240, 232);
 	EXPECT_EQ(-EFAULT, arena_batch(self->fd, (void *)((char *)at - 232), 10, 0, NULL));
 	EXPECT_TRUE(arena_unchanged(self->fd, &self->before));
@@ -482,8 +482,8 @@ TEST_F(batch, batch_without_alloc_right_eacces)
 }
 
 /*
- * clauses 1, 7: several at once, beside single allocations and resets; whatever
- * they are given in one generation does not overlap
+ * clauses 1, 7: processes make batches beside single allocations and resets. What they get in one
+ * generation does not overlap.
  */
 #define BATCH	50
 

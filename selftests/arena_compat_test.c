@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The calls that a 32 bit program makes, made by a 64 bit one: x86 has a gate
- * for them that any program may use. So the compat entry of the driver is
- * tested where no 32 bit program can be built, too (clause 18).
+ * 32-bit calls made by a 64-bit program: on x86, any program may use int 0x80. So the compat entry
+ * of the driver is tested also where no 32-bit program can be built (clause 18).
  */
 #include "kselftest_harness.h"
 #include "arena_calls.h"
@@ -33,7 +32,7 @@ static int gate_works(void)
 FIXTURE(compat)
 {
 	int fd;
-	char *low;		/* memory that a 32 bit program can name */
+	char *low;		/* memory below 4 GiB */
 	char *map;
 };
 
@@ -112,7 +111,7 @@ TEST_F(compat, command_of_first_version_same_result)
 	EXPECT_EQ(0, arena_used(self->fd));
 }
 
-/* Puts @args where a 32 bit program can name them, calls, and fetches the answer. */
+/* Copies @args below 4 GiB, makes the call, and copies the result back. */
 static int call_copied(int fd, char *low, unsigned int cmd, void *args, size_t size)
 {
 	int err;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each errno that the header documents for a call, produced once, and nothing
- * changed after it but the counts of failures (clause 4). What all calls have in
- * common (ENOTTY, EFAULT, E2BIG, EINVAL for sizes) is in arena_ioctl_test; ENOMEM
- * wherever there is an allocation, in arena_fault_test.
+ * Each errno that the header documents for a call is produced once, and nothing changes but the
+ * counts of failures (clause 4). Errors that all calls have in common (ENOTTY, EFAULT, E2BIG,
+ * EINVAL for sizes) are in arena_ioctl_test; ENOMEM of each allocation is in arena_fault_test.
  */
 #include "kselftest_harness.h"
 #include <sys/resource.h>
@@ -18,14 +17,14 @@ static char source[64] = "something";
 FIXTURE(errnos)
 {
 	int fd;
-	int plain;		/* of an arena without spans, with objects */
-	int spans;		/* of one with them */
+	int plain;		/* an arena without spans, with objects */
+	int spans;		/* an arena with spans */
 	struct arena_mark_args mark;
 	struct arena_mark_args stale_mark;
 	struct name stale;
 };
 
-/* clause 4 */
+/* clause 4: a refused call returns an errno and changes nothing */
 #define refused(fd, error, expression) do {					\
 		const int fd_ = fd;						\
 		struct arena_info_args before_;					\
@@ -35,7 +34,7 @@ FIXTURE(errnos)
 		EXPECT_EQ(-(error), expression);				\
 		EXPECT_TRUE(arena_unchanged(fd_, &before_));			\
 		close(next_);							\
-		/* Nor is there a new descriptor. */				\
+		/* It left no descriptor open. */				\
 		EXPECT_EQ(next_, dup(fd_));					\
 		close(next_);							\
 	} while (0)
@@ -135,7 +134,7 @@ static int call_reset(int fd, __u32 mode, __u64 keep, __u32 flags, __u32 reserve
 	return arena_ioctl(fd, ARENA_IOC_RESET, &args);
 }
 
-/* Commands whose struct is a size and one further word that must be zero. */
+/* Makes a call whose struct is a size and one word that must be zero. */
 static int call_word(int fd, unsigned int cmd, __u32 word)
 {
 	__u32 args[64] = { 0, word };
@@ -173,7 +172,7 @@ TEST_F(errnos, setup_bad_argument_errno)
 	EXPECT_EQ(-EINVAL, call_setup(fresh, 0, 0, 4095, 0, 0));
 	EXPECT_EQ(-EINVAL, call_setup(fresh, 0, 0, 0, 1, 0));
 	EXPECT_EQ(-EINVAL, call_setup(fresh, 0, 0, 0, 0, '/'));
-	/* None of these was a first use. */
+	/* None of these calls was a use of the arena, so SETUP still succeeds. */
 	EXPECT_EQ(0, call_setup(fresh, 0, 0, 0, 0, 'x'));
 	refused(fresh, EBUSY, call_setup(fresh, 0, 0, 0, 0, 0));
 	refused(self->fd, EBUSY, call_setup(self->fd, ARENA_SETUP_SPANS, 0, 0, 0, 0));
@@ -207,7 +206,7 @@ TEST_F(errnos, alloc_almost_full_enospc)
 	refused(self->fd, ENOSPC, call_store(self->fd, 0, src, 56, 0));
 	refused(self->fd, ENOSPC, call_lease(self->fd, 0, 56, 100, 0));
 	refused(self->fd, ENOSPC, call_batch_one(self->fd, 56, 0, 0));
-	/* The rest of a span is for the small. */
+	/* The rest of a span serves small objects only. */
 	refused(self->spans, ENOSPC, arena_alloc(self->spans, SLAB, NULL));
 	EXPECT_EQ(0, arena_alloc(self->fd, 48, NULL));
 }
@@ -304,7 +303,7 @@ TEST_F(errnos, handle_bad_argument_errno)
 	refused(self->fd, ESTALE, arena_deref(self->fd, name, NULL));
 }
 
-/* As somebody for whom the limit on files is one. */
+/* Calls DUP as a user for whom the system's limit on open files holds. */
 static int dup_without_files(int fd)
 {
 	if (setgid(65534) || setuid(65534))
@@ -374,7 +373,7 @@ TEST_F(errnos, call_without_right_eacces)
 	refused(self->fd, EACCES, arena_setup(resets_not, 0, 0, 0));
 	refused(self->fd, EACCES, arena_mark(resets_not, &self->stale_mark));
 	refused(self->fd, EACCES, arena_rewind(resets_not, self->mark));
-	/* And what needs none. */
+	/* These calls need no right. */
 	EXPECT_EQ(0, arena_handle(allocs_not, 0, &name));
 	EXPECT_EQ(0, arena_deref(resets_not, name, NULL));
 	EXPECT_EQ(0, call_word(allocs_not, ARENA_IOC_WATCH, 0));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The first, second, ... allocation (or copy from or to the program) of a call
- * fails, until there is no further one to fail: an errno, and nothing else
- * (clauses 4 and 21). Needs a kernel that can inject faults.
+ * The first, second, ... nth allocation (or copy from or to user space) of a call fails, until the
+ * call makes fewer of them: it returns an errno and changes nothing (clauses 4 and 21). Needs a
+ * kernel with fault injection.
  */
 #include "kselftest_harness.h"
 #include <dirent.h>
@@ -14,7 +14,10 @@
 #define CAPACITY	(16 * SLAB)
 #define NTH_MAX		500
 #define MAX_ARENAS	"/sys/module/arena/parameters/max_arenas"
-/* What one page of page table spans: a mapping alone in there needs one of its own. */
+/*
+ * The range that one page of a page table covers: a mapping that is alone in it needs a page table
+ * of its own.
+ */
 #define TABLE_SPAN	(page_size() / 8 * page_size())
 #define SMALLEST_PAGE	4096
 
@@ -34,9 +37,9 @@ static bool fail_init(void)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		/* A stack dump for every failure would look like real trouble. */
+		/* Without this, each failure would print a stack trace, which looks like a bug. */
 		set_attribute(kinds[i], "verbose", "0");
-		/* Allocations that may sleep, and of single pages, are what we do. */
+		/* By default, allocations that may sleep and single pages do not fail. */
 		set_attribute(kinds[i], "ignore-gfp-wait", "N");
 		set_attribute(kinds[i], "min-order", "0");
 	}
@@ -49,12 +52,12 @@ static void fail_start(int nth)
 	char text[16];
 	int len = snprintf(text, sizeof(text), "%d", nth);
 
-	/* A failure that is still due may hit this very call; then it is over. */
+	/* An armed failure may hit this very write; the failure is used up then. */
 	if (pwrite(fail_fd, text, len, 0) != len && pwrite(fail_fd, text, len, 0) != len)
 		abort();
 }
 
-/* Was there an nth one? Not if reading the file is what fails. */
+/* Returns whether an nth allocation failed. If only reading the file failed, there was none. */
 static bool fail_stop(void)
 {
 	char text[16] = "";
@@ -64,7 +67,7 @@ static bool fail_stop(void)
 	return reached;
 }
 
-/* Is there no open arena left, not even as something that only counts? */
+/* Returns whether no arena is left, neither open nor merely counted. */
 static bool nobody_counts(void)
 {
 	char most[32];
@@ -109,20 +112,20 @@ FIXTURE_TEARDOWN(nth)
 {
 	if (fail_fd < 0)
 		return;
-	/* At least one failure was survived, and all there are were tried. */
+	/* At least one failure was injected, and the last call made no nth allocation. */
 	EXPECT_LT(1, self->nth);
 	EXPECT_GT(NTH_MAX, self->nth);
 	if (self->map)
 		munmap(self->map, CAPACITY);
 	close(self->fd);
-	/* Nothing leaked. */
+	/* No memory leaked. */
 	EXPECT_EQ(self->held, arena_held_bytes());
 	EXPECT_TRUE(nobody_counts());
 }
 
 /*
- * A loop round what is to be true after each failure: one allocation later every
- * time, until the call has run without.
+ * The body of the loop checks what must hold after each failure. The nth allocation fails in the
+ * nth round, until the call completes without a failure.
  */
 #define sweep_bare(expression)							\
 	for (self->nth = 1;							\
@@ -130,7 +133,7 @@ FIXTURE_TEARDOWN(nth)
 	     self->nth < NTH_MAX;						\
 	     self->nth++)
 
-/* The same, with something before each try, and a look at the arena as it is then. */
+/* Like sweep_bare(), with a preparation before each call, and INFO before it in self->before. */
 #define sweep_after(preparation, expression)					\
 	sweep_bare(({ fail_start(0);						\
 		      preparation;						\
@@ -154,8 +157,8 @@ static bool same_descriptors(const NTH *self)
 }
 
 /*
- * What failed has changed nothing; with EFAULT, as documented, it may have been
- * @done before that could be told.
+ * Returns whether a failed call changed nothing. After EFAULT, the call may be @done: its result
+ * could not be written back, as documented.
  */
 static bool harmless(const NTH *self, bool done)
 {
@@ -168,7 +171,10 @@ static bool harmless(const NTH *self, bool done)
 	return self->err == -ENOMEM ? same : same || done;
 }
 
-/* Several slabs: those that were had when the next one failed are given back. */
+/*
+ * Like harmless(), for calls that commit several slabs: slabs that were committed before the
+ * failure are given back.
+ */
 static bool harmless_after_several(NTH *self, bool done)
 {
 	struct arena_info_args after;
@@ -193,7 +199,7 @@ static bool empty(int fd)
 	return !arena_reset(fd, ARENA_RESET_RELEASE, 0);
 }
 
-/* A new one in place of one that is to be used for the first time again. */
+/* Opens a new arena, for a call that is tested as the first use. */
 static bool anew(NTH *self)
 {
 	close(self->fd);
@@ -232,7 +238,7 @@ TEST_F_TIMEOUT(nth, setup_nth_fails_harmless, 120)
 
 	sweep_bare(make(self->fd)) {
 		EXPECT_TRUE(expected(self->err));
-		/* A failure that did no harm: a fresh one for the next. */
+		/* After a success, the next round needs a fresh arena. */
 		if (!self->err)
 			ASSERT_TRUE(anew(self));
 		EXPECT_EQ(before, arena_held_bytes());
@@ -289,7 +295,7 @@ TEST_F_TIMEOUT(nth, alloc_in_span_nth_fails_harmless, 120)
 	EXPECT_EQ(100, arena_used(self->fd));
 }
 
-/* The struct of some later kernel goes another way than today's. */
+/* A struct longer than the kernel's takes another path in the ioctl. */
 static int alloc_longer(int fd, __u64 bytes)
 {
 	struct {
@@ -320,7 +326,7 @@ TEST_F_TIMEOUT(nth, alloc_large_nth_fails_harmless, 120)
 	EXPECT_EQ(5 * SLAB, arena_used(self->fd));
 }
 
-/* All is handed out but for the tail of another CPU's span. */
+/* Fills the arena except for the span tail of another CPU. */
 static bool leave_a_tail(int fd)
 {
 	struct arena_info_args info;
@@ -338,7 +344,7 @@ TEST_F_TIMEOUT(nth, alloc_from_tails_nth_fails_harmless, 120)
 		SKIP(return, "one CPU has no tails but its own");
 	}
 	sweep_after(ASSERT_TRUE(leave_a_tail(self->fd)), arena_alloc(self->fd, 64, NULL)) {
-		/* As if there were none. */
+		/* The tails could not be collected for lack of memory. */
 		if (self->err == -ENOSPC)
 			self->err = -ENOMEM;
 		EXPECT_TRUE(harmless(self, arena_used(self->fd) == self->before.used + 64));
@@ -362,7 +368,7 @@ TEST_F_TIMEOUT(nth, store_nth_fails_harmless, 120)
 	EXPECT_EQ(0, memcmp(self->map, bytes, sizeof(bytes)));
 }
 
-/* Objects large and small, with something to copy and without, beyond a slab. */
+/* Makes a batch of large and small objects, with sources and without, that exceeds a slab. */
 static int batch(int fd, struct arena_batch_item *item)
 {
 	static char bytes[SLAB] = "something";
@@ -493,7 +499,7 @@ TEST_F_TIMEOUT(nth, notify_nth_fails_harmless, 120)
 	EXPECT_TRUE(polls(self->fd, POLLIN));
 }
 
-/* So many that the kernel's list of what is polled needs several pages. */
+/* Polls so many descriptors that the kernel's list of them takes several pages. */
 static int poll_many(int fd)
 {
 	struct pollfd many[200];
@@ -551,7 +557,7 @@ TEST_F_TIMEOUT(nth, epoll_nth_fails_harmless, 120)
 	close(epoll);
 }
 
-/* Taking back needs nothing, so only the copies of the struct can fail. */
+/* A reset allocates nothing, so only the copies of its struct can fail. */
 static const struct {
 	__u32 mode;
 	__u64 keep;
@@ -560,7 +566,7 @@ static const struct {
 	{ ARENA_RESET_RELEASE, 2 * SLAB },
 	{ ARENA_RESET_RELEASE },
 	{ ARENA_RESET_ZERO },
-	/* The last, as nothing ends it. */
+	/* It comes last because an arena stays strict. */
 	{ ARENA_RESET_STRICT },
 };
 
@@ -579,7 +585,7 @@ TEST_F_TIMEOUT(nth, reset_nth_fails_harmless, 120)
 
 			EXPECT_TRUE(self->err == 0 || self->err == -EFAULT);
 			EXPECT_TRUE(harmless(self, done));
-			/* Not strict either, and nothing was revoked or wiped. */
+			/* A failed reset made the arena neither strict nor empty. */
 			EXPECT_TRUE(done || all_bytes(self->map, 'x', 3 * SLAB));
 			ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
 		}
@@ -589,7 +595,7 @@ TEST_F_TIMEOUT(nth, reset_nth_fails_harmless, 120)
 	}
 }
 
-/* A place where there is no page table yet. */
+/* Returns an address range that has no page table yet. */
 static char *find_room(void)
 {
 	char *room = mmap(NULL, 2 * TABLE_SPAN, PROT_NONE,
@@ -606,7 +612,7 @@ static int map_at(char *at, int fd, size_t bytes, int prot, off_t offset)
 	       -errno : 0;
 }
 
-/* Page table and all, which goes with the last that it maps. */
+/* Unmaps the range; its page table is freed with the last mapping in it. */
 static bool clear_room(char *room)
 {
 	return !munmap(room, TABLE_SPAN) &&
@@ -626,7 +632,7 @@ TEST_F_TIMEOUT(nth, map_nth_fails_harmless, 120)
 	munmap(self->room, TABLE_SPAN);
 }
 
-/* Each page of what is there, without a call that could be what fails. */
+/* Reads each page without a system call, whose own allocations could fail. */
 static int read_pages(const char *at, const char *end)
 {
 	for (; at < end; at += SMALLEST_PAGE)
@@ -642,7 +648,7 @@ static void catch_signals(void)
 	sigaction(SIGSEGV, &action, NULL);
 }
 
-/* The signal that it raises; no call here either. */
+/* Returns the signal that reading the byte raises, without a system call. */
 static int read_byte(const char *at)
 {
 	int sig = sigsetjmp(touch_env, 0);
@@ -652,7 +658,10 @@ static int read_byte(const char *at)
 	return sig;
 }
 
-/* That there is nothing, or that this could not be told: the stack cannot be written. */
+/*
+ * Returns whether @sig means no access: SIGBUS, or SIGSEGV where the kernel could not write the
+ * signal frame to the stack.
+ */
 static bool no_access(int sig)
 {
 	return sig == SIGBUS || sig == SIGSEGV;
@@ -761,7 +770,7 @@ TEST_F_TIMEOUT(nth, map_status_nth_fails_harmless, 120)
 	munmap(self->room, TABLE_SPAN);
 }
 
-/* What errno a file system makes of a failure is its own affair. */
+/* File systems return various errnos for a failed allocation. */
 static int read_file(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -787,7 +796,7 @@ TEST_F_TIMEOUT(nth, read_fdinfo_nth_fails_harmless, 120)
 	EXPECT_EQ(0, self->err);
 }
 
-/* Where the arena of this test is shown, once it is. */
+/* Finds the debugfs file of this test's arena, which appears asynchronously. */
 static bool find_look(char *path, size_t size)
 {
 	const struct dirent *entry;
@@ -809,7 +818,7 @@ TEST_F_TIMEOUT(nth, read_debugfs_nth_fails_harmless, 120)
 	char path[512];
 
 	ASSERT_EQ(0, make(self->fd));
-	/* Files are made a moment later. */
+	/* The file appears asynchronously. */
 	while (!find_look(path, sizeof(path)))
 		usleep(10000);
 	sweep(read_file(path)) {

@@ -263,7 +263,7 @@ TEST_F(handle, deref_after_rewind_and_reset_ok)
 		EXPECT_EQ(-ESTALE, arena_deref(self->fd, self->name, NULL));
 		EXPECT_EQ(-ESTALE, arena_deref(self->fd, first, NULL));
 		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
-		/* Down to the very bottom, in a generation of its own. */
+		/* Rewind to offset 0. */
 		ASSERT_EQ(0, arena_mark(self->fd, &self->mark));
 		ASSERT_EQ(0, arena_alloc(self->fd, 64, NULL));
 		ASSERT_EQ(0, arena_rewind(self->fd, self->mark));

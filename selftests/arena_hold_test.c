@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Clause 23: kernel code that uses the arena of a program. The module
- * arena_consumer writes records into an arena that it holds by our descriptor.
+ * Clause 23: kernel code uses the arena of a program. The module arena_consumer writes records into
+ * an arena that it holds.
  */
 #include "kselftest_harness.h"
 
@@ -75,7 +75,7 @@ TEST_F(hold, produce_wrong_descriptor_refused)
 	EXPECT_EQ(-EINVAL, produce(self->producer, null, 1));
 	close(null);
 	EXPECT_EQ(-EBADF, produce(self->producer, null, 1));
-	/* None of these holds anything. */
+	/* None of these calls holds the arena. */
 	EXPECT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
 	EXPECT_EQ(0, produce(self->producer, self->fd, 1));
 	close(reader);
@@ -108,7 +108,9 @@ TEST_F(hold, rewind_while_held_ebusy)
 	EXPECT_TRUE(arena_same_state(&before, &after));
 	close(self->producer);
 	self->producer = -1;
-	/* What the kernel stored in our own calls counts as ours. */
+	/*
+	 * Objects that kernel code allocates during the program's calls are subject to its rewinds.
+	 */
 	EXPECT_EQ(0, arena_rewind(self->fd, mark));
 	ASSERT_EQ(0, arena_info(self->fd, &after));
 	EXPECT_EQ(0, after.used);
@@ -139,7 +141,7 @@ TEST_F(hold, kill_while_held_deferred)
 
 		while (!produce(self->producer, fd, 10))
 			;
-		/* Full: what was stored stays, and we wait for the end. */
+		/* The arena is full; the child keeps its descriptor until it is killed. */
 		pause();
 		_exit(1);
 	}
@@ -147,7 +149,7 @@ TEST_F(hold, kill_while_held_deferred)
 	usleep(200000);
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	/* The producer's file is shared with the child: it still holds the arena. */
+	/* The child shares the producer's file, so the producer still holds the arena. */
 	err = produce(self->producer, -1, 1);
 	EXPECT_TRUE(!err || err == -ENOMEM);
 	close(self->producer);

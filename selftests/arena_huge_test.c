@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Many pages at a time: what one fault maps, slabs that a PMD maps, and what
- * becomes of them when mappings are cut, moved, protected and forked (clauses 19
- * and 20).
+ * How faults map many pages at once, slabs that a PMD maps, and what happens to them when mappings
+ * are split, moved, protected and forked (clauses 19 and 20).
  */
 #include "kselftest_harness.h"
 #include <pthread.h>
@@ -15,13 +14,15 @@
 #define HUGE		(2UL << 20)
 #define CAPACITY	(4 * HUGE)
 
-/* The kernel has huge pages, of the size of our slabs: with pages of 16 KiB they are longer. */
+/*
+ * Returns whether huge pages are as large as our slabs; with base pages of 16 KiB they are larger.
+ */
 static bool has_huge(void)
 {
 	return read_number("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size") == HUGE;
 }
 
-/* In a mapping of a file that is not mixed, a kernel of 6.15 and later can do it. */
+/* Returns whether the kernel can map huge pages in a mixed mapping: from 6.15 on. */
 static bool maps_huge(void)
 {
 	int major = 0, minor = 0;
@@ -32,7 +33,7 @@ static bool maps_huge(void)
 	return (major > 6 || (major == 6 && minor >= 15)) && has_huge();
 }
 
-/* Bytes of the mapping at @map that PMDs map. */
+/* Returns the bytes of the mapping at @map that PMDs map. */
 static long huge_bytes(const char *map)
 {
 	long huge = 0, kilobytes;
@@ -62,7 +63,7 @@ static long faults(void)
 	return usage.ru_minflt;
 }
 
-/* Faults that touching each page takes. */
+/* Touches each page and returns the number of faults. */
 static long touch_all(char *at, size_t bytes)
 {
 	long page = sysconf(_SC_PAGESIZE), before = faults();
@@ -153,7 +154,9 @@ TEST(fault_around_committed_pages_only)
 	EXPECT_EQ(SIGBUS, touch_write(part + 2 * page));
 	EXPECT_EQ(0, touch_write(map + 2 * page));
 	EXPECT_EQ(SIGBUS, touch_write(map + 4 * page));
-	/* Some of the window are mapped already when the rest comes. */
+	/*
+	 * Some pages of the fault-around window are mapped already when the others are committed.
+	 */
 	ASSERT_EQ(0, arena_alloc(fd, 12 * page, NULL));
 	EXPECT_EQ(0, touch_write(map + 15 * page));
 	EXPECT_EQ(0, touch_write(map + 4 * page));
@@ -167,7 +170,7 @@ TEST(fault_around_committed_pages_only)
 	close(fd);
 }
 
-/* What is left of each slab after its mapping was cut is what was there. */
+/* Expects that what is still mapped of each slab has its bytes. */
 static void expect_stripes(struct __test_metadata *_metadata, struct _test_data_huge *self,
 			   size_t hole, size_t hole_end)
 {
@@ -238,7 +241,7 @@ TEST_F(huge, split_huge_mapping_then_reset_revokes)
 			EXPECT_EQ(0, touch_write(self->map));
 			break;
 		case 4:
-			/* To another place, whole. */
+			/* Move the whole mapping. */
 			there = mmap(NULL, 2 * CAPACITY, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
 				     -1, 0);
 			ASSERT_NE(MAP_FAILED, there);
@@ -388,7 +391,7 @@ TEST_F(huge, map_populate_committed_only)
 	munmap(map, CAPACITY);
 }
 
-/* Faults of the kernel, over and over: no signal where nothing is committed. */
+/* Makes the kernel fault in pages over and over: without a signal where nothing is committed. */
 struct toucher {
 	int zero;
 	char *at;
@@ -475,7 +478,7 @@ TEST_F_TIMEOUT(huge, reset_split_mappings_frees_all, 120)
 		if (!(i % 2))
 			ASSERT_EQ(0, munmap(map, CAPACITY));
 	}
-	/* Half of what it is if each round loses one slab of its four. */
+	/* If each round lost one of its four slabs, twice as much would be missing. */
 	EXPECT_GT((rounds - 10) * (long)HUGE / 2, before - free_memory());
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
 	EXPECT_EQ(0, self->info.committed);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Arguments of the ioctls of /dev/arena: every bad one alone (clauses 4, 5, 17
- * and 18). The same source is built for 32 bits, too.
+ * Arguments of the ioctls of /dev/arena: each bad one alone (clauses 4, 5, 17 and 18). The same
+ * source is also built as a 32-bit program.
  */
 #include "kselftest_harness.h"
 #include <assert.h>
@@ -62,22 +62,22 @@ static void fill_lease(void *buf)
 	args->want = 128;
 }
 
-/* Every command, with a valid struct in memory whose neighbourhood can be chosen. */
+/* Each command, with a valid struct in memory whose neighbouring page is not mapped. */
 FIXTURE(command)
 {
 	int fd;
 	long page;
-	char *buf;			/* two pages, then a hole */
+	char *buf;			/* two pages before an unmapped one */
 	struct arena_info_args before;
 };
 
 FIXTURE_VARIANT(command)
 {
 	unsigned int cmd;
-	__u32 size;			/* of the first version, which is today's */
+	__u32 size;			/* of the first version, which is the current one */
 	bool out;			/* writes to the struct */
 	void (*fill)(void *buf);
-	/* On top of that, what only a call could tell. */
+	/* Fills in fields that depend on earlier calls. */
 	int (*prepare)(int fd, void *buf);
 };
 
@@ -193,7 +193,7 @@ FIXTURE_SETUP(command)
 	*(__u32 *)self->buf = variant->size;
 	if (variant->prepare)
 		ASSERT_EQ(0, variant->prepare(self->fd, self->buf));
-	/* SETUP must come first; nothing else minds being second. */
+	/* SETUP must be the first call; for the others, a call before does not matter. */
 	if (variant->cmd != ARENA_IOC_SETUP)
 		ASSERT_EQ(0, arena_info(self->fd, &self->before));
 }
@@ -204,7 +204,7 @@ FIXTURE_TEARDOWN(command)
 	munmap(self->buf, 2 * self->page);
 }
 
-/* A failed call has changed nothing. */
+/* Returns whether a failed call changed nothing. */
 static bool unchanged(int fd, const struct arena_info_args *before, unsigned int cmd)
 {
 	struct arena_info_args now;
@@ -214,7 +214,7 @@ static bool unchanged(int fd, const struct arena_info_args *before, unsigned int
 		return arena_setup(fd, 1 << 20, 0, 0) == 0;
 	if (arena_info(fd, &now) || memcmp(&now, before, sizeof(now)))
 		return false;
-	/* No descriptor was left behind: the next free one is still ours. */
+	/* If the next free descriptor is the one after ours, the call left none open. */
 	next = dup(fd);
 	close(next);
 	return next == fd + 1;
@@ -556,7 +556,7 @@ static int use_by_mark(int fd)
 	return arena_mark(fd, &mark);
 }
 
-/* clause 17: whatever the answer */
+/* clause 17: a rewind is a use also if it is refused */
 static int use_by_rewind(int fd)
 {
 	return arena_rewind(fd, (struct arena_mark_args) { .size = 32 }) != -ESTALE;
@@ -631,7 +631,7 @@ FIXTURE_SETUP(idle)
 	ASSERT_LE(0, self->fd);
 }
 
-/* Nothing here has allocated anything. */
+/* None of these tests allocates. */
 FIXTURE_TEARDOWN(idle)
 {
 	EXPECT_EQ(0, arena_used(self->fd));
@@ -846,7 +846,7 @@ TEST_F(idle, dup_unknown_rights_einval)
 	EXPECT_EQ(-EINVAL, arena_dup(self->fd, ARENA_RIGHT_WRITE));
 }
 
-/* The layout is the same for 32 and 64 bits. */
+/* The structs have the same layout for 32 and 64 bits. */
 static_assert(sizeof(struct arena_setup_args) == 56, "setup");
 static_assert(sizeof(struct arena_alloc_args) == 40, "alloc");
 static_assert(sizeof(struct arena_store_args) == 48, "store");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * kill -9 at any moment (clauses 17, 22, 24): a program does everything at once to
- * an arena of its own and to one that it shares, and is killed after so many steps.
- * Nothing of its own is left, and the shared one works on.
+ * SIGKILL at any time (clauses 17, 22, 24): a program makes all kinds of calls on an arena of its
+ * own and on a shared one, and is killed after its nth step. Its own arena leaves nothing behind,
+ * and the shared one still works.
  */
 #include "kselftest_harness.h"
 #include <sched.h>
@@ -11,7 +11,7 @@
 
 #define CAPACITY	(32 * SLAB)
 
-/* Page sized slabs: what else there is to find is found by arena_fault_test. */
+/* Slabs of a page, so that calls commit often. */
 static int open_arena(__u32 flags)
 {
 	int fd = arena_open();
@@ -58,7 +58,7 @@ static void map_some(int fd)
 	touch_read(status);
 	touch_write(map);
 	touch_write(map + 20000);
-	/* Every other time they are left for the end to unmap. */
+	/* Half of the mappings are left for the exit of the process to unmap. */
 	if (arena_used(fd) & 8)
 		return;
 	munmap((void *)status, sysconf(_SC_PAGESIZE));
@@ -74,7 +74,7 @@ static void dup_some(int fd)
 		close(other);
 }
 
-/* One step of many kinds, to either arena. */
+/* One step: a call that @nr selects, on either arena. */
 static void step(unsigned int nr, int own, int shared)
 {
 	int fd = nr & 1 ? own : shared;
@@ -114,7 +114,7 @@ static void run_until_killed(unsigned int *steps, int shared, __u32 flags)
 	for (nr = 0; ; nr++) {
 		__atomic_store_n(steps, nr + 1, __ATOMIC_RELEASE);
 		step(nr, own, shared);
-		/* As many descriptors as there may be. */
+		/* Close duplicates now and then, before the limit on descriptors is reached. */
 		if (nr % 1000 == 999) {
 			close(own);
 			own = open_arena(flags);
@@ -177,7 +177,7 @@ TEST_F_TIMEOUT(kill, kill_after_nth_step_leaves_nothing, 200)
 			sched_yield();
 		ASSERT_EQ(0, kill(pid, SIGKILL));
 		ASSERT_EQ(-1 - SIGKILL, wait_for(pid));
-		/* Its own arena is gone, and the shared one is in order. */
+		/* The child's own arena is gone, and the shared one is consistent. */
 		ASSERT_EQ(self->arenas + 1, arena_count());
 		ASSERT_EQ(0, arena_info(self->shared, &self->info));
 		EXPECT_EQ(self->info.capacity,
@@ -191,16 +191,16 @@ TEST_F_TIMEOUT(kill, kill_after_nth_step_leaves_nothing, 200)
 }
 
 /*
- * Calls that take long, each killed while it is under way. Whether it is can be seen from
- * outside: in what all arenas hold, or in the arena's line of fdinfo, which takes no lock.
+ * Long calls are killed while they run. That a call runs is seen from outside: in the memory that
+ * all arenas hold, or in fdinfo, which takes no lock.
  */
 static long long_bytes(void)
 {
-	/* Within what programs may have, which is three quarters of an eighth. */
+	/* Programs may use three quarters of an eighth of the memory, so this fits. */
 	return sysconf(_SC_PHYS_PAGES) / 16 * sysconf(_SC_PAGESIZE) / SLAB * SLAB;
 }
 
-/* A number that fdinfo tells of a descriptor of this process, -1 without. */
+/* Returns a number from a descriptor's fdinfo, or -1 if it has none. */
 static long long told_of(int fd, const char *name)
 {
 	char path[64], word[64];
@@ -297,9 +297,9 @@ FIXTURE_VARIANT(long_call)
 {
 	int	(*run)(int fd);
 	bool	(*under_way)(int fd);
-	/* Whether it ended before it was done. */
+	/* Returns whether the call ended early. */
 	bool	(*cut_short)(int fd, const char *map);
-	/* It works on what was allocated, or on what stayed committed after that. */
+	/* the call works on memory that was allocated before */
 	bool	allocated;
 	bool	committed;
 };
@@ -347,7 +347,7 @@ FIXTURE_TEARDOWN(long_call)
 {
 }
 
-/* Without taking note of it. */
+/* Returns whether a child ended, without reaping it. */
 static bool has_ended(pid_t pid)
 {
 	siginfo_t info = { .si_pid = 0 };
@@ -355,7 +355,7 @@ static bool has_ended(pid_t pid)
 	return waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid;
 }
 
-/* What tells of a reset. An epoll reports only descriptors that the kernel has woken. */
+/* Returns an epoll that reports a reset. It reports only descriptors that the kernel has woken. */
 static int watch_resets(int fd)
 {
 	struct arena_watch_args args = { .size = sizeof(args), .mark = ~0ULL };
@@ -366,7 +366,7 @@ static int watch_resets(int fd)
 	       epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) ? -1 : epoll;
 }
 
-/* One round; true if the call was killed before it was done. */
+/* Kills a call once; returns whether it was cut short. */
 static bool kill_under_way(struct __test_metadata *_metadata, struct _test_data_long_call *self,
 			   const struct _fixture_variant_long_call *variant)
 {
@@ -393,10 +393,10 @@ static bool kill_under_way(struct __test_metadata *_metadata, struct _test_data_
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	cut_short = variant->cut_short(self->fd, self->map);
-	/* Those that run on what was allocated are resets, and empty the arena in any case. */
+	/* Calls on allocated memory are resets, which empty the arena in any case. */
 	EXPECT_EQ(variant->allocated, epoll_wait(epoll, &event, 1, 0));
 	close(epoll);
-	/* All or nothing, and in order. */
+	/* The call did all or nothing, and the arena is consistent. */
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
 	EXPECT_EQ(self->info.capacity, self->info.used + self->info.padding + self->info.free);
 	if (!variant->committed)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Leases of /dev/arena: stretches that a program hands out itself (clauses 1, 4,
- * 5, 7, 16 and 18).
+ * Leases of /dev/arena: stretches of memory that a program divides itself (clauses 1, 4, 5, 6, 7,
+ * 13, 16, 17 and 18).
  */
 #include "kselftest_harness.h"
 #include "arena_test.h"
@@ -102,7 +102,7 @@ TEST_F(lease, lease_when_full_takes_every_byte)
 {
 	__u64 sum = 0, fails;
 
-	/* A span that is left behind on another CPU would not be lost, but found late. */
+	/* The span of another CPU would be found only when the arena is full. */
 	ASSERT_TRUE(run_on(0));
 	while (!arena_lease(self->fd, 8, 24000, 0, &self->args)) {
 		ASSERT_LE(8, self->args.bytes);
@@ -132,7 +132,7 @@ TEST_F(lease, lease_when_full_takes_span_tails)
 	int i;
 
 	ASSERT_TRUE(run_on(0));
-	/* Now this CPU has a span with something left, which the next one has not. */
+	/* Now this CPU has a span with a tail, and the next CPU has none. */
 	for (i = 0; i < 100; i++)
 		ASSERT_EQ(0, arena_alloc(self->fd, 40, NULL));
 	sum = arena_used(self->fd);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Limits of /dev/arena, who pays, and what is left behind: nothing (clauses 4,
- * 17, 21 and 22). Changes module parameters while it runs, and expects that
- * nobody else uses arenas meanwhile.
+ * Limits of /dev/arena, which cgroup is charged, and that nothing is left behind (clauses 4, 17,
+ * 21, 22 and 25). Changes module parameters, and expects that no other program uses arenas
+ * meanwhile.
  */
 #include "kselftest_harness.h"
 #include <grp.h>
@@ -15,7 +15,7 @@
 #define PARAMETERS	"/sys/module/arena/parameters/"
 #define CGROUP		"/sys/fs/cgroup/"
 
-/* The last reference may be dropped a little after its holder is gone. */
+/* The last reference may be dropped shortly after the process has ended. */
 static bool all_gone(void)
 {
 	int i;
@@ -107,7 +107,7 @@ TEST_F(limits, info_default_capacity_within_limit)
 	EXPECT_EQ(2 << 20, self->info.capacity);
 }
 
-/* Allocate slab by slab until that fails; returns how many there were. */
+/* Allocates slab by slab until that fails; returns how many slabs there were. */
 static int exhaust(int fd, int *err)
 {
 	int nr = 0;
@@ -165,7 +165,7 @@ TEST_F(limits, alloc_directory_counts)
 	EXPECT_EQ(before, arena_total_bytes());
 	for (nr = 0; nr < 2 * leaf + 1; nr++)
 		ASSERT_EQ(0, arena_alloc(self->fd, page, NULL));
-	/* Three leaves, and a root above them. */
+	/* The directory has three leaves and a root. */
 	EXPECT_EQ(before + (nr + 4) * page, arena_total_bytes());
 	while (!arena_alloc(self->fd, page, NULL))
 		nr++;
@@ -218,7 +218,7 @@ TEST_F(limits, set_limit_huge_number_ok)
 	}
 }
 
-/* As another user, with or without a user namespace of its own. */
+/* Becomes another user, with or without a user namespace of its own. */
 static bool become(uid_t uid, bool in_namespace)
 {
 	if (setgroups(0, NULL) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
@@ -226,7 +226,7 @@ static bool become(uid_t uid, bool in_namespace)
 	return !in_namespace || !unshare(CLONE_NEWUSER);
 }
 
-/* Opens three arenas where that is the bound, and fills them up to 2 MiB together. */
+/* Opens three arenas, which is the limit, and fills them up to 2 MiB together. */
 static int use_up_bounds(uid_t uid, bool in_namespace)
 {
 	int fds[3], i, err, nr = 0;
@@ -247,7 +247,7 @@ static int use_up_bounds(uid_t uid, bool in_namespace)
 	}
 	if (nr * SLAB > 2 << 20 || nr * SLAB < 3 << 19)
 		return 4;
-	/* What one gives back another one gets. */
+	/* Memory that one arena frees is available to another one of the same user. */
 	if (arena_reset(fds[0], ARENA_RESET_RELEASE, 0) || arena_alloc(fds[1], SLAB, NULL))
 		return 5;
 	close(fds[0]);
@@ -289,9 +289,9 @@ TEST_F(limits, alloc_over_user_limit_enomem)
 	}
 	ASSERT_EQ(1, read(up[0], &c, 1));
 	EXPECT_EQ(0, c);
-	/* While that one has all it may have. */
+	/* The other user gets all of its share while the first one has used up its own. */
 	EXPECT_EQ(0, use_up_bounds_apart(12346, false));
-	/* Not one arena more, whatever it calls itself. */
+	/* The first user gets no further arena, also not in a user namespace. */
 	EXPECT_EQ(1, use_up_bounds_apart(12345, false));
 	err = use_up_bounds_apart(12345, true);
 	if (err != 100)
@@ -306,7 +306,7 @@ TEST_F(limits, alloc_over_user_limit_enomem)
 	EXPECT_EQ(0, chmod(DEVICE, before.st_mode & 07777));
 }
 
-/* A memory cgroup with little in it, for processes that the tests fork. */
+/* A small memory cgroup for processes that the tests fork. */
 FIXTURE(cgroup)
 {
 	char path[64];
@@ -326,7 +326,7 @@ static bool enter(const char *path)
 	return write_string(cgroup_file(path, "cgroup.procs"), "0");
 }
 
-/* How often something happened in a cgroup. */
+/* Returns how often an event happened in a cgroup. */
 static long long event(const char *path, const char *name)
 {
 	FILE *file = fopen(cgroup_file(path, "memory.events"), "re");
@@ -347,7 +347,7 @@ static long long charged(const char *path)
 	return read_number(cgroup_file(path, "memory.current"));
 }
 
-/* The machine was told not to charge the kernel's memory: cgroup.memory=nokmem. */
+/* Returns whether the machine does not charge kernel memory: cgroup.memory=nokmem. */
 static bool told_not_to_charge(void)
 {
 	char line[4096] = "";
@@ -360,7 +360,7 @@ static bool told_not_to_charge(void)
 	return strstr(line, "cgroup.memory=") && strstr(line, "nokmem");
 }
 
-/* A child in the cgroup takes a slab: is it charged? */
+/* Returns whether a slab that a child in the cgroup allocates is charged. */
 static bool charges_arenas(const char *path)
 {
 	int fd, status;
@@ -407,7 +407,7 @@ FIXTURE_TEARDOWN(cgroup)
 		usleep(10000);
 }
 
-/* clause 21: exhausted by an arena, a cgroup gives errors, and nobody is killed */
+/* clause 21: in a cgroup that an arena exhausted, calls return errors and no process is killed */
 static int fill_cgroup(const char *path)
 {
 	struct arena_info_args info;
@@ -443,7 +443,9 @@ TEST_F(cgroup, alloc_in_full_cgroup_enomem)
 	EXPECT_EQ(0, event(self->path, "oom_kill"));
 }
 
-/* Calls that need more than the cgroup has; each leaves committed what was before. */
+/*
+ * Makes calls that need more than the cgroup has; each leaves committed what was committed before.
+ */
 static int fail_large_calls(int fd)
 {
 	struct arena_lease_args lease = {
@@ -468,7 +470,7 @@ static int fail_large_calls(int fd)
 	return arena_info(fd, &info) || info.committed ? 8 : 0;
 }
 
-/* A sibling in the same cgroup, which finds its memory still there. */
+/* Runs failing calls beside a sibling in the same cgroup, which can still allocate. */
 static int fail_beside_sibling(const char *path)
 {
 	int fd, err;
@@ -504,8 +506,8 @@ TEST_F_TIMEOUT(cgroup, alloc_failed_in_cgroup_gives_back, 120)
 }
 
 /*
- * clause 21: also where there is no room for what a call needs besides slabs. No
- * open() and no DUP here: the file that these make is memory of the kernel's own.
+ * clause 21: calls in a full cgroup fail also where they need memory besides slabs. open() and DUP
+ * are left out: the kernel charges the files that they make.
  */
 static int everything_when_full(const char *path)
 {
@@ -532,7 +534,7 @@ static int everything_when_full(const char *path)
 				return 5;
 		}
 	}
-	/* And they can still be had when there is room. */
+	/* When there is room again, the calls succeed. */
 	if (arena_reset(fd, ARENA_RESET_RELEASE, 0) || arena_alloc(fds[0], 1 << 20, NULL))
 		return 6;
 	return 0;
@@ -553,8 +555,8 @@ TEST_F_TIMEOUT(cgroup, call_in_full_cgroup_enomem, 120)
 }
 
 /*
- * A process in the cgroup opens, and does or does not use the arena; another one,
- * outside, allocates. Returns how many slabs that one got.
+ * A process in the cgroup opens an arena and uses it or not; another process outside allocates.
+ * Returns how many slabs that process got.
  */
 static int allocate_at_their_cost(struct __test_metadata *_metadata, const char *path, int *fd,
 				  bool use_first, int *err)
@@ -565,7 +567,7 @@ static int allocate_at_their_cost(struct __test_metadata *_metadata, const char 
 
 	ASSERT_EQ(0, pipe(go));
 	*fd = -1;
-	/* A descriptor is taken from the child, which stays in the cgroup till then. */
+	/* The parent takes the descriptor from the child, which stays in the cgroup until then. */
 	pid = fork();
 	if (!pid) {
 		int fd = enter(path) ? arena_open() : -1;
@@ -618,7 +620,7 @@ TEST_F(cgroup, setup_by_other_task_charges_opener)
 	EXPECT_EQ(0, event(self->path, "oom_kill"));
 }
 
-/* What holds an arena, alone. */
+/* Each of these leaves one thing that holds the arena. */
 static int hold_by_nothing(int fd)
 {
 	return fd;
@@ -702,7 +704,7 @@ TEST(unload_in_use_refused)
 	}
 }
 
-/* Make arenas, descriptors and mappings, and do everything with them, for ever. */
+/* Makes arenas, descriptors and mappings and uses them, for ever. */
 static void busy(unsigned int seed)
 {
 	static char bytes[5000];

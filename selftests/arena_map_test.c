@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Mappings of /dev/arena: what can be mapped and how, what is to be seen there,
- * and what resets do to it (clauses 6, 19 and 20).
+ * Mappings of /dev/arena: what can be mapped, what a mapping shows, and what resets do to it
+ * (clauses 6, 9, 17, 19 and 20).
  */
 #include "kselftest_harness.h"
 #include <sys/uio.h>
@@ -113,7 +113,7 @@ TEST_F(mapping, map_past_capacity_enxio)
 /* clause 19: offset and length that wrap are refused */
 TEST_F(mapping, map_wrapping_offset_refused)
 {
-	/* As many pages as 64 bits of offset have: 1 << 52 of 4 KiB. */
+	/* The number of pages in 64 bits of offset: 1 << 52 of 4 KiB. */
 	const __u64 all = -1ULL / self->page + 1;
 	const __u64 pages[] = { all / 2, all - 1, all - 2, 1ULL << 40 };
 	unsigned int i;
@@ -382,7 +382,7 @@ static void *toucher(void *arg)
 
 static void ignore_bus(int sig, siginfo_t *info, void *context)
 {
-	/* The memory may be there the next time. */
+	/* The memory may be committed the next time. */
 }
 
 /* clause 20: release resets race with faults, allocations and forks */
@@ -399,7 +399,7 @@ TEST_F(mapping, reset_release_races_with_faults)
 			continue;
 		sigaction(SIGBUS, &action, NULL);
 		if (i == 2) {
-			/* Forks with page tables that are being revoked. */
+			/* Forks while its page tables are being revoked. */
 			for (;;) {
 				pid_t pid = fork();
 
@@ -410,7 +410,7 @@ TEST_F(mapping, reset_release_races_with_faults)
 		}
 		toucher(self->map);
 	}
-	/* Many rounds, but no more than a busy machine can do in a while. */
+	/* Many rounds, bounded in time for busy machines. */
 	for (i = 0; i < 400 && (i < 20 || time(NULL) < end); i++) {
 		ASSERT_EQ(0, arena_alloc_flags(self->fd, CAPACITY, 0, 0, NULL));
 		if (i % 7 == 0)
@@ -443,12 +443,15 @@ TEST(alloc_recycled_memory_zero)
 					 round & 2 ? ARENA_SETUP_SPANS : 0));
 		map = arena_map(fd, bytes, PROT_READ | PROT_WRITE, 0);
 		ASSERT_NE(NULL, map);
-		/* Small objects: the mapping shows whole slabs at the first of them. */
+		/*
+		 * With small objects, a mapping shows a whole slab when its first object is
+		 * allocated.
+		 */
 		for (at = 0; at < bytes; at += 4096)
 			ASSERT_EQ(0, arena_alloc(fd, 4096, NULL));
 		EXPECT_TRUE(all_bytes(map, 0, bytes));
 		memset(map, 0xee, bytes);
-		/* Retired in different ways, then looked for again. */
+		/* Free the slabs in different ways, then allocate again. */
 		if (round % 3 == 1) {
 			ASSERT_EQ(0, arena_reset(fd, ARENA_RESET_RELEASE, bytes / 2));
 			ASSERT_EQ(0, arena_alloc(fd, bytes, NULL));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the rest of the system sees of a descriptor, and can hold on to: watches, locks,
- * paths, security modules. All of it is the device node, duplicates included.
+ * What the system sees of a descriptor and can attach to it: watches, locks, paths, security
+ * modules. All of them work on the device node, also for duplicates (clauses 17 and 22).
  */
 #include "kselftest_harness.h"
 
@@ -20,7 +20,7 @@
 #include "arena_test.h"
 
 #define R	ARENA_RIGHT_READ
-#define PATIENCE 150	/* seconds, after which a call hangs for ever */
+#define PATIENCE 150	/* seconds, after which a call counts as hanging */
 
 static void path_of(int fd, char *path, size_t size)
 {
@@ -28,8 +28,8 @@ static void path_of(int fd, char *path, size_t size)
 }
 
 /*
- * A child closes an arena and syncs. Whether it came back: what sleeps in the kernel for
- * ever cannot be waited for.
+ * Returns whether a child that closes an arena and syncs comes to its end. The test does not wait
+ * for it: it may sleep in the kernel for ever.
  */
 static bool comes_back(void)
 {
@@ -131,7 +131,7 @@ TEST_F_TIMEOUT(node, close_with_path_descriptor_returns, PATIENCE + 60)
 	close(fd);
 }
 
-/* The number that the next file system without a device would have. */
+/* Returns the minor number that the next file system without a device would get. */
 static int next_anonymous_minor(void)
 {
 	char dir[] = "/tmp/arena-XXXXXX";
@@ -188,7 +188,7 @@ TEST_F_TIMEOUT(node, close_leaves_no_inode, 600)
 	ASSERT_EQ(ROUNDS, i);
 	if (minor >= 0)
 		EXPECT_GT(minor + 100, next_anonymous_minor());
-	/* The descriptors themselves take some. */
+	/* The descriptors themselves take some memory. */
 	EXPECT_GT(slab + ROUNDS * 2, slab_kib());
 }
 
@@ -231,7 +231,7 @@ TEST_F(node, dup_under_landlock_refused)
 	ASSERT_EQ(0, syscall(SYS_landlock_restrict_self, rules, 0));
 	EXPECT_EQ(-EACCES, arena_open());
 	EXPECT_EQ(-EACCES, arena_dup(self->fd, R));
-	/* What is open stays so. */
+	/* Descriptors that are open still work. */
 	EXPECT_EQ(0, arena_alloc(self->fd, 8, NULL));
 }
 

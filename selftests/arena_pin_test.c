@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages that somebody else holds, by a pipe, direct I/O or io_uring, are never used
- * again while he does; and no byte of an arena is ever seen in another one (clauses
- * 6, 20 and 21).
+ * Pages that are pinned, by a pipe, direct I/O or io_uring, are not reused while they are; and no
+ * byte of an arena is ever visible in another one (clauses 6, 17, 20, 21 and 22).
  */
 #include "kselftest_harness.h"
 #include <linux/io_uring.h>
@@ -16,7 +15,7 @@
 
 #define PARAMETERS	"/sys/module/arena/parameters/"
 
-/* What others held is looked for now and then, so it may take a while. */
+/* The module frees pages that were pinned asynchronously, so this may take a while. */
 static bool total_becomes(long long total)
 {
 	int i;
@@ -38,7 +37,7 @@ FIXTURE(pin)
 FIXTURE_SETUP(pin)
 {
 	self->page = sysconf(_SC_PAGESIZE);
-	/* What the test before had in a pipe would go at any moment, and count till then. */
+	/* Pages that the test before had in a pipe count until the module has freed them. */
 	total_becomes(read_number(DEBUGFS "pool_bytes"));
 	self->fd = arena_create_mapped(CAPACITY, SLAB, 0, &self->map);
 	ASSERT_LE(0, self->fd);
@@ -53,7 +52,7 @@ FIXTURE_TEARDOWN(pin)
 	close(self->pipes[1]);
 }
 
-/* A page of the arena, in the pipe. */
+/* Puts a page of the arena into the pipe. */
 static bool to_pipe(struct _test_data_pin *self, size_t offset)
 {
 	struct iovec part = { self->map + offset, self->page };
@@ -69,7 +68,7 @@ static bool from_pipe(struct _test_data_pin *self, int byte)
 	       all_bytes(copy, byte, self->page);
 }
 
-/* Fill whatever memory there is with arenas of other bytes. */
+/* Fills a lot of memory with arenas of other bytes, which would reuse pages freed too early. */
 static void use_memory(struct __test_metadata *_metadata, size_t slab)
 {
 	const size_t bytes = 8 << 20;
@@ -135,7 +134,7 @@ TEST_F_TIMEOUT(pin, close_pinned_page_keeps_bytes, 120)
 		before = arena_total_bytes();
 		close(fd);
 		EXPECT_GT(before, arena_total_bytes());
-		/* What the pipe holds still counts, and nothing else of that arena. */
+		/* The page in the pipe still counts, and nothing else of that arena. */
 		EXPECT_EQ(total + (i + 1) * self->page, arena_total_bytes());
 	}
 	use_memory(_metadata, SLAB);
@@ -144,7 +143,7 @@ TEST_F_TIMEOUT(pin, close_pinned_page_keeps_bytes, 120)
 	EXPECT_TRUE(total_becomes(total));
 }
 
-/* Put the first page of a slab after the other into pipes, until there is no memory. */
+/* Puts the first page of one slab after the other into pipes, until there is no memory left. */
 static int pin_until_full(struct _test_data_pin *self, int (*pipes)[2], int nr)
 {
 	int pages = 0;
@@ -180,7 +179,7 @@ TEST_F_TIMEOUT(pin, pin_pages_in_pipes_bounded, 120)
 		close(pipes[i][0]);
 		close(pipes[i][1]);
 	}
-	/* A call that would fail looks whether they are free by now. */
+	/* A call that would fail first frees pages that are no longer pinned. */
 	EXPECT_EQ(0, arena_alloc(self->fd, 1 << 20, NULL));
 	EXPECT_TRUE(write_string(PARAMETERS "max_device_mb", "0"));
 }
@@ -204,7 +203,7 @@ TEST_F(pin, write_direct_io_ok)
 
 	ASSERT_LE(0, file);
 	unlink(path);
-	/* A tmpfs takes the flag from 6.6 on; where not, it is the same without. */
+	/* tmpfs takes the flag from 6.6 on; before, the file goes through the page cache. */
 	direct = fcntl(file, F_SETFL, O_DIRECT);
 	TH_LOG("%s", direct ? "not direct" : "direct");
 	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
@@ -232,7 +231,7 @@ TEST_F(pin, register_io_uring_buffers_pins)
 		SKIP(return, "no io_uring");
 	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
 	memset(self->map, 'u', SLAB);
-	/* What is not a page cache's and not anonymous may be refused. */
+	/* The kernel may refuse pages that are neither anonymous nor in the page cache. */
 	if (syscall(__NR_io_uring_register, ring, IORING_REGISTER_BUFFERS, &buffer, 1)) {
 		int err = errno;
 
@@ -277,7 +276,7 @@ TEST(reset_while_other_process_writes_revokes)
 		for (i = 0;; i++)
 			memset(map + i % 16 * page, 0xbb, 64);
 	}
-	/* It has all of them mapped. */
+	/* Wait until the child has touched all pages. */
 	while (__atomic_load_n(map + 15 * page, __ATOMIC_ACQUIRE) != (char)0xbb)
 		sched_yield();
 	ASSERT_EQ(0, arena_reset(fd, ARENA_RESET_RELEASE, 0));
@@ -325,7 +324,7 @@ TEST(alloc_by_processes_isolated)
 			if (arena_reset(fd, ARENA_RESET_RELEASE, part) ||
 			    arena_alloc(fd, bytes, NULL))
 				_exit(4);
-			/* What was kept is ours, and the rest nobody's. */
+			/* The slabs that were kept have our byte, and the others are zero. */
 			kept = (part + slabs[round % 3] - 1) / slabs[round % 3] * slabs[round % 3];
 			if (!all_bytes(map, i + 1, kept))
 				_exit(5);

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Does to an arena what the arguments say, one after the other, for scripts that
- * look at it from outside:
+ * Makes the calls on an arena that the arguments name, for scripts that look at the arena
+ * from outside:
  *
  *	arena_play [STEP...]
  *
  *	setup=NAME,CAPACITY,SLAB[,spans][,zero]
  *	alloc=BYTES[,ALIGN]	store=TEXT	reset=keep|release|zero
- *	rights=N		go on with a descriptor of these rights
- *	info			what ARENA_IOC_INFO says, a line a number
- *	fdinfo			what /proc says of the descriptor
- *	pid			its own number, and that of the descriptor
- *	pause			until it is killed
- *	uid=N			be another user from here on
- *	exec=COMMAND		become a shell that does this
+ *	rights=N		continue with a descriptor of these rights
+ *	info			print what ARENA_IOC_INFO reports, one number a line
+ *	fdinfo			print the fdinfo of the descriptor
+ *	pid			print the process ID and the number of the descriptor
+ *	pause			wait until it is killed
+ *	uid=N			become another user
+ *	exec=COMMAND		execute a shell with this command
  *
- * What fails is said with the name of the error, and is not the end.
+ * A call that fails prints the name of its error; the next step follows nonetheless.
  */
 #include <errno.h>
 #include <fcntl.h>

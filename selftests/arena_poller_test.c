@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every interface of the kernel that waits for a file reports of an arena what poll() would,
- * and no more: some of them take the events of a wake-up without asking the arena again.
+ * Each kernel interface that waits for a file reports the events that poll() would. Some of them
+ * take the events of a wakeup without polling the arena again (clause 17).
  */
 #include "kselftest_harness.h"
 #include <pthread.h>
@@ -11,7 +11,7 @@
 #define CAPACITY	(16 * SLAB)
 #define MARK		(512 * 1024)
 
-/* A thread that waits in one of the interfaces. */
+/* A thread that waits in one interface. */
 struct waiter {
 	int (*wait)(int fd, int events);
 	int fd;
@@ -37,7 +37,7 @@ static bool waiter_done(struct waiter *waiter)
 	return __atomic_load_n(&waiter->done, __ATOMIC_ACQUIRE);
 }
 
-/* Until it sleeps, or has an answer already. */
+/* Starts a waiter; returns when it sleeps or has a result. */
 static void waiter_start(struct waiter *waiter, int (*wait)(int fd, int events), int fd, int events)
 {
 	*waiter = (struct waiter){ .wait = wait, .fd = fd, .events = events };
@@ -53,7 +53,10 @@ static int waiter_end(struct waiter *waiter)
 	return waiter->answer;
 }
 
-/* Time in which a waiter that was woken by mistake would answer: too short misses faults only. */
+/*
+ * Gives a waiter that was woken by mistake time to report it. If this is too short, a bug is
+ * missed, but no test fails.
+ */
 static void let_others_run(void)
 {
 	usleep(100 * 1000);
@@ -62,7 +65,7 @@ static void let_others_run(void)
 FIXTURE(poller)
 {
 	int fd;
-	int other;		/* a file of the same arena, with a mark of its own */
+	int other;		/* another file of the same arena, with its own mark */
 	struct waiter waiter;
 };
 
@@ -129,7 +132,7 @@ FIXTURE_SETUP(poller)
 	has = variant->wait(self->fd, POLLIN);
 	if (has == POLLER_MISSING)
 		SKIP(return, "the kernel refuses it: %s", strerror(errno));
-	/* clause 17: what has happened already is reported at once */
+	/* clause 17: events that have happened already are reported at once */
 	ASSERT_EQ(POLLIN, has);
 	ASSERT_EQ(0, arena_watch(self->fd, 0, NULL));
 }
@@ -184,7 +187,7 @@ TEST_F(poller, alloc_beyond_mark_wakes_own_file)
 	EXPECT_EQ(POLLIN, waiter_end(&other));
 	let_others_run();
 	EXPECT_FALSE(waiter_done(&self->waiter));
-	/* Still on the queue, and its mark is still known. */
+	/* The request is still on the wait queue, and its mark still holds. */
 	ASSERT_EQ(0, arena_alloc(self->fd, MARK, NULL));
 	EXPECT_EQ(POLLIN, waiter_end(&self->waiter));
 }

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Who may do what with which descriptor of /dev/arena (clauses 17 and 19).
- */
+/* What each right on a descriptor of /dev/arena permits (clauses 17, 19 and 20). */
 #include "kselftest_harness.h"
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -92,7 +90,7 @@ FIXTURE_TEARDOWN(owner)
 	close(self->fd);
 }
 
-/* Every set of rights, against everything that needs one. */
+/* Each set of rights is tried with each call that needs a right. */
 FIXTURE(rights)
 {
 	int fd;
@@ -451,7 +449,10 @@ TEST_F(owner, dup_without_free_descriptor_emfile)
 	EXPECT_EQ(-7, args.fd);
 }
 
-/* What a process can find out and do that got a read-only descriptor and nothing else. */
+/*
+ * What a process can do that has a read-only descriptor and nothing else; returns 0 or the number
+ * of the first failed check.
+ */
 static int reader(int socket)
 {
 	int fd = receive_fd(socket);
@@ -545,7 +546,10 @@ TEST_F(owner, write_proc_mem_read_only_refused)
 	munmap(map, CAPACITY);
 }
 
-/* Stops, lets its parent do things, and tells whether it sees the arena unchanged. */
+/*
+ * Forks a child that stops, so that its parent can trace it, and then exits with 0 if the arena is
+ * unchanged.
+ */
 static pid_t stopped_child(const char *map)
 {
 	pid_t pid = fork();
@@ -599,7 +603,7 @@ TEST_F(owner, ptrace_read_only_mapping_eio)
 		EXPECT_EQ(original, peek(pid, map));
 		EXPECT_EQ(0, ptrace(PTRACE_DETACH, pid, NULL, NULL));
 		EXPECT_EQ(0, wait_for(pid));
-		/* Whoever may write sees what was there. */
+		/* The writable mapping shows the original bytes. */
 		EXPECT_STREQ("original", self->map);
 		munmap(map, CAPACITY);
 		close(self->other);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Processes that share an arena and wait for each other in it: futexes and what the C
- * library makes of them, each process with a mapping of its own.
+ * Processes share an arena, each with its own mapping, and wait for each other in it: futexes, and
+ * what the C library builds on them (clauses 19 and 20).
  */
 #include "kselftest_harness.h"
 
@@ -26,7 +26,7 @@ static int futex(void *word, int op, __u32 value)
 	return ret < 0 ? -errno : ret;
 }
 
-/* What processes have in common, at the begin of the arena. */
+/* Shared by all processes, at the begin of the arena. */
 struct common {
 	pthread_mutex_t		mutex;
 	pthread_cond_t		cond;
@@ -97,13 +97,13 @@ FIXTURE_TEARDOWN(share)
 	close(self->fd);
 }
 
-/* A mapping of one's own, at another address than the parent's. */
+/* Maps the arena at another address than the parent did. */
 static struct common *map_again(int fd)
 {
 	return arena_map(fd, BYTES, PROT_READ | PROT_WRITE, 0);
 }
 
-/* A child waits for a word of @wait, until it is woken by way of @wake. */
+/* Returns how many waiters a wake of @wake wakes, where a child waits for the word @wait. */
 static int wakes(__u32 *wait, __u32 *wake)
 {
 	pid_t pid = fork();
@@ -127,7 +127,9 @@ TEST_F_TIMEOUT(share, futex_in_two_mappings_shared, 300)
 	const size_t at = BYTES - 2 * self->page + 64;
 	char *again = arena_map(other, BYTES, PROT_READ | PROT_WRITE, 0);
 	char *view = arena_map(reader, BYTES, PROT_READ, 0);
-	/* A part, so that the place in the mapping is not that in the arena. */
+	/*
+	 * This mapping is of a part only, so that offsets in the mapping and in the arena differ.
+	 */
 	char *part = arena_map(self->fd, 2 * self->page, PROT_READ | PROT_WRITE,
 			       BYTES - 2 * self->page);
 
@@ -247,7 +249,7 @@ static void die_with_mutex(struct common *common, int me)
 	if (err)
 		_exit(1);
 	common->count++;
-	/* With the others waiting. */
+	/* Let the others wait. */
 	usleep(10000);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * User memory that arrives late, never, or from the arena itself, as argument of
- * a call: nobody but the caller may notice (clause 24).
+ * User memory that is an argument of a call arrives late, never, or lies in the arena itself. Only
+ * the caller may be stalled (clause 24).
  */
 #include "kselftest_harness.h"
 #include <linux/fuse.h>
@@ -103,12 +103,15 @@ TEST_F(own, reset_releases_its_struct_ok)
 	reset->size = sizeof(*reset);
 	reset->mode = ARENA_RESET_RELEASE;
 	EXPECT_EQ(-EFAULT, arena_ioctl(self->fd, ARENA_IOC_RESET, reset));
-	/* As documented: it could be written before, so the reset was done. */
+	/* The struct could be written when the call began, so the reset was done, as documented. */
 	EXPECT_EQ(0, arena_used(self->fd));
 	EXPECT_EQ(SIGBUS, touch_read(self->map));
 }
 
-/* clause 4: unwritable at the end of the call only; the object stays, as documented */
+/*
+ * clause 4: if the struct becomes unwritable during the call, the object stays allocated, as
+ * documented
+ */
 struct race {
 	int fd;
 	struct arena_alloc_args *args;
@@ -149,20 +152,20 @@ TEST_F(own, alloc_result_unwritable_efault)
 	}
 	__atomic_store_n(&race.stop, true, __ATOMIC_RELAXED);
 	ASSERT_EQ(0, pthread_join(thread, NULL));
-	/* Each that succeeded is there once; of those that failed, some may be. */
+	/* Each object of a successful call exists once; some of the failed calls allocated, too. */
 	EXPECT_LE(8ULL * made, arena_used(self->fd));
 	EXPECT_GE(8ULL * (made + failed), arena_used(self->fd));
 	munmap(race.args, page_size());
 }
 
-/* Memory that arrives when the test says so. */
+/* Memory of a userfaultfd, which arrives when the test provides it. */
 struct late {
 	int uffd;
 	long page;
 	char *at;
 };
 
-/* 0, or the errno that says why there is none. */
+/* Returns 0, or the errno of what is missing. */
 static int late_init(struct late *late)
 {
 	struct uffdio_api api = { .api = UFFD_API };
@@ -181,7 +184,7 @@ static int late_init(struct late *late)
 	return ioctl(late->uffd, UFFDIO_REGISTER, &reg) ? errno : 0;
 }
 
-/* Wait until somebody waits for the page. */
+/* Waits until a thread waits for the page. */
 static bool late_wanted(const struct late *late)
 {
 	struct pollfd poll_uffd = { .fd = late->uffd, .events = POLLIN };
@@ -235,8 +238,8 @@ FIXTURE_TEARDOWN(late)
 }
 
 /*
- * All that the others do, while somebody waits for memory that does not arrive.
- * What stalls runs into the time limit of the test.
+ * Makes all calls that must work while a caller is stalled. A call that stalls, too, runs into the
+ * time limit of the test.
  */
 static int everything(int fd, char *map)
 {
@@ -305,7 +308,10 @@ TEST_F(late, store_source_stalls_caller_only)
 	ASSERT_TRUE(late_arrive(&self->late, self->bytes));
 	ASSERT_EQ(0, pthread_join(self->thread, NULL));
 	EXPECT_EQ(0, call.err);
-	/* It belongs to the generation in which it was made, not to that of the call. */
+	/*
+	 * The object belongs to the generation in which it was allocated, not to that in which the
+	 * call began.
+	 */
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
 	EXPECT_EQ(self->info.generation, args.generation);
 	EXPECT_STREQ("late", self->map + args.offset);
@@ -422,7 +428,7 @@ TEST_F(late, call_struct_stalls_caller_only)
 		ASSERT_TRUE(late_wanted(&self->late));
 		EXPECT_EQ(0, everything(self->fd, self->map));
 		EXPECT_EQ(0, everything_elsewhere(self->fd, self->map));
-		/* A struct of size 0: refused when it is here at last. */
+		/* The struct that arrives has size 0 and is refused. */
 		ASSERT_TRUE(late_arrive(&self->late, self->bytes));
 		ASSERT_EQ(0, pthread_join(self->thread, NULL));
 		EXPECT_EQ(-EINVAL, call.err);
@@ -468,7 +474,7 @@ TEST_F(late, kill_while_stalled_changes_nothing)
 	pid_t pid = fork();
 
 	if (!pid) {
-		/* userfaultfd does not follow a fork: one of its own, that nobody serves. */
+		/* A userfaultfd is not inherited, so the child makes one, which is never served. */
 		struct late late;
 
 		if (late_init(&late))
@@ -517,8 +523,8 @@ TEST_F(late, call_many_stalled_others_work)
 }
 
 /*
- * debugfs: the kernel keeps the lock of a directory that is listed, and waits with the removal
- * of a file that is read, until the buffer is there.
+ * debugfs: while a directory is listed, the kernel holds its lock, and while a file is read, its
+ * removal waits, in both cases until the user's buffer arrives.
  */
 struct late_look {
 	int fd;
@@ -537,7 +543,7 @@ static void *late_looker(void *arg)
 	return NULL;
 }
 
-/* An arena is made, lives long enough to get a file in debugfs, and goes. */
+/* Opens an arena, keeps it until its debugfs file appears, and closes it. */
 static int come_and_go(void)
 {
 	int fd = arena_open();
@@ -549,7 +555,7 @@ static int come_and_go(void)
 	return 0;
 }
 
-/* Exit status of a child, -100 if it is not there soon. */
+/* Returns the exit status of a child, or -100 if the child does not end soon. */
 static int ends_soon(pid_t pid)
 {
 	siginfo_t info = { .si_pid = 0 };
@@ -563,7 +569,7 @@ static int ends_soon(pid_t pid)
 	return -100;
 }
 
-/* The file of an arena, once it is there. */
+/* Opens the debugfs file of an arena, which appears asynchronously. */
 static int open_look(int fd)
 {
 	char path[64], line[128];
@@ -647,16 +653,16 @@ TEST_F(late, read_debugfs_stalled_close_returns)
 }
 
 /*
- * A file system whose only file opens at once and is never read: each request
- * that is waited for here is known to have come.
+ * A file system with one file, which can be opened but whose reads are never answered. Each request
+ * that the test waits for is known to arrive.
  */
 #define FUSE_DIR	"/tmp/arena_stall_fuse"
 
 struct silent {
 	int dev;
 	bool mounted;
-	char *at;		/* a page of the file */
-	__u64 unique;		/* of the read that is waited for */
+	char *at;		/* a mapped page of the file */
+	__u64 unique;		/* of the read request that is not answered */
 };
 
 static bool fuse_answer(int dev, __u64 unique, int err, const void *data, size_t len)
@@ -677,7 +683,7 @@ static void fuse_attr(struct fuse_attr *attr, __u64 nodeid)
 	attr->blksize = 4096;
 }
 
-/* Everything up to the first read is answered; true when that has come. */
+/* Answers requests up to the first read; returns true when that has arrived. */
 static bool fuse_step(struct silent *silent)
 {
 	static char buf[FUSE_MIN_READ_BUFFER + 65536];
@@ -730,7 +736,7 @@ static void *fuse_open_file(void *arg)
 	return at;
 }
 
-/* NULL, or why there is none. */
+/* Returns NULL, or the reason why there is no such file system. */
 static const char *silent_init(struct silent *silent)
 {
 	char options[64];
@@ -769,7 +775,7 @@ static void silent_exit(struct silent *silent)
 	rmdir(FUSE_DIR);
 }
 
-/* It fails at last, and as often as the kernel then tries again. */
+/* Fails the read, and its retries by the kernel. */
 static void silent_fail(struct silent *silent, pthread_t thread)
 {
 	struct pollfd pollfd = { .fd = silent->dev, .events = POLLIN };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The status page of /dev/arena: what it says, when, and that nobody can write it
- * (clauses 7, 13, 17, 19, 21 and 23).
+ * The status page of /dev/arena: what it shows, when it is updated, and that programs cannot write
+ * it (clauses 4, 7, 13, 17, 19, 20, 21 and 23).
  */
 #include "kselftest_harness.h"
 #include <pthread.h>
@@ -33,7 +33,7 @@ FIXTURE_TEARDOWN(status)
 	close(self->fd);
 }
 
-/* The page says what a call says. */
+/* Expects the page to show what INFO reports. */
 static void expect_status(struct __test_metadata *_metadata, struct _test_data_status *self)
 {
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
@@ -134,7 +134,7 @@ TEST(status_without_setup_makes_default)
 	EXPECT_EQ(0, status->flags);
 	EXPECT_EQ(-EBUSY, arena_setup(fd, CAPACITY, SLAB, 0));
 	close(fd);
-	/* The mapping keeps the arena, and with it the page. */
+	/* The mapping keeps the arena and its status page alive. */
 	EXPECT_EQ(64 << 20, status->capacity);
 	munmap((void *)status, sysconf(_SC_PAGESIZE));
 }
@@ -306,7 +306,7 @@ struct reader {
 	__u64 torn, shrank, back;
 };
 
-/* One generation at a time, which begins at 0 and only grows. */
+/* Expects a generation that never goes back, and an offset that only grows in each. */
 static void *read_status(void *arg)
 {
 	__u64 last_generation = 0, last_offset = 0;
@@ -322,7 +322,7 @@ static void *read_status(void *arg)
 		if (generation % 2 ||
 		    generation != __atomic_load_n(&s->generation, __ATOMIC_RELAXED))
 			continue;
-		/* This many bytes are the most of a generation: see below. */
+		/* The writer allocates at most this many bytes in a generation. */
 		if (offset > generation)
 			reader->torn++;
 		if (generation == last_generation && offset < last_offset)
@@ -344,7 +344,10 @@ TEST_F(status, status_races_with_reader_coherent)
 	ASSERT_EQ(0, pthread_create(&thread, NULL, read_status, &reader));
 	for (i = 0; i < rounds; i++) {
 		generation = self->status->generation;
-		/* As many bytes as the generation is old, then fewer than before. */
+		/*
+		 * The maximum depends on the generation, so that bytes of another one would be
+		 * noticed.
+		 */
 		while (self->status->offset + 8 <= generation % 64)
 			ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
 		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ARENA_RESET_STRICT: what holds nothing of the present generation cannot be
- * touched (clauses 9, 10, 12, 18 and 20).
+ * ARENA_RESET_STRICT: pages that hold no object of the present generation cannot be touched
+ * (clauses 9, 10, 12, 17, 18 and 20).
  */
 #include "kselftest_harness.h"
 #include <pthread.h>
@@ -139,7 +139,7 @@ TEST_F(strict, write_from_freed_memory_efault)
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(-1, read(pipes[0], self->map + self->page, 8));
 	EXPECT_EQ(EFAULT, errno);
-	/* Nor is an ioctl that reads there. */
+	/* An ioctl cannot read there either. */
 	EXPECT_EQ(-EFAULT, arena_store(self->fd, self->map + self->page, 8, NULL));
 	close(pipes[0]);
 	close(pipes[1]);
@@ -200,7 +200,7 @@ TEST_F(strict, rewind_refused_revokes_nothing)
 	EXPECT_TRUE(all_bytes(self->map, 'x', 2 * SLAB));
 }
 
-/* Another process with two pages, of which it is to lose the second one. */
+/* Another process has two pages, and loses the second one. */
 FIXTURE(late)
 {
 	int fd;
@@ -219,7 +219,7 @@ FIXTURE_SETUP(late)
 	self->page = sysconf(_SC_PAGESIZE);
 	self->fd = arena_open();
 	ASSERT_LE(0, self->fd);
-	/* Slabs of a page: UML cannot fork with others. */
+	/* Slabs have a page: UML cannot fork with larger ones mapped. */
 	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, self->page, 0));
 	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
 	ASSERT_NE(NULL, self->map);
@@ -236,7 +236,7 @@ FIXTURE_SETUP(late)
 		if (write(self->to_parent[1], &c, 1) != 1 ||
 		    read(self->to_child[0], &c, 1) != 1)
 			_exit(2);
-		/* The page that holds something is there, the other one is not. */
+		/* The page of an object can be touched, and the other one cannot. */
 		if (touch_write(self->map + self->page) != SIGBUS)
 			_exit(3);
 		_exit(touch_write(self->map) ? 4 : 0);
@@ -269,7 +269,7 @@ TEST_F(late, store_after_rewind_sigbus)
 
 static void skip_bus(int sig, siginfo_t *info, void *context)
 {
-	/* Tried again until it succeeds. */
+	/* Retry until the store succeeds. */
 }
 
 /* clauses 12, 20: faults race with resets and rewinds; after each, no page is mapped */
@@ -322,7 +322,7 @@ TEST_F(strict, reset_strict_bad_argument_refused)
 	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_STRICT, SLAB));
 	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_STRICT + 1, 0));
 	EXPECT_EQ(-EACCES, arena_reset(fd, ARENA_RESET_STRICT, 0));
-	/* None of them made the arena strict. */
+	/* None of these calls made the arena strict. */
 	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
 	EXPECT_EQ(0, touch_write(self->map + self->page));
 	close(fd);

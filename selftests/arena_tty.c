@@ -46,7 +46,7 @@ static int open_pty(int *slave)
 	return master;
 }
 
-/* A process group of its own, in the foreground. */
+/* Starts COMMAND in a process group of its own, in the foreground. */
 static pid_t start_job(char **argv)
 {
 	pid_t pid = fork();
@@ -60,7 +60,10 @@ static pid_t start_job(char **argv)
 	err(127, "%s", *argv);
 }
 
-/* What a shell does: without it, a program without a parent in its session is never stopped. */
+/*
+ * Does what a shell with job control does. Without it, a program whose parent is outside its
+ * session is never stopped.
+ */
 static int run_job(char **argv)
 {
 	pid_t pid;
@@ -98,7 +101,10 @@ static pid_t start(int slave, char **argv)
 	_exit(run_job(argv));
 }
 
-/* One character of the screen: a key is due when it completes a clearing of it. */
+/*
+ * Handles one character of the screen. A key is typed when the character completes the sequence
+ * that clears the screen.
+ */
 static void look(int master, char c, const char **keys)
 {
 	static size_t matched;
@@ -124,7 +130,7 @@ int main(int argc, char **argv)
 	master = open_pty(&slave);
 	tcgetattr(slave, &before);
 	pid = start(slave, argv + 2);
-	/* Ours is open, too, so that its end is seen by the child alone. */
+	/* This process has the terminal open, too, so its end cannot be read; poll the child. */
 	while (waitpid(pid, &status, WNOHANG) == 0) {
 		int waiting = 0;
 
