@@ -27,7 +27,7 @@ text()
 END
 }
 
-# A log of so many records.
+# Prints a JSON log of so many records.
 long_text()
 {
 	awk -v nr="$1" 'BEGIN {
@@ -40,7 +40,7 @@ long_text()
 	}'
 }
 
-# So many times a character, and another one.
+# Prints a character so many times, and another one at the end.
 repeat()
 {
 	awk -v nr="$1" -v a="$2" -v b="$3" 'BEGIN {
@@ -49,7 +49,7 @@ repeat()
 	}'
 }
 
-# A file into one of debugfs, in one write.
+# Copies a file into one of debugfs, in one write.
 put()
 {
 	dd if="$2" of="$debug/$1" bs=1M 2>"$dir/error"
@@ -60,13 +60,13 @@ parse()
 	put parse "$dir/$1"
 }
 
-# Why it failed, as the tool says it.
+# Prints why a command failed, in the words of the tool.
 because()
 {
 	grep -q "$1" "$dir/error" || { echo "# $(cat "$dir/error")" && false; }
 }
 
-# dd says why it could not write; printf need not.
+# dd prints why it could not write; the printf of a shell need not.
 ask()
 {
 	printf '%s\n' "$1" | dd bs=4096 >&3
@@ -99,7 +99,7 @@ escapes()
 	says /motd "$(printf 'gr\303\274\303\237 "dich"\n\360\237\230\200')"
 }
 
-# Whether a question fails for that reason.
+# Succeeds if a query fails for this reason.
 unanswered()
 {
 	if query "$1"; then
@@ -116,7 +116,7 @@ absent()
 	done
 }
 
-# Refused with its place, and nothing is left of the text before.
+# A bad text is refused with the place of its error, and the text before is gone.
 bad_text()
 {
 	printf '%s' "$2" >"$dir/bad"
@@ -157,8 +157,8 @@ END
 	bad_text 1 " "
 }
 
-# Nested as deep as fits; the most memory that any text can ask for; a byte
-# more than fits, which must not cost the text that is there.
+# The deepest nesting that fits, which needs the most memory of all texts; and a text that is
+# too long by a byte, which must leave the text before.
 bounds()
 {
 	repeat 131072 '[' ']' >"$dir/deep"
@@ -170,7 +170,7 @@ bounds()
 		says / "array 1"
 }
 
-# A value longer than an answer; a second question to one open file.
+# A value that is longer than an answer, and a second query through one open file.
 limits()
 {
 	(printf '["' && repeat 9000 x && printf '"]') >"$dir/wide"
@@ -181,13 +181,13 @@ limits()
 	because busy
 }
 
-# Of a kind of memory: a column of the comparison.
+# Prints a column of the comparison for one kind of memory.
 column()
 {
 	awk -v row="$1" -v column="$2" '$1 == row { print $column }' $debug/compare
 }
 
-# The trees are the same, and so is what was asked for.
+# All kinds of memory make the same tree and are asked for the same bytes.
 compare()
 {
 	put compare "$dir/long" || return 1
@@ -205,14 +205,14 @@ compare_bad()
 	! put compare "$dir/bad" && because 'Invalid argument' && [ "$(column spans 2)" = 0 ]
 }
 
-# Of the module's own arena: a column of the list of all.
+# Prints a column of the list of all arenas, for the module's arena.
 field()
 {
 	awk -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) n = i }
 		$2 == "json" { print $n }' $arena/arenas
 }
 
-# A hundred requests take no page more than the first, and are a reset each.
+# A hundred requests allocate no page more than the first one, and each is one reset.
 steady()
 {
 	parse long || return 1
@@ -224,7 +224,7 @@ steady()
 		[ $(($(field resets) - resets)) = 100 ] && says /1999/id 1999
 }
 
-# Questions while texts take each other's place: the answer is of one of both.
+# Queries while texts replace each other: each answer belongs to one of them.
 together()
 {
 	echo '{"name": "other"}' >"$dir/other"
@@ -245,7 +245,7 @@ together()
 	[ $good -gt 0 ] && [ $result = 0 ]
 }
 
-# One is in use by an open file, the other one by a module.
+# Neither module can be unloaded: an open file uses one, and the other module uses the arena.
 stays()
 {
 	! rmmod arena_consumer 2>/dev/null && ! rmmod arena 2>/dev/null

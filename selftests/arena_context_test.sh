@@ -21,7 +21,7 @@ run()
 	echo "$1" >$debug/run && went_well
 }
 
-# A check of one test, unless that says that this machine is none for it.
+# Checks the result of one test, or skips it where the test says that the machine cannot run it.
 run_or_skip()
 {
 	if ! echo "$1" >$debug/run; then
@@ -33,7 +33,7 @@ run_or_skip()
 	fi
 }
 
-# A CPU comes and goes as long as the test runs.
+# A CPU goes offline and online while the test runs.
 toggle()
 {
 	while :; do
@@ -67,7 +67,7 @@ unload()
 	rmmod arena_context && nothing_held
 }
 
-# Its functions are found by the module's name.
+# The test finds the module's functions by the name of the module, which a built-in arena lacks.
 grep -q '^arena ' /proc/modules || skip_all "arena is not a module here"
 load_module arena_context || skip_all "no module arena_context"
 tests=$(grep -v hotplug $debug/list)

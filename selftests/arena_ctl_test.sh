@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# tools/arenactl against a program with an arena, against what it cannot read, and
-# with and without a terminal. Prints TAP.
+# Tests tools/arenactl beside a program with an arena, with files that it cannot read, and with
+# and without a terminal. Prints TAP.
 
 . "$(dirname "$0")/arena_tap.sh"
 
 log=$(mktemp)
 
-# A command whose status is the first argument; what it says is in $log.
+# Runs a command that must exit with the status in the first argument; its output is in $log.
 ends_with()
 {
 	status=$1
@@ -45,13 +45,13 @@ end()
 	rm "$log.1" "$log.2"
 }
 
-# The arenas in the order of the lines.
+# Prints the names of the arenas in the order of the lines.
 order()
 {
 	awk '$2 == "full" || $2 == "empty" { printf "%s ", $2 }' "$log"
 }
 
-# How wide columns are is nobody's business.
+# Squeezes blanks, as the widths of columns do not matter.
 squeeze()
 {
 	tr -s ' ' <"$log" >"$log.s" && mv "$log.s" "$log"
@@ -80,7 +80,7 @@ sorts()
 		ends_with 2 ./arenactl -s nonsense list && says 'no column nonsense'
 }
 
-# Each number is that of the table.
+# Each number of the output is the one in the table of debugfs.
 shows()
 {
 	ends_with 0 ./arenactl -B show full || return 1
@@ -93,7 +93,7 @@ shows()
 		ends_with 1 ./arenactl show nobody && says 'no arena nobody'
 }
 
-# Names that look like numbers, or have what ends a word.
+# Names that look like numbers, or contain a character that ends a word.
 shows_odd_names()
 {
 	./arena_play 'setup=a b\c,0x10000,0' pid pause >"$log.3" &
@@ -112,7 +112,7 @@ shows_odd_names()
 	return $rc
 }
 
-# What cannot be written is an error.
+# Output that cannot be written is an error.
 full_disk()
 {
 	for command in list "show full" "watch -b -n 2 -d 0.1"; do
@@ -121,7 +121,7 @@ full_disk()
 	done
 }
 
-# Once and again, with rates, without a terminal.
+# Repeated output with rates, without a terminal.
 watches()
 {
 	ends_with 0 ./arenactl watch -b -n 3 -d 0.1 </dev/null &&
@@ -133,14 +133,14 @@ needs_terminal()
 	ends_with 1 ./arenactl watch </dev/null && says 'no terminal'
 }
 
-# Keys are answered at once, and the terminal is left as it was.
+# Keys take effect at once, and the terminal gets back its mode.
 watches_on_terminal()
 {
 	ends_with 0 ./arena_tty nRq ./arenactl -d 3600 watch && says 'by name' && says 'arenas, ' &&
 		tail -c 100 "$log" | grep -q '1049l'
 }
 
-# Ctrl-\ ends it with the terminal as it was, and Ctrl-Z stops it so.
+# Ctrl-\ ends the program and Ctrl-Z stops it; both restore the mode of the terminal.
 quits_on_terminal()
 {
 	ends_with 0 ./arena_tty "$(printf '\034')" ./arenactl -d 3600 watch &&
@@ -154,7 +154,7 @@ stops_on_terminal()
 		[ "$(grep -o '1049l' "$log" | wc -l)" -eq 2 ]
 }
 
-# A signal ends it, and it ends well.
+# A signal ends the program, which restores the mode of the terminal.
 ends_by_signal()
 {
 	./arenactl watch -b -d 60 >"$log" &
@@ -176,7 +176,7 @@ no_debugfs()
 	ends_with 1 ./arenactl -D /proc && says 'no debugfs at /proc: mount -t debugfs'
 }
 
-# Debugfs, but nothing of ours in it: something else lies over that.
+# Another file system is mounted over the arena's part of debugfs.
 no_module()
 {
 	mkdir -p "$log.d" && mount -t debugfs none "$log.d" || return 1

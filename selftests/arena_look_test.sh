@@ -1,15 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What debugfs and /proc say of the arena of a program, against what the arena says
-# of itself: clause 8. Prints TAP.
+# Compares what debugfs and /proc say of a program's arena with what the arena's INFO says
+# (clause 8). Prints TAP.
 
 . "$(dirname "$0")/arena_tap.sh"
 
 log=$(mktemp)
 
-# A program that does the steps, and then nothing until "end" is called. What its
-# arena says goes to $log; $fdinfo is what /proc has of its descriptor.
+# Starts a program that makes these calls and then sleeps until "end" is called. Its INFO goes
+# to $log; $fdinfo is the path of its descriptor's fdinfo.
 begin()
 {
 	: >"$log"
@@ -43,13 +43,14 @@ has_file()
 	[ -e "$(echo "$arena/$id"-*)" ]
 }
 
-# It removes the file a moment after the arena has gone.
+# A worker removes the file shortly after the arena has gone.
 has_no_file()
 {
 	! has_file
 }
 
-# Of the lines "name value" in $log, those that INFO gave; and of a file, the same ones.
+# Compares the lines "name value" in $log that INFO printed with the lines of a file that have
+# the same names.
 same_as_info()
 {
 	awk 'NR == FNR { if (NF == 2 && $1 !~ /:$/) want[$1] = $2; next }
@@ -98,7 +99,7 @@ file_says_the_same()
 	return $verdict
 }
 
-# Neither its name nor that of another arena can stand in the way of a file.
+# Neither the name of an arena nor that of another one keeps its file from being made.
 names_do_not_collide()
 {
 	begin 'setup=a b\,0x10000,0' || return 1
@@ -122,7 +123,8 @@ nameless()
 	return $verdict
 }
 
-# Who has the file open while the arena goes finds nothing, and delays nobody.
+# A reader that has the file open while the arena goes reads nothing, and does not delay the
+# close.
 open_while_it_goes()
 {
 	begin setup=goes,0x10000,0 || return 1
@@ -204,7 +206,7 @@ fdinfo_of_fewer_rights()
 	return $verdict
 }
 
-# Before the first use there are rights, and no arena yet; looking makes none.
+# Before the first use, a descriptor has rights and no arena; reading its files makes none.
 fdinfo_before_use()
 {
 	before=$(wc -l <$arena/arenas)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Where the memory of arenas comes from, and who pays: nodes, their pools, memory
+# Where the memory of arenas comes from, and which cgroup is charged: nodes, their pools, memory
 # pressure, memory cgroups (see selftests/memory). Prints TAP.
 
 . "$(dirname "$0")/arena_tap.sh"
@@ -13,7 +13,7 @@ pressure=/tmp/arena_pressure
 megabyte=1048576
 page=$(($(awk '$1 == "KernelPageSize:" { print $2; exit }' /proc/self/smaps) * 1024))
 
-# A line of what the module knows of its arena.
+# Prints a line of what the module says of its arena.
 value()
 {
 	awk -v name="$1" '$1 == name { print $2 }' $file
@@ -34,7 +34,7 @@ pool()
 	cat $arena/pool_bytes
 }
 
-# The arena lies on this node, all of it.
+# Succeeds if all of the arena lies on this node.
 lies_on()
 {
 	[ "$(value "node$1")" -eq $((megabyte / page)) ] && return 0
@@ -50,7 +50,7 @@ node_asked_for()
 	! make node 17 $megabyte 2>/dev/null
 }
 
-# A CPU of the node does it.
+# Makes the request on a CPU of the node.
 node_of_the_cpu()
 {
 	for node in 0 1; do
@@ -60,7 +60,7 @@ node_of_the_cpu()
 	done
 }
 
-# What one node's arena left serves that node, and no other.
+# Memory that an arena of one node left in the pool serves arenas of that node only.
 pool_of_the_node()
 {
 	echo 2 >/proc/sys/vm/drop_caches
@@ -73,7 +73,7 @@ pool_of_the_node()
 	[ "$(pool)" -ge $((2 * megabyte)) ]
 }
 
-# On all nodes.
+# drop_caches empties the pools of all nodes.
 dropped()
 {
 	make node 0 $megabyte && drop && make node 1 $megabyte && drop &&
@@ -86,8 +86,8 @@ meminfo()
 	awk -v name="$1:" '$1 == name { print int($2 / 1024) }' /proc/meminfo
 }
 
-# The kernel shall want much of the memory to be free: then the pool gives way
-# while there is plenty for everybody else.
+# Raises the memory that the kernel keeps free: then the shrinker empties the pool, while there
+# is enough for everything else.
 pressed()
 {
 	make node 0 $((8 * megabyte)) && drop && make node 1 $((8 * megabyte)) && drop || return 1
@@ -108,7 +108,7 @@ pressed()
 	[ "$before" -ge $((16 * megabyte)) ] && [ "$(pool)" -lt $((before / 4)) ]
 }
 
-# Of the group: a number, or one of an event.
+# Prints a number of the cgroup, or the count of one of its events.
 group_value()
 {
 	if [ $# -gt 1 ]; then
@@ -130,8 +130,8 @@ open_group()
 	[ -e $group/memory.max ]
 }
 
-# Clause 21: a kernel thread fills it, the one who made it pays for all of it, and
-# where that ends there is ENOMEM for the arena and no harm for anybody.
+# Clause 21: a kernel thread fills the arena, and the cgroup of the creating task is charged for
+# all of it. At its limit, the arena gets ENOMEM and no process is killed.
 group_limit()
 {
 	limit=$((24 * megabyte))
@@ -149,7 +149,7 @@ group_limit()
 	[ "$(pool)" -le "$before" ] && uncharged
 }
 
-# What a CPU has at hand of the group's charge is not ours to wait for.
+# Waits until the arena is uncharged. What a CPU holds in advance for the cgroup may stay.
 uncharged()
 {
 	for _ in $(seq 50); do
@@ -160,7 +160,7 @@ uncharged()
 	false
 }
 
-# Where there is no limit it gets all, and all of it is charged.
+# Without a limit the arena gets all of its memory, and all of it is charged.
 group_pays()
 {
 	echo max >$group/memory.max && in_group "account $((16 * megabyte))" || return 1
@@ -169,7 +169,7 @@ group_pays()
 		drop && uncharged
 }
 
-# Held by nobody but the arena, a group that is gone still pays.
+# A cgroup that was removed is still charged while an arena uses it.
 group_gone()
 {
 	in_group "account $((8 * megabyte))" && rmdir $group && drop

@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What tests written for the shell share: TAP, and the modules that they load.
-# Sourced, never run. A test that sets $log has that file shown when a check fails.
+# Shared by tests that are shell scripts: TAP, and the modules that they load. Sourced, never
+# run. A test that sets $log has that file shown when a check fails.
 
 arena=/sys/kernel/debug/arena
 number=0
@@ -13,9 +13,8 @@ skip_all()
 	exit 4
 }
 
-# A module of the tests, and its parameters. It comes from /ko or from the present
-# directory. One that is there and does not load is a failure: a skip would hide what
-# broke it.
+# Loads a test module with parameters, from /ko or from the present directory. A module that is
+# there and does not load is a failure: a skip would hide the reason.
 load_module()
 {
 	for ko in "/ko/$1.ko" "./$1.ko"; do
@@ -29,13 +28,13 @@ load_module()
 	modprobe "$@" 2>/dev/null
 }
 
-# A file as comments. The last line may be of a screen, and have no end.
+# Prints a file as comments of TAP. Its last line may lack a newline.
 show()
 {
 	awk '{ print "# " $0 }' "$1"
 }
 
-# Wait until a command succeeds: at most three minutes, which no busy machine needs.
+# Waits until a command succeeds, but at most three minutes.
 until_true()
 {
 	tries=1800
@@ -46,7 +45,7 @@ until_true()
 	done
 }
 
-# Name, and a command that decides.
+# Reports a check: its name, and a command that succeeds if it holds.
 check()
 {
 	name=$1
@@ -60,14 +59,14 @@ check()
 	fi
 }
 
-# Name and reason of a check that cannot be made here.
+# Reports a check that cannot be made on this machine: its name and the reason.
 skip()
 {
 	number=$((number + 1))
 	echo "ok $number $1 # SKIP $2"
 }
 
-# Arenas are gone, and all that is held of their memory is in the pool.
+# Succeeds if no arena exists and all memory held is in the pool.
 nothing_held()
 {
 	total=$(cat $arena/total_bytes)

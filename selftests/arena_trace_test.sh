@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The tracepoints as tracefs shows them: what a program does to an arena is told,
-# event by event, with what it asked for. Prints TAP.
+# The tracepoints as tracefs shows them: each call of a program leaves its event, with the
+# arguments of the call. Prints TAP.
 
 . "$(dirname "$0")/arena_tap.sh"
 
@@ -16,7 +16,7 @@ listen()
 	echo "$1" >$events/enable
 }
 
-# What a program does, with the events on: into $log, without times and tasks.
+# Runs a program with the events enabled; they go to $log, without times and tasks.
 record()
 {
 	echo >$trace/trace
@@ -30,13 +30,13 @@ record()
 	return 1
 }
 
-# How many events of our arena look like this.
+# Prints how many events of the program's arena match.
 seen()
 {
 	grep -c "^arena_$1: id=$id $2" "$log"
 }
 
-# Exactly so many of them.
+# Succeeds if exactly so many events match.
 #   expect NUMBER EVENT PATTERN
 expect()
 {
@@ -59,7 +59,7 @@ lifetime()
 		expect 1 destroy 'generation=4 resets=0 committed_peak=65536 name=traced$'
 }
 
-# Sizes, alignments, places; and the same where CPUs have spans.
+# Sizes, alignments and offsets, without spans and with them.
 allocations()
 {
 	record "setup=traced,0x100000,0x10000$1" alloc=100,64 alloc=24,4096 store=hello || return 1
@@ -78,7 +78,7 @@ growth()
 		expect 1 alloc 'generation=4 offset=131072 bytes=200000 '
 }
 
-# Errors have their cause: EINVAL 22, ENOSPC 28.
+# Failed calls carry their errno: EINVAL 22, ENOSPC 28.
 failures()
 {
 	record setup=traced,0x100000,0x10000 alloc=0 alloc=8,3 alloc=0x100001 || return 1

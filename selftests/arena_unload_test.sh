@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Clause 22: the module is unloaded, many times, right after arenas are gone that
-# were reset under readers: no callback of theirs may run afterwards. What goes
-# wrong there ends the machine, and with it the test. Prints TAP.
+# Clause 22: the module is unloaded many times right after arenas are gone that were reset under
+# readers: none of their callbacks may run afterwards. A bug here ends the machine, and with it
+# the test. Prints TAP.
 
 . "$(dirname "$0")/arena_tap.sh"
 
@@ -23,7 +23,7 @@ load_arena()
 	[ -e /sys/module/arena ] || load_module arena
 }
 
-# Without the module there is nothing to call, and that is said.
+# Without the arena module, the test module has nothing to call and reports that.
 nothing_to_call()
 {
 	! echo 1 2>/dev/null >$file

@@ -54,7 +54,7 @@ static struct contender contenders[] = {
 	{ .ops = &json_in_private },
 };
 
-/* Parse once and free; the tree must be the same as @like, if there is one. */
+/* Parses once and frees the tree, which must equal @like unless that is NULL. */
 static int round_once(struct contender *c, struct json_memory *memory, const char *text,
 		      size_t size, const struct json_node *like)
 {
@@ -114,7 +114,7 @@ static int run_all(const char *text, size_t size)
 	return err;
 }
 
-/* 0; -EINVAL if the text is none; -EILSEQ if two trees differ; -ENOMEM; -EINTR. */
+/* Returns 0, -EINVAL if the text is not JSON, -EILSEQ if two trees differ, -ENOMEM or -EINTR. */
 int compare_run(const char *text, size_t size)
 {
 	int err, i;

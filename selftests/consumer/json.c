@@ -52,7 +52,7 @@ static int unit(struct json_parser *p)
 	return value;
 }
 
-/* What follows \u: a character, or the two halves of one. */
+/* Parses what follows \u: a character, or a pair of surrogates. */
 static int code_point(struct json_parser *p)
 {
 	int high = unit(p), low;
@@ -73,7 +73,7 @@ static int code_point(struct json_parser *p)
 	return 0x10000 + ((high & 0x3ff) << 10 | (low & 0x3ff));
 }
 
-/* In UTF-8: how many bytes; @to may be NULL. */
+/* Encodes a character in UTF-8; returns the number of bytes. @to may be NULL. */
 static int put_code_point(char *to, int c)
 {
 	static const unsigned char first[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
@@ -89,7 +89,7 @@ static int put_code_point(char *to, int c)
 	return len;
 }
 
-/* What follows a backslash. */
+/* Parses what follows a backslash. */
 static int escaped(struct json_parser *p)
 {
 	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
@@ -102,7 +102,7 @@ static int escaped(struct json_parser *p)
 	return at ? to[at - from] : code_point(p);
 }
 
-/* The inside of a string and the quote behind it: how many bytes; @to may be NULL. */
+/* Decodes a string and the quote behind it; returns the number of bytes. @to may be NULL. */
 static int decode(struct json_parser *p, char *to)
 {
 	int len = 0, c;
@@ -127,7 +127,7 @@ static int decode(struct json_parser *p, char *to)
 	return len;
 }
 
-/* Twice over the text: to know how much memory, and to fill it. */
+/* Decodes the text twice: once to learn the size, and once to store it. */
 static int parse_string(struct json_parser *p, char **string)
 {
 	const char *start;
@@ -198,7 +198,7 @@ static bool accept_word(struct json_parser *p, const char *word)
 	return true;
 }
 
-/* A value; of an array or object, only the begin. */
+/* Parses a value; of an array or object, only the opening bracket. */
 static int parse_value(struct json_parser *p, struct json_node *node)
 {
 	switch (peek(p)) {
@@ -239,7 +239,7 @@ static struct json_node *add_node(struct json_parser *p)
 	return node;
 }
 
-/* A value with its name, if it is in an object. */
+/* Parses a value, with its name inside an object. */
 static int parse_member(struct json_parser *p)
 {
 	struct json_node *node = add_node(p);
@@ -267,11 +267,14 @@ static bool accept_close(struct json_parser *p)
 	return true;
 }
 
-/* Behind a value: close what ends here. 1 if another one must follow, 0 at the end. */
+/*
+ * Closes the arrays and objects that end behind a value. Returns 1 if another value must follow, 0
+ * at the end.
+ */
 static int more(struct json_parser *p)
 {
 	skip_space(p);
-	/* Right behind the begin of something, there is no comma. */
+	/* Right behind an opening bracket there is no comma. */
 	if (p->open && !p->open->child && !accept_close(p))
 		return 1;
 	for (skip_space(p); p->open; skip_space(p)) {
@@ -304,7 +307,7 @@ int json_parse(struct json_parser *p, struct json_memory *memory, const char *te
 	return err;
 }
 
-/* The next node in the order of the text, NULL behind the last one. */
+/* Returns the next node in the order of the text, or NULL behind the last one. */
 const struct json_node *json_walk(const struct json_node *node)
 {
 	if (node->child)
@@ -340,7 +343,7 @@ unsigned int json_children(const struct json_node *node)
 	return nr;
 }
 
-/* One step of a path: the member of that name, or the element of that number. */
+/* Follows one component of a path: the name of a member or the index of an element. */
 static const struct json_node *step(const struct json_node *in, const char *name, size_t len)
 {
 	const struct json_node *node;
@@ -356,7 +359,7 @@ static const struct json_node *step(const struct json_node *in, const char *name
 	return node;
 }
 
-/* "/servers/0/name"; names with a slash in them cannot be asked for. */
+/* Finds a node by a path such as "/servers/0/name". Names with a slash cannot be found. */
 const struct json_node *json_find(const struct json_node *root, const char *path)
 {
 	const struct json_node *node = root;

@@ -44,10 +44,10 @@ static const char * const type_names[] = {
 	"null", "false", "true", "number", "string", "array", "object"
 };
 
-/* The text of one write; to be freed by kvfree(). */
+/* Copies the text of one write; the caller frees it by kvfree(). */
 static char *take_text(const char __user *from, size_t size, loff_t pos)
 {
-	/* A second write is not the continuation of the first. */
+	/* A second write does not continue the first one. */
 	if (pos)
 		return ERR_PTR(-EINVAL);
 	if (size > CONSUMER_TEXT_MAX)
@@ -55,7 +55,7 @@ static char *take_text(const char __user *from, size_t size, loff_t pos)
 	return vmemdup_user(from, size);
 }
 
-/* One request: what was there goes, in one step. */
+/* Parses a text; the tree of the text before is freed in one step. */
 static int parse(const char *text, size_t size)
 {
 	int err;
@@ -114,7 +114,7 @@ static const struct file_operations parse_fops = {
 	.release	= single_release,
 };
 
-/* The value takes the place of its path in @buffer: its length, or an errno. */
+/* Replaces the path in @buffer by the value; returns its length or an errno. */
 static int answer(char *buffer, size_t max)
 {
 	const struct json_node *node;

@@ -2,7 +2,7 @@
 /*
  * Kinds of memory: three kinds of arena, and kmalloc.
  *
- * No locks here: whoever has a struct json_memory uses it alone.
+ * No locks here: each struct json_memory has one user at a time.
  */
 #include <linux/slab.h>
 
@@ -45,7 +45,7 @@ static void *in_arena(struct json_memory *memory, size_t size, size_t align)
 
 static void arena_clear(struct json_memory *memory, struct json_node *root)
 {
-	/* The memory's only user is the caller: nothing can be in the way. */
+	/* The caller is the only user, so the reset cannot fail. */
 	WARN_ON_ONCE(arena_reset(memory->arena));
 }
 
@@ -133,7 +133,7 @@ static void free_node(struct json_node *node)
 	kfree(node);
 }
 
-/* Children first. Who has been visited has none any more. */
+/* Frees children first. A node that was visited has no children any more. */
 static void kmalloc_clear(struct json_memory *memory, struct json_node *root)
 {
 	struct json_node *node = root, *next;

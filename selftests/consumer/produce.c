@@ -32,7 +32,7 @@
  * @stored: records so far.
  */
 struct producer {
-	struct mutex	lock;	/* see above */
+	struct mutex	lock;	/* held by the producer, or NULL */
 	struct arena	*arena;
 	unsigned int	stored;
 };
@@ -58,7 +58,7 @@ static int produce_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* Nothing that a program can write is read here: only the allocator is asked. */
+/* Reads nothing that a program can write; only the allocator is asked. */
 static int store_lines(struct producer *producer, unsigned int nr)
 {
 	for (; nr; nr--, producer->stored++)
@@ -77,7 +77,7 @@ static struct produce_record *store_record(struct arena *arena, unsigned int num
 	record->time = ktime_get_ns();
 	snprintf(record->text, sizeof(record->text), "event %u, seen by CPU %u", number,
 		 raw_smp_processor_id());
-	/* Pairs with the acquire of the program that reads it. */
+	/* Pairs with the acquire load of @number in the reading program. */
 	smp_store_release(&record->number, number);
 	return record;
 }

@@ -3,8 +3,8 @@
  * arena_context: allocation from contexts that a user-mode kernel has not, on
  * the CPU and in the middle of an allocation of the same arena.
  *
- * A stage is an arena with a book: every allocation, whoever made it, is one
- * entry. When all is quiet the book is held against the arena (stage_verify()).
+ * A stage is an arena with a log: every allocation, whoever made it, is one
+ * entry. When all is quiet the log is held against the arena (stage_verify()).
  */
 #ifndef _ARENA_CONTEXT_H
 #define _ARENA_CONTEXT_H
@@ -33,11 +33,11 @@ struct entry {
 
 /**
  * struct stage - an arena and what is known of it.
- * @arena:	whose allocations the book lists.
+ * @arena:	whose allocations the log lists.
  * @reserve:	a reservation in it, for those who have one.
  * @reserved:	bytes taken otherwise: by the reservation, or by @large.
  * @large:	an object larger than a slab, of @large_size bytes, or NULL.
- * @book:	@max entries.
+ * @log:	@max entries.
  * @sorted:	of @max entries, to sort them.
  * @max:	entries there is room for.
  * @nr:		entries begun.
@@ -57,7 +57,7 @@ struct stage {
 	size_t			reserved;
 	void			*large;
 	size_t			large_size;
-	struct entry		*book;
+	struct entry		*log;
 	const struct entry	**sorted;
 	unsigned int		max;
 	atomic_t		nr;
@@ -77,8 +77,8 @@ void stage_close(struct stage *stage);
 int stage_reserve(struct stage *stage, size_t nr, size_t size);
 void *stage_alloc(struct stage *stage, enum source source, size_t size, gfp_t gfp);
 void *stage_alloc_reserved(struct stage *stage, enum source source, size_t size);
-void stage_book(struct stage *stage, void *ptr, size_t size);
-void stage_book_large(struct stage *stage, void *ptr, size_t size);
+void stage_log(struct stage *stage, void *ptr, size_t size);
+void stage_log_large(struct stage *stage, void *ptr, size_t size);
 void stage_verify(struct stage *stage, const char *when);
 void stage_verify_reserve(struct stage *stage, size_t nr, size_t size);
 void stage_report(const struct stage *stage);

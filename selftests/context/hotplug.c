@@ -40,11 +40,11 @@ static int fill(void *data)
 
 	while (stage_alloc(filler->stage, BY_TASK, OBJECT, GFP_KERNEL))
 		cond_resched();
-	/* Not on our way back: that leads through a module that may be gone. */
+	/* Never return from here: the module may be unloaded by then. */
 	kthread_complete_and_exit(&filler->done, 0);
 }
 
-/* One round. False if it could not be started. */
+/* Fills an arena by two tasks; returns false if they could not be started. */
 static bool fill_up(struct stage *stage)
 {
 	struct filler fillers[FILLERS];
@@ -76,13 +76,13 @@ static long take_some(void *data)
 	struct stage *stage = data;
 	int i;
 
-	/* Fewer than a span has room for, so that it has a tail. */
+	/* Allocate less than a span, so that the span has a tail. */
 	for (i = 0; i < SOME; i++)
 		stage_alloc(stage, BY_TASK, OBJECT, GFP_KERNEL);
 	return 0;
 }
 
-/* The tail of a CPU that has gone is as good as any other; so is its account. */
+/* The span tail of an offline CPU is collected like any other, and its counts still count. */
 static void run_gone(struct stage *stage, unsigned int cpu)
 {
 	unsigned int before = atomic_read(&stage->allocs);
@@ -120,7 +120,7 @@ void test_hotplug(void)
 	unsigned int rounds = 0, with[2] = {};
 	struct stage stage;
 
-	/* Room for the ones that fail, too. */
+	/* The log needs room for failed allocations, too. */
 	if (stage_open(&stage, CAPACITY, ARENA_SPANS, OBJECTS + FILLERS + 1))
 		return;
 	while (time_before(jiffies, end) && !failed()) {

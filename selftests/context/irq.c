@@ -80,8 +80,8 @@ static void on_irq_work(struct irq_work *work)
 }
 
 /*
- * The task allocates as much as suits the number of interrupts so far, and
- * otherwise tries what fails and must not be in anybody's way.
+ * The task allocates in step with the interrupts; in between it makes allocations that fail, which
+ * must not disturb the interrupts.
  */
 static void task_take(struct irqs *irqs, unsigned int i)
 {

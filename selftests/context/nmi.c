@@ -26,7 +26,7 @@
 #define OBJECT		32
 #define PATIENCE	10000000
 
-static DEFINE_PER_CPU(bool, expected);	/* of those whom nobody expects we know nothing */
+static DEFINE_PER_CPU(bool, expected);	/* NMIs that no test expects are not counted */
 static nmi_fn handler;
 static void *handler_data;
 
@@ -52,7 +52,7 @@ void nmi_close(void)
 	unregister_nmi_handler(NMI_LOCAL, "arena_context");
 }
 
-/* Raise an NMI and wait until it was served. Any context but NMI proper. */
+/* Raises an NMI and waits until it was served; from any context but NMI. */
 bool nmi_raise(int cpu)
 {
 	bool *flag = per_cpu_ptr(&expected, cpu);
@@ -128,7 +128,7 @@ static int storm_sender(void *data)
 		cond_resched();
 	}
 	WRITE_ONCE(storm->stop, true);
-	/* Not on our way back: that leads through a module that may be gone. */
+	/* Never return from here: the module may be unloaded by then. */
 	kthread_complete_and_exit(&storm->done, 0);
 }
 
@@ -139,7 +139,7 @@ static long storm_receiver(void *data)
 	unsigned int i = 0, shares = 0;
 
 	while (!READ_ONCE(storm->stop)) {
-		/* One for each that an NMI took: none runs far ahead of the others. */
+		/* Take one share for each that an NMI took, so that neither runs far ahead. */
 		if (storm->reserved && shares < atomic_read(&stage->taken[BY_NMI])) {
 			stage_alloc_reserved(stage, BY_TASK, OBJECT);
 			shares++;
@@ -147,7 +147,7 @@ static long storm_receiver(void *data)
 		if (atomic_read(&stage->nr) < QUOTA * (1 + atomic_read(&stage->taken[BY_NMI])))
 			stage_alloc(stage, BY_TASK, 8 + i % 5 * 24, ARENA_NOGROW);
 		else
-			/* Fails, and must not be in anybody's way. */
+			/* This allocation fails and must not disturb the interrupts. */
 			arena_alloc(stage->arena, CAPACITY, ARENA_NOGROW);
 		i++;
 		cond_resched();

@@ -89,7 +89,9 @@ static const struct {
 	{ "nmi", from_nmi },
 };
 
-/* 0; -EINVAL for another context; -EIO if one was not what it should have been. */
+/*
+ * Returns 0, -EINVAL for an unknown context, or -EIO if a notice ran in another context than asked.
+ */
 int notify_from(int fd, const char *name, unsigned int nr)
 {
 	struct notice notice = {};

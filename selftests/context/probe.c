@@ -29,11 +29,11 @@
 #define LARGE		(SZ_64K + 512)
 #define RESERVED	16
 #define OBJECT		32
-#define HITS_EACH	6		/* how often one probe acts */
+#define HITS_EACH	6		/* how often a probe acts */
 #define FIRST_TRIES	32		/* bytes of a function to find an instruction in */
 #define MAX_CODE	SZ_16K
-#define SLOW_AFTER	16		/* probes that tell how long all of them take */
-#define SLOW_SECONDS	30		/* that all of them may take */
+#define SLOW_AFTER	16		/* probes from which the time of all is estimated */
+#define SLOW_SECONDS	30		/* that all probes may take together */
 
 static unsigned int seconds = 10;
 module_param(seconds, uint, 0600);
@@ -103,7 +103,7 @@ static void take(enum source source, size_t size)
 	stage_alloc(&prober.stage, source, size, ARENA_NOGROW);
 	if (READ_ONCE(prober.reserved))
 		stage_alloc_reserved(&prober.stage, source, OBJECT);
-	/* There may be none while a reset is halfway. */
+	/* During a reset there may be no free element. */
 	if (twin_take(source))
 		atomic_inc(&prober.taken);
 }
@@ -142,7 +142,7 @@ static int on_probe(struct kprobe *kprobe, struct pt_regs *regs)
 	return 0;
 }
 
-/* With one of these a probe stays a breakpoint, wherever it is. */
+/* A post handler keeps kprobes from optimising the breakpoint into a jump. */
 static void after_probe(struct kprobe *kprobe, struct pt_regs *regs, unsigned long flags)
 {
 }
@@ -160,7 +160,7 @@ static int site_register(struct site *site, unsigned long address, unsigned int 
 	return register_kprobe(&site->kprobe);
 }
 
-/* Every kind of call, so that every path is passed: first, refill, bump, zero, copy. */
+/* Makes calls of each kind, so that each path runs: first use, refill, bump, zeroing, copying. */
 static void work_alloc(struct stage *stage)
 {
 	struct arena *arena = stage->arena;
@@ -170,17 +170,17 @@ static void work_alloc(struct stage *stage)
 
 	for (i = 0; i < 4; i++)
 		stage_alloc(stage, BY_TASK, 64, ARENA_NOGROW);
-	stage_book(stage, arena_alloc_aligned(arena, 100, 256, ARENA_NOGROW), 100);
-	stage_book(stage, arena_zalloc(arena, 5000, ARENA_NOGROW), 5000);
-	stage_book(stage, arena_zalloc(arena, 24, ARENA_NOGROW), 24);
-	stage_book(stage, arena_memdup(arena, "0123456", 8, ARENA_NOGROW), 8);
-	stage_book(stage, arena_alloc_handle(arena, 48, ARENA_NOGROW, &handle), 48);
+	stage_log(stage, arena_alloc_aligned(arena, 100, 256, ARENA_NOGROW), 100);
+	stage_log(stage, arena_zalloc(arena, 5000, ARENA_NOGROW), 5000);
+	stage_log(stage, arena_zalloc(arena, 24, ARENA_NOGROW), 24);
+	stage_log(stage, arena_memdup(arena, "0123456", 8, ARENA_NOGROW), 8);
+	stage_log(stage, arena_alloc_handle(arena, 48, ARENA_NOGROW, &handle), 48);
 	expect(!arena_alloc(arena, CAPACITY, ARENA_NOGROW), "more than there is");
 	used = arena_offset(arena);
 	expect(arena_high(arena) >= used, "more used than handed out");
 }
 
-/* A reservation that all share, until it is used up. */
+/* Allocates from a reservation that task and interrupts share, until it is used up. */
 static void work_reserved(struct stage *stage)
 {
 	if (stage_reserve(stage, RESERVED, OBJECT))
@@ -193,17 +193,17 @@ static void work_reserved(struct stage *stage)
 
 static void work_large(struct stage *stage)
 {
-	stage_book_large(stage, arena_alloc(stage->arena, LARGE, GFP_KERNEL), LARGE);
+	stage_log_large(stage, arena_alloc(stage->arena, LARGE, GFP_KERNEL), LARGE);
 }
 
 static void set_live(bool live)
 {
 	WRITE_ONCE(prober.live, live);
-	/* The probe looks in the middle of what comes before and after. */
+	/* The probe interrupts this CPU, so a compiler barrier is enough. */
 	barrier();
 }
 
-/* How many elements there are of at least this value; none is torn. */
+/* Counts the elements of at least this value; none may be torn. */
 static unsigned int twins_count(u64 least, const char *where)
 {
 	unsigned int nr = 0, torn = 0;
@@ -218,7 +218,7 @@ static unsigned int twins_count(u64 least, const char *where)
 	return nr;
 }
 
-/* Allocation, recycling, several at once. */
+/* Allocates single elements and several at once, and recycles some. */
 static void work_twins(void)
 {
 	struct twin some[3] = { { 7, ~7ULL }, { 8, ~8ULL }, { 9, ~9ULL } };
@@ -250,7 +250,7 @@ static void work_typed(const char *where)
 	expect(now == before + TWINS_LEFT + atomic_read(&prober.taken),
 	       "%u elements after %u and %u, %s", now, before,
 	       TWINS_LEFT + atomic_read(&prober.taken), where);
-	/* With readers, a grace period may not be over yet. */
+	/* With readers, freed elements come back only after a grace period. */
 	set_live(true);
 	err = twins_reset(prober.twins);
 	set_live(false);
@@ -261,7 +261,7 @@ static void work_typed(const char *where)
 		       where);
 }
 
-/* A new generation; every other one with its memory taken anew. */
+/* Resets the arena, and every other time frees its slabs. */
 static void work_reset(struct stage *stage, bool release)
 {
 	stage->may_refuse = true;
@@ -296,7 +296,7 @@ static void work(const char *where)
 	work_typed(where);
 }
 
-/* Work with one probe armed. */
+/* Runs the work with one probe armed. */
 static void work_at(struct site *site)
 {
 	char where[KSYM_SYMBOL_LEN];
@@ -346,8 +346,8 @@ static bool probes_are_slow(unsigned long begin, unsigned int nr)
 }
 
 /*
- * One probe in each function, not at its entry, where it would be another kind. Returns
- * how many there are: fewer if probes are slow.
+ * Puts one probe into each function, behind its entry, where it would use ftrace. Returns how many
+ * there are: fewer if probes are slow.
  */
 static unsigned int probe_each(struct site *sites, unsigned int max)
 {
@@ -378,7 +378,7 @@ static bool passed(const struct site *sites, unsigned int nr, unsigned long star
 	return false;
 }
 
-/* Note every byte of the functions that the work passes through; none if probes are slow. */
+/* Lists every byte of the functions that the work passes through; none if probes are slow. */
 static void find_code(struct site *sites, unsigned int functions)
 {
 	unsigned int nr = probe_each(sites, functions), i, k;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An arena, and a book of what was taken from it.
+ * An arena, and a log of what was allocated from it.
  *
- * The book takes no lock: an entry belongs to whoever counted it.
+ * The log takes no lock: an entry belongs to the context that counted it.
  */
 #include <linux/mm.h>
 #include <linux/sort.h>
@@ -21,12 +21,12 @@ int stage_open(struct stage *stage, size_t capacity, unsigned int flags, unsigne
 	};
 
 	*stage = (struct stage) { .max = max };
-	stage->book = kvcalloc(max, sizeof(*stage->book), GFP_KERNEL);
+	stage->log = kvcalloc(max, sizeof(*stage->log), GFP_KERNEL);
 	stage->sorted = kvcalloc(max, sizeof(*stage->sorted), GFP_KERNEL);
 	stage->arena = arena_create(&config);
 	if (IS_ERR(stage->arena))
 		stage->arena = NULL;
-	if (!stage->book || !stage->sorted || !stage->arena ||
+	if (!stage->log || !stage->sorted || !stage->arena ||
 	    arena_populate(stage->arena, capacity, GFP_KERNEL)) {
 		fail("no memory for the test");
 		stage_close(stage);
@@ -39,7 +39,7 @@ void stage_close(struct stage *stage)
 {
 	arena_destroy(stage->arena);
 	kvfree(stage->sorted);
-	kvfree(stage->book);
+	kvfree(stage->log);
 }
 
 int stage_reserve(struct stage *stage, size_t nr, size_t size)
@@ -51,16 +51,16 @@ int stage_reserve(struct stage *stage, size_t nr, size_t size)
 		fail("arena_reserve: %d", err);
 		return err;
 	}
-	/* Of sizes that need no padding. */
+	/* Multiples of the alignment, so that the sum is exact. */
 	stage->reserved += nr * ALIGN(size, sizeof(long));
 	atomic_inc(&stage->allocs);
 	return 0;
 }
 
-/* What the object is filled with: differs from neighbour to neighbour. */
+/* The byte with which an object is filled: neighbouring objects differ. */
 static int pattern(const struct stage *stage, const struct entry *entry)
 {
-	return (entry - stage->book) % 251 + 1;
+	return (entry - stage->log) % 251 + 1;
 }
 
 static struct entry *entry_begin(struct stage *stage)
@@ -68,7 +68,7 @@ static struct entry *entry_begin(struct stage *stage)
 	unsigned int i = atomic_inc_return(&stage->nr) - 1;
 
 	if (i < stage->max)
-		return &stage->book[i];
+		return &stage->log[i];
 	atomic_dec(&stage->nr);
 	return NULL;
 }
@@ -78,7 +78,7 @@ static void entry_end(struct stage *stage, struct entry *entry, void *ptr, size_
 	entry->handle = arena_handle(stage->arena, ptr);
 	entry->size = size;
 	memset(ptr, pattern(stage, entry), size);
-	/* Last: an entry without a pointer is none. */
+	/* The pointer is stored last: an entry without a pointer is incomplete. */
 	WRITE_ONCE(entry->ptr, ptr);
 }
 
@@ -109,7 +109,7 @@ static void *task_alloc(struct stage *stage, size_t size, gfp_t gfp)
 	return ptr;
 }
 
-/* NULL too when the book is full, which is no failure of the arena. */
+/* Returns NULL also when the log is full, which is no failure of the arena. */
 void *stage_alloc(struct stage *stage, enum source source, size_t size, gfp_t gfp)
 {
 	struct entry *entry = entry_begin(stage);
@@ -139,12 +139,12 @@ void *stage_alloc_reserved(struct stage *stage, enum source source, size_t size)
 	return entry_settle(stage, source, entry, ptr, size);
 }
 
-/* Enter what the task got by another call. */
-void stage_book(struct stage *stage, void *ptr, size_t size)
+/* Logs an object that the task allocated by another call. */
+void stage_log(struct stage *stage, void *ptr, size_t size)
 {
 	struct entry *entry = entry_begin(stage);
 
-	if (!expect(entry, "the book is full"))
+	if (!expect(entry, "the log is full"))
 		return;
 	entry->reserved = false;
 	if (ptr)
@@ -152,8 +152,8 @@ void stage_book(struct stage *stage, void *ptr, size_t size)
 	entry_settle(stage, BY_TASK, entry, ptr, size);
 }
 
-/* It has no handle: what is checked is that nobody writes there. */
-void stage_book_large(struct stage *stage, void *ptr, size_t size)
+/* Logs a large object, whose bytes are checked but which has no handle. */
+void stage_log_large(struct stage *stage, void *ptr, size_t size)
 {
 	if (!expect(ptr, "no object of %zu bytes", size))
 		return;
@@ -173,13 +173,13 @@ static int by_offset(const void *a, const void *b)
 	       left->handle.offset > right->handle.offset;
 }
 
-/* The entries of the arena's generation, in order of their place. */
+/* Sorts the entries of the arena's generation by offset. */
 static unsigned int sort_entries(struct stage *stage, u64 generation)
 {
 	unsigned int nr = 0, i;
 
 	for (i = 0; i < atomic_read(&stage->nr); i++) {
-		const struct entry *entry = &stage->book[i];
+		const struct entry *entry = &stage->log[i];
 
 		if (!entry->ptr)
 			continue;
@@ -231,7 +231,7 @@ static void verify_accounts(struct stage *stage, size_t used)
 	expect(!stats.fail_arg, "%llu bad arguments", stats.fail_arg);
 }
 
-/* Hold the book against the arena, while nobody allocates. */
+/* Compares the log with the arena; no allocation may run meanwhile. */
 void stage_verify(struct stage *stage, const char *when)
 {
 	arena_handle_t now = {};
@@ -259,9 +259,9 @@ void stage_verify(struct stage *stage, const char *when)
 }
 
 /*
- * Exactly as many objects as were reserved were to be had, whoever took them,
- * and none was refused before: but for those that whoever interrupted them was
- * quicker to take, no entry without an object comes before one with.
+ * All contexts together got exactly as many objects as were reserved. No allocation failed before:
+ * an entry without an object precedes one with an object only where the interrupt took the last
+ * share first.
  */
 void stage_verify_reserve(struct stage *stage, size_t nr, size_t size)
 {
@@ -272,7 +272,7 @@ void stage_verify_reserve(struct stage *stage, size_t nr, size_t size)
 	expect(!arena_reserve_alloc(&stage->reserve, size, sizeof(long)),
 	       "an object that was not reserved");
 	for (i = 0; i < atomic_read(&stage->nr); i++) {
-		const struct entry *entry = &stage->book[i];
+		const struct entry *entry = &stage->log[i];
 
 		if (entry->reserved && !entry->ptr)
 			refused++;
@@ -282,7 +282,7 @@ void stage_verify_reserve(struct stage *stage, size_t nr, size_t size)
 	}
 }
 
-/* Begin a new book after a reset. Entries of the new generation stay. */
+/* Begins a new log after a reset. Entries of the new generation stay. */
 void stage_forget(struct stage *stage)
 {
 	struct arena_stats stats;
@@ -293,13 +293,13 @@ void stage_forget(struct stage *stage)
 	stage->large = NULL;
 	atomic_set(&stage->from_reserve, 0);
 	for (i = 0; i < atomic_read(&stage->nr); i++) {
-		struct entry entry = stage->book[i];
+		struct entry entry = stage->log[i];
 
-		stage->book[i].ptr = NULL;
-		stage->book[i].reserved = false;
+		stage->log[i].ptr = NULL;
+		stage->log[i].reserved = false;
 		if (entry.ptr && entry.handle.generation == stats.generation) {
-			stage->book[nr] = entry;
-			memset(entry.ptr, pattern(stage, &stage->book[nr]), entry.size);
+			stage->log[nr] = entry;
+			memset(entry.ptr, pattern(stage, &stage->log[nr]), entry.size);
 			nr++;
 		}
 	}
@@ -313,7 +313,7 @@ static void report(const struct stage *stage, enum source i)
 	     atomic_read(&stage->spent[i]), atomic_read(&stage->inside[i]));
 }
 
-/* What each source did; that none was refused memory that is there. */
+/* Reports what each context did, and that none was refused memory that is committed. */
 void stage_report(const struct stage *stage)
 {
 	int i;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The code of the module under test: where it lies, and its functions.
+ * Where the code of the module under test lies, and its functions.
  *
- * Found by asking for the symbol at an address, so that the test knows no name
- * but that of one exported function.
+ * It is found by looking up the symbol at an address, so that the test knows the name of one
+ * exported function only.
  */
 #include <linux/kallsyms.h>
 #include <linux/kernel.h>
@@ -24,7 +24,7 @@ static struct {
 static unsigned int nr_functions;
 static unsigned long text_start, text_end;
 
-/* The function that @address lies in, if it is one of the module under test. */
+/* Finds the function that contains @address, if it belongs to the module under test. */
 static bool function_at(unsigned long address, unsigned long *start, unsigned long *size)
 {
 	static char name[KSYM_SYMBOL_LEN];
@@ -37,7 +37,7 @@ static bool function_at(unsigned long address, unsigned long *start, unsigned lo
 	    sscanf(plus, "+%lx/%lx", &offset, size) != 2)
 		return false;
 	*start = address - offset;
-	/* Behind the code come symbols of data, whose sizes make no sense. */
+	/* After the code come symbols of data, whose sizes are meaningless. */
 	return *size - 1 < MAX_TEXT;
 }
 
@@ -56,7 +56,7 @@ int text_find(void)
 		nr_functions++;
 		text_end += size;
 	}
-	/* Built in, there is no module to be told by its name. */
+	/* A built-in arena has no module name to look for. */
 	return nr_functions ? 0 : -ENOENT;
 }
 
@@ -65,7 +65,7 @@ bool text_has(unsigned long address)
 	return address >= text_start && address < text_end;
 }
 
-/* Whether the interrupt that we are in came in the middle of an allocation. */
+/* Returns whether the current interrupt interrupted an allocation. */
 bool text_interrupted(void)
 {
 	struct pt_regs *regs = get_irq_regs();
@@ -73,7 +73,7 @@ bool text_interrupted(void)
 	return regs && text_has(regs->ip);
 }
 
-/* The begin of a function, 0 if there are no more. */
+/* Returns the begin of a function, or 0 if there are no more. */
 unsigned long text_function(unsigned int index, unsigned long *size)
 {
 	if (index >= nr_functions)

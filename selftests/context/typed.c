@@ -21,7 +21,7 @@
 #include "context.h"
 
 #define ELEMENTS	512
-#define HELD		16	/* by each source at once */
+#define HELD		16	/* held by each context at a time */
 #define PERIOD_NS	20000
 #define TIMERS		1500
 #define RESETS		10
@@ -136,7 +136,7 @@ static void give_back(struct holder *holder, unsigned int i)
 	holder->freed++;
 }
 
-/* Take one, or give one back that nobody else may have touched. */
+/* Allocates an element, or checks one and frees it. */
 static void churn(struct holder *holder)
 {
 	unsigned int i = next(&holder->rnd) % HELD;
@@ -147,7 +147,7 @@ static void churn(struct holder *holder)
 		take(holder, i, false);
 }
 
-/* Nothing may be freed in an NMI. */
+/* An NMI may only allocate. */
 static void on_nmi(struct pt_regs *regs, void *unused)
 {
 	unsigned int i = next(&scene.nmi.rnd) % HELD;
@@ -157,7 +157,7 @@ static void on_nmi(struct pt_regs *regs, void *unused)
 	irq_work_queue(&scene.work);
 }
 
-/* What the NMI has; it does not come while we are at it, as we raise it. */
+/* Frees elements of the NMI. No NMI comes meanwhile, because this test raises all of them. */
 static void on_work(struct irq_work *work)
 {
 	unsigned int i;
@@ -177,14 +177,14 @@ static void count_reset(int err, unsigned long *done)
 		scene.irq.bad++;
 }
 
-/* In hard interrupts, in the middle of whatever the task is doing. */
+/* Resets both arenas in a hard interrupt, in the middle of the task's work. */
 static void reset_all(void)
 {
 	struct element made, *e;
 
 	count_reset(elements_reset(scene.elements), &scene.done);
 	count_reset(arena_reset_rcu(scene.bytes), &scene.bytes_done);
-	/* New ones at once, in the place that is being reset under the task. */
+	/* Allocate again at once, in the memory that is being reset under the task. */
 	element_make(&made, 1 + next(&scene.irq.rnd));
 	e = elements_alloc(scene.elements, &made);
 	if (e && scene.timers % 2)
@@ -201,7 +201,7 @@ static enum hrtimer_restart on_timer(struct hrtimer *timer)
 		reset_all();
 	} else {
 		churn(&scene.irq);
-		/* Where the task was, too. */
+		/* The NMI interrupts the task at the place of the timer. */
 		if (scene.timers % 4 == 0 && !nmi_raise(smp_processor_id()))
 			scene.missed = true;
 	}
@@ -209,7 +209,7 @@ static enum hrtimer_restart on_timer(struct hrtimer *timer)
 	return HRTIMER_RESTART;
 }
 
-/* All that is there is complete; under rcu_read_lock() it stays so. */
+/* Checks that all elements are complete, and stay so under rcu_read_lock(). */
 static void look_around(void)
 {
 	const struct element *e;
@@ -219,7 +219,7 @@ static void look_around(void)
 		scene.task.bad += !element_is(e, e->seed);
 }
 
-/* Resets come at any time: what the task has is safe until it leaves the reader's section. */
+/* Uses objects under resets: they are safe until the end of the read-side critical section. */
 static void use_under_resets(void)
 {
 	struct element made, *e;
@@ -272,7 +272,10 @@ static void give_all_back(struct holder *holder)
 			give_back(holder, i);
 }
 
-/* As many as there is room for, and no more: nothing was lost and nothing is there twice. */
+/*
+ * Allocates all elements: exactly as many as there is room for, so none was lost and none exists
+ * twice.
+ */
 static void expect_whole(void)
 {
 	unsigned int nr = 0;

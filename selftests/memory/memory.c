@@ -38,7 +38,7 @@ struct filler {
 	struct completion	done;
 };
 
-/* As much as is to be had, and where it lies. */
+/* Fills the arena and counts on which nodes its objects lie. */
 static void fill(struct arena *from)
 {
 	void *object;
@@ -56,7 +56,7 @@ static int fill_thread(void *data)
 	struct filler *filler = data;
 
 	fill(filler->arena);
-	/* Not on our way back: that leads through a module that may be gone. */
+	/* Never return from here: the module may be unloaded by then. */
 	kthread_complete_and_exit(&filler->done, 0);
 }
 

@@ -26,7 +26,7 @@ struct slow {
 	struct rcu_head	rcu;
 };
 
-/* What is called of the arena module. */
+/* The functions of the arena module that this module calls. */
 static struct {
 	typeof(arena_create)		*create;
 	typeof(arena_alloc)		*alloc;
@@ -54,7 +54,7 @@ static void queue_slow(void)
 		call_rcu(&slow->rcu, slow_callback);
 }
 
-/* One arena, reset under readers, and gone. */
+/* Makes an arena, resets it under readers and destroys it. */
 static int come_and_go(void)
 {
 	static const struct arena_config config = {
@@ -75,7 +75,7 @@ static int come_and_go(void)
 	return err;
 }
 
-/* The same of a typed arena with a freed element. */
+/* Makes a typed arena, frees an element and destroys it. */
 static int come_and_go_typed(void)
 {
 	struct arena_typed *typed = call.typed_create("unload", sizeof(int), 10, ARENA_READERS);
