@@ -425,7 +425,7 @@ TEST_F_TIMEOUT(space, alloc_by_processes_exact_capacity, 120)
 TEST_F_TIMEOUT(space, reset_beside_allocations_consistent, 120)
 {
 	char record[512] = {};
-	unsigned int i;
+	unsigned int i, resets;
 	pid_t pids[WORKERS];
 
 	for (i = 0; i < WORKERS; i++) {
@@ -440,15 +440,16 @@ TEST_F_TIMEOUT(space, reset_beside_allocations_consistent, 120)
 				_exit(13);
 		}
 	}
-	for (i = 0; i < 300; i++)
-		EXPECT_EQ(0, arena_reset(self->fd, i % 3, i % 5 * SLAB * (i % 3 == 1)));
+	for (resets = 0; more_rounds(resets, 300); resets++)
+		EXPECT_EQ(0, arena_reset(self->fd, resets % 3,
+					 resets % 5 * SLAB * (resets % 3 == 1)));
 	for (i = 0; i < WORKERS; i++) {
 		kill(pids[i], SIGKILL);
 		EXPECT_EQ(-1 - SIGKILL, wait_for(pids[i]));
 	}
 	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
-	EXPECT_EQ(301, self->info.resets);
+	EXPECT_EQ(resets + 1, self->info.resets);
 	EXPECT_EQ(0, self->info.used);
 	EXPECT_EQ(0, self->info.committed);
 	EXPECT_EQ(self->info.page_allocs, self->info.page_frees);

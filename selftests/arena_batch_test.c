@@ -578,7 +578,7 @@ TEST_F_TIMEOUT(batch, batch_beside_resets_consistent, 120)
 	pid = fork();
 	if (!pid)
 		_exit(batches_until_stopped(self->fd, stop));
-	for (round = 0; round < 300; round++) {
+	for (round = 0; more_rounds(round, 300); round++) {
 		mode = round % 3;
 		EXPECT_EQ(0, arena_reset(self->fd, mode, 0));
 	}

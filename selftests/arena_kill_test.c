@@ -168,7 +168,7 @@ TEST_F_TIMEOUT(kill, kill_after_nth_step_leaves_nothing, 200)
 	unsigned int nr;
 	pid_t pid;
 
-	for (nr = 1; nr <= 150; nr++) {
+	for (nr = 1; more_rounds(nr - 1, 150); nr++) {
 		__atomic_store_n(self->steps, 0, __ATOMIC_RELEASE);
 		pid = fork();
 		if (!pid)

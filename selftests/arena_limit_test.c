@@ -746,7 +746,7 @@ TEST_F_TIMEOUT(limits, kill_at_any_time_leaves_nothing, 120)
 	if (arena_total_bytes() < 0)
 		SKIP(return, "no debugfs");
 	ASSERT_TRUE(all_gone());
-	for (round = 0; round < 20; round++) {
+	for (round = 0; more_rounds(round, 20); round++) {
 		for (i = 0; i < ARRAY_SIZE(pids); i++) {
 			pids[i] = fork();
 			if (!pids[i])
@@ -766,10 +766,9 @@ TEST_F_TIMEOUT(limits, kill_at_any_time_leaves_nothing, 120)
 /* clause 22: opening, using and closing many arenas loses no memory */
 TEST(open_and_close_repeatedly_leaks_nothing)
 {
-	const int rounds = on_uml() ? 100 : 1000;
 	int i, fd;
 
-	for (i = 0; i < rounds; i++) {
+	for (i = 0; more_rounds(i, 1000); i++) {
 		fd = arena_open();
 		ASSERT_LE(0, fd);
 		if (i & 1)

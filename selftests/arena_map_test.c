@@ -5,7 +5,6 @@
  */
 #include "kselftest_harness.h"
 #include <sys/uio.h>
-#include <time.h>
 #include "arena_test.h"
 
 #define CAPACITY	(16 * SLAB)
@@ -389,7 +388,6 @@ static void ignore_bus(int sig, siginfo_t *info, void *context)
 TEST_F(mapping, reset_release_races_with_faults)
 {
 	struct sigaction action = { .sa_sigaction = ignore_bus, .sa_flags = SA_SIGINFO };
-	const time_t end = time(NULL) + 30;
 	pid_t pids[3];
 	unsigned int i;
 
@@ -410,8 +408,7 @@ TEST_F(mapping, reset_release_races_with_faults)
 		}
 		toucher(self->map);
 	}
-	/* Many rounds, bounded in time for busy machines. */
-	for (i = 0; i < 400 && (i < 20 || time(NULL) < end); i++) {
+	for (i = 0; more_rounds(i, 400); i++) {
 		ASSERT_EQ(0, arena_alloc_flags(self->fd, CAPACITY, 0, 0, NULL));
 		if (i % 7 == 0)
 			usleep(1000);

@@ -252,7 +252,7 @@ TEST_F_TIMEOUT(node, dup_races_with_open_own_arena, 300)
 
 			if (arena_setup(fd, 1 << 20, SLAB, 0) || arena_alloc(fd, 8 * (i + 1), NULL))
 				_exit(1);
-			for (round = 0; round < 500; round++) {
+			for (round = 0; more_rounds(round, 500); round++) {
 				fresh = arena_open();
 				other = arena_dup(fd, R);
 				if (fresh < 0 || other < 0 || arena_used(fresh) ||

@@ -308,7 +308,7 @@ TEST(alloc_by_processes_isolated)
 		pids[i] = fork();
 		if (pids[i])
 			continue;
-		for (round = 0; round < 25; round++) {
+		for (round = 0; more_rounds(round, 25); round++) {
 			size_t part = (next_random(&seed) >> 8) % bytes & -page_size(), kept;
 			int fd = arena_open();
 			char *map;

@@ -629,7 +629,7 @@ TEST_F_TIMEOUT(poll, reset_races_with_poll_consistent, 120)
 			arena_alloc(self->fd, 32, NULL);
 		}
 	}
-	for (i = 0; i < 2000; i++) {
+	for (i = 0; more_rounds(i, 2000); i++) {
 		ASSERT_EQ(0, arena_reset(self->fd, i % 4, 0));
 		ASSERT_EQ(0, arena_notify(self->fd));
 	}

@@ -336,13 +336,12 @@ static void *read_status(void *arg)
 /* clauses 7, 13: a reader sees coherent values while others allocate and reset */
 TEST_F(status, status_races_with_reader_coherent)
 {
-	const __u64 rounds = on_uml() ? 300 : 3000;
 	struct reader reader = { .status = self->status };
 	__u64 generation, i;
 	pthread_t thread;
 
 	ASSERT_EQ(0, pthread_create(&thread, NULL, read_status, &reader));
-	for (i = 0; i < rounds; i++) {
+	for (i = 0; more_rounds(i, 3000); i++) {
 		generation = self->status->generation;
 		/*
 		 * The maximum depends on the generation, so that bytes of another one would be

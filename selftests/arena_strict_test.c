@@ -292,7 +292,7 @@ TEST_F_TIMEOUT(strict, reset_strict_races_with_faults, 120)
 		for (;; i += 7)
 			__atomic_store_n(map + i * self->page % CAPACITY, 1, __ATOMIC_RELAXED);
 	}
-	for (i = 0; i < 300; i++) {
+	for (i = 0; more_rounds(i, 300); i++) {
 		ASSERT_EQ(0, arena_reset(fd, i % 3 ? ARENA_RESET_KEEP : ARENA_RESET_STRICT, 0));
 		ASSERT_EQ(0, arena_mark(fd, &mark));
 		ASSERT_EQ(0, arena_alloc(fd, CAPACITY / 2, NULL));

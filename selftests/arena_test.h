@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include <linux/arena.h>
 
@@ -32,6 +33,7 @@
 
 #define DEVICE		"/dev/arena"
 #define DEBUGFS		"/sys/kernel/debug/arena/"
+#define RACE_SECONDS	10		/* see more_rounds() */
 #define SLAB		65536UL		/* the slab size that tests ask for */
 #ifndef ARRAY_SIZE
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
@@ -309,6 +311,19 @@ static inline bool run_on(int cpu)
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
 	return !sched_setaffinity(0, sizeof(set), &set);
+}
+
+/*
+ * Returns whether a race goes on with round @i, counted from 0: for @rounds rounds, but where
+ * they take longer than some seconds, on an emulated or busy machine, for a tenth of them.
+ */
+static inline bool more_rounds(unsigned int i, unsigned int rounds)
+{
+	static time_t end;
+
+	if (!i)
+		end = time(NULL) + RACE_SECONDS;
+	return i < rounds && (i < rounds / 10 || time(NULL) < end);
 }
 
 /*
