@@ -67,10 +67,19 @@ skip()
 }
 
 # Succeeds if no arena exists and all memory held is in the pool.
-nothing_held()
+only_pool_held()
 {
 	total=$(cat $arena/total_bytes)
 	pool=$(cat $arena/pool_bytes)
+	[ "$total" -le "$pool" ] && [ "$(wc -l <$arena/arenas)" -eq 1 ]
+}
+
+# Arenas are gone, and all that is held of their memory is in the pool: at once, or when a worker
+# has found pages free that something referred to.
+nothing_held()
+{
+	until_true only_pool_held
+	rc=$?
 	echo "# $total bytes held, $pool of them in the pool"
-	[ "$total" -eq "$pool" ] && [ "$(wc -l <$arena/arenas)" -eq 1 ]
+	return $rc
 }

@@ -291,16 +291,31 @@ static inline long long read_number(const char *path)
 	return number;
 }
 
-/* Returns the bytes that all arenas hold, or -1 if there is no debugfs. */
-static inline long long arena_total_bytes(void)
-{
-	return read_number(DEBUGFS "total_bytes");
-}
-
-/* Like arena_total_bytes(), without freed slabs that the module keeps in its pool. */
+/*
+ * Returns the bytes that count for all arenas, or -1 if there is no debugfs; without freed slabs in
+ * the module's pool, which the kernel may free at any time.
+ */
 static inline long long arena_held_bytes(void)
 {
-	return arena_total_bytes() - read_number(DEBUGFS "pool_bytes");
+	long long total = read_number(DEBUGFS "total_bytes");
+
+	return total < 0 ? -1 : total - read_number(DEBUGFS "pool_bytes");
+}
+
+/*
+ * Waits up to half a minute until at most @bytes count for all arenas; returns whether they do. A
+ * page that a pipe or io_uring referred to when its arena gave it back counts until a worker
+ * finds it free. So what earlier tests have left may stop counting at any time: a test may expect
+ * upper bounds of arena_held_bytes(), and lower bounds that its own arenas set, but no exact
+ * value. With 0, a test waits for what earlier ones have left.
+ */
+static inline bool arena_held_falls_to(long long bytes)
+{
+	int i;
+
+	for (i = 0; i < 3000 && arena_held_bytes() > bytes; i++)
+		usleep(10000);
+	return arena_held_bytes() <= bytes;
 }
 
 /* Moves the calling thread to a CPU; returns whether the machine has it. */

@@ -139,17 +139,9 @@ static void work(unsigned long seed, time_t end, unsigned long rounds)
 /* clauses 17, 21: no memory is held after the last descriptor and mapping are gone */
 static bool all_is_gone(void)
 {
-	int tries;
-
-	for (tries = 0; tries < 300; tries++) {
-		long long bytes = arena_total_bytes();
-
-		if (bytes <= 0)
-			return true;
-		usleep(100000);
-	}
-	printf("BROKEN: %lld bytes are held, and nobody holds them\n",
-	       arena_total_bytes());
+	if (arena_held_falls_to(0))
+		return true;
+	printf("BROKEN: %lld bytes are held, and nobody holds them\n", arena_held_bytes());
 	return false;
 }
 
