@@ -212,7 +212,7 @@ void *__arena_alloc(struct arena *arena, size_t size, gfp_t gfp) __malloc;
 void *__arena_alloc_aligned(struct arena *arena, size_t size, size_t align,
 			    gfp_t gfp) __malloc;
 void *__arena_alloc_words(struct arena *arena, size_t size) __malloc;
-void *__arena_alloc_more(struct arena *arena, size_t size, gfp_t gfp) __malloc;
+void *__arena_alloc_slow(struct arena *arena, size_t size, gfp_t gfp) __malloc;
 
 /*
  * Debug kernels check on every call that the context fits @gfp, and not only on the calls
@@ -266,7 +266,7 @@ static __always_inline void *arena_alloc(struct arena *arena, size_t size, gfp_t
 	if (__arena_is_words(size, ARENA_MIN_ALIGN, gfp)) {
 		void *object = __arena_alloc_words(arena, size);
 
-		return likely(object) ? object : __arena_alloc_more(arena, size, gfp);
+		return likely(object) ? object : __arena_alloc_slow(arena, size, gfp);
 	}
 	return __arena_alloc(arena, size, gfp);
 }
@@ -310,7 +310,7 @@ static __always_inline void *arena_alloc_aligned(struct arena *arena, size_t siz
 		if (likely(object))
 			return object;
 		if (align == ARENA_MIN_ALIGN)
-			return __arena_alloc_more(arena, size, gfp);
+			return __arena_alloc_slow(arena, size, gfp);
 	}
 	return __arena_alloc_aligned(arena, size, align, gfp);
 }

@@ -8,57 +8,10 @@
 #include "core/cursor.h"
 #include "core/events.h"
 
-static noinline void *alloc_slow(struct arena *arena, size_t size, size_t align, gfp_t gfp)
-{
-	struct arena_place place;
-
-	size = size_with_address(arena, size);
-	return arena_claim(arena, size, align, gfp, &place) ? NULL : place.ptr;
-}
-
-/*
- * Claim one object of a dense arena, if this allocation is not nested, its generation is
- * settled and its slab committed. Otherwise NULL, and alloc_slow() is left to do.
- */
-static noinline void *dense_claim(struct arena *arena, size_t size, size_t align, bool zero)
-{
-	struct arena_cpu *cpu = arena_enter(arena);
-	struct claim claim = {};	/* Keeps the compiler from a slow string operation. */
-	void *object = NULL;
-
-	/* alloc_slow() zeroes what is long in several steps, with preemption on in between. */
-	if (likely(arena_slot(cpu) && size - 1 < arena_slab_size(arena) &&
-		   !(zero && size > ARENA_COPY_CHUNK)) &&
-	    likely(!cursor_claim(arena, __arena_snap(arena), NULL, size, align, 0, &claim)) &&
-	    likely(!zero || !claim_zero(arena, cpu, &claim, claim.object, claim.end))) {
-		claim_done(arena, cpu, &cpu->slot, &claim, size);
-		object = claim_address(arena, &claim, claim.object);
-	}
-	arena_leave(cpu);
-	return object;
-}
-
-/*
- * Take one object from this CPU's span, or from a new one. NULL if this allocation is nested,
- * or if it must grow the arena or wait.
- */
-static noinline void *span_claim(struct arena *arena, size_t size)
-{
-	struct arena_cpu *cpu = arena_enter(arena);
-	struct arena_slot *slot = arena_slot(cpu);
-	struct arena_place place = {};
-
-	if (unlikely(!slot || arena_slot_claim(arena, cpu, slot, size, ARENA_MIN_ALIGN,
-					       arena->zero, &place)))
-		place.ptr = NULL;
-	arena_leave(cpu);
-	return place.ptr;
-}
-
 /*
  * Take an object from the span of this CPU, which was just seen to be of @generation. An
  * interrupt since then may have changed the span, but has left it usable. Once the span is
- * marked busy, nested allocations leave it alone.
+ * busy, nested allocations leave it alone.
  */
 static __always_inline void *bump_span(struct arena_cpu *cpu, unsigned long generation,
 				       size_t size)
@@ -163,11 +116,11 @@ static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *
 }
 
 /*
- * Second try of bump_words() in a dense arena. The order of the arguments keeps those of
- * bump_words() in their registers.
+ * bump_words() in a dense arena, after the cursor moved or the object did not fit in the window.
+ * The order of the arguments keeps those of bump_words() in their registers.
  */
-static noinline void *bump_window_more(struct arena *arena, size_t size, struct arena_cpu *cpu,
-				       bool zeroed)
+static noinline void *bump_window_again(struct arena *arena, size_t size, struct arena_cpu *cpu,
+					bool zeroed)
 {
 	if (arena->zero)
 		return zeroed ? bump_zeroed(arena, cpu, size, 1) : NULL;
@@ -192,7 +145,7 @@ static __always_inline void *bump_words(struct arena *arena, size_t size, bool z
 	if (likely(data_race(cpu->slot.span) > generation)) {
 		cursor = atomic_long_read(&arena->cursor);
 		if (unlikely(!bump_window_once(arena, cpu, &cursor, size, &object)))
-			object = bump_window_more(arena, size, cpu, zeroed);
+			object = bump_window_again(arena, size, cpu, zeroed);
 		preempt_enable();
 		return object;
 	}
@@ -212,7 +165,7 @@ static __always_inline void *bump_words(struct arena *arena, size_t size, bool z
  * @size:  bytes, not 0: a multiple of %ARENA_WORD, at most %ARENA_WORDS_MAX.
  *
  * Context: Any.
- * Return: An object; or NULL, and the caller must call __arena_alloc_more().
+ * Return: An object; or NULL, and the caller must call __arena_alloc_slow().
  */
 notrace void *__arena_alloc_words(struct arena *arena, size_t size)
 {
@@ -220,8 +173,60 @@ notrace void *__arena_alloc_words(struct arena *arena, size_t size)
 }
 EXPORT_SYMBOL_GPL(__arena_alloc_words);
 
+/*
+ * Take an object from the span, with padding if @size or @align need it. As in bump_span(), an
+ * interrupt may have changed the span since it was seen to be of @generation.
+ */
+static __always_inline void *bump_span_padded(struct arena *arena, struct arena_cpu *cpu,
+					      unsigned long generation, size_t size,
+					      size_t align, bool zero)
+{
+	struct arena_slot *slot = &cpu->slot;
+	void *object = NULL;
+
+	slot_busy(slot);
+	if (likely((!zero || slot->zeroed) && slot_bump(slot, size, align, &object)))
+		count_objects(arena, cpu, 1);
+	slot_idle(slot, generation);
+	return object;
+}
+
+/*
+ * The fast path for sizes, alignments and zeroing that bump_words() does not serve, or NULL. In
+ * a dense arena, an object that needs padding is left to the slow path.
+ */
+static noinline void *bump_any(struct arena *arena, size_t size, size_t align, bool zero)
+{
+	unsigned long generation, span;
+	struct arena_cpu *cpu;
+	void *object = NULL;
+
+	preempt_disable();
+	arena_assert_rcu();
+	cpu = arena_cpu_fast(arena);
+	generation = READ_ONCE(arena->generation);
+	/* Racy with revoke(), as in bump_words(). */
+	span = data_race(cpu->slot.span);
+	if (span == generation)
+		object = bump_span_padded(arena, cpu, generation, size, align, zero);
+	else if (span > generation && arena_is_words(size, align))
+		object = zero ? bump_zeroed(arena, cpu, size, align) :
+				bump_window(arena, cpu, size, align);
+	preempt_enable();
+	return object;
+}
+
+/* The slow path. claim.c lists what it tries, and in which order. */
+static noinline void *alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_t gfp)
+{
+	struct arena_place place;
+
+	size = size_with_address(arena, size);
+	return arena_claim(arena, size, align, gfp, &place) ? NULL : place.ptr;
+}
+
 /**
- * __arena_alloc_more() - The slow path of arena_alloc(), after __arena_alloc_words().
+ * __arena_alloc_slow() - The slow path of arena_alloc(), after __arena_alloc_words().
  * @arena: the arena, not NULL.
  * @size:  bytes, as given to __arena_alloc_words().
  * @gfp:   as for arena_alloc(), without __GFP_ZERO.
@@ -229,77 +234,24 @@ EXPORT_SYMBOL_GPL(__arena_alloc_words);
  * Context: As arena_alloc().
  * Return: As arena_alloc().
  */
-void *__arena_alloc_more(struct arena *arena, size_t size, gfp_t gfp)
+void *__arena_alloc_slow(struct arena *arena, size_t size, gfp_t gfp)
 {
-	void *object = arena->spans ? span_claim(arena, size) :
-			dense_claim(arena, size, ARENA_MIN_ALIGN, arena->zero);
-
-	if (likely(object))
-		return arena_trace_object(arena, object, size, ARENA_MIN_ALIGN, gfp);
-	return alloc_slow(arena, size, ARENA_MIN_ALIGN, gfp);
+	return alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp);
 }
-EXPORT_SYMBOL_GPL(__arena_alloc_more);
+EXPORT_SYMBOL_GPL(__arena_alloc_slow);
 
-/*
- * Take an object from the span of this CPU, or NULL. Any @size; @align is a power of two and at
- * most the slab size.
- */
-static noinline void *alloc_from_span(struct arena *arena, size_t size, size_t align, gfp_t gfp)
+static noinline void *alloc_any(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
-	struct arena_cpu *cpu = arena_enter(arena);
-	struct arena_slot *slot = arena_slot(cpu);
-	unsigned long generation = READ_ONCE(arena->generation);
-	void *object = NULL;
+	void *object = bump_any(arena, size, align, arena->zero || gfp & __GFP_ZERO);
 
-	if (likely(slot && READ_ONCE(slot->span) == generation &&
-		   !(gfp & __GFP_ZERO && !slot->zeroed))) {
-		slot_busy(slot);
-		if (likely(slot_bump(slot, size, align, &object)))
-			count_objects(arena, cpu, 1);
-		slot_idle(slot, generation);
-	}
-	arena_leave(cpu);
-	return object;
-}
-
-/* Allocate from the window, or by cursor_claim(). NULL sends the caller to alloc_slow(). */
-static noinline void *alloc_dense(struct arena *arena, size_t size, size_t align, gfp_t gfp)
-{
-	bool zero = arena->zero || gfp & __GFP_ZERO;
-	void *object = NULL;
-	struct arena_cpu *cpu;
-
-	if (arena_is_words(size, align) && (zero || align > ARENA_WORD)) {
-		preempt_disable();
-		arena_assert_rcu();
-		cpu = arena_cpu_fast(arena);
-		if (arena_cpu_missing(cpu))
-			object = NULL;
-		else if (zero)
-			object = bump_zeroed(arena, cpu, size, align);
-		else
-			object = bump_window(arena, cpu, size, align);
-		preempt_enable();
-	}
-	return object ?: dense_claim(arena, size, align, zero);
-}
-
-/* Sizes and alignments that the fast path does not serve, then the slow path. */
-static noinline void *alloc_rest(struct arena *arena, size_t size, size_t align, gfp_t gfp)
-{
-	void *object = arena->spans ? alloc_from_span(arena, size, align, gfp) :
-				      alloc_dense(arena, size, align, gfp);
-
-	if (likely(object))
-		return arena_trace_object(arena, object, size, align, gfp);
-	return alloc_slow(arena, size, align, gfp);
+	return likely(object) ? object : alloc_slowpath(arena, size, align, gfp);
 }
 
 /*
  * Allocate an object; @align is a power of two and at most the slab size. All calls but the
  * inlined fast path are tail calls, so that the fast path saves no registers on the stack.
  */
-static __always_inline void *alloc_any(struct arena *arena, size_t size, size_t align, gfp_t gfp)
+static __always_inline void *alloc(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
 	void *object;
 
@@ -307,10 +259,8 @@ static __always_inline void *alloc_any(struct arena *arena, size_t size, size_t 
 		object = bump_words(arena, size, false);
 		if (likely(object))
 			return object;
-		if (arena->spans)
-			return alloc_slow(arena, size, align, gfp);
 	}
-	return alloc_rest(arena, size, align, gfp);
+	return alloc_any(arena, size, align, gfp);
 }
 
 /**
@@ -324,7 +274,7 @@ static __always_inline void *alloc_any(struct arena *arena, size_t size, size_t 
  */
 void *__arena_alloc(struct arena *arena, size_t size, gfp_t gfp)
 {
-	return alloc_any(arena, size, ARENA_MIN_ALIGN, gfp);
+	return alloc(arena, size, ARENA_MIN_ALIGN, gfp);
 }
 EXPORT_SYMBOL_GPL(__arena_alloc);
 
@@ -340,10 +290,10 @@ EXPORT_SYMBOL_GPL(__arena_alloc);
  */
 void *__arena_alloc_aligned(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
-	/* arena_claim_untold() tells which of these arguments are valid. */
+	/* __arena_claim() refuses arguments that are not valid. */
 	if (unlikely(size - 1 >= arena_slab_size(arena) || align > arena_slab_size(arena) ||
 		     !is_power_of_2(align)))
-		return alloc_slow(arena, size, align, gfp);
-	return alloc_any(arena, size, align, gfp);
+		return alloc_slowpath(arena, size, align, gfp);
+	return alloc(arena, size, align, gfp);
 }
 EXPORT_SYMBOL_GPL(__arena_alloc_aligned);

@@ -69,7 +69,8 @@ static bool batch_fill(struct arena *arena, const struct arena_batch *batch, u64
  * One try where the cursor stands. Returns -EAGAIN if another CPU has moved the cursor, or
  * reset the arena.
  */
-static int batch_try(struct arena *arena, struct arena_batch *batch, gfp_t gfp, u64 *generation)
+static int batch_claim_at_cursor(struct arena *arena, struct arena_batch *batch, gfp_t gfp,
+				 u64 *generation)
 {
 	struct arena_snap snap = arena_snap(arena);
 	struct arena_stretch stretch = {
@@ -91,7 +92,7 @@ static int batch_try(struct arena *arena, struct arena_batch *batch, gfp_t gfp, 
 	if (err)
 		return err;
 	stretch.end = batch->end;
-	if (!arena_commit(arena, &stretch))
+	if (!arena_claim_stretch(arena, &stretch))
 		return -EAGAIN;
 	*generation = snap.generation;
 	if (batch_fill(arena, batch, snap.generation, gfp))
@@ -113,16 +114,16 @@ static void batch_move(struct arena_batch *batch, size_t bytes)
  * One try that claims first, from the begin of a slab. A reset that comes after the claim
  * frees the objects, as it may free any object: that is no reason to try again.
  */
-static int batch_try_first(struct arena *arena, struct arena_batch *batch, gfp_t gfp, size_t *lead,
-			 u64 *generation)
+static int batch_claim_at_slab(struct arena *arena, struct arena_batch *batch, gfp_t gfp,
+			       size_t *lead, u64 *generation)
 {
 	struct arena_stretch stretch = { .used = batch->used, .objects = batch->nr };
 	int err = batch_lay_out(arena, batch, 0);
 
-	err = err ?: arena_commit_first(arena, &stretch, batch->end, lead, gfp);
+	err = err ?: arena_claim_ahead(arena, &stretch, batch->end, lead, gfp);
 	if (err)
 		return err;
-	arena_commit_done(arena, &stretch);
+	arena_count_stretch(arena, &stretch);
 	batch_move(batch, stretch.start);
 	*generation = stretch.generation;
 	if (batch_fill(arena, batch, *generation, gfp) || !fatal_signal_pending(current))
@@ -136,15 +137,15 @@ static int batch_try_first(struct arena *arena, struct arena_batch *batch, gfp_t
  * tail, as for single objects (clause 16). What is laid out in one slab from its begin on
  * fits wherever its alignment does. Returns -ENOSPC if no tail is large enough.
  */
-static int batch_try_tail(struct arena *arena, struct arena_batch *batch, gfp_t gfp,
-			  u64 *generation)
+static int batch_claim_tail(struct arena *arena, struct arena_batch *batch, gfp_t gfp,
+			    u64 *generation)
 {
 	struct arena_place place;
 	int err;
 
 	if (batch_lay_out(arena, batch, 0) || batch->end > arena_slab_size(arena))
 		return -ENOSPC;
-	err = arena_claim_tail(arena, batch->end, batch->used, batch->align, gfp, &place);
+	err = arena_tails_claim(arena, batch->end, batch->used, batch->align, gfp, &place);
 	if (err)
 		return err == -ESTALE ? -EAGAIN : err;
 	arena_count_objects(arena, batch->nr - 1);
@@ -180,7 +181,7 @@ static int batch_check(const struct arena *arena, struct arena_batch *batch)
 }
 
 static void batch_trace(const struct arena *arena, const struct arena_batch *batch, u64 generation,
-		      gfp_t gfp)
+			gfp_t gfp)
 {
 	unsigned int i;
 
@@ -200,10 +201,10 @@ int arena_claim_batch(struct arena *arena, struct arena_batch *batch, gfp_t gfp,
 	while (!err) {
 		bool first = tries++ % (BATCH_TRIES + 1) == BATCH_TRIES;
 
-		err = first ? batch_try_first(arena, batch, gfp, &lead, generation) :
-			      batch_try(arena, batch, gfp, generation);
+		err = first ? batch_claim_at_slab(arena, batch, gfp, &lead, generation) :
+			      batch_claim_at_cursor(arena, batch, gfp, generation);
 		if (err == -ENOSPC && !first && arena->spans)
-			err = batch_try_tail(arena, batch, gfp, generation);
+			err = batch_claim_tail(arena, batch, gfp, generation);
 		if (!err) {
 			batch_trace(arena, batch, *generation, gfp);
 			return 0;

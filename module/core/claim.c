@@ -1,7 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The slow path of allocation: claim one object from the cursor or a span, and remove what
- * makes a claim fail.
+ * The slow path of allocation. This is what an allocation tries, in this order; each step
+ * only if the one before it failed:
+ *
+ *  1. bump_words(), bump_any(): take the object from the span or window of this CPU (alloc.c,
+ *     the fast path)
+ *  2. claim_once(): claim from the cursor
+ *      - a new span, and the object from it: arena_span_claim() (span.c)
+ *      - the object alone, where a span does not serve: claim_from_cursor()
+ *  3. claim_retry(): remove what made the claim fail, and claim again
+ *      - the cursor is exhausted: collect what is left of all spans, claim_from_tails()
+ *      - the CPU has no state: arena_cpu_install() (cpu.c)
+ *      - the slab is not committed: arena_slab_install() (slab.c)
+ *      - the generation is not settled: arena_settle_wait() (reset.c)
+ *
+ * Steps 1 and 2 run with preemption off and allocate no memory. Objects that are larger than a
+ * slab go from __arena_claim() to arena_claim_large() (large.c).
  */
 #include <linux/log2.h>
 
@@ -34,10 +48,11 @@ void arena_window_open(struct arena *arena, struct arena_cpu *cpu, const struct 
 
 /*
  * Claim one object from the cursor, and no span: in a dense arena, in a nested allocation, for
- * an object larger than any span, and where the span is revoked or worth keeping.
+ * an object larger than any span, and where arena_span_claim() says so. On -ESTALE, a reset has
+ * freed the object before it was zeroed; @place says where it was.
  */
-int arena_claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
-		       size_t size, size_t align, bool zero, struct arena_place *place)
+static int claim_from_cursor(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
+			     size_t size, size_t align, bool zero, struct arena_place *place)
 {
 	struct claim claim;
 	int err;
@@ -57,43 +72,34 @@ int arena_claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_
 	return 0;
 }
 
-/* Try once to claim an object. On -ESTALE, @place says where the lost object was. */
-static int try_claim(struct arena *arena, size_t size, size_t align, bool zero,
-		     struct arena_place *place)
+/*
+ * Claim an object, without growing the arena and without waiting. Returns 0; -ENXIO if the CPU
+ * has no state, unless @stateless permits that; or an error of cursor_claim() or, if @zero,
+ * -ESTALE.
+ */
+static int claim_once(struct arena *arena, size_t size, size_t align, bool zero, bool stateless,
+		      struct arena_place *place)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
 	struct arena_slot *slot = arena_slot(cpu);
-	int err;
+	int err = ARENA_USE_CURSOR;
 
-	if (arena->spans && slot && size <= ARENA_SPAN_MAX)
-		err = arena_slot_claim(arena, cpu, slot, size, align, zero, place);
-	else
-		err = arena_claim_object(arena, cpu, slot, size, align, zero, place);
+	if (unlikely(arena_cpu_missing(cpu) && !stateless))
+		err = -ENXIO;
+	else if (arena->spans && slot && size <= ARENA_SPAN_MAX)
+		err = arena_span_claim(arena, cpu, slot, size, align, zero, place);
+	if (err == ARENA_USE_CURSOR)
+		err = claim_from_cursor(arena, cpu, slot, size, align, zero, place);
 	arena_leave(cpu);
 	return err;
-}
-
-/* Remove the cause @err of a failed claim. 0: the caller shall retry; else the error to return. */
-static int make_way(struct arena *arena, int err, size_t offset, gfp_t gfp)
-{
-	switch (err) {
-	case -EAGAIN:
-		return arena_slab_install(arena, arena_snap(arena).generation & ARENA_GEN_SET,
-					  offset >> arena->slab_shift, gfp);
-	case -EBUSY:
-		return arena_settle_wait(arena, gfp) ? 0 : -ENOMEM;
-	case -ESTALE:	/* A reset intervened between the claim and its completion: retry. */
-		return 0;
-	default:
-		return err;
-	}
 }
 
 /*
  * Zero an object that was just claimed and counted. On failure, -ESTALE if a reset has freed
  * it, it is no longer counted.
  */
-static int zero_place(struct arena *arena, const struct arena_place *place, size_t size, gfp_t gfp)
+static int zero_object(struct arena *arena, const struct arena_place *place, size_t size,
+		       gfp_t gfp)
 {
 	int err = arena_write(arena, place->generation, place->offset, NULL, size, gfp);
 
@@ -106,49 +112,76 @@ static int zero_place(struct arena *arena, const struct arena_place *place, size
  * The cursor is exhausted, but unused span tails may remain. Collecting them waits for a grace
  * period, so only callers that may sleep try.
  */
-static int claim_left_over(struct arena *arena, size_t size, size_t align, bool zero, gfp_t gfp,
-			   struct arena_place *place)
+static int claim_from_tails(struct arena *arena, size_t size, size_t align, bool zero, gfp_t gfp,
+			    struct arena_place *place)
 {
 	int err;
 
 	if (!arena->spans || !gfpflags_allow_blocking(gfp))
 		return -ENOSPC;
-	err = arena_claim_tail(arena, size, size, align, gfp, place);
+	err = arena_tails_claim(arena, size, size, align, gfp, place);
 	if (!err && zero)
-		err = zero_place(arena, place, size, gfp);
+		err = zero_object(arena, place, size, gfp);
 	return err;
 }
 
-static int claim_small(struct arena *arena, size_t size, size_t align, gfp_t gfp,
-		       struct arena_place *place)
+/*
+ * Remove the cause @err of a failed claim at @place. Returns 0 if the caller shall claim again,
+ * else the error to return.
+ */
+static int remove_cause(struct arena *arena, int err, const struct arena_place *place, gfp_t gfp)
+{
+	switch (err) {
+	case -ENXIO:
+		/* Without memory for a state, the CPU claims all the same. */
+		arena_cpu_install(arena, gfp);
+		return 0;
+	case -EAGAIN:
+		return arena_slab_install(arena, arena_snap(arena).generation & ARENA_GEN_SET,
+					  place->offset >> arena->slab_shift, gfp);
+	case -EBUSY:
+		return arena_settle_wait(arena, gfp) ? 0 : -ENOMEM;
+	case -ESTALE:	/* A reset intervened between the claim and its completion: retry. */
+		return 0;
+	default:
+		return err;
+	}
+}
+
+/* Does claim_retry() zero the object, in steps? claim_once() has preemption off throughout. */
+static bool zero_later(size_t size, bool zero, gfp_t gfp)
+{
+	return zero && unlikely(size > ARENA_COPY_CHUNK) && gfpflags_allow_blocking(gfp);
+}
+
+/* Claim until an object is complete, after a claim_once() that returned @err. */
+static noinline int claim_retry(struct arena *arena, size_t size, size_t align, gfp_t gfp,
+				struct arena_place *place, int err)
 {
 	bool zero = arena->zero || gfp & __GFP_ZERO;
-	/* Zero what is long outside of try_claim(), which has preemption off throughout. */
-	bool later = zero && size > ARENA_COPY_CHUNK && gfpflags_allow_blocking(gfp);
+	bool later = zero_later(size, zero, gfp);
 	unsigned int lost = 0;
-	int err;
 
-	place->offset = 0;
-	do {
-		err = try_claim(arena, size, align, zero && !later, place);
+	for (;;) {
 		if (!err && later)
-			err = zero_place(arena, place, size, gfp);
+			err = zero_object(arena, place, size, gfp);
 		/*
 		 * Resets keep freeing each object before it is zeroed. Return this one,
 		 * although it is stale, so that the call ends: see ARENA_LOST_MAX.
 		 */
-		if (err == -ESTALE && lost == ARENA_LOST_MAX) {
+		if (err == -ESTALE && lost++ == ARENA_LOST_MAX) {
 			arena_count_objects(arena, 1);
 			return 0;
 		}
 		if (err == -ENOSPC)
-			err = claim_left_over(arena, size, align, zero, gfp, place);
-		if (likely(!err))
+			err = claim_from_tails(arena, size, align, zero, gfp, place);
+		if (!err)
 			return 0;
-		lost += err == -ESTALE;
-		err = make_way(arena, err, place->offset, gfp);
-	} while (!err);
-	return err;
+		err = remove_cause(arena, err, place, gfp);
+		if (err)
+			return err;
+		err = claim_once(arena, size, align, zero && !later, true, place);
+	}
 }
 
 /* Warn of flags that an arena cannot honour, rather than ignore them silently. */
@@ -158,14 +191,16 @@ static void warn_not_honoured(const struct arena *arena, gfp_t gfp)
 	WARN_ON_ONCE(gfp & __GFP_ACCOUNT && !(arena->flags & ARENA_ACCOUNT));
 }
 
-int arena_claim_untold(struct arena *arena, size_t size, size_t align, gfp_t gfp,
-		       struct arena_place *place)
+int __arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
+		  struct arena_place *place)
 {
-	bool large = size > arena_slab_size(arena);
+	bool zero = arena->zero || gfp & __GFP_ZERO;
+	bool large = size > arena_slab_size(arena), later;
+	int err;
 
-	warn_not_honoured(arena, gfp);
 	__arena_might_alloc(gfp);
-	arena_cpu_prepare(arena, gfp);
+	if (unlikely(gfp & (ARENA_GFP_REFUSED | __GFP_ACCOUNT)))
+		warn_not_honoured(arena, gfp);
 	if (!size || !is_power_of_2(align) ||
 	    align > (large ? PAGE_SIZE : arena_slab_size(arena)))
 		return -EINVAL;
@@ -173,7 +208,9 @@ int arena_claim_untold(struct arena *arena, size_t size, size_t align, gfp_t gfp
 		return -ENOSPC;
 	if (large)
 		return arena_claim_large(arena, size, gfp, place);
-	return claim_small(arena, size, align, gfp, place);
+	later = zero_later(size, zero, gfp);
+	err = claim_once(arena, size, align, zero && !later, false, place);
+	return likely(!err && !later) ? 0 : claim_retry(arena, size, align, gfp, place, err);
 }
 
 /* Count and trace the result @err of a claim, and return it. */
@@ -192,7 +229,7 @@ int arena_claim_report(struct arena *arena, size_t size, size_t align, gfp_t gfp
 int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		struct arena_place *place)
 {
-	int err = arena_claim_untold(arena, size, align, gfp, place);
+	int err = __arena_claim(arena, size, align, gfp, place);
 
 	return arena_claim_report(arena, size, align, gfp, place, err);
 }

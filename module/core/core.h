@@ -98,7 +98,7 @@
  *    bytes were counted. An interrupt between the comparison and the mark may have reset
  *    the arena and refilled the slot: then the object comes from the new span, and the older
  *    generation that is written back sends the next allocation to the slow path, where
- *    slot_rename() corrects it.
+ *    slot_fix_generation() corrects it.
  *  - Above: the arena has no spans, and the CPU may have a window: the slab that the cursor was
  *    in when the CPU last claimed or reset. It consists of the cursor word of the end of the
  *    slab, and of the difference between addresses and cursor words in it. If the cursor, moved
@@ -151,8 +151,8 @@
  *	adopt    store-release of the slot's     load-acquire in
  *	         generation in slot_adopt()      counted_in_slots()
  *	lost     smp_wmb() in revoke() after     load-acquire of the span in
- *	         revoked was set                 arena_slot_claim()
- *	revoke   store-release of revoked in     load-acquire in arena_slot_claim()
+ *	         revoked was set                 arena_span_claim()
+ *	revoke   store-release of revoked in     load-acquire in arena_span_claim()
  *	         collect_slot()                  and slot_adopt()
  *	fill     compare-and-swap of the cursor  smp_rmb(), then load-acquire of
  *	         after filling was set, then     filling in tails_exist()
@@ -880,8 +880,8 @@ int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		struct arena_place *place);
 
 /* arena_claim() in two steps, for callers that retry with less before they report a failure. */
-int arena_claim_untold(struct arena *arena, size_t size, size_t align, gfp_t gfp,
-		       struct arena_place *place);
+int __arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
+		  struct arena_place *place);
 int arena_claim_report(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		       const struct arena_place *place, int err);
 
@@ -963,8 +963,8 @@ int arena_write(struct arena *arena, unsigned long generation, size_t offset,
 		const void *src, size_t size, gfp_t gfp);
 
 /* span.c */
-int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align, gfp_t gfp,
-		     struct arena_place *place);
+int arena_tails_claim(struct arena *arena, size_t size, size_t used, size_t align, gfp_t gfp,
+		      struct arena_place *place);
 void arena_tails_exit(struct arena *arena);
 
 /* stats.c */
@@ -1006,10 +1006,10 @@ int arena_claim_some(struct arena *arena, size_t min, size_t want, size_t align,
 
 /* large.c */
 int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place);
-bool arena_commit(struct arena *arena, const struct arena_stretch *stretch);
-int arena_commit_first(struct arena *arena, struct arena_stretch *stretch, size_t size,
-		       size_t *lead, gfp_t gfp);
-void arena_commit_done(struct arena *arena, const struct arena_stretch *stretch);
+bool arena_claim_stretch(struct arena *arena, const struct arena_stretch *stretch);
+int arena_claim_ahead(struct arena *arena, struct arena_stretch *stretch, size_t size,
+		      size_t *lead, gfp_t gfp);
+void arena_count_stretch(struct arena *arena, const struct arena_stretch *stretch);
 void arena_reap_larges(struct arena *arena, bool all);
 void arena_reaper(struct work_struct *work);
 

@@ -459,11 +459,12 @@ void arena_account(struct arena *arena, struct arena_slot *slot, unsigned long g
 
 /* claim.c: with preemption off */
 void arena_window_open(struct arena *arena, struct arena_cpu *cpu, const struct claim *claim);
-int arena_claim_object(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
-		       size_t size, size_t align, bool zero, struct arena_place *place);
+
+/* What arena_span_claim() returns if the caller shall claim from the cursor. No errno. */
+#define ARENA_USE_CURSOR	1
 
 /* span.c: with preemption off */
-int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
+int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     size_t size, size_t align, bool zero, struct arena_place *place);
 
 /* Count a claimed object, or open the window for the next one where bytes are not counted. */

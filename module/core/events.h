@@ -29,8 +29,6 @@ enum arena_event_reset {
 void __arena_trace_create(const struct arena *arena);
 void __arena_trace_destroy(const struct arena *arena);
 void __arena_trace_grow(const struct arena *arena, size_t index, gfp_t gfp);
-void *__arena_trace_object(const struct arena *arena, void *object, size_t size, size_t align,
-			   gfp_t gfp);
 void __arena_trace_alloc(const struct arena *arena, unsigned long generation, size_t offset,
 			 size_t size, size_t align, gfp_t gfp);
 void __arena_trace_alloc_fail(const struct arena *arena, size_t size, size_t align, gfp_t gfp,
@@ -54,18 +52,6 @@ static inline void arena_trace_grow(const struct arena *arena, size_t index, gfp
 {
 	if (tracepoint_enabled(arena_grow))
 		__arena_trace_grow(arena, index, gfp);
-}
-
-/*
- * Trace the allocation of an object of which only the address is known. Returns @object, so
- * that the fast path ends with a jump and keeps no register across a call.
- */
-static __always_inline void *arena_trace_object(const struct arena *arena, void *object,
-						size_t size, size_t align, gfp_t gfp)
-{
-	if (tracepoint_enabled(arena_alloc))
-		return __arena_trace_object(arena, object, size, align, gfp);
-	return object;
 }
 
 static inline void arena_trace_alloc(const struct arena *arena, unsigned long generation,

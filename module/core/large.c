@@ -111,8 +111,8 @@ static void large_list(struct arena *arena, struct arena_large *large)
 }
 
 /* Count the bytes and objects of a stretch that was claimed. */
-static void commit_account(struct arena *arena, struct arena_cpu *cpu,
-			   const struct arena_stretch *stretch)
+static void count_stretch(struct arena *arena, struct arena_cpu *cpu,
+			  const struct arena_stretch *stretch)
 {
 	arena_account(arena, arena_slot(cpu), stretch->generation, stretch->used);
 	count_objects(arena, cpu, stretch->objects);
@@ -123,7 +123,7 @@ static void commit_account(struct arena *arena, struct arena_cpu *cpu,
  * directly before it; the bytes in between become padding. Returns false if the generation is
  * over or the cursor has moved on.
  */
-bool arena_commit(struct arena *arena, const struct arena_stretch *stretch)
+bool arena_claim_stretch(struct arena *arena, const struct arena_stretch *stretch)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
 	struct arena_snap snap = __arena_snap(arena);
@@ -140,17 +140,17 @@ bool arena_commit(struct arena *arena, const struct arena_stretch *stretch)
 		snap.generation = cursor_generation(cursor, snap.generation);
 	}
 	if (done)
-		commit_account(arena, cpu, stretch);
+		count_stretch(arena, cpu, stretch);
 	arena_leave(cpu);
 	return done;
 }
 
-/* Count what arena_commit_first() claimed. Callers do so when nothing can fail any more. */
-void arena_commit_done(struct arena *arena, const struct arena_stretch *stretch)
+/* Count what arena_claim_ahead() claimed. Callers do so when nothing can fail any more. */
+void arena_count_stretch(struct arena *arena, const struct arena_stretch *stretch)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
 
-	commit_account(arena, cpu, stretch);
+	count_stretch(arena, cpu, stretch);
 	arena_leave(cpu);
 }
 
@@ -160,8 +160,8 @@ void arena_commit_done(struct arena *arena, const struct arena_stretch *stretch)
  * committed. Fills in where @stretch is. Returns 0; -EAGAIN if other CPUs have moved the
  * cursor too far; -ENOSPC if the object would end beyond the capacity.
  */
-static int commit_below(struct arena *arena, struct arena_stretch *stretch, size_t size,
-			size_t ready)
+static int claim_committed(struct arena *arena, struct arena_stretch *stretch, size_t size,
+			   size_t ready)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
 	struct arena_snap snap = __arena_snap(arena);
@@ -193,13 +193,13 @@ static int commit_below(struct arena *arena, struct arena_stretch *stretch, size
  * Claim @size bytes that begin at a slab, while other CPUs allocate and reset. Commits the
  * memory for them first, and, where that is to be had, for *@lead bytes beyond: other CPUs
  * may move the cursor so far in the meantime. Fills in where @stretch is; the stretch counts
- * as padding until arena_commit_done().
+ * as padding until arena_count_stretch().
  *
  * Returns 0 or an error. On -EAGAIN, *@lead was too small and has been doubled (from 0, to two
  * slabs): the caller tries again with that.
  */
-int arena_commit_first(struct arena *arena, struct arena_stretch *stretch, size_t size,
-		       size_t *lead, gfp_t gfp)
+int arena_claim_ahead(struct arena *arena, struct arena_stretch *stretch, size_t size,
+		      size_t *lead, gfp_t gfp)
 {
 	struct arena_snap snap = arena_snap(arena);
 	unsigned int set = snap.generation & ARENA_GEN_SET;
@@ -223,7 +223,7 @@ int arena_commit_first(struct arena *arena, struct arena_stretch *stretch, size_
 		if (more && !arena_slabs_populate(arena, set, ready, more, gfp))
 			ready += more;
 	}
-	err = commit_below(arena, stretch, size, ready);
+	err = claim_committed(arena, stretch, size, ready);
 	if (err == -EAGAIN)
 		*lead = 2 * max(*lead, stretch->grain);
 	/* A reset may have released the slabs in between: commit them again. */
@@ -236,8 +236,8 @@ int arena_commit_first(struct arena *arena, struct arena_stretch *stretch, size_
  * before. The exception is -EAGAIN: other CPUs have installed some of the same slabs in
  * between, and a view of those that lost that race would show other pages.
  */
-static int large_commit(struct arena *arena, unsigned long generation, size_t start, size_t size,
-			gfp_t gfp, struct arena_large **large)
+static int large_map(struct arena *arena, unsigned long generation, size_t start, size_t size,
+		     gfp_t gfp, struct arena_large **large)
 {
 	LIST_HEAD(slabs);
 	int err = arena_slabs_gather(arena, generation & ARENA_GEN_SET, start, size, gfp, &slabs);
@@ -263,7 +263,8 @@ static int large_commit(struct arena *arena, unsigned long generation, size_t st
  * One try that claims last. Returns -EAGAIN if another CPU has moved the cursor on to another
  * slab, or reset the arena.
  */
-static int large_try(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place)
+static int large_map_then_claim(struct arena *arena, size_t size, gfp_t gfp,
+				struct arena_place *place)
 {
 	struct arena_snap snap = arena_snap(arena);
 	struct arena_stretch stretch = {
@@ -281,12 +282,12 @@ static int large_try(struct arena *arena, size_t size, gfp_t gfp, struct arena_p
 	start = ALIGN(cursor_offset(snap.cursor), arena_slab_size(arena));
 	if (start > arena->capacity || size > arena->capacity - start)
 		return -ENOSPC;
-	err = large_commit(arena, snap.generation, start, size, gfp, &large);
+	err = large_map(arena, snap.generation, start, size, gfp, &large);
 	if (err)
 		return err;
 	stretch.start = start;
 	stretch.end = start + size;
-	if (!arena_commit(arena, &stretch)) {
+	if (!arena_claim_stretch(arena, &stretch)) {
 		large_drop(large);
 		return -EAGAIN;
 	}
@@ -308,15 +309,15 @@ static int large_try(struct arena *arena, size_t size, gfp_t gfp, struct arena_p
  * free any object: that is no reason to try again. Returns -EAGAIN if other CPUs have moved
  * the cursor too far, or if a reset has released the slabs before they could be mapped.
  */
-static int large_try_first(struct arena *arena, size_t size, gfp_t gfp, size_t *lead,
-			   struct arena_place *place)
+static int large_claim_then_map(struct arena *arena, size_t size, gfp_t gfp, size_t *lead,
+				struct arena_place *place)
 {
 	struct arena_stretch stretch = { .used = size, .objects = 1 };
 	struct arena_large *large = NULL;
 	LIST_HEAD(none);
 	int err;
 
-	err = arena_commit_first(arena, &stretch, size, lead, gfp);
+	err = arena_claim_ahead(arena, &stretch, size, lead, gfp);
 	if (err)
 		return err;
 	if (!(arena->flags & ARENA_MAPPABLE)) {
@@ -324,7 +325,7 @@ static int large_try_first(struct arena *arena, size_t size, gfp_t gfp, size_t *
 		if (IS_ERR(large))
 			return PTR_ERR(large);
 	}
-	arena_commit_done(arena, &stretch);
+	arena_count_stretch(arena, &stretch);
 	if (arena->zero || gfp & __GFP_ZERO)
 		err = arena_write(arena, stretch.generation, stretch.start, NULL, size, gfp);
 	if (err == -EINTR) {
@@ -346,9 +347,10 @@ int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_
 
 	if ((gfp & GFP_KERNEL) != GFP_KERNEL)
 		return -ENOMEM;
+	arena_cpu_prepare(arena, gfp);
 	for (tries = 0; tries < LARGE_TRIES_MAX; tries++) {
-		err = tries < LARGE_TRIES ? large_try(arena, size, gfp, place) :
-					    large_try_first(arena, size, gfp, &lead, place);
+		err = tries < LARGE_TRIES ? large_map_then_claim(arena, size, gfp, place) :
+					    large_claim_then_map(arena, size, gfp, &lead, place);
 		if (err != -EAGAIN)
 			return err;
 		if (fatal_signal_pending(current))

@@ -69,7 +69,7 @@ int arena_claim_some(struct arena *arena, size_t min, size_t want, size_t align,
 		size = room < min ? most : min(room, most);
 		if (IS_ALIGNED(min, sizeof(u64)))
 			size = round_down(size, sizeof(u64));
-		err = arena_claim_untold(arena, size, align, gfp, place);
+		err = __arena_claim(arena, size, align, gfp, place);
 		*bytes = size;
 		if (size == min || (err != -ENOSPC && err != -ENOMEM))
 			break;

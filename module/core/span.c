@@ -155,7 +155,10 @@ static int slot_fill(struct arena *arena, struct arena_snap snap, struct arena_c
 	return 0;
 }
 
-/* Refill @slot, or claim only the object if the present span is worth more than a new one. */
+/*
+ * Refill @slot, and take the object from the new span. Returns 0; %ARENA_USE_CURSOR if the present
+ * span is worth more than a new one; or an error of cursor_claim() or zero_claimed().
+ */
 static int slot_refill(struct arena *arena, struct arena_snap snap, struct arena_cpu *cpu,
 		       struct arena_slot *slot, size_t size, size_t align, bool zero,
 		       struct arena_place *place)
@@ -170,7 +173,7 @@ static int slot_refill(struct arena *arena, struct arena_snap snap, struct arena
 	if (span_worth_keeping(&snap, slot, size, want)) {
 		if (READ_ONCE(slot->span) == ARENA_SPAN_BUSY)
 			slot_idle(slot, snap.generation);
-		return arena_claim_object(arena, cpu, slot, size, align, zero, place);
+		return ARENA_USE_CURSOR;
 	}
 
 	/*
@@ -200,7 +203,7 @@ static int slot_refill(struct arena *arena, struct arena_snap snap, struct arena
  * slot: the fast path then takes from the new span, and writes back the generation that it
  * compared. A stale span has an older generation, too, and is not corrected.
  */
-static void slot_rename(struct arena_slot *slot)
+static void slot_fix_generation(struct arena_slot *slot)
 {
 	unsigned long span = READ_ONCE(slot->span);
 
@@ -213,8 +216,12 @@ static void slot_rename(struct arena_slot *slot)
 		WRITE_ONCE(slot->span, slot->generation);
 }
 
-/* Take one object from the span of this CPU, refilling it if needed. */
-int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
+/*
+ * Take one object from the span of this CPU, refilling it if needed. Returns 0;
+ * %ARENA_USE_CURSOR if the caller shall claim the object from the cursor instead, as the span is
+ * revoked or worth keeping; or an error of slot_refill().
+ */
+int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     size_t size, size_t align, bool zero, struct arena_place *place)
 {
 	struct arena_snap snap = __arena_snap(arena);
@@ -224,7 +231,7 @@ int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 
 	if (slot->generation != snap.generation)
 		slot_adopt(slot, snap.generation);
-	slot_rename(slot);
+	slot_fix_generation(slot);
 	align = max(align, ARENA_MIN_ALIGN);
 	need = slot_need(slot, size, align);
 	/*
@@ -237,7 +244,7 @@ int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 		 * refills only after the collecting CPU has read the tail.
 		 */
 		if (smp_load_acquire(&slot->revoked))
-			return arena_claim_object(arena, cpu, slot, size, align, zero, place);
+			return ARENA_USE_CURSOR;
 		return slot_refill(arena, snap, cpu, slot, size, align, zero, place);
 	}
 	slot_busy(slot);
@@ -245,7 +252,7 @@ int arena_slot_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 	need = slot_need(slot, size, align);
 	if (unlikely(need > slot_room(slot))) {
 		slot_idle(slot, snap.generation);
-		return arena_claim_object(arena, cpu, slot, size, align, zero, place);
+		return ARENA_USE_CURSOR;
 	}
 	object = (void *)ALIGN(slot->taken + slot->delta, align);
 	place_set(place, snap.generation,
@@ -320,7 +327,7 @@ static void revoke(struct arena_cpu *first)
 	for (cpu = first; cpu; cpu = cpu->next)
 		WRITE_ONCE(cpu->slot.revoked, true);
 	/*
-	 * Pairs with the smp_load_acquire() of the span in arena_slot_claim(). An owner that
+	 * Pairs with the smp_load_acquire() of the span in arena_span_claim(). An owner that
 	 * found @span cleared, but not @revoked set, would refill the slot, and the tail
 	 * would be lost.
 	 */
@@ -370,8 +377,9 @@ static void collect_slot(struct arena_tails *tails, struct arena_slot *slot)
 		WRITE_ONCE(slot->ahead, 0);
 	}
 	/*
-	 * Release: pairs with the smp_load_acquire() in arena_slot_claim(), slot_rename() and
-	 * slot_adopt(). The owner must not write the slot before it has been read here.
+	 * Release: pairs with the smp_load_acquire() in arena_span_claim(),
+	 * slot_fix_generation() and slot_adopt(). The owner must not write the slot before it
+	 * has been read here.
 	 */
 	smp_store_release(&slot->revoked, false);
 }
@@ -470,8 +478,8 @@ static int claim_collected(struct arena *arena, unsigned long generation, size_t
  * sleep get all of a full arena (clause 16). Of the @size bytes, @used belong to objects and
  * count as used.
  */
-int arena_claim_tail(struct arena *arena, size_t size, size_t used, size_t align, gfp_t gfp,
-		     struct arena_place *place)
+int arena_tails_claim(struct arena *arena, size_t size, size_t used, size_t align, gfp_t gfp,
+		      struct arena_place *place)
 {
 	unsigned long generation = arena_snap(arena).generation;
 	struct arena_cpu *cpu;

@@ -63,22 +63,6 @@ void __arena_trace_grow(const struct arena *arena, size_t index, gfp_t gfp)
 	EMIT(grow, arena, index << arena->slab_shift, gfp);
 }
 
-/*
- * A reset may have freed the object by now and released its slab: then its offset is unknown,
- * and is traced as SIZE_MAX.
- */
-void *__arena_trace_object(const struct arena *arena, void *object, size_t size, size_t align,
-			   gfp_t gfp)
-{
-	unsigned long generation = arena_snap(arena).generation;
-	size_t offset;
-
-	if (!arena_find(arena, generation, object, &offset))
-		offset = SIZE_MAX;
-	EMIT(alloc, arena, generation, offset, size, align, gfp);
-	return object;
-}
-
 void __arena_trace_alloc(const struct arena *arena, unsigned long generation, size_t offset,
 			 size_t size, size_t align, gfp_t gfp)
 {
