@@ -74,7 +74,7 @@ static inline void arena_vm_flags_mod(struct vm_area_struct *vma, unsigned long 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0) && defined(CONFIG_TRANSPARENT_HUGEPAGE)
 #define ARENA_HUGE_FAULT(fn)	.huge_fault = fn,
 
-/* Whether one PMD maps a slab of this size. */
+/* Can a PMD map a slab of this size? */
 static inline bool arena_maps_huge(unsigned int slab_shift)
 {
 	return slab_shift == PMD_SHIFT;
@@ -90,13 +90,13 @@ static inline vm_fault_t arena_insert_page(struct vm_fault *vmf, struct page *pa
 	return vmf_insert_page_mkwrite(vmf, page, vmf->flags & FAULT_FLAG_WRITE);
 }
 
-/* Whether a PMD maps the place of the fault. Racy unless the caller keeps other faults out. */
+/* Does a PMD map the faulting address? Racy unless the caller keeps other faults out. */
 static inline bool arena_mapped_huge(const struct vm_fault *vmf)
 {
 	return pmd_trans_huge(pmdp_get_lockless(vmf->pmd));
 }
 
-/* Whether a page table is there already, for single pages. Racy, too. */
+/* Does the faulting address have a page table for single pages? Racy with other faults. */
 static inline bool arena_mapped_by_pages(const struct vm_fault *vmf)
 {
 	pmd_t pmd = pmdp_get_lockless(vmf->pmd);

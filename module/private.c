@@ -3,7 +3,7 @@
  * Private arenas: a bump in the newest one of a stack of chunks.
  *
  * A private arena has one owner, so this code takes no lock and uses no atomics. Chunks come
- * from the pool of retired blocks or from the page allocator.
+ * from the pool or from the page allocator.
  */
 #include <linux/arena_private.h>
 #include <linux/export.h>

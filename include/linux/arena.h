@@ -93,8 +93,9 @@ struct device;
  *
  * %ARENA_SPANS: give each CPU that allocates a stretch of the space to bump in alone, so that
  * CPUs do not share a cache line. It costs memory for each CPU; the order of offsets is no
- * longer the order of allocation; and when the arena is full, tails of spans may be left that
- * only callers which may sleep get (clause 16). An arena without it is dense.
+ * longer the order of allocation; and when the arena is full, up to 64 KiB of the span of each
+ * CPU may be left, which only callers that may sleep get (clause 16). An arena without spans is
+ * dense.
  *
  * %ARENA_ON_NODE: take memory from the NUMA node &arena_config.node rather than from the node of
  * the CPU that grows the arena.
@@ -461,7 +462,7 @@ static inline struct arena_scope arena_scope_begin(struct arena *arena)
 
 static inline void arena_scope_end(const struct arena_scope *scope)
 {
-	/* If it fails, what was allocated stays until the next reset, or is gone already. */
+	/* If the rewind fails, the objects stay until the next reset, or a reset has freed them. */
 	arena_rewind(scope->arena, &scope->mark);
 }
 

@@ -98,12 +98,12 @@ static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *
 	do {
 		cursor = atomic_long_read(&arena->cursor);
 		next = cursor + size;
-		/* Racy in the way that bump_window_once() explains. */
+		/* Racy: wrapped() on another CPU may close the window, see bump_window_once(). */
 		if (unlikely((long)(data_race(cpu->zero_limit) - next) < 0))
 			return NULL;
 		if (align > ARENA_WORD && cursor % align)
 			return NULL;
-		/* Between the cursor and the compare-and-swap, as in bump_window_once(). */
+		/* Read after the cursor: an interrupt that changes the delta moves the cursor. */
 		object = cursor + READ_ONCE(cpu->delta);
 		WRITE_ONCE(cpu->writers, READ_ONCE(cpu->writers) + 1);
 		moved = atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, next);
@@ -205,7 +205,7 @@ static noinline void *bump_any(struct arena *arena, size_t size, size_t align, b
 	arena_assert_rcu();
 	cpu = arena_cpu_fast(arena);
 	generation = READ_ONCE(arena->generation);
-	/* Racy with revoke(), as in bump_words(). */
+	/* Racy with revoke(): a span that is being revoked may be used until it is closed. */
 	span = data_race(cpu->slot.span);
 	if (span == generation)
 		object = bump_span_padded(arena, cpu, generation, size, align, zero);

@@ -15,7 +15,10 @@
 #include "core/cursor.h"
 #include "core/events.h"
 
-/* After so many tries where the cursor stands, one claims first; and how many tries in all. */
+/*
+ * After BATCH_TRIES tries to claim where the cursor stands, one try claims before it commits. A
+ * call makes at most BATCH_TRIES_MAX tries.
+ */
 #define BATCH_TRIES	8
 #define BATCH_TRIES_MAX	128
 

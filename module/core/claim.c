@@ -95,8 +95,8 @@ static int claim_once(struct arena *arena, size_t size, size_t align, bool zero,
 }
 
 /*
- * Zero an object that was just claimed and counted. On failure, -ESTALE if a reset has freed
- * it, it is no longer counted.
+ * Zero an object that was just claimed and counted. Returns 0; or, with the object no longer
+ * counted, -ESTALE if a reset has freed it, or -EINTR.
  */
 static int zero_object(struct arena *arena, const struct arena_place *place, size_t size,
 		       gfp_t gfp)
@@ -133,7 +133,7 @@ static int remove_cause(struct arena *arena, int err, const struct arena_place *
 {
 	switch (err) {
 	case -ENXIO:
-		/* Without memory for a state, the CPU claims all the same. */
+		/* If that fails for lack of memory, the CPU claims without a state. */
 		arena_cpu_install(arena, gfp);
 		return 0;
 	case -EAGAIN:
@@ -167,7 +167,8 @@ static noinline int claim_retry(struct arena *arena, size_t size, size_t align, 
 			err = zero_object(arena, place, size, gfp);
 		/*
 		 * Resets keep freeing each object before it is zeroed. Return this one,
-		 * although it is stale, so that the call ends: see ARENA_LOST_MAX.
+		 * although it is stale, so that the call ends; ARENA_LOST_MAX says why a
+		 * caller must expect that.
 		 */
 		if (err == -ESTALE && lost++ == ARENA_LOST_MAX) {
 			arena_count_objects(arena, 1);

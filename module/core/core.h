@@ -95,8 +95,8 @@
  *
  *  - Equal: the CPU has a span. The allocation marks it busy, takes the object, and writes the
  *    generation back. One word, slot.taken, says both where the next object is and how many
- *    bytes were counted. An interrupt between the comparison and the mark may have reset
- *    the arena and refilled the slot: then the object comes from the new span, and the older
+ *    bytes were counted. An interrupt between the comparison and the busy store may have
+ *    reset the arena and refilled the slot: then the object comes from the new span, and the older
  *    generation that is written back sends the next allocation to the slow path, where
  *    slot_fix_generation() corrects it.
  *  - Above: the arena has no spans, and the CPU may have a window: the slab that the cursor was
@@ -955,10 +955,10 @@ static inline void arena_uncount(struct arena *arena)
 	arena_count_objects(arena, -1);
 }
 
-/* typed.c: this CPU is taking, holding or releasing the lock of a typed arena. */
+/* typed.c. True while this CPU takes, holds or releases the lock of a typed arena. */
 DECLARE_PER_CPU(bool, arena_in_chains);
 
-/* write.c: 0; -ESTALE if the object was freed before the write was complete; or -EINTR. */
+/* write.c. Returns 0; -ESTALE if the object was freed before the write was complete; or -EINTR. */
 int arena_write(struct arena *arena, unsigned long generation, size_t offset,
 		const void *src, size_t size, gfp_t gfp);
 

@@ -86,7 +86,7 @@ static __always_inline void arena_write_end(struct arena *arena, struct arena_cp
 		atomic_fetch_dec_release(&arena->writers);
 		return;
 	}
-	/* Release: pairs with the smp_load_acquire() in late_writers(), for what was written. */
+	/* Release: pairs with the smp_load_acquire() in late_writers(), which sees the writes. */
 	smp_store_release(&cpu->writers, READ_ONCE(cpu->writers) - 1);
 }
 
@@ -122,7 +122,7 @@ static inline bool arena_write_begin(struct arena *arena, struct arena_cpu *cpu,
 /*
  * Let @slot count for @generation, which is newer than the one it counted for. Its span is
  * dropped, unless the slot is revoked: then the collecting CPU may be reading the span, which
- * is left as it is and marked stale.
+ * is left as it is, and @stale is set.
  */
 static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
 {
@@ -276,8 +276,8 @@ static inline bool cursor_count(struct arena *arena, long *cursor)
 		return true;
 	now = atomic_long_cmpxchg(&arena->uncounted, noted, *cursor & ~ARENA_COUNTED);
 	/*
-	 * If this failed, another CPU has changed the note. That is fine if it noted this
-	 * generation. A late CPU may also have noted an older generation, or
+	 * If the exchange failed, another CPU has changed the note. If that CPU noted this
+	 * generation, the work is done. But it may have been late and noted an older one, or
 	 * uncounted_renew() has run: then the note is still missing, and the caller retries.
 	 */
 	if (unlikely(now != noted && cursor_tag(now) != cursor_tag(*cursor))) {
@@ -453,17 +453,17 @@ static inline size_t size_with_address(const struct arena *arena, size_t size)
 	return arena->flags & ARENA_MAPPABLE && size > arena_slab_size(arena) ? 0 : size;
 }
 
-/* account.c: with preemption off */
+/* account.c. Callers have preemption off. */
 void arena_account(struct arena *arena, struct arena_slot *slot, unsigned long generation,
 		   size_t size);
 
-/* claim.c: with preemption off */
+/* claim.c. Callers have preemption off. */
 void arena_window_open(struct arena *arena, struct arena_cpu *cpu, const struct claim *claim);
 
 /* What arena_span_claim() returns if the caller shall claim from the cursor. No errno. */
 #define ARENA_USE_CURSOR	1
 
-/* span.c: with preemption off */
+/* span.c. Callers have preemption off. */
 int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     size_t size, size_t align, bool zero, struct arena_place *place);
 

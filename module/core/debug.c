@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * To look at: debugfs arena/, with a table of all arenas and a file for each.
+ * The directory arena/ in debugfs: a table of all arenas, and a file for each arena.
  *
- * The file of an arena comes a moment after the arena: an arena that is made for the
- * time of a request pays for one exchange when it comes, and one when it goes. It stands
- * in a place of young[] meanwhile, which its number selects. An arena that has lived for
- * FILES_DELAY is worth a place in the list and a file, and gets both from a worker, which
- * removes the file a moment after the arena. An arena whose place is taken, and those that
- * are young when the table is read, go to the list at once.
+ * Most arenas live for one request, and creating a file for each would cost more than the
+ * request. So creation stores an arena in young[], at the place that its id selects, by one
+ * exchange, and destruction takes it out by another. A worker runs every FILES_DELAY while
+ * arenas come and go: it moves the young arenas to the list and creates their files, and
+ * removes the files of arenas that are gone. Young arenas also move to the list when a program
+ * reads the table, or when a place in young[] is needed for another arena.
  *
- * Creation and the end of an arena wait for no reader. A program that lists the directory
- * holds its lock, and a program that reads a file delays the removal of that file, until
- * the buffer that they read into has been faulted in, which may take for ever. So only the
- * worker makes and removes files. Arenas take all_lock, which is held for a few
- * instructions or for one page of the table, and never while user memory is touched.
+ * Creating and destroying an arena must not wait for a reader. A program that lists the
+ * directory holds the lock of the directory, and a program that reads a file delays the removal
+ * of the file, until the buffer that the program reads into has been faulted in, which may take
+ * for ever. So only the worker creates and removes files. Creation and destruction take
+ * all_lock, which is held for a few instructions or for one page of the table, and never while
+ * user memory is touched.
  */
 #include <linux/debugfs.h>
 #include <linux/err.h>
@@ -35,7 +36,7 @@
  * struct arena_debug - the file of an arena in debugfs.
  * @arena:  what the file shows; NULL once that is gone.
  * @dentry: the file. Only the worker uses it.
- * @node:   in files_to_remove, once @arena is NULL.
+ * @node:   entry in files_to_remove, once @arena is NULL.
  */
 struct arena_debug {
 	const struct arena	*arena;
@@ -45,16 +46,16 @@ struct arena_debug {
 
 /* Protects what follows, arena->debug, and what a struct arena_debug shows. */
 static DEFINE_SPINLOCK(all_lock);
-static LIST_HEAD(all_arenas);		/* in the order of their ids */
+static LIST_HEAD(all_arenas);		/* in ascending order of their ids */
 static struct arena *next_to_show;	/* the oldest arena without a file, or NULL */
 static LIST_HEAD(files_to_remove);
 
-/* Arenas that are not in the list. They come and go without the lock. */
+/* Arenas that are not in the list yet. Creation and destruction use it without the lock. */
 static struct arena *young[NR_YOUNG];
 static atomic64_t last_id;
 static struct dentry *debug_dir;
 
-/* Names come from user space, and the table must stay one. */
+/* A name may come from a program: escape what would break the columns of the table. */
 static void show_name(struct seq_file *m, const char *name)
 {
 	seq_escape(m, *name ? name : "-", " \t\n\\");
@@ -111,7 +112,7 @@ static u64 column_value(const struct column *column, const struct arena_stats *s
 	return column->wide ? *(const u64 *)at : *(const size_t *)at;
 }
 
-/* The table. Programs find a column by its name in the first line, as columns may be added. */
+/* One line of the table. The first line names the columns, as later versions may add some. */
 static void show_line(struct seq_file *m, const struct arena *arena)
 {
 	struct arena_stats stats;
@@ -133,8 +134,8 @@ static struct arena **young_place(u64 id)
 }
 
 /*
- * Arenas come to the list nearly in the order of their ids, so the way back to the place of
- * one is short.
+ * Insert @arena in the order of ids. Arenas arrive nearly in that order, so the walk from the
+ * end of the list is short.
  */
 static void list_arena(struct arena *arena)
 {
@@ -149,7 +150,10 @@ static void list_arena(struct arena *arena)
 		next_to_show = arena;
 }
 
-/* Move the young arenas to the list, the oldest first. One that goes meanwhile waits. */
+/*
+ * Move the young arenas to the list, the oldest first. An arena that is destroyed meanwhile, and
+ * no longer finds itself in young[], waits for all_lock in arena_debug_remove().
+ */
 static void list_young(void)
 {
 	u64 id = atomic64_read(&last_id);
@@ -166,7 +170,7 @@ static void list_young(void)
 	}
 }
 
-/* With all_lock held: what comes after @arena in the list, or NULL. */
+/* The arena after @arena in the list, or NULL. */
 static struct arena *next_arena(struct arena *arena)
 {
 	lockdep_assert_held(&all_lock);
@@ -243,7 +247,7 @@ static void show_arena(struct seq_file *m, const struct arena *arena)
 		seq_printf(m, "%s %llu\n", columns[i].name, column_value(&columns[i], &stats));
 }
 
-/* The file of one arena. The lock keeps the arena. */
+/* The file of one arena, which cannot be destroyed while all_lock is held. */
 static int arena_show(struct seq_file *m, void *unused)
 {
 	const struct arena_debug *debug = m->private;
@@ -261,7 +265,7 @@ DEFINE_SHOW_ATTRIBUTE(arena);
 
 #define FILE_NAME_MAX	(ARENA_NAME_MAX + 24)
 
-/* The number makes it unique; the name is for humans, and had better be a word. */
+/* The id makes the file name unique; the name of the arena is added for humans. */
 static void file_name(const struct arena *arena, char *file)
 {
 	int prefix = scnprintf(file, FILE_NAME_MAX, "%llu", arena->id);
@@ -302,7 +306,7 @@ static void make_files(void)
 		debug = kzalloc_obj(*debug, GFP_KERNEL);
 		if (!debug || !pick_without_file(debug, file))
 			break;
-		/* If it fails, an error that says so: it is not tried again. */
+		/* On failure this is an ERR_PTR(), so that the worker does not try again. */
 		debug->dentry = debugfs_create_file(file, 0400, debug_dir, debug, &arena_fops);
 	}
 	kfree(debug);
@@ -317,7 +321,7 @@ static void remove_files(void)
 	list_splice_init(&files_to_remove, &gone);
 	spin_unlock(&all_lock);
 	list_for_each_entry_safe(debug, next, &gone, node) {
-		/* Waits for readers; later ones do not get as far as arena_show(). */
+		/* Waits for readers that are in arena_show(); later ones do not get there. */
 		debugfs_remove(debug->dentry);
 		kfree(debug);
 	}
@@ -325,7 +329,7 @@ static void remove_files(void)
 
 static void files_worker(struct work_struct *unused)
 {
-	/* Built in, there may be arenas before there is a directory; and there may be none. */
+	/* No directory: not yet, as built-in code may create arenas early, or not at all. */
 	if (IS_ERR_OR_NULL(debug_dir))
 		return;
 	remove_files();
@@ -349,10 +353,10 @@ void arena_debug_add(struct arena *arena)
 
 	arena->id = atomic64_inc_return(&last_id);
 	place = young_place(arena->id);
-	/* Full barrier: an arena that is found there is found complete. */
+	/* Full barrier: pairs with xchg() in list_young(), which finds the arena complete. */
 	if (READ_ONCE(*place) || cmpxchg(place, NULL, arena)) {
 		spin_lock(&all_lock);
-		/* Older ones come first. */
+		/* The place belongs to an older arena: list that first. */
 		list_young();
 		list_arena(arena);
 		spin_unlock(&all_lock);
@@ -361,9 +365,9 @@ void arena_debug_add(struct arena *arena)
 }
 
 /*
- * What is in its place was not seen by the worker, nor by a reader of the table. If it is
- * not, the task that moved it holds the lock until it is in the list. From here on the file
- * of @arena, if it has one, has nothing to show.
+ * An arena that is still in young[] has no file, and no list refers to it. Otherwise the task
+ * that took it out of young[] holds all_lock until the arena is in the list. From here on the
+ * file of @arena, if it has one, has nothing to show.
  */
 void arena_debug_remove(struct arena *arena)
 {
@@ -409,7 +413,7 @@ DEFINE_DEBUGFS_ATTRIBUTE(reclaimed_fops, reclaimed_get, NULL, "%llu\n");
 
 void arena_debug_init(void)
 {
-	/* debugfs is a convenience: errors are not ours to care about. */
+	/* The arenas work without debugfs: ignore its errors. */
 	debug_dir = debugfs_create_dir("arena", NULL);
 	debugfs_create_file("arenas", 0400, debug_dir, NULL, &arenas_fops);
 	debugfs_create_file_unsafe("total_bytes", 0400, debug_dir, NULL, &total_fops);

@@ -183,7 +183,7 @@ static void node_free(struct arena *arena, void *node)
 	arena_block_put(arena->budget, node, 0);
 }
 
-/* Take an unused node from the list. It was never in a directory. */
+/* Take a node, which no directory has contained, from the list of unused ones. */
 static union arena_dir_node *spare_pop(union arena_dir_node **spare)
 {
 	union arena_dir_node *node = *spare;

@@ -19,7 +19,7 @@
 
 #include "core/cursor.h"
 
-/* How many tries commit and map before they claim; and how many tries there are in all. */
+/* The first LARGE_TRIES tries commit and map before they claim, the others claim first. */
 #define LARGE_TRIES	3
 #define LARGE_TRIES_MAX	64
 
@@ -252,7 +252,7 @@ static int large_map(struct arena *arena, unsigned long generation, size_t start
 		return err;
 	}
 	if (!arena_slabs_install(arena, generation & ARENA_GEN_SET, &slabs, gfp) && *large) {
-		/* The view shows slabs that were not installed. */
+		/* Another CPU installed some of these slabs first: the view shows wrong pages. */
 		large_drop(*large);
 		return -EAGAIN;
 	}
@@ -392,7 +392,7 @@ void arena_reap_larges(struct arena *arena, bool all)
 	}
 	/*
 	 * A reset, or the end of its grace period, may have found the list empty between
-	 * llist_del_all() and llist_add(), and have scheduled nothing: look again.
+	 * llist_del_all() and llist_add(), and have scheduled nothing: check again.
 	 */
 	if (!llist_empty(&arena->larges) &&
 	    (readers ? !READ_ONCE(arena->retiring) :

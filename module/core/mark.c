@@ -37,7 +37,7 @@ static bool rewinds_find(const struct arena_rewinds *rewinds, unsigned long gene
 {
 	unsigned int nr = min_t(unsigned int, READ_ONCE(rewinds->nr), ARENA_REWINDS), i;
 
-	/* A rewind does not change the slab set: of the other one there was none since. */
+	/* Rewinds stay in one slab set: no generation of the other set lives on. */
 	if (generation < READ_ONCE(rewinds->first) ||
 	    (generation ^ READ_ONCE(rewinds->first)) & ARENA_GEN_SET)
 		return false;
@@ -97,7 +97,7 @@ bool arena_outlives(const struct arena *arena, unsigned long now, unsigned long 
 	return lowest_since(arena, now, generation, false, &low) && offset < low;
 }
 
-/* As arena_outlives(), but in doubt it may: so that nothing is unmapped that is in use. */
+/* May the object live on? True in doubt, so that no view of a live object is unmapped. */
 bool arena_may_outlive(const struct arena *arena, unsigned long now, unsigned long generation,
 		       size_t offset)
 {
@@ -180,8 +180,8 @@ static void rewinds_add(struct arena *arena, unsigned long now, size_t low)
 }
 
 /*
- * Read generation and cursor as arena_snap() does; where the generation is not settled yet,
- * return the word that it will be settled with.
+ * Take a snapshot. Where the generation is not settled yet, the cursor in it is the word that the
+ * generation will be settled with.
  */
 struct arena_snap arena_snap_begun(const struct arena *arena)
 {
@@ -329,7 +329,7 @@ int arena_rewind(struct arena *arena, const struct arena_mark *mark)
 	if (err)
 		return err < 0 ? err : 0;
 	arena_crossed(arena, crossed);
-	/* vunmap() may sleep. */
+	/* vunmap() may sleep, and a rewind must not: the reaper unmaps the views. */
 	if (!llist_empty(&arena->larges))
 		schedule_work(&arena->reaper);
 	arena_settle(arena);

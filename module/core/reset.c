@@ -60,7 +60,11 @@ static bool begin_at_mark(struct arena *arena, unsigned long cursor, unsigned lo
 	long noted = atomic_long_read(&arena->uncounted), now;
 	unsigned long used;
 
-	smp_rmb();	/* The note, then the cursor: pairs with the swap in next_generation(). */
+	/*
+	 * Read the note before the cursor: pairs with the compare-and-swap of the cursor in
+	 * next_generation(). If the note is of a later generation, the cursor has changed, too.
+	 */
+	smp_rmb();
 	if (atomic_long_read(&arena->cursor) != cursor ||
 	    !arena_begin_word(arena, cursor, begun, &used))
 		return false;
@@ -292,7 +296,10 @@ static bool generation_crosses(unsigned long generation, unsigned long next)
 	return (generation ^ next) & ARENA_TAG_EIGHTH;
 }
 
-/* The caller has moved the cursor from @cursor to the tag of @generation: let the rest follow. */
+/*
+ * The caller has moved the cursor from @cursor to the tag of @generation: advance what lags
+ * behind the cursor.
+ */
 static void generation_begun(struct arena *arena, unsigned long generation, unsigned long cursor,
 			     bool crossing)
 {
@@ -432,7 +439,7 @@ static __always_inline void window_reopen(struct arena *arena, struct arena_cpu 
 
 	if (!cursor_settled(snap.cursor) || claim.object >= arena->capacity)
 		return;
-	/* Address dependency on the cursor, as in cursor_claim(). */
+	/* Address dependency on the cursor: pairs with arena_settle() after a release of slabs. */
 	claim.base = arena_slab_base(arena, snap.generation, claim.object);
 	if (claim.base)
 		arena_window_open(arena, cpu, &claim);
@@ -493,7 +500,7 @@ int arena_reset(struct arena *arena)
 	if (err)
 		return err;
 	note_kept(arena);
-	/* vunmap() may sleep. */
+	/* vunmap() may sleep, and this reset must not: the reaper unmaps the views. */
 	if (!llist_empty(&arena->larges))
 		schedule_work(&arena->reaper);
 	arena_trace_reset(arena, ARENA_EVENT_KEEP);
@@ -515,7 +522,7 @@ static void retired(struct rcu_head *rcu)
 	 * generation in this set writes to it after its last readers are gone.
 	 */
 	smp_store_release(&arena->retiring, false);
-	smp_mb();	/* Pairs with llist_add(), a full barrier, in arena_reap_larges(). */
+	smp_mb();	/* Pairs with llist_add() in arena_reap_larges(), a full barrier, too. */
 	if (!llist_empty(&arena->larges))
 		schedule_work(&arena->reaper);
 }
@@ -646,7 +653,7 @@ static int release_slabs(struct arena *arena, size_t keep, bool killable)
  */
 static int wipe_slabs(struct arena *arena, bool killable)
 {
-	/* Pairs with arena_note_dirty(): the compare-and-swap of the cursor came in between. */
+	/* Pairs with arena_note_dirty(), by way of the compare-and-swap of the cursor after it. */
 	size_t high = atomic_long_read(&arena->dirty);
 	int i, err = 0;
 
@@ -680,7 +687,7 @@ static int work_on_slabs(struct arena *arena, size_t keep, bool zero, bool killa
 	int err;
 
 	wait_retired(arena);
-	smp_mb();	/* Full barrier B, as in settle(): pairs with A in arena_write_begin(). */
+	smp_mb();	/* Full barrier B: pairs with A in arena_write_begin(). */
 	if (late_writers(arena))
 		synchronize_rcu();
 	arena_reap_larges(arena, false);

@@ -217,13 +217,13 @@ static int slab_publish(struct arena *arena, struct arena_slab *entry, void *bas
 /* This bit of page_private() says that a slab which is not installed yet is all zero. */
 #define SLAB_CLEAN	BIT(BITS_PER_LONG - 1)
 
-/* Note in page_private() at which index a slab will be installed, and whether it is all zero. */
+/* Store in page_private() the index at which a slab will be installed, and if it is all zero. */
 static void slab_prepare(void *base, size_t index, bool clean)
 {
 	set_page_private(virt_to_page(base), index | (clean ? SLAB_CLEAN : 0));
 }
 
-/* The index at which a slab will be installed that was gathered. */
+/* The index at which a gathered slab will be installed. */
 size_t arena_gathered_index(const struct page *page)
 {
 	return page_private(page) & ~SLAB_CLEAN;
@@ -263,7 +263,8 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 	unsigned int tries = 0;
 	int err;
 
-	set_page_private(virt_to_page(base), index);	/* see arena_slab_offset() */
+	/* arena_slab_offset() finds the offset of an address by this index. */
+	set_page_private(virt_to_page(base), index);
 	do {
 		err = slab_publish(arena, entry, base, charged);
 	} while (err == -ENOMEM && tries++ < ARENA_ROOM_TRIES &&
@@ -448,7 +449,7 @@ void arena_slabs_drop(struct arena *arena, struct list_head *slabs, gfp_t gfp)
 
 /*
  * Install slabs that were gathered. This cannot fail. Returns false if other callers have
- * installed some of the same slabs meanwhile: those serve as well, and the doubles are freed.
+ * installed some of the same slabs meanwhile: those serve as well, and the duplicates are freed.
  */
 bool arena_slabs_install(struct arena *arena, unsigned int set, struct list_head *slabs, gfp_t gfp)
 {

@@ -55,7 +55,7 @@ static int slot_zero(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 {
 	int err = slot->zeroed ? 0 : zero_claimed(arena, cpu, slot->generation, object, size);
 
-	/* A reset has freed the object; the caller retries, and counts the next one. */
+	/* On failure a reset has freed the object: the caller claims another one. */
 	if (err)
 		count_objects(arena, cpu, -1);
 	return err;
@@ -199,7 +199,7 @@ static int slot_refill(struct arena *arena, struct arena_snap snap, struct arena
 
 /*
  * Correct @span where a fast path has left an older generation in it. An interrupt between the
- * comparison of the generations and the busy mark may have reset the arena and refilled the
+ * comparison of the generations and the busy store may have reset the arena and refilled the
  * slot: the fast path then takes from the new span, and writes back the generation that it
  * compared. A stale span has an older generation, too, and is not corrected.
  */
@@ -248,7 +248,7 @@ int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 		return slot_refill(arena, snap, cpu, slot, size, align, zero, place);
 	}
 	slot_busy(slot);
-	/* An interrupt before slot_busy() may have taken from the span: look again. */
+	/* An interrupt before slot_busy() may have taken from the span: compute it again. */
 	need = slot_need(slot, size, align);
 	if (unlikely(need > slot_room(slot))) {
 		slot_idle(slot, snap.generation);
@@ -266,7 +266,7 @@ int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 	return zero ? slot_zero(arena, cpu, slot, object, size) : 0;
 }
 
-/* Guess, from another CPU, whether anything is left in a span. Collecting it looks again. */
+/* Guess, from another CPU, if anything is left in a span. collect_slot() checks that again. */
 static bool slot_has_room(const struct arena_slot *slot)
 {
 	/*
@@ -316,7 +316,7 @@ static void slot_close(struct arena_slot *slot)
 
 /*
  * Take the spans from their CPUs. It takes more than one round if an owner was at work on its
- * span when slot_close() looked, or had read @span or @revoked before: such an allocation may
+ * span when slot_close() read it, or had read @span or @revoked before: such an allocation may
  * set @span once more, and ends before the grace period does.
  */
 static void revoke(struct arena_cpu *first)
@@ -349,7 +349,7 @@ static void keep_tail(struct arena_tails *tails, size_t offset, size_t end)
 	tails->nr++;
 }
 
-/* Keep what the former collection has left over, if it was of the same generation. */
+/* Keep the tails that the former collection has left, if they are of the same generation. */
 static void keep_old_tails(struct arena_tails *tails, const struct arena_tails *old)
 {
 	unsigned int i;
@@ -384,7 +384,7 @@ static void collect_slot(struct arena_tails *tails, struct arena_slot *slot)
 	smp_store_release(&slot->revoked, false);
 }
 
-/* How many tails a collection can find, including those that the former one has left over. */
+/* The most tails that a collection can find, those that the former one has left included. */
 static unsigned int tails_max(const struct arena_cpu *first, const struct arena_tails *old)
 {
 	unsigned int most = old ? old->nr : 0;

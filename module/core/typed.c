@@ -150,7 +150,7 @@ static void chain_push(struct arena_typed *typed, struct typed_chain *chain, u32
 {
 	if (chain->head == NO_INDEX)
 		chain->last = index;
-	/* A free_pop() that is about to lose its race may be reading this. */
+	/* Racy with a free_pop() whose compare-and-swap is going to fail. */
 	WRITE_ONCE(typed->stamps[index].next, chain->head);
 	WRITE_ONCE(chain->head, index);
 }
@@ -162,7 +162,7 @@ static void chain_splice(struct arena_typed *typed, struct typed_chain *from,
 		return;
 	if (to->head == NO_INDEX)
 		to->last = from->last;
-	/* A free_pop() that is about to lose its race may be reading this. */
+	/* Racy with a free_pop() whose compare-and-swap is going to fail. */
 	WRITE_ONCE(typed->stamps[from->last].next, to->head);
 	WRITE_ONCE(to->head, from->head);
 	chain_empty(from);
@@ -191,7 +191,7 @@ static void free_push(struct arena_typed *typed, u32 head, u32 last)
 	} while (!atomic64_try_cmpxchg(&typed->free, &old, free_head(old, head)));
 }
 
-/* Changes that @word counts. */
+/* The count of changes in @word. */
 static u32 free_changes(s64 word)
 {
 	return (u64)word >> 32;
@@ -826,7 +826,7 @@ void arena_typed_destroy(struct arena_typed *typed)
 {
 	if (!typed)
 		return;
-	/* Twice: the callback may queue itself once more, for elements that were freed later. */
+	/* The callback may queue itself once more, for elements freed later: wait for that, too. */
 	if (has_readers(typed)) {
 		rcu_barrier();
 		rcu_barrier();

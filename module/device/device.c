@@ -59,7 +59,6 @@
  * the last reference to the arena_dev is gone: code that has seen it there, and has such a
  * reference, may use it without the lock.
  */
-#include <linux/mm.h>	/* before fs.h, which on i386 needs it */
 #include <linux/cred.h>
 #include <linux/fcntl.h>
 #include <linux/file.h>
@@ -67,6 +66,7 @@
 #include <linux/list.h>
 #include <linux/memcontrol.h>
 #include <linux/miscdevice.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/pseudo_fs.h>

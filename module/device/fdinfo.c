@@ -13,7 +13,7 @@
 
 static void show_rights(struct seq_file *m, u32 rights)
 {
-	/* In the order of their bits. */
+	/* The names of the rights, in the order of their bits. */
 	static const char * const names[] = { "read", "write", "alloc", "reset" };
 	const char *before = "arena-rights:\t";
 	int i;

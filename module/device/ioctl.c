@@ -278,9 +278,12 @@ static int arena_do_reset(struct arena_call *call)
 	 */
 	err = atomic_read_acquire(&dev->holds) ? -EBUSY :
 	      arena_dev_reset(dev, reset->mode, reset->keep);
-	/* With the lock held: before any call returns an object of the new generation. */
+	/* Under the lock: no call has returned an object of the new generation yet. */
 	arena_dev_moved(dev);
-	/* A reset that was killed has begun it, too; the dispatcher tells of success alone. */
+	/*
+	 * A reset that was killed has begun a generation, too, of which pollers must know. The
+	 * dispatcher wakes them after success only.
+	 */
 	if (err == -EINTR)
 		arena_dev_wake(dev);
 	reset->generation = arena_snap(dev->arena).generation;
@@ -380,8 +383,8 @@ put_fd:
 	return err;
 }
 
-/* What the dispatcher does for a command. */
-#define ARENA_OP_SETTLE		BIT(0)	/* create the arena if there is none yet */
+/* Flags of a command: what the dispatcher does for it. */
+#define ARENA_OP_MAKE		BIT(0)	/* create the arena if there is none yet */
 #define ARENA_OP_PROBE		BIT(1)	/* fail before @run if the struct cannot be written */
 #define ARENA_OP_OUT		BIT(2)	/* copy the struct back after success */
 #define ARENA_OP_MOVES		BIT(3)	/* update the status page, wake pollers if due */
@@ -429,31 +432,31 @@ struct arena_op {
 static const struct arena_op arena_ops[] = {
 	ARENA_OP(SETUP, setup, setup, name, ARENA_RIGHT_RESET, 0, NULL),
 	ARENA_OP(ALLOC, alloc, alloc, generation, ARENA_RIGHT_ALLOC,
-		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
+		 ARENA_OP_MAKE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
 	ARENA_OP(STORE, store, store, generation, ARENA_RIGHT_ALLOC,
-		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES,
+		 ARENA_OP_MAKE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES,
 		 arena_stage_store),
 	ARENA_OP(OFFSET, offset, offset, generation, 0,
-		 ARENA_OP_SETTLE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
+		 ARENA_OP_MAKE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
 	ARENA_OP(RESET, reset, reset, generation, ARENA_RIGHT_RESET,
-		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_WAKES, NULL),
-	ARENA_OP(INFO, info, info, name, 0, ARENA_OP_SETTLE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
-	ARENA_OP(DUP, dup, dup, fd, 0, ARENA_OP_SETTLE, NULL),
+		 ARENA_OP_MAKE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_WAKES, NULL),
+	ARENA_OP(INFO, info, info, name, 0, ARENA_OP_MAKE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
+	ARENA_OP(DUP, dup, dup, fd, 0, ARENA_OP_MAKE, NULL),
 	ARENA_OP(LEASE, lease, lease, generation, ARENA_RIGHT_ALLOC,
-		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
+		 ARENA_OP_MAKE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
 	ARENA_OP(WATCH, watch, watch, generation, 0,
-		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
+		 ARENA_OP_MAKE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
 	ARENA_OP(NOTIFY, notify, notify, flags, ARENA_RIGHT_ALLOC,
-		 ARENA_OP_SETTLE | ARENA_OP_MOVES | ARENA_OP_WAKES, NULL),
+		 ARENA_OP_MAKE | ARENA_OP_MOVES | ARENA_OP_WAKES, NULL),
 	ARENA_OP(BATCH, batch, batch, generation, ARENA_RIGHT_ALLOC,
-		 ARENA_OP_SETTLE | ARENA_OP_PROBE | ARENA_OP_OUT,
+		 ARENA_OP_MAKE | ARENA_OP_PROBE | ARENA_OP_OUT,
 		 arena_stage_batch),
 	ARENA_OP(MARK, mark, mark, used, ARENA_RIGHT_ALLOC | ARENA_RIGHT_RESET,
-		 ARENA_OP_SETTLE | ARENA_OP_OUT, NULL),
+		 ARENA_OP_MAKE | ARENA_OP_OUT, NULL),
 	ARENA_OP(REWIND, rewind, mark, used, ARENA_RIGHT_ALLOC | ARENA_RIGHT_RESET,
-		 ARENA_OP_SETTLE | ARENA_OP_WAKES, NULL),
-	ARENA_OP(HANDLE, handle, handle, handle_offset, 0, ARENA_OP_SETTLE | ARENA_OP_OUT, NULL),
-	ARENA_OP(DEREF, deref, handle, handle_offset, 0, ARENA_OP_SETTLE | ARENA_OP_OUT, NULL),
+		 ARENA_OP_MAKE | ARENA_OP_WAKES, NULL),
+	ARENA_OP(HANDLE, handle, handle, handle_offset, 0, ARENA_OP_MAKE | ARENA_OP_OUT, NULL),
+	ARENA_OP(DEREF, deref, handle, handle_offset, 0, ARENA_OP_MAKE | ARENA_OP_OUT, NULL),
 };
 
 static const struct arena_op *arena_find_op(unsigned int cmd)
@@ -484,7 +487,7 @@ static int arena_copy_in(struct arena_call *call, const struct arena_op *op)
 	err = copy_struct_from_user(&call->args, op->size, call->user, size);
 	if (err)
 		return err;
-	/* The caller may have changed its size between the two reads. */
+	/* The program may have changed the size between the two reads. */
 	call->args.size = size;
 	call->bytes = min(size, op->size);
 	return 0;
@@ -499,7 +502,7 @@ static int arena_run_op(struct arena_call *call, const struct arena_op *op)
 	/* Writes back what the caller had there, so a call that fails later changes nothing. */
 	if (!err && op->flags & ARENA_OP_PROBE)
 		err = arena_copy_out(call);
-	if (!err && op->flags & ARENA_OP_SETTLE)
+	if (!err && op->flags & ARENA_OP_MAKE)
 		err = arena_dev_make_default(call->file->dev);
 	if (!err)
 		err = op->run(call);

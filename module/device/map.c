@@ -21,11 +21,11 @@ static vm_fault_t arena_fault_result(int err)
 {
 	switch (err) {
 	case 0:
-	case -EBUSY:	/* another thread has mapped it meanwhile */
+	case -EBUSY:	/* another thread has mapped the page meanwhile */
 		return VM_FAULT_NOPAGE;
 	case -ENOMEM:
 		return VM_FAULT_OOM;
-	default:	/* not committed */
+	default:	/* the page is not committed */
 		return VM_FAULT_SIGBUS;
 	}
 }

@@ -70,7 +70,7 @@ int arena_do_rewind(struct arena_call *call)
 	err = atomic_read_acquire(&dev->holds) ? -EBUSY : arena_rewind_asleep(dev->arena, &mark);
 	if (!err) {
 		arena_map_trim(dev);
-		/* With the lock held: before any call returns an object of the new generation. */
+		/* Under the lock: no call has returned an object of the new generation yet. */
 		arena_dev_moved(dev);
 	}
 	up_write(&dev->lock);

@@ -2,8 +2,8 @@
 /*
  * /dev/arena: the status page, which shows a program the state of its arena without a call.
  *
- * The kernel writes the page and never reads it back. A writer looks at the arena and writes the
- * page with status_lock held throughout: otherwise a writer that has looked earlier could
+ * The kernel writes the page and never reads it back. A writer reads the arena and writes the
+ * page with status_lock held throughout: otherwise a writer that has read the arena earlier could
  * overwrite newer values with older ones. status_lock nests inside all other locks of the
  * device, and no other lock nests in it.
  */
@@ -49,14 +49,14 @@ void arena_status_write(struct arena_dev *dev)
 	begins = now.generation != dev->status_generation;
 	if (begins) {
 		WRITE_ONCE(status->generation, now.generation - 1);
-		/* Pairs with the program's last read of the generation, after the others. */
+		/* Pairs with the read barrier of a program before it reads the generation again. */
 		smp_wmb();
 	}
 	WRITE_ONCE(status->offset, now.used);
 	WRITE_ONCE(status->high, now.high);
 	WRITE_ONCE(status->notices, (unsigned long)atomic_long_read(&dev->notices));
 	if (begins) {
-		/* Pairs with the program's first read of the generation, before the others. */
+		/* Pairs with the read barrier of a program after it has read the generation. */
 		smp_wmb();
 		WRITE_ONCE(status->generation, now.generation);
 		dev->status_generation = now.generation;

@@ -77,7 +77,7 @@ __poll_t arena_poll(struct file *file, struct poll_table_struct *wait)
 	above = af->above;
 	spin_unlock(&af->watch_lock);
 	arena_wake_above(dev, above);
-	/* Pairs with the full barrier in wq_has_sleeper(): 3 and b in the table at the top. */
+	/* Full barrier, 3 in the table at the top: pairs with b, in wq_has_sleeper(). */
 	smp_mb();
 	return arena_happened(af);
 }
@@ -175,7 +175,7 @@ int arena_do_watch(struct arena_call *call)
 	watch->generation = now.generation;
 	/* A poller may be waiting on this file with the old threshold: wake it for the new one. */
 	arena_wake_above(af->dev, watch->mark);
-	/* Pairs with the full barrier in wq_has_sleeper(), as a poller's would. */
+	/* Full barrier: pairs with the one in wq_has_sleeper(), on behalf of waiting pollers. */
 	smp_mb();
 	if (arena_happened(af))
 		arena_dev_wake(af->dev);

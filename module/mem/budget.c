@@ -109,12 +109,12 @@ static bool pool_gives_way(const struct arena_budget *budget, long pages)
 
 	if (budget->parent)
 		return false;
-	/* Others have made room since. */
+	/* Other callers have made room since. */
 	if (lack <= 0)
 		return true;
 	if (lack > arena_pool_pages())
 		return false;
-	/* What another caller has picked from the pool meanwhile is uncharged soon. */
+	/* Blocks that another caller has picked from the pool are about to be uncharged. */
 	if (!arena_pool_shrink(lack))
 		cpu_relax();
 	return true;
@@ -131,7 +131,7 @@ bool arena_budget_make_room(const struct arena_budget *budget, long pages, gfp_t
 		return true;
 	if (!gfpflags_allow_blocking(gfp))
 		return false;
-	/* Or the worker freed them: it has been waited for, if it was at work. */
+	/* If the worker was scanning, arena_pinned_reap() has waited: it may have freed pages. */
 	return arena_pinned_reap() || has_room(budget, pages);
 }
 

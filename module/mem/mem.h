@@ -62,7 +62,7 @@ struct arena_budget {
 };
 
 /*
- * budget.c: room that one caller makes another one may take. How often to make room before
+ * budget.c: another caller may take the room that was made. How often to make room before
  * the charge is refused.
  */
 #define ARENA_ROOM_TRIES	1024

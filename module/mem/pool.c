@@ -101,7 +101,7 @@ static void pool_keep(struct pool_node *node, unsigned int order, struct page *p
 		pool_push(node, order, page);
 }
 
-/* Take a retired block of node @nid, or return NULL. Contents undefined. Any context but NMI. */
+/* Take a pooled block of node @nid, or return NULL. Contents undefined. Any context but NMI. */
 void *arena_pool_take(int nid, unsigned int order)
 {
 	struct pool_node *node = pool_of(nid);
@@ -157,7 +157,7 @@ static unsigned long pool_drain(struct pool_node *node, unsigned long pages)
 	for (order = POOL_ORDERS - 1; order >= 0; order--) {
 		while (freed < pages && (base = pool_pick(node, order))) {
 			arena_block_put(&arena_total, base, order);
-			/* After it is uncharged, as in arena_pool_take_uncharged(). */
+			/* After the uncharge: arena_pool_take_uncharged() says why. */
 			atomic_long_sub(1L << order, &node->pages);
 			freed += 1UL << order;
 		}
