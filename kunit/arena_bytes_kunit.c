@@ -12,21 +12,13 @@ static unsigned int runtime_ms = 60;
 module_param(runtime_ms, uint, 0644);
 MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case that races");
 
-#define SLAB		((size_t)4 * PAGE_SIZE)
 #define CAPACITY	(16 * SLAB)
 
 KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
 
 static struct arena *usual(struct kunit *test)
 {
-	const struct arena_kind *kind = test->param_value;
-
-	return arena_test_create(test, CAPACITY, SLAB, kind->flags);
-}
-
-static bool is_dense(struct kunit *test)
-{
-	return arena_kind_is_dense(test->param_value);
+	return arena_test_create_kind(test, CAPACITY, 0);
 }
 
 /* Exactly so many bytes, so that KASAN sees who reads one more. */
@@ -181,7 +173,7 @@ static void strings(struct kunit *test)
 	arena_expect_sane(test, arena);
 
 	/* Where nothing else decides, side by side. */
-	if (!is_dense(test))
+	if (!arena_test_is_dense(test))
 		return;
 	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 	for (i = 0, used = 0; i < 50; i++) {
@@ -599,24 +591,6 @@ static void late_copies(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* The last case: what all the arenas above held is back. */
-static void nothing_is_left(struct kunit *test)
-{
-	arena_expect_nothing_left(test);
-}
-
-/* Spans are kept by CPU: what a case counts exactly, it counts on one CPU. */
-static int arena_bytes_init(struct kunit *test)
-{
-	return set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
-}
-
-static int arena_bytes_suite_init(struct kunit_suite *suite)
-{
-	arena_remember_total();
-	return 0;
-}
-
 static struct kunit_case arena_bytes_cases[] = {
 	KUNIT_CASE_PARAM(array, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(memdup, arena_kind_gen_params),
@@ -636,8 +610,8 @@ static struct kunit_case arena_bytes_cases[] = {
 
 static struct kunit_suite arena_bytes_suite = {
 	.name = "arena_bytes",
-	.suite_init = arena_bytes_suite_init,
-	.init = arena_bytes_init,
+	.suite_init = arena_test_suite_init,
+	.init = arena_test_stay_on_cpu,
 	.test_cases = arena_bytes_cases,
 };
 

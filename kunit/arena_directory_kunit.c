@@ -312,18 +312,6 @@ static void release_races_growth(struct kunit *test)
 	}
 }
 
-/* The last case: what all the arenas above held is back. */
-static void nothing_is_left(struct kunit *test)
-{
-	arena_expect_nothing_left(test);
-}
-
-static int arena_directory_suite_init(struct kunit_suite *suite)
-{
-	arena_remember_total();
-	return 0;
-}
-
 static struct kunit_case arena_directory_cases[] = {
 	KUNIT_CASE(costs_what_is_committed),
 	KUNIT_CASE(arena_is_small),
@@ -339,7 +327,7 @@ static struct kunit_case arena_directory_cases[] = {
 
 static struct kunit_suite arena_directory_suite = {
 	.name = "arena_directory",
-	.suite_init = arena_directory_suite_init,
+	.suite_init = arena_test_suite_init,
 	.test_cases = arena_directory_cases,
 };
 

@@ -15,7 +15,6 @@
 
 KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
 
-#define SLAB		((size_t)4 * PAGE_SIZE)
 #define CAPACITY	(8 * SLAB)
 
 #if IS_ENABLED(CONFIG_FAULT_INJECTION_DEBUG_FS) && IS_ENABLED(CONFIG_FAILSLAB) && \
@@ -616,18 +615,6 @@ static void bound_of_all_arenas(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
 }
 
-/* The last case: what all the arenas above held is back. */
-static void nothing_is_left(struct kunit *test)
-{
-	arena_expect_nothing_left(test);
-}
-
-static int arena_fault_suite_init(struct kunit_suite *suite)
-{
-	arena_remember_total();
-	return 0;
-}
-
 static struct kunit_case arena_fault_cases[] = {
 	KUNIT_CASE_PARAM(create, arena_kind_gen_params),
 	KUNIT_CASE(create_typed),
@@ -642,7 +629,7 @@ static struct kunit_case arena_fault_cases[] = {
 
 static struct kunit_suite arena_fault_suite = {
 	.name = "arena_fault",
-	.suite_init = arena_fault_suite_init,
+	.suite_init = arena_test_suite_init,
 	.init = arena_fault_init,
 	.test_cases = arena_fault_cases,
 };

@@ -20,7 +20,6 @@ module_param(real_resets, ulong, 0644);
 MODULE_PARM_DESC(real_resets,
 		 "Resets to wrap the tag by, beside the case that starts near it (17000000: all bits)");
 
-#define SLAB		((size_t)4 * PAGE_SIZE)
 #define CAPACITY	(16 * SLAB)
 
 KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
@@ -36,9 +35,7 @@ KUNIT_ARRAY_PARAM(waiting, waiting_kinds, arena_kind_desc);
 
 static struct arena *usual(struct kunit *test)
 {
-	const struct arena_kind *kind = test->param_value;
-
-	return arena_test_create(test, CAPACITY, SLAB, kind->flags | ARENA_READERS);
+	return arena_test_create_kind(test, CAPACITY, ARENA_READERS);
 }
 
 static bool same(arena_handle_t a, arena_handle_t b)
@@ -577,22 +574,10 @@ static void wraps_really(struct kunit *test)
 	expect_no_old_span(test, &s, old);
 }
 
-/* The last case: what all the arenas above held is back. */
-static void nothing_is_left(struct kunit *test)
-{
-	arena_expect_nothing_left(test);
-}
-
 /* One CPU resets, another one sleeps. */
 static int arena_handle_init(struct kunit *test)
 {
 	return set_cpus_allowed_ptr(current, cpumask_of(arena_irq_cpu()));
-}
-
-static int arena_handle_suite_init(struct kunit_suite *suite)
-{
-	arena_remember_total();
-	return 0;
 }
 
 static struct kunit_case arena_handle_cases[] = {
@@ -612,7 +597,7 @@ static struct kunit_case arena_handle_cases[] = {
 
 static struct kunit_suite arena_handle_suite = {
 	.name = "arena_handle",
-	.suite_init = arena_handle_suite_init,
+	.suite_init = arena_test_suite_init,
 	.init = arena_handle_init,
 	.test_cases = arena_handle_cases,
 };

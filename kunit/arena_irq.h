@@ -79,6 +79,75 @@ static inline int arena_irq_cpu(void)
 }
 
 /*
+ * A source of hard interrupts on one CPU, which call a function: a timer, and if the caller uses
+ * arena_irq_source_pester(), another CPU as well. After each call, the timer leaves the interrupted
+ * thread time for an object larger than a slab, which takes milliseconds under sanitizers: if a
+ * reset came more often, such an allocation would never succeed.
+ */
+#define ARENA_IRQ_PERIOD	(10 * NSEC_PER_MSEC)
+
+struct arena_irq_source {
+	int		cpu;
+	void		(*fn)(void *data);
+	void		*data;
+	bool		stop;
+	struct hrtimer	timer;
+};
+
+static inline enum hrtimer_restart arena_irq_source_timer(struct hrtimer *timer)
+{
+	struct arena_irq_source *source = container_of(timer, struct arena_irq_source, timer);
+	ktime_t begin, end;
+
+	if (READ_ONCE(source->stop))
+		return HRTIMER_NORESTART;
+	begin = ktime_get();
+	source->fn(source->data);
+	end = ktime_get();
+	/* On a busy host the function takes long, and the interrupted thread must get on. */
+	hrtimer_set_expires(timer, ktime_add_ns(end, ARENA_IRQ_PERIOD +
+						4 * ktime_to_ns(ktime_sub(end, begin))));
+	return HRTIMER_RESTART;
+}
+
+static inline void arena_irq_source_begin(void *data)
+{
+	struct arena_irq_source *source = data;
+
+	hrtimer_start(&source->timer, ns_to_ktime(ARENA_IRQ_PERIOD), HRTIMER_MODE_REL_PINNED_HARD);
+}
+
+static inline void arena_irq_source_start(struct arena_irq_source *source, int cpu,
+					  void (*fn)(void *), void *data)
+{
+	source->cpu = cpu;
+	source->fn = fn;
+	source->data = data;
+	source->stop = false;
+	hrtimer_setup(&source->timer, arena_irq_source_timer, CLOCK_MONOTONIC,
+		      HRTIMER_MODE_REL_PINNED_HARD);
+	smp_call_function_single(cpu, arena_irq_source_begin, source, 1);
+}
+
+static inline void arena_irq_source_stop(struct arena_irq_source *source)
+{
+	WRITE_ONCE(source->stop, true);
+	hrtimer_cancel(&source->timer);
+}
+
+/*
+ * The job of one hand of a crew: interrupt the CPU of the source from another one. If no other CPU
+ * is online, the timer is the only source, and this thread sleeps.
+ */
+static inline void arena_irq_source_pester(struct arena_irq_source *source, struct arena_hand *hand)
+{
+	if (cpumask_any_but(cpu_online_mask, source->cpu) < nr_cpu_ids)
+		arena_irq_pester(hand, source->cpu, source->fn, source->data);
+	while (arena_crew_on(hand->crew))
+		schedule_timeout_uninterruptible(1);
+}
+
+/*
  * An alarm interrupts the CPU that sets it, at a random time soon afterwards. It needs no other
  * CPU, which could be busy. If a test sets it often enough, it hits every place in the tested
  * code that takes long enough.

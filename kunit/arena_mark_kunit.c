@@ -13,7 +13,6 @@ static unsigned int runtime_ms = 100;
 module_param(runtime_ms, uint, 0644);
 MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case that races");
 
-#define SLAB		((size_t)4 * PAGE_SIZE)
 #define CAPACITY	(16 * SLAB)
 
 static const struct arena_kind kinds[] = {
@@ -698,18 +697,6 @@ static void device_unbound_destroys(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_total_now(), before);
 }
 
-/* The last case: what all the arenas above held is back. */
-static void nothing_is_left(struct kunit *test)
-{
-	arena_expect_nothing_left(test);
-}
-
-static int arena_mark_suite_init(struct kunit_suite *suite)
-{
-	arena_remember_total();
-	return 0;
-}
-
 static struct kunit_case arena_mark_cases[] = {
 	KUNIT_CASE(mark_with_spans_eopnotsupp),
 	KUNIT_CASE_PARAM(rewind_to_made_up_mark_refused, kind_gen_params),
@@ -736,7 +723,7 @@ static struct kunit_case arena_mark_cases[] = {
 
 static struct kunit_suite arena_mark_suite = {
 	.name = "arena_mark",
-	.suite_init = arena_mark_suite_init,
+	.suite_init = arena_test_suite_init,
 	.test_cases = arena_mark_cases,
 };
 

@@ -632,18 +632,6 @@ static void budget_levels(struct kunit *test)
 #define pinned_pages_count		budget_levels
 #endif
 
-/* The last case: what all the arenas above held is back. */
-static void nothing_is_left(struct kunit *test)
-{
-	arena_expect_nothing_left(test);
-}
-
-static int arena_pool_suite_init(struct kunit_suite *suite)
-{
-	arena_remember_total();
-	return 0;
-}
-
 static struct kunit_case arena_pool_cases[] = {
 	KUNIT_CASE_PARAM(steady_state, size_gen_params),
 	KUNIT_CASE_PARAM(release_and_regrow, size_gen_params),
@@ -667,7 +655,7 @@ static struct kunit_case arena_pool_cases[] = {
 
 static struct kunit_suite arena_pool_suite = {
 	.name = "arena_pool",
-	.suite_init = arena_pool_suite_init,
+	.suite_init = arena_test_suite_init,
 	.test_cases = arena_pool_cases,
 };
 

@@ -529,18 +529,6 @@ static void from_irq(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_private_offset(b.arena), 3064);
 }
 
-/* The last case: what all the arenas above held is back. */
-static void nothing_is_left(struct kunit *test)
-{
-	arena_expect_nothing_left(test);
-}
-
-static int arena_private_suite_init(struct kunit_suite *suite)
-{
-	arena_remember_total();
-	return 0;
-}
-
 static struct kunit_case arena_private_cases[] = {
 	KUNIT_CASE(first_buffer),
 	KUNIT_CASE(on_the_stack),
@@ -561,7 +549,7 @@ static struct kunit_case arena_private_cases[] = {
 
 static struct kunit_suite arena_private_suite = {
 	.name = "arena_private",
-	.suite_init = arena_private_suite_init,
+	.suite_init = arena_test_suite_init,
 	.test_cases = arena_private_cases,
 };
 

@@ -16,16 +16,13 @@ module_param(runtime_ms, uint, 0644);
 MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case that races");
 
 #define HANDS		6
-#define SLAB		((size_t)4 * PAGE_SIZE)
 #define CAPACITY	(32 * SLAB)
 
 KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
 
 static struct arena *usual(struct kunit *test)
 {
-	const struct arena_kind *kind = test->param_value;
-
-	return arena_test_create(test, CAPACITY, SLAB, kind->flags | ARENA_READERS);
+	return arena_test_create_kind(test, CAPACITY, ARENA_READERS);
 }
 
 /* A failed allocation from a reservation is nothing that the arena sees. */
@@ -435,18 +432,6 @@ static void timers(struct kunit *test)
 	KUNIT_EXPECT_GE(test, t->ticks, 1);
 }
 
-/* The last case: what all the arenas above held is back. */
-static void nothing_is_left(struct kunit *test)
-{
-	arena_expect_nothing_left(test);
-}
-
-static int arena_reserve_suite_init(struct kunit_suite *suite)
-{
-	arena_remember_total();
-	return 0;
-}
-
 static struct kunit_case arena_reserve_cases[] = {
 	KUNIT_CASE_PARAM(refuses, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(exact, arena_kind_gen_params),
@@ -463,7 +448,7 @@ static struct kunit_case arena_reserve_cases[] = {
 
 static struct kunit_suite arena_reserve_suite = {
 	.name = "arena_reserve",
-	.suite_init = arena_reserve_suite_init,
+	.suite_init = arena_test_suite_init,
 	.test_cases = arena_reserve_cases,
 };
 

@@ -21,6 +21,9 @@
 #include "../module/core/core.h"
 #include "compat.h"
 
+/* Slabs of the usual arena are small, so that allocations often meet their ends. */
+#define SLAB		((size_t)4 * PAGE_SIZE)
+
 /* Kinds of arenas to which the contract applies alike: suites run such cases on each of them. */
 struct arena_kind {
 	const char	*name;
@@ -44,6 +47,12 @@ static inline bool arena_kind_is_dense(const struct arena_kind *kind)
 	return !(kind->flags & ARENA_SPANS);
 }
 
+/* For cases with a kind of arena as parameter. */
+static inline bool arena_test_is_dense(struct kunit *test)
+{
+	return arena_kind_is_dense(test->param_value);
+}
+
 static inline void arena_test_destroy(void *arena)
 {
 	arena_destroy(arena);
@@ -65,6 +74,15 @@ static inline struct arena *arena_test_create(struct kunit *test, size_t capacit
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, arena_test_destroy, arena));
 	return arena;
+}
+
+/* The usual arena of cases with a kind of arena as parameter. @flags: besides those of the kind. */
+static inline struct arena *arena_test_create_kind(struct kunit *test, size_t capacity,
+						   unsigned int flags)
+{
+	const struct arena_kind *kind = test->param_value;
+
+	return arena_test_create(test, capacity, SLAB, kind->flags | flags);
 }
 
 static inline struct arena_stats arena_test_stats(const struct arena *arena)
@@ -129,6 +147,21 @@ static inline u32 arena_rnd_below(u32 *state, u32 limit)
 	return arena_rnd(state) % limit;
 }
 
+/* A size: mostly a small one, sometimes about a slab, now and then above a slab. */
+static inline size_t arena_rnd_size(u32 *state)
+{
+	switch (arena_rnd_below(state, 256)) {
+	case 0:
+		return SLAB + 1 + arena_rnd_below(state, 2 * SLAB);
+	case 1 ... 3:
+		return SLAB - arena_rnd_below(state, 64);
+	case 4 ... 20:
+		return 1 + arena_rnd_below(state, 4096);
+	default:
+		return 1 + arena_rnd_below(state, 200);
+	}
+}
+
 /* One object. @owner identifies the pattern that it contains. */
 struct arena_extent {
 	void	*ptr;
@@ -185,6 +218,56 @@ static inline void arena_expect_sane(struct kunit *test, const struct arena *are
 	KUNIT_EXPECT_LE(test, s.committed, s.committed_peak);
 	KUNIT_EXPECT_LE(test, s.slabs_kept, s.slabs);
 	KUNIT_EXPECT_GE(test, s.page_allocs + s.pool_hits, s.slabs);
+}
+
+/*
+ * Allocate objects of @size until the arena is full. Expects that all keep their pattern and that
+ * none overlaps another. Returns how many there were.
+ */
+static inline size_t arena_test_fill(struct kunit *test, struct arena *arena, size_t size,
+				     size_t align, gfp_t gfp)
+{
+	size_t max = arena_capacity(arena) / size + 1, nr;
+	struct arena_extent *ext = kvcalloc(max, sizeof(*ext), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, ext);
+	for (nr = 0; nr < max; nr++) {
+		void *ptr = arena_alloc_aligned(arena, size, align, gfp);
+
+		if (!ptr)
+			break;
+		arena_pattern_fill(ptr, size, nr);
+		ext[nr] = (struct arena_extent){ ptr, size, nr };
+	}
+	KUNIT_EXPECT_LT(test, nr, max);
+	KUNIT_EXPECT_EQ(test, 0, arena_extents_spoiled(ext, nr));
+	if (size <= arena_test_stats(arena).slab_size)
+		KUNIT_EXPECT_EQ(test, 0, arena_extents_overlap(ext, nr));
+	kvfree(ext);
+	return nr;
+}
+
+/*
+ * Empty an arena that no other thread uses: @way selects a kind of reset. Two kinds release slabs,
+ * one zeroes the memory, and one keeps everything.
+ */
+static inline void arena_test_reset(struct kunit *test, struct arena *arena, unsigned int way)
+{
+	switch (way % 4) {
+	case 0:
+		arena_reset_release(arena, 0);
+		break;
+	case 1:
+		arena_reset_release(arena, arena_capacity(arena) / 2);
+		break;
+	case 2:
+		arena_reset_zero(arena);
+		break;
+	default:
+		KUNIT_EXPECT_EQ(test, 0, arena_reset(arena));
+	}
+	KUNIT_EXPECT_EQ(test, arena_offset(arena), 0);
+	KUNIT_EXPECT_EQ(test, arena_high(arena), 0);
 }
 
 enum arena_cause {
@@ -325,6 +408,24 @@ static inline void arena_expect_nothing_left(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_total_now(), arena_total_before);
 }
 #endif
+
+static inline int arena_test_suite_init(struct kunit_suite *suite)
+{
+	arena_remember_total();
+	return 0;
+}
+
+/* The last case of a suite: the arenas of the other cases have returned all their memory. */
+static __maybe_unused void nothing_is_left(struct kunit *test)
+{
+	arena_expect_nothing_left(test);
+}
+
+/* Each CPU has its own span, so suites with exact counts keep each case on one CPU. */
+static inline int arena_test_stay_on_cpu(struct kunit *test)
+{
+	return set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
+}
 
 /*
  * A crew: threads (hands) that do one job at the same time, as often as the test case asks. They

@@ -1,0 +1,505 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The life of an arena: creation, the state of each CPU, resets, statistics, destruction.
+ */
+#include <linux/module.h>
+#include <linux/nodemask.h>
+#include <linux/sizes.h>
+
+#include "arena_test.h"
+
+KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
+
+#define CAPACITY	(8 * SLAB)
+
+static struct arena *usual(struct kunit *test)
+{
+	return arena_test_create_kind(test, CAPACITY, 0);
+}
+
+/*
+ * Creation
+ */
+static const struct arena_config good_config = {
+	.name = "good",
+	.capacity = CAPACITY,
+	.slab_size = SLAB,
+};
+
+static void expect_create(struct kunit *test, const struct arena_config *config, int err,
+			  const char *what)
+{
+	struct arena *arena = arena_create(config);
+
+	if (err) {
+		KUNIT_EXPECT_EQ_MSG(test, PTR_ERR_OR_ZERO(arena), err, "%s", what);
+	} else {
+		KUNIT_EXPECT_EQ_MSG(test, PTR_ERR_OR_ZERO(arena), 0, "%s", what);
+		KUNIT_EXPECT_NOT_NULL_MSG(test, arena, "%s", what);
+	}
+	if (!IS_ERR_OR_NULL(arena))
+		arena_destroy(arena);
+}
+
+/* Clause 5: creation refuses each bad field alone, in an otherwise good configuration. */
+static void create_refuses(struct kunit *test)
+{
+	static const size_t bad_capacity[] = { 0, SIZE_MAX, SIZE_MAX / 2 + 1 };
+	static const size_t bad_slab_size[] = {
+		1, PAGE_SIZE / 2, PAGE_SIZE - 1, PAGE_SIZE + 1, 3 * PAGE_SIZE,
+		SZ_4M, SIZE_MAX, SIZE_MAX / 2 + 1,
+	};
+	static const int bad_node[] = { -2, MAX_NUMNODES, INT_MAX, INT_MIN };
+	struct arena_config config;
+	char what[48];
+	int i;
+
+	expect_create(test, &good_config, 0, "good configuration");
+	for (i = 0; i < ARRAY_SIZE(bad_capacity); i++) {
+		config = good_config;
+		config.capacity = bad_capacity[i];
+		snprintf(what, sizeof(what), "capacity %zx", bad_capacity[i]);
+		expect_create(test, &config, -EINVAL, what);
+	}
+	config = good_config;
+	config.capacity = arena_capacity_max() + 1;
+	expect_create(test, &config, -EINVAL, "capacity above the maximum");
+
+	for (i = 0; i < ARRAY_SIZE(bad_slab_size); i++) {
+		config = good_config;
+		config.slab_size = bad_slab_size[i];
+		snprintf(what, sizeof(what), "slab size %zx", bad_slab_size[i]);
+		expect_create(test, &config, -EINVAL, what);
+	}
+	for (i = 0; i < ARRAY_SIZE(bad_node); i++) {
+		config = good_config;
+		config.node = bad_node[i];
+		config.flags = ARENA_ON_NODE;
+		snprintf(what, sizeof(what), "node %d", bad_node[i]);
+		expect_create(test, &config, -EINVAL, what);
+		config.flags = 0;
+		expect_create(test, &config, 0, "a node that is not asked for");
+	}
+	for (i = 0; i < BITS_PER_TYPE(config.flags); i++) {
+		const unsigned int known = ARENA_SPANS | ARENA_ON_NODE | ARENA_ACCOUNT |
+					   ARENA_ZERO | ARENA_READERS;
+
+		config = good_config;
+		config.node = first_online_node;
+		config.flags = BIT(i);
+		snprintf(what, sizeof(what), "flags %x", config.flags);
+		expect_create(test, &config, config.flags & known ? 0 : -EINVAL, what);
+	}
+}
+
+static void create_accepts(struct kunit *test)
+{
+	static const size_t capacity[] = {
+		1, 7, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1, SZ_1M, SZ_16M + 3,
+	};
+	static const size_t slab_size[] = { 0, PAGE_SIZE, SZ_64K, SZ_2M };
+	struct arena_config config = { };
+	char name[] = "a name that is far longer than any name that one wants to keep of an arena";
+	unsigned int flags, cases = 0;
+	struct arena *arena;
+	int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(capacity); i++) {
+		for (j = 0; j < ARRAY_SIZE(slab_size); j++) {
+			for (flags = 0; flags < 2; flags++) {
+				config.capacity = capacity[i];
+				config.slab_size = slab_size[j];
+				config.flags = flags ? ARENA_SPANS : 0;
+				arena = arena_create(&config);
+				KUNIT_ASSERT_NOT_ERR_OR_NULL(test, arena);
+				KUNIT_EXPECT_EQ(test, arena_capacity(arena), capacity[i]);
+				KUNIT_EXPECT_EQ(test, arena_offset(arena), 0);
+				KUNIT_EXPECT_EQ(test, arena_high(arena), 0);
+				KUNIT_EXPECT_NOT_NULL(test, arena_alloc_aligned(arena, 1, 1,
+										GFP_KERNEL));
+				if (slab_size[j])
+					KUNIT_EXPECT_EQ(test, arena_test_stats(arena).slab_size,
+							slab_size[j]);
+				arena_destroy(arena);
+				cases++;
+			}
+		}
+	}
+	KUNIT_EXPECT_EQ(test, cases,
+			2 * ARRAY_SIZE(capacity) * ARRAY_SIZE(slab_size));
+
+	/* The arena copies the name, so the caller may reuse its memory. */
+	config.name = name;
+	arena = arena_create(&config);
+	memset(name, 0xff, sizeof(name) - 1);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, arena);
+	arena_destroy(arena);
+
+	/* The largest possible arena: an allocation of one byte commits one slab. */
+	config = (struct arena_config) {
+		.capacity = arena_capacity_max(),
+		.slab_size = SZ_2M,
+	};
+	arena = arena_create(&config);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, arena);
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 1, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).committed, SZ_2M);
+	arena_destroy(arena);
+}
+
+/* A fresh arena has committed nothing, and its statistics say so. */
+static void fresh(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_stats s = arena_test_stats(arena);
+
+	KUNIT_EXPECT_EQ(test, s.capacity, CAPACITY);
+	KUNIT_EXPECT_EQ(test, s.slab_size, SLAB);
+	KUNIT_EXPECT_EQ(test, s.free, CAPACITY);
+	KUNIT_EXPECT_EQ(test, s.used, 0);
+	KUNIT_EXPECT_EQ(test, s.padding, 0);
+	KUNIT_EXPECT_EQ(test, s.high, 0);
+	KUNIT_EXPECT_EQ(test, s.peak, 0);
+	KUNIT_EXPECT_EQ(test, s.committed, 0);
+	KUNIT_EXPECT_EQ(test, s.committed_peak, 0);
+	KUNIT_EXPECT_EQ(test, s.slabs, 0);
+	KUNIT_EXPECT_EQ(test, s.slabs_kept, 0);
+	KUNIT_EXPECT_EQ(test, s.resets, 0);
+	KUNIT_EXPECT_EQ(test, s.allocs, 0);
+	KUNIT_EXPECT_EQ(test, s.fail_space, 0);
+	KUNIT_EXPECT_EQ(test, s.fail_memory, 0);
+	KUNIT_EXPECT_EQ(test, s.fail_arg, 0);
+	KUNIT_EXPECT_EQ(test, s.page_allocs, 0);
+	KUNIT_EXPECT_EQ(test, s.page_frees, 0);
+	KUNIT_EXPECT_EQ(test, s.pool_hits, 0);
+	arena_expect_sane(test, arena);
+}
+
+/* Make a fixed series of objects, with patterns that @seed distinguishes. */
+static void work(struct kunit *test, struct arena *arena, u32 seed)
+{
+	struct arena_extent ext[48];
+	size_t used = 0;
+	int n;
+
+	for (n = 0; n < ARRAY_SIZE(ext); n++) {
+		size_t size = 1 + (n * 97) % 900;
+		void *ptr = arena_alloc(arena, size, GFP_KERNEL);
+
+		KUNIT_ASSERT_NOT_NULL(test, ptr);
+		arena_pattern_fill(ptr, size, seed + n);
+		ext[n] = (struct arena_extent){ ptr, size, seed + n };
+		used += size;
+	}
+	KUNIT_EXPECT_EQ(test, 0, arena_extents_spoiled(ext, n));
+	KUNIT_EXPECT_EQ(test, arena_offset(arena), used);
+	arena_expect_sane(test, arena);
+}
+
+/* Clause 9: the slabs stay, and the next generation of the same objects needs no others. */
+static void reset_keeps(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_stats first, s;
+	int round;
+
+	work(test, arena, 0);
+	first = arena_test_stats(arena);
+	KUNIT_EXPECT_GE(test, first.slabs, 2);
+	for (round = 1; round < 20; round++) {
+		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+		s = arena_test_stats(arena);
+		KUNIT_EXPECT_EQ(test, s.used, 0);
+		KUNIT_EXPECT_EQ(test, s.padding, 0);
+		KUNIT_EXPECT_EQ(test, s.high, 0);
+		KUNIT_EXPECT_EQ(test, s.free, CAPACITY);
+		KUNIT_EXPECT_EQ(test, s.peak, first.high);
+		KUNIT_EXPECT_EQ(test, s.resets, round);
+		KUNIT_EXPECT_EQ(test, s.slabs, first.slabs);
+		KUNIT_EXPECT_EQ(test, s.slabs_kept, first.slabs);
+		work(test, arena, round);
+		s = arena_test_stats(arena);
+		KUNIT_EXPECT_EQ(test, s.page_allocs, first.page_allocs);
+		KUNIT_EXPECT_EQ(test, s.pool_hits, first.pool_hits);
+		KUNIT_EXPECT_EQ(test, s.page_frees, first.page_frees);
+		KUNIT_EXPECT_EQ(test, s.used, first.used);
+		KUNIT_EXPECT_EQ(test, s.high, first.high);
+		KUNIT_EXPECT_EQ(test, s.padding, first.padding);
+	}
+}
+
+/* Clauses 9, 13: the generation grows at every reset of every kind. */
+static void reset_advances_generation(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	u64 last = arena_test_stats(arena).generation;
+	int i;
+
+	for (i = 0; i < 1000; i++) {
+		u64 now;
+
+		switch (i % 5) {
+		case 0:
+			arena_reset_release(arena, 0);
+			break;
+		case 1:
+			arena_reset_zero(arena);
+			break;
+		default:
+			KUNIT_ASSERT_EQ(test, 0, arena_reset(arena));
+		}
+		now = arena_test_stats(arena).generation;
+		KUNIT_EXPECT_GT(test, now, last);
+		last = now;
+		if (i % 3 == 0)
+			KUNIT_ASSERT_NOT_NULL(test, arena_zalloc(arena, 100, GFP_KERNEL));
+	}
+	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).resets, 1000);
+}
+
+/* Clause 9: release gives back all slabs but those that the caller asked to keep. */
+static void reset_releases(struct kunit *test)
+{
+	static const size_t keep[] = {
+		0, 1, SLAB - 1, SLAB, SLAB + 1, 3 * SLAB, CAPACITY, SIZE_MAX,
+	};
+	const size_t all = CAPACITY / SLAB;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(keep); i++) {
+		size_t want = min(all, DIV_ROUND_UP(min(keep[i], CAPACITY), SLAB));
+		struct arena *arena = usual(test);
+		struct arena_stats s;
+
+		KUNIT_ASSERT_EQ(test, arena_populate(arena, CAPACITY, GFP_KERNEL), 0);
+		work(test, arena, i);
+		arena_reset_release(arena, keep[i]);
+		s = arena_test_stats(arena);
+		KUNIT_EXPECT_EQ_MSG(test, s.slabs, want, "keep %zx", keep[i]);
+		KUNIT_EXPECT_EQ(test, s.slabs_kept, want);
+		KUNIT_EXPECT_EQ(test, s.committed, want * SLAB);
+		KUNIT_EXPECT_EQ(test, s.committed_peak, CAPACITY);
+		KUNIT_EXPECT_EQ(test, s.used, 0);
+		KUNIT_EXPECT_EQ(test, s.resets, 1);
+
+		/* Exactly the slabs that were kept can be used without growing. */
+		if (arena_test_is_dense(test))
+			KUNIT_EXPECT_EQ(test, arena_test_fill(test, arena, 64, 64, ARENA_NOGROW),
+					want * SLAB / 64);
+		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+		work(test, arena, i);
+		kunit_release_action(test, arena_test_destroy, arena);
+	}
+}
+
+/* Clause 8: the peak covers all generations, high and offset only the present one. */
+static void peak_and_high(struct kunit *test)
+{
+	static const size_t objects[] = { 10, 500, 20, 400, 501, 1 };
+	struct arena *arena = usual(test);
+	size_t peak = 0;
+	int i, n;
+
+	for (i = 0; i < ARRAY_SIZE(objects); i++) {
+		struct arena_stats s;
+
+		for (n = 0; n < objects[i]; n++)
+			KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, 128, GFP_KERNEL));
+		s = arena_test_stats(arena);
+		peak = max(peak, s.high);
+		KUNIT_EXPECT_EQ(test, s.used, objects[i] * 128);
+		KUNIT_EXPECT_GE(test, s.high, s.used);
+		if (arena_test_is_dense(test))
+			KUNIT_EXPECT_EQ(test, s.high, s.used);
+		KUNIT_EXPECT_EQ(test, s.peak, peak);
+		KUNIT_EXPECT_EQ(test, arena_high(arena), s.high);
+		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).peak, peak);
+	}
+}
+
+/*
+ * Statistics while other threads allocate
+ */
+static void alloc_until_full(struct arena_hand *hand)
+{
+	arena_crew_meet(hand->crew);
+	while (arena_crew_on(hand->crew) && arena_alloc(hand->crew->arena, 40, GFP_KERNEL))
+		hand->allocs++;
+}
+
+/* Clause 7: the offset never goes back while other threads allocate, and is exact at the end. */
+static void offset_is_monotone(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+	struct arena *arena = arena_test_create(test, SZ_2M, SLAB, kind->flags);
+	struct arena_crew *crew = arena_crew_create(test, arena, 3, 0);
+	unsigned long looks = 0, back = 0, beyond = 0, moved = 0, patience = 0;
+	unsigned int i, round;
+
+	for (round = 0; round < 10 || ((looks <= 10 || moved <= 3) && arena_patient(&patience));
+	     round++) {
+		size_t last = 0, last_high = 0;
+		u64 last_allocs = 0;
+
+		arena_crew_go(crew, alloc_until_full, 1000);
+		while (atomic_read(&crew->busy)) {
+			size_t now = arena_offset(arena), high = arena_high(arena);
+			struct arena_stats s = arena_test_stats(arena);
+
+			back += now < last || high < last_high || s.used < now ||
+				s.allocs < last_allocs;
+			beyond += s.used > SZ_2M || high > SZ_2M || s.high > SZ_2M ||
+				  s.used > s.high;
+			moved += now != last;
+			last = now;
+			last_high = high;
+			last_allocs = s.allocs;
+			looks++;
+			cond_resched();
+		}
+		arena_crew_wait(crew);
+		KUNIT_EXPECT_EQ(test, arena_offset(arena), 40 * arena_crew_allocs(crew));
+		arena_expect_sane(test, arena);
+		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+		for (i = 0; i < crew->nr; i++)
+			arena_hand_forget(&crew->hand[i]);
+	}
+	KUNIT_EXPECT_EQ(test, back, 0);
+	KUNIT_EXPECT_EQ(test, beyond, 0);
+	/* The reads must have seen the offset move: otherwise they have shown nothing. */
+	KUNIT_EXPECT_GT(test, looks, 10);
+	KUNIT_EXPECT_GT(test, moved, 3);
+}
+
+/*
+ * Destroy an arena right after creation, after a reset, and with views of large objects alive.
+ */
+static void destroy_anytime(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+	struct arena_config config = good_config;
+	int i, cases = 0;
+
+	config.flags = kind->flags;
+	for (i = 0; i < 6; i++) {
+		struct arena *arena = arena_create(&config);
+
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, arena);
+		if (i >= 1)
+			KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 10, GFP_KERNEL));
+		if (i >= 2)
+			KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 2 * SLAB, GFP_KERNEL));
+		if (i >= 3)
+			KUNIT_EXPECT_EQ(test, 0, arena_reset(arena));
+		if (i >= 4)
+			KUNIT_EXPECT_NOT_NULL(test, arena_zalloc(arena, CAPACITY, GFP_KERNEL));
+		if (i >= 5)
+			arena_reset_release(arena, 0);
+		arena_destroy(arena);
+		cases++;
+	}
+	KUNIT_EXPECT_EQ(test, cases, 6);
+}
+
+static unsigned int nr_states(const struct arena *arena)
+{
+	const struct arena_cpu *cpu;
+	unsigned int nr = 0;
+
+	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next)
+		nr++;
+	return nr;
+}
+
+/*
+ * Clause 25: a new arena has no state for any CPU. The first allocation on a CPU creates the state
+ * of that CPU only, and a reset keeps it.
+ */
+static void cpu_state_comes_with_first_use(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+	struct arena *arena = arena_test_create(test, SZ_64K, SZ_64K, kind->flags);
+	unsigned int cpu = get_cpu(), round;
+
+	put_cpu();
+	KUNIT_EXPECT_EQ(test, nr_states(arena), 0);
+	KUNIT_EXPECT_LE(test, sizeof(struct arena_cpu) + sizeof(struct arena_leaf), 512);
+	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(cpu)), 0);
+	for (round = 0; round < 3; round++) {
+		KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 64, GFP_KERNEL));
+		KUNIT_EXPECT_EQ(test, nr_states(arena), 1);
+		KUNIT_EXPECT_EQ(test, arena_offset(arena), 64);
+		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).allocs, round + 1);
+		arena_reset(arena);
+	}
+	set_cpus_allowed_ptr(current, cpu_possible_mask);
+	arena_expect_sane(test, arena);
+}
+
+/*
+ * Clauses 2, 8, 25: a caller that permits no growth is served from committed memory even on a CPU
+ * without state. Each byte, object and failure is counted, also across a reset, and together
+ * with the counts of the state that the CPU gets later.
+ */
+static void cpu_without_state_serves_and_counts(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+	struct arena *arena = arena_test_create(test, SZ_64K, SZ_64K, kind->flags);
+	struct arena_stats s;
+	unsigned int i, n;
+	u8 *ptr;
+
+	KUNIT_ASSERT_EQ(test, arena_populate(arena, SZ_64K, GFP_KERNEL), 0);
+	/* Otherwise the first CPU to allocate would get a state without permission to grow. */
+	arena->first_used = 1;
+	for (n = 0; n < 2; n++) {
+		for (i = 0; (ptr = arena_zalloc(arena, 100, ARENA_NOGROW)); i++) {
+			KUNIT_ASSERT_NULL(test, memchr_inv(ptr, 0, 100));
+			memset(ptr, 0x5a, 100);
+		}
+		s = arena_test_stats(arena);
+		KUNIT_EXPECT_EQ(test, i, SZ_64K / 104);
+		KUNIT_EXPECT_EQ(test, nr_states(arena), 0);
+		KUNIT_EXPECT_EQ(test, s.used, i * 100);
+		KUNIT_EXPECT_EQ(test, s.allocs, (n + 1) * i);
+		KUNIT_EXPECT_EQ(test, s.fail_space, n + 1);
+		arena_expect_sane(test, arena);
+		arena_reset(arena);
+	}
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 100, ARENA_NOGROW));
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 100, GFP_KERNEL));
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 64, GFP_KERNEL));
+	KUNIT_EXPECT_GE(test, nr_states(arena), 1);
+	KUNIT_EXPECT_EQ(test, arena_offset(arena), 264);
+	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).allocs, 2 * i + 3);
+	arena_expect_sane(test, arena);
+}
+
+static struct kunit_case arena_lifetime_cases[] = {
+	KUNIT_CASE(create_refuses),
+	KUNIT_CASE(create_accepts),
+	KUNIT_CASE_PARAM(fresh, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reset_keeps, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reset_advances_generation, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reset_releases, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(peak_and_high, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(offset_is_monotone, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(destroy_anytime, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(cpu_state_comes_with_first_use, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(cpu_without_state_serves_and_counts, arena_kind_gen_params),
+	KUNIT_CASE(nothing_is_left),
+	{ }
+};
+
+static struct kunit_suite arena_lifetime_suite = {
+	.name = "arena_lifetime",
+	.suite_init = arena_test_suite_init,
+	.init = arena_test_stay_on_cpu,
+	.test_cases = arena_lifetime_cases,
+};
+
+kunit_test_suite(arena_lifetime_suite);
+
+MODULE_DESCRIPTION("KUnit tests of arenas: creation, resets, destruction");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Shared by the suites of typed arenas.
+ */
+#ifndef _ARENA_KUNIT_TYPED_TEST_H
+#define _ARENA_KUNIT_TYPED_TEST_H
+
+#include "arena_irq.h"
+#include "arena_test.h"
+
+struct element {
+	size_t		size;
+	unsigned int	flags;
+};
+
+static inline void element_desc(const struct element *e, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%zu bytes%s", e->size,
+		 e->flags & ARENA_READERS ? ", readers" : "");
+}
+
+/* The two kinds, where the size makes no difference. */
+static const struct element kinds[] = { { 24, 0 }, { 24, ARENA_READERS } };
+
+KUNIT_ARRAY_PARAM(kind, kinds, element_desc);
+
+static inline void typed_destroy(void *typed)
+{
+	arena_typed_destroy(typed);
+}
+
+static inline struct arena_typed *typed_create(struct kunit *test, size_t size, u32 nr,
+					       unsigned int flags)
+{
+	struct arena_typed *typed = arena_typed_create(test->name, size, nr, flags);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, typed);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, typed_destroy, typed));
+	return typed;
+}
+
+static inline const struct arena *under(const struct arena_typed *typed)
+{
+	return arena_typed_arena(typed);
+}
+
+/* Empty it; with readers, one grace period must lie between two such calls. */
+static inline void typed_reset(struct kunit *test, struct arena_typed *typed)
+{
+	unsigned long until = 0;
+	int err;
+
+	do {
+		err = arena_typed_reset(typed);
+	} while (err == -EBUSY && arena_sleep_until(&until));
+	KUNIT_ASSERT_EQ(test, err, 0);
+}
+
+/* A copy of the pattern of @owner, or NULL. */
+static inline void *typed_alloc(struct arena_typed *typed, void *buffer, size_t size, u32 owner)
+{
+	arena_pattern_fill(buffer, size, owner);
+	return arena_typed_alloc(typed, buffer);
+}
+
+static inline bool holds(const void *element, size_t size, u32 owner)
+{
+	return element && arena_pattern_check(element, size, owner) == size;
+}
+
+/* All of [0, @nr) in order; how many were not what they should be. */
+static inline size_t walk(const struct arena_typed *typed, u32 nr)
+{
+	size_t i = 0, bad = 0, seen = 0;
+	void *ptr;
+
+	while ((ptr = arena_typed_next(typed, &i))) {
+		bad += i != seen + 1 || ptr != arena_typed_at(typed, seen);
+		seen++;
+	}
+	return bad + (seen > nr ? seen - nr : nr - seen);
+}
+
+#endif /* _ARENA_KUNIT_TYPED_TEST_H */
