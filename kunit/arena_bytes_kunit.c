@@ -49,7 +49,7 @@ static const size_t lengths[] = {
 };
 
 /* Clauses 4, 5: n times size, and never what that wraps to. */
-static void array(struct kunit *test)
+static void alloc_array_overflow_refused(struct kunit *test)
 {
 	static const struct {
 		size_t n;
@@ -91,7 +91,7 @@ static void array(struct kunit *test)
 }
 
 /* Clauses 1, 4, 5: a copy of all of it, and of nothing but it. */
-static void memdup(struct kunit *test)
+static void memdup_each_length_copied(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_extent ext[2 * ARRAY_SIZE(lengths)];
@@ -125,7 +125,7 @@ static void memdup(struct kunit *test)
 }
 
 /* Clauses 1, 5: aligned as asked, or refused. */
-static void memdup_aligned(struct kunit *test)
+static void memdup_aligned_each_alignment_kept(struct kunit *test)
 {
 	static const size_t bad[] = { 0, 3, 24, 2 * SLAB, SIZE_MAX, (SIZE_MAX >> 1) + 1 };
 	struct arena *arena = usual(test);
@@ -149,7 +149,7 @@ static void memdup_aligned(struct kunit *test)
 }
 
 /* Clauses 1, 4: strings end, and cost their length and one. */
-static void strings(struct kunit *test)
+static void strdup_each_length_copied(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_stats was;
@@ -185,7 +185,7 @@ static void strings(struct kunit *test)
 }
 
 /* Clauses 1, 4: no more is read than was allowed, and there is always an end. */
-static void prefixes(struct kunit *test)
+static void strndup_each_limit_terminated(struct kunit *test)
 {
 	static const struct {
 		const char	*s;
@@ -233,7 +233,7 @@ char *by_vprintf(struct arena *arena, const char *fmt, ...)
 }
 
 /* Clause 4: what printk() understands, as long as it gets. */
-static void formatted(struct kunit *test)
+static void printf_each_format_ok(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_stats was;
@@ -286,7 +286,7 @@ struct pair {
  * Clauses 1, 16: a dense arena packs what need not be aligned, also where the compiler
  * knows size and alignment, and to the last byte.
  */
-static void packed(struct kunit *test)
+static void new_dense_arena_packed(struct kunit *test)
 {
 	struct arena *arena = arena_test_create(test, 4 + 3 * sizeof(struct pair), 0, 0);
 	struct pair *pair;
@@ -305,7 +305,7 @@ static void packed(struct kunit *test)
 }
 
 /* Clauses 1, 14: memory for a type, aligned as that type is. */
-static void new_of_type(struct kunit *test)
+static void new_each_type_aligned(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	size_t used = 0;
@@ -335,7 +335,7 @@ static void new_of_type(struct kunit *test)
 }
 
 /* Clause 14: a copy of an lvalue or a literal, of its type, evaluated once. */
-static void store(struct kunit *test)
+static void store_each_type_copied(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	const struct wide constant = { .byte = { 1, 2, 3 } };
@@ -410,7 +410,7 @@ static const void *take_some(struct arena *arena, unsigned int which, gfp_t gfp)
 }
 
 /* Clause 4: whatever the entry point, failure is NULL, counted, and nothing else. */
-static void failures(struct kunit *test)
+static void copy_without_memory_null(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_stats was;
@@ -454,7 +454,7 @@ static void take_all_irq(void *data)
 }
 
 /* Clause 2: from a hard interrupt, in committed memory. */
-static void from_irq(struct kunit *test)
+static void copy_in_hardirq_ok(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_stats was;
@@ -563,7 +563,7 @@ static unsigned int late_round(struct kunit *test, struct late *late, unsigned i
 }
 
 /* Clause 10: a copy that comes too late does not land in a newer object. */
-static void late_copies(struct kunit *test)
+static void copy_reset_by_irq_no_late_write(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
 	struct arena *arena = arena_test_create(test, LATE_OBJECTS * LATE_SLAB, LATE_SLAB,
@@ -592,19 +592,19 @@ static void late_copies(struct kunit *test)
 }
 
 static struct kunit_case arena_bytes_cases[] = {
-	KUNIT_CASE_PARAM(array, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(memdup, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(memdup_aligned, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(strings, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(prefixes, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(formatted, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(new_of_type, arena_kind_gen_params),
-	KUNIT_CASE(packed),
-	KUNIT_CASE_PARAM(store, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(failures, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(from_irq, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(late_copies, arena_kind_gen_params),
-	KUNIT_CASE(nothing_is_left),
+	KUNIT_CASE_PARAM(alloc_array_overflow_refused, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(memdup_each_length_copied, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(memdup_aligned_each_alignment_kept, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(strdup_each_length_copied, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(strndup_each_limit_terminated, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(printf_each_format_ok, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(new_each_type_aligned, arena_kind_gen_params),
+	KUNIT_CASE(new_dense_arena_packed),
+	KUNIT_CASE_PARAM(store_each_type_copied, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(copy_without_memory_null, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(copy_in_hardirq_ok, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(copy_reset_by_irq_no_late_write, arena_kind_gen_params),
+	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };
 

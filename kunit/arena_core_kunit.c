@@ -31,7 +31,7 @@ static struct arena *usual(struct kunit *test)
  */
 
 /* Clauses 1, 7: a few allocations, whose bytes are counted exactly. */
-static void alloc_counts_bytes(struct kunit *test)
+static void alloc_few_objects_bytes_counted(struct kunit *test)
 {
 	static const size_t sizes[] = { 100, 200, 1, 7, 8, 9, 4095, 4096, 1, 3 };
 	struct arena *arena = usual(test);
@@ -57,7 +57,7 @@ static void alloc_counts_bytes(struct kunit *test)
 }
 
 /* Clause 7: if no object needs alignment, the offset is n * size exactly. */
-static void alloc_offset_is_n_times_size(struct kunit *test)
+static void alloc_equal_sizes_offset_is_sum(struct kunit *test)
 {
 	static const size_t sizes[] = { 8, 16, 24, 64, 256 };
 	struct arena *arena = usual(test);
@@ -105,7 +105,7 @@ static void check_aligned(struct kunit *test, struct arena *arena, size_t size, 
 }
 
 /* Clause 1: every size in the table, at every alignment that is allowed for it. */
-static void align_table(struct kunit *test)
+static void alloc_each_size_and_alignment_aligned(struct kunit *test)
 {
 	const size_t nr_small_aligns = ilog2(SLAB) + 1, nr_large_aligns = ilog2(PAGE_SIZE) + 1;
 	struct arena *arena = usual(test);
@@ -128,7 +128,7 @@ static void align_table(struct kunit *test)
 }
 
 /* Clauses 1, 7: mixed sizes and alignments until the arena is full; no object's bytes change. */
-static void no_overlap(struct kunit *test)
+static void alloc_mixed_until_full_no_overlap(struct kunit *test)
 {
 	const size_t max = 4096;
 	struct arena_extent *ext = kvcalloc(max, sizeof(*ext), GFP_KERNEL);
@@ -164,7 +164,7 @@ static void no_overlap(struct kunit *test)
 }
 
 /* Clause 1: arenas do not share memory. */
-static void no_overlap_of_arenas(struct kunit *test)
+static void alloc_several_arenas_no_overlap(struct kunit *test)
 {
 	struct arena *arena[4];
 	void *ptr[4][16];
@@ -194,7 +194,7 @@ static void no_overlap_of_arenas(struct kunit *test)
 }
 
 /* A dense arena has no padding but for alignment and at the ends of slabs. */
-static void dense_is_contiguous(struct kunit *test)
+static void alloc_dense_contiguous(struct kunit *test)
 {
 	struct arena *arena = arena_test_create(test, CAPACITY, SLAB, 0);
 	u8 *last = NULL, *ptr;
@@ -217,7 +217,7 @@ static void dense_is_contiguous(struct kunit *test)
  * Clause 7: in a dense arena all padding can be computed in advance. Compares the statistics with a
  * model that does so.
  */
-static void dense_follows_the_model(struct kunit *test)
+static void alloc_dense_follows_model(struct kunit *test)
 {
 	struct arena *arena = arena_test_create(test, CAPACITY, SLAB, 0);
 	size_t used = 0, end = 0, n;
@@ -251,7 +251,7 @@ static void dense_follows_the_model(struct kunit *test)
 }
 
 /* Clauses 1, 16: a capacity that is not a multiple of a page or slab is kept exactly. */
-static void exact_capacity(struct kunit *test)
+static void alloc_odd_capacity_exact(struct kunit *test)
 {
 	static const size_t capacity[] = {
 		1, 2, 7, 8, 9, 63, 100, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1,
@@ -345,7 +345,7 @@ static void expect_refusal(struct kunit *test, struct arena *arena, const struct
  * Clauses 4, 5: bad arguments are refused, counted by cause, and never wrap, in an arena that is
  * empty, has a cursor at an odd offset, or is nearly full.
  */
-static void refuse_table(struct kunit *test)
+static void alloc_bad_argument_refused(struct kunit *test)
 {
 	static const size_t hold[] = { 0, 13, SLAB, SLAB + 1, CAPACITY - 1 };
 	struct arena *arena = usual(test);
@@ -371,7 +371,7 @@ static void refuse_table(struct kunit *test)
 }
 
 /* Clause 4: a full arena refuses objects that do not fit, and still serves smaller ones. */
-static void full(struct kunit *test)
+static void alloc_when_full_refused(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_stats was;
@@ -405,7 +405,7 @@ static void full(struct kunit *test)
 }
 
 /* Clause 8: each cause of failure has a count of its own, and success raises none of them. */
-static void failures_by_cause(struct kunit *test)
+static void alloc_failures_counted_by_cause(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_stats s;
@@ -440,7 +440,7 @@ static void failures_by_cause(struct kunit *test)
  */
 
 /* Clause 2: if growth is not allowed, allocation returns NULL at once and changes nothing. */
-static void nogrow(struct kunit *test)
+static void alloc_without_growth_null(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_stats was = arena_test_stats(arena);
@@ -483,7 +483,7 @@ static void nogrow(struct kunit *test)
 }
 
 /* A refused arena_populate() is no failed allocation, so no count of failures grows. */
-static void populate_refuses(struct kunit *test)
+static void populate_bad_argument_refused(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_stats was = arena_test_stats(arena);
@@ -496,7 +496,7 @@ static void populate_refuses(struct kunit *test)
 }
 
 /* Clause 8: slabs are committed one at a time, as the space is used. */
-static void committed_follows_use(struct kunit *test)
+static void alloc_slab_sized_commits_one_slab(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_stats s;
@@ -522,7 +522,7 @@ static DEFINE_SPINLOCK(test_lock);
  * Clause 2: atomic callers may allocate under a spinlock, in an RCU read-side critical section and
  * with interrupts off. Lockdep and the checks for sleeping in atomic context report violations.
  */
-static void atomic_callers(struct kunit *test)
+static void alloc_atomic_context_ok(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	void *ptr[5];
@@ -553,7 +553,7 @@ static void atomic_callers(struct kunit *test)
  */
 
 /* Clauses 1, 5: objects of several slabs are contiguous and writable, in each generation. */
-static void large(struct kunit *test)
+static void alloc_large_contiguous(struct kunit *test)
 {
 	static const size_t sizes[] = {
 		SLAB + 1, SLAB + PAGE_SIZE, 2 * SLAB, 2 * SLAB + 1, 3 * SLAB + SLAB / 2,
@@ -586,7 +586,7 @@ static void large(struct kunit *test)
 }
 
 /* Large objects between small ones: all stay intact until the reset. */
-static void large_among_small(struct kunit *test)
+static void alloc_large_among_small_intact(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_extent ext[24];
@@ -612,7 +612,7 @@ static void large_among_small(struct kunit *test)
 }
 
 /* Clause 5: objects larger than a slab need a context that may sleep. */
-static void large_atomic(struct kunit *test)
+static void alloc_large_atomic_null(struct kunit *test)
 {
 	static const gfp_t gfp[] = { ARENA_NOGROW, GFP_NOWAIT, GFP_ATOMIC };
 	struct arena *arena = usual(test);
@@ -632,7 +632,7 @@ static void large_atomic(struct kunit *test)
  * Clauses 3, 4: in an arena of programs, objects larger than a slab have no kernel address. Calls
  * that return an address refuse such objects, and change nothing.
  */
-static void no_address(struct kunit *test)
+static void alloc_large_without_address_refused(struct kunit *test)
 {
 	const size_t slab = SZ_64K, size = slab + 8;
 	struct arena *arena = arena_test_create(test, 8 * slab, slab, 0);
@@ -669,26 +669,26 @@ static void no_address(struct kunit *test)
 }
 
 static struct kunit_case arena_core_cases[] = {
-	KUNIT_CASE_PARAM(alloc_counts_bytes, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(alloc_offset_is_n_times_size, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(align_table, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(no_overlap, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(no_overlap_of_arenas, arena_kind_gen_params),
-	KUNIT_CASE(dense_is_contiguous),
-	KUNIT_CASE(dense_follows_the_model),
-	KUNIT_CASE_PARAM(exact_capacity, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(refuse_table, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(full, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(failures_by_cause, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(nogrow, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(populate_refuses, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(committed_follows_use, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(atomic_callers, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(large, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(large_among_small, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(large_atomic, arena_kind_gen_params),
-	KUNIT_CASE(no_address),
-	KUNIT_CASE(nothing_is_left),
+	KUNIT_CASE_PARAM(alloc_few_objects_bytes_counted, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_equal_sizes_offset_is_sum, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_each_size_and_alignment_aligned, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_mixed_until_full_no_overlap, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_several_arenas_no_overlap, arena_kind_gen_params),
+	KUNIT_CASE(alloc_dense_contiguous),
+	KUNIT_CASE(alloc_dense_follows_model),
+	KUNIT_CASE_PARAM(alloc_odd_capacity_exact, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_bad_argument_refused, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_when_full_refused, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_failures_counted_by_cause, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_without_growth_null, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(populate_bad_argument_refused, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_slab_sized_commits_one_slab, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_atomic_context_ok, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_large_contiguous, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_large_among_small_intact, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_large_atomic_null, arena_kind_gen_params),
+	KUNIT_CASE(alloc_large_without_address_refused),
+	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };
 

@@ -33,7 +33,7 @@ static u8 *alloc_slab(struct arena *arena, gfp_t gfp)
 }
 
 /* Clause 25: the pages beside the slabs, of any capacity. */
-static void costs_what_is_committed(struct kunit *test)
+static void directory_growth_costs_what_is_committed(struct kunit *test)
 {
 	const size_t leaf = PAGE_SIZE / sizeof(struct arena_slab);
 	struct {
@@ -63,7 +63,7 @@ static void costs_what_is_committed(struct kunit *test)
 }
 
 /* Clause 25: of the arena itself. */
-static void arena_is_small(struct kunit *test)
+static void create_struct_within_1k(struct kunit *test)
 {
 	const size_t leaves = DIV_ROUND_UP(nr_cpu_ids, ARENA_LEAF_CPUS);
 
@@ -73,7 +73,7 @@ static void arena_is_small(struct kunit *test)
 }
 
 /* Clauses 9, 25: all slabs are back after a release, and all nodes at the end. */
-static void release_returns_all(struct kunit *test)
+static void release_many_slabs_all_returned(struct kunit *test)
 {
 	const unsigned int flags[] = { 0, ARENA_READERS, ARENA_SPANS };
 	long before = arena_total_now(), kept = 0;
@@ -104,7 +104,7 @@ static void release_returns_all(struct kunit *test)
 }
 
 /* Clause 9: what lies above the slabs of before is found, and wiped. */
-static void zero_reaches_all(struct kunit *test)
+static void reset_zero_many_slabs_wiped(struct kunit *test)
 {
 	struct arena *arena = create(test, VAST, 0);
 	unsigned int n;
@@ -144,7 +144,7 @@ static void grow_in_irq(void *data)
 }
 
 /* Clauses 2, 13, 25: a hard interrupt may do all that the directory needs. */
-static void grows_in_hardirq(struct kunit *test)
+static void directory_growth_in_hardirq_ok(struct kunit *test)
 {
 	struct irq_growth *g = kvzalloc(sizeof(*g), GFP_KERNEL);
 	size_t i, tries, lost = 0;
@@ -181,7 +181,7 @@ static void alloc_many(struct arena_hand *hand)
 }
 
 /* Clauses 1, 25: CPUs that grow at once have one directory, and no object twice. */
-static void growers_race(struct kunit *test)
+static void directory_growth_race_no_overlap(struct kunit *test)
 {
 	struct arena_crew *crew = arena_crew_create(test, NULL, HANDS, MANY);
 	struct arena_extent *all;
@@ -210,7 +210,7 @@ static void growers_race(struct kunit *test)
 }
 
 #ifdef MODULE
-static void levels_race(struct kunit *test)
+static void directory_levels_race_none_lost(struct kunit *test)
 {
 	kunit_skip(test, "slabs far apart are not to be had by what is exported");
 }
@@ -244,7 +244,7 @@ static size_t pages_found(const struct arena *arena, const size_t *index)
 }
 
 /* Clause 25: two that add a root, a node or a leaf at once: one of them is used. */
-static void levels_race(struct kunit *test)
+static void directory_levels_race_none_lost(struct kunit *test)
 {
 	struct arena_crew *crew = arena_crew_create(test, NULL, HANDS, 0);
 	const size_t nr = ARRAY_SIZE(far_apart[0]);
@@ -298,7 +298,7 @@ static void grow_among_releases(struct arena_hand *hand)
 }
 
 /* Clauses 9, 25 */
-static void release_races_growth(struct kunit *test)
+static void release_race_growth_all_returned(struct kunit *test)
 {
 	struct arena *arena = create(test, SZ_4M, 0);
 	struct arena_crew *crew = arena_crew_create(test, arena, HANDS, 0);
@@ -313,15 +313,15 @@ static void release_races_growth(struct kunit *test)
 }
 
 static struct kunit_case arena_directory_cases[] = {
-	KUNIT_CASE(costs_what_is_committed),
-	KUNIT_CASE(arena_is_small),
-	KUNIT_CASE(release_returns_all),
-	KUNIT_CASE(zero_reaches_all),
-	KUNIT_CASE(grows_in_hardirq),
-	KUNIT_CASE(growers_race),
-	KUNIT_CASE(levels_race),
-	KUNIT_CASE(release_races_growth),
-	KUNIT_CASE(nothing_is_left),
+	KUNIT_CASE(directory_growth_costs_what_is_committed),
+	KUNIT_CASE(create_struct_within_1k),
+	KUNIT_CASE(release_many_slabs_all_returned),
+	KUNIT_CASE(reset_zero_many_slabs_wiped),
+	KUNIT_CASE(directory_growth_in_hardirq_ok),
+	KUNIT_CASE(directory_growth_race_no_overlap),
+	KUNIT_CASE(directory_levels_race_none_lost),
+	KUNIT_CASE(release_race_growth_all_returned),
+	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };
 

@@ -414,19 +414,19 @@ static void sweep_calls(struct kunit *test, void (*before)(struct sweep *),
 }
 
 /* Clause 4: the first thing that is asked of an arena. */
-static void fresh_arena(struct kunit *test)
+static void new_arena_nth_alloc_fails_unchanged(struct kunit *test)
 {
 	sweep_calls(test, nothing_before, nothing_after);
 }
 
 /* Clause 4: growth, with an object there that must not notice. */
-static void growing_arena(struct kunit *test)
+static void growing_arena_nth_alloc_fails_unchanged(struct kunit *test)
 {
 	sweep_calls(test, one_slab_before, one_slab_after);
 }
 
 /* Clause 4: growth in a later generation. */
-static void used_arena(struct kunit *test)
+static void reset_arena_nth_alloc_fails_unchanged(struct kunit *test)
 {
 	sweep_calls(test, reset_before, one_slab_after);
 }
@@ -460,7 +460,7 @@ static unsigned int create_pass(struct kunit *test, const struct arena_config *c
 }
 
 /* Clause 4: creation gives back what it had when it cannot go on. */
-static void create(struct kunit *test)
+static void create_nth_alloc_fails_enomem(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
 	static const struct {
@@ -522,7 +522,7 @@ static unsigned int create_typed_pass(struct kunit *test, unsigned int flags, lo
 }
 
 /* Clause 4: so does the creation of a typed arena, and all its allocations come then. */
-static void create_typed(struct kunit *test)
+static void typed_create_nth_alloc_fails_enomem(struct kunit *test)
 {
 	/* What holds it, the arena, its marks and slabs: two sets of these with readers. */
 	static const struct {
@@ -572,7 +572,7 @@ static unsigned int private_pass(struct kunit *test, long total)
 }
 
 /* Clause 4: a private arena grows, or says no and stays as it is. */
-static void private_arena(struct kunit *test)
+static void private_nth_alloc_fails_null(struct kunit *test)
 {
 	const long total = arena_total_now();
 	unsigned int failed, passes = 0;
@@ -587,7 +587,7 @@ static void private_arena(struct kunit *test)
  * Clause 4, 21: the bound on all arenas together is an errno like any other,
  * met long before the machine has no memory.
  */
-static void bound_of_all_arenas(struct kunit *test)
+static void alloc_at_module_limit_refused(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
 	const size_t eighth = (totalram_pages() / 8) << PAGE_SHIFT;
@@ -616,14 +616,14 @@ static void bound_of_all_arenas(struct kunit *test)
 }
 
 static struct kunit_case arena_fault_cases[] = {
-	KUNIT_CASE_PARAM(create, arena_kind_gen_params),
-	KUNIT_CASE(create_typed),
-	KUNIT_CASE(private_arena),
-	KUNIT_CASE_PARAM(fresh_arena, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(growing_arena, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(used_arena, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(bound_of_all_arenas, arena_kind_gen_params),
-	KUNIT_CASE(nothing_is_left),
+	KUNIT_CASE_PARAM(create_nth_alloc_fails_enomem, arena_kind_gen_params),
+	KUNIT_CASE(typed_create_nth_alloc_fails_enomem),
+	KUNIT_CASE(private_nth_alloc_fails_null),
+	KUNIT_CASE_PARAM(new_arena_nth_alloc_fails_unchanged, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(growing_arena_nth_alloc_fails_unchanged, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reset_arena_nth_alloc_fails_unchanged, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_at_module_limit_refused, arena_kind_gen_params),
+	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };
 

@@ -49,7 +49,7 @@ static bool is_none(const struct arena *arena, arena_handle_t handle)
 }
 
 /* Clause 13: from object to handle and back, wherever the object is. */
-static void there_and_back(struct kunit *test)
+static void handle_each_object_resolves(struct kunit *test)
 {
 	static const size_t sizes[] = { 1, 8, 24, 100, 4096, SLAB - 8, SLAB };
 	struct arena *arena = usual(test);
@@ -85,7 +85,7 @@ static void there_and_back(struct kunit *test)
 }
 
 /* Clauses 4, 5: refused, and then the handle names nothing. */
-static void refused(struct kunit *test)
+static void alloc_handle_bad_argument_refused(struct kunit *test)
 {
 	static const size_t bad[] = { 0, SLAB + 1, CAPACITY, SIZE_MAX };
 	struct arena *arena = usual(test);
@@ -107,7 +107,7 @@ static void refused(struct kunit *test)
 }
 
 /* Clause 13: what is not in the arena has no handle that resolves. */
-static void strangers(struct kunit *test)
+static void handle_foreign_address_none(struct kunit *test)
 {
 	struct arena *arena = usual(test), *other = usual(test);
 	void *mine = arena_alloc(arena, 64, GFP_KERNEL);
@@ -144,7 +144,7 @@ static void strangers(struct kunit *test)
 }
 
 /* Clause 13: NULL for every handle that was made up. */
-static void forged(struct kunit *test)
+static void deref_forged_null(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	arena_handle_t good, h;
@@ -212,7 +212,7 @@ static int reset_in_way(struct arena *arena, unsigned int way)
 }
 
 /* Clause 13: stale after every kind of reset, and for ever. */
-static void stale(struct kunit *test)
+static void deref_after_reset_null(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	arena_handle_t old[40];
@@ -321,7 +321,7 @@ static void names_job(struct arena_hand *hand)
 }
 
 /* Clause 13: under RCU an object that a handle finds stays while it is looked at. */
-static void deref_beside_resets(struct kunit *test)
+static void deref_race_reset_object_stays(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_crew *crew = arena_crew_create(test, arena, 4, 0);
@@ -414,17 +414,17 @@ static void skip_hook(struct kunit *test)
 	kunit_skip(test, "needs the hook, which modules do not have");
 }
 
-static void wraps_near(struct kunit *test)
+static void reset_tag_wraps_old_span_unused(struct kunit *test)
 {
 	skip_hook(test);
 }
 
-static void wraps_busy(struct kunit *test)
+static void reset_tag_wraps_under_reader_ebusy(struct kunit *test)
 {
 	skip_hook(test);
 }
 
-static void deep_word_wraps(struct kunit *test)
+static void reset_tag_wraps_nested_count_zero(struct kunit *test)
 {
 	skip_hook(test);
 }
@@ -433,7 +433,7 @@ static void deep_word_wraps(struct kunit *test)
  * Clause 13: one turn of the tag, to the very same tag, while another CPU sleeps
  * on its span. Most of the turn is skipped by the hook.
  */
-static void wraps_near(struct kunit *test)
+static void reset_tag_wraps_old_span_unused(struct kunit *test)
 {
 	struct arena *arena = wrap_arena(test);
 	struct sleeper s = { .arena = arena, .size = 64 };
@@ -468,7 +468,7 @@ static void wraps_near(struct kunit *test)
  * is refused, changes nothing, and is granted when one has passed, on an idle
  * system too.
  */
-static void wraps_busy(struct kunit *test)
+static void reset_tag_wraps_under_reader_ebusy(struct kunit *test)
 {
 	struct arena *arena = wrap_arena(test);
 	struct arena_stats was;
@@ -515,7 +515,7 @@ static void wraps_busy(struct kunit *test)
 }
 
 /* Clause 7: what was counted in the generation with the same tag is not counted again. */
-static void deep_word_wraps(struct kunit *test)
+static void reset_tag_wraps_nested_count_zero(struct kunit *test)
 {
 	struct arena *arena = wrap_arena(test);
 	unsigned long until = 0;
@@ -543,7 +543,7 @@ static void deep_word_wraps(struct kunit *test)
  * Clause 13: the same turn by real resets, all of them. Of the tag's 2^23 values
  * a reset takes every fourth one; "real_resets" asks for more turns.
  */
-static void wraps_really(struct kunit *test)
+static void reset_tag_wraps_by_real_resets_ok(struct kunit *test)
 {
 	struct arena *arena = wrap_arena(test);
 	struct sleeper s = { .arena = arena, .size = 64 };
@@ -581,17 +581,17 @@ static int arena_handle_init(struct kunit *test)
 }
 
 static struct kunit_case arena_handle_cases[] = {
-	KUNIT_CASE_PARAM(there_and_back, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(refused, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(strangers, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(forged, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(stale, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(deref_beside_resets, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(wraps_near, waiting_gen_params),
-	KUNIT_CASE_PARAM(wraps_busy, waiting_gen_params),
-	KUNIT_CASE_PARAM(deep_word_wraps, waiting_gen_params),
-	KUNIT_CASE_PARAM(wraps_really, waiting_gen_params),
-	KUNIT_CASE(nothing_is_left),
+	KUNIT_CASE_PARAM(handle_each_object_resolves, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_handle_bad_argument_refused, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(handle_foreign_address_none, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(deref_forged_null, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(deref_after_reset_null, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(deref_race_reset_object_stays, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reset_tag_wraps_old_span_unused, waiting_gen_params),
+	KUNIT_CASE_PARAM(reset_tag_wraps_under_reader_ebusy, waiting_gen_params),
+	KUNIT_CASE_PARAM(reset_tag_wraps_nested_count_zero, waiting_gen_params),
+	KUNIT_CASE_PARAM(reset_tag_wraps_by_real_resets_ok, waiting_gen_params),
+	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };
 

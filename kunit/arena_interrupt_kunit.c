@@ -206,7 +206,7 @@ static void contexts_check(struct kunit *test, struct contexts *c, struct arena_
 	arena_expect_sane(test, c->arena);
 }
 
-static void contexts(struct kunit *test)
+static void alloc_task_softirq_hardirq_no_overlap(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
 	const size_t capacity = 16 * SLAB, max_ext = capacity / 16;
@@ -328,7 +328,7 @@ static void hit_check(struct kunit *test, const struct hit *hit)
 }
 
 /* Clauses 1, 2: interrupts within the allocator, that allocate. */
-static void interrupted(struct kunit *test)
+static void alloc_interrupted_by_alloc_no_overlap(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
 	struct arena *arena = arena_test_create(test, HIT_CAPACITY, SLAB, kind->flags);
@@ -358,9 +358,9 @@ static void interrupted(struct kunit *test)
 }
 
 static struct kunit_case arena_interrupt_cases[] = {
-	KUNIT_CASE_PARAM(contexts, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(interrupted, arena_kind_gen_params),
-	KUNIT_CASE(nothing_is_left),
+	KUNIT_CASE_PARAM(alloc_task_softirq_hardirq_no_overlap, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_interrupted_by_alloc_no_overlap, arena_kind_gen_params),
+	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };
 

@@ -42,7 +42,7 @@ static void expect_create(struct kunit *test, const struct arena_config *config,
 }
 
 /* Clause 5: creation refuses each bad field alone, in an otherwise good configuration. */
-static void create_refuses(struct kunit *test)
+static void create_bad_config_einval(struct kunit *test)
 {
 	static const size_t bad_capacity[] = { 0, SIZE_MAX, SIZE_MAX / 2 + 1 };
 	static const size_t bad_slab_size[] = {
@@ -92,7 +92,7 @@ static void create_refuses(struct kunit *test)
 	}
 }
 
-static void create_accepts(struct kunit *test)
+static void create_good_config_ok(struct kunit *test)
 {
 	static const size_t capacity[] = {
 		1, 7, PAGE_SIZE - 1, PAGE_SIZE, PAGE_SIZE + 1, SZ_1M, SZ_16M + 3,
@@ -148,7 +148,7 @@ static void create_accepts(struct kunit *test)
 }
 
 /* A fresh arena has committed nothing, and its statistics say so. */
-static void fresh(struct kunit *test)
+static void create_new_arena_uses_nothing(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_stats s = arena_test_stats(arena);
@@ -197,7 +197,7 @@ static void work(struct kunit *test, struct arena *arena, u32 seed)
 }
 
 /* Clause 9: the slabs stay, and the next generation of the same objects needs no others. */
-static void reset_keeps(struct kunit *test)
+static void reset_keep_reuses_slabs(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_stats first, s;
@@ -229,7 +229,7 @@ static void reset_keeps(struct kunit *test)
 }
 
 /* Clauses 9, 13: the generation grows at every reset of every kind. */
-static void reset_advances_generation(struct kunit *test)
+static void reset_any_kind_generation_grows(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	u64 last = arena_test_stats(arena).generation;
@@ -258,7 +258,7 @@ static void reset_advances_generation(struct kunit *test)
 }
 
 /* Clause 9: release gives back all slabs but those that the caller asked to keep. */
-static void reset_releases(struct kunit *test)
+static void reset_release_keeps_asked_slabs(struct kunit *test)
 {
 	static const size_t keep[] = {
 		0, 1, SLAB - 1, SLAB, SLAB + 1, 3 * SLAB, CAPACITY, SIZE_MAX,
@@ -293,7 +293,7 @@ static void reset_releases(struct kunit *test)
 }
 
 /* Clause 8: the peak covers all generations, high and offset only the present one. */
-static void peak_and_high(struct kunit *test)
+static void reset_peak_kept_high_cleared(struct kunit *test)
 {
 	static const size_t objects[] = { 10, 500, 20, 400, 501, 1 };
 	struct arena *arena = usual(test);
@@ -329,7 +329,7 @@ static void alloc_until_full(struct arena_hand *hand)
 }
 
 /* Clause 7: the offset never goes back while other threads allocate, and is exact at the end. */
-static void offset_is_monotone(struct kunit *test)
+static void offset_during_allocation_monotonic(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
 	struct arena *arena = arena_test_create(test, SZ_2M, SLAB, kind->flags);
@@ -375,7 +375,7 @@ static void offset_is_monotone(struct kunit *test)
 /*
  * Destroy an arena right after creation, after a reset, and with views of large objects alive.
  */
-static void destroy_anytime(struct kunit *test)
+static void destroy_any_state_ok(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
 	struct arena_config config = good_config;
@@ -416,7 +416,7 @@ static unsigned int nr_states(const struct arena *arena)
  * Clause 25: a new arena has no state for any CPU. The first allocation on a CPU creates the state
  * of that CPU only, and a reset keeps it.
  */
-static void cpu_state_comes_with_first_use(struct kunit *test)
+static void alloc_first_on_cpu_creates_state(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
 	struct arena *arena = arena_test_create(test, SZ_64K, SZ_64K, kind->flags);
@@ -442,7 +442,7 @@ static void cpu_state_comes_with_first_use(struct kunit *test)
  * without state. Each byte, object and failure is counted, also across a reset, and together
  * with the counts of the state that the CPU gets later.
  */
-static void cpu_without_state_serves_and_counts(struct kunit *test)
+static void alloc_without_cpu_state_counted(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
 	struct arena *arena = arena_test_create(test, SZ_64K, SZ_64K, kind->flags);
@@ -477,18 +477,18 @@ static void cpu_without_state_serves_and_counts(struct kunit *test)
 }
 
 static struct kunit_case arena_lifetime_cases[] = {
-	KUNIT_CASE(create_refuses),
-	KUNIT_CASE(create_accepts),
-	KUNIT_CASE_PARAM(fresh, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(reset_keeps, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(reset_advances_generation, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(reset_releases, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(peak_and_high, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(offset_is_monotone, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(destroy_anytime, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(cpu_state_comes_with_first_use, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(cpu_without_state_serves_and_counts, arena_kind_gen_params),
-	KUNIT_CASE(nothing_is_left),
+	KUNIT_CASE(create_bad_config_einval),
+	KUNIT_CASE(create_good_config_ok),
+	KUNIT_CASE_PARAM(create_new_arena_uses_nothing, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reset_keep_reuses_slabs, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reset_any_kind_generation_grows, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reset_release_keeps_asked_slabs, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reset_peak_kept_high_cleared, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(offset_during_allocation_monotonic, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(destroy_any_state_ok, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_first_on_cpu_creates_state, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_without_cpu_state_counted, arena_kind_gen_params),
+	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };
 

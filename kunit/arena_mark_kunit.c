@@ -717,7 +717,7 @@ static struct kunit_case arena_mark_cases[] = {
 	KUNIT_CASE_PARAM(rewind_races_nothing_below_is_lost, kind_gen_params),
 	KUNIT_CASE(last_put_destroys),
 	KUNIT_CASE(device_unbound_destroys),
-	KUNIT_CASE(nothing_is_left),
+	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };
 

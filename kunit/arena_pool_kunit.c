@@ -159,7 +159,7 @@ static size_t use(struct kunit *test, struct arena *arena)
 }
 
 /* Clause 8: steady state takes nothing from the page allocator, and says so. */
-static void steady_state(struct kunit *test)
+static void create_destroy_repeated_no_page_allocs(struct kunit *test)
 {
 	const struct size *size = test->param_value;
 	unsigned long pooled = 0;
@@ -190,7 +190,7 @@ static void steady_state(struct kunit *test)
 }
 
 /* Clauses 8, 9: what a reset does not keep goes to the pool, and comes back from it. */
-static void release_and_regrow(struct kunit *test)
+static void release_regrow_reuses_pool(struct kunit *test)
 {
 	const struct size *size = test->param_value;
 	struct arena *arena;
@@ -221,7 +221,7 @@ static void release_and_regrow(struct kunit *test)
 }
 
 /* Clause 6: slabs of another arena's, zero where zero was promised. */
-static void second_hand(struct kunit *test)
+static void alloc_slab_from_pool_zero(struct kunit *test)
 {
 	const struct size *size = test->param_value;
 	struct arena *arena = create(test, size, 0);
@@ -244,7 +244,7 @@ static void second_hand(struct kunit *test)
 }
 
 /* Clause 21: what is charged to somebody neither enters the pool nor comes from it. */
-static void charged_slabs_stay_out(struct kunit *test)
+static void release_charged_skips_pool(struct kunit *test)
 {
 	const struct size *size = test->param_value;
 	struct arena *arena;
@@ -274,7 +274,7 @@ static void charged_slabs_stay_out(struct kunit *test)
 }
 
 /* Clause 21: bounded, however much is given back. */
-static void bounded(struct kunit *test)
+static void destroy_many_pool_bounded(struct kunit *test)
 {
 	static const struct size big = { SZ_2M, SZ_16M };
 	struct arena *arena[5];
@@ -307,7 +307,7 @@ static void bounded(struct kunit *test)
 }
 
 /* Clause 8: all of it goes under pressure, and the counts say how much there was. */
-static void shrinks(struct kunit *test)
+static void shrink_empties_pool(struct kunit *test)
 {
 	const struct size *size = test->param_value;
 	unsigned int round;
@@ -342,7 +342,7 @@ static void shrinks(struct kunit *test)
 }
 
 /* A slab of the asked node's, from the pool or not. */
-static void of_the_node(struct kunit *test)
+static void alloc_on_node_slab_of_node(struct kunit *test)
 {
 	const struct arena_config config = {
 		.capacity = SZ_256K,
@@ -431,7 +431,7 @@ static void churn_job(struct arena_hand *hand)
 }
 
 /* Clauses 1, 20: no slab is in two arenas at once, and none gets lost. */
-static void comings_and_goings(struct kunit *test)
+static void create_destroy_race_no_slab_twice(struct kunit *test)
 {
 	struct arena_crew *crew = arena_crew_create(test, NULL, HANDS, 0);
 	struct churn *churn = kunit_kzalloc(test, sizeof(*churn), GFP_KERNEL);
@@ -453,7 +453,7 @@ static void comings_and_goings(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
 }
 
-static void before_the_pool(struct kunit *test)
+static void create_before_pool_ok(struct kunit *test)
 {
 	if (!see_the_pool())
 		kunit_skip(test, "modules come after the pool");
@@ -461,7 +461,7 @@ static void before_the_pool(struct kunit *test)
 }
 
 /* Clause 21: what lies in the pool is nobody's reason to fail. */
-static void gives_way(struct kunit *test)
+static void charge_at_limit_drains_pool(struct kunit *test)
 {
 	const struct size size = { SZ_64K, SZ_1M, 0 };
 	struct arena *arena;
@@ -478,7 +478,7 @@ static void gives_way(struct kunit *test)
 }
 
 /* Clause 20: memory that somebody else refers to is not for the next arena. */
-static void private_and_pinned(struct kunit *test)
+static void private_destroy_pinned_page_skips_pool(struct kunit *test)
 {
 	struct arena_private private;
 	struct page *page;
@@ -507,7 +507,7 @@ static long child_limit(void)
 }
 
 /* Clause 21: a budget is bounded by its own limit, and charges all above it. */
-static void budget_levels(struct kunit *test)
+static void budget_charge_each_level_bounded(struct kunit *test)
 {
 	struct arena_budget child = { .parent = &arena_total, .limit = child_limit };
 	struct arena_budget grandchild = { .parent = &child, .limit = child_limit };
@@ -534,7 +534,7 @@ static void budget_levels(struct kunit *test)
 }
 
 /* Clause 21: a limit near the end of its type is a large one, not a negative one. */
-static void limits_do_not_overflow(struct kunit *test)
+static void budget_huge_limit_no_overflow(struct kunit *test)
 {
 	unsigned int bit;
 
@@ -565,7 +565,7 @@ static long charge_but(long left)
 }
 
 /* Clause 21: charges that may not use the pool leave it alone, however often they fail. */
-static void programs_leave_the_pool_alone(struct kunit *test)
+static void budget_charge_of_program_keeps_pool(struct kunit *test)
 {
 	struct arena_budget child = { .parent = &arena_total, .limit = child_limit };
 	long taken;
@@ -582,7 +582,7 @@ static void programs_leave_the_pool_alone(struct kunit *test)
 }
 
 /* Clause 21: a kernel caller takes from the pool what it lacks, a block at most beyond that. */
-static void draining_is_bounded(struct kunit *test)
+static void budget_charge_of_kernel_drains_lack(struct kunit *test)
 {
 	const long pool = SZ_1M >> PAGE_SHIFT;
 	long taken;
@@ -600,7 +600,7 @@ static void draining_is_bounded(struct kunit *test)
 }
 
 /* Clause 20: a page that something else refers to counts until it is free. */
-static void pinned_pages_count(struct kunit *test)
+static void private_destroy_pinned_page_counted(struct kunit *test)
 {
 	const long total = arena_total_now();
 	struct arena_private private;
@@ -621,35 +621,35 @@ static void pinned_pages_count(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
 }
 #else
-static void budget_levels(struct kunit *test)
+static void budget_charge_each_level_bounded(struct kunit *test)
 {
 	kunit_skip(test, "budgets are not exported to modules");
 }
 
-#define limits_do_not_overflow		budget_levels
-#define programs_leave_the_pool_alone	budget_levels
-#define draining_is_bounded		budget_levels
-#define pinned_pages_count		budget_levels
+#define budget_huge_limit_no_overflow		budget_charge_each_level_bounded
+#define budget_charge_of_program_keeps_pool	budget_charge_each_level_bounded
+#define budget_charge_of_kernel_drains_lack		budget_charge_each_level_bounded
+#define private_destroy_pinned_page_counted		budget_charge_each_level_bounded
 #endif
 
 static struct kunit_case arena_pool_cases[] = {
-	KUNIT_CASE_PARAM(steady_state, size_gen_params),
-	KUNIT_CASE_PARAM(release_and_regrow, size_gen_params),
-	KUNIT_CASE_PARAM(second_hand, size_gen_params),
-	KUNIT_CASE_PARAM(charged_slabs_stay_out, size_gen_params),
-	KUNIT_CASE_PARAM(shrinks, size_gen_params),
-	KUNIT_CASE(bounded),
-	KUNIT_CASE(of_the_node),
-	KUNIT_CASE(comings_and_goings),
-	KUNIT_CASE(before_the_pool),
-	KUNIT_CASE(gives_way),
-	KUNIT_CASE(private_and_pinned),
-	KUNIT_CASE(budget_levels),
-	KUNIT_CASE(limits_do_not_overflow),
-	KUNIT_CASE(programs_leave_the_pool_alone),
-	KUNIT_CASE(draining_is_bounded),
-	KUNIT_CASE(pinned_pages_count),
-	KUNIT_CASE(nothing_is_left),
+	KUNIT_CASE_PARAM(create_destroy_repeated_no_page_allocs, size_gen_params),
+	KUNIT_CASE_PARAM(release_regrow_reuses_pool, size_gen_params),
+	KUNIT_CASE_PARAM(alloc_slab_from_pool_zero, size_gen_params),
+	KUNIT_CASE_PARAM(release_charged_skips_pool, size_gen_params),
+	KUNIT_CASE_PARAM(shrink_empties_pool, size_gen_params),
+	KUNIT_CASE(destroy_many_pool_bounded),
+	KUNIT_CASE(alloc_on_node_slab_of_node),
+	KUNIT_CASE(create_destroy_race_no_slab_twice),
+	KUNIT_CASE(create_before_pool_ok),
+	KUNIT_CASE(charge_at_limit_drains_pool),
+	KUNIT_CASE(private_destroy_pinned_page_skips_pool),
+	KUNIT_CASE(budget_charge_each_level_bounded),
+	KUNIT_CASE(budget_huge_limit_no_overflow),
+	KUNIT_CASE(budget_charge_of_program_keeps_pool),
+	KUNIT_CASE(budget_charge_of_kernel_drains_lack),
+	KUNIT_CASE(private_destroy_pinned_page_counted),
+	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };
 

@@ -32,7 +32,7 @@ static bool within(const void *ptr, size_t size, const void *buffer, size_t room
 }
 
 /* A first buffer costs no allocation, and not one of its bytes is passed. */
-static void first_buffer(struct kunit *test)
+static void private_alloc_first_buffer_within(struct kunit *test)
 {
 	const size_t room = 512;
 	u8 *buffer = kunit_kzalloc(test, room, GFP_KERNEL);
@@ -62,7 +62,7 @@ static void first_buffer(struct kunit *test)
 }
 
 /* On the stack, growing when the buffer is full, and back to it. */
-static void on_the_stack(struct kunit *test)
+static void private_alloc_stack_buffer_grows(struct kunit *test)
 {
 	u8 buffer[200];
 	struct arena_private arena;
@@ -90,7 +90,7 @@ static void on_the_stack(struct kunit *test)
 }
 
 /* Clauses 1, 7: any size, any alignment, nobody's bytes change. */
-static void no_overlap(struct kunit *test)
+static void private_alloc_mixed_no_overlap(struct kunit *test)
 {
 	static const size_t most[] = { 16, 300, 5000, 70000 };
 	struct arena_extent *ext = kunit_kcalloc(test, OBJECTS, sizeof(*ext), GFP_KERNEL);
@@ -127,7 +127,7 @@ static void no_overlap(struct kunit *test)
 }
 
 /* Clauses 4, 5: NULL, and nothing changed. */
-static void refused(struct kunit *test)
+static void private_alloc_bad_argument_null(struct kunit *test)
 {
 	static const struct {
 		size_t size;
@@ -172,7 +172,7 @@ static void refused(struct kunit *test)
 }
 
 /* Clause 6: zero when asked for, in memory that was used before. */
-static void zeroed(struct kunit *test)
+static void private_zalloc_dirty_memory_zero(struct kunit *test)
 {
 	struct arena_private *arena = private_create(test, NULL, 0);
 	size_t bad = 0;
@@ -205,7 +205,7 @@ static void fill(struct kunit *test, struct arena_private *arena)
 }
 
 /* Clauses 8, 9: a reset keeps what there is, trimming and destruction give it back. */
-static void keeps_and_trims(struct kunit *test)
+static void private_reset_keeps_trim_returns(struct kunit *test)
 {
 	struct arena_private *arena = private_create(test, NULL, 0);
 	const long before = arena_total_now();
@@ -323,7 +323,7 @@ static bool model_rewind(struct model *m, struct arena_private *arena)
 }
 
 /* Clause 12: rewinds only where it is sound, and then exactly; nested, in any order. */
-static void marks_follow_the_model(struct kunit *test)
+static void private_rewind_random_follows_model(struct kunit *test)
 {
 	struct arena_private *arena = private_create(test, NULL, 0);
 	struct model *m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
@@ -360,7 +360,7 @@ static void marks_follow_the_model(struct kunit *test)
  * Clause 12: a mark that an earlier rewind has passed is over, even if there is
  * something at its place again.
  */
-static void rewind_after_rewind(struct kunit *test)
+static void private_rewind_to_passed_mark_estale(struct kunit *test)
 {
 	static const size_t sizes[] = { 100, 20000 };
 	int i;
@@ -407,7 +407,7 @@ static size_t in_scratch(struct arena_private *arena, bool early)
 }
 
 /* Clause 12: a scope takes back what was allocated in it, however it is left. */
-static void scratch(struct kunit *test)
+static void private_scratch_left_frees(struct kunit *test)
 {
 	struct arena_private *arena = private_create(test, NULL, 0);
 	u8 *kept;
@@ -435,7 +435,7 @@ static void deep_scratch(struct arena_private *arena, unsigned int depth)
 }
 
 /* Clause 12: deeper than marks nest, the outer scopes take it all back. */
-static void scratch_too_deep(struct kunit *test)
+static void private_scratch_too_deep_outer_frees(struct kunit *test)
 {
 	struct arena_private *arena = private_create(test, NULL, 0);
 	const long before = arena_total_now();
@@ -460,7 +460,7 @@ static void with_cleanup(struct kunit *test, struct arena_private *embedded)
 }
 
 /* DEFINE_FREE() gives it all back. */
-static void cleanup(struct kunit *test)
+static void private_cleanup_attribute_destroys(struct kunit *test)
 {
 	const long before = arena_total_now();
 	struct arena_private arena;
@@ -481,7 +481,7 @@ static void second_owner_job(struct arena_hand *hand)
 }
 
 /* Debug builds catch a second owner, and a new one can be declared. */
-static void second_owner(struct kunit *test)
+static void private_alloc_second_owner_refused(struct kunit *test)
 {
 	struct arena_private *arena = private_create(test, NULL, 0);
 	struct arena_crew *crew = arena_crew_create(test, NULL, 1, 0);
@@ -516,7 +516,7 @@ static void alloc_in_irq(void *data)
 }
 
 /* Any context that the flags fit, as long as nobody else is at it. */
-static void from_irq(struct kunit *test)
+static void private_alloc_in_hardirq_ok(struct kunit *test)
 {
 	u8 *buffer = kunit_kzalloc(test, 128, GFP_KERNEL);
 	struct by_irq b;
@@ -530,20 +530,20 @@ static void from_irq(struct kunit *test)
 }
 
 static struct kunit_case arena_private_cases[] = {
-	KUNIT_CASE(first_buffer),
-	KUNIT_CASE(on_the_stack),
-	KUNIT_CASE(no_overlap),
-	KUNIT_CASE(refused),
-	KUNIT_CASE(zeroed),
-	KUNIT_CASE(keeps_and_trims),
-	KUNIT_CASE(marks_follow_the_model),
-	KUNIT_CASE(rewind_after_rewind),
-	KUNIT_CASE(scratch),
-	KUNIT_CASE(scratch_too_deep),
-	KUNIT_CASE(cleanup),
-	KUNIT_CASE(second_owner),
-	KUNIT_CASE(from_irq),
-	KUNIT_CASE(nothing_is_left),
+	KUNIT_CASE(private_alloc_first_buffer_within),
+	KUNIT_CASE(private_alloc_stack_buffer_grows),
+	KUNIT_CASE(private_alloc_mixed_no_overlap),
+	KUNIT_CASE(private_alloc_bad_argument_null),
+	KUNIT_CASE(private_zalloc_dirty_memory_zero),
+	KUNIT_CASE(private_reset_keeps_trim_returns),
+	KUNIT_CASE(private_rewind_random_follows_model),
+	KUNIT_CASE(private_rewind_to_passed_mark_estale),
+	KUNIT_CASE(private_scratch_left_frees),
+	KUNIT_CASE(private_scratch_too_deep_outer_frees),
+	KUNIT_CASE(private_cleanup_attribute_destroys),
+	KUNIT_CASE(private_alloc_second_owner_refused),
+	KUNIT_CASE(private_alloc_in_hardirq_ok),
+	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };
 

@@ -38,7 +38,7 @@ static int reset_patiently(struct arena *arena)
 }
 
 /* Clause 11: only where readers were announced. */
-static void needs_readers(struct kunit *test)
+static void reset_rcu_without_readers_eopnotsupp(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
 	struct arena *arena = arena_test_create(test, CAPACITY, SLAB, kind->flags);
@@ -84,7 +84,7 @@ static size_t soil(struct arena *arena, gfp_t gfp)
  * Clause 11: what was there stays as it is, while others fill the new generation
  * to the brim, empty it by other means, and fill it again.
  */
-static void reader_keeps(struct kunit *test)
+static void reset_rcu_under_reader_keeps_objects(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_extent ext[ARRAY_SIZE(sizes)];
@@ -127,7 +127,7 @@ static void reader_keeps(struct kunit *test)
 }
 
 /* Clause 11: at the bound, -EBUSY and nothing changed, as often as one tries. */
-static void refused_at_the_bound(struct kunit *test)
+static void reset_rcu_at_bound_ebusy(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_extent ext[ARRAY_SIZE(sizes)];
@@ -160,7 +160,7 @@ static void refused_at_the_bound(struct kunit *test)
 }
 
 /* Clauses 8, 11: two slab sets are all that it ever takes. */
-static void memory_comes_back(struct kunit *test)
+static void reset_rcu_repeated_two_sets_suffice(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_stats first, s;
@@ -208,7 +208,7 @@ static void reset_in_irq(void *data)
 }
 
 /* Clause 11: from a hard interrupt, with interrupts off, from a softirq-like section. */
-static void any_context(struct kunit *test)
+static void reset_rcu_any_context_ok(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct from_irq f = { .arena = arena };
@@ -260,7 +260,7 @@ static void slow_reader(struct arena_hand *hand)
 }
 
 /* Clauses 9, 11: they wait for the readers of what was left before. */
-static void release_waits_for_readers(struct kunit *test)
+static void release_under_reader_waits(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_crew *crew = arena_crew_create(test, arena, 1, 0);
@@ -303,7 +303,7 @@ static void release_job(struct arena_hand *hand)
  * nothing about the one that comes after it. Where init_on_alloc is on, slabs fresh from the
  * page allocator are not zeroed once more.
  */
-static void populate_meets_release(struct kunit *test)
+static void populate_during_release_zero(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
 	struct arena *arena = arena_test_create(test, CAPACITY, SLAB,
@@ -460,7 +460,7 @@ static struct shelf *shelf_run(struct kunit *test, bool rcu)
 }
 
 /* Clause 11: no reader ever sees a book change. */
-static void readers_beside_resets(struct kunit *test)
+static void reset_rcu_race_readers_intact(struct kunit *test)
 {
 	struct shelf *shelf = shelf_run(test, true);
 
@@ -468,7 +468,7 @@ static void readers_beside_resets(struct kunit *test)
 }
 
 /* The control: with the reset that does not care for readers, they do see it. */
-static void control_plain_reset(struct kunit *test)
+static void reset_plain_race_readers_spoiled(struct kunit *test)
 {
 	struct shelf *shelf;
 
@@ -557,7 +557,7 @@ static void storm_job(struct arena_hand *hand)
 }
 
 /* Clauses 7, 10, 11: every reset counts once, and afterwards all is as if new. */
-static void storm(struct kunit *test)
+static void reset_race_all_kinds_counted(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_crew *crew = arena_crew_create(test, arena, HANDS, 0);
@@ -602,7 +602,7 @@ static void storm(struct kunit *test)
 }
 
 /* Clauses 11, 22: gone with a grace period pending. The last case counts the memory. */
-static void destroy_while_pending(struct kunit *test)
+static void destroy_pending_grace_period_ok(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
 	const struct arena_config config = {
@@ -633,18 +633,18 @@ static void destroy_while_pending(struct kunit *test)
 }
 
 static struct kunit_case arena_rcu_cases[] = {
-	KUNIT_CASE_PARAM(needs_readers, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(reader_keeps, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(refused_at_the_bound, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(memory_comes_back, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(any_context, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(release_waits_for_readers, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(populate_meets_release, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(readers_beside_resets, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(control_plain_reset, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(storm, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(destroy_while_pending, arena_kind_gen_params),
-	KUNIT_CASE(nothing_is_left),
+	KUNIT_CASE_PARAM(reset_rcu_without_readers_eopnotsupp, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reset_rcu_under_reader_keeps_objects, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reset_rcu_at_bound_ebusy, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reset_rcu_repeated_two_sets_suffice, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reset_rcu_any_context_ok, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(release_under_reader_waits, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(populate_during_release_zero, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reset_rcu_race_readers_intact, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reset_plain_race_readers_spoiled, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reset_race_all_kinds_counted, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(destroy_pending_grace_period_ok, arena_kind_gen_params),
+	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };
 

@@ -39,7 +39,7 @@ static void expect_refused(struct kunit *test, struct arena_reserve *reserve, si
 }
 
 /* Clauses 4, 5: refused, counted, and what was filled in gives nothing. */
-static void refuses(struct kunit *test)
+static void reserve_bad_argument_refused(struct kunit *test)
 {
 	static const struct {
 		size_t			nr;
@@ -97,7 +97,7 @@ static const struct shape shapes[] = {
 };
 
 /* Clauses 1, 3, 7: counted at once, exactly so many, each in a place of its own. */
-static void exact(struct kunit *test)
+static void reserve_each_shape_exact(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_extent *ext = kvcalloc(1000, sizeof(*ext), GFP_KERNEL);
@@ -142,7 +142,7 @@ static void exact(struct kunit *test)
 }
 
 /* Clause 3: worst padding included: smaller ones, less aligned, in any order. */
-static void worst_padding(struct kunit *test)
+static void reserve_worst_padding_suffices(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_reserve reserve;
@@ -176,7 +176,7 @@ static void worst_padding(struct kunit *test)
 }
 
 /* Clause 5: bad arguments, tried on a reservation that has room. */
-static void alloc_refuses(struct kunit *test)
+static void reserve_alloc_bad_argument_null(struct kunit *test)
 {
 	static const size_t sizes[] = { 0, 1001, SIZE_MAX, SIZE_MAX - 7, SIZE_MAX / 2 + 1 };
 	static const size_t aligns[] = { 0, 3, 24, SIZE_MAX, (SIZE_MAX >> 1) + 1 };
@@ -194,7 +194,7 @@ static void alloc_refuses(struct kunit *test)
 }
 
 /* Clauses 3, 10: after a reset of any kind it gives nothing, and nothing is leaked. */
-static void void_after_reset(struct kunit *test)
+static void reserve_alloc_after_reset_null(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_reserve reserve;
@@ -236,7 +236,7 @@ static void void_after_reset(struct kunit *test)
 }
 
 /* Clause 6: zeroed memory if asked for, dirty slabs or not. */
-static void zeroed(struct kunit *test)
+static void reserve_with_zero_objects_zero(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_reserve reserve;
@@ -278,7 +278,7 @@ static void *race_take(struct arena_race *race, u32 owner)
 }
 
 /* Clauses 1, 3: threads and interrupts share one, and get exactly what was reserved. */
-static void shared(struct kunit *test)
+static void reserve_alloc_race_exact(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_crew *crew = arena_crew_create(test, arena, HANDS, RACE_NR);
@@ -318,7 +318,7 @@ static void own_job(struct arena_hand *hand)
 }
 
 /* Clause 3: no failure in hard interrupts while it lasts, in a full arena too. */
-static void interrupts_own(struct kunit *test)
+static void reserve_alloc_in_irq_full_arena_ok(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_crew *crew = arena_crew_create(test, arena, 4, CAPACITY / 40 + 1);
@@ -408,7 +408,7 @@ static enum hrtimer_restart ticker_tick(struct hrtimer *timer)
 }
 
 /* Clause 3: from an hrtimer and from irq_work, in hard interrupts. */
-static void timers(struct kunit *test)
+static void reserve_alloc_in_timer_ok(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct ticker *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
@@ -433,16 +433,16 @@ static void timers(struct kunit *test)
 }
 
 static struct kunit_case arena_reserve_cases[] = {
-	KUNIT_CASE_PARAM(refuses, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(exact, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(worst_padding, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(alloc_refuses, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(void_after_reset, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(zeroed, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(shared, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(interrupts_own, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(timers, arena_kind_gen_params),
-	KUNIT_CASE(nothing_is_left),
+	KUNIT_CASE_PARAM(reserve_bad_argument_refused, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reserve_each_shape_exact, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reserve_worst_padding_suffices, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reserve_alloc_bad_argument_null, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reserve_alloc_after_reset_null, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reserve_with_zero_objects_zero, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reserve_alloc_race_exact, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reserve_alloc_in_irq_full_arena_ok, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reserve_alloc_in_timer_ok, arena_kind_gen_params),
+	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };
 

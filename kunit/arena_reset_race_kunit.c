@@ -85,7 +85,7 @@ static void rush_job(struct arena_hand *hand)
  * Clauses 8, 10, 13: of resets that race, and interrupt each other, each one counts, is
  * over when it returns, and sets nothing back.
  */
-static void resets_race(struct kunit *test)
+static void reset_race_each_counted(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
 	struct arena *arena = arena_test_create(test, 16 * SLAB, SLAB, kind->flags);
@@ -236,7 +236,7 @@ static unsigned int storm_watch(struct arena_crew *crew, unsigned int *looks)
  * zeroing allocations of all sizes: the allocator is never confused, and when
  * all is over, its counts agree with those of its callers.
  */
-static void storm(struct kunit *test)
+static void reset_race_alloc_counts_agree(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
 	struct arena *arena = arena_test_create(test, 16 * SLAB, SLAB, kind->flags);
@@ -474,7 +474,7 @@ static void late_expect(struct kunit *test, struct late *late, struct arena_crew
 }
 
 /* Clause 10: resets by hard interrupts in the middle of the zeroing. */
-static void late_zero_irq(struct kunit *test)
+static void zalloc_reset_by_irq_no_late_write(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
 	struct late *late = kunit_kzalloc(test, sizeof(*late), GFP_KERNEL);
@@ -569,7 +569,7 @@ static void late_thread_job(struct arena_hand *hand)
 }
 
 /* Clause 10: the same by threads, which are preempted in the middle of it. */
-static void late_zero_threads(struct kunit *test)
+static void zalloc_reset_by_thread_no_late_write(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
 	struct arena *arena = arena_test_create(test, LATE_CAPACITY, LATE_SLAB, kind->flags);
@@ -594,11 +594,11 @@ static void late_zero_threads(struct kunit *test)
 }
 
 static struct kunit_case arena_reset_race_cases[] = {
-	KUNIT_CASE_PARAM(resets_race, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(storm, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(late_zero_irq, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(late_zero_threads, arena_kind_gen_params),
-	KUNIT_CASE(nothing_is_left),
+	KUNIT_CASE_PARAM(reset_race_each_counted, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reset_race_alloc_counts_agree, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(zalloc_reset_by_irq_no_late_write, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(zalloc_reset_by_thread_no_late_write, arena_kind_gen_params),
+	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };
 

@@ -63,7 +63,7 @@ static void verify(struct arena_hand *hand)
  * meet, and the bytes are counted exactly. Resets of all kinds in between, so
  * that slabs are taken by several threads at once, again and again.
  */
-static void fill_and_verify(struct kunit *test)
+static void alloc_race_mixed_no_overlap(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
 	struct arena *arena = arena_test_create(test, SZ_1M, SLAB, kind->flags);
@@ -150,7 +150,7 @@ static void alloc_until_null(struct arena_hand *hand)
  * Clause 16: room for N, N racing allocations succeed and the next one fails.
  * An object lies within one slab, or begins at one: so many bytes does it cost.
  */
-static void exact_capacity_race(struct kunit *test)
+static void alloc_race_until_full_exact(struct kunit *test)
 {
 	const struct exact *exact = test->param_value;
 	const size_t slabs = 8, per_slab = SLAB / exact->size;
@@ -198,7 +198,7 @@ static void alloc_share(struct arena_hand *hand)
 }
 
 /* Clause 16: where N threads share the room for as many objects, all of them get theirs. */
-static void exact_shares(struct kunit *test)
+static void alloc_race_shares_all_served(struct kunit *test)
 {
 	const struct exact *exact = test->param_value;
 	const size_t slabs = 8, per_slab = SLAB / exact->size;
@@ -253,7 +253,7 @@ static void succeed_or_fail(struct arena_hand *hand)
  * Clause 4: a failure is nobody else's business, not for a moment: who asks for
  * what is there gets it, while others ask for what is not.
  */
-static void failures_disturb_nobody(struct kunit *test)
+static void alloc_race_with_failures_others_served(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
 	const size_t capacity = SZ_1M;
@@ -303,7 +303,7 @@ static void populate_job(struct arena_hand *hand)
 }
 
 /* Clause 2: growth by some is of use to all, and costs no more than the arena. */
-static void populate_race(struct kunit *test)
+static void populate_race_alloc_all_served(struct kunit *test)
 {
 	struct arena *arena = arena_test_create(test, 16 * SLAB, SLAB, 0);
 	struct arena_crew *crew = arena_crew_create(test, arena, 4, 0);
@@ -326,12 +326,12 @@ static void populate_race(struct kunit *test)
 }
 
 static struct kunit_case arena_stress_cases[] = {
-	KUNIT_CASE_PARAM(fill_and_verify, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(exact_capacity_race, exact_gen_params),
-	KUNIT_CASE_PARAM(exact_shares, exact_gen_params),
-	KUNIT_CASE_PARAM(failures_disturb_nobody, arena_kind_gen_params),
-	KUNIT_CASE(populate_race),
-	KUNIT_CASE(nothing_is_left),
+	KUNIT_CASE_PARAM(alloc_race_mixed_no_overlap, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_race_until_full_exact, exact_gen_params),
+	KUNIT_CASE_PARAM(alloc_race_shares_all_served, exact_gen_params),
+	KUNIT_CASE_PARAM(alloc_race_with_failures_others_served, arena_kind_gen_params),
+	KUNIT_CASE(populate_race_alloc_all_served),
+	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };
 

@@ -416,7 +416,7 @@ static inline int arena_test_suite_init(struct kunit_suite *suite)
 }
 
 /* The last case of a suite: the arenas of the other cases have returned all their memory. */
-static __maybe_unused void nothing_is_left(struct kunit *test)
+static __maybe_unused void destroy_all_memory_returned(struct kunit *test)
 {
 	arena_expect_nothing_left(test);
 }

@@ -148,7 +148,7 @@ static void flags_desc(const unsigned int *value, char *desc)
 KUNIT_ARRAY_PARAM(flags, flags, flags_desc);
 
 /* Each event once, with what was asked for; what the probe does itself is not told. */
-static void told(struct kunit *test)
+static void trace_nested_probe_each_event_once(struct kunit *test)
 {
 	struct arena *arena = make(test, *(const unsigned int *)test->param_value);
 	struct seen seen = { .arena = arena };
@@ -200,7 +200,7 @@ static void told(struct kunit *test)
 }
 
 /* While a probe is at work, an interrupt that allocates is told all the same. */
-static void told_of_interrupts(struct kunit *test)
+static void trace_interrupt_during_probe_seen(struct kunit *test)
 {
 	struct arena *arena = make(test, 0);
 	struct seen seen = { .arena = arena, .work = IRQ_WORK_INIT_HARD(alloc_in_irq) };
@@ -220,7 +220,7 @@ static void told_of_interrupts(struct kunit *test)
 DEFINE_ARENA(traced, u32);
 
 /* An element that is reused is told like a new one; what is appended, as a whole. */
-static void told_of_elements(struct kunit *test)
+static void trace_typed_calls_seen(struct kunit *test)
 {
 	struct traced *typed = traced_create_flags(4, 0);
 	const u32 values[] = { 1, 2, 3 };
@@ -247,9 +247,9 @@ static void told_of_elements(struct kunit *test)
 }
 
 static struct kunit_case arena_trace_cases[] = {
-	KUNIT_CASE_PARAM(told, flags_gen_params),
-	KUNIT_CASE(told_of_interrupts),
-	KUNIT_CASE(told_of_elements),
+	KUNIT_CASE_PARAM(trace_nested_probe_each_event_once, flags_gen_params),
+	KUNIT_CASE(trace_interrupt_during_probe_seen),
+	KUNIT_CASE(trace_typed_calls_seen),
 	{ }
 };
 

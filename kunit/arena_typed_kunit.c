@@ -33,7 +33,7 @@ static u32 some_nr(size_t size)
 }
 
 /* Clause 5, 14: what is no typed arena is refused. */
-static void create_refuses(struct kunit *test)
+static void typed_create_bad_argument_refused(struct kunit *test)
 {
 	static const struct {
 		size_t		size;
@@ -96,7 +96,7 @@ static size_t fill_one_by_one(struct arena_typed *typed, size_t size, u32 nr, u8
  * Clauses 7, 14, 16: room for exactly so many, each where its index says, and
  * an offset of exactly n times the size.
  */
-static void fill(struct kunit *test)
+static void typed_alloc_until_full_exact(struct kunit *test)
 {
 	const struct element *e = test->param_value;
 	const u32 nr = some_nr(e->size);
@@ -133,7 +133,7 @@ static void fill(struct kunit *test)
 }
 
 /* Clauses 4, 14: an append gives all or nothing, consecutive, across slabs. */
-static void append(struct kunit *test)
+static void typed_append_across_slabs_all_or_nothing(struct kunit *test)
 {
 	const struct element *e = test->param_value;
 	const u32 nr = some_nr(e->size), most = min(nr, 300U);
@@ -256,7 +256,7 @@ DEFINE_USE(arrays, int[4])
 DEFINE_USE(functions, void (*)(void))
 
 /* Clause 14: the same of every type. */
-static void types(struct kunit *test)
+static void typed_define_each_type_ok(struct kunit *test)
 {
 	struct ints *a;
 
@@ -369,7 +369,7 @@ static bool model_agrees(const struct model *m, struct arena_typed *typed)
 }
 
 /* Clauses 7, 14, 15: alloc, append, free and reset in any order do what a model does. */
-static void follows_the_model(struct kunit *test)
+static void typed_random_calls_follow_model(struct kunit *test)
 {
 	struct arena_typed *typed = typed_create(test, MODEL_SIZE, MODEL_NR, 0);
 	struct model *m = kunit_kzalloc(test, sizeof(*m), GFP_KERNEL);
@@ -409,7 +409,7 @@ static struct arena_typed *typed_full(struct kunit *test, size_t size, u32 nr, u
 }
 
 /* Clause 15: without readers a freed slot is the next one to be used. */
-static void recycled_at_once(struct kunit *test)
+static void typed_free_without_readers_reused_at_once(struct kunit *test)
 {
 	const struct element *e = test->param_value;
 	const u32 nr = 19, some = 7;
@@ -451,7 +451,7 @@ static void recycled_at_once(struct kunit *test)
  * Clause 15: a reader keeps what it found, even freed, and the slot is reused
  * after it has left. Nobody else starts a grace period.
  */
-static void recycled_after_readers(struct kunit *test)
+static void typed_free_under_reader_reused_later(struct kunit *test)
 {
 	const struct element *e = test->param_value;
 	const u32 nr = 19;
@@ -523,7 +523,7 @@ static void bad_free(struct kunit *test, struct arena_typed *typed, void *ptr, c
 }
 
 /* Clause 14: freeing twice, or what is not an element, warns and changes nothing. */
-static void free_refuses(struct kunit *test)
+static void typed_free_bad_pointer_warns(struct kunit *test)
 {
 	const struct element *e = test->param_value;
 	struct arena_typed *typed = typed_create(test, 24, 4, e->flags);
@@ -578,7 +578,7 @@ static void free_refuses(struct kunit *test)
  * Clauses 11, 15: a reset under a reader. What it holds stays as it is, what it
  * looks up is of the new generation, and a second reset is refused.
  */
-static void reset_under_reader(struct kunit *test)
+static void typed_reset_under_reader_keeps_elements(struct kunit *test)
 {
 	const struct element *e = test->param_value;
 	const u32 nr = 19;
@@ -622,7 +622,7 @@ static void reset_under_reader(struct kunit *test)
 }
 
 /* Slots that were freed before a reset do not come back a second time after it. */
-static void reset_forgets_freed(struct kunit *test)
+static void typed_reset_after_free_slots_once(struct kunit *test)
 {
 	const struct element *e = test->param_value;
 	const u32 nr = 50;
@@ -647,7 +647,7 @@ static void reset_forgets_freed(struct kunit *test)
 }
 
 /* Clauses 11, 22: gone while callbacks are pending. The last case counts the memory. */
-static void destroy_while_pending(struct kunit *test)
+static void typed_destroy_pending_callback_ok(struct kunit *test)
 {
 	u8 buffer[24];
 	u32 i, round;
@@ -686,7 +686,7 @@ static void jump_to(struct arena_typed *typed, unsigned long generation)
  * behind at every distance that matters, do not come back to life, and do not
  * stand in the way of new ones.
  */
-static void marks_wrap(struct kunit *test)
+static void typed_reset_marks_wrap_stale_null(struct kunit *test)
 {
 	const struct element *e = test->param_value;
 	const u32 nr = 40;
@@ -717,26 +717,26 @@ static void marks_wrap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, fill_one_by_one(typed, 24, nr, buffer, 1));
 }
 #else
-static void marks_wrap(struct kunit *test)
+static void typed_reset_marks_wrap_stale_null(struct kunit *test)
 {
 	kunit_skip(test, "the hook is not exported to modules");
 }
 #endif
 
 static struct kunit_case arena_typed_cases[] = {
-	KUNIT_CASE(create_refuses),
-	KUNIT_CASE_PARAM(fill, element_gen_params),
-	KUNIT_CASE_PARAM(append, element_gen_params),
-	KUNIT_CASE(types),
-	KUNIT_CASE(follows_the_model),
-	KUNIT_CASE_PARAM(recycled_at_once, unread_gen_params),
-	KUNIT_CASE_PARAM(recycled_after_readers, read_gen_params),
-	KUNIT_CASE_PARAM(free_refuses, kind_gen_params),
-	KUNIT_CASE_PARAM(reset_under_reader, read_gen_params),
-	KUNIT_CASE_PARAM(reset_forgets_freed, kind_gen_params),
-	KUNIT_CASE(destroy_while_pending),
-	KUNIT_CASE_PARAM(marks_wrap, kind_gen_params),
-	KUNIT_CASE(nothing_is_left),
+	KUNIT_CASE(typed_create_bad_argument_refused),
+	KUNIT_CASE_PARAM(typed_alloc_until_full_exact, element_gen_params),
+	KUNIT_CASE_PARAM(typed_append_across_slabs_all_or_nothing, element_gen_params),
+	KUNIT_CASE(typed_define_each_type_ok),
+	KUNIT_CASE(typed_random_calls_follow_model),
+	KUNIT_CASE_PARAM(typed_free_without_readers_reused_at_once, unread_gen_params),
+	KUNIT_CASE_PARAM(typed_free_under_reader_reused_later, read_gen_params),
+	KUNIT_CASE_PARAM(typed_free_bad_pointer_warns, kind_gen_params),
+	KUNIT_CASE_PARAM(typed_reset_under_reader_keeps_elements, read_gen_params),
+	KUNIT_CASE_PARAM(typed_reset_after_free_slots_once, kind_gen_params),
+	KUNIT_CASE(typed_destroy_pending_callback_ok),
+	KUNIT_CASE_PARAM(typed_reset_marks_wrap_stale_null, kind_gen_params),
+	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };
 

@@ -30,7 +30,7 @@ static void *race_take(struct arena_race *race, u32 owner)
 }
 
 /* Clause 16: room for N, N allocations of threads and interrupts succeed, in any order. */
-static void exact_race(struct kunit *test)
+static void typed_alloc_race_exact(struct kunit *test)
 {
 	const struct element *e = test->param_value;
 	const u32 nr = 3000;
@@ -84,7 +84,7 @@ static void append_job(struct arena_hand *hand)
 }
 
 /* Clauses 4, 14: racing appends get runs of their own, and together all there is. */
-static void append_race(struct kunit *test)
+static void typed_append_race_runs_whole(struct kunit *test)
 {
 	const struct element *e = test->param_value;
 	const u32 nr = 6000;
@@ -129,7 +129,7 @@ static void append_race(struct kunit *test)
  * or after it, gets the freed element, frees none and resets nothing. What is allocated again
  * counts again.
  */
-static void in_the_middle(struct kunit *test)
+static void typed_calls_nested_in_chain_alloc_only(struct kunit *test)
 {
 	const struct element *e = test->param_value;
 	struct arena_typed *typed = typed_create(test, 24, 4, e->flags);
@@ -163,7 +163,7 @@ static void in_the_middle(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_test_stats(under(typed)).allocs, 4);
 }
 #else
-static void in_the_middle(struct kunit *test)
+static void typed_calls_nested_in_chain_alloc_only(struct kunit *test)
 {
 	kunit_skip(test, "the mark of a CPU is not exported to modules");
 }
@@ -245,7 +245,7 @@ static void churn_job(struct arena_hand *hand)
 }
 
 /* Clauses 1, 15: no slot is in the hands of two, and in the end all are free. */
-static void churn(struct kunit *test)
+static void typed_alloc_free_race_no_slot_twice(struct kunit *test)
 {
 	const struct element *e = test->param_value;
 	struct arena_typed *typed = typed_create(test, RACE_SIZE, STORM_NR, e->flags);
@@ -473,7 +473,7 @@ static void beside_job(struct arena_hand *hand)
  * elements, and those that it has found do not change while it is there.
  * Fails if publish() comes before the copy, or free and reset do not wait.
  */
-static void readers_beside_writers(struct kunit *test)
+static void typed_read_beside_writes_complete(struct kunit *test)
 {
 	struct arena_typed *typed = typed_create(test, sizeof(struct payload), BESIDE_NR,
 						 ARENA_READERS);
@@ -533,7 +533,7 @@ static void half_alarm(void *data)
  * Clause 15: who looks while an element is being copied in does not find it. The
  * slot is one that was in use before, and the only one.
  */
-static void unseen_halfway(struct kunit *test)
+static void typed_read_during_copy_unseen(struct kunit *test)
 {
 	const struct element *e = test->param_value;
 	struct half *half = kunit_kzalloc(test, sizeof(*half), GFP_KERNEL);
@@ -614,7 +614,7 @@ static void stale_job(struct arena_hand *hand)
  * return, so that a task of that CPU can never find it. Nor may it find what
  * lies at that place in the slabs of the generation before.
  */
-static void overtaken_reader(struct kunit *test)
+static void typed_read_overtaken_by_reset_null(struct kunit *test)
 {
 	struct arena_typed *typed = typed_create(test, RACE_SIZE, 10, ARENA_READERS);
 	struct arena_crew *crew = arena_crew_create(test, NULL, 2, 0);
@@ -635,14 +635,14 @@ static void overtaken_reader(struct kunit *test)
 }
 
 static struct kunit_case arena_typed_race_cases[] = {
-	KUNIT_CASE_PARAM(exact_race, kind_gen_params),
-	KUNIT_CASE_PARAM(append_race, kind_gen_params),
-	KUNIT_CASE_PARAM(in_the_middle, kind_gen_params),
-	KUNIT_CASE_PARAM(churn, kind_gen_params),
-	KUNIT_CASE_PARAM(unseen_halfway, half_gen_params),
-	KUNIT_CASE(readers_beside_writers),
-	KUNIT_CASE(overtaken_reader),
-	KUNIT_CASE(nothing_is_left),
+	KUNIT_CASE_PARAM(typed_alloc_race_exact, kind_gen_params),
+	KUNIT_CASE_PARAM(typed_append_race_runs_whole, kind_gen_params),
+	KUNIT_CASE_PARAM(typed_calls_nested_in_chain_alloc_only, kind_gen_params),
+	KUNIT_CASE_PARAM(typed_alloc_free_race_no_slot_twice, kind_gen_params),
+	KUNIT_CASE_PARAM(typed_read_during_copy_unseen, half_gen_params),
+	KUNIT_CASE(typed_read_beside_writes_complete),
+	KUNIT_CASE(typed_read_overtaken_by_reset_null),
+	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };
 

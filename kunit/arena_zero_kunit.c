@@ -57,7 +57,7 @@ static void *alloc_zeroed(struct arena *arena, size_t size, enum zero_by by)
 }
 
 /* Clause 6: a zeroed object is zero in all its bytes, in memory that was dirty before. */
-static void zeroed(struct kunit *test)
+static void zalloc_dirty_memory_zero(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
 	struct arena *arena = usual(test);
@@ -115,7 +115,7 @@ static size_t fill_and_soil(struct arena *arena, const size_t *sizes, unsigned i
  * Clauses 6, 16: objects from a long span are zeroed, whatever their sizes, on every CPU. So are
  * objects from the rest of a CPU's span that another CPU allocates when the arena is full.
  */
-static void zeroed_ahead(struct kunit *test)
+static void alloc_zero_arena_each_size_zero(struct kunit *test)
 {
 	static const size_t words[] = { 64 }, odd[] = { 100, 8, 4096, 1 };
 	static const size_t long_ones[] = { SZ_16K + 8, 24, SZ_32K + 1 };
@@ -157,7 +157,7 @@ static void zeroed_ahead(struct kunit *test)
 }
 
 /* Clause 6: zeroing an object among dirty ones changes no byte of its neighbours. */
-static void zeroed_among_others(struct kunit *test)
+static void zalloc_among_dirty_neighbours_intact(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_extent ext[60];
@@ -182,7 +182,7 @@ static void zeroed_among_others(struct kunit *test)
 }
 
 /* Clause 6: zeroed objects are zero in slabs that another arena has left dirty, too. */
-static void zeroed_second_hand(struct kunit *test)
+static void zalloc_slab_of_other_arena_zero(struct kunit *test)
 {
 	struct arena *arena;
 	size_t n;
@@ -208,7 +208,7 @@ static void zeroed_second_hand(struct kunit *test)
 }
 
 /* Clause 6: with init_on_alloc, each object is zero even if the caller does not ask for it. */
-static void init_on_alloc_zeroes(struct kunit *test)
+static void alloc_init_on_alloc_zero(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	int i;
@@ -228,7 +228,7 @@ static void init_on_alloc_zeroes(struct kunit *test)
 }
 
 /* Clause 9: after a zero reset, objects are zero even if the caller does not ask for it. */
-static void reset_zeroes(struct kunit *test)
+static void reset_zero_next_objects_zero(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	struct arena_stats was, s;
@@ -267,7 +267,7 @@ static void reset_zeroes(struct kunit *test)
  * Clause 9: a zero reset also zeroes what earlier generations left behind, and not only what the
  * last one used.
  */
-static void reset_zeroes_older_dirt(struct kunit *test)
+static void reset_zero_older_generations_wiped(struct kunit *test)
 {
 	struct arena *arena = usual(test);
 	size_t n;
@@ -284,14 +284,14 @@ static void reset_zeroes_older_dirt(struct kunit *test)
 }
 
 static struct kunit_case arena_zero_cases[] = {
-	KUNIT_CASE_PARAM(zeroed, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(zeroed_ahead, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(zeroed_among_others, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(zeroed_second_hand, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(init_on_alloc_zeroes, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(reset_zeroes, arena_kind_gen_params),
-	KUNIT_CASE_PARAM(reset_zeroes_older_dirt, arena_kind_gen_params),
-	KUNIT_CASE(nothing_is_left),
+	KUNIT_CASE_PARAM(zalloc_dirty_memory_zero, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_zero_arena_each_size_zero, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(zalloc_among_dirty_neighbours_intact, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(zalloc_slab_of_other_arena_zero, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_init_on_alloc_zero, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reset_zero_next_objects_zero, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reset_zero_older_generations_wiped, arena_kind_gen_params),
+	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };
 
