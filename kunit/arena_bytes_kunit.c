@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Copies into arenas: memory, arrays, strings, values of a type.
+ * Arrays, and copies of memory, strings and values into arenas.
  */
 #include <linux/module.h>
 #include <linux/sizes.h>
@@ -21,7 +21,7 @@ static struct arena *usual(struct kunit *test)
 	return arena_test_create_kind(test, CAPACITY, 0);
 }
 
-/* Exactly so many bytes, so that KASAN sees who reads one more. */
+/* Returns a source of exactly @size bytes: KASAN reports a copy that reads one byte more. */
 static u8 *source(struct kunit *test, size_t size, u32 owner)
 {
 	u8 *bytes = kunit_kmalloc(test, size, GFP_KERNEL);
@@ -31,7 +31,7 @@ static u8 *source(struct kunit *test, size_t size, u32 owner)
 	return bytes;
 }
 
-/* A string of @len characters, in so many bytes and the NUL. */
+/* Returns a string of @len characters, with no byte behind its NUL. */
 static char *text(struct kunit *test, size_t len)
 {
 	char *s = kunit_kmalloc(test, len + 1, GFP_KERNEL);
@@ -48,7 +48,7 @@ static const size_t lengths[] = {
 	0, 1, 2, 7, 8, 9, 63, 100, 1000, 4095, 4096, SLAB - 2, SLAB - 1, SLAB, 3 * SLAB + 17,
 };
 
-/* Clauses 4, 5: n times size, and never what that wraps to. */
+/* Clauses 4, 5: an array has n * size bytes; a product that overflows is refused. */
 static void alloc_array_overflow_refused(struct kunit *test)
 {
 	static const struct {
@@ -57,8 +57,8 @@ static void alloc_array_overflow_refused(struct kunit *test)
 	} bad[] = {
 		{ 0, 8 }, { 8, 0 }, { 0, 0 },
 		{ SIZE_MAX, 2 }, { 2, SIZE_MAX }, { SIZE_MAX, SIZE_MAX },
-		{ SIZE_MAX / 2 + 1, 2 },			/* is 0 */
-		{ SIZE_MAX / 8 + 2, 8 },			/* is 8 */
+		{ SIZE_MAX / 2 + 1, 2 },			/* the product wraps to 0 */
+		{ SIZE_MAX / 8 + 2, 8 },			/* the product wraps to 8 */
 		{ BIT(BITS_PER_LONG / 2), BIT(BITS_PER_LONG / 2) },
 	};
 	struct arena *arena = usual(test);
@@ -90,7 +90,7 @@ static void alloc_array_overflow_refused(struct kunit *test)
 								__GFP_ZERO), 200));
 }
 
-/* Clauses 1, 4, 5: a copy of all of it, and of nothing but it. */
+/* Clauses 1, 4, 5: the copy has all bytes of the source; copies do not overlap. */
 static void memdup_each_length_copied(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -124,7 +124,7 @@ static void memdup_each_length_copied(struct kunit *test)
 	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_ARG, "no bytes");
 }
 
-/* Clauses 1, 5: aligned as asked, or refused. */
+/* Clauses 1, 5: the copy is aligned as asked; a bad alignment is refused. */
 static void memdup_aligned_each_alignment_kept(struct kunit *test)
 {
 	static const size_t bad[] = { 0, 3, 24, 2 * SLAB, SIZE_MAX, (SIZE_MAX >> 1) + 1 };
@@ -148,7 +148,7 @@ static void memdup_aligned_each_alignment_kept(struct kunit *test)
 	}
 }
 
-/* Clauses 1, 4: strings end, and cost their length and one. */
+/* Clauses 1, 4: the copy of a string ends, and costs its length and one byte. */
 static void strdup_each_length_copied(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -172,7 +172,7 @@ static void strdup_each_length_copied(struct kunit *test)
 	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_NONE, "no string");
 	arena_expect_sane(test, arena);
 
-	/* Where nothing else decides, side by side. */
+	/* In a dense arena, strings need no alignment and lie side by side. */
 	if (!arena_test_is_dense(test))
 		return;
 	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
@@ -184,7 +184,7 @@ static void strdup_each_length_copied(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_high(arena), used);
 }
 
-/* Clauses 1, 4: no more is read than was allowed, and there is always an end. */
+/* Clauses 1, 4: no more than the limit is read, and the copy always ends with a NUL. */
 static void strndup_each_limit_terminated(struct kunit *test)
 {
 	static const struct {
@@ -207,7 +207,7 @@ static void strndup_each_limit_terminated(struct kunit *test)
 		used += strlen(cases[i].want) + 1;
 		KUNIT_EXPECT_EQ(test, arena_offset(arena), used);
 	}
-	/* Sources that do not end. */
+	/* These sources have no NUL. */
 	for (i = 1; i < ARRAY_SIZE(lengths); i++) {
 		char *s = kunit_kmalloc(test, lengths[i], GFP_KERNEL), *copy;
 
@@ -232,7 +232,7 @@ char *by_vprintf(struct arena *arena, const char *fmt, ...)
 	return s;
 }
 
-/* Clause 4: what printk() understands, as long as it gets. */
+/* Clause 4: the formats of printk(), with results of any length. */
 static void printf_each_format_ok(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -254,7 +254,7 @@ static void printf_each_format_ok(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, strlen(s), SLAB + 102);
 	KUNIT_EXPECT_EQ(test, memcmp(s + 1, long_one, SLAB + 100), 0);
 
-	/* Where one may not sleep. */
+	/* In atomic context. */
 	KUNIT_ASSERT_EQ(test, arena_populate(arena, CAPACITY, GFP_KERNEL), 0);
 	preempt_disable();
 	s = arena_printf(arena, GFP_ATOMIC, "atomic %d", 1);
@@ -268,7 +268,7 @@ static void printf_each_format_ok(struct kunit *test)
 	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_SPACE, "printf when full");
 }
 
-/* Types that care where they are. */
+/* Types of different sizes and alignments. */
 struct wide {
 	u8	byte[200];
 } __aligned(64);
@@ -283,8 +283,8 @@ struct pair {
 };
 
 /*
- * Clauses 1, 16: a dense arena packs what need not be aligned, also where the compiler
- * knows size and alignment, and to the last byte.
+ * Clauses 1, 16: a dense arena adds no padding that the types do not need, also where the compiler
+ * knows size and alignment, and can be filled to the last byte.
  */
 static void new_dense_arena_packed(struct kunit *test)
 {
@@ -304,7 +304,7 @@ static void new_dense_arena_packed(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clauses 1, 14: memory for a type, aligned as that type is. */
+/* Clauses 1, 14: an object of a type has the size and alignment of this type. */
 static void new_each_type_aligned(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -334,7 +334,7 @@ static void new_each_type_aligned(struct kunit *test)
 	}
 }
 
-/* Clause 14: a copy of an lvalue or a literal, of its type, evaluated once. */
+/* Clause 14: lvalues and literals are copied with their type, and are evaluated once. */
 static void store_each_type_copied(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -382,7 +382,7 @@ static void store_each_type_copied(struct kunit *test)
 	static_assert(__same_type(arena_new(arena, struct odd, 0), struct odd *));
 }
 
-/* One of each entry point; the pointer, or NULL. */
+/* Call one of the functions. Returns its result, or ERR_PTR(-ENOENT) after the last function. */
 static const void *take_some(struct arena *arena, unsigned int which, gfp_t gfp)
 {
 	static const struct odd odd = { };
@@ -409,7 +409,7 @@ static const void *take_some(struct arena *arena, unsigned int which, gfp_t gfp)
 	}
 }
 
-/* Clause 4: whatever the entry point, failure is NULL, counted, and nothing else. */
+/* Clause 4: each function returns NULL if it fails, and counts one failure. */
 static void copy_without_memory_null(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -417,7 +417,7 @@ static void copy_without_memory_null(struct kunit *test)
 	unsigned int which, met = 0;
 	const void *got;
 
-	/* Nothing committed, and no leave to commit. */
+	/* Nothing is committed, and the caller permits no growth. */
 	for (which = 0; (got = take_some(arena, which, ARENA_NOGROW)) != ERR_PTR(-ENOENT);
 	     which++, met++) {
 		KUNIT_EXPECT_NULL(test, got);
@@ -430,7 +430,7 @@ static void copy_without_memory_null(struct kunit *test)
 	for (which = 0; which < met; which++) {
 		was = arena_test_stats(arena);
 		KUNIT_EXPECT_NULL(test, take_some(arena, which, GFP_KERNEL));
-		arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_SPACE, "entry point %u",
+		arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_SPACE, "function %u",
 				       which);
 	}
 	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
@@ -447,13 +447,13 @@ static void take_all_irq(void *data)
 	struct arena *arena = data;
 	unsigned int which;
 
-	/* printf needs memory of its own: not here. */
+	/* arena_printf() allocates a buffer, which interrupts should not do. */
 	for (which = 0; which < 8; which++)
 		if (which != 5 && !take_some(arena, which, ARENA_NOGROW))
 			arena_reset(arena);
 }
 
-/* Clause 2: from a hard interrupt, in committed memory. */
+/* Clause 2: hard interrupts copy into committed memory. */
 static void copy_in_hardirq_ok(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -471,15 +471,15 @@ static void copy_in_hardirq_ok(struct kunit *test)
 }
 
 /*
- * Copies that are overtaken by a reset
+ * Resets in the middle of a copy
  *
- * A task copies, an alarm interrupts it there, resets, and takes what is to be
- * had. Sources are long, so that most alarms come in the middle of a copy; one
- * of several chunks can be interrupted between two, where preemption is on.
+ * An alarm interrupts a task that copies, resets the arena, and allocates as much as it can.
+ * Sources are long, so most alarms come in the middle of a copy. A copy of several chunks may
+ * also be interrupted between two chunks, where preemption is on.
  */
 #define LATE_SLAB	((size_t)SZ_512K)
 #define LATE_OBJECTS	2
-/* A stamp every so often: copies leave nothing out. */
+/* Distance of the stamps: copies overwrite whole objects, so some stamps are as good as many. */
 #define LATE_STRIDE	1024
 
 struct late {
@@ -491,13 +491,13 @@ struct late {
 	unsigned int		nr;
 	u64			stamp;
 	bool			inside;		/* the task is copying */
-	/* Enough of each, or nothing was shown. */
-	unsigned long		hits;		/* the alarm found it there */
-	unsigned long		taken;		/* and took what it was copying to */
-	unsigned long		copies;		/* got through */
+	/* Each of these must happen often enough: otherwise the case has shown nothing. */
+	unsigned long		hits;		/* the alarm interrupted a copy */
+	unsigned long		taken;		/* the alarm then allocated an object */
+	unsigned long		copies;		/* the copy succeeded */
 };
 
-/* Lengths that a span has room for, and that it has not. */
+/* A length that fits into a span, and one that does not. */
 static const size_t late_sizes[] = { SZ_64K - 64, LATE_SLAB - 64 };
 
 static void late_alarm(void *data)
@@ -511,7 +511,7 @@ static void late_alarm(void *data)
 	while (late->nr < LATE_OBJECTS) {
 		u8 *object = arena_alloc(late->arena, LATE_SLAB, ARENA_NOGROW);
 
-		/* The copy is under way: nobody gets anything before it is over. */
+		/* The interrupted copy may keep the new generation from beginning. */
 		if (!object)
 			break;
 		for (at = 0; at < LATE_SLAB; at += LATE_STRIDE)
@@ -521,7 +521,7 @@ static void late_alarm(void *data)
 	}
 }
 
-/* How many of the stamps that the alarm has set are gone; its objects are then free. */
+/* Forgets the objects of the alarm. Returns how many of its stamps have been overwritten. */
 static unsigned int late_spoiled(struct late *late)
 {
 	unsigned int bad = 0;
@@ -545,7 +545,7 @@ static void *late_copy(struct late *late, size_t size, bool string)
 	return copy;
 }
 
-/* One copy; the alarm comes within twice the time that the last one took. */
+/* Copy once. The alarm comes within twice the time that the last copy of this length took. */
 static unsigned int late_round(struct kunit *test, struct late *late, unsigned int round)
 {
 	const size_t size = late_sizes[round % ARRAY_SIZE(late_sizes)];
@@ -562,7 +562,7 @@ static unsigned int late_round(struct kunit *test, struct late *late, unsigned i
 	return late_spoiled(late);
 }
 
-/* Clause 10: a copy that comes too late does not land in a newer object. */
+/* Clause 10: a copy that a reset overtakes does not write into objects of the new generation. */
 static void copy_reset_by_irq_no_late_write(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;

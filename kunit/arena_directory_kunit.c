@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The slab directory: it costs what is committed and not what there is room for, grows
- * in any context that may grow, and several CPUs can make it grow at once (clause 25).
+ * The slab directory: its memory follows what is committed and not the capacity, it grows in any
+ * context that may grow, and several CPUs can make it grow at once (clause 25).
  */
 #include <linux/module.h>
 #include <linux/sizes.h>
@@ -11,9 +11,9 @@
 
 #define HANDS		4
 #define ROUNDS		50
-/* As many as fill the arena's own entries, a leaf, and some of the next leaf. */
+/* So many slabs fill the entries in struct arena, one leaf, and a part of the next leaf. */
 #define MANY		(ARENA_DIR_EMBEDDED + PAGE_SIZE / sizeof(struct arena_slab) + 100)
-/* A terabyte but a page; what the cursor can hold. */
+/* The largest capacity that the cursor can hold, in whole pages: a terabyte less a page. */
 #define VAST		((size_t)-1 >> (BITS_PER_LONG - ARENA_CURSOR_BITS) & PAGE_MASK)
 
 static struct arena *create(struct kunit *test, size_t capacity, unsigned int flags)
@@ -26,13 +26,13 @@ static void destroy(struct kunit *test, struct arena *arena)
 	kunit_release_action(test, arena_test_destroy, arena);
 }
 
-/* An object that is a slab. */
+/* Allocate an object that fills a slab. */
 static u8 *alloc_slab(struct arena *arena, gfp_t gfp)
 {
 	return arena_alloc_aligned(arena, PAGE_SIZE, PAGE_SIZE, gfp);
 }
 
-/* Clause 25: the pages beside the slabs, of any capacity. */
+/* Clause 25: the directory takes as many pages as the number of slabs needs, at any capacity. */
 static void directory_growth_costs_what_is_committed(struct kunit *test)
 {
 	const size_t leaf = PAGE_SIZE / sizeof(struct arena_slab);
@@ -41,7 +41,7 @@ static void directory_growth_costs_what_is_committed(struct kunit *test)
 		long	nodes;
 	} steps[] = {
 		{ 0, 0 }, { 1, 0 }, { ARENA_DIR_EMBEDDED, 0 }, { ARENA_DIR_EMBEDDED + 1, 1 },
-		/* A second leaf, and a root above both. */
+		/* A second leaf comes with a root above both leaves. */
 		{ leaf, 1 }, { leaf + 1, 3 }, { 2 * leaf, 3 }, { 2 * leaf + 1, 4 },
 	};
 	long before = arena_total_now();
@@ -62,7 +62,7 @@ static void directory_growth_costs_what_is_committed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_total_now(), before);
 }
 
-/* Clause 25: of the arena itself. */
+/* Clause 25: the fixed memory of an arena is at most 1 KiB. */
 static void create_struct_within_1k(struct kunit *test)
 {
 	const size_t leaves = DIV_ROUND_UP(nr_cpu_ids, ARENA_LEAF_CPUS);
@@ -72,7 +72,7 @@ static void create_struct_within_1k(struct kunit *test)
 	KUNIT_EXPECT_LE(test, struct_size_t(struct arena, root, 1 + leaves), SZ_1K);
 }
 
-/* Clauses 9, 25: all slabs are back after a release, and all nodes at the end. */
+/* Clauses 9, 25: a release returns all slabs, and the end of the arena returns the directory. */
 static void release_many_slabs_all_returned(struct kunit *test)
 {
 	const unsigned int flags[] = { 0, ARENA_READERS, ARENA_SPANS };
@@ -91,7 +91,7 @@ static void release_many_slabs_all_returned(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, arena_test_stats(arena).slabs, 3);
 			arena_reset_release(arena, 0);
 			KUNIT_EXPECT_EQ(test, arena_test_stats(arena).slabs, 0);
-			/* The nodes stay: they are there when the arena grows again. */
+			/* The nodes of the directory stay for the next growth. */
 			if (!round)
 				kept = arena_total_now();
 			KUNIT_EXPECT_EQ(test, arena_total_now(), kept);
@@ -103,7 +103,7 @@ static void release_many_slabs_all_returned(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_total_now(), before);
 }
 
-/* Clause 9: what lies above the slabs of before is found, and wiped. */
+/* Clause 9: a zero reset finds and wipes the slabs of all leaves. */
 static void reset_zero_many_slabs_wiped(struct kunit *test)
 {
 	struct arena *arena = create(test, VAST, 0);
@@ -143,7 +143,7 @@ static void grow_in_irq(void *data)
 	g->nr++;
 }
 
-/* Clauses 2, 13, 25: a hard interrupt may do all that the directory needs. */
+/* Clauses 2, 13, 25: hard interrupts add leaves and roots to the directory. */
 static void directory_growth_in_hardirq_ok(struct kunit *test)
 {
 	struct irq_growth *g = kvzalloc(sizeof(*g), GFP_KERNEL);
@@ -152,7 +152,7 @@ static void directory_growth_in_hardirq_ok(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, g);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, arena_race_free, g));
 	g->arena = create(test, VAST, 0);
-	/* Memory for atomic callers may be short for a moment. */
+	/* Atomic allocations may fail for a moment. */
 	for (tries = 0; g->nr < MANY && tries < 100 * MANY; tries++)
 		arena_in_irq(grow_in_irq, g);
 	KUNIT_ASSERT_EQ(test, g->nr, MANY);
@@ -180,7 +180,7 @@ static void alloc_many(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 1, 25: CPUs that grow at once have one directory, and no object twice. */
+/* Clauses 1, 25: CPUs make the directory grow at once, and no slab is lost or used twice. */
 static void directory_growth_race_no_overlap(struct kunit *test)
 {
 	struct arena_crew *crew = arena_crew_create(test, NULL, HANDS, MANY);
@@ -212,10 +212,10 @@ static void directory_growth_race_no_overlap(struct kunit *test)
 #ifdef MODULE
 static void directory_levels_race_none_lost(struct kunit *test)
 {
-	kunit_skip(test, "slabs far apart are not to be had by what is exported");
+	kunit_skip(test, "no exported function installs slabs far apart");
 }
 #else
-/* A tree of each height, lowest first and not; two slabs behind a leaf of each. */
+/* Indices of slabs that make the tree grow level by level, at once, or with two slabs a leaf. */
 static const size_t far_apart[][6] = {
 	{ 5, 6, 300, 70000, 200000, 70000000 },
 	{ 70000000, 200000, 70000, 300, 6, 5 },
@@ -243,7 +243,7 @@ static size_t pages_found(const struct arena *arena, const size_t *index)
 	return found;
 }
 
-/* Clause 25: two that add a root, a node or a leaf at once: one of them is used. */
+/* Clause 25: if threads add the same root, node or leaf at once, one is used, the others freed. */
 static void directory_levels_race_none_lost(struct kunit *test)
 {
 	struct arena_crew *crew = arena_crew_create(test, NULL, HANDS, 0);
@@ -267,7 +267,7 @@ static void directory_levels_race_none_lost(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, pages_found(arena, far_apart[which]), nr);
 		KUNIT_EXPECT_NULL(test, arena_page(arena, (size_t)1234567 << PAGE_SHIFT));
 		now = arena_total_now() - before;
-		/* The loser gave its nodes back: there are as many each time. */
+		/* Threads that lost a race freed their nodes, so each round leaves as many. */
 		if (!nodes[which])
 			nodes[which] = now;
 		KUNIT_EXPECT_EQ(test, now, nodes[which]);
@@ -280,7 +280,7 @@ static void directory_levels_race_none_lost(struct kunit *test)
 }
 #endif
 
-/* What grows while a release is at work is found by the next one. */
+/* Hand 0 releases all slabs again and again, and the others grow the arena. */
 static void grow_among_releases(struct arena_hand *hand)
 {
 	struct arena *arena = hand->crew->arena;
@@ -297,7 +297,7 @@ static void grow_among_releases(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 9, 25 */
+/* Clauses 9, 25: a slab that is added during a release is found by the next release. */
 static void release_race_growth_all_returned(struct kunit *test)
 {
 	struct arena *arena = create(test, SZ_4M, 0);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory runs out, at every place where it can: the first, second, ... n-th
- * allocation below a call fails, until the call gets through. What fails says
- * so, changes nothing, leaks nothing, and works when tried again (clause 4).
+ * Each memory allocation of a call fails once: the first, second, ... n-th one in turn, until the
+ * call succeeds. A call that fails returns an error, changes nothing, leaks nothing, and succeeds
+ * when it is repeated (clause 4).
  */
 #include <linux/arena_private.h>
 #include <linux/dcache.h>
@@ -20,9 +20,9 @@ KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
 #if IS_ENABLED(CONFIG_FAULT_INJECTION_DEBUG_FS) && IS_ENABLED(CONFIG_FAILSLAB) && \
 	IS_ENABLED(CONFIG_FAIL_PAGE_ALLOC)
 /*
- * By default the kernel spares allocations that may sleep, and tells of each
- * that it fails with a call trace. Both is set in debugfs; from in here, the
- * variables behind its files are set, and put back when the case ends.
+ * By default, fault injection spares allocations that may sleep, and prints a call trace for each
+ * failure. Files in debugfs control both. A case sets the variables behind these files, and
+ * restores them when it ends.
  */
 enum knob_type { KNOB_BOOL, KNOB_U32, KNOB_ULONG };
 
@@ -106,7 +106,7 @@ static void fail_nth(unsigned int n)
 	WRITE_ONCE(current->fail_nth, n);
 }
 
-/* Has the allocation that was to fail been met? */
+/* Returns whether the allocation that was to fail has been reached. */
 static bool fail_met(void)
 {
 	return !READ_ONCE(current->fail_nth);
@@ -128,33 +128,38 @@ static bool fail_met(void)
 }
 #endif
 
-/* More than any call of ours has. */
+/* An upper bound of the allocations of one call. */
 #define MAX_FAULTS	200
 
 /*
- * Now and then an allocation that is not ours comes in between (a stack trace
- * that KASAN keeps, a cache that grows): it takes the blow, or the count, and
- * one of ours is spared. What was spared each time so often is not there.
+ * Other allocations happen in between (KASAN stores a stack trace, a slab cache grows). They are
+ * counted like those of the call, and may fail in their place. So a sweep that has failed fewer
+ * allocations of the call than expected is repeated, at most so many times.
  */
 #define MAX_PASSES	30
 
-/* In a fresh arena, so that what the one before had committed is of no help. */
+/*
+ * Each call of a sweep gets a new arena: memory that an earlier call committed must not serve it.
+ */
 struct sweep {
 	struct kunit	*test;
 	unsigned int	flags;
 	const char	*what;
-	/* Makes things ready, undisturbed. */
+	/* Prepares the arena; no allocation fails. */
 	void		(*before)(struct sweep *sweep);
-	/* What is disturbed. */
+	/* The call whose n-th allocation fails. */
 	int		(*call)(struct sweep *sweep);
-	/* Looks at what was there before, after success and after failure. */
+	/* Checks what existed before the call, after success and after failure. */
 	void		(*after)(struct sweep *sweep);
 	struct arena	*arena;
 	u8		*kept;
 	void		*got;
 };
 
-/* What a failed call must not have touched; memory that it took for a while is given back. */
+/*
+ * Returns the name of a statistic that a failed call has changed, or "". Those that count memory
+ * which the call took and gave back may change.
+ */
 static const char *touched(const struct arena_stats *was, const struct arena_stats *now)
 {
 	struct arena_stats same = *now;
@@ -180,7 +185,7 @@ static void expect_failed(struct sweep *sweep, int err, unsigned int n,
 	arena_expect_sane(test, sweep->arena);
 }
 
-/* @failures: what a failing call counts. Returns how many allocations were failed. */
+/* @failures: how many failures a failing call counts. Returns how often the call failed. */
 static unsigned int sweep_pass(struct sweep *sweep, u64 failures)
 {
 	struct kunit *test = sweep->test;
@@ -191,7 +196,7 @@ static unsigned int sweep_pass(struct sweep *sweep, u64 failures)
 		struct arena_stats was;
 		int err;
 
-		/* From the page allocator, not from what another arena left. */
+		/* Empty the pool, so that the call needs the page allocator. */
 		arena_total_now();
 		sweep->arena = arena_test_create(test, CAPACITY, SLAB, sweep->flags);
 		sweep->before(sweep);
@@ -207,7 +212,7 @@ static unsigned int sweep_pass(struct sweep *sweep, u64 failures)
 			expect_failed(sweep, err, n, &was, failures);
 			failed++;
 			sweep->after(sweep);
-			/* What failed for want of memory succeeds when there is some. */
+			/* With memory, the same call succeeds. */
 			KUNIT_EXPECT_EQ(test, sweep->call(sweep), 0);
 		}
 		sweep->after(sweep);
@@ -218,7 +223,7 @@ static unsigned int sweep_pass(struct sweep *sweep, u64 failures)
 	return failed;
 }
 
-/* @least: how many allocations fail the call. */
+/* @least: how many allocations the call makes at least. */
 static void sweep_run(struct sweep *sweep, u64 failures, unsigned int least)
 {
 	unsigned int failed, passes = 0;
@@ -237,7 +242,7 @@ static void nothing_after(struct sweep *sweep)
 {
 }
 
-/* An object that fills all that is committed, and keeps its bytes. */
+/* Make an object that fills all committed memory. */
 static void one_slab_before(struct sweep *sweep)
 {
 	sweep->kept = arena_alloc(sweep->arena, SLAB, GFP_KERNEL);
@@ -250,7 +255,7 @@ static void one_slab_after(struct sweep *sweep)
 	KUNIT_EXPECT_EQ(sweep->test, arena_pattern_check(sweep->kept, SLAB, 5), SLAB);
 }
 
-/* Used and reset: slabs and bookkeeping are those of an earlier generation. */
+/* Use and reset the arena, so that its slabs and directory are those of an earlier generation. */
 static void reset_before(struct sweep *sweep)
 {
 	KUNIT_ASSERT_NOT_NULL(sweep->test, arena_alloc(sweep->arena, 3 * SLAB, GFP_KERNEL));
@@ -353,7 +358,7 @@ static int call_mark(struct sweep *sweep)
 	struct arena_mark mark;
 	int err = arena_mark(sweep->arena, &mark);
 
-	/* Not for spans. */
+	/* Arenas with spans have no marks. */
 	if (err == -EOPNOTSUPP)
 		return 0;
 	if (!err)
@@ -370,24 +375,23 @@ static const struct {
 	const char	*what;
 	int		(*call)(struct sweep *sweep);
 	u64		failures;
-	/* Allocations that fail the call, whatever the arena is like. */
+	/* Allocations that the call makes at least, in any arena. */
 	unsigned int	least;
 } calls[] = {
 	{ "alloc",		call_alloc,		1, 1 },
 	{ "zalloc",		call_zalloc,		1, 1 },
 	{ "alloc, nowait",	call_alloc_nowait,	1, 1 },
 	{ "alloc, atomic",	call_alloc_atomic,	1, 1 },
-	/* Slabs, the array of pages, the view and its bookkeeping. */
+	/* These allocate slabs, the array of pages, the view and its bookkeeping. */
 	{ "large",		call_large,		1, 6 },
 	{ "large, zeroed",	call_large_zeroed,	1, 5 },
 	{ "copy",		call_copy,		1, 1 },
-	/* The buffer, and the slab. */
+	/* This allocates the buffer and a slab. */
 	{ "string",		call_string,		1, 2 },
 	{ "reserve",		call_reserve,		1, 1 },
 	{ "handle",		call_handle,		1, 1 },
-	/* Not an allocation: fails, and is not counted as one. */
+	/* These are no allocations of objects, so the arena counts no failure. */
 	{ "mark",		call_mark,		0, 0 },
-	/* Not an allocation: fails, and is not counted as one. */
 	{ "populate",		call_populate,		0, CAPACITY / SLAB - 1 },
 };
 
@@ -413,25 +417,25 @@ static void sweep_calls(struct kunit *test, void (*before)(struct sweep *),
 	}
 }
 
-/* Clause 4: the first thing that is asked of an arena. */
+/* Clause 4: the first call on an arena fails. */
 static void new_arena_nth_alloc_fails_unchanged(struct kunit *test)
 {
 	sweep_calls(test, nothing_before, nothing_after);
 }
 
-/* Clause 4: growth, with an object there that must not notice. */
+/* Clause 4: growth fails; an object that exists keeps its bytes. */
 static void growing_arena_nth_alloc_fails_unchanged(struct kunit *test)
 {
 	sweep_calls(test, one_slab_before, one_slab_after);
 }
 
-/* Clause 4: growth in a later generation. */
+/* Clause 4: growth fails in a later generation. */
 static void reset_arena_nth_alloc_fails_unchanged(struct kunit *test)
 {
 	sweep_calls(test, reset_before, one_slab_after);
 }
 
-/* How many allocations were failed below the creation of an arena. */
+/* Returns how often arena_create() failed. */
 static unsigned int create_pass(struct kunit *test, const struct arena_config *config, long total)
 {
 	unsigned int n, failed = 0;
@@ -459,13 +463,13 @@ static unsigned int create_pass(struct kunit *test, const struct arena_config *c
 	return failed;
 }
 
-/* Clause 4: creation gives back what it had when it cannot go on. */
+/* Clause 4: a creation that fails gives back all memory that it had taken. */
 static void create_nth_alloc_fails_enomem(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
 	static const struct {
 		size_t		capacity;
-		unsigned int	least;	/* the arena: whatever the capacity, it is all there is */
+		unsigned int	least;	/* the arena itself, at any capacity */
 	} sizes[] = {
 		{ PAGE_SIZE, 1 },
 		{ CAPACITY, 1 },
@@ -514,17 +518,22 @@ static unsigned int create_typed_pass(struct kunit *test, unsigned int flags, lo
 			KUNIT_EXPECT_TRUE(test, met);
 			KUNIT_EXPECT_EQ(test, PTR_ERR(typed), -ENOMEM);
 		}
-		/* Drains the pool, so that the next one has to allocate. */
+		/* This also empties the pool, so that the next creation has to allocate. */
 		KUNIT_EXPECT_EQ(test, arena_total_now(), total);
 	}
 	KUNIT_EXPECT_FALSE(test, met);
 	return failed;
 }
 
-/* Clause 4: so does the creation of a typed arena, and all its allocations come then. */
+/*
+ * Clause 4: a typed arena allocates all its memory at creation; a creation that fails leaks
+ * nothing.
+ */
 static void typed_create_nth_alloc_fails_enomem(struct kunit *test)
 {
-	/* What holds it, the arena, its marks and slabs: two sets of these with readers. */
+	/*
+	 * The typed arena, its arena, published marks and slabs; with readers, two sets of slabs.
+	 */
 	static const struct {
 		unsigned int	flags;
 		unsigned int	least;
@@ -561,7 +570,7 @@ static unsigned int private_pass(struct kunit *test, long total)
 			failed++;
 			KUNIT_EXPECT_TRUE(test, met);
 			KUNIT_EXPECT_EQ(test, arena_private_offset(&arena), 32);
-			/* What is left of the first buffer is still there. */
+			/* The rest of the first buffer can still be used. */
 			KUNIT_EXPECT_NOT_NULL(test, arena_private_alloc(&arena, 16, ARENA_NOGROW));
 		}
 		arena_private_destroy(&arena);
@@ -571,7 +580,7 @@ static unsigned int private_pass(struct kunit *test, long total)
 	return failed;
 }
 
-/* Clause 4: a private arena grows, or says no and stays as it is. */
+/* Clause 4: if a private arena cannot grow, allocation returns NULL and changes nothing. */
 static void private_nth_alloc_fails_null(struct kunit *test)
 {
 	const long total = arena_total_now();
@@ -584,8 +593,8 @@ static void private_nth_alloc_fails_null(struct kunit *test)
 }
 
 /*
- * Clause 4, 21: the bound on all arenas together is an errno like any other,
- * met long before the machine has no memory.
+ * Clauses 4, 21: at the limit on the memory of all arenas together, calls fail as they do without
+ * memory. The machine itself still has memory then.
  */
 static void alloc_at_module_limit_refused(struct kunit *test)
 {
@@ -602,7 +611,7 @@ static void alloc_at_module_limit_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).committed, 0);
 	arena_expect_sane(test, arena);
 
-	/* What there is serves, and what there is not is refused, time and again. */
+	/* Allocations succeed up to the limit, and are refused from then on. */
 	while (arena_alloc(arena, SZ_64K, GFP_KERNEL))
 		;
 	was = arena_test_stats(arena);

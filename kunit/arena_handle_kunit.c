@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Handles, and the generation that they hold: told stale for ever, forged ones
- * refused, and nothing that matches once the narrow tag has turned round.
+ * Handles: a stale handle is never resolved again, forged ones are refused, and nothing that is
+ * older than the last wrap of the narrow tag matches the new generation.
  */
 #include <linux/module.h>
 #include <linux/rcupdate.h>
@@ -24,7 +24,7 @@ MODULE_PARM_DESC(real_resets,
 
 KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
 
-/* The kinds that differ in what may be waiting for an old generation. */
+/* Kinds of arenas that differ in the state that an old generation can leave behind. */
 static const struct arena_kind waiting_kinds[] = {
 	{ "dense",		0 },
 	{ "spans",		ARENA_SPANS },
@@ -48,7 +48,7 @@ static bool is_none(const struct arena *arena, arena_handle_t handle)
 	return !handle.generation && !arena_deref(arena, handle);
 }
 
-/* Clause 13: from object to handle and back, wherever the object is. */
+/* Clause 13: the handle of an object resolves to the object, in every slab. */
 static void handle_each_object_resolves(struct kunit *test)
 {
 	static const size_t sizes[] = { 1, 8, 24, 100, 4096, SLAB - 8, SLAB };
@@ -73,7 +73,7 @@ static void handle_each_object_resolves(struct kunit *test)
 		again = arena_handle(arena, ptr);
 		KUNIT_EXPECT_TRUE(test, same(again, handle));
 
-		/* What arena_alloc() gave can be named as well, and so can its middle. */
+		/* Objects of arena_alloc() have handles, too, and so do bytes inside an object. */
 		ptr = arena_alloc(arena, 40, GFP_KERNEL);
 		if (!ptr)
 			continue;
@@ -84,7 +84,7 @@ static void handle_each_object_resolves(struct kunit *test)
 	KUNIT_EXPECT_GE(test, n, 20);
 }
 
-/* Clauses 4, 5: refused, and then the handle names nothing. */
+/* Clauses 4, 5: if the allocation is refused, the handle resolves to NULL. */
 static void alloc_handle_bad_argument_refused(struct kunit *test)
 {
 	static const size_t bad[] = { 0, SLAB + 1, CAPACITY, SIZE_MAX };
@@ -106,7 +106,7 @@ static void alloc_handle_bad_argument_refused(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, is_none(arena, handle));
 }
 
-/* Clause 13: what is not in the arena has no handle that resolves. */
+/* Clause 13: an address outside the arena has no handle that resolves. */
 static void handle_foreign_address_none(struct kunit *test)
 {
 	struct arena *arena = usual(test), *other = usual(test);
@@ -127,23 +127,23 @@ static void handle_foreign_address_none(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, arena)));
 	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, ERR_PTR(-EINVAL))));
 	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, (void *)8)));
-	/* Documented: larger than a slab, no handle. */
+	/* arena_handle() documents that objects larger than a slab have no handle. */
 	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, large)));
 	vfree(vmalloced);
 
-	/* Of the slab, but above what has been handed out. */
+	/* An address in a slab, above all objects. */
 	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 	KUNIT_ASSERT_PTR_EQ(test, arena_alloc(arena, 64, GFP_KERNEL), mine);
 	beyond = mine + SLAB - 64;
 	if (arena_high(arena) <= SLAB - 64)
 		KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, beyond)));
-	/* What another slab set holds is not of this generation. */
+	/* An object in the other slab set belongs to the last generation. */
 	KUNIT_ASSERT_EQ(test, arena_reset_rcu(arena), 0);
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, SLAB, GFP_KERNEL));
 	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, mine)));
 }
 
-/* Clause 13: NULL for every handle that was made up. */
+/* Clause 13: a handle that was made up resolves to NULL. */
 static void deref_forged_null(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -157,7 +157,7 @@ static void deref_forged_null(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, ptr);
 	g = good.generation;
 
-	/* Every other generation: of the past, of the future, with the same tag. */
+	/* Generations of the past and of the future, some of them with the same tag. */
 	for (bit = 0; bit < 64; bit++) {
 		h = (arena_handle_t){ g ^ BIT_ULL(bit), good.offset };
 		KUNIT_EXPECT_NULL_MSG(test, arena_deref(arena, h), "generation, bit %d", bit);
@@ -211,7 +211,7 @@ static int reset_in_way(struct arena *arena, unsigned int way)
 	}
 }
 
-/* Clause 13: stale after every kind of reset, and for ever. */
+/* Clause 13: a handle is stale after any kind of reset, and remains stale. */
 static void deref_after_reset_null(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -225,7 +225,7 @@ static void deref_after_reset_null(struct kunit *test)
 		KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, old[way]), ptr);
 		KUNIT_ASSERT_EQ(test, reset_in_way(arena, way + way / 5), 0);
 		KUNIT_EXPECT_NULL_MSG(test, arena_deref(arena, old[way]), "way %u", way);
-		/* The same place, in use again. */
+		/* Another object at the same place does not make the handle valid. */
 		KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, SLAB, GFP_KERNEL));
 		for (i = 0; i <= way; i++)
 			alive += !!arena_deref(arena, old[i]);
@@ -234,13 +234,13 @@ static void deref_after_reset_null(struct kunit *test)
 }
 
 /*
- * Deref beside resets: under RCU, what is found is what was named
+ * Readers that resolve handles while another thread resets
  */
 #define NAMES	16
 
 struct names {
 	struct arena	*arena;
-	/* What was named, and the name. Changed by one, copied by others. */
+	/* The handles. One thread writes them, the others read them. */
 	atomic64_t	generation[NAMES];
 	atomic64_t	offset[NAMES];
 	atomic_long_t	found;
@@ -272,7 +272,7 @@ static void names_make(struct arena_hand *hand)
 				atomic_long_inc(&names->resets);
 			continue;
 		}
-		/* The only one that resets: the object is ours until we do. */
+		/* Only this thread resets, so the object stays. */
 		named->generation = handle.generation;
 		named->offset = handle.offset;
 		arena_pattern_fill(named->pattern, sizeof(named->pattern), handle.offset);
@@ -282,8 +282,8 @@ static void names_make(struct arena_hand *hand)
 }
 
 /*
- * The place is set before the generation, and read after it: a name may be of
- * two objects, but then the first of them is of a generation that is over.
+ * The writer stores the offset before the generation, and readers load them in reverse order. If a
+ * reader gets the generation of one object and the offset of a newer one, the generation is over.
  */
 static void names_use(struct arena_hand *hand)
 {
@@ -320,7 +320,7 @@ static void names_job(struct arena_hand *hand)
 		names_make(hand);
 }
 
-/* Clause 13: under RCU an object that a handle finds stays while it is looked at. */
+/* Clause 13: an object that a handle resolves to under RCU stays until the reader leaves. */
 static void deref_race_reset_object_stays(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -344,7 +344,7 @@ static void deref_race_reset_object_stays(struct kunit *test)
 }
 
 /*
- * The tag turns round
+ * Wraps of the tag, while another CPU (the sleeper) does not use its span
  */
 struct sleeper {
 	struct arena	*arena;
@@ -360,7 +360,7 @@ static void sleeper_alloc(void *data)
 	s->ptr = arena_alloc_handle(s->arena, s->size, ARENA_NOGROW, &s->handle);
 }
 
-/* Allocate on the CPU that sleeps meanwhile, or on this one if it is the only one. */
+/* Allocate on the CPU of the sleeper: another one than that of this task, if one is online. */
 static void on_sleeper(struct sleeper *s)
 {
 	int other = cpumask_any_but(cpu_online_mask, arena_irq_cpu());
@@ -371,15 +371,15 @@ static void on_sleeper(struct sleeper *s)
 }
 
 /*
- * An old span would begin where its owner left it; a new one begins where the
- * cursor of the new generation stands, and nothing below is handed out twice.
+ * If the sleeper took its old span for one of this generation, it would allocate where it left off,
+ * inside another object. It must take a new span at the cursor.
  */
 static void expect_no_old_span(struct kunit *test, struct sleeper *s, arena_handle_t old)
 {
 	size_t high;
 	void *first;
 
-	/* Somebody else has the begin of the new generation, and the old span's place. */
+	/* This object covers the place of the old span. */
 	first = arena_alloc(s->arena, SLAB, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, first);
 	arena_pattern_fill(first, SLAB, 1);
@@ -430,8 +430,8 @@ static void reset_tag_wraps_nested_count_zero(struct kunit *test)
 }
 #else
 /*
- * Clause 13: one turn of the tag, to the very same tag, while another CPU sleeps
- * on its span. Most of the turn is skipped by the hook.
+ * Clause 13: after one wrap of the tag, the generation has the same tag as the span of the
+ * sleeper. A hook skips most of the generations in between.
  */
 static void reset_tag_wraps_old_span_unused(struct kunit *test)
 {
@@ -448,7 +448,7 @@ static void reset_tag_wraps_old_span_unused(struct kunit *test)
 		KUNIT_ASSERT_NOT_NULL(test, s.ptr);
 		old = s.handle;
 		end = old.generation + TAG_TURN;
-			arena_set_generation(arena, end - 100);
+		arena_set_generation(arena, end - 100);
 		while (arena_test_stats(arena).generation < end) {
 			int err = arena_reset(arena);
 
@@ -464,9 +464,9 @@ static void reset_tag_wraps_old_span_unused(struct kunit *test)
 }
 
 /*
- * Clause 13: twice over the half of the tag without a grace period in between
- * is refused, changes nothing, and is granted when one has passed, on an idle
- * system too.
+ * Clause 13: if two halves of the tag space end without a grace period in between, the second of
+ * these resets is refused and changes nothing. It succeeds when a grace period has passed, and
+ * the arena itself starts this one on an idle system.
  */
 static void reset_tag_wraps_under_reader_ebusy(struct kunit *test)
 {
@@ -505,7 +505,7 @@ static void reset_tag_wraps_under_reader_ebusy(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, arena_deref(arena, handle));
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 8, ARENA_NOGROW));
 
-	/* Resets that sleep wait for it instead. */
+	/* Resets that may sleep wait for the grace period instead. */
 	arena_set_generation(arena, TAG_TURN + ARENA_TAG_HALF - ARENA_GEN_STEP);
 	arena_reset_release(arena, SIZE_MAX);
 	arena_set_generation(arena, 2 * TAG_TURN - ARENA_GEN_STEP);
@@ -514,7 +514,10 @@ static void reset_tag_wraps_under_reader_ebusy(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clause 7: what was counted in the generation with the same tag is not counted again. */
+/*
+ * Clause 7: bytes that nested allocations counted in a generation are not counted again in a
+ * later one with the same tag.
+ */
 static void reset_tag_wraps_nested_count_zero(struct kunit *test)
 {
 	struct arena *arena = wrap_arena(test);
@@ -540,8 +543,8 @@ static void reset_tag_wraps_nested_count_zero(struct kunit *test)
 #endif
 
 /*
- * Clause 13: the same turn by real resets, all of them. Of the tag's 2^23 values
- * a reset takes every fourth one; "real_resets" asks for more turns.
+ * Clause 13: a wrap of the tag by real resets only. The tag has 2^23 values, and a reset takes
+ * every fourth one. The parameter real_resets asks for more wraps.
  */
 static void reset_tag_wraps_by_real_resets_ok(struct kunit *test)
 {
@@ -574,7 +577,7 @@ static void reset_tag_wraps_by_real_resets_ok(struct kunit *test)
 	expect_no_old_span(test, &s, old);
 }
 
-/* One CPU resets, another one sleeps. */
+/* This task stays on one CPU; the sleeper is another one. */
 static int arena_handle_init(struct kunit *test)
 {
 	return set_cpus_allowed_ptr(current, cpumask_of(arena_irq_cpu()));

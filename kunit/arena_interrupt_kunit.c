@@ -29,8 +29,7 @@ static void free_array(void *array)
 }
 
 /*
- * Clauses 1, 2: a task, soft interrupts and hard interrupts of one CPU, and
- * another task on another CPU, allocate from one arena.
+ * Objects of mixed sizes, with patterns
  */
 enum { CTX_HARDIRQ, CTX_SOFTIRQ, NR_CTX };
 
@@ -39,8 +38,8 @@ struct contexts {
 	struct arena_irq_source	source;
 	struct tasklet_struct	tasklet;
 	struct irq_work		work;
-	bool			inside;		/* the task is in the allocator */
-	unsigned long		hits;		/* interrupts that found it there */
+	bool			inside;		/* the task is inside arena_alloc() */
+	unsigned long		hits;		/* interrupts during arena_alloc() */
 	unsigned long		bad;
 	size_t			max_ext;
 	struct {
@@ -98,7 +97,7 @@ static void contexts_hardirq(void *data)
 	irq_work_queue(&c->work);
 }
 
-/* Hand 0 is interrupted, hand 1 interrupts, hand 2 allocates elsewhere. */
+/* Hand 0 is interrupted, hand 1 interrupts, hand 2 allocates on any CPU. */
 static void contexts_job(struct arena_hand *hand)
 {
 	struct arena_crew *crew = hand->crew;
@@ -130,7 +129,7 @@ static void contexts_job(struct arena_hand *hand)
 		hand->ext[hand->nr_ext++] = (struct arena_extent){ ptr, size, owner };
 		hand->bytes += size;
 	}
-	/* Full: whoever interrupts may stop. */
+	/* The arena is full: the other hands need not go on. */
 	if (hand->id == 0)
 		WRITE_ONCE(crew->stop, true);
 }
@@ -164,10 +163,10 @@ static struct contexts *contexts_create(struct kunit *test, struct arena *arena,
 	return c;
 }
 
-/* Everything that interrupts has ended when this returns. */
+/* When this returns, all interrupts that it caused have ended. */
 static void contexts_round(struct contexts *c, struct arena_crew *crew)
 {
-	arena_irq_source_start(&c->source, cpumask_first(cpu_online_mask), contexts_hardirq, c);
+	arena_irq_source_start(&c->source, arena_irq_cpu(), contexts_hardirq, c);
 	arena_crew_go(crew, contexts_job, 1000);
 	arena_crew_wait(crew);
 	arena_irq_source_stop(&c->source);
@@ -206,6 +205,7 @@ static void contexts_check(struct kunit *test, struct contexts *c, struct arena_
 	arena_expect_sane(test, c->arena);
 }
 
+/* Clauses 1, 2: objects of task, soft interrupts and hard interrupts do not overlap. */
 static void alloc_task_softirq_hardirq_no_overlap(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
@@ -238,21 +238,22 @@ static void alloc_task_softirq_hardirq_no_overlap(struct kunit *test)
 		seen = hard && soft && (c->hits || num_online_cpus() == 1);
 	} while (time_before(jiffies, until) || (!seen && arena_patient(&patience)));
 
-	/* Or nothing was shown: each context had its share, and the task was hit. */
+	/*
+	 * Each context must have allocated, and an interrupt must have met the task's allocation.
+	 */
 	KUNIT_EXPECT_GT(test, hard, 0);
 	KUNIT_EXPECT_GT(test, soft, 0);
 	if (num_online_cpus() > 1)
 		KUNIT_EXPECT_GT(test, c->hits, 0);
-	/* Clause 2: committed memory was enough. */
+	/* Clause 2: committed memory sufficed. */
 	s = arena_test_stats(arena);
 	KUNIT_EXPECT_EQ(test, s.page_allocs, was.page_allocs);
 	KUNIT_EXPECT_EQ(test, s.fail_memory, was.fail_memory);
 }
 
 /*
- * The same with nothing but allocations: most of the time the task is within
- * the allocator, at most of its instructions an interrupt will have hit, and
- * the interrupt allocates as well.
+ * Small objects of one size, which the task only stamps. It is inside the allocator nearly all the
+ * time, so after enough rounds an interrupt that allocates has met most of its instructions.
  */
 #define HIT_SIZE	16
 #define HIT_CAPACITY	((size_t)SZ_1M)
@@ -327,7 +328,7 @@ static void hit_check(struct kunit *test, const struct hit *hit)
 	arena_expect_sane(test, hit->arena);
 }
 
-/* Clauses 1, 2: interrupts within the allocator, that allocate. */
+/* Clauses 1, 2: interrupts that allocate, in the middle of the task's allocations. */
 static void alloc_interrupted_by_alloc_no_overlap(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
@@ -346,7 +347,7 @@ static void alloc_interrupted_by_alloc_no_overlap(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, arena_populate(arena, HIT_CAPACITY, GFP_KERNEL));
 	do {
 		hit->irq_nr = 0;
-		arena_irq_source_start(&hit->source, cpumask_first(cpu_online_mask), hit_hardirq, hit);
+		arena_irq_source_start(&hit->source, arena_irq_cpu(), hit_hardirq, hit);
 		arena_crew_go(crew, hit_job, 10000);
 		arena_crew_wait(crew);
 		arena_irq_source_stop(&hit->source);

@@ -65,7 +65,7 @@ static void expect_refused(struct kunit *test, struct arena *arena, const struct
 	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_NONE, "%s", what);
 }
 
-/* Clause 12. */
+/* Clause 12: arenas with spans have no marks. */
 static void mark_with_spans_eopnotsupp(struct kunit *test)
 {
 	struct arena *arena = arena_test_create(test, CAPACITY, SLAB, ARENA_SPANS);
@@ -76,7 +76,7 @@ static void mark_with_spans_eopnotsupp(struct kunit *test)
 	expect_refused(test, arena, &mark, -EOPNOTSUPP, "spans");
 }
 
-/* Clause 12: a mark is a value, and any value may come. */
+/* Clause 12: a mark is a plain value, so callers may pass any value: wrong ones are refused. */
 static void rewind_to_made_up_mark_refused(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -104,7 +104,7 @@ static void rewind_to_made_up_mark_refused(struct kunit *test)
 		expect_refused(test, arena, &bad[i].mark, bad[i].err, "made up");
 }
 
-/* Clauses 6, 7, 8, 12: everything is as it was, but for what only counts upwards. */
+/* Clauses 6, 7, 8, 12: a rewind restores all statistics but those that only ever grow. */
 static void rewind_restores_accounting_and_zeroing(struct kunit *test)
 {
 	static const size_t sizes[] = { 1, 8, 100, 4096, SLAB, 2 * SLAB + 5, 3 };
@@ -114,7 +114,7 @@ static void rewind_restores_accounting_and_zeroing(struct kunit *test)
 	void *first, *ptr;
 	u8 *below;
 
-	/* With and without padding below the mark. */
+	/* Without and with padding below the mark. */
 	for (odd = 0; odd < 2; odd++) {
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 		below = must_alloc(test, arena, 96 + odd);
@@ -145,7 +145,7 @@ static void rewind_restores_accounting_and_zeroing(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, s.resets, was.resets);
 			KUNIT_EXPECT_EQ(test, s.allocs, was.allocs + ARRAY_SIZE(sizes));
 			arena_expect_sane(test, arena);
-			/* Nothing since: once more does no harm. */
+			/* A second rewind to the same mark does no harm. */
 			KUNIT_EXPECT_EQ(test, arena_rewind(arena, &mark), 0);
 			KUNIT_EXPECT_EQ(test, arena_offset(arena), 104 + odd);
 		}
@@ -153,7 +153,7 @@ static void rewind_restores_accounting_and_zeroing(struct kunit *test)
 	}
 }
 
-/* Clauses 8, 9: what was used above a mark was used, rewound or not. */
+/* Clauses 8, 9: memory above a mark counts for the peak and for zero resets after a rewind, too. */
 static void rewind_keeps_peak_and_what_reset_zero_wipes(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -170,7 +170,7 @@ static void rewind_keeps_peak_and_what_reset_zero_wipes(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, arena_is_zero(must_alloc(test, arena, SLAB), SLAB));
 }
 
-/* Clause 12: marks nest; an outer one is good after an inner rewind, not the reverse. */
+/* Clause 12: after a rewind to an inner mark the outer ones are valid, but not the reverse. */
 static void rewind_below_mark_estale(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -196,7 +196,7 @@ static void rewind_below_mark_estale(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_offset(arena), 0);
 }
 
-/* Clause 12: after any reset, and after rewinds that come after it. */
+/* Clause 12: after a reset of any kind, marks are stale, and remain so after later rewinds. */
 static void rewind_after_reset_estale(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
@@ -247,7 +247,7 @@ static void rewind_elsewhere(struct work_struct *work)
 	elsewhere->err = arena_rewind(elsewhere->arena, &elsewhere->mark);
 }
 
-/* Clause 12: marks have no owner, and what goes may be anybody's. */
+/* Clause 12: any task may rewind to a mark; objects of all tasks above it are freed. */
 static void rewind_by_another_task_ok(struct kunit *test)
 {
 	struct elsewhere elsewhere = { .arena = usual(test) };
@@ -265,8 +265,8 @@ static void rewind_by_another_task_ok(struct kunit *test)
 }
 
 /*
- * Clause 13: keep an object, rewind what came after it, many times over: each rewind is
- * to a higher offset. Every kept object has a handle, and so has one that goes.
+ * Clause 13: in each round, keep one object and rewind the next one, so that each rewind is to a
+ * higher offset. Handles of both are tried after each round.
  */
 static void handles_after_rising_rewinds_never_wrong(struct kunit *test)
 {
@@ -285,7 +285,7 @@ static void handles_after_rising_rewinds_never_wrong(struct kunit *test)
 			void *found = arena_deref(arena, kept[j]);
 
 			KUNIT_EXPECT_NULL(test, arena_deref(arena, gone[j]));
-			/* As documented: only between the oldest of more than four. */
+			/* Handles made between recent rewinds must be valid; older ones may not. */
 			if (i - j < ARENA_REWINDS - 1)
 				KUNIT_EXPECT_NOT_NULL(test, found);
 			early += !found;
@@ -295,13 +295,13 @@ static void handles_after_rising_rewinds_never_wrong(struct kunit *test)
 		}
 	}
 	KUNIT_EXPECT_GT(test, early, 0);
-	/* The outermost mark is below all of them. */
+	/* The outermost mark is below all objects. */
 	KUNIT_EXPECT_EQ(test, arena_rewind(arena, &outer), 0);
 	for (j = 0; j < ARRAY_SIZE(kept); j++)
 		KUNIT_EXPECT_NULL(test, arena_deref(arena, kept[j]));
 }
 
-/* Clause 13: a handle outlives rewinds above its object, as often as they come. */
+/* Clause 13: a handle outlives any number of rewinds above its object. */
 static void handle_after_rewinds_above_lives(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -315,7 +315,7 @@ static void handle_after_rewinds_above_lives(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, arena_rewind(arena, &mark), 0);
 		KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, below), ptr);
 		KUNIT_EXPECT_NULL(test, arena_deref(arena, at));
-		/* The next one lies where that was. */
+		/* The next object lies where the rewound one was. */
 		again = must_name(test, arena);
 		KUNIT_EXPECT_EQ(test, again.offset, at.offset);
 		KUNIT_EXPECT_NULL(test, arena_deref(arena, at));
@@ -328,8 +328,8 @@ static void handle_after_rewinds_above_lives(struct kunit *test)
 }
 
 /*
- * Clause 13: a task saw a generation and slept. Others reset, mark, allocate and rewind.
- * What the task does then belongs to no generation that is alive.
+ * Clause 13: a task keeps a mark and a handle, while others reset, mark, allocate and rewind.
+ * Then its mark and handle belong to a generation that is over, and are refused.
  */
 static void mark_of_reset_generation_used_late_estale(struct kunit *test)
 {
@@ -370,7 +370,7 @@ static void pause_by_alloc(struct arena *arena)
 	arena_alloc(arena, 8, ARENA_NOGROW);
 }
 
-/* Clauses 10, 12: another CPU resets, or allocates, just before the cursor falls. */
+/* Clauses 10, 12: another CPU allocates, or resets, just before the rewind moves the cursor. */
 static void rewind_overtaken_by_reset_estale(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -403,8 +403,9 @@ static void rewind_overtaken_by_reset_estale(struct kunit *test)
 #endif
 
 /*
- * Clauses 7, 10, 12: while a late writer is at work, the generation does not begin. But it
- * has an offset, marks, handles, and can be rewound and reset.
+ * Clauses 7, 10, 12: a late writer keeps the generation after a rewind from beginning. Meanwhile no
+ * object is allocated, but offset, marks and handles are those of the new generation, which can be
+ * rewound and reset.
  */
 static void rewind_with_late_writer_begins_later(struct kunit *test)
 {
@@ -449,7 +450,7 @@ static void rewind_across_tag_end_ok(struct kunit *test)
 	kunit_skip(test, "needs a hook, which modules do not have");
 }
 #else
-/* Clause 13: rewinds use up tags as resets do, and wait for the same grace period. */
+/* Clause 13: rewinds use up tags like resets, and are refused until the same grace period ends. */
 static void rewind_across_tag_end_ok(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -474,7 +475,10 @@ static void rewind_across_tag_end_ok(struct kunit *test)
 		KUNIT_EXPECT_NULL(test, arena_deref(arena, above));
 	}
 	KUNIT_EXPECT_GT(test, arena_test_stats(arena).generation, BIT_ULL(ARENA_TAG_BITS));
-	/* The next eighth, before a grace period can have ended: refused, and tried again. */
+	/*
+	 * At the end of an eighth of the tag space, a rewind needs a grace period since the last
+	 * one.
+	 */
 	rcu_barrier();
 	rcu_read_lock();
 	WRITE_ONCE(arena->wrapping, true);
@@ -502,7 +506,7 @@ static unsigned int count_views(struct arena *arena)
 	return views;
 }
 
-/* Clauses 1, 12: the view of an object larger than a slab lives as long as that. */
+/* Clauses 1, 12: the view of an object larger than a slab lives as long as the object. */
 static void rewind_unmaps_views_above_only(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -528,7 +532,7 @@ static void rewind_unmaps_views_above_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count_views(arena), 0);
 }
 
-/* Clauses 3, 12: what was set aside before a mark stays one's own. */
+/* Clauses 3, 12: a reservation made before a mark is valid after a rewind to it. */
 static void reservation_below_mark_serves(struct kunit *test)
 {
 	struct arena_reserve below, above;
@@ -557,7 +561,7 @@ static void scope_in_scope(struct kunit *test, struct arena *arena)
 	KUNIT_EXPECT_EQ(test, arena_offset(arena), 108);
 }
 
-/* Clause 12: with spans the block does nothing. */
+/* Clause 12: the end of a scope frees its objects; in arenas with spans it does nothing. */
 static void scope_left_frees(struct kunit *test)
 {
 	struct arena *spans = arena_test_create(test, CAPACITY, SLAB, ARENA_SPANS);
@@ -573,7 +577,7 @@ static void scope_left_frees(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_offset(spans), 8);
 }
 
-/* Two rewind, and look at handles; the others allocate what zeroed memory must be. */
+/* Hands 0 and 1 rewind and try handles. The others allocate, and ask for zeroed memory at times. */
 struct rewinders {
 	struct arena_mark	mark;
 	arena_handle_t		below;
@@ -618,7 +622,7 @@ static void race_job(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 10, 12, 13: rewinds race with each other and with allocations. */
+/* Clauses 10, 12, 13: rewinds race with each other and with allocations; lower objects stay. */
 static void rewind_races_nothing_below_is_lost(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -656,7 +660,7 @@ static void drop_by_scope(struct arena *arena)
 	arena_alloc(held, 8, GFP_KERNEL);
 }
 
-/* The last put destroys, marks or not. */
+/* The last arena_put() destroys the arena, even if it has marks. */
 static void last_put_destroys(struct kunit *test)
 {
 	const struct arena_config config = { .capacity = CAPACITY, .slab_size = SLAB };
@@ -678,7 +682,7 @@ static void last_put_destroys(struct kunit *test)
 	arena_put(NULL);
 }
 
-/* Gone with its device. */
+/* A device-managed arena is destroyed with its device. */
 static void device_unbound_destroys(struct kunit *test)
 {
 	const struct arena_config good = { .capacity = CAPACITY, .slab_size = SLAB };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pool of retired slabs: what comes and goes leaves the page allocator
- * alone, within a bound, and memory pressure takes it all back.
+ * The pool of retired slabs: arenas that come and go need no page allocator, the pool is bounded,
+ * and memory pressure empties it.
  */
 #include <linux/arena_private.h>
 #include <linux/mm.h>
@@ -26,12 +26,12 @@ struct size {
 static const struct size sizes[] = {
 	{ PAGE_SIZE,	16 * PAGE_SIZE },
 	{ SZ_16K,	SZ_256K },
-	{ 0,		SZ_1M },			/* what it picks itself */
+	{ 0,		SZ_1M },			/* the default slab size */
 	{ 0,		SZ_1M,		ARENA_SPANS },
 	{ 0,		SZ_1M,		ARENA_ZERO },
 	{ 0,		SZ_1M,		ARENA_READERS },
 	{ SZ_2M,	SZ_4M },
-	{ 0,		SZ_8M },			/* many of them */
+	{ 0,		SZ_8M },			/* many slabs */
 };
 
 static void size_desc(const struct size *size, char *desc)
@@ -43,7 +43,7 @@ static void size_desc(const struct size *size, char *desc)
 KUNIT_ARRAY_PARAM(size, sizes, size_desc);
 
 #ifdef MODULE
-/* Not exported: what needs to look into the pool is left out. */
+/* The pool is not exported to modules: checks that read its state are left out there. */
 static unsigned long pool_bytes(void)
 {
 	return 0;
@@ -72,7 +72,7 @@ static void pinned_reap(void)
 
 static const int early_err = 1;
 #else
-/* Charge whatever can be, and let it go. */
+/* Charge as many pages as possible, and uncharge them. */
 static void charge_all(void)
 {
 	long pages = 0, step;
@@ -90,7 +90,7 @@ static void pinned_reap(void)
 
 static int early_err;
 
-/* Before there is a pool, of which whoever is built in knows nothing. */
+/* Use arenas before the pool is initialised, as other built-in code might. */
 static int __init early(void)
 {
 	const struct arena_config config = { .name = "early", .capacity = SZ_1M };
@@ -121,7 +121,7 @@ static void pool_drain(void)
 	arena_pool_drain();
 }
 
-/* What writing 2 to drop_caches does. */
+/* Run all shrinkers, as writing 2 to drop_caches does. */
 static void pool_shrink(void)
 {
 	drop_slab();
@@ -143,7 +143,7 @@ static void destroy(struct kunit *test, struct arena *arena)
 	kunit_release_action(test, arena_test_destroy, arena);
 }
 
-/* Touch all of it; how many slabs that took. */
+/* Fill the arena. Returns its number of slabs. */
 static size_t use(struct kunit *test, struct arena *arena)
 {
 	struct arena_stats s = arena_test_stats(arena);
@@ -158,7 +158,10 @@ static size_t use(struct kunit *test, struct arena *arena)
 	return arena_test_stats(arena).slabs;
 }
 
-/* Clause 8: steady state takes nothing from the page allocator, and says so. */
+/*
+ * Clause 8: after the first round, creating, filling and destroying an arena takes no slab from the
+ * page allocator, and the statistics show it.
+ */
 static void create_destroy_repeated_no_page_allocs(struct kunit *test)
 {
 	const struct size *size = test->param_value;
@@ -174,7 +177,7 @@ static void create_destroy_repeated_no_page_allocs(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, s.page_allocs + s.pool_hits, slabs);
 		if (round)
 			KUNIT_EXPECT_EQ_MSG(test, s.page_allocs, 0, "round %u", round);
-		/* Reset and used again, nothing moves at all. */
+		/* After a keep reset, the same slabs serve. */
 		KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
 		KUNIT_EXPECT_EQ(test, use(test, arena), slabs);
 		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).page_allocs, s.page_allocs);
@@ -189,7 +192,7 @@ static void create_destroy_repeated_no_page_allocs(struct kunit *test)
 	}
 }
 
-/* Clauses 8, 9: what a reset does not keep goes to the pool, and comes back from it. */
+/* Clauses 8, 9: slabs that a reset does not keep go to the pool, and the next growth takes them. */
 static void release_regrow_reuses_pool(struct kunit *test)
 {
 	const struct size *size = test->param_value;
@@ -220,7 +223,7 @@ static void release_regrow_reuses_pool(struct kunit *test)
 	}
 }
 
-/* Clause 6: slabs of another arena's, zero where zero was promised. */
+/* Clause 6: dirty slabs of another arena are zeroed where zeroed objects are promised. */
 static void alloc_slab_from_pool_zero(struct kunit *test)
 {
 	const struct size *size = test->param_value;
@@ -239,11 +242,11 @@ static void alloc_slab_from_pool_zero(struct kunit *test)
 		bad += !arena_is_zero(ptr, s.slab_size);
 	}
 	KUNIT_EXPECT_EQ(test, bad, 0);
-	/* It was the pool's memory that was looked at. */
+	/* The slabs must have come from the pool. */
 	KUNIT_EXPECT_GT(test, arena_test_stats(arena).pool_hits, 0);
 }
 
-/* Clause 21: what is charged to somebody neither enters the pool nor comes from it. */
+/* Clause 21: slabs charged to a cgroup neither enter the pool nor come from it. */
 static void release_charged_skips_pool(struct kunit *test)
 {
 	const struct size *size = test->param_value;
@@ -273,7 +276,7 @@ static void release_charged_skips_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool_bytes(), pooled);
 }
 
-/* Clause 21: bounded, however much is given back. */
+/* Clause 21: the pool keeps no more than its limit, however much is given back. */
 static void destroy_many_pool_bounded(struct kunit *test)
 {
 	static const struct size big = { SZ_2M, SZ_16M };
@@ -295,18 +298,18 @@ static void destroy_many_pool_bounded(struct kunit *test)
 	for (i = 0; i < n; i++)
 		destroy(test, arena[i]);
 	pooled = pool_bytes();
-	/* The default of pool_mb; whoever set another one sees another bound. */
+	/* The default of the parameter pool_mb. */
 	KUNIT_EXPECT_LE(test, pooled, nr_node_ids * SZ_32M);
 	KUNIT_EXPECT_GT(test, pooled, 0);
 	kunit_info(test, "%u MiB given back, %lu MiB kept\n", n * 16, pooled >> 20);
 	if (n == ARRAY_SIZE(arena))
 		KUNIT_EXPECT_EQ(test, pooled, SZ_32M);
-	/* What was not kept has gone, and what is kept still counts. */
+	/* The pool is part of the total, and nothing else is left. */
 	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
 	KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
 }
 
-/* Clause 8: all of it goes under pressure, and the counts say how much there was. */
+/* Clause 8: the shrinker empties the pool, and arenas that are in use stay as they are. */
 static void shrink_empties_pool(struct kunit *test)
 {
 	const struct size *size = test->param_value;
@@ -327,7 +330,7 @@ static void shrink_empties_pool(struct kunit *test)
 		KUNIT_EXPECT_GT(test, pool_bytes(), 0);
 		pool_shrink();
 		KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
-		/* What is in use is left alone, and others get pages again. */
+		/* The live arena is intact, and a new one gets pages. */
 		arena_expect_sane(test, live);
 		KUNIT_EXPECT_EQ(test, arena_pattern_check(kept, 4096, round), 4096);
 		arena = create(test, size, 0);
@@ -341,7 +344,7 @@ static void shrink_empties_pool(struct kunit *test)
 	}
 }
 
-/* A slab of the asked node's, from the pool or not. */
+/* With ARENA_ON_NODE, slabs are of the node that was asked for, from the pool or not. */
 static void alloc_on_node_slab_of_node(struct kunit *test)
 {
 	const struct arena_config config = {
@@ -369,7 +372,7 @@ static void alloc_on_node_slab_of_node(struct kunit *test)
 }
 
 /*
- * Arenas that come and go on all sides, while pressure takes the pool away
+ * Threads create and destroy arenas, while another one empties the pool
  */
 struct churn {
 	atomic_long_t	hits;
@@ -378,7 +381,7 @@ struct churn {
 
 #define CHURN_OBJECTS	8
 
-/* One arena's whole life; every slab has to be ours alone. */
+/* Create, fill, check and destroy an arena. */
 static void one_life(struct arena_hand *hand)
 {
 	const struct size *size = &sizes[arena_rnd_below(&hand->rnd, 4)];
@@ -430,7 +433,7 @@ static void churn_job(struct arena_hand *hand)
 		}
 }
 
-/* Clauses 1, 20: no slab is in two arenas at once, and none gets lost. */
+/* Clauses 1, 20: no slab is in two arenas at once, and no slab is lost. */
 static void create_destroy_race_no_slab_twice(struct kunit *test)
 {
 	struct arena_crew *crew = arena_crew_create(test, NULL, HANDS, 0);
@@ -460,7 +463,7 @@ static void create_before_pool_ok(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, early_err, 0);
 }
 
-/* Clause 21: what lies in the pool is nobody's reason to fail. */
+/* Clause 21: a charge that would exceed the limit takes the memory of the pool. */
 static void charge_at_limit_drains_pool(struct kunit *test)
 {
 	const struct size size = { SZ_64K, SZ_1M, 0 };
@@ -477,7 +480,7 @@ static void charge_at_limit_drains_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
 }
 
-/* Clause 20: memory that somebody else refers to is not for the next arena. */
+/* Clause 20: a page with another reference does not enter the pool. */
 static void private_destroy_pinned_page_skips_pool(struct kunit *test)
 {
 	struct arena_private private;
@@ -506,7 +509,7 @@ static long child_limit(void)
 	return CHILD_PAGES;
 }
 
-/* Clause 21: a budget is bounded by its own limit, and charges all above it. */
+/* Clause 21: each budget has its own limit, and charges all budgets above it. */
 static void budget_charge_each_level_bounded(struct kunit *test)
 {
 	struct arena_budget child = { .parent = &arena_total, .limit = child_limit };
@@ -519,12 +522,12 @@ static void budget_charge_each_level_bounded(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&child.pages), 100);
 	KUNIT_EXPECT_EQ(test, arena_total_pages(), total + 100);
 	KUNIT_EXPECT_EQ(test, arena_budget_room(&child), CHILD_PAGES - 100);
-	/* What the parent refuses is not left behind in the child. */
+	/* If the parent refuses a charge, the child is not charged, either. */
 	KUNIT_EXPECT_TRUE(test, arena_budget_charge(&child, CHILD_PAGES - 100, GFP_KERNEL));
 	KUNIT_EXPECT_FALSE(test, arena_budget_charge(&grandchild, 1, GFP_KERNEL));
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&grandchild.pages), 100);
 	KUNIT_EXPECT_EQ(test, arena_total_pages(), total + CHILD_PAGES);
-	/* Kernel callers charge the root, whatever the budgets below are like. */
+	/* Kernel callers charge the root budget even if the budgets below it are used up. */
 	KUNIT_EXPECT_TRUE(test, arena_budget_charge(&arena_total, 1, GFP_KERNEL));
 	arena_budget_uncharge(&arena_total, 1);
 	arena_budget_uncharge(&grandchild, 100);
@@ -533,7 +536,7 @@ static void budget_charge_each_level_bounded(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_total_pages(), total);
 }
 
-/* Clause 21: a limit near the end of its type is a large one, not a negative one. */
+/* Clause 21: a limit near the end of its type is a large limit, not a negative one. */
 static void budget_huge_limit_no_overflow(struct kunit *test)
 {
 	unsigned int bit;
@@ -556,7 +559,7 @@ static void fill_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool_bytes(), SZ_1M);
 }
 
-/* Take all of the root's budget that the pool has not, but for @left pages. */
+/* Charge the root budget until, apart from the pages of the pool, only @left pages are free. */
 static long charge_but(long left)
 {
 	long pages = arena_budget_room(&arena_total) - arena_pool_pages() - left;
@@ -564,7 +567,7 @@ static long charge_but(long left)
 	return arena_budget_charge(&arena_total, pages, GFP_KERNEL) ? pages : 0;
 }
 
-/* Clause 21: charges that may not use the pool leave it alone, however often they fail. */
+/* Clause 21: charges of programs must not empty the pool, however often they fail. */
 static void budget_charge_of_program_keeps_pool(struct kunit *test)
 {
 	struct arena_budget child = { .parent = &arena_total, .limit = child_limit };
@@ -581,7 +584,7 @@ static void budget_charge_of_program_keeps_pool(struct kunit *test)
 	arena_budget_uncharge(&arena_total, taken);
 }
 
-/* Clause 21: a kernel caller takes from the pool what it lacks, a block at most beyond that. */
+/* Clause 21: a charge of the kernel takes from the pool what it lacks, in whole blocks. */
 static void budget_charge_of_kernel_drains_lack(struct kunit *test)
 {
 	const long pool = SZ_1M >> PAGE_SHIFT;
@@ -591,7 +594,7 @@ static void budget_charge_of_kernel_drains_lack(struct kunit *test)
 	fill_pool(test);
 	taken = charge_but(1);
 	KUNIT_EXPECT_GT(test, taken, 0);
-	/* All of the pool would not be enough. */
+	/* If even the whole pool does not suffice, the pool keeps all of it. */
 	KUNIT_EXPECT_FALSE(test, arena_budget_charge(&arena_total, pool + 2, GFP_KERNEL));
 	KUNIT_EXPECT_EQ(test, pool_bytes(), SZ_1M);
 	KUNIT_EXPECT_TRUE(test, arena_budget_charge(&arena_total, 3, GFP_KERNEL));
@@ -599,7 +602,7 @@ static void budget_charge_of_kernel_drains_lack(struct kunit *test)
 	arena_budget_uncharge(&arena_total, taken + 3);
 }
 
-/* Clause 20: a page that something else refers to counts until it is free. */
+/* Clause 20: a page with another reference counts until it is free. */
 static void private_destroy_pinned_page_counted(struct kunit *test)
 {
 	const long total = arena_total_now();
@@ -616,7 +619,7 @@ static void private_destroy_pinned_page_counted(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, arena_pinned_reap());
 	KUNIT_EXPECT_GT(test, arena_total_now(), total);
 	put_page(page);
-	/* The worker may have been faster. */
+	/* The worker may have freed the page before. */
 	arena_pinned_reap();
 	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Private arenas: one owner, a first buffer, marks that nest.
+ * Private arenas: one owner, an optional first buffer, nested marks.
  */
 #include <linux/arena_private.h>
 #include <linux/module.h>
@@ -31,7 +31,7 @@ static bool within(const void *ptr, size_t size, const void *buffer, size_t room
 	return ptr >= buffer && ptr + size <= buffer + room;
 }
 
-/* A first buffer costs no allocation, and not one of its bytes is passed. */
+/* Objects lie within the first buffer, of any size and alignment, and need no other memory. */
 static void private_alloc_first_buffer_within(struct kunit *test)
 {
 	const size_t room = 512;
@@ -53,7 +53,10 @@ static void private_alloc_first_buffer_within(struct kunit *test)
 				memset(ptr, 0xff, 8);
 				got += 8;
 			}
-			/* Lost: less than alignment costs, and less than an object. */
+			/*
+			 * Unused: less than the alignment at the front, less than an object at
+			 * the end.
+			 */
 			KUNIT_EXPECT_GT(test, got + ARENA_MIN_ALIGN + 8, size);
 			KUNIT_EXPECT_EQ(test, arena_private_offset(&arena), got);
 			arena_private_destroy(&arena);
@@ -61,7 +64,7 @@ static void private_alloc_first_buffer_within(struct kunit *test)
 	}
 }
 
-/* On the stack, growing when the buffer is full, and back to it. */
+/* An arena with a buffer on the stack grows when that is full, and returns to it by a reset. */
 static void private_alloc_stack_buffer_grows(struct kunit *test)
 {
 	u8 buffer[200];
@@ -89,7 +92,7 @@ static void private_alloc_stack_buffer_grows(struct kunit *test)
 	arena_private_destroy(&arena);
 }
 
-/* Clauses 1, 7: any size, any alignment, nobody's bytes change. */
+/* Clauses 1, 7: objects of random sizes and alignments keep their bytes and do not overlap. */
 static void private_alloc_mixed_no_overlap(struct kunit *test)
 {
 	static const size_t most[] = { 16, 300, 5000, 70000 };
@@ -126,7 +129,7 @@ static void private_alloc_mixed_no_overlap(struct kunit *test)
 	}
 }
 
-/* Clauses 4, 5: NULL, and nothing changed. */
+/* Clauses 4, 5: bad arguments yield NULL and change nothing. */
 static void private_alloc_bad_argument_null(struct kunit *test)
 {
 	static const struct {
@@ -157,11 +160,11 @@ static void private_alloc_bad_argument_null(struct kunit *test)
 					      "case %d", i);
 		KUNIT_EXPECT_EQ_MSG(test, 0, memcmp(&was, arena, sizeof(was)), "case %d", i);
 	}
-	/* No memory: what there was goes on. */
+	/* After a failed growth, small objects still fit. */
 	KUNIT_EXPECT_NULL(test, arena_private_alloc(arena, SZ_64K, ARENA_NOGROW));
 	after = arena_private_alloc(arena, 8, ARENA_NOGROW);
 	KUNIT_EXPECT_PTR_EQ(test, after, before + 8);
-	/* The largest there is; given back, and taken again from where it went. */
+	/* The largest object; the second round takes its memory from the pool. */
 	for (i = 0; i < 2 * ARRAY_SIZE(aligns); i++) {
 		after = __arena_private_alloc(arena, ARENA_SLAB_MAX - PAGE_SIZE,
 					      aligns[i % ARRAY_SIZE(aligns)], GFP_KERNEL);
@@ -171,7 +174,7 @@ static void private_alloc_bad_argument_null(struct kunit *test)
 	}
 }
 
-/* Clause 6: zero when asked for, in memory that was used before. */
+/* Clause 6: with __GFP_ZERO, objects are zero in memory that was used before. */
 static void private_zalloc_dirty_memory_zero(struct kunit *test)
 {
 	struct arena_private *arena = private_create(test, NULL, 0);
@@ -204,7 +207,7 @@ static void fill(struct kunit *test, struct arena_private *arena)
 	}
 }
 
-/* Clauses 8, 9: a reset keeps what there is, trimming and destruction give it back. */
+/* Clauses 8, 9: a reset keeps all memory; trimming after it, and destruction, give it back. */
 static void private_reset_keeps_trim_returns(struct kunit *test)
 {
 	struct arena_private *arena = private_create(test, NULL, 0);
@@ -216,7 +219,7 @@ static void private_reset_keeps_trim_returns(struct kunit *test)
 	full = arena_total_now();
 	for (round = 0; round < 10; round++) {
 		arena_private_reset(arena);
-		/* Enough without growing: the same things fit once more. */
+		/* The same objects fit without growth. */
 		fill(test, arena);
 		KUNIT_EXPECT_EQ(test, arena_total_now(), full);
 	}
@@ -228,20 +231,20 @@ static void private_reset_keeps_trim_returns(struct kunit *test)
 	fill(test, arena);
 	arena_private_destroy(arena);
 	KUNIT_EXPECT_EQ(test, arena_total_now(), before);
-	/* Destroyed is empty, and to be used again after init. */
+	/* After destruction, the arena can be initialised again. */
 	arena_private_init(arena, NULL, 0);
 	fill(test, arena);
 }
 
 /*
- * Marks, against a model of what is alive
+ * A model of marks and of the objects that live
  */
 #define MODEL_OBJECTS	300
 #define MODEL_MARKS	60
 
 struct model_mark {
 	struct arena_private_mark	mark;
-	unsigned int			objects;	/* alive then */
+	unsigned int			objects;	/* alive when the mark was made */
 	size_t				used;
 	bool				valid;
 };
@@ -267,7 +270,7 @@ static void model_alloc(struct kunit *test, struct model *m, struct arena_privat
 	m->used += size;
 }
 
-/* Deeper than marks nest, they are given out and good for nothing. */
+/* Marks nest only so deep: deeper ones can be made, but a rewind to them is refused. */
 static void model_mark(struct model *m, struct arena_private *arena)
 {
 	unsigned int i, open = 0;
@@ -282,7 +285,7 @@ static void model_mark(struct model *m, struct arena_private *arena)
 	};
 }
 
-/* Those that were made after it were made inside of it. */
+/* Marks that were made after @from are nested in it, and end with it. */
 static void model_end_marks(struct model *m, struct model_mark *from)
 {
 	while (from < m->marks + m->nr_marks)
@@ -306,7 +309,7 @@ static void model_reset(struct model *m, struct arena_private *arena)
 	m->used = 0;
 }
 
-/* To any mark ever made; false if it did not do what the model says. */
+/* Rewind to any mark, valid or not. Returns whether the result is that of the model. */
 static bool model_rewind(struct model *m, struct arena_private *arena)
 {
 	struct model_mark *to = &m->marks[arena_rnd_below(&m->rnd, m->nr_marks)];
@@ -322,7 +325,7 @@ static bool model_rewind(struct model *m, struct arena_private *arena)
 	return true;
 }
 
-/* Clause 12: rewinds only where it is sound, and then exactly; nested, in any order. */
+/* Clause 12: rewinds succeed only to valid marks, and free exactly the newer objects. */
 static void private_rewind_random_follows_model(struct kunit *test)
 {
 	struct arena_private *arena = private_create(test, NULL, 0);
@@ -357,8 +360,8 @@ static void private_rewind_random_follows_model(struct kunit *test)
 }
 
 /*
- * Clause 12: a mark that an earlier rewind has passed is over, even if there is
- * something at its place again.
+ * Clause 12: a mark above the place of an earlier rewind is stale, even if there is an object at
+ * its place again.
  */
 static void private_rewind_to_passed_mark_estale(struct kunit *test)
 {
@@ -384,7 +387,7 @@ static void private_rewind_to_passed_mark_estale(struct kunit *test)
 		KUNIT_ASSERT_NOT_NULL(test, next);
 		memset(next, 0xff, 2 * sizes[i]);
 		KUNIT_EXPECT_EQ(test, arena_pattern_check(live, 2 * sizes[i], 1), 2 * sizes[i]);
-		/* And the one below it is still good. */
+		/* The lower mark is still valid. */
 		KUNIT_EXPECT_EQ(test, arena_private_rewind(arena, &low), 0);
 		KUNIT_EXPECT_EQ(test, arena_private_offset(arena), 8);
 	}
@@ -406,7 +409,7 @@ static size_t in_scratch(struct arena_private *arena, bool early)
 	return arena_private_offset(arena);
 }
 
-/* Clause 12: a scope takes back what was allocated in it, however it is left. */
+/* Clause 12: the end of a scope frees its objects, however the scope is left. */
 static void private_scratch_left_frees(struct kunit *test)
 {
 	struct arena_private *arena = private_create(test, NULL, 0);
@@ -434,7 +437,7 @@ static void deep_scratch(struct arena_private *arena, unsigned int depth)
 		deep_scratch(arena, depth - 1);
 }
 
-/* Clause 12: deeper than marks nest, the outer scopes take it all back. */
+/* Clause 12: objects of scopes that are nested too deep are freed by the outer scopes. */
 static void private_scratch_too_deep_outer_frees(struct kunit *test)
 {
 	struct arena_private *arena = private_create(test, NULL, 0);
@@ -459,7 +462,7 @@ static void with_cleanup(struct kunit *test, struct arena_private *embedded)
 	fill(test, arena);
 }
 
-/* DEFINE_FREE() gives it all back. */
+/* __free(arena_private_destroy) gives all memory back. */
 static void private_cleanup_attribute_destroys(struct kunit *test)
 {
 	const long before = arena_total_now();
@@ -480,7 +483,7 @@ static void second_owner_job(struct arena_hand *hand)
 		hand->allocs++;
 }
 
-/* Debug builds catch a second owner, and a new one can be declared. */
+/* Debug builds refuse a second owner with a warning. arena_private_adopt() changes the owner. */
 static void private_alloc_second_owner_refused(struct kunit *test)
 {
 	struct arena_private *arena = private_create(test, NULL, 0);
@@ -515,7 +518,10 @@ static void alloc_in_irq(void *data)
 	b->grown = arena_private_alloc(b->arena, 3000, GFP_ATOMIC);
 }
 
-/* Any context that the flags fit, as long as nobody else is at it. */
+/*
+ * A hard interrupt may allocate, and grow the arena by GFP_ATOMIC, while its owner does not use
+ * it.
+ */
 static void private_alloc_in_hardirq_ok(struct kunit *test)
 {
 	u8 *buffer = kunit_kzalloc(test, 128, GFP_KERNEL);

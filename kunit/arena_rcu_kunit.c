@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Resets under readers: what a reader found stays until it has left, the call
- * waits for nobody, and the memory comes back by itself.
+ * Resets under readers: an object that a reader has found stays until the reader leaves, the reset
+ * does not wait, and the memory comes back without help by the caller.
  */
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -25,7 +25,7 @@ static struct arena *usual(struct kunit *test)
 	return arena_test_create_kind(test, CAPACITY, ARENA_READERS);
 }
 
-/* How many ticks it took until it was not refused, or -1. */
+/* Repeats the reset until it is not refused. Returns after how many ticks that was, or -1. */
 static int reset_patiently(struct arena *arena)
 {
 	unsigned long until = 0;
@@ -37,7 +37,7 @@ static int reset_patiently(struct arena *arena)
 	return err ? -1 : ticks;
 }
 
-/* Clause 11: only where readers were announced. */
+/* Clause 11: arena_reset_rcu() needs an arena with ARENA_READERS. */
 static void reset_rcu_without_readers_eopnotsupp(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
@@ -50,7 +50,7 @@ static void reset_rcu_without_readers_eopnotsupp(struct kunit *test)
 	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_NONE, "a refused reset");
 }
 
-/* What a reader may hold, large objects included. */
+/* Sizes of the objects that a reader holds, some larger than a slab. */
 static const size_t sizes[] = { 1, 8, 100, 4096, SLAB, 2 * SLAB + 5, 30, SLAB - 8 };
 
 static void take_all(struct kunit *test, struct arena *arena, struct arena_extent *ext, u32 owner)
@@ -66,7 +66,7 @@ static void take_all(struct kunit *test, struct arena *arena, struct arena_exten
 	}
 }
 
-/* Fill what is left without sleeping; how many bytes it took. */
+/* Fill the rest of the arena. Returns the number of bytes. */
 static size_t soil(struct arena *arena, gfp_t gfp)
 {
 	size_t n = 0, size;
@@ -81,8 +81,8 @@ static size_t soil(struct arena *arena, gfp_t gfp)
 }
 
 /*
- * Clause 11: what was there stays as it is, while others fill the new generation
- * to the brim, empty it by other means, and fill it again.
+ * Clause 11: objects of a reader keep their bytes while the new generation is filled, reset by
+ * arena_reset(), and filled again.
  */
 static void reset_rcu_under_reader_keeps_objects(struct kunit *test)
 {
@@ -97,7 +97,7 @@ static void reset_rcu_under_reader_keeps_objects(struct kunit *test)
 		take_all(test, arena, ext, 100 * round);
 		was = arena_test_stats(arena);
 
-		/* So that this reader is all that it has to wait for. */
+		/* Now no grace period is under way: only this reader can delay the next one. */
 		rcu_barrier();
 		rcu_read_lock();
 		KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena), 0);
@@ -107,7 +107,7 @@ static void reset_rcu_under_reader_keeps_objects(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, s.resets, was.resets + 1);
 		KUNIT_EXPECT_GT(test, s.generation, was.generation);
 		KUNIT_EXPECT_GE(test, s.committed, was.committed);
-		/* At once, in memory of its own. */
+		/* The new generation has memory at once. */
 		KUNIT_EXPECT_GE(test, soil(arena, GFP_ATOMIC), CAPACITY / 2);
 		spoiled += arena_extents_spoiled(ext, ARRAY_SIZE(ext));
 		for (i = 0; i < 3; i++) {
@@ -126,7 +126,7 @@ static void reset_rcu_under_reader_keeps_objects(struct kunit *test)
 	}
 }
 
-/* Clause 11: at the bound, -EBUSY and nothing changed, as often as one tries. */
+/* Clause 11: at the limit of retired slabs, each reset returns -EBUSY and changes nothing. */
 static void reset_rcu_at_bound_ebusy(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -139,7 +139,7 @@ static void reset_rcu_at_bound_ebusy(struct kunit *test)
 	KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
 	KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
 	take_all(test, arena, ext, 1);
-	/* So that this reader is all that it has to wait for. */
+	/* Now no grace period is under way: only this reader can delay the next one. */
 	rcu_barrier();
 	rcu_read_lock();
 	KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena), 0);
@@ -152,14 +152,14 @@ static void reset_rcu_at_bound_ebusy(struct kunit *test)
 	}
 	rcu_read_unlock();
 
-	/* Nobody has to be told: it works when the reader has left. */
+	/* When the reader has left, a reset succeeds after a while. */
 	KUNIT_EXPECT_GE(test, reset_patiently(arena), 0);
 	ptr = arena_alloc(arena, 100, GFP_KERNEL);
 	KUNIT_EXPECT_NOT_NULL(test, ptr);
 	arena_expect_sane(test, arena);
 }
 
-/* Clauses 8, 11: two slab sets are all that it ever takes. */
+/* Clauses 8, 11: repeated resets need two sets of slabs and no more. */
 static void reset_rcu_repeated_two_sets_suffice(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -185,7 +185,7 @@ static void reset_rcu_repeated_two_sets_suffice(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, s.pool_hits, first.pool_hits);
 		KUNIT_EXPECT_EQ(test, s.committed, first.committed);
 	}
-	/* And release gives both of them back. */
+	/* A release gives both sets back. */
 	arena_reset_release(arena, 0);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).committed, 0);
 }
@@ -203,11 +203,11 @@ static void reset_in_irq(void *data)
 
 	f->hard = in_hardirq();
 	f->err = arena_reset_rcu(f->arena);
-	/* No reader can have passed in between, as interrupts are off. */
+	/* Interrupts are off, so no grace period can have passed since the first reset. */
 	f->again = arena_reset_rcu(f->arena);
 }
 
-/* Clause 11: from a hard interrupt, with interrupts off, from a softirq-like section. */
+/* Clause 11: the reset works in a hard interrupt, with interrupts off, and with softirqs off. */
 static void reset_rcu_any_context_ok(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -236,7 +236,7 @@ static void reset_rcu_any_context_ok(struct kunit *test)
 }
 
 /*
- * Resets that release or wipe, while a reader is in the set that was left
+ * Resets that release or zero, while a reader holds objects of the other slab set
  */
 struct slow {
 	struct arena_extent	ext[ARRAY_SIZE(sizes)];
@@ -259,7 +259,7 @@ static void slow_reader(struct arena_hand *hand)
 	rcu_read_unlock();
 }
 
-/* Clauses 9, 11: they wait for the readers of what was left before. */
+/* Clauses 9, 11: these resets wait for readers of earlier generations. */
 static void release_under_reader_waits(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -271,7 +271,7 @@ static void release_under_reader_waits(struct kunit *test)
 	crew->data = slow;
 	for (way = 0; way < 3; way++) {
 		take_all(test, arena, slow->ext, 7 * way);
-		/* So that no other grace period is in the way. */
+		/* Now no grace period is under way: only the slow reader can delay the next one. */
 		rcu_barrier();
 		init_completion(&slow->inside);
 		WRITE_ONCE(slow->leaving, false);
@@ -299,9 +299,9 @@ static void release_job(struct arena_hand *hand)
 }
 
 /*
- * Clause 6: a slab that is committed while a release is at work, and is released by it, says
- * nothing about the one that comes after it. Where init_on_alloc is on, slabs fresh from the
- * page allocator are not zeroed once more.
+ * Clause 6: a slab is committed while a release is under way, which then releases it. If the arena
+ * recorded this slab as zero, it must not take the next slab at this place for zero. With
+ * init_on_alloc, slabs from the page allocator are zero already.
  */
 static void populate_during_release_zero(struct kunit *test)
 {
@@ -315,7 +315,7 @@ static void populate_during_release_zero(struct kunit *test)
 	int err;
 	u8 *ptr;
 
-	/* The set that was left is dirty, this one is empty, and so is the pool. */
+	/* One slab set is dirty. The present one and the pool are empty. */
 	soil(arena, GFP_KERNEL);
 	KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
 	rcu_barrier();
@@ -326,12 +326,12 @@ static void populate_during_release_zero(struct kunit *test)
 	arena_crew_go(crew, release_job, 0);
 	while (arena_test_stats(arena).generation == generation && waits++ < 1000)
 		mdelay(1);
-	/* It waits for us, and has released nothing yet. */
+	/* The release waits for this reader, and has released nothing yet. */
 	err = arena_populate(arena, SLAB, GFP_ATOMIC);
 	rcu_read_unlock();
 	arena_crew_wait(crew);
 	KUNIT_ASSERT_NE(test, arena_test_stats(arena).generation, generation);
-	/* Or they did not meet. */
+	/* The release must have begun in time: otherwise the case has shown nothing. */
 	KUNIT_ASSERT_LE(test, waits, 1000);
 	KUNIT_ASSERT_EQ(test, err, 0);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).committed, 0);
@@ -345,8 +345,8 @@ static void populate_during_release_zero(struct kunit *test)
 }
 
 /*
- * A shelf: one writer that puts books on it, clears it and resets; readers that
- * look into a book for a while.
+ * A shelf of books. One writer puts books on it, clears it and resets the arena. Readers look
+ * into a book for a while.
  */
 #define BOOKS	8
 
@@ -371,7 +371,7 @@ static bool book_is_whole(const struct book *book, u32 owner)
 	       arena_pattern_check(book->page, sizeof(book->page), owner) == sizeof(book->page);
 }
 
-/* Clear the shelf and reset; if that is refused, all is as it was. */
+/* Clear the shelf and reset the arena. If the reset is refused, put the books back. */
 static bool shelf_reset(struct shelf *shelf)
 {
 	struct book *was[BOOKS];
@@ -382,7 +382,7 @@ static bool shelf_reset(struct shelf *shelf)
 		was[i] = rcu_dereference_protected(shelf->book[i], true);
 		RCU_INIT_POINTER(shelf->book[i], NULL);
 	}
-	/* Until here, a reader may have found one. */
+	/* Readers that came before may still hold a book. */
 	err = shelf->rcu ? arena_reset_rcu(shelf->arena) : arena_reset(shelf->arena);
 	for (i = 0; err && i < BOOKS; i++)
 		rcu_assign_pointer(shelf->book[i], was[i]);
@@ -459,7 +459,7 @@ static struct shelf *shelf_run(struct kunit *test, bool rcu)
 	return shelf;
 }
 
-/* Clause 11: no reader ever sees a book change. */
+/* Clause 11: no reader sees a book change. */
 static void reset_rcu_race_readers_intact(struct kunit *test)
 {
 	struct shelf *shelf = shelf_run(test, true);
@@ -467,19 +467,19 @@ static void reset_rcu_race_readers_intact(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&shelf->spoiled), 0);
 }
 
-/* The control: with the reset that does not care for readers, they do see it. */
+/* Control: with arena_reset(), which does not wait for readers, they do see books change. */
 static void reset_plain_race_readers_spoiled(struct kunit *test)
 {
 	struct shelf *shelf;
 
 	if (IS_ENABLED(CONFIG_KCSAN))
-		kunit_skip(test, "is a data race, which KCSAN would report");
+		kunit_skip(test, "this case is a data race, which KCSAN would report");
 	shelf = shelf_run(test, false);
 	KUNIT_EXPECT_GT(test, atomic_long_read(&shelf->spoiled), 0);
 }
 
 /*
- * Resets of all kinds against each other, and against allocation
+ * Resets of all kinds that race with each other and with allocations
  */
 struct storm {
 	struct arena	*arena;
@@ -534,7 +534,7 @@ static void storm_reset(struct arena_hand *hand, struct storm *storm)
 		atomic_long_inc(&storm->other);
 }
 
-/* Nobody touches what was allocated: it may be dead on arrival. */
+/* A reset may already have freed an object, so no hand touches what it allocates. */
 static void storm_job(struct arena_hand *hand)
 {
 	struct storm *storm = hand->crew->data;
@@ -556,7 +556,7 @@ static void storm_job(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 7, 10, 11: every reset counts once, and afterwards all is as if new. */
+/* Clauses 7, 10, 11: each reset is counted once, and the arena works as before afterwards. */
 static void reset_race_all_kinds_counted(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -591,7 +591,7 @@ static void reset_race_all_kinds_counted(struct kunit *test)
 	KUNIT_EXPECT_GT(test, arena_crew_allocs(crew), 0);
 	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
 
-	/* And afterwards the sea is calm. */
+	/* Afterwards, the arena works as before. */
 	KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
 	take_all(test, arena, ext, 1);
 	KUNIT_EXPECT_EQ(test, 0, arena_extents_spoiled(ext, ARRAY_SIZE(ext)));
@@ -601,7 +601,10 @@ static void reset_race_all_kinds_counted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).committed, 0);
 }
 
-/* Clauses 11, 22: gone with a grace period pending. The last case counts the memory. */
+/*
+ * Clauses 11, 22: arenas are destroyed while a grace period is pending. The last case of the suite
+ * counts the memory.
+ */
 static void destroy_pending_grace_period_ok(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
@@ -618,7 +621,7 @@ static void destroy_pending_grace_period_ok(struct kunit *test)
 			arena[i] = arena_create(&config);
 			KUNIT_ASSERT_NOT_ERR_OR_NULL(test, arena[i]);
 			KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena[i], 100, GFP_KERNEL));
-			/* A view, too, which the callback may not unmap itself. */
+			/* This object has a view, which the RCU callback must not unmap itself. */
 			KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena[i], 2 * SLAB, GFP_KERNEL));
 			KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena[i]), 0);
 			if (i & 1)

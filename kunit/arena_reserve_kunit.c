@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reservations: memory that is there when it is needed, in any context, and
- * void after a reset.
+ * Reservations: memory that is set aside for later allocation in any context, and that a reset
+ * makes void.
  */
 #include <linux/hrtimer.h>
 #include <linux/module.h>
@@ -25,7 +25,7 @@ static struct arena *usual(struct kunit *test)
 	return arena_test_create_kind(test, CAPACITY, ARENA_READERS);
 }
 
-/* A failed allocation from a reservation is nothing that the arena sees. */
+/* A failed allocation from a reservation changes neither the reservation nor the arena. */
 static void expect_refused(struct kunit *test, struct arena_reserve *reserve, size_t size,
 			   size_t align, const char *what)
 {
@@ -38,7 +38,7 @@ static void expect_refused(struct kunit *test, struct arena_reserve *reserve, si
 	arena_expect_unchanged(test, reserve->arena, &was, ARENA_CAUSE_NONE, "%s", what);
 }
 
-/* Clauses 4, 5: refused, counted, and what was filled in gives nothing. */
+/* Clauses 4, 5: bad arguments are refused and counted. The reservation serves nothing then. */
 static void reserve_bad_argument_refused(struct kunit *test)
 {
 	static const struct {
@@ -76,12 +76,12 @@ static void reserve_bad_argument_refused(struct kunit *test)
 							bad[i].align, GFP_KERNEL),
 				    bad[i].err, "case %d", i);
 		arena_expect_unchanged(test, arena, &was, bad[i].cause, "case %d", i);
-		expect_refused(test, &reserve, 1, 1, "of what failed");
+		expect_refused(test, &reserve, 1, 1, "failed");
 	}
 	was = arena_test_stats(arena);
 	KUNIT_EXPECT_EQ(test, -ENOMEM, arena_reserve(arena, &reserve, 1, 8, 8, ARENA_NOGROW));
 	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_MEMORY, "not committed");
-	expect_refused(test, &reserve, 1, 1, "of what failed");
+	expect_refused(test, &reserve, 1, 1, "failed");
 }
 
 struct shape {
@@ -96,7 +96,7 @@ static const struct shape shapes[] = {
 	{ 1000, 17, 4 },
 };
 
-/* Clauses 1, 3, 7: counted at once, exactly so many, each in a place of its own. */
+/* Clauses 1, 3, 7: a reservation counts as used at once, and serves exactly @nr objects. */
 static void reserve_each_shape_exact(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -110,7 +110,7 @@ static void reserve_each_shape_exact(struct kunit *test)
 		const struct shape *s = &shapes[i];
 		struct arena_stats was;
 
-		/* Something in the way, so that the begin is odd. */
+		/* The reservation begins behind this object, so at an odd offset. */
 		KUNIT_EXPECT_NOT_NULL(test, arena_alloc_aligned(arena, 5, 1, GFP_KERNEL));
 		KUNIT_EXPECT_EQ_MSG(test, 0, arena_reserve(arena, &reserve, s->nr, s->size,
 							   s->align, GFP_KERNEL), "shape %d", i);
@@ -131,7 +131,7 @@ static void reserve_each_shape_exact(struct kunit *test)
 		}
 		KUNIT_EXPECT_EQ_MSG(test, bad, 0, "shape %d, object %d", i, n);
 		arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_NONE, "using it");
-		/* What is left is padding behind the last one, and never another object. */
+		/* The rest of the reservation is padding, too small for another object. */
 		expect_refused(test, &reserve, s->size, s->align, "used up");
 		KUNIT_EXPECT_EQ(test, 0, arena_extents_spoiled(ext, n));
 		KUNIT_EXPECT_EQ(test, 0, arena_extents_overlap(ext, n));
@@ -141,7 +141,7 @@ static void reserve_each_shape_exact(struct kunit *test)
 	kvfree(ext);
 }
 
-/* Clause 3: worst padding included: smaller ones, less aligned, in any order. */
+/* Clause 3: a reservation also serves @nr smaller or less aligned objects, in any order. */
 static void reserve_worst_padding_suffices(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -175,7 +175,7 @@ static void reserve_worst_padding_suffices(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, failed, 0);
 }
 
-/* Clause 5: bad arguments, tried on a reservation that has room. */
+/* Clause 5: bad arguments are refused by a reservation that has room. */
 static void reserve_alloc_bad_argument_null(struct kunit *test)
 {
 	static const size_t sizes[] = { 0, 1001, SIZE_MAX, SIZE_MAX - 7, SIZE_MAX / 2 + 1 };
@@ -193,7 +193,7 @@ static void reserve_alloc_bad_argument_null(struct kunit *test)
 	expect_refused(test, &reserve, 1, 1, "used up");
 }
 
-/* Clauses 3, 10: after a reset of any kind it gives nothing, and nothing is leaked. */
+/* Clauses 3, 10: after a reset of any kind, a reservation serves nothing, and its space is free. */
 static void reserve_alloc_after_reset_null(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -223,11 +223,11 @@ static void reserve_alloc_after_reset_null(struct kunit *test)
 		}
 		KUNIT_EXPECT_EQ(test, arena_offset(arena), 0);
 		expect_refused(test, &reserve, 1, 1, "void");
-		/* Nor when the same place is in use again. */
+		/* It must not serve from its old place when another object lies there. */
 		all = arena_alloc(arena, SLAB, GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, all);
 		expect_refused(test, &reserve, 100, 8, "void");
-		/* All of it is there for others. */
+		/* An object as large as the arena fits: no space is lost. */
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 		KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, CAPACITY, GFP_KERNEL));
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
@@ -235,7 +235,7 @@ static void reserve_alloc_after_reset_null(struct kunit *test)
 	}
 }
 
-/* Clause 6: zeroed memory if asked for, dirty slabs or not. */
+/* Clause 6: with __GFP_ZERO, the objects of a reservation are zero also in dirty slabs. */
 static void reserve_with_zero_objects_zero(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -263,7 +263,7 @@ static void reserve_with_zero_objects_zero(struct kunit *test)
 }
 
 /*
- * One reservation, many takers
+ * Threads and interrupts that allocate from one reservation
  */
 #define RACE_NR		2000
 #define RACE_SIZE	24
@@ -277,7 +277,7 @@ static void *race_take(struct arena_race *race, u32 owner)
 	return ptr;
 }
 
-/* Clauses 1, 3: threads and interrupts share one, and get exactly what was reserved. */
+/* Clauses 1, 3: threads and interrupts together get exactly the objects that were reserved. */
 static void reserve_alloc_race_exact(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -294,7 +294,7 @@ static void reserve_alloc_race_exact(struct kunit *test)
 	} while (time_before(jiffies, until));
 }
 
-/* Fill the arena to the brim and beyond; the interrupts come in the middle of it. */
+/* Fill the arena, and go on when it is full. Interrupts use the reservation meanwhile. */
 static void own_job(struct arena_hand *hand)
 {
 	struct arena_crew *crew = hand->crew;
@@ -317,7 +317,7 @@ static void own_job(struct arena_hand *hand)
 	}
 }
 
-/* Clause 3: no failure in hard interrupts while it lasts, in a full arena too. */
+/* Clause 3: until the reservation is used up, hard interrupts never fail, even in a full arena. */
 static void reserve_alloc_in_irq_full_arena_ok(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -341,7 +341,10 @@ static void reserve_alloc_in_irq_full_arena_ok(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
 	while (arena_alloc(arena, 1, GFP_KERNEL))
 		;
-	/* A few more interrupts, and the rest at once: an interrupt may take a tick. */
+	/*
+	 * Take a few more objects in interrupts, each of which may take a tick, and the rest
+	 * here.
+	 */
 	while (race->nr_ext < RACE_NR && !race->refused && irqs++ < 5)
 		arena_in_irq(arena_race_irq, race);
 	while (race->nr_ext < RACE_NR && arena_race_take(race, race->ext, &race->nr_ext, 5))
@@ -358,7 +361,7 @@ static void reserve_alloc_in_irq_full_arena_ok(struct kunit *test)
 }
 
 /*
- * Allocation from a timer and from irq_work, the reservation made beforehand
+ * A timer and irq_work that allocate from a reservation made beforehand
  */
 struct ticker {
 	struct hrtimer		timer;
@@ -397,7 +400,7 @@ static enum hrtimer_restart ticker_tick(struct hrtimer *timer)
 {
 	struct ticker *t = container_of(timer, struct ticker, timer);
 
-	/* The work of the tick before may still be queued: then the next one queues it. */
+	/* If the work of the last tick is still queued, the next tick queues it. */
 	ticker_take(t);
 	if (t->works < TICKS)
 		irq_work_queue(&t->work);
@@ -407,7 +410,7 @@ static enum hrtimer_restart ticker_tick(struct hrtimer *timer)
 	return HRTIMER_RESTART;
 }
 
-/* Clause 3: from an hrtimer and from irq_work, in hard interrupts. */
+/* Clause 3: an hrtimer and irq_work allocate in hard interrupts. */
 static void reserve_alloc_in_timer_ok(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -421,7 +424,7 @@ static void reserve_alloc_in_timer_ok(struct kunit *test)
 	t->work = IRQ_WORK_INIT_HARD(ticker_work);
 	hrtimer_setup(&t->timer, ticker_tick, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 	hrtimer_start(&t->timer, ms_to_ktime(1), HRTIMER_MODE_REL_HARD);
-	/* Not asleep: UML with all CPUs idle has been seen to lose such timers for good. */
+	/* Do not sleep: UML has been seen to lose such timers for good if all CPUs are idle. */
 	while (!try_wait_for_completion(&t->done) && arena_patient(&patience))
 		cond_resched();
 	hrtimer_cancel(&t->timer);

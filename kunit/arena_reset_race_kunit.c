@@ -37,7 +37,10 @@ struct rush {
 	unsigned long		backward;
 };
 
-/* A reset that has returned is over: no later look sees its generation, or one before. */
+/*
+ * When a reset has returned, the generation that it ended is over: a later read of the generation
+ * must not yield this one or an older one.
+ */
 static bool rush_reset(struct arena *arena, unsigned long *resets, unsigned long *backward)
 {
 	unsigned long before = READ_ONCE(arena->generation);
@@ -73,7 +76,7 @@ static void rush_job(struct arena_hand *hand)
 
 		hand->bad += generation < last;
 		last = generation;
-		/* Some fill it, so that there is something to note. */
+		/* Odd hands allocate, so that resets have a peak to record. */
 		if (hand->id & 1)
 			arena_alloc(arena, 64 * hand->id, ARENA_NOGROW);
 		if (!rush_reset(arena, &hand->allocs, &hand->bad))
@@ -82,8 +85,8 @@ static void rush_job(struct arena_hand *hand)
 }
 
 /*
- * Clauses 8, 10, 13: of resets that race, and interrupt each other, each one counts, is
- * over when it returns, and sets nothing back.
+ * Clauses 8, 10, 13: resets race and interrupt each other. Each one is counted and has taken effect
+ * when it returns, and the generation never goes back.
  */
 static void reset_race_each_counted(struct kunit *test)
 {
@@ -98,8 +101,7 @@ static void reset_race_each_counted(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, arena_populate(arena, 16 * SLAB, GFP_KERNEL));
 	crew->data = rush;
 	was = arena_test_stats(arena);
-	arena_irq_source_start(&rush->source, cpumask_first(cpu_online_mask), rush_hardirq,
-			 &crew->hand[0]);
+	arena_irq_source_start(&rush->source, arena_irq_cpu(), rush_hardirq, &crew->hand[0]);
 	do {
 		arena_crew_go(crew, rush_job, runtime_ms);
 		arena_crew_wait(crew);
@@ -123,7 +125,7 @@ static void reset_race_each_counted(struct kunit *test)
  * Resets at any time
  */
 
-/* Hands of the storm, by number. */
+/* Hand 0 interrupts, hands 1 to 4 allocate, and each of the others resets in one way. */
 enum { STORM_KEEP = 5, STORM_RELEASE, STORM_ZERO };
 
 struct storm {
@@ -161,7 +163,7 @@ static void storm_alloc(struct arena_hand *hand)
 		gfp_t how = gfp[arena_rnd_below(&hand->rnd, ARRAY_SIZE(gfp))];
 		void *ptr = arena_alloc_aligned(crew->arena, size, align, how);
 
-		/* Not touched: it may be dead already. */
+		/* A reset may already have freed the object, so this thread must not touch it. */
 		if (!ptr)
 			hand->nr_ext++;
 		else if (IS_ALIGNED((unsigned long)ptr, align))
@@ -208,7 +210,7 @@ static void storm_job(struct arena_hand *hand)
 		storm_reset(hand);
 }
 
-/* What must hold at every moment, seen from outside. */
+/* Check, while the hands are at work, what must hold at every moment. */
 static unsigned int storm_watch(struct arena_crew *crew, unsigned int *looks)
 {
 	struct arena *arena = crew->arena;
@@ -232,9 +234,9 @@ static unsigned int storm_watch(struct arena_crew *crew, unsigned int *looks)
 }
 
 /*
- * Clause 10: resets of every kind, hard interrupts that reset and allocate,
- * zeroing allocations of all sizes: the allocator is never confused, and when
- * all is over, its counts agree with those of its callers.
+ * Clause 10: resets of every kind, hard interrupts that reset and allocate, and allocations of all
+ * sizes, zeroed ones among them. At the end, the counts of the arena agree with those of its
+ * callers, and the arena works as a new one does.
  */
 static void reset_race_alloc_counts_agree(struct kunit *test)
 {
@@ -250,7 +252,7 @@ static void reset_race_alloc_counts_agree(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, storm);
 	storm->arena = arena;
 	crew->data = storm;
-	arena_irq_source_start(&storm->source, cpumask_first(cpu_online_mask), storm_hardirq, storm);
+	arena_irq_source_start(&storm->source, arena_irq_cpu(), storm_hardirq, storm);
 	do {
 		arena_crew_go(crew, storm_job, runtime_ms);
 		bad += storm_watch(crew, &looks);
@@ -279,12 +281,12 @@ static void reset_race_alloc_counts_agree(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s.fail_space + s.fail_memory, nulls);
 	KUNIT_EXPECT_EQ(test, s.fail_arg, 0);
 	arena_expect_sane(test, arena);
-	/* It was a storm. */
+	/* The hands must have met: otherwise the case has shown nothing. */
 	KUNIT_EXPECT_GT(test, looks, 0);
 	KUNIT_EXPECT_GT(test, storm->resets, 0);
 	KUNIT_EXPECT_GT(test, allocs, 100);
 
-	/* And afterwards the sea is calm. */
+	/* Afterwards, the arena works as before. */
 	for (i = 0; i < 4; i++) {
 		size_t n, size = 100 + i;
 		u8 *ptr[32];
@@ -305,17 +307,18 @@ static void reset_race_alloc_counts_agree(struct kunit *test)
 /*
  * The allocator's own writes
  *
- * One party empties the arena, lets the others in, and a moment later resets,
- * takes all of it, and stamps it: whoever was being zeroed by then has lost its
- * memory to the stamps. Nobody else may write there before the next reset. All
- * others only ask for zeroed memory and never touch it, so that a stamp that is
- * gone was wiped by the allocator, on behalf of a generation that is over.
+ * One hand (the stamper) resets the arena and lets the other hands allocate zeroed objects. A
+ * moment later, it resets again, allocates all of the arena, and stamps it. If the allocator was
+ * zeroing an object for another hand at that moment, this object's memory now belongs to the
+ * stamper, and the allocator must not write there any more. The other hands never touch their
+ * objects: if a stamp disappears before the next reset, the allocator has zeroed memory for a
+ * generation that is over.
  */
 #define LATE_SLAB	((size_t)SZ_512K)
 #define LATE_CAPACITY	(4 * LATE_SLAB)
 #define LATE_SIZE	(LATE_SLAB / 2)
 #define LATE_OBJECTS	(LATE_CAPACITY / LATE_SIZE)
-/* A stamp every so often: zeroing leaves nothing out. */
+/* Distance of the stamps: zeroing clears whole objects, so some stamps are as good as many. */
 #define LATE_STRIDE	1024
 
 struct late {
@@ -327,11 +330,11 @@ struct late {
 	u64			stamp;
 	bool			zero;
 	const struct late_way	*way;
-	/* What happened: all of these must have, or nothing was shown. */
+	/* These must have happened: otherwise the case has shown nothing. */
 	unsigned long		taken;
 	unsigned long		inside_hits;
 	bool			inside;
-	/* What must not happen. */
+	/* These must not happen. */
 	unsigned long		wiped;
 	unsigned long		not_zero;
 };
@@ -368,10 +371,10 @@ static void late_take(struct late *late, gfp_t gfp)
 }
 
 /*
- * What the others ask for. Large enough that nearly all the time goes into the
- * zeroing, and nearly every interrupt hits it: a timer tick will do where no
- * other CPU has the time to send more. The last takes too long to be
- * interrupted more often than by the timer: it would never get done.
+ * The objects that the other hands ask for. They are so large that zeroing takes nearly all the
+ * time and nearly every interrupt meets it: the timer suffices if no other CPU has time to send
+ * more. The last kind takes too long for interrupts from another CPU: it would never be
+ * completed.
  */
 struct late_way {
 	const char	*what;
@@ -388,8 +391,8 @@ static const struct late_way late_ways[] = {
 };
 
 /*
- * In turn: let the others in, and take it all from them. If a writer was
- * interrupted there is nothing to be had yet, and the next interrupt tries.
+ * Interrupts by turns let the other hand allocate and take the arena from it. If the interrupted
+ * task is still zeroing, the new generation has not begun, and a later interrupt tries again.
  */
 static void late_hardirq(void *data)
 {
@@ -416,8 +419,8 @@ static void late_zalloc(struct arena_hand *hand, const struct late_way *way)
 }
 
 /*
- * The one who is interrupted starts over when the space is used up, unless the
- * interrupt has it all: as it runs on the same CPU, one can be sure of that.
+ * When the space is used up, the interrupted hand resets the arena, unless the interrupt has taken
+ * it all. The interrupt runs on the same CPU, so with interrupts off @late->nr does not change.
  */
 static void late_zalloc_again(struct arena_hand *hand, struct late *late)
 {
@@ -473,7 +476,7 @@ static void late_expect(struct kunit *test, struct late *late, struct arena_crew
 			      late->taken, late->inside_hits, arena_crew_allocs(crew));
 }
 
-/* Clause 10: resets by hard interrupts in the middle of the zeroing. */
+/* Clause 10: hard interrupts reset the arena while the allocator zeroes an object. */
 static void zalloc_reset_by_irq_no_late_write(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
@@ -493,8 +496,7 @@ static void zalloc_reset_by_irq_no_late_write(struct kunit *test)
 		late->arena = arena;
 		crew = arena_crew_create(test, arena, 2, 0);
 		crew->data = late;
-		arena_irq_source_start(&late->source, cpumask_first(cpu_online_mask), late_hardirq,
-				 late);
+		arena_irq_source_start(&late->source, arena_irq_cpu(), late_hardirq, late);
 		patience = 0;
 		do {
 			arena_crew_go(crew, late_irq_job, runtime_ms / ARRAY_SIZE(late_ways));
@@ -508,8 +510,8 @@ static void zalloc_reset_by_irq_no_late_write(struct kunit *test)
 }
 
 /*
- * The slabs that a release gave back are at once somebody else's: nobody of
- * the arena that they came from may still be writing to them.
+ * Another arena takes the slabs that a release has just given back: no thread may still be writing
+ * to them on behalf of the first arena.
  */
 static void late_pass_on(struct late *other)
 {
@@ -552,7 +554,7 @@ static void late_thread_job(struct arena_hand *hand)
 	while (arena_crew_on(crew)) {
 		unsigned int looks = 1 + arena_rnd_below(&hand->rnd, 4);
 
-		/* A reset that does not wait: it is the others' turn now. */
+		/* This reset does not wait: the other hands can allocate at once. */
 		late->nr = 0;
 		KUNIT_EXPECT_EQ(crew->test, 0, arena_reset(late->arena));
 		if (arena_rnd_below(&hand->rnd, 4))
@@ -568,7 +570,7 @@ static void late_thread_job(struct arena_hand *hand)
 	}
 }
 
-/* Clause 10: the same by threads, which are preempted in the middle of it. */
+/* Clause 10: another thread resets the arena while the allocator zeroes an object. */
 static void zalloc_reset_by_thread_no_late_write(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
@@ -586,7 +588,7 @@ static void zalloc_reset_by_thread_no_late_write(struct kunit *test)
 	late->zero = kind->flags & ARENA_ZERO;
 	crew->data = late;
 	do {
-		/* Twice: a reset that sleeps leaves little time for another. */
+		/* Twice the time, as a reset that sleeps leaves little time for another one. */
 		arena_crew_go(crew, late_thread_job, 2 * runtime_ms);
 		arena_crew_wait(crew);
 	} while (!late_seen(late, crew) && arena_patient(&patience));

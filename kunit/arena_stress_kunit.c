@@ -22,7 +22,9 @@ static unsigned long deadline(void)
 	return jiffies + msecs_to_jiffies(runtime_ms);
 }
 
-/* However slow the machine: each way to reset, and once more. */
+/*
+ * Also on a slow machine, a case runs this many rounds: each way to reset, and one of them twice.
+ */
 #define MIN_ROUNDS	5
 
 static void fill_mixed(struct arena_hand *hand)
@@ -59,9 +61,9 @@ static void verify(struct arena_hand *hand)
 }
 
 /*
- * Clauses 1, 6, 7: whoever allocates, nobody's bytes change, no two extents
- * meet, and the bytes are counted exactly. Resets of all kinds in between, so
- * that slabs are taken by several threads at once, again and again.
+ * Clauses 1, 6, 7: threads fill the arena with objects of mixed sizes. No object's bytes change, no
+ * two objects overlap, and the bytes are counted exactly. Resets of all kinds between the rounds
+ * release slabs, so that threads take slabs at the same time in each round.
  */
 static void alloc_race_mixed_no_overlap(struct kunit *test)
 {
@@ -102,7 +104,7 @@ static void alloc_race_mixed_no_overlap(struct kunit *test)
 }
 
 /*
- * Exactly as many as there is room for
+ * As many objects as the arena has room for
  */
 struct exact {
 	size_t		size;
@@ -147,8 +149,9 @@ static void alloc_until_null(struct arena_hand *hand)
 }
 
 /*
- * Clause 16: room for N, N racing allocations succeed and the next one fails.
- * An object lies within one slab, or begins at one: so many bytes does it cost.
+ * Clause 16: if there is room for N objects, N racing allocations succeed and the next one fails.
+ * The room follows from the sizes: an object lies within one slab, and an object of several slabs
+ * begins where a slab begins.
  */
 static void alloc_race_until_full_exact(struct kunit *test)
 {
@@ -185,7 +188,7 @@ static void alloc_race_until_full_exact(struct kunit *test)
 	} while (time_before(jiffies, until) || round < MIN_ROUNDS);
 }
 
-/* As many as there is room for in all, and no more: so nobody uses up what another one left. */
+/* Each thread allocates a fixed share and no more, so no thread takes the share of another. */
 static void alloc_share(struct arena_hand *hand)
 {
 	const struct exact *exact = hand->crew->data;
@@ -197,7 +200,7 @@ static void alloc_share(struct arena_hand *hand)
 	hand->bad += hand->allocs < hand->max;
 }
 
-/* Clause 16: where N threads share the room for as many objects, all of them get theirs. */
+/* Clause 16: if the shares of all threads add up to the room, each thread gets its whole share. */
 static void alloc_race_shares_all_served(struct kunit *test)
 {
 	const struct exact *exact = test->param_value;
@@ -213,7 +216,7 @@ static void alloc_race_shares_all_served(struct kunit *test)
 		size_t left = room;
 
 		KUNIT_ASSERT_EQ(test, 0, arena_populate(arena, slabs * SLAB, GFP_KERNEL));
-		/* Few are left when they begin to race: that is where it is decided. */
+		/* The threads race for the last objects only: the end of the arena decides. */
 		while (left > 40 + round % 16 && arena_alloc(arena, exact->size, exact->gfp))
 			left--;
 		for (i = 0; i < crew->nr; i++) {
@@ -230,7 +233,7 @@ static void alloc_race_shares_all_served(struct kunit *test)
 	} while (time_before(jiffies, until) || round < MIN_ROUNDS);
 }
 
-/* Odd hands ask for what cannot be had, the others for what can, until it is used up. */
+/* Hands with odd numbers ask for more than is free. The others ask for objects that fit. */
 static void succeed_or_fail(struct arena_hand *hand)
 {
 	struct arena_crew *crew = hand->crew;
@@ -250,8 +253,8 @@ static void succeed_or_fail(struct arena_hand *hand)
 }
 
 /*
- * Clause 4: a failure is nobody else's business, not for a moment: who asks for
- * what is there gets it, while others ask for what is not.
+ * Clause 4: allocations that fail do not disturb others, not even for a moment: each object that
+ * fits is allocated while other threads ask for objects that do not fit.
  */
 static void alloc_race_with_failures_others_served(struct kunit *test)
 {
@@ -267,7 +270,7 @@ static void alloc_race_with_failures_others_served(struct kunit *test)
 	do {
 		for (i = 0; i < crew->nr; i++)
 			arena_hand_forget(&crew->hand[i]);
-		/* From now on there is no room for all of it. */
+		/* Now an object as large as the arena does not fit. */
 		KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, 64, GFP_KERNEL));
 		arena_crew_go(crew, succeed_or_fail, ARENA_CREW_TIMEOUT / 2 * MSEC_PER_SEC);
 		arena_crew_wait(crew);
@@ -283,7 +286,7 @@ static void alloc_race_with_failures_others_served(struct kunit *test)
 }
 
 /*
- * Populating while others allocate what has just been populated
+ * Odd hands populate the arena slab by slab. The others allocate what has just been populated.
  */
 static void populate_job(struct arena_hand *hand)
 {
@@ -302,7 +305,10 @@ static void populate_job(struct arena_hand *hand)
 			hand->allocs++;
 }
 
-/* Clause 2: growth by some is of use to all, and costs no more than the arena. */
+/*
+ * Clause 2: all threads can use what one thread committed, and no more than the arena is
+ * committed.
+ */
 static void populate_race_alloc_all_served(struct kunit *test)
 {
 	struct arena *arena = arena_test_create(test, 16 * SLAB, SLAB, 0);

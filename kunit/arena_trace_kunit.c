@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What tracers are told, and that a tracer may itself use the arena that it is
- * told about. What tracefs makes of it is tested by selftests/arena_trace_test.sh.
+ * Tracepoints: which events a probe sees, and that a probe may itself use the arena that an event
+ * is about. selftests/arena_trace_test.sh tests the files in tracefs.
  */
 #include <linux/delay.h>
 #include <linux/irq_work.h>
@@ -11,20 +11,20 @@
 #include "../module/core/trace.h"
 #include "arena_test.h"
 
-/* What the probes have seen, of one arena. */
+/* The events of one arena that the probes have seen. */
 struct seen {
 	struct arena	*arena;
 	unsigned int	allocs, fails, grows, resets;
 	unsigned long	generation;
 	size_t		offset, bytes, align;
 	int		error, mode;
-	bool		quiet;		/* the probe does not allocate itself */
-	void		*mine;		/* what it allocated */
+	bool		quiet;		/* the probe does not allocate */
+	void		*mine;		/* the object that the probe allocated */
 	struct irq_work	work;		/* queued by the probe, if it has a function */
-	bool		inside;		/* an interrupt was told while the probe ran */
+	bool		inside;		/* the probe was called in an interrupt of itself */
 };
 
-/* Irq work comes with the next tick at the latest. */
+/* Irq work runs at the next tick at the latest; on a slow host that can take long. */
 #define TICKS_MS	1000
 
 static void alloc_in_irq(struct irq_work *work)
@@ -34,7 +34,7 @@ static void alloc_in_irq(struct irq_work *work)
 	arena_alloc(seen->arena, 8, ARENA_NOGROW);
 }
 
-/* Preemption is off, interrupts are not. */
+/* Probes run with preemption off and interrupts on, so the irq work interrupts this loop. */
 static void be_interrupted(struct seen *seen)
 {
 	int ms;
@@ -60,7 +60,7 @@ static void see_alloc(void *data, const struct arena *arena, unsigned long gener
 	seen->offset = offset;
 	seen->bytes = bytes;
 	seen->align = align;
-	/* Goes round for ever unless somebody sees to it. */
+	/* If the arena reported this allocation, too, the probe would recurse without end. */
 	if (!seen->quiet)
 		seen->mine = arena_alloc(seen->arena, 16, ARENA_NOGROW);
 	if (seen->work.func && !seen->inside)
@@ -77,7 +77,7 @@ static void see_fail(void *data, const struct arena *arena, size_t bytes, size_t
 	seen->fails++;
 	seen->bytes = bytes;
 	seen->error = error;
-	/* Fails, too. */
+	/* This fails, too, and must not be reported. */
 	arena_alloc(seen->arena, bytes, ARENA_NOGROW);
 }
 
@@ -89,7 +89,7 @@ static void see_grow(void *data, const struct arena *arena, size_t offset, gfp_t
 		return;
 	seen->grows++;
 	seen->offset = offset;
-	/* Needs a slab itself. */
+	/* This grows the arena, too, and must not be reported. */
 	arena_populate(seen->arena, arena->capacity, GFP_ATOMIC);
 }
 
@@ -147,7 +147,10 @@ static void flags_desc(const unsigned int *value, char *desc)
 
 KUNIT_ARRAY_PARAM(flags, flags, flags_desc);
 
-/* Each event once, with what was asked for; what the probe does itself is not told. */
+/*
+ * A probe sees each event once, with the arguments of the call, and no event that it causes
+ * itself.
+ */
 static void trace_nested_probe_each_event_once(struct kunit *test)
 {
 	struct arena *arena = make(test, *(const unsigned int *)test->param_value);
@@ -171,7 +174,7 @@ static void trace_nested_probe_each_event_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, seen.align, ARENA_MIN_ALIGN);
 	KUNIT_EXPECT_EQ(test, seen.offset, arena_handle(arena, second).offset);
 	KUNIT_EXPECT_EQ(test, seen.generation, arena_handle(arena, second).generation);
-	/* Ours and the probe's. */
+	/* The offset counts the two objects of this case and the two of the probe. */
 	KUNIT_EXPECT_EQ(test, arena_offset(arena), (size_t)(100 + 24 + 2 * 16));
 
 	KUNIT_EXPECT_NULL(test, arena_alloc(arena, 0, ARENA_NOGROW));
@@ -185,7 +188,7 @@ static void trace_nested_probe_each_event_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
 	KUNIT_EXPECT_EQ(test, seen.resets, 1u);
 	KUNIT_EXPECT_EQ(test, seen.mode, (int)ARENA_EVENT_KEEP);
-	/* The probe's own reset came after that generation. */
+	/* The reset of the probe began a newer generation than the one that it saw. */
 	KUNIT_EXPECT_LT(test, seen.generation, (unsigned long)arena_test_stats(arena).generation);
 	arena_reset_zero(arena);
 	KUNIT_EXPECT_EQ(test, seen.mode, (int)ARENA_EVENT_ZERO);
@@ -199,7 +202,7 @@ static void trace_nested_probe_each_event_once(struct kunit *test)
 	arena_destroy(arena);
 }
 
-/* While a probe is at work, an interrupt that allocates is told all the same. */
+/* The probe also sees the allocation of an interrupt that comes while the probe runs. */
 static void trace_interrupt_during_probe_seen(struct kunit *test)
 {
 	struct arena *arena = make(test, 0);
@@ -210,7 +213,7 @@ static void trace_interrupt_during_probe_seen(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 32, ARENA_NOGROW));
 	KUNIT_EXPECT_TRUE(test, seen.inside);
 	KUNIT_EXPECT_EQ(test, seen.allocs, 1u);
-	/* And the next one is told again. */
+	/* The probe also sees the next allocation. */
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 32, ARENA_NOGROW));
 	KUNIT_EXPECT_EQ(test, seen.allocs, 2u);
 	stop(&seen);
@@ -219,7 +222,7 @@ static void trace_interrupt_during_probe_seen(struct kunit *test)
 
 DEFINE_ARENA(traced, u32);
 
-/* An element that is reused is told like a new one; what is appended, as a whole. */
+/* A reused element is reported like a new one, and an append as one event. */
 static void trace_typed_calls_seen(struct kunit *test)
 {
 	struct traced *typed = traced_create_flags(4, 0);

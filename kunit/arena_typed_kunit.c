@@ -9,14 +9,14 @@
 
 #include "arena_typed_test.h"
 
-/* Up to a page, and larger than the slab that a small element gets. */
+/* Sizes up to a page, and one above the slab size of small elements. */
 static const struct element elements[] = {
 	{ 1 }, { 4 }, { 12 }, { 24 }, { 100 }, { PAGE_SIZE }, { 70000 },
 	{ 1, ARENA_READERS }, { 4, ARENA_READERS }, { 12, ARENA_READERS }, { 24, ARENA_READERS },
 	{ 100, ARENA_READERS }, { PAGE_SIZE, ARENA_READERS }, { 70000, ARENA_READERS },
 };
 
-/* What differs with readers. */
+/* For cases that differ if there are readers. */
 static const struct element unread[] = { { 1 }, { 12 }, { 24 }, { PAGE_SIZE }, { 70000 } };
 static const struct element read[] = {
 	{ 1, ARENA_READERS }, { 24, ARENA_READERS }, { 70000, ARENA_READERS },
@@ -26,13 +26,13 @@ KUNIT_ARRAY_PARAM(element, elements, element_desc);
 KUNIT_ARRAY_PARAM(unread, unread, element_desc);
 KUNIT_ARRAY_PARAM(read, read, element_desc);
 
-/* More than fit into one slab. */
+/* Returns a number of elements that needs more than one slab. */
 static u32 some_nr(size_t size)
 {
 	return max_t(u32, SZ_64K / size + 13, 19);
 }
 
-/* Clause 5, 14: what is no typed arena is refused. */
+/* Clauses 5, 14: bad sizes, capacities and flags are refused. */
 static void typed_create_bad_argument_refused(struct kunit *test)
 {
 	static const struct {
@@ -70,7 +70,7 @@ static void typed_create_bad_argument_refused(struct kunit *test)
 	arena_typed_destroy(NULL);
 }
 
-/* Elements one by one until it is full; how many of them were not as they should be. */
+/* Allocates @nr elements one by one. Returns how many were wrong then or are wrong at the end. */
 static size_t fill_one_by_one(struct arena_typed *typed, size_t size, u32 nr, u8 *buffer,
 			      u32 owner)
 {
@@ -93,8 +93,8 @@ static size_t fill_one_by_one(struct arena_typed *typed, size_t size, u32 nr, u8
 }
 
 /*
- * Clauses 7, 14, 16: room for exactly so many, each where its index says, and
- * an offset of exactly n times the size.
+ * Clauses 7, 14, 16: exactly @nr elements fit, each one is found by its index, and the offset is
+ * exactly n times the size.
  */
 static void typed_alloc_until_full_exact(struct kunit *test)
 {
@@ -132,7 +132,7 @@ static void typed_alloc_until_full_exact(struct kunit *test)
 	}
 }
 
-/* Clauses 4, 14: an append gives all or nothing, consecutive, across slabs. */
+/* Clauses 4, 14: an append adds consecutive elements across slabs: either all of them or none. */
 static void typed_append_across_slabs_all_or_nothing(struct kunit *test)
 {
 	const struct element *e = test->param_value;
@@ -175,7 +175,7 @@ static void typed_append_across_slabs_all_or_nothing(struct kunit *test)
 }
 
 /*
- * The functions that DEFINE_ARENA() makes, for types that differ
+ * The functions that DEFINE_ARENA() defines, for several types
  */
 struct c12 {
 	u32 a, b, c;
@@ -255,7 +255,7 @@ DEFINE_USE(pointers, const char *)
 DEFINE_USE(arrays, int[4])
 DEFINE_USE(functions, void (*)(void))
 
-/* Clause 14: the same of every type. */
+/* Clause 14: the functions that DEFINE_ARENA() defines behave alike for each type. */
 static void typed_define_each_type_ok(struct kunit *test)
 {
 	struct ints *a;
@@ -273,7 +273,7 @@ static void typed_define_each_type_ok(struct kunit *test)
 	use_c12s(test, 100, ARENA_READERS);
 	use_pages(test, 20, ARENA_READERS);
 
-	/* Without being told otherwise, there are readers. */
+	/* By default, a typed arena has readers. */
 	a = ints_create(10);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, a);
 	KUNIT_EXPECT_TRUE(test, arena_typed_arena((struct arena_typed *)a)->flags & ARENA_READERS);
@@ -283,7 +283,8 @@ static void typed_define_each_type_ok(struct kunit *test)
 }
 
 /*
- * Against a model: who is where, and which slots were freed, newest first
+ * A model: which slot holds the pattern of which owner, and the freed slots, which are reused in
+ * reverse order
  */
 #define MODEL_NR	200
 #define MODEL_SIZE	24
@@ -368,7 +369,7 @@ static bool model_agrees(const struct model *m, struct arena_typed *typed)
 	       arena_offset(under(typed)) == (size_t)m->len * MODEL_SIZE;
 }
 
-/* Clauses 7, 14, 15: alloc, append, free and reset in any order do what a model does. */
+/* Clauses 7, 14, 15: random allocs, appends, frees and resets have the results that a model has. */
 static void typed_random_calls_follow_model(struct kunit *test)
 {
 	struct arena_typed *typed = typed_create(test, MODEL_SIZE, MODEL_NR, 0);
@@ -396,7 +397,7 @@ static void typed_random_calls_follow_model(struct kunit *test)
 	KUNIT_EXPECT_GT(test, resets, 10);
 }
 
-/* No room left; each element holds the pattern of its index. */
+/* Creates a full typed arena, in which each element holds the pattern of its index. */
 static struct arena_typed *typed_full(struct kunit *test, size_t size, u32 nr, unsigned int flags,
 				      u8 *buffer)
 {
@@ -408,7 +409,7 @@ static struct arena_typed *typed_full(struct kunit *test, size_t size, u32 nr, u
 	return typed;
 }
 
-/* Clause 15: without readers a freed slot is the next one to be used. */
+/* Clause 15: without readers, the next allocation reuses the slot that was freed last. */
 static void typed_free_without_readers_reused_at_once(struct kunit *test)
 {
 	const struct element *e = test->param_value;
@@ -426,7 +427,7 @@ static void typed_free_without_readers_reused_at_once(struct kunit *test)
 		arena_typed_free(typed, arena_typed_at(typed, 2 * i));
 		KUNIT_EXPECT_NULL(test, arena_typed_at(typed, 2 * i));
 	}
-	/* Indices that were handed out count, whatever became of them. */
+	/* The length counts each index that was ever handed out, freed or not. */
 	KUNIT_EXPECT_EQ(test, arena_typed_len(typed), nr);
 	KUNIT_EXPECT_EQ(test, arena_offset(under(typed)), nr * e->size);
 	was = arena_test_stats(under(typed));
@@ -448,8 +449,9 @@ static void typed_free_without_readers_reused_at_once(struct kunit *test)
 }
 
 /*
- * Clause 15: a reader keeps what it found, even freed, and the slot is reused
- * after it has left. Nobody else starts a grace period.
+ * Clause 15: an element that a reader has found keeps its contents when it is freed, and its slot
+ * is reused after the reader has left. The case itself starts no grace period: the arena must do
+ * so.
  */
 static void typed_free_under_reader_reused_later(struct kunit *test)
 {
@@ -485,7 +487,7 @@ static void typed_free_under_reader_reused_later(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_typed_len(typed), nr);
 	KUNIT_EXPECT_EQ(test, arena_offset(under(typed)), nr * e->size);
 
-	/* What is freed while a grace period is under way comes back as well. */
+	/* Elements that are freed while a grace period is under way become free, too. */
 	for (i = 0; i < nr; i++) {
 		arena_typed_free(typed, arena_typed_at(typed, i));
 		if (i % 4 == 0)
@@ -500,7 +502,7 @@ static void typed_free_under_reader_reused_later(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, arena_typed_alloc(typed, buffer));
 }
 
-/* Nothing but a warning, once. */
+/* Frees @ptr, which is no element. Expects a warning the first time, and no other effect. */
 static void bad_free(struct kunit *test, struct arena_typed *typed, void *ptr, const char *what)
 {
 	const struct arena_stats was = arena_test_stats(under(typed));
@@ -517,12 +519,12 @@ static void bad_free(struct kunit *test, struct arena_typed *typed, void *ptr, c
 	warned = true;
 	arena_expect_unchanged(test, under(typed), &was, ARENA_CAUSE_NONE, "free of %s", what);
 	KUNIT_EXPECT_EQ_MSG(test, 0, walk(typed, 4), "free of %s", what);
-	/* Full, and so it stays: no slot has come back. */
+	/* The arena was full and must still be full: the free has added no slot. */
 	got = typed_alloc(typed, buffer, sizeof(buffer), 77);
 	KUNIT_EXPECT_NULL_MSG(test, got, "free of %s", what);
 }
 
-/* Clause 14: freeing twice, or what is not an element, warns and changes nothing. */
+/* Clause 14: freeing an element twice, or another address, warns and changes nothing. */
 static void typed_free_bad_pointer_warns(struct kunit *test)
 {
 	const struct element *e = test->param_value;
@@ -536,7 +538,7 @@ static void typed_free_bad_pointer_warns(struct kunit *test)
 		typed_alloc(typed, buffer, sizeof(buffer), i);
 	foreign = typed_alloc(other, buffer, sizeof(buffer), 0);
 	kmalloced = kunit_kzalloc(test, 64, GFP_KERNEL);
-	/* An element of the generation before that nobody has taken in this one. */
+	/* An element of the last generation. With readers, this generation uses other slabs. */
 	stale = typed_alloc(typed, buffer, sizeof(buffer), 3);
 	typed_reset(test, typed);
 	for (i = 0; i < 4; i++)
@@ -556,7 +558,7 @@ static void typed_free_bad_pointer_warns(struct kunit *test)
 	for (i = 0; i < 4; i++)
 		KUNIT_EXPECT_TRUE(test, holds(arena_typed_at(typed, i), sizeof(buffer), i));
 
-	/* Twice: one slot comes back, and not two. */
+	/* An element that is freed again becomes one free slot and not two. */
 	freed = arena_typed_at(typed, 2);
 	arena_typed_free(typed, freed);
 	if (!(e->flags & ARENA_READERS)) {
@@ -575,8 +577,8 @@ static void typed_free_bad_pointer_warns(struct kunit *test)
 }
 
 /*
- * Clauses 11, 15: a reset under a reader. What it holds stays as it is, what it
- * looks up is of the new generation, and a second reset is refused.
+ * Clauses 11, 15: a reset while a reader holds elements. These keep their contents, look-ups find
+ * elements of the new generation, and a second reset is refused.
  */
 static void typed_reset_under_reader_keeps_elements(struct kunit *test)
 {
@@ -613,7 +615,7 @@ static void typed_reset_under_reader_keeps_elements(struct kunit *test)
 	}
 	rcu_read_unlock();
 
-	/* The refused one has not lost the freed slot. */
+	/* The refused reset has not lost the freed slot. */
 	rcu_barrier();
 	rcu_barrier();
 	KUNIT_EXPECT_NOT_NULL(test, typed_alloc(typed, buffer, e->size, 104));
@@ -621,7 +623,7 @@ static void typed_reset_under_reader_keeps_elements(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_typed_reset(typed), 0);
 }
 
-/* Slots that were freed before a reset do not come back a second time after it. */
+/* A slot that was freed before a reset is not handed out twice after it. */
 static void typed_reset_after_free_slots_once(struct kunit *test)
 {
 	const struct element *e = test->param_value;
@@ -634,7 +636,7 @@ static void typed_reset_after_free_slots_once(struct kunit *test)
 		for (i = 0; i < nr; i++)
 			KUNIT_ASSERT_NOT_NULL(test, typed_alloc(typed, buffer, sizeof(buffer), i));
 		KUNIT_EXPECT_NULL(test, typed_alloc(typed, buffer, sizeof(buffer), i));
-		/* Some wait for a grace period, some for the one after that. */
+		/* The first slots wait for one grace period, the others for the next one. */
 		for (i = 0; i < nr; i += 1 + round) {
 			arena_typed_free(typed, arena_typed_at(typed, i));
 			if (i == nr / 2)
@@ -646,7 +648,10 @@ static void typed_reset_after_free_slots_once(struct kunit *test)
 	}
 }
 
-/* Clauses 11, 22: gone while callbacks are pending. The last case counts the memory. */
+/*
+ * Clauses 11, 22: arenas are destroyed while callbacks of freed slots and resets are pending. The
+ * last case of the suite counts the memory.
+ */
 static void typed_destroy_pending_callback_ok(struct kunit *test)
 {
 	u8 buffer[24];
@@ -662,7 +667,9 @@ static void typed_destroy_pending_callback_ok(struct kunit *test)
 			arena_typed_free(typed, arena_typed_at(typed, i));
 		if (round & 1)
 			schedule_timeout_uninterruptible(1);
-		/* Now there may be some waiting and some that came later. */
+		/*
+		 * Now the first slots may wait for a grace period that does not cover the others.
+		 */
 		for (; i < 40; i++)
 			arena_typed_free(typed, arena_typed_at(typed, i));
 		if (round & 2)
@@ -675,18 +682,18 @@ static void typed_destroy_pending_callback_ok(struct kunit *test)
 }
 
 #ifndef MODULE
-/* Beside the arena's own: nobody else is using it. */
+/* Changes the generation directly, which is safe as no other thread uses the arena. */
 static void jump_to(struct arena_typed *typed, unsigned long generation)
 {
 	arena_set_generation((struct arena *)under(typed), generation);
 }
 
 /*
- * Clause 13, 15: stamps are narrower than generations. Elements of long ago, left
- * behind at every distance that matters, do not come back to life, and do not
- * stand in the way of new ones.
+ * Clauses 13, 15: the stamp of an element is narrower than a generation, so stamps of old
+ * elements recur. At each distance at which they do, old elements are not found, and do not keep
+ * their slots from being used.
  */
-static void typed_reset_marks_wrap_stale_null(struct kunit *test)
+static void typed_reset_stamps_wrap_stale_null(struct kunit *test)
 {
 	const struct element *e = test->param_value;
 	const u32 nr = 40;
@@ -695,7 +702,7 @@ static void typed_reset_marks_wrap_stale_null(struct kunit *test)
 	u64 turn;
 	u32 i, n;
 
-	/* Stamp them once, at the beginning, and then only some of them. */
+	/* All slots have stamps of the first generation. Later generations use only some slots. */
 	for (i = 0; i < nr; i++)
 		typed_alloc(typed, buffer, sizeof(buffer), i);
 	for (turn = 1; turn <= 10; turn++) {
@@ -717,7 +724,7 @@ static void typed_reset_marks_wrap_stale_null(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, fill_one_by_one(typed, 24, nr, buffer, 1));
 }
 #else
-static void typed_reset_marks_wrap_stale_null(struct kunit *test)
+static void typed_reset_stamps_wrap_stale_null(struct kunit *test)
 {
 	kunit_skip(test, "the hook is not exported to modules");
 }
@@ -735,7 +742,7 @@ static struct kunit_case arena_typed_cases[] = {
 	KUNIT_CASE_PARAM(typed_reset_under_reader_keeps_elements, read_gen_params),
 	KUNIT_CASE_PARAM(typed_reset_after_free_slots_once, kind_gen_params),
 	KUNIT_CASE(typed_destroy_pending_callback_ok),
-	KUNIT_CASE_PARAM(typed_reset_marks_wrap_stale_null, kind_gen_params),
+	KUNIT_CASE_PARAM(typed_reset_stamps_wrap_stale_null, kind_gen_params),
 	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };

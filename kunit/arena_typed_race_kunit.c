@@ -18,7 +18,7 @@ MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case that races");
 #define HANDS		6
 
 /*
- * Races for elements
+ * Threads and interrupts race for elements
  */
 #define RACE_SIZE	24
 
@@ -29,7 +29,7 @@ static void *race_take(struct arena_race *race, u32 owner)
 	return typed_alloc(race->from, buffer, RACE_SIZE, owner);
 }
 
-/* Clause 16: room for N, N allocations of threads and interrupts succeed, in any order. */
+/* Clause 16: if there is room for N elements, N allocations of threads and interrupts succeed. */
 static void typed_alloc_race_exact(struct kunit *test)
 {
 	const struct element *e = test->param_value;
@@ -48,7 +48,7 @@ static void typed_alloc_race_exact(struct kunit *test)
 	} while (time_before(jiffies, until));
 }
 
-/* Everyone's: who appended, how many at once, and which of them this is. */
+/* An element of an append: a number that identifies the append, its length, the place in it. */
 struct run {
 	u32	owner;
 	u32	nr;
@@ -76,14 +76,14 @@ static void append_job(struct arena_hand *hand)
 			hand->allocs += n;
 		else if (first != -ENOSPC)
 			hand->bad++;
-		/* Too many: then fewer, until not one has room. */
+		/* If the append does not fit, try shorter ones, down to a single element. */
 		n = first >= 0 ? 1 + arena_rnd_below(&hand->rnd, n) : n - 1;
 		if (first >= 0 && n < RUN_MAX && arena_typed_len(typed) < 1000)
 			n = RUN_MAX;
 	}
 }
 
-/* Clauses 4, 14: racing appends get runs of their own, and together all there is. */
+/* Clauses 4, 14: elements of one append are consecutive, and racing appends use all the room. */
 static void typed_append_race_runs_whole(struct kunit *test)
 {
 	const struct element *e = test->param_value;
@@ -125,9 +125,9 @@ static void typed_append_race_runs_whole(struct kunit *test)
 
 #ifndef MODULE
 /*
- * Clauses 4, 8, 16: a probe that interrupts the owner of the lock on its CPU, also just before
- * or after it, gets the freed element, frees none and resets nothing. What is allocated again
- * counts again.
+ * Clauses 4, 8, 16: a probe interrupts a call that works on the chain of free elements of its CPU.
+ * Inside the probe, an allocation gets the freed element, while a free and a reset are refused. An
+ * element that is allocated again is counted again.
  */
 static void typed_calls_nested_in_chain_alloc_only(struct kunit *test)
 {
@@ -141,7 +141,7 @@ static void typed_calls_nested_in_chain_alloc_only(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, first);
 	KUNIT_ASSERT_NOT_NULL(test, typed_alloc(typed, buffer, 24, 2));
 	arena_typed_free(typed, first);
-	/* With readers the place is free after a grace period. */
+	/* With readers, the slot becomes free after a grace period. */
 	rcu_barrier();
 
 	preempt_disable();
@@ -170,7 +170,7 @@ static void typed_calls_nested_in_chain_alloc_only(struct kunit *test)
 #endif
 
 /*
- * Allocated and freed all the time, by threads and interrupts
+ * Threads and interrupts allocate and free elements all the time
  */
 #define STORM_NR	64
 #define STORM_HOLD	12
@@ -189,7 +189,7 @@ struct churn {
 	unsigned long		irq_bad;
 };
 
-/* Take one, or give one back, if it still is what it was. */
+/* Allocates an element into a random place of @held, or checks and frees the one that is there. */
 static void churn_step(struct arena_typed *typed, struct held *held, u32 *rnd,
 		       unsigned long *allocs, unsigned long *bad)
 {
@@ -230,7 +230,9 @@ static void churn_job(struct arena_hand *hand)
 		churn_step(churn->typed, held, &hand->rnd, &hand->allocs, &hand->bad);
 		if (++steps % 64)
 			continue;
-		/* Asleep: threads that spin leave nothing for interrupts on a busy host. */
+		/*
+		 * Sleep: on a busy host, spinning threads would leave no elements for interrupts.
+		 */
 		if (READ_ONCE(churn->irq_allocs))
 			cond_resched();
 		else
@@ -244,7 +246,7 @@ static void churn_job(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 1, 15: no slot is in the hands of two, and in the end all are free. */
+/* Clauses 1, 15: no slot is handed out twice, and all slots can be used at the end. */
 static void typed_alloc_free_race_no_slot_twice(struct kunit *test)
 {
 	const struct element *e = test->param_value;
@@ -289,10 +291,10 @@ static void typed_alloc_free_race_no_slot_twice(struct kunit *test)
 }
 
 /*
- * Readers beside writers: an element says by itself whether it is complete
+ * Readers and writers at once. An element contains a checksum that shows whether it is complete.
  */
 #define WORDS	14
-/* One slab of them. */
+/* As many elements as one slab holds. */
 #define BESIDE_NR	512
 
 struct payload {
@@ -313,7 +315,7 @@ static void payload_make(struct payload *p, u64 seed)
 	}
 }
 
-/* Not 0, which is what untouched memory has. */
+/* Memory that was never written is not complete, either. */
 static bool payload_complete(const struct payload *p)
 {
 	u64 sum = ~p->seed;
@@ -337,7 +339,7 @@ struct beside {
 	atomic_long_t		changed;
 };
 
-/* All that is to be seen, twice, a moment apart. */
+/* Check all published elements, and the first one once more after the others. */
 static void beside_read(struct beside *b)
 {
 	const struct payload *p, *first = NULL;
@@ -361,7 +363,7 @@ static void beside_read(struct beside *b)
 	atomic_long_add(seen, &b->seen);
 }
 
-/* The newest ones, in the middle of what the writer of this CPU is doing. */
+/* Check the newest elements while the interrupted writer of this CPU may be adding one. */
 static void beside_irq(void *data)
 {
 	struct beside *b = data;
@@ -375,7 +377,7 @@ static void beside_irq(void *data)
 	}
 }
 
-/* Where the elements are in this generation: all in one slab, side by side. */
+/* Returns where the elements of this generation begin: all of them are in one slab. */
 static struct payload *beside_begin(const struct arena_typed *typed)
 {
 	struct payload *p;
@@ -386,9 +388,9 @@ static struct payload *beside_begin(const struct arena_typed *typed)
 }
 
 /*
- * What was left by the generation before last is complete, and would hide that
- * an element is seen before it is written. Nobody is there when readers have
- * left and before the next reset: spoil it.
+ * Elements of the generation before last lie in the slab that is used next. They are complete, so
+ * they would hide that a reader sees a new element before it is written. Overwrite them after a
+ * grace period: no reader is there any more, and only this thread resets.
  */
 static bool beside_reset(struct beside *b)
 {
@@ -403,7 +405,7 @@ static bool beside_reset(struct beside *b)
 	return true;
 }
 
-/* The only one that frees and resets: so it knows what is its own. */
+/* Allocate, free and reset. No other thread frees or resets, so @own is always up to date. */
 static void beside_manage(struct arena_hand *hand)
 {
 	struct beside *b = hand->crew->data;
@@ -422,7 +424,10 @@ static void beside_manage(struct arena_hand *hand)
 			payload_make(&p, 1 + arena_rnd(&hand->rnd));
 			own[i] = arena_typed_alloc(b->typed, &p);
 		}
-		/* Seldom enough to fill up, often enough for many. */
+		/*
+		 * Resets are rare enough for the arena to fill up, and frequent enough to be
+		 * many.
+		 */
 		if (time_after(jiffies, last + 1) && beside_reset(b)) {
 			last = jiffies;
 			memset(own, 0, sizeof(own));
@@ -469,9 +474,9 @@ static void beside_job(struct arena_hand *hand)
 }
 
 /*
- * Clauses 11, 15: whatever writers, frees and resets do, a reader sees complete
- * elements, and those that it has found do not change while it is there.
- * Fails if publish() comes before the copy, or free and reset do not wait.
+ * Clauses 11, 15: during appends, frees and resets, readers see complete elements only, and these
+ * do not change inside the read-side critical section. The case fails if publish() comes before
+ * the copy, or if free or reset do not wait for readers.
  */
 static void typed_read_beside_writes_complete(struct kunit *test)
 {
@@ -492,7 +497,7 @@ static void typed_read_beside_writes_complete(struct kunit *test)
 		  atomic_long_read(&b->seen) < 10000) && arena_patient(&patience));
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&b->torn), 0);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&b->changed), 0);
-	/* Or nothing was shown. */
+	/* The readers must have met frees and resets: otherwise the case has shown nothing. */
 	KUNIT_EXPECT_GE(test, atomic_long_read(&b->seen), 10000);
 	KUNIT_EXPECT_GE(test, atomic_read(&b->resets), 40);
 	KUNIT_EXPECT_GE(test, atomic_read(&b->frees), 100);
@@ -500,21 +505,21 @@ static void typed_read_beside_writes_complete(struct kunit *test)
 }
 
 /*
- * A copy that is interrupted halfway
+ * An interrupt in the middle of the copy into a new element
  */
 static const struct element halves[] = { { 50000 }, { 300000 } };
 
 KUNIT_ARRAY_PARAM(half, halves, element_desc);
 
-/* Enough of them, or nothing was shown. */
+/* So many copies must be interrupted halfway: otherwise the case has shown nothing. */
 #define HALVES		30
 
 struct half {
 	struct arena_typed	*typed;
 	struct arena_alarm	alarm;
 	size_t			size;
-	u8			*element;	/* what is copied to; ends as it begins */
-	unsigned long		halfway;	/* only one of both is new */
+	u8			*element;	/* its first byte equals its last */
+	unsigned long		halfway;	/* only one of both is new: the copy goes on */
 	unsigned long		seen;
 };
 
@@ -530,8 +535,8 @@ static void half_alarm(void *data)
 }
 
 /*
- * Clause 15: who looks while an element is being copied in does not find it. The
- * slot is one that was in use before, and the only one.
+ * Clause 15: a reader does not find an element whose contents are still being copied. The arena has
+ * only one slot, which was used and freed before.
  */
 static void typed_read_during_copy_unseen(struct kunit *test)
 {
@@ -566,8 +571,7 @@ static void typed_read_during_copy_unseen(struct kunit *test)
 }
 
 /*
- * A reader that is overtaken between its look at the generation and its look
- * at the element
+ * A reset between a reader's read of the generation and its read of the element
  */
 struct stale {
 	struct arena_typed	*typed;
@@ -575,7 +579,7 @@ struct stale {
 	unsigned long		resets;
 };
 
-/* A new generation in which the first element has come and gone. */
+/* Begin a new generation, and allocate and free its first element. */
 static void stale_irq(void *data)
 {
 	struct stale *stale = data;
@@ -610,9 +614,9 @@ static void stale_job(struct arena_hand *hand)
 }
 
 /*
- * Clause 15: interrupts publish the first element and free it again before they
- * return, so that a task of that CPU can never find it. Nor may it find what
- * lies at that place in the slabs of the generation before.
+ * Clause 15: interrupts publish the first element and free it again before they return, so a task
+ * of that CPU can never find it. It must not find the element at the same place in the slabs of
+ * the last generation, either.
  */
 static void typed_read_overtaken_by_reset_null(struct kunit *test)
 {

@@ -19,7 +19,7 @@ static inline void element_desc(const struct element *e, char *desc)
 		 e->flags & ARENA_READERS ? ", readers" : "");
 }
 
-/* The two kinds, where the size makes no difference. */
+/* For cases in which the size of the elements makes no difference. */
 static const struct element kinds[] = { { 24, 0 }, { 24, ARENA_READERS } };
 
 KUNIT_ARRAY_PARAM(kind, kinds, element_desc);
@@ -44,7 +44,7 @@ static inline const struct arena *under(const struct arena_typed *typed)
 	return arena_typed_arena(typed);
 }
 
-/* Empty it; with readers, one grace period must lie between two such calls. */
+/* Reset. With readers, a reset is refused until a grace period has passed since the last one. */
 static inline void typed_reset(struct kunit *test, struct arena_typed *typed)
 {
 	unsigned long until = 0;
@@ -56,7 +56,7 @@ static inline void typed_reset(struct kunit *test, struct arena_typed *typed)
 	KUNIT_ASSERT_EQ(test, err, 0);
 }
 
-/* A copy of the pattern of @owner, or NULL. */
+/* Allocates an element with the pattern of @owner, for which @buffer must have room. */
 static inline void *typed_alloc(struct arena_typed *typed, void *buffer, size_t size, u32 owner)
 {
 	arena_pattern_fill(buffer, size, owner);
@@ -68,7 +68,7 @@ static inline bool holds(const void *element, size_t size, u32 owner)
 	return element && arena_pattern_check(element, size, owner) == size;
 }
 
-/* All of [0, @nr) in order; how many were not what they should be. */
+/* Iterates. Returns how many elements were wrong, too many or missing, if 0 to @nr - 1 exist. */
 static inline size_t walk(const struct arena_typed *typed, u32 nr)
 {
 	size_t i = 0, bad = 0, seen = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the suites want of newer kernels, on 6.1.
+ * Functions of newer kernels that the suites use, for kernels as old as 6.1.
  */
 #ifndef _ARENA_KUNIT_COMPAT_H
 #define _ARENA_KUNIT_COMPAT_H
