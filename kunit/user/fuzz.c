@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where libFuzzer comes in: the first byte says which kind of arena, and when all
- * is done nothing may be left.
+ * The entry point of libFuzzer. The first byte of the input selects the kind of arena. At the end
+ * of each run, no memory may be left.
  */
 #include "fuzz.h"
 

@@ -11,7 +11,7 @@
 
 #define CHECK(x)	do { if (!(x)) user_die(__FILE__, __LINE__, #x); } while (0)
 
-/* What is left to be read; behind its end there are zeroes. */
+/* The rest of the input, which continues with zeroes. */
 struct input {
 	const u8	*at;
 	size_t		left;
@@ -32,21 +32,21 @@ static inline unsigned int get_short(struct input *in)
 	return low | get_byte(in) << 8;
 }
 
-/* Sizes around what matters: words, pages, @slab and @capacity, and nonsense. */
+/* Returns a size near that of a word, a page, @slab or @capacity, or any other. */
 size_t get_size(struct input *in, size_t slab, size_t capacity);
 
 bool filled(const void *at, u8 byte, size_t size);
 
 extern u8 fuzz_fill;
 
-/* No two neighbours alike, and never what fresh or wiped memory holds. */
+/* Returns a byte to fill an object with: unlike that of its neighbours, and never 0. */
 static inline u8 next_fill(void)
 {
 	fuzz_fill = fuzz_fill % 100 + 1;
 	return fuzz_fill;
 }
 
-/* libFuzzer's names. */
+/* libFuzzer calls these functions by their names. */
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Private arenas beside a stack of objects.
+ * Fuzz private arenas beside a model: a stack of objects.
  */
 #include <linux/arena_private.h>
 

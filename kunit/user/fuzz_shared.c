@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Arenas with and without spans, beside a model: a list of live objects, a map of
- * the bytes that they take, and sums.
+ * Fuzz arenas with and without spans beside a model: a list of live objects, a map of the bytes
+ * that they take, and sums.
  *
- * Where offsets are contract (dense arenas) the model predicts them; with spans it
- * checks what must hold wherever an object lies. An operation can be interrupted, at
- * a place that the input chooses, by others on the same CPU.
+ * Where offsets are contract (dense arenas) the model predicts them; with spans it checks what
+ * must hold wherever an object lies. An operation can be interrupted, at a place that the input
+ * chooses, by others on the same CPU.
  */
 #include "fuzz.h"
 
@@ -45,16 +45,16 @@ struct reservation {
 	size_t			size;
 	size_t			align;
 	size_t			offset;
-	size_t			end;	/* of what was taken, from its begin */
+	size_t			end;	/* of the bytes taken so far, from the begin */
 };
 
-/* What an interrupt did. */
+/* The effects of one interrupt. */
 struct event {
 	bool		reset;
 	bool		flipped;
-	unsigned int	failed;		/* FAILED_..., if it was an allocation that did */
+	unsigned int	failed;		/* FAILED_... of an allocation that failed */
 	struct object	object;
-	char		*piece;		/* of m.shared_reserve */
+	char		*piece;		/* bytes taken from m.shared_reserve */
 };
 
 static struct model {
@@ -75,7 +75,7 @@ static struct model {
 	u64			allocs;
 	u64			resets;
 	u64			fails[ARENA_NR_FAILS];
-	u64			either;	/* failures of the last step: no space or no memory */
+	u64			either;	/* failures of the last step for want of space or memory */
 	unsigned int		nr;
 	struct object		live[OBJECTS];
 	u8			taken[CAPACITY_MAX];
@@ -119,7 +119,7 @@ static void forget(const struct object *object)
 		m.stale[m.nr_stale++ % STALES] = object->handle;
 }
 
-/* Bytes that are nobody's become somebody's. */
+/* Mark bytes that were free as taken. */
 static void take_bytes(size_t offset, size_t size)
 {
 	CHECK(offset <= m.capacity && size <= m.capacity - offset);
@@ -173,7 +173,7 @@ static void reader_begins(void)
 	memcpy(m.seen, m.live, m.nr * sizeof(m.live[0]));
 }
 
-/* Callbacks and work come when the input says so, one with or without the other. */
+/* The input decides when callbacks and work run, each alone or both. */
 static void time_passes(bool callbacks, bool works)
 {
 	if (callbacks) {
@@ -185,7 +185,7 @@ static void time_passes(bool callbacks, bool works)
 		user_run_works();
 }
 
-/* Why an allocation failed, as far as the model knows. */
+/* Causes of a failed allocation, as far as the model can tell. */
 #define FAILED_SPACE	BIT(ARENA_FAIL_SPACE)
 #define FAILED_MEMORY	BIT(ARENA_FAIL_MEMORY)
 #define FAILED_ARG	BIT(ARENA_FAIL_ARG)
@@ -199,19 +199,19 @@ static void count_failure(unsigned int causes)
 		m.fails[ilog2(causes)]++;
 }
 
-/* Does the tag enter another eighth of its range with the generation after @generation? */
+/* Returns whether the tag enters another eighth of its range after @generation. */
 static bool crosses(u64 generation)
 {
 	return (generation ^ (generation + ARENA_GEN_STEP)) & ARENA_TAG_EIGHTH;
 }
 
-/* A reset that interrupts may or may not be the first that crosses. */
+/* Interrupts may have reset first, so this reset may or may not be the one that crosses. */
 static void check_reset(int err)
 {
 	CHECK(!err || (err == -EBUSY && crosses(arena_snap(m.arena).generation)));
 }
 
-/* Where nothing interrupts a reset, it is refused exactly if the tag may not advance yet. */
+/* Returns the error of a reset that is not interrupted: -EBUSY if the tag must not advance. */
 static int expect_reset(void)
 {
 	return m.wrapping && crosses(m.generation) ? -EBUSY : 0;
@@ -228,7 +228,7 @@ static void generation_is(u64 generation)
 
 /* Interrupts. */
 
-/* An interrupt sees a quiet arena, but for a generation that may not have begun. */
+/* Returns why an interrupt gets no small object: the generation may not have begun yet. */
 static unsigned int why_no_small(size_t size)
 {
 	size_t at = ALIGN(arena_high(m.arena), ARENA_MIN_ALIGN);
@@ -301,14 +301,14 @@ static void arm(struct input *in)
 	m.nr_acts = 1 + (how >> 3) % EVENTS;
 	for (i = 0; i < m.nr_acts; i++)
 		m.act[i] = get_byte(in);
-	/* More often than not, a reset and an object of the generation after it. */
+	/* Most interrupts reset, and allocate an object of the new generation. */
 	if (how & 0x80)
 		m.act[0] &= ~7;
 	user_interrupt = interrupt;
 	user_self.fuse = 1 + get_byte(in) % 48;
 }
 
-/* The generation is over: what was alive is dead. */
+/* The generation is over, so all objects are freed. */
 static void empty_model(u64 generation)
 {
 	unsigned int i;
@@ -336,9 +336,9 @@ static void allocated(size_t size)
 }
 
 /*
- * What the interrupts did becomes part of the model, and a reset that they came into
- * if @resets is 1, which left a slab set to readers if @flips is. Whether there was one: who
- * is of the last generation is alive, whatever came first.
+ * Add to the model what the interrupts did, and the reset that they interrupted if @resets is 1.
+ * @flips is 1 if this reset left a slab set to readers. Objects of the last generation live, in
+ * whatever order resets and allocations came. Returns whether there was a reset.
  */
 static bool after_interrupts(unsigned int resets, unsigned int flips)
 {
@@ -512,7 +512,7 @@ static struct request get_request(struct input *in)
 	return request;
 }
 
-/* A string in source[], so long that it takes @size bytes with its end. */
+/* Make a string in source[] that takes @size bytes with its NUL. */
 static void make_source(const struct request *request)
 {
 	size_t size = min(request->size, sizeof(source));
@@ -545,7 +545,7 @@ static void *perform(const struct request *request, arena_handle_t *handle)
 	case WAY_STRDUP:
 		return arena_strdup(m.arena, (char *)source, request->gfp);
 	case WAY_STRNDUP:
-		/* One that does not end within what may be read. */
+		/* Make a string that does not end within the bytes that may be read. */
 		source[size - 1] = request->fill;
 		return arena_strndup(m.arena, (char *)source, size - 1, request->gfp);
 	case WAY_PRINTF:
@@ -559,9 +559,8 @@ static void *perform(const struct request *request, arena_handle_t *handle)
 }
 
 /*
- * What a request must meet: 0 and its place in a dense arena, or why it has to fail. If
- * it does fail, @cause is why.
- * 1: it may also find room in a span.
+ * Returns 0 and the place of the object in a dense arena, or the error with which the request
+ * must fail, or 1 if it may also find room in a span. @cause: why the request fails if it fails.
  */
 static int expect(const struct request *request, size_t *place, unsigned int *cause)
 {
@@ -605,9 +604,9 @@ static void check_contents(const struct request *request, const u8 *at)
 }
 
 /*
- * A request failed whose cause would have been @before when it began. If there was no space
- * then, or none now, and nothing was reset in between, that says all; the buffer of a string
- * is taken before any of it.
+ * Check the cause of a failed request. @before: the cause that the model expected before it
+ * began. Without a reset in between, the cause is a lack of space if there was none before or is
+ * none now. The buffer of a string is allocated first, so a lack of memory may come before that.
  */
 static void failed_for(const struct request *request, unsigned int before, bool injected)
 {
@@ -652,7 +651,7 @@ static void born(const struct request *request, struct object *object, size_t pl
 	}
 }
 
-/* After a reset in an interrupt: who is alive shows in the sum, and else has no say. */
+/* After a reset in an interrupt, the sum of used bytes shows whether the object lives. */
 static void born_or_dead(const struct request *request, struct object *object)
 {
 	bool alive = object->named ? object->handle.generation == m.generation :
@@ -707,7 +706,7 @@ static void op_alloc(struct input *in)
 	m.nr_events = 0;
 }
 
-/* Several, all or none, and where they lie: behind each other from the cursor on. */
+/* Returns the error of a batch, or where its parts lie: one behind another from the cursor. */
 static int expect_batch(struct arena_part *part, unsigned int nr, size_t align, size_t *at)
 {
 	size_t used = 0, next = m.high;
@@ -786,7 +785,7 @@ static void op_batch(struct input *in)
 		CHECK(m.nr_events && generation < m.generation);
 		m.allocs += batch.nr;
 	} else {
-		/* Of a full arena, a tail of some span. */
+		/* In a full arena, the part may lie in the tail of a span. */
 		CHECK(!expected || m.nr_events ||
 		      (expected == -ENOSPC && m.spans && batch.end <= m.high));
 		for (i = 0; i < batch.nr; i++) {
@@ -821,7 +820,7 @@ static void place_piece(struct reservation *reservation, const char *piece, size
 	reservation->taken++;
 }
 
-/* What was taken by ourselves and by interrupts, which may have come before or after. */
+/* Add objects of the operation and of interrupts, which may have come before or after it. */
 static void place_pieces(struct reservation *reservation, const char *object, size_t size,
 			 size_t align)
 {
@@ -842,7 +841,7 @@ static void place_pieces(struct reservation *reservation, const char *object, si
 		place_piece(reservation, object, size);
 }
 
-/* From what was set aside: cannot fail as often as was agreed (clause 3). */
+/* An allocation from a reservation cannot fail until it is used up (clause 3). */
 static void op_reserve_alloc(struct input *in)
 {
 	struct reservation *reservation = &m.reserves[get_byte(in) % RESERVES];
@@ -852,7 +851,7 @@ static void op_reserve_alloc(struct input *in)
 
 	if (!reservation->made)
 		return;
-	/* clause 5: nothing is taken by what is refused, as the next object shows */
+	/* clause 5: refused allocations take nothing, as the next object shows */
 	CHECK(!arena_reserve_alloc(&reservation->reserve, 0, 8));
 	CHECK(!arena_reserve_alloc(&reservation->reserve, 1, 0));
 	CHECK(!arena_reserve_alloc(&reservation->reserve, 1, 24));
@@ -932,8 +931,9 @@ static void check_asleep(bool zero, size_t keep)
 }
 
 /*
- * What an interrupt left to readers before the arena was held is free by now; what it left
- * afterwards is not. Which of the two it was, the arena says.
+ * A reset that may sleep has waited for slab sets that interrupts had left to readers before the
+ * arena was held, and not for those that they left afterwards. The arena shows which of the two
+ * happened.
  */
 static void settle_asleep(void)
 {
@@ -956,7 +956,7 @@ static void op_reset_asleep(struct input *in)
 	size_t keep = how & 2 ? 0 : get_short(in) * 16UL;
 
 	reader_ends();
-	/* It would wait for the tag until the end of time: callbacks run when we say so. */
+	/* The reset would wait for a callback without end, as callbacks run only on request. */
 	if (crosses(m.generation))
 		time_passes(true, false);
 	verify(m.live, m.nr);
@@ -975,8 +975,8 @@ static void op_reset_asleep(struct input *in)
 }
 
 /*
- * As after many resets: shortly before the tag turns round, or enters another half or eighth
- * of its range; or with the tag that it had a turn ago. Nothing of before lives.
+ * Move the generation as many resets would: shortly before the tag wraps or enters another half
+ * or eighth of its range, or to the same tag one wrap later. All objects are freed.
  */
 static void op_jump(struct input *in)
 {
@@ -1002,7 +1002,7 @@ static void op_jump(struct input *in)
 
 /* Marks: clause 12. */
 
-/* What is not stale may be told so after that many rewinds, and not before. */
+/* After so many rewinds, and not before, a valid handle may be reported stale. */
 static bool may_be_forgotten(unsigned int rewinds)
 {
 	return m.rewinds - rewinds >= ARENA_REWINDS;
@@ -1065,7 +1065,7 @@ static void rewound(const struct taken_mark *taken)
 	}
 }
 
-/* A mark that was never taken. */
+/* Rewind to a mark that was never made. */
 static void rewind_forged(struct input *in, struct arena_mark mark)
 {
 	int err = -ESTALE;
@@ -1115,7 +1115,7 @@ static void op_rewind(struct input *in)
 		rewound(taken);
 	if (!after_interrupts(0, 0))
 		generation_is(arena_snap(m.arena).generation);
-	/* What is refused leaves nothing for the reaper. */
+	/* A refused rewind leaves no work for the reaper. */
 	if (err)
 		user_run_works();
 	m.high = arena_high(m.arena);
@@ -1162,7 +1162,7 @@ static void op_forged(struct input *in)
 		CHECK(handle.offset < m.high);
 		CHECK(virt_addr_valid(found));
 	}
-	/* The same tag, another turn of it. */
+	/* Take a generation with the same tag, one wrap later or earlier. */
 	handle.generation = m.generation + (get_byte(in) & 1 ? 1 : -1UL) * BIT(ARENA_TAG_BITS);
 	CHECK(!arena_deref(m.arena, handle));
 	handle = arena_handle(m.arena, source);

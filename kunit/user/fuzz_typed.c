@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Typed arenas beside an array of what each index must hold (clauses 14 to 16).
+ * Fuzz typed arenas beside a model: an array of what each index must hold (clauses 14 to 16).
  */
 #include "fuzz.h"
 
 #define ELEMENTS	256
-#define SIZE_LARGEST	70000	/* copied in parts */
+#define SIZE_LARGEST	70000	/* an append copies it in parts */
 #define SOURCE_MAX	(40 * SIZE_LARGEST)	/* the longest append that is tried */
 #define EVENTS		3
 
 /*
- * An element is nobody's, somebody's, or freed: then it may be reused as soon as a
- * grace period has passed, and must be once it is known that one has.
+ * An element was never allocated, is live, or was freed. A freed element may be reused as soon as
+ * a grace period has passed, and must be reused when the model knows that one has passed.
  */
 enum state { NEVER, LIVE, FREED, REUSABLE };
 
@@ -19,10 +19,10 @@ struct element {
 	enum state	state;
 	u8		fill;
 	void		*at;
-	unsigned long	freed;	/* in which grace period */
+	unsigned long	freed;	/* the grace period in which it was freed */
 };
 
-/* What an interrupt allocated. */
+/* An allocation of an interrupt. */
 struct event {
 	struct element	element;
 	u64		generation;
@@ -49,7 +49,7 @@ static struct {
 
 	unsigned int		nr_acts;
 	unsigned int		act[EVENTS];
-	unsigned int		came;	/* interrupts, whatever they did */
+	unsigned int		came;	/* number of interrupts */
 	unsigned int		flips;	/* resets by interrupts */
 	unsigned int		nr_events;
 	struct event		events[EVENTS];
@@ -80,7 +80,7 @@ static void reader_ends(void)
 
 static void reader_begins(void)
 {
-	/* Without %ARENA_READERS nobody is waited for. */
+	/* Without %ARENA_READERS, the arena waits for no readers. */
 	if (t.reading || !t.readers)
 		return;
 	user_reader_begin();
@@ -110,7 +110,7 @@ static u32 count(enum state state)
 	return n;
 }
 
-/* What lies under @index is what the model says. */
+/* Check the element at @index against the model. */
 static void check_index(u32 index)
 {
 	void *at = arena_typed_at(t.typed, index);
@@ -151,7 +151,7 @@ static void check_sums(void)
 	CHECK(stats.fail_arg == t.fails[ARENA_FAIL_ARG]);
 }
 
-/* An element is born under @index. */
+/* The model gets an element at @index. */
 static void publish(u32 index, void *at, u8 fill)
 {
 	struct element *element = &t.element[index];
@@ -181,7 +181,7 @@ static struct arena *under(void)
 	return (struct arena *)arena_typed_arena(t.typed);
 }
 
-/* Does the tag enter another eighth of its range with the generation after @generation? */
+/* Returns whether the tag enters another eighth of its range after @generation. */
 static bool crosses(u64 generation)
 {
 	return (generation ^ (generation + ARENA_GEN_STEP)) & ARENA_TAG_EIGHTH;
@@ -247,7 +247,7 @@ static void arm(struct input *in)
 	user_self.fuse = 1 + get_byte(in) % 48;
 }
 
-/* All is dead. */
+/* A reset has freed all elements. */
 static void empty_model(void)
 {
 	u64 generation = arena_snap(under()).generation;
@@ -262,7 +262,7 @@ static void empty_model(void)
 	t.len = 0;
 }
 
-/* What interrupts published may have come before or after us: lower indices first. */
+/* Interrupts may have allocated before or after the operation: sort them by index. */
 static void publish_events(void)
 {
 	u32 index, i, done = 0, alive = 0;
@@ -285,7 +285,7 @@ static void publish_events(void)
 	CHECK(done == alive);
 }
 
-/* The resets of interrupts, and ours if it succeeded. */
+/* Count the resets of interrupts, and the one of the operation if it succeeded. */
 static void after_resets(unsigned int flips)
 {
 	user_self.fuse = 0;
@@ -298,7 +298,7 @@ static void after_resets(unsigned int flips)
 	t.retire_waits = t.reading;
 }
 
-/* Is @at, which an interrupt may have freed by a reset since, an element of ours? */
+/* Returns whether @at is a live element. An interrupt may have reset the arena since. */
 static bool is_alive(const void *at)
 {
 	u32 i;
@@ -401,8 +401,8 @@ static void op_reset(struct input *in)
 }
 
 /*
- * As after many resets: shortly before the tag enters another eighth, half or turn of its
- * range, or stamps, which are narrower than generations, are brought up to date.
+ * Move the generation as many resets would: shortly before the tag enters another eighth or half
+ * of its range or wraps, or before stamps, which are narrower than generations, are renewed.
  */
 static void op_jump(struct input *in)
 {
@@ -480,7 +480,7 @@ void fuzz_typed(struct input *in)
 	while (in->left)
 		step(in);
 	check_all();
-	/* clause 16: all of it, and not one more */
+	/* clause 16: all of the capacity can be used, and no more */
 	grace_period();
 	reader_ends();
 	grace_period();

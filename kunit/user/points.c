@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One interrupt, NMI or other task at each place in turn where it could change what an
- * operation does: not by chance, but all of them. A test sets its scene anew for each place,
- * runs the operation, and checks what must hold wherever the interrupt came.
+ * Interrupt an operation once at each place where that could change its result: by an interrupt,
+ * an NMI, or another task. For each place in turn, a test prepares the arena, runs the operation,
+ * and checks what must hold wherever the interrupt came.
  *
  *   points [TEST]
  */
@@ -12,10 +12,10 @@
 
 #define CHECK(x)	do { if (!(x)) user_die(__FILE__, __LINE__, #x); } while (0)
 
-/* clause 1: everywhere */
+/* clause 1: the default alignment is the same on every architecture */
 static_assert(ARENA_MIN_ALIGN == 8, "default alignment");
 
-/* More places than any operation has. */
+/* An upper bound of the places of one operation. */
 #define POINTS_MAX	5000
 
 static struct arena *arena;
@@ -23,7 +23,7 @@ static void *ours, *theirs;
 
 enum how { BY_IRQ, BY_NMI, BY_TASK };
 
-/* Run @operation, interrupted at its @point-th place. False if it has fewer. */
+/* Run @operation, interrupted at its @point-th place. Returns false if it has fewer. */
 static bool interrupted_at(unsigned long point, enum how how, void (*operation)(void),
 			   void (*interrupt)(void))
 {
@@ -51,7 +51,7 @@ static struct arena *create(size_t capacity, size_t slab_size, unsigned int flag
 	return made;
 }
 
-/* What all arenas may hold together: @pages more than they do. */
+/* Set the limit on all arenas to @pages more than they hold now. */
 static void leave_budget(unsigned long pages)
 {
 	arena_pool_drain();
@@ -90,7 +90,7 @@ static void populate_ours(void)
 	CHECK(!arena_populate(arena, arena_capacity(arena), GFP_KERNEL));
 }
 
-/* What an interrupted populate has charged and not installed yet is not there for others. */
+/* Slabs that an interrupted populate has charged but not installed are not there for others. */
 static void populate_theirs(void)
 {
 	int err = arena_populate(arena, arena_capacity(arena), GFP_ATOMIC);
@@ -98,7 +98,7 @@ static void populate_theirs(void)
 	CHECK(!err || err == -ENOMEM);
 }
 
-/* clause 2: so it is with several slabs at once */
+/* clause 2: a caller that needs several slabs uses those of the winner, too */
 static bool populate_budget_of_one_arena(unsigned long point)
 {
 	unsigned long ram = user_ram_pages;
@@ -113,7 +113,7 @@ static bool populate_budget_of_one_arena(unsigned long point)
 	return came;
 }
 
-/* An arena with spans that is full but for the span of CPU 1; how many objects there are. */
+/* Fill an arena with spans but for the span of CPU 1. Returns the number of objects. */
 static u64 fill_but_for_one_span(size_t size)
 {
 	u64 nr = 1;
@@ -138,14 +138,14 @@ static u64 count_allocs(void)
 
 static void *released;
 
-/* What arena_reset_release() does on another CPU. */
+/* Release slabs, as arena_reset_release() on another CPU does. */
 static void release_slab(void)
 {
 	CHECK(!arena_reset(arena));
 	released = xchg(&arena->dir.first[0].base, NULL);
 }
 
-/* clause 8: what a release took before it was an object is not counted as one */
+/* clause 8: a claim that a release voids is not counted as an object */
 static bool tail_of_a_released_slab(unsigned long point)
 {
 	u64 nr = fill_but_for_one_span(64);
@@ -153,7 +153,7 @@ static bool tail_of_a_released_slab(unsigned long point)
 
 	released = NULL;
 	came = interrupted_at(point, BY_IRQ, alloc_ours, release_slab);
-	/* It was full when it was looked at, before the reset. */
+	/* Without a reset in between, the arena was full. */
 	CHECK(ours || released);
 	CHECK(count_allocs() == nr + !!ours);
 	if (released && cmpxchg(&arena->dir.first[0].base, NULL, released)) {
@@ -164,7 +164,7 @@ static bool tail_of_a_released_slab(unsigned long point)
 	return came;
 }
 
-/* clause 19: what is not committed has no page, wherever it lies */
+/* clause 19: an offset that is not committed has no page, at any place */
 static bool page_not_committed(unsigned long point)
 {
 	size_t offset;
@@ -184,7 +184,7 @@ static void alloc_in_reclaim(void)
 	theirs = arena_alloc(arena, 64, GFP_NOFS);
 }
 
-/* clause 2: no lock is held while memory is allocated: a shrinker may allocate here, too */
+/* clause 2: growth holds no lock while it allocates memory, so a shrinker may use the arena */
 static bool tail_in_reclaim(unsigned long point)
 {
 	fill_but_for_one_span(64);
@@ -207,7 +207,7 @@ static void release(void)
 	arena_reset_release(arena, 0);
 }
 
-/* clause 11: a release waits for readers, and does not spin beside a task that was preempted */
+/* clause 11: a release waits for readers without spinning beside a preempted task */
 static bool release_beside_reset_rcu(unsigned long point)
 {
 	bool came;
@@ -221,14 +221,14 @@ static bool release_beside_reset_rcu(unsigned long point)
 	return came;
 }
 
-/* clause 11: a reset that is refused as its tag enters another eighth leaves nothing behind */
+/* clause 11: a reset that is refused at the end of an eighth of the tags changes nothing */
 static bool refused_reset_rcu_undone(unsigned long point)
 {
 	unsigned int resets;
 
 	arena = create(SZ_16K, SZ_16K, ARENA_READERS);
 	arena_set_generation(arena, 2 * ARENA_TAG_EIGHTH - ARENA_GEN_STEP);
-	/* As if no grace period had ended since the last eighth. */
+	/* Pretend that no grace period has ended since the last eighth. */
 	arena->wrapping = true;
 	for (resets = 0; !arena_reset_rcu(arena); resets++)
 		user_rcu_poll();
@@ -241,7 +241,7 @@ static bool refused_reset_rcu_undone(unsigned long point)
 	return false;
 }
 
-/* What a call that changes nothing must leave as it is, a large view included. */
+/* The state before a call that must change nothing, with a large object and its view. */
 static struct arena_stats stats_before;
 static char *large_object;
 static arena_handle_t small_handle;
@@ -315,7 +315,7 @@ static bool refused_rewind_changes_nothing(unsigned long point)
 	return false;
 }
 
-/* clause 13: nor does one that would enter another eighth of the tag's range too early */
+/* clause 13: a rewind that would enter another eighth of the tags too early changes nothing */
 static bool refused_rewind_near_eighth(unsigned long point)
 {
 	struct arena_mark mark;
@@ -326,7 +326,7 @@ static bool refused_rewind_near_eighth(unsigned long point)
 	CHECK(arena_alloc(arena, 24, GFP_KERNEL));
 	CHECK(!arena_mark(arena, &mark));
 	add_large();
-	/* As if no grace period had ended since the last eighth. */
+	/* Pretend that no grace period has ended since the last eighth. */
 	arena->wrapping = true;
 	refused_rewind(mark, -EBUSY);
 	look_before();
@@ -352,7 +352,7 @@ static void refused_reserve(size_t nr, size_t size, size_t align)
 	nothing_changed();
 }
 
-/* clause 5: bad arguments are refused, never wrapped, counted, and change nothing else */
+/* clause 5: bad arguments are refused and counted, never wrap, and change nothing else */
 static bool bad_reservations(unsigned long flags)
 {
 	static const size_t aligns[] = { 0, 3, 24, PAGE_SIZE + 1 };
@@ -379,7 +379,7 @@ static bool bad_reservations(unsigned long flags)
 	return flags < 2;
 }
 
-/* clause 5: nor does more than the capacity, or nothing, commit anything */
+/* clause 5: populating no bytes, or more than the capacity, commits nothing */
 static bool bad_populations(unsigned long flags)
 {
 	size_t i;
@@ -401,7 +401,7 @@ static bool bad_populations(unsigned long flags)
 	return flags < 2;
 }
 
-/* Interrupts that never end: how many places there are between two of them. */
+/* The number of places between two interrupts, which come again and again. */
 static unsigned long every;
 
 static void alloc_a_slab(void)
@@ -447,7 +447,7 @@ static void alloc_batch(void)
 	ours = arena_claim_batch(arena, &batch, GFP_KERNEL, &generation) ? NULL : part;
 }
 
-/* False when the intervals are through. */
+/* Returns false when all intervals have been tried. */
 static bool beside_endless(unsigned long point, size_t capacity, size_t slab_size,
 			   void (*operation)(void), void (*interrupt)(void))
 {
@@ -464,7 +464,7 @@ static bool beside_endless(unsigned long point, size_t capacity, size_t slab_siz
 	return point < 20;
 }
 
-/* clause 5: served also while others allocate, with room for all */
+/* clause 5: a large object is served while interrupts allocate, if there is room for all */
 static bool large_beside_allocations(unsigned long point)
 {
 	return beside_endless(point, SZ_4M, SZ_4K, alloc_large, alloc_a_slab);
@@ -475,7 +475,7 @@ static bool batch_beside_allocations(unsigned long point)
 	return beside_endless(point, SZ_4M, SZ_4K, alloc_batch, alloc_a_slab);
 }
 
-/* clause 5: also while others reset */
+/* clause 5: a large object is served while interrupts reset */
 static bool large_beside_resets(unsigned long point)
 {
 	return beside_endless(point, SZ_4M, SZ_4K, alloc_large, reset_again);
@@ -491,13 +491,13 @@ static bool batch_beside_resets(unsigned long point)
 	return beside_endless(point, SZ_4M, SZ_4K, alloc_batch, reset_again);
 }
 
-/* clause 10: what is copied in bit by bit ends, too */
+/* clause 10: a copy in several parts ends although interrupts reset */
 static bool copy_beside_resets(unsigned long point)
 {
 	return beside_endless(point, SZ_4M, SZ_256K, alloc_copy, reset_again);
 }
 
-/* Whether an allocation warns that is not told to grow: memory is committed. */
+/* Returns whether an allocation with @gfp warns. Memory is committed, so it need not grow. */
 static bool warns(gfp_t gfp)
 {
 	user_expect_warning = true;
@@ -523,7 +523,7 @@ static bool gfp_is_checked_on_the_fast_path(unsigned long flags)
 	return flags < 2;
 }
 
-/* clause 2: what an arena cannot honour is not dropped in silence */
+/* clause 2: gfp flags that an arena cannot honour cause a warning */
 static bool gfp_not_honoured(unsigned long flags)
 {
 	arena = create(SZ_16K, SZ_16K, flags & 1 ? ARENA_ACCOUNT : 0);
@@ -550,7 +550,7 @@ static bool rcu_must_watch(unsigned long flags)
 	return flags < 2;
 }
 
-/* Typed arenas with four elements, some of them freed. */
+/* A typed arena with four elements, some of them freed. */
 static struct arena_typed *typed;
 static void *elements[4];
 
@@ -589,7 +589,7 @@ static void typed_reset(void)
 	CHECK(!arena_typed_reset(typed));
 }
 
-/* What an NMI gets, whatever it interrupts, while an element is free all the time. */
+/* While an element is free all the time, an NMI gets one, whatever it interrupts. */
 static bool typed_nmi(unsigned long point, unsigned int flags, void (*operation)(void))
 {
 	bool came;
@@ -599,7 +599,7 @@ static bool typed_nmi(unsigned long point, unsigned int flags, void (*operation)
 	came = interrupted_at(point, BY_NMI, operation, typed_alloc_theirs);
 	CHECK(theirs || !came);
 	CHECK(!theirs || ours != theirs);
-	/* The next allocation is not disturbed either. */
+	/* The next allocation works as before. */
 	if (flags)
 		rcu_barrier();
 	typed_alloc_ours();
@@ -608,7 +608,7 @@ static bool typed_nmi(unsigned long point, unsigned int flags, void (*operation)
 	return came;
 }
 
-/* clause 16: N succeed in any context, NMI included */
+/* clause 16: N allocations succeed in any context, NMI included */
 static bool typed_nmi_in_alloc(unsigned long point)
 {
 	fill_typed(0);
@@ -642,7 +642,7 @@ static bool typed_nmi_in_reset(unsigned long point)
 	return typed_nmi(point, 0, typed_reset);
 }
 
-/* clause 10: a reset at any place of an allocation: the element is then of the new generation */
+/* clause 10: if a reset interrupts an allocation, its element is of the new generation */
 static bool typed_reset_in_alloc(unsigned long point, unsigned int flags)
 {
 	bool came;
@@ -668,13 +668,13 @@ static bool typed_reset_in_alloc_readers(unsigned long point)
 	return typed_reset_in_alloc(point, ARENA_READERS);
 }
 
-/* Objects of three words: an arena of few slabs, with or without spans. */
+/* Allocate an object of three words in an arena of few slabs. */
 static void alloc_zeroed(void)
 {
 	ours = arena_zalloc(arena, 24, GFP_ATOMIC);
 }
 
-/* clause 10: what resets freed before it was zeroed is handed out all the same, but it is ours */
+/* clause 10: an object that a reset frees before it is zeroed does not overlap a new one */
 static bool zeroed_beside_resets(unsigned long point)
 {
 	bool ours_is_in_arena;
@@ -684,7 +684,7 @@ static bool zeroed_beside_resets(unsigned long point)
 	arena = create(SZ_64K, SZ_16K, (point & 1 ? ARENA_SPANS : 0) |
 				       (point & 2 ? ARENA_ZERO : 0));
 	CHECK(!arena_populate(arena, SZ_64K, GFP_KERNEL));
-	/* Slabs that are not known to be zero. */
+	/* The slabs are not known to be zero any more. */
 	CHECK(!arena_reset(arena));
 	ours = NULL;
 	interrupted_at(every, BY_IRQ, alloc_zeroed, reset_again);
@@ -701,7 +701,7 @@ static void zalloc_ours(void)
 	ours = arena_zalloc(arena, 64, GFP_ATOMIC);
 }
 
-/* clause 2: an interrupt takes what an allocation has just seen in the span, and that one ends */
+/* clause 2: an allocation ends although an interrupt takes the rest of the span before it */
 static bool span_taken_from_below(unsigned long point)
 {
 	bool came;
@@ -724,7 +724,7 @@ static void alloc_word(void)
 	theirs = arena_alloc(arena, 8, ARENA_NOGROW);
 }
 
-/* clause 1: nor does a refill that joins the span hand out what an interrupt took from it */
+/* clause 1: a refill that extends the span does not hand out what an interrupt took from it */
 static bool span_joined_from_below(unsigned long point)
 {
 	bool came;
@@ -743,7 +743,7 @@ static bool span_joined_from_below(unsigned long point)
 	return came;
 }
 
-/* clause 1: a mark behind an object of odd size, where no other alignment was asked for */
+/* clause 1: after a rewind to a mark behind an object of odd size, objects are aligned */
 static bool rewind_to_odd_offset(unsigned long point)
 {
 	struct arena_mark mark;
@@ -761,7 +761,7 @@ static bool rewind_to_odd_offset(unsigned long point)
 	return false;
 }
 
-/* clause 13: a generation of the other slab set */
+/* clause 13: a forged handle with a generation of the other slab set resolves to NULL */
 static bool forged_handle_after_rewinds(unsigned long point)
 {
 	struct arena_mark mark;
@@ -827,7 +827,7 @@ int main(int argc, char **argv)
 	unsigned long point, i;
 
 	setbuf(stdout, NULL);
-	/* For what would never end. */
+	/* End a test that hangs. */
 	alarm(3600);
 	CHECK(!arena_pool_init());
 	arena_cpus_setup();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Threads on one arena, for ThreadSanitizer: who allocates, who reads, who resets.
- * How far each one gets is the scheduler's business; what must hold, holds always.
+ * Threads that use one arena, for ThreadSanitizer: they allocate, read and reset. Each check
+ * must hold whatever the scheduler does.
  *
  *   race [ROUNDS]
  */
@@ -14,7 +14,7 @@
 
 static unsigned int rounds = 2000;
 
-/* What the threads of one test work on. */
+/* The state that the threads of one test share. */
 struct scene {
 	struct arena		*arena;
 	struct arena_typed	*typed;
@@ -46,7 +46,7 @@ static void *actor_main(void *arg)
 	return NULL;
 }
 
-/* A word that says whose it is, all over. */
+/* Fill an object with a word that identifies its owner. */
 static void fill(unsigned long *at, size_t size, unsigned long word)
 {
 	size_t i;
@@ -72,7 +72,7 @@ static gfp_t gfp_of(unsigned int round)
 	return gfps[round % ARRAY_SIZE(gfps)];
 }
 
-/* clauses 10 and 11: inside one reader, what was allocated stays as it is */
+/* clauses 10 and 11: an object keeps its bytes until the end of the read-side critical section */
 static void act_alloc(struct actor *actor, unsigned int round)
 {
 	size_t size = 8 * (1 + (round * 7 + actor->cpu) % 60);
@@ -88,7 +88,7 @@ static void act_alloc(struct actor *actor, unsigned int round)
 		CHECK(is_filled(object, size, word));
 	}
 	rcu_read_unlock();
-	/* Who may sleep gets the tails of other CPUs, and waits for resets. */
+	/* A caller that may sleep collects tails of other CPUs, and waits for resets. */
 	if (!(round % 16)) {
 		object = arena_alloc(actor->scene->arena, 64, GFP_KERNEL);
 		__atomic_fetch_add(&actor->scene->allocs, !!object, __ATOMIC_RELAXED);
@@ -104,7 +104,7 @@ static void act_reset_rcu(struct actor *actor, unsigned int round)
 	user_run_works();
 }
 
-/* Nobody may be using what is reset: so who allocates here touches nothing. */
+/* A reset may free the object at once, so this thread does not touch it. */
 static void act_alloc_only(struct actor *actor, unsigned int round)
 {
 	size_t size = 1 + (round * 13 + actor->cpu) % 500;
@@ -138,7 +138,7 @@ static void act_reset_any(struct actor *actor, unsigned int round)
 	user_run_works();
 }
 
-/* A full arena, emptied now and then: who may sleep gets the tails of the others. */
+/* Fill the arena, which is reset now and then. Callers that may sleep collect tails. */
 static void act_fill(struct actor *actor, unsigned int round)
 {
 	void *object = arena_alloc(actor->scene->arena, 8 * (1 + round % 8), GFP_KERNEL);
@@ -152,7 +152,7 @@ static void act_reset_seldom(struct actor *actor, unsigned int round)
 		CHECK(!arena_reset(actor->scene->arena));
 }
 
-/* clause 15: complete, or not there */
+/* clause 15: a reader sees a complete element or none */
 struct record {
 	unsigned long word[6];
 };
@@ -164,8 +164,8 @@ static void act_typed_writer(struct actor *actor, unsigned int round)
 
 	fill(record.word, sizeof(record), round * 4UL + actor->cpu + 1);
 	/*
-	 * Only its maker takes an element out, and no reset comes between: both are
-	 * for one thread.
+	 * The thread that allocated the element frees it. No reset comes in between, as only this
+	 * thread resets.
 	 */
 	mine = arena_typed_alloc(typed, &record);
 	__atomic_fetch_add(&actor->scene->allocs, !!mine, __ATOMIC_RELAXED);
@@ -208,7 +208,7 @@ static void act_typed_resetter(struct actor *actor, unsigned int round)
 	user_rcu_poll();
 }
 
-/* clause 2: all grow the one slab that the budget has room for, and each gets its object */
+/* clause 2: the budget has room for one slab only, and each thread gets an object in it */
 static void act_grow(struct actor *actor, unsigned int round)
 {
 	struct arena *arena = actor->scene->arena;
@@ -241,7 +241,7 @@ static void play(struct scene *scene, act_fn first, act_fn others)
 	}
 }
 
-/* When all is quiet, the sums are exact. Of memory there is @budget pages, 0 for plenty. */
+/* The statistics are exact at the end. @budget: the limit in pages, 0 for none. */
 static void play_arena(const char *what, unsigned int flags, unsigned long budget,
 		       act_fn resetter, act_fn others)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The shim that stands in for the kernel: CPUs, RCU, work, locks and pages of a user program.
+ * CPUs, RCU, work, locks and pages of the kernel, implemented for a user program.
  */
 #include "shim.h"
 
@@ -53,7 +53,7 @@ static struct user_cpu {
 
 static unsigned long epoch = 1;
 static struct user_reading {
-	unsigned long since __aligned(64);	/* epoch, 0 while it reads nothing */
+	unsigned long since __aligned(64);	/* epoch, or 0 outside readers */
 } reading[USER_THREADS];
 static int nr_threads;
 
@@ -74,7 +74,7 @@ void user_thread_start(int cpu, struct task_struct *task)
 	};
 }
 
-/* The last one to start; meant for tests that join all of theirs. */
+/* Forget the thread that started last, for tests that join all their threads. */
 void user_thread_stop(void)
 {
 	WARN_ON(user_self.preempt || user_self.readers);
@@ -84,8 +84,8 @@ void user_thread_stop(void)
 bool user_threads;
 
 /*
- * Where threads stand for CPUs, the machine may preempt one that has interrupts off. Sleep
- * now and then, so that it goes on, however busy the machine is.
+ * Threads stand for CPUs, and the machine may preempt one that has interrupts off. Loops that
+ * wait for it sleep now and then, so that it goes on even on a busy machine.
  */
 void user_yield(void)
 {
@@ -116,7 +116,7 @@ void user_cpu_take(void)
 	reader_enter();
 }
 
-/* Who may be preempted may go on elsewhere. */
+/* A thread that may be preempted may go on with another CPU number. */
 void user_cpu_give(void)
 {
 	int cpu = user_self.cpu;
@@ -127,7 +127,7 @@ void user_cpu_give(void)
 	pthread_mutex_unlock(&cpus[cpu].lock);
 }
 
-/* An interrupt, or an NMI, which no lock keeps out. */
+/* Run the interrupt that has come due. Only an NMI comes while the thread has interrupts off. */
 void user_burnt(void)
 {
 	struct user_thread *self = &user_self;
@@ -166,7 +166,7 @@ void user_might_alloc(gfp_t gfp, const char *file, int line)
 		user_might_sleep(file, line);
 }
 
-/* Reclaim is not entered anew from within. */
+/* Reclaim does not recurse. */
 static void reclaim(gfp_t gfp)
 {
 	void (*hook)(void) = user_reclaim;
@@ -294,7 +294,7 @@ void user_rcu_barrier(const char *file, int line)
 	}
 }
 
-/* Work: run when somebody says so, in task context. */
+/* Work: tests run it, in task context. */
 
 static pthread_mutex_t work_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t work_run_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -484,8 +484,9 @@ char *kvasprintf(gfp_t gfp, const char *fmt, va_list args)
 }
 
 /*
- * Pages. Blocks are cut from a file in memory once and kept by order; each has a
- * gap of its own size behind it. A freed block comes back last.
+ * Pages. Blocks are cut from a file in memory once and kept in lists by order. Behind each block
+ * there is a gap of its size. A freed block goes to the end of its list, so that it is reused
+ * late.
  */
 #define RAM_PAGES	(SZ_1G >> PAGE_SHIFT)
 
@@ -529,7 +530,7 @@ bool virt_addr_valid(const void *address)
 	return (size_t)((const char *)address - ram) < SZ_1G;
 }
 
-/* Of what is no page yet, the pages say that they are their own. */
+/* Pages that are not in use yet are their own head. */
 struct page *virt_to_page(const void *address)
 {
 	struct page *page = &pages[((const char *)address - ram) >> PAGE_SHIFT];
@@ -615,7 +616,7 @@ void put_page(struct page *page)
 	pthread_mutex_unlock(&ram_lock);
 }
 
-/* In a page of its own before the view. */
+/* This header lies in a page before the view. */
 struct user_view {
 	unsigned int	nr;
 	struct page	*first;
@@ -630,7 +631,7 @@ void *vmap(struct page **page, unsigned int nr, unsigned long flags, int prot)
 	user_might_sleep(__FILE__, __LINE__);
 	if (must_fail())
 		return NULL;
-	/* And a page behind it that faults. */
+	/* The page behind the view faults. */
 	view = mmap(NULL, bytes + PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (view == MAP_FAILED)
 		return NULL;
@@ -687,7 +688,7 @@ unsigned long user_shrink(int nid, unsigned long nr)
 	return count == SHRINK_EMPTY ? 0 : the_shrinker->scan_objects(the_shrinker, &sc);
 }
 
-/* debug.c is not here: nobody looks. */
+/* debug.c is not part of this program. */
 
 void arena_debug_add(struct arena *arena)
 {

@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The shim: what the core takes from the kernel, on top of a C library.
+ * The shim: the functions of the kernel that the core uses, implemented with a C library.
  *
- * Each <linux/...> header that the core includes is this file (the Makefile makes
- * them so), and the core is compiled as it is. What is here is either the real
- * thing at the kernel's strength or above, or it is absent and the core does not
- * compile:
+ * The Makefile makes each <linux/...> header that the core includes a copy of this file, and
+ * compiles the core unchanged. Each function here is at least as strong as that of the kernel. A
+ * function that is missing here keeps the core from being compiled:
  *
  *  - Atomics and barriers are the compiler's, so that ThreadSanitizer understands
  *    them. READ_ONCE() and WRITE_ONCE() are relaxed atomics.
- *  - A thread runs on one of USER_CPUS simulated CPUs. Who has preemption off holds
- *    the CPU: nobody else runs there meanwhile.
- *  - RCU is ours and not a library's: a fuzzer has to decide when a grace period
+ *  - A thread runs on one of USER_CPUS simulated CPUs. A thread with preemption off holds
+ *    the CPU: no other thread runs there meanwhile.
+ *  - RCU is implemented here, not by a library: a fuzzer has to decide when a grace period
  *    ends, or its runs would not repeat, and ThreadSanitizer has to see the order
  *    that it makes. A region with preemption off is a reader, as in the kernel.
  *  - Pages lie in one stretch of a file in memory, so that vmap() is real. Free
- *    ones, and a gap behind each block, are poisoned for AddressSanitizer.
- *  - Whoever might sleep where one may not, or warns, aborts.
+ *    pages, and a gap behind each block, are poisoned for AddressSanitizer.
+ *  - A call that might sleep in atomic context, and a warning, abort the program.
  *
- * user_point() is called wherever an interrupt could change what comes next.
- * A test makes one come there: see user_interrupt.
+ * user_point() is called at each place where an interrupt could change what comes next.
+ * A test sets user_interrupt to a function that is called there.
  */
 #ifndef USER_SHIM_H
 #define USER_SHIM_H
@@ -35,7 +34,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The kernel that we are: the newest. */
+/* The version of the kernel that this program pretends to be: the newest. */
 #define KERNEL_VERSION(a, b, c)	(((a) << 16) + ((b) << 8) + (c))
 #define LINUX_VERSION_CODE	KERNEL_VERSION(7, 3, 0)
 #define CONFIG_64BIT		1
@@ -56,7 +55,7 @@ typedef int32_t s32;
 typedef long long s64;
 typedef unsigned int gfp_t;
 
-/* The compiler. Some of these the C library has, too, with other words. */
+/* Compiler attributes. The C library defines some of them differently. */
 #undef __always_inline
 #undef __attribute_const__
 #define __always_inline		inline __attribute__((__always_inline__))
@@ -220,7 +219,7 @@ static inline type class_##name##_constructor(args) { type t = init; return t; }
 	__attribute__((__cleanup__(class_##name##_destructor)))			\
 	= class_##name##_constructor
 
-/* Who complains ends the run. */
+/* A failed check ends the program. */
 void user_die(const char *file, int line, const char *what) __attribute__((__noreturn__));
 extern bool user_expect_warning;
 extern bool user_warned;
@@ -240,17 +239,17 @@ static inline bool user_warn(bool condition, const char *file, int line, const c
 #define WARN_ONCE(x, ...)	WARN_ON(x)
 #define VM_WARN_ON_ONCE(x)	WARN_ON(x)
 
-/* The bug that is wanted, see planted.txt; 0 in any other build. */
+/* The number of the planted bug to enable, see planted.txt; 0 in other builds. */
 extern int user_planted;
 #define planted(n)		(user_planted == (n))
 
-/* Where a thread is. */
+/* The context of a thread. */
 #define USER_CPUS		4
 #define USER_THREADS		16
 
 struct task_struct;
 
-/* A thread's, as long as somebody holds it. */
+/* The identity of a thread, with a reference count. */
 struct pid {
 	int			refs;
 	struct task_struct	*task;
@@ -296,10 +295,10 @@ struct user_thread {
 
 extern __thread struct user_thread user_self;
 
-/* What comes when the fuse has burnt down; from then on there is none. */
+/* The interrupt that comes when the fuse has burnt down, once. */
 extern void (*user_interrupt)(void);
 extern bool user_nmi;
-/* Not an interrupt but another task, where this one can be preempted. */
+/* Run another task instead of an interrupt, where this task can be preempted. */
 extern bool user_preempting;
 void user_burnt(void);
 void user_thread_start(int cpu, struct task_struct *task);
@@ -350,14 +349,14 @@ static __always_inline void preempt_enable(void)
 
 void user_might_sleep(const char *file, int line);
 #define might_sleep()		user_might_sleep(__FILE__, __LINE__)
-extern bool user_threads;	/* the program has several */
+extern bool user_threads;	/* the program has several threads */
 void user_yield(void);
 #define cond_resched()		do { might_sleep(); user_yield(); } while (0)
 #define cpu_relax()		user_yield()
 
 /* Atomics: relaxed, acquire, release and full, as the kernel orders them. */
 #define barrier()		do { user_point(); __asm__ __volatile__("" ::: "memory"); } while (0)
-/* Of a pointer: with what depends on it, which only "acquire" tells the sanitizer. */
+/* Loads of pointers order dependent reads, which the sanitizer learns only from "acquire". */
 #define user_is_pointer(x)	(__builtin_classify_type(x) == 5)
 #define user_once(x)		(user_is_pointer(x) ? __ATOMIC_ACQUIRE : __ATOMIC_RELAXED)
 #define READ_ONCE(x)		({ user_point(); __atomic_load_n(&(x), user_once(x)); })
@@ -370,7 +369,7 @@ void user_yield(void);
 #define rcu_dereference_raw(p)	smp_load_acquire(&(p))
 #define rcu_assign_pointer(p, v)	smp_store_release(&(p), v)
 
-/* ThreadSanitizer does not know fences: there, all of them meet in one word. */
+/* ThreadSanitizer does not know fences, so they become exchanges of one word there. */
 #ifdef __SANITIZE_THREAD__
 extern unsigned long user_fence;
 #define user_fence(order)	((void)__atomic_fetch_add(&user_fence, 0, order))
@@ -383,7 +382,7 @@ extern unsigned long user_fence;
 #define smp_mb__before_atomic()	smp_mb()
 #define smp_mb__after_atomic()	smp_mb()
 
-/* A race that is meant: ThreadSanitizer looks away. */
+/* An intended race: ThreadSanitizer ignores it. */
 #ifdef __SANITIZE_THREAD__
 void AnnotateIgnoreReadsBegin(const char *file, int line);
 void AnnotateIgnoreReadsEnd(const char *file, int line);
@@ -507,7 +506,7 @@ static inline bool refcount_dec_and_test(refcount_t *r)
 	return !left;
 }
 
-/* One element a CPU. */
+/* Per-CPU variables are arrays with an element for each CPU. */
 #define DECLARE_PER_CPU(type, name)	extern type name[USER_CPUS]
 #define DEFINE_PER_CPU(type, name)	type name[USER_CPUS]
 #define per_cpu(name, cpu)		((name)[cpu])
@@ -536,10 +535,10 @@ static inline bool refcount_dec_and_test(refcount_t *r)
 #define raw_cpu_write(var, v)	this_cpu_write(var, v)
 #define raw_cpu_inc(var)	this_cpu_inc(var)
 
-/* Locks. Whoever has a raw one has preemption off. */
+/* Locks. The holder of a raw one has preemption off. */
 typedef struct {
 	pthread_mutex_t	lock;
-	int		owner;	/* CPU and one, 0 for nobody */
+	int		owner;	/* CPU number plus one, or 0 if free */
 } raw_spinlock_t;
 typedef raw_spinlock_t spinlock_t;
 
@@ -587,7 +586,7 @@ struct mutex {
 	struct user_thread	*owner;
 };
 
-/* That a mutex is held is not looked at: it does not know its owner. */
+/* A mutex does not know its owner, so this does not check it. */
 #define lockdep_assert_held(l)	\
 	_Generic((l), raw_spinlock_t *: user_assert_held, struct mutex *: user_assert_nothing)(l)
 
@@ -617,14 +616,14 @@ struct rcu_head {
 
 typedef void (*rcu_callback_t)(struct rcu_head *head);
 
-/* As in the idle loop, where no grace period waits for anybody. */
+/* RCU is not watching, as in the idle loop: no grace period waits for this thread. */
 extern bool user_rcu_idle;
 #define rcu_is_watching()	(!user_rcu_idle)
 #define RCU_LOCKDEP_WARN(x, s)	WARN_ON(x)
 
 void rcu_read_lock(void);
 void rcu_read_unlock(void);
-/* There is no call_rcu(): it may be lazy, and the core's callbacks are all waited for. */
+/* There is no call_rcu(): it may be lazy, and the core waits for all its callbacks. */
 void call_rcu_hurry(struct rcu_head *head, void (*func)(struct rcu_head *head));
 void user_synchronize_rcu(const char *file, int line);
 void user_rcu_barrier(const char *file, int line);
@@ -634,7 +633,7 @@ void user_rcu_barrier(const char *file, int line);
 
 /* Run the callbacks whose grace period is over. */
 void user_rcu_poll(void);
-/* A reader on no thread of ours, and what a wait for it calls to see it gone. */
+/* A reader that belongs to no thread, and the function that a wait for it calls to end it. */
 void user_reader_begin(void);
 void user_reader_end(void);
 extern void (*user_waiting)(void);
@@ -652,7 +651,7 @@ bool cancel_work_sync(struct work_struct *work);
 bool flush_work(struct work_struct *work);
 void user_run_works(void);
 
-/* Work that is queued later does not run by itself: tests that need it run it. */
+/* Delayed work does not run by itself: tests run it. */
 #define HZ			100
 struct delayed_work {
 	struct work_struct	work;
@@ -811,17 +810,17 @@ static inline bool llist_add(struct llist_node *node, struct llist_head *head)
 void user_might_alloc(gfp_t gfp, const char *file, int line);
 #define might_alloc(gfp)	user_might_alloc(gfp, __FILE__, __LINE__)
 
-/* What reclaim does, in a caller that asks for memory and may wait for it. */
+/* Called like a shrinker when a caller that may sleep allocates memory. */
 extern void (*user_reclaim)(void);
 
-/* As booted with init_on_alloc and init_on_free. */
+/* The settings of init_on_alloc and init_on_free. */
 extern bool user_init_on_alloc, user_init_on_free;
 #define want_init_on_alloc(gfp)	(user_init_on_alloc || (gfp) & __GFP_ZERO)
 #define want_init_on_free()	user_init_on_free
 
-/* The n-th request for memory from now on fails, 0 for none; how many did. */
+/* The n-th memory allocation from now on fails, 0: none. The number of failures. */
 extern unsigned long user_fail_nth, user_failed;
-/* Blocks and objects that are in use: nothing may be left at the end. */
+/* Blocks and objects in use: both must be 0 at the end. */
 extern long user_blocks, user_objects;
 
 void *user_kmalloc(size_t size, gfp_t gfp);
@@ -848,7 +847,7 @@ char *kvasprintf(gfp_t gfp, const char *fmt, va_list args);
 #define NUMA_NO_NODE		(-1)
 #define nr_node_ids		2
 
-/* @lru is the allocator's while the page is free. */
+/* The allocator uses @lru while the page is free. */
 struct page {
 	void			*mapping;
 	struct list_head	lru;
@@ -879,7 +878,7 @@ void get_page(struct page *page);
 void put_page(struct page *page);
 void *vmap(struct page **pages, unsigned int nr, unsigned long flags, int prot);
 void vunmap(const void *address);
-/* The page behind an address that vmap() gave. */
+/* Returns the page behind an address that vmap() returned. */
 struct page *vmalloc_to_page(const void *address);
 #define virt_to_head_page(address)	(virt_to_page(address)->head)
 #define compound_head(page)	((page)->head)
@@ -891,7 +890,7 @@ struct page *vmalloc_to_page(const void *address);
 #define numa_mem_id()		(user_self.cpu & 1)
 #define numa_node_id()		(user_self.cpu & 1)
 #define alloc_pages(gfp, order)	alloc_pages_node(numa_node_id(), gfp, order)
-/* Only what programs map is split, and there are none here. */
+/* Only pages that programs map are split, and there are no such pages here. */
 #define split_page(page, order)	WARN_ON((order) && (page))
 #define page_folio(p)		((struct folio *)(p)->head)
 #define folio_nr_pages(folio)	(1UL << (folio)->page.order)
@@ -904,7 +903,7 @@ struct page *vmalloc_to_page(const void *address);
 extern unsigned long user_ram_pages;
 #define totalram_pages()	user_ram_pages
 
-/* Nobody is charged, and nobody looks for leaks but LeakSanitizer. */
+/* No cgroup is charged, and LeakSanitizer takes the place of kmemleak. */
 struct mem_cgroup;
 struct mm_struct;
 #define get_mem_cgroup_from_mm(mm)	((struct mem_cgroup *)NULL)
@@ -914,7 +913,7 @@ struct mm_struct;
 #define kmemleak_free(p)	((void)(p))
 #define kmemleak_not_leak(p)	((void)(p))
 
-/* Pressure: whoever registered is asked by user_shrink(). */
+/* Memory pressure: user_shrink() calls all registered shrinkers. */
 struct shrink_control {
 	int		nid;
 	unsigned long	nr_to_scan;
