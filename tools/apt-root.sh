@@ -31,8 +31,7 @@ all_sources()
 		sed -n "s,^'\(.*\)/dists/\([^']*\)/InRelease'.*,\1 \2,p"
 }
 
-# Of these, the machine's own suite: bookworm, bookworm-updates,
-# bookworm-security.
+# Keeps the machine's own suite and its updates: bookworm, bookworm-updates, bookworm-security.
 own_sources()
 {
 	local code
@@ -94,7 +93,7 @@ write_sources()
 	done >"$APT/$suite/sources.list"
 }
 
-# The options that keep apt inside its private root.
+# Sets the options that keep apt inside its private root.
 apt_opts()
 {
 	local suite=$1
@@ -114,8 +113,8 @@ apt_opts()
 	[ "$suite" = own ] || OPTS+=(-t "$suite")
 }
 
-# Lists are good for a day: a package that vanished from the mirror since is
-# met by a second try with fresh ones.
+# Fetches package lists that are older than a day. A package that has left the mirror since is
+# found by a second try with fresh lists.
 update()
 {
 	local suite=$1 stamp=$APT/$1/updated
@@ -160,7 +159,7 @@ download()
 		download "$@")
 }
 
-# download() resolves the candidate itself, so the newest file is it.
+# The newest file is the one that download() has just fetched.
 newest_deb()
 {
 	# shellcheck disable=SC2012 # names of Debian packages hold no newline
@@ -181,9 +180,8 @@ unpack()
 	done
 }
 
-# Extracted, not installed: no maintainer script runs, which the uses here
-# (a compiler, an emulator) do not need. usr-merge links are made first, as
-# the packages of newer suites expect them.
+# Extracts packages without installing them: their uses here (a compiler, an emulator) need no
+# maintainer script. Packages of newer suites expect the usr-merge links, so these come first.
 closure()
 {
 	local suite=$1 dir=$2 arch=$APT/$1/cache/archives deb

@@ -33,7 +33,7 @@ build()
 		-L"$OUT" -larena || die "the benchmark does not build"
 }
 
-# What the program needs in a guest that has no library.
+# Prints the files that the program needs in a guest without libraries.
 carried()
 {
 	{
@@ -49,8 +49,8 @@ carried()
 	done
 }
 
-# One line an argument: the rivals take turns, so that what else the host does
-# meets all of them.
+# Runs each line of arguments; the rivals take turns, so that other load of the host meets all
+# of them.
 guest_commands()
 {
 	local runs=$1 modes=$2
@@ -78,7 +78,7 @@ done
 END
 }
 
-# Median of each figure, over the runs.
+# Prints the median of each figure over all runs.
 medians()
 {
 	sort | awk -F, -v OFS=, -v machine="$1" '
@@ -155,7 +155,7 @@ table()
 	echo "all: $ROUNDS batches of 4096, open and first touch included; first: the first batch"
 }
 
-# What the library is for, on one thread, of all that is paid for.
+# Prints figures of one thread beside those of the rivals.
 goals()
 {
 	awk -F, '$3 == "threads" && $4 == 1 { all[$1, $2] = $5; machines[$1] = 1 }

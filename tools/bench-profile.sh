@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Where the instructions of one allocation go: each is logged by QEMU for a
-# moment, on the stock kernel, and counted by function.
+# Counts by function where the instructions of one allocation go: QEMU logs each of them for a
+# moment, on the stock kernel.
 #
 #   bench-profile.sh batch ALLOCATOR   an object of a batch, of arena_spans, say
 #   bench-profile.sh ioctl ALLOCATOR   a call from a program: arena_spans,
@@ -32,7 +32,7 @@ $run
 END
 }
 
-# One step of the monitor each, with time for it to be taken.
+# Sends one command at a time to QEMU's monitor, with time to take effect.
 look()
 {
 	local command

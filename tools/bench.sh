@@ -37,11 +37,12 @@ PLOTS=$ROOT/selftests/bench/plots
 
 ALL="machine memory batch pingpong mix hardirq create steady full latency reset seed ioctl"
 ALL="$ALL threads once growth many"
-# What depends on how many CPUs the machine could have, and how many those are.
+# Benchmarks that depend on the number of possible CPUs, and the numbers to try.
 GROWTH="create growth many"
 POSSIBLE=(64 240)
 
-# The module to be measured: its sources, not those of the benchmarks.
+# Prints the folder of the module's sources to measure; the benchmarks are always the present
+# ones.
 #   tree DIR
 tree()
 {
@@ -63,15 +64,16 @@ copy_sources()
 		die "cannot copy the benchmarks to $dir"
 }
 
-# Both modules in a directory of their own: what else is being built does not
-# disturb a measurement.
+# Both modules are built in a directory of their own, so that other builds do not disturb a
+# measurement.
 #   make_modules DIR WHAT-MAKE-CALLS-IT MAKE...
 make_modules()
 {
 	local dir=$1 m=$2
 
 	shift 2
-	# The versions of our symbols are looked up anew: nothing else tells that they changed.
+	# Without this file, Kbuild looks up anew the versions of the arena's symbols, which may
+	# have changed.
 	rm -f "$dir/selftests/bench/Module.symvers"
 	"$@" -j"$JOBS" M="$m" modules &&
 		"$@" -j"$JOBS" M="$m/selftests/bench" W=1 KCFLAGS=-Werror \
@@ -107,7 +109,8 @@ make_uml()
 		make -C "$BUILD/src/newest" ARCH=um O="$UML" -j"$JOBS" linux modules
 }
 
-# Built once; an option that the kernel did not take would be missed later.
+# Builds the kernel once. An option that the kernel did not take would be missed later, so
+# check.
 prepare_uml_kernel()
 {
 	local line
@@ -136,7 +139,7 @@ prepare_uml()
 		ARCH=um O="$UML" || die "the modules do not build"
 }
 
-# What the guest does.
+# Prints the commands for the guest.
 #   guest_commands UNIT ROUNDS MAX_MB BENCH...
 guest_commands()
 {
@@ -145,7 +148,7 @@ guest_commands()
 	shift 3
 	if [ "$unit" = insn ]; then
 		args="$args instructions=1"
-		# What is left to do after a boot would run in between, and be counted.
+		# Work that is left over from the boot would run in between and be counted.
 		echo "sleep 20"
 	fi
 	cat <<END
@@ -154,7 +157,7 @@ insmod /ko/arena_bench.ko $args || exit 1
 cd /sys/kernel/debug/arena_bench
 for b in $*; do
 	echo "progress,\$b"
-	# What an arena takes is taken from the page allocator there.
+	# With the pool off, each arena takes its memory from the page allocator.
 	mb=32
 	case \$b in memory | many) mb=0 ;; esac
 	echo \$mb >/sys/module/arena/parameters/pool_mb
@@ -193,9 +196,8 @@ collect()
 	return 1
 }
 
-# Instructions: one is like the other, one run is enough.
-# Threads would need CPUs.
-# NAME begins with "new" for the newest stock kernel.
+# Counts of instructions are exact, so one run is enough. Threads are left out, as there is one
+# CPU. A NAME that begins with "new" stands for the newest stock kernel.
 #   icount NAME INIT_ON_ALLOC POSSIBLE-CPUS MAX_MB BENCH...
 icount()
 {
@@ -223,7 +225,7 @@ native()
 		"$(guest_commands ns 51 1100 "$@")"
 }
 
-# With and without zeroing, at once.
+# Runs with and without zeroing at the same time.
 #   measure_icount icount|new
 measure_icount()
 {
@@ -247,8 +249,7 @@ measure_instructions()
 	return "$rc"
 }
 
-# Run all of them at once and tell whether one failed: a count is exact however
-# busy the host is.
+# Runs all machines at once and fails if one does: a count is exact however busy the host is.
 wait_for()
 {
 	local pid rc=0
@@ -283,7 +284,7 @@ measure_native()
 			native "uml-$init-$run" "$init" "$CPUS" "${LIST[@]}" || rc=1
 		done
 	done
-	# More CPUs than the host has: not for times.
+	# With more CPUs than the host has, times mean nothing.
 	[[ " ${LIST[*]} " != *" full "* ]] || native uml8-0-1 0 8 full || rc=1
 	return "$rc"
 }
@@ -306,7 +307,7 @@ span_sizes()
 			    " each time, up to " max }' "$1/module/core/cursor.h"
 }
 
-# On what and of what figures are: each kind may be of another time.
+# Notes the machine and revision of each kind of figures, which may be of different times.
 #   describe icount|uml MODULE-DIR
 describe()
 {
@@ -329,7 +330,7 @@ describe()
 	span_sizes "$2"
 }
 
-# What was measured before of the other kind stays.
+# Figures of the other kind, measured before, stay.
 begin()
 {
 	rm -f "$RAW/$1"*
@@ -366,7 +367,7 @@ plot()
 	done
 }
 
-# What the README shows. Of a whole run: not of instructions only, for instance.
+# Writes what the README shows, from a complete run only.
 keep_plots()
 {
 	local name
@@ -433,8 +434,8 @@ recorded()
 	awk -v rival="$1" -v init="$2" '$1 == rival && $2 == init { print $3 }' "$GATE"
 }
 
-# One line per figure; true if it is no more than 2 above the record. A record
-# that lags far behind would let as much be lost again unnoticed.
+# Prints one line per figure; succeeds if it is at most 2 above its record. A figure that is far
+# below its record is reported, because the record would hide a regression.
 judge()
 {
 	local rival=$1 init=$2 now was
@@ -449,8 +450,8 @@ judge()
 	awk -v now="$now" -v was="$was" 'BEGIN { exit !(now <= was + 2) }'
 }
 
-# What a figure costs at the end of a scale over what it costs at its beginning:
-# with 240 possible CPUs and with one, or with the largest capacity and the smallest.
+# Prints how a figure grows over a scale: from one possible CPU to 240, or from the smallest
+# capacity to the largest.
 #   growth_ratio possible|capacity BENCH RIVAL
 growth_ratio()
 {
@@ -547,7 +548,7 @@ record()
 	cat "$GATE"
 }
 
-# In directories of their own, so that the gate waits for no long run.
+# In directories of their own, so that the gate does not wait for a long run.
 gate_dirs()
 {
 	STOCK=$BENCH/gate
@@ -563,7 +564,7 @@ growth_dirs()
 
 main()
 {
-	# What it names now: it may move while this runs.
+	# Resolves the revision now: the name may move while this runs.
 	[ -z "${REV:-}" ] || REV=$(git -C "$ROOT" rev-parse --verify "$REV^{commit}") ||
 		die "no such commit"
 	read -ra LIST <<<"${BENCHES:-$ALL}"

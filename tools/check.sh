@@ -6,8 +6,8 @@
 #   check.sh [GATE...]   checkpatch kernel-doc shellcheck programs manuals clauses
 #                        planted dkms w1-stock w1-new w1-kunit sparse; default: all
 #
-# Per-file tools are not run again on a file that they passed before: what
-# passed is remembered below build/check by the file's contents.
+# A file that a per-file tool has passed is not checked by it again until it changes:
+# build/check holds a stamp for its contents.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -16,15 +16,15 @@ SEEN=$BUILD/check
 GATES=(checkpatch kernel-doc shellcheck programs manuals clauses planted dkms w1-stock walls w1-new
 	w1-kunit sparse)
 
-# Sources of ours, found in the tree and not by git: what is about to be
-# committed counts too.
+# Prints our source files, from the tree and not from git, so that files which are about to be
+# committed count.
 sources()
 {
 	(cd "$ROOT" && find module include kunit selftests tools -name '*.[ch]' \
 		! -name '*.mod.c' 2>/dev/null | sort)
 }
 
-# Files of standard input on which the same tool has not succeeded yet.
+# Filters standard input for files that the tool has not passed yet.
 unseen()
 {
 	local tool=$1 file sum
@@ -58,9 +58,8 @@ per_file()
 		"$check {} && remember $tool {}"
 }
 
-# Asking for the kernel's version is what compat headers are for. Macros that take
-# a type or define functions cannot please, a handle is opaque, and DEFINE_FREE()
-# takes a statement.
+# Compat headers have to test the kernel's version. Macros that take a type or define functions
+# break rules of style, a handle is an opaque typedef, and DEFINE_FREE() takes a statement.
 checkpatch_file()
 {
 	local ignore=
@@ -68,10 +67,11 @@ checkpatch_file()
 	case $1 in
 	*/compat.h) ignore=--ignore=LINUX_VERSION_CODE,CONSTANT_COMPARISON ;;
 	*/trace.h) ignore=--ignore=OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT ;;
-	# The kernel's own macros, as a program has them; and a name that a fuzzer calls.
+	# gate.h defines the kernel's own macros for a program; libFuzzer calls functions by
+	# names in mixed case.
 	kunit/user/shim.h) return 0 ;;
 	kunit/user/*) ignore=--ignore=CAMELCASE ;;
-	# No kernel header gives a program these.
+	# No kernel header defines these for programs.
 	tools/*.c) ignore=--ignore=PREFER_DEFINED_ATTRIBUTE_MACRO,AVOID_EXTERNS ;;
 	*/linux/arena*.h)
 		ignore=--ignore=MACRO_ARG_REUSE,MACRO_ARG_PRECEDENCE
@@ -91,7 +91,7 @@ gate_checkpatch()
 
 kernel_doc_file()
 {
-	# Python's by now; 6.1's is Perl's, and knows no -Wall.
+	# The script is in Python by now; that of 6.1 is in Perl and lacks -Wall.
 	cd "$ROOT" && if grep -q perl "$SRC/scripts/kernel-doc"; then
 		perl "$SRC/scripts/kernel-doc" -none -Werror "$1"
 	else
@@ -115,7 +115,7 @@ gate_shellcheck()
 		per_file shellcheck shellcheck_file
 }
 
-# Programs that people install; the tests are compiled where they are run.
+# Compiles the programs that users install; tests are compiled where they are run.
 gate_programs()
 {
 	local file
@@ -125,7 +125,8 @@ gate_programs()
 			-I"$ROOT/include/uapi" -c -o /dev/null "$file" || return 1
 	done
 	make -s -C "$ROOT/tools/libarena" OUTPUT="$BUILD/lib" CFLAGS='-O2 -Werror' || return 1
-	# As "make run" does where no kernel source has been fetched yet.
+	# Compiles the demonstration without a kernel source, as "make run" does on a new
+	# machine.
 	rm -f "$SEEN/demo/arena_demo"
 	make -s -C "$ROOT/selftests" OUTPUT="$SEEN/demo" KSELFTEST_DIR= LDFLAGS=-static \
 		"$SEEN/demo/arena_demo"
@@ -141,7 +142,7 @@ gate_clauses()
 	"$ROOT/tools/clauses.sh" --check
 }
 
-# Bugs that are planted on purpose are where their tables say.
+# Checks that the tables of planted bugs fit the sources.
 gate_planted()
 {
 	local to table
@@ -154,10 +155,10 @@ gate_planted()
 	rm -r "$to"
 }
 
-# What a folder of module/ may use besides itself.
+# The folders that each folder of module/ may use besides itself.
 declare -A BELOW=([mem]="" [core]=mem [device]="core mem" [.]=mem)
 
-# The objects of module/$1 and of the folders below it, in the stock build.
+# Prints the objects of these folders of module/, in the stock build.
 objects_of()
 {
 	local dir
@@ -171,7 +172,7 @@ objects_of()
 	done
 }
 
-# Headers that were opened for an object of module/$1 but belong to a folder above it.
+# Prints headers that an object of module/$1 includes from a folder above it.
 upward_includes()
 {
 	local object own=$1 allowed
@@ -185,7 +186,8 @@ upward_includes()
 	done
 }
 
-# Our symbols that objects of module/$1 need and neither they nor those below define.
+# Prints our symbols that objects of module/$1 need and that neither they nor the folders below
+# define.
 upward_calls()
 {
 	local own=$1 lower
@@ -232,8 +234,8 @@ gate_w1-kunit()
 	"$ROOT/tools/module.sh" kunit
 }
 
-# Against old headers and new, and with the suites. Complaints about the
-# kernel's own headers are not ours.
+# Runs sparse against old headers and new ones, with the suites. Complaints about the kernel's
+# own headers are ignored.
 gate_sparse()
 {
 	local kernel

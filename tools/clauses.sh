@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Which test names which clause of the contract: a line a clause.
+# Prints which tests name which clause of the contract, one clause a line.
 #
 #   clauses.sh            print them
 #   clauses.sh --check    against the table in include/CONTRACT.md
@@ -11,7 +11,7 @@
 
 CONTRACT=$ROOT/include/CONTRACT.md
 
-# "clause 4", "Clauses 1, 2 and 10", also over the end of a comment's line.
+# Finds "clause 4" and "Clauses 1, 2 and 10", also across the lines of a comment.
 clauses_of()
 {
 	perl -0777 -ne '
@@ -20,7 +20,7 @@ clauses_of()
 		}' "$1" | sort -un
 }
 
-# What the table calls a test: suites in italics.
+# Prints the name of a test in the table: suites are in italics.
 name_of()
 {
 	local name=${1##*/arena_}
@@ -34,7 +34,7 @@ name_of()
 	esac
 }
 
-# "CLAUSE NAME" for each.
+# Prints "CLAUSE NAME" for each test and each clause that it names.
 pairs()
 {
 	local file name clause

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# dkms.conf against what Kbuild builds: does as dkms would, with the stock headers and
-# without dkms. The version is that of the oldest kernel that compat.h speaks of.
+# Checks dkms.conf against what Kbuild builds: does what dkms would do, with the stock headers
+# and without dkms. The oldest kernel must be the one that compat.h names.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -12,7 +12,7 @@ fail()
 	exit 1
 }
 
-# What dkms sets before it reads the file.
+# Sets what dkms sets before it reads the file.
 read_conf()
 {
 	dkms_tree=$BUILD/dkms

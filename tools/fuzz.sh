@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A step of test.sh: fuzzers, and what shows that they find what they are for.
+# A step of test.sh: fuzzers, and planted bugs that they must find.
 #
 #   fuzz.sh [PART...]     user: the core as a program, under the sanitizers of
 #                         programs, beside a model, and with bugs planted in it
@@ -43,7 +43,8 @@ build_user()
 		die "the core does not build as a program"
 }
 
-# What runs of the past found worth keeping: a name and bytes in hexadecimal.
+# Writes the seeds, inputs that earlier runs found worth keeping: a name and bytes in
+# hexadecimal.
 write_seeds()
 {
 	local name hex
@@ -147,7 +148,7 @@ points()
 	fi
 }
 
-# Whether two threads meet is chance, so each of these has several.
+# Races depend on chance, so each planted one has several tries.
 plant_for_threads()
 {
 	local number words try
@@ -186,7 +187,7 @@ build_device()
 		die "arena_fuzz does not build"
 }
 
-# The machine's log is looked through by vm.sh: a splat fails it.
+# vm.sh searches the kernel's log; a splat fails the machine.
 part_device()
 {
 	local rc=0 log=$LOGS/fuzz-device.log

@@ -4,8 +4,8 @@
 # Build a User-Mode-Linux kernel of the newest source with the arena inside
 # and every sanitizer that UML takes, and run the arena's KUnit suites on it.
 #
-# Without a GLOB, twice: kernels zero what they allocate, or not, by a word on their
-# command line, and arenas then do, too.
+# Without a GLOB, it runs them twice: without init_on_alloc, then with it and without the
+# device.
 #
 #   kunit.sh [GLOB]       run suites (or suite.case) that match, default arena*
 #   kunit.sh --build      build only
@@ -27,7 +27,7 @@ is_old()
 	[ "$(readlink "$SRC")" = linux-source-6.1 ]
 }
 
-# Written only when it changes: a new time stamp alone would cost a rebuild.
+# The file is written only when it changes: a new time stamp alone would cost a rebuild.
 write_config()
 {
 	local new=$UML/kunitconfig.new
@@ -57,8 +57,8 @@ kunit_py()
 		--kunitconfig="$UML/arena.kunitconfig" "${flags[@]}" "$@")
 }
 
-# What decides about the configuration; while it stays the same, plain make is
-# quicker than kunit.py, which regenerates a few files at every build.
+# Prints what the configuration depends on. While that stays the same, plain make is quicker
+# than kunit.py, which regenerates a few files at every build.
 config_inputs()
 {
 	cat "$UML/arena.kunitconfig" "$ROOT/module/Kconfig"
@@ -92,7 +92,7 @@ kernel_args()
 	local arg args=()
 
 	is_old || args+=(seccomp=on ncpus=2)
-	# A plain tick: with others, UML has been seen to sleep for good, timers pending.
+	# A periodic tick: with others, UML has been seen to sleep for good with timers pending.
 	args+=(mem=1G nohz=off highres=off)
 	# shellcheck disable=SC2206 # split at blanks on purpose
 	args+=("$@" ${KUNIT_ARGS:-})
@@ -139,7 +139,7 @@ complaints()
 		grep -E -A 4 'FAILED at|^\[(FAILED|CRASHED|ERROR)\]' | head -n 60
 }
 
-# What a run says; its numbers are added to PASSED, FAILED and SKIPPED.
+# Prints the results of a run and adds its numbers to PASSED, FAILED and SKIPPED.
 report()
 {
 	local passed failed skipped
@@ -173,7 +173,7 @@ verdict()
 	[ "$FAILED" -eq 0 ]
 }
 
-# One run at a time: the log is the build directory's.
+# Runs one after the other, because they share the log in the build directory.
 #   run_and_report GLOB [KERNEL-ARGUMENT...]
 run_and_report()
 {
@@ -184,7 +184,7 @@ run_and_report()
 		rc=0
 		run "$glob" "$arg" || rc=$?
 		report "$rc"
-		# The logs stay those of what went wrong.
+		# Stop at a failed run, so that its logs remain.
 		[ "$FAILED" -eq 0 ] || break
 	done
 	verdict

@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The user library as its users get it: install it below a temporary directory,
-# build the manual's example by pkg-config (C and C++, shared and static), run it
-# on a stock kernel, take everything away again. And under sanitizers, on a fake
-# of the device.
+# Tests the library as its users get it: installs it below a temporary directory, builds the
+# manual's example with pkg-config (C and C++, shared and static), runs it on a stock kernel and
+# uninstalls the library. Runs its tests under sanitizers, on a fake of the device.
 #
 #   lib-test.sh [TEST...]     default: all that are listed in TESTS
 #   KERNEL=stock|new          as for vm.sh
@@ -18,7 +17,7 @@ KERNEL=${KERNEL:-stock}
 PREFIX=/opt/arena
 PROGRAMS=(shared static shared_cxx)
 
-# Where pkg-config finds it, and nowhere else.
+# Runs pkg-config so that it finds the installed library and no other one.
 libarena()
 {
 	PKG_CONFIG_SYSROOT_DIR=$STAGE PKG_CONFIG_LIBDIR=$STAGE$PREFIX/lib/pkgconfig \
@@ -38,14 +37,15 @@ test_installs()
 		readelf -d "$STAGE$PREFIX/lib/libarena.so.1" | grep -q 'SONAME.*libarena.so.1'
 }
 
-# Functions of the header, whether in the library or inline, and of types.
+# Prints the functions and macros of the header.
 functions()
 {
 	sed -nE 's/^(.*[ *])?(arena_[a-z_]+)\((struct|const struct|const char|int).*/\2/p
 		s/^#define (arena_[a-z_]+)\(.*/\1/p' "$ROOT/include/libarena.h" | sort -u
 }
 
-# Each has a page, and each page a function; all that is exported is one.
+# Each function has a manual page, each page a function, and the library exports no other
+# symbols.
 test_documented()
 {
 	local pages=$DIR/pages
@@ -59,7 +59,8 @@ test_documented()
 	mandoc -T lint -W warning "$STAGE$PREFIX"/share/man/man3/libarena.3
 }
 
-# Nothing leaks into the names of programs; no header of ours needs another first.
+# The library exports only names with its prefix, and its header compiles alone and without
+# warnings.
 test_pure()
 {
 	local std
@@ -77,7 +78,7 @@ test_pure()
 		"$DIR/pure.c"
 }
 
-# The first or the second display of the manual's examples.
+# Prints a display of the section EXAMPLES in the manual.
 #   display N
 display()
 {
@@ -99,7 +100,7 @@ build_example()
 			$(libarena --cflags --libs)
 }
 
-# Libraries that the shared ones need, as HOST:GUEST; the loader too.
+# Prints the libraries and the loader that the shared programs need, as HOST:GUEST.
 libraries()
 {
 	LD_LIBRARY_PATH=$STAGE$PREFIX/lib ldd "$DIR/shared" "$DIR/shared_cxx" |
@@ -143,7 +144,7 @@ on_fake()
 {
 	local program=$DIR/$1-$2 rc=0 still=()
 
-	# Sanitizers want their places in the address space for themselves.
+	# Sanitizers need fixed ranges of the address space.
 	! setarch -R true 2>/dev/null || still=(setarch -R)
 	# shellcheck disable=SC2086 # arguments, split at blanks
 	gcc -g -O1 -fno-sanitize-recover=undefined $3 -DFAKE -std=gnu11 -D_GNU_SOURCE \
@@ -178,21 +179,21 @@ test_memory()
 	all_on_fake memory -fsanitize=address,undefined
 }
 
-# A checkout that the user cannot write to, in a folder whose name has a blank.
+# Makes a checkout in a folder whose name has a blank.
 checkout()
 {
 	[ -e "$DIR/check out" ] || { mkdir "$DIR/check out" &&
 		cp -r "$ROOT"/{Makefile,include,tools} "$DIR/check out/"; }
 }
 
-# What others cannot read.
+# Prints files and folders that other users cannot read.
 unreadable()
 {
 	find "$1" \( -type d ! -perm -0755 \) -o \( -type f ! -perm -0644 \)
 }
 
-# "make install" by a careful root, with blanks in all paths, into a folder named from here;
-# and a PREFIX that would be another folder for each user of it.
+# Installs with umask 077, with blanks in all paths, below a relative folder; a relative PREFIX
+# is refused.
 test_installs_anywhere()
 {
 	checkout && cd "$DIR/check out" || return 1
@@ -216,7 +217,8 @@ read_only()
 		exec "$@"' "$dir" "$@"
 }
 
-# Nothing is written elsewhere instead, and what to do is said. It is enough to do that.
+# In a read-only checkout, nothing is written elsewhere, and the message says to give
+# ARENA_BUILD; with that, the build works.
 test_read_only_checkout()
 {
 	local said=$DIR/said
@@ -231,7 +233,8 @@ test_read_only_checkout()
 		[ -e "$DIR/el se/lib/libarena.so" ] && [ -e "$DIR/el se/arenactl" ]
 }
 
-# "make load" on a kernel that wants signed modules: bash and its libraries have to go there.
+# "make load" on a kernel that requires signed modules says how to sign. The script needs bash
+# and its libraries in the guest.
 test_says_how_to_sign()
 {
 	local bash files=() file
@@ -277,8 +280,9 @@ test_small_offsets()
 		! status_page_compiles mmap ARENA_STATUS_OFFSET -Wno-overflow
 }
 
-# The library for plugins, on the fake, and what loads them. The kernel's headers come last:
-# musl has none, and its own must be found before those of the other C library.
+# Builds the library and a plugin on the fake device, and a program that loads plugins. The
+# kernel's headers come last: musl has none, and its own must be found before those of the other
+# C library.
 #   make_plugins DIR CC
 make_plugins()
 {
@@ -301,9 +305,9 @@ make_plugins()
 			-pthread -ldl
 }
 
-# A program that did not start with the library loads it, and a plugin that has it inside can be
-# unloaded before the threads end that used it: with the C library of the machine, and
-# with musl, which gives no initial-exec variable to what dlopen() loads.
+# A program that was not linked with the library can load it, and can unload a plugin that
+# contains it before threads end that used it: with the machine's C library, and with musl,
+# which has no initial-exec variables for objects loaded by dlopen().
 test_plugins()
 {
 	local cc plugin

@@ -1,8 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What every script of tools/ needs: where things are, how to speak, how to
-# end. Sourced, never run.
+# Shared by all scripts of tools/: paths, messages, logs, counts. Sourced, never run.
 
 set -u -o pipefail
 
@@ -33,11 +32,11 @@ if ! mkdir -p "$LOGS" 2>/dev/null || [ ! -w "$LOGS" ]; then
 fi
 BUILD=$(cd "$BUILD" && pwd -P) || exit 1
 LOGS=$BUILD/logs
-# For scripts and makefiles that are run by this one, in whatever folder.
+# Scripts and makefiles that this script runs use the same folder.
 export ARENA_BUILD=$BUILD
 
-# The directory of a version of Python that the machine's package manager
-# knows comes first: version switchers in PATH lack the system's modules.
+# The system's Python comes first: versions from version switchers in PATH lack the system's
+# modules.
 system_python()
 {
 	if [ -x /usr/bin/python3 ]; then
@@ -102,7 +101,7 @@ with_lock()
 	) 9>"$BUILD/.lock-$name"
 }
 
-# One number per kind in one file per step; "make test" adds them up.
+# Writes the numbers of a step to a file; "make test" adds them up.
 #   counts STEP PASSED FAILED SKIPPED
 counts()
 {
@@ -116,10 +115,10 @@ SPLATS=$SPLATS'|soft lockup|hard LOCKUP|rcu.*stall|Kernel panic|possible recursi
 SPLATS=$SPLATS'|general protection|INFO: task .* blocked|unreferenced object'
 SPLATS=$SPLATS'|possible circular|suspicious RCU usage|scheduling while atomic'
 
-# Print the lines of a log that speak of a broken kernel, and what comes after the first
-# of them. Lines between "arena-test: expect splat" and "arena-test: end of splat" were
-# announced by a test that provokes them and checks for them itself. Races that KCSAN
-# finds in the rest of the kernel are not ours.
+# Prints the lines of a log that report a broken kernel, and what follows the first of them. A
+# test that provokes a splat announces it between "arena-test: expect splat" and "arena-test:
+# end of splat" and checks for it itself. Races that KCSAN finds in the rest of the kernel are
+# ignored.
 splats()
 {
 	sed '/arena-test: expect splat/,/arena-test: end of splat/d' "$1" |
@@ -142,15 +141,15 @@ in_root()
 		/usr/bin/env -i PATH=/usr/bin:/usr/sbin "$@"' "$root" "$@"
 }
 
-# Names of the files below a folder that Kbuild did not make.
+# Prints the files below a folder that Kbuild did not make.
 sources()
 {
 	cd "$1" && find . -type f ! -name '.*' ! -name '*.o' ! -name '*.a' ! -name '*.ko' \
 		! -name '*.mod' ! -name '*.mod.c' ! -name '*.symvers' ! -name modules.order
 }
 
-# Copy what differs, so that the next build compiles what changed and nothing else, and remove
-# copies of what is gone. By contents, not by time: another commit may be older.
+# Copies files whose contents differ, so that the next build compiles only what changed, and
+# removes copies of files that are gone. Times do not count: another commit may be older.
 #   mirror FROM TO
 mirror()
 {
@@ -166,7 +165,7 @@ mirror()
 	done
 }
 
-# What Kbuild needs of a tree of ours.
+# Copies what Kbuild needs.
 #   mirror_module FROM TO
 mirror_module()
 {
@@ -178,8 +177,7 @@ mirror_module()
 	cmp -s "$1/Kbuild" "$2/Kbuild" || cp "$1/Kbuild" "$2/"
 }
 
-# The arena becomes lib/arena of a kernel tree by links, so that there is
-# nothing to copy and an edit is seen by the next build.
+# Makes the arena lib/arena of a kernel tree, by links, so that the next build sees each edit.
 #   graft KERNEL-SOURCE
 graft()
 {
@@ -197,9 +195,9 @@ graft()
 		printf '\nsource "lib/arena/module/Kconfig"\n' >>"$src/lib/Kconfig"
 }
 
-# Faults of the kernel that the suites run on are mended in its unpacked source, so that
-# what the suites find there is about the arena. A patch that neither applies nor is
-# there already belongs to another version.
+# Applies patches/ to the kernel source of the suites: they fix bugs of that kernel that the
+# suites would report. A patch that neither applies nor is applied already belongs to another
+# version.
 #   mend_kernel KERNEL-SOURCE
 mend_kernel()
 {

@@ -12,8 +12,7 @@
 HERD=$BUILD/herd
 MODEL=$BUILD/src/newest/tools/memory-model
 
-# Newer than this machine's suite, so with a C library of its own. The
-# machine's own herd7 serves where there is one.
+# herd7 comes from a newer suite, with its own C library, unless the machine has one.
 fetch_herd()
 {
 	! command -v herd7 >/dev/null || return 0
@@ -39,8 +38,8 @@ herd()
 	fi
 }
 
-# One line per test. A model flag (a data race, an undefined lock) spoils a
-# result that is right otherwise.
+# Prints one line per test. A flag of the model (a data race, an undefined lock) makes a result
+# invalid.
 run_test()
 {
 	local file=$1 want got out

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The module on the running kernel: load.sh load|unload|demo [FILE]
+# Loads, unloads or demonstrates the module on the running kernel: load.sh load|unload|demo
+# [FILE]
 
 . "$(dirname "$0")/lib.sh"
 
@@ -15,8 +16,8 @@ loaded()
 	grep -q '^arena ' /proc/modules
 }
 
-# EKEYREJECTED and ENOKEY speak for themselves. EPERM is the answer of a kernel that is locked
-# down, and of a container.
+# EKEYREJECTED and ENOKEY always mean that a signature is missing. EPERM does only on a kernel
+# that is locked down; in a container it has another reason.
 wants_signature()
 {
 	case $1 in

@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The manuals: clean mdoc, and nothing forgotten. arena(4) names every ioctl,
-# right, flag, reset mode and error of the ABI header, and every tracepoint;
-# arenactl(8) every option and column of the program; each page that is referred to
-# and is ours is there.
+# Checks the manuals: their mdoc is clean, and they are complete. arena(4) names every ioctl,
+# right, flag, reset mode and errno of the ABI header, and every tracepoint; arenactl(8) names
+# every option and column of the program; pages of ours that are referred to exist.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -12,7 +11,7 @@ MAN=$ROOT/tools/man
 UAPI=$ROOT/include/uapi/linux/arena.h
 MISSING=0
 
-# Words of standard input that a manual must have.
+# Fails for each word of standard input that the manual lacks.
 #   named_in PAGE
 named_in()
 {
@@ -31,7 +30,7 @@ abi_words()
 		"$UAPI" | sed 's/#define //' | grep -v ARENA_IOC_MAGIC
 	grep -oE '^	ARENA_RESET_[A-Z]+' "$UAPI" | tr -d '\t'
 	grep -oE '^struct arena_[a-z_]+' "$UAPI" | sed 's/struct //'
-	# Errors, as the header's comments name them.
+	# The errnos that the header's comments name.
 	grep -oE '\bE[A-Z0-9]{3,}\b' "$UAPI" | grep -vE '^(ENOTE)$' | sort -u
 }
 

@@ -22,7 +22,7 @@ OUTSIDE="consumer context memory"
 STRICT=(W=1 KCFLAGS=-Werror)
 [ "${WERROR:-1}" -ne 0 ] || STRICT=()
 
-# A copy, not links: Kbuild puts objects beside the sources.
+# Copies the sources, because Kbuild puts objects beside them.
 copy_sources()
 {
 	case $1 in
@@ -40,8 +40,8 @@ make_modules()
 	make -C "$kdir" M="$dir" -j"$JOBS" "$@" modules
 }
 
-# The module and, against what it exports, those of the tests. DIR is where
-# the copy is, and M what MAKE calls it.
+# Builds the module and, against its exports, the test modules. DIR is where the copy is, and M
+# its path for MAKE.
 #   make_with_tests DIR M MAKE...
 make_with_tests()
 {
@@ -51,7 +51,7 @@ make_with_tests()
 	"$@" M="$m" modules || return 1
 	for name in $OUTSIDE; do
 		mirror "$ROOT/selftests/$name" "$dir/selftests/$name" || return 1
-		# The versions of our symbols are looked up anew: nothing else tells that they
+		# Kbuild looks up the versions of the arena's symbols anew: they may have
 		# changed, and the kernel refuses a module that was linked with others.
 		rm -f "$dir/selftests/$name/Module.symvers"
 		"$@" M="$m/selftests/$name" \
@@ -133,8 +133,8 @@ build_kunit()
 		KBUILD_MODPOST_WARN=1 ${STRICT[@]+"${STRICT[@]}"} "$@"
 }
 
-# modpost's complaints are no compiler's and pass -Werror. Without its output
-# the next build complains again.
+# Complaints of modpost are not covered by -Werror. Its output is removed, so that the next
+# build complains again.
 modpost_warnings()
 {
 	[ "$1" != kunit ] && grep -E '^(WARNING|ERROR): modpost' \

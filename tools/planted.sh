@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Negative controls of the kselftests: each bug of selftests/planted.txt must make the
-# test fail that it names, and without bugs that must pass. One module has them all,
-# each asleep until it is loaded with its number, and one machine runs them.
+# Negative controls of the kselftests: with each bug of selftests/planted.txt, the test that it
+# names must fail; without a bug, it must pass. One module contains all bugs and enables the one
+# whose number it is loaded with, so that one machine runs them all.
 #
 #   planted.sh [NUMBER...]       default: all of the kernel
 #   KERNEL=stock|new             stock kernel of this release, or the newest
@@ -17,13 +17,13 @@ OUT=$BUILD/selftests
 STEP=planted
 LIMIT=100
 
-# One field of a line of the table.
+# Prints one field of a line of the table.
 field()
 {
 	awk -v n="$2" '{ split($0, f, / \| /); print f[n] }' <<<"$1"
 }
 
-# "NUMBER TEST" of each bug that is wanted.
+# Prints "NUMBER TEST" for each bug that is to be tried.
 list_bugs()
 {
 	local line number
@@ -36,7 +36,7 @@ list_bugs()
 	done
 }
 
-# The module with the bugs, and how it is told which of them to wake.
+# Makes a copy of the module with the bugs, and a parameter that selects one.
 plant()
 {
 	mkdir -p "$SOURCE/module" "$1/module"
@@ -55,7 +55,7 @@ extern unsigned int arena_planted;
 END
 }
 
-# Where the bugs are, the compiler need not be silent.
+# Builds it; warnings are allowed, because the bugs cause some.
 build()
 {
 	local root=$BUILD/new/root
@@ -84,7 +84,8 @@ build_programs()
 		LDFLAGS=-static "${programs[@]/#/$OUT/}"
 }
 
-# Each test without bugs first. Says of each what came of it.
+# Prints the commands for the guest: each test runs without a bug first. The result of each try
+# is a line.
 guest_script()
 {
 	local bug
@@ -119,7 +120,7 @@ END
 	echo 'exit 0'
 }
 
-# One line a bug, of so many. What was not tried was not found either.
+# Judges the results. A bug that was not tried counts as not found.
 judge()
 {
 	local number rc program found=0 bad=0 missed

@@ -24,8 +24,7 @@ extract()
 	out { print >out }' "$ROOT/README.md"
 }
 
-# Only the link with the arena's own symbols is not tried: a reader's module
-# takes them from Module.symvers, and so does this one.
+# Links against Module.symvers of the arena, as a reader's module does.
 compile_kernel()
 {
 	local mod dir

@@ -20,8 +20,8 @@ OUT=$BUILD/selftests
 STEP=selftest
 [ "$KERNEL" = stock ] || STEP=selftest-$KERNEL
 
-# Static, because the guest has no library; the same binaries run on every
-# kernel. Named programs are built alone.
+# The programs are static, because the guest has no library; the same ones run on every kernel.
+# Programs that are named are built alone.
 build_programs()
 {
 	local harness=$BUILD/src/newest/tools/testing/selftests
@@ -50,8 +50,8 @@ list_programs()
 		grep -vE "$without"
 }
 
-# What runs in the guest. Every program announces itself and its end, so
-# that one that dies halfway is seen.
+# Prints the commands for the guest. Each program has a line at its start and its end, so that
+# one that dies halfway is noticed.
 guest_script()
 {
 	local prog
@@ -107,8 +107,8 @@ echo "# ended: unload 0"
 END
 }
 
-# Add up TAP, program by program. A program that prints no plan, fewer results
-# than planned, or dies without a failed result counts as one failure more.
+# Adds up TAP, program by program. A program that prints no plan, fewer results than planned, or
+# dies without a failed result counts as one failure more.
 tally()
 {
 	awk '
@@ -135,7 +135,7 @@ tally()
 	}' "$1"
 }
 
-# Memory of two nodes wherever there are as many CPUs for both.
+# Prints the number of NUMA nodes: two, if the CPUs can be divided.
 nodes()
 {
 	if [ "$KERNEL" = uml ] || [ $((SMP % 2)) -ne 0 ]; then

@@ -58,7 +58,7 @@ packages()
 	apt_install "${wanted[@]}"
 }
 
-# A bare machine may hold no package lists, or lists older than the mirror.
+# A new machine may have no package lists, or lists older than the mirror.
 apt_install()
 {
 	export DEBIAN_FRONTEND=noninteractive
@@ -69,7 +69,7 @@ apt_install()
 	quietly apt-install apt-get install -y --no-install-recommends "$@"
 }
 
-# Perl beyond its base: W=1 checks comments by a script of the kernel's.
+# W=1 runs a Perl script of the kernel's that needs more than the base of Perl.
 group_module()
 {
 	packages perl:/usr/share/perl/5*/Pod/Usage.pm gcc:gcc make:make \
@@ -85,8 +85,7 @@ group_kernel()
 		libssl-dev:/usr/include/openssl/ssl.h
 }
 
-# The multilib package of this very compiler: the generic one conflicts with
-# cross compilers.
+# The multilib package of this very compiler: the generic one conflicts with cross compilers.
 group_programs()
 {
 	local major
@@ -146,8 +145,8 @@ newest_name()
 		'linux-source-[0-9]+\.[0-9]+' 2>/dev/null | tail -n 1
 }
 
-# Once extracted a source is kept until "make distclean": a kernel that
-# changes under the tests would rebuild everything at a random moment.
+# An extracted source is kept until "make distclean": a newer one would rebuild everything at a
+# random moment.
 group_source()
 {
 	[ -e "$SRC/newest/Makefile" ] || with_lock source extract_source
@@ -189,7 +188,7 @@ group_stock()
 	[ -e "$STOCK/headers/Makefile" ] || with_lock stock extract_stock
 }
 
-# build/stock/vmlinuz and build/stock/headers are what the others use.
+# The other scripts use build/stock/vmlinuz and build/stock/headers.
 extract_stock()
 {
 	local ver abi kbuild part=$STOCK.part
@@ -206,10 +205,10 @@ extract_stock()
 	"$ROOT/tools/apt-root.sh" unpack own "$part" "linux-image-$ver" \
 		"linux-headers-$ver" "linux-headers-$abi-common" "$kbuild" ||
 		die "cannot download the stock kernel"
-	# The headers name each other by absolute paths.
+	# The headers refer to each other by absolute paths.
 	find "$part/usr/src" -maxdepth 2 -name Makefile -type f -exec \
 		sed -i "s,/usr/src/,$STOCK/usr/src/,g" {} +
-	# A file system that stalls: all that is wanted of the kernel's modules.
+	# FUSE, for a test with a file system that stalls, is the only module needed.
 	mv "$part"/lib/modules/*/kernel/fs/fuse/fuse.ko "$part/fuse.ko" ||
 		say "no fuse.ko: a test that needs it will be skipped"
 	rm -rf "${part:?}/usr/share" "$part"/lib/modules/*/kernel
@@ -224,8 +223,8 @@ group_new()
 	[ -e "$BUILD/new/vmlinuz" ] || with_lock new extract_new
 }
 
-# What a module build against the newest headers runs: their host programs
-# and their compiler want a newer C library than this machine's.
+# The programs that a module build against the newest headers runs: they need a newer C library
+# than the machine's.
 NEW_TOOLS=(gcc-14 make pahole kmod coreutils dash bash sed grep mawk findutils
 	diffutils perl-base xz-utils libc-bin)
 
@@ -255,7 +254,7 @@ extract_new()
 	mv "$part" "$BUILD/new"
 }
 
-# What maintainer scripts would have done.
+# Does what maintainer scripts would have done.
 finish_root()
 {
 	local root=$1

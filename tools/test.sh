@@ -22,7 +22,7 @@ start_step()
 	esac
 }
 
-# A step that ends badly without a failed test has a failure nonetheless.
+# A step that exits with an error and reports no failed test counts as one failure.
 run_step()
 {
 	local step=$1 start=$SECONDS rc=0 p f s

@@ -100,7 +100,7 @@ guest_init()
 {
 	cat <<'END'
 #!/bin/sh
-# Mounts, commands, verdict, end. A panic in between ends the machine too.
+# Mounts file systems, runs the commands, and ends the machine, as a panic does.
 export PATH=/bin:/sbin:/usr/bin HOME=/ TMPDIR=/tmp
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
@@ -114,9 +114,9 @@ mount -t debugfs debugfs /sys/kernel/debug
 mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null
 ip link set lo up 2>/dev/null
-# Root may see the kernel's symbols, which the demonstration reads.
+# Let root read the kernel's symbols, for the demonstration.
 [ ! -e /proc/sys/kernel ] || echo 0 >/proc/sys/kernel/kptr_restrict
-# UML's root directory is the host's: a file serves it as the serial line.
+# On UML, whose root is a directory of the host, a file takes the place of the serial line.
 out=/output
 if [ ! -e $out ]; then
 	out=/dev/ttyS1
@@ -125,13 +125,14 @@ fi
 setsid sh /commands >>$out 2>&1 </dev/null
 echo "arena-vm: commands ended with $?" >>$out
 sync
-# UML starts anew on a reboot; QEMU is told to end then, and knows no power.
+# On UML a reboot starts the kernel again, so halt; QEMU ends at a reboot and has no ACPI to
+# power off.
 [ $out = /output ] && halt -f
 reboot -f
 END
 }
 
-# A root per run: filling it costs less than deciding what changed.
+# Makes a root directory for this run, which is quicker than to find out what has changed.
 make_root()
 {
 	local d=$WORK/root file host guest
@@ -190,8 +191,8 @@ node_args()
 	done
 }
 
-# SIGTERM can wedge UML, hence KILL. What the commands print is followed from
-# the file as the console is no place to tell it from the kernel's log.
+# Runs UML; SIGTERM can make it hang, hence KILL. The output of the commands is followed from
+# the file, because the console has the kernel's log.
 boot_uml()
 {
 	local rc=0 tail_pid
@@ -209,12 +210,12 @@ boot_uml()
 	sleep 1
 	kill "$tail_pid"
 	cp "$WORK/root/output" "$OUTPUT"
-	# UML says nothing by its status; the verdict looks at the end line.
+	# The exit status of UML says nothing; verdict() looks for the end line.
 	[ "$rc" -ne 137 ] || say "killed after $TIMEOUT s without an end"
 	return 0
 }
 
-# The machine's second serial line is its standard output.
+# Runs QEMU; the second serial line is the output of the commands.
 boot()
 {
 	local rc=0

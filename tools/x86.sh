@@ -24,7 +24,7 @@ write_config()
 	cmp -s "$OBJ/inputs.new" "$OBJ/inputs" && [ -e "$OBJ/.config" ]
 }
 
-# An option that Kconfig refuses silently is a check that silently is not done.
+# Prints options that Kconfig silently refused: their checks would silently not be made.
 missing_options()
 {
 	grep '^CONFIG_.*=[ym]' "$OBJ/mini.new" | sort -u |
@@ -60,17 +60,17 @@ build()
 	find "$OBJ/lib/arena" -name '*.ko' -exec cp {} "$OBJ/ko/" \;
 }
 
-# Suites run as their modules load; results come from debugfs, free of what
-# else the kernel prints, after each one: the next may end the machine. Then
-# nothing of ours may be left. kmemleak finds an object on the second scan at
-# the earliest, and only if it is some seconds old.
+# Prints the commands for the guest. A suite runs as its module loads. Its results are read from
+# debugfs, without the rest of the kernel's log, after each suite, as the next one may end the
+# machine. At the end nothing of ours may be left. kmemleak reports an object on the second scan
+# at the earliest, and only if it is some seconds old.
 suites_script()
 {
 	echo "SUITES='/ko/${1:-*}_kunit.ko'"
 	cat <<'END'
 for m in $SUITES; do
 	echo "suite module: $m" >/dev/kmsg
-	# What is in the pool cannot fail to be allocated.
+	# Allocations from the pool cannot be made to fail.
 	pool=
 	[ "$m" != /ko/arena_fault_kunit.ko ] || pool=pool_mb=0
 	insmod /ko/arena.ko $pool || exit 1
@@ -101,7 +101,7 @@ run_suites()
 	return "$rc"
 }
 
-# Test cases are the results at the first level of indentation.
+# Counts test cases, which are the results at the first level of indentation.
 count_cases()
 {
 	local rc=$1 pass fail skip
