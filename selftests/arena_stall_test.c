@@ -288,6 +288,25 @@ static void *late_caller(void *arg)
 	return NULL;
 }
 
+/* Starts a call that stalls at the late page; meanwhile all other calls must work. */
+static void stall(struct __test_metadata *_metadata, struct _test_data_late *self,
+		  struct late_call *call)
+{
+	ASSERT_EQ(0, pthread_create(&self->thread, NULL, late_caller, call));
+	ASSERT_TRUE(late_wanted(&self->late));
+	EXPECT_EQ(0, everything(self->fd, self->map));
+	EXPECT_EQ(0, everything_elsewhere(self->fd, self->map));
+}
+
+/* The late page arrives with self->bytes, and the call must succeed. */
+static void end_stall(struct __test_metadata *_metadata, struct _test_data_late *self,
+		      struct late_call *call)
+{
+	ASSERT_TRUE(late_arrive(&self->late, self->bytes));
+	ASSERT_EQ(0, pthread_join(self->thread, NULL));
+	EXPECT_EQ(0, call->err);
+}
+
 /* clause 24: the source of a STORE arrives late */
 TEST_F(late, store_source_stalls_caller_only)
 {
@@ -298,16 +317,11 @@ TEST_F(late, store_source_stalls_caller_only)
 	};
 	struct late_call call = { self->fd, ARENA_IOC_STORE, &args };
 
-	ASSERT_EQ(0, pthread_create(&self->thread, NULL, late_caller, &call));
-	ASSERT_TRUE(late_wanted(&self->late));
-	EXPECT_EQ(0, everything(self->fd, self->map));
-	EXPECT_EQ(0, everything_elsewhere(self->fd, self->map));
+	stall(_metadata, self, &call);
 	EXPECT_EQ(0, arena_used(self->fd));
 
 	put_string(self->bytes, "late");
-	ASSERT_TRUE(late_arrive(&self->late, self->bytes));
-	ASSERT_EQ(0, pthread_join(self->thread, NULL));
-	EXPECT_EQ(0, call.err);
+	end_stall(_metadata, self, &call);
 	/*
 	 * The object belongs to the generation in which it was allocated, not to that in which the
 	 * call began.
@@ -331,15 +345,10 @@ TEST_F(late, batch_items_stall_caller_only)
 	struct arena_batch_item *item = (void *)self->bytes;
 	int i;
 
-	ASSERT_EQ(0, pthread_create(&self->thread, NULL, late_caller, &call));
-	ASSERT_TRUE(late_wanted(&self->late));
-	EXPECT_EQ(0, everything(self->fd, self->map));
-	EXPECT_EQ(0, everything_elsewhere(self->fd, self->map));
+	stall(_metadata, self, &call);
 	for (i = 0; i < 3; i++)
 		item[i].bytes = 100;
-	ASSERT_TRUE(late_arrive(&self->late, self->bytes));
-	ASSERT_EQ(0, pthread_join(self->thread, NULL));
-	EXPECT_EQ(0, call.err);
+	end_stall(_metadata, self, &call);
 	EXPECT_EQ(300, arena_used(self->fd));
 	item = (void *)self->late.at;
 	EXPECT_EQ(208, item[2].offset);
@@ -361,15 +370,10 @@ TEST_F(late, batch_source_stalls_caller_only)
 	};
 	struct late_call call = { self->fd, ARENA_IOC_BATCH, &args };
 
-	ASSERT_EQ(0, pthread_create(&self->thread, NULL, late_caller, &call));
-	ASSERT_TRUE(late_wanted(&self->late));
-	EXPECT_EQ(0, everything(self->fd, self->map));
-	EXPECT_EQ(0, everything_elsewhere(self->fd, self->map));
+	stall(_metadata, self, &call);
 	EXPECT_EQ(0, arena_used(self->fd));
 	put_string(self->bytes, "late");
-	ASSERT_TRUE(late_arrive(&self->late, self->bytes));
-	ASSERT_EQ(0, pthread_join(self->thread, NULL));
-	EXPECT_EQ(0, call.err);
+	end_stall(_metadata, self, &call);
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
 	EXPECT_EQ(self->info.generation, args.generation);
 	EXPECT_EQ(110, self->info.used);
