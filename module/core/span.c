@@ -318,6 +318,10 @@ static void slot_close(struct arena_slot *slot)
  * Take the spans from their CPUs. It takes more than one round if an owner was at work on its
  * span when slot_close() read it, or had read @span or @revoked before: such an allocation may
  * set @span once more, and ends before the grace period does.
+ *
+ * A CPU that keeps failing to allocate from a span that is used up opens it again each time. It
+ * adds a round only if it is within those few instructions at the moment when slot_close()
+ * looks, so nothing bounds the rounds but chance, which ends them soon.
  */
 static void revoke(struct arena_cpu *first)
 {
