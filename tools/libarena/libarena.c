@@ -8,7 +8,7 @@
  *   thread           process (wiped by fork)        arenas[]
  *   libarena_cursors   lock                           |
  *     |                tables --> table --> table     v
- *     v                spares[]     |         |     struct handle: descriptor,
+ *     v                spares[]     |         |     struct opened: descriptor,
  *   table of cursors  <-------------'         |       mapping, status page
  *     [index] pos..end of the lease      of other
  *     of this thread in arenas[index]    threads
@@ -66,14 +66,14 @@
 #define PRINT_MAX	256
 
 /**
- * struct handle - an arena that is open in this process.
+ * struct opened - an arena that is open in this process.
  * @arena: the part that the header declares; comes first.
  * @fd: the library's own descriptor of it.
  * @rights: ARENA_RIGHT_* of @fd.
  * @slab: bytes in a slab; no lease is longer.
  * @mapped: bytes mapped at @arena.base.
  */
-struct handle {
+struct opened {
 	struct arena arena;
 	int fd;
 	unsigned int rights;
@@ -113,7 +113,7 @@ static struct table no_table;
 PUBLIC __thread char *libarena_cursors = (char *)&no_table;
 
 static struct process *process;
-static struct handle *arenas[NR_INDICES];
+static struct opened *arenas[NR_INDICES];
 static unsigned int highest;	/* the highest index that was ever used */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
@@ -225,13 +225,13 @@ static void table_delist(struct table *table)
 /* With the lock held, when a thread ends: leave the rest of its lease as the arena's spare. */
 static void cursor_leave(struct table *table, unsigned int index)
 {
-	struct handle *handle = __atomic_load_n(&arenas[index], __ATOMIC_ACQUIRE);
+	struct opened *opened = __atomic_load_n(&arenas[index], __ATOMIC_ACQUIRE);
 	struct arena_cursor *cursor = &table->cursors[index], *spare = &process->spares[index];
 	__u64 now;
 
-	if (!handle || cursor->pos == cursor->end)
+	if (!opened || cursor->pos == cursor->end)
 		return;
-	now = arena_generation(&handle->arena);
+	now = arena_generation(&opened->arena);
 	if (unused(cursor, now) > unused(spare, now))
 		cursor_set(spare, cursor->pos, cursor->end, now);
 }
@@ -353,7 +353,7 @@ static struct table *table_get(void)
 
 /* Leases. */
 
-static bool ask_alloc(struct handle *handle, size_t bytes, size_t align, __u64 *offset)
+static bool ask_alloc(struct opened *opened, size_t bytes, size_t align, __u64 *offset)
 {
 	struct arena_alloc_args args = {
 		.size = sizeof(args),
@@ -361,16 +361,16 @@ static bool ask_alloc(struct handle *handle, size_t bytes, size_t align, __u64 *
 		.align = align,
 	};
 
-	if (ioctl(handle->fd, ARENA_IOC_ALLOC, &args))
+	if (ioctl(opened->fd, ARENA_IOC_ALLOC, &args))
 		return false;
 	*offset = args.offset;
 	return true;
 }
 
-static bool ask_lease(struct handle *handle, struct arena_lease_args *args)
+static bool ask_lease(struct opened *opened, struct arena_lease_args *args)
 {
 	args->size = sizeof(*args);
-	return !ioctl(handle->fd, ARENA_IOC_LEASE, args);
+	return !ioctl(opened->fd, ARENA_IOC_LEASE, args);
 }
 
 static size_t align_up(size_t bytes, size_t align)
@@ -379,37 +379,37 @@ static size_t align_up(size_t bytes, size_t align)
 }
 
 /* Size of the next lease: twice the last one, but near the end only a part of what is left. */
-static size_t wish(struct handle *handle, struct arena_cursor *cursor, size_t bytes)
+static size_t wish(struct opened *opened, struct arena_cursor *cursor, size_t bytes)
 {
-	size_t most = handle->slab < LEASE_MAX ? handle->slab : LEASE_MAX, left, want;
-	__u64 used = __atomic_load_n(&handle->arena.status->offset, __ATOMIC_RELAXED);
+	size_t most = opened->slab < LEASE_MAX ? opened->slab : LEASE_MAX, left, want;
+	__u64 used = __atomic_load_n(&opened->arena.status->offset, __ATOMIC_RELAXED);
 
 	want = cursor->want ? 2 * cursor->want : LEASE_MIN;
 	want = want < most ? want : most;
 	cursor->want = want;
-	left = used < handle->arena.capacity ? handle->arena.capacity - used : 0;
+	left = used < opened->arena.capacity ? opened->arena.capacity - used : 0;
 	if (want > left / LEASE_SHARE)
 		want = align_up(left / LEASE_SHARE, 64);
 	return want < bytes ? bytes : want;
 }
 
 /* Let @cursor use @lease. If that begins where the present lease ends, it extends that one. */
-static void lease_begin(struct handle *handle, struct arena_cursor *cursor,
+static void lease_begin(struct opened *opened, struct arena_cursor *cursor,
 			const struct arena_lease_args *lease)
 {
-	char *first = handle->arena.base + lease->offset, *pos = first;
+	char *first = opened->arena.base + lease->offset, *pos = first;
 
 	if (cursor->generation == lease->generation && first == cursor->end)
 		pos = cursor->pos;
 	cursor_set(cursor, pos, first + lease->bytes, lease->generation);
-	cursor->now = &handle->arena.status->generation;
+	cursor->now = &opened->arena.status->generation;
 }
 
-static void *lease_spare(struct handle *handle, struct arena_cursor *cursor, size_t bytes,
+static void *lease_spare(struct opened *opened, struct arena_cursor *cursor, size_t bytes,
 			 size_t align)
 {
-	struct arena_cursor *spare = &process->spares[handle->arena.cursor / sizeof(*spare)];
-	__u64 now = arena_generation(&handle->arena);
+	struct arena_cursor *spare = &process->spares[opened->arena.cursor / sizeof(*spare)];
+	__u64 now = arena_generation(&opened->arena);
 	void *object = NULL;
 
 	if (unused(spare, now) < bytes)
@@ -419,7 +419,7 @@ static void *lease_spare(struct handle *handle, struct arena_cursor *cursor, siz
 		object = bump(spare, bytes, align);
 		if (object) {
 			cursor_set(cursor, spare->pos, spare->end, now);
-			cursor->now = &handle->arena.status->generation;
+			cursor->now = &opened->arena.status->generation;
 			cursor_set(spare, NULL, NULL, 0);
 		}
 	}
@@ -433,62 +433,62 @@ static void *lease_spare(struct handle *handle, struct arena_cursor *cursor, siz
  * thread or process allocates first, the new lease lies elsewhere; then keep the longer of both.
  * Returns NULL if that does not work, also if the object's padding alone exceeds a lease.
  */
-static void *lease_more(struct handle *handle, struct arena_cursor *cursor, size_t bytes,
+static void *lease_more(struct opened *opened, struct arena_cursor *cursor, size_t bytes,
 			size_t align, size_t want)
 {
 	size_t padding = -(uintptr_t)cursor->pos & (align - 1);
 	struct arena_lease_args lease = { .align = ARENA_ALIGN, .want = want };
 
-	if (!room(cursor) || arena_off(&handle->arena, cursor->end) != arena_high(&handle->arena))
+	if (!room(cursor) || arena_off(&opened->arena, cursor->end) != arena_high(&opened->arena))
 		return NULL;
 	lease.min = bytes + padding - room(cursor);
 	if (lease.min > want)
 		return NULL;
-	if (!ask_lease(handle, &lease))
+	if (!ask_lease(opened, &lease))
 		return NULL;
 	if (lease.generation == cursor->generation && lease.bytes < room(cursor) &&
-	    arena_ptr(&handle->arena, lease.offset) != cursor->end)
+	    arena_ptr(&opened->arena, lease.offset) != cursor->end)
 		return NULL;
-	lease_begin(handle, cursor, &lease);
+	lease_begin(opened, cursor, &lease);
 	return bump(cursor, bytes, align);
 }
 
-static void *lease_new(struct handle *handle, struct arena_cursor *cursor, size_t bytes,
+static void *lease_new(struct opened *opened, struct arena_cursor *cursor, size_t bytes,
 		       size_t align)
 {
-	size_t want = wish(handle, cursor, bytes);
+	size_t want = wish(opened, cursor, bytes);
 	struct arena_lease_args lease = { .min = bytes, .want = want, .align = align };
-	void *object = lease_more(handle, cursor, bytes, align, want);
+	void *object = lease_more(opened, cursor, bytes, align, want);
 
-	if (object || !ask_lease(handle, &lease))
+	if (object || !ask_lease(opened, &lease))
 		return object;
-	lease_begin(handle, cursor, &lease);
+	lease_begin(opened, cursor, &lease);
 	return bump(cursor, bytes, align);
 }
 
-static void *alloc_large(struct handle *handle, size_t bytes, size_t align)
+static void *alloc_large(struct opened *opened, size_t bytes, size_t align)
 {
 	__u64 offset;
 
-	return ask_alloc(handle, bytes, align, &offset) ? handle->arena.base + offset : NULL;
+	return ask_alloc(opened, bytes, align, &offset) ? opened->arena.base + offset : NULL;
 }
 
 /* The present lease has no room, belongs to an old generation, or does not exist. */
-static void *alloc_slow(struct handle *handle, struct arena_cursor *cursor, size_t bytes,
+static void *alloc_slow(struct opened *opened, struct arena_cursor *cursor, size_t bytes,
 			size_t align)
 {
 	void *object;
 
-	if (cursor->generation != arena_generation(&handle->arena))
+	if (cursor->generation != arena_generation(&opened->arena))
 		cursor_set(cursor, NULL, NULL, 0);
-	if (bytes > handle->slab / LARGE_SHARE || align > handle->slab)
-		return alloc_large(handle, bytes, align);
-	object = lease_spare(handle, cursor, bytes, align);
-	return object ?: lease_new(handle, cursor, bytes, align);
+	if (bytes > opened->slab / LARGE_SHARE || align > opened->slab)
+		return alloc_large(opened, bytes, align);
+	object = lease_spare(opened, cursor, bytes, align);
+	return object ?: lease_new(opened, cursor, bytes, align);
 }
 
 /* Returns NULL if @cursor is not in this thread's table, as the cursor of another thread. */
-static struct handle *handle_of(const struct arena_cursor *cursor)
+static struct opened *opened_of(const struct arena_cursor *cursor)
 {
 	size_t at = (const char *)cursor - libarena_cursors;
 
@@ -500,11 +500,11 @@ static struct handle *handle_of(const struct arena_cursor *cursor)
 PUBLIC void *libarena_refill(struct arena_cursor *cursor, size_t size, size_t align)
 {
 	size_t bytes = align_up(size, ARENA_ALIGN);
-	struct handle *handle = handle_of(cursor);
+	struct opened *opened = opened_of(cursor);
 	struct table *table;
 	void *object;
 
-	if (!handle || !size || align & (align - 1)) {
+	if (!opened || !size || align & (align - 1)) {
 		errno = EINVAL;
 		return NULL;
 	}
@@ -513,7 +513,7 @@ PUBLIC void *libarena_refill(struct arena_cursor *cursor, size_t size, size_t al
 		return NULL;
 	}
 	/* Check this here: an ioctl checks only for the right to allocate. */
-	if (!(handle->rights & ARENA_RIGHT_WRITE)) {
+	if (!(opened->rights & ARENA_RIGHT_WRITE)) {
 		errno = EACCES;
 		return NULL;
 	}
@@ -523,8 +523,8 @@ PUBLIC void *libarena_refill(struct arena_cursor *cursor, size_t size, size_t al
 		table = table_get();
 		if (!table)
 			return NULL;
-		cursor = (void *)((char *)table + handle->arena.cursor);
-		object = alloc_slow(handle, cursor, bytes, align);
+		cursor = (void *)((char *)table + opened->arena.cursor);
+		object = alloc_slow(opened, cursor, bytes, align);
 		if (__atomic_load_n(&table->enlisted, __ATOMIC_RELAXED))
 			return object;
 		/*
@@ -548,7 +548,7 @@ PUBLIC struct arena_cursor *arena_cursor(struct arena *arena)
  */
 PUBLIC void *libarena_copy_in(struct arena *arena, const void *src, size_t size, size_t align)
 {
-	struct handle *handle = (struct handle *)arena;
+	struct opened *opened = (struct opened *)arena;
 	struct arena_store_args args = {
 		.size = sizeof(args),
 		.src = (uintptr_t)src,
@@ -557,7 +557,7 @@ PUBLIC void *libarena_copy_in(struct arena *arena, const void *src, size_t size,
 		.align = align & (align - 1) || align > ARENA_ALIGN ? align : ARENA_ALIGN,
 	};
 
-	if (handle->rights & ARENA_RIGHT_WRITE || ioctl(handle->fd, ARENA_IOC_STORE, &args))
+	if (opened->rights & ARENA_RIGHT_WRITE || ioctl(opened->fd, ARENA_IOC_STORE, &args))
 		return NULL;
 	return arena->base + args.offset;
 }
@@ -638,7 +638,7 @@ PUBLIC __u64 arena_offset(struct arena *arena)
 
 PUBLIC int arena_fd(const struct arena *arena)
 {
-	return ((const struct handle *)arena)->fd;
+	return ((const struct opened *)arena)->fd;
 }
 
 PUBLIC int arena_share(struct arena *arena, unsigned int rights)
@@ -694,17 +694,17 @@ static size_t page_size(void)
  * Map the arena at an address that is aligned to its slab size: then an aligned offset has an
  * aligned address, and the kernel can map slabs by huge pages.
  */
-static char *map_aligned(struct handle *handle, int prot)
+static char *map_aligned(struct opened *opened, int prot)
 {
-	size_t bytes = handle->mapped, room = bytes + handle->slab;
+	size_t bytes = opened->mapped, room = bytes + opened->slab;
 	char *all, *base, *end;
 
 	all = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (all == MAP_FAILED)
 		return NULL;
-	base = (char *)align_up((uintptr_t)all, handle->slab);
+	base = (char *)align_up((uintptr_t)all, opened->slab);
 	end = base + bytes;
-	if (mmap(base, bytes, prot, MAP_SHARED | MAP_FIXED, handle->fd, 0) == MAP_FAILED) {
+	if (mmap(base, bytes, prot, MAP_SHARED | MAP_FIXED, opened->fd, 0) == MAP_FAILED) {
 		munmap(all, room);
 		return NULL;
 	}
@@ -715,46 +715,46 @@ static char *map_aligned(struct handle *handle, int prot)
 	return base;
 }
 
-static int map_arena(struct handle *handle)
+static int map_arena(struct opened *opened)
 {
-	int prot = PROT_READ | (handle->rights & ARENA_RIGHT_WRITE ? PROT_WRITE : 0);
-	struct arena *arena = &handle->arena;
+	int prot = PROT_READ | (opened->rights & ARENA_RIGHT_WRITE ? PROT_WRITE : 0);
+	struct arena *arena = &opened->arena;
 	void *status;
 
-	arena->base = map_aligned(handle, prot);
+	arena->base = map_aligned(opened, prot);
 	if (!arena->base)
 		return -1;
-	status = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, handle->fd, ARENA_STATUS_OFFSET);
+	status = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, opened->fd, ARENA_STATUS_OFFSET);
 	if (status != MAP_FAILED) {
 		arena->status = status;
 		return 0;
 	}
-	munmap(arena->base, handle->mapped);
+	munmap(arena->base, opened->mapped);
 	return -1;
 }
 
-static void unmap_arena(struct handle *handle)
+static void unmap_arena(struct opened *opened)
 {
-	munmap((void *)handle->arena.status, page_size());
-	munmap(handle->arena.base, handle->mapped);
+	munmap((void *)opened->arena.status, page_size());
+	munmap(opened->arena.base, opened->mapped);
 }
 
-static int ask_info(struct handle *handle)
+static int ask_info(struct opened *opened)
 {
 	struct arena_info_args info = { .size = sizeof(info) };
 
-	if (ioctl(handle->fd, ARENA_IOC_INFO, &info))
+	if (ioctl(opened->fd, ARENA_IOC_INFO, &info))
 		return -1;
 	if (!(info.rights & ARENA_RIGHT_READ)) {
 		errno = EACCES;
 		return -1;
 	}
-	handle->rights = info.rights;
-	handle->slab = info.slab_size;
-	handle->arena.capacity = info.capacity;
-	handle->mapped = align_up(info.capacity, page_size());
+	opened->rights = info.rights;
+	opened->slab = info.slab_size;
+	opened->arena.capacity = info.capacity;
+	opened->mapped = align_up(info.capacity, page_size());
 	/* The arena does not fit into the address space of a 32-bit program. */
-	if (handle->mapped < info.capacity || handle->mapped + handle->slab < handle->mapped) {
+	if (opened->mapped < info.capacity || opened->mapped + opened->slab < opened->mapped) {
 		errno = ENOMEM;
 		return -1;
 	}
@@ -771,15 +771,15 @@ static void raise_highest(unsigned int index)
 		;
 }
 
-static int take_index(struct handle *handle)
+static int take_index(struct opened *opened)
 {
-	struct handle *nobody;
+	struct opened *none;
 	unsigned int index;
 
 	for (index = 1; index < NR_INDICES; index++) {
-		nobody = NULL;
-		handle->arena.cursor = index * sizeof(struct arena_cursor);
-		if (!__atomic_compare_exchange_n(&arenas[index], &nobody, handle, false,
+		none = NULL;
+		opened->arena.cursor = index * sizeof(struct arena_cursor);
+		if (!__atomic_compare_exchange_n(&arenas[index], &none, opened, false,
 						 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			continue;
 		raise_highest(index);
@@ -790,9 +790,9 @@ static int take_index(struct handle *handle)
 }
 
 /* By contract no thread uses the arena any more, so the cursors of all threads can be cleared. */
-static void give_index(struct handle *handle)
+static void give_index(struct opened *opened)
 {
-	unsigned int index = handle->arena.cursor / sizeof(struct arena_cursor);
+	unsigned int index = opened->arena.cursor / sizeof(struct arena_cursor);
 	struct table *table;
 
 	lock();
@@ -803,29 +803,29 @@ static void give_index(struct handle *handle)
 	__atomic_store_n(&arenas[index], NULL, __ATOMIC_RELEASE);
 }
 
-static int handle_init(struct handle *handle)
+static int opened_init(struct opened *opened)
 {
-	if (start_once() || ask_info(handle) || map_arena(handle))
+	if (start_once() || ask_info(opened) || map_arena(opened))
 		return -1;
-	if (!take_index(handle))
+	if (!take_index(opened))
 		return 0;
-	unmap_arena(handle);
+	unmap_arena(opened);
 	return -1;
 }
 
 /* Takes over @fd, and closes it on failure. */
-static struct arena *handle_make(int fd)
+static struct arena *opened_make(int fd)
 {
-	struct handle *handle = calloc(1, sizeof(*handle));
+	struct opened *opened = calloc(1, sizeof(*opened));
 	int saved;
 
-	if (handle) {
-		handle->fd = fd;
-		if (!handle_init(handle))
-			return &handle->arena;
+	if (opened) {
+		opened->fd = fd;
+		if (!opened_init(opened))
+			return &opened->arena;
 	}
 	saved = errno;
-	free(handle);
+	free(opened);
 	close(fd);
 	errno = saved;
 	return NULL;
@@ -855,7 +855,7 @@ PUBLIC struct arena *arena_open(const char *name, __u64 capacity, unsigned int f
 	if (fd < 0)
 		return NULL;
 	if (!set_up(fd, name, capacity, flags))
-		return handle_make(fd);
+		return opened_make(fd);
 	saved = errno;
 	close(fd);
 	errno = saved;
@@ -866,19 +866,19 @@ PUBLIC struct arena *arena_attach(int fd)
 {
 	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
-	return own < 0 ? NULL : handle_make(own);
+	return own < 0 ? NULL : opened_make(own);
 }
 
 PUBLIC void arena_close(struct arena *arena)
 {
-	struct handle *handle = (struct handle *)arena;
+	struct opened *opened = (struct opened *)arena;
 	int saved = errno;
 
 	if (!arena)
 		return;
-	give_index(handle);
-	unmap_arena(handle);
-	close(handle->fd);
-	free(handle);
+	give_index(opened);
+	unmap_arena(opened);
+	close(opened->fd);
+	free(opened);
 	errno = saved;
 }
