@@ -701,8 +701,8 @@ TEST_F_TIMEOUT(nth, fault_nth_fails_retried, 120)
 }
 
 /*
- * clauses 19, 20: a fault in a strict arena is retried likewise, and only allocated pages can be
- * touched
+ * clauses 19, 20: a fault in a strict arena is retried after an allocation has failed, and only
+ * allocated pages can be touched
  */
 TEST_F_TIMEOUT(nth, fault_strict_nth_fails_retried, 120)
 {

@@ -189,7 +189,7 @@ TEST_F(status, status_write_refused)
 	EXPECT_EQ(1, self->status->version);
 }
 
-/* clause 19: nor can /proc/self/mem, process_vm_writev() or a read into the page */
+/* clause 19: /proc/self/mem, process_vm_writev() and read() cannot write to the page */
 TEST_F(status, status_write_by_debugger_refused)
 {
 	char c = 'x';

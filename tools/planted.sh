@@ -55,7 +55,7 @@ extern unsigned int arena_planted;
 END
 }
 
-# Builds it; warnings are allowed, because the bugs cause some.
+# Builds the module; warnings are allowed, because the bugs cause some.
 build()
 {
 	local root=$BUILD/new/root

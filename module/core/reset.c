@@ -351,8 +351,8 @@ static __always_inline int next_generation(struct arena *arena, bool flip, bool 
 }
 
 /*
- * Ask whether the tag may advance to that of the generation which arena_begin_rewound() would
- * begin after @generation: 0 or -EBUSY. reset_lock is held.
+ * Ask whether a rewind may begin a generation after @generation now. Returns 0; -EBUSY if the tag
+ * would enter another eighth of its range too early. reset_lock is held.
  */
 int arena_may_rewind(struct arena *arena, unsigned long generation)
 {

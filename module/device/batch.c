@@ -95,8 +95,8 @@ static int stage_sources(struct arena_call *call)
 }
 
 /*
- * Bounded by ARENA_BATCH_MAX and ARENA_STORE_MAX. May wait for pages of the caller for ever, so no
- * lock is held.
+ * Copy the items and their sources in; ARENA_BATCH_MAX and ARENA_STORE_MAX bound them. This may
+ * wait for pages of the program for ever, so no lock is held.
  */
 int arena_stage_batch(struct arena_call *call)
 {

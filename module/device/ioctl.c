@@ -141,7 +141,7 @@ static int arena_check_store(const union arena_args *args)
 	return store->bytes > ARENA_STORE_MAX ? -EMSGSIZE : 0;
 }
 
-/* Bounded by ARENA_STORE_MAX. May wait for pages of the caller for ever, so no lock is held. */
+/* Copy the source in. This may wait for pages of the program for ever, so no lock is held. */
 static int arena_stage_store(struct arena_call *call)
 {
 	const struct arena_store_args *store = &call->args.store;

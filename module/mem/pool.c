@@ -157,7 +157,7 @@ static unsigned long pool_drain(struct pool_node *node, unsigned long pages)
 	for (order = POOL_ORDERS - 1; order >= 0; order--) {
 		while (freed < pages && (base = pool_pick(node, order))) {
 			arena_block_put(&arena_total, base, order);
-			/* After the uncharge: arena_pool_take_uncharged() says why. */
+			/* Last: pages that left the pool are uncharged already. */
 			atomic_long_sub(1L << order, &node->pages);
 			freed += 1UL << order;
 		}
