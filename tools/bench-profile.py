@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Count the instructions that bench-profile.sh logged, by function.
 
-bench-profile.py DIR batch|ioctl ALLOCATOR reads DIR/output (symbols) and
+bench-profile.py DIR batch|once|create|ioctl ALLOCATOR reads DIR/output (symbols) and
 DIR/log (one line an instruction), and prints the most frequent of all rounds:
-a call of a program, from its system call to the next one, or a turn of the
-loop that fills a batch.
+a call of a program, from its system call to the next one; a turn of the loop
+that fills a batch; an object and a reset; or an arena from its creation to the
+next one, if objects were allocated from it.
 """
 
 import base64
@@ -56,15 +57,23 @@ def rounds(names, begins):
 
 def main():
     directory, bench, rival = pathlib.Path(sys.argv[1]), sys.argv[2], sys.argv[3]
-    loop = f"{rival}_fill"
+    loop = f"{rival}_once" if bench == "once" else f"{rival}_fill"
     if bench == "ioctl":
         def begins(before, name):
             return before == "the program" and name != before
+    elif bench == "once":
+        def begins(before, name):
+            return before == loop and name == "__arena_alloc_words"
+    elif bench == "create":
+        def begins(before, name):
+            return before != name and name == "arena_create"
     else:
         def begins(before, name):
             return name == loop and before != loop
     names = functions(directory / "log", Symbols(directory / "output"))
-    seen = collections.Counter(rounds(names, begins))
+    seen = collections.Counter(
+        one for one in rounds(names, begins) if bench != "create" or loop in one
+    )
     if not seen:
         sys.exit(f"nothing logged of {bench} {rival}: inlined, or no such allocator?")
     (common, times), total = seen.most_common(1)[0], sum(seen.values())

@@ -5,6 +5,8 @@
 # moment, on the stock kernel.
 #
 #   bench-profile.sh batch ALLOCATOR   an object of a batch, of arena_spans, say
+#   bench-profile.sh once ALLOCATOR    one object and a reset
+#   bench-profile.sh create ALLOCATOR  an arena that is made for 100 objects
 #   bench-profile.sh ioctl ALLOCATOR   a call from a program: arena_spans,
 #                                      arena_dense, nothing, getppid
 #   INIT=1                             with init_on_alloc
@@ -21,8 +23,9 @@ guest_commands()
 {
 	local bench=$1 rival=$2 run
 
-	run="for i in \$(seq 300); do echo batch >/sys/kernel/debug/arena_bench/run || exit 1; done"
-	[ "$bench" = batch ] || run="/user_ioctl insn 500 $rival"
+	run="cd /sys/kernel/debug/arena_bench"
+	run="$run; for i in \$(seq 300); do echo $bench >run || exit 1; done"
+	[ "$bench" != ioctl ] || run="/user_ioctl insn 500 $rival"
 	cat <<END
 insmod /ko/arena.ko || exit 1
 insmod /ko/arena_bench.ko instructions=1 rounds=5 only=$rival || exit 1
@@ -57,8 +60,8 @@ main()
 	local guest reader
 
 	case $#-${1:-} in
-	2-batch | 2-ioctl) ;;
-	*) die "usage: bench-profile.sh batch|ioctl ALLOCATOR" ;;
+	2-batch | 2-once | 2-create | 2-ioctl) ;;
+	*) die "usage: bench-profile.sh batch|once|create|ioctl ALLOCATOR" ;;
 	esac
 	"$ROOT/tools/bench.sh" --build || exit 1
 	rm -rf "$DIR"
