@@ -23,15 +23,17 @@
 #include "core/events.h"
 
 /*
- * Open this CPU's window on the slab of a claim, so that the next claims in it, in the same
- * generation, need not look at the directory. The window is closed while its delta changes: an
- * interrupt in between must not use the delta of one slab with the limit of another.
+ * Open this CPU's window on the slab at @offset, whose address is @base, so that the next claims
+ * in it, in the same @generation, need not look at the directory. The window is closed while its
+ * delta changes: an interrupt in between must not use the delta of one slab with the limit of
+ * another.
  */
-void arena_window_open(struct arena *arena, struct arena_cpu *cpu, const struct claim *claim)
+void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long generation,
+		       size_t offset, void *base)
 {
 	const size_t size = arena_slab_size(arena);
-	size_t start = ALIGN_DOWN(claim->object, size), end = min(start + size, arena->capacity);
-	unsigned long closed = cursor_start(claim->generation);
+	size_t start = ALIGN_DOWN(offset, size), end = min(start + size, arena->capacity);
+	unsigned long closed = cursor_start(generation);
 	unsigned long limit = cursor_move(closed, ALIGN_DOWN(end, ARENA_WORD));
 
 	if (cpu->zero_limit == limit)
@@ -39,7 +41,7 @@ void arena_window_open(struct arena *arena, struct arena_cpu *cpu, const struct 
 	WRITE_ONCE(cpu->limit, closed);
 	WRITE_ONCE(cpu->zero_limit, closed);
 	barrier();
-	WRITE_ONCE(cpu->delta, (unsigned long)claim->base - cursor_move(closed, start));
+	WRITE_ONCE(cpu->delta, (unsigned long)base - cursor_move(closed, start));
 	barrier();
 	WRITE_ONCE(cpu->zero_limit, limit);
 	if (!arena->zero)

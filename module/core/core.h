@@ -137,10 +137,10 @@
  *	reach    compare-and-swap of the         generation_reach() of another reset
  *	         generation in
  *	         generation_reach()
- *	high     arena_note_dirty(), then        compare-and-swap of the cursor by a
+ *	high     note_dirty(), then              compare-and-swap of the cursor by a
  *	         compare-and-swap of the cursor  later reset, then wipe_slabs()
  *	         in next_generation()
- *	wiped    smp_rmb() in arena_note_dirty() compare-and-swap of the cursor in
+ *	wiped    smp_rmb() in note_dirty()       compare-and-swap of the cursor in
  *	         after the cursor was read       arena_settle() after wipe_slabs()
  *	told     smp_mb() in generation_reach()  load-acquire of a message from the
  *	         where a reset was overtaken     resetter, then bump_span()
@@ -941,7 +941,6 @@ int arena_begin_rewound(struct arena *arena, unsigned long generation, size_t of
 void arena_crossed(struct arena *arena, bool crossed);
 bool arena_settle(struct arena *arena);
 void arena_windows_close(struct arena *arena);
-void arena_note_dirty(struct arena *arena, size_t high);
 bool arena_settle_wait(struct arena *arena, gfp_t gfp);
 int arena_reset_asleep(struct arena *arena, size_t keep, bool zero, bool killable);
 

@@ -458,7 +458,8 @@ void arena_account(struct arena *arena, struct arena_slot *slot, unsigned long g
 		   size_t size);
 
 /* claim.c. Callers have preemption off. */
-void arena_window_open(struct arena *arena, struct arena_cpu *cpu, const struct claim *claim);
+void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long generation,
+		       size_t offset, void *base);
 
 /* What arena_span_claim() returns if the caller shall claim from the cursor. No errno. */
 #define ARENA_USE_CURSOR	1
@@ -476,7 +477,7 @@ static __always_inline void claim_done(struct arena *arena, struct arena_cpu *cp
 	if (claim->counted)
 		arena_account(arena, slot, claim->generation, size);
 	else if (slot)
-		arena_window_open(arena, cpu, claim);
+		arena_window_open(arena, cpu, claim->generation, claim->object, claim->base);
 }
 
 #endif /* _ARENA_CURSOR_H */

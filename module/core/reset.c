@@ -74,6 +74,35 @@ static bool begin_at_mark(struct arena *arena, unsigned long cursor, unsigned lo
 	return now == noted || cursor_tag(now) == cursor_tag(cursor);
 }
 
+/* Exchange the unsettled @cursor for @settled. True if the generation is settled then. */
+static __always_inline bool settle_at(struct arena *arena, unsigned long cursor,
+				      unsigned long settled)
+{
+	/*
+	 * Full barrier: this CPU reads the counts of writers before any CPU can see the
+	 * settled word and claim. Without it, a new object could overlap with a late write
+	 * that was not counted.
+	 */
+	return atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, settled) ||
+	       cursor_settled(cursor);
+}
+
+/* settle() for a generation that a rewind began, after late writers were looked for. */
+static noinline bool settle_rewound(struct arena *arena, unsigned long cursor)
+{
+	unsigned long settled = cursor & ~ARENA_UNSETTLED;
+
+	while (!begin_at_mark(arena, cursor, &settled)) {
+		/*
+		 * The generation is over: the exchange below fails, and the caller tries
+		 * again.
+		 */
+		if (atomic_long_read(&arena->cursor) != cursor)
+			break;
+	}
+	return settle_at(arena, cursor, settled);
+}
+
 /*
  * Settle the present generation, unless the allocator still writes to memory of an older one
  * or a reset that sleeps blocks that. Any CPU may settle it, in any context.
@@ -86,7 +115,7 @@ static bool begin_at_mark(struct arena *arena, unsigned long cursor, unsigned lo
  */
 static __always_inline bool settle(struct arena *arena)
 {
-	unsigned long cursor = atomic_long_read(&arena->cursor), settled;
+	unsigned long cursor = atomic_long_read(&arena->cursor);
 
 	if (cursor_settled(cursor))
 		return true;
@@ -104,22 +133,9 @@ static __always_inline bool settle(struct arena *arena)
 	/* Acquire: pairs with block_settling(): claims come after what was done to slabs. */
 	if (smp_load_acquire(&arena->settle_blocked) || late_writers(arena))
 		return false;
-	settled = cursor & ~ARENA_UNSETTLED;
-	while (unlikely(cursor_rewound(cursor)) && !begin_at_mark(arena, cursor, &settled)) {
-		/*
-		 * The generation is over: the exchange below fails, and the caller tries
-		 * again.
-		 */
-		if (atomic_long_read(&arena->cursor) != cursor)
-			break;
-	}
-	/*
-	 * Full barrier: this CPU reads the counts of writers before any CPU can see the
-	 * settled word and claim. Without it, a new object could overlap with a late write
-	 * that was not counted.
-	 */
-	return atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, settled) ||
-	       cursor_settled(cursor);
+	if (unlikely(cursor_rewound(cursor)))
+		return settle_rewound(arena, cursor);
+	return settle_at(arena, cursor, cursor & ~ARENA_UNSETTLED);
 }
 
 bool arena_settle(struct arena *arena)
@@ -232,7 +248,7 @@ static void uncounted_renew(struct arena *arena, unsigned long generation)
  * The offset is rounded up to whole slabs, as wipe_slabs() wipes slabs: so arena->dirty
  * seldom changes, and its cache line is seldom written.
  */
-void arena_note_dirty(struct arena *arena, size_t high)
+static __always_inline void note_dirty(struct arena *arena, size_t high)
 {
 	/*
 	 * Pairs with the compare-and-swap in arena_settle() after wipe_slabs(). A reset that
@@ -241,7 +257,8 @@ void arena_note_dirty(struct arena *arena, size_t high)
 	 * write, and what the new generation wrote would not be noted.
 	 */
 	smp_rmb();
-	arena_raise(&arena->dirty, ALIGN(high, arena_slab_size(arena)));
+	if (unlikely(high > (size_t)atomic_long_read(&arena->dirty)))
+		arena_raise(&arena->dirty, ALIGN(high, arena_slab_size(arena)));
 }
 
 /*
@@ -249,7 +266,7 @@ void arena_note_dirty(struct arena *arena, size_t high)
  * the later one may reach this point first. If the generation went back, a span or window
  * that a CPU kept from it would match again.
  */
-static void generation_reach(struct arena *arena, unsigned long generation)
+static __always_inline void generation_reach(struct arena *arena, unsigned long generation)
 {
 	unsigned long old = READ_ONCE(arena->generation);
 
@@ -300,11 +317,14 @@ static bool generation_crosses(unsigned long generation, unsigned long next)
  * The caller has moved the cursor from @cursor to the tag of @generation: advance what lags
  * behind the cursor.
  */
-static void generation_begun(struct arena *arena, unsigned long generation, unsigned long cursor,
-			     bool crossing)
+static __always_inline void generation_begun(struct arena *arena, unsigned long generation,
+					     unsigned long cursor, bool crossing)
 {
+	size_t high = cursor_offset(cursor);
+
 	generation_reach(arena, generation);
-	arena_raise(&arena->peak, min(arena->capacity, cursor_offset(cursor)));
+	if (unlikely(high > (size_t)atomic_long_read(&arena->peak)))
+		arena_raise(&arena->peak, min(arena->capacity, high));
 	if (crossing) {
 		WRITE_ONCE(arena->wrapping, true);
 		uncounted_renew(arena, generation);
@@ -339,7 +359,7 @@ static __always_inline int next_generation(struct arena *arena, bool flip, bool 
 		err = crossing ? tag_cross(arena, next, locked) : 0;
 		if (err)
 			return err;
-		arena_note_dirty(arena, cursor_offset(cursor));
+		note_dirty(arena, cursor_offset(cursor));
 		if (atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor_start(next) | settled))
 			break;
 		snap.generation = cursor_generation(cursor, snap.generation);
@@ -389,7 +409,7 @@ int arena_begin_rewound(struct arena *arena, unsigned long generation, size_t of
 		if (snap.generation != generation)
 			return -ESTALE;
 		cursor = snap.cursor;
-		arena_note_dirty(arena, cursor_offset(cursor));
+		note_dirty(arena, cursor_offset(cursor));
 		/*
 		 * Full barrier: a CPU that sees the new tag sees where the generation starts
 		 * and what the rewind has freed. Pairs with smp_mb() B in arena_settle(),
@@ -426,40 +446,40 @@ static int next_generation_crossing(struct arena *arena)
 
 /*
  * The CPU that reset a dense arena is likely to allocate from it next: open its window in
- * the slab that the cursor is in now, as a claim there would. Without this, its first
- * allocation takes the slow path.
+ * the slab that the cursor is in now, as a claim there would, unless the reset is nested: it
+ * may have interrupted the opening of that window. Without this, the first allocation takes
+ * the slow path.
  */
-static __always_inline void window_reopen(struct arena *arena, struct arena_cpu *cpu)
+static __always_inline void window_reopen(struct arena *arena)
 {
+	struct arena_cpu *cpu = arena_enter(arena);
 	struct arena_snap snap = __arena_snap(arena);
-	struct claim claim = {
-		.generation = snap.generation,
-		.object	    = cursor_offset(snap.cursor),
-	};
+	size_t offset = cursor_offset(snap.cursor);
+	void *base;
 
-	if (!cursor_settled(snap.cursor) || claim.object >= arena->capacity)
-		return;
-	/* Address dependency on the cursor: pairs with arena_settle() after a release of slabs. */
-	claim.base = arena_slab_base(arena, snap.generation, claim.object);
-	if (claim.base)
-		arena_window_open(arena, cpu, &claim);
+	if (arena_slot(cpu) && cursor_settled(snap.cursor) && offset < arena->capacity) {
+		/* Address dependency: pairs with arena_settle() after a release of slabs. */
+		base = arena_slab_base(arena, snap.generation, offset);
+		if (base)
+			arena_window_open(arena, cpu, snap.generation, offset, base);
+	}
+	arena_leave(cpu);
 }
 
 /*
  * Begin the next generation in the same slab set, and settle it at once unless a late writer
- * or a reset that sleeps blocks that. Then open the window of this CPU, unless the reset is
- * nested: it may have interrupted the opening of that window. Returns 0 or -EBUSY.
+ * or a reset that sleeps blocks that. Returns 0 or -EBUSY.
  */
 static __always_inline int next_generation_kept(struct arena *arena)
 {
-	struct arena_cpu *cpu = arena_enter(arena);
 	bool crossed;
 	int err;
 
+	preempt_disable();
 	err = next_generation(arena, false, false, &crossed);
-	if (likely(!err) && likely(settle(arena)) && !arena->spans && arena_slot(cpu))
-		window_reopen(arena, cpu);
-	arena_leave(cpu);
+	if (likely(!err) && likely(settle(arena)) && !arena->spans)
+		window_reopen(arena);
+	preempt_enable();
 	if (unlikely(err == -EAGAIN)) {
 		err = next_generation_crossing(arena);
 		if (!err)
@@ -653,7 +673,7 @@ static int release_slabs(struct arena *arena, size_t keep, bool killable)
  */
 static int wipe_slabs(struct arena *arena, bool killable)
 {
-	/* Pairs with arena_note_dirty(), by way of the compare-and-swap of the cursor after it. */
+	/* Pairs with note_dirty(), by way of the compare-and-swap of the cursor after it. */
 	size_t high = atomic_long_read(&arena->dirty);
 	int i, err = 0;
 
