@@ -217,7 +217,7 @@ static noinline void *bump_any(struct arena *arena, size_t size, size_t align, b
 }
 
 /* The slow path. claim.c lists what it tries, and in which order. */
-static noinline void *alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_t gfp)
+void *arena_alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
 	struct arena_place place;
 
@@ -236,7 +236,8 @@ static noinline void *alloc_slowpath(struct arena *arena, size_t size, size_t al
  */
 void *__arena_alloc_slow(struct arena *arena, size_t size, gfp_t gfp)
 {
-	return alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp);
+	return arena->spans ? arena_span_alloc(arena, size, gfp) :
+			      arena_alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp);
 }
 EXPORT_SYMBOL_GPL(__arena_alloc_slow);
 
@@ -244,7 +245,7 @@ static noinline void *alloc_any(struct arena *arena, size_t size, size_t align, 
 {
 	void *object = bump_any(arena, size, align, arena->zero || gfp & __GFP_ZERO);
 
-	return likely(object) ? object : alloc_slowpath(arena, size, align, gfp);
+	return likely(object) ? object : arena_alloc_slowpath(arena, size, align, gfp);
 }
 
 /*
@@ -261,6 +262,8 @@ static __always_inline void *alloc(struct arena *arena, size_t size, size_t alig
 			return object;
 	}
 	return alloc_any(arena, size, align, gfp);
+		if (arena->spans)
+			return __arena_alloc_slow(arena, size, gfp);
 }
 
 /**
@@ -293,7 +296,7 @@ void *__arena_alloc_aligned(struct arena *arena, size_t size, size_t align, gfp_
 	/* __arena_claim() refuses arguments that are not valid. */
 	if (unlikely(size - 1 >= arena_slab_size(arena) || align > arena_slab_size(arena) ||
 		     !is_power_of_2(align)))
-		return alloc_slowpath(arena, size, align, gfp);
+		return arena_alloc_slowpath(arena, size, align, gfp);
 	return alloc(arena, size, align, gfp);
 }
 EXPORT_SYMBOL_GPL(__arena_alloc_aligned);

@@ -5,16 +5,18 @@
  *
  *  1. bump_words(), bump_any(): take the object from the span or window of this CPU (alloc.c,
  *     the fast path)
- *  2. claim_once(): claim from the cursor
+ *  2. arena_span_alloc(): for the sizes that bump_words() serves, a new or longer span in the
+ *     common cases (span.c)
+ *  3. claim_once(): claim from the cursor
  *      - a new span, and the object from it: arena_span_claim() (span.c)
  *      - the object alone, where a span does not serve: claim_from_cursor()
- *  3. claim_retry(): remove what made the claim fail, and claim again
+ *  4. claim_retry(): remove what made the claim fail, and claim again
  *      - the cursor is exhausted: collect what is left of all spans, claim_from_tails()
  *      - the CPU has no state: arena_cpu_install() (cpu.c)
  *      - the slab is not committed: arena_slab_install() (slab.c)
  *      - the generation is not settled: arena_settle_wait() (reset.c)
  *
- * Steps 1 and 2 run with preemption off and allocate no memory. Objects that are larger than a
+ * Steps 1 to 3 run with preemption off and allocate no memory. Objects that are larger than a
  * slab go from __arena_claim() to arena_claim_large() (large.c).
  */
 #include <linux/log2.h>

@@ -473,6 +473,11 @@ static __always_inline void claim_done(struct arena *arena, struct arena_cpu *cp
 				       struct arena_slot *slot, const struct claim *claim,
 				       size_t size)
 {
+/* with preemption on */
+void *arena_span_alloc(struct arena *arena, size_t size, gfp_t gfp);
+
+/* alloc.c */
+void *arena_alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_t gfp);
 	count_objects(arena, cpu, 1);
 	if (claim->counted)
 		arena_account(arena, slot, claim->generation, size);

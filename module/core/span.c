@@ -266,6 +266,143 @@ int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 	return zero ? slot_zero(arena, cpu, slot, object, size) : 0;
 }
 
+/*
+ * Make the span of @generation longer, which ends at @offset, where @cursor is, and has no room
+ * for the object. What is added lies in the slab of the span, which stays committed as long as
+ * the claim can succeed.
+ */
+static __always_inline void *span_extend(struct arena *arena, struct arena_cpu *cpu, size_t size,
+					 unsigned long generation, long cursor, size_t offset)
+{
+	struct arena_slot *slot = &cpu->slot;
+	size_t want = slot->want - slot->want % size, start;
+	void *object = NULL;
+
+	/* Acquire: pairs with smp_wmb() in revoke(), and with the release in collect_slot(). */
+	if (smp_load_acquire(&slot->span) != generation || smp_load_acquire(&slot->revoked) ||
+	    offset != slot->end_offset || want > (arena->capacity - offset) / 2)
+		return NULL;
+	slot_busy(slot);
+	start = offset - (slot->limit - slot->taken);
+	/* Tells tails_exist() of what is claimed next; the compare-and-swap orders it. */
+	WRITE_ONCE(slot->filling, true);
+	if (start + want > offset && !((start ^ (start + want - 1)) >> arena->slab_shift) &&
+	    likely(atomic_long_try_cmpxchg(&arena->cursor, &cursor,
+					   cursor + (start + want - offset)))) {
+		slot->limit += start + want - offset;
+		slot->end_offset = start + want;
+		slot->want = min_t(size_t, 2 * slot->want, ARENA_SPAN_MAX);
+		object = (void *)(slot->taken + slot->delta);
+		local_inc(&cpu->allocs);
+		slot_take(slot, size);
+	}
+	slot_idle(slot, generation);
+	/* Release: pairs with the smp_load_acquire() in tails_exist(), which then sees the span. */
+	smp_store_release(&slot->filling, false);
+	return object;
+}
+
+/*
+ * Claim the first span that the CPU gets in @generation, at @offset, where @cursor is, and take
+ * the object from its begin. The slot then counts for @generation, as after slot_adopt(). Its
+ * former span is of an older generation, so nothing of it is left to collect.
+ */
+static __always_inline void *span_begin(struct arena *arena, struct arena_cpu *cpu, size_t size,
+					unsigned long generation, long cursor, size_t offset)
+{
+	struct arena_slot *slot = &cpu->slot;
+	size_t double_want = max_t(size_t, slot->want / 4, ARENA_SPAN_MIN), want;
+	struct arena_slab *slab;
+	void *object;
+
+	want = double_want - double_want % size;
+	double_want = min_t(size_t, 2 * double_want, ARENA_SPAN_MAX);
+	/* Acquire: pairs with the smp_store_release() in collect_slot(). */
+	if (smp_load_acquire(&slot->revoked) ||
+	    want * 4 * num_online_cpus() > arena->capacity - offset ||
+	    (offset ^ (offset + want - 1)) >> arena->slab_shift)
+		return NULL;
+	slab = arena_entry(arena, generation, offset);
+	/* Address dependency: pairs with arena_settle() after a release of slabs. */
+	object = slab ? READ_ONCE(slab->base) : NULL;
+	if (!object)
+		return NULL;
+	/* Tells tails_exist() of what is claimed next; the compare-and-swap orders it. */
+	WRITE_ONCE(slot->filling, true);
+	if (unlikely(!atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor + want))) {
+		WRITE_ONCE(slot->filling, false);
+		return NULL;
+	}
+	object += offset & (arena_slab_size(arena) - 1);
+	local_inc(&cpu->allocs);
+	slot->limit = want;
+	WRITE_ONCE(slot->ahead, 0);
+	slot->delta = (unsigned long)object;
+	slot->end_offset = offset + want;
+	slot->want = double_want;
+	slot->zeroed = READ_ONCE(slab->clean) == generation;
+	WRITE_ONCE(slot->stale, false);
+	WRITE_ONCE(slot->taken, size);
+	WRITE_ONCE(slot->used, 0);
+	/* Release: pairs with the smp_load_acquire() in counted_in_slots(). */
+	smp_store_release(&slot->generation, generation);
+	slot_idle(slot, generation);
+	/* Release: pairs with the smp_load_acquire() in tails_exist(), which then sees the span. */
+	smp_store_release(&slot->filling, false);
+	return object;
+}
+
+/*
+ * Refill the span and take an object of @size bytes, a multiple of %ARENA_WORD, from it. This
+ * does what slot_refill() does in the common cases: nothing has to be zeroed, no tail is left
+ * behind, and neither the end of the slab nor that of the space is near. Otherwise it returns
+ * NULL, with the cursor as it was.
+ */
+static __always_inline void *span_refill(struct arena *arena, struct arena_cpu *cpu, size_t size)
+{
+	struct arena_slot *slot = &cpu->slot;
+	/* Acquire: pairs with generation_reach(), so that the cursor is not older. */
+	unsigned long generation = smp_load_acquire(&arena->generation);
+	long cursor = atomic_long_read(&arena->cursor);
+	/* More than any capacity if the tag is that of another generation, or if unsettled. */
+	size_t offset = cursor ^ cursor_start(generation);
+
+	if (arena->zero || offset >= arena->capacity || offset % ARENA_MIN_ALIGN)
+		return NULL;
+	if (slot->generation == generation)
+		return span_extend(arena, cpu, size, generation, cursor, offset);
+	if (slot->generation < generation)
+		return span_begin(arena, cpu, size, generation, cursor, offset);
+	return NULL;
+}
+
+/*
+ * The slow path of spans, for a @size that satisfies arena_is_words(): take one object from a
+ * span that is new or longer than before. A nested allocation, and one that span_refill() does
+ * not serve, goes on to arena_alloc_slowpath(), by a tail call.
+ */
+void *arena_span_alloc(struct arena *arena, size_t size, gfp_t gfp)
+{
+	struct arena_cpu *cpu;
+	void *object = NULL;
+
+	preempt_disable();
+	arena_assert_rcu();
+	cpu = arena_cpu_fast(arena);
+	if (likely(!arena_cpu_missing(cpu) && !READ_ONCE(cpu->depth) &&
+		   READ_ONCE(cpu->slot.span) != ARENA_SPAN_BUSY)) {
+		/* An interrupt leaves the depth as it finds it. */
+		WRITE_ONCE(cpu->depth, 1);
+		barrier();
+		object = span_refill(arena, cpu, size);
+		barrier();
+		WRITE_ONCE(cpu->depth, 0);
+	}
+	preempt_enable();
+	return likely(object) ? object :
+				arena_alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp);
+}
+
 /* Guess, from another CPU, if anything is left in a span. collect_slot() checks that again. */
 static bool slot_has_room(const struct arena_slot *slot)
 {
