@@ -85,6 +85,27 @@ static bool grow_budget_of_one_slab(unsigned long point)
 	return came;
 }
 
+/* clause 2: so it is where the winner took the last block of the pool */
+static bool grow_from_pool_of_one_slab(unsigned long point)
+{
+	unsigned long ram = user_ram_pages;
+	bool came;
+
+	arena = create(SZ_16K, SZ_16K, 0);
+	leave_budget(SZ_16K >> PAGE_SHIFT);
+	CHECK(arena_alloc(arena, 64, GFP_KERNEL));
+	arena_destroy(arena);
+	CHECK(arena_pool_pages() == SZ_16K >> PAGE_SHIFT);
+	arena = create(SZ_16K, SZ_16K, 0);
+	came = interrupted_at(point, BY_IRQ, alloc_ours, alloc_theirs);
+	CHECK(ours && (theirs || !came) && ours != theirs);
+	CHECK(arena->committed.counter == SZ_16K && arena->committed_peak.counter == SZ_16K);
+	CHECK(arena->pool_hits.counter == 1 && !arena->page_allocs.counter);
+	user_ram_pages = ram;
+	arena_destroy(arena);
+	return came;
+}
+
 static void populate_ours(void)
 {
 	CHECK(!arena_populate(arena, arena_capacity(arena), GFP_KERNEL));
@@ -790,6 +811,7 @@ static const struct {
 	bool		(*run)(unsigned long point);
 } tests[] = {
 	{ "grow_budget_of_one_slab", grow_budget_of_one_slab },
+	{ "grow_from_pool_of_one_slab", grow_from_pool_of_one_slab },
 	{ "populate_budget_of_one_arena", populate_budget_of_one_arena },
 	{ "tail_of_a_released_slab", tail_of_a_released_slab },
 	{ "page_not_committed", page_not_committed },

@@ -125,10 +125,10 @@
  *	leaf     cmpxchg() in leaf_install()     address dependency from the leaf in
  *	                                         arena_cpu_fast()
  *	install  cmpxchg() in                    address dependency from the base
- *	         slab_publish()                  that cursor_claim() read
+ *	         slab_enter()                    that cursor_claim() read
  *	node     cmpxchg() in dir_raise() and    address dependency from node to node
  *	         dir_extend()                    in dir_walk()
- *	end      cmpxchg() in slab_publish(),    xchg() of the end, then of the
+ *	end      cmpxchg() in slab_enter(),      xchg() of the end, then of the
  *	         then a look at the end in       entries, in arena_slabs_release()
  *	         dir_note()
  *	snap     compare-and-swap of the         load-acquire in __arena_snap()

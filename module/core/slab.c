@@ -179,6 +179,23 @@ static unsigned long grow_room(struct arena *arena)
 	return pages;
 }
 
+/* Write @base, which is charged, to the directory. False if @entry has a slab already. */
+static bool slab_enter(struct arena *arena, struct arena_slab *entry, void *base)
+{
+	const size_t size = arena_slab_size(arena);
+
+	atomic_long_add(size, &arena->committed);
+	/*
+	 * Full barrier: the slab is zeroed before its address can be seen. Pairs with the
+	 * address dependency from READ_ONCE(claim->slab->base) in cursor_claim(). Without it,
+	 * an object of the claiming CPU could be overwritten by the zeroing.
+	 */
+	if (!cmpxchg(&entry->base, NULL, base))
+		return true;
+	atomic_long_sub(size, &arena->committed);
+	return false;
+}
+
 /*
  * Charge @base, unless it is @charged already, and install it in @entry. Returns 0; -EEXIST
  * if the entry has a slab already; -ENOMEM if the budget is used up.
@@ -196,16 +213,8 @@ static int slab_publish(struct arena *arena, struct arena_slab *entry, void *bas
 								size >> PAGE_SHIFT)) {
 		err = -ENOMEM;
 	} else {
-		atomic_long_add(size, &arena->committed);
-		/*
-		 * Full barrier: the slab is zeroed before its address can be seen. Pairs with
-		 * the address dependency from READ_ONCE(claim->slab->base) in cursor_claim().
-		 * Without it, an object of the claiming CPU could be overwritten by the
-		 * zeroing.
-		 */
-		if (cmpxchg(&entry->base, NULL, base)) {
+		if (!slab_enter(arena, entry, base)) {
 			err = -EEXIST;
-			atomic_long_sub(size, &arena->committed);
 			if (!charged)
 				arena_budget_uncharge(arena->budget, size >> PAGE_SHIFT);
 		}
@@ -242,6 +251,14 @@ static void dir_note(struct arena_dir *dir, size_t index)
 	arena_raise(&dir->end, index + 1);
 }
 
+/* Slab @index was installed in @dir, which made the arena grow. */
+static void slab_installed(struct arena *arena, struct arena_dir *dir, size_t index, gfp_t gfp)
+{
+	dir_note(dir, index);
+	arena_raise(&arena->committed_peak, atomic_long_read(&arena->committed));
+	arena_trace_grow(arena, index, gfp);
+}
+
 static bool slab_committed(const struct arena_dir *dir, size_t index)
 {
 	const struct arena_slab *entry = arena_dir_entry(dir, index);
@@ -274,8 +291,6 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 		err = slab_publish(arena, entry, base, charged);
 	if (err)
 		return err;
-	dir_note(dir, index);
-	arena_raise(&arena->committed_peak, atomic_long_read(&arena->committed));
 	/*
 	 * Note that the slab is all zero in the generation that was read before. If that is
 	 * over, the slab is zeroed once more than needed. If it was not settled, nothing is
@@ -284,8 +299,41 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 	 */
 	if (clean && cursor_settled(snap.cursor) && (snap.generation & ARENA_GEN_SET) == set)
 		WRITE_ONCE(entry->clean, snap.generation);
-	arena_trace_grow(arena, index, gfp);
+	slab_installed(arena, dir, index, gfp);
 	return 0;
+}
+
+/*
+ * Install a block of the pool as slab @index in @entry. True if the slab is committed then, by
+ * this caller or by another one; false if the pool has no block.
+ *
+ * The block stays charged to the root budget: it leaves the pool and gets into the directory in
+ * one step under the bit lock. So a caller that grows this arena, and looks for room under the
+ * lock, finds the block in one of the two places.
+ */
+static bool slab_install_pooled(struct arena *arena, struct arena_dir *dir,
+				struct arena_slab *entry, size_t index, gfp_t gfp)
+{
+	unsigned int order = arena->slab_shift - PAGE_SHIFT;
+	unsigned long flags;
+	bool locked = grow_lock(arena, &flags), found = READ_ONCE(entry->base), lost = false;
+	void *base = found ? NULL : arena_pool_take(slab_node(arena), order);
+
+	if (base) {
+		/* Interrupts are off: GFP_ATOMIC. */
+		arena_kmemleak_alloc(base, order, GFP_ATOMIC);
+		set_page_private(virt_to_page(base), index);
+		/* A caller that could not take the lock may have been faster. */
+		lost = !slab_enter(arena, entry, base);
+	}
+	grow_unlock(arena, locked, flags);
+	if (lost) {
+		slab_drop(arena, base, true);
+	} else if (base) {
+		atomic_long_inc(&arena->pool_hits);
+		slab_installed(arena, dir, index, gfp);
+	}
+	return base || found;
 }
 
 /*
@@ -296,6 +344,7 @@ int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_
 {
 	const unsigned long pages = arena_slab_size(arena) >> PAGE_SHIFT;
 	struct arena_dir *dir = arena_dir(arena, set);
+	struct arena_slab *entry;
 	void *base = NULL;
 	bool clean;
 	int err;
@@ -303,6 +352,9 @@ int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_
 	if (!arena_may_grow(gfp))
 		return -ENOMEM;
 	might_alloc(gfp);
+	entry = arena_dir_entry(dir, index);
+	if (entry && slab_may_pool(arena) && slab_install_pooled(arena, dir, entry, index, gfp))
+		return 0;
 	gfp = slab_gfp(arena, gfp);
 	if (arena_dir_reserve(arena, dir, index, gfp) &&
 	    (grow_room(arena) >= pages || arena_budget_make_room(arena->budget, pages, gfp)))
