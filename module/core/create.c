@@ -106,9 +106,11 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 	size = ALIGN(arena_cpus_size(), sizeof(long));
 	if (config->flags & ARENA_READERS)
 		size += sizeof(*arena->spare_dir);
-	arena = kzalloc(size, gfp | ARENA_GFP_META);
+	/* Not kzalloc(), which zeroes all of what kmalloc() rounds the size up to, as bytes. */
+	arena = kmalloc(size, gfp | ARENA_GFP_META);
 	if (!arena)
 		return ERR_PTR(-ENOMEM);
+	zero_words(arena, size);
 	if (config->flags & ARENA_READERS)
 		arena->spare_dir = (void *)arena + size - sizeof(*arena->spare_dir);
 	arena->budget = budget;
