@@ -844,22 +844,32 @@ static const struct {
 	{ "rcu_must_watch", rcu_must_watch },
 };
 
-int main(int argc, char **argv)
+static void run(const char *name)
 {
 	unsigned long point, i;
+
+	for (i = 0; i < ARRAY_SIZE(tests); i++) {
+		if (name && strcmp(name, tests[i].name))
+			continue;
+		for (point = 1; tests[i].run(point); point++)
+			CHECK(point < POINTS_MAX);
+		printf("ok: %s: %lu places\n", tests[i].name, point - 1);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
 
 	setbuf(stdout, NULL);
 	/* End a test that hangs. */
 	alarm(3600);
 	CHECK(!arena_pool_init());
 	arena_cpus_setup();
-	for (i = 0; i < ARRAY_SIZE(tests); i++) {
-		if (argc > 1 && strcmp(argv[1], tests[i].name))
-			continue;
-		for (point = 1; tests[i].run(point); point++)
-			CHECK(point < POINTS_MAX);
-		printf("ok: %s: %lu places\n", tests[i].name, point - 1);
-	}
+	run(name);
+	/* And as on machines of more CPUs. */
+	static_branch_disable(&arena_flat);
+	run(name);
 	rcu_barrier();
 	user_run_works();
 	arena_pool_exit();

@@ -362,6 +362,14 @@ void user_yield(void);
 #define READ_ONCE(x)		({ user_point(); __atomic_load_n(&(x), user_once(x)); })
 #define WRITE_ONCE(x, v)	\
 	do { user_point(); __atomic_store_n(&(x), (v), __ATOMIC_RELAXED); } while (0)
+/* Code that is patched as the kernel boots. */
+#define DECLARE_STATIC_KEY_FALSE(key)	extern bool key
+#define DEFINE_STATIC_KEY_FALSE(key)	bool key
+#define static_branch_likely(key)	likely(__atomic_load_n(key, __ATOMIC_RELAXED))
+#define static_branch_enable(key)	__atomic_store_n(key, true, __ATOMIC_RELAXED)
+#define static_branch_disable(key)	__atomic_store_n(key, false, __ATOMIC_RELAXED)
+
+#define OPTIMIZER_HIDE_VAR(x)	__asm__ ("" : "=r" (x) : "0" (x))
 #define smp_load_acquire(p)	({ user_point(); __atomic_load_n(p, __ATOMIC_ACQUIRE); })
 #define smp_store_release(p, v)	\
 	do { user_point(); __atomic_store_n(p, v, __ATOMIC_RELEASE); } while (0)

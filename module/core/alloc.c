@@ -109,7 +109,7 @@ static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *
 		moved = atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, next);
 		if (likely(moved))
 			zero_words((void *)object, size);
-		arena_write_end(arena, cpu);
+		cpu_write_end(cpu);
 	} while (unlikely(!moved));
 	local_inc(&cpu->allocs);
 	return (void *)object;
@@ -119,10 +119,10 @@ static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *
  * bump_words() in a dense arena, after the cursor moved or the object did not fit in the window.
  * The order of the arguments keeps those of bump_words() in their registers.
  */
-static noinline void *bump_window_again(struct arena *arena, size_t size, struct arena_cpu *cpu,
-					bool zeroed)
+static noinline void *bump_window_again(struct arena *arena, size_t size, bool zeroed,
+					struct arena_cpu *cpu)
 {
-	if (arena->zero)
+	if (likely(arena->zero))
 		return zeroed ? bump_zeroed(arena, cpu, size, 1) : NULL;
 	return bump_window(arena, cpu, size, 1);
 }
@@ -145,7 +145,7 @@ static __always_inline void *bump_words(struct arena *arena, size_t size, bool z
 	if (likely(data_race(cpu->slot.span) > generation)) {
 		cursor = atomic_long_read(&arena->cursor);
 		if (unlikely(!bump_window_once(arena, cpu, &cursor, size, &object)))
-			object = bump_window_again(arena, size, cpu, zeroed);
+			object = bump_window_again(arena, size, zeroed, cpu);
 		preempt_enable();
 		return object;
 	}
@@ -153,6 +153,8 @@ static __always_inline void *bump_words(struct arena *arena, size_t size, bool z
 	if (likely(data_race(cpu->slot.span) == generation)) {
 		object = bump_span(cpu, generation, size);
 		preempt_enable();
+		/* Otherwise the compiler joins the two ways out by a jump. */
+		OPTIMIZER_HIDE_VAR(object);
 		return object;
 	}
 	preempt_enable();
@@ -260,10 +262,10 @@ static __always_inline void *alloc(struct arena *arena, size_t size, size_t alig
 		object = bump_words(arena, size, false);
 		if (likely(object))
 			return object;
-	}
-	return alloc_any(arena, size, align, gfp);
 		if (arena->spans)
 			return __arena_alloc_slow(arena, size, gfp);
+	}
+	return alloc_any(arena, size, align, gfp);
 }
 
 /**

@@ -9,6 +9,7 @@
 #include <linux/arena.h>
 #include <linux/atomic.h>
 #include <linux/cache.h>
+#include <linux/jump_label.h>
 #include <linux/list.h>
 #include <linux/llist.h>
 #include <linux/log2.h>
@@ -147,9 +148,10 @@
  *	note     cmpxchg() in cursor_count(),    cmpxchg() for another generation, in
  *	         again if it failed              cursor_count() or uncounted_renew()
  *	done     store-release of the writers in load-acquire in late_writers()
- *	         arena_write_end()
+ *	         cpu_write_end()
  *	adopt    store-release of the slot's     load-acquire in
- *	         generation in slot_adopt()      counted_in_slots()
+ *	         generation in slot_adopt(),     counted_in_slots()
+ *	         span_begin()
  *	lost     smp_wmb() in revoke() after     load-acquire of the span in
  *	         revoked was set                 arena_span_claim()
  *	revoke   store-release of revoked in     load-acquire in arena_span_claim()
@@ -157,7 +159,9 @@
  *	fill     compare-and-swap of the cursor  smp_rmb(), then load-acquire of
  *	         after filling was set, then     filling in tails_exist()
  *	         store-release of filling after
- *	         the span was, in slot_refill()
+ *	         the span was, in
+ *	         slot_refill(), span_begin(),
+ *	         span_extend()
  *	advance  store-release of ahead after    load-acquire of ahead, then a look at
  *	         limit in slot_advance()         limit, in slot_has_room()
  *	blocked  store-release of                smp_mb() B in arena_settle(), then
@@ -482,6 +486,7 @@ struct arena_history {
  * @spare_dir:	the directory of slab set 1, with %ARENA_READERS.
  * @first_used:	@first_cpu is taken.
  * @first_cpu:	state of the first CPU that allocates: most arenas need no other.
+ * @no_cpu:	&arena_cpu_none, where fast paths look that shall find no state.
  * @root:	leaves of the table of states: the first one stays empty, the others serve
  *		%ARENA_LEAF_CPUS CPUs each.
  *
@@ -544,6 +549,7 @@ struct arena {
 	struct arena_dir	*spare_dir;
 	unsigned int		first_used;
 	struct arena_cpu	first_cpu;
+	const struct arena_cpu	*no_cpu;
 	struct arena_leaf	*root[];
 };
 
@@ -797,6 +803,13 @@ struct arena_place {
  */
 DECLARE_PER_CPU(unsigned long, arena_root_position);
 DECLARE_PER_CPU(unsigned long, arena_leaf_position);
+/*
+ * On a machine with no more CPUs than a leaf has places, that leaf is part of each arena, and
+ * the fast paths read the state from there: for each CPU, the position of its state relative to
+ * arena.root, or that of arena.no_cpu while states are hidden.
+ */
+DECLARE_PER_CPU(unsigned long, arena_flat_position);
+DECLARE_STATIC_KEY_FALSE(arena_flat);
 extern const struct arena_cpu arena_cpu_none;
 
 void *arena_state_alloc(const struct arena *arena, size_t size, gfp_t gfp);
@@ -823,15 +836,21 @@ static inline struct arena_cpu *arena_cpus_first(const struct arena *arena)
  */
 static __always_inline struct arena_cpu *arena_cpu_fast(const struct arena *arena)
 {
-	const void *root = (const void *)arena->root + raw_cpu_read(arena_root_position);
-	/*
-	 * The two address dependencies pair with leaf_install() and cpu_publish(). Racy with
-	 * the one store of each entry: READ_ONCE() would cost an instruction.
-	 */
-	const void *leaf = data_race(*(struct arena_leaf *const *)root);
+	const void *root = arena->root, *leaf;
 
-	/* Racy with the one store of the entry, by this CPU. */
-	return data_race(*(struct arena_cpu *const *)(leaf + raw_cpu_read(arena_leaf_position)));
+	if (static_branch_likely(&arena_flat)) {
+		root += raw_cpu_read(arena_flat_position);
+		/* Racy with the one store of the entry, by this CPU. */
+		return data_race(*(struct arena_cpu *const *)root);
+	}
+	root += raw_cpu_read(arena_root_position);
+	/*
+	 * Address dependency: pairs with leaf_install(). Racy with the one store of the entry:
+	 * READ_ONCE() would cost an instruction.
+	 */
+	leaf = data_race(*(const void *const *)root) + raw_cpu_read(arena_leaf_position);
+	/* Address dependency: pairs with cpu_publish(). Racy with the one store, by this CPU. */
+	return data_race(*(struct arena_cpu *const *)leaf);
 }
 
 /* The state of this CPU, or &arena_cpu_none if it has none. Preemption is off. */

@@ -7,6 +7,10 @@
  * constant. The span of &arena_cpu_none is 0, which equals no generation: a fast path that
  * finds it fails by the comparison that it makes anyway, before it writes anything.
  *
+ * On a machine with no more CPUs than a leaf has places, the one leaf is part of the arena and
+ * initialised with it. The fast paths read it without a look at arena->root: the static key
+ * arena_flat is true.
+ *
  * The slow path installs a state. The first CPU takes the one that is part of the arena; for
  * others it is allocated, if the caller's gfp permits, with interrupts on. Then the CPU
  * pushes it on arena->cpus and stores it in the leaf, with interrupts off, so that two
@@ -45,6 +49,8 @@ static const struct arena_leaf leaf_none = {
 
 DEFINE_PER_CPU(unsigned long, arena_root_position);
 DEFINE_PER_CPU(unsigned long, arena_leaf_position);
+DEFINE_PER_CPU(unsigned long, arena_flat_position);
+DEFINE_STATIC_KEY_FALSE(arena_flat);
 
 static unsigned int nr_leaves(void)
 {
@@ -79,12 +85,24 @@ size_t arena_cpus_size(void)
 	return max(sizeof(struct arena), table_size() + (leaf_fits() ? leaf_size() : 0));
 }
 
+/* Does one leaf, that which is part of the arena, serve all CPUs? */
+static bool is_flat(void)
+{
+	return nr_cpu_ids <= ARENA_LEAF_CPUS && leaf_fits();
+}
+
 void arena_cpus_init(struct arena *arena)
 {
 	unsigned int i;
 
+	arena->no_cpu = &arena_cpu_none;
 	for (i = 0; i < 1 + nr_leaves(); i++)
 		arena->root[i] = (struct arena_leaf *)&leaf_none;
+	if (is_flat()) {
+		arena->root[1] = first_leaf(arena);
+		for (i = 0; i < nr_cpu_ids; i++)
+			arena->root[1]->cpu[i] = (struct arena_cpu *)&arena_cpu_none;
+	}
 }
 
 void arena_cpus_exit(struct arena *arena)
@@ -131,12 +149,14 @@ static bool leaf_install(struct arena *arena, struct arena_leaf *leaf)
 	struct arena_leaf **entry = leaf_of(arena, raw_smp_processor_id());
 	struct arena_leaf *none = (struct arena_leaf *)&leaf_none;
 
+	if (READ_ONCE(*entry) != none)
+		return false;
 	memcpy(leaf, none, leaf_size());
 	/*
 	 * Full barrier: pairs with the address dependency in arena_cpu_fast(). A CPU that
 	 * finds the leaf must not see it uninitialised.
 	 */
-	return READ_ONCE(*entry) == none && cmpxchg(entry, none, leaf) == none;
+	return cmpxchg(entry, none, leaf) == none;
 }
 
 /* Allocate a leaf for the present CPU, unless it has one. */
@@ -241,9 +261,14 @@ void arena_cpus_hide(bool hide)
 	unsigned int cpu;
 
 	hidden = hide;
-	for_each_possible_cpu(cpu)
+	for_each_possible_cpu(cpu) {
 		WRITE_ONCE(per_cpu(arena_root_position, cpu),
 			   hide ? 0 : (1 + cpu / ARENA_LEAF_CPUS) * sizeof(struct arena_leaf *));
+		WRITE_ONCE(per_cpu(arena_flat_position, cpu),
+			   (hide ? offsetof(struct arena, no_cpu) :
+				   table_size() + cpu * sizeof(struct arena_cpu *)) -
+			   offsetof(struct arena, root));
+	}
 }
 
 void arena_cpus_setup(void)
@@ -259,4 +284,6 @@ void arena_cpus_setup(void)
 	 */
 	synchronize_rcu();
 	arena_cpus_hide(hidden);
+	if (is_flat())
+		static_branch_enable(&arena_flat);
 }

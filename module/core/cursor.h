@@ -76,6 +76,13 @@ static __always_inline void count_objects(struct arena *arena, struct arena_cpu 
 		atomic_long_add(nr, &arena->deep_allocs);
 }
 
+/* End a write of a CPU that has a state. */
+static __always_inline void cpu_write_end(struct arena_cpu *cpu)
+{
+	/* Release: pairs with the smp_load_acquire() in late_writers(), for what was written. */
+	smp_store_release(&cpu->writers, READ_ONCE(cpu->writers) - 1);
+}
+
 static __always_inline void arena_write_end(struct arena *arena, struct arena_cpu *cpu)
 {
 	if (unlikely(arena_cpu_missing(cpu))) {
@@ -86,8 +93,7 @@ static __always_inline void arena_write_end(struct arena *arena, struct arena_cp
 		atomic_fetch_dec_release(&arena->writers);
 		return;
 	}
-	/* Release: pairs with the smp_load_acquire() in late_writers(), which sees the writes. */
-	smp_store_release(&cpu->writers, READ_ONCE(cpu->writers) - 1);
+	cpu_write_end(cpu);
 }
 
 /*
@@ -467,17 +473,17 @@ void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long
 /* span.c. Callers have preemption off. */
 int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     size_t size, size_t align, bool zero, struct arena_place *place);
+/* with preemption on */
+void *arena_span_alloc(struct arena *arena, size_t size, gfp_t gfp);
+
+/* alloc.c */
+void *arena_alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_t gfp);
 
 /* Count a claimed object, or open the window for the next one where bytes are not counted. */
 static __always_inline void claim_done(struct arena *arena, struct arena_cpu *cpu,
 				       struct arena_slot *slot, const struct claim *claim,
 				       size_t size)
 {
-/* with preemption on */
-void *arena_span_alloc(struct arena *arena, size_t size, gfp_t gfp);
-
-/* alloc.c */
-void *arena_alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_t gfp);
 	count_objects(arena, cpu, 1);
 	if (claim->counted)
 		arena_account(arena, slot, claim->generation, size);

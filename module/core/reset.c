@@ -26,7 +26,7 @@
  * Is the allocator on any CPU still writing (zeroing or copying in) to memory of an older
  * generation?
  *
- * The acquire pairs with the smp_store_release() of the writers in arena_write_end(): when
+ * The acquire pairs with the smp_store_release() of the writers in cpu_write_end(): when
  * this CPU sees that a write has ended, the bytes written come before anything that the new
  * generation does to the same memory. Without it a late store could overwrite a new object.
  */
@@ -38,7 +38,7 @@ static __always_inline bool late_writers(const struct arena *arena)
 	if (atomic_read_acquire(&arena->writers))
 		return true;
 	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next)
-		/* Acquire: pairs with smp_store_release() in arena_write_end(). */
+		/* Acquire: pairs with smp_store_release() in cpu_write_end(). */
 		if (smp_load_acquire(&cpu->writers))
 			return true;
 	return false;
