@@ -4,8 +4,8 @@
 # Build a User-Mode-Linux kernel of the newest source with the arena inside
 # and every sanitizer that UML takes, and run the arena's KUnit suites on it.
 #
-# Without a GLOB, it runs them twice: without init_on_alloc, then with it and without the
-# device.
+# Without a GLOB, it runs all suites without init_on_alloc, then those that zero memory with it
+# and without the device.
 #
 #   kunit.sh [GLOB]       run suites (or suite.case) that match, default arena*
 #   kunit.sh --build      build only
@@ -174,25 +174,25 @@ verdict()
 }
 
 # Runs one after the other, because they share the log in the build directory.
-#   run_and_report GLOB [KERNEL-ARGUMENT...]
+#   run_and_report [GLOB KERNEL-ARGUMENTS]...
 run_and_report()
 {
-	local glob=$1 arg rc
+	local rc
 
-	shift
-	for arg in "$@"; do
+	while [ $# -gt 0 ]; do
 		rc=0
-		run "$glob" "$arg" || rc=$?
+		run "$1" "$2" || rc=$?
 		report "$rc"
 		# Stop at a failed run, so that its logs remain.
 		[ "$FAILED" -eq 0 ] || break
+		shift 2
 	done
 	verdict
 }
 
 main()
 {
-	local arguments=(init_on_alloc=0)
+	local runs=("${1:-arena*}" init_on_alloc=0)
 
 	PASSED=0 FAILED=0 SKIPPED=0
 	counts kunit 0 1 0
@@ -206,9 +206,12 @@ main()
 		die "the UML kernel does not build"
 	! build_warnings || die "the compiler warned, see above"
 	[ "${1:-}" != --build ] || exit 0
-	# The core and its suites must not need the device, which the second run lacks.
-	[ $# -gt 0 ] || arguments+=("init_on_alloc=1 arena.device=0")
-	with_lock uml-run run_and_report "${1:-arena*}" "${arguments[@]}"
+	# init_on_alloc decides in three places: the zeroing of private arenas, whether a new
+	# slab is known to be zero, and a flag of the arena, which the kinds with ARENA_ZERO set
+	# in the first run. So the second run needs only lifetime, pool, private, rcu, reserve,
+	# reset_race and zero. It has no device: the core and its suites must not need one.
+	[ $# -gt 0 ] || runs+=("arena_[lprz]*" "init_on_alloc=1 arena.device=0")
+	with_lock uml-run run_and_report "${runs[@]}"
 }
 
 main "$@"; exit
