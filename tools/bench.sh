@@ -38,7 +38,7 @@ PLOTS=$ROOT/selftests/bench/plots
 ALL="machine memory batch pingpong mix hardirq create steady full latency reset seed ioctl"
 ALL="$ALL threads once growth many"
 # Benchmarks that depend on the number of possible CPUs, and the numbers to try.
-GROWTH="create growth many"
+GROWTH="create growth many ioctl"
 POSSIBLE=(64 240)
 
 # Prints the folder of the module's sources to measure; the benchmarks are always the present
