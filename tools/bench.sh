@@ -367,19 +367,31 @@ plot()
 	done
 }
 
-# Writes what the README shows, from a complete run only.
+# Writes what the README shows, with what it was measured on. A kind that was not measured in this
+# run keeps its plots of before: instructions are of machine-icount.txt, times of machine-uml.txt.
+#   keep_kind icount|uml PLOT...
+keep_kind()
+{
+	local kind=$1 name
+
+	shift
+	[ -s "$BENCH/machine-$kind.txt" ] || { say "not measured: $*"; return; }
+	for name in "$@"; do
+		[ -s "$BENCH/$name.svg" ] || { say "not measured: $name"; return; }
+	done
+	cp "$BENCH/machine-$kind.txt" "$PLOTS/" || exit 1
+	for name in "$@"; do
+		cp "$BENCH/$name.svg" "$PLOTS/" || exit 1
+		say "kept: $PLOTS/$name.svg"
+	done
+}
+
 keep_plots()
 {
-	local name
-
 	report
 	mkdir -p "$PLOTS"
-	for name in instructions threads reset; do
-		[ -s "$BENCH/$name.svg" ] || die "$name was not measured"
-		cp "$BENCH/$name.svg" "$PLOTS/" || exit 1
-	done
-	cp "$BENCH/machine.txt" "$PLOTS/" || exit 1
-	say "in $PLOTS: $(ls "$PLOTS")"
+	keep_kind icount instructions reset
+	keep_kind uml threads
 }
 
 run_all()
