@@ -303,7 +303,7 @@ TEST_F(errnos, handle_bad_argument_errno)
 	refused(self->fd, ESTALE, arena_deref(self->fd, name, NULL));
 }
 
-/* Calls DUP as a user for whom the system's limit on open files holds. */
+/* Gives up root, whom no limit on open files stops, and then calls DUP. */
 static int dup_without_files(int fd)
 {
 	if (setgid(65534) || setuid(65534))

@@ -196,8 +196,9 @@ collect()
 	return 1
 }
 
-# Counts of instructions are exact, so one run is enough. Threads are left out, as there is one
-# CPU. A NAME that begins with "new" stands for the newest stock kernel.
+# This function runs the benchmarks once in QEMU, which counts instructions exactly. It leaves out
+# those with threads, because the machine has one CPU. If NAME begins with "new", the machine
+# runs the newest stock kernel.
 #   icount NAME INIT_ON_ALLOC POSSIBLE-CPUS MAX_MB BENCH...
 icount()
 {

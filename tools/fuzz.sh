@@ -103,8 +103,8 @@ find_planted()
 	return 1
 }
 
-# Each bug that the model must see, as many at a time as there are CPUs. One that is missed
-# shows that the fuzzer is blind.
+# This function plants each bug that the model must see, and lets as many fuzzers at a time look
+# for theirs as there are CPUs. If one of them misses its bug, the fuzzer is blind.
 plant_for_model()
 {
 	local number words bugs
