@@ -127,6 +127,46 @@ static void alloc_each_size_and_alignment_aligned(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
+/* Fill @arena with objects of @size. Each keeps the address of the one before it. */
+static void check_filled(struct kunit *test, struct arena *arena, size_t size)
+{
+	void **object, **last = NULL;
+	size_t nr = 0;
+
+	while ((object = arena_alloc(arena, size, GFP_KERNEL))) {
+		KUNIT_ASSERT_PTR_EQ(test, arena_deref(arena, arena_handle(arena, object)),
+				    (void *)object);
+		*object = last;
+		last = object;
+		nr++;
+	}
+	KUNIT_EXPECT_EQ(test, arena_offset(arena), nr * size);
+	for (object = last; object && nr; object = *object)
+		nr--;
+	KUNIT_EXPECT_EQ(test, nr, 0);
+	KUNIT_EXPECT_NULL(test, object);
+}
+
+/*
+ * Clause 1: objects of one size until the arena is full. They leave no gaps, so that spans end
+ * where slabs end. How far a span reaches depends on the slab size.
+ */
+static void alloc_equal_sizes_until_full_no_overlap(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+	static const size_t sizes[] = { 64, 192, 1024 };
+	struct arena *arena;
+	size_t slab, i;
+
+	for (slab = PAGE_SIZE; slab <= 2 * SZ_64K; slab *= 2) {
+		arena = arena_test_create(test, 8 * slab, slab, kind->flags);
+		for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+			check_filled(test, arena, sizes[i]);
+			arena_reset_release(arena, 0);
+		}
+	}
+}
+
 /* Clauses 1, 7: mixed sizes and alignments until the arena is full; no object's bytes change. */
 static void alloc_mixed_until_full_no_overlap(struct kunit *test)
 {
@@ -672,6 +712,7 @@ static struct kunit_case arena_core_cases[] = {
 	KUNIT_CASE_PARAM(alloc_few_objects_bytes_counted, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(alloc_equal_sizes_offset_is_sum, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(alloc_each_size_and_alignment_aligned, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_equal_sizes_until_full_no_overlap, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(alloc_mixed_until_full_no_overlap, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(alloc_several_arenas_no_overlap, arena_kind_gen_params),
 	KUNIT_CASE(alloc_dense_contiguous),

@@ -286,7 +286,7 @@ static __always_inline void *span_extend(struct arena *arena, struct arena_cpu *
 	start = offset - (slot->limit - slot->taken);
 	/* Tells tails_exist() of what is claimed next; the compare-and-swap orders it. */
 	WRITE_ONCE(slot->filling, true);
-	if (start + want > offset && !((start ^ (start + want - 1)) >> arena->slab_shift) &&
+	if (start + want > offset && !(((offset - 1) ^ (start + want - 1)) >> arena->slab_shift) &&
 	    likely(atomic_long_try_cmpxchg(&arena->cursor, &cursor,
 					   cursor + (start + want - offset)))) {
 		slot->limit += start + want - offset;
