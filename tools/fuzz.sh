@@ -89,7 +89,8 @@ planted_bugs()
 	grep -E "$1" "$USER_DIR/planted.txt" | awk -F ' [|] ' '!seen[$1]++ { print $1, $5 }'
 }
 
-# How soon a bug is met depends on the first inputs, so each has three tries with other seeds.
+# Each bug has a seed that shows it. Where a change of the model has made a seed stale, the fuzzer
+# looks for the bug itself. How soon it meets one depends on chance, so it has three tries.
 find_planted()
 {
 	local number=$1 corpus=$OUT/corpus-$1 try
