@@ -1092,12 +1092,14 @@ static void rewind_forged(struct input *in, struct arena_mark mark)
 static void op_rewind(struct input *in)
 {
 	struct taken_mark *taken = &m.marks[get_byte(in) % MARKS];
+	unsigned long failed;
 	bool here;
 	int err;
 
 	reader_ends();
 	verify(m.live, m.nr);
 	rewind_forged(in, taken->mark);
+	failed = user_failed;
 	here = taken->mark.generation == m.generation && taken->mark.offset == m.high;
 	arm(in);
 	err = arena_rewind(m.arena, &taken->mark);
@@ -1107,6 +1109,8 @@ static void op_rewind(struct input *in)
 		CHECK(err == -ESTALE);
 	else if (err == -ESTALE)
 		CHECK(m.nr_events || may_be_forgotten(taken->rewinds));
+	else if (err == -ENOMEM)
+		CHECK(user_failed != failed);
 	else if (m.nr_events)
 		CHECK(!err || err == -EBUSY);
 	else
