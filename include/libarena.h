@@ -93,8 +93,8 @@ void *libarena_copy_in(struct arena *arena, const void *src, size_t size, size_t
  * @flags: ARENA_SETUP_*. %ARENA_SETUP_SPANS helps kernel code that allocates;
  *	threads that use this library are as fast without it.
  *
- * Return: The arena. Errors: of open(), mmap() and %ARENA_IOC_SETUP; EMFILE also:
- * %ARENA_OPEN_MAX arenas are open; EINVAL also: the name is too long.
+ * Return: The arena. Errors: those of open(), mmap() and %ARENA_IOC_SETUP; EMFILE if
+ * %ARENA_OPEN_MAX arenas are open; EINVAL if the name is too long.
  */
 struct arena *arena_open(const char *name, __u64 capacity, unsigned int flags);
 
@@ -107,8 +107,8 @@ struct arena *arena_open(const char *name, __u64 capacity, unsigned int flags);
  * (arena_memdup() and those built on it) need only %ARENA_RIGHT_ALLOC: without the
  * right to write, they let the kernel copy.
  *
- * Return: The arena. Errors: of mmap() and fcntl(); ENOTTY: not an arena; EACCES:
- * no right to read; EMFILE also: as for arena_open().
+ * Return: The arena. Errors: those of mmap() and fcntl(); ENOTTY: not an arena; EACCES:
+ * no right to read; EMFILE if %ARENA_OPEN_MAX arenas are open.
  */
 struct arena *arena_attach(int fd);
 
@@ -228,7 +228,7 @@ __u64 arena_offset(struct arena *arena);
 
 static inline int libarena_fits(uintptr_t at, uintptr_t end, size_t bytes)
 {
-	/* Cheaper than below. The sum cannot wrap: nothing is mapped in the last page. */
+	/* Cheaper. The sum cannot wrap, as nothing is mapped in the last page. */
 	if (__builtin_constant_p(bytes) && bytes && bytes <= 4096)
 		return at + bytes <= end;
 	return bytes - 1 < end - at;
@@ -240,7 +240,7 @@ static inline int libarena_fits(uintptr_t at, uintptr_t end, size_t bytes)
  * @size: bytes, not 0.
  * @align: a power of two, see arena_alloc_aligned().
  *
- * Return: As arena_alloc_aligned().
+ * Return: The object, or NULL with an errno of arena_alloc_aligned().
  */
 static inline void *arena_cursor_alloc_aligned(struct arena_cursor *cursor, size_t size,
 					       size_t align)
@@ -268,7 +268,7 @@ static inline void *arena_cursor_alloc_aligned(struct arena_cursor *cursor, size
  * @cursor: this thread's cursor, from arena_cursor().
  * @size: bytes, not 0.
  *
- * Return: As arena_alloc().
+ * Return: The object, or NULL with an errno of arena_alloc().
  */
 static inline void *arena_cursor_alloc(struct arena_cursor *cursor, size_t size)
 {
@@ -312,7 +312,9 @@ static inline void *arena_alloc_aligned(struct arena *arena, size_t size, size_t
  * @arena: the arena.
  * @size: bytes, not 0.
  *
- * Return: The object, aligned to %ARENA_ALIGN; else as arena_alloc_aligned().
+ * Return: The object, aligned to %ARENA_ALIGN; NULL with an errno on failure. EINVAL: @size
+ * is 0; ENOSPC: fewer bytes are left; ENOMEM: no memory; EACCES: no right to allocate, or to
+ * write.
  */
 static inline void *arena_alloc(struct arena *arena, size_t size)
 {
@@ -326,7 +328,7 @@ static inline void *arena_alloc(struct arena *arena, size_t size)
  * @size: number of bytes, not 0.
  * @align: see arena_alloc_aligned().
  *
- * Return: The copy. Errors: as for arena_alloc_aligned(), but %ARENA_RIGHT_WRITE is
+ * Return: The copy. Errors: those of arena_alloc_aligned(), but %ARENA_RIGHT_WRITE is
  * not needed. EMSGSIZE: more than %ARENA_STORE_MAX bytes, without that right.
  */
 static inline void *arena_memdup_aligned(struct arena *arena, const void *src, size_t size,
@@ -345,7 +347,7 @@ static inline void *arena_memdup_aligned(struct arena *arena, const void *src, s
  * @src: the bytes to copy.
  * @size: number of bytes, not 0.
  *
- * Return: As arena_memdup_aligned().
+ * Return: The copy, or NULL with an errno of arena_memdup_aligned().
  */
 static inline void *arena_memdup(struct arena *arena, const void *src, size_t size)
 {
@@ -357,7 +359,7 @@ static inline void *arena_memdup(struct arena *arena, const void *src, size_t si
  * @arena: the arena.
  * @string: the string.
  *
- * Return: As arena_memdup().
+ * Return: The copy, or NULL with an errno of arena_memdup_aligned().
  */
 static inline char *arena_strdup(struct arena *arena, const char *string)
 {
@@ -370,7 +372,7 @@ static inline char *arena_strdup(struct arena *arena, const char *string)
  * @string: the string.
  * @max: copy at most this many bytes, and none beyond the end of the string.
  *
- * Return: The copy, with a zero behind it; else as arena_memdup().
+ * Return: The copy, with a zero behind it; NULL with an errno of arena_memdup_aligned().
  */
 char *arena_strndup(struct arena *arena, const char *string, size_t max);
 
@@ -379,7 +381,7 @@ char *arena_strndup(struct arena *arena, const char *string, size_t max);
  * @arena: the arena.
  * @format: as for printf().
  *
- * Return: The string; else as arena_memdup(). Errors also: of vasprintf().
+ * Return: The string; NULL with an errno of arena_memdup_aligned() or vasprintf().
  */
 char *arena_printf(struct arena *arena, const char *format, ...)
 	LIBARENA_PRINTF(2, 3);
@@ -390,7 +392,7 @@ char *arena_printf(struct arena *arena, const char *format, ...)
  * @format: as for printf().
  * @args: the arguments.
  *
- * Return: As arena_printf().
+ * Return: The string; NULL with an errno of arena_memdup_aligned() or vasprintf().
  */
 char *arena_vprintf(struct arena *arena, const char *format, va_list args)
 	LIBARENA_PRINTF(2, 0);
@@ -421,7 +423,8 @@ int arena_reset(struct arena *arena, enum arena_reset_mode mode);
  *
  * The call is arena_reset() with %ARENA_RESET_RELEASE, except that it keeps @keep bytes.
  *
- * Return: As arena_reset().
+ * Return: 0. Errors: of %ARENA_IOC_RESET; EACCES: no right to reset; EBUSY: kernel
+ * code holds the arena.
  */
 int arena_reset_release(struct arena *arena, __u64 keep);
 

@@ -153,7 +153,7 @@ struct arena_config {
  * struct arena_stats - what an arena did so far (clause 8).
  * @generation:	 the current generation; grows with every reset and rewind.
  * @capacity:	 size of the space, in bytes.
- * @used:	 bytes of objects of this generation, see arena_offset().
+ * @used:	 bytes handed out and not taken back by a reset or rewind, without padding.
  * @padding:	 bytes lost to alignment, slab tails and span tails.
  * @free:	 bytes not handed out; used + padding + free == capacity while no call
  *	 runs (clause 7).
@@ -164,14 +164,14 @@ struct arena_config {
  * @slab_size:	 bytes in one slab.
  * @slabs:	 number of slabs held now.
  * @slabs_kept:	 number of slabs that the last reset kept.
- * @resets:	 number of resets of any kind.
+ * @resets:	 number of resets of any kind; rewinds are not counted.
  * @allocs:	 number of successful allocations since creation.
  * @fail_space:	 number of failures for lack of space.
  * @fail_memory: number of failures for lack of memory.
  * @fail_arg:	 number of failures because of a bad argument.
  * @page_allocs: number of slabs taken from the page allocator.
  * @page_frees:	 number of slabs given back to the page allocator.
- * @pool_hits:	 number of slabs taken from the pool of retired ones instead.
+ * @pool_hits:	 number of slabs taken from the pool, without a call of the page allocator.
  */
 struct arena_stats {
 	u64	generation;
@@ -278,8 +278,8 @@ static __always_inline void *arena_alloc(struct arena *arena, size_t size, gfp_t
  * @size:  bytes, not 0, at most the capacity.
  * @gfp:   how the arena may grow, see arena_alloc().
  *
- * Context: As arena_alloc().
- * Return: The object, aligned to %ARENA_MIN_ALIGN, or NULL as arena_alloc().
+ * Context: Any that @gfp fits.
+ * Return: The object, aligned to %ARENA_MIN_ALIGN, or NULL on failure.
  */
 static __always_inline void *arena_zalloc(struct arena *arena, size_t size, gfp_t gfp)
 {
@@ -297,8 +297,8 @@ static __always_inline void *arena_zalloc(struct arena *arena, size_t size, gfp_
  *
  * In a dense arena, an alignment below %ARENA_MIN_ALIGN packs objects more tightly.
  *
- * Context: As arena_alloc().
- * Return: The object, or NULL as arena_alloc().
+ * Context: Any that @gfp fits.
+ * Return: The object, or NULL on failure.
  */
 static __always_inline void *arena_alloc_aligned(struct arena *arena, size_t size, size_t align,
 						 gfp_t gfp)
@@ -336,9 +336,9 @@ char *arena_printf(struct arena *arena, gfp_t gfp, const char *fmt, ...);
  * @size:  bytes of each element, not 0.
  * @gfp:   how the arena may grow, see arena_alloc().
  *
- * Context: As arena_alloc().
- * Return: The array, aligned to %ARENA_MIN_ALIGN, or NULL as arena_alloc(); a product that
- * overflows is a bad argument (clause 5).
+ * Context: Any that @gfp fits.
+ * Return: The array, aligned to %ARENA_MIN_ALIGN; NULL on failure, also if @n times @size
+ * overflows (clause 5).
  */
 static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size, gfp_t gfp)
 {
@@ -355,8 +355,8 @@ static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size
  * @T:	   the type.
  * @gfp:   how the arena may grow, see arena_alloc().
  *
- * Context: As arena_alloc().
- * Return: A pointer to @T, aligned to its __alignof__, or NULL as arena_alloc().
+ * Context: Any that @gfp fits.
+ * Return: A pointer to @T, aligned to its __alignof__, or NULL on failure.
  */
 #define arena_new(arena, T, gfp)						\
 	((typeof(T) *)arena_alloc_aligned(arena, sizeof(T), __alignof__(T), gfp))
@@ -367,9 +367,8 @@ static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size
  * @value: an lvalue or a literal, of a type that can be assigned.
  * @gfp:   how the arena may grow, see arena_alloc().
  *
- * Context: As arena_alloc().
- * Return: A pointer to the copy, of the type of @value and aligned for it, or NULL as
- * arena_memdup().
+ * Context: Any that @gfp fits.
+ * Return: A pointer to the copy, of the type of @value and aligned for it, or NULL on failure.
  */
 #define arena_store(arena, value, gfp)						\
 ({										\
@@ -380,11 +379,11 @@ static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size
 
 /**
  * struct arena_reserve - memory set aside by arena_reserve(); callers leave its members alone.
- * @arena:	the arena that it is a part of.
+ * @arena:	the arena that the memory is a part of.
  * @generation: the generation in which it was set aside.
  * @offset:	where it begins in the space, in bytes.
  * @base:	kernel address of its begin.
- * @size:	bytes, in all.
+ * @size:	number of its bytes.
  * @used:	bytes that arena_reserve_alloc() has handed out, with padding.
  */
 struct arena_reserve {
@@ -574,7 +573,9 @@ struct name
  * @i:	  a size_t: in the body, one more than the index of the element visited.
  * @p:	  pointer to the element visited; NULL when the loop ends by itself.
  *
- * Context: Any. Takes no lock. The elements may be used as those of arena_typed_at().
+ * Context: Any. Takes no lock. If the arena has %ARENA_READERS, a caller that runs the loop inside
+ * rcu_read_lock() may use the elements until rcu_read_unlock(), even if they are freed or the
+ * arena is reset meanwhile. Otherwise the caller excludes both.
  */
 #define arena_for_each(name, a, i, p)						\
 	for ((i) = 0; ((p) = name##_next(a, &(i)));)

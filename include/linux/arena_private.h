@@ -40,7 +40,7 @@ struct task_struct;
  * @oldest:	the oldest chunk in use; valid while @chunks is not NULL.
  * @spare:	chunks that a reset or a rewind has kept.
  * @first:	begin of the first buffer, aligned; or NULL.
- * @first_size:	bytes of it that can be handed out.
+ * @first_size:	bytes of the first buffer that can be handed out.
  * @depth:	number of open marks.
  * @serial:	serial of the last mark.
  * @open:	serials of the open marks.
@@ -67,11 +67,11 @@ struct arena_private {
 /**
  * struct arena_private_mark - where a private arena stood.
  * @arena:	the arena.
- * @chunk:	its newest chunk at that time.
- * @pos:	its first free byte at that time.
- * @used:	bytes of its objects at that time.
+ * @chunk:	the newest chunk of the arena at that time.
+ * @pos:	the first free byte at that time.
+ * @used:	bytes of objects at that time.
  * @serial:	serial of the mark, never used again.
- * @level:	number of marks that were open around it.
+ * @level:	number of marks that were open when this one was made.
  */
 struct arena_private_mark {
 	struct arena_private	*arena;

@@ -108,7 +108,7 @@
  * (clause 17).
  *
  * Errors: EBUSY: the arena is in use, or was set up. EFBIG: more capacity than
- * the module allows. EINVAL also: bad slab size or name.
+ * the module allows. EINVAL, beside the common causes: bad slab size or name.
  */
 struct arena_setup_args {
 	__u32 size;
@@ -142,7 +142,8 @@ struct arena_setup_args {
  * the program makes it unwritable during the call, the call fails with EFAULT
  * and the object stays allocated until the next reset, its offset unknown.
  *
- * Errors: ENOSPC: fewer bytes are left. EINVAL also: 0 bytes, bad alignment.
+ * Errors: ENOSPC: fewer bytes are left. EINVAL, beside the common causes:
+ * 0 bytes, bad alignment.
  */
 struct arena_alloc_args {
 	__u32 size;
@@ -159,16 +160,17 @@ struct arena_alloc_args {
  * @flags:	must be zero.
  * @src:	address of the bytes to copy, in the calling process.
  * @bytes:	number of bytes, not 0, at most %ARENA_STORE_MAX.
- * @align:	as in &struct arena_alloc_args.
+ * @align:	alignment of its offset, see &struct arena_alloc_args.
  * @offset:	out: offset of the copy.
  * @generation:	out: the generation it belongs to.
  *
  * The source is read to its end before anything is allocated (clause 24), so
- * it may lie in a mapping of the same arena. A reset by this device waits until
- * the copy is complete, so no other object gets its place before.
+ * it may lie in a mapping of the same arena. %ARENA_IOC_RESET waits until the
+ * copy is complete, so no other object gets the place of an unfinished copy.
  *
- * Errors: as for &struct arena_alloc_args. EFAULT also: @src cannot be read.
- * EMSGSIZE: more than %ARENA_STORE_MAX bytes.
+ * Errors: ENOSPC: fewer bytes are left. EINVAL, beside the common causes: 0 bytes,
+ * bad alignment. EFAULT: also if @src cannot be read. EMSGSIZE: more than
+ * %ARENA_STORE_MAX bytes.
  */
 struct arena_store_args {
 	__u32 size;
@@ -185,7 +187,7 @@ struct arena_store_args {
  * @size:	sizeof(struct arena_offset_args).
  * @__reserved:	must be zero.
  * @offset:	out: bytes of all objects of this generation, without padding
- *		(clause 7). Objects may end above this number; @high is their end.
+ *		(clause 7). Objects may end above this number, but not above @high.
  * @high:	out: no object ends above this offset.
  * @generation:	out: the present generation.
  *
@@ -236,10 +238,14 @@ enum arena_reset_mode {
  *
  * Errors: EBUSY: kernel code holds the arena.
  *
- * The reset waits for other calls on the same arena that are under way. So when
- * this call returns, none of them returns an object of the old generation that
- * lies in memory of the new one, or writes to such an object. The kernel tries to
- * write the struct before it resets, as for &struct arena_alloc_args.
+ * The reset waits for calls that are just allocating or copying in the arena. So
+ * after the reset, the kernel writes no more to objects of the old generation. A
+ * call that has allocated before the reset may still return after it; the
+ * generation that it returns tells that the object is gone.
+ *
+ * The kernel writes the unchanged struct back before it resets: if that fails, the
+ * call returns EFAULT and the arena is not reset. If the program makes the struct
+ * unwritable only later, the call returns EFAULT although the arena was reset.
  */
 struct arena_reset_args {
 	__u32 size;
@@ -270,14 +276,14 @@ struct arena_reset_args {
  * @slab_size:	out: bytes in one slab.
  * @slabs:	out: number of committed slabs.
  * @slabs_kept:	out: slabs that the last reset kept.
- * @resets:	out: number of resets of any kind.
+ * @resets:	out: number of resets of any kind; rewinds are not counted.
  * @allocs:	out: number of objects allocated since the arena was made.
  * @fail_space:	out: failures with ENOSPC.
  * @fail_memory: out: failures with ENOMEM.
  * @fail_arg:	out: failures with EINVAL, by size or alignment.
  * @page_allocs: out: slabs taken from the page allocator.
- * @page_frees:	out: slabs given back to it.
- * @pool_hits:	out: slabs taken from the pool of retired ones instead.
+ * @page_frees:	out: slabs given back to the page allocator.
+ * @pool_hits:	out: slabs taken from the pool instead.
  * @name:	out: the name from %ARENA_IOC_SETUP, zero-terminated.
  */
 struct arena_info_args {
@@ -315,15 +321,16 @@ struct arena_info_args {
  * @flags:	must be zero.
  * @fd:		out: the new descriptor, close-on-exec.
  *
- * The new descriptor is of the same arena and keeps it alive. To the rest of the
- * system it is an open file of the device node, as this one is. A program that
- * opens it anew through /proc makes another arena, and so gets no further rights
- * to this one.
+ * The new descriptor refers to the same arena and keeps it alive. To the rest of
+ * the system it is an open file of the device node, like the descriptor that it
+ * was made from. A program that opens it again through /proc gets a new arena, and
+ * so no further rights to the old one.
  *
- * Errors: EACCES: rights that this descriptor does not have itself, or a security
- * module does not let the caller open the device. EINVAL
- * also: no rights, or %ARENA_RIGHT_WRITE without %ARENA_RIGHT_READ. EMFILE,
- * ENFILE: too many descriptors or files. A call that fails makes no descriptor.
+ * Errors: EACCES: the calling descriptor does not have all of @rights, or a
+ * security module does not let the caller open the device. EINVAL, beside the
+ * common causes: @rights is 0, or has %ARENA_RIGHT_WRITE without
+ * %ARENA_RIGHT_READ. EMFILE, ENFILE: too many descriptors or files. A call that
+ * fails makes no descriptor.
  */
 struct arena_dup_args {
 	__u32 size;
@@ -337,7 +344,7 @@ struct arena_dup_args {
 
 /**
  * struct arena_batch_item - one object of a batch.
- * @bytes:	its size, not 0.
+ * @bytes:	size of the object, not 0.
  * @src:	address of @bytes bytes to copy in, in the calling process; 0: none.
  * @offset:	out: offset of the object.
  */
@@ -354,7 +361,7 @@ struct arena_batch_item {
  * @items:	address of an array of @count &struct arena_batch_item.
  * @count:	number of items, 1 to %ARENA_BATCH_MAX.
  * @item_size:	sizeof(struct arena_batch_item), which may grow as structs do.
- * @align:	alignment of each object, as in &struct arena_alloc_args.
+ * @align:	alignment of each object, see &struct arena_alloc_args.
  * @generation:	out: the generation they belong to.
  *
  * The objects lie behind each other in the order of the items, each aligned.
@@ -364,9 +371,9 @@ struct arena_batch_item {
  * struct or an item unwritable during the call, the call fails with EFAULT and the
  * objects stay allocated, as &struct arena_alloc_args describes.
  *
- * Errors: as for &struct arena_store_args. EINVAL also: no items or too many,
- * @item_size too short. E2BIG also: an item is longer than the kernel knows and
- * not zero behind that.
+ * Errors: those of &struct arena_store_args. EINVAL: also if there are no items or
+ * too many, or @item_size is too short. E2BIG: also if an item is longer than the
+ * kernel knows and not zero behind that.
  */
 struct arena_batch_args {
 	__u32 size;
@@ -387,7 +394,7 @@ struct arena_batch_args {
  * @want:	the length that the program would like, not below @min. The lease
  *		is shorter if less is left, and no longer than a slab unless
  *		@min is.
- * @align:	alignment of its start, as in &struct arena_alloc_args.
+ * @align:	alignment of its start, see &struct arena_alloc_args.
  * @offset:	out: offset of its start.
  * @bytes:	out: its length; a multiple of 8 if @min is one.
  * @generation:	out: the generation in which it may be used. The status page shows
@@ -397,7 +404,8 @@ struct arena_batch_args {
  * does not know. Its bytes are like those of an object made without
  * %ARENA_ALLOC_ZERO. A lease need not be given back; a reset ends it.
  *
- * Errors: as for &struct arena_alloc_args. EINVAL also: @want below @min.
+ * Errors: ENOSPC: fewer than @min bytes are left. EINVAL, beside the common causes:
+ * @min is 0, @want is below @min, bad alignment.
  */
 struct arena_lease_args {
 	__u32 size;
@@ -428,7 +436,7 @@ struct arena_lease_args {
  * object are revoked. Handles to objects that the rewind frees are stale from
  * then on, other handles are not (clause 12). After rewinds to more than four
  * offsets, each above the one before, handles and marks that were made between
- * the oldest of these may be reported stale too early.
+ * the two oldest of these rewinds may be reported stale too early.
  *
  * Arenas with %ARENA_SETUP_SPANS have no marks. The kernel does not know where
  * objects begin: a REWIND to a made-up @offset inside an object is carried out.
