@@ -76,7 +76,7 @@ static struct arena_chunk *chunk_get(struct arena_private *arena, size_t size, s
  * arena_private_init() - Make a private arena.
  * @arena:  where to make it: embedded in a struct, or on the stack.
  * @buffer: the first memory to hand out, or NULL. The arena does not free it.
- * @size:   of @buffer, in bytes.
+ * @size:   size of @buffer, in bytes.
  *
  * Where @buffer is not aligned to %ARENA_MIN_ALIGN, or @size is no multiple of that, a few
  * bytes at its begin and end are not used.
@@ -143,7 +143,7 @@ static char *place_object(const struct arena_private *arena, size_t size, size_t
  * arena_private_alloc() calls this where the object does not fit into the newest chunk. Call
  * it directly to ask for an alignment.
  *
- * Context: As arena_private_alloc().
+ * Context: Any that @gfp fits; the caller is the owner.
  * Return: The object; NULL with nothing changed for a bad argument, or if there is no memory.
  */
 void *__arena_private_alloc(struct arena_private *arena, size_t size, size_t align, gfp_t gfp)
@@ -175,7 +175,7 @@ void *__arena_private_alloc(struct arena_private *arena, size_t size, size_t ali
 }
 EXPORT_SYMBOL_GPL(__arena_private_alloc);
 
-/* Move the chunks above @chunk to those that are kept for later. */
+/* Move the chunks that are newer than @chunk to the spare ones. */
 static void unwind_to(struct arena_private *arena, struct arena_chunk *chunk)
 {
 	while (arena->chunks != chunk) {
@@ -266,7 +266,7 @@ static bool mark_is_open(const struct arena_private *arena, const struct arena_p
  * @mark:  from arena_private_mark(). It stays open; marks inside it end.
  *
  * Context: Any; the caller is the owner.
- * Return: 0; -ESTALE with nothing changed if the mark has ended, was one too many, or belongs
+ * Return: 0; -ESTALE with nothing changed if the mark has ended, was nested too deep, or belongs
  * to another arena.
  */
 int arena_private_rewind(struct arena_private *arena, const struct arena_private_mark *mark)

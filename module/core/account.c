@@ -23,8 +23,8 @@ static void deep_count(struct arena *arena, unsigned long generation, size_t siz
 }
 
 /*
- * Count @size bytes of @generation. It may be over by now: then a slot that counts for a newer
- * one drops the update, as it would add bytes to the wrong generation.
+ * Count @size bytes of @generation, which may be over by now: a slot that already counts for a
+ * newer generation drops the update.
  */
 void arena_account(struct arena *arena, struct arena_slot *slot, unsigned long generation,
 		   size_t size)

@@ -98,7 +98,7 @@ static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *
 	do {
 		cursor = atomic_long_read(&arena->cursor);
 		next = cursor + size;
-		/* Racy: wrapped() on another CPU may close the window, see bump_window_once(). */
+		/* Racy with wrapped(), which may close the window at any time: that is harmless. */
 		if (unlikely((long)(data_race(cpu->zero_limit) - next) < 0))
 			return NULL;
 		if (align > ARENA_WORD && cursor % align)
@@ -116,8 +116,8 @@ static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *
 }
 
 /*
- * bump_words() in a dense arena, after the cursor moved or the object did not fit in the window.
- * The order of the arguments keeps those of bump_words() in their registers.
+ * The rest of bump_words() in a dense arena, after the cursor moved or the object did not fit in
+ * the window. The order of the arguments keeps those of bump_words() in their registers.
  */
 static noinline void *bump_window_again(struct arena *arena, size_t size, bool zeroed,
 					struct arena_cpu *cpu)
@@ -176,8 +176,8 @@ notrace void *__arena_alloc_words(struct arena *arena, size_t size)
 EXPORT_SYMBOL_GPL(__arena_alloc_words);
 
 /*
- * Take an object from the span, with padding if @size or @align need it. As in bump_span(), an
- * interrupt may have changed the span since it was seen to be of @generation.
+ * Take an object from the span, with padding if @size or @align need it. An interrupt may have
+ * changed the span since it was seen to be of @generation, but has left it usable.
  */
 static __always_inline void *bump_span_padded(struct arena *arena, struct arena_cpu *cpu,
 					      unsigned long generation, size_t size,
@@ -231,10 +231,10 @@ void *arena_alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_t
  * __arena_alloc_slow() - The slow path of arena_alloc(), after __arena_alloc_words().
  * @arena: the arena, not NULL.
  * @size:  bytes, as given to __arena_alloc_words().
- * @gfp:   as for arena_alloc(), without __GFP_ZERO.
+ * @gfp:   how the arena may grow, see arena_alloc(); without __GFP_ZERO.
  *
- * Context: As arena_alloc().
- * Return: As arena_alloc().
+ * Context: Any that @gfp fits.
+ * Return: The object, or NULL on failure.
  */
 void *__arena_alloc_slow(struct arena *arena, size_t size, gfp_t gfp)
 {
@@ -271,11 +271,11 @@ static __always_inline void *alloc(struct arena *arena, size_t size, size_t alig
 /**
  * __arena_alloc() - arena_alloc(), out of line.
  * @arena: the arena, not NULL.
- * @size:  bytes, as for arena_alloc().
- * @gfp:   as for arena_alloc().
+ * @size:  bytes, not 0, at most the capacity.
+ * @gfp:   how the arena may grow, see arena_alloc().
  *
- * Context: As arena_alloc().
- * Return: As arena_alloc().
+ * Context: Any that @gfp fits.
+ * Return: The object, or NULL on failure.
  */
 void *__arena_alloc(struct arena *arena, size_t size, gfp_t gfp)
 {
@@ -286,12 +286,12 @@ EXPORT_SYMBOL_GPL(__arena_alloc);
 /**
  * __arena_alloc_aligned() - arena_alloc_aligned(), out of line.
  * @arena: the arena, not NULL.
- * @size:  bytes, as for arena_alloc_aligned().
- * @align: a power of two, as for arena_alloc_aligned().
- * @gfp:   as for arena_alloc().
+ * @size:  bytes, not 0, at most the capacity.
+ * @align: a power of two, see arena_alloc_aligned().
+ * @gfp:   how the arena may grow, see arena_alloc().
  *
- * Context: As arena_alloc().
- * Return: As arena_alloc().
+ * Context: Any that @gfp fits.
+ * Return: The object, or NULL on failure.
  */
 void *__arena_alloc_aligned(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {

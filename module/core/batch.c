@@ -6,8 +6,8 @@
  * is committed before it is claimed. No part that fits into a slab may straddle two, so the
  * layout depends on where the cursor stands: the parts are laid out from where the cursor was
  * seen, and the claim fails if it has moved on. A caller that loses that race again and again
- * lays its batch out from the begin of a slab, where the layout is always the same, and claims
- * it as large.c does after its first tries: wherever the cursor then stands.
+ * lays its batch out from the begin of a slab, where the layout is always the same, commits memory
+ * ahead of the cursor, and claims from the next slab on, wherever the cursor then stands.
  */
 #include <linux/log2.h>
 #include <linux/sched/signal.h>
@@ -45,9 +45,9 @@ static int batch_lay_out(const struct arena *arena, struct arena_batch *batch, s
 }
 
 /*
- * Zero and copy in what was claimed in @generation. Returns false if that is over, or if the
- * task is being killed. Where some parts must be zeroed, all of the batch is: one call for all
- * of it is quicker than one for each part.
+ * Zero and copy in what was claimed in @generation. Returns false if that generation is over, or
+ * if the task is being killed. If some parts must be zeroed, the whole batch is zeroed: one call
+ * is quicker than one for each part.
  */
 static bool batch_fill(struct arena *arena, const struct arena_batch *batch, u64 generation,
 		       gfp_t gfp)
@@ -69,8 +69,8 @@ static bool batch_fill(struct arena *arena, const struct arena_batch *batch, u64
 }
 
 /*
- * One try where the cursor stands. Returns -EAGAIN if another CPU has moved the cursor, or
- * reset the arena.
+ * Try once to claim the batch where the cursor stands. Returns -EAGAIN if another CPU has moved
+ * the cursor, or reset the arena.
  */
 static int batch_claim_at_cursor(struct arena *arena, struct arena_batch *batch, gfp_t gfp,
 				 u64 *generation)
@@ -114,8 +114,8 @@ static void batch_move(struct arena_batch *batch, size_t bytes)
 }
 
 /*
- * One try that claims first, from the begin of a slab. A reset that comes after the claim
- * frees the objects, as it may free any object: that is no reason to try again.
+ * Try once to claim the batch from the begin of a slab, and fill it afterwards. If a reset comes
+ * after the claim, the objects are returned all the same, as a reset may free any object.
  */
 static int batch_claim_at_slab(struct arena *arena, struct arena_batch *batch, gfp_t gfp,
 			       size_t *lead, u64 *generation)
@@ -137,8 +137,8 @@ static int batch_claim_at_slab(struct arena *arena, struct arena_batch *batch, g
 
 /*
  * The cursor is exhausted, but unused span tails may remain: take the whole batch from one
- * tail, as for single objects (clause 16). What is laid out in one slab from its begin on
- * fits wherever its alignment does. Returns -ENOSPC if no tail is large enough.
+ * tail (clause 16). A layout within one slab stays valid if it is moved, within a slab, by a
+ * multiple of its alignment. Returns -ENOSPC if no tail is large enough.
  */
 static int batch_claim_tail(struct arena *arena, struct arena_batch *batch, gfp_t gfp,
 			    u64 *generation)
@@ -213,8 +213,9 @@ int arena_claim_batch(struct arena *arena, struct arena_batch *batch, gfp_t gfp,
 			return 0;
 		}
 		/*
-		 * A batch that begins at a slab may need more room than is left, although it
-		 * fits at the cursor: -ENOSPC of such a try does not end the call.
+		 * batch_claim_at_slab() skips the rest of the slab that the cursor is in, so it
+		 * may return -ENOSPC although the batch fits at the cursor. The loop then goes
+		 * on, and batch_claim_at_cursor() tries again.
 		 */
 		if (err == -EAGAIN || (first && err == -ENOSPC))
 			err = fatal_signal_pending(current) ? -EINTR :

@@ -23,9 +23,9 @@ static void *copy_in(struct arena *arena, const void *src, size_t size, size_t a
  *
  * The copy never lands in an object of a newer generation (clause 10).
  *
- * Context: As arena_alloc().
- * Return: The copy, aligned to %ARENA_MIN_ALIGN; NULL as arena_alloc(), or if the task is
- * killed during a copy of more than %ARENA_SLAB_MAX.
+ * Context: Any that @gfp fits.
+ * Return: The copy, aligned to %ARENA_MIN_ALIGN; NULL on failure, also if the task is killed
+ * during a copy of more than %ARENA_SLAB_MAX.
  */
 void *arena_memdup(struct arena *arena, const void *src, size_t size, gfp_t gfp)
 {
@@ -41,8 +41,8 @@ EXPORT_SYMBOL_GPL(arena_memdup);
  * @align: bytes, see arena_alloc_aligned().
  * @gfp:   how the arena may grow, see arena_alloc(); __GFP_ZERO is ignored.
  *
- * Context: As arena_alloc().
- * Return: The copy, aligned to @align, or NULL as arena_memdup().
+ * Context: Any that @gfp fits.
+ * Return: The copy, aligned to @align, or NULL on failure.
  */
 void *arena_memdup_aligned(struct arena *arena, const void *src, size_t size, size_t align,
 			   gfp_t gfp)
@@ -84,9 +84,9 @@ static char *copy_string(struct arena *arena, const char *src, size_t len, gfp_t
  * @s:     the string, or NULL.
  * @gfp:   how the arena may grow, see arena_alloc().
  *
- * Context: As arena_alloc().
- * Return: The copy, not aligned in a dense arena; NULL if @s is NULL, or as arena_memdup(), or
- * if resets have freed every copy before it was complete.
+ * Context: Any that @gfp fits.
+ * Return: The copy, not aligned in a dense arena; NULL if @s is NULL, or on failure, also if
+ * resets have freed every copy before it was complete.
  */
 char *arena_strdup(struct arena *arena, const char *s, gfp_t gfp)
 {
@@ -98,11 +98,11 @@ EXPORT_SYMBOL_GPL(arena_strdup);
  * arena_strndup() - Copy the beginning of a string into an arena (clauses 1 and 10).
  * @arena: the arena, not NULL.
  * @s:     the string, or NULL; it need not be terminated within @max bytes.
- * @max:   copy at most so many bytes, not counting the NUL, which is always added.
+ * @max:   copy at most this many bytes, not counting the NUL, which is always added.
  * @gfp:   how the arena may grow, see arena_alloc().
  *
- * Context: As arena_alloc().
- * Return: As arena_strdup().
+ * Context: Any that @gfp fits.
+ * Return: The copy, not aligned in a dense arena; NULL if @s is NULL, or on failure.
  */
 char *arena_strndup(struct arena *arena, const char *s, size_t max, gfp_t gfp)
 {
@@ -116,10 +116,10 @@ EXPORT_SYMBOL_GPL(arena_strndup);
  * @gfp:   how the arena may grow, see arena_alloc(). Also used for a temporary buffer of the
  *	string's size, from kmalloc().
  * @fmt:   as for printk().
- * @args:  its arguments.
+ * @args:  the arguments for @fmt.
  *
  * Context: Any that @gfp fits but NMI, as the buffer is allocated by kmalloc().
- * Return: The string, or NULL as arena_strdup(), or if the buffer cannot be allocated.
+ * Return: The string; NULL on failure, also if the buffer cannot be allocated.
  */
 char *arena_vprintf(struct arena *arena, gfp_t gfp, const char *fmt, va_list args)
 {
@@ -142,8 +142,8 @@ EXPORT_SYMBOL_GPL(arena_vprintf);
  * @gfp:   see arena_vprintf().
  * @fmt:   as for printk(); the compiler checks the arguments against it.
  *
- * Context: As arena_vprintf().
- * Return: As arena_vprintf().
+ * Context: Any that @gfp fits but NMI.
+ * Return: The string, or NULL on failure.
  */
 char *arena_printf(struct arena *arena, gfp_t gfp, const char *fmt, ...)
 {

@@ -52,8 +52,8 @@ void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long
 
 /*
  * Claim one object from the cursor, and no span: in a dense arena, in a nested allocation, for
- * an object larger than any span, and where arena_span_claim() says so. On -ESTALE, a reset has
- * freed the object before it was zeroed; @place says where it was.
+ * an object larger than any span, and after arena_span_claim() has returned %ARENA_USE_CURSOR. On
+ * -ESTALE, a reset has freed the object before it was zeroed; @place says where it was.
  */
 static int claim_from_cursor(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 			     size_t size, size_t align, bool zero, struct arena_place *place)
@@ -137,7 +137,7 @@ static int remove_cause(struct arena *arena, int err, const struct arena_place *
 {
 	switch (err) {
 	case -ENXIO:
-		/* If that fails for lack of memory, the CPU claims without a state. */
+		/* If there is no memory for a state, the CPU claims without one. */
 		arena_cpu_install(arena, gfp);
 		return 0;
 	case -EAGAIN:
@@ -152,7 +152,7 @@ static int remove_cause(struct arena *arena, int err, const struct arena_place *
 	}
 }
 
-/* Does claim_retry() zero the object, in steps? claim_once() has preemption off throughout. */
+/* Must claim_retry() zero the object, in steps? claim_once() would do it with preemption off. */
 static bool zero_later(size_t size, bool zero, gfp_t gfp)
 {
 	return zero && unlikely(size > ARENA_COPY_CHUNK) && gfpflags_allow_blocking(gfp);

@@ -398,12 +398,12 @@ struct arena_start {
 /**
  * struct arena_rewinds - what rewinds have freed since the last reset.
  * @first: the generation that this reset began.
- * @now:   the generation that the last rewind began, or was to begin.
- * @high:  where the oldest steps became one: the highest offset that something of them may
- *	   still live below.
+ * @now:   the generation that the last rewind began, or tried to begin.
+ * @high:  after steps were merged into to[0], objects that to[0] says were freed may in truth
+ *	   live on below this offset.
  * @nr:	   how many elements of @to are in use.
- * @to:    each element speaks of the generations up to its @last, and above that of the element
- *	   before: of their objects, those at or above @low were freed. Both grow from each
+ * @to:    an element covers the generations above the @last of the element before it, up to its
+ *	   own @last: their objects at or above @low were freed. Both members grow from each
  *	   element to the next.
  */
 struct arena_rewinds {
@@ -419,11 +419,10 @@ struct arena_rewinds {
 
 /**
  * struct arena_history - what an arena remembers of its rewinds; allocated by the first one.
- * @start:	where the last two generations start that rewinds began; arena_start_nr()
- *		selects.
+ * @start:	where the generations of the last two rewinds start, indexed by arena_start_nr().
  * @nr:		number of the copy of @rewinds that is valid: its lowest bit selects it. The
  *		other one is being written or is the former one.
- * @rewinds:	see &struct arena_rewinds.
+ * @rewinds:	what rewinds have freed, in two copies.
  */
 struct arena_history {
 	struct arena_start	start[2];
@@ -444,20 +443,20 @@ struct arena_history {
  * @cursor:	tag, bit "counted", offset. The only word that CPUs contend for.
  * @uncounted:	where counting began in the generation whose tag it has.
  * @larges:	list of views of objects larger than a slab.
- * @resets:	number of resets of any kind.
+ * @resets:	number of resets of any kind; rewinds are not counted.
  * @peak:	highest offset of any generation but the present one.
- * @dirty:	offset, a multiple of the slab size, above which no former generation has
- *		written since all was zero.
+ * @dirty:	offset, a multiple of the slab size: no former generation has had objects above
+ *		it since the slabs were last zeroed.
  * @committed:	bytes of committed slabs.
  * @slabs_kept:	number of slabs that the last reset kept.
  * @settle_blocked: a reset that sleeps is at work: the new generation stays unsettled.
  * @retiring:	readers may still be in the slab set that was left last.
  * @wrapping:	a grace period must end before the tag may enter its next eighth.
- * @writers:	like arena_cpu.writers, for CPUs without state.
+ * @writers:	number of allocations by CPUs without state that may be writing to arena memory.
  * @deep_used:	bytes handed out by allocations without a slot, tagged like @cursor.
  * @deep_allocs: objects handed out by CPUs without state.
  * @fails:	failed allocations by cause.
- * @history:	of rewinds, NULL before the first one.
+ * @history:	what rewinds have freed; NULL before the first rewind.
  * @reset_lock: serialises rewinds, and the resets that do more than move the cursor;
  *		irq-safe. Protects @retiring, @wrapping, what is written to @history,
  *		and setting @settle_blocked.
@@ -471,7 +470,7 @@ struct arena_history {
  * @committed_peak: highest value of @committed.
  * @growing:	bit lock of the step that charges and installs a slab.
  * @page_allocs: number of slabs taken from the page allocator.
- * @page_frees:	number of slabs given back to it.
+ * @page_frees:	number of slabs given back to the page allocator.
  * @pool_hits:	number of slabs taken from the pool.
  * @refs:	reference count.
  * @memcg:	the memory cgroup that is charged, with %ARENA_ACCOUNT.
@@ -479,14 +478,14 @@ struct arena_history {
  * @node:	NUMA node of the slabs, with %ARENA_ON_NODE.
  * @all:	entry in the list of all arenas (debug.c).
  * @id:		number of the arena, unique.
- * @debug:	its file in debugfs, NULL while it has none.
+ * @debug:	the file of the arena in debugfs, NULL while there is none.
  * @owner:	cookie of the device.
  * @name:	shown in debugfs and traces.
  * @dir:	the directory of slab set 0.
  * @spare_dir:	the directory of slab set 1, with %ARENA_READERS.
  * @first_used:	@first_cpu is taken.
  * @first_cpu:	state of the first CPU that allocates: most arenas need no other.
- * @no_cpu:	&arena_cpu_none, where fast paths look that shall find no state.
+ * @no_cpu:	points to &arena_cpu_none: fast paths read it while states are hidden from them.
  * @root:	leaves of the table of states: the first one stays empty, the others serve
  *		%ARENA_LEAF_CPUS CPUs each.
  *
@@ -553,7 +552,7 @@ struct arena {
 	struct arena_leaf	*root[];
 };
 
-/* Raise @peak to at least @value. A full barrier if that changes it. */
+/* Raise @peak to at least @value. A full barrier if that changes @peak. */
 static inline void arena_raise(atomic_long_t *peak, long value)
 {
 	long old = atomic_long_read(peak);
@@ -578,7 +577,7 @@ static inline size_t arena_nr_slabs(const struct arena *arena)
 	return ((arena->capacity - 1) >> arena->slab_shift) + 1;
 }
 
-/* The parts of a cursor word. */
+/* Is the generation of a cursor word settled? */
 static inline bool cursor_settled(unsigned long cursor)
 {
 	return (cursor & ARENA_CURSOR_MASK) != ARENA_UNSETTLED;
@@ -606,7 +605,7 @@ static inline unsigned long cursor_start(unsigned long generation)
 	return generation << ARENA_TAG_SHIFT;
 }
 
-/* Was the generation of the word begun by a rewind? */
+/* Did a rewind begin the generation of @cursor? */
 static inline bool cursor_rewound(unsigned long cursor)
 {
 	return cursor & ARENA_GEN_REWOUND << ARENA_TAG_SHIFT;
@@ -751,8 +750,9 @@ static inline unsigned int arena_start_nr(unsigned long generation)
 }
 
 /*
- * Get the cursor word at which the generation with the tag of @cursor begins, and the bytes
- * used then, as a word, too. False if a rewind began it, and a later one has overwritten both.
+ * Set *@begun to the cursor word at which the generation with the tag of @cursor begins, and
+ * *@used to a word with the same tag and the bytes used at that point. Returns false if a rewind
+ * began that generation and a later rewind has overwritten both.
  */
 static inline bool arena_begin_word(const struct arena *arena, unsigned long cursor,
 				    unsigned long *begun, unsigned long *used)
@@ -831,8 +831,9 @@ static inline struct arena_cpu *arena_cpus_first(const struct arena *arena)
 }
 
 /*
- * The state of this CPU, for the fast paths. &arena_cpu_none, which makes them fail, if it has
- * none, or while allocations are traced. Preemption is off.
+ * Returns the state of this CPU, for the fast paths. If the CPU has none, or while allocations are
+ * traced, returns &arena_cpu_none, which no fast path can allocate from. The caller has preemption
+ * off.
  */
 static __always_inline struct arena_cpu *arena_cpu_fast(const struct arena *arena)
 {
@@ -912,7 +913,10 @@ int arena_claim_report(struct arena *arena, size_t size, size_t align, gfp_t gfp
  */
 #define ARENA_LOST_MAX	8
 
-/* arena_claim(), and copy @src into the object. A late copy never lands in a newer generation. */
+/*
+ * Allocate an object, copy @src into it, count and trace it. Errors are those of arena_claim(). A
+ * late copy never lands in a newer generation.
+ */
 int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t align,
 		     gfp_t gfp, struct arena_place *place);
 

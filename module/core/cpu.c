@@ -73,7 +73,7 @@ static bool leaf_fits(void)
 	return table_size() + leaf_size() <= SZ_1K;
 }
 
-/* The leaf that is part of the arena, NULL if it does not fit. */
+/* The leaf that is part of the arena, or NULL if there is none, as it would not fit. */
 static struct arena_leaf *first_leaf(struct arena *arena)
 {
 	return leaf_fits() ? (void *)arena + table_size() : NULL;
@@ -172,9 +172,9 @@ static void leaf_grow(struct arena *arena, gfp_t gfp)
 }
 
 /*
- * Make @cpu the state of the present CPU. False if that has a state by now, or if the task
- * has moved to a CPU without a leaf. Calls nothing that can be probed: a probe that allocates
- * would install another state.
+ * Make @cpu the state of the present CPU. Returns false if the present CPU has a state by now, or
+ * if the task has moved to a CPU without a leaf. Calls nothing that can be probed: a probe that
+ * allocates would install another state.
  */
 static bool cpu_publish(struct arena *arena, struct arena_cpu *cpu)
 {
@@ -218,9 +218,9 @@ static bool cpu_install(struct arena *arena, struct arena_cpu *cpu)
 }
 
 /*
- * Install the state that is part of the arena, for the first CPU only. That needs no memory
- * if the leaf is part of the arena, too, and then no permission to grow. If the task moves to
- * another CPU meanwhile, the state may stay unused, which only costs memory.
+ * Install the state that is part of the arena, for the first CPU only. If the leaf is part of the
+ * arena, too, this allocates nothing, so @gfp need not permit growing. If the task moves to another
+ * CPU meanwhile, the state may stay unused, which only costs memory.
  */
 static bool cpu_install_first(struct arena *arena, gfp_t gfp)
 {
@@ -254,7 +254,7 @@ static bool hidden;
 
 /*
  * With @hide, fast paths find no state from now on, so that every allocation takes the slow
- * path, where it is traced. Without, they find it again.
+ * path, where it is traced. Without @hide, fast paths find the states of their CPUs again.
  */
 void arena_cpus_hide(bool hide)
 {

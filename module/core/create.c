@@ -72,7 +72,7 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 	INIT_WORK(&arena->reaper, arena_reaper);
 	init_llist_head(&arena->larges);
 	strscpy(arena->name, config->name ?: "", sizeof(arena->name));
-	/* NULL: the active memory cgroup, if the caller has set one, else that of the task. */
+	/* With NULL this returns the active memory cgroup, if one is set, else that of the task. */
 	if (arena->flags & ARENA_ACCOUNT)
 		arena->memcg = get_mem_cgroup_from_mm(NULL);
 }
@@ -206,10 +206,10 @@ static void devm_arena_release(void *arena)
 /**
  * devm_arena_create() - Create an arena, and drop it when a driver is unbound.
  * @dev:    the device of the driver; unbinding drops the reference.
- * @config: as for arena_create().
+ * @config: its properties, see &struct arena_config.
  *
  * Context: Task, may sleep.
- * Return: As arena_create().
+ * Return: The arena, ERR_PTR(-EINVAL) if a field of @config is invalid, or ERR_PTR(-ENOMEM).
  */
 struct arena *devm_arena_create(struct device *dev, const struct arena_config *config)
 {

@@ -14,7 +14,7 @@
 
 #include "core/core.h"
 
-/* Spans grow from the first size to the second: refills double it, new generations quarter it. */
+/* Bounds of the size of a span. Each refill doubles the size, each new generation quarters it. */
 #define ARENA_SPAN_MIN		SZ_4K
 #define ARENA_SPAN_MAX		SZ_64K
 /* A span is zeroed in steps of this size, so that no allocation pays for all of it. */
@@ -316,7 +316,7 @@ struct claim {
 
 /*
  * Does the span end at the cursor? If so, a claim can be joined to its tail. The span must be
- * busy, see slot_refill(): otherwise an interrupt could take from the tail meanwhile.
+ * busy: otherwise an interrupt could take from the tail meanwhile.
  */
 static inline bool slot_joins(const struct arena_slot *slot, const struct arena_snap *snap)
 {
@@ -473,7 +473,7 @@ void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long
 /* span.c. Callers have preemption off. */
 int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     size_t size, size_t align, bool zero, struct arena_place *place);
-/* with preemption on */
+/* The caller has preemption on. */
 void *arena_span_alloc(struct arena *arena, size_t size, gfp_t gfp);
 
 /* alloc.c */

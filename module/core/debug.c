@@ -247,7 +247,7 @@ static void show_arena(struct seq_file *m, const struct arena *arena)
 		seq_printf(m, "%s %llu\n", columns[i].name, column_value(&columns[i], &stats));
 }
 
-/* The file of one arena, which cannot be destroyed while all_lock is held. */
+/* Show the file of one arena. The arena cannot be destroyed while all_lock is held. */
 static int arena_show(struct seq_file *m, void *unused)
 {
 	const struct arena_debug *debug = m->private;
@@ -329,7 +329,7 @@ static void remove_files(void)
 
 static void files_worker(struct work_struct *unused)
 {
-	/* No directory: not yet, as built-in code may create arenas early, or not at all. */
+	/* The directory may not exist yet, as built-in code may create arenas early, or never. */
 	if (IS_ERR_OR_NULL(debug_dir))
 		return;
 	remove_files();
@@ -356,7 +356,7 @@ void arena_debug_add(struct arena *arena)
 	/* Full barrier: pairs with xchg() in list_young(), which finds the arena complete. */
 	if (READ_ONCE(*place) || cmpxchg(place, NULL, arena)) {
 		spin_lock(&all_lock);
-		/* The place belongs to an older arena: list that first. */
+		/* An older arena has the place in young[]: list the older arena first. */
 		list_young();
 		list_arena(arena);
 		spin_unlock(&all_lock);

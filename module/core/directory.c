@@ -291,7 +291,7 @@ bool arena_dir_reserve(struct arena *arena, struct arena_dir *dir, size_t index,
 	if (!spare_fill(arena, dir, index, gfp, &spare))
 		return false;
 	dir_extend(dir, index, &spare);
-	/* Nodes are left where other CPUs have added their own meanwhile. */
+	/* Nodes are left over if other CPUs have added theirs meanwhile. */
 	spare_free(arena, spare);
 	return true;
 }

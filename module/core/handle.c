@@ -47,9 +47,9 @@ bool arena_find(const struct arena *arena, unsigned long generation, const void 
  * @arena: the arena, not NULL.
  * @ptr:   a live object of the arena, no larger than a slab.
  *
- * Context: Any. Takes no lock. As for any use of a pointer, the caller excludes resets and
- * rewinds that free the object, or has been inside rcu_read_lock() since before it got the
- * object and resets by arena_reset_rcu() only.
+ * Context: Any. Takes no lock. The caller excludes resets and rewinds that free the object. It need
+ * not if the arena is reset by arena_reset_rcu() only, and if the caller got the object inside the
+ * rcu_read_lock() section that it is still in.
  * Return: The handle; one that never resolves if @ptr is not in the arena.
  */
 arena_handle_t arena_handle(const struct arena *arena, const void *ptr)
@@ -71,9 +71,8 @@ EXPORT_SYMBOL_GPL(arena_handle);
  * @gfp:    how the arena may grow, see arena_alloc().
  * @handle: the name of the object; on failure one that never resolves.
  *
- * Context: As arena_alloc().
- * Return: The object, aligned to %ARENA_MIN_ALIGN; NULL with nothing changed, as
- * arena_alloc().
+ * Context: Any that @gfp fits.
+ * Return: The object, aligned to %ARENA_MIN_ALIGN, or NULL on failure.
  */
 void *arena_alloc_handle(struct arena *arena, size_t size, gfp_t gfp, arena_handle_t *handle)
 {
@@ -132,8 +131,8 @@ void *arena_deref(const struct arena *arena, arena_handle_t handle)
 EXPORT_SYMBOL_GPL(arena_deref);
 
 /*
- * Name what is at @offset. Returns 0, or -ERANGE if nothing has been handed out there. The
- * caller excludes resets and rewinds.
+ * Make a handle of what is at @offset. Returns 0, or -ERANGE if nothing has been handed out there.
+ * The caller excludes resets and rewinds.
  */
 int arena_handle_at(const struct arena *arena, u64 offset, arena_handle_t *handle)
 {
@@ -145,7 +144,7 @@ int arena_handle_at(const struct arena *arena, u64 offset, arena_handle_t *handl
 	return 0;
 }
 
-/* Returns 0, or -ESTALE if @handle names nothing, or nothing any more. */
+/* Returns 0, or -ESTALE if @handle is stale or has never named anything. */
 int arena_handle_check(const struct arena *arena, arena_handle_t handle)
 {
 	return handle_is_live(arena, handle) ? 0 : -ESTALE;

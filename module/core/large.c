@@ -24,9 +24,10 @@
 #define LARGE_TRIES_MAX	64
 
 /*
- * Fill in the @nr pages from offset @start on: of the slabs in @slabs, which were gathered
- * and are not installed, else of those in the directory. Returns 0; -EAGAIN if a slab is
- * missing, as a reset has released it; -EINTR if the task is being killed.
+ * Store in @pages the @nr pages that back the space from offset @start on. A slab that is in
+ * @slabs, gathered but not installed, comes from there; any other one comes from the directory.
+ * Returns 0; -EAGAIN if a slab is in neither, because a reset has released it; -EINTR if the task
+ * is being killed.
  */
 static int large_pages(struct arena *arena, unsigned long generation, size_t start,
 		       const struct list_head *slabs, struct page **pages, size_t nr)
@@ -145,7 +146,7 @@ bool arena_claim_stretch(struct arena *arena, const struct arena_stretch *stretc
 	return done;
 }
 
-/* Count what arena_claim_ahead() claimed. Callers do so when nothing can fail any more. */
+/* Count a stretch that arena_claim_ahead() claimed, once nothing can fail any more. */
 void arena_count_stretch(struct arena *arena, const struct arena_stretch *stretch)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
@@ -155,10 +156,11 @@ void arena_count_stretch(struct arena *arena, const struct arena_stretch *stretc
 }
 
 /*
- * Move the cursor past the next @size bytes that begin at a slab and end at @ready or below.
- * Any generation will do if it uses the slab set of @stretch, in which the memory is
- * committed. Fills in where @stretch is. Returns 0; -EAGAIN if other CPUs have moved the
- * cursor too far; -ENOSPC if the object would end beyond the capacity.
+ * Claim @size bytes from the begin of the next slab on, if they end at offset @ready or below. The
+ * memory up to there is committed in the slab set of @stretch->generation, so any generation that
+ * uses that set will do. Sets @stretch to what was claimed. Returns 0; -ENOSPC if the bytes would
+ * end beyond the capacity; -EAGAIN if they would end beyond @ready, or if a reset has begun a
+ * generation that is not settled or uses the other slab set.
  */
 static int claim_committed(struct arena *arena, struct arena_stretch *stretch, size_t size,
 			   size_t ready)
@@ -190,13 +192,13 @@ static int claim_committed(struct arena *arena, struct arena_stretch *stretch, s
 }
 
 /*
- * Claim @size bytes that begin at a slab, while other CPUs allocate and reset. Commits the
- * memory for them first, and, where that is to be had, for *@lead bytes beyond: other CPUs
- * may move the cursor so far in the meantime. Fills in where @stretch is; the stretch counts
- * as padding until arena_count_stretch().
+ * Claim @size bytes that begin at a slab, while other CPUs allocate and reset. First commits the
+ * memory for them and, if there is enough memory, for *@lead bytes beyond, as other CPUs may move
+ * the cursor that far in the meantime. Sets @stretch to what was claimed; it counts as padding
+ * until the caller calls arena_count_stretch().
  *
- * Returns 0 or an error. On -EAGAIN, *@lead was too small and has been doubled (from 0, to two
- * slabs): the caller tries again with that.
+ * Returns 0 or an error. On -EAGAIN the caller tries again, with *@lead as it is then: a claim
+ * that failed has doubled it (0 becomes two slabs).
  */
 int arena_claim_ahead(struct arena *arena, struct arena_stretch *stretch, size_t size,
 		      size_t *lead, gfp_t gfp)
@@ -260,8 +262,8 @@ static int large_map(struct arena *arena, unsigned long generation, size_t start
 }
 
 /*
- * One try that claims last. Returns -EAGAIN if another CPU has moved the cursor on to another
- * slab, or reset the arena.
+ * Try once: commit and map memory where the cursor stands, then claim it. Returns -EAGAIN if
+ * another CPU has moved the cursor on to another slab, or reset the arena.
  */
 static int large_map_then_claim(struct arena *arena, size_t size, gfp_t gfp,
 				struct arena_place *place)
@@ -305,9 +307,9 @@ static int large_map_then_claim(struct arena *arena, size_t size, gfp_t gfp,
 }
 
 /*
- * One try that claims first. A reset that comes after the claim frees the object, as it may
- * free any object: that is no reason to try again. Returns -EAGAIN if other CPUs have moved
- * the cursor too far, or if a reset has released the slabs before they could be mapped.
+ * Try once: claim memory, then map it. If a reset comes after the claim, the object is returned
+ * all the same, as a reset may free any object. Returns -EAGAIN if other CPUs have moved the
+ * cursor too far, or have reset the arena before the slabs were mapped.
  */
 static int large_claim_then_map(struct arena *arena, size_t size, gfp_t gfp, size_t *lead,
 				struct arena_place *place)

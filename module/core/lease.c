@@ -29,10 +29,9 @@ static size_t span_left(struct arena *arena, size_t align)
 }
 
 /*
- * The bytes that an object could have which is claimed now: up to the end of the slab where
- * the cursor stands, or, if @min does not fit there, in the next slab. This is a guess, as
- * other CPUs may be claiming, and meaningless if @align is not valid: the claim
- * itself checks both.
+ * How large an object could be that is claimed now: it may reach to the end of the slab where
+ * the cursor stands or, if @min does not fit there, fill the next slab. This is a guess, as other
+ * CPUs may be claiming, and meaningless if @align is not valid: the claim itself checks both.
  */
 static size_t room_left(const struct arena *arena, size_t min, size_t align)
 {

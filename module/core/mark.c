@@ -28,9 +28,9 @@
 #include "core/events.h"
 
 /*
- * Set *@low to M(@generation): to the lowest that it can be, or with @most to the highest,
- * where steps became one. Returns false if nothing of @generation lives, or if the arena has
- * had no such generation.
+ * Set *@low to M(@generation). If steps were merged, M is known within bounds only: *@low is the
+ * lowest value that it can have, or with @most the highest. Returns false if nothing of
+ * @generation lives, or if the arena has had no such generation.
  */
 static bool rewinds_find(const struct arena_rewinds *rewinds, unsigned long generation,
 			 bool most, size_t *low)
@@ -86,8 +86,8 @@ static bool lowest_since(const struct arena *arena, unsigned long now, unsigned 
 }
 
 /*
- * Does an object of @generation at @offset live on, though the present generation is @now,
- * another one? arena_lives() asks this where its fast check fails.
+ * Does an object of @generation at @offset live on, although the arena has gone on to generation
+ * @now? arena_lives() calls this if the two generations differ.
  */
 bool arena_outlives(const struct arena *arena, unsigned long now, unsigned long generation,
 		    size_t offset)
@@ -97,7 +97,10 @@ bool arena_outlives(const struct arena *arena, unsigned long now, unsigned long 
 	return lowest_since(arena, now, generation, false, &low) && offset < low;
 }
 
-/* May the object live on? True in doubt, so that no view of a live object is unmapped. */
+/*
+ * May an object of @generation at @offset live on in generation @now? True in doubt, so that no
+ * view of a live object is unmapped.
+ */
 bool arena_may_outlive(const struct arena *arena, unsigned long now, unsigned long generation,
 		       size_t offset)
 {
@@ -162,9 +165,9 @@ static void rewinds_push(struct arena_rewinds *rewinds, unsigned long last, size
 }
 
 /*
- * Remember that a rewind from generation @now frees what lies at or above @low. Where the
- * generation that the last rewind began, or was about to begin, is not @now, a reset has come
- * since: nothing of what was remembered lives, and the history starts anew.
+ * Remember that a rewind from generation @now frees what lies at or above @low. If the last rewind
+ * neither began @now nor tried to, a reset has come since: nothing of what was remembered lives,
+ * and the history starts anew.
  */
 static void rewinds_add(struct arena *arena, unsigned long now, size_t low)
 {
@@ -180,7 +183,7 @@ static void rewinds_add(struct arena *arena, unsigned long now, size_t low)
 }
 
 /*
- * Take a snapshot. Where the generation is not settled yet, the cursor in it is the word that the
+ * Take a snapshot. If the generation is not settled yet, the snapshot has the cursor word that the
  * generation will be settled with.
  */
 struct arena_snap arena_snap_begun(const struct arena *arena)
@@ -253,8 +256,8 @@ static int mark_check(const struct arena *arena, const struct arena_snap *snap,
 }
 
 /*
- * Most arenas are never rewound. A reader uses the history only after it has seen the cursor
- * of a generation that a rewind began.
+ * Allocate the history at the first rewind, as most arenas are never rewound. A reader uses the
+ * history only after it has seen the cursor of a generation that a rewind began.
  */
 static void history_alloc(struct arena *arena)
 {
@@ -268,7 +271,7 @@ static void history_alloc(struct arena *arena)
 		kfree(history);
 }
 
-/* Returns 0; 1 if there is nothing to free; or the errors of arena_rewind(). */
+/* Returns 0; 1 if there is nothing to free; or an error of arena_rewind(). */
 static int rewind_locked(struct arena *arena, const struct arena_mark *mark, bool *crossed)
 {
 	struct arena_snap snap = arena_snap_begun(arena);
@@ -309,8 +312,8 @@ static int rewind_locked(struct arena *arena, const struct arena_mark *mark, boo
  * rewind of an arena allocates some 200 bytes.
  * Return: 0; or, with nothing changed, -EOPNOTSUPP with %ARENA_SPANS; -ESTALE if the arena was
  * reset, or rewound below @mark, since; -EINVAL if @mark says that more bytes were used than
- * its offset, or in NMI, with a warning; -EBUSY as arena_reset();
- * -ENOMEM.
+ * its offset, or in NMI, with a warning; -EBUSY if resets and rewinds follow each other too fast,
+ * see arena_reset(); -ENOMEM.
  */
 int arena_rewind(struct arena *arena, const struct arena_mark *mark)
 {

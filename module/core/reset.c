@@ -48,9 +48,9 @@ static __always_inline bool late_writers(const struct arena *arena)
  * A rewind began the generation of @cursor: set *@begun to the cursor word that settles it.
  *
  * Where padding lies below the mark, the offset is not the number of bytes used, so the bytes
- * used are noted in arena->uncounted. As in cursor_count(), the old note is read first and
- * the generation is checked afterwards: the cmpxchg() of the note then fails if a later
- * generation has noted something in between, and cannot overwrite it.
+ * used are noted in arena->uncounted. The old note is read first and the generation is checked
+ * afterwards: the cmpxchg() of the note then fails if a later generation has noted something in
+ * between, and cannot overwrite it.
  *
  * Preemption is off. Returns false if the generation is over, or if a delayed cmpxchg() of
  * another generation has changed the note: the caller then tries again.
@@ -87,7 +87,7 @@ static __always_inline bool settle_at(struct arena *arena, unsigned long cursor,
 	       cursor_settled(cursor);
 }
 
-/* settle() for a generation that a rewind began, after late writers were looked for. */
+/* Settle a generation that a rewind began. The caller has found no late writer. */
 static noinline bool settle_rewound(struct arena *arena, unsigned long cursor)
 {
 	unsigned long settled = cursor & ~ARENA_UNSETTLED;
@@ -227,9 +227,9 @@ static void wrapped(struct rcu_head *rcu)
 }
 
 /*
- * The tag in arena->uncounted must not come round either: a note of one turn of the tag ago
- * would pass for one of the present generation. So the note gets the tag before @generation,
- * unless it already belongs to @generation or to a later one.
+ * Renew the tag in arena->uncounted, or a note of one turn of the tag ago would pass for one of
+ * the present generation. The note gets the tag before @generation, unless it already belongs to
+ * @generation or to a later one.
  */
 static void uncounted_renew(struct arena *arena, unsigned long generation)
 {
@@ -240,12 +240,12 @@ static void uncounted_renew(struct arena *arena, unsigned long generation)
 }
 
 /*
- * Note that memory below @high may be dirty, before a reset or rewind moves the cursor back.
- * The compare-and-swap that the caller does next is a full barrier and pairs with that of a
- * later reset: wipe_slabs() after the later one sees the note. Without that order, it would
- * leave bytes of a former generation behind.
+ * Record in arena->dirty that memory below @high may contain bytes of objects, before a reset or
+ * rewind moves the cursor back. The compare-and-swap that the caller does next is a full barrier.
+ * It pairs with the compare-and-swap of a later reset, so that wipe_slabs() in that reset sees
+ * what was recorded here. Without that order, wipe_slabs() would leave these bytes behind.
  *
- * The offset is rounded up to whole slabs, as wipe_slabs() wipes slabs: so arena->dirty
+ * wipe_slabs() wipes whole slabs, so the offset is rounded up to whole slabs: arena->dirty then
  * seldom changes, and its cache line is seldom written.
  */
 static __always_inline void note_dirty(struct arena *arena, size_t high)
@@ -254,7 +254,7 @@ static __always_inline void note_dirty(struct arena *arena, size_t high)
 	 * Pairs with the compare-and-swap in arena_settle() after wipe_slabs(). A reset that
 	 * read a cursor of the generation which was settled then also reads the dirty offset
 	 * that wipe_slabs() set to 0. With an older, higher value, arena_raise() would not
-	 * write, and what the new generation wrote would not be noted.
+	 * write, and what the new generation wrote would not be recorded.
 	 */
 	smp_rmb();
 	if (unlikely(high > (size_t)atomic_long_read(&arena->dirty)))
@@ -279,7 +279,7 @@ static __always_inline void generation_reach(struct arena *arena, unsigned long 
 		if (try_cmpxchg(&arena->generation, &old, generation))
 			return;
 	/*
-	 * A later reset has advanced it. Full barrier: pairs with the acquire by which
+	 * A later reset has advanced the generation. Full barrier: pairs with the acquire by which
 	 * another CPU learns from the caller that its reset has returned, and with
 	 * bump_span() after that. Without it, that CPU could still find its span in the
 	 * former generation.
@@ -288,9 +288,9 @@ static __always_inline void generation_reach(struct arena *arena, unsigned long 
 }
 
 /*
- * Ask whether the tag may enter another eighth of its range: 0; -EAGAIN if reset_lock is not
- * @locked; -EBUSY if the grace period since the last entry has not ended. The lock makes the
- * second of two such entries see that the first one has set arena->wrapping.
+ * May the tag enter another eighth of its range? Returns 0 if it may; -EAGAIN if the caller does
+ * not hold reset_lock (@locked); -EBUSY if the grace period since the last entry has not ended.
+ * The lock makes the second of two such entries see that the first one has set arena->wrapping.
  */
 static int tag_cross(struct arena *arena, unsigned long next, bool locked)
 {
@@ -303,7 +303,7 @@ static int tag_cross(struct arena *arena, unsigned long next, bool locked)
 	 */
 	if (smp_load_acquire(&arena->wrapping))
 		return -EBUSY;
-	/* Renew the tag in deep_used, so that it does not match when that tag comes round. */
+	/* Renew the tag in deep_used: an old one would match again after a whole turn. */
 	atomic_long_set(&arena->deep_used, cursor_start(next));
 	return 0;
 }
@@ -338,8 +338,8 @@ static __always_inline void generation_begun(struct arena *arena, unsigned long 
  * from the word that another one has left in the cursor. Preemption is off.
  *
  * Returns 0, and sets *@crossed if the caller is to call arena_crossed(); -EAGAIN if the tag
- * enters another eighth, which takes reset_lock, and that is not @locked; -EBUSY if the tag
- * may not enter it yet.
+ * enters another eighth, and the caller does not hold reset_lock (@locked), which that takes;
+ * -EBUSY if the tag may not enter that eighth yet.
  */
 static __always_inline int next_generation(struct arena *arena, bool flip, bool locked,
 					   bool *crossed)
@@ -371,7 +371,7 @@ static __always_inline int next_generation(struct arena *arena, bool flip, bool 
 }
 
 /*
- * Ask whether a rewind may begin a generation after @generation now. Returns 0; -EBUSY if the tag
+ * May a rewind begin a generation after @generation now? Returns 0 if it may; -EBUSY if the tag
  * would enter another eighth of its range too early. reset_lock is held.
  */
 int arena_may_rewind(struct arena *arena, unsigned long generation)
@@ -424,7 +424,7 @@ int arena_begin_rewound(struct arena *arena, unsigned long generation, size_t of
 	return 0;
 }
 
-/* Queue the callback of a crossing, when the caller no longer holds reset_lock. */
+/* Queue wrapped() if the tag has entered another eighth. The caller no longer holds reset_lock. */
 void arena_crossed(struct arena *arena, bool crossed)
 {
 	if (crossed)
@@ -445,10 +445,9 @@ static int next_generation_crossing(struct arena *arena)
 }
 
 /*
- * The CPU that reset a dense arena is likely to allocate from it next: open its window in
- * the slab that the cursor is in now, as a claim there would, unless the reset is nested: it
- * may have interrupted the opening of that window. Without this, the first allocation takes
- * the slow path.
+ * The CPU that reset a dense arena is likely to allocate from it next: open its window in the slab
+ * that the cursor is in now. Without this, the first allocation takes the slow path. A nested reset
+ * does not do it, as it may have interrupted the opening of that window.
  */
 static __always_inline void window_reopen(struct arena *arena)
 {
@@ -561,8 +560,8 @@ static void retired(struct rcu_head *rcu)
  *
  * Context: Any but NMI. Takes a raw spinlock with interrupts off. Never waits.
  * Return: 0; -EBUSY with nothing changed while readers may still use the set that was left
- * last, while a reset that releases or zeroes slabs is at work, or as arena_reset();
- * -EOPNOTSUPP without %ARENA_READERS; -EINVAL in NMI, with a warning.
+ * last, while a reset that releases or zeroes slabs is at work, or if resets follow each other too
+ * fast, see arena_reset(); -EOPNOTSUPP without %ARENA_READERS; -EINVAL in NMI, with a warning.
  */
 int arena_reset_rcu(struct arena *arena)
 {
@@ -668,8 +667,8 @@ static int release_slabs(struct arena *arena, size_t keep, bool killable)
 }
 
 /*
- * Zero all slabs below the dirty offset. Where the task is killed meanwhile, that offset
- * stays as it is, and the next such reset wipes all of it.
+ * Zero all slabs below the offset arena->dirty, in each slab set. If the task is killed before all
+ * are zeroed, arena->dirty keeps its value, so the next reset that zeroes begins again.
  */
 static int wipe_slabs(struct arena *arena, bool killable)
 {

@@ -64,7 +64,7 @@ static bool slab_may_pool(const struct arena *arena)
 }
 
 /*
- * Slabs that programs map are allocated as their own memory is. A slab that no PMD maps is
+ * Slabs that programs map are allocated like other memory of programs. A slab that no PMD maps is
  * made of single pages, not of one compound page, as the kernel may try to split a large
  * folio. Kernels without huge pages report success without splitting it, and MADV_COLD then
  * starts over for ever.
@@ -251,7 +251,7 @@ static void dir_note(struct arena_dir *dir, size_t index)
 	arena_raise(&dir->end, index + 1);
 }
 
-/* Slab @index was installed in @dir, which made the arena grow. */
+/* Update the end of @dir and the statistics after slab @index was installed, and trace that. */
 static void slab_installed(struct arena *arena, struct arena_dir *dir, size_t index, gfp_t gfp)
 {
 	dir_note(dir, index);
@@ -286,15 +286,15 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 		err = slab_publish(arena, entry, base, charged);
 	} while (err == -ENOMEM && tries++ < ARENA_ROOM_TRIES &&
 		 arena_budget_make_room(arena->budget, arena_slab_size(arena) >> PAGE_SHIFT, gfp));
-	/* Another caller may have used the room, for this very slab. */
+	/* Another caller may have used the room to install this very slab: then -EEXIST. */
 	if (err == -ENOMEM)
 		err = slab_publish(arena, entry, base, charged);
 	if (err)
 		return err;
 	/*
-	 * Note that the slab is all zero in the generation that was read before. If that is
+	 * Record that the slab is all zero in the generation that was read before. If that is
 	 * over, the slab is zeroed once more than needed. If it was not settled, nothing is
-	 * noted: a release may be at work in that generation, and take this slab back; the
+	 * recorded: a release may be at work in that generation, and take this slab back; the
 	 * next slab at this index would then pass for zeroed in the same generation.
 	 */
 	if (clean && cursor_settled(snap.cursor) && (snap.generation & ARENA_GEN_SET) == set)
@@ -381,8 +381,8 @@ static int slabs_go_on(gfp_t gfp)
 }
 
 /*
- * Set *@missing to how many of the slabs @first to @last (inclusive) are not committed. No
- * slab at or above the end of the directory is. Returns 0 or -EINTR.
+ * Set *@missing to how many of the slabs @first to @last (inclusive) are not committed. Slabs at
+ * or above the end of the directory are never committed. Returns 0 or -EINTR.
  */
 static int slabs_missing(const struct arena_dir *dir, size_t first, size_t last, gfp_t gfp,
 			 size_t *missing)
@@ -574,8 +574,8 @@ int arena_slabs_release(struct arena *arena, struct arena_dir *dir, size_t keep,
  * arena_populate() - Commit memory beforehand.
  * @arena: the arena, not NULL.
  * @bytes: bytes to commit, from offset 0 on, at most the capacity; rounded up to whole slabs.
- * @gfp:   how to allocate them, see arena_alloc(); what needs several slabs at once takes
- *	time, and GFP_KERNEL lets it yield.
+ * @gfp:   how to allocate them, see arena_alloc(). Many slabs take time: with GFP_KERNEL the
+ *	call yields between them.
  *
  * With %ARENA_READERS, the memory is committed in both slab sets. It stays committed until
  * arena_reset_release() or arena_destroy(), and allocations take it in any context, without a

@@ -8,8 +8,8 @@
  * The owner of a span allocates from it without atomics, so another CPU cannot simply take
  * the tail. The collecting CPU first revokes all spans: it sets @revoked in each slot, then
  * clears @span, so that the fast path fails. Allocations run with preemption off: after a
- * grace period, all that may have missed that have ended, and all that begin later leave the
- * span alone. Only then does the collecting CPU read the tails.
+ * grace period, all allocations that may have missed these stores have ended, and all that begin
+ * later leave the span alone. Only then does the collecting CPU read the tails.
  */
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
@@ -82,7 +82,7 @@ static int slot_advance(struct arena *arena, struct arena_cpu *cpu, struct arena
 
 	if (err)
 		return err;
-	/* Racy with slot_has_room(), which reads @ahead first. */
+	/* Racy with slot_has_room() on a remote CPU, which reads @ahead before @limit. */
 	data_race(slot->limit += bytes);
 	/*
 	 * Release: pairs with the smp_load_acquire() in slot_has_room(). Otherwise a remote
@@ -267,9 +267,9 @@ int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 }
 
 /*
- * Make the span of @generation longer, which ends at @offset, where @cursor is, and has no room
- * for the object. What is added lies in the slab of the span, which stays committed as long as
- * the claim can succeed.
+ * Make the span of this CPU longer: it is of @generation, ends at @offset, where @cursor stands,
+ * and has no room for the object. What is added lies in the slab of the span, which stays committed
+ * as long as the claim can succeed.
  */
 static __always_inline void *span_extend(struct arena *arena, struct arena_cpu *cpu, size_t size,
 					 unsigned long generation, long cursor, size_t offset)
@@ -303,9 +303,9 @@ static __always_inline void *span_extend(struct arena *arena, struct arena_cpu *
 }
 
 /*
- * Claim the first span that the CPU gets in @generation, at @offset, where @cursor is, and take
- * the object from its begin. The slot then counts for @generation, as after slot_adopt(). Its
- * former span is of an older generation, so nothing of it is left to collect.
+ * Claim the first span that the CPU gets in @generation, at @offset, where @cursor stands, and
+ * take the object from the begin of the span. The slot counts for @generation from now on. Its
+ * former span is of an older generation, so nothing of that is left to collect.
  */
 static __always_inline void *span_begin(struct arena *arena, struct arena_cpu *cpu, size_t size,
 					unsigned long generation, long cursor, size_t offset)
@@ -525,7 +525,7 @@ static void collect_slot(struct arena_tails *tails, struct arena_slot *slot)
 	smp_store_release(&slot->revoked, false);
 }
 
-/* The most tails that a collection can find, those that the former one has left included. */
+/* The most tails that a collection can find, including those that the former one has left. */
 static unsigned int tails_max(const struct arena_cpu *first, const struct arena_tails *old)
 {
 	unsigned int most = old ? old->nr : 0;

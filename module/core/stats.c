@@ -25,10 +25,7 @@ static size_t counted_in_slots(const struct arena *arena, unsigned long generati
 	return used;
 }
 
-/*
- * Bytes used at @snap, a word that arena_snap_begun() has returned. cursor_count() says how
- * dense arenas count.
- */
+/* Bytes used at @snap, a snapshot that arena_snap_begun() has returned. */
 size_t arena_used_in_snap(const struct arena *arena, const struct arena_snap *snap)
 {
 	unsigned long noted, begun, used;
@@ -58,12 +55,12 @@ size_t arena_used_in_snap(const struct arena *arena, const struct arena_snap *sn
 }
 
 /**
- * arena_offset() - How many bytes have been handed out since the last reset.
+ * arena_offset() - How many bytes are handed out.
  * @arena: the arena, not NULL.
  *
- * The sum of the sizes asked for, without padding. It is exact while no CPU allocates, and
- * otherwise never less than what it was before (clause 7). Objects may end above it:
- * arena_high() is their limit.
+ * This is the sum of the sizes that callers asked for, without padding, over all objects that no
+ * reset or rewind has freed. It is exact while no CPU allocates, and only a reset or rewind ever
+ * lowers it (clause 7). Objects may end above this number; none ends above arena_high().
  *
  * Context: Any. Takes no lock; linear in the CPUs that have used the arena.
  * Return: Bytes.
@@ -102,7 +99,7 @@ size_t arena_capacity(const struct arena *arena)
 }
 EXPORT_SYMBOL_GPL(arena_capacity);
 
-/* Objects handed out, as counted by each CPU and for CPUs without state. */
+/* The number of objects handed out: the sum over all states, and over CPUs without state. */
 static unsigned long count_allocs(const struct arena *arena)
 {
 	unsigned long allocs = atomic_long_read(&arena->deep_allocs);

@@ -45,10 +45,10 @@
 
 /**
  * struct typed_stamp - what is known of one element.
- * @published: low 32 bits of the generation in which the element is published, or of an older
- *	    one while it is not.
- * @next:	    index of the next element in a chain of free ones. Written with the lock held;
- *	    free_pop() reads it without.
+ * @published: low 32 bits of a generation: of the current one while the element is published, of
+ *	    an older one otherwise.
+ * @next:	    index of the next element in a chain of free elements. A CPU writes it with
+ *	    &arena_typed.lock held; free_pop() reads it without the lock.
  */
 struct typed_stamp {
 	u32	published;
@@ -140,7 +140,7 @@ static bool publish(struct arena_typed *typed, u32 index, u32 generation)
 	return true;
 }
 
-/* The functions for chains are called with the lock held. */
+/* The chain_*() functions are called with typed->lock held. */
 static void chain_empty(struct typed_chain *chain)
 {
 	WRITE_ONCE(chain->head, NO_INDEX);
@@ -175,8 +175,8 @@ static s64 free_head(s64 word, u32 index)
 }
 
 /*
- * Let the linked elements from @head to @last be reused. The lock is held, but other CPUs may
- * be popping.
+ * Let the linked elements from @head to @last be reused. The caller holds typed->lock, but other
+ * CPUs may be in free_pop().
  */
 static void free_push(struct arena_typed *typed, u32 head, u32 last)
 {
@@ -208,8 +208,8 @@ static void free_empty(struct arena_typed *typed)
 }
 
 /*
- * Take the first element of the free chain. Any context. Returns NO_INDEX if there is none.
- * *@changes counts the changes of the chain, this one included.
+ * Take the first element of the free chain, in any context. Returns NO_INDEX if there is none.
+ * Otherwise sets *@changes to the number of changes of the chain, this one included.
  */
 static u32 free_pop(struct arena_typed *typed, u32 *changes)
 {
@@ -551,7 +551,9 @@ EXPORT_SYMBOL_GPL(arena_typed_at);
  * @index: number of the first element to look at; on return, one more than that of the
  *	element found.
  *
- * Context: Any. Takes no lock. The element may be used as that of arena_typed_at().
+ * Context: Any. Takes no lock. In an arena with %ARENA_READERS, a caller inside rcu_read_lock() may
+ * use the element until rcu_read_unlock(), even if it is freed or the arena is reset meanwhile.
+ * Otherwise the caller excludes both.
  * Return: The element; NULL if there is none left.
  */
 void *arena_typed_next(const struct arena_typed *typed, size_t *index)
@@ -616,8 +618,8 @@ static u32 element_index(const struct arena_typed *typed, const void *element, b
 }
 
 /*
- * Put an unpublished element into the chain that it waits in. Returns true if the caller is
- * to queue @typed->rcu.
+ * Put an unpublished element into the free chain or, if the arena has readers, into a chain that
+ * waits for a grace period. Returns true if the caller is to queue @typed->rcu.
  */
 static bool recycle(struct arena_typed *typed, u32 index)
 {
@@ -693,8 +695,8 @@ static void refresh_marks(struct arena_typed *typed, u32 generation)
  * Constant time, but for one reset in 2^28, which brings the stamps of all elements up to date.
  *
  * Context: Any but NMI. Takes raw spinlocks with interrupts off. Does not sleep.
- * Return: 0; -EBUSY with nothing changed, as arena_reset_rcu() or arena_reset(), in NMI, or in
- * a probe that fired while this CPU held the lock of a typed arena.
+ * Return: 0; -EBUSY with nothing changed if arena_reset_rcu() or arena_reset() returned that, in
+ * NMI, or in a probe that fired while this CPU held the lock of a typed arena.
  */
 int arena_typed_reset(struct arena_typed *typed)
 {
@@ -785,7 +787,7 @@ static void typed_release(struct arena_typed *typed)
  * arena_typed_create() - Make a typed arena.
  * @name:  for humans; copied, may be NULL.
  * @size:  bytes of an element, not 0, at most %ARENA_SLAB_MAX (2 MiB).
- * @nr:    number of elements, not 0: there is room for exactly so many (clause 16).
+ * @nr:    number of elements that there is room for, not 0 (clause 16).
  * @flags: %ARENA_READERS and %ARENA_ACCOUNT, or 0.
  *
  * Elements lie one after the other from the begin of a slab on: they are aligned as an array

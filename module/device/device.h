@@ -38,7 +38,7 @@
  * @holds:	how often kernel code holds the arena. Raised with @lock held for reading: a
  *		reset, which has @lock for writing, either sees the hold or comes before it.
  * @lock:	the revocation lock; device.c says what it protects.
- * @arena:	NULL until set up or first used.
+ * @arena:	the arena; NULL until it is set up or first used.
  * @flags:	ARENA_SETUP_* of @arena.
  * @inode:	its i_mapping is the mapping of all files of the arena.
  * @memcg:	memory cgroup of the opener, which pays for everything. May be NULL.
@@ -83,7 +83,7 @@ struct arena_dev {
  * @watch_lock:	protects @above, @notices and @generation.
  * @above:	poll() reports EPOLLIN when more bytes than this are used.
  * @notices:	poll() reports EPOLLIN when arena_dev.notices is no longer this.
- * @generation:	poll() reports EPOLLPRI in any generation but this one; 0: never.
+ * @generation:	poll() reports EPOLLPRI in any generation but this one. With 0 it never does.
  */
 struct arena_file {
 	struct arena_dev	*dev;

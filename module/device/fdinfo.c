@@ -2,9 +2,9 @@
 /*
  * /dev/arena: what /proc/PID/fdinfo says of a descriptor.
  *
- * Takes no lock, so that a task that is stuck with one cannot block readers of fdinfo. It
- * needs none: the arena is set once and stays as long as the file, and reading statistics takes
- * no lock.
+ * This code takes no lock, so that a task that is stuck with a lock held cannot block readers of
+ * fdinfo. It needs none: the arena is set once and stays as long as the file, and reading
+ * statistics takes no lock.
  */
 #include <linux/fs.h>
 #include <linux/seq_file.h>

@@ -49,7 +49,10 @@ struct arena_call {
 /* ioctl.c */
 int arena_copy_out(const struct arena_call *call);
 
-/* For each command, check looks at its arguments alone, stage copies in, and do runs it. */
+/*
+ * arena_check_*() looks at nothing but the arguments of a command, arena_stage_*() copies in what
+ * they point to, arena_do_*() runs the command.
+ */
 int arena_check_batch(const union arena_args *args);
 int arena_stage_batch(struct arena_call *call);
 int arena_do_batch(struct arena_call *call);

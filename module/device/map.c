@@ -117,7 +117,7 @@ static vm_fault_t arena_map_small(struct arena_dev *dev, struct vm_fault *vmf, s
 {
 	vm_fault_t result = VM_FAULT_NOPAGE;
 
-	/* Held by a fault that allocates page tables at the cost of another process. */
+	/* Killable: a fault of another process may hold the lock while it allocates memory. */
 	if (mutex_lock_killable(&dev->map_lock))
 		return VM_FAULT_SIGBUS;
 	if (!arena_mapped_huge(vmf))

@@ -48,8 +48,8 @@ static int arena_rewind_asleep(struct arena *arena, const struct arena_mark *mar
 }
 
 /*
- * Takes the lock for writing, as a reset does: then no other call is still filling an object that
- * the rewind frees.
+ * Run ARENA_IOC_REWIND with the lock held for writing, so that no other call is still filling an
+ * object that the rewind frees.
  */
 int arena_do_rewind(struct arena_call *call)
 {

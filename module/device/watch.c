@@ -77,7 +77,10 @@ __poll_t arena_poll(struct file *file, struct poll_table_struct *wait)
 	above = af->above;
 	spin_unlock(&af->watch_lock);
 	arena_wake_above(dev, above);
-	/* Full barrier, 3 in the table at the top: pairs with b, in wq_has_sleeper(). */
+	/*
+	 * Full barrier: pairs with the one in wq_has_sleeper(), for a call that changes the arena.
+	 * Either that call finds this poller on the queue, or this poller sees the change.
+	 */
 	smp_mb();
 	return arena_happened(af);
 }

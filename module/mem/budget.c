@@ -26,7 +26,7 @@ MODULE_PARM_DESC(max_total_mb, "Memory for all arenas, in MiB (0: an eighth of R
 
 static DEFINE_RAW_SPINLOCK(charge_lock);
 
-/* Saturates, so that no value of a module parameter overflows. */
+/* The result saturates, so that no value of a module parameter overflows. */
 long arena_mb_to_pages(unsigned long mb)
 {
 	return min(mb, (unsigned long)LONG_MAX >> (20 - PAGE_SHIFT)) << (20 - PAGE_SHIFT);
@@ -54,7 +54,7 @@ static bool has_room(const struct arena_budget *budget, long pages)
 	return true;
 }
 
-/* Add @pages unless that exceeds @limit; @charged is never above it, not even for a moment. */
+/* Add @pages to @charged, which never exceeds @limit, not even for a moment. False if it would. */
 bool arena_charge(atomic_long_t *charged, long pages, long limit)
 {
 	long old = atomic_long_read(charged);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Blocks of pages: the budgets that they are charged to, the page allocator, the pool of
- * retired blocks, and pages given back that something else still refers to. Knows no arena.
+ * Blocks of pages: the budgets that they are charged to, the page allocator, the pool, and pages
+ * given back that something else still refers to. This code knows no arena.
  */
 #ifndef _ARENA_MEM_H
 #define _ARENA_MEM_H
@@ -62,8 +62,8 @@ struct arena_budget {
 };
 
 /*
- * budget.c: another caller may take the room that was made. How often to make room before
- * the charge is refused.
+ * How often to make room in a budget before a charge is refused. More than once, as another caller
+ * may take the room that was made.
  */
 #define ARENA_ROOM_TRIES	1024
 

@@ -80,7 +80,10 @@ static void pinned_take(struct list_head *some, unsigned long nr)
 	spin_unlock_irqrestore(&pinned_lock, flags);
 }
 
-/* Free those of the first @nr pages that have no other reference; false if there were none. */
+/*
+ * Free those of the first @nr pages of the list that nothing else refers to any more. Returns
+ * whether it has freed any. The caller holds pinned_mutex.
+ */
 static bool pinned_scan(unsigned long nr)
 {
 	struct page *page, *next;
@@ -107,9 +110,9 @@ static bool pinned_scan(unsigned long nr)
 }
 
 /*
- * Free all pages in the list that nothing else refers to any more; returns false if there were
- * none. Linear in the length of the list, which the budgets bound. May sleep; a killed task
- * does not wait for another scan.
+ * Free all pages in the list that nothing else refers to any more. Returns whether it has freed
+ * any. Linear in the length of the list, which the budgets bound. May sleep; a killed task does not
+ * wait for another scan.
  */
 bool arena_pinned_reap(void)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pool keeps retired blocks for the next arena, so that arenas which come and go need not
- * call the page allocator. It is per node and bounded, and a shrinker frees its blocks under
- * memory pressure.
+ * The pool keeps blocks that arenas gave back for the next arena, so that arenas which come and go
+ * need not call the page allocator. It is per node and bounded, and a shrinker frees its blocks
+ * under memory pressure.
  *
  * For each size, a node keeps one block apart from the others, which is taken by one exchange
  * and put back by one compare-and-swap. The others are in lists, under a raw spinlock for each
@@ -25,7 +25,7 @@ MODULE_PARM_DESC(pool_mb, "Retired slabs to keep for the next arena, in MiB for 
 #define POOL_ORDERS	(ilog2(ARENA_SLAB_MAX) - PAGE_SHIFT + 1)
 
 /**
- * struct pool_node - retired blocks of one node.
+ * struct pool_node - the blocks of one node that are in the pool.
  * @pages:  upper bound of the pages in all these blocks; at most pool_mb's worth.
  * @last:   for each order, one block or NULL.
  * @lock:   protects @blocks.
@@ -113,7 +113,7 @@ void *arena_pool_take(int nid, unsigned int order)
 }
 
 /*
- * Take a retired block of node @nid and uncharge it from the root budget, or return NULL. The
+ * Take a block of node @nid from the pool and uncharge it from the root budget, or return NULL. The
  * block is uncharged before it is subtracted from the pool. So a caller that looks for room
  * meanwhile counts the block twice, and tries again. In the other order, it would find neither
  * the block in the pool nor room in the budget, and would give up.
@@ -157,7 +157,11 @@ static unsigned long pool_drain(struct pool_node *node, unsigned long pages)
 	for (order = POOL_ORDERS - 1; order >= 0; order--) {
 		while (freed < pages && (base = pool_pick(node, order))) {
 			arena_block_put(&arena_total, base, order);
-			/* Last: pages that left the pool are uncharged already. */
+			/*
+			 * Only now, when arena_block_put() has uncharged the block: a caller that
+			 * looks for room between the two steps counts the block twice and tries
+			 * again. In the other order it would find neither block nor room.
+			 */
 			atomic_long_sub(1L << order, &node->pages);
 			freed += 1UL << order;
 		}
