@@ -232,7 +232,7 @@ char *by_vprintf(struct arena *arena, const char *fmt, ...)
 	return s;
 }
 
-/* Clause 4: the formats of printk(), with results of any length. */
+/* Clause 4: arena_printf() takes the formats of printk(), with results of any length. */
 static void printf_each_format_ok(struct kunit *test)
 {
 	struct arena *arena = usual(test);

@@ -30,7 +30,7 @@ static struct arena *usual(struct kunit *test)
  * Allocation
  */
 
-/* Clauses 1, 7: a few allocations, whose bytes are counted exactly. */
+/* Clauses 1, 7: the bytes of a few objects are counted exactly. */
 static void alloc_few_objects_bytes_counted(struct kunit *test)
 {
 	static const size_t sizes[] = { 100, 200, 1, 7, 8, 9, 4095, 4096, 1, 3 };
@@ -104,7 +104,7 @@ static void check_aligned(struct kunit *test, struct arena *arena, size_t size, 
 			   arena_offset(arena));
 }
 
-/* Clause 1: every size in the table, at every alignment that is allowed for it. */
+/* Clause 1: objects of every size are aligned as asked, at every alignment allowed for the size. */
 static void alloc_each_size_and_alignment_aligned(struct kunit *test)
 {
 	const size_t nr_small_aligns = ilog2(SLAB) + 1, nr_large_aligns = ilog2(PAGE_SIZE) + 1;
@@ -148,8 +148,8 @@ static void check_filled(struct kunit *test, struct arena *arena, size_t size)
 }
 
 /*
- * Clause 1: objects of one size until the arena is full. They leave no gaps, so that spans end
- * where slabs end. How far a span reaches depends on the slab size.
+ * Clause 1: objects of one size that fill the arena do not overlap. They leave no gaps, so that
+ * spans end where slabs end. How far a span reaches depends on the slab size.
  */
 static void alloc_equal_sizes_until_full_no_overlap(struct kunit *test)
 {
@@ -167,7 +167,7 @@ static void alloc_equal_sizes_until_full_no_overlap(struct kunit *test)
 	}
 }
 
-/* Clauses 1, 7: mixed sizes and alignments until the arena is full; no object's bytes change. */
+/* Clauses 1, 7: when mixed sizes and alignments fill the arena, no object's bytes change. */
 static void alloc_mixed_until_full_no_overlap(struct kunit *test)
 {
 	const size_t max = 4096;

@@ -11,7 +11,7 @@
 
 #define HANDS		4
 #define ROUNDS		50
-/* So many slabs fill the entries in struct arena, one leaf, and a part of the next leaf. */
+/* This many slabs fill the entries in struct arena, one leaf, and a part of the next leaf. */
 #define MANY		(ARENA_DIR_EMBEDDED + PAGE_SIZE / sizeof(struct arena_slab) + 100)
 /* The largest capacity that the cursor can hold, in whole pages: a terabyte less a page. */
 #define VAST		((size_t)-1 >> (BITS_PER_LONG - ARENA_CURSOR_BITS) & PAGE_MASK)
@@ -267,7 +267,7 @@ static void directory_levels_race_none_lost(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, pages_found(arena, far_apart[which]), nr);
 		KUNIT_EXPECT_NULL(test, arena_page(arena, (size_t)1234567 << PAGE_SHIFT));
 		now = arena_total_now() - before;
-		/* Threads that lost a race freed their nodes, so each round leaves as many. */
+		/* Threads that lost a race freed their nodes: each round leaves the same number. */
 		if (!nodes[which])
 			nodes[which] = now;
 		KUNIT_EXPECT_EQ(test, now, nodes[which]);

@@ -134,12 +134,14 @@ static bool fail_met(void)
 /*
  * Other allocations happen in between (KASAN stores a stack trace, a slab cache grows). They are
  * counted like those of the call, and may fail in their place. So a sweep that has failed fewer
- * allocations of the call than expected is repeated, at most so many times.
+ * allocations of the call than expected is repeated, at most this many times.
  */
 #define MAX_PASSES	30
 
 /*
- * Each call of a sweep gets a new arena: memory that an earlier call committed must not serve it.
+ * A sweep repeats one call. The first time, the first memory allocation of the call fails, then
+ * the second one, and so on until the call succeeds. Each time the call gets a new arena, because
+ * an arena that an earlier call has grown would not need to allocate.
  */
 struct sweep {
 	struct kunit	*test;
@@ -185,7 +187,7 @@ static void expect_failed(struct sweep *sweep, int err, unsigned int n,
 	arena_expect_sane(test, sweep->arena);
 }
 
-/* @failures: how many failures a failing call counts. Returns how often the call failed. */
+/* Sweep once. @failures: how many failures a failing call counts. Returns how often it failed. */
 static unsigned int sweep_pass(struct sweep *sweep, u64 failures)
 {
 	struct kunit *test = sweep->test;
@@ -223,7 +225,7 @@ static unsigned int sweep_pass(struct sweep *sweep, u64 failures)
 	return failed;
 }
 
-/* @least: how many allocations the call makes at least. */
+/* Sweep until @least allocations have failed in one sweep: the call makes at least that many. */
 static void sweep_run(struct sweep *sweep, u64 failures, unsigned int least)
 {
 	unsigned int failed, passes = 0;
@@ -382,15 +384,15 @@ static const struct {
 	{ "zalloc",		call_zalloc,		1, 1 },
 	{ "alloc, nowait",	call_alloc_nowait,	1, 1 },
 	{ "alloc, atomic",	call_alloc_atomic,	1, 1 },
-	/* These allocate slabs, the array of pages, the view and its bookkeeping. */
+	/* These calls allocate slabs, the array of pages, the view and its bookkeeping. */
 	{ "large",		call_large,		1, 6 },
 	{ "large, zeroed",	call_large_zeroed,	1, 5 },
 	{ "copy",		call_copy,		1, 1 },
-	/* This allocates the buffer and a slab. */
+	/* This call allocates the buffer and a slab. */
 	{ "string",		call_string,		1, 2 },
 	{ "reserve",		call_reserve,		1, 1 },
 	{ "handle",		call_handle,		1, 1 },
-	/* These are no allocations of objects, so the arena counts no failure. */
+	/* These calls allocate no objects, so the arena counts no failure. */
 	{ "mark",		call_mark,		0, 0 },
 	{ "populate",		call_populate,		0, CAPACITY / SLAB - 1 },
 };
@@ -417,19 +419,19 @@ static void sweep_calls(struct kunit *test, void (*before)(struct sweep *),
 	}
 }
 
-/* Clause 4: the first call on an arena fails. */
+/* Clause 4: a first call that fails leaves the arena unchanged. */
 static void new_arena_nth_alloc_fails_unchanged(struct kunit *test)
 {
 	sweep_calls(test, nothing_before, nothing_after);
 }
 
-/* Clause 4: growth fails; an object that exists keeps its bytes. */
+/* Clause 4: growth that fails leaves the arena unchanged; an object that exists keeps its bytes. */
 static void growing_arena_nth_alloc_fails_unchanged(struct kunit *test)
 {
 	sweep_calls(test, one_slab_before, one_slab_after);
 }
 
-/* Clause 4: growth fails in a later generation. */
+/* Clause 4: growth that fails in a generation after a reset leaves the arena unchanged. */
 static void reset_arena_nth_alloc_fails_unchanged(struct kunit *test)
 {
 	sweep_calls(test, reset_before, one_slab_after);
@@ -532,7 +534,8 @@ static unsigned int create_typed_pass(struct kunit *test, unsigned int flags, lo
 static void typed_create_nth_alloc_fails_enomem(struct kunit *test)
 {
 	/*
-	 * The typed arena, its arena, published marks and slabs; with readers, two sets of slabs.
+	 * Creation allocates the typed arena, its arena, the stamps and slabs; with readers, two
+	 * sets of slabs.
 	 */
 	static const struct {
 		unsigned int	flags;

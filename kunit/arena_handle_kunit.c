@@ -464,9 +464,9 @@ static void reset_tag_wraps_old_span_unused(struct kunit *test)
 }
 
 /*
- * Clause 13: if two halves of the tag space end without a grace period in between, the second of
- * these resets is refused and changes nothing. It succeeds when a grace period has passed, and
- * the arena itself starts this one on an idle system.
+ * Clause 13: if the tag enters another eighth of its range twice without a grace period in between,
+ * the second of these resets is refused and changes nothing. It succeeds when a grace period has
+ * passed, which the arena itself starts on an idle system.
  */
 static void reset_tag_wraps_under_reader_ebusy(struct kunit *test)
 {

@@ -328,7 +328,7 @@ static void hit_check(struct kunit *test, const struct hit *hit)
 	arena_expect_sane(test, hit->arena);
 }
 
-/* Clauses 1, 2: interrupts that allocate, in the middle of the task's allocations. */
+/* Clauses 1, 2: objects of interrupts in the middle of the task's allocations do not overlap. */
 static void alloc_interrupted_by_alloc_no_overlap(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;

@@ -72,7 +72,7 @@ static inline unsigned long arena_irq_pester(struct arena_hand *hand, int cpu,
 	return calls;
 }
 
-/* The CPU that is interrupted. A thread that is to be interrupted must first move there. */
+/* Returns the CPU to interrupt. A thread that is to be interrupted must first move there. */
 static inline int arena_irq_cpu(void)
 {
 	return cpumask_first(cpu_online_mask);
@@ -104,7 +104,7 @@ static inline enum hrtimer_restart arena_irq_source_timer(struct hrtimer *timer)
 	begin = ktime_get();
 	source->fn(source->data);
 	end = ktime_get();
-	/* On a busy host the function takes long, and the interrupted thread must get on. */
+	/* Leave time to the interrupted thread, even if the function takes long on a busy host. */
 	hrtimer_set_expires(timer, ktime_add_ns(end, ARENA_IRQ_PERIOD +
 						4 * ktime_to_ns(ktime_sub(end, begin))));
 	return HRTIMER_RESTART;
@@ -175,7 +175,8 @@ static inline void arena_alarm_setup(struct arena_alarm *alarm, void (*fn)(void 
 }
 
 /*
- * The caller must stay on its CPU. @within: the interrupt comes at most so many nanoseconds later.
+ * Set the alarm. The caller must stay on its CPU.
+ * @within: the interrupt comes at most this many nanoseconds later.
  */
 static inline void arena_alarm_set(struct arena_alarm *alarm, u32 within)
 {
@@ -309,7 +310,7 @@ static inline void arena_race_run(struct kunit *test, struct arena_race *race,
 	overlap = arena_extents_overlap(all, got);
 	kvfree(all);
 	KUNIT_ASSERT_EQ(test, overlap, 0);
-	/* With fewer, interrupts would hardly have taken part in the race. */
+	/* With fewer objects, interrupts would hardly have taken part in the race. */
 	KUNIT_EXPECT_GE(test, race->nr_ext, ARENA_RACE_SHARE);
 }
 

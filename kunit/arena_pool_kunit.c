@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pool of retired slabs: arenas that come and go need no page allocator, the pool is bounded,
- * and memory pressure empties it.
+ * The pool of slabs that arenas gave back: arenas that come and go need no page allocator, the pool
+ * is bounded, and memory pressure empties it.
  */
 #include <linux/arena_private.h>
 #include <linux/mm.h>

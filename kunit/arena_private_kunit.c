@@ -54,8 +54,8 @@ static void private_alloc_first_buffer_within(struct kunit *test)
 				got += 8;
 			}
 			/*
-			 * Unused: less than the alignment at the front, less than an object at
-			 * the end.
+			 * Less than the alignment is unused at the front, and less than an object
+			 * at the end.
 			 */
 			KUNIT_EXPECT_GT(test, got + ARENA_MIN_ALIGN + 8, size);
 			KUNIT_EXPECT_EQ(test, arena_private_offset(&arena), got);
@@ -270,7 +270,7 @@ static void model_alloc(struct kunit *test, struct model *m, struct arena_privat
 	m->used += size;
 }
 
-/* Marks nest only so deep: deeper ones can be made, but a rewind to them is refused. */
+/* Marks that nest too deep can be made, but a rewind to them is refused. */
 static void model_mark(struct model *m, struct arena_private *arena)
 {
 	unsigned int i, open = 0;

@@ -25,7 +25,7 @@ static struct arena *usual(struct kunit *test)
 	return arena_test_create_kind(test, CAPACITY, ARENA_READERS);
 }
 
-/* Repeats the reset until it is not refused. Returns after how many ticks that was, or -1. */
+/* Repeats the reset until it is not refused. Returns how many ticks that took, or -1. */
 static int reset_patiently(struct arena *arena)
 {
 	unsigned long until = 0;

@@ -234,8 +234,8 @@ static unsigned int storm_watch(struct arena_crew *crew, unsigned int *looks)
 }
 
 /*
- * Clause 10: resets of every kind, hard interrupts that reset and allocate, and allocations of all
- * sizes, zeroed ones among them. At the end, the counts of the arena agree with those of its
+ * Clause 10: resets of every kind race with allocations of all sizes, some zeroed, and with hard
+ * interrupts that reset and allocate. At the end, the counts of the arena agree with those of its
  * callers, and the arena works as a new one does.
  */
 static void reset_race_alloc_counts_agree(struct kunit *test)
@@ -588,7 +588,7 @@ static void zalloc_reset_by_thread_no_late_write(struct kunit *test)
 	late->zero = kind->flags & ARENA_ZERO;
 	crew->data = late;
 	do {
-		/* Twice the time, as a reset that sleeps leaves little time for another one. */
+		/* Run twice as long, as a reset that sleeps leaves little time for another one. */
 		arena_crew_go(crew, late_thread_job, 2 * runtime_ms);
 		arena_crew_wait(crew);
 	} while (!late_seen(late, crew) && arena_patient(&patience));

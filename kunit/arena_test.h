@@ -47,7 +47,7 @@ static inline bool arena_kind_is_dense(const struct arena_kind *kind)
 	return !(kind->flags & ARENA_SPANS);
 }
 
-/* For cases with a kind of arena as parameter. */
+/* Is the arena of this case dense? For cases whose parameter is a kind of arena. */
 static inline bool arena_test_is_dense(struct kunit *test)
 {
 	return arena_kind_is_dense(test->param_value);
@@ -76,7 +76,7 @@ static inline struct arena *arena_test_create(struct kunit *test, size_t capacit
 	return arena;
 }
 
-/* The usual arena of cases with a kind of arena as parameter. @flags: besides those of the kind. */
+/* Create an arena of the kind that is the parameter of the case. @flags: further flags. */
 static inline struct arena *arena_test_create_kind(struct kunit *test, size_t capacity,
 						   unsigned int flags)
 {
@@ -89,7 +89,7 @@ static inline struct arena_stats arena_test_stats(const struct arena *arena)
 {
 	struct arena_stats stats;
 
-	/* If arena_stats() forgets a member, it must not be zero by chance. */
+	/* A member that arena_stats() forgets to set must not be zero by chance. */
 	memset(&stats, 0xa5, sizeof(stats));
 	arena_stats(arena, &stats);
 	return stats;
@@ -305,7 +305,7 @@ static inline struct arena_stats_values arena_stats_values(const struct arena_st
 	} };
 }
 
-/* Returns the name of the first of these members that differs, or "". */
+/* Returns the name of the first member, failure counts aside, that differs, or "". */
 static inline const char *arena_stats_differ(const struct arena_stats *a,
 					     const struct arena_stats *b)
 {
@@ -502,7 +502,7 @@ static inline void arena_crew_stop(void *data)
 	kfree(crew);
 }
 
-/* @max_ext: how many objects each hand can record in @ext. */
+/* Create a crew of @nr hands. @max_ext: how many objects each hand can record in @ext. */
 static inline struct arena_crew *arena_crew_create(struct kunit *test, struct arena *arena,
 						   unsigned int nr, size_t max_ext)
 {
@@ -647,7 +647,7 @@ static inline void arena_hand_forget(struct arena_hand *hand)
 
 /*
  * Some cases test something only if certain events coincide. They repeat until that has
- * happened, which may take a while on a busy host, and give up after so many seconds.
+ * happened, which may take a while on a busy host, and give up after this many seconds.
  */
 #define ARENA_PATIENCE	60
 

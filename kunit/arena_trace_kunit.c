@@ -77,7 +77,7 @@ static void see_fail(void *data, const struct arena *arena, size_t bytes, size_t
 	seen->fails++;
 	seen->bytes = bytes;
 	seen->error = error;
-	/* This fails, too, and must not be reported. */
+	/* This allocation of the probe fails, too, and must not be reported. */
 	arena_alloc(seen->arena, bytes, ARENA_NOGROW);
 }
 
@@ -89,7 +89,7 @@ static void see_grow(void *data, const struct arena *arena, size_t offset, gfp_t
 		return;
 	seen->grows++;
 	seen->offset = offset;
-	/* This grows the arena, too, and must not be reported. */
+	/* This call of the probe grows the arena, too, and must not be reported. */
 	arena_populate(seen->arena, arena->capacity, GFP_ATOMIC);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Typed arenas: elements by index, recycled slots, resets under readers, with one caller at a time.
+ * Typed arenas: elements by index, reuse of freed elements, resets under readers, with one caller
+ * at a time.
  */
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -16,7 +17,7 @@ static const struct element elements[] = {
 	{ 100, ARENA_READERS }, { PAGE_SIZE, ARENA_READERS }, { 70000, ARENA_READERS },
 };
 
-/* For cases that differ if there are readers. */
+/* Parameters of cases for arenas without readers, and for arenas with readers. */
 static const struct element unread[] = { { 1 }, { 12 }, { 24 }, { PAGE_SIZE }, { 70000 } };
 static const struct element read[] = {
 	{ 1, ARENA_READERS }, { 24, ARENA_READERS }, { 70000, ARENA_READERS },
@@ -70,7 +71,10 @@ static void typed_create_bad_argument_refused(struct kunit *test)
 	arena_typed_destroy(NULL);
 }
 
-/* Allocates @nr elements one by one. Returns how many were wrong then or are wrong at the end. */
+/*
+ * Allocates @nr elements one by one. Returns how many got a wrong address, index or offset, plus
+ * how many do not have their bytes any more when all are allocated.
+ */
 static size_t fill_one_by_one(struct arena_typed *typed, size_t size, u32 nr, u8 *buffer,
 			      u32 owner)
 {
@@ -234,7 +238,7 @@ static void use_##name(struct kunit *test, u32 room, unsigned int flags)		\
 	KUNIT_EXPECT_PTR_EQ(test, name##_next(a, &i), name##_at(a, 0));			\
 	KUNIT_EXPECT_PTR_EQ(test, name##_next(a, &i), name##_at(a, 2));			\
 	KUNIT_EXPECT_NULL(test, name##_next(a, &i));					\
-	/* The slot is reused at once, or not before a grace period has passed. */	\
+	/* The place is reused at once, or not before a grace period has passed. */	\
 	if (!(flags & ARENA_READERS))							\
 		KUNIT_EXPECT_PTR_EQ(test, name##_alloc(a, some), p);			\
 	else										\
@@ -283,8 +287,8 @@ static void typed_define_each_type_ok(struct kunit *test)
 }
 
 /*
- * A model: which slot holds the pattern of which owner, and the freed slots, which are reused in
- * reverse order
+ * A model: which element holds the pattern of which owner, and the freed elements, which are reused
+ * in reverse order
  */
 #define MODEL_NR	200
 #define MODEL_SIZE	24
@@ -409,7 +413,7 @@ static struct arena_typed *typed_full(struct kunit *test, size_t size, u32 nr, u
 	return typed;
 }
 
-/* Clause 15: without readers, the next allocation reuses the slot that was freed last. */
+/* Clause 15: without readers, the next allocation reuses the element that was freed last. */
 static void typed_free_without_readers_reused_at_once(struct kunit *test)
 {
 	const struct element *e = test->param_value;
@@ -449,7 +453,7 @@ static void typed_free_without_readers_reused_at_once(struct kunit *test)
 }
 
 /*
- * Clause 15: an element that a reader has found keeps its contents when it is freed, and its slot
+ * Clause 15: an element that a reader has found keeps its contents when it is freed, and its place
  * is reused after the reader has left. The case itself starts no grace period: the arena must do
  * so.
  */
@@ -519,7 +523,7 @@ static void bad_free(struct kunit *test, struct arena_typed *typed, void *ptr, c
 	warned = true;
 	arena_expect_unchanged(test, under(typed), &was, ARENA_CAUSE_NONE, "free of %s", what);
 	KUNIT_EXPECT_EQ_MSG(test, 0, walk(typed, 4), "free of %s", what);
-	/* The arena was full and must still be full: the free has added no slot. */
+	/* The arena was full and must still be full: the free has added no element. */
 	got = typed_alloc(typed, buffer, sizeof(buffer), 77);
 	KUNIT_EXPECT_NULL_MSG(test, got, "free of %s", what);
 }
@@ -558,7 +562,7 @@ static void typed_free_bad_pointer_warns(struct kunit *test)
 	for (i = 0; i < 4; i++)
 		KUNIT_EXPECT_TRUE(test, holds(arena_typed_at(typed, i), sizeof(buffer), i));
 
-	/* An element that is freed again becomes one free slot and not two. */
+	/* An element that is freed twice can be allocated once and not twice. */
 	freed = arena_typed_at(typed, 2);
 	arena_typed_free(typed, freed);
 	if (!(e->flags & ARENA_READERS)) {
@@ -577,7 +581,7 @@ static void typed_free_bad_pointer_warns(struct kunit *test)
 }
 
 /*
- * Clauses 11, 15: a reset while a reader holds elements. These keep their contents, look-ups find
+ * Clauses 11, 15: elements that a reader holds keep their contents after a reset. Look-ups find
  * elements of the new generation, and a second reset is refused.
  */
 static void typed_reset_under_reader_keeps_elements(struct kunit *test)
@@ -615,7 +619,7 @@ static void typed_reset_under_reader_keeps_elements(struct kunit *test)
 	}
 	rcu_read_unlock();
 
-	/* The refused reset has not lost the freed slot. */
+	/* The refused reset has not lost the freed element. */
 	rcu_barrier();
 	rcu_barrier();
 	KUNIT_EXPECT_NOT_NULL(test, typed_alloc(typed, buffer, e->size, 104));
@@ -623,7 +627,7 @@ static void typed_reset_under_reader_keeps_elements(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_typed_reset(typed), 0);
 }
 
-/* A slot that was freed before a reset is not handed out twice after it. */
+/* An element that was freed before a reset is not handed out twice after it. */
 static void typed_reset_after_free_slots_once(struct kunit *test)
 {
 	const struct element *e = test->param_value;
@@ -636,7 +640,7 @@ static void typed_reset_after_free_slots_once(struct kunit *test)
 		for (i = 0; i < nr; i++)
 			KUNIT_ASSERT_NOT_NULL(test, typed_alloc(typed, buffer, sizeof(buffer), i));
 		KUNIT_EXPECT_NULL(test, typed_alloc(typed, buffer, sizeof(buffer), i));
-		/* The first slots wait for one grace period, the others for the next one. */
+		/* The elements freed first wait for one grace period, the others for the next. */
 		for (i = 0; i < nr; i += 1 + round) {
 			arena_typed_free(typed, arena_typed_at(typed, i));
 			if (i == nr / 2)
@@ -649,8 +653,8 @@ static void typed_reset_after_free_slots_once(struct kunit *test)
 }
 
 /*
- * Clauses 11, 22: arenas are destroyed while callbacks of freed slots and resets are pending. The
- * last case of the suite counts the memory.
+ * Clauses 11, 22: arenas are destroyed while callbacks of freed elements and resets are pending.
+ * The last case of the suite counts the memory.
  */
 static void typed_destroy_pending_callback_ok(struct kunit *test)
 {
@@ -668,7 +672,8 @@ static void typed_destroy_pending_callback_ok(struct kunit *test)
 		if (round & 1)
 			schedule_timeout_uninterruptible(1);
 		/*
-		 * Now the first slots may wait for a grace period that does not cover the others.
+		 * Now the elements freed first may wait for a grace period that does not cover the
+		 * others.
 		 */
 		for (; i < 40; i++)
 			arena_typed_free(typed, arena_typed_at(typed, i));
@@ -691,7 +696,7 @@ static void jump_to(struct arena_typed *typed, unsigned long generation)
 /*
  * Clauses 13, 15: the stamp of an element is narrower than a generation, so stamps of old
  * elements recur. At each distance at which they do, old elements are not found, and do not keep
- * their slots from being used.
+ * their places from being used.
  */
 static void typed_reset_stamps_wrap_stale_null(struct kunit *test)
 {
@@ -702,7 +707,7 @@ static void typed_reset_stamps_wrap_stale_null(struct kunit *test)
 	u64 turn;
 	u32 i, n;
 
-	/* All slots have stamps of the first generation. Later generations use only some slots. */
+	/* All elements get stamps of the first generation. Later generations use only some. */
 	for (i = 0; i < nr; i++)
 		typed_alloc(typed, buffer, sizeof(buffer), i);
 	for (turn = 1; turn <= 10; turn++) {

@@ -141,7 +141,7 @@ static void typed_calls_nested_in_chain_alloc_only(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, first);
 	KUNIT_ASSERT_NOT_NULL(test, typed_alloc(typed, buffer, 24, 2));
 	arena_typed_free(typed, first);
-	/* With readers, the slot becomes free after a grace period. */
+	/* With readers, the element can be reused after a grace period. */
 	rcu_barrier();
 
 	preempt_disable();
@@ -246,7 +246,7 @@ static void churn_job(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 1, 15: no slot is handed out twice, and all slots can be used at the end. */
+/* Clauses 1, 15: no element is handed out twice, and all elements can be used at the end. */
 static void typed_alloc_free_race_no_slot_twice(struct kunit *test)
 {
 	const struct element *e = test->param_value;
@@ -315,7 +315,10 @@ static void payload_make(struct payload *p, u64 seed)
 	}
 }
 
-/* Memory that was never written is not complete, either. */
+/*
+ * Returns whether @p is what payload_make() wrote. The seed of a payload is never 0, so memory
+ * that was never written does not pass.
+ */
 static bool payload_complete(const struct payload *p)
 {
 	u64 sum = ~p->seed;
@@ -511,7 +514,7 @@ static const struct element halves[] = { { 50000 }, { 300000 } };
 
 KUNIT_ARRAY_PARAM(half, halves, element_desc);
 
-/* So many copies must be interrupted halfway: otherwise the case has shown nothing. */
+/* This many copies must be interrupted halfway: otherwise the case has shown nothing. */
 #define HALVES		30
 
 struct half {
@@ -536,7 +539,7 @@ static void half_alarm(void *data)
 
 /*
  * Clause 15: a reader does not find an element whose contents are still being copied. The arena has
- * only one slot, which was used and freed before.
+ * only one element, which was used and freed before.
  */
 static void typed_read_during_copy_unseen(struct kunit *test)
 {

@@ -19,7 +19,7 @@ static inline void element_desc(const struct element *e, char *desc)
 		 e->flags & ARENA_READERS ? ", readers" : "");
 }
 
-/* For cases in which the size of the elements makes no difference. */
+/* Parameters of cases in which the size of the elements makes no difference. */
 static const struct element kinds[] = { { 24, 0 }, { 24, ARENA_READERS } };
 
 KUNIT_ARRAY_PARAM(kind, kinds, element_desc);
@@ -68,7 +68,7 @@ static inline bool holds(const void *element, size_t size, u32 owner)
 	return element && arena_pattern_check(element, size, owner) == size;
 }
 
-/* Iterates. Returns how many elements were wrong, too many or missing, if 0 to @nr - 1 exist. */
+/* Visits all elements. Returns how many of 0 to @nr - 1 are wrong or missing, plus any others. */
 static inline size_t walk(const struct arena_typed *typed, u32 nr)
 {
 	size_t i = 0, bad = 0, seen = 0;

@@ -18,7 +18,7 @@ static struct arena *usual(struct kunit *test)
 }
 
 /*
- * Zero
+ * Zeroed objects
  */
 static const size_t zero_sizes[] = {
 	1, 7, 8, 64, 100, 1000, PAGE_SIZE, PAGE_SIZE + 1, SLAB, SLAB + 1, 2 * SLAB + 100,

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Types that do not match must not compile: build each case of
-# compile-fail/cases.c against a kernel and see that the compiler refuses it,
-# and says why; case 0 it has to accept.
+# Types that do not match must not compile: builds each case of
+# compile-fail/cases.c against a kernel and checks that the compiler refuses it
+# and says why. The compiler has to accept case 0.
 #
 #   compile-fail.sh KDIR [MAKE-ARGS...]
 
@@ -16,13 +16,13 @@ CASES=$HERE/compile-fail/cases.c
 DIR=$(mktemp -d) || exit 1
 trap 'rm -rf "$DIR"' EXIT
 
-# "N words" for each case.
+# Prints "N words" for each case.
 cases()
 {
 	sed -nE 's,^/\* case ([0-9]+): (.*) \*/$,\1 \2,p' "$CASES"
 }
 
-# One object a case, so that one make builds what it can of all of them.
+# Writes one source file for each case, so that one make builds all cases that compile.
 write_sources()
 {
 	local n words
@@ -39,8 +39,8 @@ write_sources()
 	done < <(cases)
 }
 
-# All in one make, which goes on after a failure, and says what it compiles
-# whatever an outer make was told.
+# Builds all cases by one make, which goes on after a failure. It prints what it compiles even if
+# an outer make is silent.
 build()
 {
 	local objects
@@ -49,7 +49,7 @@ build()
 	env -u MAKEFLAGS -u MFLAGS make -C "$KDIR" M="$DIR" -k "$@" "${objects[@]}" >"$DIR/log" 2>&1
 }
 
-# What the compiler said about one case: from its CC line to the next one's.
+# Prints what the compiler said about case $1: from the CC line of the case to the next CC line.
 said()
 {
 	awk -v object="(^|/)case$1[.]o\$" \

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What must not compile (clause 14), one case at a time, and in case 0 the same
- * things as they are right. Built by compile-fail.sh, which finds the cases, and
+ * Code that must not compile (clause 14), one case at a time. Case 0 is the correct
+ * form of the same code. compile-fail.sh builds this file. It finds the cases, and
  * what the compiler has to say about each, in the lines "case N: words".
  */
 #include <linux/arena.h>

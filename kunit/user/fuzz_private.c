@@ -91,7 +91,7 @@ static void op_mark(void)
 	};
 }
 
-/* clause 12 */
+/* clause 12: a rewind succeeds only to a mark that is open */
 static void op_rewind(struct input *in)
 {
 	unsigned int level = get_byte(in) % MARKS;

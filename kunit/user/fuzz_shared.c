@@ -63,7 +63,7 @@ static struct model {
 	bool			zero;
 	bool			readers;
 	bool			wrapping; /* no grace period since the tag crossed an eighth */
-	bool			wrap_waits;	/* for our reader */
+	bool			wrap_waits;	/* wrapping ends only after the reader has left */
 	bool			tight;	/* the limit on all arenas may be met */
 	size_t			slab;
 	size_t			capacity;
@@ -75,7 +75,7 @@ static struct model {
 	u64			allocs;
 	u64			resets;
 	u64			fails[ARENA_NR_FAILS];
-	u64			either;	/* failures of the last step for want of space or memory */
+	u64			either;	/* failures of the last step for lack of space or memory */
 	unsigned int		nr;
 	struct object		live[OBJECTS];
 	u8			taken[CAPACITY_MAX];
@@ -87,13 +87,13 @@ static struct model {
 	unsigned int		rewinds;
 
 	struct reservation	reserves[RESERVES];
-	struct reservation	*shared_reserve;	/* with interrupts */
+	struct reservation	*shared_reserve;	/* interrupts use it, too */
 
 	bool			reading;
 	unsigned int		nr_seen;
 	struct object		seen[OBJECTS];
 	bool			retiring;
-	bool			retire_waits;	/* for our reader */
+	bool			retire_waits;	/* retiring ends only after the reader has left */
 
 	unsigned int		act[EVENTS];
 	unsigned int		nr_acts;
@@ -394,7 +394,7 @@ static void check_fails(const struct arena_stats *stats)
 	m.either = 0;
 }
 
-/* clauses 7 and 8 */
+/* clauses 7 and 8: the statistics are those of the model */
 static void check_quiet(void)
 {
 	struct arena_stats stats;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Copy the core with the bugs of a table in it, each asleep until the program (or the
+# Copies the core with the bugs of a table in it. A bug has no effect until the program (or the
 # module) is told its number.
 #
 #   plant.sh MODULE-DIRECTORY TO [TABLE]		default: planted.txt
@@ -13,13 +13,13 @@ TO=$2
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TABLE=${3:-$HERE/planted.txt}
 
-# One field of a line that " | " separates.
+# Prints field $2 of line $1, in which " | " separates fields.
 field()
 {
 	awk -v n="$2" '{ split($0, f, / \| /); print f[n] }' <<<"$1"
 }
 
-# Exactly once, or the bug is not where it is said to be.
+# Replaces text in a file. It must be there exactly once, or the bug would not be where it belongs.
 plant()
 {
 	local number=$1 file=$2 old=$3 new=$4 text rest

@@ -85,7 +85,10 @@ static bool grow_budget_of_one_slab(unsigned long point)
 	return came;
 }
 
-/* clause 2: so it is where the winner took the last block of the pool */
+/*
+ * clause 2: a caller that loses the race to grow uses the slab of the one that won, also if that
+ * one has taken the last block of the pool
+ */
 static bool grow_from_pool_of_one_slab(unsigned long point)
 {
 	unsigned long ram = user_ram_pages;
@@ -111,7 +114,7 @@ static void populate_ours(void)
 	CHECK(!arena_populate(arena, arena_capacity(arena), GFP_KERNEL));
 }
 
-/* Slabs that an interrupted populate has charged but not installed are not there for others. */
+/* This may fail: slabs that the interrupted populate has charged are perhaps not installed yet. */
 static void populate_theirs(void)
 {
 	int err = arena_populate(arena, arena_capacity(arena), GFP_ATOMIC);
@@ -119,7 +122,7 @@ static void populate_theirs(void)
 	CHECK(!err || err == -ENOMEM);
 }
 
-/* clause 2: a caller that needs several slabs uses those of the winner, too */
+/* clause 2: a caller that loses the race for several slabs uses those of the one that won */
 static bool populate_budget_of_one_arena(unsigned long point)
 {
 	unsigned long ram = user_ram_pages;
@@ -228,7 +231,10 @@ static void release(void)
 	arena_reset_release(arena, 0);
 }
 
-/* clause 11: a release waits for readers without spinning beside a preempted task */
+/*
+ * clause 11: arena_reset_release() waits for readers only. It returns although it has preempted a
+ * task inside arena_reset_rcu(), which cannot run on until then
+ */
 static bool release_beside_reset_rcu(unsigned long point)
 {
 	bool came;
@@ -867,7 +873,7 @@ int main(int argc, char **argv)
 	CHECK(!arena_pool_init());
 	arena_cpus_setup();
 	run(name);
-	/* And as on machines of more CPUs. */
+	/* Run all again as on machines that have more CPUs than a leaf has places. */
 	static_branch_disable(&arena_flat);
 	run(name);
 	rcu_barrier();

@@ -826,7 +826,7 @@ extern bool user_init_on_alloc, user_init_on_free;
 #define want_init_on_alloc(gfp)	(user_init_on_alloc || (gfp) & __GFP_ZERO)
 #define want_init_on_free()	user_init_on_free
 
-/* The n-th memory allocation from now on fails, 0: none. The number of failures. */
+/* If user_fail_nth is n, the n-th allocation from now on fails. user_failed counts failures. */
 extern unsigned long user_fail_nth, user_failed;
 /* Blocks and objects in use: both must be 0 at the end. */
 extern long user_blocks, user_objects;

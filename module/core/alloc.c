@@ -98,7 +98,7 @@ static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *
 	do {
 		cursor = atomic_long_read(&arena->cursor);
 		next = cursor + size;
-		/* Racy with wrapped(), which may close the window at any time: that is harmless. */
+		/* Racy: wrapped() on another CPU may close the window now. Either value will do. */
 		if (unlikely((long)(data_race(cpu->zero_limit) - next) < 0))
 			return NULL;
 		if (align > ARENA_WORD && cursor % align)

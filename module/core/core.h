@@ -208,7 +208,7 @@
  *	start    compare-and-swap of the cursor  smp_rmb() in arena_begin_word() after
  *	         in arena_begin_rewound() after  the cursor was read
  *	         start_set()
- *	keep     cmpxchg() in pool_keep()        xchg() in pool_take()
+ *	keep     cmpxchg() in pool_keep()        xchg() in pool_pick()
  *	unhold   release of holds in             load-acquire in arena_do_reset() and
  *	         arena_unhold()                  arena_do_rewind()
  *	poll     smp_mb() in arena_poll() after  full barrier in wq_has_sleeper()
