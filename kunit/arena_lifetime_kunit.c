@@ -451,7 +451,7 @@ static void alloc_without_cpu_state_counted(struct kunit *test)
 	u8 *ptr;
 
 	KUNIT_ASSERT_EQ(test, arena_populate(arena, SZ_64K, GFP_KERNEL), 0);
-	/* Otherwise the first CPU to allocate would get a state without permission to grow. */
+	/* Pretend that the state in the arena is taken: the first CPU would get it at once. */
 	arena->first_used = 1;
 	for (n = 0; n < 2; n++) {
 		for (i = 0; (ptr = arena_zalloc(arena, 100, ARENA_NOGROW)); i++) {

@@ -223,7 +223,7 @@ static void reserve_alloc_after_reset_null(struct kunit *test)
 		}
 		KUNIT_EXPECT_EQ(test, arena_offset(arena), 0);
 		expect_refused(test, &reserve, 1, 1, "void");
-		/* It must not serve from its old place when another object lies there. */
+		/* A void reservation must not serve when another object lies at its old place. */
 		all = arena_alloc(arena, SLAB, GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, all);
 		expect_refused(test, &reserve, 100, 8, "void");

@@ -88,7 +88,7 @@ static void zalloc_dirty_memory_zero(struct kunit *test)
 	KUNIT_EXPECT_GE(test, objects, 500);
 }
 
-/* So large that spans are longer than the part of a span that is zeroed at once. */
+/* With slabs of this size, spans are longer than the part of a span that is zeroed at once. */
 #define LONG_SLAB	((size_t)SZ_64K)
 #define LONG_CAPACITY	(8 * LONG_SLAB)
 

@@ -504,15 +504,16 @@ const struct arena *arena_typed_arena(const struct arena_typed *typed);
  * Typed arenas are dense and have room for exactly as many elements as they were created for
  * (clauses 14 to 16):
  *
- *  - name_create(nr), name_create_flags(nr, flags): the first has %ARENA_READERS. Without that
- *    flag, freed elements are reused at once, and a reset is not refused because of readers;
- *  - name_alloc(a, &value): a copy, or NULL;
- *  - name_append(a, values, n): the index of the first, or an errno; all or none;
- *  - name_at(a, i): the element, or NULL if it is not published;
- *  - name_next(a, &i), and arena_for_each(): the published elements in order;
- *  - name_len(a), name_offset(a): indices and bytes handed out;
- *  - name_free(a, element): to be reused by later allocations;
- *  - name_reset(a), name_destroy(a).
+ *  - name_create_flags(nr, flags) makes an arena, name_create(nr) one with %ARENA_READERS. Without
+ *    that flag, freed elements are reused at once, and a reset is not refused because of readers;
+ *  - name_alloc(a, &value) returns a copy of the value, or NULL;
+ *  - name_append(a, values, n) copies n values in, all or none, and returns the index of the first
+ *    copy, or an errno;
+ *  - name_at(a, i) returns the element at index i, or NULL if none is published there;
+ *  - name_next(a, &i) and arena_for_each() find the published elements in order;
+ *  - name_len(a) and name_offset(a) return how many indices and bytes are handed out;
+ *  - name_free(a, element) lets later allocations reuse the element;
+ *  - name_reset(a) frees all elements, name_destroy(a) frees the arena.
  *
  * Each has the contexts, errors and units of the arena_typed function behind it. There is no
  * name_for_each(): it would have to be a macro, which a macro cannot define; so arena_for_each()

@@ -34,7 +34,7 @@ struct task_struct;
  * struct arena_private - a private arena; callers leave its members alone.
  * @pos:	first free byte.
  * @end:	end of the memory that @pos is in: the newest chunk, or the first buffer.
- * @used:	bytes of objects since the last reset, without padding.
+ * @used:	bytes of objects that no reset or rewind has freed, without padding.
  * @generation:	grows with every reset.
  * @chunks:	chunks in use, the newest first; NULL while the first buffer lasts.
  * @oldest:	the oldest chunk in use; valid while @chunks is not NULL.
@@ -144,11 +144,11 @@ static __always_inline void *arena_private_alloc(struct arena_private *arena, si
 }
 
 /**
- * arena_private_offset() - How many bytes have been handed out since the last reset.
+ * arena_private_offset() - How many bytes are handed out.
  * @arena: the arena, not NULL.
  *
  * Context: Any; the caller is the owner.
- * Return: Bytes of objects, without padding (clause 7).
+ * Return: Bytes of objects that no reset or rewind has freed, without padding (clause 7).
  */
 static inline size_t arena_private_offset(const struct arena_private *arena)
 {

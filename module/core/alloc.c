@@ -153,7 +153,7 @@ static __always_inline void *bump_words(struct arena *arena, size_t size, bool z
 	if (likely(data_race(cpu->slot.span) == generation)) {
 		object = bump_span(cpu, generation, size);
 		preempt_enable();
-		/* Otherwise the compiler joins the two ways out by a jump. */
+		/* Keep the compiler from joining the two ways out by a jump. */
 		OPTIMIZER_HIDE_VAR(object);
 		return object;
 	}

@@ -61,7 +61,7 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 	arena->node = config->node;
 	arena->spans = config->flags & ARENA_SPANS;
 	arena->zero = config->flags & ARENA_ZERO || want_init_on_alloc(0);
-	/* Not 0, which is the generation of slots and directory entries that were never used. */
+	/* Do not begin at 0: slots and directory entries that were never used have generation 0. */
 	arena->generation = ARENA_GEN_STEP;
 	atomic_long_set(&arena->cursor, cursor_start(arena->generation));
 	atomic_long_set(&arena->uncounted, cursor_start(arena->generation - 1));
@@ -106,7 +106,7 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 	size = ALIGN(arena_cpus_size(), sizeof(long));
 	if (config->flags & ARENA_READERS)
 		size += sizeof(*arena->spare_dir);
-	/* Not kzalloc(), which zeroes all of what kmalloc() rounds the size up to, as bytes. */
+	/* kzalloc() would be slower: it zeroes all of the size that kmalloc() rounds up to. */
 	arena = kmalloc(size, gfp | ARENA_GFP_META);
 	if (!arena)
 		return ERR_PTR(-ENOMEM);

@@ -278,7 +278,7 @@ static int arena_do_reset(struct arena_call *call)
 	 */
 	err = atomic_read_acquire(&dev->holds) ? -EBUSY :
 	      arena_dev_reset(dev, reset->mode, reset->keep);
-	/* Under the lock: no call has returned an object of the new generation yet. */
+	/* With the lock held, as no call may return an object of the new generation before this. */
 	arena_dev_moved(dev);
 	/*
 	 * A reset that was killed has begun a generation, too, of which pollers must know. The
@@ -569,7 +569,7 @@ fault:
 	return false;
 }
 
-/* Not inline: otherwise the fast path would set up this function's large stack frame, too. */
+/* This is noinline, or the fast path would set up the large stack frame of this function, too. */
 static noinline long arena_ioctl_any(struct arena_file *file, unsigned int cmd,
 				     void __user *user)
 {

@@ -70,7 +70,7 @@ int arena_do_rewind(struct arena_call *call)
 	err = atomic_read_acquire(&dev->holds) ? -EBUSY : arena_rewind_asleep(dev->arena, &mark);
 	if (!err) {
 		arena_map_trim(dev);
-		/* Under the lock: no call has returned an object of the new generation yet. */
+		/* With the lock held: no call may return an object of the new generation before. */
 		arena_dev_moved(dev);
 	}
 	up_write(&dev->lock);

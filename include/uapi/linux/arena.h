@@ -186,8 +186,8 @@ struct arena_store_args {
  * struct arena_offset_args - ioctl(ARENA_IOC_OFFSET): how much is allocated.
  * @size:	sizeof(struct arena_offset_args).
  * @__reserved:	must be zero.
- * @offset:	out: bytes of all objects of this generation, without padding
- *		(clause 7). Objects may end above this number, but not above @high.
+ * @offset:	out: bytes of all objects that no reset or rewind has freed, without
+ *		padding (clause 7). Objects may end above this number, but not above @high.
  * @high:	out: no object ends above this offset.
  * @generation:	out: the present generation.
  *
@@ -265,7 +265,8 @@ struct arena_reset_args {
  * @rights:	out: ARENA_RIGHT_* of this descriptor.
  * @generation:	out: the present generation; grows at every reset.
  * @capacity:	out: size of the arena in bytes.
- * @used:	out: bytes of all objects of this generation, without padding.
+ * @used:	out: bytes of all objects that no reset or rewind has freed, without
+ *		padding.
  * @padding:	out: bytes lost to alignment and to tails of slabs and spans.
  * @free:	out: bytes not handed out. While no allocation is under way,
  *		@used + @padding + @free == @capacity (clause 7).
