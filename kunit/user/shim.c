@@ -220,6 +220,10 @@ static bool older_readers(unsigned long than)
 	return false;
 }
 
+/* How often in a row a task has waited at which line. */
+static __thread unsigned int waits_here;
+static __thread int waits_line;
+
 void user_synchronize_rcu(const char *file, int line)
 {
 	unsigned long target;
@@ -231,6 +235,11 @@ void user_synchronize_rcu(const char *file, int line)
 			user_waiting();
 		sched_yield();
 	}
+	/* In a kernel, callbacks run beside a task that waits again and again for one of them. */
+	waits_here = line == waits_line ? waits_here + 1 : 0;
+	waits_line = line;
+	if (user_waiting && waits_here >= 64)
+		user_rcu_poll();
 }
 
 void call_rcu_hurry(struct rcu_head *head, void (*func)(struct rcu_head *head))
