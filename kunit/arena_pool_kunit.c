@@ -664,5 +664,5 @@ static struct kunit_suite arena_pool_suite = {
 
 kunit_test_suite(arena_pool_suite);
 
-MODULE_DESCRIPTION("KUnit tests of arenas: the pool of retired slabs");
+MODULE_DESCRIPTION("KUnit tests of arenas: the pool of blocks");
 MODULE_LICENSE("GPL");

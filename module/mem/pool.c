@@ -20,7 +20,7 @@
 
 static unsigned int pool_mb = 32;
 module_param(pool_mb, uint, 0644);
-MODULE_PARM_DESC(pool_mb, "Retired slabs to keep for the next arena, in MiB for each node");
+MODULE_PARM_DESC(pool_mb, "Memory of arenas to keep for others, in MiB for each node");
 
 #define POOL_ORDERS	(ilog2(ARENA_SLAB_MAX) - PAGE_SHIFT + 1)
 
