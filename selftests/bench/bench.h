@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the parts of arena_bench say to each other.
+ * The types and functions that the source files of arena_bench share.
  *
- * A rival is an allocator with a few loops of its own, compiled for it: no
- * indirect call stands between a loop and the allocator. A workload runs the
- * loops of all rivals in turn, many times over, and prints for each a line of
- * median, minimum and maximum.
+ * A rival is an allocator with a few loops that are compiled for it, so that no loop calls the
+ * allocator indirectly. A benchmark runs the loops of all rivals in turn, many times, and prints
+ * one line with median, minimum and maximum for each rival.
  */
 #ifndef _ARENA_BENCH_H
 #define _ARENA_BENCH_H
@@ -23,19 +22,19 @@
 #define BENCH_BATCH	4096	/* objects in a batch */
 #define BENCH_SIZE	64	/* bytes in an object, known to the compiler */
 #define BENCH_MIX	200	/* objects in a request */
-#define BENCH_MIX_MAX	256	/* bytes in the largest of them */
+#define BENCH_MIX_MAX	256	/* bytes in the largest object of a request */
 
 /**
- * struct bench_ctx - what one thread allocates from, and what it allocated.
- * @n:	     objects of a fill, room in @objs.
+ * struct bench_ctx - the allocator that one thread uses, and the objects that it got.
+ * @n:	     number of objects that one fill allocates; @objs has room for as many.
  * @size:    bytes in an object.
- * @largest: bytes in the largest object, for rivals of one size.
- * @bytes:   memory to provide, for rivals that want to know.
+ * @largest: bytes in the largest object, for allocators whose objects have one size.
+ * @bytes:   bytes that an allocator with a fixed capacity must provide.
  * @objs:    the objects.
- * @ticks:   how long each allocation took, for latency().
- * @lent:    memory below belongs to another context.
+ * @ticks:   how long each allocation took; only rival.latency() fills it in.
+ * @lent:    the allocator belongs to another context, which frees it.
  *
- * The rest is for the rivals.
+ * Only the functions of the rivals use the members after these.
  */
 struct bench_ctx {
 	unsigned int		n;
@@ -64,19 +63,19 @@ struct bench_ctx {
 #define RIVAL_PRIVATE	BIT(2)	/* for one thread only */
 #define RIVAL_LARGE	BIT(3)	/* takes part where there are many or large objects */
 #define RIVAL_ANY_SIZE	BIT(4)
-#define RIVAL_UNBOUNDED	BIT(5)	/* never says no: not for filling it up */
-#define RIVAL_ZEROES	BIT(6)	/* whatever init_on_alloc says */
+#define RIVAL_UNBOUNDED	BIT(5)	/* never fails, so no benchmark fills it up */
+#define RIVAL_ZEROES	BIT(6)	/* zeroes objects also without init_on_alloc */
 
 /**
- * struct rival_ops - how one allocator is used.
- * @alloc:    one object.
- * @free:     one object, or
- * @reset:    all of them at once.
- * @setup:    make what the context says, or borrow it from the lead unless NULL.
- * @teardown: undo it.
- * @traits:   RIVAL_*.
+ * struct rival_ops - the functions of one allocator.
+ * @alloc:    allocates one object.
+ * @free:     frees one object; NULL if the allocator has @reset.
+ * @reset:    frees all objects at once; NULL if the allocator has @free.
+ * @setup:    makes the allocator that @ctx asks for; if @lead is not NULL, borrows that of @lead.
+ * @teardown: frees the allocator, unless it is borrowed.
+ * @traits:   RIVAL_* flags.
  *
- * Constants: inlined loops contain the allocator's own calls.
+ * The structs are constant, so that the compiler inlines the allocator's calls into the loops.
  */
 struct rival_ops {
 	void		*(*alloc)(struct bench_ctx *ctx, size_t size, gfp_t gfp);
@@ -89,16 +88,16 @@ struct rival_ops {
 
 /**
  * struct rival - one allocator and its loops.
- * @name:     in the results.
- * @ops:      see there.
- * @fill:     allocate ctx->n objects of %BENCH_SIZE.
- * @fill_any: allocate ctx->n objects of ctx->size.
- * @fill_atomic: as @fill, but GFP_ATOMIC.
- * @drain:    free all of them, or reset.
- * @pingpong: allocate one, use it, free it, ctx->n times.
- * @once:     allocate one, use it, free it or reset, ctx->n times.
- * @mix:      allocate objects of various sizes, write them, read them, free them.
- * @latency:  as @fill, GFP_NOWAIT, and note how long each took.
+ * @name:     the name of the allocator in the results.
+ * @ops:      the functions of the allocator, which the loops call.
+ * @fill:     allocates ctx->n objects of %BENCH_SIZE bytes with GFP_KERNEL.
+ * @fill_any: allocates ctx->n objects of ctx->size bytes with GFP_KERNEL.
+ * @fill_atomic: allocates ctx->n objects of %BENCH_SIZE bytes with GFP_ATOMIC.
+ * @drain:    frees ctx->n objects one by one, or resets the allocator.
+ * @pingpong: ctx->n times, allocates an object, uses it and frees it; resets only when full.
+ * @once:     ctx->n times, allocates an object, uses it, and frees it or resets.
+ * @mix:      allocates objects of various sizes, writes them, reads them and frees them.
+ * @latency:  allocates ctx->n objects with GFP_NOWAIT and stores how long each one took.
  */
 struct rival {
 	const char		*name;
@@ -116,17 +115,23 @@ struct rival {
 extern const struct rival * const bench_rivals[];
 extern const unsigned int bench_nr_rivals;
 
-/* Not one of the traits @without, nor of those that have no place in this run. */
+/*
+ * Returns whether @rival takes part in this run: it has none of the traits @without, the parameter
+ * "only" does not exclude it, and it has RIVAL_ZEROES only if init_on_alloc is set.
+ */
 bool bench_takes_part(const struct rival *rival, unsigned int without);
 
-/* Where a context comes from. setup() and the reverse. */
+/*
+ * bench_ctx_init() allocates the array of objects and calls the rival's setup(): with @lead, the
+ * context borrows the allocator of @lead. bench_ctx_exit() undoes that.
+ */
 int bench_ctx_init(struct bench_ctx *ctx, const struct rival *rival, struct bench_ctx *lead);
 void bench_ctx_exit(struct bench_ctx *ctx, const struct rival *rival);
 
 /**
  * struct bench_series - measurements of the same thing.
- * @nr:    how many.
- * @value: hundredths of the unit.
+ * @nr:    number of measurements.
+ * @value: the measurements, in hundredths of the unit.
  */
 #define BENCH_SERIES_MAX	512
 struct bench_series {
@@ -135,7 +140,7 @@ struct bench_series {
 };
 
 /**
- * struct bench_label - what was measured, the first columns of a line.
+ * struct bench_label - the first columns of a line of results: what was measured.
  */
 struct bench_label {
 	const char	*bench;
@@ -145,7 +150,7 @@ struct bench_label {
 	unsigned long	size;
 };
 
-/* Pages that the page allocator handed out, and got back, since boot. */
+/* How many pages the page allocator has handed out and got back since boot. */
 struct bench_pages {
 	u64	taken;
 	u64	freed;
@@ -173,7 +178,7 @@ const char *bench_output(size_t *size);
 int bench_nothing_init(void);
 void bench_nothing_exit(void);
 
-/* The benchmarks, see main.c. */
+/* The benchmarks, by the names in the table of main.c. */
 int bench_machine(void);
 int bench_batch(void);
 int bench_pingpong(void);

@@ -11,7 +11,7 @@
 #include <linux/skbuff.h>
 #include <linux/slab.h>
 
-/* Both came after 6.12, as macros. The first one needs a double compare-and-swap. */
+/* Newer kernels than 6.12 have both functions, as macros; the first needs cmpxchg_double(). */
 #if defined(kmalloc_nolock) && defined(CONFIG_HAVE_CMPXCHG_DOUBLE)
 #define BENCH_NOLOCK
 #endif
@@ -39,9 +39,8 @@ static inline void bench_frag_drain(struct page_frag_cache *cache)
 }
 
 /*
- * The cheapest clock that there is. Under QEMU's icount the time stamp counter
- * of the guest counts instructions. UML runs on the host's counter, which the
- * kernel headers do not show it.
+ * Reads the cheapest clock. Under QEMU's icount, the time stamp counter of the guest counts
+ * instructions. UML reads the counter of the host, for which its kernel headers have no function.
  */
 static __always_inline u64 bench_ticks(void)
 {

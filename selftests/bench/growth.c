@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How the cost of an arena grows with its capacity, and with the CPUs that the
- * machine could have: tools/bench.sh boots guests in which one CPU runs and 1,
- * 64 or 240 are possible. In lines about capacity, SIZE is the capacity.
+ * Measures how the cost of an arena grows with its capacity, and with the number of possible CPUs:
+ * tools/bench.sh boots guests in which one CPU runs and 1, 64 or 240 are possible. In the lines
+ * growth_create and growth_release, the column SIZE is the capacity.
  */
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
@@ -29,10 +29,10 @@ static const struct {
 };
 
 /**
- * struct subject - one arena, or the order to make one.
- * @flags:    of it,
- * @capacity: in bytes.
- * @arena:    NULL where the timed step makes it.
+ * struct subject - the arena that is measured.
+ * @flags:    ARENA_* flags to make it with.
+ * @capacity: capacity to make it with, in bytes.
+ * @arena:    the arena; make() sets it.
  */
 struct subject {
 	unsigned int	flags;
@@ -62,7 +62,7 @@ static int fill(struct arena *arena, unsigned int n)
 	return 0;
 }
 
-/* Print the line of @label: what @timed takes, many times over. */
+/* Call @timed many times, and print one line of results, which begins with @label. */
 static int measure(const struct bench_label *label, struct subject *subject,
 		   int (*timed)(struct subject *subject, u64 *ticks))
 {
@@ -83,7 +83,10 @@ static int measure(const struct bench_label *label, struct subject *subject,
 	return err;
 }
 
-/* Steps on an arena that this CPU alone has used. */
+/*
+ * The timed_*() functions each do one operation and set *@ticks to how long it took. No other CPU
+ * has used the arena.
+ */
 static int timed_reset(struct subject *subject, u64 *ticks)
 {
 	int err = fill(subject->arena, OBJECTS);
@@ -152,7 +155,10 @@ static int timed_create(struct subject *subject, u64 *ticks)
 	return err;
 }
 
-/* Of 512 GiB, or of as many as the module takes. */
+/*
+ * Measures creation and release of an arena of @subject->capacity bytes, or of the most that the
+ * module allows if that is less.
+ */
 static int one_capacity(const char *name, struct subject *subject)
 {
 	struct bench_label label = { "growth_create", name, 1, 1, subject->capacity };
@@ -169,12 +175,12 @@ static int one_capacity(const char *name, struct subject *subject)
 }
 
 /**
- * struct first - the first allocation of a CPU from an arena.
- * @work:   runs it in a hard interrupt.
- * @arena:  whose memory was committed by another CPU, if there is one.
- * @ticks:  what it took.
- * @object: what it returned.
- * @done:   by the NMI handler.
+ * struct first - measures the first allocation of a CPU from an arena.
+ * @work:   irq_work that makes the allocation in a hard interrupt; unused in other contexts.
+ * @arena:  the arena. If there is a second CPU, that one has committed its memory.
+ * @ticks:  how long the allocation took.
+ * @object: the object that it returned, or NULL.
+ * @done:   the NMI handler sets this when it has made the allocation.
  */
 struct first {
 	struct irq_work	work;
@@ -225,7 +231,7 @@ static int on_nmi(unsigned int type, struct pt_regs *regs)
 	return NMI_HANDLED;
 }
 
-/* An NMI that this CPU sends to itself, with preemption off. */
+/* This CPU sends an NMI to itself and waits, with preemption off, until the NMI was served. */
 static int first_in_nmi(struct first *first)
 {
 	unsigned long patience = NMI_PATIENCE;
@@ -261,7 +267,7 @@ static long populate(void *arena)
 	return arena_populate(arena, BENCH_SIZE, GFP_KERNEL);
 }
 
-/* So that the CPU that is measured never touched the arena. */
+/* Another CPU commits the memory, so that the CPU that is measured has never used the arena. */
 static long populate_elsewhere(struct arena *arena)
 {
 	int cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
@@ -269,7 +275,7 @@ static long populate_elsewhere(struct arena *arena)
 	return cpu < nr_cpu_ids ? work_on_cpu(cpu, populate, arena) : populate(arena);
 }
 
-/* An allocation that fails is an error: the memory is there, in every context. */
+/* The memory is committed, so an allocation that fails is an error in every context. */
 static int one_first(struct subject *subject, int (*run)(struct first *first), u64 *ticks)
 {
 	struct first first = { };

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How long a single allocation takes, one by one: the tail is what matters.
+ * Measures each single allocation: the slowest ones matter.
  *
- * "latency_new" begins with an empty allocator, so that every growth is among
- * the samples; "latency" repeats it with what the first time left behind.
- * Everything is GFP_NOWAIT with interrupts off.
+ * "latency_new" begins with an empty allocator, so the samples contain each time that it grows.
+ * "latency" is the second run, which finds the memory that the first one has left. All allocations
+ * are made with GFP_NOWAIT and interrupts off.
  */
 #include <linux/sort.h>
 
@@ -65,7 +65,10 @@ static int one_rival(const struct rival *rival, u32 *ticks)
 	return err;
 }
 
-/* Not the bumps: they never take memory, which is what makes a tail. */
+/*
+ * Returns whether single allocations of @rival can take much longer than others. Those of the bump
+ * allocators in naive.h cannot, as they never allocate memory.
+ */
 static bool has_tail(const struct rival *rival)
 {
 	unsigned int traits = rival->ops->traits;

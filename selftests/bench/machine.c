@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What this machine makes of the steps that allocators are made of. On
- * User-Mode Linux, switching interrupts off is a system call and dear, and an
- * allocator that does so looks worse than it would elsewhere.
+ * Measures what the basic operations of allocators cost on this machine. On User-Mode Linux,
+ * switching interrupts off is slow because it makes a system call, so an allocator that does it
+ * looks worse there than elsewhere.
  */
 #include <linux/percpu.h>
 #include <linux/preempt.h>
@@ -10,7 +10,7 @@
 
 #include "bench.h"
 
-#define STEPS	1000	/* of a round */
+#define STEPS	1000	/* operations in a round */
 
 static DEFINE_RAW_SPINLOCK(lock);
 static DEFINE_PER_CPU(unsigned long, word);
@@ -60,7 +60,7 @@ static void step_cmpxchg(void)
 
 static void step_barrier(void)
 {
-	smp_mb();	/* pairs with nothing: it is timed */
+	smp_mb();	/* pairs with nothing: only its cost is measured */
 }
 
 static void step_per_cpu(void)
@@ -92,7 +92,7 @@ static u64 one_round(void (*step)(void))
 	return bench_ticks() - start;
 }
 
-/* The call and the loop are in each figure: "nothing" is what they cost. */
+/* Each result includes the loop and the indirect call; the line "nothing" is their cost. */
 int bench_machine(void)
 {
 	struct bench_series *series = kcalloc(ARRAY_SIZE(steps), sizeof(*series), GFP_KERNEL);

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * arena_bench: arenas beside everything else that hands out memory in a
- * kernel. Built as an outside module, from exported symbols only.
+ * arena_bench compares arenas with the other allocators of the kernel. It is built out of tree and
+ * uses exported symbols only.
  *
  *	echo batch >/sys/kernel/debug/arena_bench/run
  *	cat /sys/kernel/debug/arena_bench/results
  *
- * A benchmark runs in the context of whoever writes its name. For those of the
- * device see user_ioctl.c.
+ * A benchmark runs in the task that writes its name. The program user_ioctl.c measures the device.
  */
 #include <linux/debugfs.h>
 #include <linux/module.h>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Many arenas: what one of them takes before its objects, and ten thousand
- * small ones beside ten thousand groups of objects from other allocators.
+ * Measures the memory that an arena takes beside its slabs, and compares ten thousand small arenas
+ * with ten thousand groups of objects from other allocators.
  *
- * Memory is what the page allocator handed out meanwhile, all of it: structs,
- * per-CPU memory of every possible CPU, directories, page tables, debugfs. Of
- * many arenas, so that pages that are only begun do not count.
+ * All pages that the page allocator handed out meanwhile are counted: structs, per-CPU memory of
+ * every possible CPU, directories, page tables, debugfs. Many arenas are made, so that partly used
+ * pages do not matter.
  */
 #include <linux/delay.h>
 #include <linux/rcupdate.h>
@@ -15,14 +15,14 @@
 #define MANY		10000
 #define MANY_OBJECTS	10
 #define FIXED		1000
-#define FIXED_PAGES	(SZ_512M / PAGE_SIZE)	/* enough to know what one takes */
+#define FIXED_PAGES	(SZ_512M / PAGE_SIZE)	/* a sample of this size is exact enough */
 
 /**
  * struct herd - arenas of one kind.
- * @config:  of each,
- * @objects: in each.
- * @arenas:  room for twice %FIXED,
- * @nr:	     of which so many were made.
+ * @config:  how each arena is made.
+ * @objects: 0, or another number if one object shall be allocated from each arena.
+ * @arenas:  the arenas; room for twice %FIXED of them.
+ * @nr:	     number of arenas made so far.
  */
 struct herd {
 	struct arena_config	config;
@@ -31,7 +31,7 @@ struct herd {
 	unsigned int		nr;
 };
 
-/* What was freed before is to be free before pages are counted. */
+/* Wait until memory that RCU callbacks free has been freed, then count the pages. */
 static int count_quiet_pages(struct bench_pages *pages)
 {
 	rcu_barrier();
@@ -44,7 +44,7 @@ static s64 pages_between(const struct bench_pages *before, const struct bench_pa
 	return (after->taken - before->taken) - (after->freed - before->freed);
 }
 
-/* Make arenas until there are enough of them, or until they took enough. */
+/* Make FIXED arenas, or fewer if these took more than FIXED_PAGES. */
 static int make_arenas(struct herd *herd)
 {
 	struct bench_pages before, now;
@@ -67,7 +67,7 @@ static int make_arenas(struct herd *herd)
 	return err;
 }
 
-/* Slabs are what an arena is for, and no overhead. */
+/* Returns the bytes in slabs, which are no overhead, of the arenas from number @first on. */
 static u64 slab_bytes(const struct herd *herd, unsigned int first)
 {
 	struct arena_stats stats;
@@ -81,7 +81,7 @@ static u64 slab_bytes(const struct herd *herd, unsigned int first)
 	return bytes;
 }
 
-/* The first half uses up what was left over by earlier arenas; the second one is measured. */
+/* Pages that earlier users have half used serve the first half; the second half is measured. */
 static int measure_herd(struct herd *herd, s64 *bytes)
 {
 	struct bench_pages before, after;
@@ -99,7 +99,7 @@ static int measure_herd(struct herd *herd, s64 *bytes)
 	return 0;
 }
 
-/* Bytes beside slabs, of an arena with @n objects. */
+/* Prints the bytes that an arena with @n objects takes beside its slabs. */
 static int fixed(const char *name, const struct arena_config *config, unsigned int n)
 {
 	struct bench_label label = { "fixed", name, 1, n, config->capacity };
@@ -130,9 +130,9 @@ static int fixed_kinds(size_t capacity)
 
 /**
  * struct crowd - many contexts of one rival.
- * @rival: which.
- * @ctx:   %MANY of them. Arenas are made for each, other allocators are shared.
- * @made:  how many are set up.
+ * @rival: the allocator.
+ * @ctx:   %MANY contexts. Each has an arena of its own; other allocators are shared.
+ * @made:  number of contexts that are set up.
  */
 struct crowd {
 	const struct rival	*rival;
@@ -161,7 +161,7 @@ static int crowd_create(struct crowd *crowd)
 	return err;
 }
 
-/* The first one last: others may have borrowed from it. */
+/* Destroys the first context last, because others may have borrowed its allocator. */
 static void crowd_destroy(struct crowd *crowd)
 {
 	const struct rival *rival = crowd->rival;
@@ -183,7 +183,7 @@ static void print_crowd(const struct rival *rival, s64 bytes, u64 create, u64 de
 		"many_memory", rival->name, 1, MANY, MANY_OBJECTS * BENCH_SIZE,
 	};
 
-	/* The struct of a private arena is its owner's, as others' pages are not. */
+	/* The struct of a private arena lies in memory of its owner, which was not counted. */
 	if ((rival->ops->traits & RIVAL_ARENA) && (rival->ops->traits & RIVAL_PRIVATE))
 		bytes += MANY * sizeof(struct arena_private);
 	bench_print_value(&label, div64_s64(max(bytes, 0LL) * 100, MANY), "bytes");

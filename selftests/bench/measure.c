@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * From ticks to lines of output.
+ * Turns measured ticks into lines of output.
  *
  *	bench,NAME,ALLOCATOR,THREADS,N,SIZE,VALUE,UNIT,MIN,MAX,ROUNDS
  *
- * VALUE is the median. Everything is collected in memory and read by way of
- * debugfs: the kernel's log would lose lines.
+ * VALUE is the median. The lines are collected in memory and read through debugfs, because the
+ * kernel's log would lose some of them.
  */
 #include <linux/delay.h>
 #include <linux/math64.h>
@@ -33,7 +33,7 @@ MODULE_PARM_DESC(instructions, "The clock counts instructions (QEMU's icount)");
 
 static char *output;
 static size_t output_used;
-/* Nanoseconds in a tick, shifted. */
+/* Nanoseconds in a tick, shifted left by SCALE_SHIFT. */
 static u64 scale;
 
 static u64 calibrate(void)
@@ -73,7 +73,7 @@ const char *bench_output(size_t *size)
 	return output;
 }
 
-/* What one of @per objects cost, in hundredths of the unit. */
+/* Returns the cost of one object, in hundredths of the unit, if @per objects took @ticks. */
 u64 bench_cost(u64 ticks, unsigned int per)
 {
 	return div_u64(mul_u64_u64_shr(ticks * 100, scale, SCALE_SHIFT) + per / 2, per);
@@ -85,7 +85,7 @@ void bench_note(struct bench_series *series, u64 ticks, unsigned int per)
 		series->value[series->nr++] = bench_cost(ticks, per);
 }
 
-/* Rather no result than half of one: see bench_output_error(). */
+/* Cuts the text off where the buffer is full; bench_output_error() then returns -ENOSPC. */
 __printf(1, 2)
 static void print(const char *fmt, ...)
 {
@@ -128,7 +128,7 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Sorts @series. @unit is NULL for times. */
+/* Sorts @series and prints one line. @unit is NULL for times. */
 void bench_print_unit(const struct bench_label *label, struct bench_series *series,
 		      const char *unit)
 {
@@ -145,7 +145,7 @@ void bench_print(const struct bench_label *label, struct bench_series *series)
 	bench_print_unit(label, series, NULL);
 }
 
-/* A number that is not a median. */
+/* Prints one number as VALUE, MIN and MAX of a line. */
 void bench_print_value(const struct bench_label *label, u64 hundredths, const char *unit)
 {
 	print_line(label, unit, hundredths, hundredths, hundredths, 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is taken from the page allocator, and how full an arena gets.
+ * Measures how many pages allocators take, and how full an arena gets.
  */
 #include <linux/completion.h>
 #include <linux/cpu.h>
@@ -35,13 +35,13 @@ static void print_pages(const char *bench, const struct rival *rival, unsigned i
 	struct bench_label label = { bench, rival->name, 1, n, BENCH_SIZE };
 	long pages = (after->taken - before->taken) - (after->freed - before->freed);
 
-	/* Others give pages back, too. */
+	/* Other tasks free pages meanwhile, so the difference may be negative. */
 	bench_print_value(&label, max(pages, 0L) * PAGE_SIZE * 100, "bytes");
 }
 
 /*
- * Fill an allocator made for it, and see how many pages that took: all of them,
- * and those for the allocator itself ("memory_setup").
+ * Makes an allocator and fills it. The line "memory_setup" says how many bytes of pages making it
+ * took, the line "memory" how many making and filling it took.
  */
 static int one_rival(const struct rival *rival, unsigned int n, size_t bytes)
 {
@@ -55,7 +55,7 @@ static int one_rival(const struct rival *rival, unsigned int n, size_t bytes)
 	void **objs;
 	int err;
 
-	/* Not the array of addresses, which is not the allocator's. */
+	/* Allocated before the pages are counted: the array is no memory of the allocator. */
 	objs = kvcalloc(n, sizeof(*objs), GFP_KERNEL);
 	if (!objs)
 		return -ENOMEM;
@@ -89,7 +89,7 @@ int bench_memory(void)
 	return err;
 }
 
-/* Pages taken while batch after batch is allocated and freed, after the first ones. */
+/* Counts the pages taken while batches are allocated and freed, after some warm-up batches. */
 static int steady_rival(const struct rival *rival)
 {
 	struct bench_label label = {
@@ -132,7 +132,7 @@ int bench_steady(void)
 	return err;
 }
 
-/* All CPUs fill one arena until it says no. */
+/* A task on each CPU allocates from one arena until that fails. */
 struct filler {
 	struct arena		*arena;
 	gfp_t			gfp;
@@ -190,7 +190,7 @@ static int one_full(size_t capacity, unsigned int flags, gfp_t gfp, const char *
 	filler.arena = arena_create(&config);
 	if (IS_ERR(filler.arena))
 		return PTR_ERR(filler.arena);
-	/* So that atomic callers meet no lack of memory but of space. */
+	/* Commit all memory first: then atomic callers fail only when the space is used up. */
 	err = arena_populate(filler.arena, capacity, GFP_KERNEL) ?: fill_by_all(&filler);
 	arena_stats(filler.arena, &stats);
 	if (!err)

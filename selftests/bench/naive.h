@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Bump allocators that do as little as possible: no zeroing, no accounting, no
- * reset that is safe against anybody, and memory committed beforehand. How
- * fast one could be if nothing else mattered.
+ * Bump allocators that do as little as possible, to measure how fast an allocator could be: they
+ * do not zero or count, a reset excludes no other CPU, and all memory is allocated beforehand.
  */
 #ifndef _ARENA_BENCH_NAIVE_H
 #define _ARENA_BENCH_NAIVE_H
@@ -13,11 +12,11 @@
 #include <linux/types.h>
 
 /**
- * struct bump - one stretch of memory.
- * @base:     kernel address.
- * @capacity: bytes.
- * @shared:   offset of what is free, of the atomic ones.
- * @plain:    the same, of those without atomics.
+ * struct bump - memory that bump allocators divide.
+ * @base:     kernel address of the memory.
+ * @capacity: bytes of memory.
+ * @shared:   offset of the free memory, for the functions that use atomics.
+ * @plain:    offset of the free memory, for the functions without atomics.
  */
 struct bump {
 	unsigned long	base;
@@ -26,7 +25,7 @@ struct bump {
 	unsigned long	plain;
 };
 
-/* Unbounded and not atomic: the least that a bump can be. */
+/* The smallest bump allocator: it has no bounds check and is not atomic. */
 static __always_inline void *bump_plain(struct bump *bump, size_t size)
 {
 	unsigned long offset = READ_ONCE(bump->plain);
@@ -45,7 +44,7 @@ static __always_inline void *bump_bounded(struct bump *bump, size_t size)
 	return (void *)(bump->base + offset);
 }
 
-/* Adds first: overshoots when full. */
+/* Adds before it checks, so the offset goes past the end when the memory is used up. */
 static __always_inline void *bump_xadd(struct bump *bump, size_t size)
 {
 	unsigned long offset = atomic_long_fetch_add(size, &bump->shared);
@@ -66,7 +65,7 @@ static __always_inline void *bump_cmpxchg(struct bump *bump, size_t size)
 	return (void *)(bump->base + offset);
 }
 
-/* The same through a call, as an allocator in another module would be. */
+/* Functions that are never inlined, and so cost a call like an allocator in another module. */
 void *bump_bounded_call(struct bump *bump, size_t size);
 void *bump_xadd_call(struct bump *bump, size_t size);
 void *bump_cmpxchg_call(struct bump *bump, size_t size);

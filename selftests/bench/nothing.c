@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/arena_bench: what the calls of /dev/arena are measured against. Its one
- * ioctl has the number and the struct of ARENA_IOC_ALLOC, copies the struct in
- * and out as the arena's does, and does nothing in between.
+ * /dev/arena_bench is the device with which the calls of /dev/arena are compared. Its one ioctl has
+ * the number and the struct of ARENA_IOC_ALLOC. It copies the struct in and out, as ARENA_IOC_ALLOC
+ * does, and does nothing in between.
  */
 #include <linux/fs.h>
 #include <linux/miscdevice.h>

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What it costs to free everything, and to allocate it once more, by number
- * and size of objects; and the sizes that the arena's ancestor measured.
+ * Measures what it costs to free all objects and to allocate them again, by number and size of
+ * objects; and what one object of 100 bytes to 1 GB costs.
  */
 #include <linux/mm.h>
 
 #include "bench.h"
 
-/* Objects measured in all, for each point: large ones are not measured often. */
+/* Limits on all rounds of a measurement together, so that large ones have few rounds. */
 #define OBJECTS_IN_ALL	1000000
 #define BYTES_IN_ALL	SZ_256M
-/* Slabs shall divide what is measured, and fit. */
+/* Slabs are a multiple of this, so no memory is lost at their ends. */
 #define LARGE_OBJECT	SZ_4K
 
 static unsigned int rounds_for(unsigned long n, size_t bytes)
@@ -39,7 +39,7 @@ static int measure_rival(const struct rival *rival, struct bench_ctx *ctx,
 	u64 ticks_drain, ticks_both;
 	int err = rival->fill_any(ctx);
 
-	/* One round warms up. */
+	/* The first round warms up and is not counted. */
 	for (i = 0; i <= rounds && !err; i++) {
 		err = measure(rival, ctx, &ticks_drain, &ticks_both);
 		if (i && !err) {
@@ -87,7 +87,7 @@ static int one_point(unsigned int n, size_t size)
 			.n	 = n,
 			.size	 = size,
 			.largest = size,
-			/* Room to spare: nobody is measured at the brim. */
+			/* Some spare room, so that no rival is measured when it is full. */
 			.bytes	 = (size_t)n * size + SZ_1M,
 		};
 
@@ -112,7 +112,7 @@ int bench_reset(void)
 	return err;
 }
 
-/* One object of @size: made and freed. */
+/* How long it takes to allocate one object, and to free it by a reset. */
 struct seed {
 	struct bench_series	alloc;
 	struct bench_series	reset;
@@ -196,7 +196,7 @@ static int seed_size(struct seed *seed, size_t size)
 	return err;
 }
 
-/* 100 bytes to a gigabyte, by tens. */
+/* Measures objects of 100 bytes, 1000 bytes and so on, up to 1 GB. */
 int bench_seed(void)
 {
 	struct seed *seed = kzalloc(sizeof(*seed), GFP_KERNEL);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The allocators, and the loops compiled for each of them.
+ * The allocators that are compared, and the loops compiled for each of them.
  */
 #include <linux/log2.h>
 #include <linux/moduleparam.h>
@@ -9,8 +9,8 @@
 #include "bench.h"
 
 /*
- * The loops. Each keeps the address of what it got and looks whether it got
- * something, as any caller would.
+ * The loops are compiled once for each rival. Each loop stores the address of an object and checks
+ * that it is not NULL, as any caller would.
  */
 static __always_inline int loop_fill(struct bench_ctx *ctx, size_t size, gfp_t gfp,
 				     const struct rival_ops *ops)
@@ -81,7 +81,7 @@ static __always_inline int loop_once(struct bench_ctx *ctx, const struct rival_o
 	return 0;
 }
 
-/* 16 to 256 bytes, multiples of 8, the same ones each time. */
+/* The sizes of a request: multiples of 8 from 16 to 256, equal in all runs. */
 static u16 mix_size[BENCH_MIX];
 
 static void mix_init(void)
@@ -136,7 +136,7 @@ static __always_inline int loop_mix(struct bench_ctx *ctx, const struct rival_op
 	return 0;
 }
 
-/* Interrupts off: it is the allocator that is measured, not the machine's timer. */
+/* Interrupts are off, so that the timer interrupt is not measured. */
 static __always_inline int loop_latency(struct bench_ctx *ctx, const struct rival_ops *ops)
 {
 	unsigned int i, n = ctx->n;
@@ -165,7 +165,7 @@ static __always_inline void loop_drain(struct bench_ctx *ctx, const struct rival
 		ops->reset(ctx);
 }
 
-/* The rival NAME, from NAME_ops. */
+/* Defines the rival NAME, which uses the functions in NAME_ops. */
 #define DEFINE_RIVAL(NAME)								\
 static int NAME##_fill(struct bench_ctx *ctx)						\
 {											\
@@ -213,7 +213,7 @@ static const struct rival rival_##NAME = {						\
 	.latency	= NAME##_latency,						\
 }
 
-/* The arenas. */
+/* Arenas. */
 static int setup_arena(struct bench_ctx *ctx, struct bench_ctx *lead, unsigned int flags)
 {
 	struct arena_config config = {
@@ -275,7 +275,7 @@ static const struct rival_ops arena_dense_ops = {
 
 DEFINE_RIVAL(arena_dense);
 
-/* Private ones, with nothing to begin with or with a buffer that is all they get. */
+/* Private arenas, which begin without memory, or use a buffer and nothing else. */
 static int setup_private(struct bench_ctx *ctx, struct bench_ctx *lead)
 {
 	arena_private_init(&ctx->private, NULL, 0);
@@ -379,7 +379,7 @@ static const struct rival_ops kmalloc_atomic_ops = {
 DEFINE_RIVAL(kmalloc_atomic);
 
 #ifdef BENCH_NOLOCK
-/* For any context; it takes no gfp, and gives up where it would have to wait. */
+/* kmalloc_nolock() takes no gfp and fails where it would have to wait for a lock. */
 static __always_inline void *alloc_nolock(struct bench_ctx *ctx, size_t size, gfp_t gfp)
 {
 	return kmalloc_nolock(size, 0, NUMA_NO_NODE);
@@ -437,7 +437,7 @@ static const struct rival_ops kmem_cache_ops = {
 
 DEFINE_RIVAL(kmem_cache);
 
-/* All objects of a loop by one call, not for contexts with interrupts off. */
+/* One call allocates all objects of a loop. It must not be called with interrupts off. */
 static int fill_bulk(struct bench_ctx *ctx, unsigned int n)
 {
 	return kmem_cache_alloc_bulk(ctx->cache, GFP_KERNEL, n, ctx->objs) ? 0 : -ENOMEM;
@@ -534,7 +534,10 @@ static const struct rival_ops mempool_ops = {
 DEFINE_RIVAL(mempool);
 
 #ifdef BENCH_MEMPOOL_BULK
-/* It promises what is asked for at once: as much must be in reserve. */
+/*
+ * mempool_alloc_bulk() promises all objects that one call asks for, so the pool must keep ctx->n of
+ * them in reserve.
+ */
 static int setup_mempool_bulk(struct bench_ctx *ctx, struct bench_ctx *lead)
 {
 	return make_mempool(ctx, lead, ctx->n);
@@ -545,7 +548,7 @@ static int mempool_bulk_fill(struct bench_ctx *ctx)
 	return mempool_alloc_bulk(ctx->mempool, ctx->objs, ctx->n);
 }
 
-/* What the pool does not want back is the cache's. */
+/* mempool_free_bulk() takes back what refills the reserve; this frees the others to the cache. */
 static void mempool_bulk_drain(struct bench_ctx *ctx)
 {
 	unsigned int kept = mempool_free_bulk(ctx->mempool, ctx->objs, ctx->n);
@@ -569,8 +572,9 @@ static const struct rival rival_mempool_bulk = {
 #endif
 
 /*
- * Who does not zero has a twin that does, as init_on_alloc makes the others do,
- * so that like is compared with like. It stays out of runs in which nobody zeroes.
+ * init_on_alloc makes the allocators of the kernel zero their objects. Each allocator that does not
+ * obey init_on_alloc has a second version here, which zeroes, so that like is compared with like.
+ * The second version takes part only in runs with init_on_alloc.
  */
 static __always_inline void *zeroed(void *object, size_t size)
 {
@@ -584,7 +588,7 @@ static __always_inline void *alloc_##NAME##_zero(struct bench_ctx *ctx, size_t s
 	return zeroed(alloc_##NAME(ctx, size, gfp), size);				\
 }
 
-/* A stretch of memory for those who only manage it. */
+/* Allocates the memory for allocators that only divide memory which they are given. */
 static int setup_bump(struct bench_ctx *ctx, struct bench_ctx *lead)
 {
 	struct bump *bump;
@@ -624,7 +628,7 @@ static int setup_gen_pool(struct bench_ctx *ctx, struct bench_ctx *lead)
 		ctx->pool = lead->pool;
 		return 0;
 	}
-	/* A grain of the object's size where there is one size: the best for it. */
+	/* Where all objects have one size, that size is the best smallest unit for gen_pool. */
 	ctx->pool = gen_pool_create(ctx->largest == BENCH_SIZE ? ilog2(BENCH_SIZE) : 3,
 				    NUMA_NO_NODE);
 	if (ctx->pool)
@@ -676,7 +680,7 @@ static const struct rival_ops gen_pool_zero_ops = {
 
 DEFINE_RIVAL(gen_pool_zero);
 
-/* Each context has one of its own: not for sharing by nature. */
+/* A page_frag_cache has no lock, so each context has its own and none is borrowed. */
 static void teardown_frag(struct bench_ctx *ctx)
 {
 	bench_frag_drain(&ctx->frag);
@@ -702,7 +706,7 @@ static const struct rival_ops page_frag_ops = {
 
 DEFINE_RIVAL(page_frag);
 
-/* Its pages come zeroed, but what it recycles of them is not. */
+/* With init_on_alloc, page_frag gets zeroed pages, but it does not zero what it hands out again. */
 DEFINE_ZEROING(frag)
 
 static const struct rival_ops page_frag_zero_ops = {
@@ -772,7 +776,7 @@ static const struct rival_ops objpool_zero_ops = {
 DEFINE_RIVAL(objpool_zero);
 #endif
 
-/* The naive ones. */
+/* The bump allocators of naive.h. */
 static __always_inline void reset_bump(struct bench_ctx *ctx)
 {
 	atomic_long_set(&ctx->bump->shared, 0);
@@ -843,7 +847,7 @@ DEFINE_ZEROING(bounded_call)
 DEFINE_BUMP(bounded_call_zero, RIVAL_PRIVATE | RIVAL_ZEROES);
 DEFINE_RIVAL(bounded_call_zero);
 
-/* Nothing: what the loops cost. */
+/* An allocator that does nothing, to measure what the loops cost. */
 static unsigned long scratch[BENCH_MIX_MAX / sizeof(long)];
 
 static __always_inline void *alloc_empty(struct bench_ctx *ctx, size_t size, gfp_t gfp)

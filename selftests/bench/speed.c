@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What an object costs, on one CPU: batches, one at a time, requests, from a
- * hard interrupt, and with an arena made for the purpose.
+ * Measures what an object costs on one CPU: in batches, one at a time, in requests of various
+ * sizes, in a hard interrupt, and together with the creation of an arena.
  */
 #include <linux/irq_work.h>
 
@@ -9,20 +9,20 @@
 
 #define WARM_UP		2
 #define CREATE_OBJECTS	100
-/* On User-Mode Linux each interrupt waits for a tick. */
+/* Few rounds, because on User-Mode Linux each irq_work waits for the next timer tick. */
 #define HARDIRQ_ROUNDS	15
 
 /**
- * struct workload - something to time.
- * @name:    in the results.
- * @n:	     objects.
- * @size:    of each, 0 for various sizes.
- * @largest: of them.
- * @bytes:   capacity of arenas, pools and bumps.
- * @per:     divisor of the time, usually @n.
- * @without: traits that exclude a rival.
- * @rounds:  at most so many, 0 for as many as there are.
- * @timed:   do it once; -EOPNOTSUPP if @rival cannot.
+ * struct workload - one benchmark.
+ * @name:    its name in the results.
+ * @n:	     number of objects.
+ * @size:    bytes in an object, or 0 for various sizes.
+ * @largest: bytes in the largest object.
+ * @bytes:   capacity of arenas, pools and bump allocators.
+ * @per:     number by which the time is divided, usually @n.
+ * @without: RIVAL_* traits that exclude a rival.
+ * @rounds:  the most rounds, or 0 for bench_rounds.
+ * @timed:   runs the benchmark once; returns -EOPNOTSUPP if @rival cannot run it.
  */
 struct workload {
 	const char	*name;
@@ -82,9 +82,9 @@ static int one_round(struct entrant *entrants, const struct workload *work, bool
 }
 
 /*
- * All rivals in turn, round by round: what disturbs the machine disturbs all of
- * them. The second of two runs counts, so that no rival pays for the
- * caches that the one before it left behind.
+ * Each round runs all rivals in turn, so that a disturbance of the machine affects all of them. A
+ * rival runs twice in a row and the second run counts, so that it does not pay for the state in
+ * which the rival before it has left the CPU caches.
  */
 static int compare(const struct workload *work)
 {
@@ -113,7 +113,7 @@ static int compare(const struct workload *work)
 	return err;
 }
 
-/* Allocated, then all freed. */
+/* Allocates a batch of objects, then frees all of them. */
 static int timed_batch(const struct rival *rival, struct bench_ctx *ctx, u64 *ticks)
 {
 	u64 start = bench_ticks();
@@ -153,7 +153,7 @@ static int timed_pingpong(const struct rival *rival, struct bench_ctx *ctx, u64 
 	return err;
 }
 
-/* Allocate one, use it, free it; arenas reset when full. */
+/* Allocates an object, uses it and frees it, many times. Arenas are reset when they are full. */
 int bench_pingpong(void)
 {
 	const struct workload work = {
@@ -182,7 +182,7 @@ static int timed_once(const struct rival *rival, struct bench_ctx *ctx, u64 *tic
 	return err;
 }
 
-/* Allocate one, use it, free it; arenas are reset after each object. */
+/* Allocates an object, uses it and frees it, many times. Arenas are reset after each object. */
 int bench_once(void)
 {
 	const struct workload work = {
@@ -210,7 +210,7 @@ static int timed_mix(const struct rival *rival, struct bench_ctx *ctx, u64 *tick
 	return err;
 }
 
-/* A request; what has one size only has the largest. */
+/* Allocators whose objects have one size allocate the largest size of the request. */
 int bench_mix(void)
 {
 	const struct workload work = {
@@ -226,7 +226,7 @@ int bench_mix(void)
 	return compare(&work);
 }
 
-/* The whole batch in a hard interrupt. */
+/* An irq_work that allocates and frees a whole batch in a hard interrupt. */
 struct hardirq {
 	struct irq_work		work;
 	const struct rival	*rival;
@@ -276,7 +276,7 @@ int bench_hardirq(void)
 	return compare(&work);
 }
 
-/* Make it, allocate, free everything, undo it. Only arenas are made anew each time. */
+/* Allocates objects and frees them. Arenas are created before and destroyed after that. */
 static int timed_create(const struct rival *rival, struct bench_ctx *ctx, u64 *ticks)
 {
 	bool anew = rival->ops->traits & RIVAL_ARENA;

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Several threads at once, each on a CPU of its own: on one allocator
- * ("threads_one") and each on its own ("threads_own").
+ * Measures several threads at once, each on a CPU of its own: "threads_one" with one allocator for
+ * all threads, "threads_own" with one for each thread.
  *
- * A round is timed from the first thread's start to the last one's end. What
- * frees everything at once does so between rounds, by one thread; the others
- * free in the round, batch by batch.
+ * A round is timed from the first thread's start to the last one's end. A rival that frees all
+ * objects at once does so in one thread between rounds; with other rivals, each thread frees its
+ * objects in the round, batch by batch.
  *
- * Both ways of a rival are measured one right after the other, and
- * "threads_ratio" is the median of what each pair says: the throughput on one
- * allocator in percent of that on several. A busy host that ran the CPUs of
- * User-Mode Linux one after the other for a while spoils pairs, not all of them.
+ * For each rival, threads_one is measured right after threads_own. "threads_ratio" is the median
+ * over all such pairs: the throughput with one allocator in percent of that with several. A host
+ * that is busy for a while spoils some of the pairs, but not the median.
  */
 #include <linux/completion.h>
 #include <linux/cpumask.h>
@@ -20,23 +19,23 @@
 
 #include "bench.h"
 
-#define MOST		16	/* threads */
-#define BATCHES		4	/* of a round */
-#define ROUNDS		8	/* in a row */
-/* Hundredths of a nanosecond an object, from which on ROUNDS are enough. */
+#define MOST		16	/* the largest number of threads */
+#define BATCHES		4	/* batches that each thread allocates in one round */
+#define ROUNDS		8	/* rounds that measure() runs one after the other */
+/* A rival that takes longer for an object than this (in 1/100 ns) is measured for ROUNDS only. */
 #define SLOW		100000
 
 struct worker;
 
 /**
  * struct team - threads that measure together.
- * @rival:   what they allocate from.
- * @nr:	     how many.
- * @arrived: at the barrier, ever.
+ * @rival:   the allocator.
+ * @nr:	     number of threads.
+ * @arrived: how often a thread has come to a barrier; never reset.
  * @err:     the first error.
- * @left:    that have not ended.
- * @done:    when all have.
- * @series:  results.
+ * @left:    number of threads that have not ended.
+ * @done:    completed when all threads have ended.
+ * @series:  the results.
  * @workers: the threads.
  */
 struct team {
@@ -59,7 +58,7 @@ struct worker {
 	u64			end;
 } ____cacheline_aligned;
 
-/* All threads are there; @passed barriers were before. */
+/* Wait until all threads have come to this barrier. @worker->passed counts the barriers. */
 static void barrier_wait(struct worker *worker)
 {
 	struct team *team = worker->team;
@@ -125,7 +124,7 @@ static int thread(void *data)
 
 	for (i = 0; i <= ROUNDS; i++)
 		one_round(worker, !i);
-	/* The last may free what the others look at. */
+	/* After complete(), run_team() frees the workers, so only the last thread calls it. */
 	if (atomic_dec_and_test(&worker->team->left))
 		complete(&worker->team->done);
 	return 0;
@@ -164,7 +163,7 @@ static int init_workers(struct team *team, bool one)
 		worker->ctx.n = BENCH_BATCH;
 		worker->ctx.size = BENCH_SIZE;
 		worker->ctx.largest = BENCH_SIZE;
-		/* Half as much again, so that nobody is measured at the brim. */
+		/* Half as much again, so that no rival is measured when it is full. */
 		worker->ctx.bytes = BATCHES * BENCH_BATCH * BENCH_SIZE * 3 / 2;
 		if (one)
 			worker->ctx.bytes *= team->nr;
@@ -191,7 +190,7 @@ static int run_team(struct team *team, bool one)
 	return err;
 }
 
-/* One measurement of several rounds. */
+/* Measures ROUNDS rounds with new threads, and adds them to @series. */
 static int measure(const struct rival *rival, unsigned int nr, bool one,
 		   struct bench_series *series)
 {
@@ -206,7 +205,11 @@ static int measure(const struct rival *rival, unsigned int nr, bool one,
 	return err;
 }
 
-/* Some have nothing to share; for others sharing is all there is with one thread. */
+/*
+ * Does @rival take part with @nr threads? If @one, all threads share one allocator: that needs at
+ * least two threads, and a rival that more than one thread may use. Otherwise each thread has an
+ * allocator of its own, and all rivals of this run take part.
+ */
 static bool takes_part(const struct rival *rival, unsigned int nr, bool one)
 {
 	if (one)
@@ -214,7 +217,10 @@ static bool takes_part(const struct rival *rival, unsigned int nr, bool one)
 	return bench_takes_part(rival, 0);
 }
 
-/* In hundredths of a percent; @ratio holds @own before. */
+/*
+ * @ratio contains the times with an allocator for each thread. Divide each by the time with one
+ * allocator, in hundredths of a percent.
+ */
 static void make_ratios(struct bench_series *ratio, const struct bench_series *one)
 {
 	unsigned int i;
@@ -228,7 +234,7 @@ static void print_rival(const struct rival *rival, unsigned int nr, struct bench
 			struct bench_series *one)
 {
 	struct bench_label label = { "threads_own", rival->name, nr, BENCH_BATCH, BENCH_SIZE };
-	static struct bench_series ratio;	/* large, and there is one benchmark at a time */
+	static struct bench_series ratio;	/* too large for the stack; one task at a time */
 
 	ratio = *own;
 	make_ratios(&ratio, one);

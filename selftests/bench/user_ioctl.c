@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What calls of /dev/arena cost, beside a call that copies the same struct in
- * and out and does nothing (/dev/arena_bench, see nothing.c) and beside one
- * that copies nothing. Prints lines as arena_bench does, see measure.c.
+ * Measures what calls of /dev/arena cost, and compares them with an ioctl of /dev/arena_bench that
+ * only copies the same struct in and out, and with a call that copies nothing. Prints lines of the
+ * format that measure.c describes.
  *
  *	user_ioctl UNIT ROUNDS [ALLOCATOR]
  *
- * UNIT is what a nanosecond of this machine's clock is called: ns, or insn
- * where the clock counts instructions. With ALLOCATOR, only the plain call of
- * that one.
+ * UNIT is the unit to print: ns, or insn on a machine whose clock counts one instruction as one
+ * nanosecond. With ALLOCATOR, measures only the benchmark "ioctl" of that allocator.
  */
 #include <err.h>
 #include <errno.h>
@@ -25,8 +24,8 @@
 
 #include <linux/arena.h>
 
-#define CALLS		4096	/* of a round */
-#define OBJECT		64	/* bytes */
+#define CALLS		4096	/* calls in a round */
+#define OBJECT		64	/* bytes in an object */
 #define BATCH		64	/* objects in a call of ARENA_IOC_BATCH */
 #define ROUNDS_MAX	512
 #define WARM_UP		2
@@ -34,13 +33,13 @@
 struct rival {
 	const char	*bench;
 	const char	*name;
-	unsigned int	flags;		/* of the arena */
+	unsigned int	flags;		/* flags to set the arena up with */
 	unsigned int	per;		/* objects in a call */
 	int		(*open)(const struct rival *rival);
 	int		(*call)(int fd);
 	int		fd;
 	int		absent;
-	double		ns[ROUNDS_MAX];	/* an object */
+	double		ns[ROUNDS_MAX];	/* time for one object, by round */
 };
 
 static int open_nothing(const struct rival *rival)
@@ -58,7 +57,7 @@ static int open_arena(const struct rival *rival)
 	return fd;
 }
 
-/* An arena whose status page is mapped, and so kept up to date by each call. */
+/* Opens an arena and maps its status page, so that each call updates the page. */
 static int open_status(const struct rival *rival)
 {
 	int fd = open_arena(rival);
@@ -130,7 +129,7 @@ static struct rival rivals[] = {
 	{ }
 };
 
-/* An older module may not know the call. */
+/* Marks the rival as absent if it is not wanted, or if an older module lacks the call. */
 static void open_rival(struct rival *rival)
 {
 	if (only && (strcmp(rival->bench, "ioctl") || strcmp(rival->name, only))) {
@@ -158,7 +157,7 @@ static double one_round(const struct rival *rival)
 	int calls = CALLS / rival->per, fd = rival->fd, i;
 	double start;
 
-	/* The memory is there: it is the call that is measured. */
+	/* The memory is committed already, so only the calls are measured. */
 	if (rival->open != open_nothing && call_reset(fd))
 		err(1, "%s: reset", rival->name);
 	start = now();
@@ -168,7 +167,7 @@ static double one_round(const struct rival *rival)
 	return (now() - start) / (calls * rival->per);
 }
 
-/* All in turn, round by round: what disturbs the machine disturbs all of them. */
+/* Each round runs all rivals in turn, so that a disturbance of the machine affects all. */
 static void measure(int rounds)
 {
 	struct rival *rival;
