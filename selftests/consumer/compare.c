@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The same text into each kind of memory, again and again; which tree it
- * makes, and how long building and freeing it takes.
+ * Parses one text several times in each kind of memory, checks that the trees are equal, and
+ * measures how long it takes to build a tree and to free it.
  *
- * Everything here is done under one mutex. The best of the rounds is what
- * counts: it is the one that nothing interrupted. The first one pays for memory
- * that the others find ready. Where the clock counts instructions (QEMU's
- * icount) so do the nanoseconds.
+ * compare_mutex protects all data here. The shortest round is the result, because nothing has
+ * interrupted it. The first round takes longer, because it commits memory that the others reuse.
+ * On a machine whose clock counts instructions (QEMU's icount), a nanosecond is an instruction.
  */
 #include <linux/ktime.h>
 #include <linux/minmax.h>
@@ -27,14 +26,14 @@ module_param(rounds, uint, 0600);
 MODULE_PARM_DESC(rounds, "How often compare parses the text in each kind of memory (1 to 1000)");
 
 /**
- * struct contender - a kind of memory and what was measured.
- * @ops:     which one.
- * @objects: nodes and strings of the tree.
- * @bytes:   that were asked for.
- * @held:    that were taken.
- * @first:   nanoseconds to build the tree for the first time.
- * @build:   and at best.
- * @clear:   to free it, at best.
+ * struct contender - a kind of memory and its results.
+ * @ops:     the kind of memory.
+ * @objects: number of nodes and strings in the tree.
+ * @bytes:   bytes that the parser asked for.
+ * @held:    bytes that this kind of memory took from the kernel.
+ * @first:   nanoseconds to build the first tree.
+ * @build:   nanoseconds to build a tree, in the shortest round.
+ * @clear:   nanoseconds to free a tree, in the shortest round.
  */
 struct contender {
 	const struct json_memory_ops	*ops;

@@ -8,7 +8,7 @@
 struct file_operations;
 struct seq_file;
 
-/* The longest text. */
+/* Bytes in the longest text that the module accepts. */
 #define CONSUMER_TEXT_MAX	SZ_256K
 
 /* produce.c */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The parser. Nothing here recurses: a text may nest as deep as it is long.
+ * The parser. No function recurses, so any text may nest as deep as it is long.
  *
- * No locks: a parser and its tree belong to the caller.
+ * There are no locks: the caller makes sure that it alone uses the parser and its tree.
  */
 #include <linux/ctype.h>
 #include <linux/errno.h>
@@ -37,7 +37,7 @@ static void skip_space(struct json_parser *p)
 		p->pos++;
 }
 
-/* Four hexadecimal digits, or -EINVAL. */
+/* Parses four hexadecimal digits; returns their value or -EINVAL. */
 static int unit(struct json_parser *p)
 {
 	int value = 0, i, c;
@@ -198,7 +198,7 @@ static bool accept_word(struct json_parser *p, const char *word)
 	return true;
 }
 
-/* Parses a value; of an array or object, only the opening bracket. */
+/* Parses a value. Of an array or object, it parses only the opening bracket. */
 static int parse_value(struct json_parser *p, struct json_node *node)
 {
 	switch (peek(p)) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * JSON text to a tree of nodes and strings, in memory of the caller's choice.
+ * Parses JSON text into a tree of nodes and strings, in memory of the caller's choice.
  *
- * All of the language (RFC 8259) but for: the character NUL, which ends strings
- * here; and bytes above 127, which are taken as they come. Numbers stay text.
+ * It accepts the whole language (RFC 8259), except for the character NUL, which ends strings here.
+ * It does not check that bytes above 127 are valid UTF-8. Numbers stay text.
  */
 #ifndef _ARENA_CONSUMER_JSON_H
 #define _ARENA_CONSUMER_JSON_H
@@ -15,13 +15,13 @@ enum json_type { JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSO
 
 /**
  * struct json_node - a value.
- * @parent: the array or object that it is in, or NULL.
- * @next:   its neighbour there.
- * @child:  the first of those in it.
- * @tail:   where to hang the next one.
- * @name:   in an object, else NULL.
- * @text:   of a number or string, else NULL.
- * @type:   what it is.
+ * @parent: the array or object that contains the value, or NULL.
+ * @next:   the next value in @parent, or NULL.
+ * @child:  the first value in this array or object, or NULL.
+ * @tail:   the pointer that will point to the next value in this array or object.
+ * @name:   the name of the value if @parent is an object, else NULL.
+ * @text:   the text of a number or string, else NULL.
+ * @type:   the type of the value.
  */
 struct json_node {
 	struct json_node	*parent;
@@ -36,14 +36,14 @@ struct json_node {
 struct json_memory;
 
 /**
- * struct json_parser - a text on its way to a tree.
- * @memory: where the tree goes.
- * @text:   what is parsed, need not end in NUL.
- * @pos:    how far it is.
- * @end:    of the text.
- * @root:   of the tree, as far as there is one.
- * @open:   the innermost array or object that has not ended.
- * @why:    what is wrong at @pos, or NULL.
+ * struct json_parser - the state of parsing one text.
+ * @memory: the memory for the tree.
+ * @text:   the text, which need not end in NUL.
+ * @pos:    the next byte to parse.
+ * @end:    the end of the text.
+ * @root:   the root of the tree, or NULL before the first node.
+ * @open:   the innermost array or object that has not ended, or NULL.
+ * @why:    what is wrong with the text at @pos, or NULL.
  */
 struct json_parser {
 	struct json_memory	*memory;
@@ -55,7 +55,7 @@ struct json_parser {
 	const char		*why;
 };
 
-/* 0, -EINVAL with the reason in @parser->why, or -ENOMEM. On error the part in @root stays. */
+/* Returns 0, -EINVAL (@parser->why says why) or -ENOMEM. On error, @root is a part of the tree. */
 int json_parse(struct json_parser *parser, struct json_memory *memory, const char *text,
 	       size_t size);
 const struct json_node *json_find(const struct json_node *root, const char *path);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * arena_consumer: what a module that uses an arena looks like. It parses JSON
- * and answers questions about it.
+ * arena_consumer is an example of a module that uses an arena. It parses JSON and answers queries
+ * about it.
  *
  *	cat FILE >/sys/kernel/debug/arena_consumer/parse
  *	cat /sys/kernel/debug/arena_consumer/parse
@@ -10,16 +10,19 @@
  *	cat FILE >/sys/kernel/debug/arena_consumer/compare
  *	cat /sys/kernel/debug/arena_consumer/compare
  *
- * parse:   a text is one write of at most CONSUMER_TEXT_MAX bytes; it takes the
- *	    place of the one before. A bad one is refused by EINVAL, and leaves
- *	    none. Reading says what is there, or what was wrong and where.
- * query:   one write of a path and one read of the value for each open file.
- *	    ENOENT: no such value; ENODATA: no text; EMSGSIZE: longer than a page.
- * compare: a text, parsed in arenas and by kmalloc; see compare.c.
- * produce: records for the arena of a program; see produce.c.
+ * parse:   One write of at most CONSUMER_TEXT_MAX bytes is one text. The module frees the tree of
+ *	    the text before and parses the new one. If the text is not JSON, write() returns EINVAL
+ *	    and the module has no text. Reading shows a summary of the tree, or what was wrong in
+ *	    the text and at which byte.
+ * query:   For each open file, one write of a path and one read of the value. The write returns
+ *	    ENOENT if there is no such value, ENODATA if there is no text, EMSGSIZE if the value is
+ *	    longer than a page.
+ * compare: One write of a text. The module parses it in each kind of memory (compare.c); reading
+ *	    shows how long that took.
+ * produce: Writes records into the arena of a program (produce.c).
  *
- * Locks: document_mutex is held while a text is parsed and while it is looked
- * at, so no reader ever sees a tree of which the arena was reset.
+ * Locks: document_mutex is held while a text is parsed and while its tree is read, so no reader
+ * sees a tree after a reset of its arena.
  */
 #include <linux/debugfs.h>
 #include <linux/fs.h>
@@ -34,7 +37,7 @@
 #include "json.h"
 #include "memory.h"
 
-static DEFINE_MUTEX(document_mutex);	/* protects what follows */
+static DEFINE_MUTEX(document_mutex);	/* protects the next three variables */
 static struct json_memory document = { .ops = &json_in_spans };
 static struct json_parser parser;
 static struct json_node *root;		/* NULL if there is no good text */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Kinds of memory: three kinds of arena, and kmalloc.
+ * The kinds of memory: three kinds of arena, and kmalloc().
  *
- * No locks here: each struct json_memory has one user at a time.
+ * There are no locks: each struct json_memory has one user at a time.
  */
 #include <linux/slab.h>
 
@@ -11,8 +11,8 @@
 #include "memory.h"
 
 /*
- * The worst text is one of opening brackets: a node for each. Slabs and spans
- * have tails.
+ * The text that needs most memory consists of opening brackets, each of which becomes a node. The
+ * last MiB is for the tails of slabs and spans.
  */
 #define CAPACITY	(CONSUMER_TEXT_MAX * sizeof(struct json_node) + SZ_1M)
 
@@ -133,7 +133,7 @@ static void free_node(struct json_node *node)
 	kfree(node);
 }
 
-/* Frees children first. A node that was visited has no children any more. */
+/* Frees the children of a node before the node. Clears node->child to mark a visited node. */
 static void kmalloc_clear(struct json_memory *memory, struct json_node *root)
 {
 	struct json_node *node = root, *next;

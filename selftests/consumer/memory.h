@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Where a tree lives: one table of operations for each kind of memory, so that
- * the same parser runs on all.
+ * The memory of a tree: each kind of memory has a table of operations, so that one parser works
+ * with all of them.
  */
 #ifndef _ARENA_CONSUMER_MEMORY_H
 #define _ARENA_CONSUMER_MEMORY_H
@@ -15,12 +15,12 @@ struct json_node;
 
 /**
  * struct json_memory_ops - a kind of memory.
- * @name:  for humans.
- * @open:  before the first allocation; 0 or an errno.
- * @alloc: bytes, aligned so (strings ask for 1); or NULL.
- * @clear: free the whole tree, for the next one.
- * @held:  bytes taken from the kernel to hold the tree, 0 if it cannot tell.
- * @close: after the last tree was cleared.
+ * @name:  the name to print.
+ * @open:  called before the first allocation; returns 0 or an errno.
+ * @alloc: returns memory with this size and alignment (1 for strings), or NULL.
+ * @clear: frees the whole tree, so that another one can be built.
+ * @held:  returns the bytes taken from the kernel for the tree, or 0 if it does not know.
+ * @close: called after the last tree was cleared.
  */
 struct json_memory_ops {
 	const char	*name;
@@ -33,11 +33,11 @@ struct json_memory_ops {
 
 /**
  * struct json_memory - memory for one tree at a time.
- * @ops:     its kind.
- * @arena:   for kinds that have one,
- * @private: or this.
- * @objects: taken for the present tree.
- * @bytes:   asked for in all.
+ * @ops:     the kind of memory.
+ * @arena:   the arena, if this kind of memory has one.
+ * @private: the private arena, if this kind of memory has one.
+ * @objects: number of objects allocated for the present tree.
+ * @bytes:   bytes asked for by all these allocations.
  */
 struct json_memory {
 	const struct json_memory_ops	*ops;

@@ -2,10 +2,10 @@
 /*
  * arena_consumer/produce: the kernel writes records into the arena of a program.
  *
- * Each open file is a producer. A write of "FD NR" makes it hold the arena behind
- * the writer's descriptor FD, with the first write, and store NR lines there; a
- * write of "FD NR records" has it store NR records (record.h) and wake those who
- * poll() meanwhile. It holds the arena until it is closed.
+ * Each open file is a producer. With the first write, the producer takes a hold on the arena behind
+ * the writer's descriptor FD, which it keeps until the file is closed. A write of "FD NR" makes it
+ * store NR lines there. A write of "FD NR records" makes it store NR records (record.h) and wake
+ * tasks that poll() the arena.
  */
 #include <linux/arena.h>
 #include <linux/fs.h>
@@ -23,16 +23,16 @@
 #include "record.h"
 
 #define RECORDS_MAX	100000
-#define NOTIFY_EVERY	100	/* records */
+#define NOTIFY_EVERY	100	/* records between two notices */
 
 /**
- * struct producer - an open file.
- * @lock:   protects the rest.
- * @arena:  held, or NULL.
- * @stored: records so far.
+ * struct producer - the state of one open file.
+ * @lock:   protects the other members.
+ * @arena:  the arena that this file holds, or NULL before the first write.
+ * @stored: number of lines and records stored through this file.
  */
 struct producer {
-	struct mutex	lock;	/* held by the producer, or NULL */
+	struct mutex	lock;
 	struct arena	*arena;
 	unsigned int	stored;
 };
@@ -58,7 +58,7 @@ static int produce_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* Reads nothing that a program can write; only the allocator is asked. */
+/* Stores lines, and reads no memory of the arena, because programs may change that. */
 static int store_lines(struct producer *producer, unsigned int nr)
 {
 	for (; nr; nr--, producer->stored++)

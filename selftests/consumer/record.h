@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What arena_consumer writes into the arena of a program that asks for records, for
- * the module and for programs.
+ * The record that the module arena_consumer writes into the arena of a program. Both the module and
+ * the programs include this file.
  */
 #ifndef _ARENA_CONSUMER_RECORD_H
 #define _ARENA_CONSUMER_RECORD_H
@@ -12,9 +12,9 @@
 
 /**
  * struct produce_record - one record, aligned to its size.
- * @number: from 1; stored last, so that who reads it first may read the rest.
- * @time:   of CLOCK_MONOTONIC, in nanoseconds.
- * @text:   zero-terminated.
+ * @number: counts from 1. It is stored last, so a program that has read it may read the others.
+ * @time:   the time of CLOCK_MONOTONIC, in nanoseconds.
+ * @text:   a zero-terminated string.
  */
 struct produce_record {
 	__aligned_u64 number;

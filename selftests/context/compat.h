@@ -8,7 +8,7 @@
 
 typedef enum hrtimer_restart (*context_timer_fn)(struct hrtimer *timer);
 
-/* 6.13 sets a timer up in one call, 6.15 in no other way. */
+/* hrtimer_setup() came with 6.13; from 6.15 on, a timer can only be set up by it. */
 static inline void context_timer_setup(struct hrtimer *timer, context_timer_fn fn)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)

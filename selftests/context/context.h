@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * arena_context: allocation from contexts that a user-mode kernel has not, on
- * the CPU and in the middle of an allocation of the same arena.
+ * arena_context tests allocation in contexts that User-Mode Linux does not have: they interrupt an
+ * allocation from the same arena on the same CPU.
  *
- * A stage is an arena with a log: every allocation, whoever made it, is one
- * entry. When all is quiet the log is held against the arena (stage_verify()).
+ * A stage is an arena with a log, in which each allocation in any context is one entry. When no
+ * allocation runs, stage_verify() compares the log with the arena.
  */
 #ifndef _ARENA_CONTEXT_H
 #define _ARENA_CONTEXT_H
@@ -18,11 +18,11 @@ struct pt_regs;
 enum source { BY_TASK, BY_TIMER, BY_IRQ_WORK, BY_NMI, BY_PROBE, NR_SOURCES };
 
 /**
- * struct entry - one allocation.
- * @ptr:	NULL if there was none.
- * @size:	bytes asked for.
- * @reserved:	out of the reservation.
- * @handle:	where in the arena.
+ * struct entry - one allocation in the log of a stage.
+ * @ptr:	the object. NULL until the entry is complete, and if the allocation failed.
+ * @size:	bytes that were asked for.
+ * @reserved:	the object comes from the reservation of the stage.
+ * @handle:	the handle of the object.
  */
 struct entry {
 	void		*ptr;
@@ -32,24 +32,24 @@ struct entry {
 };
 
 /**
- * struct stage - an arena and what is known of it.
- * @arena:	whose allocations the log lists.
- * @reserve:	a reservation in it, for those who have one.
- * @reserved:	bytes taken otherwise: by the reservation, or by @large.
+ * struct stage - an arena and the log of its allocations.
+ * @arena:	the arena.
+ * @reserve:	a reservation in @arena, if the test has made one.
+ * @reserved:	bytes of @arena that have no entry of their own: those of @reserve and @large.
  * @large:	an object larger than a slab, of @large_size bytes, or NULL.
- * @log:	@max entries.
- * @sorted:	of @max entries, to sort them.
- * @max:	entries there is room for.
- * @nr:		entries begun.
- * @allocs:	successful allocations of the arena since its creation.
- * @from_reserve: successful allocations from the reservation.
- * @busy:	the task is allocating: set around the call.
- * @may_refuse:	memory is not committed now, or the generation not settled:
- *		refusals do not count.
- * @taken:	successful allocations by source, reservation included.
- * @refused:	failed ones by source, and
- * @spent:	those that failed for want of a reservation.
- * @inside:	those that interrupted an allocation, by source.
+ * @log:	array of @max entries.
+ * @sorted:	array of @max pointers, for sorting the entries.
+ * @max:	the most entries that the log can have.
+ * @nr:		number of entries that allocations have begun.
+ * @allocs:	number of successful allocations of the arena since its creation.
+ * @from_reserve: number of successful allocations from the reservation.
+ * @busy:	the task is inside of a call that allocates.
+ * @may_refuse:	allocations may fail and are not counted in @refused, because memory is not
+ *		committed or the generation not settled.
+ * @taken:	number of successful allocations by source, also from the reservation.
+ * @refused:	number of failed allocations by source, without those from the reservation.
+ * @spent:	number of allocations from the reservation that failed, by source.
+ * @inside:	number of allocations that interrupted another one, by source.
  */
 struct stage {
 	struct arena		*arena;
@@ -71,7 +71,7 @@ struct stage {
 	atomic_t		inside[NR_SOURCES];
 };
 
-/* stage.c: allocation from any context, all else from tasks */
+/* stage.c: any context may allocate; only tasks may call the other functions. */
 int stage_open(struct stage *stage, size_t capacity, unsigned int flags, unsigned int max);
 void stage_close(struct stage *stage);
 int stage_reserve(struct stage *stage, size_t nr, size_t size);
@@ -84,7 +84,7 @@ void stage_verify_reserve(struct stage *stage, size_t nr, size_t size);
 void stage_report(const struct stage *stage);
 void stage_forget(struct stage *stage);
 
-/* main.c: what a test has to say. Not for interrupts. */
+/* main.c: these functions write the result of a test. Only tasks may call them. */
 __printf(1, 2) void note(const char *fmt, ...);
 __printf(1, 2) void fail(const char *fmt, ...);
 __printf(1, 2) void skip(const char *fmt, ...);

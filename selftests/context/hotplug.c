@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * CPUs that go and come while their spans are in use.
+ * Tests CPUs that go offline and come back while they have spans.
  *
- * Two tasks, free to run where they like, fill an arena by objects of one size
- * while user space takes a CPU down and up again. Each round ends with a full
- * arena: exactly as many objects as fit, also out of the span of a CPU that is
- * not there (clause 16).
+ * Two tasks, which may run on any CPU, fill an arena with objects of one size while user space
+ * takes a CPU offline and online again. At the end of each round the arena must contain as many
+ * objects as fit, so also the span of an offline CPU was used up (clause 16).
  */
 #include <linux/completion.h>
 #include <linux/cpu.h>
@@ -25,9 +24,9 @@
 #define SOME		17
 
 /**
- * struct filler - a task that allocates until nothing is left.
- * @stage: where.
- * @done:  nothing is.
+ * struct filler - a task that allocates until the arena is full.
+ * @stage: the arena to allocate from.
+ * @done:  completed when the arena is full.
  */
 struct filler {
 	struct stage		*stage;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Hard interrupts that allocate from the arena from which the task that they
- * interrupt is allocating.
+ * Tests hard interrupts that allocate from the same arena as the task that they interrupt.
  *
- * A timer that is armed again from its own handler comes at odd moments; an
- * irq_work raised by the timer runs right behind it, in the same place.
+ * The handler of a timer sets the timer to fire again after an irregular time, and raises an
+ * irq_work, which interrupts the task at the same instruction right after the timer.
  */
 #include <linux/cpumask.h>
 #include <linux/irq_work.h>
@@ -27,14 +26,14 @@
 #define OBJECT		32
 
 /**
- * struct irqs - interrupts on one CPU.
- * @stage:    allocate here,
- * @reserved: and from its reservation: the interrupts always, the task at times.
- * @timer:    comes by itself,
- * @work:     and raises this.
- * @seed:     of the sizes and periods.
- * @shares:   what the task took from the reservation.
- * @enough:   timers there were.
+ * struct irqs - interrupts on one CPU, and the task that they interrupt.
+ * @stage:    the arena to allocate from.
+ * @reserved: the interrupts allocate from the reservation of @stage, and the task does so at times.
+ * @timer:    raises hard interrupts at irregular times.
+ * @work:     irq_work that the handler of @timer raises.
+ * @seed:     state of the generator of sizes and periods.
+ * @shares:   how often the task has allocated from the reservation.
+ * @enough:   the timer has fired often enough, so the test may end.
  */
 struct irqs {
 	struct stage	*stage;

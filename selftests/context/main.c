@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * arena_context: run a test, say what came of it.
+ * arena_context runs a test and shows its result.
  *
  *	cat /sys/kernel/debug/arena_context/list
  *	echo nmi_spans >/sys/kernel/debug/arena_context/run
  *	cat /sys/kernel/debug/arena_context/result
  *
- * What notify is for is said in notify.c.
+ * The file notify wakes programs that poll() an arena (notify.c).
  *
  * The first line of a result is "ok", "not ok" or "skip"; the others begin with "#", and the
  * last one of "skip" says why.
@@ -45,7 +45,7 @@ static const struct {
 };
 
 static DEFINE_MUTEX(run_mutex);		/* one test at a time */
-static DEFINE_MUTEX(result_mutex);	/* protects what follows */
+static DEFINE_MUTEX(result_mutex);	/* protects the next four variables */
 static char result[RESULT_MAX];
 static size_t result_len;
 static unsigned int failures;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Real NMIs: raised by an interprocessor interrupt, from another CPU at any
- * moment, or by a CPU to itself at a chosen one.
+ * Raises NMIs by interprocessor interrupts: another CPU sends them at any moment, or a CPU sends
+ * one to itself at a chosen instruction.
  */
 #include <linux/completion.h>
 #include <linux/cpumask.h>
@@ -26,7 +26,8 @@
 #define OBJECT		32
 #define PATIENCE	10000000
 
-static DEFINE_PER_CPU(bool, expected);	/* NMIs that no test expects are not counted */
+/* nmi_raise() has sent an NMI to this CPU. on_nmi() leaves all other NMIs to their own handlers. */
+static DEFINE_PER_CPU(bool, expected);
 static nmi_fn handler;
 static void *handler_data;
 
@@ -52,7 +53,7 @@ void nmi_close(void)
 	unregister_nmi_handler(NMI_LOCAL, "arena_context");
 }
 
-/* Raises an NMI and waits until it was served; from any context but NMI. */
+/* Raises an NMI on @cpu and waits until it was served. Must not be called in an NMI. */
 bool nmi_raise(int cpu)
 {
 	bool *flag = per_cpu_ptr(&expected, cpu);
@@ -68,15 +69,14 @@ bool nmi_raise(int cpu)
 
 /**
  * struct storm - one CPU allocates, another one sends it NMIs.
- * @stage:    where,
- * @reserved: and whether from its reservation: interrupts always, the task at
- *	      times.
- * @work:     raised by the NMI, runs when that is over: in the same place, but
- *	      an ordinary interrupt.
+ * @stage:    the arena to allocate from.
+ * @reserved: interrupts allocate from the reservation of @stage, and the task does so at times.
+ * @work:     raised by the NMI handler. It runs in an ordinary interrupt when the NMI is over, at
+ *	      the same place in the interrupted code.
  * @cpu:      the CPU that allocates.
- * @stop:     all NMIs were sent.
- * @done:     the sender is gone.
- * @missed:   NMIs that did not come.
+ * @stop:     the sender has sent all NMIs.
+ * @done:     completed when the sender ends.
+ * @missed:   number of NMIs that were sent and not served.
  */
 struct storm {
 	struct stage		*stage;

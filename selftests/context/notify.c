@@ -4,7 +4,7 @@
  *
  * A write of "FD CONTEXT NR" calls arena_notify() NR times for the arena behind the
  * writer's descriptor FD: in a "task", in hard interrupts ("irq") of the writer's CPU,
- * or in NMIs ("nmi"), which the CPUs get by turns whatever they are about.
+ * or in NMIs ("nmi"), which are sent to all CPUs in turn.
  */
 #include <linux/arena.h>
 #include <linux/cpumask.h>
@@ -20,10 +20,10 @@
 #include "context.h"
 
 /**
- * struct notice - whom to wake.
- * @arena: its arena, held.
- * @work:  wakes in an interrupt.
- * @times: how often that was done in the right context.
+ * struct notice - the calls of arena_notify() for one write.
+ * @arena: the arena, on which this test has a hold.
+ * @work:  irq_work that calls arena_notify().
+ * @times: how often arena_notify() was called in the context that was asked for.
  */
 struct notice {
 	struct arena	*arena;

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Probes inside the allocator: on the instructions that an allocation, a reset
- * or growing the arena passes through, one after the other.
+ * Sets kprobes on the instructions that an allocation, a reset or growing the arena executes, one
+ * instruction after the other.
  *
- * The probe allocates from the arena that the task is in the middle of working
- * on, raises an NMI that does the same, and an irq_work that does so as soon as
- * interrupts are on again; that one can hit the probe in its turn.
+ * The handler of the probe allocates from the arena that the task is working on. It raises an NMI,
+ * whose handler allocates, too, and an irq_work, which allocates as soon as interrupts are on
+ * again. The irq_work may hit the probe as well.
  *
- * Which functions those are is found out by a first run with a probe in
- * each function of the module.
+ * A first run with a probe in each function of the module finds the functions that the work calls.
  */
 #include <linux/cpumask.h>
 #include <linux/gcd.h>
@@ -33,13 +32,13 @@
 #define FIRST_TRIES	32		/* bytes of a function to find an instruction in */
 #define MAX_CODE	SZ_16K
 #define SLOW_AFTER	16		/* probes from which the time of all is estimated */
-#define SLOW_SECONDS	30		/* that all probes may take together */
+#define SLOW_SECONDS	30		/* the most time for all probes together */
 
 static unsigned int seconds = 10;
 module_param(seconds, uint, 0600);
 MODULE_PARM_DESC(seconds, "How long to probe instructions, for each kind of arena");
 
-/* A typed arena beside the stage: each element is told from the one before. */
+/* An element of a typed arena. @inverse is ~@value, so that a torn element is recognised. */
 struct twin {
 	u64	value;
 	u64	inverse;
@@ -50,7 +49,7 @@ DEFINE_ARENA(twins, struct twin);
 /**
  * struct site - a probe.
  * @kprobe: the probe.
- * @hit:    the work passed here.
+ * @hit:    the work has executed the probed instruction.
  */
 struct site {
 	struct kprobe	kprobe;
@@ -58,22 +57,22 @@ struct site {
 };
 
 /**
- * struct prober - the test under way.
+ * struct prober - the state of the test that runs.
  * @stage: the arena.
- * @flags: of the arena.
- * @twins: the typed arena, with readers if @flags says spans.
- * @taken: elements allocated there by whoever interrupts, since the last reset.
- * @task:  whose work is interrupted.
- * @live:  it is at work.
+ * @flags: ARENA_* flags of the arena.
+ * @twins: the typed arena, which has ARENA_READERS if @flags has ARENA_SPANS.
+ * @taken: number of elements that interrupts have allocated from @twins since its last reset.
+ * @task:  the task whose work the probes interrupt.
+ * @live:  the task is doing the work that probes may interrupt.
  * @reserved: the stage has a reservation.
- * @act:   probes do more than to note that they were hit.
- * @left:  how often they may.
- * @hits:  how often they did.
- * @struck: instructions where they did.
- * @code:  addresses in functions that the work passes through,
- * @bytes: so many,
- * @functions: in so many functions.
- * @work:  see storm in nmi.c.
+ * @act:   a probe allocates when it is hit, and not only notes the hit.
+ * @left:  how often the present probe may still act.
+ * @hits:  how often probes have acted.
+ * @struck: number of instructions at which a probe has acted.
+ * @code:  address of each byte of the functions that the work passes through.
+ * @bytes: number of entries in @code.
+ * @functions: number of these functions.
+ * @work:  irq_work that a probe raises; it runs as soon as interrupts are on again.
  */
 static struct prober {
 	struct stage		stage;
@@ -203,7 +202,7 @@ static void set_live(bool live)
 	barrier();
 }
 
-/* Counts the elements of at least this value; none may be torn. */
+/* Returns how many elements have at least the value @least; fails the test if one is torn. */
 static unsigned int twins_count(u64 least, const char *where)
 {
 	unsigned int nr = 0, torn = 0;
@@ -328,8 +327,9 @@ static void unregister_sites(struct site *sites, unsigned int nr)
 }
 
 /*
- * Where each probe interrupts all CPUs and these are slow to answer, on an emulated
- * real-time kernel, a probe in each function takes minutes: not if the first ones say so.
+ * Returns whether probes in all functions would take too long, and skips the test then. To set a
+ * probe, the kernel interrupts all CPUs; on an emulated real-time kernel these answer so slowly
+ * that a probe in each function takes minutes. The time of the first @nr probes tells.
  */
 static bool probes_are_slow(unsigned long begin, unsigned int nr)
 {
@@ -346,8 +346,8 @@ static bool probes_are_slow(unsigned long begin, unsigned int nr)
 }
 
 /*
- * Puts one probe into each function, behind its entry, where it would use ftrace. Returns how many
- * there are: fewer if probes are slow.
+ * Puts one probe into each function, not at its first instruction, where kprobes would use ftrace.
+ * Returns the number of probes, which is smaller if probes are slow.
  */
 static unsigned int probe_each(struct site *sites, unsigned int max)
 {
@@ -400,10 +400,10 @@ static void find_code(struct site *sites, unsigned int functions)
 }
 
 /*
- * Probe one instruction after the other until all are done or the time is over.
- * In steps that pass by every byte once (no common divisor) and never stay in
- * one place, as there may not be time for all. Where no instruction begins, no
- * probe is accepted.
+ * Probes one instruction after the other until all are done or the time is over. As there may not
+ * be time for all, the step between two addresses is large and has no common divisor with their
+ * number: so the probes spread over the code, and reach each byte once. The kernel refuses a probe
+ * where no instruction begins.
  */
 static void probe_code(struct site *sites)
 {

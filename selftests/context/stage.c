@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An arena, and a log of what was allocated from it.
+ * A stage: an arena, and a log of the allocations from it.
  *
- * The log takes no lock: an entry belongs to the context that counted it.
+ * The log needs no lock: the context that has incremented stage->nr alone writes the new entry.
  */
 #include <linux/mm.h>
 #include <linux/sort.h>
@@ -57,7 +57,7 @@ int stage_reserve(struct stage *stage, size_t nr, size_t size)
 	return 0;
 }
 
-/* The byte with which an object is filled: neighbouring objects differ. */
+/* Returns the byte to fill an object with, which differs between neighbouring entries. */
 static int pattern(const struct stage *stage, const struct entry *entry)
 {
 	return (entry - stage->log) % 251 + 1;

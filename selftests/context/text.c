@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where the code of the module under test lies, and its functions.
- *
- * It is found by looking up the symbol at an address, so that the test knows the name of one
- * exported function only.
+ * Finds where in memory the code of the module under test lies, and where each of its functions
+ * begins. text_find() starts at __arena_alloc(), which is exported, and looks up the neighbouring
+ * addresses with sprint_symbol(), as long as they belong to the module. So this file names no other
+ * function of the module.
  */
 #include <linux/kallsyms.h>
 #include <linux/kernel.h>
@@ -82,7 +82,7 @@ unsigned long text_function(unsigned int index, unsigned long *size)
 	return functions[index].start;
 }
 
-/* @buffer holds KSYM_SYMBOL_LEN. */
+/* Writes the name of the symbol at @address to @buffer, which has KSYM_SYMBOL_LEN bytes. */
 int text_name(char *buffer, unsigned long address)
 {
 	return sprint_symbol(buffer, address);

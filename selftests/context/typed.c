@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Typed arenas and resets under readers, in the middle of what a task of the same
- * CPU is doing with them: hard interrupts allocate, free and reset, NMIs allocate.
+ * Tests typed arenas and resets under readers. While a task uses the arenas, hard interrupts on its
+ * CPU allocate, free and reset, and NMIs allocate.
  *
- * An element says by itself whether it is complete, and who has taken it.
+ * All words of an element follow from its seed, so that an incomplete element is recognised.
  */
 #include <linux/cpumask.h>
 #include <linux/irq_work.h>
@@ -21,7 +21,7 @@
 #include "context.h"
 
 #define ELEMENTS	512
-#define HELD		16	/* held by each context at a time */
+#define HELD		16	/* the most elements that a context holds at a time */
 #define PERIOD_NS	20000
 #define TIMERS		1500
 #define RESETS		10
@@ -36,13 +36,13 @@ struct element {
 DEFINE_ARENA(elements, struct element);
 
 /**
- * struct holder - elements in the hands of one source.
- * @held:   some of them,
- * @seed:   and the seeds they were made with.
- * @rnd:    what to do next.
- * @taken:  allocations,
- * @freed:  and elements given back.
- * @bad:    elements that were not what they had been.
+ * struct holder - the elements that one context has allocated.
+ * @held:   the elements; NULL for unused places.
+ * @seed:   the seed of each element.
+ * @rnd:    state of the random generator, which decides what to do next.
+ * @taken:  number of allocated elements.
+ * @freed:  number of freed elements.
+ * @bad:    number of elements whose words had changed.
  */
 struct holder {
 	struct element	*held[HELD];
@@ -56,19 +56,19 @@ struct holder {
 /**
  * struct scene - what the task and its interrupts share.
  * @elements: a typed arena.
- * @bytes:    an arena, reset by the timer.
- * @timer:    comes by itself,
- * @work:     is raised by timer and NMI,
- * @resets:   the timer resets.
- * @task:     what the task holds,
- * @irq:      the timer,
- * @nmi:      and the NMI, for @work to free.
- * @timers:   timers so far.
- * @inside:   those that came inside of the module's code.
- * @done:     resets of @elements,
- * @bytes_done: and of @bytes.
- * @refused:  resets that were.
- * @missed:   an NMI did not come.
+ * @bytes:    an arena of bytes.
+ * @timer:    raises hard interrupts at irregular times.
+ * @work:     irq_work that the handlers of timer and NMI raise.
+ * @resets:   the timer handler resets @elements and @bytes.
+ * @task:     elements that the task has allocated.
+ * @irq:      elements that the timer handler has allocated.
+ * @nmi:      elements that the NMI handler has allocated; @work frees them.
+ * @timers:   how often the timer has fired.
+ * @inside:   how often the timer interrupted code of the module.
+ * @done:     number of resets of @elements.
+ * @bytes_done: number of resets of @bytes.
+ * @refused:  number of resets that returned -EBUSY.
+ * @missed:   an NMI was sent and did not come.
  */
 static struct scene {
 	struct elements	*elements;
@@ -177,7 +177,7 @@ static void count_reset(int err, unsigned long *done)
 		scene.irq.bad++;
 }
 
-/* Resets both arenas in a hard interrupt, in the middle of the task's work. */
+/* The timer handler resets both arenas while the task may be using them. */
 static void reset_all(void)
 {
 	struct element made, *e;
@@ -201,7 +201,7 @@ static enum hrtimer_restart on_timer(struct hrtimer *timer)
 		reset_all();
 	} else {
 		churn(&scene.irq);
-		/* The NMI interrupts the task at the place of the timer. */
+		/* The NMI comes while the timer handler still interrupts the task. */
 		if (scene.timers % 4 == 0 && !nmi_raise(smp_processor_id()))
 			scene.missed = true;
 	}
@@ -209,7 +209,7 @@ static enum hrtimer_restart on_timer(struct hrtimer *timer)
 	return HRTIMER_RESTART;
 }
 
-/* Checks that all elements are complete, and stay so under rcu_read_lock(). */
+/* Checks that all elements are complete, and stay complete until rcu_read_unlock(). */
 static void look_around(void)
 {
 	const struct element *e;
