@@ -75,7 +75,7 @@ FIXTURE_TEARDOWN(advice)
 	close(self->fd);
 }
 
-/* A call that must return. A test reports the name of one that does not. */
+/* A call that must return. If it does not, the test reports its name. */
 struct request {
 	const char *name;
 	int (*call)(char *at, size_t bytes, int arg);

@@ -271,7 +271,7 @@ TEST_F(space, alloc_words_places_disjoint)
 	}
 }
 
-/* What a worker writes at the begin of each object, so that it recognises its objects. */
+/* A worker writes this at the begin of each object, so that it recognises its objects. */
 struct record {
 	__u32 owner;
 	__u32 nr;

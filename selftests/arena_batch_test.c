@@ -118,7 +118,7 @@ TEST(batch_when_full_takes_span_tail)
 	ASSERT_LE(0, fd);
 	map = arena_map(fd, SLAB, PROT_READ | PROT_WRITE, 0);
 	ASSERT_NE(NULL, map);
-	/* Take a span, then all that is behind it. */
+	/* Make this CPU take a span, then allocate all that lies behind the span. */
 	ASSERT_EQ(0, arena_alloc(fd, 8, NULL));
 	for (i = SLAB; i && arena_batch(fd, &(struct arena_batch_item) { .bytes = i }, 1, 8, NULL);)
 		i -= 4096;
@@ -482,8 +482,8 @@ TEST_F(batch, batch_without_alloc_right_eacces)
 }
 
 /*
- * clauses 1, 7: processes make batches beside single allocations and resets. What they get in one
- * generation does not overlap.
+ * clauses 1, 7: processes make batches beside single allocations and resets. Objects of one
+ * generation do not overlap.
  */
 #define BATCH	50
 

@@ -54,7 +54,7 @@ FIXTURE_TEARDOWN(compat)
 
 #define ioctl_32(cmd) call_32(NR_IOCTL_32, self->fd, cmd, (unsigned long)self->low)
 
-/* clause 18: the commands of the first version do the same for callers of 32 bits */
+/* clause 18: commands of the first version give a 32-bit program the same results */
 TEST_F(compat, command_of_first_version_same_result)
 {
 	struct arena_setup_args setup = { .size = sizeof(setup), .capacity = 4 * SLAB };
@@ -122,7 +122,7 @@ static int call_copied(int fd, char *low, unsigned int cmd, void *args, size_t s
 	return err;
 }
 
-/* clause 18: so do the commands that were added later */
+/* clause 18: commands that were added later give a 32-bit program the same results, too */
 TEST_F(compat, command_of_later_version_same_result)
 {
 	struct arena_batch_args batch = { .size = sizeof(batch), .count = 3,

@@ -191,7 +191,7 @@ TEST_F(errnos, alloc_bad_argument_errno)
 	refused(self->spans, EINVAL, arena_alloc_flags(self->spans, 8, 3, 0, NULL));
 }
 
-/* Some room is left, but not enough: a cursor that moves nonetheless would be seen. */
+/* Some room is left, but not enough. The test would see a cursor that moves nonetheless. */
 TEST_F(errnos, alloc_almost_full_enospc)
 {
 	const __u64 src = (unsigned long)source;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The first, second, ... nth allocation (or copy from or to user space) of a call fails, until the
- * call makes fewer of them: it returns an errno and changes nothing (clauses 4 and 21). Needs a
- * kernel with fault injection.
+ * Makes the first, second, ... nth allocation (or copy from or to user space) of a call fail, until
+ * the call makes fewer than n. Each time, the call must return an errno and change nothing (clauses
+ * 4 and 21). Needs a kernel with fault injection.
  */
 #include "kselftest_harness.h"
 #include <dirent.h>
@@ -158,8 +158,8 @@ static bool same_descriptors(const NTH *self)
 }
 
 /*
- * Returns whether a failed call changed nothing. After EFAULT, the call may be @done: its result
- * could not be written back, as documented.
+ * Returns whether a failed call changed nothing. If @done, the call may have taken effect when it
+ * returned EFAULT, because its result could not be written back, as documented.
  */
 static bool harmless(const NTH *self, bool done)
 {
@@ -567,7 +567,7 @@ static const struct {
 	{ ARENA_RESET_RELEASE, 2 * SLAB },
 	{ ARENA_RESET_RELEASE },
 	{ ARENA_RESET_ZERO },
-	/* It comes last because an arena stays strict. */
+	/* This mode comes last because an arena stays strict. */
 	{ ARENA_RESET_STRICT },
 };
 

@@ -191,7 +191,7 @@ static void write_stripes(struct _test_data_huge *self)
 		self->map[at] = at / self->page;
 }
 
-/* clauses 19, 20: every call that splits a huge page, each followed by a reset */
+/* clauses 19, 20: a reset revokes a huge mapping that any call has split before */
 TEST_F(huge, split_huge_mapping_then_reset_revokes)
 {
 	const size_t hole = HUGE + HUGE / 2, end = 2 * HUGE + HUGE / 4;
@@ -391,7 +391,7 @@ TEST_F(huge, map_populate_committed_only)
 	munmap(map, CAPACITY);
 }
 
-/* Makes the kernel fault in pages over and over: without a signal where nothing is committed. */
+/* A thread that reads from @zero to @at again and again; EFAULT takes the place of a signal. */
 struct toucher {
 	int zero;
 	char *at;

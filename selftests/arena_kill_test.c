@@ -192,8 +192,8 @@ TEST_F_TIMEOUT(kill, kill_after_nth_step_leaves_nothing, 200)
 }
 
 /*
- * Long calls are killed while they run. That a call runs is seen from outside: in the memory that
- * all arenas hold, or in fdinfo, which takes no lock.
+ * Long calls are killed while they run. The test sees that a call runs in the memory that all
+ * arenas hold, or in fdinfo, which takes no lock.
  */
 static long long_bytes(void)
 {
@@ -299,7 +299,7 @@ FIXTURE_VARIANT(long_call)
 	bool	(*under_way)(int fd);
 	/* Returns whether the call ended early. */
 	bool	(*cut_short)(int fd, const char *map);
-	/* the call works on memory that was allocated before */
+	/* The call works on memory that was allocated before. */
 	bool	allocated;
 	bool	committed;
 };

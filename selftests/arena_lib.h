@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Shared by the tests of libarena: objects that carry a stamp of the thread or process that made
- * them, threads that note where their
- * objects are, and an arena for each test.
+ * them, threads that note where their objects are, and an arena for each test.
  *
- * With -DFAKE the tests run in one process without the kernel, on tools/libarena/fake.c, and
- * leave out what needs it.
+ * With -DFAKE the tests run without the kernel module, on tools/libarena/fake.c, and leave out
+ * what only the module can do.
  */
 #ifndef ARENA_LIB_H
 #define ARENA_LIB_H

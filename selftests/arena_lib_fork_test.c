@@ -59,8 +59,8 @@ TEST_F_TIMEOUT(lib, fork_child_new_lease, PATIENCE)
 }
 
 /*
- * Clause 1: so has a child made by the bare system call, of which pthread_atfork() handlers do
- * not know.
+ * Clause 1: a child made by the bare system call, which runs no pthread_atfork() handlers, has
+ * leases of its own, too.
  */
 TEST_F_TIMEOUT(lib, clone_child_new_lease, PATIENCE)
 {

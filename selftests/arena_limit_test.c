@@ -555,8 +555,8 @@ TEST_F_TIMEOUT(cgroup, call_in_full_cgroup_enomem, 120)
 }
 
 /*
- * A process in the cgroup opens an arena and uses it or not; another process outside allocates.
- * Returns how many slabs that process got.
+ * A process in the cgroup opens an arena, and uses it first if @use_first. A process outside of the
+ * cgroup then allocates from it. Returns how many slabs the process outside got.
  */
 static int allocate_at_their_cost(struct __test_metadata *_metadata, const char *path, int *fd,
 				  bool use_first, int *err)
@@ -620,7 +620,7 @@ TEST_F(cgroup, setup_by_other_task_charges_opener)
 	EXPECT_EQ(0, event(self->path, "oom_kill"));
 }
 
-/* Each of these leaves one thing that holds the arena. */
+/* Each function leaves one thing that keeps the arena alive, or nothing. */
 static int hold_by_nothing(int fd)
 {
 	return fd;
@@ -704,7 +704,7 @@ TEST(unload_in_use_refused)
 	}
 }
 
-/* Makes arenas, descriptors and mappings and uses them, for ever. */
+/* Makes arenas, descriptors and mappings, and uses them until it is killed. */
 static void busy(unsigned int seed)
 {
 	static char bytes[5000];

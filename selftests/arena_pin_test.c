@@ -57,7 +57,10 @@ static bool from_pipe(struct _test_data_pin *self, int byte)
 	       all_bytes(copy, byte, self->page);
 }
 
-/* Fills a lot of memory with arenas of other bytes, which would reuse pages freed too early. */
+/*
+ * Fills three arenas of 8 MiB, one after the other, with bytes from 0xa0 to 0xa2. If a pinned page
+ * was freed too early, one of these arenas is likely to get it and overwrite it.
+ */
 static void use_memory(struct __test_metadata *_metadata, size_t slab)
 {
 	const size_t bytes = 8 << 20;

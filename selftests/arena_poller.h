@@ -86,7 +86,7 @@ static inline int poller_epoll_exclusive(int fd, int events)
 	return poller_epoll(fd, events | EPOLLEXCLUSIVE);
 }
 
-/* AIO */
+/* Waits by AIO. */
 
 static inline int poller_aio(int fd, int events)
 {

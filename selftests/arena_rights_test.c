@@ -438,7 +438,10 @@ TEST_F(owner, reset_release_other_arena_untouched)
 	munmap(map, SLAB);
 }
 
-/* clauses 4, 18: where the process has no free descriptor, DUP is EMFILE and leaves none */
+/*
+ * clauses 4, 18: ARENA_IOC_DUP returns EMFILE, and makes no descriptor, if the process has no
+ * free descriptor number
+ */
 TEST_F(owner, dup_without_free_descriptor_emfile)
 {
 	struct rlimit limit = { self->fd + 1, 4096 };
@@ -450,8 +453,8 @@ TEST_F(owner, dup_without_free_descriptor_emfile)
 }
 
 /*
- * What a process can do that has a read-only descriptor and nothing else; returns 0 or the number
- * of the first failed check.
+ * Checks what a process can do that has a read-only descriptor and nothing else. Returns 0 or the
+ * number of the first failed check.
  */
 static int reader(int socket)
 {
@@ -612,8 +615,8 @@ TEST_F(owner, ptrace_read_only_mapping_eio)
 }
 
 /*
- * clause 19: a debugger can write where the descriptor may, which shows that the case before
- * tests the rights
+ * clause 19: a debugger can write to a writable mapping, so only the missing right made the write
+ * in ptrace_read_only_mapping_eio fail
  */
 TEST_F(owner, ptrace_writable_mapping_ok)
 {
@@ -626,7 +629,10 @@ TEST_F(owner, ptrace_writable_mapping_ok)
 	EXPECT_STREQ("tampered", self->map);
 }
 
-/* clause 19: nor can another process write, by /proc/PID/mem or process_vm_writev() */
+/*
+ * clause 19: another process cannot write to a read-only mapping, neither by /proc/PID/mem nor by
+ * process_vm_writev()
+ */
 TEST_F(owner, write_from_other_process_refused)
 {
 	struct iovec from = { "tampered", 8 }, to = { .iov_len = 8 };

@@ -45,7 +45,7 @@ TEST_F(own, store_source_in_arena_copies)
 	EXPECT_EQ(10, arena_used(self->fd));
 }
 
-/* clause 24: the source faults, and the fault takes the lock that a claim takes, too */
+/* clause 24: STORE succeeds when its source causes a page fault in the arena itself */
 TEST_F(own, store_source_in_arena_faults_ok)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 4 * SLAB, NULL));
@@ -64,7 +64,7 @@ TEST_F(own, store_source_uncommitted_efault)
 	EXPECT_EQ(SLAB, arena_used(self->fd));
 }
 
-/* clause 24: the source is where the object is going to be */
+/* clause 24: STORE succeeds when its source lies where the new object will be */
 TEST_F(own, store_source_is_destination_ok)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 100, NULL));
@@ -93,7 +93,7 @@ TEST_F(own, call_struct_in_arena_ok)
 	EXPECT_EQ(2 * SLAB, info->used);
 }
 
-/* clauses 20, 24: a reset frees the memory in which it has to write its result */
+/* clauses 20, 24: a reset succeeds whose result has to be written to memory that it frees */
 TEST_F(own, reset_releases_its_struct_ok)
 {
 	struct arena_reset_args *reset;
@@ -298,7 +298,7 @@ static void stall(struct __test_metadata *_metadata, struct _test_data_late *sel
 	EXPECT_EQ(0, everything_elsewhere(self->fd, self->map));
 }
 
-/* The late page arrives with self->bytes, and the call must succeed. */
+/* Provides the late page, with self->bytes, and checks that the call succeeds. */
 static void end_stall(struct __test_metadata *_metadata, struct _test_data_late *self,
 		      struct late_call *call)
 {
@@ -307,7 +307,7 @@ static void end_stall(struct __test_metadata *_metadata, struct _test_data_late 
 	EXPECT_EQ(0, call->err);
 }
 
-/* clause 24: the source of a STORE arrives late */
+/* clause 24: a STORE whose source arrives late stalls only its caller */
 TEST_F(late, store_source_stalls_caller_only)
 {
 	struct arena_store_args args = {
@@ -332,7 +332,7 @@ TEST_F(late, store_source_stalls_caller_only)
 	EXPECT_EQ(100, arena_used(self->fd));
 }
 
-/* clause 24: the items of a batch arrive late */
+/* clause 24: a batch whose items arrive late stalls only its caller */
 TEST_F(late, batch_items_stall_caller_only)
 {
 	struct arena_batch_args args = {
@@ -354,7 +354,7 @@ TEST_F(late, batch_items_stall_caller_only)
 	EXPECT_EQ(208, item[2].offset);
 }
 
-/* clause 24: the source of the last item of a batch arrives late */
+/* clause 24: a batch whose last source arrives late stalls only its caller */
 TEST_F(late, batch_source_stalls_caller_only)
 {
 	struct arena_batch_item item[3] = {
@@ -414,7 +414,7 @@ TEST_F(late, batch_result_unwritable_counts)
 	munmap(item, self->late.page);
 }
 
-/* clause 24: the struct of any call arrives late */
+/* clause 24: a call whose struct arrives late stalls only its caller */
 TEST_F(late, call_struct_stalls_caller_only)
 {
 	static const unsigned int cmds[] = { ARENA_IOC_ALLOC, ARENA_IOC_RESET, ARENA_IOC_INFO,
@@ -439,7 +439,7 @@ TEST_F(late, call_struct_stalls_caller_only)
 	}
 }
 
-/* clause 24: the tail of a struct that is longer than the kernel's arrives late */
+/* clause 24: a call stalls only its caller if the tail of a longer struct arrives late */
 TEST_F(late, call_tail_stalls_caller_only)
 {
 	char *two = mmap(NULL, 2 * self->late.page, PROT_READ | PROT_WRITE,
@@ -498,7 +498,7 @@ TEST_F(late, kill_while_stalled_changes_nothing)
 	EXPECT_EQ(0, arena_used(self->fd));
 }
 
-/* clause 24: many callers wait, so many bounded buffers are in use */
+/* clause 24: other calls work while many callers are stalled and hold their buffers */
 TEST_F(late, call_many_stalled_others_work)
 {
 	pid_t pids[20];

@@ -246,7 +246,7 @@ TEST_F(status, status_in_child_shared)
 	EXPECT_EQ(64, self->status->offset);
 }
 
-/* clause 17: any descriptor can map the page */
+/* clause 17: a program can map the status page whatever rights its descriptor has */
 TEST_F(status, status_without_right_ok)
 {
 	const struct arena_status *status;
@@ -311,7 +311,7 @@ struct reader {
 	__u64 torn, shrank, back;
 };
 
-/* Expects a generation that never goes back, and an offset that only grows in each. */
+/* Expects that the generation never falls, and that the offset only grows in a generation. */
 static void *read_status(void *arg)
 {
 	__u64 last_generation = 0, last_offset = 0;

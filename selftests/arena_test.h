@@ -33,7 +33,7 @@
 
 #define DEVICE		"/dev/arena"
 #define DEBUGFS		"/sys/kernel/debug/arena/"
-#define RACE_SECONDS	10		/* see more_rounds() */
+#define RACE_SECONDS	10		/* races that take longer do fewer rounds */
 #define SLAB		65536UL		/* the slab size that tests ask for */
 #ifndef ARRAY_SIZE
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
@@ -292,8 +292,8 @@ static inline long long read_number(const char *path)
 }
 
 /*
- * Returns the bytes that count for all arenas, or -1 if there is no debugfs; without freed slabs in
- * the module's pool, which the kernel may free at any time.
+ * Returns the bytes that are charged to all arenas, or -1 if there is no debugfs. Slabs in the pool
+ * are left out, because the kernel may free them at any time.
  */
 static inline long long arena_held_bytes(void)
 {
@@ -329,8 +329,8 @@ static inline bool run_on(int cpu)
 }
 
 /*
- * Returns whether a race goes on with round @i, counted from 0: for @rounds rounds, but where
- * they take longer than some seconds, on an emulated or busy machine, for a tenth of them.
+ * Returns whether a race goes on with round @i, counted from 0. It has @rounds rounds, or a tenth
+ * of them on an emulated or busy machine where all would take more than RACE_SECONDS.
  */
 static inline bool more_rounds(unsigned int i, unsigned int rounds)
 {

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A program on a terminal, for scripts that have none:
+ * Runs a program on a terminal of its own, for scripts that have none:
  *
  *	arena_tty KEYS COMMAND [ARGUMENT...]
  *
- * Each key is typed when the program has cleared its screen once more, and what
- * it draws is copied to standard output. Between this program and COMMAND stands a
- * process that does what a shell with job control does: if COMMAND stops, the line
- * "stopped" is printed and COMMAND is continued. Ends as COMMAND does, with 126 if a signal
- * ended it, or with 125 if the terminal was not in the mode it had before, when COMMAND
- * stopped or ended.
+ * Types one key each time that COMMAND clears the screen, and copies what COMMAND draws to standard
+ * output. COMMAND is a child of a process that acts like a shell with job control: if COMMAND
+ * stops, that process prints the line "stopped" and continues COMMAND. The exit status is that of
+ * COMMAND, 126 if a signal ended COMMAND, or 125 if the terminal did not have its former mode when
+ * COMMAND stopped or ended.
  */
 #include <err.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the writer asks the reader, and whether the answers are right. */
+/* The writer asks the reader for the counts of words and checks the answers. */
 #include "demo.h"
 
 int hear(int sock, struct packet *packet)
@@ -43,8 +43,8 @@ struct tally {
 	__u64 words;
 	__u64 total;
 	__u64 differ;
-	__s64 most;		/* the count of the most frequent word, */
-	const char *top;	/* and where uniq has it */
+	__s64 most;		/* the count of the most frequent word */
+	const char *top;	/* the most frequent word in uniq's output */
 };
 
 /* Asks for the words of one packet and compares the answers with the counts of uniq. */
@@ -76,7 +76,7 @@ static int compare_counts(int sock, const char *list, struct tally *tally)
 		expected[nr] = strtoll(list, &word, 10);
 		word += *word == ' ';
 		len = strcspn(word, "\n");
-		if (!len)	/* the line for what is before the first word of the file */
+		if (!len)	/* uniq's line for the text before the first word of the file */
 			continue;
 		if (expected[nr] > tally->most) {
 			tally->most = expected[nr];

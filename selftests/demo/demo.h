@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The demonstration: main.c is the job, input.c reads the text, writer.c stores its words, reader.c
- * is the other process, check.c asks it, packets.c is what they say to each other.
+ * The demonstration: main.c runs it, input.c reads the text, writer.c stores its words, reader.c is
+ * the reading process, check.c sends it questions, packets.c sends and receives the messages.
  */
 #ifndef ARENA_DEMO_H
 #define ARENA_DEMO_H

@@ -11,8 +11,9 @@
 #define PATIENCE	20000	/* milliseconds */
 
 /*
- * Touching memory that is not there, or not writable, is a signal, which the reader takes as a
- * result: a process with the right to reset can revoke the pages at any time.
+ * An access to memory that is not committed or not writable raises a signal. Its handler jumps to
+ * this buffer, so that the reader lives on: a process with the right to reset can revoke pages at
+ * any time.
  */
 static sigjmp_buf fault;
 
@@ -38,7 +39,7 @@ static int try_mprotect(struct arena *arena)
 	return refuse(mprotect(arena->base, arena_capacity(arena), PROT_READ | PROT_WRITE));
 }
 
-/* The kernel stores for the process, and returns EFAULT where the process would get a signal. */
+/* Lets the kernel store, by a read() into the mapping, which raises no signal but fails. */
 static int try_store(struct arena *arena)
 {
 	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC), err;
@@ -50,7 +51,7 @@ static int try_store(struct arena *arena)
 	return err;
 }
 
-/* A debugger's way, which ignores the protection of the mapping. */
+/* Writes through /proc/self/mem, which ignores the protection of the mapping, as debuggers do. */
 static int try_proc_mem(struct arena *arena)
 {
 	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC), err;
@@ -119,7 +120,7 @@ static int try_status(struct arena *arena)
 			       PROT_READ | PROT_WRITE));
 }
 
-/* What a reader must not be able to do, and the errno with which it is refused. */
+/* Attempts that must fail, each with the errno that it must get. */
 static const struct attempt {
 	const char *what;
 	int (*try)(struct arena *arena);	/* errno, or 0 if it worked */

@@ -85,7 +85,7 @@ static inline int words_in_view(const struct words_view *view, __u64 offset, __u
 	return offset <= view->high && size <= view->high - offset;
 }
 
-/* The number at @offset, read exactly once. */
+/* Reads the number at @offset exactly once. */
 static inline int words_peek(const struct words_view *view, __u64 offset, __u64 *value)
 {
 	if (offset % sizeof(*value) || !words_in_view(view, offset, sizeof(*value)))
@@ -112,7 +112,7 @@ static inline int words_read_root(const struct words_view *view, struct words_ro
 	return 0;
 }
 
-/* The entry at @offset, without its text, which is known to lie in the view. */
+/* Reads the entry at @offset without its text, and checks that the text lies in the view. */
 static inline int words_read_entry(const struct words_view *view, __u64 offset,
 				   struct words_entry *entry)
 {

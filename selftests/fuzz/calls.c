@@ -102,7 +102,7 @@ struct request {
 	unsigned int cmd;
 	__u32 size;
 	union args args;
-	bool honest;	/* nothing was bent: the result can be checked */
+	bool honest;	/* no argument was spoiled, so the result can be checked */
 };
 
 static void bend(struct request *r, const struct arena *a)
@@ -135,7 +135,7 @@ static void bend(struct request *r, const struct arena *a)
 	}
 }
 
-/* Puts the arguments somewhere and returns the address for the kernel. */
+/* Copies the arguments to memory of a random kind; returns the address for the kernel. */
 static void *put_args(struct request *r)
 {
 	unsigned int how = get_byte();
@@ -145,14 +145,14 @@ static void *put_args(struct request *r)
 	case 0:
 		r->honest = false;
 		return NULL;
-	case 1:		/* its end cannot be read */
+	case 1:		/* the end of the struct cannot be read */
 		r->honest = false;
 		memcpy(args_page + PAGE - r->size / 2, &r->args, r->size / 2);
 		return args_page + PAGE - r->size / 2;
 	case 2:
 		r->honest = false;
 		return (void *)(UINTPTR_MAX - (how << 4));
-	case 3:		/* in an arena, if it can be written there */
+	case 3:		/* the struct lies in a writable mapping of an arena */
 		map = get_map();
 		if (!map || !map->writable || touch_write(map->at))
 			break;
@@ -167,7 +167,7 @@ static void *put_args(struct request *r)
 	return args_page + PAGE - r->size;
 }
 
-/* Makes the call. The result is in r->args if the arguments were not bent. */
+/* Makes the call. The result is in r->args if r->honest. */
 static int request(struct request *r, struct arena *a, int fd)
 {
 	void *at;
@@ -278,7 +278,7 @@ static void op_reset(struct arena *a)
 	if (r.honest && r.args.reset.generation <= a->info.generation)
 		broken("generation %llu after %llu", r.args.reset.generation,
 		       a->info.generation);
-	/* The reset was done, also if the arguments were bent. */
+	/* The kernel has done the reset, whether or not r->honest. */
 	forget(a);
 }
 
@@ -413,7 +413,7 @@ static void op_handle(struct arena *a)
 	if (err || d.args.handle.offset != offset)
 		broken("DEREF of the handle of %llu: %s, %llu", offset, strerror(-err),
 		       d.args.handle.offset);
-	/* The next generation must be stale. */
+	/* The kernel must refuse the same handle with a generation that has never begun. */
 	d.args.handle.handle_generation++;
 	err = call(a->fd[0], ARENA_IOC_DEREF, memcpy(args_page, &d.args, d.size));
 	if (err != -ESTALE)

@@ -32,7 +32,7 @@ struct object {
 	__u64 bytes;
 };
 
-/* What is known of an arena. If @lost, its sums and objects are unknown until a reset. */
+/* The model of an arena. If @lost, its sums and objects are unknown until a reset. */
 struct arena {
 	int fd[FDS];
 	__u32 rights[FDS];

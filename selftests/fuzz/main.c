@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A fuzzer for /dev/arena: processes that read bytes as calls, well-formed ones and
- * hostile ones, and check after each what must always hold (fuzz.h says what is where).
+ * A fuzzer for /dev/arena. Its processes turn bytes into calls, well-formed ones and hostile ones,
+ * and check after each call what must always hold. fuzz.h lists the source files.
  *
  *   arena_fuzz [-s SEED] [-t SECONDS] [-n ROUNDS] [-p PROCESSES] [-i HEX]
  *
@@ -67,7 +67,7 @@ static void vary(struct input *input)
 			if (at + len > input->len)
 				input->len = at + (len < other->len ? len : other->len);
 			break;
-		default:	/* a stretch once more, elsewhere */
+		default:	/* copy some bytes to another place */
 			len = 1 + random_number(16);
 			if (at + len <= input->len && input->len + len <= INPUT_MAX) {
 				memmove(input->bytes + at + len, input->bytes + at,

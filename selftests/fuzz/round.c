@@ -96,7 +96,7 @@ static void play_together(void)
 		arenas[i].lost = true;
 	pid = fork();
 	if (!pid) {
-		/* Other operations, from the same bytes. */
+		/* The second process starts elsewhere in the input, so it does other operations. */
 		in->at += 1 + in->bytes[0] % 7;
 		kcov = NULL;
 		play();

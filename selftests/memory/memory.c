@@ -8,9 +8,9 @@
  *	cat /sys/kernel/debug/arena_memory
  *	echo drop >/sys/kernel/debug/arena_memory
  *
- * Makes an arena of so many bytes and fills it: with memory of a node, of the
- * CPU that it is done on, or at the expense of the writer's cgroup, by a kernel
- * thread, which belongs to no such group. It stays until it is dropped.
+ * A write makes an arena with this capacity and fills it: "node" with memory of the given node,
+ * "local" with memory of the writing CPU's node. With "account", a kernel thread, which is in the
+ * root cgroup, fills the arena, and the writer's cgroup is charged. "drop" destroys the arena.
  */
 #include <linux/arena.h>
 #include <linux/completion.h>
@@ -28,7 +28,7 @@
 #define SLAB		SZ_64K
 #define OBJECT		SZ_4K
 
-static DEFINE_MUTEX(lock);		/* protects what follows */
+static DEFINE_MUTEX(lock);		/* protects the next two variables */
 static struct arena *arena;
 static unsigned long pages[MAX_NUMNODES];
 static struct dentry *file;

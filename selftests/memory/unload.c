@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * arena_unload: arenas that are gone while RCU callbacks of theirs may be under
- * way, so that user space can unload the arena module at that moment.
+ * arena_unload destroys arenas whose RCU callbacks may not have run yet, so that user space can
+ * unload the arena module at that moment.
  *
  *	echo 20 >/sys/kernel/debug/arena_unload && rmmod arena
  *
- * This module stays meanwhile, so it refers to the other one only as long as it
- * calls it. On the CPU that does it, slow callbacks of our own come between those
- * of the arenas: they take longer than the grace periods that unloading waits for.
+ * This module stays loaded, so it holds a reference to the arena module only while it calls it. It
+ * queues slow callbacks of its own between those of the arenas, on the same CPU: they take longer
+ * than the grace periods that unloading waits for.
  */
 #include <linux/arena.h>
 #include <linux/debugfs.h>
