@@ -121,7 +121,8 @@ measure()
 	grep '^bench,' "$OUT/$machine.raw" | medians "$machine" >>"$CSV"
 }
 
-# On the plain kernel of the other benchmarks: sanitizers would be measured, too.
+# Measures on the User-Mode Linux kernel that bench.sh builds. The kernel of kunit.sh has
+# sanitizers, which would be measured, too.
 measure_uml()
 {
 	"$ROOT/tools/bench.sh" --build-uml || die "no User-Mode Linux"

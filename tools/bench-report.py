@@ -21,13 +21,13 @@ import sys
 COLUMNS = ("kernel init_on_alloc bench rival threads n size value unit "
            "min max runs").split()
 
-# What the project promised, see the goals of its contract.
+# The allocators for which the contract sets goals.
 SPANS, DENSE, PRIVATE = "arena_spans", "arena_dense", "arena_private"
 SEEDS = (SPANS, DENSE, "kvmalloc")
-# Bare bumps owe nobody anything: they are limits, not rivals.
+# Bump allocators without a reset or checks show a limit; they are no rivals.
 LIMITS = ("xadd", "xadd_call", "cmpxchg", "cmpxchg_call", "plain", "bounded",
           "bounded_call", "empty")
-# It zeroes by fresh pages where it does not recycle them.
+# In these benchmarks page_frag hands out fresh pages, which are zeroed already.
 SELF_ZEROING = ("batch", "hardirq", "threads_own")
 
 
@@ -585,7 +585,7 @@ def plot_threads(directory):
 
     def value(rival, count):
         bench = "threads_one" if count > 1 else "threads_own"
-        # What a busy host did is in the medians, not in the shortest round.
+        # A busy host disturbs the medians, but not the shortest round.
         return (R.best("uml", 0, bench, rival, threads=count) or
                 R.best("uml", 0, "threads_own", rival, threads=count))
 

@@ -64,7 +64,7 @@ copy_sources()
 		die "cannot copy the benchmarks to $dir"
 }
 
-# Both modules are built in a directory of their own, so that other builds do not disturb a
+# Builds both modules in a directory of their own, so that other builds do not disturb a
 # measurement.
 #   make_modules DIR WHAT-MAKE-CALLS-IT MAKE...
 make_modules()
@@ -226,7 +226,7 @@ native()
 		"$(guest_commands ns 51 1100 "$@")"
 }
 
-# Runs with and without zeroing at the same time.
+# Runs one machine with init_on_alloc and one without at the same time.
 #   measure_icount icount|new
 measure_icount()
 {
@@ -250,7 +250,9 @@ measure_instructions()
 	return "$rc"
 }
 
-# Runs all machines at once and fails if one does: a count is exact however busy the host is.
+# Waits for the processes PID..., and fails if one of them fails. Machines that count instructions
+# may run at the same time: a count is exact however busy the host is.
+#   wait_for PID...
 wait_for()
 {
 	local pid rc=0
@@ -261,7 +263,7 @@ wait_for()
 	return "$rc"
 }
 
-# The same machine, but with places for more CPUs.
+# Runs the benchmarks in machines in which one CPU runs, but more could be plugged in.
 measure_growth()
 {
 	local cpus list started=()
@@ -274,7 +276,7 @@ measure_growth()
 	wait_for "${started[@]}"
 }
 
-# Boots with and without zeroing take turns.
+# Boots the kernel with init_on_alloc and without it in turn.
 measure_native()
 {
 	local run init rc=0
@@ -331,7 +333,9 @@ describe()
 	span_sizes "$2"
 }
 
-# Figures of the other kind, measured before, stay.
+# Removes earlier results of this kind (icount or uml), and notes the machine that will be measured.
+# Results of the other kind stay.
+#   begin icount|uml MODULE-DIR
 begin()
 {
 	rm -f "$RAW/$1"*
@@ -431,9 +435,9 @@ growth()
 	[ "$rc" -eq 0 ] || die "a benchmark failed, see above"
 }
 
-# The gate: how far our fast paths are from the naive compare-and-swap of the
-# same run, through a call like ours. The shortest round counts, without the
-# timer; it is exact, so that two more instructions are two more instructions.
+# Prints how many more instructions a rival takes for an object than the naive compare-and-swap
+# behind a function call, in the same run. The shortest round of each counts, which no timer
+# interrupt disturbed, so the number is exact.
 distance()
 {
 	awk -F, -v rival="$1" '$2 == "batch" { cost[$3] = $9 }
@@ -447,8 +451,10 @@ recorded()
 	awk -v rival="$1" -v init="$2" '$1 == rival && $2 == init { print $3 }' "$GATE"
 }
 
-# Prints one line per figure; succeeds if it is at most 2 above its record. A figure that is far
-# below its record is reported, because the record would hide a regression.
+# Compares a rival with its record: how many more instructions than the naive compare-and-swap it
+# takes for one object. Succeeds if that is at most 2 more than recorded. If it is more than 2
+# below, asks for a new record: with the old one, a later regression would pass unseen.
+#   judge RIVAL INIT_ON_ALLOC
 judge()
 {
 	local rival=$1 init=$2 now was
@@ -561,7 +567,7 @@ record()
 	cat "$GATE"
 }
 
-# In directories of their own, so that the gate does not wait for a long run.
+# Sets directories for the gate, so that it does not wait for a long run of the benchmarks.
 gate_dirs()
 {
 	STOCK=$BENCH/gate

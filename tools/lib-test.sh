@@ -137,7 +137,7 @@ test_example()
 		rmmod arena"
 }
 
-# A program of tests of the library on the fake, with a sanitizer. ThreadSanitizer refuses
+# Builds and runs a test of the library on the fake, with a sanitizer. ThreadSanitizer refuses
 # threads in a child of a process with threads.
 #   on_fake PROGRAM NAME FLAGS
 on_fake()

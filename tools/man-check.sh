@@ -34,7 +34,7 @@ abi_words()
 	grep -oE '\bE[A-Z0-9]{3,}\b' "$UAPI" | grep -vE '^(ENOTE)$' | sort -u
 }
 
-# The names that must be said once more: what the module itself can be asked.
+# Prints further names that the manual must contain: those of the module itself.
 module_words()
 {
 	sed -n 's/^TRACE_EVENT(\([a-z_]*\),/\1/p' "$ROOT/module/core/trace.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What an object costs: batches of 4,096 objects of 64 bytes, each written, then all
- * of them freed (or one reset). Everything counts that a program pays, opening and
- * first touch included.
+ * Measures what an object costs: allocates batches of 4,096 objects of 64 bytes, writes to each
+ * object, and then frees all of them or resets the arena. The result includes opening the arena and
+ * the first page faults.
  *
  *	bench KIND WORKERS threads|processes ROUNDS
  *
@@ -33,7 +33,7 @@
 #define SIZE		64
 #define WORKERS_MAX	8
 
-/* What workers share, processes too. */
+/* Memory that the workers share, also if they are processes. */
 struct common {
 	pthread_barrier_t barrier;
 	double begin;
@@ -93,7 +93,7 @@ static void open_arena(void)
 		err(1, "arena_open");
 }
 
-/* All have used what they allocated when one of them resets. */
+/* One worker resets the arena, after all workers have used their objects. */
 static void take_back(struct worker *worker)
 {
 	together();
@@ -126,7 +126,7 @@ static void make_block(void)
 		err(1, "mmap");
 }
 
-/* As a program would that trusts itself: where it stands is in memory. */
+/* A bump allocator without a check, whose position is in a thread-local variable. */
 static void batch_bump(struct worker *worker)
 {
 	static __thread char *pos;
@@ -227,7 +227,7 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < nr_workers; i++)
 		workers[i].number = i;
 	make_common();
-	/* Where pointers are kept is no allocator's. */
+	/* Touch the arrays of pointers first: their page faults are no cost of an allocator. */
 	for (unsigned int i = 0; i < nr_workers; i++)
 		memset(workers[i].objects, 0, sizeof(workers[i].objects));
 	common->begin = now();

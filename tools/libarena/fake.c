@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/arena, faked in user space, so that libarena runs where the module does not
- * and under sanitizers, which no test machine has: memory that several processes
- * share, and of the kernel's decisions only those that matter to the library. No
- * rights, and nothing is ever revoked.
+ * A fake of /dev/arena in user space, so that libarena can be tested without the module, and under
+ * sanitizers, which the test machines lack. Several processes can share an arena. The fake does
+ * only what matters to the library: it has no rights and revokes no mapping.
  *
- * Linked with -Wl,--wrap=open,--wrap=open64,--wrap=ioctl. An arena is a memfd; what the kernel
- * would keep lies behind the status page.
+ * It is linked with -Wl,--wrap=open,--wrap=open64,--wrap=ioctl. An arena is a memfd. The data that
+ * the kernel would keep for the arena lie behind the status page.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -79,7 +78,7 @@ int __wrap_open64(const char *path, int flags, ...)
 	return fd;
 }
 
-/* As the kernel does: nothing crosses the end of a slab that need not. */
+/* Like the kernel, lets no object that fits in a slab cross the end of one. */
 static int claim(struct fake *fake, __u64 min, __u64 want, __u64 align, __u64 *offset,
 		 __u64 *bytes)
 {

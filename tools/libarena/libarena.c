@@ -222,7 +222,7 @@ static void table_delist(struct table *table)
 		table->next->link = table->link;
 }
 
-/* With the lock held, when a thread ends: leave the rest of its lease as the arena's spare. */
+/* A thread ends: keep the rest of its lease as the arena's spare. The caller holds the lock. */
 static void cursor_leave(struct table *table, unsigned int index)
 {
 	struct opened *opened = __atomic_load_n(&arenas[index], __ATOMIC_ACQUIRE);
@@ -473,7 +473,7 @@ static void *alloc_large(struct opened *opened, size_t bytes, size_t align)
 	return ask_alloc(opened, bytes, align, &offset) ? opened->arena.base + offset : NULL;
 }
 
-/* The present lease has no room, belongs to an old generation, or does not exist. */
+/* Allocates when the lease has no room, belongs to an old generation, or does not exist. */
 static void *alloc_slow(struct opened *opened, struct arena_cursor *cursor, size_t bytes,
 			size_t align)
 {

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <libarena.h>
 
-/* Everything that the header has inline, in the calling thread. */
+/* Uses the library, and its inline functions, in the calling thread. */
 bool plugin_use(void)
 {
 	struct arena *arena = arena_open("plugin", 1 << 20, 0);

@@ -21,7 +21,7 @@ static void *run(void *arg)
 	return arg;
 }
 
-/* In another thread, which lives on, and in this one. */
+/* Uses the plugin in another thread, which lives on, and in this thread. */
 static bool use_here_and_there(pthread_t *thread)
 {
 	pthread_barrier_init(&barrier, NULL, 2);
