@@ -363,4 +363,55 @@ TEST_F(status, status_races_with_reader_coherent)
 	EXPECT_EQ(0, reader.back);
 }
 
+struct allocator {
+	int fd;
+	const struct arena_status *status;
+	__u64 rounds, shrank, behind, above;
+};
+
+/* Allocate; the page shows at least what it showed before the call, and this object. */
+static void *allocate_and_look(void *arg)
+{
+	struct allocator *allocator = arg;
+	const struct arena_status *status = allocator->status;
+	__u64 i, offset, high, last_offset = 0, last_high = 0;
+
+	for (i = 0; i < allocator->rounds; i++) {
+		if (arena_alloc(allocator->fd, 8, NULL))
+			break;
+		offset = __atomic_load_n(&status->offset, __ATOMIC_ACQUIRE);
+		high = __atomic_load_n(&status->high, __ATOMIC_ACQUIRE);
+		allocator->shrank += offset < last_offset || high < last_high;
+		allocator->behind += offset < last_offset + 8;
+		allocator->above += offset > high;
+		last_offset = offset;
+		last_high = high;
+	}
+	allocator->rounds -= i;
+	return NULL;
+}
+
+/* clause 7: what the page shows only grows while several threads allocate. */
+TEST_F(status, status_races_with_allocs_only_grows)
+{
+	const __u64 rounds = on_uml() ? 1000 : 10000;
+	struct allocator allocators[3];
+	pthread_t threads[3];
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		allocators[i] = (struct allocator) { self->fd, self->status, rounds };
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, allocate_and_look, &allocators[i]));
+	}
+	for (i = 0; i < 3; i++) {
+		pthread_join(threads[i], NULL);
+		EXPECT_EQ(0, allocators[i].rounds);
+		EXPECT_EQ(0, allocators[i].shrank);
+		EXPECT_EQ(0, allocators[i].behind);
+		EXPECT_EQ(0, allocators[i].above);
+	}
+	EXPECT_EQ(3 * rounds * 8, self->status->offset);
+	expect_status(_metadata, self);
+}
+
 TEST_HARNESS_MAIN

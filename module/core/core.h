@@ -177,7 +177,7 @@
  *	collect  preemption off while bumping    synchronize_rcu() in revoke()
  *	zero     claim after counting in, in     smp_mb() B in arena_settle()
  *	         bump_zeroed()
- *	count    claim after the note, in        smp_rmb() in arena_used_in_snap()
+ *	count    claim after the note, in        smp_rmb() in used_if_counted()
  *	         cursor_count()
  *	window   preemption off from reading the windows closed, then store-release of
  *	         cursor to using the window      wrapping, in wrapped(), after a
@@ -649,8 +649,8 @@ static inline unsigned long cursor_generation(unsigned long cursor, unsigned lon
 }
 
 /*
- * Take a snapshot: read the cursor and its full generation. Preemption is off, so that the tag
- * does not wrap between the two reads.
+ * Take a snapshot: read the cursor and its full generation. Preemption is off, or resets and
+ * rewinds are kept out, so that the tag does not wrap between the two reads.
  */
 static inline struct arena_snap __arena_snap(const struct arena *arena)
 {
@@ -989,8 +989,28 @@ int arena_tails_claim(struct arena *arena, size_t size, size_t used, size_t alig
 		      struct arena_place *place);
 void arena_tails_exit(struct arena *arena);
 
+/**
+ * struct arena_moment - where an arena stands at one moment.
+ * @generation: its generation.
+ * @used:	what arena_offset() says in that generation.
+ * @high:	what arena_high() says in that generation, not below @used.
+ */
+struct arena_moment {
+	unsigned long	generation;
+	size_t		used;
+	size_t		high;
+};
+
+/* A moment without its generation; two words, which a function returns in registers. */
+struct arena_usage {
+	size_t	used;
+	size_t	high;
+};
+
 /* stats.c */
-size_t arena_used_in_snap(const struct arena *arena, const struct arena_snap *snap);
+size_t arena_used_in_snap(const struct arena *arena, struct arena_snap snap);
+void arena_moment_read(const struct arena *arena, struct arena_moment *now);
+struct arena_usage arena_usage_no_reset(const struct arena *arena);
 
 /* handle.c */
 bool arena_find(const struct arena *arena, unsigned long generation, const void *ptr,
@@ -999,7 +1019,18 @@ int arena_handle_at(const struct arena *arena, u64 offset, arena_handle_t *handl
 int arena_handle_check(const struct arena *arena, arena_handle_t handle);
 
 /* mark.c */
-struct arena_snap arena_snap_begun(const struct arena *arena);
+struct arena_snap arena_begun_snap(const struct arena *arena, struct arena_snap snap);
+
+/*
+ * Read generation and cursor as arena_snap() does; where the generation is not settled yet,
+ * return the word that it will be settled with.
+ */
+static inline struct arena_snap arena_snap_begun(const struct arena *arena)
+{
+	struct arena_snap snap = arena_snap(arena);
+
+	return likely(cursor_settled(snap.cursor)) ? snap : arena_begun_snap(arena, snap);
+}
 
 /* For tests: called, with interrupts off, by a rewind before it moves the cursor. */
 extern void (*arena_rewind_pause)(struct arena *arena);

@@ -182,21 +182,18 @@ static void rewinds_add(struct arena *arena, unsigned long now, size_t low)
 	rewinds_set(arena, &rewinds);
 }
 
-/*
- * Take a snapshot. If the generation is not settled yet, the snapshot has the cursor word that the
- * generation will be settled with.
- */
-struct arena_snap arena_snap_begun(const struct arena *arena)
+/* The word that the generation of @snap will be settled with; or a newer snapshot, settled. */
+struct arena_snap arena_begun_snap(const struct arena *arena, struct arena_snap snap)
 {
-	struct arena_snap snap;
 	unsigned long begun, used;
 
-	do {
+	while (!cursor_settled(snap.cursor)) {
+		if (arena_begin_word(arena, snap.cursor, &begun, &used)) {
+			snap.cursor = begun;
+			break;
+		}
 		snap = arena_snap(arena);
-		if (likely(cursor_settled(snap.cursor)))
-			return snap;
-	} while (!arena_begin_word(arena, snap.cursor, &begun, &used));
-	snap.cursor = begun;
+	}
 	return snap;
 }
 
@@ -219,7 +216,7 @@ int arena_mark(struct arena *arena, struct arena_mark *mark)
 	*mark = (struct arena_mark) {
 		.generation = snap.generation,
 		.offset	    = offset,
-		.used	    = min(offset, arena_used_in_snap(arena, &snap)),
+		.used	    = min(offset, arena_used_in_snap(arena, snap)),
 	};
 	return arena->spans ? -EOPNOTSUPP : 0;
 }

@@ -6,8 +6,11 @@
 
 #include "core/cursor.h"
 
-/* Bytes counted in @generation, by all slots and by allocations without one. */
-static size_t counted_in_slots(const struct arena *arena, unsigned long generation)
+/*
+ * Bytes counted in @generation, by all slots and by allocations without one. Inline, because it
+ * is most of what the status page adds to a call that allocates with spans.
+ */
+static __always_inline size_t counted_in_slots(const struct arena *arena, unsigned long generation)
 {
 	unsigned long deep = atomic_long_read(&arena->deep_used);
 	const struct arena_cpu *cpu;
@@ -25,15 +28,11 @@ static size_t counted_in_slots(const struct arena *arena, unsigned long generati
 	return used;
 }
 
-/* Bytes used at @snap, a snapshot that arena_snap_begun() has returned. */
-size_t arena_used_in_snap(const struct arena *arena, const struct arena_snap *snap)
+/* Bytes used at @snap, in a generation of a dense arena whose claims count their bytes. */
+static noinline size_t used_if_counted(const struct arena *arena, struct arena_snap snap)
 {
 	unsigned long noted, begun, used;
 
-	if (arena->spans)
-		return counted_in_slots(arena, snap->generation);
-	if (!(snap->cursor & ARENA_COUNTED))
-		return cursor_offset(snap->cursor);
 	/*
 	 * Pairs with the compare-and-swap in cursor_claim(), which comes after the note: if
 	 * the cursor shows such a claim, the note is seen below. Without it the padding of
@@ -41,17 +40,35 @@ size_t arena_used_in_snap(const struct arena *arena, const struct arena_snap *sn
 	 */
 	smp_rmb();
 	noted = atomic_long_read(&arena->uncounted);
-	if (cursor_tag(noted) != cursor_tag(snap->cursor)) {
+	if (cursor_tag(noted) != cursor_tag(snap.cursor)) {
 		/*
 		 * Not noted yet. So no claim has succeeded since counting began: in a
 		 * generation that a rewind began counted, the bytes used are those at its
 		 * begin, in others the offset.
 		 */
-		if (arena_begin_word(arena, snap->cursor, &begun, &used) && begun & ARENA_COUNTED)
+		if (arena_begin_word(arena, snap.cursor, &begun, &used) && begun & ARENA_COUNTED)
 			return cursor_offset(used);
-		return cursor_offset(snap->cursor);
+		return cursor_offset(snap.cursor);
 	}
-	return cursor_offset(noted) + counted_in_slots(arena, snap->generation);
+	return cursor_offset(noted) + counted_in_slots(arena, snap.generation);
+}
+
+static __always_inline size_t used_in_snap(const struct arena *arena, struct arena_snap snap)
+{
+	if (arena->spans)
+		return counted_in_slots(arena, snap.generation);
+	if (unlikely(snap.cursor & ARENA_COUNTED))
+		return used_if_counted(arena, snap);
+	return cursor_offset(snap.cursor);
+}
+
+/*
+ * Bytes used at @snap, a word that arena_snap_begun() has returned. cursor_count() says how
+ * dense arenas count.
+ */
+size_t arena_used_in_snap(const struct arena *arena, struct arena_snap snap)
+{
+	return used_in_snap(arena, snap);
 }
 
 /**
@@ -69,7 +86,7 @@ size_t arena_offset(const struct arena *arena)
 {
 	struct arena_snap snap = arena_snap_begun(arena);
 
-	return arena_used_in_snap(arena, &snap);
+	return used_in_snap(arena, snap);
 }
 EXPORT_SYMBOL_GPL(arena_offset);
 
@@ -85,6 +102,58 @@ size_t arena_high(const struct arena *arena)
 	return min(cursor_offset(arena_snap_begun(arena).cursor), arena->capacity);
 }
 EXPORT_SYMBOL_GPL(arena_high);
+
+/*
+ * Bytes used and high at @snap. The counts are read after the cursor, so they may hold objects that
+ * were claimed above the high that was read: these are left out. Objects that the caller claimed
+ * before it took @snap lie below high.
+ */
+static __always_inline struct arena_usage usage_in_snap(const struct arena *arena,
+							struct arena_snap snap)
+{
+	size_t high = min(cursor_offset(snap.cursor), arena->capacity);
+
+	return (struct arena_usage) {
+		.used = min(used_in_snap(arena, snap), high),
+		.high = high,
+	};
+}
+
+static noinline struct arena_usage usage_read(const struct arena *arena)
+{
+	return usage_in_snap(arena, arena_snap_begun(arena));
+}
+
+/*
+ * Bytes used and high, for a caller that keeps resets and rewinds out. Each call that allocates
+ * comes here while the status page is mapped: what is rare is a tail call, so that the rest needs
+ * no stack frame.
+ */
+struct arena_usage arena_usage_no_reset(const struct arena *arena)
+{
+	struct arena_snap snap = __arena_snap(arena);
+
+	if (unlikely(!cursor_settled(snap.cursor) || snap.cursor & ARENA_COUNTED))
+		return usage_read(arena);
+	return usage_in_snap(arena, snap);
+}
+
+/*
+ * Generation, bytes used and high of one moment. Each of these calls reads the cursor, and later
+ * reads of one word never see older values. So if the first and the last read see the same
+ * generation, the reads between them have seen it, too.
+ */
+void arena_moment_read(const struct arena *arena, struct arena_moment *now)
+{
+	struct arena_usage usage;
+
+	do {
+		now->generation = arena_snap(arena).generation;
+		usage = usage_read(arena);
+	} while (arena_snap(arena).generation != now->generation);
+	now->used = usage.used;
+	now->high = usage.high;
+}
 
 /**
  * arena_capacity() - The size of the space, as asked for at creation.
@@ -127,7 +196,7 @@ void arena_stats(const struct arena *arena, struct arena_stats *stats)
 	*stats = (struct arena_stats) {
 		.generation	= snap.generation,
 		.capacity	= arena->capacity,
-		.used		= arena_used_in_snap(arena, &snap),
+		.used		= used_in_snap(arena, snap),
 		.high		= arena_high(arena),
 		.committed	= atomic_long_read(&arena->committed),
 		.committed_peak	= atomic_long_read(&arena->committed_peak),

@@ -150,7 +150,7 @@ int arena_do_batch(struct arena_call *call)
 	if (down_read_killable(&dev->lock))
 		return -EINTR;
 	err = arena_claim_batch(dev->arena, &objects, gfp, &batch->generation);
-	up_read(&dev->lock);
+	arena_dev_up_read(dev);
 	if (err)
 		return err;
 	/* The objects are allocated, even if copying out their offsets fails. */

@@ -43,7 +43,7 @@
  *    and thus wait for calls and faults under way.
  *
  * Three spinlocks may be taken inside it, and no lock of the module nests in them:
- * arena_dev.status_lock serializes writers of the status page, arena_file.watch_lock protects
+ * arena_dev.status_lock serializes some writers of the status page, arena_file.watch_lock protects
  * what one file waits for, and the lock of arena_dev.wait protects the queue of pollers. The
  * irq_work of arena_notify() takes the first and the last in interrupts. A mutex,
  * arena_dev.map_lock, is taken by faults where a PMD may map a slab, while they look at the

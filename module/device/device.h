@@ -45,7 +45,8 @@
  * @budget:	budget of the opener's user; all memory that can be mapped is charged to it.
  * @status:	the status page, NULL until a program maps it. Set with @lock held
  *		for writing.
- * @status_lock: serializes writers of the status page.
+ * @status_lock: serializes writers of the status page that do not hold @lock, and
+ *		those that begin a generation there (status.c).
  * @status_generation: the generation that the status page shows.
  * @notices:	counts calls of ARENA_IOC_NOTIFY and arena_notify().
  * @map_lock:	serializes faults that map by a PMD with faults that map pages where a PMD is
@@ -65,7 +66,7 @@ struct arena_dev {
 	struct mem_cgroup	*memcg;
 	struct arena_budget	*budget;
 	struct arena_status	*status;
-	spinlock_t		status_lock;	/* serializes writers of *status */
+	spinlock_t		status_lock;	/* protects status_generation */
 	unsigned long		status_generation;
 	atomic_long_t		notices;
 	struct mutex		map_lock;	/* serializes faults where a PMD may map */
@@ -107,16 +108,18 @@ struct arena_budget *arena_user_add(void);
 void arena_user_remove(struct arena_budget *budget);
 
 /* status.c */
-struct arena_moment {
-	unsigned long	generation;
-	size_t		used;
-	size_t		high;
-};
-
-void arena_moment_read(const struct arena *arena, struct arena_moment *now);
 int arena_status_make(struct arena_dev *dev);
-void arena_status_write(struct arena_dev *dev);
+void arena_status_raise(struct arena_dev *dev);
+void arena_status_update(struct arena_dev *dev);
 void arena_status_free(struct arena_dev *dev);
+
+/* End a call that has allocated, or that asks: show on the status page what the arena has now. */
+static inline void arena_dev_up_read(struct arena_dev *dev)
+{
+	if (unlikely(dev->status))
+		arena_status_raise(dev);
+	up_read(&dev->lock);
+}
 
 /* watch.c */
 __poll_t arena_poll(struct file *file, struct poll_table_struct *wait);
@@ -125,10 +128,9 @@ void arena_watch_exit(struct arena_dev *dev);
 void arena_watch_open(struct arena_file *af);
 
 /*
- * Called after each call that may have changed what the status page shows or what poll()
- * waits for. arena_dev_moved() updates the status page, and wakes all pollers if more bytes are
- * used than wake_above says. arena_dev_wake() wakes all pollers in any case, as resets and
- * rewinds must: they lower the number of bytes used.
+ * Called after each call that may have changed what poll() waits for. arena_dev_moved() wakes all
+ * pollers if more bytes are used than wake_above says. arena_dev_wake() wakes them in any case, as
+ * resets and rewinds must: they lower the number of bytes used.
  */
 void arena_dev_moved(struct arena_dev *dev);
 void arena_dev_wake(struct arena_dev *dev);

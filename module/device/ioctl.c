@@ -106,7 +106,7 @@ static __always_inline int arena_dev_claim(struct arena_dev *dev, const void *sr
 		err = arena_claim_copy(dev->arena, src, bytes, align, gfp, place);
 	else if (!arena_claim_words(dev->arena, bytes, align, gfp, place))
 		err = arena_claim(dev->arena, bytes, align, gfp, place);
-	up_read(&dev->lock);
+	arena_dev_up_read(dev);
 	return err;
 }
 
@@ -188,7 +188,7 @@ static int arena_do_lease(struct arena_call *call)
 		return -EINTR;
 	err = arena_claim_some(dev->arena, lease->min, lease->want,
 			       lease->align ?: ARENA_DEFAULT_ALIGN, GFP_KERNEL, &place, &bytes);
-	up_read(&dev->lock);
+	arena_dev_up_read(dev);
 	if (err)
 		return err;
 	lease->offset = place.offset;
@@ -206,13 +206,15 @@ static int arena_do_offset(struct arena_call *call)
 {
 	struct arena_offset_args *offset = &call->args.offset;
 	struct arena_dev *dev = call->file->dev;
+	struct arena_moment now;
 
 	if (down_read_killable(&dev->lock))
 		return -EINTR;
-	offset->offset = arena_offset(dev->arena);
-	offset->high = arena_high(dev->arena);
-	offset->generation = arena_snap(dev->arena).generation;
-	up_read(&dev->lock);
+	arena_moment_read(dev->arena, &now);
+	arena_dev_up_read(dev);
+	offset->offset = now.used;
+	offset->high = now.high;
+	offset->generation = now.generation;
 	return 0;
 }
 
@@ -279,7 +281,7 @@ static int arena_do_reset(struct arena_call *call)
 	err = atomic_read_acquire(&dev->holds) ? -EBUSY :
 	      arena_dev_reset(dev, reset->mode, reset->keep);
 	/* With the lock held, as no call may return an object of the new generation before this. */
-	arena_dev_moved(dev);
+	arena_status_update(dev);
 	/*
 	 * A reset that was killed has begun a generation, too, of which pollers must know. The
 	 * dispatcher wakes them after success only.
@@ -329,7 +331,7 @@ static int arena_do_info(struct arena_call *call)
 	if (down_read_killable(&dev->lock))
 		return -EINTR;
 	arena_stats(dev->arena, &stats);
-	up_read(&dev->lock);
+	arena_dev_up_read(dev);
 	info->flags = dev->flags;
 	info->rights = call->file->rights;
 	arena_fill_info(info, &stats);
@@ -387,7 +389,7 @@ put_fd:
 #define ARENA_OP_MAKE		BIT(0)	/* create the arena if there is none yet */
 #define ARENA_OP_PROBE		BIT(1)	/* fail before @run if the struct cannot be written */
 #define ARENA_OP_OUT		BIT(2)	/* copy the struct back after success */
-#define ARENA_OP_MOVES		BIT(3)	/* update the status page, wake pollers if due */
+#define ARENA_OP_MOVES		BIT(3)	/* wake pollers if due */
 #define ARENA_OP_WAKES		BIT(4)	/* wake all pollers, whatever they wait for */
 
 /**
@@ -447,7 +449,7 @@ static const struct arena_op arena_ops[] = {
 	ARENA_OP(WATCH, watch, watch, generation, 0,
 		 ARENA_OP_MAKE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
 	ARENA_OP(NOTIFY, notify, notify, flags, ARENA_RIGHT_ALLOC,
-		 ARENA_OP_MAKE | ARENA_OP_MOVES | ARENA_OP_WAKES, NULL),
+		 ARENA_OP_MAKE | ARENA_OP_WAKES, NULL),
 	ARENA_OP(BATCH, batch, batch, generation, ARENA_RIGHT_ALLOC,
 		 ARENA_OP_MAKE | ARENA_OP_PROBE | ARENA_OP_OUT,
 		 arena_stage_batch),

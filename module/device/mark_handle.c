@@ -68,11 +68,10 @@ int arena_do_rewind(struct arena_call *call)
 	 * the release in arena_unhold().
 	 */
 	err = atomic_read_acquire(&dev->holds) ? -EBUSY : arena_rewind_asleep(dev->arena, &mark);
-	if (!err) {
+	if (!err)
 		arena_map_trim(dev);
-		/* With the lock held: no call may return an object of the new generation before. */
-		arena_dev_moved(dev);
-	}
+	/* With the lock held, as no call may return an object of the new generation before this. */
+	arena_status_update(dev);
 	up_write(&dev->lock);
 	return err;
 }

@@ -2,10 +2,16 @@
 /*
  * /dev/arena: the status page, which shows a program the state of its arena without a call.
  *
- * The kernel writes the page and never reads it back. A writer reads the arena and writes the
- * page with status_lock held throughout: otherwise a writer that has read the arena earlier could
- * overwrite newer values with older ones. status_lock nests inside all other locks of the
- * device, and no other lock nests in it.
+ * Within a generation, offset and high only grow, so writers raise them by compare-and-swap and
+ * need no lock: a writer that has read older values than another one changes nothing. The kernel
+ * relies on nothing that it reads there: if the page were wrong, it would stay wrong, and no more.
+ *
+ * A new generation lowers both. A device arena begins one with arena_dev.lock held for writing,
+ * which the calls that raise hold for reading. Writers without that lock (the irq_work of
+ * arena_notify(), NOTIFY and WATCH) may find a new generation before the page shows it. They, and
+ * the resets themselves, serialize by status_lock, and read the arena with it held: otherwise a
+ * writer could begin on the page a generation that is over. status_lock nests inside all other
+ * locks of the device, and no other lock nests in it.
  */
 #include <linux/compiler.h>
 #include <linux/gfp.h>
@@ -18,18 +24,35 @@
 
 #define ARENA_STATUS_VERSION	1
 
-/*
- * Read the bytes used and the high offset of one generation. Each of these calls reads the
- * cursor, and later reads of one word never see older values. So if the first and the last read
- * see the same generation, the reads between them have seen it, too.
- */
-void arena_moment_read(const struct arena *arena, struct arena_moment *now)
+static __always_inline void status_raise(__u64 *shown, __u64 value)
 {
-	do {
-		now->generation = arena_snap(arena).generation;
-		now->used = arena_offset(arena);
-		now->high = arena_high(arena);
-	} while (arena_snap(arena).generation != now->generation);
+	__u64 old = READ_ONCE(*shown);
+
+	while (old < value && !try_cmpxchg(shown, &old, value))
+		;
+}
+
+/*
+ * The compare-and-swap that raises offset is a full barrier, which pairs with the read barrier of a
+ * program that reads offset and then high. If the program reads this offset, it also reads this
+ * high or a later one. In the other order it could find bytes used above high.
+ */
+static __always_inline void status_raise_usage(struct arena_status *status, size_t used,
+					       size_t high)
+{
+	status_raise(&status->high, high);
+	status_raise(&status->offset, used);
+}
+
+/* Show what a call has changed that holds @dev->lock: its generation is the one on the page. */
+void arena_status_raise(struct arena_dev *dev)
+{
+	struct arena_status *status = dev->status;
+	struct arena_usage now;
+
+	lockdep_assert_held(&dev->lock);
+	now = arena_usage_no_reset(dev->arena);
+	status_raise_usage(status, now.used, now.high);
 }
 
 /*
@@ -37,30 +60,37 @@ void arena_moment_read(const struct arena *arena, struct arena_moment *now)
  * from the old generation to the new one. So a program that reads the same even number before and
  * after the other members knows that they belong to that generation.
  */
-void arena_status_write(struct arena_dev *dev)
+static void status_begin(struct arena_dev *dev, const struct arena_moment *now)
 {
 	struct arena_status *status = dev->status;
+
+	WRITE_ONCE(status->generation, now->generation - 1);
+	/* Pairs with the read barrier of a program before it reads the generation again. */
+	smp_wmb();
+	WRITE_ONCE(status->offset, now->used);
+	WRITE_ONCE(status->high, now->high);
+	/* Pairs with the read barrier of a program after it has read the generation. */
+	smp_wmb();
+	WRITE_ONCE(status->generation, now->generation);
+	dev->status_generation = now->generation;
+}
+
+/* Bring the page up to date, if there is one, with or without @dev->lock and in any context. */
+void arena_status_update(struct arena_dev *dev)
+{
+	/* Acquire: pairs with the smp_store_release() in arena_status_make(). */
+	struct arena_status *status = smp_load_acquire(&dev->status);
 	struct arena_moment now;
 	unsigned long flags;
-	bool begins;
 
+	if (likely(!status))
+		return;
 	spin_lock_irqsave(&dev->status_lock, flags);
 	arena_moment_read(dev->arena, &now);
-	begins = now.generation != dev->status_generation;
-	if (begins) {
-		WRITE_ONCE(status->generation, now.generation - 1);
-		/* Pairs with the read barrier of a program before it reads the generation again. */
-		smp_wmb();
-	}
-	WRITE_ONCE(status->offset, now.used);
-	WRITE_ONCE(status->high, now.high);
-	WRITE_ONCE(status->notices, (unsigned long)atomic_long_read(&dev->notices));
-	if (begins) {
-		/* Pairs with the read barrier of a program after it has read the generation. */
-		smp_wmb();
-		WRITE_ONCE(status->generation, now.generation);
-		dev->status_generation = now.generation;
-	}
+	if (now.generation != dev->status_generation)
+		status_begin(dev, &now);
+	status_raise_usage(status, now.used, now.high);
+	status_raise(&status->notices, (unsigned long)atomic_long_read(&dev->notices));
 	spin_unlock_irqrestore(&dev->status_lock, flags);
 }
 
@@ -91,11 +121,11 @@ int arena_status_make(struct arena_dev *dev)
 	status->flags = dev->flags;
 	status->capacity = arena_capacity(dev->arena);
 	/*
-	 * Release: code that finds the page without the lock, such as the irq_work of
-	 * arena_notify(), finds it initialized.
+	 * Release: pairs with the smp_load_acquire() in arena_status_update(). Code that finds the
+	 * page without the lock, such as the irq_work of arena_notify(), finds it initialized.
 	 */
 	smp_store_release(&dev->status, status);
-	arena_status_write(dev);
+	arena_status_update(dev);
 	return 0;
 }
 

@@ -103,8 +103,6 @@ void arena_dev_moved(struct arena_dev *dev)
 {
 	unsigned long above;
 
-	if (unlikely(READ_ONCE(dev->status)))
-		arena_status_write(dev);
 	/* wq_has_sleeper() has a full barrier, which pairs with the one in arena_poll(). */
 	if (likely(!wq_has_sleeper(&dev->wait)))
 		return;
@@ -117,7 +115,7 @@ static void arena_notify_work(struct irq_work *work)
 {
 	struct arena_dev *dev = container_of(work, struct arena_dev, notify_work);
 
-	arena_dev_moved(dev);
+	arena_status_update(dev);
 	arena_dev_wake(dev);
 }
 
@@ -153,6 +151,7 @@ int arena_check_notify(const union arena_args *args)
 int arena_do_notify(struct arena_call *call)
 {
 	atomic_long_inc(&call->file->dev->notices);
+	arena_status_update(call->file->dev);
 	return 0;
 }
 
@@ -174,6 +173,7 @@ int arena_do_watch(struct arena_call *call)
 	af->generation = now.generation;
 	af->above = watch->mark;
 	spin_unlock(&af->watch_lock);
+	arena_status_update(af->dev);
 	watch->offset = now.used;
 	watch->generation = now.generation;
 	/* A poller may be waiting on this file with the old threshold: wake it for the new one. */

@@ -555,9 +555,10 @@ struct arena_notify_args {
  * does not update them when kernel code allocates, until that code notifies.
  * Within a generation they only grow. The members are single words, written one
  * by one: a program that reads several of them must read @generation before and
- * after, and has read a consistent set if it was the same even number.
+ * after, and has read a consistent set if it was the same even number. If it
+ * reads @offset before @high, it finds @offset at most @high.
  *
- * The kernel never reads the page.
+ * The kernel relies on nothing that the page says.
  */
 struct arena_status {
 	__u32 version;
