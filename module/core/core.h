@@ -221,7 +221,9 @@ struct mem_cgroup;
 
 /*
  * User space may map this arena: slabs are zeroed when committed, and objects larger than a
- * slab get no view. arena_create() refuses this flag.
+ * slab get no view. Objects are zeroed with ARENA_ZERO, and not for init_on_alloc: programs may
+ * write to committed memory at any time, before an allocation as well as after it.
+ * arena_create() refuses this flag.
  */
 #define ARENA_MAPPABLE		BIT(31)
 
@@ -883,6 +885,10 @@ static inline void arena_cpu_prepare(struct arena *arena, gfp_t gfp)
 }
 
 /* create.c */
+
+/* 0, or -EINVAL if a member of @config is not valid. */
+int arena_config_check(const struct arena_config *config);
+
 struct arena *__arena_create(const struct arena_config *config, unsigned int flags,
 			     struct arena_budget *budget);
 
@@ -898,6 +904,13 @@ void arena_set_generation(struct arena *arena, unsigned long generation);
  */
 int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		struct arena_place *place);
+
+/*
+ * arena_claim() for a caller that keeps resets and rewinds out until this returns: faster for
+ * small objects. In alloc.c.
+ */
+int arena_claim_no_reset(struct arena *arena, size_t size, size_t align, gfp_t gfp,
+			 struct arena_place *place);
 
 /* arena_claim() in two steps, for callers that retry with less before they report a failure. */
 int __arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,

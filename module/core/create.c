@@ -31,7 +31,7 @@ static size_t default_slab_size(size_t capacity)
 	return clamp_t(size_t, size, PAGE_SIZE, slab_size_max());
 }
 
-static int config_check(const struct arena_config *config)
+int arena_config_check(const struct arena_config *config)
 {
 	const unsigned int known = ARENA_SPANS | ARENA_ON_NODE | ARENA_ACCOUNT | ARENA_ZERO |
 				   ARENA_READERS;
@@ -60,7 +60,8 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 	arena->slab_shift = ilog2(slab_size);
 	arena->node = config->node;
 	arena->spans = config->flags & ARENA_SPANS;
-	arena->zero = config->flags & ARENA_ZERO || want_init_on_alloc(0);
+	arena->zero = config->flags & ARENA_ZERO ||
+		      (!(flags & ARENA_MAPPABLE) && want_init_on_alloc(0));
 	/* Do not begin at 0: slots and directory entries that were never used have generation 0. */
 	arena->generation = ARENA_GEN_STEP;
 	atomic_long_set(&arena->cursor, cursor_start(arena->generation));
@@ -100,7 +101,7 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 	BUILD_BUG_ON(ARENA_TAG_BITS < 8);
 	BUILD_BUG_ON(ARENA_WORD % ARENA_MIN_ALIGN);
 
-	err = config_check(config);
+	err = arena_config_check(config);
 	if (err)
 		return ERR_PTR(err);
 	size = ALIGN(arena_cpus_size(), sizeof(long));

@@ -140,7 +140,7 @@ int arena_do_batch(struct arena_call *call)
 	struct arena_batch objects = {
 		.part  = call->parts,
 		.nr    = batch->count,
-		.align = batch->align ?: ARENA_DEFAULT_ALIGN,
+		.align = batch->align ?: ARENA_MIN_ALIGN,
 	};
 	gfp_t gfp = GFP_KERNEL;
 	int err;

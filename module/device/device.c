@@ -288,12 +288,6 @@ int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u32 flags
 	if (IS_ERR(arena))
 		return PTR_ERR(arena);
 	arena->owner = dev;
-	/*
-	 * Each allocation is zeroed if the program has asked for that, and not for init_on_alloc:
-	 * slabs are zero when programs first see them, and from then on programs may write to them
-	 * at any time, before an allocation as well as after it.
-	 */
-	arena->zero = flags & ARENA_SETUP_ZERO;
 	dev->flags = flags;
 	/* Pairs with the smp_load_acquire() in arena_dev_make_default(). */
 	smp_store_release(&dev->arena, arena);
@@ -304,7 +298,7 @@ int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u32 flags
 int arena_dev_make_default(struct arena_dev *dev)
 {
 	struct arena_config config = {
-		.capacity = min_t(size_t, ARENA_DEFAULT_CAPACITY, arena_capacity_max()),
+		.capacity = arena_dev_capacity(),
 	};
 	int err = 0;
 

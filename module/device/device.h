@@ -10,6 +10,7 @@
 #include <linux/atomic.h>
 #include <linux/fs.h>
 #include <linux/irq_work.h>
+#include <linux/minmax.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/rwsem.h>
@@ -102,6 +103,12 @@ void arena_device_exit(void);
 struct file *arena_file_open(const struct arena_file *from, u32 rights);
 int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u32 flags);
 int arena_dev_make_default(struct arena_dev *dev);
+
+/* The capacity of an arena for which the program names none. */
+static inline size_t arena_dev_capacity(void)
+{
+	return min_t(size_t, ARENA_DEFAULT_CAPACITY, arena_capacity_max());
+}
 
 /* user.c */
 struct arena_budget *arena_user_add(void);

@@ -5,7 +5,6 @@
  */
 #include <linux/file.h>
 #include <linux/fs.h>
-#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/rcupdate.h>
@@ -35,31 +34,35 @@ static bool arena_name_ok(const char *name)
 	return true;
 }
 
+static struct arena_config arena_setup_config(const struct arena_setup_args *setup)
+{
+	return (struct arena_config) {
+		.name	   = setup->name,
+		.capacity  = setup->capacity ?: arena_dev_capacity(),
+		.slab_size = setup->slab_size,
+	};
+}
+
 static int arena_check_setup(const union arena_args *args)
 {
 	const struct arena_setup_args *setup = &args->setup;
+	struct arena_config config;
 
 	if (setup->flags & ~(ARENA_SETUP_SPANS | ARENA_SETUP_ZERO) || setup->__reserved)
 		return -EINVAL;
 	if (!arena_name_ok(setup->name))
 		return -EINVAL;
-	if (setup->slab_size && (setup->slab_size < PAGE_SIZE ||
-				 setup->slab_size > ARENA_SLAB_MAX ||
-				 !is_power_of_2(setup->slab_size)))
-		return -EINVAL;
-	return setup->capacity > arena_capacity_max() ? -EFBIG : 0;
+	if (setup->capacity > arena_capacity_max())
+		return -EFBIG;
+	config = arena_setup_config(setup);
+	return arena_config_check(&config);
 }
 
 static int arena_do_setup(struct arena_call *call)
 {
 	const struct arena_setup_args *setup = &call->args.setup;
 	struct arena_dev *dev = call->file->dev;
-	struct arena_config config = {
-		.name	   = setup->name,
-		.capacity  = setup->capacity ?:
-			     min_t(size_t, ARENA_DEFAULT_CAPACITY, arena_capacity_max()),
-		.slab_size = setup->slab_size,
-	};
+	struct arena_config config = arena_setup_config(setup);
 	int err = -EBUSY;
 
 	if (down_write_killable(&dev->lock))
@@ -71,41 +74,22 @@ static int arena_do_setup(struct arena_call *call)
 }
 
 /*
- * Most calls ask for whole words and the default alignment: try the fast path that callers in the
- * kernel use. It returns an address only, but the caller holds arena_dev.lock, which keeps resets
- * out, so that generation and offset can be derived from the address afterwards. Returns false if
- * the fast path does not suffice, or the call has to be refused.
- */
-static __always_inline bool arena_claim_words(struct arena *arena, u64 bytes, u64 align,
-					      gfp_t gfp, struct arena_place *place)
-{
-	if (!arena_is_words(bytes, align) || align > ARENA_MIN_ALIGN || gfp & __GFP_ZERO)
-		return false;
-	place->ptr = __arena_alloc_words(arena, bytes);
-	if (unlikely(!place->ptr))
-		return false;
-	place->generation = READ_ONCE(arena->generation);
-	place->offset = arena_slab_offset(arena, place->ptr);
-	return true;
-}
-
-/*
  * Allocate, and copy from @src unless that is NULL. @src is kernel memory: with the lock held,
  * user memory must not be touched (clause 24). Inline, because it is most of ARENA_IOC_ALLOC.
  */
 static __always_inline int arena_dev_claim(struct arena_dev *dev, const void *src, u64 bytes,
 					   u64 align, gfp_t gfp, struct arena_place *place)
 {
-	int err = 0;
+	int err;
 
 	/* The trylock is faster, but fails if a reset holds the lock or waits for it. */
 	if (unlikely(!down_read_trylock(&dev->lock)) && down_read_killable(&dev->lock))
 		return -EINTR;
-	align = align ?: ARENA_DEFAULT_ALIGN;
+	align = align ?: ARENA_MIN_ALIGN;
 	if (src)
 		err = arena_claim_copy(dev->arena, src, bytes, align, gfp, place);
-	else if (!arena_claim_words(dev->arena, bytes, align, gfp, place))
-		err = arena_claim(dev->arena, bytes, align, gfp, place);
+	else
+		err = arena_claim_no_reset(dev->arena, bytes, align, gfp, place);
 	arena_dev_up_read(dev);
 	return err;
 }
@@ -187,7 +171,7 @@ static int arena_do_lease(struct arena_call *call)
 	if (down_read_killable(&dev->lock))
 		return -EINTR;
 	err = arena_claim_some(dev->arena, lease->min, lease->want,
-			       lease->align ?: ARENA_DEFAULT_ALIGN, GFP_KERNEL, &place, &bytes);
+			       lease->align ?: ARENA_MIN_ALIGN, GFP_KERNEL, &place, &bytes);
 	arena_dev_up_read(dev);
 	if (err)
 		return err;

@@ -8,9 +8,6 @@
 
 #include "device/device.h"
 
-/* Alignment of objects for which a program asks for none: the same on all machines. */
-#define ARENA_DEFAULT_ALIGN	8
-
 union arena_args {
 	u32				size;
 	struct arena_setup_args		setup;
