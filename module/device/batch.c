@@ -16,7 +16,7 @@ int arena_check_batch(const union arena_args *args)
 {
 	const struct arena_batch_args *batch = &args->batch;
 
-	if (batch->flags & ~ARENA_ALLOC_ZERO || !batch->count || batch->count > ARENA_BATCH_MAX)
+	if (!arena_alloc_flags_ok(batch->flags) || !batch->count || batch->count > ARENA_BATCH_MAX)
 		return -EINVAL;
 	if (batch->item_size < offsetofend(struct arena_batch_item, offset))
 		return -EINVAL;
@@ -142,14 +142,12 @@ int arena_do_batch(struct arena_call *call)
 		.nr    = batch->count,
 		.align = batch->align ?: ARENA_MIN_ALIGN,
 	};
-	gfp_t gfp = GFP_KERNEL;
 	int err;
 
-	if (batch->flags & ARENA_ALLOC_ZERO)
-		gfp |= __GFP_ZERO;
 	if (down_read_killable(&dev->lock))
 		return -EINTR;
-	err = arena_claim_batch(dev->arena, &objects, gfp, &batch->generation);
+	err = arena_claim_batch(dev->arena, &objects, arena_alloc_gfp(batch->flags),
+				&batch->generation);
 	arena_dev_up_read(dev);
 	if (err)
 		return err;

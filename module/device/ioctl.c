@@ -96,24 +96,25 @@ static __always_inline int arena_dev_claim(struct arena_dev *dev, const void *sr
 
 static int arena_check_alloc(const union arena_args *args)
 {
-	return args->alloc.flags & ~ARENA_ALLOC_ZERO ? -EINVAL : 0;
+	return arena_alloc_flags_ok(args->alloc.flags) ? 0 : -EINVAL;
 }
 
-static int arena_do_alloc(struct arena_call *call)
+static __always_inline int arena_dev_alloc(struct arena_dev *dev, struct arena_alloc_args *alloc)
 {
-	struct arena_alloc_args *alloc = &call->args.alloc;
-	gfp_t gfp = GFP_KERNEL;
 	struct arena_place place;
-	int err;
+	int err = arena_dev_claim(dev, NULL, alloc->bytes, alloc->align,
+				  arena_alloc_gfp(alloc->flags), &place);
 
-	if (alloc->flags & ARENA_ALLOC_ZERO)
-		gfp |= __GFP_ZERO;
-	err = arena_dev_claim(call->file->dev, NULL, alloc->bytes, alloc->align, gfp, &place);
 	if (err)
 		return err;
 	alloc->offset = place.offset;
 	alloc->generation = place.generation;
 	return 0;
+}
+
+static int arena_do_alloc(struct arena_call *call)
+{
+	return arena_dev_alloc(call->file->dev, &call->args.alloc);
 }
 
 static int arena_check_store(const union arena_args *args)
@@ -502,17 +503,16 @@ static int arena_run_op(struct arena_call *call, const struct arena_op *op)
 }
 
 /*
- * A program calls ARENA_IOC_ALLOC once for each object, so it has a fast path: for the present
- * version of the struct, member by member, with the steps of arena_run_op() in their order.
- * Returns false, with nothing changed, if anything is unusual: then the caller takes the path
- * of all other commands, which finds the error, if it is one.
+ * A program calls ARENA_IOC_ALLOC once for each object, so its struct has a fast way in and out:
+ * in its present version, member by member, and with nothing else on the stack. The steps are those
+ * of arena_run_op(), in their order. Returns false, with nothing changed, if anything is unusual:
+ * then the caller takes the path of all other commands, which finds the error, if it is one.
  */
 static bool arena_alloc_usual(struct arena_file *file, struct arena_alloc_args __user *user,
 			      int *err)
 {
 	struct arena_dev *dev = file->dev;
 	struct arena_alloc_args alloc;
-	struct arena_place place;
 
 	if (!(file->rights & ARENA_RIGHT_ALLOC) ||
 	    !user_access_begin(user, sizeof(*user)))
@@ -527,7 +527,7 @@ static bool arena_alloc_usual(struct arena_file *file, struct arena_alloc_args _
 	 * A struct of another size, or a bad flag, is unusual. This comes before the probing
 	 * writes: a shorter struct has no room for them.
 	 */
-	if (alloc.size != sizeof(alloc) || alloc.flags & ~ARENA_ALLOC_ZERO)
+	if (alloc.size != sizeof(alloc) || !arena_alloc_flags_ok(alloc.flags))
 		goto fault;
 	unsafe_put_user(alloc.offset, &user->offset, fault);
 	unsafe_put_user(alloc.generation, &user->generation, fault);
@@ -536,16 +536,15 @@ static bool arena_alloc_usual(struct arena_file *file, struct arena_alloc_args _
 	/* Acquire: pairs with the smp_store_release() in arena_dev_make(). */
 	if (!smp_load_acquire(&dev->arena))
 		return false;
-	*err = arena_dev_claim(dev, NULL, alloc.bytes, alloc.align,
-			       GFP_KERNEL | (alloc.flags ? __GFP_ZERO : 0), &place);
+	*err = arena_dev_alloc(dev, &alloc);
 	if (*err)
 		return true;
 	arena_dev_moved(dev);
 	*err = -EFAULT;
 	if (!user_access_begin(user, sizeof(*user)))
 		return true;
-	unsafe_put_user((u64)place.offset, &user->offset, told);
-	unsafe_put_user(place.generation, &user->generation, told);
+	unsafe_put_user(alloc.offset, &user->offset, told);
+	unsafe_put_user(alloc.generation, &user->generation, told);
 	*err = 0;
 told:
 	user_access_end();

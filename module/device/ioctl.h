@@ -32,7 +32,8 @@ union arena_args {
  * @bytes:	size of that part of the struct that both the caller and this kernel know.
  * @args:	the kernel's copy of the struct; zero behind @bytes.
  * @staged:	the contents of objects, as STORE and BATCH have copied them in.
- * @parts:	the objects of a BATCH.
+ * @parts:	the objects of a BATCH. Behind the last one, in the same block, are the user
+ *		addresses of their contents.
  */
 struct arena_call {
 	struct arena_file	*file;
@@ -42,6 +43,17 @@ struct arena_call {
 	void			*staged;
 	struct arena_part	*parts;
 };
+
+static inline bool arena_alloc_flags_ok(u32 flags)
+{
+	return !(flags & ~ARENA_ALLOC_ZERO);
+}
+
+/* How an allocation with these ARENA_ALLOC_* flags may grow the arena. */
+static inline gfp_t arena_alloc_gfp(u32 flags)
+{
+	return GFP_KERNEL | (flags & ARENA_ALLOC_ZERO ? __GFP_ZERO : 0);
+}
 
 /* ioctl.c */
 int arena_copy_out(const struct arena_call *call);
