@@ -199,8 +199,8 @@ upward_calls()
 		sed "s,^,module/$own calls ,"
 }
 
-# Pages <- core <- device: no folder includes or calls what is above it, and the module is
-# built and linked without the device.
+# Pages <- core <- device: no folder includes or calls what is above it, no user pointer comes
+# below the device, and the module is built and linked without it.
 gate_walls()
 {
 	local dir upward=
@@ -208,6 +208,7 @@ gate_walls()
 	for dir in "${!BELOW[@]}"; do
 		upward+=$(upward_includes "$dir"; upward_calls "$dir")
 	done
+	upward+=$(cd "$ROOT" && grep -n '__user' -r module/mem module/core module/private.c)
 	[ -z "$upward" ] || printf '%s\n' "$upward"
 	[ -z "$upward" ] || return 1
 	"$ROOT/tools/module.sh" core

@@ -936,17 +936,13 @@ int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t a
 /**
  * struct arena_part - one object of a batch.
  * @bytes:  size of the object.
- * @user:   user address of its contents; only the device uses it, before it sets @src.
- * @src:    kernel address of its contents, or NULL.
+ * @src:    address of its contents, or NULL.
  * @offset: offset of the object, set by arena_claim_batch().
  */
 struct arena_part {
-	size_t			bytes;
-	union {
-		const void __user *user;
-		const void	*src;
-	};
-	size_t			offset;
+	size_t		bytes;
+	const void	*src;
+	size_t		offset;
 };
 
 /**

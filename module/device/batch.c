@@ -31,6 +31,12 @@ static struct arena_batch_item __user *nth_item(const struct arena_batch_args *b
 	return u64_to_user_ptr(batch->items) + (size_t)nth * batch->item_size;
 }
 
+/* The user addresses of the contents, one for each item, 0 where there is none. */
+static u64 *batch_sources(const struct arena_call *call)
+{
+	return (u64 *)(call->parts + call->args.batch.count);
+}
+
 /*
  * Copy one item in. Writes its @offset back unchanged: an item that cannot be written fails the
  * call here, before anything is allocated.
@@ -39,7 +45,6 @@ static int stage_item(struct arena_call *call, unsigned int nth)
 {
 	const struct arena_batch_args *batch = &call->args.batch;
 	struct arena_batch_item __user *user = nth_item(batch, nth);
-	struct arena_part *part = &call->parts[nth];
 	struct arena_batch_item item;
 	int err;
 
@@ -50,43 +55,43 @@ static int stage_item(struct arena_call *call, unsigned int nth)
 		return -EINVAL;
 	if (put_user(item.offset, &user->offset))
 		return -EFAULT;
-	part->bytes = item.bytes;
-	part->user = u64_to_user_ptr(item.src);
+	call->parts[nth] = (struct arena_part) { .bytes = item.bytes };
+	batch_sources(call)[nth] = item.src;
 	return 0;
 }
 
 /* Returns how many bytes the items ask to copy in, all together, or -EMSGSIZE. */
 static ssize_t sources_size(const struct arena_call *call)
 {
+	const u64 *sources = batch_sources(call);
 	ssize_t sum = 0;
 	unsigned int i;
 
 	for (i = 0; i < call->args.batch.count; i++) {
-		const struct arena_part *part = &call->parts[i];
+		size_t bytes = call->parts[i].bytes;
 
-		if (!part->user)
+		if (!sources[i])
 			continue;
-		if (part->bytes > ARENA_STORE_MAX - sum)
+		if (bytes > ARENA_STORE_MAX - sum)
 			return -EMSGSIZE;
-		sum += part->bytes;
+		sum += bytes;
 	}
 	return sum;
 }
 
-/* Copy the sources in, and let each part point to its staged copy instead of user memory. */
+/* Copy the sources in, and let each part point to its staged copy. */
 static int stage_sources(struct arena_call *call)
 {
+	const u64 *sources = batch_sources(call);
 	void *to = call->staged;
 	unsigned int i;
 
 	for (i = 0; i < call->args.batch.count; i++) {
 		struct arena_part *part = &call->parts[i];
-		const void __user *user = part->user;
 
-		part->src = NULL;
-		if (!user)
+		if (!sources[i])
 			continue;
-		if (copy_from_user(to, user, part->bytes))
+		if (copy_from_user(to, u64_to_user_ptr(sources[i]), part->bytes))
 			return -EFAULT;
 		part->src = to;
 		to += part->bytes;
@@ -104,7 +109,7 @@ int arena_stage_batch(struct arena_call *call)
 	ssize_t size;
 	int err;
 
-	call->parts = kvmalloc_array(count, sizeof(*call->parts), ARENA_DEV_GFP);
+	call->parts = kvmalloc_array(count, sizeof(*call->parts) + sizeof(u64), ARENA_DEV_GFP);
 	if (!call->parts)
 		return -ENOMEM;
 	for (i = 0; i < count; i++) {
