@@ -302,17 +302,3 @@ void *__arena_alloc_aligned(struct arena *arena, size_t size, size_t align, gfp_
 	return alloc(arena, size, align, gfp);
 }
 EXPORT_SYMBOL_GPL(__arena_alloc_aligned);
-
-int arena_claim_no_reset(struct arena *arena, size_t size, size_t align, gfp_t gfp,
-			 struct arena_place *place)
-{
-	if (!arena_is_words(size, align) || align > ARENA_MIN_ALIGN || gfp & __GFP_ZERO)
-		return arena_claim(arena, size, align, gfp, place);
-	place->ptr = bump_words(arena, size, true);
-	if (unlikely(!place->ptr))
-		return arena_claim(arena, size, align, gfp, place);
-	/* The fast path returns an address only. As no reset has intervened, it tells the rest. */
-	place->generation = READ_ONCE(arena->generation);
-	place->offset = arena_slab_offset(arena, place->ptr);
-	return 0;
-}

@@ -239,6 +239,16 @@ int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 	return arena_claim_report(arena, size, align, gfp, place, err);
 }
 
+struct arena_spot arena_claim_spot(struct arena *arena, size_t size, size_t align, gfp_t gfp)
+{
+	struct arena_place place;
+	int err = arena_claim(arena, size, align, gfp, &place);
+
+	if (err)
+		return (struct arena_spot) { .offset = err };
+	return (struct arena_spot) { .offset = place.offset, .generation = place.generation };
+}
+
 int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t align,
 		     gfp_t gfp, struct arena_place *place)
 {

@@ -905,12 +905,35 @@ void arena_set_generation(struct arena *arena, unsigned long generation);
 int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		struct arena_place *place);
 
+/* An object, or why there is none: two words, which a function returns in registers. */
+struct arena_spot {
+	ssize_t		offset;		/* or a negative errno */
+	unsigned long	generation;
+};
+
+/* arena_claim(), for a caller that needs no address. */
+struct arena_spot arena_claim_spot(struct arena *arena, size_t size, size_t align, gfp_t gfp);
+
 /*
- * arena_claim() for a caller that keeps resets and rewinds out until this returns: faster for
- * small objects. In alloc.c.
+ * arena_claim() for a caller that keeps resets and rewinds out until this returns. Most callers ask
+ * for whole words and the default alignment: they get the fast path of callers in the kernel. It
+ * returns an address only; as no reset intervenes, generation and offset follow from that.
  */
-int arena_claim_no_reset(struct arena *arena, size_t size, size_t align, gfp_t gfp,
-			 struct arena_place *place);
+static __always_inline struct arena_spot arena_claim_no_reset(struct arena *arena, size_t size,
+							      size_t align, gfp_t gfp)
+{
+	void *object;
+
+	if (!arena_is_words(size, align) || align > ARENA_MIN_ALIGN || gfp & __GFP_ZERO)
+		return arena_claim_spot(arena, size, align, gfp);
+	object = __arena_alloc_words(arena, size);
+	if (unlikely(!object))
+		return arena_claim_spot(arena, size, align, gfp);
+	return (struct arena_spot) {
+		.offset	    = arena_slab_offset(arena, object),
+		.generation = READ_ONCE(arena->generation),
+	};
+}
 
 /* arena_claim() in two steps, for callers that retry with less before they report a failure. */
 int __arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,

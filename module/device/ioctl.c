@@ -73,25 +73,10 @@ static int arena_do_setup(struct arena_call *call)
 	return err;
 }
 
-/*
- * Allocate, and copy from @src unless that is NULL. @src is kernel memory: with the lock held,
- * user memory must not be touched (clause 24). Inline, because it is most of ARENA_IOC_ALLOC.
- */
-static __always_inline int arena_dev_claim(struct arena_dev *dev, const void *src, u64 bytes,
-					   u64 align, gfp_t gfp, struct arena_place *place)
+/* The trylock is faster, but fails if a reset holds the lock or waits for it. */
+static __always_inline int arena_dev_down_read(struct arena_dev *dev)
 {
-	int err;
-
-	/* The trylock is faster, but fails if a reset holds the lock or waits for it. */
-	if (unlikely(!down_read_trylock(&dev->lock)) && down_read_killable(&dev->lock))
-		return -EINTR;
-	align = align ?: ARENA_MIN_ALIGN;
-	if (src)
-		err = arena_claim_copy(dev->arena, src, bytes, align, gfp, place);
-	else
-		err = arena_claim_no_reset(dev->arena, bytes, align, gfp, place);
-	arena_dev_up_read(dev);
-	return err;
+	return likely(down_read_trylock(&dev->lock)) ? 0 : down_read_killable(&dev->lock);
 }
 
 static int arena_check_alloc(const union arena_args *args)
@@ -99,16 +84,20 @@ static int arena_check_alloc(const union arena_args *args)
 	return arena_alloc_flags_ok(args->alloc.flags) ? 0 : -EINVAL;
 }
 
+/* Inline, because it is most of ARENA_IOC_ALLOC. */
 static __always_inline int arena_dev_alloc(struct arena_dev *dev, struct arena_alloc_args *alloc)
 {
-	struct arena_place place;
-	int err = arena_dev_claim(dev, NULL, alloc->bytes, alloc->align,
-				  arena_alloc_gfp(alloc->flags), &place);
+	struct arena_spot spot;
 
-	if (err)
-		return err;
-	alloc->offset = place.offset;
-	alloc->generation = place.generation;
+	if (arena_dev_down_read(dev))
+		return -EINTR;
+	spot = arena_claim_no_reset(dev->arena, alloc->bytes, alloc->align ?: ARENA_MIN_ALIGN,
+				    arena_alloc_gfp(alloc->flags));
+	arena_dev_up_read(dev);
+	if (spot.offset < 0)
+		return spot.offset;
+	alloc->offset = spot.offset;
+	alloc->generation = spot.generation;
 	return 0;
 }
 
@@ -139,14 +128,19 @@ static int arena_stage_store(struct arena_call *call)
 	return 0;
 }
 
+/* The object is filled from kernel memory, as user memory is not touched with the lock held. */
 static int arena_do_store(struct arena_call *call)
 {
 	struct arena_store_args *store = &call->args.store;
+	struct arena_dev *dev = call->file->dev;
 	struct arena_place place;
 	int err;
 
-	err = arena_dev_claim(call->file->dev, call->staged, store->bytes, store->align,
-			      GFP_KERNEL, &place);
+	if (arena_dev_down_read(dev))
+		return -EINTR;
+	err = arena_claim_copy(dev->arena, call->staged, store->bytes,
+			       store->align ?: ARENA_MIN_ALIGN, GFP_KERNEL, &place);
+	arena_dev_up_read(dev);
 	if (err)
 		return err;
 	store->offset = place.offset;
