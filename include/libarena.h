@@ -44,7 +44,7 @@ extern "C" {
 
 /**
  * struct arena - an open arena. Only the library may use its members.
- * @cursor: where a thread's table has the &struct arena_cursor of this arena, in bytes.
+ * @cursor: offset, in bytes, of this arena's &struct arena_cursor in the table of a thread.
  * @base: address at which the arena is mapped; aligned as its slabs are.
  * @capacity: size of the arena in bytes.
  * @status: the status page.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Private arenas: a bump in the newest one of a stack of chunks.
+ * Private arenas: the owner allocates by moving a pointer through the newest of its chunks or,
+ * before there is one, through the buffer that it gave to arena_private_init().
  *
  * A private arena has one owner, so this code takes no lock and uses no atomics. Chunks come
  * from the pool or from the page allocator.

@@ -102,7 +102,7 @@ TEST_F(lease, lease_when_full_takes_every_byte)
 {
 	__u64 sum = 0, fails;
 
-	/* The span of another CPU would be found only when the arena is full. */
+	/* Stay on one CPU: the rest of another CPU's span is leased only when the arena is full. */
 	ASSERT_TRUE(run_on(0));
 	while (!arena_lease(self->fd, 8, 24000, 0, &self->args)) {
 		ASSERT_LE(8, self->args.bytes);

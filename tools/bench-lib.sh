@@ -156,7 +156,8 @@ table()
 	echo "all: $ROUNDS batches of 4096, open and first touch included; first: the first batch"
 }
 
-# Prints figures of one thread beside those of the rivals.
+# Prints, for each machine, whether one thread with the library meets the goals that its rivals set.
+# Fails if a goal is missed, or if the library was not measured.
 goals()
 {
 	awk -F, '$3 == "threads" && $4 == 1 { all[$1, $2] = $5; machines[$1] = 1 }

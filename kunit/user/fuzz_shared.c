@@ -956,7 +956,7 @@ static void op_reset_asleep(struct input *in)
 	size_t keep = how & 2 ? 0 : get_short(in) * 16UL;
 
 	reader_ends();
-	/* The reset would wait for a callback without end, as callbacks run only on request. */
+	/* Callbacks run on request. Without this the reset would wait for one 64 times. */
 	if (crosses(m.generation))
 		time_passes(true, false);
 	verify(m.live, m.nr);

@@ -257,8 +257,9 @@ static inline bool cursor_count(struct arena *arena, long *cursor)
 	if (arena->spans)
 		return true;
 	/*
-	 * Read the note first, and check then that the generation is not over. So @noted is
-	 * of no later generation, and the last compare-and-swap overwrites only older notes.
+	 * Read arena->uncounted first, and check below that the generation of @cursor is not
+	 * over. So @noted is of no later generation, and the compare-and-swap at the end
+	 * overwrites only a value of an older one.
 	 */
 	noted = atomic_long_read(&arena->uncounted);
 	if (!(*cursor & ARENA_COUNTED)) {

@@ -50,7 +50,10 @@ static LIST_HEAD(all_arenas);		/* in ascending order of their ids */
 static struct arena *next_to_show;	/* the oldest arena without a file, or NULL */
 static LIST_HEAD(files_to_remove);
 
-/* Arenas that are not in the list yet. Creation and destruction use it without the lock. */
+/*
+ * Arenas that are not in all_arenas yet. Creation and destruction change entries of this array by
+ * compare-and-swap, without all_lock.
+ */
 static struct arena *young[NR_YOUNG];
 static atomic64_t last_id;
 static struct dentry *debug_dir;

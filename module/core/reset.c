@@ -537,8 +537,8 @@ static void retired(struct rcu_head *rcu)
 	struct arena *arena = container_of(rcu, struct arena, retire_rcu);
 
 	/*
-	 * Release: pairs with the smp_load_acquire() in arena_reset_rcu(). The next
-	 * generation in this set writes to it after its last readers are gone.
+	 * Release: pairs with the smp_load_acquire() in arena_reset_rcu(). What the last readers
+	 * of this slab set read comes before the first store of the next generation that uses it.
 	 */
 	smp_store_release(&arena->retiring, false);
 	smp_mb();	/* Pairs with llist_add() in arena_reap_larges(), a full barrier, too. */
@@ -755,13 +755,14 @@ void arena_reset_release(struct arena *arena, size_t keep)
 EXPORT_SYMBOL_GPL(arena_reset_release);
 
 /**
- * arena_reset_zero() - Free all objects and zero the memory that they occupied.
+ * arena_reset_zero() - Free all objects and zero the memory that objects occupied.
  * @arena: the arena, not NULL.
  *
- * Like arena_reset(), but takes time linear in the bytes used (clause 9). When it returns,
- * nothing of the former contents is left. While it runs, allocations that may sleep wait for
- * it, and the others fail. It cannot fail: where arena_reset() would return -EBUSY, it waits
- * for a grace period.
+ * Like arena_reset(), but zeroes all slabs below the highest offset that objects have had since
+ * the last arena_reset_zero(), and takes time linear in that (clause 9). When it returns, nothing
+ * of the former contents is left. While it runs, allocations that may sleep wait for it, and the
+ * others fail. It cannot fail: where arena_reset() would return -EBUSY, it waits for a grace
+ * period.
  *
  * Context: Task, may sleep.
  */

@@ -302,10 +302,11 @@ static u32 take_recycled(struct arena_typed *typed, unsigned long *generation)
 	if (READ_ONCE(typed->stamps[index].published) != (u32)*generation - UNPUBLISHED)
 		return NO_INDEX;
 	/*
-	 * A reset may have come since the element was taken, and the element may have been
-	 * allocated and freed again: then it is in the chain once more, or waits to be. Pairs
-	 * with the lock: a task that frees it after that reset has the lock after the reset
-	 * has set @emptied, so a stamp that it wrote shows @emptied, too.
+	 * Since the pop, a reset may have emptied the chain, and the element may have been
+	 * allocated and freed again. Then it is in a chain already and must not be handed out
+	 * here, too. The reset set @emptied with typed->lock held, and the free took that lock
+	 * later and stored the stamp that was read above. So this barrier pairs with the lock:
+	 * after it, @emptied shows that reset.
 	 */
 	smp_rmb();
 	return (s32)(changes - READ_ONCE(typed->emptied)) > 0 ? index : NO_INDEX;

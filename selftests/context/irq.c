@@ -120,7 +120,7 @@ static long under_irqs(void *data)
 static void check(struct stage *stage, bool reserved)
 {
 	stage_report(stage);
-	expect(atomic_read(&stage->inside[BY_TIMER]), "no timer came inside an allocation");
+	expect(atomic_read(&stage->inside[BY_TIMER]), "no timer came inside code of the module");
 	if (reserved)
 		stage_verify_reserve(stage, RESERVED, OBJECT);
 	stage_verify(stage, "at the end");

@@ -65,7 +65,7 @@ bool text_has(unsigned long address)
 	return address >= text_start && address < text_end;
 }
 
-/* Returns whether the current interrupt interrupted an allocation. */
+/* Returns whether the current interrupt interrupted code of the module under test. */
 bool text_interrupted(void)
 {
 	struct pt_regs *regs = get_irq_regs();
