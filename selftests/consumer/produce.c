@@ -32,7 +32,7 @@
  * @stored: number of lines and records stored through this file.
  */
 struct producer {
-	struct mutex	lock;
+	struct mutex	lock;	/* protects the other members */
 	struct arena	*arena;
 	unsigned int	stored;
 };
