@@ -214,7 +214,7 @@ static bool all_return(struct __test_metadata *_metadata, char *map, size_t page
 	return false;
 }
 
-/* clause 21: every call that takes a part of a mapping returns, and the bytes stay as they are */
+/* clause 21: each of the requests returns, for several parts of a mapping, and changes no byte */
 TEST_F_TIMEOUT(advice, call_on_writable_mapping_returns, PATIENCE + 60)
 {
 	EXPECT_TRUE(all_return(_metadata, self->map, self->page));

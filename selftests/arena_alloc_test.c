@@ -67,7 +67,7 @@ TEST_F(space, offset_after_stores_is_sum_of_sizes)
 	EXPECT_EQ(0, arena_used(self->fd));
 }
 
-/* clauses 1, 7: the default alignment is 8, and an odd size counts as it is */
+/* clauses 1, 7: the default alignment is 8, and ARENA_IOC_OFFSET counts sizes without rounding */
 TEST_F(space, alloc_odd_sizes_aligned_to_8)
 {
 	__u64 bytes, total = 0;
@@ -243,8 +243,8 @@ TEST_F(space, generation_after_reset_grows)
 }
 
 /*
- * clauses 1, 13: small objects take the fast path of the ioctl: through slabs and generations,
- * they do not overlap, and each call reports its offset and generation
+ * clauses 1, 13: small objects, which take the fast path of the ioctl, do not overlap, also over
+ * several slabs and generations; each call reports the offset and the generation of its object
  */
 TEST_F(space, alloc_words_places_disjoint)
 {
@@ -310,8 +310,8 @@ static __u32 record_bytes(__u32 owner, __u32 nr)
 }
 
 /*
- * Makes records until there is no space and checks all of them at the end. Returns their bytes, in
- * an array that is shared with the parent.
+ * Makes records until there is no space, or @limit of them, and checks all of them at the end. Adds
+ * up their bytes in @total, which is shared with the parent.
  */
 static int worker(int fd, char *map, __u32 owner, __u64 *total, __u32 limit)
 {
@@ -366,8 +366,8 @@ static __u64 run_workers(struct __test_metadata *_metadata, int fd, char *map, _
 }
 
 /*
- * clauses 1, 7: objects of several processes do not overlap, and the offset is exact; resets come
- * in between
+ * clauses 1, 7: objects of several processes do not overlap, and the offset is exact, in several
+ * rounds with a reset after each
  */
 TEST_F_TIMEOUT(space, alloc_by_processes_disjoint, 120)
 {
@@ -393,7 +393,7 @@ TEST_F_TIMEOUT(space, alloc_by_processes_until_full_disjoint, 120)
 
 /*
  * clause 16: where there is room for N objects, N racing allocations succeed and the next one
- * fails
+ * fails; in an arena with spans, at most N succeed
  */
 TEST_F_TIMEOUT(space, alloc_by_processes_exact_capacity, 120)
 {

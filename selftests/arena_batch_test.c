@@ -131,7 +131,7 @@ TEST(batch_when_full_takes_span_tail)
 	EXPECT_STREQ("tail", map + item[0].offset);
 	EXPECT_EQ(item[0].offset + 112, item[1].offset);
 	EXPECT_EQ(item[1].offset + 16, item[2].offset);
-	/* A batch that does not fit in one tail fails, although two tails have room for it. */
+	/* A batch that is larger than what is left of the arena fails. */
 	item[0].bytes = SLAB / 2;
 	item[0].src = 0;
 	ASSERT_EQ(0, arena_info(fd, &full));
@@ -481,12 +481,12 @@ TEST_F(batch, batch_without_alloc_right_eacces)
 	close(may_not);
 }
 
-/*
- * clauses 1, 7: processes make batches beside single allocations and resets. Objects of one
- * generation do not overlap.
- */
 #define BATCH	50
 
+/*
+ * Makes batches and single objects, and checks the bytes of each batch. Counts the bytes of all
+ * objects in (*made)[0], and their number in (*made)[1].
+ */
 static int many_batches(int fd, char *map, int nr, __u64 (*made)[2])
 {
 	struct arena_batch_item item[BATCH];
@@ -545,7 +545,7 @@ TEST_F_TIMEOUT(batch, batch_by_processes_disjoint, 120)
 	munmap(made, 4096);
 }
 
-/* clause 10: a copy never lands in a newer generation than its object's */
+/* Makes batches until *@stop is set. The arena may be full, but no other error may occur. */
 static int batches_until_stopped(int fd, int *stop)
 {
 	struct arena_batch_item item[BATCH];
@@ -564,7 +564,7 @@ static int batches_until_stopped(int fd, int *stop)
 	return 0;
 }
 
-/* clause 10: batches race with resets in all modes, and the arena stays consistent */
+/* clause 10: batches race with resets in all modes; the counts add up to whole objects */
 TEST_F_TIMEOUT(batch, batch_beside_resets_consistent, 120)
 {
 	int *stop = mmap(NULL, 4096, PROT_READ | PROT_WRITE,

@@ -66,7 +66,7 @@ static inline int arena_deref(int fd, struct name name, __u64 *offset)
 	return err;
 }
 
-/* Sets the mark of a file; @args, which may be NULL, takes the result. */
+/* Sets the mark that poll() on this file waits for; @args takes the result and may be NULL. */
 static inline int arena_watch(int fd, __u64 mark, struct arena_watch_args *args)
 {
 	struct arena_watch_args own;

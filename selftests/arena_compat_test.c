@@ -170,7 +170,7 @@ TEST_F(compat, command_of_later_version_same_result)
 	ASSERT_EQ(0, call_copied(self->fd, self->low, ARENA_IOC_NOTIFY, &notify, sizeof(notify)));
 }
 
-/* clause 18: bad structs of callers of 32 bits get the same errno */
+/* clause 18: a bad struct of a 32-bit caller gets the same errno */
 TEST_F(compat, command_bad_struct_refused)
 {
 	struct arena_alloc_args alloc = { .size = sizeof(alloc), .bytes = 8 };

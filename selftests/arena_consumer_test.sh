@@ -27,7 +27,7 @@ text()
 END
 }
 
-# Prints a JSON log of so many records.
+# Prints a JSON array of $1 records.
 long_text()
 {
 	awk -v nr="$1" 'BEGIN {
@@ -40,7 +40,7 @@ long_text()
 	}'
 }
 
-# Prints a character so many times, and another one at the end.
+# Prints the character $2 $1 times, then the character $3, if there is one, as often.
 repeat()
 {
 	awk -v nr="$1" -v a="$2" -v b="$3" 'BEGIN {
@@ -60,13 +60,13 @@ parse()
 	put parse "$dir/$1"
 }
 
-# Prints why a command failed, in the words of the tool.
+# Succeeds if the error message of the last command contains $1; otherwise prints the message.
 because()
 {
 	grep -q "$1" "$dir/error" || { echo "# $(cat "$dir/error")" && false; }
 }
 
-# dd prints why it could not write; the printf of a shell need not.
+# Writes by dd, because dd prints the error of a failed write, and not every shell's printf does.
 ask()
 {
 	printf '%s\n' "$1" | dd bs=4096 >&3
@@ -116,7 +116,7 @@ absent()
 	done
 }
 
-# A bad text is refused with the place of its error, and the text before is gone.
+# A bad text is refused, the module says at which byte it is wrong, and the previous text is gone.
 bad_text()
 {
 	printf '%s' "$2" >"$dir/bad"
@@ -157,8 +157,9 @@ END
 	bad_text 1 " "
 }
 
-# The deepest nesting that fits, which needs the most memory of all texts; and a text that is
-# too long by a byte, which must leave the text before.
+# Opening brackets alone need more memory than any other text: the longest such text is refused
+# for its syntax and not for lack of memory. The deepest nesting that fits is accepted. A text that
+# is a byte too long is refused, and the module keeps the previous text.
 bounds()
 {
 	repeat 131072 '[' ']' >"$dir/deep"
@@ -170,7 +171,7 @@ bounds()
 		says / "array 1"
 }
 
-# A value that is longer than an answer, and a second query through one open file.
+# A value that is too long for an answer is refused, as is a second query through one open file.
 limits()
 {
 	(printf '["' && repeat 9000 x && printf '"]') >"$dir/wide"
@@ -212,7 +213,7 @@ field()
 		$2 == "json" { print $n }' $arena/arenas
 }
 
-# A hundred requests allocate no page more than the first one, and each is one reset.
+# After the first text, a hundred more allocate no further pages, and each resets the arena once.
 steady()
 {
 	parse long || return 1
@@ -224,7 +225,7 @@ steady()
 		[ $(($(field resets) - resets)) = 100 ] && says /1999/id 1999
 }
 
-# Queries while texts replace each other: each answer belongs to one of them.
+# While two texts replace each other, the answer to each query belongs to one of the two.
 together()
 {
 	echo '{"name": "other"}' >"$dir/other"
@@ -245,7 +246,7 @@ together()
 	[ $good -gt 0 ] && [ $result = 0 ]
 }
 
-# Neither module can be unloaded: an open file uses one, and the other module uses the arena.
+# Neither module can be unloaded: an open file uses arena_consumer, which uses arena.
 stays()
 {
 	! rmmod arena_consumer 2>/dev/null && ! rmmod arena 2>/dev/null

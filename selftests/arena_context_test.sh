@@ -52,7 +52,7 @@ hotplug()
 	kill $!
 	wait
 	echo 1 >$cpu
-	# Neither the CPU's absence nor its presence was only imagined.
+	# At least one round must have begun while the CPU was offline.
 	grep -q ' 0 began' $debug/result && verdict=1
 	return $verdict
 }

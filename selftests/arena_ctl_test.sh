@@ -106,7 +106,7 @@ shows_odd_names()
 	rc=$?
 	# shellcheck disable=SC2086 # two numbers
 	kill $odd
-	# shellcheck disable=SC2086 # the same
+	# shellcheck disable=SC2086 # both numbers
 	wait $odd 2>/dev/null
 	rm "$log.3" "$log.4"
 	return $rc

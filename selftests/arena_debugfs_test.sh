@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Compares what debugfs and /proc say of a program's arena with what the arena's INFO says
+# Compares what debugfs and /proc say of a program's arena with what ARENA_IOC_INFO reports
 # (clause 8). Prints TAP.
 
 . "$(dirname "$0")/arena_tap.sh"
@@ -32,7 +32,7 @@ end()
 	return 0
 }
 
-# A worker makes the file of an arena when it has lived for a moment.
+# Waits for the debugfs file of the arena: a worker creates it a moment after the arena was made.
 find_file()
 {
 	until_true has_file && file=$(echo "$arena/$id"-*)
@@ -43,14 +43,14 @@ has_file()
 	[ -e "$(echo "$arena/$id"-*)" ]
 }
 
-# A worker removes the file shortly after the arena has gone.
+# A worker removes the file shortly after the arena is gone, so callers wait for this.
 has_no_file()
 {
 	! has_file
 }
 
-# Compares the lines "name value" in $log that INFO printed with the lines of a file that have
-# the same names.
+# Compares the lines "name value" of INFO in $log with the lines of standard input that have the
+# same names.
 same_as_info()
 {
 	awk 'NR == FNR { if (NF == 2 && $1 !~ /:$/) want[$1] = $2; next }
@@ -69,7 +69,7 @@ same_as_info()
 
 steps="alloc=100 store=hello alloc=0 alloc=0x1000000 reset=keep alloc=70 alloc=30,4096"
 
-# The kernel's own tests make arenas, too: only the one of our number counts.
+# Prints the table's line for our arena, a column a line. Other programs may have arenas, too.
 line()
 {
 	awk -v id="$id" 'NR == 1 { split($0, name); next }
@@ -99,7 +99,8 @@ file_says_the_same()
 	return $verdict
 }
 
-# Neither the name of an arena nor that of another one keeps its file from being made.
+# An arena has a file even if its name contains characters that names of files lack, and even if
+# another arena has the same name.
 names_do_not_collide()
 {
 	begin 'setup=a b\,0x10000,0' || return 1
@@ -138,7 +139,7 @@ open_while_it_goes()
 	until_true has_no_file && return $verdict
 }
 
-# Every other arena lives long enough to get a file.
+# Makes and closes arenas. Every other one stays open until it has a file.
 comings_and_goings()
 {
 	for round in $(seq 20); do
@@ -206,7 +207,7 @@ fdinfo_of_fewer_rights()
 	return $verdict
 }
 
-# Before the first use, a descriptor has rights and no arena; reading its files makes none.
+# Before its first use, a descriptor has rights but no arena, and reading its fdinfo makes none.
 fdinfo_before_use()
 {
 	before=$(wc -l <$arena/arenas)

@@ -34,7 +34,7 @@ FIXTURE(errnos)
 		EXPECT_EQ(-(error), expression);				\
 		EXPECT_TRUE(arena_unchanged(fd_, &before_));			\
 		close(next_);							\
-		/* It left no descriptor open. */				\
+		/* The refused call left no descriptor open. */			\
 		EXPECT_EQ(next_, dup(fd_));					\
 		close(next_);							\
 	} while (0)
@@ -134,7 +134,7 @@ static int call_reset(int fd, __u32 mode, __u64 keep, __u32 flags, __u32 reserve
 	return arena_ioctl(fd, ARENA_IOC_RESET, &args);
 }
 
-/* Makes a call whose struct is a size and one word that must be zero. */
+/* Makes a call with @word in the second word of its struct: the flags, or a reserved field. */
 static int call_word(int fd, unsigned int cmd, __u32 word)
 {
 	__u32 args[64] = { 0, word };
@@ -191,7 +191,7 @@ TEST_F(errnos, alloc_bad_argument_errno)
 	refused(self->spans, EINVAL, arena_alloc_flags(self->spans, 8, 3, 0, NULL));
 }
 
-/* Some room is left, but not enough. The test would see a cursor that moves nonetheless. */
+/* Some room is left, but not enough. INFO would show if a refused call moved the cursor. */
 TEST_F(errnos, alloc_almost_full_enospc)
 {
 	const __u64 src = (unsigned long)source;
@@ -303,7 +303,7 @@ TEST_F(errnos, handle_bad_argument_errno)
 	refused(self->fd, ESTALE, arena_deref(self->fd, name, NULL));
 }
 
-/* Gives up root, whom no limit on open files stops, and then calls DUP. */
+/* Becomes another user, because the limit on open files does not apply to root, and calls DUP. */
 static int dup_without_files(int fd)
 {
 	if (setgid(65534) || setuid(65534))

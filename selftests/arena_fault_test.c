@@ -57,7 +57,10 @@ static void fail_start(int nth)
 		abort();
 }
 
-/* Returns whether an nth allocation failed. If only reading the file failed, there was none. */
+/*
+ * Returns whether the call made an nth allocation, which then has failed. If the failure hits this
+ * read instead, the call made fewer.
+ */
 static bool fail_stop(void)
 {
 	char text[16] = "";
@@ -67,7 +70,7 @@ static bool fail_stop(void)
 	return reached;
 }
 
-/* Returns whether no arena is left, neither open nor merely counted. */
+/* Returns whether no arena is counted: with a limit of one arena, an arena can be opened. */
 static bool nobody_counts(void)
 {
 	char most[32];
@@ -134,7 +137,7 @@ FIXTURE_TEARDOWN(nth)
 	     self->nth < NTH_MAX;						\
 	     self->nth++)
 
-/* Like sweep_bare(), with a preparation before each call, and INFO before it in self->before. */
+/* Like sweep_bare(). Before each call, makes a preparation and stores INFO in self->before. */
 #define sweep_after(preparation, expression)					\
 	sweep_bare(({ fail_start(0);						\
 		      preparation;						\

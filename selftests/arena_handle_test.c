@@ -8,7 +8,7 @@
 #include "arena_calls.h"
 
 #define CAPACITY	(64 * SLAB)
-#define FLOORS		4		/* as documented */
+#define FLOORS		4		/* offsets of rewinds that an arena remembers */
 
 FIXTURE(handle)
 {
@@ -45,7 +45,7 @@ FIXTURE_TEARDOWN(handle)
 	close(self->fd);
 }
 
-/* clause 13: from offset to handle and back, for all sizes, and for the middle of an object */
+/* clause 13: a handle of the first or last byte of an object resolves to its offset, in any size */
 TEST_F(handle, deref_of_live_object_same_offset)
 {
 	static const __u64 sizes[] = { 1, 8, 100, 4096, SLAB, SLAB + 1, 3 * SLAB };

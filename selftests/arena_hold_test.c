@@ -109,9 +109,7 @@ TEST_F(hold, rewind_while_held_ebusy)
 	EXPECT_TRUE(arena_same_state(&before, &after));
 	close(self->producer);
 	self->producer = -1;
-	/*
-	 * Objects that kernel code allocates during the program's calls are subject to its rewinds.
-	 */
+	/* The rewind also frees the objects that kernel code allocated after the mark. */
 	EXPECT_EQ(0, arena_rewind(self->fd, mark));
 	ASSERT_EQ(0, arena_info(self->fd, &after));
 	EXPECT_EQ(0, after.used);
@@ -150,7 +148,7 @@ TEST_F(hold, kill_while_held_deferred)
 	usleep(200000);
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	/* The child shares the producer's file, so the producer still holds the arena. */
+	/* This process has the producer's file open, too, so the producer still holds the arena. */
 	err = produce(self->producer, -1, 1);
 	EXPECT_TRUE(!err || err == -ENOMEM);
 	close(self->producer);

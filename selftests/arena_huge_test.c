@@ -95,7 +95,7 @@ FIXTURE_TEARDOWN(huge)
 	close(self->fd);
 }
 
-/* clause 19: where PMDs map slabs, a slab takes one fault; elsewhere 64 KiB do */
+/* clause 19: a slab that a PMD maps takes one fault; otherwise each 64 KiB take one */
 TEST_F(huge, fault_huge_slab_few_faults)
 {
 	long nr;
@@ -170,7 +170,7 @@ TEST(fault_around_committed_pages_only)
 	close(fd);
 }
 
-/* Expects that what is still mapped of each slab has its bytes. */
+/* Expects that all pages outside of the hole have the bytes that write_stripes() wrote. */
 static void expect_stripes(struct __test_metadata *_metadata, struct _test_data_huge *self,
 			   size_t hole, size_t hole_end)
 {
@@ -191,7 +191,7 @@ static void write_stripes(struct _test_data_huge *self)
 		self->map[at] = at / self->page;
 }
 
-/* clauses 19, 20: a reset revokes a huge mapping that any call has split before */
+/* clauses 19, 20: a reset revokes a huge mapping, whichever call has split or moved it before */
 TEST_F(huge, split_huge_mapping_then_reset_revokes)
 {
 	const size_t hole = HUGE + HUGE / 2, end = 2 * HUGE + HUGE / 4;
@@ -295,7 +295,7 @@ TEST_F(huge, fork_huge_mapping_reset_revokes)
 	EXPECT_EQ(SIGBUS, touch_write(self->map + HUGE));
 }
 
-/* clause 19: mappings that a PMD does not fit are mapped by pages */
+/* clause 19: a mapping that is not aligned for PMDs is mapped by pages */
 TEST_F(huge, map_unaligned_small_pages)
 {
 	char *space = mmap(NULL, 2 * CAPACITY, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -391,7 +391,7 @@ TEST_F(huge, map_populate_committed_only)
 	munmap(map, CAPACITY);
 }
 
-/* A thread that reads from @zero to @at again and again; EFAULT takes the place of a signal. */
+/* A thread that reads from /dev/zero to @at: where a store would raise a signal, read() fails. */
 struct toucher {
 	int zero;
 	char *at;
@@ -409,8 +409,8 @@ static void *touch_always(void *arg)
 }
 
 /*
- * clauses 19, 21: while a slab comes and goes, faults map it by a PMD or by pages, and a retried
- * fault does likewise
+ * clauses 19, 21: threads fault on a slab that is allocated and released all the time, and that
+ * a PMD or pages map; no access to an allocated page fails
  */
 TEST_F(huge, fault_huge_or_small_races_with_reset)
 {
@@ -478,7 +478,7 @@ TEST_F_TIMEOUT(huge, reset_split_mappings_frees_all, 120)
 		if (!(i % 2))
 			ASSERT_EQ(0, munmap(map, CAPACITY));
 	}
-	/* If each round lost one of its four slabs, twice as much would be missing. */
+	/* If each round lost one of its four slabs, twice as much as allowed would be missing. */
 	EXPECT_GT((rounds - 10) * (long)HUGE / 2, before - free_memory());
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
 	EXPECT_EQ(0, self->info.committed);

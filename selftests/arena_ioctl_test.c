@@ -62,7 +62,7 @@ static void fill_lease(void *buf)
 	args->want = 128;
 }
 
-/* Each command, with a valid struct in memory whose neighbouring page is not mapped. */
+/* Each command, with a valid struct in memory that ends before a page that is not mapped. */
 FIXTURE(command)
 {
 	int fd;
@@ -75,7 +75,7 @@ FIXTURE_VARIANT(command)
 {
 	unsigned int cmd;
 	__u32 size;			/* of the first version, which is the current one */
-	bool out;			/* writes to the struct */
+	bool out;			/* the kernel writes a result to the struct */
 	void (*fill)(void *buf);
 	/* Fills in fields that depend on earlier calls. */
 	int (*prepare)(int fd, void *buf);

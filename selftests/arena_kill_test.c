@@ -192,12 +192,12 @@ TEST_F_TIMEOUT(kill, kill_after_nth_step_leaves_nothing, 200)
 }
 
 /*
- * Long calls are killed while they run. The test sees that a call runs in the memory that all
- * arenas hold, or in fdinfo, which takes no lock.
+ * Long calls are killed while they run. Two things tell the test that a call is under way: how much
+ * memory all arenas hold, and the fdinfo of the descriptor, which can be read without a lock.
  */
 static long long_bytes(void)
 {
-	/* Programs may use three quarters of an eighth of the memory, so this fits. */
+	/* A sixteenth of the memory is below the limit for programs, which is 3/32 of it. */
 	return sysconf(_SC_PHYS_PAGES) / 16 * sysconf(_SC_PAGESIZE) / SLAB * SLAB;
 }
 
@@ -299,8 +299,9 @@ FIXTURE_VARIANT(long_call)
 	bool	(*under_way)(int fd);
 	/* Returns whether the call ended early. */
 	bool	(*cut_short)(int fd, const char *map);
-	/* The call works on memory that was allocated before. */
+	/* The call works on an object that was allocated before. */
 	bool	allocated;
+	/* The call works in memory that was committed before. */
 	bool	committed;
 };
 
@@ -354,7 +355,7 @@ static bool has_ended(pid_t pid)
 	return waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid;
 }
 
-/* Returns an epoll that reports a reset. It reports only descriptors that the kernel has woken. */
+/* Returns an epoll descriptor that reports a reset of @fd, but only if the reset wakes waiters. */
 static int watch_resets(int fd)
 {
 	struct arena_watch_args args = { .size = sizeof(args), .mark = ~0ULL };
@@ -395,7 +396,7 @@ static bool kill_under_way(struct __test_metadata *_metadata, struct _test_data_
 	/* Calls on allocated memory are resets, which empty the arena in any case. */
 	EXPECT_EQ(variant->allocated, epoll_wait(epoll, &event, 1, 0));
 	close(epoll);
-	/* The call did all or nothing, and the arena is consistent. */
+	/* The arena is consistent. A killed allocation has made its object or committed nothing. */
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
 	EXPECT_EQ(self->info.capacity, self->info.used + self->info.padding + self->info.free);
 	if (!variant->committed)

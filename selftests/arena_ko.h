@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Returns whether this call has loaded the module. Called before main(), so not in children. */
+/* Returns whether this call has loaded the module; false also if it was loaded already. */
 static inline bool ko_load(const char *name)
 {
 	bool loaded;
@@ -34,8 +34,9 @@ static inline void ko_unload(const char *name)
 }
 
 /*
- * Loads a module before main() and unloads it at exit. A child in which the module is in use
- * cannot unload it, and others end by _exit().
+ * Loads a module before main() and unloads it at exit. Children that end by exit() try to unload
+ * it, too, but that fails while the test has the module in use. Other children end by _exit(),
+ * which calls no destructors.
  */
 #define KO_FOR_TESTS(name)							\
 static bool loaded_##name;							\

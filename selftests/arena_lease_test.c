@@ -70,7 +70,7 @@ TEST_F(lease, lease_with_alignment_aligned)
 	}
 }
 
-/* clause 1: a lease is what is left of a slab, and never more than one slab */
+/* clause 1: a lease ends where its slab ends, unless its minimum is larger than a slab */
 TEST_F(lease, lease_longer_than_slab_ends_with_it)
 {
 	__u64 end;
@@ -86,7 +86,7 @@ TEST_F(lease, lease_longer_than_slab_ends_with_it)
 		EXPECT_EQ(2 * SLAB, end);
 }
 
-/* clause 5: a lease is larger than a slab where its minimum is */
+/* clause 5: a lease may be larger than a slab if its minimum is larger than a slab */
 TEST_F(lease, lease_minimum_over_slab_spans_slabs)
 {
 	ASSERT_EQ(0, arena_lease(self->fd, 2 * SLAB + 8, 3 * SLAB, 0, &self->args));
@@ -143,7 +143,7 @@ TEST_F(lease, lease_when_full_takes_span_tails)
 	EXPECT_EQ(CAPACITY, sum);
 }
 
-/* clause 1: a lease is a multiple of 8 bytes unless its minimum is odd */
+/* clause 1: the length of a lease is a multiple of 8 if its minimum is one */
 TEST_F(lease, lease_odd_bytes_rounded)
 {
 	ASSERT_EQ(0, arena_lease(self->fd, 8, 4095, 0, &self->args));

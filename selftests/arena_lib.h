@@ -143,7 +143,7 @@ struct worker {
 	struct place places[OBJECTS];
 };
 
-/* Allocates stamped objects of all sizes and notes where they are. */
+/* Allocates stamped objects of various sizes and notes where they are. */
 static inline void *work(void *arg)
 {
 	struct worker *worker = arg;
@@ -179,7 +179,7 @@ static inline void finish(struct worker *workers, unsigned int nr)
 		pthread_join(workers[i].thread, NULL);
 }
 
-/* Allocates until worker->turns is NULL; notes objects that surely belong to one generation. */
+/* Allocates until worker->turns is NULL; notes each object if no reset came meanwhile. */
 static inline void *alloc_until_told(void *arg)
 {
 	struct worker *worker = arg;

@@ -22,7 +22,7 @@ static int wait_for(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1 - WTERMSIG(status);
 }
 
-/* Clause 1: a child process has leases of its own, without any call. */
+/* Clause 1: a child process gets leases of its own without calling the library for that. */
 TEST_F_TIMEOUT(lib, fork_child_new_lease, PATIENCE)
 {
 	struct arena_cursor *cursor = arena_cursor(self->arena);

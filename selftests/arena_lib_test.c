@@ -61,7 +61,7 @@ TEST_F_TIMEOUT(lib, alloc_bad_argument_refused, PATIENCE)
 	__u64 before;
 	size_t i;
 
-	/* With a lease and without. */
+	/* The first round has no lease, the second round has one. */
 	for (int round = 0; round < 2; round++) {
 		before = arena_offset(self->arena);
 		for (i = 0; i < ARRAY_SIZE(calls) - !round; i++) {
@@ -98,7 +98,7 @@ TEST_F_TIMEOUT(lib, alloc_with_alignment_aligned, PATIENCE)
 	EXPECT_EQ(8 * (8 + 16 + 24 + 32 + 40), arena_offset(self->arena));
 }
 
-/* Clause 7: an alignment that is larger than a lease does not take a lease of that length. */
+/* Clause 7: an object whose alignment exceeds a lease does not cost a lease of that length. */
 TEST(alloc_large_alignment_no_lease)
 {
 	struct arena *arena = arena_open("large slabs", 1 << 30, 0);
@@ -141,8 +141,8 @@ TEST_F_TIMEOUT(lib, alloc_when_full_takes_every_byte, PATIENCE)
 }
 
 /*
- * Clause 16: of sizes that do not fill the arena evenly, as many fit as the kernel would have
- * placed.
+ * Clause 16: if objects do not fill a slab without a rest, at least as many fit as with one ioctl
+ * for each object.
  */
 TEST_F_TIMEOUT(lib, alloc_odd_sizes_until_full_as_kernel, PATIENCE)
 {
@@ -217,9 +217,7 @@ TEST_F_TIMEOUT(lib, alloc_in_several_arenas_disjoint, PATIENCE)
 	}
 }
 
-/*
- * Clause 21: more arenas than the tables have room for are refused, and leave no descriptor open.
- */
+/* Clause 21: a process cannot open more arenas than the tables of the library have room for. */
 TEST_F_TIMEOUT(lib, open_too_many_fails, PATIENCE)
 {
 	static struct arena *arenas[ARENA_OPEN_MAX];
@@ -232,7 +230,7 @@ TEST_F_TIMEOUT(lib, open_too_many_fails, PATIENCE)
 		nr++;
 	EXPECT_EQ(ARENA_OPEN_MAX - 1, nr);
 	EXPECT_EQ(EMFILE, errno);
-	/* All are of one arena, and each has a lease of its own. */
+	/* All of these are attached to one arena, and each has a lease of its own. */
 	for (int i = 0; i < 20; i++)
 		EXPECT_NE(NULL, stamped(arenas[i], CELL, i, 0));
 	EXPECT_LE(20 * CELL, arena_offset(self->arena));

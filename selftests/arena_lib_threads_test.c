@@ -29,7 +29,7 @@ TEST_F_TIMEOUT(lib, alloc_by_threads_disjoint, PATIENCE)
 		}
 	}
 	EXPECT_EQ(0, overlaps(all, nr));
-	/* Rests of leases in which no object of their thread fitted count as used, too. */
+	/* The rest of a lease in which the thread's next object did not fit counts as used. */
 	EXPECT_LE(bytes, arena_offset(self->arena));
 	EXPECT_LE(arena_offset(self->arena), arena_high(self->arena));
 }
@@ -123,8 +123,8 @@ static void *alloc_in_turns(void *arg)
 }
 
 /*
- * Clauses 9, 20: after a reset in any mode, a thread's lease is void. The thread had allocated 4
- * KiB, so with a stale lease its next object would not lie at the begin.
+ * Clauses 9, 20: after a reset in any mode, a thread's lease is void. If the thread used its stale
+ * lease, its next object would not lie at offset 0 but behind the object before.
  */
 TEST_F_TIMEOUT(lib, alloc_after_reset_new_lease, PATIENCE)
 {

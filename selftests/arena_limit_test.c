@@ -15,7 +15,7 @@
 #define PARAMETERS	"/sys/module/arena/parameters/"
 #define CGROUP		"/sys/fs/cgroup/"
 
-/* The last reference may be dropped shortly after the process has ended. */
+/* Waits until no arena is left: the last reference may go shortly after the process has ended. */
 static bool all_gone(void)
 {
 	int i;
@@ -150,7 +150,10 @@ TEST_F(limits, alloc_over_total_limit_enomem)
 /* clauses 21, 25: the directory counts, by what is committed and not by the capacity */
 TEST_F(limits, alloc_directory_counts)
 {
-	/* More than three leaves, of page-sized slabs: 8 MiB with pages of 4 KiB. */
+	/*
+	 * A leaf of the directory is a page and has entries for page / 16 slabs. The limit is the
+	 * memory of eight leaves of page-sized slabs: 8 MiB with pages of 4 KiB.
+	 */
 	const long page = page_size(), leaf = page / 16, limit = 8 * leaf * page;
 	long long before = arena_held_bytes(), pages;
 	int nr;
@@ -174,7 +177,7 @@ TEST_F(limits, alloc_directory_counts)
 	EXPECT_GE(limit / page, pages);
 }
 
-/* clause 21: programs have a limit of their own, below which kernel callers still get memory */
+/* clause 21: programs have a lower limit of their own, which leaves memory for kernel callers */
 TEST_F(limits, alloc_over_device_limit_enomem)
 {
 	int nr, err;
@@ -226,7 +229,10 @@ static bool become(uid_t uid, bool in_namespace)
 	return !in_namespace || !unshare(CLONE_NEWUSER);
 }
 
-/* Opens three arenas, which is the limit, and fills them up to 2 MiB together. */
+/*
+ * Opens three arenas and fills them with 2 MiB together, which are the limits of a user. Returns 0,
+ * 1 if an arena could not be opened, 100 if the user could not be changed, or another failed check.
+ */
 static int use_up_bounds(uid_t uid, bool in_namespace)
 {
 	int fds[3], i, err, nr = 0;
@@ -360,7 +366,7 @@ static bool told_not_to_charge(void)
 	return strstr(line, "cgroup.memory=") && strstr(line, "nokmem");
 }
 
-/* Returns whether a slab that a child in the cgroup allocates is charged. */
+/* Returns whether the slabs that a child in the cgroup allocates are charged. */
 static bool charges_arenas(const char *path)
 {
 	int fd, status;
@@ -443,9 +449,7 @@ TEST_F(cgroup, alloc_in_full_cgroup_enomem)
 	EXPECT_EQ(0, event(self->path, "oom_kill"));
 }
 
-/*
- * Makes calls that need more than the cgroup has; each leaves committed what was committed before.
- */
+/* Makes calls that need more memory than the cgroup has. Each must fail and commit nothing. */
 static int fail_large_calls(int fd)
 {
 	struct arena_lease_args lease = {
@@ -470,7 +474,7 @@ static int fail_large_calls(int fd)
 	return arena_info(fd, &info) || info.committed ? 8 : 0;
 }
 
-/* Runs failing calls beside a sibling in the same cgroup, which can still allocate. */
+/* Makes calls that fail. After that, another process in the cgroup must be able to use memory. */
 static int fail_beside_sibling(const char *path)
 {
 	int fd, err;
@@ -620,7 +624,7 @@ TEST_F(cgroup, setup_by_other_task_charges_opener)
 	EXPECT_EQ(0, event(self->path, "oom_kill"));
 }
 
-/* Each function leaves one thing that keeps the arena alive, or nothing. */
+/* Each function leaves one thing that keeps the arena alive: a descriptor or a mapping. */
 static int hold_by_nothing(int fd)
 {
 	return fd;

@@ -102,7 +102,7 @@ TEST_F(mark, alloc_zero_after_rewind_zeroed)
 	EXPECT_TRUE(all_bytes(self->map + self->offset, 0, 1000));
 }
 
-/* clause 12: a rewind to an inner mark leaves the outer ones good; to an outer, no inner one */
+/* clause 12: a rewind to an outer mark makes inner marks stale; one to an inner mark does not */
 TEST_F(mark, rewind_to_nested_marks_inner_estale)
 {
 	int i;

@@ -13,7 +13,7 @@ pressure=/tmp/arena_pressure
 megabyte=1048576
 page=$(($(awk '$1 == "KernelPageSize:" { print $2; exit }' /proc/self/smaps) * 1024))
 
-# Prints a line of what the module says of its arena.
+# Prints the number in the line $1 of the module's debugfs file.
 value()
 {
 	awk -v name="$1" '$1 == name { print $2 }' $file
@@ -86,8 +86,8 @@ meminfo()
 	awk -v name="$1:" '$1 == name { print int($2 / 1024) }' /proc/meminfo
 }
 
-# Raises the memory that the kernel keeps free: then the shrinker empties the pool, while there
-# is enough for everything else.
+# Makes the kernel keep more memory free. So the shrinker empties the pool while there is still
+# enough memory for everything else.
 pressed()
 {
 	make node 0 $((8 * megabyte)) && drop && make node 1 $((8 * megabyte)) && drop || return 1
@@ -145,11 +145,11 @@ group_limit()
 		[ "$(group_value memory.current)" -ge "$committed" ] &&
 		[ "$(group_value memory.events oom_kill)" -eq 0 ] || return 1
 	drop
-	# Nothing of it went to the pool, for others to have.
+	# None of the charged memory went to the pool, from which other arenas could get it.
 	[ "$(pool)" -le "$before" ] && uncharged
 }
 
-# Waits until the arena is uncharged. What a CPU holds in advance for the cgroup may stay.
+# Waits until the arena is uncharged. What CPUs have charged to the cgroup in advance may remain.
 uncharged()
 {
 	for _ in $(seq 50); do

@@ -236,8 +236,8 @@ TEST_F(node, dup_under_landlock_refused)
 }
 
 /*
- * clause 17: of many duplicates made at once, each is of its own arena and has the rights asked
- * for
+ * clause 17: when several processes make duplicates at the same time, each duplicate belongs to the
+ * arena that it was made from, and has the rights that were asked for
  */
 TEST_F_TIMEOUT(node, dup_races_with_open_own_arena, 300)
 {

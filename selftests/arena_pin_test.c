@@ -188,7 +188,7 @@ TEST_F(pin, reset_keep_pinned_page_shared)
 	EXPECT_TRUE(from_pipe(self, 'n'));
 }
 
-/* clause 20: file I/O from and to an arena, direct or through the page cache */
+/* clause 20: a file can be read to an arena and written from it, by direct I/O where possible */
 TEST_F(pin, write_direct_io_ok)
 {
 	char path[] = "/tmp/arena-pin-XXXXXX";

@@ -64,7 +64,7 @@ TEST(poll_before_setup_ok)
 	close(fd);
 }
 
-/* poll() reports more bytes than the mark, and not exactly as many. */
+/* poll() reports POLLIN when more bytes than the mark are used, but not at exactly the mark. */
 TEST_F(poll, poll_beyond_mark_pollin)
 {
 	struct arena_watch_args args;
@@ -261,7 +261,7 @@ TEST_F(poll, alloc_beyond_mark_wakes)
 			err = arena_reset(self->fd, ARENA_RESET_KEEP, 0);
 			break;
 		case 5:
-			/* WATCH by the same file: it finds its new mark passed already. */
+			/* A WATCH by the same file sets a mark that is passed already. */
 			err = arena_alloc(self->fd, 8, NULL);
 			ASSERT_EQ(POLLIN, sleeper_end(&sleeper));
 			ASSERT_EQ(0, arena_watch(self->fd, 1000, NULL));
@@ -314,8 +314,8 @@ TEST_F(poll, alloc_beyond_marks_wakes_each)
 }
 
 /*
- * Exclusive waiters may wait for different events, so all of them are woken. They must be asleep in
- * epoll_wait(): otherwise waking one of them would not end the walk of the queue.
+ * Exclusive waiters may wait for different events, so all of them must be woken, and not only the
+ * first. They are asleep in epoll_wait(), because only a waiter that sleeps counts as woken.
  */
 TEST_F(poll, wake_exclusive_waiters_all)
 {

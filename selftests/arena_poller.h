@@ -34,7 +34,7 @@ static inline int poller_poll(int fd, int events)
 	return poller.revents;
 }
 
-/* Readable files and exceptions, in terms of select(), are POLLIN and POLLPRI. */
+/* What select() calls readable is POLLIN here, and what it calls an exception is POLLPRI. */
 static inline int poller_select(int fd, int events)
 {
 	struct timeval timeout = { .tv_sec = POLLER_PATIENCE };

@@ -205,7 +205,7 @@ TEST_F(poller, watch_lowered_while_asleep_wakes)
 	EXPECT_EQ(POLLIN, waiter_end(&self->waiter));
 }
 
-/* clause 17: a multishot request reports each event, and each time only what is true by then */
+/* clause 17: a multishot request reports each event, and no event before the last WATCH */
 TEST(uring_multishot_reports_each_event)
 {
 	struct io_uring_cqe cqe;

@@ -212,8 +212,8 @@ TEST_F(rights, setup_again_needs_reset_right)
 }
 
 /*
- * clause 19: a readable mapping needs the right to read, and cannot become writable without that
- * to write
+ * clause 19: a readable mapping needs the right to read, and cannot become writable without the
+ * right to write
  */
 TEST_F(rights, map_readable_needs_read_right)
 {

@@ -145,7 +145,7 @@ TEST_F_TIMEOUT(share, futex_in_two_mappings_shared, 300)
 	munmap(part, 2 * self->page);
 }
 
-/* clause 20: equal offsets in another arena or another page are other futexes */
+/* clause 20: the same offset in another arena, and other pages of this arena, are other futexes */
 TEST_F_TIMEOUT(share, futex_elsewhere_separate, 300)
 {
 	int fd = arena_open();
@@ -174,8 +174,8 @@ TEST_F_TIMEOUT(share, futex_elsewhere_separate, 300)
 }
 
 /*
- * clause 20: a waiter in released memory is woken at the same offset of the memory that is
- * committed there next
+ * clause 20: a futex in released memory is EFAULT; when memory is committed there again, a futex at
+ * the same offset works
  */
 TEST_F_TIMEOUT(share, futex_after_release_woken, 300)
 {

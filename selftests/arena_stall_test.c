@@ -93,7 +93,7 @@ TEST_F(own, call_struct_in_arena_ok)
 	EXPECT_EQ(2 * SLAB, info->used);
 }
 
-/* clauses 20, 24: a reset succeeds whose result has to be written to memory that it frees */
+/* clauses 20, 24: a reset that frees the memory of its own struct is EFAULT, but it is done */
 TEST_F(own, reset_releases_its_struct_ok)
 {
 	struct arena_reset_args *reset;
@@ -152,7 +152,7 @@ TEST_F(own, alloc_result_unwritable_efault)
 	}
 	__atomic_store_n(&race.stop, true, __ATOMIC_RELAXED);
 	ASSERT_EQ(0, pthread_join(thread, NULL));
-	/* Each object of a successful call exists once; some of the failed calls allocated, too. */
+	/* Each successful call allocated one object. Some of the failed calls may have, too. */
 	EXPECT_LE(8ULL * made, arena_used(self->fd));
 	EXPECT_GE(8ULL * (made + failed), arena_used(self->fd));
 	munmap(race.args, page_size());
@@ -382,8 +382,8 @@ TEST_F(late, batch_source_stalls_caller_only)
 }
 
 /*
- * clauses 4, 7: objects whose offsets could not be written to the caller count as used, and
- * waiters are woken
+ * clauses 4, 7: objects whose offsets could not be written to the caller count as used, also on the
+ * status page
  */
 TEST_F(late, batch_result_unwritable_counts)
 {
@@ -527,8 +527,9 @@ TEST_F(late, call_many_stalled_others_work)
 }
 
 /*
- * debugfs: while a directory is listed, the kernel holds its lock, and while a file is read, its
- * removal waits, in both cases until the user's buffer arrives.
+ * A thread that lists a debugfs directory or reads a debugfs file into memory that arrives late. In
+ * the first case the kernel holds the directory's lock meanwhile; in the second one, it waits with
+ * the removal of the file.
  */
 struct late_look {
 	int fd;
@@ -657,8 +658,8 @@ TEST_F(late, read_debugfs_stalled_close_returns)
 }
 
 /*
- * A file system with one file, which can be opened but whose reads are never answered. Each request
- * that the test waits for is known to arrive.
+ * A file system with one file, which can be opened but whose reads are not answered. The test
+ * serves the requests itself, so it knows when a read has arrived.
  */
 #define FUSE_DIR	"/tmp/arena_stall_fuse"
 
@@ -687,7 +688,7 @@ static void fuse_attr(struct fuse_attr *attr, __u64 nodeid)
 	attr->blksize = 4096;
 }
 
-/* Answers requests up to the first read; returns true when that has arrived. */
+/* Answers one request, or notes it in @silent if it is a read; returns whether it is a read. */
 static bool fuse_step(struct silent *silent)
 {
 	static char buf[FUSE_MIN_READ_BUFFER + 65536];

@@ -348,7 +348,7 @@ TEST_F(status, status_races_with_reader_coherent)
 	ASSERT_EQ(0, pthread_create(&thread, NULL, read_status, &reader));
 	for (i = 0; more_rounds(i, 3000); i++) {
 		generation = self->status->generation;
-		/* The reader knows by the number if it gets bytes of another generation. */
+		/* The generation limits the bytes, so the reader notices bytes of another one. */
 		while (self->status->offset + 8 <= generation % 64)
 			ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
 		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));

@@ -32,7 +32,7 @@ FIXTURE_TEARDOWN(strict)
 	close(self->fd);
 }
 
-/* clause 20: before a strict reset, committed pages can be touched; after it, allocated ones */
+/* clause 20: after a strict reset, only allocated pages can be touched, not all committed ones */
 TEST_F(strict, touch_in_strict_arena_allocated_only)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 100, NULL));
@@ -272,7 +272,7 @@ static void skip_bus(int sig, siginfo_t *info, void *context)
 	/* Retry until the store succeeds. */
 }
 
-/* clauses 12, 20: faults race with resets and rewinds; after each, no page is mapped */
+/* clauses 12, 20: faults race with resets and rewinds, after which freed pages are not mapped */
 TEST_F_TIMEOUT(strict, reset_strict_races_with_faults, 120)
 {
 	struct sigaction action = { .sa_sigaction = skip_bus, .sa_flags = SA_SIGINFO };

@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Shared by tests that are shell scripts: TAP, and the modules that they load. Sourced, never
-# run. A test that sets $log has that file shown when a check fails.
+# Shared by tests that are shell scripts: functions that print TAP and that load modules. Sourced,
+# never run. If a test sets $log, a check that fails prints that file.
 
 arena=/sys/kernel/debug/arena
 number=0
@@ -74,8 +74,8 @@ only_pool_held()
 	[ "$total" -le "$pool" ] && [ "$(wc -l <$arena/arenas)" -eq 1 ]
 }
 
-# Arenas are gone, and all that is held of their memory is in the pool: at once, or when a worker
-# has found pages free that something referred to.
+# Waits until no arena exists and all memory that is still held is in the pool. Pages to which
+# something refers when their arena goes are held longer, until a worker finds them free.
 nothing_held()
 {
 	until_true only_pool_held

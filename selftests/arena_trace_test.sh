@@ -36,7 +36,7 @@ seen()
 	grep -c "^arena_$1: id=$id $2" "$log"
 }
 
-# Succeeds if exactly so many events match.
+# Succeeds if exactly NUMBER events match.
 #   expect NUMBER EVENT PATTERN
 expect()
 {

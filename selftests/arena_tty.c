@@ -60,8 +60,8 @@ static pid_t start_job(char **argv)
 }
 
 /*
- * Does what a shell with job control does. Without it, a program whose parent is outside its
- * session is never stopped.
+ * Does what a shell with job control does: the kernel does not stop a program at Ctrl-Z unless a
+ * parent in the same session can continue it.
  */
 static int run_job(char **argv)
 {
@@ -129,7 +129,7 @@ int main(int argc, char **argv)
 	master = open_pty(&slave);
 	tcgetattr(slave, &before);
 	pid = start(slave, argv + 2);
-	/* This process has the terminal open, too, so its end cannot be read; poll the child. */
+	/* This process has the terminal open, so read() reports no end of file: poll the child. */
 	while (waitpid(pid, &status, WNOHANG) == 0) {
 		int waiting = 0;
 

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Clause 22: the module is unloaded many times right after arenas are gone that were reset under
-# readers: none of their callbacks may run afterwards. A bug here ends the machine, and with it
-# the test. Prints TAP.
+# Clause 22: the module is unloaded many times, each time right after arenas were destroyed that
+# arena_reset_rcu() has reset. None of their RCU callbacks may run after the unloading. If one did,
+# the kernel would crash, and the test with it. Prints TAP.
 
 . "$(dirname "$0")/arena_tap.sh"
 

@@ -81,7 +81,7 @@ static u64 slab_bytes(const struct herd *herd, unsigned int first)
 	return bytes;
 }
 
-/* Pages that earlier users have half used serve the first half; the second half is measured. */
+/* The first half of the arenas uses up partly used pages. Only the second half is measured. */
 static int measure_herd(struct herd *herd, s64 *bytes)
 {
 	struct bench_pages before, after;

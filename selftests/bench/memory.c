@@ -40,8 +40,8 @@ static void print_pages(const char *bench, const struct rival *rival, unsigned i
 }
 
 /*
- * Makes an allocator and fills it. The line "memory_setup" says how many bytes of pages making it
- * took, the line "memory" how many making and filling it took.
+ * Makes an allocator and fills it. Two lines show the bytes that it took from the page allocator:
+ * "memory_setup" for making it, "memory" for making and filling it.
  */
 static int one_rival(const struct rival *rival, unsigned int n, size_t bytes)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Measures what it costs to free all objects and to allocate them again, by number and size of
- * objects; and what one object of 100 bytes to 1 GB costs.
+ * Measures what it costs to free all objects and to allocate them again, for various numbers and
+ * sizes of objects; and what a single object of 100 bytes to 1 GB costs.
  */
 #include <linux/mm.h>
 

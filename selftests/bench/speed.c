@@ -276,7 +276,7 @@ int bench_hardirq(void)
 	return compare(&work);
 }
 
-/* Allocates objects and frees them. Arenas are created before and destroyed after that. */
+/* Allocates objects and frees them. An arena is created first, and destroyed to free them. */
 static int timed_create(const struct rival *rival, struct bench_ctx *ctx, u64 *ticks)
 {
 	bool anew = rival->ops->traits & RIVAL_ARENA;

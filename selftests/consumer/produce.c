@@ -3,9 +3,9 @@
  * arena_consumer/produce: the kernel writes records into the arena of a program.
  *
  * Each open file is a producer. With the first write, the producer takes a hold on the arena behind
- * the writer's descriptor FD, which it keeps until the file is closed. A write of "FD NR" makes it
- * store NR lines there. A write of "FD NR records" makes it store NR records (record.h) and wake
- * tasks that poll() the arena.
+ * the writer's descriptor FD, and keeps the hold until the file is closed. A write of "FD NR" makes
+ * it store NR lines in the arena. A write of "FD NR records" makes it store NR records (record.h)
+ * and wake tasks that poll() the arena.
  */
 #include <linux/arena.h>
 #include <linux/fs.h>

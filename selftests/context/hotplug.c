@@ -4,7 +4,7 @@
  *
  * Two tasks, which may run on any CPU, fill an arena with objects of one size while user space
  * takes a CPU offline and online again. At the end of each round the arena must contain as many
- * objects as fit, so also the span of an offline CPU was used up (clause 16).
+ * objects as fit. So the span of an offline CPU must be used up as well (clause 16).
  */
 #include <linux/completion.h>
 #include <linux/cpu.h>
@@ -39,7 +39,7 @@ static int fill(void *data)
 
 	while (stage_alloc(filler->stage, BY_TASK, OBJECT, GFP_KERNEL))
 		cond_resched();
-	/* Never return from here: the module may be unloaded by then. */
+	/* Do not return: after the completion, this code may be unloaded at any time. */
 	kthread_complete_and_exit(&filler->done, 0);
 }
 
@@ -81,7 +81,7 @@ static long take_some(void *data)
 	return 0;
 }
 
-/* The span tail of an offline CPU is collected like any other, and its counts still count. */
+/* The span tail of an offline CPU is collected, and what the CPU has counted stays counted. */
 static void run_gone(struct stage *stage, unsigned int cpu)
 {
 	unsigned int before = atomic_read(&stage->allocs);

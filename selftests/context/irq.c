@@ -21,7 +21,7 @@
 #define PERIOD_NS	20000
 #define RESERVED	2000
 #define TIMERS		1500
-#define QUOTA		60		/* entries for each timer, until the next one */
+#define QUOTA		60		/* entries of the log for each time that the timer fires */
 #define PATIENCE	20
 #define OBJECT		32
 

@@ -8,8 +8,8 @@
  *
  * The file notify wakes programs that poll() an arena (notify.c).
  *
- * The first line of a result is "ok", "not ok" or "skip"; the others begin with "#", and the
- * last one of "skip" says why.
+ * The first line of a result is "ok", "not ok" or "skip"; the others begin with "#". If the test
+ * was skipped, the last line says why.
  */
 #include <linux/debugfs.h>
 #include <linux/module.h>

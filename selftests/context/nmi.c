@@ -21,7 +21,7 @@
 #define CAPACITY	SZ_16M
 #define ENTRIES		120000
 #define NMIS		4000
-#define QUOTA		20		/* entries for each NMI, until the next one */
+#define QUOTA		20		/* entries of the log for each NMI */
 #define RESERVED	2000
 #define OBJECT		32
 #define PATIENCE	10000000
@@ -128,7 +128,7 @@ static int storm_sender(void *data)
 		cond_resched();
 	}
 	WRITE_ONCE(storm->stop, true);
-	/* Never return from here: the module may be unloaded by then. */
+	/* Do not return: after the completion, this code may be unloaded at any time. */
 	kthread_complete_and_exit(&storm->done, 0);
 }
 
@@ -139,7 +139,7 @@ static long storm_receiver(void *data)
 	unsigned int i = 0, shares = 0;
 
 	while (!READ_ONCE(storm->stop)) {
-		/* Take one share for each that an NMI took, so that neither runs far ahead. */
+		/* Take one reserved object for each that an NMI took, so that both get some. */
 		if (storm->reserved && shares < atomic_read(&stage->taken[BY_NMI])) {
 			stage_alloc_reserved(stage, BY_TASK, OBJECT);
 			shares++;

@@ -217,7 +217,7 @@ static unsigned int twins_count(u64 least, const char *where)
 	return nr;
 }
 
-/* Allocates single elements and several at once, and recycles some. */
+/* Allocates single elements and several at once, and frees some. */
 static void work_twins(void)
 {
 	struct twin some[3] = { { 7, ~7ULL }, { 8, ~8ULL }, { 9, ~9ULL } };
@@ -260,7 +260,7 @@ static void work_typed(const char *where)
 		       where);
 }
 
-/* Resets the arena, and every other time frees its slabs. */
+/* Resets the arena, which frees its slabs if @release, and commits all memory again. */
 static void work_reset(struct stage *stage, bool release)
 {
 	stage->may_refuse = true;
@@ -329,7 +329,7 @@ static void unregister_sites(struct site *sites, unsigned int nr)
 /*
  * Returns whether probes in all functions would take too long, and skips the test then. To set a
  * probe, the kernel interrupts all CPUs; on an emulated real-time kernel these answer so slowly
- * that a probe in each function takes minutes. The time of the first @nr probes tells.
+ * that a probe in each function takes minutes. This is estimated from the first @nr probes.
  */
 static bool probes_are_slow(unsigned long begin, unsigned int nr)
 {

@@ -51,7 +51,7 @@ int stage_reserve(struct stage *stage, size_t nr, size_t size)
 		fail("arena_reserve: %d", err);
 		return err;
 	}
-	/* Multiples of the alignment, so that the sum is exact. */
+	/* Each object takes a multiple of the alignment. */
 	stage->reserved += nr * ALIGN(size, sizeof(long));
 	atomic_inc(&stage->allocs);
 	return 0;
@@ -259,9 +259,10 @@ void stage_verify(struct stage *stage, const char *when)
 }
 
 /*
- * All contexts together got exactly as many objects as were reserved. No allocation failed before:
- * an entry without an object precedes one with an object only where the interrupt took the last
- * share first.
+ * Expects that all contexts together got exactly as many objects as were reserved, and that none
+ * was refused earlier. An entry without an object may precede the last entries with one: an
+ * interrupt may have taken the last object after the interrupted allocation had begun its entry.
+ * There is at most one such entry for each source.
  */
 void stage_verify_reserve(struct stage *stage, size_t nr, size_t size)
 {
@@ -313,7 +314,7 @@ static void report(const struct stage *stage, enum source i)
 	     atomic_read(&stage->spent[i]), atomic_read(&stage->inside[i]));
 }
 
-/* Reports what each context did, and that none was refused memory that is committed. */
+/* Reports what each context did. None may have been refused memory that is committed. */
 void stage_report(const struct stage *stage)
 {
 	int i;

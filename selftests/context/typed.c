@@ -184,7 +184,7 @@ static void reset_all(void)
 
 	count_reset(elements_reset(scene.elements), &scene.done);
 	count_reset(arena_reset_rcu(scene.bytes), &scene.bytes_done);
-	/* Allocate again at once, in the memory that is being reset under the task. */
+	/* Allocate again at once, while the task may still use older objects. */
 	element_make(&made, 1 + next(&scene.irq.rnd));
 	e = elements_alloc(scene.elements, &made);
 	if (e && scene.timers % 2)
@@ -209,7 +209,7 @@ static enum hrtimer_restart on_timer(struct hrtimer *timer)
 	return HRTIMER_RESTART;
 }
 
-/* Checks that all elements are complete, and stay complete until rcu_read_unlock(). */
+/* Checks that all elements are complete. Inside rcu_read_lock(), resets must not change them. */
 static void look_around(void)
 {
 	const struct element *e;

@@ -34,8 +34,8 @@ static inline double now(void)
 }
 
 /*
- * A private copy of the file: two readers of /proc/kallsyms need not see the same symbols. A word
- * is a run of letters, digits and underscores.
+ * A copy of the file, because reading /proc/kallsyms twice may give different symbols. A word is a
+ * run of letters, digits and underscores.
  */
 struct input {
 	int fd;
@@ -57,7 +57,7 @@ enum request {
 	REQ_COUNTS,		/* words, a line each; the answer is a count each */
 	REQ_CENSUS,		/* the answer is a struct words_census */
 	REQ_BREAK_OUT,		/* try everything that must be refused */
-	REQ_FOLLOW,		/* read the kernel's records; answers when ready, and when done */
+	REQ_FOLLOW,		/* read the kernel's records; answers when ready and when done */
 };
 
 #define PACKET_WORDS	1024
@@ -65,10 +65,10 @@ enum request {
 
 /* What a reader of records has seen. */
 struct followed {
-	__u64 start;		/* in the request: offset of the first one */
+	__u64 start;		/* in the request: offset of the first record */
 	__u64 records;
-	__u64 wakes;		/* by poll() */
-	__u64 age;		/* of a record when read, at most, in nanoseconds */
+	__u64 wakes;		/* how often poll() returned */
+	__u64 age;		/* of the oldest record when it was read, in ns */
 	char last[48];
 };
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What /dev/arena is good for, to run and to read.
+ * Shows what /dev/arena is good for.
  *
  *	arena_demo [FILE]		(default: /proc/kallsyms)
  *
- * First the smallest example: two numbers, a reset, a point. Then a real job, with
- * two processes and the kernel in one arena.
+ * The smallest example comes first: two numbers, a reset, a point. Then follows a real
+ * job, in which two processes and the kernel use one arena.
  *
  * One process stores every distinct word of FILE by libarena, without system
  * calls, under a hash index that lies in the arena, too (words.h). A second
@@ -15,7 +15,7 @@
  * compared with those of "sort | uniq -c". Then kernel code (the module in
  * consumer/), which was given a descriptor as well, writes records behind the words;
  * poll() wakes the second process, which reads them as they come. At last the arena
- * is reset and filled again, which must not take one more page.
+ * is reset and filled again, which must take no further page.
  *
  * The last line is a verdict; the exit status is 0 for PASS.
  */
@@ -102,7 +102,7 @@ static int produce(int producer, int fd)
 	return -1;
 }
 
-/* Kernel code gets a descriptor that can allocate, and holds the arena until @producer closes. */
+/* Kernel code gets a descriptor that can allocate. It holds the arena until @producer is closed. */
 static int kernel_writes(struct arena *arena, int sock, int producer)
 {
 	static struct packet packet;

@@ -182,8 +182,8 @@ static int answer_counts(const struct words_view *view, struct packet *packet, s
 }
 
 /*
- * Reads the records that are complete. A notice of kernel code updates the status page, so this
- * needs no system call.
+ * Reads the records that are complete. This needs no system call: arena_high() reads the status
+ * page, which each notice of kernel code updates.
  */
 static void read_records(struct arena *arena, struct followed *seen)
 {
@@ -238,7 +238,7 @@ static size_t answer(int sock, struct arena **arena, struct packet *packet, size
 		packet->status = -EBADF;
 		return 0;
 	}
-	/* The kernel says where objects end; the writer is not trusted with that. */
+	/* Where objects end is read from the status page, which the writer cannot forge. */
 	view.map = (*arena)->base;
 	view.high = arena_high(*arena);
 	if (sigsetjmp(fault, 1)) {

@@ -2,7 +2,7 @@
 /* The writer: a hash table of words that lies in the arena, see words.h. */
 #include "demo.h"
 
-/* At most four words a bucket on average, less where words repeat. */
+/* Returns so many buckets that each gets four words at most on average, counting repeats. */
 static __u64 buckets_for(size_t words)
 {
 	__u64 nr = 16;
@@ -12,7 +12,7 @@ static __u64 buckets_for(size_t words)
 	return nr;
 }
 
-/* The writer follows its own links and need not doubt them. */
+/* Finds a word in a chain. The writer has made the links itself and need not check them. */
 static struct words_entry *find_word(struct arena *arena, __u64 offset, __u64 key,
 				     const char *text, size_t len)
 {
@@ -52,7 +52,7 @@ static int add_word(struct arena *arena, struct words_root *root, const char *te
 	return 0;
 }
 
-/* The root is private until the table is complete, then published at once. */
+/* Keeps the root in a local variable until the table is complete, and then publishes it. */
 int write_words(struct arena *arena, const struct input *input)
 {
 	struct words_root root = { .nr_buckets = buckets_for(input->words) }, *shared;

@@ -324,7 +324,10 @@ static void op_dup(struct arena *a)
 	r.args.dup.rights = asked;
 	r.args.dup.fd = -1;
 	bend(&r, a);
-	/* The struct is always writable: a lost descriptor would keep the arena alive. */
+	/*
+	 * The struct is always writable. Otherwise the number of the new descriptor would be lost,
+	 * and the descriptor would keep the arena alive.
+	 */
 	memcpy(args_page, &r.args, sizeof(r.args));
 	if (call(fd, r.cmd, args_page))
 		return;

@@ -125,7 +125,7 @@ static void op_touch(void)
 	page = map->at + PAGE * (get_byte() % (map->bytes / PAGE));
 	if (touch_read(page))
 		return;
-	/* Otherwise another process may reset the arena at any time. */
+	/* If other processes use the arena, one may reset it now, so its bytes are unknown. */
 	if (alone && !arenas[map->arena].alien)
 		check_page(map, page);
 	if (map->writable && alone)
@@ -193,7 +193,7 @@ void op_reopen(struct arena *a)
 	if (again >= 0) {
 		struct arena_offset_args offset = { .size = sizeof(offset) };
 
-		/* It must be a fresh arena. */
+		/* The new descriptor must belong to a new arena. */
 		if (!ioctl(again, ARENA_IOC_OFFSET, &offset) && offset.offset)
 			broken("opened again, it is the same arena");
 		close(again);

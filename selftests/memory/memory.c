@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * arena_memory: where the memory of an arena comes from, and who pays for it.
+ * arena_memory: shows where the memory of an arena comes from, and which cgroup is charged for it.
  *
  *	echo "node 1 1048576" >/sys/kernel/debug/arena_memory
  *	echo "local 1048576" >/sys/kernel/debug/arena_memory
@@ -56,7 +56,7 @@ static int fill_thread(void *data)
 	struct filler *filler = data;
 
 	fill(filler->arena);
-	/* Never return from here: the module may be unloaded by then. */
+	/* Do not return: after the completion, this code may be unloaded at any time. */
 	kthread_complete_and_exit(&filler->done, 0);
 }
 

@@ -5,9 +5,9 @@
  *
  *	echo 20 >/sys/kernel/debug/arena_unload && rmmod arena
  *
- * This module stays loaded, so it holds a reference to the arena module only while it calls it. It
- * queues slow callbacks of its own between those of the arenas, on the same CPU: they take longer
- * than the grace periods that unloading waits for.
+ * This module stays loaded, and holds a reference to the arena module only while it calls its
+ * functions. It queues slow callbacks of its own on the same CPU, between those of the arenas. They
+ * delay the callbacks of the arenas beyond the grace periods that unloading waits for.
  */
 #include <linux/arena.h>
 #include <linux/debugfs.h>
@@ -54,7 +54,7 @@ static void queue_slow(void)
 		call_rcu(&slow->rcu, slow_callback);
 }
 
-/* Makes an arena, resets it under readers and destroys it. */
+/* Makes an arena, resets it by arena_reset_rcu() and destroys it. */
 static int come_and_go(void)
 {
 	static const struct arena_config config = {
@@ -75,7 +75,7 @@ static int come_and_go(void)
 	return err;
 }
 
-/* Makes a typed arena, frees an element and destroys it. */
+/* Makes a typed arena, frees one of its elements, and destroys the arena. */
 static int come_and_go_typed(void)
 {
 	struct arena_typed *typed = call.typed_create("unload", sizeof(int), 10, ARENA_READERS);
