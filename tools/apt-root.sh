@@ -113,8 +113,8 @@ apt_opts()
 	[ "$suite" = own ] || OPTS+=(-t "$suite")
 }
 
-# Fetches package lists that are older than a day. A package that has left the mirror since is
-# found by a second try with fresh lists.
+# Fetches package lists if those at hand are older than a day. download() calls this a second time
+# if a package is no longer on the mirror, and then the lists are always fetched.
 update()
 {
 	local suite=$1 stamp=$APT/$1/updated

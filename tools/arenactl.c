@@ -67,7 +67,7 @@ static const struct shown {
 	const char	*title;
 	int		width;
 	enum form	form;
-	char		key;		/* watch sorts by this column when it is pressed */
+	char		key;		/* pressing this key makes watch sort by the column */
 } shown[] = {
 	{ "id",		"ID",		 6, PLAIN, 'i' },
 	{ "name",	"NAME",		 18, TEXT, 'n' },
@@ -372,7 +372,7 @@ static unsigned long long read_number(const char *name)
 	return value;
 }
 
-/* @rates: show the column of rates. @lines: print at most so many rows; 0: all. */
+/* @rates: show the column of rates. @lines: print at most this many rows; 0: all. */
 static void print_table(const struct table *table, bool rates, size_t lines)
 {
 	size_t i, j;

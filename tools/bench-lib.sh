@@ -49,8 +49,8 @@ carried()
 	done
 }
 
-# Runs each line of arguments; the rivals take turns, so that other load of the host meets all
-# of them.
+# Prints the commands for the guest. The rivals take turns, so that other load of the host disturbs
+# all of them.
 guest_commands()
 {
 	local runs=$1 modes=$2

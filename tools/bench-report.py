@@ -24,7 +24,7 @@ COLUMNS = ("kernel init_on_alloc bench rival threads n size value unit "
 # The allocators for which the contract sets goals.
 SPANS, DENSE, PRIVATE = "arena_spans", "arena_dense", "arena_private"
 SEEDS = (SPANS, DENSE, "kvmalloc")
-# Bump allocators without a reset or checks show a limit; they are no rivals.
+# Bump allocators that show how fast an allocator could be; they are no rivals.
 LIMITS = ("xadd", "xadd_call", "cmpxchg", "cmpxchg_call", "plain", "bounded",
           "bounded_call", "empty")
 # In these benchmarks page_frag hands out fresh pages, which are zeroed already.
@@ -113,7 +113,7 @@ class Results:
 
 
 RIVALS = []
-# Of the newest stock kernel, of that of this release, and of User-Mode Linux.
+# The kernels: the newest stock kernel, the stock kernel of this release, User-Mode Linux.
 KERNELS = {"new": "instructions, newest stock kernel", "icount": "instructions, stock 6.1",
            "uml": "ns"}
 INSTRUCTIONS = ("new", "icount")
@@ -525,12 +525,12 @@ def goals_table():
     missed = sum(row[3] == "MISSED" for row in goals.rows)
     print(f"\n{len(goals.rows) - missed} met, {missed} missed, {len(goals.missing)} not measured "
           "in this run")
-    # A quick run leaves out most of them; one that shall be whole tells which.
+    # A quick run leaves out most goals. A run that has most of them lists those that are missing.
     for what in goals.missing if len(goals.missing) < len(goals.rows) else []:
         print(f"- not measured: {what}")
 
 
-# Plots: a colour an allocator, readable on a white and on a dark page.
+# Plots: a colour for each allocator, readable on a white and on a dark page.
 COLOURS = {
     "arena_spans": "#d81b60", "arena_dense": "#8e24aa", "arena_private": "#5e35b1",
     "kmalloc": "#1e88e5", "kmalloc_atomic": "#64b5f6", "kmem_cache": "#00897b",

@@ -41,8 +41,8 @@ ALL="$ALL threads once growth many"
 GROWTH="create growth many ioctl"
 POSSIBLE=(64 240)
 
-# Prints the folder of the module's sources to measure; the benchmarks are always the present
-# ones.
+# Prints the folder of the module's sources to measure. The sources of the benchmarks are always
+# those of the working tree.
 #   tree DIR
 tree()
 {
@@ -72,7 +72,7 @@ make_modules()
 	local dir=$1 m=$2
 
 	shift 2
-	# Without this file, Kbuild looks up anew the versions of the arena's symbols, which may
+	# Without this file, Kbuild looks up the versions of the arena's symbols again. They may
 	# have changed.
 	rm -f "$dir/selftests/bench/Module.symvers"
 	"$@" -j"$JOBS" M="$m" modules &&
@@ -109,8 +109,7 @@ make_uml()
 		make -C "$BUILD/src/newest" ARCH=um O="$UML" -j"$JOBS" linux modules
 }
 
-# Builds the kernel once. An option that the kernel did not take would be missed later, so
-# check.
+# Builds the kernel, unless it is built already. Prints the options that the kernel did not accept.
 prepare_uml_kernel()
 {
 	local line
@@ -287,7 +286,7 @@ measure_native()
 			native "uml-$init-$run" "$init" "$CPUS" "${LIST[@]}" || rc=1
 		done
 	done
-	# With more CPUs than the host has, times mean nothing.
+	# The host may have fewer than eight CPUs. That spoils times, which "full" does not measure.
 	[[ " ${LIST[*]} " != *" full "* ]] || native uml8-0-1 0 8 full || rc=1
 	return "$rc"
 }
@@ -310,7 +309,8 @@ span_sizes()
 			    " each time, up to " max }' "$1/module/core/cursor.h"
 }
 
-# Notes the machine and revision of each kind of figures, which may be of different times.
+# Prints the machine and the revision for one kind of figures. The two kinds may have been measured
+# at different times.
 #   describe icount|uml MODULE-DIR
 describe()
 {
@@ -372,8 +372,8 @@ plot()
 	done
 }
 
-# Writes what the README shows, with what it was measured on. A kind that was not measured in this
-# run keeps its plots of before: instructions are of machine-icount.txt, times of machine-uml.txt.
+# Copies plots for the README, with the file that describes the machine: machine-icount.txt for
+# instructions, machine-uml.txt for times. Does nothing if this kind was not measured.
 #   keep_kind icount|uml PLOT...
 keep_kind()
 {

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The static gates. Each is one test: it passes or its complaints are shown.
+# Runs the static gates. Each gate is one test: if it fails, its complaints are shown.
 #
 #   check.sh [GATE...]   checkpatch kernel-doc shellcheck programs manuals clauses
-#                        planted dkms w1-stock w1-new w1-kunit sparse; default: all
+#                        planted dkms w1-stock walls w1-new w1-kunit sparse; default: all
 #
-# A file that a per-file tool has passed is not checked by it again until it changes:
-# build/check holds a stamp for its contents.
+# A tool that checks each file by itself does not check a file again until the file changes:
+# build/check contains a stamp for each version of a file that was found clean.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -24,7 +24,7 @@ sources()
 		! -name '*.mod.c' 2>/dev/null | sort)
 }
 
-# Filters standard input for files that the tool has not passed yet.
+# Prints those files of standard input that the tool has not yet found clean.
 unseen()
 {
 	local tool=$1 file sum
@@ -44,7 +44,7 @@ remember()
 	: >"$SEEN/$1/${sum%% *}"
 }
 
-# Run a checker on every unseen file, two at a time.
+# Runs a checker on every unseen file, on as many at a time as there are CPUs.
 #   per_file TOOL FUNCTION
 per_file()
 {
@@ -67,8 +67,8 @@ checkpatch_file()
 	case $1 in
 	*/compat.h) ignore=--ignore=LINUX_VERSION_CODE,CONSTANT_COMPARISON ;;
 	*/trace.h) ignore=--ignore=OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT ;;
-	# gate.h defines the kernel's own macros for a program; libFuzzer calls functions by
-	# names in mixed case.
+	# shim.h defines macros of the kernel for a program; libFuzzer calls functions by names
+	# in mixed case.
 	kunit/user/shim.h) return 0 ;;
 	kunit/user/*) ignore=--ignore=CAMELCASE ;;
 	# No kernel header defines these for programs.
@@ -199,8 +199,8 @@ upward_calls()
 		sed "s,^,module/$own calls ,"
 }
 
-# Pages <- core <- device: no folder includes or calls what is above it, no user pointer comes
-# below the device, and the module is built and linked without it.
+# Checks the order of the folders mem, core and device: none includes or calls one that comes later,
+# only device has user pointers, and the module can be built without device.
 gate_walls()
 {
 	local dir upward=
@@ -229,7 +229,7 @@ gate_w1-new()
 	"$ROOT/tools/module.sh" new
 }
 
-# The suites need a kernel with KUnit, which no stock kernel is.
+# The suites need a kernel with KUnit, which stock kernels do not have.
 gate_w1-kunit()
 {
 	"$ROOT/tools/module.sh" kunit

@@ -8,8 +8,8 @@
 #                         device: /dev/arena on the sanitizer kernel; default: both
 #   FUZZ_SECONDS=15       how long each of the two fuzzers runs
 #   KERNEL=uml            or stock, new: where the device is fuzzed
-#   FUZZ_SEED=1           what their choices follow from
-#   PLANTED_RUNS=60000    after so many inputs a planted bug counts as missed
+#   FUZZ_SEED=1           seed of the random choices of both
+#   PLANTED_RUNS=60000    inputs after which a planted bug counts as not found
 
 . "$(dirname "$0")/lib.sh"
 
@@ -104,8 +104,8 @@ find_planted()
 	return 1
 }
 
-# This function plants each bug that the model must see, and lets as many fuzzers at a time look
-# for theirs as there are CPUs. If one of them misses its bug, the fuzzer is blind.
+# Runs the fuzzer once for each planted bug that it must find, as many at a time as there are CPUs.
+# If a run does not find its bug, the fuzzer would miss real bugs, too.
 plant_for_model()
 {
 	local number words bugs
@@ -138,7 +138,7 @@ race()
 	fi
 }
 
-# One interrupt at each place of an operation in turn.
+# Runs a program that interrupts operations, at each place of an operation in turn.
 points()
 {
 	if "$OUT/points-asan" >"$LOGS/fuzz-points.log" 2>&1; then

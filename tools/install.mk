@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# What the makefiles that install share. PREFIX and folders below it are where the files are
-# used from, so they are absolute. DESTDIR may be relative to where make runs, and have
-# blanks, as may OUTPUT.
+# Shared by the makefiles that install files. Installed files are used at paths below PREFIX, so
+# PREFIX and the other folders must be absolute. DESTDIR and OUTPUT may be relative to the folder
+# in which make runs, and may contain blanks.
 
 empty :=
 blank := $(empty) $(empty)
 
-# A path as make wants it in a rule.
+# A path whose blanks are escaped, for use in a rule.
 escaped = $(subst $(blank),\$(blank),$(1))
 
-# The start of a command that installs files with a mode into a folder, which it makes. Modes
-# of folders that are made on the way do not depend on the umask of the caller.
+# The start of a command that makes a folder and installs files with a mode into it. The modes of
+# new folders do not depend on the caller's umask.
 #   $(call to,FOLDER,MODE) FILE...
 to = umask 022 && mkdir -p "$(DESTDIR)$(1)" && install -m $(2) -t "$(DESTDIR)$(1)"
 

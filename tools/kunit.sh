@@ -92,7 +92,7 @@ kernel_args()
 	local arg args=()
 
 	is_old || args+=(seccomp=on ncpus=2)
-	# A periodic tick: with others, UML has been seen to sleep for good with timers pending.
+	# Use a periodic tick: without it, UML has been seen to sleep for ever with timers pending.
 	args+=(mem=1G nohz=off highres=off)
 	# shellcheck disable=SC2206 # split at blanks on purpose
 	args+=("$@" ${KUNIT_ARGS:-})
@@ -113,8 +113,8 @@ run()
 	quietly kunit-run kunit_py exec --timeout="$TIMEOUT" "${args[@]}" "$glob"
 }
 
-# "Testing complete. Ran 5 tests: passed: 4, failed: 1" in numbers; crashed
-# tests and errors of the parser are failures.
+# Prints how many tests had one of the results WORD..., from the last line such as
+# "Testing complete. Ran 5 tests: passed: 4, failed: 1".
 count_of()
 {
 	local n=0 word
@@ -207,9 +207,9 @@ main()
 	! build_warnings || die "the compiler warned, see above"
 	[ "${1:-}" != --build ] || exit 0
 	# init_on_alloc decides in three places: the zeroing of private arenas, whether a new
-	# slab is known to be zero, and a flag of the arena, which the kinds with ARENA_ZERO set
-	# in the first run. So the second run needs only lifetime, pool, private, rcu, reserve,
-	# reset_race and zero. It has no device: the core and its suites must not need one.
+	# slab is known to be zero, and a flag of the arena, which ARENA_ZERO sets, too, and so is
+	# tested in the first run. So the second run needs only lifetime, pool, private, rcu,
+	# reserve, reset_race and zero. It has no device: the core and its suites must not need one.
 	[ $# -gt 0 ] || runs+=("arena_[lprz]*" "init_on_alloc=1 arena.device=0")
 	with_lock uml-run run_and_report "${runs[@]}"
 }

@@ -253,7 +253,7 @@ test_says_how_to_sign()
 		grep -q 'mokutil --import' /tmp/said && grep -q 'sign-file sha256' /tmp/said"
 }
 
-# A program of 32 bits that maps the status page.
+# Succeeds if a 32-bit program that maps the status page compiles.
 #   status_page_compiles MMAP OFFSET FLAGS...
 status_page_compiles()
 {

@@ -5,8 +5,8 @@
 
 set -u -o pipefail
 
-# Logical paths on purpose: a working copy reached by a symbolic link stays
-# where the user sees it.
+# A logical path: symbolic links in the path of the working copy are kept, so that messages show the
+# path that the user knows.
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) || exit 1
 BUILD=${ARENA_BUILD:-$ROOT/build}
 LOGS=$BUILD/logs
@@ -25,8 +25,8 @@ die()
 	exit 1
 }
 
-# Physical from here on: Kbuild records the path of a build directory. A script that went on
-# without one would write to the root directory.
+# Fail here if there is no folder to build in: BUILD would be empty below, and scripts would write
+# to the root directory. BUILD becomes a physical path, because Kbuild records it.
 if ! mkdir -p "$LOGS" 2>/dev/null || [ ! -w "$LOGS" ]; then
 	die "cannot write to $BUILD: give ARENA_BUILD=DIR, another folder to build in"
 fi
@@ -46,8 +46,8 @@ system_python()
 	fi
 }
 
-# Run a long command with its output in a log; a dot line every few seconds
-# shows that it lives, and the end of the log is shown if it fails.
+# Runs a long command with its output in a log. Every 15 seconds a line shows that
+# the command still runs; if the command fails, the end of the log is shown.
 # OBJECTS=DIR shows how many objects were made below DIR instead, for builds that
 # hide their output.
 #   quietly LOGNAME COMMAND...
@@ -177,7 +177,7 @@ mirror_module()
 	cmp -s "$1/Kbuild" "$2/Kbuild" || cp "$1/Kbuild" "$2/"
 }
 
-# Makes the arena lib/arena of a kernel tree, by links, so that the next build sees each edit.
+# Adds the arena to a kernel tree as lib/arena. Its files are links, so that builds see each edit.
 #   graft KERNEL-SOURCE
 graft()
 {

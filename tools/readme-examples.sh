@@ -9,7 +9,7 @@
 
 DIR=$BUILD/readme
 
-# DIR/kernelN.c and DIR/userN.c
+# Writes the examples to DIR/kernelN.c and DIR/userN.c.
 extract()
 {
 	rm -rf "$DIR"

@@ -20,8 +20,8 @@ OUT=$BUILD/selftests
 STEP=selftest
 [ "$KERNEL" = stock ] || STEP=selftest-$KERNEL
 
-# The programs are static, because the guest has no library; the same ones run on every kernel.
-# Programs that are named are built alone.
+# The programs are static, because the guest has no libraries. The same programs run on every
+# kernel. If programs are named, only these are built.
 build_programs()
 {
 	local harness=$BUILD/src/newest/tools/testing/selftests

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Bring a bare Debian 12 machine to where the other scripts can work. What is
-# there already is left alone; kernels, headers and sources are extracted
+# Prepares a bare Debian 12 machine for the other scripts. What is already there
+# is left alone; kernels, headers and sources are extracted
 # below build/, never installed into the running system.
 #
 #   setup.sh GROUP...
@@ -14,7 +14,7 @@
 #     bench    gnuplot
 #     fuzz     clang and its sanitizers
 #     lib      what builds and checks programs of the user library
-#     bench-lib the allocators that it is measured beside
+#     bench-lib the allocators that the library is compared with
 #     source   build/src/newest: the newest kernel source there is
 #     stock    build/stock: Debian's own kernel of this release and headers
 #     new      build/new: the newest stock kernel that Debian offers to the
@@ -25,8 +25,8 @@
 SRC=$BUILD/src
 STOCK=$BUILD/stock
 
-# A package is judged by a file that it brings, which also finds tools that
-# were not installed by apt.
+# Each argument is PACKAGE:FILE. A package counts as installed if its file is there, so tools that
+# were not installed by apt count, too.
 missing_packages()
 {
 	local pair
@@ -85,7 +85,7 @@ group_kernel()
 		libssl-dev:/usr/include/openssl/ssl.h
 }
 
-# The multilib package of this very compiler: the generic one conflicts with cross compilers.
+# Takes the multilib package of gcc's version: the generic one conflicts with cross compilers.
 group_programs()
 {
 	local major

@@ -9,9 +9,9 @@
 
 . "$(dirname "$0")/lib.sh"
 
-# On the sanitizer kernel only what no other kernel can do, which is to make the nth
-# allocation of a call fail. The other programs take an hour there on a slow machine:
-# KERNEL=uml make selftest.
+# Starts a step. selftest-uml runs only the program that makes the nth allocation of a call fail,
+# because only the sanitizer kernel can do that. The other programs take an hour on that kernel on
+# a slow machine; "KERNEL=uml make selftest" runs them.
 start_step()
 {
 	case $1 in

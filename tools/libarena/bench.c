@@ -11,7 +11,8 @@
  *
  *	bench,KIND,MODE,WORKERS,ns an object, in the first batch, in the rest
  *
- * Workers share an arena and take their batches together, as it has but one reset.
+ * Workers share an arena. They wait for each other after each batch, because a reset frees the
+ * objects of all of them.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libarena: allocation from /dev/arena without a call.
+ * libarena: allocation from /dev/arena, mostly without a system call.
  */
 /*
  * Data structures:
@@ -204,7 +204,7 @@ static void *bump(struct arena_cursor *cursor, size_t bytes, size_t align)
 
 /* Threads. */
 
-/* With the lock held. */
+/* The caller holds the lock. */
 static void table_enlist(struct table *table)
 {
 	table->next = process->tables;
@@ -214,7 +214,7 @@ static void table_enlist(struct table *table)
 	process->tables = table;
 }
 
-/* With the lock held. */
+/* The caller holds the lock. */
 static void table_delist(struct table *table)
 {
 	*table->link = table->next;
