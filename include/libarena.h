@@ -228,7 +228,7 @@ __u64 arena_offset(struct arena *arena);
 
 static inline int libarena_fits(uintptr_t at, uintptr_t end, size_t bytes)
 {
-	/* Cheaper. The sum cannot wrap, as nothing is mapped in the last page. */
+	/* This is cheaper, and the sum cannot wrap, as nothing is mapped in the last page. */
 	if (__builtin_constant_p(bytes) && bytes && bytes <= 4096)
 		return at + bytes <= end;
 	return bytes - 1 < end - at;
@@ -248,7 +248,7 @@ static inline void *arena_cursor_alloc_aligned(struct arena_cursor *cursor, size
 	uintptr_t at = (uintptr_t)cursor->pos, end = (uintptr_t)cursor->end, padding = 0;
 	size_t bytes = (size + ARENA_ALIGN - 1) & -ARENA_ALIGN;
 
-	/* Compute the padding: the aligned address itself could wrap where it has 32 bits. */
+	/* Compute the padding only: with 32 bits, the aligned address itself could wrap. */
 	if (align > ARENA_ALIGN)
 		padding = -at & (align - 1);
 	/* @bytes is 0 if @size is 0, or if rounding it up wrapped. */

@@ -176,7 +176,7 @@ void *__arena_private_alloc(struct arena_private *arena, size_t size, size_t ali
 }
 EXPORT_SYMBOL_GPL(__arena_private_alloc);
 
-/* Move the chunks that are newer than @chunk to the spare ones. */
+/* Move the chunks that are newer than @chunk to the list of spare chunks. */
 static void unwind_to(struct arena_private *arena, struct arena_chunk *chunk)
 {
 	while (arena->chunks != chunk) {
@@ -235,8 +235,8 @@ EXPORT_SYMBOL_GPL(arena_private_trim);
  * to: objects allocated since stay until a rewind to an outer mark, or a reset.
  *
  * Context: Any; the caller is the owner.
- * Return: The mark. It ends with arena_private_unmark() of it or of a mark that it is inside
- * of, with a rewind to such a mark, or with a reset.
+ * Return: The mark. It ends when the caller passes it, or a mark that it is inside of, to
+ * arena_private_unmark(), rewinds to a mark that it is inside of, or resets the arena.
  */
 struct arena_private_mark arena_private_mark(struct arena_private *arena)
 {

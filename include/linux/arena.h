@@ -16,7 +16,7 @@
  *  - single objects are not freed; a reset frees them all;
  *  - memory is not for kfree(), and objects larger than a slab are not for
  *    virt_to_page();
- *  - a pointer dies at the next reset, and nothing tells its user; a handle does.
+ *  - the next reset makes a pointer stale, which nothing shows; a stale handle is recognised.
  *
  * Limits
  *  - capacity: 1 byte to 1 TiB less one page, see arena_capacity_max();
@@ -45,7 +45,7 @@
  *  arena_alloc and kin    any [1]     yes    yes            yes    no
  *  arena_offset, _high    any         yes    yes            yes    no
  *  arena_stats            any         yes    yes            yes    no
- *  arena_populate         task        yes    yes            yes    no
+ *  arena_populate         as gfp      yes    yes            yes    no
  *  arena_reset            not NMI     yes    yes            yes    no
  *  arena_reset_rcu        not NMI     yes    yes            yes    no
  *  arena_reset_release    task        yes    yes            yes    no

@@ -129,7 +129,7 @@ static noinline void *bump_window_again(struct arena *arena, size_t size, bool z
 
 /*
  * The fast path, for a @size that satisfies arena_is_words(). NULL sends the caller to the slow
- * path. Without @zeroed, a dense arena that zeroes its objects always returns NULL.
+ * path. In a dense arena that zeroes its objects, this returns NULL unless @zeroed is set.
  */
 static __always_inline void *bump_words(struct arena *arena, size_t size, bool zeroed)
 {

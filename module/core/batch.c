@@ -16,8 +16,8 @@
 #include "core/events.h"
 
 /*
- * After BATCH_TRIES tries to claim where the cursor stands, one try claims before it commits. A
- * call makes at most BATCH_TRIES_MAX tries.
+ * After each BATCH_TRIES tries to claim where the cursor stands, one try claims from the begin of a
+ * slab. A call makes at most BATCH_TRIES_MAX tries.
  */
 #define BATCH_TRIES	8
 #define BATCH_TRIES_MAX	128
@@ -45,9 +45,9 @@ static int batch_lay_out(const struct arena *arena, struct arena_batch *batch, s
 }
 
 /*
- * Zero and copy in what was claimed in @generation. Returns false if that generation is over, or
- * if the task is being killed. If some parts must be zeroed, the whole batch is zeroed: one call
- * is quicker than one for each part.
+ * Fill the objects, which were claimed in @generation: zero them, and copy their contents in.
+ * Returns false if that generation is over, or if the task is being killed. If some parts must be
+ * zeroed, the whole batch is zeroed: one call is quicker than one for each part.
  */
 static bool batch_fill(struct arena *arena, const struct arena_batch *batch, u64 generation,
 		       gfp_t gfp)

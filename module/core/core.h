@@ -67,19 +67,20 @@
  * preemption off, and each time that the tag enters another eighth of its range, a grace period
  * must have passed since it last did (wrapped()): so no stale word lives for a whole turn of the
  * tag. Two words are compared for order only where they are less than half a turn apart
- * (windows, below). All else (spans, views, statistics) compares the full generation.
+ * (windows, below). The tags in arena->uncounted and arena->deep_used are renewed each time that
+ * the tag enters another eighth. All else (spans, views, slots) compares the full generation.
  *
- * Resets race like allocations: next_generation() is a compare-and-swap of the same word. Beside
- * it, racing resets only ever raise: the generation, which lags behind the tag until the last
- * of them returns; the highest offset so far; and how much of the slabs is dirty, which is noted
- * before the cursor falls.
+ * Resets race like allocations: next_generation() is a compare-and-swap of the same word. Three
+ * other words go with the cursor, and racing resets only ever raise them: the generation, which
+ * lags behind the tag until the last of the resets returns; the highest offset so far; and the
+ * offset below which slabs are dirty, which is raised before the cursor moves back.
  *
  * Counting. In a dense arena without padding the offset equals the bytes used, so no CPU counts
- * bytes. The first claim of a generation that pads sets the bit "counted" in the cursor, without
- * moving the offset. Before the next claim can succeed, the CPU that tries it notes that offset
- * in arena->uncounted. From then until the next reset, each claim counts its bytes in a slot.
- * So the bytes used are the offset, or the note plus what the slots have counted since: exact
- * while no CPU allocates, and never less than before.
+ * bytes. The first claim with padding in a generation sets the bit "counted" in the cursor, without
+ * moving the offset. Before a claim can succeed after that, the CPU that tries it notes that offset
+ * in arena->uncounted. From then until the next reset, each claim counts its bytes in a slot. So
+ * the bytes used are the offset as long as the bit is clear, and afterwards the noted offset plus
+ * what the slots have counted: exact while no CPU allocates, and never less than before.
  *
  * Per-CPU state. A CPU gets its own when it first allocates. Until then, and if the caller's
  * gfp permits no memory for it, the CPU claims from the shared cursor, and counts in words that
@@ -399,10 +400,10 @@ struct arena_start {
 
 /**
  * struct arena_rewinds - what rewinds have freed since the last reset.
- * @first: the generation that this reset began.
+ * @first: the generation that the last reset began.
  * @now:   the generation that the last rewind began, or tried to begin.
- * @high:  after steps were merged into to[0], objects that to[0] says were freed may in truth
- *	   live on below this offset.
+ * @high:  after two elements were merged into to[0], objects below this offset may still be alive
+ *	   although to[0] says that they were freed.
  * @nr:	   how many elements of @to are in use.
  * @to:    an element covers the generations above the @last of the element before it, up to its
  *	   own @last: their objects at or above @low were freed. Both members grow from each
@@ -775,7 +776,10 @@ static inline bool arena_begin_word(const struct arena *arena, unsigned long cur
 	*used = READ_ONCE(start->used);
 	if (cursor_tag(*begun) != cursor_tag(cursor) || cursor_tag(*used) != cursor_tag(cursor))
 		return false;
-	/* Until the generation is counted, every offset is a multiple of a word. */
+	/*
+	 * Without the bit "counted", the offset equals the bytes used and is a multiple of a word.
+	 * Where the mark says otherwise, the generation begins with the bit set.
+	 */
 	if (*used != *begun || *begun % ARENA_WORD)
 		*begun |= ARENA_COUNTED;
 	return true;
@@ -916,8 +920,8 @@ struct arena_spot arena_claim_spot(struct arena *arena, size_t size, size_t alig
 
 /*
  * arena_claim() for a caller that keeps resets and rewinds out until this returns. Most callers ask
- * for whole words and the default alignment: they get the fast path of callers in the kernel. It
- * returns an address only; as no reset intervenes, generation and offset follow from that.
+ * for whole words and the default alignment: they get the fast path of callers in the kernel. That
+ * path returns only an address; as no reset intervenes, generation and offset follow from it.
  */
 static __always_inline struct arena_spot arena_claim_no_reset(struct arena *arena, size_t size,
 							      size_t align, gfp_t gfp)
@@ -944,8 +948,9 @@ int arena_claim_report(struct arena *arena, size_t size, size_t align, gfp_t gfp
 /*
  * How many objects in a row one call may lose to resets before they are complete. The next one
  * is returned although it is stale, so that the call ends: a caller that does not exclude resets
- * must expect that anyway. A caller inside rcu_read_lock() never gets such an object from
- * arena_reset_rcu(), of which there is one at most until it leaves.
+ * must expect that anyway. In an arena that is reset by arena_reset_rcu() only, a caller inside
+ * rcu_read_lock() never gets such an object: at most one of these resets succeeds before the
+ * caller's rcu_read_unlock().
  */
 #define ARENA_LOST_MAX	8
 

@@ -26,10 +26,11 @@
  *    state did before barrier A in arena_write_begin(), or before the claim that serves as
  *    A: "first" in the table of "DOC: generations".
  *  - A state that a walk has missed was empty when the walk began: it had counted
- *    nothing, no writer was registered in it, and its span is filled by moving the cursor,
- *    which the walking CPU has read before.
- *  - The window of a new state is closed for the generation of that moment. It is
- *    installed with preemption off, so wrapped() waits for it as for an open window.
+ *    nothing, no writer was registered in it, and it had no span: filling one moves the
+ *    cursor, which the walking CPU has read before.
+ *  - The window of a new state is closed, by the cursor word at which the generation of that
+ *    moment starts. The state is published with interrupts off, so the grace period before
+ *    wrapped() waits for that, as it does for a CPU that opens a window.
  *  - The caller of arena_destroy() excludes all users of the arena.
  *
  * A CPU that goes offline leaves its state and its counts behind.

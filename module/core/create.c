@@ -205,7 +205,7 @@ static void devm_arena_release(void *arena)
 }
 
 /**
- * devm_arena_create() - Create an arena, and drop it when a driver is unbound.
+ * devm_arena_create() - Create an arena, and drop its reference when a driver is unbound.
  * @dev:    the device of the driver; unbinding drops the reference.
  * @config: its properties, see &struct arena_config.
  *

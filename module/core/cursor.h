@@ -79,7 +79,10 @@ static __always_inline void count_objects(struct arena *arena, struct arena_cpu 
 /* End a write of a CPU that has a state. */
 static __always_inline void cpu_write_end(struct arena_cpu *cpu)
 {
-	/* Release: pairs with the smp_load_acquire() in late_writers(), for what was written. */
+	/*
+	 * Release: pairs with the smp_load_acquire() in late_writers(). A CPU that sees that this
+	 * write has ended sees what was written.
+	 */
 	smp_store_release(&cpu->writers, READ_ONCE(cpu->writers) - 1);
 }
 
@@ -88,7 +91,7 @@ static __always_inline void arena_write_end(struct arena *arena, struct arena_cp
 	if (unlikely(arena_cpu_missing(cpu))) {
 		/*
 		 * Release: pairs with the atomic_read_acquire() in late_writers(). A CPU
-		 * that does not see this writer counted sees what it wrote.
+		 * that sees that this write has ended sees what was written.
 		 */
 		atomic_fetch_dec_release(&arena->writers);
 		return;
@@ -242,8 +245,8 @@ static __always_inline bool slot_bump(struct arena_slot *slot, size_t size, size
 
 /*
  * Begin to count bytes in a dense arena. As long as there is no padding, the offset in the
- * cursor equals the bytes used, and no CPU counts. The first claim that pads sets
- * %ARENA_COUNTED in the cursor, without moving the offset. Before the next claim can succeed,
+ * cursor equals the bytes used, and no CPU counts. The first claim with padding sets
+ * %ARENA_COUNTED in the cursor, without moving the offset. Before a claim can succeed after that,
  * the CPU that tries it notes that offset in arena->uncounted, unless another one has done so.
  * From then until the next reset, each claim counts its bytes in a slot.
  *
@@ -468,7 +471,7 @@ void arena_account(struct arena *arena, struct arena_slot *slot, unsigned long g
 void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long generation,
 		       size_t offset, void *base);
 
-/* What arena_span_claim() returns if the caller shall claim from the cursor. No errno. */
+/* What arena_span_claim() returns if the caller shall claim from the cursor. It is no errno. */
 #define ARENA_USE_CURSOR	1
 
 /* span.c. Callers have preemption off. */

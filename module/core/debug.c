@@ -309,7 +309,7 @@ static void make_files(void)
 		debug = kzalloc_obj(*debug, GFP_KERNEL);
 		if (!debug || !pick_without_file(debug, file))
 			break;
-		/* On failure this is an ERR_PTR(), so that the worker does not try again. */
+		/* On failure this is an ERR_PTR(). The arena keeps @debug, so no retry follows. */
 		debug->dentry = debugfs_create_file(file, 0400, debug_dir, debug, &arena_fops);
 	}
 	kfree(debug);
@@ -332,7 +332,10 @@ static void remove_files(void)
 
 static void files_worker(struct work_struct *unused)
 {
-	/* The directory may not exist yet, as built-in code may create arenas early, or never. */
+	/*
+	 * The directory does not exist yet if built-in code creates arenas early, and never exists
+	 * if debugfs has refused it.
+	 */
 	if (IS_ERR_OR_NULL(debug_dir))
 		return;
 	remove_files();

@@ -104,9 +104,9 @@ struct arena_slab *arena_dir_find(const struct arena_dir *dir, size_t index)
 }
 
 /*
- * Find the first slab from *@index on and below @end whose entry has a place, and set *@index
- * to its number. Returns the entry, or NULL if there is none. Missing nodes are skipped
- * whole.
+ * Find the first slab from *@index on and below @end that has an entry, committed or not, and set
+ * *@index to its number. Returns the entry, or NULL if there is none. All slabs below a missing
+ * node are skipped in one step.
  */
 struct arena_slab *arena_dir_next(const struct arena_dir *dir, size_t *index, size_t end)
 {
@@ -147,8 +147,8 @@ static unsigned int nodes_missing(const struct arena_dir *dir, size_t index)
 	if (!root_reaches(root, index)) {
 		height = index_height(index);
 		/*
-		 * Nodes up to the new root, and from that root down: the old root is a first
-		 * child.
+		 * The nodes above the old root, up to the new one, and those on the way down to the
+		 * leaf: that way does not lead through the old root, which is a first child.
 		 */
 		return height + 1 - (root ? root_height(root) + 1 : 0) + height;
 	}

@@ -8,7 +8,7 @@
  * Committing memory and mapping it may fail, and a call that fails must leave the cursor where
  * it was. So at first memory is committed and mapped where the cursor stands, and the cursor
  * is moved past it last. Where other CPUs keep allocating, the cursor has moved on by then, in
- * every try. So after a few tries the order is reversed: memory is committed at the cursor and
+ * every try. So after a few tries the order changes: memory is committed at the cursor and
  * beyond it, twice as far beyond after each try that other CPUs have overtaken; then the cursor
  * is moved past the object, wherever within that memory it stands; and the view is made last.
  * If that view cannot be made, the stretch remains as padding.
@@ -19,7 +19,7 @@
 
 #include "core/cursor.h"
 
-/* The first LARGE_TRIES tries commit and map before they claim, the others claim first. */
+/* The first LARGE_TRIES tries make the view before they claim, the others afterwards. */
 #define LARGE_TRIES	3
 #define LARGE_TRIES_MAX	64
 
@@ -370,8 +370,8 @@ int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_
  * than that of a listed view.
  *
  * Views that readers may still use stay listed. arena_reset_rcu() sets retiring before it
- * moves the cursor: a reaper that sees the new generation also sees retiring. The callback at
- * the end of that grace period runs the reaper again.
+ * moves the cursor: a reaper that sees the new generation also sees retiring. Once the readers are
+ * done, the RCU callback retired() runs the reaper again.
  */
 void arena_reap_larges(struct arena *arena, bool all)
 {

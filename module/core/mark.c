@@ -13,8 +13,8 @@
  * every g. So M never falls from one generation to the next: it is a staircase, and a few
  * steps describe it, see &struct arena_rewinds. Where there are too many steps, the two oldest
  * become one, at the lower offset. Some live objects are then said to be gone, but no freed
- * object is said to live. A reset frees everything: where the cursor says that a reset began
- * its generation, nothing older lives, whatever is remembered here.
+ * object is said to live. A reset frees everything: if the tag in the cursor says that a reset,
+ * and not a rewind, began the generation, nothing older lives, whatever is remembered here.
  *
  * arena_deref() reads the history in any context, without a lock. There are two copies of it:
  * a rewind writes the copy that is not in use, makes it the valid one, and only then moves the

@@ -130,7 +130,7 @@ static __always_inline bool settle(struct arena *arena)
 	 * sets it before it moves the cursor to the new tag.
 	 */
 	smp_mb();
-	/* Acquire: pairs with block_settling(): claims come after what was done to slabs. */
+	/* Acquire: pairs with block_settling(). Claims come after what a reset did to the slabs. */
 	if (smp_load_acquire(&arena->settle_blocked) || late_writers(arena))
 		return false;
 	if (unlikely(cursor_rewound(cursor)))
@@ -211,7 +211,8 @@ void arena_windows_close(struct arena *arena)
  * last three eighths, less than half a turn of the tag away, and comparing the two words tells
  * which is newer. No further barrier is needed.
  *
- * The full generation has 64 bits and does not wrap; everything else compares that.
+ * The tags in arena->uncounted and arena->deep_used are renewed when the tag enters another eighth.
+ * Everything else compares the full generation, which has 64 bits and does not wrap.
  */
 static void wrapped(struct rcu_head *rcu)
 {
@@ -337,9 +338,9 @@ static __always_inline void generation_begun(struct arena *arena, unsigned long 
  * passed since that set was left and no CPU writes there. Of resets that race, each goes on
  * from the word that another one has left in the cursor. Preemption is off.
  *
- * Returns 0, and sets *@crossed if the caller is to call arena_crossed(); -EAGAIN if the tag
- * enters another eighth, and the caller does not hold reset_lock (@locked), which that takes;
- * -EBUSY if the tag may not enter that eighth yet.
+ * Returns 0, with *@crossed to be passed to arena_crossed(); -EAGAIN if the tag would enter another
+ * eighth, for which the caller must hold reset_lock (@locked), but does not; -EBUSY if the tag may
+ * not enter that eighth yet.
  */
 static __always_inline int next_generation(struct arena *arena, bool flip, bool locked,
 					   bool *crossed)

@@ -432,7 +432,7 @@ static int slabs_charge(struct arena *arena, const struct arena_dir *dir, size_t
 
 /*
  * Get memory for slab @index. It uses up one of the *@nr slabs that slabs_charge() has
- * charged; if none is left, because a release has made a gap since, one more is charged.
+ * charged; if none is left, because a release has given back slabs since, one more is charged.
  * Returns NULL if there is no memory.
  */
 static void *slab_gather(struct arena *arena, size_t index, gfp_t gfp, size_t *nr)
@@ -453,7 +453,7 @@ static void *slab_gather(struct arena *arena, size_t index, gfp_t gfp, size_t *n
 }
 
 /*
- * Charge and allocate the slabs that a set lacks under [@start, @start + @size), and add them
+ * Charge and allocate the slabs that a slab set lacks behind [@start, @start + @size), and add them
  * to @slabs in order, linked by the lru fields of their first pages. They are not installed:
  * no other CPU has seen them, and after an error arena_slabs_drop() undoes everything.
  * Returns 0, -ENOMEM, or -EINTR if the task is being killed.
@@ -520,7 +520,7 @@ bool arena_slabs_install(struct arena *arena, unsigned int set, struct list_head
 }
 
 /*
- * Commit the slabs of a set under [@start, @start + @size), all or none. Returns 0, -ENOMEM,
+ * Commit the slabs of a slab set behind [@start, @start + @size), all or none. Returns 0, -ENOMEM,
  * or -EINTR if the task is being killed.
  */
 int arena_slabs_populate(struct arena *arena, unsigned int set, size_t start, size_t size,

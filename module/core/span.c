@@ -35,7 +35,7 @@ struct arena_tails {
  * How much to claim, including the object. It doubles with every refill: a CPU that allocates
  * much refills seldom, one that allocates little wastes little. It shrinks towards the end of
  * the space, so that CPUs share what is left: a CPU whose span can be joined has been alone
- * since its last refill and may take half of that, others a fraction.
+ * since its last refill and may take half of what is left, other CPUs a smaller part.
  */
 static size_t span_want(const struct arena *arena, const struct arena_snap *snap,
 			const struct arena_slot *slot, size_t size, size_t align)
@@ -45,7 +45,7 @@ static size_t span_want(const struct arena *arena, const struct arena_snap *snap
 	size_t want = min_t(size_t, slot->want, share);
 	size_t stride = ALIGN(size, align);
 
-	/* A multiple of the object, so that objects of one size leave no tails. */
+	/* A multiple of the object's size, so that objects of one size leave no tails. */
 	return max(want - want % stride, size);
 }
 
@@ -62,8 +62,9 @@ static int slot_zero(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 }
 
 /*
- * Should the CPU keep its span and claim only the object? Yes if more is left in it than would
- * be in a new span; unless it ends at the cursor, as joining the two loses nothing.
+ * Should the CPU keep its span and claim only the object? Yes if more is left in the present span
+ * than would be left in a new one. But not if the present span ends at the cursor: then it is
+ * joined with the new one, and nothing is lost.
  */
 static bool span_worth_keeping(const struct arena_snap *snap, const struct arena_slot *slot,
 			       size_t size, size_t want)
@@ -267,9 +268,9 @@ int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 }
 
 /*
- * Make the span of this CPU longer: it is of @generation, ends at @offset, where @cursor stands,
- * and has no room for the object. What is added lies in the slab of the span, which stays committed
- * as long as the claim can succeed.
+ * Make the span of this CPU, which has no room for the object, longer, and take the object from it.
+ * Returns NULL unless the span is of @generation and ends at @offset, where @cursor stands. What is
+ * added lies in the slab of the span, which stays committed as long as the claim can succeed.
  */
 static __always_inline void *span_extend(struct arena *arena, struct arena_cpu *cpu, size_t size,
 					 unsigned long generation, long cursor, size_t offset)
@@ -284,7 +285,7 @@ static __always_inline void *span_extend(struct arena *arena, struct arena_cpu *
 		return NULL;
 	slot_busy(slot);
 	start = offset - (slot->limit - slot->taken);
-	/* Tells tails_exist() of what is claimed next; the compare-and-swap orders it. */
+	/* @filling tells tails_exist() of the claim; the compare-and-swap orders both. */
 	WRITE_ONCE(slot->filling, true);
 	if (start + want > offset && !(((offset - 1) ^ (start + want - 1)) >> arena->slab_shift) &&
 	    likely(atomic_long_try_cmpxchg(&arena->cursor, &cursor,
@@ -305,7 +306,7 @@ static __always_inline void *span_extend(struct arena *arena, struct arena_cpu *
 /*
  * Claim the first span that the CPU gets in @generation, at @offset, where @cursor stands, and
  * take the object from the begin of the span. The slot counts for @generation from now on. Its
- * former span is of an older generation, so nothing of that is left to collect.
+ * former span is of an older generation, so its tail need not be collected.
  */
 static __always_inline void *span_begin(struct arena *arena, struct arena_cpu *cpu, size_t size,
 					unsigned long generation, long cursor, size_t offset)
@@ -327,7 +328,7 @@ static __always_inline void *span_begin(struct arena *arena, struct arena_cpu *c
 	object = slab ? READ_ONCE(slab->base) : NULL;
 	if (!object)
 		return NULL;
-	/* Tells tails_exist() of what is claimed next; the compare-and-swap orders it. */
+	/* @filling tells tails_exist() of the claim; the compare-and-swap orders both. */
 	WRITE_ONCE(slot->filling, true);
 	if (unlikely(!atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor + want))) {
 		WRITE_ONCE(slot->filling, false);
@@ -364,7 +365,7 @@ static __always_inline void *span_refill(struct arena *arena, struct arena_cpu *
 	/* Acquire: pairs with generation_reach(), so that the cursor is not older. */
 	unsigned long generation = smp_load_acquire(&arena->generation);
 	long cursor = atomic_long_read(&arena->cursor);
-	/* More than any capacity if the tag is that of another generation, or if unsettled. */
+	/* Exceeds any capacity if the cursor has another tag, or is unsettled. */
 	size_t offset = cursor ^ cursor_start(generation);
 
 	if (arena->zero || offset >= arena->capacity || offset % ARENA_MIN_ALIGN)

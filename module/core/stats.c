@@ -104,9 +104,9 @@ size_t arena_high(const struct arena *arena)
 EXPORT_SYMBOL_GPL(arena_high);
 
 /*
- * Bytes used and high at @snap. The counts are read after the cursor, so they may hold objects that
- * were claimed above the high that was read: these are left out. Objects that the caller claimed
- * before it took @snap lie below high.
+ * Bytes used and high at @snap. The counts are read after the cursor, so they may include objects
+ * that were claimed later, above high: so the bytes used are reduced to high if they exceed it.
+ * Objects that the caller claimed before it took @snap lie below high.
  */
 static __always_inline struct arena_usage usage_in_snap(const struct arena *arena,
 							struct arena_snap snap)

@@ -287,9 +287,9 @@ static void reusable(struct rcu_head *rcu)
 }
 
 /*
- * Take an element to reuse, or return NO_INDEX. The stamp of an element that was freed in the
- * present generation says so. A reset that has moved the cursor and not emptied the chain yet
- * leaves elements of the former generation in it: these are dropped, as the cursor hands
+ * Take an element to reuse, or return NO_INDEX. The stamp shows whether the element was freed in
+ * the present generation. A reset that has moved the cursor, but has not emptied the chain yet,
+ * leaves elements of the former generation in the chain: these are dropped, as the cursor hands
  * their places out again.
  */
 static u32 take_recycled(struct arena_typed *typed, unsigned long *generation)

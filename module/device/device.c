@@ -23,9 +23,8 @@
  * The inode of an arena exists for its i_mapping alone. All files of one arena share it and files
  * of different arenas do not, so a reset finds exactly the mappings that it must revoke. With the
  * inode of the device node instead, a reset would revoke the mappings of all arenas. No path
- * leads to the inode of an arena and no file shows it, so no program can watch, lock or open it,
- * and closing the arena waits for no such thing. The inode is freed with the arena; its file
- * system is mounted as long as the module is loaded.
+ * leads to the inode of an arena and no file shows it, so no program can watch, lock or open it.
+ * The inode is freed with the arena; its file system is mounted as long as the module is loaded.
  *
  * Before a page is mapped, it gets the i_mapping of that inode, and its place in the arena as its
  * index: the kernel identifies a futex that processes share by these two. The page cache of the
@@ -39,10 +38,10 @@
  *
  *  - Allocations and page faults hold it for reading: the arena stays in its generation, and its
  *    slabs stay committed.
- *  - SETUP, the first use, the first mapping of the status page, and resets hold it for writing,
- *    and thus wait for calls and faults under way.
+ *  - SETUP, the first use, mmap() of the status page, resets and rewinds hold it for writing, and
+ *    thus wait for calls and faults under way.
  *
- * Three spinlocks may be taken inside it, and no lock of the module nests in them:
+ * Three spinlocks of the device may be taken inside it, and no lock of the module nests in them:
  * arena_dev.status_lock serializes some writers of the status page, arena_file.watch_lock protects
  * what one file waits for, and the lock of arena_dev.wait protects the queue of pollers. The
  * irq_work of arena_notify() takes the first and the last in interrupts. A mutex,

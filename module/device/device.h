@@ -120,7 +120,7 @@ void arena_status_raise(struct arena_dev *dev);
 void arena_status_update(struct arena_dev *dev);
 void arena_status_free(struct arena_dev *dev);
 
-/* End a call that has allocated, or that asks: show on the status page what the arena has now. */
+/* End a call that allocates, or asks how much is allocated, and update the status page. */
 static inline void arena_dev_up_read(struct arena_dev *dev)
 {
 	if (unlikely(dev->status))

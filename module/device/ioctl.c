@@ -500,7 +500,7 @@ static int arena_run_op(struct arena_call *call, const struct arena_op *op)
  * A program calls ARENA_IOC_ALLOC once for each object, so its struct has a fast way in and out:
  * in its present version, member by member, and with nothing else on the stack. The steps are those
  * of arena_run_op(), in their order. Returns false, with nothing changed, if anything is unusual:
- * then the caller takes the path of all other commands, which finds the error, if it is one.
+ * then the caller takes the path of all other commands, which finds the error, if there is one.
  */
 static bool arena_alloc_usual(struct arena_file *file, struct arena_alloc_args __user *user,
 			      int *err)

@@ -14,7 +14,7 @@
 #include "compat.h"
 #include "device/device.h"
 
-/* A fault maps committed pages of the aligned group of this many that it falls into. */
+/* A fault also maps committed pages around its page, in an aligned group of this many pages. */
 #define ARENA_AROUND	DIV_ROUND_UP(SZ_64K, PAGE_SIZE)
 
 static vm_fault_t arena_fault_result(int err)

@@ -4,10 +4,10 @@
  *
  * Within a generation, offset and high only grow, so writers raise them by compare-and-swap and
  * need no lock: a writer that has read older values than another one changes nothing. The kernel
- * relies on nothing that it reads there: if the page were wrong, it would stay wrong, and no more.
+ * relies on nothing that it reads there: a wrong value on the page would harm only its readers.
  *
  * A new generation lowers both. A device arena begins one with arena_dev.lock held for writing,
- * which the calls that raise hold for reading. Writers without that lock (the irq_work of
+ * and calls that raise the two hold it for reading. Writers without that lock (the irq_work of
  * arena_notify(), NOTIFY and WATCH) may find a new generation before the page shows it. They, and
  * the resets themselves, serialize by status_lock, and read the arena with it held: otherwise a
  * writer could begin on the page a generation that is over. status_lock nests inside all other
@@ -44,7 +44,7 @@ static __always_inline void status_raise_usage(struct arena_status *status, size
 	status_raise(&status->offset, used);
 }
 
-/* Show what a call has changed that holds @dev->lock: its generation is the one on the page. */
+/* Show what a call has changed. The call holds @dev->lock, so the page shows its generation. */
 void arena_status_raise(struct arena_dev *dev)
 {
 	struct arena_status *status = dev->status;

@@ -3,10 +3,10 @@
  * /dev/arena: poll(), and what it waits for.
  *
  * Every arena has one queue, on which the pollers of all its files wait. They wait for
- * different things, so a call that wakes one wakes all, and each poller checks for itself. To
- * spare allocations that, arena_dev.wake_above is the lowest number of bytes used above which
- * a poller wants to be woken: each poller lowers it to its own threshold whenever it checks, and
- * each wakeup raises it to ARENA_WAKE_NEVER.
+ * different things, so a call that wakes one wakes all, and each poller checks for itself. So that
+ * most allocations need not wake them, arena_dev.wake_above is the lowest number of bytes used
+ * above which a poller wants to be woken: each poller lowers it to its own threshold whenever it
+ * checks, and each wakeup raises it to ARENA_WAKE_NEVER.
  *
  * No poller sleeps through an event that it waits for:
  *

@@ -9,9 +9,9 @@
  *
  * A charge never raises a count above its limit, not even for a moment, and a charge that fails
  * has changed no count. The root is charged by one compare-and-swap. Counts below the root are
- * only raised with charge_lock held, so the room at those levels, once seen, can only grow
- * until they are charged. The root, which kernel callers charge without the lock, may still
- * refuse, and therefore comes first.
+ * only raised with charge_lock held, so a holder of the lock that has seen room at those levels can
+ * charge them without fail. The root, which kernel callers charge without the lock, may still
+ * refuse, and is therefore charged before them.
  */
 #include <linux/limits.h>
 #include <linux/mm.h>
@@ -131,7 +131,7 @@ bool arena_budget_make_room(const struct arena_budget *budget, long pages, gfp_t
 		return true;
 	if (!gfpflags_allow_blocking(gfp))
 		return false;
-	/* If the worker was scanning, arena_pinned_reap() has waited: it may have freed pages. */
+	/* If the worker was scanning, the call has waited for it, and it may have freed pages. */
 	return arena_pinned_reap() || has_room(budget, pages);
 }
 

@@ -257,7 +257,7 @@ int arena_pool_init(void)
 		pool_free(nodes);
 		return -ENOMEM;
 	}
-	/* Release: pairs with the acquire in pool_of(), which so finds the nodes initialized. */
+	/* Release: pairs with the acquire in pool_of(), which finds the nodes initialized. */
 	smp_store_release(&pool, nodes);
 	return 0;
 }

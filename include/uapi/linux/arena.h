@@ -27,8 +27,9 @@
  * layout for 32 bit and 64 bit programs.
  *
  * A call that fails changes nothing, neither in the arena (but for its counts
- * of failures) nor in the struct, with the one exception that
- * &struct arena_alloc_args describes. An arena that was not set up gets the
+ * of failures) nor in the struct. There are two exceptions: EINTR, see below, and
+ * EFAULT because the program made the struct unwritable during the call, see
+ * &struct arena_alloc_args. An arena that was not set up gets the
  * defaults (64 MiB) by the first call that uses it, mmap() included, even if that
  * call then fails. A call that is refused for its arguments or its rights does
  * not use the arena.
@@ -263,7 +264,7 @@ struct arena_reset_args {
  * @__reserved:	must be zero.
  * @flags:	out: ARENA_SETUP_* flags of the arena.
  * @rights:	out: ARENA_RIGHT_* of this descriptor.
- * @generation:	out: the present generation; grows at every reset.
+ * @generation:	out: the present generation; grows at every reset and rewind.
  * @capacity:	out: size of the arena in bytes.
  * @used:	out: bytes of all objects that no reset or rewind has freed, without
  *		padding.
@@ -284,7 +285,7 @@ struct arena_reset_args {
  * @fail_arg:	out: failures with EINVAL, by size or alignment.
  * @page_allocs: out: slabs taken from the page allocator.
  * @page_frees:	out: slabs given back to the page allocator.
- * @pool_hits:	out: slabs taken from the pool instead.
+ * @pool_hits:	out: slabs taken from the pool instead of the page allocator.
  * @name:	out: the name from %ARENA_IOC_SETUP, zero-terminated.
  */
 struct arena_info_args {
