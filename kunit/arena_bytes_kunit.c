@@ -511,7 +511,7 @@ static void late_alarm(void *data)
 	while (late->nr < LATE_OBJECTS) {
 		u8 *object = arena_alloc(late->arena, LATE_SLAB, ARENA_NOGROW);
 
-		/* The interrupted copy may keep the new generation from beginning. */
+		/* The interrupted copy may keep the new generation from being settled. */
 		if (!object)
 			break;
 		for (at = 0; at < LATE_SLAB; at += LATE_STRIDE)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The slab directory: its memory follows what is committed and not the capacity, it grows in any
- * context that may grow, and several CPUs can make it grow at once (clause 25).
+ * The slab directory: its size depends on what is committed and not on the capacity, it grows in
+ * any context that may allocate memory, and several CPUs can make it grow at once (clause 25).
  */
 #include <linux/module.h>
 #include <linux/sizes.h>
@@ -215,7 +215,7 @@ static void directory_levels_race_none_lost(struct kunit *test)
 	kunit_skip(test, "no exported function installs slabs far apart");
 }
 #else
-/* Indices of slabs that make the tree grow level by level, at once, or with two slabs a leaf. */
+/* Slabs that make the tree grow level by level, by all levels at once, or two slabs in a leaf. */
 static const size_t far_apart[][6] = {
 	{ 5, 6, 300, 70000, 200000, 70000000 },
 	{ 70000000, 200000, 70000, 300, 6, 5 },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Handles: a stale handle is never resolved again, forged ones are refused, and nothing that is
- * older than the last wrap of the narrow tag matches the new generation.
+ * Handles: a stale handle is never resolved again, forged ones are refused, and after the narrow
+ * tag has wrapped, nothing that an old generation left behind matches the new one.
  */
 #include <linux/module.h>
 #include <linux/rcupdate.h>
@@ -543,8 +543,8 @@ static void reset_tag_wraps_nested_count_zero(struct kunit *test)
 #endif
 
 /*
- * Clause 13: a wrap of the tag by real resets only. The tag has 2^23 values, and a reset takes
- * every fourth one. The parameter real_resets asks for more wraps.
+ * Clause 13: a wrap of the tag by real resets only. The tag has 2^23 values, and a reset advances
+ * it by four. The case runs only if real_resets is not 0, and makes at least that many resets.
  */
 static void reset_tag_wraps_by_real_resets_ok(struct kunit *test)
 {

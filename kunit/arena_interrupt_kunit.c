@@ -252,8 +252,9 @@ static void alloc_task_softirq_hardirq_no_overlap(struct kunit *test)
 }
 
 /*
- * Small objects of one size, which the task only stamps. It is inside the allocator nearly all the
- * time, so after enough rounds an interrupt that allocates has met most of its instructions.
+ * Small objects of one size, to which the task writes one word each. So the task is inside the
+ * allocator nearly all the time, and after enough rounds, interrupts that allocate have come at
+ * most of its instructions.
  */
 #define HIT_SIZE	16
 #define HIT_CAPACITY	((size_t)SZ_1M)

@@ -232,7 +232,7 @@ static inline void arena_race_irq(void *data)
 		race->refused++;
 }
 
-/* Returns false in hand 1, after it has interrupted until the end. Moves hand 0 to @race->cpu. */
+/* Hand 1 interrupts until the end, and gets false then. Hand 0 is moved to @race->cpu. */
 static inline bool arena_race_enter(struct arena_hand *hand, struct arena_race *race)
 {
 	if (hand->id == 1) {

@@ -153,7 +153,7 @@ static void rewind_restores_accounting_and_zeroing(struct kunit *test)
 	}
 }
 
-/* Clauses 8, 9: memory above a mark counts for the peak and for zero resets after a rewind, too. */
+/* Clauses 8, 9: after a rewind, the peak and arena_reset_zero() include memory above the mark. */
 static void rewind_keeps_peak_and_what_reset_zero_wipes(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -285,7 +285,7 @@ static void handles_after_rising_rewinds_never_wrong(struct kunit *test)
 			void *found = arena_deref(arena, kept[j]);
 
 			KUNIT_EXPECT_NULL(test, arena_deref(arena, gone[j]));
-			/* Handles made between recent rewinds must be valid; older ones may not. */
+			/* Handles made between recent rewinds must be valid, others need not. */
 			if (i - j < ARENA_REWINDS - 1)
 				KUNIT_EXPECT_NOT_NULL(test, found);
 			early += !found;
@@ -403,9 +403,9 @@ static void rewind_overtaken_by_reset_estale(struct kunit *test)
 #endif
 
 /*
- * Clauses 7, 10, 12: a late writer keeps the generation after a rewind from beginning. Meanwhile no
- * object is allocated, but offset, marks and handles are those of the new generation, which can be
- * rewound and reset.
+ * Clauses 7, 10, 12: a late writer keeps the generation that a rewind began from being settled.
+ * Meanwhile no object is allocated, but offset, marks and handles are those of the new generation,
+ * and the arena can be rewound and reset.
  */
 static void rewind_with_late_writer_begins_later(struct kunit *test)
 {
@@ -476,8 +476,8 @@ static void rewind_across_tag_end_ok(struct kunit *test)
 	}
 	KUNIT_EXPECT_GT(test, arena_test_stats(arena).generation, BIT_ULL(ARENA_TAG_BITS));
 	/*
-	 * At the end of an eighth of the tag space, a rewind needs a grace period since the last
-	 * one.
+	 * A rewind that enters another eighth of the tag space needs a grace period since the tag
+	 * entered the last one.
 	 */
 	rcu_barrier();
 	rcu_read_lock();
@@ -577,7 +577,7 @@ static void scope_left_frees(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_offset(spans), 8);
 }
 
-/* Hands 0 and 1 rewind and try handles. The others allocate, and ask for zeroed memory at times. */
+/* Hands 0 and 1 rewind and try handles. The others allocate; hand 3 asks for zeroed memory. */
 struct rewinders {
 	struct arena_mark	mark;
 	arena_handle_t		below;

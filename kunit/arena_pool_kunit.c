@@ -298,7 +298,7 @@ static void destroy_many_pool_bounded(struct kunit *test)
 	for (i = 0; i < n; i++)
 		destroy(test, arena[i]);
 	pooled = pool_bytes();
-	/* The default of the parameter pool_mb. */
+	/* This is the default of the parameter pool_mb. */
 	KUNIT_EXPECT_LE(test, pooled, nr_node_ids * SZ_32M);
 	KUNIT_EXPECT_GT(test, pooled, 0);
 	kunit_info(test, "%u MiB given back, %lu MiB kept\n", n * 16, pooled >> 20);
@@ -584,7 +584,7 @@ static void budget_charge_of_program_keeps_pool(struct kunit *test)
 	arena_budget_uncharge(&arena_total, taken);
 }
 
-/* Clause 21: a charge of the kernel takes from the pool what it lacks, in whole blocks. */
+/* Clause 21: a charge of kernel code frees blocks of the pool, as many as the charge lacks. */
 static void budget_charge_of_kernel_drains_lack(struct kunit *test)
 {
 	const long pool = SZ_1M >> PAGE_SHIFT;
@@ -602,7 +602,7 @@ static void budget_charge_of_kernel_drains_lack(struct kunit *test)
 	arena_budget_uncharge(&arena_total, taken + 3);
 }
 
-/* Clause 20: a page with another reference counts until it is free. */
+/* Clause 20: a page with another reference stays charged until that is dropped. */
 static void private_destroy_pinned_page_counted(struct kunit *test)
 {
 	const long total = arena_total_now();

@@ -31,7 +31,7 @@ static bool within(const void *ptr, size_t size, const void *buffer, size_t room
 	return ptr >= buffer && ptr + size <= buffer + room;
 }
 
-/* Objects lie within the first buffer, of any size and alignment, and need no other memory. */
+/* For each size and alignment of the first buffer, objects lie in it and need no other memory. */
 static void private_alloc_first_buffer_within(struct kunit *test)
 {
 	const size_t room = 512;
@@ -64,7 +64,7 @@ static void private_alloc_first_buffer_within(struct kunit *test)
 	}
 }
 
-/* An arena with a buffer on the stack grows when that is full, and returns to it by a reset. */
+/* An arena grows when its buffer on the stack is full. After a reset it uses the buffer again. */
 static void private_alloc_stack_buffer_grows(struct kunit *test)
 {
 	u8 buffer[200];

@@ -126,7 +126,7 @@ static void reset_rcu_under_reader_keeps_objects(struct kunit *test)
 	}
 }
 
-/* Clause 11: at the limit of retired slabs, each reset returns -EBUSY and changes nothing. */
+/* Clause 11: while a retired slab set waits for readers, a reset is refused and changes nothing. */
 static void reset_rcu_at_bound_ebusy(struct kunit *test)
 {
 	struct arena *arena = usual(test);

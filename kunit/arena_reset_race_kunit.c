@@ -76,7 +76,7 @@ static void rush_job(struct arena_hand *hand)
 
 		hand->bad += generation < last;
 		last = generation;
-		/* Odd hands allocate, so that resets have a peak to record. */
+		/* Hands with odd numbers allocate, so that resets have a peak to record. */
 		if (hand->id & 1)
 			arena_alloc(arena, 64 * hand->id, ARENA_NOGROW);
 		if (!rush_reset(arena, &hand->allocs, &hand->bad))
@@ -372,9 +372,9 @@ static void late_take(struct late *late, gfp_t gfp)
 
 /*
  * The objects that the other hands ask for. They are so large that zeroing takes nearly all the
- * time and nearly every interrupt meets it: the timer suffices if no other CPU has time to send
- * more. The last kind takes too long for interrupts from another CPU: it would never be
- * completed.
+ * time and nearly every interrupt comes during it: the timer suffices if no other CPU has time to
+ * send more interrupts. The last kind takes so long to zero that with interrupts from another CPU,
+ * too, no object would ever be complete.
  */
 struct late_way {
 	const char	*what;
@@ -391,8 +391,9 @@ static const struct late_way late_ways[] = {
 };
 
 /*
- * Interrupts by turns let the other hand allocate and take the arena from it. If the interrupted
- * task is still zeroing, the new generation has not begun, and a later interrupt tries again.
+ * By turns, an interrupt resets the arena and takes all of it, and the next one resets it for the
+ * other hand. While the interrupted task is zeroing, the new generation is not settled: the
+ * interrupt gets no object, and a later one tries again.
  */
 static void late_hardirq(void *data)
 {

@@ -286,7 +286,7 @@ static void alloc_race_with_failures_others_served(struct kunit *test)
 }
 
 /*
- * Odd hands populate the arena slab by slab. The others allocate what has just been populated.
+ * Hands with odd numbers populate the arena slab by slab. The others allocate what is populated.
  */
 static void populate_job(struct arena_hand *hand)
 {
@@ -306,8 +306,8 @@ static void populate_job(struct arena_hand *hand)
 }
 
 /*
- * Clause 2: all threads can use what one thread committed, and no more than the arena is
- * committed.
+ * Clause 2: all threads can use what one thread committed, and no more is committed than the
+ * capacity.
  */
 static void populate_race_alloc_all_served(struct kunit *test)
 {

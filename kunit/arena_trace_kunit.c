@@ -24,7 +24,7 @@ struct seen {
 	bool		inside;		/* the probe was called in an interrupt of itself */
 };
 
-/* Irq work runs at the next tick at the latest; on a slow host that can take long. */
+/* How long to wait for irq work: it runs at the next tick, which on a slow host can take long. */
 #define TICKS_MS	1000
 
 static void alloc_in_irq(struct irq_work *work)

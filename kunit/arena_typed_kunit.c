@@ -373,7 +373,7 @@ static bool model_agrees(const struct model *m, struct arena_typed *typed)
 	       arena_offset(under(typed)) == (size_t)m->len * MODEL_SIZE;
 }
 
-/* Clauses 7, 14, 15: random allocs, appends, frees and resets have the results that a model has. */
+/* Clauses 7, 14, 15: random allocs, appends, frees and resets do what a model predicts. */
 static void typed_random_calls_follow_model(struct kunit *test)
 {
 	struct arena_typed *typed = typed_create(test, MODEL_SIZE, MODEL_NR, 0);
@@ -694,9 +694,9 @@ static void jump_to(struct arena_typed *typed, unsigned long generation)
 }
 
 /*
- * Clauses 13, 15: the stamp of an element is narrower than a generation, so stamps of old
- * elements recur. At each distance at which they do, old elements are not found, and do not keep
- * their places from being used.
+ * Clauses 13, 15: the stamp of an element is narrower than a generation, so the stamp of an old
+ * element could equal that of a later generation. Around each generation at which stamps are
+ * renewed, old elements are not found, and their places can be used.
  */
 static void typed_reset_stamps_wrap_stale_null(struct kunit *test)
 {

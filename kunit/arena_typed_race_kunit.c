@@ -125,7 +125,7 @@ static void typed_append_race_runs_whole(struct kunit *test)
 
 #ifndef MODULE
 /*
- * Clauses 4, 8, 16: a probe interrupts a call that works on the chain of free elements of its CPU.
+ * Clauses 4, 8, 16: a probe interrupts a call that holds the lock of a typed arena on its CPU.
  * Inside the probe, an allocation gets the freed element, while a free and a reset are refused. An
  * element that is allocated again is counted again.
  */
@@ -391,9 +391,9 @@ static struct payload *beside_begin(const struct arena_typed *typed)
 }
 
 /*
- * Elements of the generation before last lie in the slab that is used next. They are complete, so
- * they would hide that a reader sees a new element before it is written. Overwrite them after a
- * grace period: no reader is there any more, and only this thread resets.
+ * The slab of the generation that ends here is used again after the next reset. Its elements are
+ * complete, so they would hide that a reader sees a new element before it is written. Overwrite
+ * them after a grace period: no reader uses them any more, and only this thread resets.
  */
 static bool beside_reset(struct beside *b)
 {
@@ -428,8 +428,8 @@ static void beside_manage(struct arena_hand *hand)
 			own[i] = arena_typed_alloc(b->typed, &p);
 		}
 		/*
-		 * Resets are rare enough for the arena to fill up, and frequent enough to be
-		 * many.
+		 * Reset at most every other tick: the arena has time to fill up, and there are
+		 * still many resets.
 		 */
 		if (time_after(jiffies, last + 1) && beside_reset(b)) {
 			last = jiffies;

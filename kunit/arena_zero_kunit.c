@@ -227,7 +227,7 @@ static void alloc_init_on_alloc_zero(struct kunit *test)
 	}
 }
 
-/* Clause 9: after a zero reset, objects are zero even if the caller does not ask for it. */
+/* Clause 9: after arena_reset_zero(), objects are zero even if the caller does not ask for it. */
 static void reset_zero_next_objects_zero(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -256,7 +256,7 @@ static void reset_zero_next_objects_zero(struct kunit *test)
 			KUNIT_EXPECT_TRUE_MSG(test, arena_is_zero(ptr, SLAB), "slab %zu", i);
 		}
 		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).page_allocs, was.page_allocs);
-		/* The next zero reset must zero what this, larger generation left, too. */
+		/* The next arena_reset_zero() must also zero what this generation left. */
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 		KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, 8, GFP_KERNEL));
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
@@ -264,8 +264,8 @@ static void reset_zero_next_objects_zero(struct kunit *test)
 }
 
 /*
- * Clause 9: a zero reset also zeroes what earlier generations left behind, and not only what the
- * last one used.
+ * Clause 9: arena_reset_zero() also zeroes what earlier generations left behind, and not only what
+ * the last one used.
  */
 static void reset_zero_older_generations_wiped(struct kunit *test)
 {

@@ -228,7 +228,7 @@ static void generation_is(u64 generation)
 
 /* Interrupts. */
 
-/* Returns why an interrupt gets no small object: the generation may not have begun yet. */
+/* Returns why an interrupt gets no small object: the generation may not be settled yet. */
 static unsigned int why_no_small(size_t size)
 {
 	size_t at = ALIGN(arena_high(m.arena), ARENA_MIN_ALIGN);
@@ -931,9 +931,9 @@ static void check_asleep(bool zero, size_t keep)
 }
 
 /*
- * A reset that may sleep has waited for slab sets that interrupts had left to readers before the
- * arena was held, and not for those that they left afterwards. The arena shows which of the two
- * happened.
+ * A reset that may sleep has waited for a slab set that an interrupt left to readers before the
+ * reset blocked further arena_reset_rcu() calls, and not for one that was left afterwards. The
+ * arena shows which of the two happened.
  */
 static void settle_asleep(void)
 {

@@ -151,7 +151,7 @@ static void check_sums(void)
 	CHECK(stats.fail_arg == t.fails[ARENA_FAIL_ARG]);
 }
 
-/* The model gets an element at @index. */
+/* Record in the model that the element at @index is live. */
 static void publish(u32 index, void *at, u8 fill)
 {
 	struct element *element = &t.element[index];

@@ -428,7 +428,7 @@ static bool bad_populations(unsigned long flags)
 	return flags < 2;
 }
 
-/* The number of places between two interrupts, which come again and again. */
+/* Interrupts come again and again: the number of places between two of them. */
 static unsigned long every;
 
 static void alloc_a_slab(void)
@@ -616,7 +616,7 @@ static void typed_reset(void)
 	CHECK(!arena_typed_reset(typed));
 }
 
-/* While an element is free all the time, an NMI gets one, whatever it interrupts. */
+/* As long as at least one element is free, an NMI gets one, whatever the NMI interrupts. */
 static bool typed_nmi(unsigned long point, unsigned int flags, void (*operation)(void))
 {
 	bool came;
@@ -873,7 +873,7 @@ int main(int argc, char **argv)
 	CHECK(!arena_pool_init());
 	arena_cpus_setup();
 	run(name);
-	/* Run all again as on machines that have more CPUs than a leaf has places. */
+	/* Run all tests again, as on a machine that has more CPUs than a leaf has places. */
 	static_branch_disable(&arena_flat);
 	run(name);
 	rcu_barrier();

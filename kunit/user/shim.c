@@ -515,7 +515,7 @@ static void ram_init(void)
 	ram_fd = memfd_create("ram", MFD_CLOEXEC);
 	if (ram_fd < 0 || ftruncate(ram_fd, SZ_1G))
 		user_die(__FILE__, __LINE__, "no memory file");
-	/* Aligned to the largest block. */
+	/* Align it to the largest block. */
 	ram = mmap(NULL, SZ_1G + SZ_4M, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 		   -1, 0);
 	ram = PTR_ALIGN(ram, SZ_4M);
