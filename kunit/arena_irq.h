@@ -190,10 +190,10 @@ static inline void arena_alarm_stop(struct arena_alarm *alarm)
 }
 
 /*
- * A race: threads and interrupts take objects from one source until it is empty. Hand 0 of the
- * crew is interrupted, hand 1 interrupts it, and the other hands compete. The first half of
- * the objects goes to threads and interrupts as they come. Then the threads wait until the
- * interrupts have taken ARENA_RACE_SHARE objects, and all race for the rest.
+ * A race: threads ("hands" of a "crew") and an interrupt take objects from one source until it
+ * is empty. Hand 1 sends interrupts to the CPU of hand 0, and the other hands compete. The first
+ * half of the objects goes to threads and interrupts as they come. Then the threads wait until
+ * the interrupts have taken ARENA_RACE_SHARE objects, and all race for the rest.
  */
 #define ARENA_RACE_SHARE	20
 

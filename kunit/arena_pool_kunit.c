@@ -298,7 +298,7 @@ static void destroy_many_pool_bounded(struct kunit *test)
 	for (i = 0; i < n; i++)
 		destroy(test, arena[i]);
 	pooled = pool_bytes();
-	/* This is the default of the parameter pool_mb. */
+	/* SZ_32M is the default of the parameter pool_mb. */
 	KUNIT_EXPECT_LE(test, pooled, nr_node_ids * SZ_32M);
 	KUNIT_EXPECT_GT(test, pooled, 0);
 	kunit_info(test, "%u MiB given back, %lu MiB kept\n", n * 16, pooled >> 20);

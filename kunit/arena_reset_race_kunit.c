@@ -420,8 +420,9 @@ static void late_zalloc(struct arena_hand *hand, const struct late_way *way)
 }
 
 /*
- * When the space is used up, the interrupted hand resets the arena, unless the interrupt has taken
- * it all. The interrupt runs on the same CPU, so with interrupts off @late->nr does not change.
+ * Allocates one zeroed object. If that fails, resets the arena, but not while the interrupt holds
+ * objects in it (@late->nr). The interrupt runs on this CPU, so @late->nr does not change with
+ * interrupts off.
  */
 static void late_zalloc_again(struct arena_hand *hand, struct late *late)
 {

@@ -203,7 +203,7 @@ static bool empty(int fd)
 	return !arena_reset(fd, ARENA_RESET_RELEASE, 0);
 }
 
-/* Opens a new arena, for a call that is tested as the first use. */
+/* Replaces the descriptor by a new one, so that the tested call is the first on its arena. */
 static bool anew(NTH *self)
 {
 	close(self->fd);

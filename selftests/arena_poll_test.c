@@ -128,7 +128,7 @@ TEST_F(poll, poll_after_notify_pollin)
 	munmap((void *)status, sysconf(_SC_PAGESIZE));
 }
 
-/* clause 17: each file has a mark of its own; descriptors that share a file share its mark */
+/* clause 17: each open file has a WATCH threshold of its own; dup() shares it, arena_dup() not */
 TEST_F(poll, watch_of_each_file_separate)
 {
 	int other = arena_dup(self->fd, ARENA_RIGHT_READ), same = dup(self->fd);

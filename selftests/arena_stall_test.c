@@ -631,7 +631,7 @@ static void *late_closer(void *arg)
 	return NULL;
 }
 
-/* clauses 17, 24: an arena is closed while the reader of its file waits */
+/* clauses 17, 24: close() of an arena returns while a read of its debugfs file is stalled */
 TEST_F(late, read_debugfs_stalled_close_returns)
 {
 	struct late_look look = { .to = self->late.at, .bytes = self->late.page };

@@ -235,8 +235,8 @@ gate_w1-kunit()
 	"$ROOT/tools/module.sh" kunit
 }
 
-# Runs sparse against old headers and new ones, with the suites. Complaints about the kernel's
-# own headers are ignored.
+# Runs sparse on the module against the stock kernel's headers, and on the module with its KUnit
+# suites against the newest source. Complaints about the kernel's own headers are ignored.
 gate_sparse()
 {
 	local kernel

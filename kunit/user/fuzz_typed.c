@@ -262,7 +262,10 @@ static void empty_model(void)
 	t.len = 0;
 }
 
-/* Interrupts may have allocated before or after the operation: sort them by index. */
+/*
+ * Publish what interrupts allocated during the operation. When they ran is not known, so take
+ * their elements in the order of the index.
+ */
 static void publish_events(void)
 {
 	u32 index, i, done = 0, alive = 0;

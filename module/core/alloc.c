@@ -48,9 +48,10 @@ static __always_inline bool bump_window_once(struct arena *arena, struct arena_c
 	unsigned long next = *cursor + size, delta;
 
 	/*
-	 * Serial-number arithmetic: both words are less than half the tag space apart, which
-	 * wrapped() ensures for code with preemption off. Racy: another CPU only ever closes
-	 * the window, and an interrupt that opens one makes the compare-and-swap fail.
+	 * Compare by the difference, as the tag wraps: wrapped() keeps the two words less than
+	 * half the tag space apart while preemption is off. Racy with wrapped() on another CPU,
+	 * which closes the window: the limit that was read before stays good until preemption is
+	 * on again. An interrupt that opens a window makes the compare-and-swap fail.
 	 */
 	if (unlikely((long)(data_race(cpu->limit) - next) < 0))
 		return false;

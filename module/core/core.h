@@ -525,7 +525,7 @@ struct arena {
 	atomic_long_t		deep_allocs;
 	atomic_long_t		fails[ARENA_NR_FAILS];
 	atomic_t		writers;
-	raw_spinlock_t		reset_lock;	/* Serialises rewinds and rare resets. */
+	raw_spinlock_t		reset_lock;	/* Serialises all but plain resets. */
 	refcount_t		refs;
 	struct arena_history	*history;
 	struct rcu_head		wrap_rcu;

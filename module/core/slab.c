@@ -2,11 +2,12 @@
 /*
  * Slabs: the memory behind the space of an arena, found through its directory.
  *
- * A slab is allocated outside of any lock. Charging it to the budget and installing it in its
- * directory entry are one step, under a bit lock that is held for a few instructions. So of all
- * callers that grow the same entry only one charges, and a caller that finds the budget used up
- * also finds the slab that used it up. The entry itself is written by compare-and-swap, and a
- * caller that loses that race gives its pages back.
+ * A slab is allocated outside of any lock. A call that needs one slab charges it to the budget
+ * and installs it in its directory entry in one step, under a bit lock that is held for a few
+ * instructions. So of all callers that grow the same entry only one charges, and a caller that
+ * finds the budget used up also finds the slab that used it up. A caller that cannot get the lock
+ * goes on without it, so the entry is written by compare-and-swap, and a caller that finds it taken
+ * gives its pages back.
  *
  * A call that needs several slabs charges and allocates all of them before it installs the
  * first one. Once a slab is in the directory, other callers may have objects in it, so it could
@@ -112,8 +113,8 @@ static void slab_drop(struct arena *arena, void *base, bool charged)
 }
 
 /*
- * Take the bit lock and turn interrupts off. Returns false, with interrupts off, if the lock
- * cannot be taken, see %GROW_TRIES.
+ * Take the bit lock and turn interrupts off. Returns false, with interrupts off as well, after
+ * GROW_TRIES failures: this context may have interrupted the holder, and goes on without the lock.
  */
 static bool grow_lock(struct arena *arena, unsigned long *flags)
 {

@@ -278,7 +278,7 @@ static void op_reset(struct arena *a)
 	if (r.honest && r.args.reset.generation <= a->info.generation)
 		broken("generation %llu after %llu", r.args.reset.generation,
 		       a->info.generation);
-	/* The kernel has done the reset, whether or not r->honest. */
+	/* The call succeeded, so the reset is done, even if a spoiled argument hides its result. */
 	forget(a);
 }
 
