@@ -44,7 +44,7 @@ remember()
 	: >"$SEEN/$1/${sum%% *}"
 }
 
-# Runs a checker on every unseen file, on as many at a time as there are CPUs.
+# This function runs a checker on every unseen file, on as many at a time as there are CPUs.
 #   per_file TOOL FUNCTION
 per_file()
 {

@@ -104,13 +104,14 @@ find_planted()
 	return 1
 }
 
-# Runs the fuzzer once for each planted bug that it must find, as many at a time as there are CPUs.
+# This function runs the fuzzer once for each planted bug that the model must see, and runs as many
+# fuzzers at a time as there are CPUs.
 # If a run does not find its bug, the fuzzer would miss real bugs, too.
 plant_for_model()
 {
 	local number words bugs
 
-	bugs=$(planted_bugs '^[13]?[0-9] ')
+	bugs=$(planted_bugs '^[13-9]?[0-9] ')
 	while read -r number words; do
 		while [ "$(jobs -rp | wc -l)" -ge "$JOBS" ]; do wait -n; done
 		{ ! find_planted "$number" || : >"$OUT/corpus-$number/found"; } &
