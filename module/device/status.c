@@ -35,7 +35,8 @@ static __always_inline void status_raise(__u64 *shown, __u64 value)
 /*
  * The compare-and-swap that raises offset is a full barrier, which pairs with the read barrier of a
  * program that reads offset and then high. If the program reads this offset, it also reads this
- * high or a later one. In the other order it could find bytes used above high.
+ * high or a later one (litmus test "status"). In the other order it could find bytes used above
+ * high.
  */
 static __always_inline void status_raise_usage(struct arena_status *status, size_t used,
 					       size_t high)
