@@ -73,6 +73,7 @@ static struct model {
 	size_t			high;
 	size_t			peak;
 	u64			allocs;
+	u64			allocs_seen;	/* by an interrupt */
 	u64			resets;
 	u64			fails[ARENA_NR_FAILS];
 	u64			either;	/* failures of the last step for lack of space or memory */
@@ -240,10 +241,22 @@ static unsigned int why_no_small(size_t size)
 	return at > m.capacity || size > m.capacity - at ? FAILED_SPACE : FAILED_MEMORY;
 }
 
+/* clauses 4 and 8: the number of objects never falls, as no object counts before it is complete */
+static void see_allocs(void)
+{
+	struct arena_stats stats;
+
+	arena_stats(m.arena, &stats);
+	CHECK(stats.allocs >= m.allocs_seen);
+	CHECK(stats.used <= stats.high && stats.high <= stats.capacity);
+	m.allocs_seen = stats.allocs;
+}
+
 static void interrupt(void)
 {
 	unsigned int i;
 
+	see_allocs();
 	for (i = 0; i < m.nr_acts; i++) {
 		struct event *event = &m.events[m.nr_events];
 		unsigned int act = m.act[i];
@@ -413,7 +426,7 @@ static void check_quiet(void)
 	CHECK(stats.free == m.capacity - m.high);
 	CHECK(stats.peak >= max(m.peak, m.high) && stats.peak <= m.capacity);
 	m.peak = stats.peak;
-	CHECK(stats.allocs == m.allocs);
+	CHECK(stats.allocs == m.allocs && stats.allocs >= m.allocs_seen);
 	CHECK(stats.resets == m.resets);
 	CHECK(stats.slab_size == m.slab);
 	CHECK(stats.committed == stats.slabs * m.slab);

@@ -455,11 +455,25 @@ static void alloc_zeroed_large(void)
 	ours = arena_zalloc(arena, 100 * arena_slab_size(arena), GFP_KERNEL);
 }
 
+/* Three slabs of 64 KiB, or a part of a larger slab: zeroed in three steps. */
+static void alloc_zeroed_steps(void)
+{
+	ours = arena_zalloc(arena, 3 * SZ_64K, GFP_KERNEL);
+}
+
 static void alloc_copy(void)
 {
 	static char source[SZ_256K];
 
 	ours = arena_memdup(arena, source, sizeof(source), GFP_KERNEL);
+}
+
+static void alloc_string(void)
+{
+	static char source[SZ_256K];
+
+	memset(source, 's', sizeof(source) - 1);
+	ours = arena_strdup(arena, source, GFP_KERNEL);
 }
 
 static void alloc_batch(void)
@@ -522,6 +536,67 @@ static bool batch_beside_resets(unsigned long point)
 static bool copy_beside_resets(unsigned long point)
 {
 	return beside_endless(point, SZ_4M, SZ_256K, alloc_copy, reset_again);
+}
+
+/* An interrupt resets, a second one comes this many places later. Both look at the statistics. */
+static unsigned long gap;
+static u64 allocs_seen;
+static bool was_reset;
+
+static void see_allocs(void)
+{
+	u64 allocs = count_allocs();
+
+	CHECK(allocs >= allocs_seen);
+	allocs_seen = allocs;
+}
+
+static void see_allocs_and_reset(void)
+{
+	see_allocs();
+	CHECK(!arena_reset(arena));
+	was_reset = true;
+	user_interrupt = see_allocs;
+	user_self.fuse = gap;
+}
+
+static bool allocs_seen_twice(unsigned long point, size_t slab_size, void (*operation)(void))
+{
+	was_reset = false;
+	for (gap = 1; gap <= 60; gap++) {
+		arena = create(SZ_1M, slab_size, 0);
+		CHECK(!arena_populate(arena, SZ_1M, GFP_KERNEL));
+		allocs_seen = 0;
+		ours = NULL;
+		interrupted_at(point, BY_IRQ, operation, see_allocs_and_reset);
+		see_allocs();
+		CHECK(ours && allocs_seen == 1);
+		user_run_works();
+		arena_destroy(arena);
+		user_rcu_poll();
+	}
+	return was_reset;
+}
+
+/* clauses 4 and 8: the number of objects never falls, as none counts before it is complete */
+static bool large_counts_when_complete(unsigned long point)
+{
+	return allocs_seen_twice(point, SZ_64K, alloc_zeroed_steps);
+}
+
+static bool zeroed_counts_when_complete(unsigned long point)
+{
+	return allocs_seen_twice(point, SZ_256K, alloc_zeroed_steps);
+}
+
+static bool copy_counts_when_complete(unsigned long point)
+{
+	return allocs_seen_twice(point, SZ_256K, alloc_copy);
+}
+
+static bool string_counts_when_complete(unsigned long point)
+{
+	return allocs_seen_twice(point, SZ_256K, alloc_string);
 }
 
 /* Returns whether an allocation with @gfp warns. Memory is committed, so it need not grow. */
@@ -834,6 +909,10 @@ static const struct {
 	{ "zeroed_large_beside_resets", zeroed_large_beside_resets },
 	{ "batch_beside_resets", batch_beside_resets },
 	{ "copy_beside_resets", copy_beside_resets },
+	{ "large_counts_when_complete", large_counts_when_complete },
+	{ "zeroed_counts_when_complete", zeroed_counts_when_complete },
+	{ "copy_counts_when_complete", copy_counts_when_complete },
+	{ "string_counts_when_complete", string_counts_when_complete },
 	{ "typed_nmi_in_alloc", typed_nmi_in_alloc },
 	{ "typed_nmi_in_free", typed_nmi_in_free },
 	{ "typed_nmi_in_callback", typed_nmi_in_callback },

@@ -41,8 +41,8 @@ void arena_account(struct arena *arena, struct arena_slot *slot, unsigned long g
 	slot_count(slot, size);
 }
 
-/* Correct the count of objects by @nr, which may be negative. */
-void arena_count_objects(struct arena *arena, int nr)
+/* Count @nr objects that are complete. */
+void arena_count_objects(struct arena *arena, unsigned int nr)
 {
 	preempt_disable();
 	count_objects(arena, arena_cpu_find(arena), nr);

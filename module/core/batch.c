@@ -81,7 +81,6 @@ static int batch_claim_at_cursor(struct arena *arena, struct arena_batch *batch,
 		.grain	    = 1,
 		.start	    = cursor_offset(snap.cursor),
 		.used	    = batch->used,
-		.objects    = batch->nr,
 	};
 	int err;
 
@@ -98,10 +97,7 @@ static int batch_claim_at_cursor(struct arena *arena, struct arena_batch *batch,
 	if (!arena_claim_stretch(arena, &stretch))
 		return -EAGAIN;
 	*generation = snap.generation;
-	if (batch_fill(arena, batch, snap.generation, gfp))
-		return 0;
-	arena_count_objects(arena, -(int)batch->nr);
-	return -EAGAIN;
+	return batch_fill(arena, batch, snap.generation, gfp) ? 0 : -EAGAIN;
 }
 
 static void batch_move(struct arena_batch *batch, size_t bytes)
@@ -120,7 +116,7 @@ static void batch_move(struct arena_batch *batch, size_t bytes)
 static int batch_claim_at_slab(struct arena *arena, struct arena_batch *batch, gfp_t gfp,
 			       size_t *lead, u64 *generation)
 {
-	struct arena_stretch stretch = { .used = batch->used, .objects = batch->nr };
+	struct arena_stretch stretch = { .used = batch->used };
 	int err = batch_lay_out(arena, batch, 0);
 
 	err = err ?: arena_claim_ahead(arena, &stretch, batch->end, lead, gfp);
@@ -129,10 +125,8 @@ static int batch_claim_at_slab(struct arena *arena, struct arena_batch *batch, g
 	arena_count_stretch(arena, &stretch);
 	batch_move(batch, stretch.start);
 	*generation = stretch.generation;
-	if (batch_fill(arena, batch, *generation, gfp) || !fatal_signal_pending(current))
-		return 0;
-	arena_count_objects(arena, -(int)batch->nr);
-	return -EINTR;
+	return batch_fill(arena, batch, *generation, gfp) || !fatal_signal_pending(current) ?
+	       0 : -EINTR;
 }
 
 /*
@@ -151,13 +145,9 @@ static int batch_claim_tail(struct arena *arena, struct arena_batch *batch, gfp_
 	err = arena_tails_claim(arena, batch->end, batch->used, batch->align, gfp, &place);
 	if (err)
 		return err == -ESTALE ? -EAGAIN : err;
-	arena_count_objects(arena, batch->nr - 1);
 	batch_move(batch, place.offset);
 	*generation = place.generation;
-	if (batch_fill(arena, batch, place.generation, gfp))
-		return 0;
-	arena_count_objects(arena, -(int)batch->nr);
-	return -EAGAIN;
+	return batch_fill(arena, batch, place.generation, gfp) ? 0 : -EAGAIN;
 }
 
 /* Check sizes and alignment, and sum up the sizes. Returns 0, -EINVAL or -ENOSPC. */
@@ -209,6 +199,7 @@ int arena_claim_batch(struct arena *arena, struct arena_batch *batch, gfp_t gfp,
 		if (err == -ENOSPC && !first && arena->spans)
 			err = batch_claim_tail(arena, batch, gfp, generation);
 		if (!err) {
+			arena_count_objects(arena, batch->nr);
 			batch_trace(arena, batch, *generation, gfp);
 			return 0;
 		}

@@ -59,23 +59,19 @@ static char *copy_string(struct arena *arena, const char *src, size_t len, gfp_t
 {
 	size_t size = size_with_address(arena, len + 1);
 	struct arena_place place;
-	unsigned int lost;
+	unsigned int lost = 0;
 	int err;
 
-	for (lost = 0; lost <= ARENA_LOST_MAX; lost++) {
-		if (arena_claim(arena, size, 1, gfp & ~__GFP_ZERO, &place))
-			return NULL;
-		err = arena_write(arena, place.generation, place.offset, src, len, gfp) ?:
+	gfp &= ~__GFP_ZERO;
+	do {
+		err = __arena_claim(arena, size, 1, gfp, &place) ?:
+		      arena_write(arena, place.generation, place.offset, src, len, gfp) ?:
 		      arena_write(arena, place.generation, place.offset + len, NULL, 1, gfp);
-		if (!err)
-			return place.ptr;
-		arena_uncount(arena);
-		if (err != -ESTALE)
-			return NULL;
-	}
+	} while (err == -ESTALE && lost++ < ARENA_LOST_MAX);
 	/* A string without its NUL must not be returned, even if a reset has freed it already. */
-	arena_count_failure(arena, -ENOMEM);
-	return NULL;
+	if (err == -ESTALE)
+		err = -ENOMEM;
+	return arena_claim_report(arena, size, 1, gfp, &place, err) ? NULL : place.ptr;
 }
 
 /**

@@ -98,18 +98,11 @@ static int claim_once(struct arena *arena, size_t size, size_t align, bool zero,
 	return err;
 }
 
-/*
- * Zero an object that was just claimed and counted. Returns 0; or, with the object no longer
- * counted, -ESTALE if a reset has freed it, or -EINTR.
- */
+/* Zero an object that was just claimed. Errors are those of arena_write(). */
 static int zero_object(struct arena *arena, const struct arena_place *place, size_t size,
 		       gfp_t gfp)
 {
-	int err = arena_write(arena, place->generation, place->offset, NULL, size, gfp);
-
-	if (err)
-		arena_uncount(arena);
-	return err;
+	return arena_write(arena, place->generation, place->offset, NULL, size, gfp);
 }
 
 /*
@@ -174,10 +167,8 @@ static noinline int claim_retry(struct arena *arena, size_t size, size_t align, 
 		 * although it is stale, so that the call ends; ARENA_LOST_MAX says why a
 		 * caller must expect that.
 		 */
-		if (err == -ESTALE && lost++ == ARENA_LOST_MAX) {
-			arena_count_objects(arena, 1);
+		if (err == -ESTALE && lost++ == ARENA_LOST_MAX)
 			return 0;
-		}
 		if (err == -ENOSPC)
 			err = claim_from_tails(arena, size, align, zero, gfp, place);
 		if (!err)
@@ -196,6 +187,7 @@ static void warn_not_honoured(const struct arena *arena, gfp_t gfp)
 	WARN_ON_ONCE(gfp & __GFP_ACCOUNT && !(arena->flags & ARENA_ACCOUNT));
 }
 
+/* Claim an object that the caller completes. arena_claim_report() counts it then. */
 int __arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		  struct arena_place *place)
 {
@@ -218,7 +210,10 @@ int __arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 	return likely(!err && !later) ? 0 : claim_retry(arena, size, align, gfp, place, err);
 }
 
-/* Count and trace the result @err of a claim, and return it. */
+/*
+ * Count and trace the result @err of an allocation, and return it. An object counts only now, when
+ * nothing can fail any more: so the number of objects never falls (clause 8).
+ */
 int arena_claim_report(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		       const struct arena_place *place, int err)
 {
@@ -227,6 +222,7 @@ int arena_claim_report(struct arena *arena, size_t size, size_t align, gfp_t gfp
 		arena_trace_alloc_fail(arena, size, align, gfp, err);
 		return err;
 	}
+	arena_count_objects(arena, 1);
 	arena_trace_alloc(arena, place->generation, place->offset, size, align, gfp);
 	return 0;
 }
@@ -252,18 +248,16 @@ struct arena_spot arena_claim_spot(struct arena *arena, size_t size, size_t alig
 int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t align,
 		     gfp_t gfp, struct arena_place *place)
 {
-	unsigned int lost;
+	unsigned int lost = 0;
+	int err;
 
-	for (lost = 0;; lost++) {
-		int err = arena_claim(arena, size, align, gfp & ~__GFP_ZERO, place);
-
-		if (err)
-			return err;
-		err = arena_write(arena, place->generation, place->offset, src, size, gfp);
-		if (!err || (err == -ESTALE && lost == ARENA_LOST_MAX))
-			return 0;
-		arena_uncount(arena);
-		if (err != -ESTALE)
-			return err;
-	}
+	gfp &= ~__GFP_ZERO;
+	do {
+		err = __arena_claim(arena, size, align, gfp, place) ?:
+		      arena_write(arena, place->generation, place->offset, src, size, gfp);
+	} while (err == -ESTALE && lost++ < ARENA_LOST_MAX);
+	/* Resets have freed each copy before it was complete: return the last one all the same. */
+	if (err == -ESTALE)
+		err = 0;
+	return arena_claim_report(arena, size, align, gfp, place, err);
 }

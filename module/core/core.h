@@ -1005,14 +1005,8 @@ bool arena_settle_wait(struct arena *arena, gfp_t gfp);
 int arena_reset_asleep(struct arena *arena, size_t keep, bool zero, bool killable);
 
 /* account.c */
-void arena_count_objects(struct arena *arena, int nr);
+void arena_count_objects(struct arena *arena, unsigned int nr);
 void arena_count_failure(struct arena *arena, int err);
-
-/* Take back the count of an object that a reset has freed before it was complete. */
-static inline void arena_uncount(struct arena *arena)
-{
-	arena_count_objects(arena, -1);
-}
 
 /* typed.c. True while this CPU takes, holds or releases the lock of a typed arena. */
 DECLARE_PER_CPU(bool, arena_in_chains);
@@ -1079,7 +1073,6 @@ extern void (*arena_rewind_pause)(struct arena *arena);
  * @start:	offset of its begin.
  * @end:	offset of its end, exclusive.
  * @used:	bytes of objects in it.
- * @objects:	number of objects in it.
  */
 struct arena_stretch {
 	unsigned long	generation;
@@ -1087,7 +1080,6 @@ struct arena_stretch {
 	size_t		start;
 	size_t		end;
 	size_t		used;
-	unsigned int	objects;
 };
 
 /* lease.c */

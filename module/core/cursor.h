@@ -67,8 +67,8 @@ static inline struct arena_slot *arena_slot(struct arena_cpu *cpu)
 	return &cpu->slot;
 }
 
-/* Count @nr objects. Only the sum over all CPUs means something: one may be negative. */
-static __always_inline void count_objects(struct arena *arena, struct arena_cpu *cpu, int nr)
+static __always_inline void count_objects(struct arena *arena, struct arena_cpu *cpu,
+					  unsigned int nr)
 {
 	if (likely(!arena_cpu_missing(cpu)))
 		local_add(nr, &cpu->allocs);
@@ -483,12 +483,11 @@ void *arena_span_alloc(struct arena *arena, size_t size, gfp_t gfp);
 /* alloc.c */
 void *arena_alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_t gfp);
 
-/* Count a claimed object, or open the window for the next one where bytes are not counted. */
+/* Count the bytes of a claim, or open the window for the next one where they are not counted. */
 static __always_inline void claim_done(struct arena *arena, struct arena_cpu *cpu,
 				       struct arena_slot *slot, const struct claim *claim,
 				       size_t size)
 {
-	count_objects(arena, cpu, 1);
 	if (claim->counted)
 		arena_account(arena, slot, claim->generation, size);
 	else if (slot)

@@ -111,14 +111,6 @@ static void large_list(struct arena *arena, struct arena_large *large)
 		schedule_work(&arena->reaper);
 }
 
-/* Count the bytes and objects of a stretch that was claimed. */
-static void count_stretch(struct arena *arena, struct arena_cpu *cpu,
-			  const struct arena_stretch *stretch)
-{
-	arena_account(arena, arena_slot(cpu), stretch->generation, stretch->used);
-	count_objects(arena, cpu, stretch->objects);
-}
-
 /*
  * Move the cursor past @stretch if the cursor still stands at its start, or in the padding
  * directly before it; the bytes in between become padding. Returns false if the generation is
@@ -141,17 +133,17 @@ bool arena_claim_stretch(struct arena *arena, const struct arena_stretch *stretc
 		snap.generation = cursor_generation(cursor, snap.generation);
 	}
 	if (done)
-		count_stretch(arena, cpu, stretch);
+		arena_account(arena, arena_slot(cpu), stretch->generation, stretch->used);
 	arena_leave(cpu);
 	return done;
 }
 
-/* Count a stretch that arena_claim_ahead() claimed, once nothing can fail any more. */
+/* Count the bytes of a stretch that arena_claim_ahead() claimed, once the claim is sure. */
 void arena_count_stretch(struct arena *arena, const struct arena_stretch *stretch)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
 
-	count_stretch(arena, cpu, stretch);
+	arena_account(arena, arena_slot(cpu), stretch->generation, stretch->used);
 	arena_leave(cpu);
 }
 
@@ -273,7 +265,6 @@ static int large_map_then_claim(struct arena *arena, size_t size, gfp_t gfp,
 		.generation = snap.generation,
 		.grain	    = arena_slab_size(arena),
 		.used	    = size,
-		.objects    = 1,
 	};
 	struct arena_large *large;
 	size_t start;
@@ -296,7 +287,6 @@ static int large_map_then_claim(struct arena *arena, size_t size, gfp_t gfp,
 	if (arena->zero || gfp & __GFP_ZERO)
 		err = arena_write(arena, snap.generation, start, NULL, size, gfp);
 	if (err) {
-		arena_uncount(arena);
 		large_drop(large);
 		return err == -ESTALE ? -EAGAIN : err;
 	}
@@ -314,7 +304,7 @@ static int large_map_then_claim(struct arena *arena, size_t size, gfp_t gfp,
 static int large_claim_then_map(struct arena *arena, size_t size, gfp_t gfp, size_t *lead,
 				struct arena_place *place)
 {
-	struct arena_stretch stretch = { .used = size, .objects = 1 };
+	struct arena_stretch stretch = { .used = size };
 	struct arena_large *large = NULL;
 	LIST_HEAD(none);
 	int err;
@@ -331,7 +321,6 @@ static int large_claim_then_map(struct arena *arena, size_t size, gfp_t gfp, siz
 	if (arena->zero || gfp & __GFP_ZERO)
 		err = arena_write(arena, stretch.generation, stretch.start, NULL, size, gfp);
 	if (err == -EINTR) {
-		arena_uncount(arena);
 		large_drop(large);
 		return err;
 	}

@@ -49,16 +49,11 @@ static size_t span_want(const struct arena *arena, const struct arena_snap *snap
 	return max(want - want % stride, size);
 }
 
-/* Zero an object that was taken from the span and counted. On failure it is not counted. */
+/* Zero an object that was taken from the span. -ESTALE if a reset has freed it. */
 static int slot_zero(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     void *object, size_t size)
 {
-	int err = slot->zeroed ? 0 : zero_claimed(arena, cpu, slot->generation, object, size);
-
-	/* On failure a reset has freed the object: the caller claims another one. */
-	if (err)
-		count_objects(arena, cpu, -1);
-	return err;
+	return slot->zeroed ? 0 : zero_claimed(arena, cpu, slot->generation, object, size);
 }
 
 /*
@@ -97,19 +92,17 @@ static int slot_advance(struct arena *arena, struct arena_cpu *cpu, struct arena
  * Make the claimed stretch the span of this CPU, and take the object at its begin. What lies
  * from offset @ready on must be zeroed before use.
  */
-static void slot_set(struct arena *arena, struct arena_cpu *cpu, const struct claim *claim,
+static void slot_set(struct arena *arena, struct arena_slot *slot, const struct claim *claim,
 		     size_t size, size_t ready)
 {
 	size_t end = ALIGN_DOWN(claim->end, ARENA_MIN_ALIGN);
 	size_t next = claim->object + ALIGN(size, ARENA_MIN_ALIGN);
 	unsigned long address = (unsigned long)claim_address(arena, claim, claim->object);
-	struct arena_slot *slot = &cpu->slot;
 
 	/* An object at the end of the space may end above @end, which is rounded down. */
 	ready = max(min(ready, end), next);
 	WRITE_ONCE(slot->stale, false);
 	slot_take(slot, size);
-	count_objects(arena, cpu, 1);
 	slot->end_offset = end;
 	slot->limit = slot->taken + ready - next;
 	WRITE_ONCE(slot->ahead, max(end, ready) - ready);
@@ -152,7 +145,7 @@ static int slot_fill(struct arena *arena, struct arena_snap snap, struct arena_c
 			return err;
 	}
 	slot->zeroed = (!joined || slot->zeroed) && (arena->zero || clean);
-	slot_set(arena, cpu, claim, size, ready);
+	slot_set(arena, slot, claim, size, ready);
 	return 0;
 }
 
@@ -263,7 +256,6 @@ int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 	slot_idle(slot, snap.generation);
 	if (err)
 		return err;
-	count_objects(arena, cpu, 1);
 	return zero ? slot_zero(arena, cpu, slot, object, size) : 0;
 }
 
@@ -640,10 +632,8 @@ int arena_tails_claim(struct arena *arena, size_t size, size_t used, size_t alig
 	if (__arena_snap(arena).generation == generation) {
 		base = arena_slab_base(arena, generation, offset);
 		/* Without a slab, arena_reset_release() has begun: there is nothing to count. */
-		if (base) {
+		if (base)
 			arena_account(arena, arena_slot(cpu), generation, used);
-			count_objects(arena, cpu, 1);
-		}
 	}
 	arena_leave(cpu);
 	if (!base)

@@ -336,10 +336,8 @@ static int claim_run(struct arena_typed *typed, u32 nr, u32 *first, unsigned lon
 	} while (!err && (!cursor_count(arena, &cursor) ||
 			  !atomic_long_try_cmpxchg(&arena->cursor, &cursor,
 						   cursor_move(cursor, end))));
-	if (!err) {
+	if (!err)
 		arena_account(arena, arena_slot(cpu), snap.generation, nr * typed->size);
-		count_objects(arena, cpu, 1);
-	}
 	arena_leave(cpu);
 	*generation = snap.generation;
 	return err;
@@ -414,20 +412,16 @@ static bool fill_run(struct arena_typed *typed, unsigned long generation, u32 fi
 static int append(struct arena_typed *typed, const void *src, u32 nr, u32 *first,
 		  unsigned long *generation)
 {
-	int err;
+	for (;;) {
+		int err = claim_run(typed, nr, first, generation);
 
-	do {
-		err = claim_run(typed, nr, first, generation);
-		if (err == -EBUSY && arena_settle(typed->arena))
-			continue;
-		if (err)
-			return err == -EBUSY ? -ENOMEM : err;
-		if (!fill_run(typed, *generation, *first, src, nr)) {
-			arena_uncount(typed->arena);
-			err = -ESTALE;
-		}
-	} while (err);
-	return 0;
+		if (!err && fill_run(typed, *generation, *first, src, nr))
+			return 0;
+		if (err == -EBUSY && !arena_settle(typed->arena))
+			return -ENOMEM;
+		if (err && err != -EBUSY)
+			return err;
+	}
 }
 
 /* Trace an allocation. The alignment is traced as 0, as callers cannot ask for one. */
@@ -479,6 +473,7 @@ long arena_typed_append(struct arena_typed *typed, const void *src, u32 nr)
 		count_failure(typed, nr, err);
 		return err;
 	}
+	arena_count_objects(typed->arena, 1);
 	trace_elements(typed, generation, first, nr);
 	return first;
 }
@@ -506,16 +501,12 @@ void *arena_typed_alloc(struct arena_typed *typed, const void *src)
 	index = take_recycled(typed, &generation);
 	if (index == NO_INDEX || !fill_run(typed, generation, index, src, 1))
 		err = append(typed, src, 1, &index, &generation);
-	else
-		/*
-		 * The cursor does not move for a reused element, but its allocation counts
-		 * (clause 8).
-		 */
-		arena_count_objects(typed->arena, 1);
 	if (err) {
 		count_failure(typed, 1, err);
 		return NULL;
 	}
+	/* The allocation of a reused element counts, too, although the cursor does not move. */
+	arena_count_objects(typed->arena, 1);
 	trace_elements(typed, generation, index, 1);
 	return element(typed, generation, index);
 }
