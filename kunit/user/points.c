@@ -599,6 +599,44 @@ static bool string_counts_when_complete(unsigned long point)
 	return allocs_seen_twice(point, SZ_256K, alloc_string);
 }
 
+static size_t offset_seen;
+
+static void see_offset(void)
+{
+	offset_seen = arena_offset(arena);
+}
+
+static void alloc_on_cpu(int cpu, size_t size)
+{
+	user_self.cpu = cpu;
+	CHECK(arena_alloc(arena, size, ARENA_NOGROW));
+}
+
+/* CPU 1 resets the arena and allocates, while CPU 0 adds up what both have counted. */
+static void reset_on_another_cpu(void)
+{
+	CHECK(!arena_reset(arena));
+	alloc_on_cpu(1, 1024);
+	user_self.cpu = 0;
+}
+
+/* clause 7: arena_offset() never adds up bytes of two generations */
+static bool offset_beside_reset(unsigned long point)
+{
+	bool came;
+
+	arena = create(SZ_64K, SZ_64K, ARENA_SPANS);
+	CHECK(arena_alloc(arena, 64, GFP_KERNEL));
+	user_self.cpu = 1;
+	CHECK(arena_alloc(arena, 8, GFP_KERNEL));
+	user_self.cpu = 0;
+	came = interrupted_at(point, BY_IRQ, see_offset, reset_on_another_cpu);
+	CHECK(offset_seen <= 64 + 8 || offset_seen == 1024);
+	CHECK(arena_offset(arena) == (came ? 1024 : 64 + 8));
+	arena_destroy(arena);
+	return came;
+}
+
 /* Returns whether an allocation with @gfp warns. Memory is committed, so it need not grow. */
 static bool warns(gfp_t gfp)
 {
@@ -909,6 +947,7 @@ static const struct {
 	{ "zeroed_large_beside_resets", zeroed_large_beside_resets },
 	{ "batch_beside_resets", batch_beside_resets },
 	{ "copy_beside_resets", copy_beside_resets },
+	{ "offset_beside_reset", offset_beside_reset },
 	{ "large_counts_when_complete", large_counts_when_complete },
 	{ "zeroed_counts_when_complete", zeroed_counts_when_complete },
 	{ "copy_counts_when_complete", copy_counts_when_complete },

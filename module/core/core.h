@@ -153,6 +153,8 @@
  *	adopt    store-release of the slot's     load-acquire in
  *	         generation in slot_adopt(),     counted_in_slots()
  *	         span_begin()
+ *	mixed    smp_wmb() in                    smp_rmb() in counted_in_slots()
+ *	         slot_generation_ends()          before the generation is read again
  *	lost     smp_wmb() in revoke() after     load-acquire of the span in
  *	         revoked was set                 arena_span_claim()
  *	revoke   store-release of revoked in     load-acquire in arena_span_claim()

@@ -129,6 +129,21 @@ static inline bool arena_write_begin(struct arena *arena, struct arena_cpu *cpu,
 }
 
 /*
+ * The bytes that @slot has counted are about to change to those of another generation: until that
+ * is done, the slot counts for none.
+ */
+static __always_inline void slot_generation_ends(struct arena_slot *slot)
+{
+	WRITE_ONCE(slot->generation, 0);
+	/*
+	 * Pairs with smp_rmb() in counted_in_slots(): a remote reader that sees bytes of the next
+	 * generation does not find the former one here any more. Otherwise it would add up bytes
+	 * of both.
+	 */
+	smp_wmb();
+}
+
+/*
  * Let @slot count for @generation, which is newer than the one it counted for. Its span is
  * dropped, unless the slot is revoked: then the collecting CPU may be reading the span, which
  * is left as it is, and @stale is set.
@@ -141,6 +156,7 @@ static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
 	 */
 	bool revoked = smp_load_acquire(&slot->revoked);
 
+	slot_generation_ends(slot);
 	if (!revoked) {
 		if (slot->span != ARENA_SPAN_WINDOW)
 			WRITE_ONCE(slot->span, 0);

@@ -335,6 +335,7 @@ static __always_inline void *span_begin(struct arena *arena, struct arena_cpu *c
 	slot->want = double_want;
 	slot->zeroed = READ_ONCE(slab->clean) == generation;
 	WRITE_ONCE(slot->stale, false);
+	slot_generation_ends(slot);
 	WRITE_ONCE(slot->taken, size);
 	WRITE_ONCE(slot->used, 0);
 	/* Release: pairs with the smp_load_acquire() in counted_in_slots(). */

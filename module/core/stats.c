@@ -14,17 +14,23 @@ static __always_inline size_t counted_in_slots(const struct arena *arena, unsign
 {
 	unsigned long deep = atomic_long_read(&arena->deep_used);
 	const struct arena_cpu *cpu;
-	size_t used = 0;
+	size_t used = 0, bytes;
 
 	if (cursor_tag(deep) == (generation & ARENA_TAG_MASK))
 		used = cursor_offset(deep);
-	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next)
+	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next) {
 		/*
 		 * Acquire: pairs with the smp_store_release() in slot_adopt(). A slot that
 		 * counts for @generation no longer shows the bytes of an older one.
 		 */
-		if (smp_load_acquire(&cpu->slot.generation) == generation)
-			used += READ_ONCE(cpu->slot.used) + READ_ONCE(cpu->slot.taken);
+		if (smp_load_acquire(&cpu->slot.generation) != generation)
+			continue;
+		bytes = READ_ONCE(cpu->slot.used) + READ_ONCE(cpu->slot.taken);
+		/* Pairs with smp_wmb() in slot_generation_ends(): no bytes of a newer one. */
+		smp_rmb();
+		if (likely(READ_ONCE(cpu->slot.generation) == generation))
+			used += bytes;
+	}
 	return used;
 }
 
