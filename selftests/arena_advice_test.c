@@ -18,9 +18,9 @@
 #define R	ARENA_RIGHT_READ
 #define W	ARENA_RIGHT_WRITE
 #define BYTES	(4UL << 20)
-#define PATIENCE 150	/* seconds, after which a call counts as hanging */
+#define PATIENCE 150	/* seconds in which all calls of a test must have returned */
 
-/* Older C libraries lack these. */
+/* Older C libraries do not define these constants. */
 #ifndef MADV_COLD
 #define MADV_COLD	20
 #define MADV_PAGEOUT	21
@@ -36,7 +36,7 @@ FIXTURE(advice)
 	size_t page;
 };
 
-/* One variant has slabs that no PMD maps, the other one slabs that a PMD may map. */
+/* A slab of 64 KiB is mapped by PTEs, one of 2 MiB by a PMD where the kernel supports that. */
 FIXTURE_VARIANT(advice)
 {
 	__u32 slab;
@@ -75,7 +75,7 @@ FIXTURE_TEARDOWN(advice)
 	close(self->fd);
 }
 
-/* A call that must return. If it does not, the test reports its name. */
+/* A call that must return. If the call does not return, the test reports its name. */
 struct request {
 	const char *name;
 	int (*call)(char *at, size_t bytes, int arg);
@@ -166,7 +166,7 @@ static const struct request requests[] = {
 	{ "MADV_DONTNEED", do_madvise, MADV_DONTNEED },
 };
 
-/* The name of the call that the child is in, shared with its parent. */
+/* In memory that child and parent share: the name of the call that the child is in. */
 static const char **at_work;
 
 static void ask_all(char *map, size_t page, bool touch_first)
@@ -190,7 +190,7 @@ static void ask_all(char *map, size_t page, bool touch_first)
 	_exit(all_bytes(map, 'a', BYTES) ? 0 : 1);
 }
 
-/* Returns whether a child that makes all calls comes to its end. */
+/* Returns whether a child process makes all calls and ends in time. */
 static bool all_return(struct __test_metadata *_metadata, char *map, size_t page)
 {
 	pid_t pid;
@@ -221,7 +221,7 @@ TEST_F_TIMEOUT(advice, call_on_writable_mapping_returns, PATIENCE + 60)
 	EXPECT_TRUE(all_bytes(self->view, 'a', BYTES));
 }
 
-/* clause 21: the calls also return for a mapping without the right to write */
+/* clause 21: the calls also return for a mapping by a descriptor without the right to write */
 TEST_F_TIMEOUT(advice, call_on_readable_mapping_returns, PATIENCE + 60)
 {
 	EXPECT_TRUE(all_return(_metadata, self->view, self->page));
@@ -255,8 +255,8 @@ static bool mapped_as(const void *at, const char *flags)
 }
 
 /*
- * clause 19: under READ_IMPLIES_EXEC, a program maps for reading and gets a mapping that it
- * cannot execute
+ * clause 19: under READ_IMPLIES_EXEC, the kernel adds PROT_EXEC to a mapping for reading; an arena
+ * is mapped nevertheless, and the mapping is not executable
  */
 TEST_F(advice, map_read_implies_exec_not_executable)
 {
@@ -285,7 +285,7 @@ TEST_F(advice, map_read_implies_exec_not_executable)
 	}
 }
 
-/* Returns how many of the pages lie on @node. */
+/* Returns how many of the mapping's pages lie on the NUMA node @node. */
 static unsigned int pages_on(char *map, size_t page, int node)
 {
 	unsigned int nr = BYTES / page, i, on = 0;
@@ -307,7 +307,7 @@ static bool two_nodes(void)
 	return !access("/sys/devices/system/node/node1/meminfo", F_OK);
 }
 
-/* Expects that all pages of a new arena lie on @node. */
+/* Expects that all pages of a new arena lie on the NUMA node @node. */
 static void lies_on(struct __test_metadata *_metadata, size_t page, __u32 slab, int node)
 {
 	int fd = arena_open();

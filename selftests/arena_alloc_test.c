@@ -52,7 +52,7 @@ FIXTURE_TEARDOWN(space)
 	close(self->fd);
 }
 
-/* clause 7: the offset is the sum of the sizes, and 0 after a reset */
+/* clause 7: ARENA_IOC_OFFSET reports the sum of all sizes, and 0 after a reset */
 TEST_F(space, offset_after_stores_is_sum_of_sizes)
 {
 	__u64 a = 100, b = 200;
@@ -131,7 +131,7 @@ TEST_F(space, alloc_when_full_enospc)
 	EXPECT_EQ(CAPACITY / 4096, self->info.allocs);
 }
 
-/* clause 4: after an object did not fit, a smaller one still does */
+/* clause 4: after an allocation has failed for lack of space, a smaller one still succeeds */
 TEST_F(space, alloc_after_failure_uses_the_rest)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY - SLAB, NULL));
@@ -153,7 +153,7 @@ TEST_F(space, alloc_zero_in_used_memory_zeroed)
 	EXPECT_TRUE(all_bytes(self->map + self->offset, 0, 3 * SLAB));
 }
 
-/* clauses 1, 24: a copy arrives whole, at any size and offset */
+/* clauses 1, 24: STORE copies all bytes, whatever their number and the alignment of the source */
 TEST_F(space, store_any_size_copies)
 {
 	static const __u64 sizes[] = { 1, 7, 8, 63, 4096, 4097, SLAB - 1, SLAB, SLAB + 1,
@@ -172,7 +172,7 @@ TEST_F(space, store_any_size_copies)
 	free(src);
 }
 
-/* clauses 8, 9: a keep reset keeps the slabs, and the next generation allocates no pages */
+/* clauses 8, 9: after a keep reset, objects get the slabs that are there, and no new pages */
 TEST_F(space, reset_keep_reuses_slabs)
 {
 	struct arena_info_args before;
@@ -191,7 +191,7 @@ TEST_F(space, reset_keep_reuses_slabs)
 	EXPECT_EQ(before.resets + 1, self->info.resets);
 }
 
-/* clauses 8, 9: a release reset frees all slabs but those that the caller wants kept */
+/* clauses 8, 9: a release reset frees all slabs but those of the bytes that the caller keeps */
 TEST_F(space, reset_release_frees_slabs)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 10 * SLAB, NULL));
@@ -243,8 +243,8 @@ TEST_F(space, generation_after_reset_grows)
 }
 
 /*
- * clauses 1, 13: small objects, which take the fast path of the ioctl, do not overlap, also over
- * several slabs and generations; each call reports the offset and the generation of its object
+ * clauses 1, 13: small objects, for which the ioctl has a fast path, do not overlap, in several
+ * slabs and generations; each call reports the offset and the generation of its object
  */
 TEST_F(space, alloc_words_places_disjoint)
 {
@@ -271,7 +271,7 @@ TEST_F(space, alloc_words_places_disjoint)
 	}
 }
 
-/* A worker writes this at the begin of each object, so that it recognises its objects. */
+/* The contents of an object, which all follow from its first three words. */
 struct record {
 	__u32 owner;
 	__u32 nr;
@@ -310,8 +310,8 @@ static __u32 record_bytes(__u32 owner, __u32 nr)
 }
 
 /*
- * Makes records until there is no space, or @limit of them, and checks all of them at the end. Adds
- * up their bytes in @total, which is shared with the parent.
+ * Stores @limit records, or as many as there is space for, and checks all of them at the end. Adds
+ * their bytes to @total, in memory that is shared with the parent.
  */
 static int worker(int fd, char *map, __u32 owner, __u64 *total, __u32 limit)
 {
@@ -366,8 +366,8 @@ static __u64 run_workers(struct __test_metadata *_metadata, int fd, char *map, _
 }
 
 /*
- * clauses 1, 7: objects of several processes do not overlap, and the offset is exact, in several
- * rounds with a reset after each
+ * clauses 1, 7: objects of several processes do not overlap, and ARENA_IOC_OFFSET reports exactly
+ * the sum of their sizes, in several rounds with a reset after each
  */
 TEST_F_TIMEOUT(space, alloc_by_processes_disjoint, 120)
 {
@@ -421,7 +421,7 @@ TEST_F_TIMEOUT(space, alloc_by_processes_exact_capacity, 120)
 	munmap(made, 4096);
 }
 
-/* clause 10: resets in all modes race with allocations, and the arena stays consistent */
+/* clause 10: keep, release and zero resets race with allocations; the arena stays consistent */
 TEST_F_TIMEOUT(space, reset_beside_allocations_consistent, 120)
 {
 	char record[512] = {};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ARENA_IOC_BATCH: many objects, all or none (clauses 1, 4, 5, 7, 18 and 24). The same source is
- * also built as a 32-bit program.
+ * ARENA_IOC_BATCH, which allocates many objects, all or none (clauses 1, 4, 5, 7, 18 and 24). This
+ * file is also built as a 32-bit program.
  */
 #include "kselftest_harness.h"
 #include <assert.h>
@@ -104,7 +104,7 @@ TEST_F(batch, batch_with_alignment_aligned)
 	}
 }
 
-/* clause 16: in a full arena with spans, a batch uses the unused tail of a span */
+/* clause 16: if nothing else is left in an arena, a batch uses the unused bytes of a span */
 TEST(batch_when_full_takes_span_tail)
 {
 	struct arena_batch_item item[3] = {
@@ -118,7 +118,10 @@ TEST(batch_when_full_takes_span_tail)
 	ASSERT_LE(0, fd);
 	map = arena_map(fd, SLAB, PROT_READ | PROT_WRITE, 0);
 	ASSERT_NE(NULL, map);
-	/* Make this CPU take a span, then allocate all that lies behind the span. */
+	/*
+	 * Make this CPU take a span, a stretch from which it allocates small objects. Then
+	 * allocate all bytes behind the span.
+	 */
 	ASSERT_EQ(0, arena_alloc(fd, 8, NULL));
 	for (i = SLAB; i && arena_batch(fd, &(struct arena_batch_item) { .bytes = i }, 1, 8, NULL);)
 		i -= 4096;
@@ -141,7 +144,7 @@ TEST(batch_when_full_takes_span_tail)
 	close(fd);
 }
 
-/* clause 24: a batch copies in the items that have a source and leaves the others alone */
+/* clause 24: a batch copies in the items that have a source, also beside items without one */
 TEST_F(batch, batch_with_sources_copies)
 {
 	static const char * const words[] = { "some", "things", NULL, "to", "be", NULL, "stored" };
@@ -158,8 +161,8 @@ TEST_F(batch, batch_with_sources_copies)
 }
 
 /*
- * clauses 1, 16: a batch fills the current slab before it takes another, and no object crosses a
- * slab's end
+ * clauses 1, 16: a batch fills the present slab before it takes another one, and no object of at
+ * most a slab crosses the end of one
  */
 TEST_F(batch, batch_larger_than_slab_fills_slabs)
 {
@@ -223,7 +226,7 @@ TEST_F(batch, batch_of_large_objects_ok)
 	free(bytes);
 }
 
-/* clause 6: a batch is zeroed by ARENA_ALLOC_ZERO, and in an arena set up with ARENA_SETUP_ZERO */
+/* clause 6: ARENA_ALLOC_ZERO and ARENA_SETUP_ZERO zero objects of a batch that have no source */
 TEST_F(batch, batch_zero_in_used_memory_zeroed)
 {
 	struct arena_batch_args args = {
@@ -279,7 +282,7 @@ TEST_F(batch, batch_too_large_by_a_byte_enospc)
 	EXPECT_EQ(-ENOSPC, arena_batch(self->fd, self->item, 1, 0, NULL));
 }
 
-/* clauses 4, 5: a batch whose sizes would wrap is refused, with and without sources */
+/* clauses 4, 5: a batch whose sum of sizes would wrap is refused, with and without sources */
 TEST_F(batch, batch_with_wrapping_sum_enospc)
 {
 	static const __u64 bad[] = { CAPACITY + 1, 1ULL << 32, 1ULL << 40, 1ULL << 63, ~0ULL,
@@ -302,7 +305,9 @@ TEST_F(batch, batch_with_wrapping_sum_enospc)
 	EXPECT_TRUE(arena_unchanged(self->fd, &self->before));
 }
 
-/* clause 24: the bytes that a batch copies are bounded, but not those that it allocates */
+/*
+ * clause 24: the sources of a batch have at most ARENA_STORE_MAX bytes, its objects may have more
+ */
 TEST_F(batch, batch_copies_too_much_emsgsize)
 {
 	char *bytes = malloc(ARENA_STORE_MAX);
@@ -376,7 +381,7 @@ TEST_F(batch, batch_bad_argument_refused)
 	EXPECT_EQ(0, arena_ioctl(self->fd, ARENA_IOC_BATCH, &args));
 }
 
-/* clause 18: items that are longer than the kernel's, of a newer program, are accepted */
+/* clause 18: items longer than the kernel knows are accepted if the rest of each is zero */
 TEST_F(batch, batch_longer_items_ok)
 {
 	struct long_item {
@@ -411,7 +416,7 @@ TEST_F(batch, batch_longer_items_ok)
 	free(item);
 }
 
-/* clauses 4, 24: items that cannot be written and sources that cannot be read are EFAULT */
+/* clauses 4, 24: a batch with unwritable items or unreadable sources fails with EFAULT */
 TEST_F(batch, batch_unmapped_items_or_source_efault)
 {
 	long page = sysconf(_SC_PAGESIZE);
@@ -435,14 +440,17 @@ TEST_F(batch, batch_unmapped_items_or_source_efault)
 	at[-1].src--;
 	EXPECT_EQ(0, arena_batch(self->fd, at - 10, 10, 0, NULL));
 	ASSERT_EQ(0, arena_info(self->fd, &self->before));
-	/* Now the field for the offset of the last item is not mapped, and all others are. */
+	/* Now the last member of the last item, its offset, lies in the page without access. */
 	memmove((char *)at - 232, (char *)at - 240, 232);
 	EXPECT_EQ(-EFAULT, arena_batch(self->fd, (void *)((char *)at - 232), 10, 0, NULL));
 	EXPECT_TRUE(arena_unchanged(self->fd, &self->before));
 	munmap(two, 2 * page);
 }
 
-/* clause 24: items and sources may lie in the arena itself, whose faults take the arena's lock */
+/*
+ * clause 24: items and sources may lie in a mapping of the arena: a fault on them takes the arena's
+ * lock, so the call must not read them under that lock
+ */
 TEST_F(batch, batch_items_in_the_arena_ok)
 {
 	struct arena_batch_item *item;
@@ -518,7 +526,7 @@ static int many_batches(int fd, char *map, int nr, __u64 (*made)[2])
 	return 0;
 }
 
-/* clauses 1, 7: batches of several processes do not overlap, and the offset is exact */
+/* clauses 1, 7: batches of several processes do not overlap, and INFO counts them exactly */
 TEST_F_TIMEOUT(batch, batch_by_processes_disjoint, 120)
 {
 	__u64 (*made)[2] = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
@@ -564,7 +572,7 @@ static int batches_until_stopped(int fd, int *stop)
 	return 0;
 }
 
-/* clause 10: batches race with resets in all modes; the counts add up to whole objects */
+/* clause 10: batches race with keep, release and zero resets; the counts add up to whole objects */
 TEST_F_TIMEOUT(batch, batch_beside_resets_consistent, 120)
 {
 	int *stop = mmap(NULL, 4096, PROT_READ | PROT_WRITE,

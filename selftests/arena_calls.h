@@ -36,7 +36,7 @@ static inline int arena_rewind(int fd, struct arena_mark_args mark)
 	return arena_ioctl(fd, ARENA_IOC_REWIND, &mark);
 }
 
-/* The two halves of a handle. */
+/* A handle as programs see it: the generation and the offset of an object. */
 struct name {
 	__u64 generation;
 	__u64 offset;
@@ -66,7 +66,10 @@ static inline int arena_deref(int fd, struct name name, __u64 *offset)
 	return err;
 }
 
-/* Sets the mark that poll() on this file waits for; @args takes the result and may be NULL. */
+/*
+ * Makes poll() on this file report POLLIN once more than @mark bytes are used. @args takes the
+ * result and may be NULL.
+ */
 static inline int arena_watch(int fd, __u64 mark, struct arena_watch_args *args)
 {
 	struct arena_watch_args own;
@@ -83,7 +86,10 @@ static inline int arena_notify(int fd)
 	return arena_ioctl(fd, ARENA_IOC_NOTIFY, &args);
 }
 
-/* Compares all but the counts of failures, which a failed call may change (clause 4). */
+/*
+ * Returns whether two results of INFO are equal but for the counts of failures, which a failed call
+ * may change (clause 4).
+ */
 static inline bool arena_same_state(const struct arena_info_args *a,
 				    const struct arena_info_args *b)
 {
@@ -95,7 +101,7 @@ static inline bool arena_same_state(const struct arena_info_args *a,
 	return !memcmp(a, &c, sizeof(c));
 }
 
-/* Returns whether the arena is as INFO reported it before. */
+/* Returns whether INFO still reports what it has stored in @before, but for counts of failures. */
 static inline bool arena_unchanged(int fd, const struct arena_info_args *before)
 {
 	struct arena_info_args now;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * 32-bit calls made by a 64-bit program: on x86, any program may use int 0x80. So the compat entry
- * of the driver is tested also where no 32-bit program can be built (clause 18).
+ * Ioctls with the 32-bit calling convention, made by a 64-bit program: on x86, any program may use
+ * int 0x80. So the driver's compat_ioctl is tested also on machines that cannot build 32-bit
+ * programs (clause 18).
  */
 #include "kselftest_harness.h"
 #include "arena_calls.h"
@@ -111,7 +112,7 @@ TEST_F(compat, command_of_first_version_same_result)
 	EXPECT_EQ(0, arena_used(self->fd));
 }
 
-/* Copies @args below 4 GiB, makes the call, and copies the result back. */
+/* Copies @args to @low, below 4 GiB, makes the call there, and copies the result back. */
 static int call_copied(int fd, char *low, unsigned int cmd, void *args, size_t size)
 {
 	int err;
@@ -170,7 +171,7 @@ TEST_F(compat, command_of_later_version_same_result)
 	ASSERT_EQ(0, call_copied(self->fd, self->low, ARENA_IOC_NOTIFY, &notify, sizeof(notify)));
 }
 
-/* clause 18: a bad struct of a 32-bit caller gets the same errno */
+/* clause 18: a call with a bad struct fails with the same errno for 32-bit and 64-bit callers */
 TEST_F(compat, command_bad_struct_refused)
 {
 	struct arena_alloc_args alloc = { .size = sizeof(alloc), .bytes = 8 };

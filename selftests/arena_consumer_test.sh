@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# A module that uses arenas (see selftests/consumer): it parses JSON, answers
-# questions about it, and compares arenas with kmalloc. Prints TAP.
+# Tests the module arena_consumer (selftests/consumer), an example of kernel code that uses arenas.
+# The module parses JSON text, answers queries about the text, and compares arenas with kmalloc().
+# Prints TAP.
 
 . "$(dirname "$0")/arena_tap.sh"
 
@@ -40,7 +41,7 @@ long_text()
 	}'
 }
 
-# Prints the character $2 $1 times, then the character $3, if there is one, as often.
+# Prints the character $2 as often as $1 says, and then the character $3, if it is given, as often.
 repeat()
 {
 	awk -v nr="$1" -v a="$2" -v b="$3" 'BEGIN {
@@ -49,7 +50,7 @@ repeat()
 	}'
 }
 
-# Copies a file into one of debugfs, in one write.
+# Copies the file $2 to the module's debugfs file $1, by a single write().
 put()
 {
 	dd if="$2" of="$debug/$1" bs=1M 2>"$dir/error"
@@ -66,7 +67,8 @@ because()
 	grep -q "$1" "$dir/error" || { echo "# $(cat "$dir/error")" && false; }
 }
 
-# Writes by dd, because dd prints the error of a failed write, and not every shell's printf does.
+# Writes a query to descriptor 3. Unlike the printf of some shells, dd prints the error of a failed
+# write.
 ask()
 {
 	printf '%s\n' "$1" | dd bs=4096 >&3
@@ -99,7 +101,7 @@ escapes()
 	says /motd "$(printf 'gr\303\274\303\237 "dich"\n\360\237\230\200')"
 }
 
-# Succeeds if a query fails for this reason.
+# Succeeds if the query $1 fails with an error message that contains $2.
 unanswered()
 {
 	if query "$1"; then
@@ -116,7 +118,8 @@ absent()
 	done
 }
 
-# A bad text is refused, the module says at which byte it is wrong, and the previous text is gone.
+# Succeeds if the module refuses the text $2, reports that byte $1 is wrong, and has dropped the
+# previous text.
 bad_text()
 {
 	printf '%s' "$2" >"$dir/bad"
@@ -157,9 +160,10 @@ END
 	bad_text 1 " "
 }
 
-# Opening brackets alone need more memory than any other text: the longest such text is refused
-# for its syntax and not for lack of memory. The deepest nesting that fits is accepted. A text that
-# is a byte too long is refused, and the module keeps the previous text.
+# Of all texts with the same length, one of opening brackets alone needs the most memory. Checks
+# that the longest such text is refused for its syntax and not for lack of memory, that the longest
+# text of nested brackets is accepted, and that a text which is a byte too long is refused while the
+# module keeps the previous text.
 bounds()
 {
 	repeat 131072 '[' ']' >"$dir/deep"
@@ -171,7 +175,8 @@ bounds()
 		says / "array 1"
 }
 
-# A value that is too long for an answer is refused, as is a second query through one open file.
+# Succeeds if the module refuses a query whose answer is too long, and a second query through the
+# same open file.
 limits()
 {
 	(printf '["' && repeat 9000 x && printf '"]') >"$dir/wide"
@@ -182,13 +187,14 @@ limits()
 	because busy
 }
 
-# Prints a column of the comparison for one kind of memory.
+# Prints column $2 of the comparison, in the line of the kind of memory $1.
 column()
 {
 	awk -v row="$1" -v column="$2" '$1 == row { print $column }' $debug/compare
 }
 
-# All kinds of memory make the same tree and are asked for the same bytes.
+# Succeeds if the parser has made as many objects, with as many bytes, in each kind of memory as
+# with kmalloc().
 compare()
 {
 	put compare "$dir/long" || return 1
@@ -206,14 +212,15 @@ compare_bad()
 	! put compare "$dir/bad" && because 'Invalid argument' && [ "$(column spans 2)" = 0 ]
 }
 
-# Prints a column of the list of all arenas, for the module's arena.
+# Prints the column $1 of the list of all arenas, in the line of the module's arena.
 field()
 {
 	awk -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) n = i }
 		$2 == "json" { print $n }' $arena/arenas
 }
 
-# After the first text, a hundred more allocate no further pages, and each resets the arena once.
+# Succeeds if parsing a text a hundred times more takes no further pages, and resets the arena once
+# each time.
 steady()
 {
 	parse long || return 1
@@ -225,7 +232,7 @@ steady()
 		[ $(($(field resets) - resets)) = 100 ] && says /1999/id 1999
 }
 
-# While two texts replace each other, the answer to each query belongs to one of the two.
+# Succeeds if each query returns a value of one of two texts that replace each other meanwhile.
 together()
 {
 	echo '{"name": "other"}' >"$dir/other"
@@ -246,7 +253,8 @@ together()
 	[ $good -gt 0 ] && [ $result = 0 ]
 }
 
-# Neither module can be unloaded: an open file uses arena_consumer, which uses arena.
+# Called with an open file of arena_consumer. Succeeds if neither arena_consumer can be unloaded,
+# because of the file, nor arena, because arena_consumer uses it.
 stays()
 {
 	! rmmod arena_consumer 2>/dev/null && ! rmmod arena 2>/dev/null

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Allocation from timers, irq_work, NMIs and probes, and while a CPU goes and
-# comes. The module arena_context does the work (see selftests/context); this
-# runs it and prints TAP.
+# Tests allocation in timers, irq_work, NMIs and kprobes, and while a CPU goes offline and comes
+# back. The module arena_context (selftests/context) does the work; this script runs its tests and
+# prints TAP.
 
 . "$(dirname "$0")/arena_tap.sh"
 
@@ -21,7 +21,8 @@ run()
 	echo "$1" >$debug/run && went_well
 }
 
-# Checks the result of one test, or skips it where the test says that the machine cannot run it.
+# Runs a test of the module and reports it, as skipped if the module says that this machine cannot
+# run it.
 run_or_skip()
 {
 	if ! echo "$1" >$debug/run; then
@@ -33,7 +34,7 @@ run_or_skip()
 	fi
 }
 
-# A CPU goes offline and online while the test runs.
+# Takes a CPU offline and online again, until killed.
 toggle()
 {
 	while :; do
@@ -67,7 +68,8 @@ unload()
 	rmmod arena_context && nothing_held
 }
 
-# The test finds the module's functions by the name of the module, which a built-in arena lacks.
+# arena_context finds the arena's functions by the name of the arena's module, so it cannot test an
+# arena that is built into the kernel.
 grep -q '^arena ' /proc/modules || skip_all "arena is not a module here"
 load_module arena_context || skip_all "no module arena_context"
 tests=$(grep -v hotplug $debug/list)

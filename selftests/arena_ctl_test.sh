@@ -1,14 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Tests tools/arenactl beside a program with an arena, with files that it cannot read, and with
-# and without a terminal. Prints TAP.
+# Tests tools/arenactl: what it shows of the arenas of two programs, its errors when it cannot read
+# debugfs, and its behaviour with and without a terminal. Prints TAP.
 
 . "$(dirname "$0")/arena_tap.sh"
 
 log=$(mktemp)
 
-# Runs a command that must exit with the status in the first argument; its output is in $log.
+# Runs a command, with its output in $log; succeeds if the command exits with STATUS.
+#   ends_with STATUS COMMAND...
 ends_with()
 {
 	status=$1
@@ -22,7 +23,7 @@ says()
 	grep -q -- "$1" "$log"
 }
 
-# Two arenas: "full" of 96 KiB with 3 objects, and "empty" of a mebibyte.
+# Starts two programs, with the arenas "full" of 96 KiB, which has 3 objects, and "empty" of 1 MiB.
 begin()
 {
 	./arena_play setup=full,0x18000,0x8000 alloc=0x8000 alloc=0x8000 alloc=0x7000 \
@@ -45,13 +46,13 @@ end()
 	rm "$log.1" "$log.2"
 }
 
-# Prints the names of the arenas in the order of the lines.
+# Prints the names of the two arenas in the order of their lines in $log.
 order()
 {
 	awk '$2 == "full" || $2 == "empty" { printf "%s ", $2 }' "$log"
 }
 
-# Squeezes blanks, as the widths of columns do not matter.
+# Replaces each run of blanks in $log by one, because the widths of columns do not matter.
 squeeze()
 {
 	tr -s ' ' <"$log" >"$log.s" && mv "$log.s" "$log"
@@ -80,7 +81,7 @@ sorts()
 		ends_with 2 ./arenactl -s nonsense list && says 'no column nonsense'
 }
 
-# Each number of the output is the one in the table of debugfs.
+# Succeeds if "arenactl show" prints the numbers that the table in debugfs has.
 shows()
 {
 	ends_with 0 ./arenactl -B show full || return 1
@@ -93,7 +94,7 @@ shows()
 		ends_with 1 ./arenactl show nobody && says 'no arena nobody'
 }
 
-# Names that look like numbers, or contain a character that ends a word.
+# Succeeds if "arenactl show" finds arenas whose name looks like a number or contains a blank.
 shows_odd_names()
 {
 	./arena_play 'setup=a b\c,0x10000,0' pid pause >"$log.3" &
@@ -112,7 +113,7 @@ shows_odd_names()
 	return $rc
 }
 
-# Output that cannot be written is an error.
+# Succeeds if arenactl fails when its output cannot be written.
 full_disk()
 {
 	for command in list "show full" "watch -b -n 2 -d 0.1"; do
@@ -121,7 +122,7 @@ full_disk()
 	done
 }
 
-# Repeated output with rates, without a terminal.
+# Succeeds if "arenactl watch -b" prints the table, with rates, three times, without a terminal.
 watches()
 {
 	ends_with 0 ./arenactl watch -b -n 3 -d 0.1 </dev/null &&
@@ -133,20 +134,21 @@ needs_terminal()
 	ends_with 1 ./arenactl watch </dev/null && says 'no terminal'
 }
 
-# Keys take effect at once, and the terminal gets back its mode.
+# Succeeds if the keys n, R and q take effect at once, and arenactl restores the terminal's mode.
 watches_on_terminal()
 {
 	ends_with 0 ./arena_tty nRq ./arenactl -d 3600 watch && says 'by name' && says 'arenas, ' &&
 		tail -c 100 "$log" | grep -q '1049l'
 }
 
-# Ctrl-\ ends the program and Ctrl-Z stops it; both restore the mode of the terminal.
+# Succeeds if Ctrl-\ ends arenactl, which restores the terminal's mode.
 quits_on_terminal()
 {
 	ends_with 0 ./arena_tty "$(printf '\034')" ./arenactl -d 3600 watch &&
 		tail -c 100 "$log" | grep -q '1049l'
 }
 
+# Succeeds if Ctrl-Z stops arenactl, which restores the terminal's mode before, and goes on later.
 stops_on_terminal()
 {
 	ends_with 0 ./arena_tty "$(printf '\032q')" ./arenactl -d 3600 watch && says stopped &&
@@ -154,7 +156,7 @@ stops_on_terminal()
 		[ "$(grep -o '1049l' "$log" | wc -l)" -eq 2 ]
 }
 
-# A signal ends the program, which restores the mode of the terminal.
+# Succeeds if SIGTERM ends "arenactl watch -b" long before the table is due to be read again.
 ends_by_signal()
 {
 	./arenactl watch -b -d 60 >"$log" &
@@ -176,7 +178,8 @@ no_debugfs()
 	ends_with 1 ./arenactl -D /proc && says 'no debugfs at /proc: mount -t debugfs'
 }
 
-# Another file system is mounted over the arena's part of debugfs.
+# Hides the arena's part of debugfs below another file system; succeeds if arenactl then reports
+# that the module is not loaded.
 no_module()
 {
 	mkdir -p "$log.d" && mount -t debugfs none "$log.d" || return 1

@@ -1,15 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Compares what debugfs and /proc say of a program's arena with what ARENA_IOC_INFO reports
-# (clause 8). Prints TAP.
+# Compares what debugfs and /proc/PID/fdinfo show of a program's arena with what ARENA_IOC_INFO
+# reports (clause 8). Prints TAP.
 
 . "$(dirname "$0")/arena_tap.sh"
 
 log=$(mktemp)
 
-# Starts a program that makes these calls and then sleeps until "end" is called. Its INFO goes
-# to $log; $fdinfo is the path of its descriptor's fdinfo.
+# Starts arena_play with the steps in the arguments; it then sleeps until end() kills it. Writes to
+# $log what its ARENA_IOC_INFO reports, and sets $fdinfo to the path of the fdinfo of its
+# descriptor, and $id to the number of its arena.
 begin()
 {
 	: >"$log"
@@ -32,7 +33,8 @@ end()
 	return 0
 }
 
-# Waits for the debugfs file of the arena: a worker creates it a moment after the arena was made.
+# Waits until the arena has a debugfs file, which a worker creates some time after the arena was
+# made, and sets $file to its path.
 find_file()
 {
 	until_true has_file && file=$(echo "$arena/$id"-*)
@@ -43,14 +45,15 @@ has_file()
 	[ -e "$(echo "$arena/$id"-*)" ]
 }
 
-# A worker removes the file shortly after the arena is gone, so callers wait for this.
+# Succeeds if the arena has no debugfs file. Callers wait for that, because a worker removes the
+# file some time after the arena is gone.
 has_no_file()
 {
 	! has_file
 }
 
-# Compares the lines "name value" of INFO in $log with the lines of standard input that have the
-# same names.
+# Succeeds if standard input has, for each line "name value" of INFO in $log, a line with the same
+# name and value.
 same_as_info()
 {
 	awk 'NR == FNR { if (NF == 2 && $1 !~ /:$/) want[$1] = $2; next }
@@ -69,7 +72,8 @@ same_as_info()
 
 steps="alloc=100 store=hello alloc=0 alloc=0x1000000 reset=keep alloc=70 alloc=30,4096"
 
-# Prints the table's line for our arena, a column a line. Other programs may have arenas, too.
+# Prints the line of arena $id in the table of all arenas: for each column, a line with the column's
+# name and the value.
 line()
 {
 	awk -v id="$id" 'NR == 1 { split($0, name); next }
@@ -99,7 +103,7 @@ file_says_the_same()
 	return $verdict
 }
 
-# An arena has a file even if its name contains characters that names of files lack, and even if
+# Succeeds if an arena has a debugfs file even if its name contains a blank and a backslash, and if
 # another arena has the same name.
 names_do_not_collide()
 {
@@ -124,8 +128,8 @@ nameless()
 	return $verdict
 }
 
-# A reader that has the file open while the arena goes reads nothing, and does not delay the
-# close.
+# Succeeds if a reader that has the debugfs file open when the arena goes does not delay that, and
+# then reads nothing.
 open_while_it_goes()
 {
 	begin setup=goes,0x10000,0 || return 1
@@ -139,7 +143,7 @@ open_while_it_goes()
 	until_true has_no_file && return $verdict
 }
 
-# Makes and closes arenas. Every other one stays open until it has a file.
+# Makes and closes 20 arenas. Every second one stays open until its debugfs file exists.
 comings_and_goings()
 {
 	for round in $(seq 20); do
@@ -207,7 +211,8 @@ fdinfo_of_fewer_rights()
 	return $verdict
 }
 
-# Before its first use, a descriptor has rights but no arena, and reading its fdinfo makes none.
+# Succeeds if the fdinfo of a descriptor whose arena was not used yet shows rights and no arena, and
+# if reading it does not make the arena.
 fdinfo_before_use()
 {
 	before=$(wc -l <$arena/arenas)

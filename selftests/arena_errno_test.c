@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each errno that the header documents for a call is produced once, and nothing changes but the
- * counts of failures (clause 4). Errors that all calls have in common (ENOTTY, EFAULT, E2BIG,
- * EINVAL for sizes) are in arena_ioctl_test; ENOMEM of each allocation is in arena_fault_test.
+ * Makes each call fail once with each errno that include/uapi/linux/arena.h documents for it, and
+ * checks that nothing changes but the counts of failures (clause 4). arena_ioctl_test checks errors
+ * that all calls have in common: ENOTTY, EFAULT, E2BIG, and EINVAL for sizes. arena_fault_test
+ * makes each single allocation of a call fail.
  */
 #include "kselftest_harness.h"
 #include <sys/resource.h>
@@ -17,14 +18,14 @@ static char source[64] = "something";
 FIXTURE(errnos)
 {
 	int fd;
-	int plain;		/* an arena without spans, with objects */
+	int plain;		/* an arena without spans; @fd is the same descriptor */
 	int spans;		/* an arena with spans */
 	struct arena_mark_args mark;
 	struct arena_mark_args stale_mark;
 	struct name stale;
 };
 
-/* clause 4: a refused call returns an errno and changes nothing */
+/* clause 4: expects that a call on @fd fails with @error and changes nothing */
 #define refused(fd, error, expression) do {					\
 		const int fd_ = fd;						\
 		struct arena_info_args before_;					\
@@ -134,7 +135,7 @@ static int call_reset(int fd, __u32 mode, __u64 keep, __u32 flags, __u32 reserve
 	return arena_ioctl(fd, ARENA_IOC_RESET, &args);
 }
 
-/* Makes a call with @word in the second word of its struct: the flags, or a reserved field. */
+/* Makes a call with @word in the second word of its struct, which is @flags or @__reserved. */
 static int call_word(int fd, unsigned int cmd, __u32 word)
 {
 	__u32 args[64] = { 0, word };
@@ -172,7 +173,7 @@ TEST_F(errnos, setup_bad_argument_errno)
 	EXPECT_EQ(-EINVAL, call_setup(fresh, 0, 0, 4095, 0, 0));
 	EXPECT_EQ(-EINVAL, call_setup(fresh, 0, 0, 0, 1, 0));
 	EXPECT_EQ(-EINVAL, call_setup(fresh, 0, 0, 0, 0, '/'));
-	/* None of these calls was a use of the arena, so SETUP still succeeds. */
+	/* A refused SETUP is no use of the arena, so another SETUP still succeeds. */
 	EXPECT_EQ(0, call_setup(fresh, 0, 0, 0, 0, 'x'));
 	refused(fresh, EBUSY, call_setup(fresh, 0, 0, 0, 0, 0));
 	refused(self->fd, EBUSY, call_setup(self->fd, ARENA_SETUP_SPANS, 0, 0, 0, 0));
@@ -191,7 +192,10 @@ TEST_F(errnos, alloc_bad_argument_errno)
 	refused(self->spans, EINVAL, arena_alloc_flags(self->spans, 8, 3, 0, NULL));
 }
 
-/* Some room is left, but not enough. INFO would show if a refused call moved the cursor. */
+/*
+ * Each call needs more space than is left. The next object would lie elsewhere, and INFO would
+ * report other numbers, if a refused call took some of the space.
+ */
 TEST_F(errnos, alloc_almost_full_enospc)
 {
 	const __u64 src = (unsigned long)source;
@@ -206,7 +210,7 @@ TEST_F(errnos, alloc_almost_full_enospc)
 	refused(self->fd, ENOSPC, call_store(self->fd, 0, src, 56, 0));
 	refused(self->fd, ENOSPC, call_lease(self->fd, 0, 56, 100, 0));
 	refused(self->fd, ENOSPC, call_batch_one(self->fd, 56, 0, 0));
-	/* The rest of a span serves small objects only. */
+	/* The tail of this CPU's span is free, but too small for an object of a slab's size. */
 	refused(self->spans, ENOSPC, arena_alloc(self->spans, SLAB, NULL));
 	EXPECT_EQ(0, arena_alloc(self->fd, 48, NULL));
 }
@@ -256,7 +260,7 @@ TEST_F(errnos, reset_bad_argument_errno)
 	refused(self->fd, EINVAL, call_reset(self->fd, ARENA_RESET_KEEP, 1, 0, 0));
 	refused(self->fd, EINVAL, call_reset(self->fd, ARENA_RESET_KEEP, 0, 1, 0));
 	refused(self->fd, EINVAL, call_reset(self->fd, ARENA_RESET_KEEP, 0, 0, 1));
-	/* EBUSY needs kernel code that holds the arena: arena_hold_test. */
+	/* arena_hold_test checks EBUSY, because only kernel code can hold an arena. */
 }
 
 TEST_F(errnos, command_bad_word_einval)
@@ -303,7 +307,7 @@ TEST_F(errnos, handle_bad_argument_errno)
 	refused(self->fd, ESTALE, arena_deref(self->fd, name, NULL));
 }
 
-/* Becomes another user, because the limit on open files does not apply to root, and calls DUP. */
+/* Calls DUP as another user than root, to whom the system's limit on open files applies. */
 static int dup_without_files(int fd)
 {
 	if (setgid(65534) || setuid(65534))
@@ -350,7 +354,7 @@ TEST_F(errnos, dup_bad_argument_errno)
 	refused(self->fd, EINVAL, call_dup(self->fd, 0, 0));
 }
 
-/* Each call is made through a descriptor that lacks one right which the call needs. */
+/* Each call is made through a descriptor that lacks one of the rights which the call needs. */
 TEST_F(errnos, call_without_right_eacces)
 {
 	const __u32 all = ARENA_RIGHTS_ALL;
@@ -382,7 +386,7 @@ TEST_F(errnos, call_without_right_eacces)
 	close(resets_not);
 }
 
-/* clause 21: at the limit of all arenas, calls return ENOMEM and change nothing */
+/* clause 21: at the limit on the memory of all arenas, calls return ENOMEM and change nothing */
 TEST_F(errnos, alloc_over_limit_enomem)
 {
 	char bytes[3 * 1024] = "";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Makes the first, second, ... nth allocation (or copy from or to user space) of a call fail, until
- * the call makes fewer than n. Each time, the call must return an errno and change nothing (clauses
- * 4 and 21). Needs a kernel with fault injection.
+ * Repeats a call and makes first its first allocation fail, then its second one, and so on, until
+ * the call makes fewer; copies from and to user space count as allocations. Each failing call must
+ * return an errno and change nothing (clauses 4 and 21). Needs a kernel with fault injection.
  */
 #include "kselftest_harness.h"
 #include <dirent.h>
@@ -15,8 +15,8 @@
 #define NTH_MAX		500
 #define MAX_ARENAS	"/sys/module/arena/parameters/max_arenas"
 /*
- * The range that one page of a page table covers: a mapping that is alone in it needs a page table
- * of its own.
+ * The address range that one page of PTEs covers. If nothing else is mapped in such a range, a new
+ * mapping there must allocate a page table.
  */
 #define TABLE_SPAN	(page_size() / 8 * page_size())
 #define SMALLEST_PAGE	4096
@@ -37,9 +37,9 @@ static bool fail_init(void)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		/* Without this, each failure would print a stack trace, which looks like a bug. */
+		/* Print no stack trace for each failure: the log would seem to report a bug. */
 		set_attribute(kinds[i], "verbose", "0");
-		/* By default, allocations that may sleep and single pages do not fail. */
+		/* Make allocations that may sleep, and single pages, fail, too. */
 		set_attribute(kinds[i], "ignore-gfp-wait", "N");
 		set_attribute(kinds[i], "min-order", "0");
 	}
@@ -52,14 +52,14 @@ static void fail_start(int nth)
 	char text[16];
 	int len = snprintf(text, sizeof(text), "%d", nth);
 
-	/* An armed failure may hit this very write; the failure is used up then. */
+	/* If a failure that is still due hits this write, it is used up, so write once more. */
 	if (pwrite(fail_fd, text, len, 0) != len && pwrite(fail_fd, text, len, 0) != len)
 		abort();
 }
 
 /*
- * Returns whether the call made an nth allocation, which then has failed. If the failure hits this
- * read instead, the call made fewer.
+ * Returns whether the call made an nth allocation, which then has failed. Otherwise the failure is
+ * still due, and may hit the read here.
  */
 static bool fail_stop(void)
 {
@@ -70,7 +70,7 @@ static bool fail_stop(void)
 	return reached;
 }
 
-/* Returns whether no arena is counted: with a limit of one arena, an arena can be opened. */
+/* Returns whether the module counts no arena: with a limit of one, an arena can be opened. */
 static bool nobody_counts(void)
 {
 	char most[32];
@@ -116,20 +116,20 @@ FIXTURE_TEARDOWN(nth)
 {
 	if (fail_fd < 0)
 		return;
-	/* At least one failure was injected, and the last call made no nth allocation. */
+	/* At least one allocation was made to fail, and the last call made no nth allocation. */
 	EXPECT_LT(1, self->nth);
 	EXPECT_GT(NTH_MAX, self->nth);
 	if (self->map)
 		munmap(self->map, CAPACITY);
 	close(self->fd);
-	/* No memory leaked. */
 	EXPECT_TRUE(arena_held_falls_to(self->held));
 	EXPECT_TRUE(nobody_counts());
 }
 
 /*
- * The body of the loop checks what must hold after each failure. The nth allocation fails in the
- * nth round, until the call completes without a failure.
+ * The head of a loop. Its nth round makes the call @expression while the nth allocation fails; the
+ * body of the loop then checks what must hold after a failure. The loop ends with the first round
+ * in which nothing failed.
  */
 #define sweep_bare(expression)							\
 	for (self->nth = 1;							\
@@ -137,7 +137,7 @@ FIXTURE_TEARDOWN(nth)
 	     self->nth < NTH_MAX;						\
 	     self->nth++)
 
-/* Like sweep_bare(). Before each call, makes a preparation and stores INFO in self->before. */
+/* Like sweep_bare(), but makes @preparation before each call, and then stores INFO in @before. */
 #define sweep_after(preparation, expression)					\
 	sweep_bare(({ fail_start(0);						\
 		      preparation;						\
@@ -161,8 +161,8 @@ static bool same_descriptors(const NTH *self)
 }
 
 /*
- * Returns whether a failed call changed nothing. If @done, the call may have taken effect when it
- * returned EFAULT, because its result could not be written back, as documented.
+ * Returns whether a failed call changed nothing. With @done, the caller has found that the call
+ * took effect: that is allowed if it returned EFAULT because its result could not be written back.
  */
 static bool harmless(const NTH *self, bool done)
 {
@@ -176,8 +176,8 @@ static bool harmless(const NTH *self, bool done)
 }
 
 /*
- * Like harmless(), for calls that commit several slabs: slabs that were committed before the
- * failure are given back.
+ * Like harmless(), for calls that commit several slabs: a call that fails must give back the slabs
+ * that it had committed before the failure.
  */
 static bool harmless_after_several(NTH *self, bool done)
 {
@@ -203,7 +203,7 @@ static bool empty(int fd)
 	return !arena_reset(fd, ARENA_RESET_RELEASE, 0);
 }
 
-/* Replaces the descriptor by a new one, so that the tested call is the first on its arena. */
+/* Replaces the arena by a new one, so that the tested call is the first to use it. */
 static bool anew(NTH *self)
 {
 	close(self->fd);
@@ -223,7 +223,7 @@ TEST_F_TIMEOUT(nth, open_nth_fails_harmless, 120)
 	close(self->err);
 }
 
-/* clause 22: the first open on the machine allocates more than later ones */
+/* clause 22: open() fails harmlessly also if no other arena exists, and leaves no arena counted */
 TEST_F_TIMEOUT(nth, open_as_first_nth_fails_harmless, 120)
 {
 	close(self->fd);
@@ -242,7 +242,7 @@ TEST_F_TIMEOUT(nth, setup_nth_fails_harmless, 120)
 
 	sweep_bare(make(self->fd)) {
 		EXPECT_TRUE(expected(self->err));
-		/* After a success, the next round needs a fresh arena. */
+		/* If the call succeeded despite the failure, the next round needs a new arena. */
 		if (!self->err)
 			ASSERT_TRUE(anew(self));
 		EXPECT_GE(before, arena_held_bytes());
@@ -299,7 +299,7 @@ TEST_F_TIMEOUT(nth, alloc_in_span_nth_fails_harmless, 120)
 	EXPECT_EQ(100, arena_used(self->fd));
 }
 
-/* A struct longer than the kernel's takes another path in the ioctl. */
+/* Allocates by a struct that is longer than the kernel's, for which the ioctl has a slower path. */
 static int alloc_longer(int fd, __u64 bytes)
 {
 	struct {
@@ -330,7 +330,7 @@ TEST_F_TIMEOUT(nth, alloc_large_nth_fails_harmless, 120)
 	EXPECT_EQ(5 * SLAB, arena_used(self->fd));
 }
 
-/* Fills the arena except for the span tail of another CPU. */
+/* Fills the arena, except for the rest of a span, from which only CPU 0 may allocate. */
 static bool leave_a_tail(int fd)
 {
 	struct arena_info_args info;
@@ -339,7 +339,10 @@ static bool leave_a_tail(int fd)
 	       !arena_info(fd, &info) && !arena_alloc(fd, info.capacity - info.high, NULL);
 }
 
-/* clause 16: span tails that could not be collected for lack of memory are not lost */
+/*
+ * clause 16: if the kernel lacks the memory to collect the unused rest of a span, a later call
+ * still finds it
+ */
 TEST_F_TIMEOUT(nth, alloc_from_tails_nth_fails_harmless, 120)
 {
 	ASSERT_EQ(0, arena_setup(self->fd, SLAB, SLAB, ARENA_SETUP_SPANS));
@@ -348,7 +351,7 @@ TEST_F_TIMEOUT(nth, alloc_from_tails_nth_fails_harmless, 120)
 		SKIP(return, "one CPU has no tails but its own");
 	}
 	sweep_after(ASSERT_TRUE(leave_a_tail(self->fd)), arena_alloc(self->fd, 64, NULL)) {
-		/* The tails could not be collected for lack of memory. */
+		/* Without memory to collect unused parts of spans, the arena seems to be full. */
 		if (self->err == -ENOSPC)
 			self->err = -ENOMEM;
 		EXPECT_TRUE(harmless(self, arena_used(self->fd) == self->before.used + 64));
@@ -426,7 +429,7 @@ TEST_F_TIMEOUT(nth, mark_nth_fails_harmless, 120)
 	EXPECT_EQ(0, arena_rewind(self->fd, self->mark));
 }
 
-/* clause 12: a rewind that fails frees nothing, and its mark stays good */
+/* clause 12: a rewind that fails frees nothing, and another one to its mark succeeds */
 TEST_F_TIMEOUT(nth, rewind_nth_fails_harmless, 120)
 {
 	ASSERT_EQ(0, make(self->fd));
@@ -503,7 +506,7 @@ TEST_F_TIMEOUT(nth, notify_nth_fails_harmless, 120)
 	EXPECT_TRUE(polls(self->fd, POLLIN));
 }
 
-/* Polls so many descriptors that the kernel's list of them takes several pages. */
+/* Polls so many descriptors that the kernel needs several pages for its list of them. */
 static int poll_many(int fd)
 {
 	struct pollfd many[200];
@@ -516,8 +519,8 @@ static int poll_many(int fd)
 }
 
 /*
- * A poll that fails is not on the wait queue; a wakeup of its freed entry would be a KASAN
- * report.
+ * A poll() that fails leaves no entry on the wait queue: if it did, the notice below would wake a
+ * freed entry, and KASAN would report that.
  */
 TEST_F_TIMEOUT(nth, poll_nth_fails_harmless, 120)
 {
@@ -561,7 +564,7 @@ TEST_F_TIMEOUT(nth, epoll_nth_fails_harmless, 120)
 	close(epoll);
 }
 
-/* A reset allocates nothing, so only the copies of its struct can fail. */
+/* The modes to try. A reset allocates nothing, so only the copies of its struct can fail. */
 static const struct {
 	__u32 mode;
 	__u64 keep;
@@ -570,7 +573,7 @@ static const struct {
 	{ ARENA_RESET_RELEASE, 2 * SLAB },
 	{ ARENA_RESET_RELEASE },
 	{ ARENA_RESET_ZERO },
-	/* This mode comes last because an arena stays strict. */
+	/* Must be last, because it makes the arena strict for good. */
 	{ ARENA_RESET_STRICT },
 };
 
@@ -589,7 +592,7 @@ TEST_F_TIMEOUT(nth, reset_nth_fails_harmless, 120)
 
 			EXPECT_TRUE(self->err == 0 || self->err == -EFAULT);
 			EXPECT_TRUE(harmless(self, done));
-			/* A failed reset made the arena neither strict nor empty. */
+			/* In an arena that is strict or empty, these bytes would be gone. */
 			EXPECT_TRUE(done || all_bytes(self->map, 'x', 3 * SLAB));
 			ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
 		}
@@ -616,7 +619,7 @@ static int map_at(char *at, int fd, size_t bytes, int prot, off_t offset)
 	       -errno : 0;
 }
 
-/* Unmaps the range; its page table is freed with the last mapping in it. */
+/* Unmaps the range, which frees its page table, and reserves its addresses again. */
 static bool clear_room(char *room)
 {
 	return !munmap(room, TABLE_SPAN) &&
@@ -636,7 +639,7 @@ TEST_F_TIMEOUT(nth, map_nth_fails_harmless, 120)
 	munmap(self->room, TABLE_SPAN);
 }
 
-/* Reads each page without a system call, whose own allocations could fail. */
+/* Reads each page. Makes no system call, whose allocations would count, too. */
 static int read_pages(const char *at, const char *end)
 {
 	for (; at < end; at += SMALLEST_PAGE)
@@ -652,7 +655,7 @@ static void catch_signals(void)
 	sigaction(SIGSEGV, &action, NULL);
 }
 
-/* Returns the signal that reading the byte raises, without a system call. */
+/* Returns the signal that reading the byte raises, or 0. Makes no system call. */
 static int read_byte(const char *at)
 {
 	int sig = sigsetjmp(touch_env, 0);
@@ -663,8 +666,8 @@ static int read_byte(const char *at)
 }
 
 /*
- * Returns whether @sig means no access: SIGBUS, or SIGSEGV where the kernel could not write the
- * signal frame to the stack.
+ * Returns whether @sig means that there was no access: SIGBUS, or SIGSEGV if the injected failure
+ * hit the kernel when it wrote the signal frame to the stack.
  */
 static bool no_access(int sig)
 {
@@ -672,8 +675,8 @@ static bool no_access(int sig)
 }
 
 /*
- * clauses 19, 20: a fault that cannot allocate a page table is retried: committed pages can be
- * touched and others cannot, one by one and by fault-around
+ * clauses 19, 20: a fault that cannot allocate a page table is retried, and then maps committed
+ * pages and no others
  */
 TEST_F_TIMEOUT(nth, fault_nth_fails_retried, 120)
 {
@@ -745,7 +748,7 @@ static bool status_shows(const char *at, __u64 offset)
 	       __atomic_load_n(&status->capacity, __ATOMIC_RELAXED) == CAPACITY;
 }
 
-/* The first mapping of the status page allocates it; after a failure, the next mapping does. */
+/* The first mmap() of the status page allocates the page; if that fails, the next mmap() does. */
 TEST_F_TIMEOUT(nth, map_status_nth_fails_harmless, 120)
 {
 	const long page = sysconf(_SC_PAGESIZE);
@@ -774,7 +777,7 @@ TEST_F_TIMEOUT(nth, map_status_nth_fails_harmless, 120)
 	munmap(self->room, TABLE_SPAN);
 }
 
-/* File systems return various errnos for a failed allocation. */
+/* Reads a file to its end. Returns -ENOMEM for any error: file systems report different ones. */
 static int read_file(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -800,7 +803,7 @@ TEST_F_TIMEOUT(nth, read_fdinfo_nth_fails_harmless, 120)
 	EXPECT_EQ(0, self->err);
 }
 
-/* Finds the debugfs file of this test's arena, which appears asynchronously. */
+/* Finds the debugfs file of this test's arena by the arena's name. */
 static bool find_look(char *path, size_t size)
 {
 	const struct dirent *entry;
@@ -822,7 +825,7 @@ TEST_F_TIMEOUT(nth, read_debugfs_nth_fails_harmless, 120)
 	char path[512];
 
 	ASSERT_EQ(0, make(self->fd));
-	/* The file appears asynchronously. */
+	/* A worker creates the file some time after the arena was made. */
 	while (!find_look(path, sizeof(path)))
 		usleep(10000);
 	sweep(read_file(path)) {

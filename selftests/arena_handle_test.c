@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ARENA_IOC_HANDLE and DEREF (clause 13): handles of freed objects are stale for ever, and forged
- * handles are refused. The same source is also built as a 32-bit program.
+ * ARENA_IOC_HANDLE and ARENA_IOC_DEREF (clause 13): DEREF refuses handles of freed objects for
+ * ever, and forged handles. This file is also built as a 32-bit program.
  */
 #include "kselftest_harness.h"
 #include <assert.h>
 #include "arena_calls.h"
 
 #define CAPACITY	(64 * SLAB)
-#define FLOORS		4		/* offsets of rewinds that an arena remembers */
+#define FLOORS		4		/* how many offsets of rewinds an arena remembers */
 
 FIXTURE(handle)
 {
@@ -45,7 +45,7 @@ FIXTURE_TEARDOWN(handle)
 	close(self->fd);
 }
 
-/* clause 13: a handle of the first or last byte of an object resolves to its offset, in any size */
+/* clause 13: DEREF of a handle to an object's first or last byte finds the offset of that byte */
 TEST_F(handle, deref_of_live_object_same_offset)
 {
 	static const __u64 sizes[] = { 1, 8, 100, 4096, SLAB, SLAB + 1, 3 * SLAB };
@@ -80,7 +80,7 @@ TEST_F(handle, handle_of_unallocated_offset_erange)
 		EXPECT_EQ(-ERANGE, arena_handle(self->fd, far[i], &self->name));
 }
 
-/* clause 13: a handle is stale after any reset, whether or not its memory is in use again */
+/* clause 13: a handle is stale after a reset, whether or not another object has its memory now */
 TEST_F(handle, deref_after_reset_estale)
 {
 	struct name old[30];
@@ -130,7 +130,7 @@ TEST_F(handle, deref_forged_handle_refused)
 	EXPECT_EQ(0, arena_deref(self->fd, self->name, NULL));
 }
 
-/* clause 13: a handle resolves in another process that shares the arena, too */
+/* clause 13: another process that shares the arena can use a handle */
 TEST_F(handle, deref_in_another_process_ok)
 {
 	pid_t pid;
@@ -203,8 +203,8 @@ TEST_F(handle, deref_after_rewind_estale)
 }
 
 /*
- * clause 13: a program repeatedly makes lasting objects and rewinds temporary ones above them.
- * The lasting objects keep their handles for as many rewinds as documented.
+ * clause 13: the test repeatedly makes an object that lasts, and a temporary one above it, which a
+ * rewind frees. Handles of the lasting objects stay valid for as many rewinds as documented.
  */
 TEST_F(handle, deref_after_many_rewinds_stays_live)
 {
@@ -222,7 +222,7 @@ TEST_F(handle, deref_after_many_rewinds_stays_live)
 		ASSERT_EQ(0, arena_alloc(self->fd, 800, &self->offset));
 		ASSERT_EQ(0, arena_handle(self->fd, self->offset, &scratch[n]));
 		ASSERT_EQ(0, arena_rewind(self->fd, self->mark));
-		/* The first object is below all rewinds: its handle stays valid. */
+		/* The first object lies below the offsets of all rewinds: its handle is valid. */
 		EXPECT_EQ(0, arena_deref(self->fd, stays[0], NULL));
 		for (i = n < FLOORS ? 0 : n - FLOORS + 2; i <= n; i++) {
 			ASSERT_EQ(0, arena_deref(self->fd, stays[i], &self->found));
@@ -232,7 +232,7 @@ TEST_F(handle, deref_after_many_rewinds_stays_live)
 			alive += !arena_deref(self->fd, scratch[i], NULL);
 	}
 	EXPECT_EQ(0, alive);
-	/* An object whose handle became stale early can get a new one. */
+	/* The handle of the second object became stale early. A new one can be made. */
 	ASSERT_EQ(0, arena_handle(self->fd, 8, &self->name));
 	ASSERT_EQ(0, arena_deref(self->fd, self->name, &self->found));
 	EXPECT_EQ(8, self->found);

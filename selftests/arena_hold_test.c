@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Clause 23: kernel code uses the arena of a program. The module arena_consumer writes records into
- * an arena that it holds.
+ * Clause 23: kernel code uses the arena of a program. The test module arena_consumer takes a hold
+ * on the arena behind a descriptor and stores records in it, until the test closes a debugfs file.
  */
 #include "kselftest_harness.h"
 
@@ -65,7 +65,7 @@ TEST_F(hold, produce_records_visible_in_mapping)
 	munmap(map, 16 * SLAB);
 }
 
-/* clause 23: a descriptor without the rights, or of another file, is refused */
+/* clause 23: arena_get_from_fd() refuses descriptors without the right, and those of other files */
 TEST_F(hold, produce_wrong_descriptor_refused)
 {
 	int reader = arena_dup(self->fd, ARENA_RIGHT_READ);
@@ -76,13 +76,13 @@ TEST_F(hold, produce_wrong_descriptor_refused)
 	EXPECT_EQ(-EINVAL, produce(self->producer, null, 1));
 	close(null);
 	EXPECT_EQ(-EBADF, produce(self->producer, null, 1));
-	/* None of these calls holds the arena. */
+	/* The refused calls have left no hold on the arena, or this reset would be refused. */
 	EXPECT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
 	EXPECT_EQ(0, produce(self->producer, self->fd, 1));
 	close(reader);
 }
 
-/* clause 23: while a kernel user holds the arena, a reset is refused */
+/* clause 23: while kernel code holds the arena, a reset is refused */
 TEST_F(hold, reset_while_held_ebusy)
 {
 	ASSERT_EQ(0, produce(self->producer, self->fd, RECORDS));
@@ -93,7 +93,7 @@ TEST_F(hold, reset_while_held_ebusy)
 	EXPECT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
 }
 
-/* clauses 12, 23: while a kernel user holds the arena, a rewind is refused */
+/* clauses 12, 23: while kernel code holds the arena, a rewind is refused */
 TEST_F(hold, rewind_while_held_ebusy)
 {
 	struct arena_info_args before, after;
@@ -115,7 +115,7 @@ TEST_F(hold, rewind_while_held_ebusy)
 	EXPECT_EQ(0, after.used);
 }
 
-/* clauses 22, 23: the arena outlives its last descriptor until the last holder puts it */
+/* clauses 22, 23: an arena without descriptors lives until kernel code gives up its hold */
 TEST_F(hold, close_while_held_deferred)
 {
 	ASSERT_EQ(0, produce(self->producer, self->fd, 1));
@@ -129,7 +129,7 @@ TEST_F(hold, close_while_held_deferred)
 	self->producer = -1;
 }
 
-/* clause 23: the arena of a killed program is freed when the last holder puts it */
+/* clause 23: the arena of a killed program is freed when kernel code gives up its hold */
 TEST_F(hold, kill_while_held_deferred)
 {
 	int status, err;
@@ -148,7 +148,7 @@ TEST_F(hold, kill_while_held_deferred)
 	usleep(200000);
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	/* This process has the producer's file open, too, so the producer still holds the arena. */
+	/* This process has the debugfs file open, too, so the module still holds the arena. */
 	err = produce(self->producer, -1, 1);
 	EXPECT_TRUE(!err || err == -ENOMEM);
 	close(self->producer);

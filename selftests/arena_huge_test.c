@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How faults map many pages at once, slabs that a PMD maps, and what happens to them when mappings
- * are split, moved, protected and forked (clauses 19 and 20).
+ * Faults that map many pages at once or a whole slab by a PMD, and what becomes of a slab that a
+ * PMD maps when its mapping is split, moved, protected or forked (clauses 19 and 20).
  */
 #include "kselftest_harness.h"
 #include <pthread.h>
@@ -15,14 +15,15 @@
 #define CAPACITY	(4 * HUGE)
 
 /*
- * Returns whether huge pages are as large as our slabs; with base pages of 16 KiB they are larger.
+ * Returns whether huge pages have 2 MiB as the slabs of these tests have: with base pages of 16 KiB
+ * or more, huge pages are larger.
  */
 static bool has_huge(void)
 {
 	return read_number("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size") == HUGE;
 }
 
-/* Returns whether the kernel can map huge pages in a mixed mapping: from 6.15 on. */
+/* Returns whether the kernel can map huge pages in a VM_MIXEDMAP area, as it can from 6.15 on. */
 static bool maps_huge(void)
 {
 	int major = 0, minor = 0;
@@ -95,7 +96,7 @@ FIXTURE_TEARDOWN(huge)
 	close(self->fd);
 }
 
-/* clause 19: a slab that a PMD maps takes one fault; otherwise each 64 KiB take one */
+/* clause 19: a slab takes one fault if a PMD maps it, and otherwise one for each 64 KiB */
 TEST_F(huge, fault_huge_slab_few_faults)
 {
 	long nr;
@@ -154,9 +155,7 @@ TEST(fault_around_committed_pages_only)
 	EXPECT_EQ(SIGBUS, touch_write(part + 2 * page));
 	EXPECT_EQ(0, touch_write(map + 2 * page));
 	EXPECT_EQ(SIGBUS, touch_write(map + 4 * page));
-	/*
-	 * Some pages of the fault-around window are mapped already when the others are committed.
-	 */
+	/* Now a fault maps pages around its address of which some are mapped already. */
 	ASSERT_EQ(0, arena_alloc(fd, 12 * page, NULL));
 	EXPECT_EQ(0, touch_write(map + 15 * page));
 	EXPECT_EQ(0, touch_write(map + 4 * page));
@@ -170,7 +169,7 @@ TEST(fault_around_committed_pages_only)
 	close(fd);
 }
 
-/* Expects that all pages outside of the hole have the bytes that write_stripes() wrote. */
+/* Expects that all pages outside of the hole begin with the byte that write_stripes() wrote. */
 static void expect_stripes(struct __test_metadata *_metadata, struct _test_data_huge *self,
 			   size_t hole, size_t hole_end)
 {
@@ -295,7 +294,7 @@ TEST_F(huge, fork_huge_mapping_reset_revokes)
 	EXPECT_EQ(SIGBUS, touch_write(self->map + HUGE));
 }
 
-/* clause 19: a mapping that is not aligned for PMDs is mapped by pages */
+/* clause 19: a fault maps single pages if the mapping is not aligned as a PMD requires */
 TEST_F(huge, map_unaligned_small_pages)
 {
 	char *space = mmap(NULL, 2 * CAPACITY, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -316,7 +315,7 @@ TEST_F(huge, map_unaligned_small_pages)
 	munmap(map, CAPACITY - HUGE);
 }
 
-/* clause 20: a strict arena maps a huge page only when all of its slab is allocated */
+/* clause 20: in a strict arena, a PMD maps a slab only if objects reach to the end of the slab */
 TEST_F(huge, fault_strict_huge_when_slab_full)
 {
 	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_STRICT, 0));
@@ -334,10 +333,14 @@ TEST_F(huge, fault_strict_huge_when_slab_full)
 	EXPECT_EQ(SIGBUS, touch_write(self->map + HUGE));
 }
 
-/* clause 19: advice is taken or refused, and changes no byte */
+/* clause 19: whether the kernel takes or refuses an advice, no byte of a huge page changes */
 TEST_F(huge, madvise_huge_mapping_keeps_bytes)
 {
-	/* DONTNEED, COLD, PAGEOUT, HUGEPAGE, NOHUGEPAGE, COLLAPSE, POPULATE_WRITE, ... */
+	/*
+	 * MADV_DONTNEED, COLD, PAGEOUT, HUGEPAGE, NOHUGEPAGE, COLLAPSE, POPULATE_WRITE,
+	 * POPULATE_READ, WILLNEED, SEQUENTIAL, RANDOM, NORMAL, DONTDUMP and DODUMP: the C library
+	 * may lack some of these names.
+	 */
 	const int may[] = { 4, 20, 21, 14, 15, 25, 23, 22, 3, 2, 1, 0, 16, 17 };
 	const int refused[] = { MADV_REMOVE, MADV_FREE, 12 /* MERGEABLE */ + 0 };
 	unsigned int i, part;
@@ -385,13 +388,13 @@ TEST_F(huge, map_populate_committed_only)
 	map = mmap(NULL, CAPACITY, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, self->fd, 0);
 	ASSERT_NE(MAP_FAILED, map);
 	nr = touch_all(map, 2 * HUGE);
-	/* UML touches each page by itself. */
+	/* On UML, each page takes a fault of its own, even if it is mapped already. */
 	EXPECT_GE(on_uml() ? (long)(2 * HUGE / self->page) : 4, nr);
 	EXPECT_EQ(SIGBUS, touch_write(map + 2 * HUGE));
 	munmap(map, CAPACITY);
 }
 
-/* A thread that reads from /dev/zero to @at: where a store would raise a signal, read() fails. */
+/* A thread that stores to @at by read() from /dev/zero, which returns an error and no signal. */
 struct toucher {
 	int zero;
 	char *at;
@@ -409,8 +412,8 @@ static void *touch_always(void *arg)
 }
 
 /*
- * clauses 19, 21: threads fault on a slab that is allocated and released all the time, and that
- * a PMD or pages map; no access to an allocated page fails
+ * clauses 19, 21: threads touch a slab that is allocated and released again and again, so that
+ * faults map single pages of it or all of it by a PMD; no access to an allocated page fails
  */
 TEST_F(huge, fault_huge_or_small_races_with_reset)
 {
@@ -453,7 +456,7 @@ static long free_memory(void)
 	return kilobytes << 10;
 }
 
-/* clause 20: all memory comes back however mappings were split, so no page reference is lost */
+/* clause 20: a release frees all memory even if mappings were split: no page reference is lost */
 TEST_F_TIMEOUT(huge, reset_split_mappings_frees_all, 120)
 {
 	const int rounds = 60;
@@ -478,7 +481,7 @@ TEST_F_TIMEOUT(huge, reset_split_mappings_frees_all, 120)
 		if (!(i % 2))
 			ASSERT_EQ(0, munmap(map, CAPACITY));
 	}
-	/* If each round lost one of its four slabs, twice as much as allowed would be missing. */
+	/* If each round lost one of its four slabs, twice the limit here would be missing. */
 	EXPECT_GT((rounds - 10) * (long)HUGE / 2, before - free_memory());
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
 	EXPECT_EQ(0, self->info.committed);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Arguments of the ioctls of /dev/arena: each bad one alone (clauses 4, 5, 17 and 18). The same
- * source is also built as a 32-bit program.
+ * Bad arguments of the ioctls of /dev/arena, each tried alone in a call that is valid otherwise
+ * (clauses 4, 5, 17 and 18). This file is also built as a 32-bit program.
  */
 #include "kselftest_harness.h"
 #include <assert.h>
@@ -62,22 +62,22 @@ static void fill_lease(void *buf)
 	args->want = 128;
 }
 
-/* Each command, with a valid struct in memory that ends before a page that is not mapped. */
+/* Runs each test for each command, with a valid struct at the begin of @buf. */
 FIXTURE(command)
 {
 	int fd;
 	long page;
-	char *buf;			/* two pages before an unmapped one */
+	char *buf;			/* two pages; the page behind them is not mapped */
 	struct arena_info_args before;
 };
 
 FIXTURE_VARIANT(command)
 {
 	unsigned int cmd;
-	__u32 size;			/* of the first version, which is the current one */
+	__u32 size;			/* of the struct, which has one version so far */
 	bool out;			/* the kernel writes a result to the struct */
 	void (*fill)(void *buf);
-	/* Fills in fields that depend on earlier calls. */
+	/* Makes the calls that must precede the command, and stores their results in @buf. */
 	int (*prepare)(int fd, void *buf);
 };
 
@@ -193,7 +193,7 @@ FIXTURE_SETUP(command)
 	*(__u32 *)self->buf = variant->size;
 	if (variant->prepare)
 		ASSERT_EQ(0, variant->prepare(self->fd, self->buf));
-	/* SETUP must be the first call; for the others, a call before does not matter. */
+	/* A SETUP after any other call would fail, so its tests begin without INFO. */
 	if (variant->cmd != ARENA_IOC_SETUP)
 		ASSERT_EQ(0, arena_info(self->fd, &self->before));
 }
@@ -204,7 +204,7 @@ FIXTURE_TEARDOWN(command)
 	munmap(self->buf, 2 * self->page);
 }
 
-/* Returns whether a failed call changed nothing. */
+/* Returns whether a failed call changed nothing: after a failed SETUP, another one succeeds. */
 static bool unchanged(int fd, const struct arena_info_args *before, unsigned int cmd)
 {
 	struct arena_info_args now;
@@ -252,7 +252,7 @@ TEST_F(command, command_shorter_einval)
 	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clause 18: a longer struct, of a newer program, is accepted if its tail is zero */
+/* clause 18: a struct longer than the kernel knows is accepted if the bytes behind are zero */
 TEST_F(command, command_longer_zero_tail_ok)
 {
 	set_size(self->buf, variant->size + 24);
@@ -261,7 +261,7 @@ TEST_F(command, command_longer_zero_tail_ok)
 	EXPECT_EQ(variant->size + 24, *(__u32 *)self->buf);
 }
 
-/* clause 18: a first byte of the tail that is not zero is refused */
+/* clause 18: a longer struct is refused if the first byte that the kernel does not know is not 0 */
 TEST_F(command, command_longer_first_tail_byte_e2big)
 {
 	set_size(self->buf, variant->size + 24);
@@ -270,7 +270,7 @@ TEST_F(command, command_longer_first_tail_byte_e2big)
 	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clause 18: a last byte of the tail that is not zero is refused */
+/* clause 18: a longer struct is refused if its last byte is not 0 */
 TEST_F(command, command_longer_last_tail_byte_e2big)
 {
 	set_size(self->buf, variant->size + 24);
@@ -309,7 +309,7 @@ static const unsigned long nowhere[] = {
 #endif
 };
 
-/* clause 18: a struct that is not mapped is EFAULT */
+/* clause 18: a call with a struct that is not mapped fails with EFAULT */
 TEST_F(command, command_unmapped_struct_efault)
 {
 	unsigned int i;
@@ -319,7 +319,7 @@ TEST_F(command, command_unmapped_struct_efault)
 	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clause 18: a struct whose size can be read but whose last byte cannot is EFAULT */
+/* clause 18: a call fails with EFAULT if the struct's size can be read but not its last byte */
 TEST_F(command, command_struct_ends_unmapped_efault)
 {
 	char *at = self->buf + 2 * self->page - variant->size + 8;
@@ -329,7 +329,7 @@ TEST_F(command, command_struct_ends_unmapped_efault)
 	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clause 18: a longer struct whose tail cannot be read is EFAULT */
+/* clause 18: a call fails with EFAULT if the last bytes of a longer struct cannot be read */
 TEST_F(command, command_tail_ends_unmapped_efault)
 {
 	char *at = self->buf + 2 * self->page - variant->size;
@@ -340,7 +340,7 @@ TEST_F(command, command_tail_ends_unmapped_efault)
 	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clauses 4, 18: where the result cannot be written, nothing was done */
+/* clauses 4, 18: a call that cannot write its result changes nothing */
 TEST_F(command, command_read_only_struct_efault)
 {
 	ASSERT_EQ(0, mprotect(self->buf, self->page, PROT_READ));
@@ -350,7 +350,7 @@ TEST_F(command, command_read_only_struct_efault)
 		EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clause 18: the command is the whole number, not its low byte */
+/* clause 18: a command is refused if its number encodes a size or a direction */
 TEST_F(command, command_encoded_size_or_direction_enotty)
 {
 	unsigned int dirs[] = { _IOC_READ, _IOC_WRITE, _IOC_READ | _IOC_WRITE };
@@ -365,7 +365,7 @@ TEST_F(command, command_encoded_size_or_direction_enotty)
 	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clause 18: unknown commands are ENOTTY */
+/* clause 18: unknown commands fail with ENOTTY */
 TEST(command_unknown_enotty)
 {
 	char buf[256] = { 16 };
@@ -433,7 +433,7 @@ TEST_F(fresh, info_without_setup_reports_default)
 	EXPECT_TRUE(all_bytes(info.name, 0, sizeof(info.name)));
 }
 
-/* clause 17: SETUP with zeroes makes the default arena */
+/* clause 17: SETUP with a struct of zeroes gives the arena the defaults */
 TEST_F(fresh, setup_of_zeroes_makes_default)
 {
 	struct arena_setup_args args = { .size = sizeof(args) };
@@ -484,7 +484,10 @@ TEST_F(fresh, setup_bad_slab_size_einval)
 	EXPECT_EQ(0, arena_setup(self->fd, 0, page, 0));
 }
 
-/* clause 18: SETUP refuses names with bytes that are not printable */
+/*
+ * clause 18: SETUP refuses names with a slash or bytes that are not printable, names without a
+ * terminating zero, and bytes behind that zero
+ */
 TEST_F(fresh, setup_bad_name_einval)
 {
 	struct arena_setup_args args = { .size = sizeof(args) };
@@ -556,7 +559,7 @@ static int use_by_mark(int fd)
 	return arena_mark(fd, &mark);
 }
 
-/* clause 17: a rewind is a use also if it is refused */
+/* clause 17: a rewind is a use of the arena even if it is refused for a stale mark */
 static int use_by_rewind(int fd)
 {
 	return arena_rewind(fd, (struct arena_mark_args) { .size = 32 }) != -ESTALE;
@@ -631,7 +634,7 @@ FIXTURE_SETUP(idle)
 	ASSERT_LE(0, self->fd);
 }
 
-/* None of these tests allocates. */
+/* No call of these tests may allocate an object or reset the arena. */
 FIXTURE_TEARDOWN(idle)
 {
 	EXPECT_EQ(0, arena_used(self->fd));
@@ -642,7 +645,7 @@ FIXTURE_TEARDOWN(idle)
 	close(self->fd);
 }
 
-/* clause 5: ALLOC refuses size 0 and counts that */
+/* clause 5: ALLOC refuses size 0 and counts the failure */
 TEST_F(idle, alloc_size_zero_einval)
 {
 	EXPECT_EQ(-EINVAL, arena_alloc(self->fd, 0, NULL));
@@ -650,7 +653,7 @@ TEST_F(idle, alloc_size_zero_einval)
 	EXPECT_EQ(1, self->info.fail_arg);
 }
 
-/* clauses 4, 5: ALLOC refuses sizes that do not fit, also those whose sums would wrap */
+/* clauses 4, 5: ALLOC refuses sizes above the capacity, also if offset plus size would wrap */
 TEST_F(idle, alloc_too_large_enospc)
 {
 	__u64 sizes[] = { 16 * SLAB + 1, 1ULL << 32, 1ULL << 40, 1ULL << 63, ~0ULL,
@@ -663,7 +666,7 @@ TEST_F(idle, alloc_too_large_enospc)
 	EXPECT_EQ(0, self->info.committed);
 }
 
-/* clause 5: ALLOC refuses alignments that are not powers of two or exceed the slab */
+/* clause 5: ALLOC refuses alignments that are not powers of two or exceed the size of a slab */
 TEST_F(idle, alloc_bad_alignment_einval)
 {
 	__u64 aligns[] = { 3, 6, 7, 24, SLAB - 1, 2 * SLAB, 1ULL << 32, 1ULL << 63, ~0ULL,
@@ -674,7 +677,7 @@ TEST_F(idle, alloc_bad_alignment_einval)
 		EXPECT_EQ(-EINVAL, arena_alloc_flags(self->fd, 8, aligns[i], 0, NULL));
 }
 
-/* clause 1: objects larger than a slab are aligned to a page at most */
+/* clause 1: ALLOC refuses an alignment above a page for an object larger than a slab */
 TEST_F(idle, alloc_large_bad_alignment_einval)
 {
 	EXPECT_EQ(-EINVAL, arena_alloc_flags(self->fd, 2 * SLAB, 2 * sysconf(_SC_PAGESIZE),
@@ -696,7 +699,7 @@ TEST_F(idle, store_size_zero_einval)
 	EXPECT_EQ(-EINVAL, arena_store(self->fd, something, 0, NULL));
 }
 
-/* clause 24: STORE stages the copy, and the stage is bounded */
+/* clause 24: STORE refuses more bytes than its buffer in the kernel takes */
 TEST_F(idle, store_too_large_emsgsize)
 {
 	EXPECT_EQ(-EMSGSIZE, arena_store(self->fd, something, ARENA_STORE_MAX + 1, NULL));
@@ -735,7 +738,7 @@ TEST_F(idle, store_bad_alignment_einval)
 	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_STORE, &args));
 }
 
-/* clauses 4, 24: STORE from a source that is not mapped is EFAULT */
+/* clauses 4, 24: STORE fails with EFAULT if its source is not mapped */
 TEST_F(idle, store_unmapped_source_efault)
 {
 	unsigned int i;
@@ -747,7 +750,7 @@ TEST_F(idle, store_unmapped_source_efault)
 	}
 }
 
-/* clause 18: addresses have 64 bits in the struct, also for callers of 32 bits */
+/* clause 18: STORE does not ignore the upper 32 bits of an address, also of 32-bit callers */
 TEST_F(idle, store_high_address_efault)
 {
 	struct arena_store_args args = {
@@ -759,7 +762,7 @@ TEST_F(idle, store_high_address_efault)
 	EXPECT_EQ(-EFAULT, arena_ioctl(self->fd, ARENA_IOC_STORE, &args));
 }
 
-/* clause 4: STORE from a source whose second page is not mapped is EFAULT */
+/* clause 4: STORE fails with EFAULT if the second page of its source is not mapped */
 TEST_F(idle, store_source_ends_unmapped_efault)
 {
 	long page = sysconf(_SC_PAGESIZE);
@@ -846,7 +849,7 @@ TEST_F(idle, dup_unknown_rights_einval)
 	EXPECT_EQ(-EINVAL, arena_dup(self->fd, ARENA_RIGHT_WRITE));
 }
 
-/* The structs have the same layout for 32 and 64 bits. */
+/* The sizes hold for programs of 32 and of 64 bits. */
 static_assert(sizeof(struct arena_setup_args) == 56, "setup");
 static_assert(sizeof(struct arena_alloc_args) == 40, "alloc");
 static_assert(sizeof(struct arena_store_args) == 48, "store");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * SIGKILL at any time (clauses 17, 22, 24): a program makes all kinds of calls on an arena of its
- * own and on a shared one, and is killed after its nth step. Its own arena leaves nothing behind,
- * and the shared one still works.
+ * Processes that are killed at any time (clauses 17, 22 and 24). A child makes calls on an arena of
+ * its own and on one that it shares with the test, and is killed after its nth step. Then its own
+ * arena must be gone, and the shared one must still work.
  */
 #include "kselftest_harness.h"
 #include <sched.h>
@@ -11,7 +11,7 @@
 
 #define CAPACITY	(32 * SLAB)
 
-/* Slabs of a page, so that calls commit often. */
+/* Opens an arena whose slabs are single pages, so that most calls commit memory. */
 static int open_arena(__u32 flags)
 {
 	int fd = arena_open();
@@ -58,7 +58,7 @@ static void map_some(int fd)
 	touch_read(status);
 	touch_write(map);
 	touch_write(map + 20000);
-	/* Half of the mappings are left for the exit of the process to unmap. */
+	/* Leave some mappings for the exit of the process to unmap. */
 	if (arena_used(fd) & 8)
 		return;
 	munmap((void *)status, sysconf(_SC_PAGESIZE));
@@ -74,7 +74,7 @@ static void dup_some(int fd)
 		close(other);
 }
 
-/* One step: a call that @nr selects, on either arena. */
+/* Makes step @nr, which selects what to do and on which of the two arenas. */
 static void step(unsigned int nr, int own, int shared)
 {
 	int fd = nr & 1 ? own : shared;
@@ -114,7 +114,7 @@ static void run_until_killed(unsigned int *steps, int shared, __u32 flags)
 	for (nr = 0; ; nr++) {
 		__atomic_store_n(steps, nr + 1, __ATOMIC_RELEASE);
 		step(nr, own, shared);
-		/* Close duplicates now and then, before the limit on descriptors is reached. */
+		/* Now and then, replace the child's own arena by a new one. */
 		if (nr % 1000 == 999) {
 			close(own);
 			own = open_arena(flags);
@@ -163,7 +163,7 @@ FIXTURE_TEARDOWN(kill)
 {
 }
 
-/* clauses 17, 22, 24: a program that is killed after its nth step leaves nothing behind */
+/* clauses 17, 22, 24: a process that is killed after its nth step leaves nothing behind */
 TEST_F_TIMEOUT(kill, kill_after_nth_step_leaves_nothing, 200)
 {
 	unsigned int nr;
@@ -192,16 +192,17 @@ TEST_F_TIMEOUT(kill, kill_after_nth_step_leaves_nothing, 200)
 }
 
 /*
- * Long calls are killed while they run. Two things tell the test that a call is under way: how much
- * memory all arenas hold, and the fdinfo of the descriptor, which can be read without a lock.
+ * The tests below kill a process during a call that takes long. To learn that the call is under
+ * way, they read how much memory all arenas hold, or the fdinfo of the descriptor; neither read
+ * waits for the call. The call allocates, zeroes or frees this many bytes.
  */
 static long long_bytes(void)
 {
-	/* A sixteenth of the memory is below the limit for programs, which is 3/32 of it. */
+	/* The module lets all programs together have 3/32 of the machine's memory: stay below. */
 	return sysconf(_SC_PHYS_PAGES) / 16 * sysconf(_SC_PAGESIZE) / SLAB * SLAB;
 }
 
-/* Returns a number from a descriptor's fdinfo, or -1 if it has none. */
+/* Returns the number behind @name in a descriptor's fdinfo, or -1 if there is none. */
 static long long told_of(int fd, const char *name)
 {
 	char path[64], word[64];
@@ -297,11 +298,11 @@ FIXTURE_VARIANT(long_call)
 {
 	int	(*run)(int fd);
 	bool	(*under_way)(int fd);
-	/* Returns whether the call ended early. */
+	/* Returns whether the call ended before its work was complete. */
 	bool	(*cut_short)(int fd, const char *map);
-	/* The call works on an object that was allocated before. */
+	/* The test allocates an object before the call, which is a reset. */
 	bool	allocated;
-	/* The call works in memory that was committed before. */
+	/* The test commits the memory before the call. */
 	bool	committed;
 };
 
@@ -355,7 +356,7 @@ static bool has_ended(pid_t pid)
 	return waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid;
 }
 
-/* Returns an epoll descriptor that reports a reset of @fd, but only if the reset wakes waiters. */
+/* Returns an epoll descriptor that becomes ready when a reset of @fd wakes its waiters. */
 static int watch_resets(int fd)
 {
 	struct arena_watch_args args = { .size = sizeof(args), .mark = ~0ULL };
@@ -366,7 +367,7 @@ static int watch_resets(int fd)
 	       epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) ? -1 : epoll;
 }
 
-/* Kills a call once; returns whether it was cut short. */
+/* Kills a process during the call; returns whether the call ended before its work was complete. */
 static bool kill_under_way(struct __test_metadata *_metadata, struct _test_data_long_call *self,
 			   const struct _fixture_variant_long_call *variant)
 {
@@ -393,10 +394,10 @@ static bool kill_under_way(struct __test_metadata *_metadata, struct _test_data_
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	cut_short = variant->cut_short(self->fd, self->map);
-	/* Calls on allocated memory are resets, which empty the arena in any case. */
+	/* A reset empties the arena and wakes its waiters even if it is killed. */
 	EXPECT_EQ(variant->allocated, epoll_wait(epoll, &event, 1, 0));
 	close(epoll);
-	/* The arena is consistent. A killed allocation has made its object or committed nothing. */
+	/* A killed allocation has either made its object or committed no memory. */
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
 	EXPECT_EQ(self->info.capacity, self->info.used + self->info.padding + self->info.free);
 	if (!variant->committed)
@@ -408,7 +409,7 @@ static bool kill_under_way(struct __test_metadata *_metadata, struct _test_data_
 	return cut_short;
 }
 
-/* clause 21: a call whose loop the caller can make long ends when the caller is killed */
+/* clause 21: a call that takes long ends early when its process is killed */
 TEST_F_TIMEOUT(long_call, kill_during_long_call_ends_it, 600)
 {
 	int round;

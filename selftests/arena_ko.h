@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * For tests of the device that need a test module: load it if it is not loaded yet, and unload it
- * when the test ends.
+ * For test programs that need a test module: loads the module if it is not loaded yet, and unloads
+ * it when the program ends.
  */
 #ifndef ARENA_KO_H
 #define ARENA_KO_H
@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Returns whether this call has loaded the module; false also if it was loaded already. */
+/* Returns whether this call has loaded the module: not if it was loaded already. */
 static inline bool ko_load(const char *name)
 {
 	bool loaded;
@@ -34,9 +34,9 @@ static inline void ko_unload(const char *name)
 }
 
 /*
- * Loads a module before main() and unloads it at exit. Children that end by exit() try to unload
- * it, too, but that fails while the test has the module in use. Other children end by _exit(),
- * which calls no destructors.
+ * Loads a module before main() and unloads it at exit. A forked child that ends by exit() tries to
+ * unload the module, too, which fails while the test uses the module. A child that ends by _exit()
+ * does not try, because _exit() calls no destructors.
  */
 #define KO_FOR_TESTS(name)							\
 static bool loaded_##name;							\

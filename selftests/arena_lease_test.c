@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Leases of /dev/arena: stretches of memory that a program divides itself (clauses 1, 4, 5, 6, 7,
- * 13, 16, 17 and 18).
+ * Leases: a program gets a stretch of an arena by ARENA_IOC_LEASE and places its objects in there
+ * itself, without further calls (clauses 1, 4, 5, 6, 7, 13, 16, 17 and 18).
  */
 #include "kselftest_harness.h"
 #include "arena_test.h"
@@ -70,7 +70,7 @@ TEST_F(lease, lease_with_alignment_aligned)
 	}
 }
 
-/* clause 1: a lease ends where its slab ends, unless its minimum is larger than a slab */
+/* clause 1: a lease does not cross the end of a slab, unless its minimum is larger than a slab */
 TEST_F(lease, lease_longer_than_slab_ends_with_it)
 {
 	__u64 end;
@@ -102,7 +102,7 @@ TEST_F(lease, lease_when_full_takes_every_byte)
 {
 	__u64 sum = 0, fails;
 
-	/* Stay on one CPU: the rest of another CPU's span is leased only when the arena is full. */
+	/* Stay on one CPU, so that no other CPU has a span with unused bytes at the end. */
 	ASSERT_TRUE(run_on(0));
 	while (!arena_lease(self->fd, 8, 24000, 0, &self->args)) {
 		ASSERT_LE(8, self->args.bytes);
@@ -125,14 +125,14 @@ TEST_F(lease, lease_when_full_takes_every_byte)
 	EXPECT_EQ(CAPACITY, self->info.used);
 }
 
-/* clause 16: before LEASE fails, it collects the span tails of other CPUs */
+/* clause 16: before LEASE fails, it takes the unused rests of the spans of other CPUs */
 TEST_F(lease, lease_when_full_takes_span_tails)
 {
 	__u64 sum = 0;
 	int i;
 
 	ASSERT_TRUE(run_on(0));
-	/* Now this CPU has a span with a tail, and the next CPU has none. */
+	/* In an arena with spans, CPU 0 gets a span with unused bytes here, and CPU 1 has none. */
 	for (i = 0; i < 100; i++)
 		ASSERT_EQ(0, arena_alloc(self->fd, 40, NULL));
 	sum = arena_used(self->fd);
@@ -143,7 +143,7 @@ TEST_F(lease, lease_when_full_takes_span_tails)
 	EXPECT_EQ(CAPACITY, sum);
 }
 
-/* clause 1: the length of a lease is a multiple of 8 if its minimum is one */
+/* clause 1: the length of a lease is a multiple of 8 if its minimum is a multiple of 8 */
 TEST_F(lease, lease_odd_bytes_rounded)
 {
 	ASSERT_EQ(0, arena_lease(self->fd, 8, 4095, 0, &self->args));
@@ -152,7 +152,7 @@ TEST_F(lease, lease_odd_bytes_rounded)
 	EXPECT_EQ(13, self->args.bytes);
 }
 
-/* clause 7: leases and objects of several processes do not overlap */
+/* clause 7: leases of several processes do not overlap, and all of their bytes count as used */
 TEST_F(lease, lease_by_processes_disjoint)
 {
 	char *map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
@@ -201,7 +201,7 @@ TEST_F(lease, lease_in_zero_arena_zeroed)
 	close(fd);
 }
 
-/* clause 13: a lease reports its generation, which later leases do not have */
+/* clause 13: a lease reports its generation, and a lease after a reset reports a later one */
 TEST_F(lease, lease_after_reset_new_generation)
 {
 	__u64 generation;
@@ -257,8 +257,8 @@ TEST_F(lease, lease_bad_argument_refused)
 }
 
 /*
- * clause 18: a longer struct is refused or accepted by its tail, and where the result cannot be
- * written, nothing is leased
+ * clause 18: a struct longer than the kernel knows is accepted only if the bytes behind are zero;
+ * a call that cannot write its result leases nothing
  */
 TEST_F(lease, lease_longer_struct_extensible)
 {
@@ -296,7 +296,7 @@ TEST_F(lease, lease_without_alloc_right_eacces)
 	close(with);
 }
 
-/* clause 17: LEASE is a use of the arena, which makes the default one */
+/* clause 17: a LEASE without SETUP gives the arena the defaults */
 TEST(lease_without_setup_makes_default)
 {
 	struct arena_lease_args lease;

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Shared by the tests of libarena: objects that carry a stamp of the thread or process that made
- * them, threads that note where their objects are, and an arena for each test.
+ * What the tests of libarena share: objects that begin with the number of the thread or process
+ * that made them, threads that note where their objects are, and an arena for each test.
+ *
+ * Each thread that uses libarena allocates from a lease, a stretch of the arena that the kernel
+ * gave to the thread, and makes a system call only when the lease is used up.
  *
  * With -DFAKE the tests run without the kernel module, on tools/libarena/fake.c, and leave out
  * what only the module can do.
@@ -27,12 +30,15 @@
 #define MB		(1024 * 1024UL)
 #define SLAB		65536UL
 #define CELL		64
-#define PATIENCE	200	/* seconds: hosts are busy, sanitizers slow */
+#define PATIENCE	200	/* seconds for a test: hosts may be busy, and sanitizers slow */
 #ifndef ARRAY_SIZE
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #endif
 
-/* The first bytes of an object name its maker and count its objects. */
+/*
+ * The first bytes of an object: the number of the thread or process that made it, and how many
+ * objects that one had made before.
+ */
 struct stamp {
 	__u64 maker;
 	__u64 number;
@@ -81,7 +87,7 @@ static inline bool is_stamped(struct arena *arena, __u64 offset, __u64 maker, __
 	return stamp && stamp->maker == maker && stamp->number == number;
 }
 
-/* A barrier at which two threads take turns. */
+/* A barrier that makes two threads wait for each other. */
 struct turns {
 	pthread_barrier_t barrier;
 };
@@ -91,7 +97,10 @@ static inline void turn(struct turns *turns)
 	pthread_barrier_wait(&turns->barrier);
 }
 
-/* Opens an arena with slabs of a page: User-Mode Linux cannot fork with larger ones mapped. */
+/*
+ * Opens an arena whose slabs are single pages: on User-Mode Linux, a fork breaks mappings of larger
+ * slabs unless tools/patches has mended the kernel.
+ */
 static inline struct arena *open_to_fork(void)
 {
 	struct arena_setup_args args = {
@@ -179,7 +188,10 @@ static inline void finish(struct worker *workers, unsigned int nr)
 		pthread_join(workers[i].thread, NULL);
 }
 
-/* Allocates until worker->turns is NULL; notes each object if no reset came meanwhile. */
+/*
+ * Allocates until worker->turns is NULL. Notes where an object is if the generation was the same
+ * before and after the allocation.
+ */
 static inline void *alloc_until_told(void *arg)
 {
 	struct worker *worker = arg;

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libarena in several processes: children of a fork, and programs that got a descriptor (clauses 1
- * and 17). The same source is also built as a 32-bit program.
+ * libarena in several processes: children of a fork, and programs that were sent a descriptor
+ * (clauses 1 and 17). This file is also built as a 32-bit program.
  */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-/* The fixture opens an arena that can be mapped across a fork. */
+/* Makes the fixture of arena_lib.h open an arena whose mappings survive a fork on any kernel. */
 #define LIB_FORKS
 #include "arena_lib.h"
 #include "arena_pass.h"
@@ -22,7 +22,7 @@ static int wait_for(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1 - WTERMSIG(status);
 }
 
-/* Clause 1: a child process gets leases of its own without calling the library for that. */
+/* Clause 1: a child of fork() does not allocate in the lease that its parent has. */
 TEST_F_TIMEOUT(lib, fork_child_new_lease, PATIENCE)
 {
 	struct arena_cursor *cursor = arena_cursor(self->arena);
@@ -59,8 +59,8 @@ TEST_F_TIMEOUT(lib, fork_child_new_lease, PATIENCE)
 }
 
 /*
- * Clause 1: a child made by the bare system call, which runs no pthread_atfork() handlers, has
- * leases of its own, too.
+ * Clause 1: a child made by a system call instead of fork(), so that no pthread_atfork() handler
+ * runs, does not allocate in its parent's lease either.
  */
 TEST_F_TIMEOUT(lib, clone_child_new_lease, PATIENCE)
 {
@@ -75,8 +75,8 @@ TEST_F_TIMEOUT(lib, clone_child_new_lease, PATIENCE)
 }
 
 /*
- * Clause 1: at the time of the fork, other threads may hold the library's lock. The child
- * allocates, starts threads and closes nonetheless.
+ * Clause 1: a child can allocate, start threads and close the arena even if another thread of its
+ * parent had the library's lock at the time of the fork.
  */
 TEST_F_TIMEOUT(lib, fork_beside_threads_child_works, PATIENCE)
 {
@@ -108,7 +108,10 @@ TEST_F_TIMEOUT(lib, fork_beside_threads_child_works, PATIENCE)
 	finish(workers, 2);
 }
 
-/* A process that knows only the descriptor from the socket fills the arena. */
+/*
+ * Receives a descriptor from @sock and allocates objects in its arena. Sends back the offset of
+ * each object.
+ */
 static int attach_and_fill(int sock, __u64 maker)
 {
 	int fd = receive_fd(sock);
@@ -202,7 +205,7 @@ out:
 
 #ifndef FAKE
 
-/* The program that is executed: attaches to the arena of the descriptor that it inherited. */
+/* What the executed program does: it attaches to the arena whose descriptor it inherited. */
 static int executed(const char *number)
 {
 	struct arena *arena = arena_attach(atoi(number));
@@ -212,7 +215,7 @@ static int executed(const char *number)
 	return arena_strdup(arena, "after") ? 0 : 2;
 }
 
-/* Clause 17: a program can pass an arena to one that it executes. */
+/* Clause 17: a program that is executed can attach to an arena by an inherited descriptor. */
 TEST_F_TIMEOUT(lib, exec_with_descriptor_attaches, PATIENCE)
 {
 	int fd = arena_share(self->arena, ARENA_RIGHTS_ALL);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libarena in one thread (clauses 1, 4, 5, 6, 7, 16, 17, 20, 21 and 23). The same source is also
- * built as a 32-bit program.
+ * libarena in one thread (clauses 1, 4, 5, 6, 7, 16, 17, 20, 21 and 23). This file is also built as
+ * a 32-bit program.
  */
 #include <fcntl.h>
 #include <setjmp.h>
@@ -11,7 +11,7 @@
 
 #include "arena_lib.h"
 
-/* Clause 7: the offset is exact although threads have leases. */
+/* Clause 7: arena_offset() counts objects exactly, and not the unused bytes of the lease. */
 TEST_F_TIMEOUT(lib, offset_with_leases_exact, PATIENCE)
 {
 	const struct { double x, y; } point = { 1.5, 3.7 };
@@ -35,7 +35,7 @@ TEST_F_TIMEOUT(lib, offset_with_leases_exact, PATIENCE)
 	EXPECT_EQ(stored, arena_ptr(self->arena, 0));
 }
 
-/* Clause 5: any offset may be asked for, and any address. */
+/* Clause 5: arena_ptr() and arena_off() tell offsets and addresses outside of the arena. */
 TEST_F_TIMEOUT(lib, ptr_of_bad_offset_null, PATIENCE)
 {
 	EXPECT_EQ(MB, arena_capacity(self->arena));
@@ -47,7 +47,7 @@ TEST_F_TIMEOUT(lib, ptr_of_bad_offset_null, PATIENCE)
 	EXPECT_EQ(0, (uintptr_t)self->arena->base % SLAB);
 }
 
-/* Clauses 4, 5: bad arguments are refused with an errno, and cost no memory. */
+/* Clauses 4, 5: a call with a bad argument fails with an errno, and allocates nothing. */
 TEST_F_TIMEOUT(lib, alloc_bad_argument_refused, PATIENCE)
 {
 	static const struct { size_t size, align; int err; } calls[] = {
@@ -61,7 +61,7 @@ TEST_F_TIMEOUT(lib, alloc_bad_argument_refused, PATIENCE)
 	__u64 before;
 	size_t i;
 
-	/* The first round has no lease, the second round has one. */
+	/* In the first round the thread has no lease, in the second round it has one. */
 	for (int round = 0; round < 2; round++) {
 		before = arena_offset(self->arena);
 		for (i = 0; i < ARRAY_SIZE(calls) - !round; i++) {
@@ -98,7 +98,7 @@ TEST_F_TIMEOUT(lib, alloc_with_alignment_aligned, PATIENCE)
 	EXPECT_EQ(8 * (8 + 16 + 24 + 32 + 40), arena_offset(self->arena));
 }
 
-/* Clause 7: an object whose alignment exceeds a lease does not cost a lease of that length. */
+/* Clause 7: an alignment larger than a lease does not make the library take a larger lease. */
 TEST(alloc_large_alignment_no_lease)
 {
 	struct arena *arena = arena_open("large slabs", 1 << 30, 0);
@@ -117,7 +117,7 @@ TEST(alloc_large_alignment_no_lease)
 	arena_close(arena);
 }
 
-/* Clauses 4, 16: one thread gets every byte, and a failure leaves room for smaller objects. */
+/* Clauses 4, 16: one thread can allocate every byte; after a failure, smaller objects still fit. */
 TEST_F_TIMEOUT(lib, alloc_when_full_takes_every_byte, PATIENCE)
 {
 	size_t nr = 0;
@@ -141,8 +141,8 @@ TEST_F_TIMEOUT(lib, alloc_when_full_takes_every_byte, PATIENCE)
 }
 
 /*
- * Clause 16: if objects do not fill a slab without a rest, at least as many fit as with one ioctl
- * for each object.
+ * Clause 16: if the size of a slab is no multiple of the objects' size, at least as many objects
+ * fit into the arena as fit into all slabs, each filled alone.
  */
 TEST_F_TIMEOUT(lib, alloc_odd_sizes_until_full_as_kernel, PATIENCE)
 {
@@ -161,7 +161,7 @@ TEST_F_TIMEOUT(lib, alloc_odd_sizes_until_full_as_kernel, PATIENCE)
 	}
 }
 
-/* Clause 5: objects may be as large as a slab, and as the arena. */
+/* Clause 5: objects may be larger than a lease or a slab, and as large as the arena. */
 TEST_F_TIMEOUT(lib, alloc_large_ok, PATIENCE)
 {
 	char *at = arena_alloc(self->arena, 8);
@@ -180,7 +180,7 @@ TEST_F_TIMEOUT(lib, alloc_large_ok, PATIENCE)
 	EXPECT_EQ(NULL, arena_alloc(self->arena, 1));
 }
 
-/* Clause 1: strings, formatted text and bytes are copied in. */
+/* Clause 1: the calls for strings, formatted text and bytes store a copy in the arena. */
 TEST_F_TIMEOUT(lib, strdup_copies, PATIENCE)
 {
 	char text[1000], *copy;
@@ -217,7 +217,7 @@ TEST_F_TIMEOUT(lib, alloc_in_several_arenas_disjoint, PATIENCE)
 	}
 }
 
-/* Clause 21: a process cannot open more arenas than the tables of the library have room for. */
+/* Clause 21: a process can have at most ARENA_OPEN_MAX arenas open. */
 TEST_F_TIMEOUT(lib, open_too_many_fails, PATIENCE)
 {
 	static struct arena *arenas[ARENA_OPEN_MAX];
@@ -230,7 +230,7 @@ TEST_F_TIMEOUT(lib, open_too_many_fails, PATIENCE)
 		nr++;
 	EXPECT_EQ(ARENA_OPEN_MAX - 1, nr);
 	EXPECT_EQ(EMFILE, errno);
-	/* All of these are attached to one arena, and each has a lease of its own. */
+	/* The thread has a lease for each entry of arenas[], although all are the same arena. */
 	for (int i = 0; i < 20; i++)
 		EXPECT_NE(NULL, stamped(arenas[i], CELL, i, 0));
 	EXPECT_LE(20 * CELL, arena_offset(self->arena));
@@ -262,7 +262,7 @@ static bool test_memory(char *at)
 	return there;
 }
 
-/* Clause 20: after a strict reset, a late store faults until something is allocated there. */
+/* Clause 20: after a strict reset, a store to an old object faults until a new one lies there. */
 TEST_F_TIMEOUT(lib, store_after_strict_reset_faults, PATIENCE)
 {
 	char *object = arena_alloc(self->arena, CELL);
@@ -276,7 +276,7 @@ TEST_F_TIMEOUT(lib, store_after_strict_reset_faults, PATIENCE)
 	EXPECT_TRUE(test_memory(object));
 }
 
-/* Clause 6: objects of an arena with ARENA_SETUP_ZERO are zero, in memory that was used before. */
+/* Clause 6: in an arena with ARENA_SETUP_ZERO, objects are zero even in memory that was in use. */
 TEST(alloc_in_zero_arena_zeroed)
 {
 	struct arena *arena = arena_open("zero", MB, ARENA_SETUP_ZERO);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libarena in several threads, each with a lease of its own (clauses 1, 9, 10, 13, 16 and 20). The
- * same source is also built as a 32-bit program.
+ * libarena in several threads, each with a lease of its own (clauses 1, 9, 10, 13, 16 and 20). This
+ * file is also built as a 32-bit program.
  */
 #include <sched.h>
 
 #include "arena_lib.h"
 
-/* Clause 1: objects of several threads do not overlap, and all that was written is there. */
+/* Clause 1: objects of several threads do not overlap, and keep what the threads wrote. */
 TEST_F_TIMEOUT(lib, alloc_by_threads_disjoint, PATIENCE)
 {
 	static struct worker workers[THREADS];
@@ -29,7 +29,7 @@ TEST_F_TIMEOUT(lib, alloc_by_threads_disjoint, PATIENCE)
 		}
 	}
 	EXPECT_EQ(0, overlaps(all, nr));
-	/* The rest of a lease in which the thread's next object did not fit counts as used. */
+	/* A lease whose unused bytes were too few for the thread's next object counts as used. */
 	EXPECT_LE(bytes, arena_offset(self->arena));
 	EXPECT_LE(arena_offset(self->arena), arena_high(self->arena));
 }
@@ -62,7 +62,7 @@ static void *one_cell(void *arg)
 	return arena_alloc(arg, CELL);
 }
 
-/* Clause 16: a thread that ends leaves the rest of its lease to the next thread. */
+/* Clause 16: when a thread ends, the next thread takes over the unused bytes of its lease. */
 TEST_F_TIMEOUT(lib, alloc_after_thread_exit_uses_lease, PATIENCE)
 {
 	pthread_t thread;
@@ -81,13 +81,13 @@ static void one_cell_more(void *arg)
 	one_cell(arg);
 }
 
-/* Makes a destructor allocate when the thread ends, after the library's destructor has run. */
+/* Registers a destructor that allocates when the thread ends, after the library's destructor. */
 static void *alloc_late(void *arg)
 {
 	static pthread_key_t key;
 
 	arena_alloc(arg, CELL);
-	/* Destructors run in the order in which their keys were made. */
+	/* Destructors run in the order in which their keys were made. The library's is older. */
 	pthread_key_create(&key, one_cell_more);
 	pthread_setspecific(key, arg);
 	return NULL;
@@ -114,7 +114,7 @@ static void *alloc_in_turns(void *arg)
 		turn(worker->turns);
 		place->offset = arena_off(worker->arena, arena_alloc(worker->arena, CELL));
 		turn(worker->turns);
-		/* Between these turns the main thread looks at the object and may end the loop. */
+		/* Now the main thread checks the object. It clears worker->arena at the end. */
 		turn(worker->turns);
 		if (!worker->arena)
 			break;
@@ -123,8 +123,8 @@ static void *alloc_in_turns(void *arg)
 }
 
 /*
- * Clauses 9, 20: after a reset in any mode, a thread's lease is void. If the thread used its stale
- * lease, its next object would not lie at offset 0 but behind the object before.
+ * Clauses 9, 20: a thread does not use its lease after a reset in any mode. If it did, its next
+ * object would lie behind the object before, and not at offset 0.
  */
 TEST_F_TIMEOUT(lib, alloc_after_reset_new_lease, PATIENCE)
 {
@@ -154,8 +154,8 @@ TEST_F_TIMEOUT(lib, alloc_after_reset_new_lease, PATIENCE)
 }
 
 /*
- * Clauses 1, 10: resets race with allocations. Objects that were surely allocated in one
- * generation do not overlap.
+ * Clauses 1, 10: resets race with allocations. The test checks objects whose threads read the same
+ * generation before and after the allocation: those of one generation do not overlap.
  */
 TEST_F_TIMEOUT(lib, reset_beside_threads_disjoint, PATIENCE)
 {
@@ -201,8 +201,8 @@ static void *alloc_where_told(void *arg)
 }
 
 /*
- * Clause 13: a thread does not use its lease of a closed arena for the next arena at the same
- * address.
+ * Clause 13: a thread that has a lease of an arena does not use it for the next arena, which may be
+ * mapped at the same address.
  */
 TEST_F_TIMEOUT(lib, open_after_close_new_lease, PATIENCE)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Limits of /dev/arena, which cgroup is charged, and that nothing is left behind (clauses 4, 17,
- * 21, 22 and 25). Changes module parameters, and expects that no other program uses arenas
- * meanwhile.
+ * Tests the limits of /dev/arena, which cgroup is charged for an arena, and that arenas leave
+ * nothing behind (clauses 4, 17, 21, 22 and 25). Changes module parameters, and expects that no
+ * other program uses arenas meanwhile.
  */
 #include "kselftest_harness.h"
 #include <grp.h>
@@ -15,7 +15,10 @@
 #define PARAMETERS	"/sys/module/arena/parameters/"
 #define CGROUP		"/sys/fs/cgroup/"
 
-/* Waits until no arena is left: the last reference may go shortly after the process has ended. */
+/*
+ * Waits until no arena exists and its memory is free: the kernel may drop the last reference to an
+ * arena shortly after the process has ended. Returns whether that came true in time.
+ */
 static bool all_gone(void)
 {
 	int i;
@@ -70,7 +73,7 @@ TEST_F(limits, open_too_many_refused)
 	}
 	EXPECT_EQ(-ENFILE, arena_open());
 	EXPECT_EQ(-ENFILE, arena_open());
-	/* Descriptors of the same arena are not counted. */
+	/* A second descriptor of an arena counts for nothing, but keeps the arena counted. */
 	i = arena_dup(fds[0], ARENA_RIGHT_READ);
 	EXPECT_LE(0, i);
 	close(fds[0]);
@@ -94,7 +97,7 @@ TEST_F(limits, setup_over_capacity_limit_efbig)
 	EXPECT_EQ(0, arena_setup(self->fd, 2 << 20, 0, 0));
 }
 
-/* clause 21: the default capacity does not exceed the limit either */
+/* clause 21: without SETUP, the capacity is the limit if that is below the default */
 TEST_F(limits, info_default_capacity_within_limit)
 {
 	ASSERT_TRUE(set_parameter("max_arena_mb", 2));
@@ -104,7 +107,7 @@ TEST_F(limits, info_default_capacity_within_limit)
 	EXPECT_EQ(2 << 20, self->info.capacity);
 }
 
-/* Allocates slab by slab until that fails; returns how many slabs there were. */
+/* Allocates objects of a slab's size until that fails; returns how many it got. */
 static int exhaust(int fd, int *err)
 {
 	int nr = 0;
@@ -114,7 +117,10 @@ static int exhaust(int fd, int *err)
 	return nr;
 }
 
-/* clauses 4, 21: the total of all arenas is bounded; below the limit everything works as before */
+/*
+ * clauses 4, 21: at the limit on the memory of all arenas, allocations fail and change nothing;
+ * when memory is free again, they succeed
+ */
 TEST_F(limits, alloc_over_total_limit_enomem)
 {
 	int other = arena_open(), nr, err;
@@ -147,7 +153,10 @@ TEST_F(limits, alloc_over_total_limit_enomem)
 	EXPECT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
 }
 
-/* clauses 21, 25: the directory counts, by what is committed and not by the capacity */
+/*
+ * clauses 21, 25: the directory, a tree of pages that finds the slab at an offset, counts against
+ * the limit, and grows with the committed slabs and not with the capacity
+ */
 TEST_F(limits, alloc_directory_counts)
 {
 	/*
@@ -177,7 +186,7 @@ TEST_F(limits, alloc_directory_counts)
 	EXPECT_GE(limit / page, pages);
 }
 
-/* clause 21: programs have a lower limit of their own, which leaves memory for kernel callers */
+/* clause 21: programs have a lower limit of their own, which leaves memory for kernel code */
 TEST_F(limits, alloc_over_device_limit_enomem)
 {
 	int nr, err;
@@ -197,7 +206,7 @@ TEST_F(limits, alloc_over_device_limit_enomem)
 	EXPECT_GE(4 << 20, nr * SLAB);
 }
 
-/* clause 21: limits near the ends of their types do not turn negative */
+/* clause 21: a limit near the largest number of its type, in pages or bytes, does not overflow */
 TEST_F(limits, set_limit_huge_number_ok)
 {
 	static const char *const numbers[] = {
@@ -221,7 +230,7 @@ TEST_F(limits, set_limit_huge_number_ok)
 	}
 }
 
-/* Becomes another user, with or without a user namespace of its own. */
+/* Makes the process another user, in a new user namespace if @in_namespace. */
 static bool become(uid_t uid, bool in_namespace)
 {
 	if (setgroups(0, NULL) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
@@ -230,8 +239,9 @@ static bool become(uid_t uid, bool in_namespace)
 }
 
 /*
- * Opens three arenas and fills them with 2 MiB together, which are the limits of a user. Returns 0,
- * 1 if an arena could not be opened, 100 if the user could not be changed, or another failed check.
+ * As the user @uid, opens three arenas and fills them with 2 MiB together, which are the limits of
+ * a user. Returns 0, 1 if an arena could not be opened, 100 if the process could not become the
+ * user, or another number for a check that failed.
  */
 static int use_up_bounds(uid_t uid, bool in_namespace)
 {
@@ -253,7 +263,7 @@ static int use_up_bounds(uid_t uid, bool in_namespace)
 	}
 	if (nr * SLAB > 2 << 20 || nr * SLAB < 3 << 19)
 		return 4;
-	/* Memory that one arena frees is available to another one of the same user. */
+	/* After a release by one arena, another arena of the user gets memory. */
 	if (arena_reset(fds[0], ARENA_RESET_RELEASE, 0) || arena_alloc(fds[1], SLAB, NULL))
 		return 5;
 	close(fds[0]);
@@ -295,9 +305,9 @@ TEST_F(limits, alloc_over_user_limit_enomem)
 	}
 	ASSERT_EQ(1, read(up[0], &c, 1));
 	EXPECT_EQ(0, c);
-	/* The other user gets all of its share while the first one has used up its own. */
+	/* A second user gets all of its share while the first one has used up its own. */
 	EXPECT_EQ(0, use_up_bounds_apart(12346, false));
-	/* The first user gets no further arena, also not in a user namespace. */
+	/* The first user gets no further arena, not even in a user namespace of its own. */
 	EXPECT_EQ(1, use_up_bounds_apart(12345, false));
 	err = use_up_bounds_apart(12345, true);
 	if (err != 100)
@@ -332,7 +342,7 @@ static bool enter(const char *path)
 	return write_string(cgroup_file(path, "cgroup.procs"), "0");
 }
 
-/* Returns how often an event happened in a cgroup. */
+/* Returns how often the event @name happened in a cgroup, or -1 if that is not known. */
 static long long event(const char *path, const char *name)
 {
 	FILE *file = fopen(cgroup_file(path, "memory.events"), "re");
@@ -353,7 +363,7 @@ static long long charged(const char *path)
 	return read_number(cgroup_file(path, "memory.current"));
 }
 
-/* Returns whether the machine does not charge kernel memory: cgroup.memory=nokmem. */
+/* Returns whether cgroup.memory=nokmem tells the kernel not to charge its own memory to cgroups. */
 static bool told_not_to_charge(void)
 {
 	char line[4096] = "";
@@ -366,7 +376,7 @@ static bool told_not_to_charge(void)
 	return strstr(line, "cgroup.memory=") && strstr(line, "nokmem");
 }
 
-/* Returns whether the slabs that a child in the cgroup allocates are charged. */
+/* Returns whether the cgroup is charged for slabs that a process in it allocates. */
 static bool charges_arenas(const char *path)
 {
 	int fd, status;
@@ -413,7 +423,10 @@ FIXTURE_TEARDOWN(cgroup)
 		usleep(10000);
 }
 
-/* clause 21: in a cgroup that an arena exhausted, calls return errors and no process is killed */
+/*
+ * Exhausts the cgroup by an arena and checks that calls fail with ENOMEM. Returns 0 or the number
+ * of the failed check.
+ */
 static int fill_cgroup(const char *path)
 {
 	struct arena_info_args info;
@@ -449,7 +462,7 @@ TEST_F(cgroup, alloc_in_full_cgroup_enomem)
 	EXPECT_EQ(0, event(self->path, "oom_kill"));
 }
 
-/* Makes calls that need more memory than the cgroup has. Each must fail and commit nothing. */
+/* Makes calls that need more memory than the cgroup has, and must fail and commit nothing. */
 static int fail_large_calls(int fd)
 {
 	struct arena_lease_args lease = {
@@ -474,7 +487,7 @@ static int fail_large_calls(int fd)
 	return arena_info(fd, &info) || info.committed ? 8 : 0;
 }
 
-/* Makes calls that fail. After that, another process in the cgroup must be able to use memory. */
+/* Makes calls that fail for lack of memory; then another process in the cgroup must get memory. */
 static int fail_beside_sibling(const char *path)
 {
 	int fd, err;
@@ -498,7 +511,7 @@ static int fail_beside_sibling(const char *path)
 	return wait_for(pid) ? 9 : 0;
 }
 
-/* clauses 4, 21: pages that a failed call committed are there for others */
+/* clauses 4, 21: a call that fails uncharges the pages that it had committed before */
 TEST_F_TIMEOUT(cgroup, alloc_failed_in_cgroup_gives_back, 120)
 {
 	pid_t pid = fork();
@@ -510,8 +523,10 @@ TEST_F_TIMEOUT(cgroup, alloc_failed_in_cgroup_gives_back, 120)
 }
 
 /*
- * clause 21: calls in a full cgroup fail also where they need memory besides slabs. open() and DUP
- * are left out: the kernel charges the files that they make.
+ * Fills the cgroup, and then makes calls that need memory besides slabs: a buffer for STORE, and
+ * directories for other arenas. open() and DUP are left out, because the kernel itself charges the
+ * files that they make, and may kill a process for that. Returns 0 or the number of the failed
+ * check.
  */
 static int everything_when_full(const char *path)
 {
@@ -538,13 +553,13 @@ static int everything_when_full(const char *path)
 				return 5;
 		}
 	}
-	/* When there is room again, the calls succeed. */
+	/* When the cgroup has room again, the calls succeed. */
 	if (arena_reset(fd, ARENA_RESET_RELEASE, 0) || arena_alloc(fds[0], 1 << 20, NULL))
 		return 6;
 	return 0;
 }
 
-/* clause 21: no call in a cgroup that is already full invokes the OOM killer */
+/* clause 21: no call of a process in a full cgroup invokes the OOM killer */
 TEST_F_TIMEOUT(cgroup, call_in_full_cgroup_enomem, 120)
 {
 	pid_t pid;
@@ -559,8 +574,8 @@ TEST_F_TIMEOUT(cgroup, call_in_full_cgroup_enomem, 120)
 }
 
 /*
- * A process in the cgroup opens an arena, and uses it first if @use_first. A process outside of the
- * cgroup then allocates from it. Returns how many slabs the process outside got.
+ * A child in the cgroup opens an arena, and sets it up if @use_first. The test, which is outside of
+ * the cgroup, then allocates from the arena. Returns how many slabs the test got.
  */
 static int allocate_at_their_cost(struct __test_metadata *_metadata, const char *path, int *fd,
 				  bool use_first, int *err)
@@ -571,7 +586,7 @@ static int allocate_at_their_cost(struct __test_metadata *_metadata, const char 
 
 	ASSERT_EQ(0, pipe(go));
 	*fd = -1;
-	/* The parent takes the descriptor from the child, which stays in the cgroup until then. */
+	/* The child waits in the cgroup until the parent has taken its descriptor. */
 	pid = fork();
 	if (!pid) {
 		int fd = enter(path) ? arena_open() : -1;
@@ -600,7 +615,7 @@ static int allocate_at_their_cost(struct __test_metadata *_metadata, const char 
 	return exhaust(*fd, err);
 }
 
-/* clause 21: the opener's cgroup is charged, whichever task allocates */
+/* clause 21: the cgroup of the task that opened the arena is charged, whichever task allocates */
 TEST_F(cgroup, alloc_by_other_task_charges_opener)
 {
 	int err, nr = allocate_at_their_cost(_metadata, self->path, &self->fd, true, &err);
@@ -613,7 +628,7 @@ TEST_F(cgroup, alloc_by_other_task_charges_opener)
 	EXPECT_EQ(0, event(self->path, "oom_kill"));
 }
 
-/* clause 21: the opener's cgroup is charged, whichever task uses the arena first */
+/* clause 21: the cgroup of the task that opened the arena is charged if another one sets it up */
 TEST_F(cgroup, setup_by_other_task_charges_opener)
 {
 	int err, nr = allocate_at_their_cost(_metadata, self->path, &self->fd, false, &err);
@@ -624,7 +639,7 @@ TEST_F(cgroup, setup_by_other_task_charges_opener)
 	EXPECT_EQ(0, event(self->path, "oom_kill"));
 }
 
-/* Each function leaves one thing that keeps the arena alive: a descriptor or a mapping. */
+/* Each hold_by_*() leaves one thing that keeps the arena alive: a descriptor or a mapping. */
 static int hold_by_nothing(int fd)
 {
 	return fd;
@@ -708,7 +723,7 @@ TEST(unload_in_use_refused)
 	}
 }
 
-/* Makes arenas, descriptors and mappings, and uses them until it is killed. */
+/* Makes arenas, descriptors and mappings, and uses them until the process is killed. */
 static void busy(unsigned int seed)
 {
 	static char bytes[5000];

@@ -31,7 +31,7 @@ FIXTURE_TEARDOWN(mapping)
 	close(self->fd);
 }
 
-/* clause 19: a mapping shows what STORE copied, before and after it */
+/* clause 19: a mapping shows what STORE copied, also if a page was touched before */
 TEST_F(mapping, map_after_store_shows_bytes)
 {
 	__u64 a, b;
@@ -60,7 +60,7 @@ TEST_F(mapping, map_at_offset_shows_same_bytes)
 	munmap(part, self->page);
 }
 
-/* clause 19: touching an arena without slabs is SIGBUS and commits nothing */
+/* clause 19: touching an arena without slabs raises SIGBUS and commits nothing */
 TEST_F(mapping, touch_empty_arena_sigbus)
 {
 	size_t at;
@@ -73,7 +73,7 @@ TEST_F(mapping, touch_empty_arena_sigbus)
 	EXPECT_EQ(0, self->info.committed);
 }
 
-/* clause 19: committed slabs can be touched, and nothing beyond them */
+/* clause 19: committed slabs can be touched; touching what is behind them raises SIGBUS */
 TEST_F(mapping, touch_beyond_committed_sigbus)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, SLAB + 1, NULL));
@@ -112,7 +112,7 @@ TEST_F(mapping, map_past_capacity_enxio)
 /* clause 19: offset and length that wrap are refused */
 TEST_F(mapping, map_wrapping_offset_refused)
 {
-	/* The number of pages in 64 bits of offset: 1 << 52 of 4 KiB. */
+	/* How many pages 64 bits of offset can address: 1 << 52 pages of 4 KiB. */
 	const __u64 all = -1ULL / self->page + 1;
 	const __u64 pages[] = { all / 2, all - 1, all - 2, 1ULL << 40 };
 	unsigned int i;
@@ -124,7 +124,7 @@ TEST_F(mapping, map_wrapping_offset_refused)
 	}
 }
 
-/* clause 19: the last page is mapped whole where the capacity ends inside it */
+/* clause 19: if the capacity ends inside a page, all of that page can be mapped */
 TEST(map_tiny_capacity_last_page_ok)
 {
 	long page = sysconf(_SC_PAGESIZE);
@@ -171,7 +171,7 @@ TEST_F(mapping, map_executable_eperm)
 	EXPECT_EQ(EACCES, errno);
 }
 
-/* clause 19: protection can be taken away and given back */
+/* clause 19: mprotect() can take away access to a mapping and give it back */
 TEST_F(mapping, mprotect_down_and_up_ok)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
@@ -241,7 +241,7 @@ TEST_F(mapping, close_while_mapped_keeps_arena)
 	self->fd = -1;
 }
 
-/* clause 19: smaps shows VM_DONTDUMP and the other flags that a program can see */
+/* clause 19: smaps shows the documented flags of a mapping */
 TEST_F(mapping, map_vma_has_documented_flags)
 {
 	char line[512], wanted[32];
@@ -310,7 +310,7 @@ TEST_F(mapping, reset_release_keeping_some_revokes_rest)
 	EXPECT_EQ(SIGBUS, touch_read(self->map + 2 * SLAB));
 }
 
-/* clauses 6, 20: a zero reset zeroes mapped memory at once */
+/* clauses 6, 20: when a zero reset returns, mapped memory is zero */
 TEST_F(mapping, reset_zero_zeroes_mapping)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 2 * SLAB, NULL));
@@ -381,7 +381,7 @@ static void *toucher(void *arg)
 
 static void ignore_bus(int sig, siginfo_t *info, void *context)
 {
-	/* The memory may be committed the next time. */
+	/* Return, which retries the access: another process may commit the memory meanwhile. */
 }
 
 /* clause 20: release resets race with faults, allocations and forks */
@@ -397,7 +397,7 @@ TEST_F(mapping, reset_release_races_with_faults)
 			continue;
 		sigaction(SIGBUS, &action, NULL);
 		if (i == 2) {
-			/* Forks while its page tables are being revoked. */
+			/* Fork while resets remove entries from the page tables of this process. */
 			for (;;) {
 				pid_t pid = fork();
 
@@ -441,14 +441,14 @@ TEST(alloc_recycled_memory_zero)
 		map = arena_map(fd, bytes, PROT_READ | PROT_WRITE, 0);
 		ASSERT_NE(NULL, map);
 		/*
-		 * With small objects, a mapping shows a whole slab when its first object is
-		 * allocated.
+		 * Small objects: the first one in a slab makes all of the slab visible in a
+		 * mapping, so the kernel must zero all of it.
 		 */
 		for (at = 0; at < bytes; at += 4096)
 			ASSERT_EQ(0, arena_alloc(fd, 4096, NULL));
 		EXPECT_TRUE(all_bytes(map, 0, bytes));
 		memset(map, 0xee, bytes);
-		/* Free the slabs in different ways, then allocate again. */
+		/* In some rounds, release half of the slabs and allocate them again. */
 		if (round % 3 == 1) {
 			ASSERT_EQ(0, arena_reset(fd, ARENA_RESET_RELEASE, bytes / 2));
 			ASSERT_EQ(0, arena_alloc(fd, bytes, NULL));
@@ -460,7 +460,7 @@ TEST(alloc_recycled_memory_zero)
 	}
 }
 
-/* clause 20: a page that a pipe holds is not handed out again */
+/* clause 20: a page in a pipe does not get into another object */
 TEST_F(mapping, reset_release_pinned_page_not_reused)
 {
 	struct iovec part = { .iov_base = self->map, .iov_len = self->page };

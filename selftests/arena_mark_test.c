@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ARENA_IOC_MARK and REWIND (clause 12): a rewind to a good mark, and an errno with nothing
- * changed for a bad one. The same source is also built as a 32-bit program.
+ * ARENA_IOC_MARK and ARENA_IOC_REWIND (clause 12): a rewind to a valid mark frees what was
+ * allocated since; a rewind to any other mark fails and changes nothing. This file is also built as
+ * a 32-bit program.
  */
 #include "kselftest_harness.h"
 #include <assert.h>
@@ -46,14 +47,14 @@ FIXTURE_TEARDOWN(mark)
 	close(self->fd);
 }
 
-/* clauses 4, 12: a refused rewind returns an errno and changes nothing */
+/* clauses 4, 12: expects that @expression fails with @err and changes nothing */
 #define refused(err, expression) do {						\
 		ASSERT_EQ(0, arena_info(self->fd, &self->before));		\
 		EXPECT_EQ(err, expression);					\
 		EXPECT_TRUE(arena_unchanged(self->fd, &self->before));		\
 	} while (0)
 
-/* clauses 7, 12: a rewind restores all but counts that only grow; bytes stay mapped */
+/* clauses 7, 12: a rewind restores all numbers but those that only grow; the memory stays mapped */
 TEST_F(mark, rewind_to_mark_restores_counts)
 {
 	struct arena_batch_item item[3] = { { .bytes = 5 }, { .bytes = 3 * SLAB }, { .bytes = 1 } };
@@ -83,7 +84,7 @@ TEST_F(mark, rewind_to_mark_restores_counts)
 		EXPECT_LT(5 * SLAB, self->info.peak);
 		EXPECT_STREQ("kept", self->map);
 		EXPECT_STREQ("freed", self->map + 8);
-		/* With nothing allocated since, a further rewind does no harm. */
+		/* A second rewind, with nothing allocated since the first one, changes no count. */
 		EXPECT_EQ(0, arena_rewind(self->fd, self->mark[0]));
 		ASSERT_EQ(0, arena_info(self->fd, &self->info));
 		EXPECT_EQ(self->before.used, self->info.used);
@@ -91,7 +92,7 @@ TEST_F(mark, rewind_to_mark_restores_counts)
 	}
 }
 
-/* clause 6: an object that is allocated as zero after a rewind is zero */
+/* clause 6: ARENA_ALLOC_ZERO zeroes memory that a rewind has freed */
 TEST_F(mark, alloc_zero_after_rewind_zeroed)
 {
 	ASSERT_EQ(0, arena_mark(self->fd, &self->mark[0]));
@@ -102,7 +103,7 @@ TEST_F(mark, alloc_zero_after_rewind_zeroed)
 	EXPECT_TRUE(all_bytes(self->map + self->offset, 0, 1000));
 }
 
-/* clause 12: a rewind to an outer mark makes inner marks stale; one to an inner mark does not */
+/* clause 12: a rewind makes later marks stale, and leaves the mark itself and earlier ones valid */
 TEST_F(mark, rewind_to_nested_marks_inner_estale)
 {
 	int i;
@@ -124,7 +125,7 @@ TEST_F(mark, rewind_to_nested_marks_inner_estale)
 	EXPECT_EQ(0, arena_used(self->fd));
 }
 
-/* clause 12: marks are stale after any reset */
+/* clause 12: marks are stale after a reset in any mode */
 TEST_F(mark, rewind_after_reset_estale)
 {
 	__u32 mode;

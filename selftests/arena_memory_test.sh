@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Where the memory of arenas comes from, and which cgroup is charged: nodes, their pools, memory
-# pressure, memory cgroups (see selftests/memory). Prints TAP.
+# Tests from which NUMA node the memory of arenas comes, the pools of memory that the module keeps
+# for new arenas, memory pressure, and which memory cgroup is charged. The module arena_memory
+# (selftests/memory) makes the arenas. Prints TAP.
 
 . "$(dirname "$0")/arena_tap.sh"
 
@@ -13,7 +14,7 @@ pressure=/tmp/arena_pressure
 megabyte=1048576
 page=$(($(awk '$1 == "KernelPageSize:" { print $2; exit }' /proc/self/smaps) * 1024))
 
-# Prints the number in the line $1 of the module's debugfs file.
+# Prints the number in the line $1 of the debugfs file of arena_memory.
 value()
 {
 	awk -v name="$1" '$1 == name { print $2 }' $file
@@ -34,7 +35,7 @@ pool()
 	cat $arena/pool_bytes
 }
 
-# Succeeds if all of the arena lies on this node.
+# Succeeds if all memory of the arena lies on node $1.
 lies_on()
 {
 	[ "$(value "node$1")" -eq $((megabyte / page)) ] && return 0
@@ -50,7 +51,7 @@ node_asked_for()
 	! make node 17 $megabyte 2>/dev/null
 }
 
-# Makes the request on a CPU of the node.
+# Succeeds if an arena that a CPU makes lies on the CPU's node.
 node_of_the_cpu()
 {
 	for node in 0 1; do
@@ -60,7 +61,7 @@ node_of_the_cpu()
 	done
 }
 
-# Memory that an arena of one node left in the pool serves arenas of that node only.
+# Succeeds if only arenas of the same node get memory that an arena has left in the pool.
 pool_of_the_node()
 {
 	echo 2 >/proc/sys/vm/drop_caches
@@ -73,7 +74,7 @@ pool_of_the_node()
 	[ "$(pool)" -ge $((2 * megabyte)) ]
 }
 
-# drop_caches empties the pools of all nodes.
+# Succeeds if writing to drop_caches empties the pools of all nodes.
 dropped()
 {
 	make node 0 $megabyte && drop && make node 1 $megabyte && drop &&
@@ -86,8 +87,8 @@ meminfo()
 	awk -v name="$1:" '$1 == name { print int($2 / 1024) }' /proc/meminfo
 }
 
-# Makes the kernel keep more memory free. So the shrinker empties the pool while there is still
-# enough memory for everything else.
+# Succeeds if memory pressure empties most of the pool. The kernel is told to keep 160 MiB free, so
+# that it reclaims memory from the pool while there is still enough for everything else.
 pressed()
 {
 	make node 0 $((8 * megabyte)) && drop && make node 1 $((8 * megabyte)) && drop || return 1
@@ -108,7 +109,7 @@ pressed()
 	[ "$before" -ge $((16 * megabyte)) ] && [ "$(pool)" -lt $((before / 4)) ]
 }
 
-# Prints a number of the cgroup, or the count of one of its events.
+# Prints the number in the cgroup's file $1, or the one in the line $2 of that file.
 group_value()
 {
 	if [ $# -gt 1 ]; then
@@ -130,8 +131,9 @@ open_group()
 	[ -e $group/memory.max ]
 }
 
-# Clause 21: a kernel thread fills the arena, and the cgroup of the creating task is charged for
-# all of it. At its limit, the arena gets ENOMEM and no process is killed.
+# Clause 21: a task in a cgroup with a limit creates an arena, and a kernel thread fills it.
+# Succeeds if the cgroup of the task is charged, and if at its limit an allocation fails and no
+# process is killed.
 group_limit()
 {
 	limit=$((24 * megabyte))
@@ -149,7 +151,8 @@ group_limit()
 	[ "$(pool)" -le "$before" ] && uncharged
 }
 
-# Waits until the arena is uncharged. What CPUs have charged to the cgroup in advance may remain.
+# Waits until the cgroup is charged for less than 4 MiB: what CPUs have charged to it in advance may
+# remain when the arena is gone.
 uncharged()
 {
 	for _ in $(seq 50); do
@@ -160,7 +163,8 @@ uncharged()
 	false
 }
 
-# Without a limit the arena gets all of its memory, and all of it is charged.
+# Succeeds if, without a limit, the arena gets memory for all of its capacity, and the cgroup is
+# charged for it.
 group_pays()
 {
 	echo max >$group/memory.max && in_group "account $((16 * megabyte))" || return 1
@@ -169,7 +173,7 @@ group_pays()
 		drop && uncharged
 }
 
-# A cgroup that was removed is still charged while an arena uses it.
+# Succeeds if the cgroup can be removed while it is charged for an arena.
 group_gone()
 {
 	in_group "account $((8 * megabyte))" && rmdir $group && drop

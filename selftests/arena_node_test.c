@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the system sees of a descriptor and can attach to it: watches, locks, paths, security
- * modules. All of them work on the device node, also for duplicates (clauses 17 and 22).
+ * What the rest of the kernel does with a descriptor of an arena: inotify and fanotify, file locks,
+ * paths, security modules. They take each descriptor, also one made by ARENA_IOC_DUP, for an open
+ * file of the device node (clauses 17 and 22).
  */
 #include "kselftest_harness.h"
 
@@ -20,7 +21,7 @@
 #include "arena_test.h"
 
 #define R	ARENA_RIGHT_READ
-#define PATIENCE 150	/* seconds, after which a call counts as hanging */
+#define PATIENCE 150	/* seconds in which a child must have ended */
 
 static void path_of(int fd, char *path, size_t size)
 {
@@ -28,8 +29,8 @@ static void path_of(int fd, char *path, size_t size)
 }
 
 /*
- * Returns whether a child that closes an arena and syncs comes to its end. The test does not wait
- * for it: it may sleep in the kernel for ever.
+ * Returns whether a child that closes an arena and calls sync() ends in time. If it does not end,
+ * the test does not wait for it any longer, because it may sleep in the kernel for ever.
  */
 static bool comes_back(void)
 {
@@ -74,7 +75,7 @@ FIXTURE_TEARDOWN(node)
 {
 }
 
-/* clause 17: an inotify watch on the name of a descriptor keeps no other arena from closing */
+/* clause 17: an inotify watch on a descriptor's /proc path does not stall the close of an arena */
 TEST_F_TIMEOUT(node, close_with_inotify_watch_returns, PATIENCE + 60)
 {
 	int watches = inotify_init1(IN_CLOEXEC);
@@ -88,7 +89,7 @@ TEST_F_TIMEOUT(node, close_with_inotify_watch_returns, PATIENCE + 60)
 	EXPECT_TRUE(comes_back());
 }
 
-/* clause 17: fanotify marks on inode, mount or file system keep no arena from closing */
+/* clause 17: fanotify marks on inode, mount and file system do not stall the close of an arena */
 TEST_F_TIMEOUT(node, close_with_fanotify_mark_returns, PATIENCE + 60)
 {
 	static const unsigned int kinds[] = {
@@ -108,7 +109,10 @@ TEST_F_TIMEOUT(node, close_with_fanotify_mark_returns, PATIENCE + 60)
 	close(marks);
 }
 
-/* clause 17: file locks keep no arena from closing; devices have no leases */
+/*
+ * clause 17: file locks do not stall the close of an arena; file leases (F_SETLEASE) are refused,
+ * as for any device
+ */
 TEST_F_TIMEOUT(node, close_with_file_lock_returns, PATIENCE + 60)
 {
 	struct flock lock = { .l_type = F_RDLCK };
@@ -119,7 +123,7 @@ TEST_F_TIMEOUT(node, close_with_file_lock_returns, PATIENCE + 60)
 	EXPECT_TRUE(comes_back());
 }
 
-/* clause 17: an O_PATH descriptor of a duplicate keeps no arena from closing */
+/* clause 17: an O_PATH descriptor of a duplicate does not stall the close of an arena */
 TEST_F_TIMEOUT(node, close_with_path_descriptor_returns, PATIENCE + 60)
 {
 	int fd = open(self->path, O_PATH | O_CLOEXEC);
@@ -131,7 +135,7 @@ TEST_F_TIMEOUT(node, close_with_path_descriptor_returns, PATIENCE + 60)
 	close(fd);
 }
 
-/* Returns the minor number that the next file system without a device would get. */
+/* Returns the minor number that the next mounted file system without a device gets, or -1. */
 static int next_anonymous_minor(void)
 {
 	char dir[] = "/tmp/arena-XXXXXX";
@@ -188,11 +192,11 @@ TEST_F_TIMEOUT(node, close_leaves_no_inode, 600)
 	ASSERT_EQ(ROUNDS, i);
 	if (minor >= 0)
 		EXPECT_GT(minor + 100, next_anonymous_minor());
-	/* The descriptors themselves take some memory. */
+	/* The O_PATH descriptors, which stay open, take up to 2 KiB each. */
 	EXPECT_GT(slab + ROUNDS * 2, slab_kib());
 }
 
-/* clause 22: programs and security modules see a duplicate as the opened descriptor */
+/* clause 22: fstat() and the /proc path of a duplicate show the device node */
 TEST_F(node, stat_duplicate_is_device_node)
 {
 	char opened[PATH_MAX], dup[PATH_MAX], path[64];
@@ -215,8 +219,8 @@ TEST_F(node, stat_duplicate_is_device_node)
 }
 
 /*
- * clause 22: a security module that refuses the device refuses a duplicate, too. Landlock stands
- * for all of them: it decides by the opened file, when a file is opened.
+ * clause 22: a security module that lets a process not open the device does not let it make a
+ * duplicate either. The test uses Landlock, which a process can set up for itself.
  */
 TEST_F(node, dup_under_landlock_refused)
 {
@@ -231,7 +235,7 @@ TEST_F(node, dup_under_landlock_refused)
 	ASSERT_EQ(0, syscall(SYS_landlock_restrict_self, rules, 0));
 	EXPECT_EQ(-EACCES, arena_open());
 	EXPECT_EQ(-EACCES, arena_dup(self->fd, R));
-	/* Descriptors that are open still work. */
+	/* Landlock does not concern descriptors that are open already. */
 	EXPECT_EQ(0, arena_alloc(self->fd, 8, NULL));
 }
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Returns 0, or -1 with errno set. */
+/* Sends a descriptor; returns 0, or -1 with errno set. */
 static inline int send_fd(int socket, int fd)
 {
 	char control[CMSG_SPACE(sizeof(int))] = {}, data = 'x';
@@ -24,7 +24,7 @@ static inline int send_fd(int socket, int fd)
 	return sendmsg(socket, &msg, 0) == 1 ? 0 : -1;
 }
 
-/* Returns the descriptor, or -1 if none came. */
+/* Receives a message; returns the descriptor that came with it, or -1 if none did. */
 static inline int receive_fd(int socket)
 {
 	char control[CMSG_SPACE(sizeof(int))] = {}, data;

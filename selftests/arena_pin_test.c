@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages that are pinned, by a pipe, direct I/O or io_uring, are not reused while they are; and no
- * byte of an arena is ever visible in another one (clauses 6, 17, 20, 21 and 22).
+ * A pinned page is one to which a pipe, direct I/O or io_uring refers besides its arena. Tests that
+ * no other object gets the page meanwhile, and that no byte of an arena is ever visible in another
+ * one (clauses 6, 17, 20, 21 and 22).
  */
 #include "kselftest_harness.h"
 #include <linux/io_uring.h>
@@ -26,7 +27,7 @@ FIXTURE(pin)
 FIXTURE_SETUP(pin)
 {
 	self->page = sysconf(_SC_PAGESIZE);
-	/* Pages that the test before had in a pipe count until the module has freed them. */
+	/* Pages that the previous test had in a pipe count until the module has freed them. */
 	arena_held_falls_to(0);
 	self->fd = arena_create_mapped(CAPACITY, SLAB, 0, &self->map);
 	ASSERT_LE(0, self->fd);
@@ -58,8 +59,8 @@ static bool from_pipe(struct _test_data_pin *self, int byte)
 }
 
 /*
- * Fills three arenas of 8 MiB, one after the other, with bytes from 0xa0 to 0xa2. If a pinned page
- * was freed too early, one of these arenas is likely to get it and overwrite it.
+ * Fills three arenas of 8 MiB, one after the other, with bytes from 0xa0 to 0xa2. If the module has
+ * freed a pinned page too early, one of these arenas is likely to get and overwrite the page.
  */
 static void use_memory(struct __test_metadata *_metadata, size_t slab)
 {
@@ -81,8 +82,8 @@ static void use_memory(struct __test_metadata *_metadata, size_t slab)
 }
 
 /*
- * clause 20: a page in a pipe keeps its bytes after resets that free its slab, and the next slab
- * is another one
+ * clause 20: a page in a pipe keeps its bytes after a reset that frees its slab, when another slab
+ * takes the place in the arena
  */
 TEST_F(pin, reset_pinned_page_keeps_bytes)
 {
@@ -104,8 +105,8 @@ TEST_F(pin, reset_pinned_page_keeps_bytes)
 }
 
 /*
- * clauses 17, 20: a page in a pipe keeps its bytes after its arena is gone; then its memory comes
- * back
+ * clauses 17, 20: a page in a pipe keeps its bytes after its arena is gone, and is freed when the
+ * pipe has been read
  */
 TEST_F_TIMEOUT(pin, close_pinned_page_keeps_bytes, 120)
 {
@@ -136,7 +137,10 @@ TEST_F_TIMEOUT(pin, close_pinned_page_keeps_bytes, 120)
 	EXPECT_TRUE(arena_held_falls_to(held));
 }
 
-/* Puts the first page of one slab after the other into pipes, until there is no memory left. */
+/*
+ * Puts the first page of one slab after the other into pipes, until the module's limit is reached.
+ * Returns the number of pages, or -1.
+ */
 static int pin_until_full(struct _test_data_pin *self, int (*pipes)[2], int nr)
 {
 	int pages = 0;
@@ -154,7 +158,7 @@ static int pin_until_full(struct _test_data_pin *self, int (*pipes)[2], int nr)
 	return pages;
 }
 
-/* clauses 20, 21: pages in pipes count, each by itself, until they are free */
+/* clauses 20, 21: each page in a pipe counts against the limit until it is free */
 TEST_F_TIMEOUT(pin, pin_pages_in_pipes_bounded, 120)
 {
 	const int limit = (2 << 20) / self->page, nr = limit / 16 + 1;
@@ -172,12 +176,12 @@ TEST_F_TIMEOUT(pin, pin_pages_in_pipes_bounded, 120)
 		close(pipes[i][0]);
 		close(pipes[i][1]);
 	}
-	/* A call that would fail first frees pages that are no longer pinned. */
+	/* Before an allocation fails, the module frees pages that are no longer pinned. */
 	EXPECT_EQ(0, arena_alloc(self->fd, 1 << 20, NULL));
 	EXPECT_TRUE(write_string(PARAMETERS "max_device_mb", "0"));
 }
 
-/* clause 20: after a keep reset, pipe and mapping still share the page */
+/* clause 20: after a keep reset, a page in a pipe is still the one that the mapping shows */
 TEST_F(pin, reset_keep_pinned_page_shared)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
@@ -196,7 +200,7 @@ TEST_F(pin, write_direct_io_ok)
 
 	ASSERT_LE(0, file);
 	unlink(path);
-	/* tmpfs takes the flag from 6.6 on; before, the file goes through the page cache. */
+	/* Before 6.6, tmpfs refuses O_DIRECT, and the test runs through the page cache. */
 	direct = fcntl(file, F_SETFL, O_DIRECT);
 	TH_LOG("%s", direct ? "not direct" : "direct");
 	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
@@ -212,7 +216,7 @@ TEST_F(pin, write_direct_io_ok)
 	close(file);
 }
 
-/* clause 20: buffers of io_uring are pinned for as long as they are registered */
+/* clause 20: pages that are registered as buffers of io_uring are not reused */
 TEST_F(pin, register_io_uring_buffers_pins)
 {
 	struct io_uring_params params = {};
@@ -222,13 +226,16 @@ TEST_F(pin, register_io_uring_buffers_pins)
 
 	if (ring < 0)
 		SKIP(return, "no io_uring");
-	/* The directory counts until the arena is closed: let it grow to its full size first. */
+	/*
+	 * The arena's directory of slabs counts until the arena is closed. Let it grow to its full
+	 * size before the test notes how much memory is held.
+	 */
 	ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY, NULL));
 	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
 	held = arena_held_bytes();
 	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
 	memset(self->map, 'u', SLAB);
-	/* The kernel may refuse pages that are neither anonymous nor in the page cache. */
+	/* Some kernels refuse to register pages that are neither anonymous nor page cache. */
 	if (syscall(__NR_io_uring_register, ring, IORING_REGISTER_BUFFERS, &buffer, 1)) {
 		int err = errno;
 
@@ -251,7 +258,7 @@ static void end(int sig)
 	_exit(0);
 }
 
-/* clause 20: another process writes through its mapping until the reset revokes it */
+/* clause 20: a reset revokes the mapping of another process that writes to it all the time */
 TEST(reset_while_other_process_writes_revokes)
 {
 	long page = sysconf(_SC_PAGESIZE);
@@ -320,7 +327,7 @@ TEST(alloc_by_processes_isolated)
 			if (arena_reset(fd, ARENA_RESET_RELEASE, part) ||
 			    arena_alloc(fd, bytes, NULL))
 				_exit(4);
-			/* The slabs that were kept have our byte, and the others are zero. */
+			/* Slabs that were kept have this process's byte, the others are zero. */
 			kept = (part + slabs[round % 3] - 1) / slabs[round % 3] * slabs[round % 3];
 			if (!all_bytes(map, i + 1, kept))
 				_exit(5);
@@ -336,7 +343,10 @@ TEST(alloc_by_processes_isolated)
 		EXPECT_EQ(0, wait_for(pids[i]));
 }
 
-/* clauses 20, 22: the module can be unloaded while a pipe holds a page for which a worker waits */
+/*
+ * clauses 20, 22: the module can be unloaded while a pipe still has pages of an arena that is gone,
+ * which a worker of the module would free later
+ */
 TEST(unload_while_page_pinned_ok)
 {
 	const size_t page = sysconf(_SC_PAGESIZE);

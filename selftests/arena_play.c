@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Makes the calls on an arena that the arguments name, for scripts that look at the arena
- * from outside:
+ * Makes the calls that its arguments name on an arena. Scripts run it to have an arena that they
+ * can look at from outside:
  *
  *	arena_play [STEP...]
  *
  *	setup=NAME,CAPACITY,SLAB[,spans][,zero]
  *	alloc=BYTES[,ALIGN]	store=TEXT	reset=keep|release|zero
- *	rights=N		continue with a descriptor of these rights
+ *	rights=N		continue with a descriptor that has only the rights N
  *	info			print what ARENA_IOC_INFO reports, one number a line
  *	fdinfo			print the fdinfo of the descriptor
  *	pid			print the process ID and the number of the descriptor
- *	pause			wait until it is killed
- *	uid=N			become another user
+ *	pause			wait until the process is killed
+ *	uid=N			become the user N
  *	exec=COMMAND		execute a shell with this command
  *
  * A call that fails prints the name of its error; the next step follows nonetheless.

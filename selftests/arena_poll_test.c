@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Waiting for an arena: ARENA_IOC_WATCH, ARENA_IOC_NOTIFY, poll() and epoll
- * (clauses 17 and 18, and what the ioctl header promises).
+ * Waiting for an arena by poll() and epoll, with ARENA_IOC_WATCH and ARENA_IOC_NOTIFY (clauses 17
+ * and 18, and what include/uapi/linux/arena.h promises).
+ *
+ * A WATCH gives the file a threshold, the member @mark: poll() reports POLLIN once more bytes than
+ * that are used. A NOTIFY makes poll() report POLLIN, whatever the threshold; this is a notice.
  */
 #include "kselftest_harness.h"
 #include <poll.h>
@@ -14,7 +17,7 @@
 #define CAPACITY	(8 * SLAB)
 #define PRODUCE		"/sys/kernel/debug/arena_consumer/produce"
 #define NOTIFY		"/sys/kernel/debug/arena_context/notify"
-#define LONG_ENOUGH	60000	/* ms; no test waits for so long unless it fails */
+#define LONG_ENOUGH	60000	/* ms; only a test that fails waits for so long */
 
 /* Returns the events that poll() reports within @timeout ms. */
 static int events(int fd, int timeout)
@@ -40,7 +43,7 @@ FIXTURE_TEARDOWN(poll)
 	close(self->fd);
 }
 
-/* Without a WATCH, poll() reports any object at all, and no resets. */
+/* Before the first WATCH, poll() reports POLLIN for any object, and no POLLPRI for a reset. */
 TEST_F(poll, poll_without_watch_reports_objects)
 {
 	EXPECT_EQ(0, events(self->fd, 0));
@@ -64,7 +67,7 @@ TEST(poll_before_setup_ok)
 	close(fd);
 }
 
-/* poll() reports POLLIN when more bytes than the mark are used, but not at exactly the mark. */
+/* poll() reports POLLIN when more bytes than the threshold are used, but not at the threshold. */
 TEST_F(poll, poll_beyond_mark_pollin)
 {
 	struct arena_watch_args args;
@@ -88,7 +91,7 @@ TEST_F(poll, poll_beyond_mark_pollin)
 	EXPECT_EQ(0, events(self->fd, 0));
 }
 
-/* A reset in any mode is POLLPRI until the next WATCH. */
+/* After a reset in any mode, poll() reports POLLPRI until the next WATCH. */
 TEST_F(poll, poll_after_reset_pollpri)
 {
 	const __u32 modes[] = { ARENA_RESET_KEEP, ARENA_RESET_RELEASE, ARENA_RESET_ZERO,
@@ -109,7 +112,7 @@ TEST_F(poll, poll_after_reset_pollpri)
 	}
 }
 
-/* A notice is POLLIN until the next WATCH, and the status page counts it. */
+/* After a notice, poll() reports POLLIN until the next WATCH; the status page counts notices. */
 TEST_F(poll, poll_after_notify_pollin)
 {
 	const struct arena_status *status = arena_map_status(self->fd);
@@ -128,7 +131,10 @@ TEST_F(poll, poll_after_notify_pollin)
 	munmap((void *)status, sysconf(_SC_PAGESIZE));
 }
 
-/* clause 17: each open file has a WATCH threshold of its own; dup() shares it, arena_dup() not */
+/*
+ * clause 17: each open file has a threshold of its own. dup() makes a descriptor of the same file,
+ * and ARENA_IOC_DUP a new file.
+ */
 TEST_F(poll, watch_of_each_file_separate)
 {
 	int other = arena_dup(self->fd, ARENA_RIGHT_READ), same = dup(self->fd);
@@ -146,7 +152,7 @@ TEST_F(poll, watch_of_each_file_separate)
 	close(other);
 }
 
-/* clauses 17, 18: WATCH and NOTIFY check rights and arguments */
+/* clauses 17, 18: NOTIFY needs the right to allocate; WATCH and NOTIFY refuse bad arguments */
 TEST_F(poll, watch_bad_right_or_argument_refused)
 {
 	struct arena_notify_args no = { sizeof(no) };
@@ -192,7 +198,7 @@ TEST_F(poll, watch_unwritable_result_efault)
 	munmap(args, page);
 }
 
-/* A thread that calls poll(), or epoll_wait() on @epoll. */
+/* A thread that sleeps in poll(), or in epoll_wait() if @epoll is not negative. */
 struct sleeper {
 	int fd;
 	int epoll;
@@ -233,7 +239,7 @@ static int sleeper_end(struct sleeper *sleeper)
 	return sleeper->events;
 }
 
-/* Each call that allocates wakes the sleeper; so do a notice, a reset and a WATCH. */
+/* A sleeping thread wakes at an allocation by any call, at a notice, a reset, and a lower WATCH. */
 TEST_F(poll, alloc_beyond_mark_wakes)
 {
 	struct arena_lease_args lease;
@@ -261,7 +267,7 @@ TEST_F(poll, alloc_beyond_mark_wakes)
 			err = arena_reset(self->fd, ARENA_RESET_KEEP, 0);
 			break;
 		case 5:
-			/* A WATCH by the same file sets a mark that is passed already. */
+			/* A WATCH sets a threshold below the bytes that are used already. */
 			err = arena_alloc(self->fd, 8, NULL);
 			ASSERT_EQ(POLLIN, sleeper_end(&sleeper));
 			ASSERT_EQ(0, arena_watch(self->fd, 1000, NULL));
@@ -275,8 +281,8 @@ TEST_F(poll, alloc_beyond_mark_wakes)
 }
 
 /*
- * A WATCH sets a lower mark while a thread sleeps. The mark is not reached yet; the allocation
- * that reaches it wakes the thread.
+ * A WATCH lowers the threshold while a thread sleeps, but not below the bytes that are used. The
+ * allocation that exceeds the new threshold wakes the thread.
  */
 TEST_F(poll, watch_lowered_while_asleep_wakes)
 {
@@ -291,7 +297,7 @@ TEST_F(poll, watch_lowered_while_asleep_wakes)
 	EXPECT_EQ(POLLIN, sleeper_end(&sleeper));
 }
 
-/* Several sleepers with different marks each wake at their own. */
+/* Several threads that sleep with different thresholds wake each at its own. */
 TEST_F(poll, alloc_beyond_marks_wakes_each)
 {
 	struct sleeper sleepers[4];
@@ -314,8 +320,9 @@ TEST_F(poll, alloc_beyond_marks_wakes_each)
 }
 
 /*
- * Exclusive waiters may wait for different events, so all of them must be woken, and not only the
- * first. They are asleep in epoll_wait(), because only a waiter that sleeps counts as woken.
+ * Waiters with EPOLLEXCLUSIVE may have different thresholds, so a wakeup must reach all of them,
+ * and not only the first one. The threads sleep in epoll_wait(), because the kernel passes over
+ * exclusive waiters without a sleeping thread.
  */
 TEST_F(poll, wake_exclusive_waiters_all)
 {
@@ -347,7 +354,7 @@ TEST_F(poll, wake_exclusive_waiters_all)
 	}
 }
 
-/* An edge-triggered epoll reports one event each time that the mark is passed. */
+/* An edge-triggered epoll reports one event each time that the used bytes exceed the threshold. */
 TEST_F(poll, epoll_edge_reports_each_passing)
 {
 	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
@@ -362,14 +369,14 @@ TEST_F(poll, epoll_edge_reports_each_passing)
 	ASSERT_EQ(0, arena_alloc(self->fd, 72, NULL));
 	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
-	/* Set the next mark without polling in between. */
+	/* Set a higher threshold, without a poll() in between. */
 	ASSERT_EQ(0, arena_watch(self->fd, 128, NULL));
 	ASSERT_EQ(0, arena_alloc(self->fd, 16, NULL));
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
 	ASSERT_EQ(0, arena_alloc(self->fd, 64, NULL));
 	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
-	/* After a reset, the mark is passed once more. */
+	/* After a reset, the used bytes exceed the threshold once more. */
 	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
 	ASSERT_EQ(0, arena_watch(other, 0, NULL));
@@ -378,14 +385,14 @@ TEST_F(poll, epoll_edge_reports_each_passing)
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
 	ASSERT_EQ(0, arena_alloc(self->fd, 128, NULL));
 	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
-	/* Set a mark that has been passed already. */
+	/* Set a threshold below the bytes that are used already. */
 	ASSERT_EQ(0, arena_watch(self->fd, 8, NULL));
 	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
 	close(epoll);
 	close(other);
 }
 
-/* A file is closed while it is in an epoll. */
+/* A file can be closed while it is in an epoll, which then reports nothing of it. */
 TEST_F(poll, close_while_in_epoll_ok)
 {
 	struct epoll_event event = { .events = EPOLLIN };
@@ -406,8 +413,8 @@ TEST_F(poll, close_while_in_epoll_ok)
 }
 
 /*
- * Kernel code that wakes programs: two test modules call arena_notify() for an arena that
- * they hold.
+ * The tests below need kernel code that wakes programs: two test modules that call arena_notify()
+ * for an arena on which they have a hold.
  */
 KO_FOR_TESTS(arena_consumer)
 KO_FOR_TESTS(arena_context)
@@ -457,7 +464,7 @@ FIXTURE_TEARDOWN(kernel)
 	close(self->file);
 }
 
-/* arena_notify() by kernel code in @context, @nr times. */
+/* Makes kernel code call arena_notify() in @context, @nr times. */
 static int kernel_notify(int file, int fd, const char *context, unsigned int nr)
 {
 	char line[32];
@@ -466,14 +473,14 @@ static int kernel_notify(int file, int fd, const char *context, unsigned int nr)
 	return write(file, line, len) == len ? 0 : -errno;
 }
 
-/* Wait until the irq_work of the last notice has run, on whatever CPU. */
+/* Waits until the status page counts @nr notices: an irq_work counts them, maybe on another CPU. */
 static void await_notices(const struct arena_status *status, __u64 nr)
 {
 	while (__atomic_load_n(&status->notices, __ATOMIC_ACQUIRE) < nr)
 		sched_yield();
 }
 
-/* A notice wakes sleepers whatever their marks, and appears on the status page. */
+/* A notice of kernel code wakes threads whatever their threshold, and the status page counts it. */
 TEST_F(kernel, kernel_notify_wakes)
 {
 	struct sleeper sleeper;
@@ -492,7 +499,7 @@ TEST_F(kernel, kernel_notify_wakes)
 	EXPECT_EQ(0, arena_used(self->fd));
 }
 
-/* A thread that polls and wakes, and so is interrupted in the middle of both. */
+/* Makes calls that poll and wake all the time, so that notices interrupt them at any place. */
 static void *hammer(void *arg)
 {
 	const int *fd = arg;
@@ -505,7 +512,7 @@ static void *hammer(void *arg)
 	return NULL;
 }
 
-/* A notice may interrupt a wakeup, a poll or another notice of the same arena. */
+/* A notice works also if it interrupts a wakeup, a poll() or another notice of the arena. */
 TEST_F_TIMEOUT(kernel, kernel_notify_amid_calls_wakes, 120)
 {
 	struct sleeper sleeper;
@@ -557,11 +564,11 @@ TEST_F(poll, produce_records_wakes)
 	close(file);
 }
 
-/* A consumer that repeatedly waits for one object more than it has seen. */
+/* A thread that in each round waits until there is one object more than in the round before. */
 struct consumer {
 	int fd;
 	unsigned int rounds;
-	unsigned int round;	/* the round in which it is about to wait */
+	unsigned int round;	/* the round in which the consumer is about to wait */
 	bool late;
 };
 
@@ -582,7 +589,7 @@ static void *consume(void *arg)
 	return NULL;
 }
 
-/* No wakeup is lost, wherever the allocation comes between WATCH and sleep. */
+/* No wakeup is lost, at whatever moment between WATCH and sleep the allocation happens. */
 TEST_F_TIMEOUT(poll, wake_races_with_sleep_none_lost, 120)
 {
 	struct consumer consumers[2] = {};
@@ -613,7 +620,7 @@ TEST_F_TIMEOUT(poll, wake_races_with_sleep_none_lost, 120)
 	}
 }
 
-/* Resets, allocations, WATCH calls and a poller that comes and goes, all at the same time. */
+/* Resets and notices race with allocations, WATCH and poll() of other processes. */
 TEST_F_TIMEOUT(poll, reset_races_with_poll_consistent, 120)
 {
 	pid_t pids[2];

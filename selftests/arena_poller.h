@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * One function for each kernel interface that waits for events of a file: it waits until @fd
- * has one of @events. io_uring and AIO are called without their libraries.
+ * One function for each kernel interface by which programs wait for events of a file. Each function
+ * waits until @fd has one of @events, at most POLLER_PATIENCE seconds. io_uring and AIO are called
+ * without their libraries.
  *
  * Each function returns a mask of POLL* bits, 0 if nothing happened in time, POLLER_MISSING if
  * the kernel does not have the interface or forbids it, or a negative errno.
@@ -23,7 +24,7 @@
 #include <unistd.h>
 
 #define POLLER_MISSING	(-10000)
-#define POLLER_PATIENCE	60	/* seconds; no test waits for so long unless it fails */
+#define POLLER_PATIENCE	60	/* seconds; only a test that fails waits for so long */
 
 static inline int poller_poll(int fd, int events)
 {
@@ -34,7 +35,7 @@ static inline int poller_poll(int fd, int events)
 	return poller.revents;
 }
 
-/* What select() calls readable is POLLIN here, and what it calls an exception is POLLPRI. */
+/* Returns POLLIN if select() reports @fd as readable, and POLLPRI if it reports an exception. */
 static inline int poller_select(int fd, int events)
 {
 	struct timeval timeout = { .tv_sec = POLLER_PATIENCE };
@@ -80,13 +81,13 @@ static inline int poller_epoll_oneshot(int fd, int events)
 
 static inline int poller_epoll_exclusive(int fd, int events)
 {
-	/* An exclusive waiter may not ask for POLLPRI. */
+	/* The kernel refuses EPOLLEXCLUSIVE together with EPOLLPRI, so wait without it. */
 	if (events & POLLPRI)
 		return poller_epoll(fd, events);
 	return poller_epoll(fd, events | EPOLLEXCLUSIVE);
 }
 
-/* Waits by AIO. */
+/* Waits by one request of AIO, IOCB_CMD_POLL. */
 
 static inline int poller_aio(int fd, int events)
 {
@@ -112,11 +113,11 @@ static inline int poller_aio(int fd, int events)
 	return answer;
 }
 
-/* io_uring */
+/* An io_uring, set up by system calls and without liburing. */
 
 struct uring {
 	int fd;
-	char *ring;			/* the mapping of both rings */
+	char *ring;			/* one mapping of both rings */
 	size_t ring_bytes;
 	struct io_uring_sqe *sqes;
 	struct io_uring_params params;
@@ -168,7 +169,7 @@ static inline bool uring_init(struct uring *uring)
 	return false;
 }
 
-/* Queue one poll request, which the next uring_wait() submits. */
+/* Queues one poll request, which the next uring_wait() submits. */
 static inline void uring_poll_add(struct uring *uring, int fd, int events, __u32 flags)
 {
 	__u32 *tail = uring_word(uring, uring->params.sq_off.tail);
@@ -183,7 +184,7 @@ static inline void uring_poll_add(struct uring *uring, int fd, int events, __u32
 	__atomic_store_n(tail, *tail + 1, __ATOMIC_RELEASE);
 }
 
-/* Submit @submit entries and wait for one completion; false if there is none in time. */
+/* Submits @submit requests and waits for one completion; returns false if none comes in time. */
 static inline bool uring_wait(struct uring *uring, int submit, int ms, struct io_uring_cqe *cqe)
 {
 	struct __kernel_timespec timeout = { ms / 1000, ms % 1000 * 1000000LL };
@@ -192,7 +193,7 @@ static inline bool uring_wait(struct uring *uring, int submit, int ms, struct io
 	__u32 *tail = uring_word(uring, uring->params.cq_off.tail);
 	struct io_uring_cqe *cqes = (void *)(uring->ring + uring->params.cq_off.cqes);
 
-	/* A call that submits does not report a timeout, so wait by a second call. */
+	/* io_uring_enter() reports no timeout if it has submitted, so submit by an extra call. */
 	if (submit)
 		syscall(__NR_io_uring_enter, uring->fd, submit, 0, 0, NULL, 0);
 	syscall(__NR_io_uring_enter, uring->fd, 0, 1,

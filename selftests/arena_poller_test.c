@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each kernel interface that waits for a file reports the events that poll() would. Some of them
- * take the events of a wakeup without polling the arena again (clause 17).
+ * Each kernel interface by which programs wait for a file reports the same events of an arena as
+ * poll() does (clause 17). Some of them trust the events that a wakeup names, and do not ask the
+ * driver again.
+ *
+ * ARENA_IOC_WATCH gives a file a threshold, the member @mark: a waiter wakes with POLLIN once more
+ * bytes than that are used.
  */
 #include "kselftest_harness.h"
 #include <pthread.h>
@@ -11,7 +15,7 @@
 #define CAPACITY	(16 * SLAB)
 #define MARK		(512 * 1024)
 
-/* A thread that waits in one interface. */
+/* A thread that waits by one of the interfaces. */
 struct waiter {
 	int (*wait)(int fd, int events);
 	int fd;
@@ -37,7 +41,7 @@ static bool waiter_done(struct waiter *waiter)
 	return __atomic_load_n(&waiter->done, __ATOMIC_ACQUIRE);
 }
 
-/* Starts a waiter; returns when it sleeps or has a result. */
+/* Starts a waiter; returns when its thread sleeps or has a result. */
 static void waiter_start(struct waiter *waiter, int (*wait)(int fd, int events), int fd, int events)
 {
 	*waiter = (struct waiter){ .wait = wait, .fd = fd, .events = events };
@@ -65,7 +69,7 @@ static void let_others_run(void)
 FIXTURE(poller)
 {
 	int fd;
-	int other;		/* another file of the same arena, with its own mark */
+	int other;		/* another file of the same arena, with its own threshold */
 	struct waiter waiter;
 };
 
@@ -155,7 +159,7 @@ TEST_F(poller, reset_waiter_gets_pollpri)
 	EXPECT_EQ(POLLPRI, waiter_end(&self->waiter));
 }
 
-/* clause 17: a reset is not POLLIN, also for a waiter that asked for both */
+/* clause 17: a reset does not report POLLIN to a waiter that asked for POLLIN and POLLPRI */
 TEST_F(poller, reset_waiter_gets_no_pollin)
 {
 	waiter_start(&self->waiter, variant->wait, self->fd, POLLIN | POLLPRI);
@@ -174,7 +178,7 @@ TEST_F(poller, reset_pollin_waiter_sleeps_on)
 	EXPECT_EQ(POLLIN, waiter_end(&self->waiter));
 }
 
-/* clause 17: a waiter wakes at the mark of its own file and not at that of another */
+/* clause 17: a waiter wakes at the threshold of its own file, and not at that of another file */
 TEST_F(poller, alloc_beyond_mark_wakes_own_file)
 {
 	struct waiter other;
@@ -187,12 +191,12 @@ TEST_F(poller, alloc_beyond_mark_wakes_own_file)
 	EXPECT_EQ(POLLIN, waiter_end(&other));
 	let_others_run();
 	EXPECT_FALSE(waiter_done(&self->waiter));
-	/* The request is still on the wait queue, and its mark still holds. */
+	/* The other waiter still waits, and wakes at its own threshold. */
 	ASSERT_EQ(0, arena_alloc(self->fd, MARK, NULL));
 	EXPECT_EQ(POLLIN, waiter_end(&self->waiter));
 }
 
-/* clause 17: a waiter wakes at a mark that was lowered while it slept and is reached later */
+/* clause 17: a waiter wakes at a threshold that a WATCH has lowered while the waiter slept */
 TEST_F(poller, watch_lowered_while_asleep_wakes)
 {
 	ASSERT_EQ(0, arena_watch(self->fd, MARK, NULL));
@@ -205,7 +209,7 @@ TEST_F(poller, watch_lowered_while_asleep_wakes)
 	EXPECT_EQ(POLLIN, waiter_end(&self->waiter));
 }
 
-/* clause 17: a multishot request reports each event, and no event before the last WATCH */
+/* clause 17: a multishot request reports each event, but none from before the last WATCH */
 TEST(uring_multishot_reports_each_event)
 {
 	struct io_uring_cqe cqe;

@@ -28,7 +28,7 @@ TEST(open_write_only_eacces)
 	EXPECT_EQ(EACCES, errno);
 }
 
-/* clause 17: the access mode 3, for ioctls only, is refused */
+/* clause 17: open() with the access mode O_ACCMODE (3), which permits only ioctls, is refused */
 TEST(open_for_ioctl_only_eacces)
 {
 	EXPECT_EQ(-1, open(DEVICE, O_ACCMODE | O_CLOEXEC));
@@ -90,7 +90,7 @@ FIXTURE_TEARDOWN(owner)
 	close(self->fd);
 }
 
-/* Each set of rights is tried with each call that needs a right. */
+/* Runs each test below with each set of rights. */
 FIXTURE(rights)
 {
 	int fd;
@@ -205,7 +205,7 @@ TEST_F(rights, reset_needs_reset_right)
 	EXPECT_EQ(variant->rights & T ? 0 : 9, arena_used(self->fd));
 }
 
-/* clause 17: SETUP needs the right to reset, also where it would fail anyway */
+/* clause 17: without the right to reset, SETUP fails with EACCES, even of an arena in use */
 TEST_F(rights, setup_again_needs_reset_right)
 {
 	EXPECT_EQ(variant->rights & T ? -EBUSY : -EACCES, arena_setup(self->other, 0, 0, 0));
@@ -250,7 +250,7 @@ TEST_F(rights, map_writable_needs_write_right)
 	munmap(map, CAPACITY);
 }
 
-/* clause 19: a mapping without access can get the access that the rights allow */
+/* clause 19: mprotect() gives a PROT_NONE mapping the access that the rights allow, and no more */
 TEST_F(rights, mprotect_from_none_within_rights)
 {
 	char *map = arena_map(self->other, CAPACITY, PROT_NONE, 0);
@@ -267,8 +267,8 @@ TEST_F(rights, mprotect_from_none_within_rights)
 }
 
 /*
- * clause 17: a duplicate has any subset of the rights and no other right; a refused DUP leaves no
- * descriptor
+ * clause 17: a duplicate can have any subset of the rights of the descriptor that it was made from,
+ * and no other right; a refused DUP leaves no descriptor
  */
 TEST_F(rights, dup_subset_of_rights_only)
 {
@@ -316,7 +316,8 @@ static int reopen(int fd, int flags)
 }
 
 /*
- * clause 17: opening a duplicate through /proc opens the device: it gives no rights to this arena
+ * clause 17: opening a duplicate again through /proc/self/fd gives a new arena and no rights to the
+ * old one
  */
 TEST_F(rights, reopen_duplicate_fresh_arena)
 {
@@ -334,7 +335,7 @@ TEST_F(rights, reopen_duplicate_fresh_arena)
 	close(fd);
 }
 
-/* clause 17: an O_PATH descriptor cannot make any call */
+/* clause 17: an O_PATH descriptor permits no call; opening it again gives a new arena */
 TEST_F(rights, reopen_as_path_no_calls)
 {
 	int fd = reopen(self->other, O_PATH), fresh;
@@ -350,7 +351,7 @@ TEST_F(rights, reopen_as_path_no_calls)
 	close(fd);
 }
 
-/* clause 17: reopening the device's own descriptor gives a fresh arena */
+/* clause 17: opening the first descriptor again through /proc/self/fd gives a new arena */
 TEST_F(owner, reopen_descriptor_fresh_arena)
 {
 	self->other = reopen(self->fd, O_RDWR);
@@ -381,7 +382,7 @@ TEST_F(owner, dup2_shares_arena)
 	EXPECT_EQ(9 + 91, arena_used(self->other));
 }
 
-/* clause 17: an arena lives as long as its last descriptor, duplicate or not */
+/* clause 17: an arena lives as long as its last descriptor, even if that is a duplicate */
 TEST_F(owner, close_with_duplicate_keeps_arena)
 {
 	self->other = arena_dup(self->fd, R | A);
@@ -453,8 +454,8 @@ TEST_F(owner, dup_without_free_descriptor_emfile)
 }
 
 /*
- * Checks what a process can do that has a read-only descriptor and nothing else. Returns 0 or the
- * number of the first failed check.
+ * Receives a descriptor with the right to read, and checks that this process can read the arena and
+ * do nothing else with it. Returns 0 or the number of the first failed check.
  */
 static int reader(int socket)
 {
@@ -481,7 +482,7 @@ static int reader(int socket)
 	return strcmp(map, "original") ? 9 : 0;
 }
 
-/* clause 17: a descriptor can be passed to a process that existed before the arena */
+/* clause 17: a descriptor can be sent over a socket to a process that is older than the arena */
 TEST(pass_over_socket_shares_arena)
 {
 	int sockets[2], fd, read_only;
@@ -503,7 +504,7 @@ TEST(pass_over_socket_shares_arena)
 	close(fd);
 }
 
-/* clause 17: the arena lives while its only descriptor is in flight and the sender is dead */
+/* clause 17: an arena lives while a socket has its only descriptor and the sender has exited */
 TEST(pass_after_sender_exit_ok)
 {
 	int sockets[2], fd;
@@ -527,8 +528,8 @@ TEST(pass_after_sender_exit_ok)
 }
 
 /*
- * clause 19: /proc/self/mem writes where mprotect() forbids it, but not to a read-only arena
- * mapping
+ * clause 19: /proc/self/mem ignores the protection of private mappings, but cannot write to an
+ * arena that is mapped without the right to write
  */
 TEST_F(owner, write_proc_mem_read_only_refused)
 {
@@ -550,8 +551,8 @@ TEST_F(owner, write_proc_mem_read_only_refused)
 }
 
 /*
- * Forks a child that stops, so that its parent can trace it, and then exits with 0 if the arena is
- * unchanged.
+ * Forks a child that stops, so that its parent can trace it. When it continues, it exits with 0 if
+ * the arena is unchanged. Returns the child's process ID, or -1.
  */
 static pid_t stopped_child(const char *map)
 {
@@ -581,8 +582,9 @@ static long peek(pid_t pid, const char *at)
 }
 
 /*
- * clause 19: a debugger cannot write to a read-only mapping either. The kernel would have to give
- * the child a copy of the page, which a shared mapping never gets: EIO.
+ * clause 19: ptrace() cannot write to a mapping without the right to write. In a private mapping,
+ * the kernel would write to a copy of the page; a shared mapping has no copies, so the call fails
+ * with EIO.
  */
 TEST_F(owner, ptrace_read_only_mapping_eio)
 {
@@ -606,7 +608,7 @@ TEST_F(owner, ptrace_read_only_mapping_eio)
 		EXPECT_EQ(original, peek(pid, map));
 		EXPECT_EQ(0, ptrace(PTRACE_DETACH, pid, NULL, NULL));
 		EXPECT_EQ(0, wait_for(pid));
-		/* The writable mapping shows the original bytes. */
+		/* The test's own mapping, which is writable, shows the original bytes. */
 		EXPECT_STREQ("original", self->map);
 		munmap(map, CAPACITY);
 		close(self->other);
@@ -615,8 +617,8 @@ TEST_F(owner, ptrace_read_only_mapping_eio)
 }
 
 /*
- * clause 19: a debugger can write to a writable mapping, so only the missing right made the write
- * in ptrace_read_only_mapping_eio fail
+ * clause 19: ptrace() can write to a mapping with the right to write, so only the missing right
+ * made it fail in ptrace_read_only_mapping_eio
  */
 TEST_F(owner, ptrace_writable_mapping_ok)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Processes share an arena, each with its own mapping, and wait for each other in it: futexes, and
- * what the C library builds on them (clauses 19 and 20).
+ * Processes that share an arena, each by a mapping of its own, synchronise by objects in the arena:
+ * futexes, and what the C library builds on them (clauses 19 and 20).
  */
 #include "kselftest_harness.h"
 
@@ -26,7 +26,7 @@ static int futex(void *word, int op, __u32 value)
 	return ret < 0 ? -errno : ret;
 }
 
-/* Shared by all processes, at the begin of the arena. */
+/* What all processes share, at the begin of the arena. */
 struct common {
 	pthread_mutex_t		mutex;
 	pthread_cond_t		cond;
@@ -97,13 +97,16 @@ FIXTURE_TEARDOWN(share)
 	close(self->fd);
 }
 
-/* Maps the arena at another address than the parent did. */
+/* Maps the arena at another address than that of the mapping which the parent made. */
 static struct common *map_again(int fd)
 {
 	return arena_map(fd, BYTES, PROT_READ | PROT_WRITE, 0);
 }
 
-/* Returns how many waiters a wake of @wake wakes, where a child waits for the word @wait. */
+/*
+ * Returns how many waiters FUTEX_WAKE at @wake finds while a child waits at @wait: 1 if both are
+ * addresses of the same futex.
+ */
 static int wakes(__u32 *wait, __u32 *wake)
 {
 	pid_t pid = fork();
@@ -120,16 +123,14 @@ static int wakes(__u32 *wait, __u32 *wake)
 	return wait_for(pid) ?: woken;
 }
 
-/* clause 19: a word of the arena is one futex, at all its addresses and by all descriptors */
+/* clause 19: a word of the arena is the same futex in all mappings, by any descriptor */
 TEST_F_TIMEOUT(share, futex_in_two_mappings_shared, 300)
 {
 	int other = arena_dup(self->fd, R | W), reader = arena_dup(self->fd, R);
 	const size_t at = BYTES - 2 * self->page + 64;
 	char *again = arena_map(other, BYTES, PROT_READ | PROT_WRITE, 0);
 	char *view = arena_map(reader, BYTES, PROT_READ, 0);
-	/*
-	 * This mapping is of a part only, so that offsets in the mapping and in the arena differ.
-	 */
+	/* Map only a part, so that an offset in this mapping differs from that in the arena. */
 	char *part = arena_map(self->fd, 2 * self->page, PROT_READ | PROT_WRITE,
 			       BYTES - 2 * self->page);
 
@@ -174,8 +175,8 @@ TEST_F_TIMEOUT(share, futex_elsewhere_separate, 300)
 }
 
 /*
- * clause 20: a futex in released memory is EFAULT; when memory is committed there again, a futex at
- * the same offset works
+ * clause 20: futex() fails with EFAULT in memory that was released; when memory is committed there
+ * again, a futex at the same offset works
  */
 TEST_F_TIMEOUT(share, futex_after_release_woken, 300)
 {
@@ -186,7 +187,7 @@ TEST_F_TIMEOUT(share, futex_after_release_woken, 300)
 	EXPECT_EQ(1, wakes((__u32 *)self->map + 100, (__u32 *)self->map + 100));
 }
 
-/* clause 19: the status page is readable memory, so a futex in it can be waited for */
+/* clause 19: futex() works on words of the status page, which programs can only read */
 TEST_F_TIMEOUT(share, futex_in_status_page_ok, 300)
 {
 	const struct arena_status *status = arena_map_status(self->fd);
@@ -197,7 +198,7 @@ TEST_F_TIMEOUT(share, futex_in_status_page_ok, 300)
 	EXPECT_EQ(0, futex(word, FUTEX_WAKE, 1));
 }
 
-/* Runs @work in CHILDREN processes and counts those that succeed. */
+/* Runs @work in CHILDREN processes; returns how many of them exit with 0. */
 static int run(int fd, void (*work)(struct common *common, int me))
 {
 	pid_t pids[CHILDREN];
@@ -249,7 +250,7 @@ static void die_with_mutex(struct common *common, int me)
 	if (err)
 		_exit(1);
 	common->count++;
-	/* Let the others wait. */
+	/* Give the other processes time to wait for the mutex. */
 	usleep(10000);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * User memory that is an argument of a call arrives late, never, or lies in the arena itself. Only
- * the caller may be stalled (clause 24).
+ * Calls whose argument points to user memory that arrives late or never, or that lies in the arena
+ * itself. Such a call may stall its caller, but no other one (clause 24).
  */
 #include "kselftest_harness.h"
 #include <linux/fuse.h>
@@ -35,7 +35,7 @@ FIXTURE_TEARDOWN(own)
 	close(self->fd);
 }
 
-/* clause 24: STORE copies from the arena into itself */
+/* clause 24: STORE copies from an object of the arena to a new one */
 TEST_F(own, store_source_in_arena_copies)
 {
 	ASSERT_EQ(0, arena_store(self->fd, "echo", 5, &self->offset));
@@ -55,7 +55,7 @@ TEST_F(own, store_source_in_arena_faults_ok)
 	EXPECT_TRUE(all_bytes(self->map + self->offset, 'f', 4 * SLAB));
 }
 
-/* clauses 4, 24: a source in uncommitted memory of the arena is EFAULT */
+/* clauses 4, 24: STORE fails with EFAULT if its source is uncommitted memory of the arena */
 TEST_F(own, store_source_uncommitted_efault)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
@@ -93,7 +93,7 @@ TEST_F(own, call_struct_in_arena_ok)
 	EXPECT_EQ(2 * SLAB, info->used);
 }
 
-/* clauses 20, 24: a reset that frees the memory of its own struct is EFAULT, but it is done */
+/* clauses 20, 24: a reset that frees the memory of its own struct returns EFAULT, but is done */
 TEST_F(own, reset_releases_its_struct_ok)
 {
 	struct arena_reset_args *reset;
@@ -103,15 +103,12 @@ TEST_F(own, reset_releases_its_struct_ok)
 	reset->size = sizeof(*reset);
 	reset->mode = ARENA_RESET_RELEASE;
 	EXPECT_EQ(-EFAULT, arena_ioctl(self->fd, ARENA_IOC_RESET, reset));
-	/* The struct could be written when the call began, so the reset was done, as documented. */
+	/* The struct was writable when the call began: then the reset is done, as documented. */
 	EXPECT_EQ(0, arena_used(self->fd));
 	EXPECT_EQ(SIGBUS, touch_read(self->map));
 }
 
-/*
- * clause 4: if the struct becomes unwritable during the call, the object stays allocated, as
- * documented
- */
+/* What alloc_result_unwritable_efault and its second thread share. */
 struct race {
 	int fd;
 	struct arena_alloc_args *args;
@@ -130,8 +127,8 @@ static void *protector(void *arg)
 }
 
 /*
- * clauses 4, 24: another thread makes the struct read-only while calls run, so their results
- * cannot be written
+ * clauses 4, 24: another thread makes the struct read-only at times, so that some calls cannot
+ * write their result; such a call fails, and its object may stay allocated, as documented
  */
 TEST_F(own, alloc_result_unwritable_efault)
 {
@@ -152,20 +149,20 @@ TEST_F(own, alloc_result_unwritable_efault)
 	}
 	__atomic_store_n(&race.stop, true, __ATOMIC_RELAXED);
 	ASSERT_EQ(0, pthread_join(thread, NULL));
-	/* Each successful call allocated one object. Some of the failed calls may have, too. */
+	/* Each successful call allocated one object, and so may have some of the failed calls. */
 	EXPECT_LE(8ULL * made, arena_used(self->fd));
 	EXPECT_GE(8ULL * (made + failed), arena_used(self->fd));
 	munmap(race.args, page_size());
 }
 
-/* Memory of a userfaultfd, which arrives when the test provides it. */
+/* A page of a userfaultfd: a thread that touches the page waits until the test provides it. */
 struct late {
 	int uffd;
 	long page;
 	char *at;
 };
 
-/* Returns 0, or the errno of what is missing. */
+/* Returns 0, or an errno if the kernel lets this process have no userfaultfd. */
 static int late_init(struct late *late)
 {
 	struct uffdio_api api = { .api = UFFD_API };
@@ -184,7 +181,7 @@ static int late_init(struct late *late)
 	return ioctl(late->uffd, UFFDIO_REGISTER, &reg) ? errno : 0;
 }
 
-/* Waits until a thread waits for the page. */
+/* Waits until a thread has touched the page, and so is stalled; returns whether one has. */
 static bool late_wanted(const struct late *late)
 {
 	struct pollfd poll_uffd = { .fd = late->uffd, .events = POLLIN };
@@ -238,8 +235,8 @@ FIXTURE_TEARDOWN(late)
 }
 
 /*
- * Makes all calls that must work while a caller is stalled. A call that stalls, too, runs into the
- * time limit of the test.
+ * Makes the calls that must work while another caller is stalled. If one of them is stalled, too,
+ * the test runs into its time limit. Returns 0 or the number of the failed check.
  */
 static int everything(int fd, char *map)
 {
@@ -288,7 +285,7 @@ static void *late_caller(void *arg)
 	return NULL;
 }
 
-/* Starts a call that stalls at the late page; meanwhile all other calls must work. */
+/* Starts a call that stalls at the late page, and checks that other calls work meanwhile. */
 static void stall(struct __test_metadata *_metadata, struct _test_data_late *self,
 		  struct late_call *call)
 {
@@ -298,7 +295,7 @@ static void stall(struct __test_metadata *_metadata, struct _test_data_late *sel
 	EXPECT_EQ(0, everything_elsewhere(self->fd, self->map));
 }
 
-/* Provides the late page, with self->bytes, and checks that the call succeeds. */
+/* Provides self->bytes as the late page, and checks that the stalled call then succeeds. */
 static void end_stall(struct __test_metadata *_metadata, struct _test_data_late *self,
 		      struct late_call *call)
 {
@@ -382,8 +379,8 @@ TEST_F(late, batch_source_stalls_caller_only)
 }
 
 /*
- * clauses 4, 7: objects whose offsets could not be written to the caller count as used, also on the
- * status page
+ * clauses 4, 7: if a batch cannot write its result because the items have become read-only, its
+ * objects stay allocated and count as used, also on the status page
  */
 TEST_F(late, batch_result_unwritable_counts)
 {
@@ -432,14 +429,14 @@ TEST_F(late, call_struct_stalls_caller_only)
 		ASSERT_TRUE(late_wanted(&self->late));
 		EXPECT_EQ(0, everything(self->fd, self->map));
 		EXPECT_EQ(0, everything_elsewhere(self->fd, self->map));
-		/* The struct that arrives has size 0 and is refused. */
+		/* Provide a struct of zeroes, which the call refuses for its size. */
 		ASSERT_TRUE(late_arrive(&self->late, self->bytes));
 		ASSERT_EQ(0, pthread_join(self->thread, NULL));
 		EXPECT_EQ(-EINVAL, call.err);
 	}
 }
 
-/* clause 24: a call stalls only its caller if the tail of a longer struct arrives late */
+/* clause 24: a call stalls only its caller if the last bytes of a longer struct arrive late */
 TEST_F(late, call_tail_stalls_caller_only)
 {
 	char *two = mmap(NULL, 2 * self->late.page, PROT_READ | PROT_WRITE,
@@ -469,8 +466,8 @@ TEST_F(late, call_tail_stalls_caller_only)
 }
 
 /*
- * clause 24: a caller that waits for memory that never arrives can be killed, and has changed
- * nothing
+ * clause 24: a process whose call is stalled by memory that never arrives can be killed; the call
+ * has changed nothing
  */
 TEST_F(late, kill_while_stalled_changes_nothing)
 {
@@ -478,7 +475,7 @@ TEST_F(late, kill_while_stalled_changes_nothing)
 	pid_t pid = fork();
 
 	if (!pid) {
-		/* A userfaultfd is not inherited, so the child makes one, which is never served. */
+		/* The userfaultfd is not inherited. The child makes one that nothing serves. */
 		struct late late;
 
 		if (late_init(&late))
@@ -498,7 +495,7 @@ TEST_F(late, kill_while_stalled_changes_nothing)
 	EXPECT_EQ(0, arena_used(self->fd));
 }
 
-/* clause 24: other calls work while many callers are stalled and hold their buffers */
+/* clause 24: other calls work while 20 callers are stalled in STORE */
 TEST_F(late, call_many_stalled_others_work)
 {
 	pid_t pids[20];
@@ -527,9 +524,9 @@ TEST_F(late, call_many_stalled_others_work)
 }
 
 /*
- * A thread that lists a debugfs directory or reads a debugfs file into memory that arrives late. In
- * the first case the kernel holds the directory's lock meanwhile; in the second one, it waits with
- * the removal of the file.
+ * A thread that lists a debugfs directory, or reads a debugfs file, to memory that arrives late.
+ * While a listing is stalled, the kernel holds the lock of the directory; while a read is stalled,
+ * the file cannot be removed.
  */
 struct late_look {
 	int fd;
@@ -548,7 +545,7 @@ static void *late_looker(void *arg)
 	return NULL;
 }
 
-/* Opens an arena, keeps it until its debugfs file appears, and closes it. */
+/* Opens an arena, keeps it for so long that its debugfs file should appear, and closes it. */
 static int come_and_go(void)
 {
 	int fd = arena_open();
@@ -560,7 +557,7 @@ static int come_and_go(void)
 	return 0;
 }
 
-/* Returns the exit status of a child, or -100 if the child does not end soon. */
+/* Returns the exit status of a child, or -100 if the child does not end within 30 seconds. */
 static int ends_soon(pid_t pid)
 {
 	siginfo_t info = { .si_pid = 0 };
@@ -574,7 +571,7 @@ static int ends_soon(pid_t pid)
 	return -100;
 }
 
-/* Opens the debugfs file of an arena, which appears asynchronously. */
+/* Opens the debugfs file of an arena; waits for it, because a worker creates it later. */
 static int open_look(int fd)
 {
 	char path[64], line[128];
@@ -596,7 +593,7 @@ static int open_look(int fd)
 	return look;
 }
 
-/* clauses 17, 24: others make and close arenas while the listing of the debugfs directory waits */
+/* clauses 17, 24: processes open and close arenas while a listing of debugfs is stalled */
 TEST_F(late, list_debugfs_stalled_others_open)
 {
 	struct late_look look = {
@@ -658,8 +655,8 @@ TEST_F(late, read_debugfs_stalled_close_returns)
 }
 
 /*
- * A file system with one file, which can be opened but whose reads are not answered. The test
- * serves the requests itself, so it knows when a read has arrived.
+ * A FUSE file system with one file, of which reads are not answered. The test itself is the FUSE
+ * server, so it learns when the kernel has sent a read and the reader is stalled.
  */
 #define FUSE_DIR	"/tmp/arena_stall_fuse"
 
@@ -667,7 +664,7 @@ struct silent {
 	int dev;
 	bool mounted;
 	char *at;		/* a mapped page of the file */
-	__u64 unique;		/* of the read request that is not answered */
+	__u64 unique;		/* the number of the read request that is not answered */
 };
 
 static bool fuse_answer(int dev, __u64 unique, int err, const void *data, size_t len)
@@ -688,7 +685,7 @@ static void fuse_attr(struct fuse_attr *attr, __u64 nodeid)
 	attr->blksize = 4096;
 }
 
-/* Answers one request, or notes it in @silent if it is a read; returns whether it is a read. */
+/* Receives a request; notes a read in @silent and answers others. Returns whether it is a read. */
 static bool fuse_step(struct silent *silent)
 {
 	static char buf[FUSE_MIN_READ_BUFFER + 65536];
@@ -741,7 +738,7 @@ static void *fuse_open_file(void *arg)
 	return at;
 }
 
-/* Returns NULL, or the reason why there is no such file system. */
+/* Mounts the file system and maps its file; returns NULL, or the reason why that failed. */
 static const char *silent_init(struct silent *silent)
 {
 	char options[64];
@@ -780,7 +777,7 @@ static void silent_exit(struct silent *silent)
 	rmdir(FUSE_DIR);
 }
 
-/* Fails the read, and its retries by the kernel. */
+/* Answers the read, and each retry by the kernel, with EIO until @thread ends. */
 static void silent_fail(struct silent *silent, pthread_t thread)
 {
 	struct pollfd pollfd = { .fd = silent->dev, .events = POLLIN };

@@ -33,7 +33,7 @@ FIXTURE_TEARDOWN(status)
 	close(self->fd);
 }
 
-/* Expects the page to show what INFO reports. */
+/* Expects that the status page shows the numbers which INFO reports. */
 static void expect_status(struct __test_metadata *_metadata, struct _test_data_status *self)
 {
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
@@ -42,7 +42,7 @@ static void expect_status(struct __test_metadata *_metadata, struct _test_data_s
 	EXPECT_EQ(self->info.high, self->status->high);
 }
 
-/* clause 7: the status page describes the arena, and the rest of it is zero */
+/* clause 7: the status page describes the arena, and its bytes behind the struct are zero */
 TEST_F(status, status_of_fresh_arena_describes_it)
 {
 	EXPECT_EQ(1, self->status->version);
@@ -56,7 +56,7 @@ TEST_F(status, status_of_fresh_arena_describes_it)
 			      self->page - sizeof(*self->status)));
 }
 
-/* clause 7: the page is up to date after each call, by any descriptor */
+/* clause 7: the page is up to date after an allocation by any call and any descriptor */
 TEST_F(status, status_after_alloc_updated)
 {
 	struct arena_lease_args lease;
@@ -74,7 +74,7 @@ TEST_F(status, status_after_alloc_updated)
 	close(other);
 }
 
-/* clause 13: the page has the new generation when a reset returns */
+/* clause 13: when a reset returns, the page shows the new generation */
 TEST_F(status, status_after_reset_updated)
 {
 	const __u32 modes[] = { ARENA_RESET_KEEP, ARENA_RESET_RELEASE, ARENA_RESET_ZERO };
@@ -104,7 +104,7 @@ TEST_F(status, status_after_failure_unchanged)
 	expect_status(_metadata, self);
 }
 
-/* clause 7: a page that is mapped later shows what was allocated before */
+/* clause 7: if the page is mapped after allocations, it shows them */
 TEST(status_mapped_later_up_to_date)
 {
 	const struct arena_status *status;
@@ -121,7 +121,7 @@ TEST(status_mapped_later_up_to_date)
 	close(fd);
 }
 
-/* clause 17: mapping the page is a use of the arena, which makes the default one */
+/* clause 17: mapping the page of an arena without SETUP gives the arena the defaults */
 TEST(status_without_setup_makes_default)
 {
 	const struct arena_status *status;
@@ -139,7 +139,7 @@ TEST(status_without_setup_makes_default)
 	munmap((void *)status, sysconf(_SC_PAGESIZE));
 }
 
-/* clause 19: the page is one page at one offset, and other mappings are refused */
+/* clause 19: only one page can be mapped, at ARENA_STATUS_OFFSET; other mappings are refused */
 TEST_F(status, status_other_offset_or_length_refused)
 {
 	const off_t base = ARENA_STATUS_OFFSET;
@@ -164,7 +164,7 @@ TEST_F(status, status_other_offset_or_length_refused)
 	}
 }
 
-/* clauses 19, 23: no program can write the page, with any rights */
+/* clauses 19, 23: a program cannot write to the page, not even with all rights */
 TEST_F(status, status_write_refused)
 {
 	void *page = (void *)self->status;
@@ -210,7 +210,7 @@ TEST_F(status, status_write_by_debugger_refused)
 	EXPECT_EQ(1, self->status->version);
 }
 
-/* clause 19: the mapping can move but not grow */
+/* clause 19: a mapping of the status page can move but not grow */
 TEST_F(status, status_mremap_stays_one_page)
 {
 	void *page = (void *)self->status, *there;
@@ -230,7 +230,7 @@ TEST_F(status, status_mremap_stays_one_page)
 	EXPECT_EQ(64, self->status->offset);
 }
 
-/* clause 17: a child sees the page, and its allocations appear on it */
+/* clause 17: a forked child sees the page, which shows allocations by the child, too */
 TEST_F(status, status_in_child_shared)
 {
 	pid_t pid = fork();
@@ -268,7 +268,7 @@ TEST_F(status, status_without_right_ok)
 	}
 }
 
-/* clause 20: a reset that revokes mappings of the arena leaves the status page */
+/* clause 20: a reset that revokes mappings of the arena does not revoke those of the status page */
 TEST_F(status, status_after_release_mapped)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
@@ -277,14 +277,14 @@ TEST_F(status, status_after_release_mapped)
 	EXPECT_EQ(CAPACITY, self->status->capacity);
 }
 
-/* clause 21: the page counts in the total, once */
+/* clause 21: the page of an arena counts once against the limit, however often it is mapped */
 TEST_F(status, status_page_counts_once)
 {
 	const struct arena_status *again;
 	long long before;
 	int fd;
 
-	/* This arena's page counts; wait for what earlier tests have left. */
+	/* Wait until this arena's status page is the only memory that any arena holds. */
 	arena_held_falls_to(self->page);
 	before = arena_held_bytes();
 	if (before < 0)
@@ -311,7 +311,7 @@ struct reader {
 	__u64 torn, shrank, back;
 };
 
-/* Expects that the generation never falls, and that the offset only grows in a generation. */
+/* Counts how often the generation falls, or the offset falls or is too large in a generation. */
 static void *read_status(void *arg)
 {
 	__u64 last_generation = 0, last_offset = 0;
@@ -327,7 +327,7 @@ static void *read_status(void *arg)
 		if (generation % 2 ||
 		    generation != __atomic_load_n(&s->generation, __ATOMIC_RELAXED))
 			continue;
-		/* The writer allocates at most this many bytes in a generation. */
+		/* The main thread allocates at most generation % 64 bytes in a generation. */
 		if (offset > generation % 64)
 			reader->torn++;
 		if (generation == last_generation && offset < last_offset)
@@ -338,7 +338,7 @@ static void *read_status(void *arg)
 	return NULL;
 }
 
-/* clauses 7, 13: a reader sees coherent values while others allocate and reset */
+/* clauses 7, 13: a reader never takes the offset of one generation for that of another */
 TEST_F(status, status_races_with_reader_coherent)
 {
 	struct reader reader = { .status = self->status };
@@ -348,7 +348,7 @@ TEST_F(status, status_races_with_reader_coherent)
 	ASSERT_EQ(0, pthread_create(&thread, NULL, read_status, &reader));
 	for (i = 0; more_rounds(i, 3000); i++) {
 		generation = self->status->generation;
-		/* The generation limits the bytes, so the reader notices bytes of another one. */
+		/* How many bytes to allocate follows from the generation: the reader checks it. */
 		while (self->status->offset + 8 <= generation % 64)
 			ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
 		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
@@ -366,7 +366,7 @@ struct allocator {
 	__u64 rounds, shrank, behind, above;
 };
 
-/* Allocate; the page shows at least what it showed before the call, and this object. */
+/* Allocates, and checks that the page then shows this object and all that it showed before. */
 static void *allocate_and_look(void *arg)
 {
 	struct allocator *allocator = arg;
@@ -388,7 +388,7 @@ static void *allocate_and_look(void *arg)
 	return NULL;
 }
 
-/* clause 7: what the page shows only grows while several threads allocate. */
+/* clause 7: the numbers on the page only grow while several threads allocate */
 TEST_F(status, status_races_with_allocs_only_grows)
 {
 	const __u64 rounds = on_uml() ? 1000 : 10000;

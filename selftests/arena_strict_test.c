@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ARENA_RESET_STRICT: pages that hold no object of the present generation cannot be touched
- * (clauses 9, 10, 12, 17, 18 and 20).
+ * ARENA_RESET_STRICT makes an arena strict: from then on, touching a page behind the last object of
+ * the present generation raises SIGBUS (clauses 9, 10, 12, 17, 18 and 20).
  */
 #include "kselftest_harness.h"
 #include <pthread.h>
@@ -32,7 +32,7 @@ FIXTURE_TEARDOWN(strict)
 	close(self->fd);
 }
 
-/* clause 20: after a strict reset, only allocated pages can be touched, not all committed ones */
+/* clause 20: in a strict arena, committed pages without an object cannot be touched */
 TEST_F(strict, touch_in_strict_arena_allocated_only)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 100, NULL));
@@ -99,7 +99,7 @@ TEST_F(strict, reset_after_strict_stays_strict)
 	}
 }
 
-/* clause 20: other mappings, with other offsets and descriptors, are strict, too */
+/* clause 20: a strict reset also concerns mappings at other offsets and by other descriptors */
 TEST_F(strict, touch_in_other_mappings_allocated_only)
 {
 	int fd = arena_dup(self->fd, ARENA_RIGHT_READ);
@@ -126,7 +126,7 @@ TEST_F(strict, touch_in_other_mappings_allocated_only)
 	close(fd);
 }
 
-/* clause 20: system calls cannot access freed memory for the program either */
+/* clause 20: system calls that are to read or write freed memory of the arena fail with EFAULT */
 TEST_F(strict, write_from_freed_memory_efault)
 {
 	int pipes[2];
@@ -139,15 +139,15 @@ TEST_F(strict, write_from_freed_memory_efault)
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(-1, read(pipes[0], self->map + self->page, 8));
 	EXPECT_EQ(EFAULT, errno);
-	/* An ioctl cannot read there either. */
+	/* An ioctl of the arena fails like other system calls. */
 	EXPECT_EQ(-EFAULT, arena_store(self->fd, self->map + self->page, 8, NULL));
 	close(pipes[0]);
 	close(pipes[1]);
 }
 
 /*
- * clauses 12, 20: memory that a rewind frees cannot be touched, and memory below the mark can.
- * Bytes above the mark come back as they were, unless the caller asks for zeroes.
+ * clauses 12, 20: in a strict arena, memory that a rewind frees cannot be touched, and memory below
+ * the mark can; ARENA_ALLOC_ZERO zeroes the freed memory
  */
 TEST_F(strict, rewind_in_strict_arena_revokes)
 {
@@ -200,7 +200,10 @@ TEST_F(strict, rewind_refused_revokes_nothing)
 	EXPECT_TRUE(all_bytes(self->map, 'x', 2 * SLAB));
 }
 
-/* Another process has two pages, and loses the second one. */
+/*
+ * A child touches two pages of a strict arena. Each test then makes the arena so much smaller that
+ * only the first page has an object; the child must find that it has lost the second one.
+ */
 FIXTURE(late)
 {
 	int fd;
@@ -219,7 +222,7 @@ FIXTURE_SETUP(late)
 	self->page = sysconf(_SC_PAGESIZE);
 	self->fd = arena_open();
 	ASSERT_LE(0, self->fd);
-	/* Slabs have a page: UML cannot fork with larger ones mapped. */
+	/* On UML without tools/patches, a fork breaks mappings of slabs larger than a page. */
 	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, self->page, 0));
 	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
 	ASSERT_NE(NULL, self->map);
@@ -236,7 +239,7 @@ FIXTURE_SETUP(late)
 		if (write(self->to_parent[1], &c, 1) != 1 ||
 		    read(self->to_child[0], &c, 1) != 1)
 			_exit(2);
-		/* The page of an object can be touched, and the other one cannot. */
+		/* The first page has an object and can be touched, and the second one cannot. */
 		if (touch_write(self->map + self->page) != SIGBUS)
 			_exit(3);
 		_exit(touch_write(self->map) ? 4 : 0);
@@ -254,14 +257,14 @@ FIXTURE_TEARDOWN(late)
 	close(self->fd);
 }
 
-/* clause 10: a process that missed the reset cannot store into the new generation */
+/* clause 10: after a reset, a process cannot store to old objects behind the last new one */
 TEST_F(late, store_after_reset_sigbus)
 {
 	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
 	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
 }
 
-/* clauses 10, 12: a process that missed the rewind cannot store into the new generation */
+/* clauses 10, 12: after a rewind, a process cannot store to an object that the rewind freed */
 TEST_F(late, store_after_rewind_sigbus)
 {
 	ASSERT_EQ(0, arena_rewind(self->fd, self->mark));
@@ -269,10 +272,10 @@ TEST_F(late, store_after_rewind_sigbus)
 
 static void skip_bus(int sig, siginfo_t *info, void *context)
 {
-	/* Retry until the store succeeds. */
+	/* Return, which retries the store, until the store succeeds. */
 }
 
-/* clauses 12, 20: faults race with resets and rewinds, after which freed pages are not mapped */
+/* clauses 12, 20: no fault that races with a reset or a rewind maps a freed page afterwards */
 TEST_F_TIMEOUT(strict, reset_strict_races_with_faults, 120)
 {
 	struct sigaction action = { .sa_sigaction = skip_bus, .sa_flags = SA_SIGINFO };
@@ -322,7 +325,7 @@ TEST_F(strict, reset_strict_bad_argument_refused)
 	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_STRICT, SLAB));
 	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_STRICT + 1, 0));
 	EXPECT_EQ(-EACCES, arena_reset(fd, ARENA_RESET_STRICT, 0));
-	/* None of these calls made the arena strict. */
+	/* A refused call has not made the arena strict. */
 	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
 	EXPECT_EQ(0, touch_write(self->map + self->page));
 	close(fd);

@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Shared by tests that are shell scripts: functions that print TAP and that load modules. Sourced,
-# never run. If a test sets $log, a check that fails prints that file.
+# What the test scripts share: functions that print TAP, the kernel's test format, and that load
+# modules. Scripts source this file. If a script sets $log, a check that fails prints that file.
 
 arena=/sys/kernel/debug/arena
 number=0
@@ -13,8 +13,8 @@ skip_all()
 	exit 4
 }
 
-# Loads a test module with parameters, from /ko or from the present directory. A module that is
-# there and does not load is a failure: a skip would hide the reason.
+# Loads a test module with parameters, from /ko or from the present directory. If the file exists
+# and the module does not load, the script fails: skipping the tests would hide the reason.
 load_module()
 {
 	for ko in "/ko/$1.ko" "./$1.ko"; do
@@ -28,7 +28,7 @@ load_module()
 	modprobe "$@" 2>/dev/null
 }
 
-# Prints a file as comments of TAP. Its last line may lack a newline.
+# Prints a file as comments of TAP, each line with its newline, even if the last one lacks it.
 show()
 {
 	awk '{ print "# " $0 }' "$1"
@@ -45,7 +45,9 @@ until_true()
 	done
 }
 
-# Reports a check: its name, and a command that succeeds if it holds.
+# Makes a check and reports it:
+#   check NAME COMMAND...
+# The check has passed if the command succeeds.
 check()
 {
 	name=$1
@@ -59,14 +61,16 @@ check()
 	fi
 }
 
-# Reports a check that cannot be made on this machine: its name and the reason.
+# Reports a check that cannot be made on this machine:
+#   skip NAME REASON
 skip()
 {
 	number=$((number + 1))
 	echo "ok $number $1 # SKIP $2"
 }
 
-# Succeeds if no arena exists and all memory held is in the pool.
+# Succeeds if no arena exists, and the module holds no memory but the pool's. The pool is memory
+# that the module keeps for new arenas.
 only_pool_held()
 {
 	total=$(cat $arena/total_bytes)
@@ -74,8 +78,8 @@ only_pool_held()
 	[ "$total" -le "$pool" ] && [ "$(wc -l <$arena/arenas)" -eq 1 ]
 }
 
-# Waits until no arena exists and all memory that is still held is in the pool. Pages to which
-# something refers when their arena goes are held longer, until a worker finds them free.
+# Waits until no arena exists, and the module holds no memory but the pool's. A page that a pipe,
+# say, still refers to when its arena goes is held until a worker finds that the reference is gone.
 nothing_held()
 {
 	until_true only_pool_held

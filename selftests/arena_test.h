@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Shared by the tests of /dev/arena: a function for each ioctl, which returns 0 (or the
- * result) or a negative errno, and functions that access memory which may not be mapped.
+ * What the tests of /dev/arena share: functions that make the most frequent ioctls and return 0
+ * (or the result) or a negative errno, and functions that access memory which may not be mapped.
+ * arena_calls.h has functions for the other ioctls.
+ *
+ * The comment of a test names the clauses of the contract that it checks: include/CONTRACT.md.
  */
 #ifndef ARENA_TEST_H
 #define ARENA_TEST_H
@@ -33,21 +36,22 @@
 
 #define DEVICE		"/dev/arena"
 #define DEBUGFS		"/sys/kernel/debug/arena/"
-#define RACE_SECONDS	10		/* races that take longer do fewer rounds */
+#define RACE_SECONDS	10		/* after this time, more_rounds() may end a race early */
 #define SLAB		65536UL		/* the slab size that tests ask for */
 #ifndef ARRAY_SIZE
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #endif
 
-/* The smallest slab and the unit of mappings: 4, 16 or 64 KiB, as the kernel was built. */
+/* Returns the kernel's page size, 4 to 64 KiB, which is also the smallest size of a slab. */
 static inline unsigned long page_size(void)
 {
 	return sysconf(_SC_PAGESIZE);
 }
 
 /*
- * Whether this is User-Mode Linux. It is slow with sanitizers, faults on each page even if a fault
- * has mapped its neighbours, and cannot unmap pages of a program that runs on another CPU.
+ * Returns whether this is User-Mode Linux. There, sanitizers make the kernel slow, each page takes
+ * a fault of its own even if a fault on another page has mapped it before, and the kernel cannot
+ * unmap pages of a program that runs on another CPU.
  */
 static inline bool on_uml(void)
 {
@@ -161,7 +165,7 @@ static inline int arena_lease(int fd, __u64 min, __u64 want, __u64 align,
 	return arena_ioctl(fd, ARENA_IOC_LEASE, lease);
 }
 
-/* Returns the bytes used, or all ones if the ioctl fails. */
+/* Returns the bytes of all objects, or all ones if the ioctl fails. */
 static inline __u64 arena_used(int fd)
 {
 	struct arena_offset_args args = { .size = sizeof(args) };
@@ -181,7 +185,7 @@ static inline int arena_dup(int fd, __u32 rights)
 	return err ?: args.fd;
 }
 
-/* On failure, returns NULL with errno set. */
+/* Makes a shared mapping of an arena; on failure, returns NULL with errno set. */
 static inline void *arena_map(int fd, size_t bytes, int prot, off_t offset)
 {
 	void *map = mmap(NULL, bytes, prot, MAP_SHARED, fd, offset);
@@ -250,7 +254,7 @@ static inline int touch_write(void *at)
 	return touch(at, true);
 }
 
-/* Copies a string with its terminating zero; the caller knows that there is room at @at. */
+/* Copies a string with its terminating zero. The caller must have checked that it fits at @at. */
 static inline void put_string(char *at, const char *string)
 {
 	memcpy(at, string, strlen(string) + 1);
@@ -292,8 +296,9 @@ static inline long long read_number(const char *path)
 }
 
 /*
- * Returns the bytes that are charged to all arenas, or -1 if there is no debugfs. Slabs in the pool
- * are left out, because the kernel may free them at any time.
+ * Returns the bytes of memory that all arenas of the machine hold, or -1 if there is no debugfs.
+ * Memory in the pool, which the module keeps for new arenas, is left out, because the kernel may
+ * free it at any time.
  */
 static inline long long arena_held_bytes(void)
 {
@@ -303,11 +308,13 @@ static inline long long arena_held_bytes(void)
 }
 
 /*
- * Waits up to half a minute until at most @bytes count for all arenas; returns whether they do. A
- * page that a pipe or io_uring referred to when its arena gave it back counts until a worker
- * finds it free. So what earlier tests have left may stop counting at any time: a test may expect
- * upper bounds of arena_held_bytes(), and lower bounds that its own arenas set, but no exact
- * value. With 0, a test waits for what earlier ones have left.
+ * Waits up to half a minute until arena_held_bytes() is at most @bytes; returns whether it is. With
+ * 0, waits until the memory of earlier tests is free.
+ *
+ * A page that a pipe or io_uring still refers to when its arena goes is held until a worker of the
+ * module finds that the reference is gone, which may be long after the test. So a test may expect
+ * upper bounds of arena_held_bytes(), and lower bounds that follow from its own arenas, but no
+ * exact value.
  */
 static inline bool arena_held_falls_to(long long bytes)
 {
@@ -329,8 +336,9 @@ static inline bool run_on(int cpu)
 }
 
 /*
- * Returns whether a race goes on with round @i, counted from 0. It has @rounds rounds, or a tenth
- * of them on an emulated or busy machine where all would take more than RACE_SECONDS.
+ * Returns whether a race goes on with round @i, counted from 0. A race ends after @rounds rounds,
+ * or after RACE_SECONDS if it has done at least a tenth of them by then: an emulated or busy
+ * machine would take too long for all rounds.
  */
 static inline bool more_rounds(unsigned int i, unsigned int rounds)
 {
@@ -342,8 +350,8 @@ static inline bool more_rounds(unsigned int i, unsigned int rounds)
 }
 
 /*
- * Returns whether a thread of this process waits for an event. Threads of these tests sleep
- * interruptibly for nothing else.
+ * Returns whether a thread of this process sleeps interruptibly. Threads of these tests do that
+ * only in the call that the test wants them to wait in.
  */
 static inline bool thread_sleeps(pid_t tid)
 {
@@ -360,7 +368,10 @@ static inline bool thread_sleeps(pid_t tid)
 	return state == 'S';
 }
 
-/* Returns the number of arenas, or -1 if there is no debugfs. The first line is a heading. */
+/*
+ * Returns the number of arenas, or -1 if there is no debugfs: the file has a line for each arena
+ * below a heading.
+ */
 static inline int arena_count(void)
 {
 	FILE *file = fopen(DEBUGFS "arenas", "re");

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The tracepoints as tracefs shows them: each call of a program leaves its event, with the
-# arguments of the call. Prints TAP.
+# Tests the tracepoints through tracefs: calls of a program on its arena must leave events with the
+# arguments of the calls. Prints TAP.
 
 . "$(dirname "$0")/arena_tap.sh"
 
@@ -16,7 +16,8 @@ listen()
 	echo "$1" >$events/enable
 }
 
-# Runs a program with the events enabled; they go to $log, without times and tasks.
+# Runs arena_play with the events enabled, and writes them to $log, without times and tasks. Sets
+# $id to the number of the arena, which must have the name "traced".
 record()
 {
 	echo >$trace/trace
@@ -30,13 +31,13 @@ record()
 	return 1
 }
 
-# Prints how many events of the program's arena match.
+# Prints how many events of the kind $1 of arena $id have arguments that match $2.
 seen()
 {
 	grep -c "^arena_$1: id=$id $2" "$log"
 }
 
-# Succeeds if exactly NUMBER events match.
+# Succeeds if exactly NUMBER events of the kind EVENT have arguments that match PATTERN.
 #   expect NUMBER EVENT PATTERN
 expect()
 {
@@ -59,7 +60,7 @@ lifetime()
 		expect 1 destroy 'generation=4 resets=0 committed_peak=65536 name=traced$'
 }
 
-# Sizes, alignments and offsets, without spans and with them.
+# Checks sizes, alignments and offsets; $1 is ",spans" for an arena with spans, or empty.
 allocations()
 {
 	record "setup=traced,0x100000,0x10000$1" alloc=100,64 alloc=24,4096 store=hello || return 1
@@ -78,7 +79,7 @@ growth()
 		expect 1 alloc 'generation=4 offset=131072 bytes=200000 '
 }
 
-# Failed calls carry their errno: EINVAL 22, ENOSPC 28.
+# Checks the errnos in events of failed calls: EINVAL is 22, and ENOSPC is 28.
 failures()
 {
 	record setup=traced,0x100000,0x10000 alloc=0 alloc=8,3 alloc=0x100001 || return 1

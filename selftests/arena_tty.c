@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Runs a program on a terminal of its own, for scripts that have none:
+ * Runs a program on a pseudo terminal of its own, for scripts that have no terminal:
  *
  *	arena_tty KEYS COMMAND [ARGUMENT...]
  *
- * Types one key each time that COMMAND clears the screen, and copies what COMMAND draws to standard
- * output. COMMAND is a child of a process that acts like a shell with job control: if COMMAND
- * stops, that process prints the line "stopped" and continues COMMAND. The exit status is that of
- * COMMAND, 126 if a signal ended COMMAND, or 125 if the terminal did not have its former mode when
- * COMMAND stopped or ended.
+ * Types one of KEYS each time that COMMAND clears the screen, and copies what COMMAND draws to
+ * standard output. COMMAND is a child of a process that acts like a shell with job control: if
+ * COMMAND stops, that process prints the line "stopped" and continues COMMAND. The exit status is
+ * that of COMMAND, 126 if a signal ended COMMAND, or 125 if the terminal did not have its first
+ * mode again when COMMAND stopped or ended.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -60,8 +60,8 @@ static pid_t start_job(char **argv)
 }
 
 /*
- * Does what a shell with job control does: the kernel does not stop a program at Ctrl-Z unless a
- * parent in the same session can continue it.
+ * Starts COMMAND and continues it when it stops, as a shell with job control does: the kernel does
+ * not stop a program at Ctrl-Z unless a parent in the same session can continue it.
  */
 static int run_job(char **argv)
 {

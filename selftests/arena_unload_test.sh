@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Clause 22: the module is unloaded many times, each time right after arenas were destroyed that
-# arena_reset_rcu() has reset. None of their RCU callbacks may run after the unloading. If one did,
-# the kernel would crash, and the test with it. Prints TAP.
+# Clause 22: unloads the module many times, each time right after arenas were destroyed that
+# arena_reset_rcu() has reset. None of their RCU callbacks may run after that, when their code is
+# gone. If one did, the kernel would crash, and the test with it. Prints TAP.
 
 . "$(dirname "$0")/arena_tap.sh"
 
@@ -23,13 +23,15 @@ load_arena()
 	[ -e /sys/module/arena ] || load_module arena
 }
 
-# Without the arena module, the test module has nothing to call and reports that.
+# Succeeds if arena_unload refuses to run because the arena module, whose functions it looks up, is
+# not loaded.
 nothing_to_call()
 {
 	! echo 1 2>/dev/null >$file
 }
 
-# Clause 29: the core serves kernel code without the device, and loads with it again.
+# Clause 29: succeeds if the module, loaded without the device, serves kernel code, and can be
+# loaded with the device again afterwards.
 without_device()
 {
 	rmmod arena && load_module arena device=0 || return 1

@@ -21,20 +21,20 @@
 
 #define BENCH_BATCH	4096	/* objects in a batch */
 #define BENCH_SIZE	64	/* bytes in an object, known to the compiler */
-#define BENCH_MIX	200	/* objects in a request */
-#define BENCH_MIX_MAX	256	/* bytes in the largest object of a request */
+#define BENCH_MIX	200	/* objects of various sizes in a round of the benchmark "mix" */
+#define BENCH_MIX_MAX	256	/* bytes in the largest of these */
 
 /**
  * struct bench_ctx - the allocator that one thread uses, and the objects that it got.
- * @n:	     number of objects that one fill allocates; @objs has room for as many.
+ * @n:	     number of objects that rival.fill() allocates; @objs has room for as many.
  * @size:    bytes in an object.
  * @largest: bytes in the largest object, for allocators whose objects have one size.
- * @bytes:   bytes that an allocator with a fixed capacity must provide.
+ * @bytes:   capacity of the allocator, if it has one.
  * @objs:    the objects.
  * @ticks:   how long each allocation took; only rival.latency() fills it in.
  * @lent:    the allocator belongs to another context, which frees it.
  *
- * Only the functions of the rivals use the members after these.
+ * The other members are the allocators; only the functions of the rivals use them.
  */
 struct bench_ctx {
 	unsigned int		n;
@@ -58,24 +58,24 @@ struct bench_ctx {
 	struct page_frag_cache	frag;
 };
 
-#define RIVAL_RESETS	BIT(0)	/* drain() frees everything, whoever allocated it */
+#define RIVAL_RESETS	BIT(0)	/* drain() frees all objects, also those of other threads */
 #define RIVAL_ARENA	BIT(1)
-#define RIVAL_PRIVATE	BIT(2)	/* for one thread only */
+#define RIVAL_PRIVATE	BIT(2)	/* only one thread may use an allocator of this kind */
 #define RIVAL_LARGE	BIT(3)	/* takes part where there are many or large objects */
 #define RIVAL_ANY_SIZE	BIT(4)
 #define RIVAL_UNBOUNDED	BIT(5)	/* never fails, so no benchmark fills it up */
-#define RIVAL_ZEROES	BIT(6)	/* zeroes objects also without init_on_alloc */
+#define RIVAL_ZEROES	BIT(6)	/* zeroes each object, even without init_on_alloc */
 
 /**
  * struct rival_ops - the functions of one allocator.
  * @alloc:    allocates one object.
  * @free:     frees one object; NULL if the allocator has @reset.
  * @reset:    frees all objects at once; NULL if the allocator has @free.
- * @setup:    makes the allocator that @ctx asks for; if @lead is not NULL, borrows that of @lead.
+ * @setup:    makes the allocator for @ctx; if @lead is not NULL, uses the allocator of @lead.
  * @teardown: frees the allocator, unless it is borrowed.
  * @traits:   RIVAL_* flags.
  *
- * The structs are constant, so that the compiler inlines the allocator's calls into the loops.
+ * The structs are constant, so that the compiler inlines these functions into the loops.
  */
 struct rival_ops {
 	void		*(*alloc)(struct bench_ctx *ctx, size_t size, gfp_t gfp);
@@ -122,14 +122,14 @@ extern const unsigned int bench_nr_rivals;
 bool bench_takes_part(const struct rival *rival, unsigned int without);
 
 /*
- * bench_ctx_init() allocates the array of objects and calls the rival's setup(): with @lead, the
- * context borrows the allocator of @lead. bench_ctx_exit() undoes that.
+ * bench_ctx_init() allocates the array of objects and the allocator; with @lead, the context uses
+ * the allocator of @lead instead. bench_ctx_exit() frees what bench_ctx_init() has allocated.
  */
 int bench_ctx_init(struct bench_ctx *ctx, const struct rival *rival, struct bench_ctx *lead);
 void bench_ctx_exit(struct bench_ctx *ctx, const struct rival *rival);
 
 /**
- * struct bench_series - measurements of the same thing.
+ * struct bench_series - the results of one measurement that was repeated.
  * @nr:    number of measurements.
  * @value: the measurements, in hundredths of the unit.
  */
@@ -150,7 +150,7 @@ struct bench_label {
 	unsigned long	size;
 };
 
-/* How many pages the page allocator has handed out and got back since boot. */
+/* How many pages the page allocator has given out and taken back since boot. */
 struct bench_pages {
 	u64	taken;
 	u64	freed;

@@ -11,7 +11,10 @@
 #include <linux/skbuff.h>
 #include <linux/slab.h>
 
-/* Newer kernels than 6.12 have both functions, as macros; the first needs cmpxchg_double(). */
+/*
+ * kmalloc_nolock() and mempool_alloc_bulk() are newer than 6.12, and macros where they exist. The
+ * first one needs cmpxchg_double().
+ */
 #if defined(kmalloc_nolock) && defined(CONFIG_HAVE_CMPXCHG_DOUBLE)
 #define BENCH_NOLOCK
 #endif
@@ -20,8 +23,8 @@
 #endif
 
 /*
- * Kbuild defines BENCH_OBJPOOL where there is a pool with a ring for each CPU,
- * and BENCH_FRAG_PACKED where struct page_frag_cache is packed.
+ * Kbuild defines BENCH_OBJPOOL if the kernel has objpool, and BENCH_FRAG_PACKED if the members of
+ * its struct page_frag_cache are packed into one word.
  */
 #ifdef BENCH_OBJPOOL
 #include <linux/objpool.h>
@@ -39,8 +42,9 @@ static inline void bench_frag_drain(struct page_frag_cache *cache)
 }
 
 /*
- * Reads the cheapest clock. Under QEMU's icount, the time stamp counter of the guest counts
- * instructions. UML reads the counter of the host, for which its kernel headers have no function.
+ * Reads the clock that takes the least time to read. Under QEMU's icount, the time stamp counter of
+ * the guest counts instructions. On UML it is the counter of the host, for which the headers of UML
+ * have no function.
  */
 static __always_inline u64 bench_ticks(void)
 {

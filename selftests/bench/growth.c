@@ -62,7 +62,7 @@ static int fill(struct arena *arena, unsigned int n)
 	return 0;
 }
 
-/* Call @timed many times, and print one line of results, which begins with @label. */
+/* Calls @timed many times, and prints one line of results, which begins with @label. */
 static int measure(const struct bench_label *label, struct subject *subject,
 		   int (*timed)(struct subject *subject, u64 *ticks))
 {
@@ -84,8 +84,8 @@ static int measure(const struct bench_label *label, struct subject *subject,
 }
 
 /*
- * The timed_*() functions each do one operation and set *@ticks to how long it took. No other CPU
- * has used the arena.
+ * Each timed_*() function does one operation and sets *@ticks to how long it took. No other CPU has
+ * used the arena.
  */
 static int timed_reset(struct subject *subject, u64 *ticks)
 {
@@ -156,8 +156,8 @@ static int timed_create(struct subject *subject, u64 *ticks)
 }
 
 /*
- * Measures creation and release of an arena of @subject->capacity bytes, or of the most that the
- * module allows if that is less.
+ * Measures the creation of an arena and a reset that releases its memory. Its capacity is
+ * @subject->capacity, or the largest that the module allows if that is less.
  */
 static int one_capacity(const char *name, struct subject *subject)
 {
@@ -177,7 +177,7 @@ static int one_capacity(const char *name, struct subject *subject)
 /**
  * struct first - measures the first allocation of a CPU from an arena.
  * @work:   irq_work that makes the allocation in a hard interrupt; unused in other contexts.
- * @arena:  the arena. If there is a second CPU, that one has committed its memory.
+ * @arena:  the arena, whose memory another CPU has committed if the machine has one.
  * @ticks:  how long the allocation took.
  * @object: the object that it returned, or NULL.
  * @done:   the NMI handler sets this when it has made the allocation.
@@ -231,7 +231,7 @@ static int on_nmi(unsigned int type, struct pt_regs *regs)
 	return NMI_HANDLED;
 }
 
-/* This CPU sends an NMI to itself and waits, with preemption off, until the NMI was served. */
+/* Sends an NMI to this CPU and waits, with preemption off, until the NMI was served. */
 static int first_in_nmi(struct first *first)
 {
 	unsigned long patience = NMI_PATIENCE;
@@ -267,7 +267,7 @@ static long populate(void *arena)
 	return arena_populate(arena, BENCH_SIZE, GFP_KERNEL);
 }
 
-/* Another CPU commits the memory, so that the CPU that is measured has never used the arena. */
+/* Lets another CPU commit the memory, so that this CPU has not used the arena yet. */
 static long populate_elsewhere(struct arena *arena)
 {
 	int cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
@@ -275,7 +275,7 @@ static long populate_elsewhere(struct arena *arena)
 	return cpu < nr_cpu_ids ? work_on_cpu(cpu, populate, arena) : populate(arena);
 }
 
-/* The memory is committed, so an allocation that fails is an error in every context. */
+/* Measures the first allocation of this CPU. It may not fail, because the memory is committed. */
 static int one_first(struct subject *subject, int (*run)(struct first *first), u64 *ticks)
 {
 	struct first first = { };

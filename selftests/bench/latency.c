@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Measures each single allocation: the slowest ones matter.
+ * Measures how long each single allocation takes, to find the slowest ones.
  *
- * "latency_new" begins with an empty allocator, so the samples contain each time that it grows.
- * "latency" is the second run, which finds the memory that the first one has left. All allocations
- * are made with GFP_NOWAIT and interrupts off.
+ * "latency_new" begins with a new allocator, which has to get memory from the page allocator at
+ * times. "latency" is a second run, which finds the memory that the first one has freed. All
+ * allocations are made with GFP_NOWAIT and interrupts off.
  */
 #include <linux/sort.h>
 
@@ -66,8 +66,8 @@ static int one_rival(const struct rival *rival, u32 *ticks)
 }
 
 /*
- * Returns whether single allocations of @rival can take much longer than others. Those of the bump
- * allocators in naive.h cannot, as they never allocate memory.
+ * Returns whether some allocations of @rival can take much longer than others. Those of the bump
+ * allocators in naive.h cannot, because all of their memory is allocated beforehand.
  */
 static bool has_tail(const struct rival *rival)
 {

@@ -6,7 +6,8 @@
  *	echo batch >/sys/kernel/debug/arena_bench/run
  *	cat /sys/kernel/debug/arena_bench/results
  *
- * A benchmark runs in the task that writes its name. The program user_ioctl.c measures the device.
+ * A benchmark runs in the task that writes its name. The program user_ioctl.c measures the calls of
+ * /dev/arena.
  */
 #include <linux/debugfs.h>
 #include <linux/module.h>

@@ -3,9 +3,9 @@
  * Measures the memory that an arena takes beside its slabs, and compares ten thousand small arenas
  * with ten thousand groups of objects from other allocators.
  *
- * All pages that the page allocator handed out meanwhile are counted: structs, per-CPU memory of
- * every possible CPU, directories, page tables, debugfs. Many arenas are made, so that partly used
- * pages do not matter.
+ * All pages that the page allocator gives out while the arenas are made are counted. So the result
+ * includes structs, per-CPU memory of every possible CPU, directories, page tables and debugfs.
+ * There are many arenas, so that partly used pages do not matter.
  */
 #include <linux/delay.h>
 #include <linux/rcupdate.h>
@@ -19,9 +19,9 @@
 
 /**
  * struct herd - arenas of one kind.
- * @config:  how each arena is made.
- * @objects: 0, or another number if one object shall be allocated from each arena.
- * @arenas:  the arenas; room for twice %FIXED of them.
+ * @config:  the properties of each arena.
+ * @objects: number of objects to allocate from each arena, 0 or 1.
+ * @arenas:  array of arenas, with room for twice %FIXED of them.
  * @nr:	     number of arenas made so far.
  */
 struct herd {
@@ -31,7 +31,7 @@ struct herd {
 	unsigned int		nr;
 };
 
-/* Wait until memory that RCU callbacks free has been freed, then count the pages. */
+/* Waits until RCU callbacks have freed their memory, and then counts the pages. */
 static int count_quiet_pages(struct bench_pages *pages)
 {
 	rcu_barrier();
@@ -44,7 +44,7 @@ static s64 pages_between(const struct bench_pages *before, const struct bench_pa
 	return (after->taken - before->taken) - (after->freed - before->freed);
 }
 
-/* Make FIXED arenas, or fewer if these took more than FIXED_PAGES. */
+/* Makes FIXED arenas, or fewer if these have taken more than FIXED_PAGES. */
 static int make_arenas(struct herd *herd)
 {
 	struct bench_pages before, now;
@@ -67,7 +67,7 @@ static int make_arenas(struct herd *herd)
 	return err;
 }
 
-/* Returns the bytes in slabs, which are no overhead, of the arenas from number @first on. */
+/* Returns the bytes of all slabs, which are no overhead, of the arenas from number @first on. */
 static u64 slab_bytes(const struct herd *herd, unsigned int first)
 {
 	struct arena_stats stats;
@@ -81,7 +81,10 @@ static u64 slab_bytes(const struct herd *herd, unsigned int first)
 	return bytes;
 }
 
-/* The first half of the arenas uses up partly used pages. Only the second half is measured. */
+/*
+ * Sets *@bytes to what an arena takes beside its slabs, in hundredths. Measures only the second
+ * half of the arenas: the first half takes memory from pages that were partly used before.
+ */
 static int measure_herd(struct herd *herd, s64 *bytes)
 {
 	struct bench_pages before, after;
@@ -131,7 +134,8 @@ static int fixed_kinds(size_t capacity)
 /**
  * struct crowd - many contexts of one rival.
  * @rival: the allocator.
- * @ctx:   %MANY contexts. Each has an arena of its own; other allocators are shared.
+ * @ctx:   %MANY contexts. If the rival is an arena, each has one of its own; otherwise all share
+ *	   one allocator.
  * @made:  number of contexts that are set up.
  */
 struct crowd {
@@ -161,7 +165,7 @@ static int crowd_create(struct crowd *crowd)
 	return err;
 }
 
-/* Destroys the first context last, because others may have borrowed its allocator. */
+/* Destroys the first context last, because other contexts may use its allocator. */
 static void crowd_destroy(struct crowd *crowd)
 {
 	const struct rival *rival = crowd->rival;
@@ -183,7 +187,7 @@ static void print_crowd(const struct rival *rival, s64 bytes, u64 create, u64 de
 		"many_memory", rival->name, 1, MANY, MANY_OBJECTS * BENCH_SIZE,
 	};
 
-	/* The struct of a private arena lies in memory of its owner, which was not counted. */
+	/* The struct of a private arena is part of struct bench_ctx, which was not counted. */
 	if ((rival->ops->traits & RIVAL_ARENA) && (rival->ops->traits & RIVAL_PRIVATE))
 		bytes += MANY * sizeof(struct arena_private);
 	bench_print_value(&label, div64_s64(max(bytes, 0LL) * 100, MANY), "bytes");

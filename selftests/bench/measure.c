@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Turns measured ticks into lines of output.
+ * Turns what was measured, in ticks of the clock, into lines of output:
  *
  *	bench,NAME,ALLOCATOR,THREADS,N,SIZE,VALUE,UNIT,MIN,MAX,ROUNDS
  *
@@ -128,7 +128,7 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Sorts @series and prints one line. @unit is NULL for times. */
+/* Sorts @series and prints one line. @unit is NULL if the values are times or instructions. */
 void bench_print_unit(const struct bench_label *label, struct bench_series *series,
 		      const char *unit)
 {
@@ -145,7 +145,7 @@ void bench_print(const struct bench_label *label, struct bench_series *series)
 	bench_print_unit(label, series, NULL);
 }
 
-/* Prints one number as VALUE, MIN and MAX of a line. */
+/* Prints a line for a single number, which is VALUE, MIN and MAX. */
 void bench_print_value(const struct bench_label *label, u64 hundredths, const char *unit)
 {
 	print_line(label, unit, hundredths, hundredths, hundredths, 1);

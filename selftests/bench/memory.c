@@ -35,13 +35,13 @@ static void print_pages(const char *bench, const struct rival *rival, unsigned i
 	struct bench_label label = { bench, rival->name, 1, n, BENCH_SIZE };
 	long pages = (after->taken - before->taken) - (after->freed - before->freed);
 
-	/* Other tasks free pages meanwhile, so the difference may be negative. */
+	/* The difference is negative if other tasks have freed more pages meanwhile. */
 	bench_print_value(&label, max(pages, 0L) * PAGE_SIZE * 100, "bytes");
 }
 
 /*
- * Makes an allocator and fills it. Two lines show the bytes that it took from the page allocator:
- * "memory_setup" for making it, "memory" for making and filling it.
+ * Makes an allocator and allocates @n objects from it. Prints how many bytes that took from the
+ * page allocator: "memory_setup" without the objects, and "memory" with them.
  */
 static int one_rival(const struct rival *rival, unsigned int n, size_t bytes)
 {
@@ -55,7 +55,7 @@ static int one_rival(const struct rival *rival, unsigned int n, size_t bytes)
 	void **objs;
 	int err;
 
-	/* Allocated before the pages are counted: the array is no memory of the allocator. */
+	/* The array does not count, because it is no memory of the allocator. */
 	objs = kvcalloc(n, sizeof(*objs), GFP_KERNEL);
 	if (!objs)
 		return -ENOMEM;
@@ -132,7 +132,7 @@ int bench_steady(void)
 	return err;
 }
 
-/* A task on each CPU allocates from one arena until that fails. */
+/* The argument of fill_thread(). @left is the number of tasks that have not ended. */
 struct filler {
 	struct arena		*arena;
 	gfp_t			gfp;
@@ -190,7 +190,7 @@ static int one_full(size_t capacity, unsigned int flags, gfp_t gfp, const char *
 	filler.arena = arena_create(&config);
 	if (IS_ERR(filler.arena))
 		return PTR_ERR(filler.arena);
-	/* Commit all memory first: then atomic callers fail only when the space is used up. */
+	/* Commit all memory, so that GFP_NOWAIT fails only when the space is used up. */
 	err = arena_populate(filler.arena, capacity, GFP_KERNEL) ?: fill_by_all(&filler);
 	arena_stats(filler.arena, &stats);
 	if (!err)

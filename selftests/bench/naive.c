@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The bump allocators of naive.h as functions. They are in a file of their own, so that the
- * compiler cannot inline them into the loops.
+ * compiler cannot inline them into the loops of rivals.c.
  */
 #include "naive.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Bump allocators that do as little as possible, to measure how fast an allocator could be: they
- * do not zero or count, a reset excludes no other CPU, and all memory is allocated beforehand.
+ * neither zero nor count objects, a reset does not exclude allocations by other CPUs, and all
+ * memory is allocated beforehand.
  */
 #ifndef _ARENA_BENCH_NAIVE_H
 #define _ARENA_BENCH_NAIVE_H
@@ -65,7 +66,7 @@ static __always_inline void *bump_cmpxchg(struct bump *bump, size_t size)
 	return (void *)(bump->base + offset);
 }
 
-/* Functions that are never inlined, and so cost a call like an allocator in another module. */
+/* These functions are never inlined: like an allocator in another module, they cost a call. */
 void *bump_bounded_call(struct bump *bump, size_t size);
 void *bump_xadd_call(struct bump *bump, size_t size);
 void *bump_cmpxchg_call(struct bump *bump, size_t size);

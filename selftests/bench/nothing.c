@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/arena_bench is the device with which the calls of /dev/arena are compared. Its one ioctl has
- * the number and the struct of ARENA_IOC_ALLOC. It copies the struct in and out, as ARENA_IOC_ALLOC
+ * The device /dev/arena_bench, with which calls of /dev/arena are compared. Its only ioctl has the
+ * number and the struct of ARENA_IOC_ALLOC. It copies the struct in and out, as ARENA_IOC_ALLOC
  * does, and does nothing in between.
  */
 #include <linux/fs.h>

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Measures what it costs to free all objects and to allocate them again, for various numbers and
- * sizes of objects; and what a single object of 100 bytes to 1 GB costs.
+ * sizes of objects, and what it costs to allocate and free a single object of 100 bytes to 1 GB.
  */
 #include <linux/mm.h>
 
 #include "bench.h"
 
-/* Limits on all rounds of a measurement together, so that large ones have few rounds. */
+/* Limits on the objects and bytes of all rounds of a measurement together. */
 #define OBJECTS_IN_ALL	1000000
 #define BYTES_IN_ALL	SZ_256M
-/* Slabs are a multiple of this, so no memory is lost at their ends. */
+/* The size of a slab is a multiple of this, so no memory is lost at the end of a slab. */
 #define LARGE_OBJECT	SZ_4K
 
 static unsigned int rounds_for(unsigned long n, size_t bytes)
@@ -87,7 +87,7 @@ static int one_point(unsigned int n, size_t size)
 			.n	 = n,
 			.size	 = size,
 			.largest = size,
-			/* Some spare room, so that no rival is measured when it is full. */
+			/* More than the objects have, so that no rival gets full. */
 			.bytes	 = (size_t)n * size + SZ_1M,
 		};
 

@@ -9,8 +9,8 @@
 #include "bench.h"
 
 /*
- * The loops are compiled once for each rival. Each loop stores the address of an object and checks
- * that it is not NULL, as any caller would.
+ * The compiler inlines these loops into functions of each rival. A loop does with an object what
+ * any caller does: it checks that the pointer is not NULL, and stores it.
  */
 static __always_inline int loop_fill(struct bench_ctx *ctx, size_t size, gfp_t gfp,
 				     const struct rival_ops *ops)
@@ -81,7 +81,7 @@ static __always_inline int loop_once(struct bench_ctx *ctx, const struct rival_o
 	return 0;
 }
 
-/* The sizes of a request: multiples of 8 from 16 to 256, equal in all runs. */
+/* The sizes for loop_mix(): multiples of 8 from 16 to 256, the same in all runs. */
 static u16 mix_size[BENCH_MIX];
 
 static void mix_init(void)
@@ -136,7 +136,7 @@ static __always_inline int loop_mix(struct bench_ctx *ctx, const struct rival_op
 	return 0;
 }
 
-/* Interrupts are off, so that the timer interrupt is not measured. */
+/* Switches interrupts off during each allocation, so that no interrupt is measured. */
 static __always_inline int loop_latency(struct bench_ctx *ctx, const struct rival_ops *ops)
 {
 	unsigned int i, n = ctx->n;
@@ -213,7 +213,7 @@ static const struct rival rival_##NAME = {						\
 	.latency	= NAME##_latency,						\
 }
 
-/* Arenas. */
+/* The rivals arena_spans and arena_dense. */
 static int setup_arena(struct bench_ctx *ctx, struct bench_ctx *lead, unsigned int flags)
 {
 	struct arena_config config = {
@@ -275,7 +275,10 @@ static const struct rival_ops arena_dense_ops = {
 
 DEFINE_RIVAL(arena_dense);
 
-/* Private arenas, which begin without memory, or use a buffer and nothing else. */
+/*
+ * The rivals arena_private, which begins without memory, and arena_private_buffer, which has only
+ * the memory of a buffer.
+ */
 static int setup_private(struct bench_ctx *ctx, struct bench_ctx *lead)
 {
 	arena_private_init(&ctx->private, NULL, 0);
@@ -334,7 +337,7 @@ static const struct rival_ops arena_private_buffer_ops = {
 
 DEFINE_RIVAL(arena_private_buffer);
 
-/* kmalloc() and its kin. */
+/* The rivals kmalloc and kmalloc_atomic, and functions for rivals without setup. */
 static int setup_nothing(struct bench_ctx *ctx, struct bench_ctx *lead)
 {
 	return 0;
@@ -437,7 +440,7 @@ static const struct rival_ops kmem_cache_ops = {
 
 DEFINE_RIVAL(kmem_cache);
 
-/* One call allocates all objects of a loop. It must not be called with interrupts off. */
+/* Allocates all objects by one call, which must not be made with interrupts off. */
 static int fill_bulk(struct bench_ctx *ctx, unsigned int n)
 {
 	return kmem_cache_alloc_bulk(ctx->cache, GFP_KERNEL, n, ctx->objs) ? 0 : -ENOMEM;
@@ -484,7 +487,7 @@ static const struct rival rival_bulk = {
 	.mix		= bulk_mix,
 };
 
-/* Pools. */
+/* The rivals mempool and mempool_bulk. */
 static int make_mempool(struct bench_ctx *ctx, struct bench_ctx *lead, int reserved)
 {
 	int err = setup_cache(ctx, lead);
@@ -535,8 +538,8 @@ DEFINE_RIVAL(mempool);
 
 #ifdef BENCH_MEMPOOL_BULK
 /*
- * mempool_alloc_bulk() promises all objects that one call asks for, so the pool must keep ctx->n of
- * them in reserve.
+ * One call of mempool_alloc_bulk() may not ask for more objects than the pool keeps in reserve, so
+ * that is ctx->n here.
  */
 static int setup_mempool_bulk(struct bench_ctx *ctx, struct bench_ctx *lead)
 {
@@ -548,7 +551,7 @@ static int mempool_bulk_fill(struct bench_ctx *ctx)
 	return mempool_alloc_bulk(ctx->mempool, ctx->objs, ctx->n);
 }
 
-/* mempool_free_bulk() takes back what refills the reserve; this frees the others to the cache. */
+/* mempool_free_bulk() keeps as many objects as its reserve lacks; the others go to the cache. */
 static void mempool_bulk_drain(struct bench_ctx *ctx)
 {
 	unsigned int kept = mempool_free_bulk(ctx->mempool, ctx->objs, ctx->n);
@@ -572,9 +575,9 @@ static const struct rival rival_mempool_bulk = {
 #endif
 
 /*
- * init_on_alloc makes the allocators of the kernel zero their objects. Each allocator that does not
- * obey init_on_alloc has a second version here, which zeroes, so that like is compared with like.
- * The second version takes part only in runs with init_on_alloc.
+ * With init_on_alloc, kmalloc() and arenas zero their objects. Of each rival that does not do that,
+ * there is a second version, NAME_zero, which zeroes each object. So in runs with init_on_alloc,
+ * rivals that zero can be compared; NAME_zero takes part only in these.
  */
 static __always_inline void *zeroed(void *object, size_t size)
 {
@@ -588,7 +591,7 @@ static __always_inline void *alloc_##NAME##_zero(struct bench_ctx *ctx, size_t s
 	return zeroed(alloc_##NAME(ctx, size, gfp), size);				\
 }
 
-/* Allocates the memory for allocators that only divide memory which they are given. */
+/* Allocates the memory that a gen_pool or a bump allocator divides into objects. */
 static int setup_bump(struct bench_ctx *ctx, struct bench_ctx *lead)
 {
 	struct bump *bump;
@@ -628,7 +631,7 @@ static int setup_gen_pool(struct bench_ctx *ctx, struct bench_ctx *lead)
 		ctx->pool = lead->pool;
 		return 0;
 	}
-	/* Where all objects have one size, that size is the best smallest unit for gen_pool. */
+	/* If all objects have one size, gen_pool is fastest with that size as its unit. */
 	ctx->pool = gen_pool_create(ctx->largest == BENCH_SIZE ? ilog2(BENCH_SIZE) : 3,
 				    NUMA_NO_NODE);
 	if (ctx->pool)
@@ -680,7 +683,7 @@ static const struct rival_ops gen_pool_zero_ops = {
 
 DEFINE_RIVAL(gen_pool_zero);
 
-/* A page_frag_cache has no lock, so each context has its own and none is borrowed. */
+/* A page_frag_cache has no lock, so each context has one of its own. */
 static void teardown_frag(struct bench_ctx *ctx)
 {
 	bench_frag_drain(&ctx->frag);
@@ -706,7 +709,7 @@ static const struct rival_ops page_frag_ops = {
 
 DEFINE_RIVAL(page_frag);
 
-/* With init_on_alloc, page_frag gets zeroed pages, but it does not zero what it hands out again. */
+/* With init_on_alloc, page_frag gets zeroed pages, but does not zero memory that it uses again. */
 DEFINE_ZEROING(frag)
 
 static const struct rival_ops page_frag_zero_ops = {
@@ -776,7 +779,7 @@ static const struct rival_ops objpool_zero_ops = {
 DEFINE_RIVAL(objpool_zero);
 #endif
 
-/* The bump allocators of naive.h. */
+/* The rivals that are the bump allocators of naive.h. */
 static __always_inline void reset_bump(struct bench_ctx *ctx)
 {
 	atomic_long_set(&ctx->bump->shared, 0);
@@ -847,7 +850,7 @@ DEFINE_ZEROING(bounded_call)
 DEFINE_BUMP(bounded_call_zero, RIVAL_PRIVATE | RIVAL_ZEROES);
 DEFINE_RIVAL(bounded_call_zero);
 
-/* An allocator that does nothing, to measure what the loops cost. */
+/* The rival empty, whose functions do nothing, to measure what the loops cost. */
 static unsigned long scratch[BENCH_MIX_MAX / sizeof(long)];
 
 static __always_inline void *alloc_empty(struct bench_ctx *ctx, size_t size, gfp_t gfp)

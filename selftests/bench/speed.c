@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Measures what an object costs on one CPU: in batches, one at a time, in requests of various
- * sizes, in a hard interrupt, and together with the creation of an arena.
+ * Measures what an object costs on one CPU: in batches of one size or of various sizes, one object
+ * at a time, in a hard interrupt, and together with the creation of an arena.
  */
 #include <linux/irq_work.h>
 
@@ -14,7 +14,7 @@
 
 /**
  * struct workload - one benchmark.
- * @name:    its name in the results.
+ * @name:    the name of the benchmark in the results.
  * @n:	     number of objects.
  * @size:    bytes in an object, or 0 for various sizes.
  * @largest: bytes in the largest object.
@@ -210,7 +210,7 @@ static int timed_mix(const struct rival *rival, struct bench_ctx *ctx, u64 *tick
 	return err;
 }
 
-/* Allocators whose objects have one size allocate the largest size of the request. */
+/* Allocates objects of various sizes, all of the largest size if an allocator has only one. */
 int bench_mix(void)
 {
 	const struct workload work = {
@@ -276,7 +276,7 @@ int bench_hardirq(void)
 	return compare(&work);
 }
 
-/* Allocates objects and frees them. An arena is created first, and destroyed to free them. */
+/* Allocates objects and frees them. If the rival is an arena, creates and destroys it, too. */
 static int timed_create(const struct rival *rival, struct bench_ctx *ctx, u64 *ticks)
 {
 	bool anew = rival->ops->traits & RIVAL_ARENA;

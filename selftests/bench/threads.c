@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Measures several threads at once, each on a CPU of its own: "threads_one" with one allocator for
- * all threads, "threads_own" with one for each thread.
+ * all threads, "threads_own" with an allocator for each thread.
  *
- * A round is timed from the first thread's start to the last one's end. A rival that frees all
- * objects at once does so in one thread between rounds; with other rivals, each thread frees its
- * objects in the round, batch by batch.
+ * The time of a round is from the start of the first thread to the end of the last one. With a
+ * rival that frees all objects at once, one thread does that between rounds; with other rivals,
+ * each thread frees its objects within the round, batch by batch.
  *
  * For each rival, threads_one is measured right after threads_own. "threads_ratio" is the median
- * over all such pairs: the throughput with one allocator in percent of that with several. A host
- * that is busy for a while spoils some of the pairs, but not the median.
+ * over all such pairs: the throughput with one allocator in percent of that with several. If the
+ * host is busy for a while, that spoils some of the pairs, but not the median.
  */
 #include <linux/completion.h>
 #include <linux/cpumask.h>
@@ -58,7 +58,7 @@ struct worker {
 	u64			end;
 } ____cacheline_aligned;
 
-/* Wait until all threads have come to this barrier. @worker->passed counts the barriers. */
+/* Waits until all threads have come to this barrier. @worker->passed counts the barriers. */
 static void barrier_wait(struct worker *worker)
 {
 	struct team *team = worker->team;
@@ -163,7 +163,7 @@ static int init_workers(struct team *team, bool one)
 		worker->ctx.n = BENCH_BATCH;
 		worker->ctx.size = BENCH_SIZE;
 		worker->ctx.largest = BENCH_SIZE;
-		/* Half as much again, so that no rival is measured when it is full. */
+		/* Half as many bytes again as the objects have, so that no rival gets full. */
 		worker->ctx.bytes = BATCHES * BENCH_BATCH * BENCH_SIZE * 3 / 2;
 		if (one)
 			worker->ctx.bytes *= team->nr;
@@ -206,9 +206,9 @@ static int measure(const struct rival *rival, unsigned int nr, bool one,
 }
 
 /*
- * Does @rival take part with @nr threads? If @one, all threads share one allocator: that needs at
- * least two threads, and a rival that more than one thread may use. Otherwise each thread has an
- * allocator of its own, and all rivals of this run take part.
+ * Returns whether @rival takes part with @nr threads. If @one, all threads share one allocator:
+ * that needs at least two threads, and a rival that more than one thread may use. Otherwise each
+ * thread has an allocator of its own, and all rivals of this run take part.
  */
 static bool takes_part(const struct rival *rival, unsigned int nr, bool one)
 {
@@ -218,8 +218,8 @@ static bool takes_part(const struct rival *rival, unsigned int nr, bool one)
 }
 
 /*
- * @ratio contains the times with an allocator for each thread. Divide each by the time with one
- * allocator, in hundredths of a percent.
+ * @ratio contains the times with an allocator for each thread. Divides each by the time with one
+ * allocator for all; the results are in hundredths of a percent.
  */
 static void make_ratios(struct bench_series *ratio, const struct bench_series *one)
 {

@@ -6,7 +6,7 @@
  *
  *	user_ioctl UNIT ROUNDS [ALLOCATOR]
  *
- * UNIT is the unit to print: ns, or insn on a machine whose clock counts one instruction as one
+ * UNIT is the unit to print: ns, or insn on a machine whose clock counts each instruction as a
  * nanosecond. With ALLOCATOR, measures only the benchmark "ioctl" of that allocator.
  */
 #include <err.h>
@@ -129,7 +129,7 @@ static struct rival rivals[] = {
 	{ }
 };
 
-/* Marks the rival as absent if it is not wanted, or if an older module lacks the call. */
+/* Marks the rival as absent if it is not to be measured, or if the module lacks the call. */
 static void open_rival(struct rival *rival)
 {
 	if (only && (strcmp(rival->bench, "ioctl") || strcmp(rival->name, only))) {

@@ -3,9 +3,9 @@
  * Parses one text several times in each kind of memory, checks that the trees are equal, and
  * measures how long it takes to build a tree and to free it.
  *
- * compare_mutex protects all data here. The shortest round is the result, because nothing has
- * interrupted it. The first round takes longer, because it commits memory that the others reuse.
- * On a machine whose clock counts instructions (QEMU's icount), a nanosecond is an instruction.
+ * The shortest round is the result: an interrupt makes a round longer. The first round takes longer
+ * than the others, because it commits memory that the others reuse. On a machine whose clock counts
+ * instructions (QEMU's icount), a nanosecond is an instruction.
  */
 #include <linux/ktime.h>
 #include <linux/minmax.h>

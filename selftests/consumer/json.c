@@ -2,7 +2,7 @@
 /*
  * The parser. No function recurses, so any text may nest as deep as it is long.
  *
- * There are no locks: the caller makes sure that it alone uses the parser and its tree.
+ * There are no locks: only one task at a time may use a parser and its tree.
  */
 #include <linux/ctype.h>
 #include <linux/errno.h>
@@ -52,7 +52,7 @@ static int unit(struct json_parser *p)
 	return value;
 }
 
-/* Parses what follows \u: a character, or a pair of surrogates. */
+/* Parses what follows \u: four digits, and if they are half of a surrogate pair, the other half. */
 static int code_point(struct json_parser *p)
 {
 	int high = unit(p), low;
@@ -89,7 +89,7 @@ static int put_code_point(char *to, int c)
 	return len;
 }
 
-/* Parses what follows a backslash. */
+/* Parses what follows a backslash; returns a character or -EINVAL. */
 static int escaped(struct json_parser *p)
 {
 	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
@@ -127,7 +127,7 @@ static int decode(struct json_parser *p, char *to)
 	return len;
 }
 
-/* Decodes the text twice: once to learn the size, and once to store it. */
+/* Decodes a string twice: once to learn its size, and once to store it. */
 static int parse_string(struct json_parser *p, char **string)
 {
 	const char *start;
@@ -198,7 +198,7 @@ static bool accept_word(struct json_parser *p, const char *word)
 	return true;
 }
 
-/* Parses a value. Of an array or object, it parses only the opening bracket. */
+/* Parses a value; if that is an array or object, parses only the opening bracket. */
 static int parse_value(struct json_parser *p, struct json_node *node)
 {
 	switch (peek(p)) {
@@ -239,7 +239,7 @@ static struct json_node *add_node(struct json_parser *p)
 	return node;
 }
 
-/* Parses a value, with its name inside an object. */
+/* Parses an element of an array, or the name and the value of a member of an object. */
 static int parse_member(struct json_parser *p)
 {
 	struct json_node *node = add_node(p);

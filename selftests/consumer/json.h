@@ -2,8 +2,8 @@
 /*
  * Parses JSON text into a tree of nodes and strings, in memory of the caller's choice.
  *
- * It accepts the whole language (RFC 8259), except for the character NUL, which ends strings here.
- * It does not check that bytes above 127 are valid UTF-8. Numbers stay text.
+ * The parser accepts the whole language (RFC 8259), except for the character NUL, which ends
+ * strings here. It does not check that bytes above 127 are valid UTF-8. Numbers stay text.
  */
 #ifndef _ARENA_CONSUMER_JSON_H
 #define _ARENA_CONSUMER_JSON_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The memory of a tree: each kind of memory has a table of operations, so that one parser works
- * with all of them.
+ * The memory of a tree. Each kind of memory has a table of operations, so that one parser works
+ * with all kinds.
  */
 #ifndef _ARENA_CONSUMER_MEMORY_H
 #define _ARENA_CONSUMER_MEMORY_H
@@ -19,7 +19,7 @@ struct json_node;
  * @open:  called before the first allocation; returns 0 or an errno.
  * @alloc: returns memory with this size and alignment (1 for strings), or NULL.
  * @clear: frees the whole tree, so that another one can be built.
- * @held:  returns the bytes taken from the kernel for the tree, or 0 if it does not know.
+ * @held:  returns the bytes taken from the kernel for the tree, or 0 if that is not known.
  * @close: called after the last tree was cleared.
  */
 struct json_memory_ops {

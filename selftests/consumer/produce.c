@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * arena_consumer/produce: the kernel writes records into the arena of a program.
+ * The debugfs file arena_consumer/produce makes the kernel write records into a program's arena.
  *
  * Each open file is a producer. With the first write, the producer takes a hold on the arena behind
  * the writer's descriptor FD, and keeps the hold until the file is closed. A write of "FD NR" makes
@@ -58,7 +58,7 @@ static int produce_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* Stores lines, and reads no memory of the arena, because programs may change that. */
+/* Stores lines. Reads no memory of the arena, because programs may change that memory. */
 static int store_lines(struct producer *producer, unsigned int nr)
 {
 	for (; nr; nr--, producer->stored++)

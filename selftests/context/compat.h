@@ -8,7 +8,7 @@
 
 typedef enum hrtimer_restart (*context_timer_fn)(struct hrtimer *timer);
 
-/* hrtimer_setup() came with 6.13; from 6.15 on, a timer can only be set up by it. */
+/* hrtimer_setup() came with 6.13. From 6.15 on, it is the only way to set up a timer. */
 static inline void context_timer_setup(struct hrtimer *timer, context_timer_fn fn)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)

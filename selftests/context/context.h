@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * arena_context tests allocation in contexts that User-Mode Linux does not have: they interrupt an
- * allocation from the same arena on the same CPU.
+ * The module arena_context tests allocation in contexts that User-Mode Linux does not have: hard
+ * interrupts, NMIs and kprobes that interrupt an allocation from the same arena on the same CPU.
  *
  * A stage is an arena with a log, in which each allocation in any context is one entry. When no
- * allocation runs, stage_verify() compares the log with the arena.
+ * allocation runs, stage_verify() compares the log with the arena. A reservation is a part of the
+ * arena that arena_reserve() has set aside for allocations that cannot fail.
  */
 #ifndef _ARENA_CONTEXT_H
 #define _ARENA_CONTEXT_H
@@ -39,16 +40,15 @@ struct entry {
  * @large:	an object larger than a slab, of @large_size bytes, or NULL.
  * @log:	array of @max entries.
  * @sorted:	array of @max pointers, for sorting the entries.
- * @max:	the most entries that the log can have.
- * @nr:		number of entries that allocations have begun.
+ * @max:	number of entries that the log has room for.
+ * @nr:		number of entries in use, including incomplete ones.
  * @allocs:	number of successful allocations of the arena since its creation.
  * @from_reserve: number of successful allocations from the reservation.
  * @busy:	the task is inside of a call that allocates.
- * @may_refuse:	allocations may fail and are not counted in @refused, because memory is not
- *		committed or the generation not settled.
+ * @may_refuse:	a reset is under way, so allocations may fail and do not count in @refused.
  * @taken:	number of successful allocations by source, also from the reservation.
  * @refused:	number of failed allocations by source, without those from the reservation.
- * @spent:	number of allocations from the reservation that failed, by source.
+ * @spent:	number of failed allocations from the reservation, by source.
  * @inside:	number of allocations that interrupted another one, by source.
  */
 struct stage {
@@ -71,7 +71,7 @@ struct stage {
 	atomic_t		inside[NR_SOURCES];
 };
 
-/* stage.c: any context may allocate; only tasks may call the other functions. */
+/* stage.c: any context may call stage_alloc*(); only tasks may call the other functions. */
 int stage_open(struct stage *stage, size_t capacity, unsigned int flags, unsigned int max);
 void stage_close(struct stage *stage);
 int stage_reserve(struct stage *stage, size_t nr, size_t size);
@@ -92,7 +92,7 @@ bool skipped(void);
 bool failed(void);
 __printf(2, 3) bool expect(bool condition, const char *fmt, ...);
 
-/* text.c: the code of the module under test */
+/* text.c: where the code of the arena module lies */
 int text_find(void);
 bool text_has(unsigned long address);
 bool text_interrupted(void);

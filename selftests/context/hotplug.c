@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tests CPUs that go offline and come back while they have spans.
+ * Tests CPUs that go offline and come back while they have spans. A span is a part of the arena
+ * from which one CPU allocates alone.
  *
  * Two tasks, which may run on any CPU, fill an arena with objects of one size while user space
  * takes a CPU offline and online again. At the end of each round the arena must contain as many
@@ -43,7 +44,7 @@ static int fill(void *data)
 	kthread_complete_and_exit(&filler->done, 0);
 }
 
-/* Fills an arena by two tasks; returns false if they could not be started. */
+/* Fills an arena by two tasks; returns false if one of the tasks could not be started. */
 static bool fill_up(struct stage *stage)
 {
 	struct filler fillers[FILLERS];
@@ -75,13 +76,16 @@ static long take_some(void *data)
 	struct stage *stage = data;
 	int i;
 
-	/* Allocate less than a span, so that the span has a tail. */
+	/* Allocate less than a span, so that a part of the span stays unused. */
 	for (i = 0; i < SOME; i++)
 		stage_alloc(stage, BY_TASK, OBJECT, GFP_KERNEL);
 	return 0;
 }
 
-/* The span tail of an offline CPU is collected, and what the CPU has counted stays counted. */
+/*
+ * Expects that other CPUs get the unused part of the span of a CPU that is offline, and that the
+ * allocations of that CPU still count.
+ */
 static void run_gone(struct stage *stage, unsigned int cpu)
 {
 	unsigned int before = atomic_read(&stage->allocs);
@@ -119,7 +123,7 @@ void test_hotplug(void)
 	unsigned int rounds = 0, with[2] = {};
 	struct stage stage;
 
-	/* The log needs room for failed allocations, too. */
+	/* Each task ends with a failed allocation, which takes an entry of the log, too. */
 	if (stage_open(&stage, CAPACITY, ARENA_SPANS, OBJECTS + FILLERS + 1))
 		return;
 	while (time_before(jiffies, end) && !failed()) {

@@ -2,7 +2,7 @@
 /*
  * Tests hard interrupts that allocate from the same arena as the task that they interrupt.
  *
- * The handler of a timer sets the timer to fire again after an irregular time, and raises an
+ * The handler of a timer sets the timer to fire again after an irregular time, and queues an
  * irq_work, which interrupts the task at the same instruction right after the timer.
  */
 #include <linux/cpumask.h>
@@ -30,7 +30,7 @@
  * @stage:    the arena to allocate from.
  * @reserved: the interrupts allocate from the reservation of @stage, and the task does so at times.
  * @timer:    raises hard interrupts at irregular times.
- * @work:     irq_work that the handler of @timer raises.
+ * @work:     irq_work that the handler of @timer queues.
  * @seed:     state of the generator of sizes and periods.
  * @shares:   how often the task has allocated from the reservation.
  * @enough:   the timer has fired often enough, so the test may end.
@@ -79,8 +79,8 @@ static void on_irq_work(struct irq_work *work)
 }
 
 /*
- * The task allocates in step with the interrupts; in between it makes allocations that fail, which
- * must not disturb the interrupts.
+ * Allocates in the task, in step with the interrupts. In between it makes allocations that fail,
+ * which must not disturb allocations in the interrupts.
  */
 static void task_take(struct irqs *irqs, unsigned int i)
 {

@@ -26,7 +26,10 @@
 #define OBJECT		32
 #define PATIENCE	10000000
 
-/* nmi_raise() has sent an NMI to this CPU. on_nmi() leaves all other NMIs to their own handlers. */
+/*
+ * True from when nmi_raise() sends an NMI to the CPU until on_nmi() has served it. on_nmi() leaves
+ * NMIs from other sources to their own handlers.
+ */
 static DEFINE_PER_CPU(bool, expected);
 static nmi_fn handler;
 static void *handler_data;
@@ -53,7 +56,10 @@ void nmi_close(void)
 	unregister_nmi_handler(NMI_LOCAL, "arena_context");
 }
 
-/* Raises an NMI on @cpu and waits until it was served. Must not be called in an NMI. */
+/*
+ * Raises an NMI on @cpu and waits until it was served; returns false if it was not. Must not be
+ * called in an NMI.
+ */
 bool nmi_raise(int cpu)
 {
 	bool *flag = per_cpu_ptr(&expected, cpu);
@@ -71,8 +77,8 @@ bool nmi_raise(int cpu)
  * struct storm - one CPU allocates, another one sends it NMIs.
  * @stage:    the arena to allocate from.
  * @reserved: interrupts allocate from the reservation of @stage, and the task does so at times.
- * @work:     raised by the NMI handler. It runs in an ordinary interrupt when the NMI is over, at
- *	      the same place in the interrupted code.
+ * @work:     irq_work that the NMI handler queues. It runs in an ordinary interrupt when the NMI is
+ *	      over, at the same instruction of the interrupted code.
  * @cpu:      the CPU that allocates.
  * @stop:     the sender has sent all NMIs.
  * @done:     completed when the sender ends.
@@ -123,7 +129,7 @@ static int storm_sender(void *data)
 	for (i = 0; i < NMIS && !storm->missed; i++) {
 		if (!nmi_raise(storm->cpu))
 			storm->missed++;
-		/* Leave room for the irq_work. */
+		/* Let the irq_work run before the next NMI. */
 		udelay(i % 40);
 		cond_resched();
 	}
@@ -139,7 +145,7 @@ static long storm_receiver(void *data)
 	unsigned int i = 0, shares = 0;
 
 	while (!READ_ONCE(storm->stop)) {
-		/* Take one reserved object for each that an NMI took, so that both get some. */
+		/* Take one reserved object for each that an NMI took: so task and NMIs get some. */
 		if (storm->reserved && shares < atomic_read(&stage->taken[BY_NMI])) {
 			stage_alloc_reserved(stage, BY_TASK, OBJECT);
 			shares++;

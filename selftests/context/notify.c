@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * arena_context/notify: wakes programs that poll() an arena, from a chosen context.
+ * The debugfs file arena_context/notify wakes programs that poll() an arena, from a chosen context.
  *
  * A write of "FD CONTEXT NR" calls arena_notify() NR times for the arena behind the
  * writer's descriptor FD: in a "task", in hard interrupts ("irq") of the writer's CPU,

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Sets kprobes on the instructions that an allocation, a reset or growing the arena executes, one
- * instruction after the other.
+ * Interrupts allocations and resets at as many of their instructions as there is time for: a task
+ * repeats the same calls, work(), each time with a kprobe at another instruction of the arena
+ * module.
  *
- * The handler of the probe allocates from the arena that the task is working on. It raises an NMI,
+ * The handler of the kprobe allocates from the arena that the task is working on. It raises an NMI,
  * whose handler allocates, too, and an irq_work, which allocates as soon as interrupts are on
- * again. The irq_work may hit the probe as well.
+ * again. The irq_work may hit the kprobe as well.
  *
- * A first run with a probe in each function of the module finds the functions that the work calls.
+ * A first run, with a kprobe in each function of the module, finds the functions that work() calls.
  */
 #include <linux/cpumask.h>
 #include <linux/gcd.h>
@@ -28,11 +29,11 @@
 #define LARGE		(SZ_64K + 512)
 #define RESERVED	16
 #define OBJECT		32
-#define HITS_EACH	6		/* how often a probe acts */
-#define FIRST_TRIES	32		/* bytes of a function to find an instruction in */
+#define HITS_EACH	6		/* how often one probe allocates */
+#define FIRST_TRIES	32		/* bytes of a function to try a probe at */
 #define MAX_CODE	SZ_16K
-#define SLOW_AFTER	16		/* probes from which the time of all is estimated */
-#define SLOW_SECONDS	30		/* the most time for all probes together */
+#define SLOW_AFTER	16		/* probes, after which to estimate how long all take */
+#define SLOW_SECONDS	30		/* if all take longer, the test is skipped */
 
 static unsigned int seconds = 10;
 module_param(seconds, uint, 0600);
@@ -58,21 +59,21 @@ struct site {
 
 /**
  * struct prober - the state of the test that runs.
- * @stage: the arena.
+ * @stage: the arena and the log of its allocations.
  * @flags: ARENA_* flags of the arena.
  * @twins: the typed arena, which has ARENA_READERS if @flags has ARENA_SPANS.
  * @taken: number of elements that interrupts have allocated from @twins since its last reset.
  * @task:  the task whose work the probes interrupt.
- * @live:  the task is doing the work that probes may interrupt.
+ * @live:  the task is in a part of work() that probes may interrupt.
  * @reserved: the stage has a reservation.
- * @act:   a probe allocates when it is hit, and not only notes the hit.
- * @left:  how often the present probe may still act.
- * @hits:  how often probes have acted.
- * @struck: number of instructions at which a probe has acted.
- * @code:  address of each byte of the functions that the work passes through.
+ * @act:   a probe allocates when it is hit, and does not only note the hit.
+ * @left:  how often the present probe may still allocate.
+ * @hits:  how often probes have allocated.
+ * @struck: number of instructions at which a probe has allocated.
+ * @code:  address of each byte of the functions that work() calls.
  * @bytes: number of entries in @code.
  * @functions: number of these functions.
- * @work:  irq_work that a probe raises; it runs as soon as interrupts are on again.
+ * @work:  irq_work that a probe queues; it runs as soon as interrupts are on again.
  */
 static struct prober {
 	struct stage		stage;
@@ -141,7 +142,7 @@ static int on_probe(struct kprobe *kprobe, struct pt_regs *regs)
 	return 0;
 }
 
-/* A post handler keeps kprobes from optimising the breakpoint into a jump. */
+/* Without a post handler, kprobes would replace the breakpoint by a jump. */
 static void after_probe(struct kprobe *kprobe, struct pt_regs *regs, unsigned long flags)
 {
 }
@@ -159,7 +160,7 @@ static int site_register(struct site *site, unsigned long address, unsigned int 
 	return register_kprobe(&site->kprobe);
 }
 
-/* Makes calls of each kind, so that each path runs: first use, refill, bump, zeroing, copying. */
+/* Allocates by each kind of call, so that all paths of an allocation run. */
 static void work_alloc(struct stage *stage)
 {
 	struct arena *arena = stage->arena;
@@ -179,7 +180,7 @@ static void work_alloc(struct stage *stage)
 	expect(arena_high(arena) >= used, "more used than handed out");
 }
 
-/* Allocates from a reservation that task and interrupts share, until it is used up. */
+/* Makes a reservation, from which task and interrupts allocate until it is used up. */
 static void work_reserved(struct stage *stage)
 {
 	if (stage_reserve(stage, RESERVED, OBJECT))
@@ -198,7 +199,7 @@ static void work_large(struct stage *stage)
 static void set_live(bool live)
 {
 	WRITE_ONCE(prober.live, live);
-	/* The probe interrupts this CPU, so a compiler barrier is enough. */
+	/* Probes read this on the CPU that they interrupt, so a compiler barrier is enough. */
 	barrier();
 }
 
@@ -217,7 +218,7 @@ static unsigned int twins_count(u64 least, const char *where)
 	return nr;
 }
 
-/* Allocates single elements and several at once, and frees some. */
+/* Allocates elements of the typed arena, alone and several at once, and frees some of them. */
 static void work_twins(void)
 {
 	struct twin some[3] = { { 7, ~7ULL }, { 8, ~8ULL }, { 9, ~9ULL } };
@@ -249,7 +250,7 @@ static void work_typed(const char *where)
 	expect(now == before + TWINS_LEFT + atomic_read(&prober.taken),
 	       "%u elements after %u and %u, %s", now, before,
 	       TWINS_LEFT + atomic_read(&prober.taken), where);
-	/* With readers, freed elements come back only after a grace period. */
+	/* With ARENA_READERS, a reset may fail with EBUSY until a grace period has ended. */
 	set_live(true);
 	err = twins_reset(prober.twins);
 	set_live(false);
@@ -295,7 +296,7 @@ static void work(const char *where)
 	work_typed(where);
 }
 
-/* Runs the work with one probe armed. */
+/* Runs work() with one probe armed. */
 static void work_at(struct site *site)
 {
 	char where[KSYM_SYMBOL_LEN];
@@ -346,8 +347,9 @@ static bool probes_are_slow(unsigned long begin, unsigned int nr)
 }
 
 /*
- * Puts one probe into each function, not at its first instruction, where kprobes would use ftrace.
- * Returns the number of probes, which is smaller if probes are slow.
+ * Puts one probe into each function of the module, not at the first instruction, where kprobes
+ * would use ftrace. Returns the number of probes; stops early, and skips the test, if probes are
+ * slow.
  */
 static unsigned int probe_each(struct site *sites, unsigned int max)
 {
@@ -378,7 +380,7 @@ static bool passed(const struct site *sites, unsigned int nr, unsigned long star
 	return false;
 }
 
-/* Lists every byte of the functions that the work passes through; none if probes are slow. */
+/* Stores in prober.code each byte of the functions that work() calls, unless probes are slow. */
 static void find_code(struct site *sites, unsigned int functions)
 {
 	unsigned int nr = probe_each(sites, functions), i, k;
@@ -400,10 +402,10 @@ static void find_code(struct site *sites, unsigned int functions)
 }
 
 /*
- * Probes one instruction after the other until all are done or the time is over. As there may not
- * be time for all, the step between two addresses is large and has no common divisor with their
- * number: so the probes spread over the code, and reach each byte once. The kernel refuses a probe
- * where no instruction begins.
+ * Tries a probe at one byte of the code after the other, until all bytes are done or the time is
+ * over. As there may not be time for all, the step from one byte to the next is large, and has no
+ * common divisor with the number of bytes: so the probes spread over the code and reach each byte
+ * once. The kernel refuses a probe where no instruction begins.
  */
 static void probe_code(struct site *sites)
 {

@@ -2,7 +2,7 @@
 /*
  * A stage: an arena, and a log of the allocations from it.
  *
- * The log needs no lock: the context that has incremented stage->nr alone writes the new entry.
+ * The log needs no lock: only the context that has incremented stage->nr writes the new entry.
  */
 #include <linux/mm.h>
 #include <linux/sort.h>
@@ -51,7 +51,7 @@ int stage_reserve(struct stage *stage, size_t nr, size_t size)
 		fail("arena_reserve: %d", err);
 		return err;
 	}
-	/* Each object takes a multiple of the alignment. */
+	/* In a reservation, the size of each object is rounded up to the alignment. */
 	stage->reserved += nr * ALIGN(size, sizeof(long));
 	atomic_inc(&stage->allocs);
 	return 0;
@@ -78,7 +78,7 @@ static void entry_end(struct stage *stage, struct entry *entry, void *ptr, size_
 	entry->handle = arena_handle(stage->arena, ptr);
 	entry->size = size;
 	memset(ptr, pattern(stage, entry), size);
-	/* The pointer is stored last: an entry without a pointer is incomplete. */
+	/* Store the pointer last: it marks the entry as complete. */
 	WRITE_ONCE(entry->ptr, ptr);
 }
 
@@ -109,7 +109,7 @@ static void *task_alloc(struct stage *stage, size_t size, gfp_t gfp)
 	return ptr;
 }
 
-/* Returns NULL also when the log is full, which is no failure of the arena. */
+/* Allocates and logs an object. Returns NULL if the arena has no memory or the log is full. */
 void *stage_alloc(struct stage *stage, enum source source, size_t size, gfp_t gfp)
 {
 	struct entry *entry = entry_begin(stage);
@@ -139,7 +139,7 @@ void *stage_alloc_reserved(struct stage *stage, enum source source, size_t size)
 	return entry_settle(stage, source, entry, ptr, size);
 }
 
-/* Logs an object that the task allocated by another call. */
+/* Logs an object that the task has allocated by another call than stage_alloc(). */
 void stage_log(struct stage *stage, void *ptr, size_t size)
 {
 	struct entry *entry = entry_begin(stage);
@@ -152,7 +152,7 @@ void stage_log(struct stage *stage, void *ptr, size_t size)
 	entry_settle(stage, BY_TASK, entry, ptr, size);
 }
 
-/* Logs a large object, whose bytes are checked but which has no handle. */
+/* Notes an object larger than a slab, outside of the log: only its bytes are checked. */
 void stage_log_large(struct stage *stage, void *ptr, size_t size)
 {
 	if (!expect(ptr, "no object of %zu bytes", size))
@@ -173,7 +173,7 @@ static int by_offset(const void *a, const void *b)
 	       left->handle.offset > right->handle.offset;
 }
 
-/* Sorts the entries of the arena's generation by offset. */
+/* Sorts the entries of @generation by offset into stage->sorted; returns how many there are. */
 static unsigned int sort_entries(struct stage *stage, u64 generation)
 {
 	unsigned int nr = 0, i;
@@ -259,10 +259,11 @@ void stage_verify(struct stage *stage, const char *when)
 }
 
 /*
- * Expects that all contexts together got exactly as many objects as were reserved, and that none
- * was refused earlier. An entry without an object may precede the last entries with one: an
- * interrupt may have taken the last object after the interrupted allocation had begun its entry.
- * There is at most one such entry for each source.
+ * Expects that all contexts together got exactly as many objects as were reserved, and that no
+ * allocation from the reservation failed earlier.
+ *
+ * A failed allocation may have an earlier entry in the log than the last object: after it had begun
+ * its entry, an interrupt took the last object. That happens at most once for each source.
  */
 void stage_verify_reserve(struct stage *stage, size_t nr, size_t size)
 {
@@ -283,7 +284,7 @@ void stage_verify_reserve(struct stage *stage, size_t nr, size_t size)
 	}
 }
 
-/* Begins a new log after a reset. Entries of the new generation stay. */
+/* Drops all entries of older generations from the log, after a reset. */
 void stage_forget(struct stage *stage)
 {
 	struct arena_stats stats;
@@ -314,7 +315,7 @@ static void report(const struct stage *stage, enum source i)
 	     atomic_read(&stage->spent[i]), atomic_read(&stage->inside[i]));
 }
 
-/* Reports what each context did. None may have been refused memory that is committed. */
+/* Reports what each context did, and fails the test if an allocation was refused. */
 void stage_report(const struct stage *stage)
 {
 	int i;

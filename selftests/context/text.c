@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Finds where in memory the code of the module under test lies, and where each of its functions
- * begins. text_find() starts at __arena_alloc(), which is exported, and looks up the neighbouring
- * addresses with sprint_symbol(), as long as they belong to the module. So this file names no other
- * function of the module.
+ * Finds where in memory the code of the arena module lies, and where each of its functions begins.
+ * text_find() starts at __arena_alloc(), which is exported, and looks up the neighbouring addresses
+ * with sprint_symbol(), as long as they belong to the module. So this file need not know the names
+ * of other functions of the module.
  */
 #include <linux/kallsyms.h>
 #include <linux/kernel.h>
@@ -24,7 +24,7 @@ static struct {
 static unsigned int nr_functions;
 static unsigned long text_start, text_end;
 
-/* Finds the function that contains @address, if it belongs to the module under test. */
+/* Finds the function that contains @address, if it belongs to the arena module. */
 static bool function_at(unsigned long address, unsigned long *start, unsigned long *size)
 {
 	static char name[KSYM_SYMBOL_LEN];
@@ -56,7 +56,7 @@ int text_find(void)
 		nr_functions++;
 		text_end += size;
 	}
-	/* A built-in arena has no module name to look for. */
+	/* If the arena is built into the kernel, no symbol has the name of the module. */
 	return nr_functions ? 0 : -ENOENT;
 }
 
@@ -65,7 +65,7 @@ bool text_has(unsigned long address)
 	return address >= text_start && address < text_end;
 }
 
-/* Returns whether the current interrupt interrupted code of the module under test. */
+/* Returns whether the present interrupt interrupted code of the arena module. */
 bool text_interrupted(void)
 {
 	struct pt_regs *regs = get_irq_regs();

@@ -58,7 +58,7 @@ struct holder {
  * @elements: a typed arena.
  * @bytes:    an arena of bytes.
  * @timer:    raises hard interrupts at irregular times.
- * @work:     irq_work that the handlers of timer and NMI raise.
+ * @work:     irq_work that the NMI handler queues.
  * @resets:   the timer handler resets @elements and @bytes.
  * @task:     elements that the task has allocated.
  * @irq:      elements that the timer handler has allocated.
@@ -147,7 +147,9 @@ static void churn(struct holder *holder)
 		take(holder, i, false);
 }
 
-/* An NMI may only allocate. */
+/*
+ * Allocates an element, and leaves the freeing to on_work(): an NMI handler may not free elements.
+ */
 static void on_nmi(struct pt_regs *regs, void *unused)
 {
 	unsigned int i = next(&scene.nmi.rnd) % HELD;
@@ -157,7 +159,9 @@ static void on_nmi(struct pt_regs *regs, void *unused)
 	irq_work_queue(&scene.work);
 }
 
-/* Frees elements of the NMI. No NMI comes meanwhile, because this test raises all of them. */
+/*
+ * Frees elements that on_nmi() has allocated. No NMI comes meanwhile: on_timer() raises them all.
+ */
 static void on_work(struct irq_work *work)
 {
 	unsigned int i;
@@ -177,7 +181,7 @@ static void count_reset(int err, unsigned long *done)
 		scene.irq.bad++;
 }
 
-/* The timer handler resets both arenas while the task may be using them. */
+/* Called by the timer handler: resets both arenas, which the interrupted task may be using. */
 static void reset_all(void)
 {
 	struct element made, *e;
@@ -219,7 +223,7 @@ static void look_around(void)
 		scene.task.bad += !element_is(e, e->seed);
 }
 
-/* Uses objects under resets: they are safe until the end of the read-side critical section. */
+/* Uses objects while the timer resets their arenas: they stay intact until rcu_read_unlock(). */
 static void use_under_resets(void)
 {
 	struct element made, *e;
@@ -273,8 +277,8 @@ static void give_all_back(struct holder *holder)
 }
 
 /*
- * Allocates all elements: exactly as many as there is room for, so none was lost and none exists
- * twice.
+ * Allocates elements until that fails, and expects as many as the arena has room for: if there are
+ * fewer, the module has lost some, and if there are more, it has handed out some twice.
  */
 static void expect_whole(void)
 {

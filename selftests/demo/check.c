@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The writer asks the reader for the counts of words and checks the answers. */
+/* The writing process asks the reading process for the counts of words and checks the answers. */
 #include "demo.h"
 
 int hear(int sock, struct packet *packet)
@@ -44,7 +44,7 @@ struct tally {
 	__u64 total;
 	__u64 differ;
 	__s64 most;		/* the count of the most frequent word */
-	const char *top;	/* the most frequent word in uniq's output */
+	const char *top;	/* the most frequent word; points into uniq's output */
 };
 
 /* Asks for the words of one packet and compares the answers with the counts of uniq. */
@@ -76,7 +76,7 @@ static int compare_counts(int sock, const char *list, struct tally *tally)
 		expected[nr] = strtoll(list, &word, 10);
 		word += *word == ' ';
 		len = strcspn(word, "\n");
-		if (!len)	/* uniq's line for the text before the first word of the file */
+		if (!len)	/* uniq counts the empty word before the first one */
 			continue;
 		if (expected[nr] > tally->most) {
 			tally->most = expected[nr];
@@ -115,8 +115,8 @@ static int look_up(int sock, const char *word, __s64 expected)
 }
 
 /*
- * If the reader's count of each word in uniq's list is the same, and the reader has neither more
- * words nor a larger total, the two lists are the same.
+ * Compares the reader's table with uniq's list. They are equal if the reader has the same count for
+ * each word of the list, and neither more words nor a larger total.
  */
 int check_reader(int sock, const char *list)
 {

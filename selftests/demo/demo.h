@@ -34,8 +34,8 @@ static inline double now(void)
 }
 
 /*
- * A copy of the file, because reading /proc/kallsyms twice may give different symbols. A word is a
- * run of letters, digits and underscores.
+ * The text whose words are stored: a copy of the file, because reading /proc/kallsyms twice may
+ * give different symbols. A word is a run of letters, digits and underscores.
  */
 struct input {
 	int fd;
@@ -52,18 +52,19 @@ char *count_by_uniq(const struct input *input, size_t *size);
 /* Stores the words of @input; returns 0 or -1. */
 int write_words(struct arena *arena, const struct input *input);
 
+/* What the writing process can ask the reading process to do. */
 enum request {
-	REQ_ADOPT,		/* use the arena of the descriptor that comes along */
-	REQ_COUNTS,		/* words, a line each; the answer is a count each */
-	REQ_CENSUS,		/* the answer is a struct words_census */
+	REQ_ADOPT,		/* use the arena of the descriptor in the message */
+	REQ_COUNTS,		/* count the words in the message, one in each line */
+	REQ_CENSUS,		/* answer with a struct words_census of the whole table */
 	REQ_BREAK_OUT,		/* try everything that must be refused */
-	REQ_FOLLOW,		/* read the kernel's records; answers when ready and when done */
+	REQ_FOLLOW,		/* read the kernel's records; answer when ready and when done */
 };
 
 #define PACKET_WORDS	1024
 #define PACKET_TEXT	(32 << 10)
 
-/* What a reader of records has seen. */
+/* The request to read the kernel's records, and what the reading process answers. */
 struct followed {
 	__u64 start;		/* in the request: offset of the first record */
 	__u64 records;
@@ -72,10 +73,10 @@ struct followed {
 	char last[48];
 };
 
-/* One datagram of the socket, in both directions. */
+/* A message between the two processes: a request or its answer. */
 struct packet {
 	__s32 status;		/* a request, or its result: 0 or -errno */
-	__u32 nr;		/* words, or counts */
+	__u32 nr;		/* number of words, or of counts */
 	union {
 		char text[PACKET_TEXT];
 		__s64 counts[PACKET_WORDS];
@@ -92,7 +93,7 @@ ssize_t receive_packet(int sock, struct packet *packet, int *fd);
 /* The main loop of the reading process; returns its exit status. */
 int reader(int sock);
 
-/* Questions to the reader; 0, -1 or a negative errno. */
+/* The writing process calls these; they return 0, -1 or a negative errno. */
 int hear(int sock, struct packet *packet);
 int ask(int sock, struct packet *packet, enum request request, size_t payload, int fd);
 int hand_over(int sock, struct arena *arena);

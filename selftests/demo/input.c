@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The text: a copy of the file, its words, and what "sort | uniq -c" counts in it. */
+/* Copies the file, divides its text into words, and lets "sort | uniq -c" count them. */
 #include "demo.h"
 
 static bool is_word(char c)
@@ -42,7 +42,7 @@ int input_open(struct input *input, const char *path)
 	size_t pos = 0, len;
 	int fd, err;
 
-	/* Inherited by "sort | uniq -c", so not close-on-exec. */
+	/* Not close-on-exec, because the shell in count_by_uniq() reads this descriptor. */
 	input->fd = memfd_create("input", 0);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (input->fd < 0 || fd < 0) {

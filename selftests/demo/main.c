@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Shows what /dev/arena is good for.
+ * Demonstrates /dev/arena.
  *
  *	arena_demo [FILE]		(default: /proc/kallsyms)
  *
- * The smallest example comes first: two numbers, a reset, a point. Then follows a real
- * job, in which two processes and the kernel use one arena.
+ * A small example comes first: store two numbers, reset the arena, store a point. A larger one
+ * follows, in which two processes and the kernel use one arena:
  *
- * One process stores every distinct word of FILE by libarena, without system
- * calls, under a hash index that lies in the arena, too (words.h). A second
- * process, which was forked before the arena existed, is handed a read-only
- * descriptor over a socket and nothing else: it answers look-ups from its own
- * mapping, and fails at everything that would change the arena. Its counts are
- * compared with those of "sort | uniq -c". Then kernel code (the module in
- * consumer/), which was given a descriptor as well, writes records behind the words;
- * poll() wakes the second process, which reads them as they come. At last the arena
- * is reset and filled again, which must take no further page.
+ * The writing process stores every distinct word of FILE by libarena, mostly without system calls,
+ * under a hash index that lies in the arena, too (words.h). The reading process, which was forked
+ * before the arena existed, gets a descriptor with the right to read over a socket, and nothing
+ * else. It answers look-ups from its own mapping, and fails at everything that would change the
+ * arena. Its counts are compared with those of "sort | uniq -c". Then kernel code (the module in
+ * consumer/) gets a descriptor and writes records behind the words; poll() wakes the reading
+ * process, which reads them as they come. At last the arena is reset and filled again, which must
+ * take no further page.
  *
- * The last line is a verdict; the exit status is 0 for PASS.
+ * The last line of the output is "arena_demo: PASS", with exit status 0, or "arena_demo: FAIL".
  */
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -81,8 +80,8 @@ static int smallest_example(void)
 }
 
 /*
- * Returns enough room for any text of this size: a word costs at most a link, a count, a key and
- * some padding beside its own bytes. A large capacity costs nothing until it is used.
+ * Returns a capacity that is enough for any text of this size: beside its own bytes, a word takes
+ * at most a link, a count, a key and some padding. A large capacity costs nothing until it is used.
  */
 static size_t room_for(const struct input *input)
 {
@@ -102,7 +101,10 @@ static int produce(int producer, int fd)
 	return -1;
 }
 
-/* Kernel code gets a descriptor that can allocate. It holds the arena until @producer is closed. */
+/*
+ * Gives kernel code a descriptor with the right to allocate, and lets the reader follow the records
+ * that the kernel stores. The kernel holds the arena until @producer is closed.
+ */
 static int kernel_writes(struct arena *arena, int sock, int producer)
 {
 	static struct packet packet;
@@ -177,7 +179,7 @@ static int fill(struct arena *arena, const struct input *input, struct arena_inf
 	return 0;
 }
 
-/* After a reset the reader must find nothing, although its mapping stays. */
+/* Resets the arena. The reader, whose mapping stays, must find nothing in it afterwards. */
 static int empty(struct arena *arena, int sock)
 {
 	static struct packet packet;
@@ -204,7 +206,7 @@ static int no_new_memory(const struct arena_info_args *first,
 	return -1;
 }
 
-/* Does the job twice; the second time, it must fit in the memory of the first. */
+/* Fills and checks the arena twice; the second time, the words must fit in the memory of before. */
 static int fill_twice(struct arena *arena, const struct input *input, int sock,
 		      const char *list)
 {
@@ -248,7 +250,7 @@ out:
 	return ret;
 }
 
-/* Forks the reader before the first arena is opened, so that it knows only what it is sent. */
+/* Forks the reader before the first arena is opened, so that it inherits no arena. */
 static int start_reader(int *sock, pid_t *pid)
 {
 	int ends[2];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Datagrams between writer and reader, with or without a descriptor. */
+/* Sends and receives messages between the two processes, with or without a descriptor. */
 #include <sys/socket.h>
 
 #include "demo.h"
@@ -33,7 +33,7 @@ int send_packet(int sock, const struct packet *packet, size_t payload, int fd)
 	return 0;
 }
 
-/* Returns the size of the payload, or -1; *@fd is the descriptor that came along, or -1. */
+/* Returns the size of the payload, or -1; *@fd is the descriptor in the message, or -1. */
 ssize_t receive_packet(int sock, struct packet *packet, int *fd)
 {
 	struct iovec iov = { .iov_base = packet, .iov_len = sizeof(*packet) };

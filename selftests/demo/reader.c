@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The reader: a process that has a read-only descriptor and trusts nothing in the arena. */
+/* The reading process, which may only read the arena, and trusts nothing that lies in there. */
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -39,7 +39,7 @@ static int try_mprotect(struct arena *arena)
 	return refuse(mprotect(arena->base, arena_capacity(arena), PROT_READ | PROT_WRITE));
 }
 
-/* Lets the kernel store, by a read() into the mapping, which raises no signal but fails. */
+/* Tries a read() to the mapping, so that the kernel stores, and fails without a signal. */
 static int try_store(struct arena *arena)
 {
 	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC), err;
@@ -51,7 +51,7 @@ static int try_store(struct arena *arena)
 	return err;
 }
 
-/* Writes through /proc/self/mem, which ignores the protection of the mapping, as debuggers do. */
+/* Tries to write through /proc/self/mem, which ignores the protection of private mappings. */
 static int try_proc_mem(struct arena *arena)
 {
 	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC), err;
@@ -120,10 +120,10 @@ static int try_status(struct arena *arena)
 			       PROT_READ | PROT_WRITE));
 }
 
-/* Attempts that must fail, each with the errno that it must get. */
+/* What the reader tries, and with which errno each attempt must fail. */
 static const struct attempt {
 	const char *what;
-	int (*try)(struct arena *arena);	/* errno, or 0 if it worked */
+	int (*try)(struct arena *arena);	/* returns the errno, or 0 after a success */
 	int err;
 } attempts[] = {
 	{ "mmap(PROT_WRITE)", try_mmap, EACCES },
@@ -202,7 +202,10 @@ static void read_records(struct arena *arena, struct followed *seen)
 	}
 }
 
-/* A notice between arena_watch() and poll() ends the poll() at once. */
+/*
+ * Waits for the kernel's records and reads them. No notice is lost: poll() returns at once after
+ * one that came between arena_watch() and poll().
+ */
 static int follow(int sock, struct arena *arena, struct packet *packet)
 {
 	struct pollfd wait = { .fd = arena_fd(arena), .events = POLLIN };
@@ -238,7 +241,9 @@ static size_t answer(int sock, struct arena **arena, struct packet *packet, size
 		packet->status = -EBADF;
 		return 0;
 	}
-	/* Where objects end is read from the status page, which the writer cannot forge. */
+	/*
+	 * arena_high() reads where objects end from the status page, which only the kernel writes.
+	 */
 	view.map = (*arena)->base;
 	view.high = arena_high(*arena);
 	if (sigsetjmp(fault, 1)) {

@@ -33,7 +33,7 @@
 #define WORDS_LEN_MAX	4095
 
 struct words_root {
-	__u64 magic;		/* stored last: the table is complete */
+	__u64 magic;		/* WORDS_MAGIC, stored last, when the table is complete */
 	__u64 index;		/* offset of the buckets */
 	__u64 nr_buckets;	/* a power of two */
 	__u64 nr_words;	/* number of distinct words */
@@ -59,7 +59,7 @@ struct words_census {
 	__u64 longest_chain;
 };
 
-/* FNV-1a: short, and good enough for words. */
+/* Computes the hash FNV-1a. */
 static inline __u32 words_hash(const char *text, size_t len)
 {
 	__u32 hash = 2166136261u;
@@ -94,7 +94,7 @@ static inline int words_peek(const struct words_view *view, __u64 offset, __u64 
 	return 0;
 }
 
-/* Returns -ENODATA if no complete table is there, -EBADMSG if the table is not sound. */
+/* Reads the root; returns -ENODATA if there is no complete table, -EBADMSG if it is not sound. */
 static inline int words_read_root(const struct words_view *view, struct words_root *root)
 {
 	if (words_peek(view, offsetof(struct words_root, magic), &root->magic) ||
@@ -151,8 +151,9 @@ static inline __s64 words_count(const struct words_view *view, const char *text,
 }
 
 /*
- * Walk all chains. A hostile writer could let chains share entries, which would make the walk
- * quadratic; so it ends when it has met more entries than the arena has room for.
+ * Walks all chains and counts their entries. If a hostile writer let chains share entries, the walk
+ * could take very long, so it ends with an error when it has met more entries than the arena has
+ * room for.
  */
 static inline int words_take_census(const struct words_view *view, struct words_census *census)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The writer: a hash table of words that lies in the arena, see words.h. */
+/* The writing process stores words in the arena, in the hash table that words.h describes. */
 #include "demo.h"
 
-/* Returns so many buckets that each gets four words at most on average, counting repeats. */
+/* Returns a number of buckets that is at least a quarter of the number of words, with repeats. */
 static __u64 buckets_for(size_t words)
 {
 	__u64 nr = 16;
@@ -52,7 +52,7 @@ static int add_word(struct arena *arena, struct words_root *root, const char *te
 	return 0;
 }
 
-/* Keeps the root in a local variable until the table is complete, and then publishes it. */
+/* Stores all words; writes the root, which makes the table visible, when the table is complete. */
 int write_words(struct arena *arena, const struct input *input)
 {
 	struct words_root root = { .nr_buckets = buckets_for(input->words) }, *shared;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Ioctls, with good arguments and with bad ones, in memory that may not be mapped. */
+/* Operations that make ioctls, with good arguments and bad ones, in memory that may be unmapped. */
 #include <poll.h>
 
 #include "fuzz.h"
 
-/* The documented errors: those of every call, then those of each one. */
+/* The documented errors: first those that any call may return, then further ones by call. */
 static const short common_errors[] = { EFAULT, EINVAL, E2BIG, EACCES, ENOMEM, EINTR, 0 };
 static const short own_errors[][4] = {
 	[_IOC_NR(ARENA_IOC_SETUP)] = { EBUSY, EFBIG },
@@ -102,7 +102,7 @@ struct request {
 	unsigned int cmd;
 	__u32 size;
 	union args args;
-	bool honest;	/* no argument was spoiled, so the result can be checked */
+	bool honest;	/* bend() and put_args() made no argument bad: the result can be checked */
 };
 
 static void bend(struct request *r, const struct arena *a)
@@ -178,7 +178,7 @@ static int request(struct request *r, struct arena *a, int fd)
 	err = call(fd, r->cmd, at);
 	if (r->honest && !err)
 		memcpy(&r->args, at, r->size);
-	/* An object whose offset cannot be written back stays allocated, as documented. */
+	/* An object may be allocated whose offset this process does not learn. */
 	if (!r->honest || err == -EFAULT)
 		lose(a);
 	return err;
@@ -278,7 +278,7 @@ static void op_reset(struct arena *a)
 	if (r.honest && r.args.reset.generation <= a->info.generation)
 		broken("generation %llu after %llu", r.args.reset.generation,
 		       a->info.generation);
-	/* The call succeeded, so the reset is done, even if a spoiled argument hides its result. */
+	/* The arena was reset, even if a bad argument makes the result useless. */
 	forget(a);
 }
 
@@ -416,7 +416,7 @@ static void op_handle(struct arena *a)
 	if (err || d.args.handle.offset != offset)
 		broken("DEREF of the handle of %llu: %s, %llu", offset, strerror(-err),
 		       d.args.handle.offset);
-	/* The kernel must refuse the same handle with a generation that has never begun. */
+	/* The kernel must refuse a handle of a generation that has never begun. */
 	d.args.handle.handle_generation++;
 	err = call(a->fd[0], ARENA_IOC_DEREF, memcpy(args_page, &d.args, d.size));
 	if (err != -ESTALE)
@@ -446,7 +446,7 @@ static void op_notify(struct arena *a)
 	a->lost = lost;
 }
 
-/* A command that does not exist is ENOTTY. */
+/* Makes an ioctl with an unknown command, which must fail with ENOTTY. */
 static void op_garbage(struct arena *a)
 {
 	unsigned int cmd = _IO(ARENA_IOC_MAGIC, get_byte());

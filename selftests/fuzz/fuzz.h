@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The fuzzer of /dev/arena. main.c makes inputs and keeps those that reach new code, round.c plays
- * one, calls.c and mappings.c have an operation for each ioctl and for what programs do to
- * mappings and descriptors, and model.c knows what each arena must contain.
+ * The fuzzer of /dev/arena. An input is an array of bytes, which a process turns into a sequence of
+ * operations: it plays the input. main.c makes inputs and keeps those that reach new code, round.c
+ * plays one, calls.c has an operation for each ioctl, mappings.c has operations on mappings and
+ * descriptors, and model.c knows what each arena must contain.
  */
 #ifndef ARENA_FUZZ_H
 #define ARENA_FUZZ_H
@@ -32,13 +33,16 @@ struct object {
 	__u64 bytes;
 };
 
-/* The model of an arena. If @lost, its sums and objects are unknown until a reset. */
+/*
+ * What the fuzzer knows of an arena. If @lost, it does not know the used bytes and the objects
+ * until the next reset.
+ */
 struct arena {
 	int fd[FDS];
 	__u32 rights[FDS];
 	bool made;
 	bool lost;
-	bool alien;	/* bytes that are neither zero nor @tag may be in it */
+	bool alien;	/* the arena may contain bytes that are neither zero nor @tag */
 	unsigned char tag;
 	struct arena_info_args info;
 	__u64 used;
@@ -59,7 +63,7 @@ struct map {
 	bool writable;
 };
 
-/* Shared by all processes. */
+/* Counts that all processes of the fuzzer share. */
 struct shared {
 	unsigned long rounds;
 	unsigned long calls;
@@ -72,11 +76,11 @@ struct shared {
 extern struct shared *shared;
 extern struct arena arenas[ARENAS];
 extern struct map maps[MAPS];
-extern struct input *in;	/* what this process plays */
-extern bool alone;		/* no other process uses our arenas */
-extern char *args_page;		/* the last page before one that cannot be touched */
+extern struct input *in;	/* the input that this process plays */
+extern bool alone;		/* no other process uses the arenas of this process */
+extern char *args_page;		/* a page; the page behind it cannot be touched */
 
-/* Prints the input that broke something and ends the process. */
+/* Prints the input of this process, in which a check has failed, and ends the process. */
 void end_broken(void);
 
 #define broken(...)	do { printf("BROKEN: " __VA_ARGS__); end_broken(); } while (0)
@@ -110,7 +114,7 @@ void op_close(struct arena *a);
 void op_send(struct arena *a);
 void op_reopen(struct arena *a);
 
-/* round.c: returns 0, 1 if something broke, or 2 if the input reached new code. */
+/* round.c: returns 0, 1 if a check failed, or 2 if the input reached new code. */
 int round_main(void);
 
 #endif /* ARENA_FUZZ_H */

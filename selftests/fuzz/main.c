@@ -5,15 +5,14 @@
  *
  *   arena_fuzz [-s SEED] [-t SECONDS] [-n ROUNDS] [-p PROCESSES] [-i HEX]
  *
- * A round is one input, played by a process of its own. Inputs follow from the seed
- * and, where the kernel has KCOV, from what earlier ones reached: those that found
- * new code are kept, and varied. Without KCOV the same seed gives the same calls. An
- * input that breaks something is printed, and -i plays it again.
+ * A round is one input, which a process of its own turns into calls. New inputs are random numbers
+ * that follow from the seed. Where the kernel has KCOV, inputs that reached new code are kept, and
+ * most further inputs are variations of these. Without KCOV, the same seed gives the same calls. An
+ * input in which a check fails is printed, and -i plays it again.
  *
- * What must hold: each errno is one that <linux/arena.h> names for that call; the
- * sums of INFO add up; what an arena hands out lies inside it, aligned, and
- * overlaps nothing; no page shows a byte that its arena did not put there; and when
- * all are gone the module holds no arena and no memory.
+ * The checks: each errno is one that <linux/arena.h> names for the call; the sums of INFO add up;
+ * each object lies inside its arena, aligned, and overlaps no other object; no page shows a byte
+ * that was not written to its arena; and when all arenas are closed, the module holds no memory.
  */
 #include <getopt.h>
 #include <time.h>
@@ -57,7 +56,7 @@ static void vary(struct input *input)
 		case 1:
 			input->bytes[at] = random_number(256);
 			break;
-		case 2:		/* the end of another input */
+		case 2:		/* overwrite some bytes by the end of another input */
 			len = random_number(other->len) + 1;
 			if (at + len > INPUT_MAX)
 				len = INPUT_MAX - at;
@@ -67,7 +66,7 @@ static void vary(struct input *input)
 			if (at + len > input->len)
 				input->len = at + (len < other->len ? len : other->len);
 			break;
-		default:	/* copy some bytes to another place */
+		default:	/* repeat some bytes */
 			len = 1 + random_number(16);
 			if (at + len <= input->len && input->len + len <= INPUT_MAX) {
 				memmove(input->bytes + at + len, input->bytes + at,

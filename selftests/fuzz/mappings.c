@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Mappings and descriptors: what programs do to them beside ioctls. */
+/* Operations on mappings and descriptors, other than ioctls. */
 #include <sys/uio.h>
 
 #include "../arena_pass.h"
@@ -70,7 +70,7 @@ static void op_mremap(void)
 	map->bytes = bytes;
 }
 
-/* clause 19: a mapping never becomes executable, nor writable beyond the rights */
+/* clause 19: mprotect() never makes a mapping executable */
 static void op_mprotect(void)
 {
 	struct map *map = get_map();

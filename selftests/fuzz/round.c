@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A round: one input, played by a process of its own. */
+/* A round: a process of its own turns one input into operations. */
 #include "fuzz.h"
 
-#define ROUND_LIMIT	120	/* seconds, until a round counts as hanging */
+#define ROUND_LIMIT	120	/* seconds after which a round counts as hanging */
 #define COVER_WORDS	65536UL
 
 #define KCOV_INIT_TRACE	_IOR('c', 1, unsigned long)
@@ -48,7 +48,7 @@ static void kcov_start(void)
 	__atomic_store_n(&kcov[0], 0, __ATOMIC_RELAXED);
 }
 
-/* Notes a place in the code; returns whether it is new to all processes. */
+/* Notes that the kernel has run the code at @pc; returns whether no process had noted that. */
 static bool cover(unsigned long pc)
 {
 	unsigned long slot = pc * 0x9e3779b97f4a7c15UL >> 49, old = 0;
@@ -83,7 +83,7 @@ static void play(void)
 		step();
 }
 
-/* Two processes play on the same arenas; when both are done, the sums are checked. */
+/* Two processes play the input on the same arenas. When both have ended, INFO is checked. */
 static void play_together(void)
 {
 	pid_t pid;

@@ -5,9 +5,10 @@
  *
  *	echo 20 >/sys/kernel/debug/arena_unload && rmmod arena
  *
- * This module stays loaded, and holds a reference to the arena module only while it calls its
- * functions. It queues slow callbacks of its own on the same CPU, between those of the arenas. They
- * delay the callbacks of the arenas beyond the grace periods that unloading waits for.
+ * arena_unload stays loaded, and holds a reference to the arena module only while it calls
+ * functions of that module. On the same CPU, it queues slow RCU callbacks of its own between those
+ * of the arenas. The slow ones delay those of the arenas beyond the grace periods that unloading
+ * waits for.
  */
 #include <linux/arena.h>
 #include <linux/debugfs.h>
