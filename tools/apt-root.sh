@@ -1,37 +1,37 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A private apt root under build/, for packages of newer Debian suites (the
-# newest kernel source, herd7, a compiler for the newest stock kernel) without
-# touching the system's own package state.
+# Downloads and extracts packages of other Debian suites than the machine's (the newest kernel
+# source, herd7, a compiler for the newest stock kernel). It uses apt with lists and state of its
+# own below build/, so the packages of the machine stay as they are.
 #
-#   apt-root.sh depends SUITE PKG       what a package depends on
-#   apt-root.sh list SUITE REGEX        names of packages, lowest version first
-#   apt-root.sh unpack SUITE DIR PKG... download and extract below DIR
-#   apt-root.sh closure SUITE DIR PKG.. extract packages and all they depend on
+#   apt-root.sh depends SUITE PKG       print what a package depends on
+#   apt-root.sh list SUITE REGEX        print names of packages, lowest version first
+#   apt-root.sh unpack SUITE DIR PKG... download packages and extract them below DIR
+#   apt-root.sh closure SUITE DIR PKG.. extract packages and all that they depend on
 
 . "$(dirname "$0")/lib.sh"
 
 APT=$BUILD/apt
 DEBS=$BUILD/debs
 
-# Mirror and keyring are the machine's own: a mirror that serves its suite serves the other
-# suites, too.
+# Prints the code name of the machine's Debian release, such as bookworm.
 own_codename()
 {
 	# shellcheck source=/dev/null
 	. /etc/os-release && echo "${VERSION_CODENAME:-}"
 }
 
-# "URI SUITE" lines of the machine's own sources. This option reads both formats that apt knows,
-# also before the first update.
+# Prints the sources that the machine itself uses, as lines "URI SUITE". With --print-uris, apt
+# reads both formats in which sources may be configured, even before the first update.
 all_sources()
 {
 	apt-get --print-uris update 2>/dev/null |
 		sed -n "s,^'\(.*\)/dists/\([^']*\)/InRelease'.*,\1 \2,p"
 }
 
-# Keeps the machine's own suite and its updates: bookworm, bookworm-updates, bookworm-security.
+# Prints the sources of the machine's own suite and its updates, such as bookworm, bookworm-updates
+# and bookworm-security.
 own_sources()
 {
 	local code
@@ -42,6 +42,8 @@ own_sources()
 		grep -v -e backports | sort -u
 }
 
+# Prints the URI of the mirror that has the machine's own suite. All packages are taken from this
+# mirror, because it has the other suites, too.
 own_mirror()
 {
 	own_sources | awk '$2 !~ /-/ { print $1; exit }'
@@ -65,8 +67,8 @@ keyring()
 	echo "$ring"
 }
 
-# "own" is the suite that the machine runs, with its updates. The base suite is
-# listed beside SUITE-backports, so that closures can be satisfied.
+# Prints the sources of a suite. "own" is the suite of the machine, with its updates. For
+# SUITE-backports, also prints SUITE, because packages of backports depend on packages there.
 suite_sources()
 {
 	local suite=$1 mirror
@@ -93,7 +95,7 @@ write_sources()
 	done >"$APT/$suite/sources.list"
 }
 
-# Sets the options that keep apt inside its private root.
+# Sets OPTS to options by which apt uses only files below build/.
 apt_opts()
 {
 	local suite=$1
@@ -113,8 +115,9 @@ apt_opts()
 	[ "$suite" = own ] || OPTS+=(-t "$suite")
 }
 
-# Fetches package lists if those at hand are older than a day. download() calls this a second time
-# if a package is no longer on the mirror, and then the lists are always fetched.
+# Fetches the package lists of a suite if they are older than a day, or if there is a second
+# argument.
+#   update SUITE [again]
 update()
 {
 	local suite=$1 stamp=$APT/$1/updated
@@ -145,7 +148,9 @@ list()
 	apt-cache "${OPTS[@]}" pkgnames | grep -xE "$regex" | sort -V
 }
 
-# Download into DEBS; prints nothing, the caller asks newest_deb().
+# Downloads packages to DEBS. If that fails, the package lists may be older than the mirror, so
+# fetches new ones and tries again.
+#   download SUITE PKG...
 download()
 {
 	local suite=$1
@@ -159,7 +164,8 @@ download()
 		download "$@")
 }
 
-# The newest file is the one that download() has just fetched.
+# Prints the path of the newest file of a package, which is the one that download() has just
+# fetched.
 newest_deb()
 {
 	# shellcheck disable=SC2012 # names of Debian packages hold no newline
@@ -180,8 +186,9 @@ unpack()
 	done
 }
 
-# Extracts packages without installing them: their uses here (a compiler, an emulator) need no
-# maintainer script. Packages of newer suites expect the usr-merge links, so these come first.
+# Extracts packages, and all that they depend on, below a folder. Runs no maintainer script:
+# compilers and emulators need none. Packages of newer suites expect that /bin and the like are
+# links, so makes these links first.
 closure()
 {
 	local suite=$1 dir=$2 arch=$APT/$1/cache/archives deb

@@ -2,8 +2,8 @@
 /*
  * arenactl - show the arenas of the kernel; arenactl(8) is its manual.
  *
- * It reads everything from the table in debugfs, whose first line names the columns: if a
- * newer kernel has further columns, arenactl shows them, too.
+ * arenactl reads a table in debugfs that has a line for each arena. The first line names the
+ * columns: if a newer module has further columns, "arenactl show" shows them, too.
  */
 #include <ctype.h>
 #include <err.h>
@@ -115,7 +115,7 @@ static void __printf(1, 2) __noreturn fail(const char *format, ...)
 	verrx(1, format, args);
 }
 
-/* Say why the table cannot be read, and what the user can do about it. */
+/* Says why a file of debugfs cannot be read, and what the user can do about it. */
 static void explain(const char *path)
 {
 	int error = errno;
@@ -143,7 +143,7 @@ static FILE *open_file(const char *name)
 	return file;
 }
 
-/* Split a line into words, at most MAX_COLUMNS; returns how many. */
+/* Splits a line into words, at most MAX_COLUMNS; returns how many. */
 static int split(char *line, const char **word)
 {
 	int nr = 0;
@@ -243,7 +243,7 @@ static void free_table(struct table *table)
 	memset(table, 0, sizeof(*table));
 }
 
-/* Find an arena in a table that was read earlier; NULL if it is not there. */
+/* Returns the row of an arena in a table, or NULL if it has none. */
 static const struct row *find_row(const struct table *table, unsigned long long id)
 {
 	size_t i;
@@ -273,7 +273,7 @@ static void set_rates(struct table *now, const struct table *before)
 	}
 }
 
-/* Sorting: text and the id of an arena ascend, all other numbers descend. */
+/* The table that compare() sorts. Text and IDs ascend; other numbers descend. */
 static const struct table *sort_table;
 
 static int compare(const void *left, const void *right)
@@ -316,7 +316,7 @@ static void check_sort(const struct table *table)
 		errx(2, "no column %s to sort by", opt.sort);
 }
 
-/* Shorten a size to a few digits and a unit; print all digits with -B. */
+/* Writes a size as a few digits and a unit, or with -B as all digits. */
 static const char *size_text(unsigned long long bytes, char *text, size_t room)
 {
 	static const char units[] = " KMGT";
@@ -334,7 +334,7 @@ static const char *size_text(unsigned long long bytes, char *text, size_t room)
 	return text;
 }
 
-/* A column of sizes is wider if they are not shortened. */
+/* Returns the width of a column: with -B, columns of sizes are wider. */
 static int width(const struct shown *s)
 {
 	return s->form == SIZE && opt.bytes ? 15 : s->width;
@@ -372,7 +372,7 @@ static unsigned long long read_number(const char *name)
 	return value;
 }
 
-/* @rates: show the column of rates. @lines: print at most this many rows; 0: all. */
+/* Prints at most @lines rows of a table, or all if 0, with the column of rates if @rates. */
 static void print_table(const struct table *table, bool rates, size_t lines)
 {
 	size_t i, j;
@@ -440,7 +440,7 @@ static void print_row(const struct table *table, const struct row *row)
 	}
 }
 
-/* Fail if output could not be written, for instance because the disk is full. */
+/* Fails if output could not be written, for instance because the disk is full. */
 static int finish(void)
 {
 	if (fflush(stdout) || ferror(stdout))
@@ -462,7 +462,7 @@ static size_t show_by(const struct table *table, const char *column, const char 
 	return found;
 }
 
-/* Escape a name as the kernel does in the table, where a blank would end the word. */
+/* Escapes blanks and backslashes in a name, as the kernel does in the table. */
 static char *escaped(const char *name)
 {
 	char *text = malloc(4 * strlen(name) + 1), *to = text;
@@ -478,7 +478,7 @@ static char *escaped(const char *name)
 	return text;
 }
 
-/* Show the arena with that id; if there is none, all arenas with that name. */
+/* Shows the arena with the ID @which; if there is none, all arenas with that name. */
 static int do_show(const char *which)
 {
 	char *name = escaped(which);
@@ -492,7 +492,7 @@ static int do_show(const char *which)
 	return finish();
 }
 
-/* watch */
+/* The command watch. */
 
 static bool stop;
 
@@ -565,7 +565,7 @@ static double seconds_since(const struct timespec *then)
 }
 
 /*
- * Stop the program as SIGTSTP does by default, after restoring the terminal for the shell. If
+ * Restores the terminal's mode for the shell, and stops the program as SIGTSTP does by default. If
  * the shell has no job control, the kernel discards the signal, and the program goes on.
  */
 static void suspend(void)
@@ -581,7 +581,7 @@ static void suspend(void)
 	enter_screen();
 }
 
-/* Handle a signal; returns false if it ends the program. */
+/* Handles a signal; returns false if it ends the program. */
 static bool handle_signal(int signals)
 {
 	struct signalfd_siginfo info;
@@ -601,7 +601,7 @@ static bool handle_signal(int signals)
 	}
 }
 
-/* Wait until the table is due to be read again. A key redraws the last one meanwhile. */
+/* Waits until the table is due to be read again. Meanwhile, redraws it when a key is pressed. */
 static void wait_for_time(struct table *table, int signals)
 {
 	struct pollfd fds[] = {
@@ -624,8 +624,9 @@ static void wait_for_time(struct table *table, int signals)
 }
 
 /*
- * Receive signals that end or stop the program through a descriptor, so that it can restore the
- * terminal first. In batch mode the terminal is unchanged, and SIGTSTP keeps its default action.
+ * Makes signals that end or stop the program come through a descriptor, so that the program can
+ * restore the terminal first. In batch mode, it does not change the terminal, and SIGTSTP keeps its
+ * default action.
  */
 static int catch_signals(void)
 {

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Measure libarena beside malloc(), mimalloc and jemalloc in a program (see
-# tools/libarena/bench.c): instructions on the stock kernel under QEMU's icount,
-# kernel included and exact; nanoseconds on User-Mode Linux on the host's CPUs,
-# medians of several runs.
+# Measures libarena beside malloc(), mimalloc and jemalloc in a program, tools/libarena/bench.c. On
+# the stock kernel, QEMU counts instructions exactly, those of the kernel included. On User-Mode
+# Linux, on the host's CPUs, the results are nanoseconds, medians of several runs.
 #
-#   bench-lib.sh             everything
-#   ONLY=icount, ONLY=uml    a part
-#   ROUNDS=100  RUNS=7       batches in a run, runs for nanoseconds
-#   MODULES=DIR              arena.ko as it lies there; default: built now
+#   bench-lib.sh             measure instructions and nanoseconds
+#   ONLY=icount              measure instructions only; ONLY=uml: nanoseconds only
+#   ROUNDS=100               batches in a run
+#   RUNS=7                   runs for nanoseconds
+#   MODULES=DIR              use DIR/arena.ko; default: build it
 #
-# Leaves build/bench/lib.csv: machine,kind,mode,workers,all,first,rest.
+# Writes build/bench/lib.csv, with the columns machine,kind,mode,workers,all,first,rest.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -33,7 +33,7 @@ build()
 		-L"$OUT" -larena || die "the benchmark does not build"
 }
 
-# Prints the files that the program needs in a guest without libraries.
+# Prints the libraries that the program needs in the guest, which has none, as lines HOST:GUEST.
 carried()
 {
 	{
@@ -105,6 +105,7 @@ medians()
 	END { flush() }'
 }
 
+# Runs the benchmark in a machine and adds the medians to CSV.
 #   measure MACHINE RUNS MODES VM-ARGS...
 measure()
 {
@@ -156,8 +157,9 @@ table()
 	echo "all: $ROUNDS batches of 4096, open and first touch included; first: the first batch"
 }
 
-# Prints, for each machine, whether one thread with the library meets the goals that its rivals set.
-# Fails if a goal is missed, or if the library was not measured.
+# Prints, for each machine, whether one thread with the library is as many times faster than with
+# other allocators as the goals demand. Fails if a goal is missed, or if the library was not
+# measured.
 goals()
 {
 	awk -F, '$3 == "threads" && $4 == 1 { all[$1, $2] = $5; machines[$1] = 1 }

@@ -2,11 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0
 """Count the instructions that bench-profile.sh logged, by function.
 
-bench-profile.py DIR batch|once|create|ioctl ALLOCATOR reads DIR/output (symbols) and
-DIR/log (one line an instruction), and prints the most frequent of all rounds:
-a call of a program, from its system call to the next one; a turn of the loop
-that fills a batch; an object and a reset; or an arena from its creation to the
-next one, if objects were allocated from it.
+bench-profile.py DIR batch|once|create|ioctl ALLOCATOR reads DIR/output (the
+symbols of the kernel) and DIR/log (a line for each instruction). It divides the
+instructions into rounds, and prints by function how many the most frequent
+round has. A round is
+
+batch   one turn of the loop that allocates objects,
+once    the allocation of one object, and a reset,
+create  all from the creation of an arena to the creation of the next one, if
+        objects were allocated from it,
+ioctl   all from one system call of the program to the next one.
 """
 
 import base64
@@ -35,7 +40,7 @@ class Symbols:
 
 
 def functions(path, symbols):
-    """The function of each instruction, in the order in which they ran."""
+    """Returns the function of each instruction, in the order in which they ran."""
     for line in path.open(errors="replace"):
         match = TRACE.match(line)
         if match:
@@ -43,7 +48,11 @@ def functions(path, symbols):
 
 
 def rounds(names, begins):
-    """Split at each place where @begins is true of an instruction and the one before."""
+    """Divides @names, the functions of all instructions, into rounds.
+
+    begins(before, name) returns whether a round begins at an instruction in the function name, if
+    the instruction before it was in the function before.
+    """
     current, before = None, None
     for name in names:
         if begins(before, name):

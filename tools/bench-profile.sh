@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Counts by function where the instructions of one allocation go: QEMU logs each of them for a
-# moment, on the stock kernel.
+# Counts the instructions of one allocation by function. While a benchmark runs on the stock kernel,
+# QEMU logs each instruction for a moment.
 #
-#   bench-profile.sh batch ALLOCATOR   an object of a batch, of arena_spans, say
+#   bench-profile.sh batch ALLOCATOR   one object of a batch
 #   bench-profile.sh once ALLOCATOR    one object and a reset
 #   bench-profile.sh create ALLOCATOR  an arena that is made for 100 objects
-#   bench-profile.sh ioctl ALLOCATOR   a call from a program: arena_spans,
-#                                      arena_dense, nothing, getppid
-#   INIT=1                             with init_on_alloc
-#   REV=COMMIT                         the module of that commit
+#   bench-profile.sh ioctl ALLOCATOR   a call from a program; ALLOCATOR is arena_spans,
+#                                      arena_dense, nothing or getppid
+#   INIT=1                             boot with init_on_alloc
+#   REV=COMMIT                         measure the module of that commit
 #
-# For allocators and what they are measured against see selftests/bench.
+# With the other benchmarks, ALLOCATOR is one of those in selftests/bench/rivals.c, such as
+# arena_spans.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -35,7 +36,7 @@ $run
 END
 }
 
-# Sends one command at a time to QEMU's monitor, with time to take effect.
+# Makes QEMU log instructions for a moment: sends commands to its monitor, with a pause after each.
 look()
 {
 	local command

@@ -5,11 +5,13 @@
 bench-report.py DIR reads DIR/raw/* and DIR/machine.txt, writes results.csv,
 results.json and *.dat with *.gnuplot into DIR, and prints the report.
 
-Who does not zero has a twin that does (NAME_zero): that one counts where
-init_on_alloc makes the others zero. It has no rows of its own but in the files.
+A rival is an allocator that was measured. Of a rival that does not zero its
+objects there is a second version, NAME_zero, that does. With init_on_alloc,
+which makes the other rivals zero, the report shows the figures of NAME_zero in
+the row of NAME.
 
-Of several boots the median counts; minimum and maximum are those of all rounds
-of all boots.
+The figure of several boots is their median; minimum and maximum are those of
+all rounds of all boots.
 """
 
 import csv
@@ -21,18 +23,18 @@ import sys
 COLUMNS = ("kernel init_on_alloc bench rival threads n size value unit "
            "min max runs").split()
 
-# The allocators for which the contract sets goals.
+# The arenas, for which the class Goals has goals.
 SPANS, DENSE, PRIVATE = "arena_spans", "arena_dense", "arena_private"
 SEEDS = (SPANS, DENSE, "kvmalloc")
-# Bump allocators that show how fast an allocator could be; they are no rivals.
+# Bump allocators that show how fast an allocator could be. Arenas need not be faster than these.
 LIMITS = ("xadd", "xadd_call", "cmpxchg", "cmpxchg_call", "plain", "bounded",
           "bounded_call", "empty")
-# In these benchmarks page_frag hands out fresh pages, which are zeroed already.
+# In these benchmarks page_frag hands out new pages, which init_on_alloc has zeroed already.
 SELF_ZEROING = ("batch", "hardirq", "threads_own")
 
 
 class Results:
-    """All figures, by (kernel, init_on_alloc, bench, rival, threads, n, size)."""
+    """All measured figures, by (kernel, init_on_alloc, bench, rival, threads, n, size)."""
 
     def __init__(self):
         self.samples = {}
@@ -77,7 +79,7 @@ class Results:
         return key and statistics.median(self.samples[key])
 
     def best(self, kernel, init, bench, rival, **where):
-        """The shortest round of all: what else ran on the machine is not in it."""
+        """Returns the shortest round, which other load of the machine disturbed least."""
         key = self.key(kernel, init, bench, rival, where)
         return key and self.extremes[key][0]
 
@@ -86,7 +88,7 @@ class Results:
         return key and self.extremes[key]
 
     def values(self, bench, column):
-        """The values that a column ("threads", "n", "size") takes."""
+        """Returns the different values in a column ("threads", "n" or "size") of a benchmark."""
         index = 4 + ("threads", "n", "size").index(column)
         return sorted({key[index] for key in self.order if key[2] == bench})
 
@@ -113,7 +115,8 @@ class Results:
 
 
 RIVALS = []
-# The kernels: the newest stock kernel, the stock kernel of this release, User-Mode Linux.
+# The kernels, with the unit of their figures: the newest stock kernel, the stock kernel of this
+# release, and User-Mode Linux.
 KERNELS = {"new": "instructions, newest stock kernel", "icount": "instructions, stock 6.1",
            "uml": "ns"}
 INSTRUCTIONS = ("new", "icount")
@@ -128,7 +131,7 @@ def number(value, digits=1):
 
 
 def table(title, head, rows):
-    """A table in Markdown; rows that are all empty are left out."""
+    """Prints a table in Markdown, without the rows that have no figure."""
     rows = [row for row in rows if any(cell != "-" for cell in row[1:])]
     if not rows:
         return
@@ -142,7 +145,7 @@ def table(title, head, rows):
 
 
 def speed_table(title, columns):
-    """Columns are (head, kernel, init_on_alloc); each bench has all of them."""
+    """Prints a table that has, for each benchmark, all columns (head, kernel, init_on_alloc)."""
     benches = ("batch", "pingpong", "once", "mix", "hardirq", "create")
     rows = [[rival] + [number(R.find(kernel, init, bench, rival)) for bench in benches
                        for _, kernel, init in columns] for rival in RIVALS]
@@ -153,14 +156,14 @@ def speed_table(title, columns):
 
 
 def both_kernels(init, bench, rival):
-    """A figure on the newest stock kernel and on 6.1; what only a buffer has is of that one."""
+    """Returns a figure on the newest stock kernel and on 6.1; of RIVAL_buffer if RIVAL has none."""
     costs = [R.find(kernel, init, bench, rival) or
              R.find(kernel, init, bench, f"{rival}_buffer") for kernel in INSTRUCTIONS]
     return " / ".join(number(cost, 0) for cost in costs) if any(costs) else "-"
 
 
 def readme_table():
-    """What README.md shows, as it stands there."""
+    """Prints the table that README.md contains."""
     rivals = (("arena, private", PRIVATE), ("arena, dense", DENSE), ("arena with spans", SPANS),
               ("`page_frag`", "page_frag"), ("`kmem_cache` in bulk", "kmem_cache_bulk"),
               ("`mempool_alloc_bulk()`", "mempool_bulk"), ("`kmalloc_nolock()`", "kmalloc_nolock"),
@@ -181,7 +184,7 @@ def speed_tables():
 
 
 def spans():
-    """How large they are, as bench.sh found it in the sources."""
+    """Returns the line of machine.txt that says how large spans are."""
     return next((line for line in MACHINE.splitlines() if line.startswith("spans")), "")
 
 
@@ -190,7 +193,10 @@ def ratio(above, below):
 
 
 def percent_cell(init, rival, count):
-    """The median of all pairs, and the smallest and the largest."""
+    """Returns the throughput of threads that share an allocator, in percent of those that do not.
+
+    It is the median of all pairs of rounds, with the smallest and the largest in parentheses.
+    """
     where = {"threads": count}
     median = R.find("uml", init, "threads_ratio", rival, **where)
     if median is None:
@@ -229,7 +235,7 @@ def thread_table():
 
 
 def machine_table():
-    """What the steps cost that allocators are made of."""
+    """Prints what basic operations of allocators, such as taking a lock, cost on this machine."""
     names = [key[3] for key in R.order if key[2] == "machine"]
     rows = [[name.replace("_", " ")] + [number(R.find(kernel, 0, "machine", name))
                                         for kernel in KERNELS]
@@ -363,7 +369,7 @@ def seed_table(kernel, unit):
 
 
 def best_rival(kernel, init, bench):
-    """The cheapest of those that are allocators."""
+    """Returns cost and name of the cheapest rival that is no arena and not in LIMITS."""
     costs = [(R.find(kernel, init, bench, rival), rival) for rival in RIVALS
              if rival not in LIMITS and not rival.startswith("arena")]
     costs = [cost for cost in costs if cost[0]]
@@ -371,7 +377,7 @@ def best_rival(kernel, init, bench):
 
 
 class Goals:
-    """What was promised beside what was measured."""
+    """The goals: for each a row that says whether the figures meet it."""
 
     def __init__(self):
         self.rows = []
@@ -525,12 +531,12 @@ def goals_table():
     missed = sum(row[3] == "MISSED" for row in goals.rows)
     print(f"\n{len(goals.rows) - missed} met, {missed} missed, {len(goals.missing)} not measured "
           "in this run")
-    # A quick run leaves out most goals. A run that has most of them lists those that are missing.
+    # If most figures were measured, list the missing ones. A quick run measures only a few.
     for what in goals.missing if len(goals.missing) < len(goals.rows) else []:
         print(f"- not measured: {what}")
 
 
-# Plots: a colour for each allocator, readable on a white and on a dark page.
+# The colour of each allocator in plots, readable on a white and on a dark page.
 COLOURS = {
     "arena_spans": "#d81b60", "arena_dense": "#8e24aa", "arena_private": "#5e35b1",
     "kmalloc": "#1e88e5", "kmalloc_atomic": "#64b5f6", "kmem_cache": "#00897b",
@@ -542,7 +548,7 @@ COLOURS = {
 
 
 def style(column):
-    """Freeing alone is dashed; ours are thicker."""
+    """Returns the style of a curve: dashed if it shows only the freeing, thick if an arena."""
     rival, _, what = column.partition(": ")
     colour = COLOURS.get(rival, "#000000")
     return (f'linecolor rgb "{colour}" linewidth {3 if rival.startswith("arena") else 1.5} '
@@ -561,7 +567,10 @@ set ylabel "{ylabel}"
 
 
 def write_lines(directory, name, columns, points, value, **text):
-    """A curve a column: value(column, point), or None where there is none."""
+    """Writes the data and the gnuplot commands of a plot with a curve for each column.
+
+    value(column, point) returns a number, or None if there is none.
+    """
     with (directory / f"{name}.dat").open("w") as file:
         for point in points:
             cells = [value(column, point) for column in columns]
@@ -585,7 +594,7 @@ def plot_threads(directory):
 
     def value(rival, count):
         bench = "threads_one" if count > 1 else "threads_own"
-        # A busy host disturbs the medians, but not the shortest round.
+        # A busy host makes the medians longer, but not the shortest round.
         return (R.best("uml", 0, bench, rival, threads=count) or
                 R.best("uml", 0, "threads_own", rival, threads=count))
 

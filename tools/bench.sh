@@ -1,26 +1,26 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Measure arenas beside their rivals: instructions on the newest stock kernel and
-# on that of this release under QEMU's icount (exact), nanoseconds on User-Mode
-# Linux on the host's CPUs (medians of several boots).
+# Measures arenas beside other allocators, their rivals: instructions on the newest stock kernel and
+# on that of this release, which QEMU counts exactly, and nanoseconds on User-Mode Linux on the
+# host's CPUs, medians of several boots.
 #
-#   bench.sh             everything, some twenty minutes the first time
-#   bench.sh --quick     the main figures, some two minutes
-#   bench.sh --growth    how cost grows with possible CPUs, capacity and arenas, two minutes;
-#                        BENCHES="create growth": without the memory of many arenas
-#   bench.sh --gate      instructions only, against selftests/bench/gate
-#   bench.sh --record    the same, and make today's figures the record of the fast paths
-#   bench.sh --report    tables and plots again, of what was measured last
-#   bench.sh --build     the modules for the stock kernel of this release only
-#   bench.sh --plots     the same, and the plots become those of the README
-#   ONLY=icount          instructions only; ONLY=uml: nanoseconds only; of the
-#                        other kind, what was measured before is reported
+#   bench.sh             measure everything, some twenty minutes the first time
+#   bench.sh --quick     measure the main figures, some two minutes
+#   bench.sh --growth    measure how cost grows with possible CPUs, capacity and number of arenas,
+#                        two minutes; BENCHES="create growth": without the memory of many arenas
+#   bench.sh --gate      measure some instructions, and compare them with selftests/bench/gate
+#   bench.sh --record    measure these, and write those of the fast paths to selftests/bench/gate
+#   bench.sh --report    make tables and plots of what was measured last
+#   bench.sh --plots     make them, and copy the plots to selftests/bench/plots for the README
+#   bench.sh --build     build the modules for the stock kernel of this release
+#   ONLY=icount          measure instructions only; ONLY=uml: nanoseconds only. The report shows
+#                        earlier figures of the other kind.
 #   RUNS=5               boots of User-Mode Linux, default 3
-#   BENCHES="batch mix"  these only
-#   REV=COMMIT           the module of that commit instead of the working tree
+#   BENCHES="batch mix"  only these benchmarks
+#   REV=COMMIT           measure the module of that commit instead of the working tree
 #
-# Leaves results.csv, results.json, report.txt and *.svg in build/bench.
+# Writes results.csv, results.json, report.txt and *.svg to build/bench.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -37,7 +37,7 @@ PLOTS=$ROOT/selftests/bench/plots
 
 ALL="machine memory batch pingpong mix hardirq create steady full latency reset seed ioctl"
 ALL="$ALL threads once growth many"
-# Benchmarks that depend on the number of possible CPUs, and the numbers to try.
+# The benchmarks that depend on the number of possible CPUs, and the numbers to try.
 GROWTH="create growth many ioctl"
 POSSIBLE=(64 240)
 
@@ -64,16 +64,16 @@ copy_sources()
 		die "cannot copy the benchmarks to $dir"
 }
 
-# Builds both modules in a directory of their own, so that other builds do not disturb a
-# measurement.
-#   make_modules DIR WHAT-MAKE-CALLS-IT MAKE...
+# Builds arena.ko and arena_bench.ko in a directory of their own, so that other builds do not
+# disturb a measurement.
+#   make_modules DIR PATH-OF-DIR-FOR-MAKE MAKE...
 make_modules()
 {
 	local dir=$1 m=$2
 
 	shift 2
-	# Without this file, Kbuild looks up the versions of the arena's symbols again. They may
-	# have changed.
+	# Remove this file, so that Kbuild reads the versions of the arena's symbols again: they
+	# may have changed.
 	rm -f "$dir/selftests/bench/Module.symvers"
 	"$@" -j"$JOBS" M="$m" modules &&
 		"$@" -j"$JOBS" M="$m/selftests/bench" W=1 KCFLAGS=-Werror \
@@ -109,7 +109,7 @@ make_uml()
 		make -C "$BUILD/src/newest" ARCH=um O="$UML" -j"$JOBS" linux modules
 }
 
-# Builds the kernel, unless it is built already. Prints the options that the kernel did not accept.
+# Builds the UML kernel, unless it is built already. Prints options that Kconfig did not accept.
 prepare_uml_kernel()
 {
 	local line
@@ -118,7 +118,7 @@ prepare_uml_kernel()
 	cmp -s "$ROOT/selftests/bench/uml.config" "$UML/wanted.config" &&
 		[ -x "$UML/linux" ] && return
 	say "building a plain UML kernel (the first time: some minutes)"
-	# Modules do not notice that the kernel's options changed.
+	# Remove the modules: make does not notice that options of their kernel have changed.
 	rm -rf "$BENCH/uml"
 	OBJECTS=$UML quietly bench-uml-kernel make_uml || {
 		rm -f "$UML/wanted.config"
@@ -147,7 +147,7 @@ guest_commands()
 	shift 3
 	if [ "$unit" = insn ]; then
 		args="$args instructions=1"
-		# Work that is left over from the boot would run in between and be counted.
+		# Wait until the boot is over, or some of its work would be counted, too.
 		echo "sleep 20"
 	fi
 	cat <<END
@@ -172,7 +172,7 @@ rmmod arena_bench && rmmod arena && [ -z "\$bad" ]
 END
 }
 
-# Results go to a file, progress to the terminal.
+# Runs the benchmarks in a machine. Writes the results to a file, and shows the progress.
 #   collect NAME VM-ARGS...
 collect()
 {
@@ -195,9 +195,9 @@ collect()
 	return 1
 }
 
-# This function runs the benchmarks once in QEMU, which counts instructions exactly. It leaves out
-# those with threads, because the machine has one CPU. If NAME begins with "new", the machine
-# runs the newest stock kernel.
+# Runs the benchmarks once in QEMU, which counts instructions exactly. Leaves out the benchmark
+# "threads", because the machine has one CPU. If NAME begins with "new", the machine runs the newest
+# stock kernel.
 #   icount NAME INIT_ON_ALLOC POSSIBLE-CPUS MAX_MB BENCH...
 icount()
 {
@@ -212,6 +212,7 @@ icount()
 		"$(guest_commands insn 5 "$mb" "$@")"
 }
 
+# Runs the benchmarks once on User-Mode Linux, where they measure nanoseconds.
 #   native NAME INIT_ON_ALLOC CPUS BENCH...
 native()
 {
@@ -225,7 +226,7 @@ native()
 		"$(guest_commands ns 51 1100 "$@")"
 }
 
-# Runs one machine with init_on_alloc and one without at the same time.
+# Measures with init_on_alloc and without it, in two machines at the same time.
 #   measure_icount icount|new
 measure_icount()
 {
@@ -286,7 +287,7 @@ measure_native()
 			native "uml-$init-$run" "$init" "$CPUS" "${LIST[@]}" || rc=1
 		done
 	done
-	# The host may have fewer than eight CPUs. That spoils times, which "full" does not measure.
+	# Run "full" with eight CPUs, even on a host with fewer: it measures bytes, and no times.
 	[[ " ${LIST[*]} " != *" full "* ]] || native uml8-0-1 0 8 full || rc=1
 	return "$rc"
 }
@@ -309,8 +310,8 @@ span_sizes()
 			    " each time, up to " max }' "$1/module/core/cursor.h"
 }
 
-# Prints the machine and the revision for one kind of figures. The two kinds may have been measured
-# at different times.
+# Prints on which machine, and of which revision of the module, one kind of figures was measured.
+# The other kind may have been measured at another time.
 #   describe icount|uml MODULE-DIR
 describe()
 {
@@ -435,9 +436,10 @@ growth()
 	[ "$rc" -eq 0 ] || die "a benchmark failed, see above"
 }
 
-# Prints how many more instructions a rival takes for an object than the naive compare-and-swap
-# behind a function call, in the same run. The shortest round of each counts, which no timer
-# interrupt disturbed, so the number is exact.
+# Prints how many more instructions a rival takes for an object than the rival cmpxchg_call, a naive
+# compare-and-swap in a function that is called, in the same run. Takes the shortest round of each
+# rival, which no timer interrupt disturbed, so the number is exact.
+#   distance RIVAL INIT_ON_ALLOC
 distance()
 {
 	awk -F, -v rival="$1" '$2 == "batch" { cost[$3] = $9 }
@@ -451,9 +453,9 @@ recorded()
 	awk -v rival="$1" -v init="$2" '$1 == rival && $2 == init { print $3 }' "$GATE"
 }
 
-# Compares a rival with its record: how many more instructions than the naive compare-and-swap it
-# takes for one object. Succeeds if that is at most 2 more than recorded. If it is more than 2
-# below, asks for a new record: with the old one, a later regression would pass unseen.
+# Compares the distance of a rival with the recorded one. Succeeds if it is at most 2 above the
+# recorded one. If it is more than 2 below, asks for a new record: with the old one, a later
+# regression would pass unseen.
 #   judge RIVAL INIT_ON_ALLOC
 judge()
 {
@@ -469,9 +471,10 @@ judge()
 	awk -v now="$now" -v was="$was" 'BEGIN { exit !(now <= was + 2) }'
 }
 
-# Prints how a figure grows over a scale: from one possible CPU to 240; from the smallest
-# capacity to the largest; or, with 240 possible CPUs, from a call without the status page
-# mapped to one with it.
+# Prints the ratio of two costs of a benchmark: "possible" is the cost with 240 possible CPUs
+# divided by that with one; "capacity" the cost with the largest capacity divided by that with the
+# smallest; "status" the cost of a call with the status page mapped divided by that without it, both
+# with 240 possible CPUs.
 #   growth_ratio possible|capacity|status BENCH RIVAL
 growth_ratio()
 {
@@ -573,7 +576,7 @@ record()
 	cat "$GATE"
 }
 
-# Sets directories for the gate, so that it does not wait for a long run of the benchmarks.
+# Gives the gate directories of its own, so that it need not wait for a long run of the benchmarks.
 gate_dirs()
 {
 	STOCK=$BENCH/gate
@@ -589,7 +592,7 @@ growth_dirs()
 
 main()
 {
-	# Resolves the revision now: the name may move while this runs.
+	# Resolve the revision now, because a branch may move while the benchmarks run.
 	[ -z "${REV:-}" ] || REV=$(git -C "$ROOT" rev-parse --verify "$REV^{commit}") ||
 		die "no such commit"
 	read -ra LIST <<<"${BENCHES:-$ALL}"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs the static gates. Each gate is one test: if it fails, its complaints are shown.
+# Runs gates, checks of the sources that need no machine: each gate is one tool or one script. If a
+# gate fails, its complaints are shown.
 #
 #   check.sh [GATE...]   checkpatch kernel-doc shellcheck programs manuals clauses
 #                        planted dkms w1-stock walls w1-new w1-kunit sparse; default: all
@@ -16,15 +17,15 @@ SEEN=$BUILD/check
 GATES=(checkpatch kernel-doc shellcheck programs manuals clauses planted dkms w1-stock walls w1-new
 	w1-kunit sparse)
 
-# Prints our source files, from the tree and not from git, so that files which are about to be
-# committed count.
+# Prints the C files of this project: those that exist and not those that git knows, so that new
+# files are checked before they are committed.
 sources()
 {
 	(cd "$ROOT" && find module include kunit selftests tools -name '*.[ch]' \
 		! -name '*.mod.c' 2>/dev/null | sort)
 }
 
-# Prints those files of standard input that the tool has not yet found clean.
+# Prints those files of standard input that the tool has not found clean in their present version.
 unseen()
 {
 	local tool=$1 file sum
@@ -44,7 +45,8 @@ remember()
 	: >"$SEEN/$1/${sum%% *}"
 }
 
-# This function runs a checker on every unseen file, on as many at a time as there are CPUs.
+# Runs FUNCTION on each file of standard input that TOOL has not found clean yet, on as many files
+# at a time as there are CPUs.
 #   per_file TOOL FUNCTION
 per_file()
 {
@@ -58,8 +60,9 @@ per_file()
 		"$check {} && remember $tool {}"
 }
 
-# Compat headers have to test the kernel's version. Macros that take a type or define functions
-# break rules of style, a handle is an opaque typedef, and DEFINE_FREE() takes a statement.
+# Runs checkpatch on a file. Some files have to break some of its rules: compat headers test the
+# kernel's version, headers have macros that take a type or define functions, arena_handle_t is an
+# opaque typedef, and DEFINE_FREE() takes a statement.
 checkpatch_file()
 {
 	local ignore=
@@ -71,7 +74,7 @@ checkpatch_file()
 	# in mixed case.
 	kunit/user/shim.h) return 0 ;;
 	kunit/user/*) ignore=--ignore=CAMELCASE ;;
-	# No kernel header defines these for programs.
+	# Programs cannot use the kernel's macros for attributes, and declare what they wrap.
 	tools/*.c) ignore=--ignore=PREFER_DEFINED_ATTRIBUTE_MACRO,AVOID_EXTERNS ;;
 	*/linux/arena*.h)
 		ignore=--ignore=MACRO_ARG_REUSE,MACRO_ARG_PRECEDENCE
@@ -91,7 +94,7 @@ gate_checkpatch()
 
 kernel_doc_file()
 {
-	# The script is in Python by now; that of 6.1 is in Perl and lacks -Wall.
+	# In newer kernels, this script is in Python. That of 6.1 is in Perl and lacks -Wall.
 	cd "$ROOT" && if grep -q perl "$SRC/scripts/kernel-doc"; then
 		perl "$SRC/scripts/kernel-doc" -none -Werror "$1"
 	else
@@ -115,7 +118,7 @@ gate_shellcheck()
 		per_file shellcheck shellcheck_file
 }
 
-# Compiles the programs that users install; tests are compiled where they are run.
+# Compiles the programs that users install. The tests are compiled by the scripts that run them.
 gate_programs()
 {
 	local file
@@ -158,7 +161,7 @@ gate_planted()
 # The folders that each folder of module/ may use besides itself.
 declare -A BELOW=([mem]="" [core]=mem [device]="core mem" [.]=mem)
 
-# Prints the objects of these folders of module/, in the stock build.
+# Prints the object files of the stock build for the folders of module/ in the arguments.
 objects_of()
 {
 	local dir
@@ -186,8 +189,8 @@ upward_includes()
 	done
 }
 
-# Prints our symbols that objects of module/$1 need and that neither they nor the folders below
-# define.
+# Prints the symbols arena_* that objects of module/$1 use although no object of this folder or of
+# those below it defines them.
 upward_calls()
 {
 	local own=$1 lower
@@ -229,7 +232,7 @@ gate_w1-new()
 	"$ROOT/tools/module.sh" new
 }
 
-# The suites need a kernel with KUnit, which stock kernels do not have.
+# Compiles the suites against the newest source, because stock kernels do not have KUnit.
 gate_w1-kunit()
 {
 	"$ROOT/tools/module.sh" kunit

@@ -3,15 +3,16 @@
 #
 # Prints which tests name which clause of the contract, one clause a line.
 #
-#   clauses.sh            print them
-#   clauses.sh --check    against the table in include/CONTRACT.md
-#   clauses.sh --write    into it
+#   clauses.sh            print the tests by clause
+#   clauses.sh --check    compare them with the table in include/CONTRACT.md
+#   clauses.sh --write    write them into that table
 
 . "$(dirname "$0")/lib.sh"
 
 CONTRACT=$ROOT/include/CONTRACT.md
 
-# Finds "clause 4" and "Clauses 1, 2 and 10", also across the lines of a comment.
+# Prints the numbers in phrases such as "clause 4" and "Clauses 1, 2 and 10" of a file, even if a
+# phrase is divided between two lines of a comment.
 clauses_of()
 {
 	perl -0777 -ne '
@@ -20,7 +21,7 @@ clauses_of()
 		}' "$1" | sort -un
 }
 
-# Prints the name of a test in the table: suites are in italics.
+# Prints the name that a test has in the table; the names of KUnit suites are in italics.
 name_of()
 {
 	local name=${1##*/arena_}

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A step of test.sh: what must not compile, against the stock kernel.
+# A step of test.sh: checks that wrong uses of the API in kunit/compile-fail do not compile against
+# the headers of the stock kernel.
 
 . "$(dirname "$0")/lib.sh"
 

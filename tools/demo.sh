@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Show the arena at work in a throwaway QEMU machine: load the module on the
-# stock kernel, and another one that uses it, run the demonstration on a real file,
-# unload.
+# Runs the demonstration, selftests/demo, in a throwaway QEMU machine: loads the module and
+# arena_consumer, which uses it, on a stock kernel, stores the words of a file, and unloads both.
 #
-#   demo.sh [FILE]      default: the guest kernel's own symbol table
-#   KERNEL=stock|new    as for vm.sh
+#   demo.sh [FILE]      default: the symbol table of the guest's kernel
+#   KERNEL=stock|new    stock kernel of this release, or the newest one
 
 . "$(dirname "$0")/lib.sh"
 

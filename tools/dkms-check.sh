@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Checks dkms.conf against what Kbuild builds: does what dkms would do, with the stock headers
-# and without dkms. The oldest kernel must be the one that compat.h names.
+# Checks dkms.conf: builds the module by the commands in there against the stock headers, as dkms
+# would do, but without dkms. Also checks that versions in other files agree with dkms.conf.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -12,7 +12,7 @@ fail()
 	exit 1
 }
 
-# Sets what dkms sets before it reads the file.
+# Sets the variables that dkms sets, and reads dkms.conf.
 read_conf()
 {
 	dkms_tree=$BUILD/dkms

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# A step of test.sh: fuzzers, and planted bugs that they must find.
+# A step of test.sh: runs the fuzzers, and checks that they find planted bugs, which are put into
+# the code on purpose.
 #
-#   fuzz.sh [PART...]     user: the core as a program, under the sanitizers of
-#                         programs, beside a model, and with bugs planted in it
-#                         device: /dev/arena on the sanitizer kernel; default: both
+#   fuzz.sh [PART...]     default: both parts
+#                         user: fuzz the core as a program, under sanitizers, and compare it with
+#                         a model; then look for the planted bugs
+#                         device: fuzz /dev/arena
+#   KERNEL=uml            fuzz the device on the sanitizer kernel; or stock, new
 #   FUZZ_SECONDS=15       how long each of the two fuzzers runs
-#   KERNEL=uml            or stock, new: where the device is fuzzed
-#   FUZZ_SEED=1           seed of the random choices of both
+#   FUZZ_SEED=1           seed of the random choices of both fuzzers
 #   PLANTED_RUNS=60000    inputs after which a planted bug counts as not found
 
 . "$(dirname "$0")/lib.sh"
@@ -43,8 +45,8 @@ build_user()
 		die "the core does not build as a program"
 }
 
-# Writes the seeds, inputs that earlier runs found worth keeping: a name and bytes in
-# hexadecimal.
+# Writes each seed of seeds.txt to a file: a line there has the seed's name and its bytes in
+# hexadecimal. Seeds are inputs that earlier runs have found.
 write_seeds()
 {
 	local name hex
@@ -57,7 +59,7 @@ write_seeds()
 	done < <(grep -v '^#' "$USER_DIR/seeds.txt")
 }
 
-# Run libFuzzer from the seeds; what it adds goes to CORPUS.
+# Runs a fuzzer, which begins with the seeds. libFuzzer adds inputs that reach new code to CORPUS.
 #   fuzzer PROGRAM LOG CORPUS ARGUMENTS...
 fuzzer()
 {
@@ -89,8 +91,10 @@ planted_bugs()
 	grep -E "$1" "$USER_DIR/planted.txt" | awk -F ' [|] ' '!seen[$1]++ { print $1, $5 }'
 }
 
-# Each bug has a seed that shows it. Where a change of the model has made a seed stale, the fuzzer
-# looks for the bug itself. How soon it meets one depends on chance, so it has three tries.
+# Succeeds if the fuzzer finds planted bug NUMBER. A seed triggers the bug at once, unless a change
+# of the model has made that seed useless. Then it depends on chance how soon the fuzzer finds the
+# bug, so there are three tries.
+#   find_planted NUMBER
 find_planted()
 {
 	local number=$1 corpus=$OUT/corpus-$1 try
@@ -104,9 +108,8 @@ find_planted()
 	return 1
 }
 
-# This function runs the fuzzer once for each planted bug that the model must see, and runs as many
-# fuzzers at a time as there are CPUs.
-# If a run does not find its bug, the fuzzer would miss real bugs, too.
+# Looks for each planted bug that makes the core differ from the model, for as many at a time as
+# there are CPUs. If a planted bug is not found, the fuzzer would miss real bugs, too.
 plant_for_model()
 {
 	local number words bugs
@@ -139,7 +142,7 @@ race()
 	fi
 }
 
-# Runs a program that interrupts operations, at each place of an operation in turn.
+# Runs a program that interrupts operations of the core, at one place after the other.
 points()
 {
 	if "$OUT/points-asan" >"$LOGS/fuzz-points.log" 2>&1; then
@@ -150,7 +153,7 @@ points()
 	fi
 }
 
-# Races depend on chance, so each planted one has several tries.
+# Looks for each planted race. Whether a race happens depends on chance, so each has several tries.
 plant_for_threads()
 {
 	local number words try
@@ -189,7 +192,7 @@ build_device()
 		die "arena_fuzz does not build"
 }
 
-# vm.sh searches the kernel's log; a splat fails the machine.
+# Fuzzes the device. vm.sh fails if the kernel's log reports a bug.
 part_device()
 {
 	local rc=0 log=$LOGS/fuzz-device.log

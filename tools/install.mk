@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Shared by the makefiles that install files. Installed files are used at paths below PREFIX, so
+# What makefiles that install files share. Installed files are used at paths below PREFIX, so
 # PREFIX and the other folders must be absolute. DESTDIR and OUTPUT may be relative to the folder
 # in which make runs, and may contain blanks.
 
 empty :=
 blank := $(empty) $(empty)
 
-# A path whose blanks are escaped, for use in a rule.
+# Returns a path with its blanks escaped, for use as a target or prerequisite.
 escaped = $(subst $(blank),\$(blank),$(1))
 
 # The start of a command that makes a folder and installs files with a mode into it. The modes of

@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Build a User-Mode-Linux kernel of the newest source with the arena inside
-# and every sanitizer that UML takes, and run the arena's KUnit suites on it.
+# Builds a User-Mode Linux kernel of the newest source, with the arena built in and every sanitizer
+# that UML has, and runs the arena's KUnit suites on it.
 #
-# Without a GLOB, it runs all suites without init_on_alloc, then those that zero memory with it
-# and without the device.
-#
-#   kunit.sh [GLOB]       run suites (or suite.case) that match, default arena*
-#   kunit.sh --build      build only
+#   kunit.sh              run all suites without init_on_alloc; then run suites in which zeroing
+#                         matters with init_on_alloc and without the device
+#   kunit.sh GLOB         run suites (or suite.case) that match, without init_on_alloc
+#   kunit.sh --build      build the kernel only
 #   KUNIT_ARGS="a=1 b=2"  more arguments for the kernel's command line
 #   KUNIT_TIMEOUT=900     seconds until the kernel is killed
 
@@ -18,8 +17,8 @@ SRC=$BUILD/src/newest
 UML=$BUILD/uml
 TIMEOUT=${KUNIT_TIMEOUT:-900}
 
-# 6.1's UML has one CPU and lacks a few options; kunit.py refuses to run when
-# a wanted option is not taken.
+# Options that UML of kernel 6.1 does not have. They must be left out, because kunit.py refuses to
+# run if the kernel does not accept an option.
 NOT_IN_6_1='SMP|NR_CPUS|PREEMPT|DEBUG_ATOMIC_SLEEP|FAULT_INJECTION_USERCOPY|SHMEM'
 
 is_old()
@@ -27,7 +26,8 @@ is_old()
 	[ "$(readlink "$SRC")" = linux-source-6.1 ]
 }
 
-# The file is written only when it changes: a new time stamp alone would cost a rebuild.
+# Writes the kernel's configuration, but only if it has changed: a new time stamp would cost a
+# rebuild.
 write_config()
 {
 	local new=$UML/kunitconfig.new
@@ -57,8 +57,9 @@ kunit_py()
 		--kunitconfig="$UML/arena.kunitconfig" "${flags[@]}" "$@")
 }
 
-# Prints what the configuration depends on. While that stays the same, plain make is quicker
-# than kunit.py, which regenerates a few files at every build.
+# Prints the files on which the kernel's configuration depends. While they stay the same, build()
+# runs make, which is quicker than kunit.py, because kunit.py regenerates a few files in every
+# build.
 config_inputs()
 {
 	cat "$UML/arena.kunitconfig" "$ROOT/module/Kconfig"
@@ -80,12 +81,13 @@ kernel_version()
 	make -s -C "$SRC" kernelversion 2>/dev/null
 }
 
-# Warnings of the compiler in our files are failures too.
+# Prints warnings of the compiler about files of the arena; main() fails if there are any.
 build_warnings()
 {
 	grep -E 'lib/arena/.*(warning|error):' "$LOGS/kunit-build.log" >&2
 }
 
+# Prints the options of kunit.py for the kernel's command line.
 #   kernel_args ARGUMENT...
 kernel_args()
 {
@@ -101,7 +103,8 @@ kernel_args()
 	done
 }
 
-#   run GLOB KERNEL-ARGUMENT
+# Runs the suites that match.
+#   run GLOB KERNEL-ARGUMENTS
 run()
 {
 	local glob=$1 args
@@ -173,7 +176,8 @@ verdict()
 	[ "$FAILED" -eq 0 ]
 }
 
-# Runs one after the other, because they share the log in the build directory.
+# Runs suites and reports their results, one run after the other, because all runs write to the same
+# log in the build directory.
 #   run_and_report [GLOB KERNEL-ARGUMENTS]...
 run_and_report()
 {
@@ -206,10 +210,11 @@ main()
 		die "the UML kernel does not build"
 	! build_warnings || die "the compiler warned, see above"
 	[ "${1:-}" != --build ] || exit 0
-	# init_on_alloc decides in three places: the zeroing of private arenas, whether a new
-	# slab is known to be zero, and a flag of the arena, which ARENA_ZERO sets, too, and so is
-	# tested in the first run. So the second run needs only lifetime, pool, private, rcu,
-	# reserve, reset_race and zero. It has no device: the core and its suites must not need one.
+	# The module looks at init_on_alloc in three places: to zero objects of private arenas, to
+	# know whether a new slab is zero, and to set the flag of an arena that ARENA_ZERO sets,
+	# too. The first run tests the flag by ARENA_ZERO. So the second run, with init_on_alloc,
+	# needs only the suites lifetime, pool, private, rcu, reserve, reset_race and zero. It runs
+	# without the device, because the core and its suites must not need one.
 	[ $# -gt 0 ] || runs+=("arena_[lprz]*" "init_on_alloc=1 arena.device=0")
 	with_lock uml-run run_and_report "${runs[@]}"
 }

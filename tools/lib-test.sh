@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Tests the library as its users get it: installs it below a temporary directory, builds the
-# manual's example with pkg-config (C and C++, shared and static), runs it on a stock kernel and
-# uninstalls the library. Runs its tests under sanitizers, on a fake of the device.
+# Tests libarena as its users get it: installs the library below a temporary directory, builds the
+# example of its manual with pkg-config (in C and C++, shared and static), runs the example on a
+# stock kernel, and uninstalls the library. Also runs the library's tests under sanitizers, on a
+# fake of the device.
 #
-#   lib-test.sh [TEST...]     default: all that are listed in TESTS
-#   KERNEL=stock|new          as for vm.sh
-#   MODULES=DIR               arena.ko as it lies there; default: built now
+#   lib-test.sh [TEST...]     default: all tests that the variable TESTS lists
+#   KERNEL=stock|new          stock kernel of this release, or the newest one
+#   MODULES=DIR               use DIR/arena.ko; default: build it
 
 . "$(dirname "$0")/lib.sh"
 
@@ -37,15 +38,15 @@ test_installs()
 		readelf -d "$STAGE$PREFIX/lib/libarena.so.1" | grep -q 'SONAME.*libarena.so.1'
 }
 
-# Prints the functions and macros of the header.
+# Prints the names of the functions and macros in libarena.h.
 functions()
 {
 	sed -nE 's/^(.*[ *])?(arena_[a-z_]+)\((struct|const struct|const char|int).*/\2/p
 		s/^#define (arena_[a-z_]+)\(.*/\1/p' "$ROOT/include/libarena.h" | sort -u
 }
 
-# Each function has a manual page, each page a function, and the library exports no other
-# symbols.
+# Checks that each function has a manual page, that each page is of a function, and that the library
+# exports no function without a page.
 test_documented()
 {
 	local pages=$DIR/pages
@@ -59,8 +60,8 @@ test_documented()
 	mandoc -T lint -W warning "$STAGE$PREFIX"/share/man/man3/libarena.3
 }
 
-# The library exports only names with its prefix, and its header compiles alone and without
-# warnings.
+# Checks that the library exports only names that begin with arena_ or libarena_, and that its
+# header compiles alone and without warnings.
 test_pure()
 {
 	local std
@@ -78,7 +79,7 @@ test_pure()
 		"$DIR/pure.c"
 }
 
-# Prints a display of the section EXAMPLES in the manual.
+# Prints the Nth display, a block of literal text, in the section EXAMPLES of the manual.
 #   display N
 display()
 {
@@ -137,14 +138,14 @@ test_example()
 		rmmod arena"
 }
 
-# Builds and runs a test of the library on the fake, with a sanitizer. ThreadSanitizer refuses
-# threads in a child of a process with threads.
+# Builds a test of the library with a sanitizer and runs it on the fake of the device. The test must
+# not start threads in a forked child of a process with threads: ThreadSanitizer refuses that.
 #   on_fake PROGRAM NAME FLAGS
 on_fake()
 {
 	local program=$DIR/$1-$2 rc=0 still=()
 
-	# Sanitizers need fixed ranges of the address space.
+	# Switch off randomised addresses: sanitizers need certain ranges of addresses.
 	! setarch -R true 2>/dev/null || still=(setarch -R)
 	# shellcheck disable=SC2086 # arguments, split at blanks
 	gcc -g -O1 -fno-sanitize-recover=undefined $3 -DFAKE -std=gnu11 -D_GNU_SOURCE \
@@ -179,7 +180,7 @@ test_memory()
 	all_on_fake memory -fsanitize=address,undefined
 }
 
-# Makes a checkout in a folder whose name has a blank.
+# Copies the sources to a folder whose name has a blank.
 checkout()
 {
 	[ -e "$DIR/check out" ] || { mkdir "$DIR/check out" &&
@@ -192,8 +193,8 @@ unreadable()
 	find "$1" \( -type d ! -perm -0755 \) -o \( -type f ! -perm -0644 \)
 }
 
-# Installs with umask 077, with blanks in all paths, below a relative folder; a relative PREFIX
-# is refused.
+# Checks that "make install" works with umask 077, with blanks in all paths, and below a relative
+# DESTDIR, and that it refuses a relative PREFIX.
 test_installs_anywhere()
 {
 	checkout && cd "$DIR/check out" || return 1
@@ -206,7 +207,8 @@ test_installs_anywhere()
 	! env -u ARENA_BUILD make install DESTDIR="$DIR/wrong" PREFIX=opt && [ ! -e "$DIR/wrong" ]
 }
 
-# Run a command where a folder cannot be written, not even by root.
+# Runs a command for which a folder is read-only, even if root runs it.
+#   read_only DIR COMMAND...
 read_only()
 {
 	local dir=$1
@@ -217,8 +219,8 @@ read_only()
 		exec "$@"' "$dir" "$@"
 }
 
-# In a read-only checkout, nothing is written elsewhere, and the message says to give
-# ARENA_BUILD; with that, the build works.
+# Checks that scripts in a read-only checkout write nothing elsewhere but ask for ARENA_BUILD, and
+# that a build works if ARENA_BUILD is given.
 test_read_only_checkout()
 {
 	local said=$DIR/said
@@ -233,8 +235,8 @@ test_read_only_checkout()
 		[ -e "$DIR/el se/lib/libarena.so" ] && [ -e "$DIR/el se/arenactl" ]
 }
 
-# "make load" on a kernel that requires signed modules says how to sign. The script needs bash
-# and its libraries in the guest.
+# Checks that "make load" explains how to sign the module if the kernel requires signed modules. The
+# guest needs bash and its libraries, because "make load" runs a bash script.
 test_says_how_to_sign()
 {
 	local bash files=() file
@@ -272,7 +274,8 @@ status_page_compiles()
 	END
 }
 
-# Where off_t has 32 bits, the offset of the status page would become that of the first page.
+# Checks that a program whose off_t has 32 bits does not compile if it maps the status page: its
+# offset would be truncated to that of the first page.
 test_small_offsets()
 {
 	status_page_compiles mmap ARENA_STATUS_OFFSET -D_FILE_OFFSET_BITS=64 &&
@@ -280,9 +283,10 @@ test_small_offsets()
 		! status_page_compiles mmap ARENA_STATUS_OFFSET -Wno-overflow
 }
 
-# Builds the library and a plugin on the fake device, and a program that loads plugins. The
-# kernel's headers come last: musl has none, and its own must be found before those of the other
-# C library.
+# Builds, with the fake of the device: the library, a plugin linked with the shared library, a
+# plugin that contains the static library, and a program that loads plugins. The folder with the
+# kernel's headers comes last, because it also has headers of glibc, and those of musl must be found
+# first.
 #   make_plugins DIR CC
 make_plugins()
 {
@@ -305,9 +309,9 @@ make_plugins()
 			-pthread -ldl
 }
 
-# A program that was not linked with the library can load it, and can unload a plugin that
-# contains it before threads end that used it: with the machine's C library, and with musl,
-# which has no initial-exec variables for objects loaded by dlopen().
+# Checks that a program can load a plugin that uses the library by dlopen(), and can unload it
+# before threads end that have used the library. Tries that with glibc and with musl, which cannot
+# load objects that have thread-local variables of the model initial-exec.
 test_plugins()
 {
 	local cc plugin

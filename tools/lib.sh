@@ -1,11 +1,11 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Shared by all scripts of tools/: paths, messages, logs, counts. Sourced, never run.
+# What all scripts of tools/ share: paths, messages, logs, counts. Scripts source this file.
 
 set -u -o pipefail
 
-# A logical path: symbolic links in the path of the working copy are kept, so that messages show the
+# ROOT is the folder of the sources. Symbolic links in its path are kept, so that messages show the
 # path that the user knows.
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) || exit 1
 BUILD=${ARENA_BUILD:-$ROOT/build}
@@ -25,8 +25,9 @@ die()
 	exit 1
 }
 
-# Fail here if there is no folder to build in: BUILD would be empty below, and scripts would write
-# to the root directory. BUILD becomes a physical path, because Kbuild records it.
+# Fail here if there is no folder to build in: otherwise BUILD would become empty below, and scripts
+# would write to the root directory. In the path of BUILD, symbolic links are resolved, because
+# Kbuild records the path.
 if ! mkdir -p "$LOGS" 2>/dev/null || [ ! -w "$LOGS" ]; then
 	die "cannot write to $BUILD: give ARENA_BUILD=DIR, another folder to build in"
 fi
@@ -35,8 +36,8 @@ LOGS=$BUILD/logs
 # Scripts and makefiles that this script runs use the same folder.
 export ARENA_BUILD=$BUILD
 
-# The system's Python comes first: versions from version switchers in PATH lack the system's
-# modules.
+# Prints the path of a Python. The system's comes before others in PATH, which may lack Python
+# modules that the system has.
 system_python()
 {
 	if [ -x /usr/bin/python3 ]; then
@@ -84,7 +85,8 @@ progress()
 	tail -n 1 "$1" | tr -d '\r' | cut -c1-70
 }
 
-# Serialise scripts that share a cache (two makes at once are common).
+# Runs a command while no other script runs one with the same lock, because several scripts that
+# share a part of build/ may run at the same time.
 #   with_lock NAME COMMAND...
 with_lock()
 {
@@ -109,16 +111,15 @@ counts()
 	printf '%d %d %d\n' "$2" "$3" "$4" >"$BUILD/counts/$1"
 }
 
-# Lines of a kernel log that no healthy run prints.
+# A splat is a report of a bug in the kernel's log. SPLATS matches a line in each kind of splat.
 SPLATS='BUG:|WARNING:|Oops|Call Trace|KASAN:|KCSAN:|UBSAN:|kmemleak:.*suspected'
 SPLATS=$SPLATS'|soft lockup|hard LOCKUP|rcu.*stall|Kernel panic|possible recursive'
 SPLATS=$SPLATS'|general protection|INFO: task .* blocked|unreferenced object'
 SPLATS=$SPLATS'|possible circular|suspicious RCU usage|scheduling while atomic'
 
-# Prints the lines of a log that report a broken kernel, and what follows the first of them. A
-# test that provokes a splat announces it between "arena-test: expect splat" and "arena-test:
-# end of splat" and checks for it itself. Races that KCSAN finds in the rest of the kernel are
-# ignored.
+# Prints the lines of a log that match SPLATS, and what follows the first of them; fails if there is
+# none. Ignores lines between "arena-test: expect splat" and "arena-test: end of splat", by which a
+# test announces that it provokes a splat, and races that KCSAN finds in the rest of the kernel.
 splats()
 {
 	sed '/arena-test: expect splat/,/arena-test: end of splat/d' "$1" |
@@ -128,8 +129,8 @@ splats()
 		END { exit !n }'
 }
 
-# Run a command in a root directory. objtool reads /proc; the mount goes away with the
-# name space.
+# Runs a command with ROOT as its root directory. Mounts /proc there, which objtool reads, in a
+# mount namespace that ends with the command.
 #   in_root ROOT COMMAND...
 in_root()
 {
@@ -141,15 +142,16 @@ in_root()
 		/usr/bin/env -i PATH=/usr/bin:/usr/sbin "$@"' "$root" "$@"
 }
 
-# Prints the files below a folder that Kbuild did not make.
+# Prints the files below a folder, except those that Kbuild makes.
 sources()
 {
 	cd "$1" && find . -type f ! -name '.*' ! -name '*.o' ! -name '*.a' ! -name '*.ko' \
 		! -name '*.mod' ! -name '*.mod.c' ! -name '*.symvers' ! -name modules.order
 }
 
-# Copies files whose contents differ, so that the next build compiles only what changed, and
-# removes copies of files that are gone. Times do not count: another commit may be older.
+# Copies files whose contents differ, so that the next build compiles only what has changed, and
+# removes copies of files that are gone. Compares contents and not times, because a file of another
+# commit may be older than its copy.
 #   mirror FROM TO
 mirror()
 {
@@ -165,7 +167,7 @@ mirror()
 	done
 }
 
-# Copies what Kbuild needs.
+# Copies the sources that Kbuild needs to build the module and its KUnit suites.
 #   mirror_module FROM TO
 mirror_module()
 {
@@ -177,7 +179,8 @@ mirror_module()
 	cmp -s "$1/Kbuild" "$2/Kbuild" || cp "$1/Kbuild" "$2/"
 }
 
-# Adds the arena to a kernel tree as lib/arena. Its files are links, so that builds see each edit.
+# Adds the arena to a kernel tree as lib/arena. Makes links to the files, so that the next build
+# compiles each file that was edited.
 #   graft KERNEL-SOURCE
 graft()
 {
@@ -195,9 +198,9 @@ graft()
 		printf '\nsource "lib/arena/module/Kconfig"\n' >>"$src/lib/Kconfig"
 }
 
-# Applies patches/ to the kernel source of the suites: they fix bugs of that kernel that the
-# suites would report. A patch that neither applies nor is applied already belongs to another
-# version.
+# Applies the patches in tools/patches to the kernel source on which the suites run. They fix bugs
+# of that kernel, which the suites would report. A patch that neither applies nor is applied already
+# is for another version, and is left out.
 #   mend_kernel KERNEL-SOURCE
 mend_kernel()
 {

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run the litmus tests of kunit/litmus against the kernel's memory model and
-# compare each result with the one that the test's file promises in a comment
-# (* Result: Never *), Sometimes or Always.
+# Runs the litmus tests of kunit/litmus against the kernel's memory model, and compares each result
+# with the one that a comment in the test's file promises: Never, Sometimes or Always, as in
+# (* Result: Never *).
 #
 #   litmus.sh [FILE...]
 
@@ -12,7 +12,7 @@
 HERD=$BUILD/herd
 MODEL=$BUILD/src/newest/tools/memory-model
 
-# herd7 comes from a newer suite, with its own C library, unless the machine has one.
+# Fetches herd7 and its C library from a newer Debian suite, unless the machine has herd7.
 fetch_herd()
 {
 	! command -v herd7 >/dev/null || return 0
@@ -38,8 +38,8 @@ herd()
 	fi
 }
 
-# Prints one line per test. A flag of the model (a data race, an undefined lock) makes a result
-# invalid.
+# Runs a test and prints a line with its result. The test fails, whatever the result, if the model
+# raises a flag, for a data race, say.
 run_test()
 {
 	local file=$1 want got out

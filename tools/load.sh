@@ -1,8 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Loads, unloads or demonstrates the module on the running kernel: load.sh load|unload|demo
-# [FILE]
+# Works on the running kernel.
+#
+#   load.sh load           load the module
+#   load.sh unload         unload the module
+#   load.sh demo [FILE]    run the demonstration; default: on the kernel's symbol table
 
 . "$(dirname "$0")/lib.sh"
 
@@ -16,8 +19,9 @@ loaded()
 	grep -q '^arena ' /proc/modules
 }
 
-# EKEYREJECTED and ENOKEY always mean that a signature is missing. EPERM does only on a kernel
-# that is locked down; in a container it has another reason.
+# Succeeds if an error message of insmod means that the module must be signed. EKEYREJECTED and
+# ENOKEY always mean that. EPERM means it only if the kernel is locked down; in a container, say, it
+# has another reason.
 wants_signature()
 {
 	case $1 in

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Checks the manuals: their mdoc is clean, and they are complete. arena(4) names every ioctl,
-# right, flag, reset mode and errno of the ABI header, and every tracepoint; arenactl(8) names
-# every option and column of the program; pages of ours that are referred to exist.
+# Checks that mandoc has no complaint about the manuals, and that they are complete: arena(4) names
+# every ioctl, right, flag, reset mode and errno of the ABI header, and every tracepoint and module
+# parameter; arenactl(8) names every option and column of the program; and manuals of this project
+# to which one refers exist.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -34,7 +35,7 @@ abi_words()
 	grep -oE '\bE[A-Z0-9]{3,}\b' "$UAPI" | grep -vE '^(ENOTE)$' | sort -u
 }
 
-# Prints further names that the manual must contain: those of the module itself.
+# Prints the names of tracepoints and module parameters, which arena(4) must contain, too.
 module_words()
 {
 	sed -n 's/^TRACE_EVENT(\([a-z_]*\),/\1/p' "$ROOT/module/core/trace.h"

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Build arena.ko in a directory of its own per kernel, so that objects never
-# litter the source tree. Prints the directory; modules lie at its top.
+# Builds arena.ko in a directory for each kernel, so that there are no objects in the source tree.
+# Prints the directory, at whose top the modules lie.
 #
-#   module.sh host  [MAKE-ARGS]   against KDIR=, default the running kernel
-#   module.sh stock [MAKE-ARGS]   against the stock kernel of this release
-#   module.sh new   [MAKE-ARGS]   against the newest stock kernel (as root)
-#   module.sh core  [MAKE-ARGS]   as stock, but without the device
-#   module.sh kunit [MAKE-ARGS]   suites too, against the newest source; only to
-#                                 compile them, the modules fit no kernel
+#   module.sh host  [MAKE-ARGS]   for the headers in KDIR=, default: for the running kernel
+#   module.sh stock [MAKE-ARGS]   for the stock kernel of this release
+#   module.sh new   [MAKE-ARGS]   for the newest stock kernel (as root)
+#   module.sh core  [MAKE-ARGS]   for the kernel of "stock", but without the device
+#   module.sh kunit [MAKE-ARGS]   with the KUnit suites, for the newest source; only to compile
+#                                 them, because no kernel is built that could load them
 #
-# stock and new also build the modules of the tests (selftests/), as an outside
-# author would. All but host are built with W=1 -Werror: a warning must not hide
-# in an object that the next build finds made. WERROR=0 is for work in progress.
+# stock and new also build the test modules of selftests/, out of tree. All but host are built with
+# W=1 -Werror: a warning that is no error would be seen only once, because the next build does not
+# compile the file again. With WERROR=0, warnings are no errors.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -22,7 +22,7 @@ OUTSIDE="consumer context memory"
 STRICT=(W=1 KCFLAGS=-Werror)
 [ "${WERROR:-1}" -ne 0 ] || STRICT=()
 
-# Copies the sources, because Kbuild puts objects beside them.
+# Copies the sources to a folder to build in, because Kbuild puts objects beside them.
 copy_sources()
 {
 	case $1 in
@@ -40,8 +40,8 @@ make_modules()
 	make -C "$kdir" M="$dir" -j"$JOBS" "$@" modules
 }
 
-# Builds the module and, against its exports, the test modules. DIR is where the copy is, and M
-# its path for MAKE.
+# Builds the module, and the test modules against its exported symbols. DIR is the folder of the
+# copied sources, and M the path of DIR in the root directory in which MAKE runs.
 #   make_with_tests DIR M MAKE...
 make_with_tests()
 {
@@ -51,8 +51,8 @@ make_with_tests()
 	"$@" M="$m" modules || return 1
 	for name in $OUTSIDE; do
 		mirror "$ROOT/selftests/$name" "$dir/selftests/$name" || return 1
-		# Kbuild looks up the versions of the arena's symbols anew: they may have
-		# changed, and the kernel refuses a module that was linked with others.
+		# Remove this file, so that Kbuild reads the versions of the arena's symbols again:
+		# they may have changed, and the kernel refuses a module that has other ones.
 		rm -f "$dir/selftests/$name/Module.symvers"
 		"$@" M="$m/selftests/$name" \
 			KBUILD_EXTRA_SYMBOLS="$m/Module.symvers" modules ||
@@ -93,8 +93,8 @@ build_core()
 		CONFIG_ARENA_DEVICE=n ${STRICT[@]+"${STRICT[@]}"} "$@"
 }
 
-# The headers of the newest kernel bring host programs that need the newest
-# C library: they run in a root directory extracted for them.
+# Builds in a root directory that setup.sh has extracted: the headers of the newest kernel contain
+# programs that need a newer C library than the machine has.
 build_new()
 {
 	local root=$BUILD/new/root
@@ -107,7 +107,8 @@ build_new()
 	ln -sfn new/root/arena "$BUILD/mod-new"
 }
 
-# A configured kernel tree is enough to compile against, so none is built.
+# Configures a kernel tree, which is enough to compile modules against, and does not build the
+# kernel.
 prepare_kunit_tree()
 {
 	local prep=$BUILD/prep
@@ -133,8 +134,8 @@ build_kunit()
 		KBUILD_MODPOST_WARN=1 ${STRICT[@]+"${STRICT[@]}"} "$@"
 }
 
-# Complaints of modpost are not covered by -Werror. Its output is removed, so that the next
-# build complains again.
+# Prints warnings of modpost, which -Werror does not turn into errors. If there are any, removes
+# what modpost has made, so that the next build warns again.
 modpost_warnings()
 {
 	[ "$1" != kunit ] && grep -E '^(WARNING|ERROR): modpost' \

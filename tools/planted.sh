@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Negative controls of the kselftests: with each bug of selftests/planted.txt, the test that it
-# names must fail; without a bug, it must pass. One module contains all bugs and enables the one
-# whose number it is loaded with, so that one machine runs them all.
+# Checks that kselftests find bugs: with each bug of selftests/planted.txt in the module, the test
+# that the table names must fail, and without a bug it must pass. One module contains all bugs and
+# enables the one whose number it is loaded with, so that one machine can run all of these tests.
 #
-#   planted.sh [NUMBER...]       default: all of the kernel
-#   KERNEL=stock|new             stock kernel of this release, or the newest
+#   planted.sh [NUMBER...]       try these bugs; default: all that the table lists for KERNEL
+#   KERNEL=stock|new             stock kernel of this release, or the newest one
 
 . "$(dirname "$0")/lib.sh"
 
@@ -17,7 +17,7 @@ OUT=$BUILD/selftests
 STEP=planted
 LIMIT=100
 
-# Prints one field of a line of the table.
+# Prints field $2 of the line $1 of the table.
 field()
 {
 	awk -v n="$2" '{ split($0, f, / \| /); print f[n] }' <<<"$1"
@@ -36,7 +36,7 @@ list_bugs()
 	done
 }
 
-# Makes a copy of the module with the bugs, and a parameter that selects one.
+# Copies the module to $1 with all bugs in it, and with a parameter that enables one of them.
 plant()
 {
 	mkdir -p "$SOURCE/module" "$1/module"
@@ -84,14 +84,15 @@ build_programs()
 		LDFLAGS=-static "${programs[@]/#/$OUT/}"
 }
 
-# Prints the commands for the guest: each test runs without a bug first. The result of each try
-# is a line.
+# Prints the commands for the guest. First each test runs without a bug, then once with each of its
+# bugs. For each run, the guest prints a line "tried: NUMBER RESULT TEST"; NUMBER is 0 without a
+# bug.
 guest_script()
 {
 	local bug
 
 	cat <<'END'
-# Some bugs leave processes behind, which take a moment to end.
+# With some bugs, a test leaves processes behind, which must end before the module can be unloaded.
 unload() {
 	for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
 		rmmod arena 2>/dev/null && return 0
@@ -120,7 +121,8 @@ END
 	echo 'exit 0'
 }
 
-# Judges the results. A bug that was not tried counts as not found.
+# Reports which of $1 bugs were found, and fails if one was not. A bug that was not tried counts as
+# not found.
 judge()
 {
 	local number rc program found=0 bad=0 missed

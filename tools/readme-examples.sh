@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Compile the examples of README.md as a reader would: blocks fenced as
-# "```c kernel" become modules against the stock kernel's headers, blocks
-# fenced as "```c user" programs, all without a single warning.
+# Compiles the examples of README.md as a reader would, and fails at any warning. Blocks that begin
+# with "```c kernel" become modules for the stock kernel, and blocks that begin with "```c user"
+# become programs.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -24,7 +24,7 @@ extract()
 	out { print >out }' "$ROOT/README.md"
 }
 
-# Links against Module.symvers of the arena, as a reader's module does.
+# Builds an example as a module that uses symbols of the arena, by the arena's Module.symvers.
 compile_kernel()
 {
 	local mod dir

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Build the kselftests and run them in a QEMU machine on a stock kernel.
+# Builds the kselftests and runs them in a virtual machine.
 #
-#   selftest.sh [PROGRAM...]     default: all that selftests/Makefile lists and
-#                                the kernel can run
-#   KERNEL=stock|new|uml         stock kernel of this release, the newest, or
-#                                the sanitizer kernel of kunit.sh
-#   SMP=2  TEST_TIMEOUT=240      CPUs, seconds for one program (uml: 600)
+#   selftest.sh [PROGRAM...]     default: all programs that selftests/Makefile lists and the
+#                                kernel can run
+#   KERNEL=stock|new|uml         stock kernel of this release, the newest one, or the sanitizer
+#                                kernel of kunit.sh
+#   SMP=2                        number of CPUs
+#   TEST_TIMEOUT=240             seconds for one program; default with KERNEL=uml: 600
 #   SELFTEST_RUNS=1              how often each program runs
 
 . "$(dirname "$0")/lib.sh"
@@ -20,8 +21,8 @@ OUT=$BUILD/selftests
 STEP=selftest
 [ "$KERNEL" = stock ] || STEP=selftest-$KERNEL
 
-# The programs are static, because the guest has no libraries. The same programs run on every
-# kernel. If programs are named, only these are built.
+# Builds the programs in the arguments, or all if there are none. They are static, because the guest
+# has no libraries, and the same programs run on every kernel.
 build_programs()
 {
 	local harness=$BUILD/src/newest/tools/testing/selftests
@@ -36,10 +37,10 @@ build_programs()
 		"$LOGS/selftests-build.log" >&2 || die "the compiler warned, see above"
 }
 
-# The sanitizer kernel runs no programs of 32 bits, and loads no modules: the arena is
-# built in. It can make the nth allocation of a call fail, which the others cannot. Its forks are
-# slow, and arena_ioctl_test and arena_rights_test fork 380 times for arguments and rights that
-# the fuzzer of the device tries there, too: they run there only if they are named.
+# Prints the programs to run by default. The sanitizer kernel cannot run 32-bit programs, nor tests
+# that load a module, because the arena is built in there. As its forks are slow, it does not run
+# arena_ioctl_test and arena_rights_test either, which fork 380 times: the fuzzer of the device
+# tries the same arguments and rights there.
 list_programs()
 {
 	local without='^$'
@@ -50,8 +51,8 @@ list_programs()
 		grep -vE "$without"
 }
 
-# Prints the commands for the guest. Each program has a line at its start and its end, so that
-# one that dies halfway is noticed.
+# Prints the commands for the guest. The guest prints a line before and after each program, from
+# which tally() learns that a program did not end.
 guest_script()
 {
 	local prog
@@ -107,7 +108,8 @@ echo "# ended: unload 0"
 END
 }
 
-# Adds up TAP, program by program. A program that prints no plan, fewer results than planned, or
+# Counts the results of all programs in a file of TAP output; prints how many passed, failed and
+# were skipped. A program that prints no plan, prints another number of results than planned, or
 # dies without a failed result counts as one failure more.
 tally()
 {
@@ -135,7 +137,7 @@ tally()
 	}' "$1"
 }
 
-# Prints the number of NUMA nodes: two, if the CPUs can be divided.
+# Prints the number of NUMA nodes for the machine: two if QEMU can divide the CPUs, or one.
 nodes()
 {
 	if [ "$KERNEL" = uml ] || [ $((SMP % 2)) -ne 0 ]; then

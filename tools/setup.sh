@@ -1,32 +1,31 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Prepares a bare Debian 12 machine for the other scripts. What is already there
-# is left alone; kernels, headers and sources are extracted
-# below build/, never installed into the running system.
+# Prepares a Debian 12 machine for the other scripts. Installs packages that are missing, by apt.
+# Extracts kernels, headers and sources below build/, and does not install them.
 #
 #   setup.sh GROUP...
-#     module   compiler and make
-#     kernel   what builds a kernel and runs kunit.py
-#     programs what links static test programs, 32 bit ones too
-#     vm       QEMU, busybox, cpio
-#     static   sparse, shellcheck, mandoc
-#     bench    gnuplot
-#     fuzz     clang and its sanitizers
-#     lib      what builds and checks programs of the user library
-#     bench-lib the allocators that the library is compared with
-#     source   build/src/newest: the newest kernel source there is
-#     stock    build/stock: Debian's own kernel of this release and headers
-#     new      build/new: the newest stock kernel that Debian offers to the
-#              release after this one, its headers and a root to build in
+#     module    compiler and make
+#     kernel    packages to build a kernel and to run kunit.py
+#     programs  packages to link static test programs, of 64 and of 32 bits
+#     vm        QEMU, busybox, cpio
+#     static    sparse, shellcheck, mandoc
+#     bench     gnuplot
+#     fuzz      clang and its sanitizers
+#     lib       packages to build and check programs that use libarena
+#     bench-lib the allocators that libarena is compared with
+#     source    build/src/newest: the newest kernel source in Debian's backports
+#     stock     build/stock: Debian's kernel of this release, and its headers
+#     new       build/new: the newest kernel in Debian's backports, its headers, and a root
+#               directory to build modules in
 
 . "$(dirname "$0")/lib.sh"
 
 SRC=$BUILD/src
 STOCK=$BUILD/stock
 
-# Each argument is PACKAGE:FILE. A package counts as installed if its file is there, so tools that
-# were not installed by apt count, too.
+# Prints the packages that are missing, of arguments of the form PACKAGE:FILE. A package is not
+# missing if FILE is there, by whatever way it was installed.
 missing_packages()
 {
 	local pair
@@ -58,7 +57,8 @@ packages()
 	apt_install "${wanted[@]}"
 }
 
-# A new machine may have no package lists, or lists older than the mirror.
+# Installs packages; if that fails, fetches the package lists and tries again, because a new machine
+# may have no lists, or lists older than the mirror.
 apt_install()
 {
 	export DEBIAN_FRONTEND=noninteractive
@@ -69,7 +69,7 @@ apt_install()
 	quietly apt-install apt-get install -y --no-install-recommends "$@"
 }
 
-# W=1 runs a Perl script of the kernel's that needs more than the base of Perl.
+# With W=1, Kbuild runs a Perl script that needs more modules than Debian's perl-base has.
 group_module()
 {
 	packages perl:/usr/share/perl/5*/Pod/Usage.pm gcc:gcc make:make \
@@ -85,7 +85,8 @@ group_kernel()
 		libssl-dev:/usr/include/openssl/ssl.h
 }
 
-# Takes the multilib package of gcc's version: the generic one conflicts with cross compilers.
+# Installs the multilib package of gcc's version, because the package gcc-multilib conflicts with
+# cross compilers.
 group_programs()
 {
 	local major
@@ -136,7 +137,7 @@ group_bench-lib()
 		libjemalloc2:/usr/lib/*/libjemalloc.so.2
 }
 
-# The newest suite that offers kernel sources for users of stable releases.
+# The newest suite of Debian that has newer kernels for users of a stable release.
 NEWEST_SUITE=trixie-backports
 
 newest_name()
@@ -145,8 +146,8 @@ newest_name()
 		'linux-source-[0-9]+\.[0-9]+' 2>/dev/null | tail -n 1
 }
 
-# An extracted source is kept until "make distclean": a newer one would rebuild everything at a
-# random moment.
+# Extracts the newest kernel source, if there is none yet. A source stays until "make distclean": a
+# newer one would make the scripts build everything anew at a moment that the user has not chosen.
 group_source()
 {
 	[ -e "$SRC/newest/Makefile" ] || with_lock source extract_source
@@ -176,7 +177,7 @@ extract_source()
 	ln -sfn "$name" "$SRC/newest"
 }
 
-# The kernel that the metapackage of this release names today.
+# Prints the version of the kernel on which the metapackage of this release depends today.
 stock_version()
 {
 	"$ROOT/tools/apt-root.sh" depends own linux-image-cloud-amd64 |
@@ -188,7 +189,7 @@ group_stock()
 	[ -e "$STOCK/headers/Makefile" ] || with_lock stock extract_stock
 }
 
-# The other scripts use build/stock/vmlinuz and build/stock/headers.
+# Extracts the stock kernel, of which other scripts use build/stock/vmlinuz and build/stock/headers.
 extract_stock()
 {
 	local ver abi kbuild part=$STOCK.part
@@ -205,10 +206,10 @@ extract_stock()
 	"$ROOT/tools/apt-root.sh" unpack own "$part" "linux-image-$ver" \
 		"linux-headers-$ver" "linux-headers-$abi-common" "$kbuild" ||
 		die "cannot download the stock kernel"
-	# The headers refer to each other by absolute paths.
+	# The makefiles of the headers have absolute paths: let them point below build/stock.
 	find "$part/usr/src" -maxdepth 2 -name Makefile -type f -exec \
 		sed -i "s,/usr/src/,$STOCK/usr/src/,g" {} +
-	# FUSE, for a test with a file system that stalls, is the only module needed.
+	# Keep only the module fuse.ko, for a test with a file system that does not answer.
 	mv "$part"/lib/modules/*/kernel/fs/fuse/fuse.ko "$part/fuse.ko" ||
 		say "no fuse.ko: a test that needs it will be skipped"
 	rm -rf "${part:?}/usr/share" "$part"/lib/modules/*/kernel
@@ -223,8 +224,8 @@ group_new()
 	[ -e "$BUILD/new/vmlinuz" ] || with_lock new extract_new
 }
 
-# The programs that a module build against the newest headers runs: they need a newer C library
-# than the machine's.
+# The programs that run when a module is built against the newest headers. They are extracted, too,
+# because they need a newer C library than the machine has.
 NEW_TOOLS=(gcc-14 make pahole kmod coreutils dash bash sed grep mawk findutils
 	diffutils perl-base xz-utils libc-bin)
 
@@ -254,7 +255,7 @@ extract_new()
 	mv "$part" "$BUILD/new"
 }
 
-# Does what maintainer scripts would have done.
+# Makes the links and the device node in a root directory that maintainer scripts would have made.
 finish_root()
 {
 	local root=$1

@@ -1,17 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run steps of the test suite and add up what they counted. Each step is a
-# script of this directory, or one way to call it, that leaves its numbers in
-# build/counts/ and ends with a verdict of its own.
+# Runs steps of the test suite and adds up their results. A step is a script of this directory, or a
+# script with certain arguments. It writes how many tests passed, failed and were skipped to
+# build/counts/STEP.
 #
-#   test.sh STEP...      kunit selftest litmus readme-examples check
+#   test.sh STEP...      such as kunit, selftest, litmus, readme-examples, check
 
 . "$(dirname "$0")/lib.sh"
 
-# Starts a step. selftest-uml runs only the program that makes the nth allocation of a call fail,
-# because only the sanitizer kernel can do that. The other programs take an hour on that kernel on
-# a slow machine; "KERNEL=uml make selftest" runs them.
+# Runs a step. selftest-uml runs only arena_fault_test, which needs fault injection and so the
+# sanitizer kernel. The other programs may take an hour there; "KERNEL=uml make selftest" runs them.
 start_step()
 {
 	case $1 in

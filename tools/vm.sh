@@ -1,30 +1,29 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Run commands in a throwaway QEMU machine with the arena module at hand.
-# What the commands print comes out on standard output; the kernel's log goes
-# to a file and is searched for signs of a broken kernel afterwards. Exits 0
-# only if the commands did, the machine ended as planned, and the log is clean.
+# Runs commands in a throwaway virtual machine, the guest, that has the arena module. Prints what
+# the commands print. Writes the kernel's log to a file, and searches it for splats, reports of a
+# bug. Succeeds if the commands succeed, the machine ends by itself, and the log has no splat.
 #
 #   vm.sh [OPTIONS] -- 'shell commands to run in the guest'
-#     --kernel stock|new    stock kernel of this release (default), newest one
-#     --kernel uml          the sanitizer kernel of kunit.sh, arena built in:
-#                           no QEMU, no insmod, and the host's speed
-#     --vmlinuz FILE        any other kernel image, of QEMU or with UML
-#     --modules DIR         *.ko of DIR go to /ko; default: built for KERNEL
-#     --no-module           do not build or carry the module
-#     --file HOST:GUEST     carry a file or directory, may be repeated
-#     --smp N  --mem SIZE   default 2 and 1G
-#     --nodes N             of memory, each with its part of that and of the CPUs
-#     --icount              one guest nanosecond per instruction, one CPU
-#     --possible N          with --icount: CPUs that could be plugged in (6.1 counts them)
-#     --append STRING       more kernel arguments
+#     --kernel stock|new    stock kernel of this release (default), or the newest one, in QEMU
+#     --kernel uml          sanitizer kernel of kunit.sh, which has the arena built in, without
+#                           QEMU
+#     --vmlinuz FILE        another kernel image; with --kernel uml, of User-Mode Linux
+#     --modules DIR         copy *.ko of DIR to /ko; default: build the module for the kernel
+#     --no-module           neither build nor copy a module
+#     --file HOST:GUEST     copy a file or directory to the guest; may be repeated
+#     --smp N  --mem SIZE   CPUs and memory, default 2 and 1G
+#     --nodes N             NUMA nodes, among which CPUs and memory are divided
+#     --icount              one CPU, on which each instruction takes a nanosecond
+#     --possible N          with --icount: number of possible CPUs, of which one runs
+#     --append STRING       more arguments of the kernel
 #     --qemu STRING         more arguments of QEMU
 #     --timeout SECONDS     default 300
-#     --name NAME           of the log, default vm
-# In the guest: commands run as root from /, /ko holds the modules, proc, sys,
-# debugfs, cgroup2 and a tmpfs on /tmp are mounted, and standard output is a
-# serial line of its own that the kernel does not write to.
+#     --name NAME           name of the log files, default vm
+# In the guest, the commands run as root in the folder /. The modules are in /ko; proc, sysfs,
+# debugfs, cgroup2 and a tmpfs on /tmp are mounted. Standard output is a serial line that the kernel
+# does not write to.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -100,7 +99,7 @@ guest_init()
 {
 	cat <<'END'
 #!/bin/sh
-# Mounts file systems, runs the commands, and ends the machine, as a panic does.
+# Mounts file systems, runs the commands, and ends the machine.
 export PATH=/bin:/sbin:/usr/bin HOME=/ TMPDIR=/tmp
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
@@ -116,7 +115,8 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null
 ip link set lo up 2>/dev/null
 # Let root read the kernel's symbols, for the demonstration.
 [ ! -e /proc/sys/kernel ] || echo 0 >/proc/sys/kernel/kptr_restrict
-# On UML, whose root is a directory of the host, a file takes the place of the serial line.
+# The output goes to the second serial line, or on UML, whose root is a directory of the host, to a
+# file.
 out=/output
 if [ ! -e $out ]; then
 	out=/dev/ttyS1
@@ -125,14 +125,14 @@ fi
 setsid sh /commands >>$out 2>&1 </dev/null
 echo "arena-vm: commands ended with $?" >>$out
 sync
-# On UML a reboot starts the kernel again, so halt; QEMU ends at a reboot and has no ACPI to
-# power off.
+# UML starts again at a reboot, so halt there. QEMU ends at a reboot; the guest has no ACPI by which
+# it could power off.
 [ $out = /output ] && halt -f
 reboot -f
 END
 }
 
-# Makes a root directory for this run, which is quicker than to find out what has changed.
+# Makes the guest's root directory, anew in each run.
 make_root()
 {
 	local d=$WORK/root file host guest
@@ -191,8 +191,8 @@ node_args()
 	done
 }
 
-# Runs UML; SIGTERM can make it hang, hence KILL. The output of the commands is followed from
-# the file, because the console has the kernel's log.
+# Runs UML, and kills it by SIGKILL after the timeout, because SIGTERM can make it hang. Prints the
+# output of the commands from the file that they write to; the console has the kernel's log.
 boot_uml()
 {
 	local rc=0 tail_pid
@@ -210,12 +210,12 @@ boot_uml()
 	sleep 1
 	kill "$tail_pid"
 	cp "$WORK/root/output" "$OUTPUT"
-	# The exit status of UML says nothing; verdict() looks for the end line.
+	# The exit status of UML means nothing. verdict() looks for the guest's last line.
 	[ "$rc" -ne 137 ] || say "killed after $TIMEOUT s without an end"
 	return 0
 }
 
-# Runs QEMU; the second serial line is the output of the commands.
+# Runs QEMU, and prints the second serial line, which is the output of the commands.
 boot()
 {
 	local rc=0

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Build an x86-64 kernel of the newest source, and run suites on it in QEMU: what UML
-# cannot check (data races, leaks, real interrupts and NMIs).
+# Builds an x86-64 kernel of the newest source, and runs the KUnit suites on it in QEMU, to check
+# what User-Mode Linux cannot: data races, leaks, real interrupts and NMIs.
 #
-#   x86.sh kasan|kcsan [--build | SUITE]   SUITE: a pattern, arena_core*
-#   SMP=2  X86_TIMEOUT=1500     CPUs, seconds for the machine
+#   x86.sh kasan|kcsan [SUITE]     a kernel with KASAN, or with KCSAN; SUITE is a pattern such as
+#                                  arena_core*, default: all suites
+#   x86.sh kasan|kcsan --build     build the kernel only
+#   SMP=2                          number of CPUs
+#   X86_TIMEOUT=1500               seconds until the machine is killed
 
 . "$(dirname "$0")/lib.sh"
 
@@ -24,7 +27,8 @@ write_config()
 	cmp -s "$OBJ/inputs.new" "$OBJ/inputs" && [ -e "$OBJ/.config" ]
 }
 
-# Prints options that Kconfig silently refused: their checks would silently not be made.
+# Prints options that Kconfig has left out without a message, so that what they check would not be
+# checked.
 missing_options()
 {
 	grep '^CONFIG_.*=[ym]' "$OBJ/mini.new" | sort -u |
@@ -60,17 +64,17 @@ build()
 	find "$OBJ/lib/arena" -name '*.ko' -exec cp {} "$OBJ/ko/" \;
 }
 
-# Prints the commands for the guest. A suite runs as its module loads. Its results are read from
-# debugfs, without the rest of the kernel's log, after each suite, as the next one may end the
-# machine. At the end nothing of ours may be left. kmemleak reports an object on the second scan
-# at the earliest, and only if it is some seconds old.
+# Prints the commands for the guest. A suite runs when its module is loaded. After each suite,
+# because the next one may crash the machine, its results are read from debugfs, where they stand
+# without the rest of the kernel's log. At the end, kmemleak looks for memory that was not freed. It
+# reports an object only in a second scan, and only if the object is some seconds old.
 suites_script()
 {
 	echo "SUITES='/ko/${1:-*}_kunit.ko'"
 	cat <<'END'
 for m in $SUITES; do
 	echo "suite module: $m" >/dev/kmsg
-	# Allocations from the pool cannot be made to fail.
+	# Switch the pool off: fault injection cannot make allocations from the pool fail.
 	pool=
 	[ "$m" != /ko/arena_fault_kunit.ko ] || pool=pool_mb=0
 	insmod /ko/arena.ko $pool || exit 1
@@ -101,7 +105,7 @@ run_suites()
 	return "$rc"
 }
 
-# Counts test cases, which are the results at the first level of indentation.
+# Counts the results of test cases, which are indented by four blanks.
 count_cases()
 {
 	local rc=$1 pass fail skip

@@ -6,12 +6,14 @@
  *
  *	bench KIND WORKERS threads|processes ROUNDS
  *
- * KIND is malloc (whichever is preloaded), arena, cursor or bump (a pointer and no
- * check, the limit). Prints a line:
+ * KIND is what allocates: malloc (of the C library, or of a preloaded one), arena (arena_alloc()),
+ * cursor (arena_cursor_alloc()), or bump, which only moves a pointer, to show how fast an allocator
+ * could be. Prints a line with the nanoseconds that an object takes: in all batches, in the first
+ * one, and in the other ones.
  *
- *	bench,KIND,MODE,WORKERS,ns an object, in the first batch, in the rest
+ *	bench,KIND,threads|processes,WORKERS,ALL,FIRST,REST
  *
- * Workers share an arena. They wait for each other after each batch, because a reset frees the
+ * All workers share an arena. They wait for each other after each batch, because a reset frees the
  * objects of all of them.
  */
 #ifndef _GNU_SOURCE
@@ -228,7 +230,7 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < nr_workers; i++)
 		workers[i].number = i;
 	make_common();
-	/* Touch the arrays of pointers first: their page faults are no cost of an allocator. */
+	/* Touch the arrays of pointers, so that their page faults are not measured. */
 	for (unsigned int i = 0; i < nr_workers; i++)
 		memset(workers[i].objects, 0, sizeof(workers[i].objects));
 	common->begin = now();

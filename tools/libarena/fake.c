@@ -78,7 +78,7 @@ int __wrap_open64(const char *path, int flags, ...)
 	return fd;
 }
 
-/* Like the kernel, lets no object that fits in a slab cross the end of one. */
+/* Like the kernel, lets no object of at most a slab cross the end of a slab. */
 static int claim(struct fake *fake, __u64 min, __u64 want, __u64 align, __u64 *offset,
 		 __u64 *bytes)
 {

@@ -107,7 +107,7 @@ struct process {
 	struct arena_cursor spares[NR_INDICES];
 };
 
-/* The table of threads that have not allocated yet. Always zero, so they take the slow path. */
+/* The table of threads that have not allocated yet: its cursors are empty. */
 static struct table no_table;
 
 PUBLIC __thread char *libarena_cursors = (char *)&no_table;
@@ -120,7 +120,7 @@ static pthread_key_t key;
 static bool key_deleted;	/* protected by the lock */
 static int once_error;
 
-/* The lock: 0 is free, 1 is taken, 2 is taken while other threads may be waiting. */
+/* The values of process->lock: 0 free, 1 taken, 2 taken while other threads may be waiting. */
 
 static void futex(unsigned int *word, int op, unsigned int value)
 {
@@ -147,7 +147,7 @@ static void unlock(void)
 		futex(&process->lock, FUTEX_WAKE, 1);
 }
 
-/* Map memory that is zero now, and that a fork wipes to zero in the child. */
+/* Maps memory that is zero, and that the kernel sets to zero again in a forked child. */
 static void *map_wiped(size_t bytes)
 {
 	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -169,7 +169,7 @@ static size_t room(const struct arena_cursor *cursor)
 	       __atomic_load_n(&cursor->pos, __ATOMIC_RELAXED);
 }
 
-/* Atomic stores, because unused() in another thread may read the cursor meanwhile. */
+/* Sets a cursor, by atomic stores, because unused() in another thread may read it meanwhile. */
 static void cursor_set(struct arena_cursor *cursor, char *pos, char *end, __u64 generation)
 {
 	__atomic_store_n(&cursor->pos, pos, __ATOMIC_RELAXED);
@@ -178,8 +178,8 @@ static void cursor_set(struct arena_cursor *cursor, char *pos, char *end, __u64 
 }
 
 /*
- * How many bytes of a lease of @generation are unused. Racy if the cursor is that of another
- * thread: for statistics only.
+ * Returns how many bytes of the lease of a cursor are unused, 0 if the lease is not of @generation.
+ * If the cursor is that of another thread, the result may be out of date.
  */
 static size_t unused(const struct arena_cursor *cursor, __u64 generation)
 {
@@ -187,11 +187,11 @@ static size_t unused(const struct arena_cursor *cursor, __u64 generation)
 
 	if (__atomic_load_n(&cursor->generation, __ATOMIC_RELAXED) != generation)
 		return 0;
-	/* No lease is as long as that: the cursor was read halfway through a change. */
+	/* No lease is longer: the other thread was just changing the cursor. */
 	return bytes <= 2 * LEASE_MAX ? bytes : 0;
 }
 
-/* Allocate from a lease that the caller knows to be valid; returns NULL if it lacks room. */
+/* Allocates from a cursor's lease, which the caller knows to be valid; NULL if it lacks room. */
 static void *bump(struct arena_cursor *cursor, size_t bytes, size_t align)
 {
 	uintptr_t at = ((uintptr_t)cursor->pos + align - 1) & -(uintptr_t)align;
@@ -222,7 +222,7 @@ static void table_delist(struct table *table)
 		table->next->link = table->link;
 }
 
-/* A thread ends: keep the rest of its lease as the arena's spare. The caller holds the lock. */
+/* Keeps the rest of an ending thread's lease as the arena's spare. The caller holds the lock. */
 static void cursor_leave(struct table *table, unsigned int index)
 {
 	struct opened *opened = __atomic_load_n(&arenas[index], __ATOMIC_ACQUIRE);
@@ -335,7 +335,10 @@ static struct table *table_make(void)
 	return table;
 }
 
-/* Returns this thread's table. After a fork, the child's is mapped, wiped, and not in the list. */
+/*
+ * Returns this thread's table, which is in the list of tables then. A fork leaves the child with a
+ * table that is zero and not in the list.
+ */
 static struct table *table_get(void)
 {
 	struct table *table = (struct table *)libarena_cursors;
@@ -378,7 +381,7 @@ static size_t align_up(size_t bytes, size_t align)
 	return (bytes + align - 1) & -align;
 }
 
-/* Size of the next lease: twice the last one, but near the end only a part of what is left. */
+/* Returns the size of the next lease: twice the last one, or less near the arena's end. */
 static size_t wish(struct opened *opened, struct arena_cursor *cursor, size_t bytes)
 {
 	size_t most = opened->slab < LEASE_MAX ? opened->slab : LEASE_MAX, left, want;
@@ -393,7 +396,9 @@ static size_t wish(struct opened *opened, struct arena_cursor *cursor, size_t by
 	return want < bytes ? bytes : want;
 }
 
-/* Let @cursor use @lease. If that begins where the present lease ends, it extends that one. */
+/*
+ * Makes @lease the lease of @cursor, or adds it to the present lease if it begins where that ends.
+ */
 static void lease_begin(struct opened *opened, struct arena_cursor *cursor,
 			const struct arena_lease_args *lease)
 {
@@ -428,10 +433,11 @@ static void *lease_spare(struct opened *opened, struct arena_cursor *cursor, siz
 }
 
 /*
- * Extend the present lease, if nothing was handed out behind it yet: then the new lease only needs
- * the bytes that the object lacks, and the rest of the present lease is not wasted. If another
- * thread or process allocates first, the new lease lies elsewhere; then keep the longer of both.
- * Returns NULL if that does not work, also if the object's padding alone exceeds a lease.
+ * Allocates after extending the present lease, which is possible if the kernel has handed out
+ * nothing behind it: then the new lease only needs the bytes that the object lacks, and the unused
+ * bytes of the present one are not wasted. If another thread or process allocates first, the new
+ * lease lies elsewhere, and the longer one is kept. Returns NULL if this fails, or if the padding
+ * of the object alone exceeds a lease.
  */
 static void *lease_more(struct opened *opened, struct arena_cursor *cursor, size_t bytes,
 			size_t align, size_t want)
@@ -487,7 +493,7 @@ static void *alloc_slow(struct opened *opened, struct arena_cursor *cursor, size
 	return object ?: lease_new(opened, cursor, bytes, align);
 }
 
-/* Returns NULL if @cursor is not in this thread's table, as the cursor of another thread. */
+/* Returns the arena of a cursor, or NULL if the cursor is not in the table of this thread. */
 static struct opened *opened_of(const struct arena_cursor *cursor)
 {
 	size_t at = (const char *)cursor - libarena_cursors;
@@ -512,7 +518,7 @@ PUBLIC void *libarena_refill(struct arena_cursor *cursor, size_t size, size_t al
 		errno = ENOSPC;
 		return NULL;
 	}
-	/* Check this here: an ioctl checks only for the right to allocate. */
+	/* Check the right to write here: the kernel only checks the right to allocate. */
 	if (!(opened->rights & ARENA_RIGHT_WRITE)) {
 		errno = EACCES;
 		return NULL;
@@ -543,8 +549,8 @@ PUBLIC struct arena_cursor *arena_cursor(struct arena *arena)
 }
 
 /*
- * Called when an allocation failed. If that was for lack of the right to write, let the kernel
- * allocate and copy. Otherwise return NULL, with the errno of the allocation.
+ * The header calls this when an allocation has failed. If the descriptor lacks the right to write,
+ * lets the kernel allocate and copy. Otherwise returns NULL, with the errno of the allocation.
  */
 PUBLIC void *libarena_copy_in(struct arena *arena, const void *src, size_t size, size_t align)
 {
@@ -691,7 +697,7 @@ static size_t page_size(void)
 }
 
 /*
- * Map the arena at an address that is aligned to its slab size: then an aligned offset has an
+ * Maps the arena at an address that is aligned to its slab size: then an aligned offset has an
  * aligned address, and the kernel can map slabs by huge pages.
  */
 static char *map_aligned(struct opened *opened, int prot)
@@ -789,7 +795,7 @@ static int take_index(struct opened *opened)
 	return -1;
 }
 
-/* By contract no thread uses the arena any more, so the cursors of all threads can be cleared. */
+/* Clears the cursors of all threads, which may not use the arena during arena_close(). */
 static void give_index(struct opened *opened)
 {
 	unsigned int index = opened->arena.cursor / sizeof(struct arena_cursor);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A shared object that uses libarena, for plugin_host.c to load. Tests whether the library works
- * in programs that load it by dlopen().
+ * A shared object that uses libarena. plugin_host.c loads it, to test that the library works in
+ * programs that load it by dlopen().
  */
 #include <stdbool.h>
 #include <libarena.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * plugin_host PLUGIN: load a shared object made of plugin.c, use it in this thread and in
- * another one, unload it, and only then let that thread end.
+ * plugin_host PLUGIN loads a shared object made of plugin.c, uses it in the main thread and in
+ * another one, unloads it, and only then lets the other thread end.
  */
 #include <dlfcn.h>
 #include <pthread.h>
@@ -16,12 +16,12 @@ static void *run(void *arg)
 {
 	used = use();
 	pthread_barrier_wait(&barrier);
-	/* The plugin is unloaded. */
+	/* Meanwhile the main thread unloads the plugin. */
 	pthread_barrier_wait(&barrier);
 	return arg;
 }
 
-/* Uses the plugin in another thread, which lives on, and in this thread. */
+/* Uses the plugin in a new thread, which goes on, and in this thread. */
 static bool use_here_and_there(pthread_t *thread)
 {
 	pthread_barrier_init(&barrier, NULL, 2);
