@@ -9,13 +9,13 @@
 #   kunit.sh GLOB         run suites (or suite.case) that match, without init_on_alloc
 #   kunit.sh --build      build the kernel only
 #   KUNIT_ARGS="a=1 b=2"  more arguments for the kernel's command line
-#   KUNIT_TIMEOUT=900     seconds until the kernel is killed
+#   KUNIT_TIMEOUT=3000    seconds until the kernel is killed
 
 . "$(dirname "$0")/lib.sh"
 
 SRC=$BUILD/src/newest
 UML=$BUILD/uml
-TIMEOUT=${KUNIT_TIMEOUT:-900}
+TIMEOUT=${KUNIT_TIMEOUT:-3000}
 
 # Options that UML of kernel 6.1 does not have. They must be left out, because kunit.py refuses to
 # run if the kernel does not accept an option.
