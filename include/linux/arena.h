@@ -76,6 +76,7 @@
 #include <linux/compiler.h>
 #include <linux/err.h>
 #include <linux/gfp.h>
+#include <linux/kernel.h>
 #include <linux/overflow.h>
 #include <linux/sched/mm.h>
 #include <linux/sizes.h>
@@ -329,6 +330,14 @@ char *arena_vprintf(struct arena *arena, gfp_t gfp, const char *fmt, va_list arg
 __printf(3, 4)
 char *arena_printf(struct arena *arena, gfp_t gfp, const char *fmt, ...);
 
+/* Bytes of @n elements of @size bytes; 0, which every call refuses, if the product overflows. */
+static __always_inline size_t __arena_array_bytes(size_t n, size_t size)
+{
+	size_t bytes;
+
+	return unlikely(check_mul_overflow(n, size, &bytes)) ? 0 : bytes;
+}
+
 /**
  * arena_alloc_array() - Take memory for an array.
  * @arena: the arena, not NULL.
@@ -342,11 +351,7 @@ char *arena_printf(struct arena *arena, gfp_t gfp, const char *fmt, ...);
  */
 static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size, gfp_t gfp)
 {
-	size_t bytes;
-
-	if (unlikely(check_mul_overflow(n, size, &bytes)))
-		bytes = 0;
-	return arena_alloc(arena, bytes, gfp);
+	return arena_alloc(arena, __arena_array_bytes(n, size), gfp);
 }
 
 /**
@@ -360,6 +365,90 @@ static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size
  */
 #define arena_new(arena, T, gfp)						\
 	((typeof(T) *)arena_alloc_aligned(arena, sizeof(T), __alignof__(T), gfp))
+
+/* The gfp flags of a caller, or GFP_KERNEL without any. */
+#define __arena_gfp_0()		GFP_KERNEL
+#define __arena_gfp_1(gfp)	(gfp)
+#define __arena_gfp(...)	CONCATENATE(__arena_gfp_, COUNT_ARGS(__VA_ARGS__))(__VA_ARGS__)
+
+/**
+ * arena_alloc_obj() - Take memory for one object, as kmalloc_obj() does (clause 28).
+ * @arena: the arena, not NULL.
+ * @what:  a type, or an expression of that type, which is not evaluated: ``*ptr``.
+ * @...:   how the arena may grow, see arena_alloc(); GFP_KERNEL if it is left out.
+ *
+ * Context: As arena_alloc().
+ * Return: A pointer to the type of @what, aligned to its __alignof__, or NULL as arena_alloc().
+ */
+#define arena_alloc_obj(arena, what, ...)					\
+	((typeof(what) *)arena_alloc_aligned(arena, sizeof(typeof(what)),	\
+					     __alignof__(typeof(what)),		\
+					     __arena_gfp(__VA_ARGS__)))
+
+/**
+ * arena_alloc_objs() - Take memory for an array of objects, as kmalloc_objs() does (clause 28).
+ * @arena: the arena, not NULL.
+ * @what:  the type of each, or an expression of that type, which is not evaluated.
+ * @n:	   number of objects, not 0.
+ * @...:   how the arena may grow, see arena_alloc(); GFP_KERNEL if it is left out.
+ *
+ * Context: As arena_alloc().
+ * Return: A pointer to the first object, aligned to the __alignof__ of its type; or NULL as
+ * arena_alloc(), also if the array would be larger than a size_t can tell (clause 5).
+ */
+#define arena_alloc_objs(arena, what, n, ...)					\
+	((typeof(what) *)arena_alloc_aligned(arena,				\
+					     __arena_array_bytes(n, sizeof(typeof(what))), \
+					     __alignof__(typeof(what)),		\
+					     __arena_gfp(__VA_ARGS__)))
+
+/*
+ * Address of the member that counts a flexible array with __counted_by(). Of a word that nothing
+ * reads, if there is no such member, or if the compiler cannot find it.
+ */
+#ifdef __has_builtin
+#if __has_builtin(__builtin_counted_by_ref)
+#define __arena_counter(array)							\
+	_Generic(__builtin_counted_by_ref(array), default : __builtin_counted_by_ref(array), \
+		 void * : &(size_t) { 0 })
+#endif
+#endif
+#ifndef __arena_counter
+#define __arena_counter(array)	(&(size_t) { __alignof__(array) })
+#endif
+
+/**
+ * arena_alloc_flex() - Take memory for a struct with a flexible array, as kmalloc_flex() does
+ * (clause 28).
+ * @arena: the arena, not NULL.
+ * @what:  the type of the struct, or an expression of that type, which is not evaluated.
+ * @array: its last member, the flexible array.
+ * @n:	   number of elements of @array; may be 0.
+ * @...:   how the arena may grow, see arena_alloc(); GFP_KERNEL if it is left out.
+ *
+ * If @array is annotated by __counted_by(), and the compiler has __builtin_counted_by_ref(), the
+ * member that counts it is set to @n. Other members, and that one with other compilers, are as
+ * undefined as the contents of any object.
+ *
+ * Context: As arena_alloc().
+ * Return: A pointer to the struct, aligned to its __alignof__; or NULL as arena_alloc(), also if
+ * the struct would be larger than a size_t can tell, or @n than its counter (clause 5).
+ */
+#define arena_alloc_flex(arena, what, array, n, ...)				\
+({										\
+	const size_t __n = (n);							\
+	size_t __bytes = struct_size((typeof(what) *)NULL, array, __n);		\
+	typeof(what) *__flex;							\
+										\
+	if (__bytes == SIZE_MAX ||						\
+	    (size_t)(typeof(*__arena_counter(__flex->array)))__n != __n)	\
+		__bytes = 0;							\
+	__flex = arena_alloc_aligned(arena, __bytes, __alignof__(*__flex),	\
+				     __arena_gfp(__VA_ARGS__));			\
+	if (__flex)								\
+		*__arena_counter(__flex->array) = __n;				\
+	__flex;									\
+})
 
 /**
  * arena_store() - Copy a value into an arena (clauses 1 and 10).

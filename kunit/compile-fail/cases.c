@@ -34,6 +34,8 @@ long right(struct arena *arena, struct apples *apples)
 		seeds += apple->seeds;
 	apple = arena_new(arena, struct apple, GFP_KERNEL);
 	apple = arena_store(arena, apple_array[1], GFP_KERNEL);
+	apple = arena_alloc_obj(arena, *apple);
+	apple = arena_alloc_objs(arena, struct apple, seeds, GFP_NOWAIT);
 	text = arena_printf(arena, GFP_KERNEL, "%zu %s", seeds, "seeds");
 	return apples_append(apples, apple_array, 2) + apples_at(apples, 0)->seeds + !!apple +
 	       !!text;
@@ -153,5 +155,32 @@ struct apple *wrong(struct arena *arena, const struct apple *apple)
 	const struct apple *const copy = arena_store(arena, *apple, GFP_KERNEL);
 
 	return copy;
+}
+#endif
+
+/* case 13: incompatible (pointer type|return type) */
+#if CASE == 13
+struct pear *wrong(struct arena *arena);
+struct pear *wrong(struct arena *arena)
+{
+	return arena_alloc_obj(arena, struct apple);
+}
+#endif
+
+/* case 14: incompatible (pointer type|return type) */
+#if CASE == 14
+struct pear *wrong(struct arena *arena, struct apple *apple);
+struct pear *wrong(struct arena *arena, struct apple *apple)
+{
+	return arena_alloc_objs(arena, *apple, 2);
+}
+#endif
+
+/* case 15: not an array|must_be_array|negative width */
+#if CASE == 15
+struct apple *wrong(struct arena *arena);
+struct apple *wrong(struct arena *arena)
+{
+	return arena_alloc_flex(arena, struct apple, seeds, 2);
 }
 #endif
