@@ -176,6 +176,71 @@ void *__arena_private_alloc(struct arena_private *arena, size_t size, size_t ali
 }
 EXPORT_SYMBOL_GPL(__arena_private_alloc);
 
+/**
+ * arena_private_resize() - Change the size of an object where it is (clause 28).
+ * @arena: the arena, not NULL.
+ * @ptr:   a live object of the arena.
+ * @old:   its size in bytes, as it was asked for.
+ * @new:   the size that it is to have, in bytes.
+ *
+ * The object that was allocated last can grow within its chunk, and gives back what it loses.
+ * Others can only shrink, and what they lose remains unused. The bytes that an object gains are
+ * zero if the kernel was booted with init_on_alloc, and otherwise undefined. An object that is
+ * older than a mark must not be resized before the arena is rewound to it for the last time.
+ *
+ * Context: Any; the caller is the owner.
+ * Return: true if the object has @new bytes now; false, with nothing changed, if it cannot grow
+ * where it is, or if @old or @new is 0.
+ */
+bool arena_private_resize(struct arena_private *arena, void *ptr, size_t old, size_t new)
+{
+	char *object = ptr;
+
+	if (!old || !new || !arena_private_owned(arena))
+		return false;
+	if (PTR_ALIGN(object + old, ARENA_MIN_ALIGN) != arena->pos)
+		return new <= old;
+	if (new > (size_t)(arena->end - object))
+		return false;
+	arena->pos = PTR_ALIGN(object + new, ARENA_MIN_ALIGN);
+	arena->used += new - old;
+	if (new > old && want_init_on_alloc(0))
+		memset(object + old, 0, new - old);
+	return true;
+}
+EXPORT_SYMBOL_GPL(arena_private_resize);
+
+/**
+ * arena_private_realloc() - Change the size of an object, where it is or by a copy (clause 28).
+ * @arena: the arena, not NULL.
+ * @ptr:   a live object of the arena; or NULL, for arena_private_alloc().
+ * @old:   its size in bytes, as it was asked for; not used if @ptr is NULL.
+ * @new:   the size that it is to have, in bytes, not 0.
+ * @gfp:   how the arena may grow, see arena_alloc(). With __GFP_ZERO, the bytes that the object
+ *	gains are zeroed.
+ *
+ * Where arena_private_resize() fails, the object is copied, and the old one remains until the next
+ * reset, or rewind below it. A copy is aligned to %ARENA_MIN_ALIGN.
+ *
+ * Context: As arena_private_alloc().
+ * Return: The object; NULL, with the old one unchanged, as arena_private_alloc().
+ */
+void *arena_private_realloc(struct arena_private *arena, void *ptr, size_t old, size_t new,
+			    gfp_t gfp)
+{
+	void *object = ptr;
+
+	if (!ptr || !arena_private_resize(arena, ptr, old, new)) {
+		object = arena_private_alloc(arena, new, gfp);
+		if (object && ptr)
+			memcpy(object, ptr, old);
+	} else if (new > old && gfp & __GFP_ZERO) {
+		memset(object + old, 0, new - old);
+	}
+	return object;
+}
+EXPORT_SYMBOL_GPL(arena_private_realloc);
+
 /* Move the chunks that are newer than @chunk to the list of spare chunks. */
 static void unwind_to(struct arena_private *arena, struct arena_chunk *chunk)
 {

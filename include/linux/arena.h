@@ -52,7 +52,11 @@
  *  arena_reset_zero       task        yes    yes            yes    no
  *  arena_reserve          as gfp      yes    yes            yes    no
  *  arena_reserve_alloc    any         yes    yes            yes    no
+ *  arena_unreserve        any         yes    yes            yes    no
+ *  arena_resize           any         yes    yes            [3]    no
+ *  arena_realloc          any [1]     yes    yes            [3]    no
  *  arena_deref, _handle   any         yes    yes            yes    no
+ *  arena_owns             any         yes    yes            yes    no
  *  arena_mark, _rewind    not NMI     yes    yes            yes    no
  *  arena_get              any         yes    yes            yes    [2]
  *  arena_put              task        yes    yes            yes    [2]
@@ -62,6 +66,8 @@
  *  [1] with the gfp flags that the context allows; NMI never grows an arena.
  *
  *  [2] the last put destroys the arena: no other call may be running then.
+ *
+ *  [3] as for any use of an object, resets must not free it meanwhile.
  *
  * An allocation that races with a reset is safe for the allocator, but not for the object: it
  * belongs to the generation before or after the reset, and the reset may have freed it before
@@ -317,6 +323,9 @@ static __always_inline void *arena_alloc_aligned(struct arena *arena, size_t siz
 	return __arena_alloc_aligned(arena, size, align, gfp);
 }
 
+bool arena_resize(struct arena *arena, void *ptr, size_t old, size_t new) __must_check;
+void *arena_realloc(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t gfp) __must_check;
+
 int arena_populate(struct arena *arena, size_t bytes, gfp_t gfp);
 
 /* Copies and strings. */
@@ -487,6 +496,7 @@ struct arena_reserve {
 int arena_reserve(struct arena *arena, struct arena_reserve *reserve, size_t nr, size_t size,
 		  size_t align, gfp_t gfp);
 void *arena_reserve_alloc(struct arena_reserve *reserve, size_t size, size_t align);
+size_t arena_unreserve(struct arena_reserve *reserve);
 
 /**
  * struct arena_handle - the name of an object, in 16 bytes (clause 13).
@@ -501,6 +511,7 @@ typedef struct arena_handle {
 void *arena_alloc_handle(struct arena *arena, size_t size, gfp_t gfp, arena_handle_t *handle);
 arena_handle_t arena_handle(const struct arena *arena, const void *ptr);
 void *arena_deref(const struct arena *arena, arena_handle_t handle);
+bool arena_owns(const struct arena *arena, const void *ptr);
 
 size_t arena_offset(const struct arena *arena);
 size_t arena_high(const struct arena *arena);

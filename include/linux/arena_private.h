@@ -86,6 +86,10 @@ void arena_private_init(struct arena_private *arena, void *buffer, size_t size);
 void arena_private_destroy(struct arena_private *arena);
 void *__arena_private_alloc(struct arena_private *arena, size_t size, size_t align, gfp_t gfp)
 	__malloc;
+bool arena_private_resize(struct arena_private *arena, void *ptr, size_t old, size_t new)
+	__must_check;
+void *arena_private_realloc(struct arena_private *arena, void *ptr, size_t old, size_t new,
+			    gfp_t gfp) __must_check;
 void arena_private_reset(struct arena_private *arena);
 void arena_private_trim(struct arena_private *arena);
 int arena_private_rewind(struct arena_private *arena, const struct arena_private_mark *mark);

@@ -82,6 +82,42 @@ static void op_alloc(struct input *in)
 	p.used += size;
 }
 
+/* clause 28 */
+static void op_resize(struct input *in)
+{
+	size_t size = get_size(in, SZ_16K, SZ_64K);
+	unsigned int which = get_byte(in), depth = p.depth;
+	struct object *object;
+	bool last, resized;
+
+	if (!p.nr)
+		return;
+	object = &p.live[which & 1 ? (which >> 1) % p.nr : p.nr - 1];
+	/* Those before the innermost mark are left alone. */
+	if (depth && object - p.live < p.marks[depth - 1].nr)
+		return;
+	last = PTR_ALIGN((char *)object->at + object->size, ARENA_MIN_ALIGN) == p.arena.pos;
+	resized = arena_private_resize(&p.arena, object->at, object->size, size);
+	CHECK(filled(object->at, object->fill, object->size < size ? object->size :
+					       resized ? size : object->size));
+	if (!resized) {
+		CHECK(!size || size > object->size);
+		return;
+	}
+	CHECK(size <= object->size || last);
+	if (size > object->size && user_init_on_alloc)
+		CHECK(filled(object->at + object->size, 0, size - object->size));
+	if (last)
+		p.used += size - object->size;
+	object->size = size;
+	memset(object->at, object->fill, size);
+	which = object - p.live;
+	for (depth = 0; depth < p.nr; depth++)
+		if (depth != which)
+			CHECK(object->at + size <= p.live[depth].at ||
+			      p.live[depth].at + p.live[depth].size <= object->at);
+}
+
 static void op_mark(void)
 {
 	if (p.depth == MARKS)
@@ -178,6 +214,10 @@ void fuzz_private(struct input *in)
 			break;
 		case 7:
 			user_fail_nth = op >> 4;
+			break;
+		case 8:
+		case 9:
+			op_resize(in);
 			break;
 		default:
 			op_alloc(in);

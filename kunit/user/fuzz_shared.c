@@ -22,6 +22,7 @@ struct object {
 	size_t		offset;
 	size_t		size;
 	u8		fill;
+	bool		large;	/* was allocated larger than a slab, so lies in a view */
 	bool		named;
 	arena_handle_t	handle;
 	unsigned int	rewinds;
@@ -131,7 +132,8 @@ static void take_bytes(size_t offset, size_t size)
 static void place_object(struct object *object)
 {
 	CHECK(object->offset + object->size <= arena_high(m.arena));
-	if (object->size <= m.slab)
+	object->large = object->size > m.slab;
+	if (!object->large)
 		CHECK((object->offset & (m.slab - 1)) + object->size <= m.slab);
 	take_bytes(object->offset, object->size);
 	object->rewinds = m.rewinds;
@@ -888,6 +890,137 @@ static void op_reserve_alloc(struct input *in)
 	m.nr_events = 0;
 }
 
+/* Resizing: clauses 3 and 28. */
+
+/* A mark that an older object has moved its end across is not to be used any more. */
+static void forget_marks(size_t above)
+{
+	unsigned int i;
+
+	for (i = 0; i < MARKS; i++)
+		if (m.marks[i].mark.offset > above)
+			memset(&m.marks[i], 0, sizeof(m.marks[i]));
+}
+
+/*
+ * The end of the last object of a dense arena is moved from @from to @to, if it may be. A CPU
+ * that has no state cannot subtract.
+ */
+static bool may_move_end(size_t from, size_t to)
+{
+	if (m.spans || from != m.high)
+		return false;
+	if (to <= from)
+		return from / m.slab == to / m.slab &&
+		       (from == to || !arena_cpu_missing(arena_cpu_find(m.arena)));
+	return to <= m.capacity && (from - 1) / m.slab == (to - 1) / m.slab;
+}
+
+static void end_moved(size_t offset, size_t old, size_t new)
+{
+	if (new > old)
+		take_bytes(offset + old, new - old);
+	else
+		memset(m.taken + offset + new, 0, old - new);
+	m.used += new - old;
+	m.high = arena_high(m.arena);
+	if (!m.spans)
+		CHECK(m.high == offset + new);
+	m.peak = max(m.peak, offset + old);
+	forget_marks(offset);
+}
+
+static bool is_reserved(size_t offset)
+{
+	unsigned int i;
+
+	for (i = 0; i < RESERVES; i++)
+		if (m.reserves[i].made && m.reserves[i].offset == offset)
+			return true;
+	return false;
+}
+
+static void op_resize(struct input *in)
+{
+	size_t new = get_size(in, m.slab, m.capacity), kept;
+	unsigned int which = get_byte(in);
+	struct object *object;
+	bool expected, resized, moved;
+
+	if (!m.nr)
+		return;
+	/* More often than not, the last one. */
+	object = &m.live[which & 1 ? (which >> 1) % m.nr : m.nr - 1];
+	/* What a reservation has set aside is no object. */
+	if (is_reserved(object->offset))
+		return;
+	expected = new && !object->large && new <= m.slab &&
+		   (object->offset & (m.slab - 1)) + max(object->size, new) <= m.slab &&
+		   may_move_end(object->offset + object->size, object->offset + new);
+	resized = arena_resize(m.arena, object->ptr, object->size, new);
+	kept = min(object->size, new);
+	CHECK(filled(object->ptr, object->fill, object->size < new ? object->size : kept));
+	if (!resized) {
+		CHECK(!new || new > object->size);
+		CHECK(!expected);
+		check_quiet();
+		return;
+	}
+	moved = arena_offset(m.arena) == m.used + new - object->size;
+	CHECK(m.spans || moved == (expected || new == object->size));
+	CHECK(moved || new < object->size);
+	if (moved && new != object->size) {
+		if (new > object->size && m.zero)
+			CHECK(filled((u8 *)object->ptr + object->size, 0, new - object->size));
+		end_moved(object->offset, object->size, new);
+	}
+	object->size = new;
+	memset(object->ptr, object->fill, new);
+	check_quiet();
+}
+
+/* What was reserved is an object of the model, which ends where that has been used up. */
+static void unreserved(const struct reservation *reservation, size_t used)
+{
+	unsigned int i;
+
+	for (i = 0; i < m.nr; i++) {
+		if (m.live[i].offset != reservation->offset)
+			continue;
+		m.live[i].size = used;
+		if (!used)
+			m.live[i] = m.live[--m.nr];
+		return;
+	}
+}
+
+static void op_unreserve(struct input *in)
+{
+	struct reservation *reservation = &m.reserves[get_byte(in) % RESERVES];
+	struct arena_reserve *reserve = &reservation->reserve;
+	size_t used, given;
+	bool expected;
+
+	if (!reservation->made)
+		return;
+	used = atomic_long_read(&reserve->used);
+	expected = reservation->live && used < reserve->size &&
+		   may_move_end(reserve->offset + reserve->size, reserve->offset + used);
+	given = arena_unreserve(reserve);
+	CHECK(!given || given == reserve->size - used);
+	CHECK(m.spans || !!given == expected);
+	CHECK(reservation->live || !given);
+	CHECK(!arena_unreserve(reserve));
+	CHECK(!arena_reserve_alloc(reserve, 1, 1));
+	if (given) {
+		end_moved(reserve->offset, reserve->size, used);
+		unreserved(reservation, used);
+	}
+	reservation->made = false;
+	reservation->live = false;
+	check_quiet();
+}
+
 /* Resets. */
 
 static void op_reset_keep(struct input *in)
@@ -934,7 +1067,7 @@ static void check_asleep(bool zero, size_t keep)
 	unsigned int i;
 
 	for (i = 0; zero && i < m.nr; i++)
-		if (m.live[i].size <= m.slab)
+		if (!m.live[i].large)
 			CHECK(filled(m.live[i].ptr, 0, m.live[i].size));
 	if (zero)
 		return;
@@ -1151,7 +1284,8 @@ static void op_deref(struct input *in)
 	struct object *object = m.nr ? &m.live[i % m.nr] : NULL;
 	void *found;
 
-	if (object && object->size <= m.slab) {
+	if (object && !object->large) {
+		CHECK(arena_owns(m.arena, (u8 *)object->ptr + object->size - 1));
 		if (!object->named) {
 			object->handle = arena_handle(m.arena, object->ptr);
 			object->rewinds = m.rewinds;
@@ -1182,6 +1316,7 @@ static void op_forged(struct input *in)
 	/* Take a generation with the same tag, one wrap later or earlier. */
 	handle.generation = m.generation + (get_byte(in) & 1 ? 1 : -1UL) * BIT(ARENA_TAG_BITS);
 	CHECK(!arena_deref(m.arena, handle));
+	CHECK(!arena_owns(m.arena, source));
 	handle = arena_handle(m.arena, source);
 	CHECK(!arena_deref(m.arena, handle));
 }
@@ -1357,6 +1492,13 @@ static void step(struct input *in)
 		break;
 	case 16:
 		op_batch(in);
+		break;
+	case 17:
+	case 18:
+		op_resize(in);
+		break;
+	case 19:
+		op_unreserve(in);
 		break;
 	default:
 		op_alloc(in);

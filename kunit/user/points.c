@@ -925,6 +925,142 @@ static bool forged_handle_after_rewinds(unsigned long point)
 	return false;
 }
 
+static bool is_zero(const char *bytes, size_t size)
+{
+	return !bytes[0] && !memcmp(bytes, bytes + 1, size - 1);
+}
+
+static void zalloc_odd(void)
+{
+	ours = arena_zalloc(arena, 13, GFP_KERNEL);
+}
+
+/* Take an object where memory is committed, write to it, and give its end back. */
+static void give_back_theirs(void)
+{
+	theirs = arena_alloc(arena, 64, ARENA_NOGROW);
+	if (theirs) {
+		memset(theirs, 0xff, 64);
+		CHECK(arena_resize(arena, theirs, 64, 8));
+	}
+}
+
+/*
+ * clauses 6 and 28: bytes that an object gave back are zeroed for the next owner, although the
+ * CPU that has installed their slab records only afterwards that it was zero
+ */
+static bool given_back_while_installed(unsigned long point)
+{
+	bool came;
+
+	/* Only the page allocator zeroes whole slabs. */
+	arena_pool_drain();
+	user_init_on_alloc = true;
+	arena = create(SZ_64K, SZ_16K, 0);
+	theirs = NULL;
+	came = interrupted_at(point, BY_IRQ, zalloc_odd, give_back_theirs);
+	CHECK(ours && is_zero(ours, 13));
+	zalloc_odd();
+	CHECK(ours && is_zero(ours, 13));
+	user_init_on_alloc = false;
+	arena_destroy(arena);
+	return came;
+}
+
+static size_t kept;
+
+/* Move the cursor ahead and, where that is possible, back to where it was. */
+static void reserve_and_unreserve(void)
+{
+	struct arena_reserve reserve;
+
+	if (arena_reserve(arena, &reserve, 16, 8, 8, ARENA_NOGROW))
+		return;
+	memset(reserve.base, 0xff, 128);
+	kept = 128 - arena_unreserve(&reserve);
+	CHECK(!kept || kept == 128);
+}
+
+/*
+ * clauses 1, 7 and 28: an operation is right although the cursor has come back to the word that it
+ * had read, from the same slab (@fill is 8) or from the begin of the next one
+ */
+static bool beside_cursor_that_comes_back(unsigned long point, size_t fill, size_t size,
+					  void (*operation)(void))
+{
+	char *next;
+	bool came;
+
+	arena = create(SZ_256K, SZ_4K, 0);
+	CHECK(!arena_populate(arena, SZ_256K, GFP_KERNEL));
+	CHECK(arena_alloc(arena, fill, GFP_KERNEL));
+	kept = 0;
+	came = interrupted_at(point, BY_IRQ, operation, reserve_and_unreserve);
+	CHECK(ours && arena_offset(arena) == fill + size + kept);
+	if (size <= SZ_4K)
+		memset(ours, 0x11, size);
+	next = arena_zalloc(arena, 128, GFP_KERNEL);
+	CHECK(next && is_zero(next, 128));
+	CHECK(size > SZ_4K || next >= (char *)ours + size || next + 128 <= (char *)ours);
+	count_allocs();
+	arena_destroy(arena);
+	return came;
+}
+
+static bool cursor_comes_back(unsigned long point)
+{
+	static const struct {
+		size_t	size;
+		void	(*operation)(void);
+	} ops[] = {
+		{ 64, alloc_ours }, { 13, zalloc_odd }, { 8 * SZ_4K, alloc_large },
+		{ 8 * SZ_4K, alloc_batch },
+	};
+	bool came = false;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(ops); i++) {
+		came |= beside_cursor_that_comes_back(point, 8, ops[i].size, ops[i].operation);
+		came |= beside_cursor_that_comes_back(point, SZ_4K - 96, ops[i].size,
+						      ops[i].operation);
+	}
+	return came;
+}
+
+static size_t seen;
+
+static void look_at_offset(void)
+{
+	seen = arena_offset(arena);
+}
+
+/* CPU 1 counts an object, and CPU 0 subtracts the end that it gives back. */
+static void give_back_on_another_cpu(void)
+{
+	user_self.cpu = 1;
+	alloc_theirs();
+	user_self.cpu = 0;
+	CHECK(theirs && arena_resize(arena, theirs, 64, 8));
+}
+
+/* clause 7: bytes that were subtracted before they were seen added do not make the sum negative */
+static bool offset_beside_a_resize(unsigned long point)
+{
+	bool came;
+
+	arena = create(SZ_16K, SZ_16K, 0);
+	CHECK(arena_alloc(arena, 13, GFP_KERNEL));
+	user_self.cpu = 1;
+	CHECK(arena_alloc(arena, 8, GFP_KERNEL));
+	user_self.cpu = 0;
+	came = interrupted_at(point, BY_TASK, look_at_offset, give_back_on_another_cpu);
+	CHECK(seen <= 13 + 8 + 64);
+	look_at_offset();
+	CHECK(seen == 13 + 8 + 8 * came);
+	arena_destroy(arena);
+	return came;
+}
+
 static const struct {
 	const char	*name;
 	bool		(*run)(unsigned long point);
@@ -963,6 +1099,9 @@ static const struct {
 	{ "span_joined_from_below", span_joined_from_below },
 	{ "rewind_to_odd_offset", rewind_to_odd_offset },
 	{ "forged_handle_after_rewinds", forged_handle_after_rewinds },
+	{ "given_back_while_installed", given_back_while_installed },
+	{ "cursor_comes_back", cursor_comes_back },
+	{ "offset_beside_a_resize", offset_beside_a_resize },
 	{ "gfp_is_checked_on_the_fast_path", gfp_is_checked_on_the_fast_path },
 	{ "gfp_not_honoured", gfp_not_honoured },
 	{ "rcu_must_watch", rcu_must_watch },

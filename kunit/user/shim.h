@@ -888,6 +888,10 @@ void *vmap(struct page **pages, unsigned int nr, unsigned long flags, int prot);
 void vunmap(const void *address);
 /* Returns the page behind an address that vmap() returned. */
 struct page *vmalloc_to_page(const void *address);
+/* Only who made a view knows it for one. */
+#define is_vmalloc_addr(address)	((void)(address), false)
+#define rol64(word, shift)		((word) << (shift) | (word) >> (64 - (shift)))
+#define offset_in_page(address)		((unsigned long)(address) & ~PAGE_MASK)
 #define virt_to_head_page(address)	(virt_to_page(address)->head)
 #define compound_head(page)	((page)->head)
 #define page_private(page)	READ_ONCE((page)->private)

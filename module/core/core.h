@@ -8,6 +8,7 @@
 
 #include <linux/arena.h>
 #include <linux/atomic.h>
+#include <linux/bitops.h>
 #include <linux/cache.h>
 #include <linux/jump_label.h>
 #include <linux/list.h>
@@ -35,7 +36,8 @@
  *
  * An allocation reads the cursor, reads the directory entry, and moves the offset by
  * compare-and-swap. Success proves that no other claim or reset has come since the word was
- * read; failure has moved nothing. So the offset is never too high, and never taken back.
+ * read; failure has moved nothing. So the offset is never too high. Only the owner of the last
+ * object takes it back, to make that smaller (resize.c).
  *
  * A reset swaps in a word with the next tag and offset 0. A rewind is a reset that begins at
  * another offset, and all that follows holds for it, too; that offset stands beside the cursor,
@@ -62,13 +64,14 @@
  * the settling CPU sees the writer.
  *
  * ABA. If a cursor word came back, a stale compare-and-swap would succeed, with a directory
- * entry that may be out of date. Within a generation the offset only grows. Across generations
- * the tag differs, until it wraps. Allocations, resets and settling read and swap the word with
- * preemption off, and each time that the tag enters another eighth of its range, a grace period
- * must have passed since it last did (wrapped()): so no stale word lives for a whole turn of the
- * tag. Two words are compared for order only where they are less than half a turn apart
- * (windows, below). The tags in arena->uncounted and arena->deep_used are renewed each time that
- * the tag enters another eighth. All else (spans, views, slots) compares the full generation.
+ * entry that may be out of date. Within a generation the offset may come back (resize.c), but no
+ * entry changes. Across generations the tag differs, until it wraps. Allocations, resets and
+ * settling read and swap the word with preemption off, and each time that the tag enters another
+ * eighth of its range, a grace period must have passed since it last did (wrapped()): so no stale
+ * word lives for a whole turn of the tag. Two words are compared for order only where they are
+ * less than half a turn apart (windows, below). The tags in arena->uncounted and arena->deep_used
+ * are renewed each time that the tag enters another eighth. All else (spans, views, slots)
+ * compares the full generation.
  *
  * Resets race like allocations: next_generation() is a compare-and-swap of the same word. Three
  * other words go with the cursor, and racing resets only ever raise them: the generation, which
@@ -106,7 +109,7 @@
  *    slab, and of the difference between addresses and cursor words in it. If the cursor, moved
  *    past the object, is not above that word, a compare-and-swap of the cursor suffices: a newer
  *    tag, or the bit "counted", would make the cursor the higher word; and within a generation
- *    it only grows, so it has not left the slab downwards. Only an allocation or reset that is
+ *    it never leaves a slab downwards. Only an allocation or reset that is
  *    not nested opens a window, and only after it has moved the cursor: if an interrupt does so
  *    between the read and the compare-and-swap, that fails. wrapped() closes the windows of idle
  *    CPUs before the tag comes within half a turn of theirs again.
@@ -180,6 +183,10 @@
  *	collect  preemption off while bumping    synchronize_rcu() in revoke()
  *	zero     claim after counting in, in     smp_mb() B in arena_settle()
  *	         bump_zeroed()
+ *	reuse    slab_mark() in note_return(),   compare-and-swap of the cursor, then
+ *	         then compare-and-swap of the    a look at clean in claim_is_clean()
+ *	         cursor in move_cursor()
+ *	marked   slab_mark() in slab_install()   slab_mark() in note_return()
  *	count    claim after the note, in        smp_rmb() in used_if_counted()
  *	         cursor_count()
  *	window   preemption off from reading the windows closed, then store-release of
@@ -265,12 +272,30 @@ struct mem_cgroup;
  * @base:  kernel address, NULL while the slab is not committed. An allocation that grows the
  *	   arena installs it by cmpxchg(); it is removed only while no claim can succeed.
  * @clean: the generation in which the slab was installed, if it was zero then: what is claimed
- *	   from it in that generation needs no zeroing.
+ *	   from it in that generation needs no zeroing. %ARENA_RETURNED is added to a generation in
+ *	   which bytes of the slab were given back.
  */
 struct arena_slab {
 	void		*base;
 	unsigned long	clean;
 };
+
+/* No generation has this bit. */
+#define ARENA_RETURNED		BIT(BITS_PER_LONG - 1)
+
+/*
+ * Advance slab->clean to @mark, a generation with or without %ARENA_RETURNED, and never set it
+ * back. Of one generation, the mark with that bit is the later one. So the CPU that has installed
+ * the slab, and records only afterwards that it was zero, does not hide that bytes of it have been
+ * written to and given back meanwhile.
+ */
+static inline void slab_mark(struct arena_slab *slab, unsigned long mark)
+{
+	unsigned long old = READ_ONCE(slab->clean);
+
+	while (rol64(old, 1) < rol64(mark, 1) && !try_cmpxchg(&slab->clean, &old, mark))
+		;
+}
 
 /* How many slabs have their directory entries in struct arena itself. */
 #define ARENA_DIR_EMBEDDED	4
@@ -1003,6 +1028,7 @@ int arena_begin_rewound(struct arena *arena, unsigned long generation, size_t of
 void arena_crossed(struct arena *arena, bool crossed);
 bool arena_settle(struct arena *arena);
 void arena_windows_close(struct arena *arena);
+void arena_note_dirty(struct arena *arena, size_t high);
 bool arena_settle_wait(struct arena *arena, gfp_t gfp);
 int arena_reset_asleep(struct arena *arena, size_t keep, bool zero, bool killable);
 

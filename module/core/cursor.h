@@ -410,7 +410,8 @@ static inline void *claim_address(const struct arena *arena, const struct claim 
 
 /*
  * Is the claimed memory known to be zero? It is if the slab was installed, zeroed, in the same
- * generation: within a generation no byte is handed out twice, as a rewind begins another one.
+ * generation. Within a generation no byte is handed out twice, as a rewind begins another one,
+ * except where note_return() has marked the slab.
  */
 static inline bool claim_is_clean(const struct claim *claim)
 {

@@ -262,6 +262,11 @@ static __always_inline void note_dirty(struct arena *arena, size_t high)
 		arena_raise(&arena->dirty, ALIGN(high, arena_slab_size(arena)));
 }
 
+void arena_note_dirty(struct arena *arena, size_t high)
+{
+	note_dirty(arena, high);
+}
+
 /*
  * Advance arena->generation to @generation, and never set it back: of two resets that race,
  * the later one may reach this point first. If the generation went back, a span or window

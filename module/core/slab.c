@@ -299,7 +299,7 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 	 * next slab at this index would then pass for zeroed in the same generation.
 	 */
 	if (clean && cursor_settled(snap.cursor) && (snap.generation & ARENA_GEN_SET) == set)
-		WRITE_ONCE(entry->clean, snap.generation);
+		slab_mark(entry, snap.generation);
 	slab_installed(arena, dir, index, gfp);
 	return 0;
 }

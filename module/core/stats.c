@@ -70,11 +70,12 @@ static __always_inline size_t used_in_snap(const struct arena *arena, struct are
 
 /*
  * Bytes used at @snap, a word that arena_snap_begun() has returned. cursor_count() says how
- * dense arenas count.
+ * dense arenas count. An object may have been counted by one CPU, after this CPU has read the count
+ * of that one, and made smaller by another CPU: then the sum may be below 0 for the moment.
  */
 size_t arena_used_in_snap(const struct arena *arena, struct arena_snap snap)
 {
-	return used_in_snap(arena, snap);
+	return max_t(long, used_in_snap(arena, snap), 0);
 }
 
 /**
@@ -82,17 +83,17 @@ size_t arena_used_in_snap(const struct arena *arena, struct arena_snap snap)
  * @arena: the arena, not NULL.
  *
  * This is the sum of the sizes that callers asked for, without padding, over all objects that no
- * reset or rewind has freed. It is exact while no CPU allocates, and only a reset or rewind ever
- * lowers it (clause 7). Objects may end above this number; none ends above arena_high().
+ * reset or rewind has freed. It is exact while no CPU allocates. Only a reset or rewind lowers it,
+ * and arena_resize() or arena_unreserve() that gives bytes back; while these run, it may be too low
+ * by what they give back (clause 7). Objects may end above this number; none ends above
+ * arena_high().
  *
  * Context: Any. Takes no lock; linear in the CPUs that have used the arena.
  * Return: Bytes.
  */
 size_t arena_offset(const struct arena *arena)
 {
-	struct arena_snap snap = arena_snap_begun(arena);
-
-	return used_in_snap(arena, snap);
+	return arena_used_in_snap(arena, arena_snap_begun(arena));
 }
 EXPORT_SYMBOL_GPL(arena_offset);
 
@@ -202,7 +203,7 @@ void arena_stats(const struct arena *arena, struct arena_stats *stats)
 	*stats = (struct arena_stats) {
 		.generation	= snap.generation,
 		.capacity	= arena->capacity,
-		.used		= used_in_snap(arena, snap),
+		.used		= arena_used_in_snap(arena, snap),
 		.high		= arena_high(arena),
 		.committed	= atomic_long_read(&arena->committed),
 		.committed_peak	= atomic_long_read(&arena->committed_peak),

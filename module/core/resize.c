@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Moving the end of the last object: what was allocated last can grow and shrink in place.
+ *
+ * This code takes no lock. The end of an object can be moved if the place where the next one
+ * would be taken from, the cursor or this CPU's span, lies directly behind it. Growing is one
+ * more claim, without padding. Shrinking is the only step within a generation that moves the
+ * cursor back, and four things must not depend on that it never does:
+ *
+ *  - A compare-and-swap that succeeds on a word which has come back. It relies on the directory
+ *    entry that was read with the word, and within a generation no entry changes.
+ *  - A window, which serves every cursor word up to the end of its slab. The cursor is moved
+ *    back within one slab only, and never from the end of that slab: a CPU may have a window
+ *    of the next slab by then, as a reset or rewind opens one without a claim.
+ *  - A slab that is known to be zero since it was installed. It loses that mark first.
+ *  - The highest offset, and how far the slabs are dirty. Both are noted first.
+ *
+ * Arenas of the device never move it back: the status page raises its members within a generation,
+ * and a watch ends when the offset reaches a value.
+ */
+#include <linux/export.h>
+
+#include "core/cursor.h"
+
+/**
+ * struct object_end - the end of an object, which is to be moved.
+ * @generation: a generation in which the object lives.
+ * @offset:	where the object begins in the space.
+ * @object:	where it begins, in kernel addresses.
+ * @old:	its size.
+ * @new:	the size that it is to have.
+ */
+struct object_end {
+	unsigned long	generation;
+	size_t		offset;
+	char		*object;
+	size_t		old;
+	size_t		new;
+};
+
+/* Is @from..@to a way that the cursor may take? */
+static bool may_move_cursor(const struct arena *arena, size_t from, size_t to)
+{
+	if (to <= from)
+		return from >> arena->slab_shift == to >> arena->slab_shift;
+	return from && to <= arena->capacity &&
+	       (from - 1) >> arena->slab_shift == (to - 1) >> arena->slab_shift;
+}
+
+/*
+ * The cursor is about to be moved back from @from to @to: let nothing that was written in
+ * between be forgotten, or taken for zero.
+ */
+static void note_return(struct arena *arena, unsigned long generation, size_t from, size_t to)
+{
+	struct arena_slab *slab = arena_entry(arena, generation, to);
+
+	arena_note_dirty(arena, from);
+	arena_raise(&arena->peak, from);
+	/*
+	 * The compare-and-swap of the cursor comes next, a full barrier, and pairs with the one
+	 * in cursor_claim(): a claim of these bytes then finds that they may not be zero.
+	 * Without it, __GFP_ZERO could return what the owner before has written.
+	 */
+	if (slab)
+		slab_mark(slab, generation | ARENA_RETURNED);
+}
+
+/*
+ * Move the cursor from the old end of the object to the new one. False, with nothing changed, if
+ * the cursor is elsewhere. @slot may be NULL, but then bytes cannot be subtracted.
+ */
+static bool move_cursor(struct arena *arena, struct arena_slot *slot,
+			const struct arena_snap *snap, const struct object_end *end)
+{
+	const size_t from = end->offset + end->old, to = end->offset + end->new;
+	long cursor = snap->cursor;
+	bool moved = false;
+
+	if (!may_move_cursor(arena, from, to) || (to < from && !slot))
+		return false;
+	while (!moved && cursor_settled(cursor) && cursor_offset(cursor) == from &&
+	       cursor_tag(cursor) == cursor_tag(snap->cursor)) {
+		if ((to % ARENA_WORD || cursor & ARENA_COUNTED) && !cursor_count(arena, &cursor))
+			continue;
+		if (to < from)
+			note_return(arena, snap->generation, from, to);
+		moved = atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor_move(cursor, to));
+	}
+	if (moved && cursor & ARENA_COUNTED)
+		arena_account(arena, slot, snap->generation, to - from);
+	return moved;
+}
+
+/* Does the object of @end lie directly before what @slot hands out next, with room to grow? */
+static bool slot_fits(const struct arena_slot *slot, unsigned long generation,
+		      const struct object_end *end)
+{
+	unsigned long start = (unsigned long)end->object;
+	size_t old = ALIGN(end->old, ARENA_MIN_ALIGN), new = ALIGN(end->new, ARENA_MIN_ALIGN);
+
+	return slot->generation == generation && start + old == slot->taken + slot->delta &&
+	       (new <= old || new - old <= slot->limit - slot->taken);
+}
+
+/*
+ * Move what the span hands out next, which is @slot->taken + @slot->delta, from the old end of
+ * the object to the new one, and count the difference. The end of the span stays where it is.
+ */
+static void slot_move(struct arena_slot *slot, const struct object_end *end)
+{
+	size_t less = end->old - end->new;
+	size_t back = ALIGN(end->old, ARENA_MIN_ALIGN) - ALIGN(end->new, ARENA_MIN_ALIGN);
+
+	slot->delta += less - back;
+	slot->limit -= less - back;
+	slot_take(slot, -less);
+}
+
+/* Zero what a span gets back, if all of the span that may be used at once is known to be zero. */
+static bool slot_wipe(struct arena *arena, struct arena_cpu *cpu, const struct object_end *end)
+{
+	char *from = end->object + end->new;
+
+	if (!arena->zero) {
+		cpu->slot.zeroed = false;
+		return true;
+	}
+	return !zero_claimed(arena, cpu, end->generation, from,
+			     ALIGN(end->old, ARENA_MIN_ALIGN) - end->new);
+}
+
+/*
+ * Move the end of an object that is the last one in the span of this CPU. As in bump_span(), an
+ * interrupt before slot_busy() may have refilled the slot: so all is compared after it.
+ */
+static bool move_in_span(struct arena *arena, struct arena_cpu *cpu,
+			 const struct arena_snap *snap, const struct object_end *end)
+{
+	struct arena_slot *slot = arena_slot(cpu);
+	bool moved;
+
+	if (!slot || READ_ONCE(slot->span) != snap->generation)
+		return false;
+	slot_busy(slot);
+	moved = slot_fits(slot, snap->generation, end) &&
+		(end->new >= end->old || slot_wipe(arena, cpu, end));
+	if (moved)
+		slot_move(slot, end);
+	slot_idle(slot, snap->generation);
+	return moved;
+}
+
+/* Move the end of an object. False, with nothing changed, if it is not the last one. */
+static bool move_end(struct arena *arena, const struct object_end *end)
+{
+	struct arena_cpu *cpu = arena_enter(arena);
+	struct arena_snap snap = __arena_snap(arena);
+	bool may_move = end->new >= end->old || !(arena->flags & ARENA_MAPPABLE), moved = false;
+
+	if (may_move && (snap.generation == end->generation ||
+			 arena_outlives(arena, snap.generation, end->generation, end->offset)))
+		moved = arena->spans ? move_in_span(arena, cpu, &snap, end) :
+				       move_cursor(arena, arena_slot(cpu), &snap, end);
+	arena_leave(cpu);
+	return moved;
+}
+
+static bool resize(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t gfp)
+{
+	struct object_end end = {
+		.generation = arena_snap_begun(arena).generation,
+		.object = ptr, .old = old, .new = new,
+	};
+
+	if (!arena_find(arena, end.generation, ptr, &end.offset) ||
+	    max(old, new) > arena_slab_size(arena) - (end.offset & (arena_slab_size(arena) - 1)) ||
+	    !move_end(arena, &end))
+		return new <= old;
+	/* A reset that intervenes frees the object: there is nothing to zero. */
+	if (new > old && (arena->zero || gfp & __GFP_ZERO))
+		arena_write(arena, end.generation, end.offset + old, NULL, new - old, ARENA_NOGROW);
+	return true;
+}
+
+/**
+ * arena_resize() - Change the size of an object where it is (clause 28).
+ * @arena: the arena, not NULL.
+ * @ptr:   a live object of the arena, from any call but arena_reserve_alloc().
+ * @old:   its size in bytes, as it was asked for.
+ * @new:   the size that it is to have, in bytes.
+ *
+ * An object can grow if it is the last one: in a dense arena, if nothing was allocated after it;
+ * with %ARENA_SPANS, if nothing was allocated after it by the CPU that it came from, and the
+ * caller runs on that CPU. It grows in committed memory, within its slab. The bytes that it
+ * gains are zero if the arena zeroes its objects, and otherwise undefined.
+ *
+ * Every object can shrink. Under the same conditions, what it loses is handed out again, and
+ * arena_offset() falls by that. There are three exceptions: an arena of the device; and, in a dense
+ * arena, an object that ends where its slab does, and a caller that has interrupted an allocation
+ * of the same arena.
+ *
+ * Marks do not know sizes: an object that is older than a mark must not be resized before the
+ * arena is rewound to it for the last time.
+ *
+ * Context: Any. Takes no lock. The caller excludes resets and rewinds that free the object, as
+ * for any use of it, and other users of the object.
+ * Return: true if the object has @new bytes now; false, with nothing changed, if it cannot grow
+ * where it is, or if @old or @new is 0.
+ */
+bool arena_resize(struct arena *arena, void *ptr, size_t old, size_t new)
+{
+	return old && new && resize(arena, ptr, old, new, ARENA_NOGROW);
+}
+EXPORT_SYMBOL_GPL(arena_resize);
+
+/* Allocate @new bytes and copy the @old bytes at @ptr, fewer, to their begin. */
+static void *move_object(struct arena *arena, const void *ptr, size_t old, size_t new, gfp_t gfp)
+{
+	size_t size = size_with_address(arena, new);
+	struct arena_place place;
+	unsigned int lost = 0;
+	int err;
+
+	do {
+		err = __arena_claim(arena, size, ARENA_MIN_ALIGN, gfp, &place) ?:
+		      arena_write(arena, place.generation, place.offset, ptr, old, gfp);
+	} while (err == -ESTALE && lost++ < ARENA_LOST_MAX);
+	/* Resets have freed each copy before it was complete: return the last one all the same. */
+	if (err == -ESTALE)
+		err = 0;
+	err = arena_claim_report(arena, size, ARENA_MIN_ALIGN, gfp, &place, err);
+	return err ? NULL : place.ptr;
+}
+
+/**
+ * arena_realloc() - Change the size of an object, where it is or by a copy (clause 28).
+ * @arena: the arena, not NULL.
+ * @ptr:   a live object of the arena, as for arena_resize(); or NULL, for arena_alloc().
+ * @old:   its size in bytes, as it was asked for; not used if @ptr is NULL.
+ * @new:   the size that it is to have, in bytes, not 0.
+ * @gfp:   how the arena may grow, see arena_alloc(). With __GFP_ZERO, the bytes that the object
+ *	gains are zeroed.
+ *
+ * Where arena_resize() fails, the object is copied. The old one remains until the next reset or
+ * rewind below it, as no single object is ever freed. A copy is aligned to %ARENA_MIN_ALIGN.
+ *
+ * Context: As arena_alloc(), and as arena_resize().
+ * Return: The object; NULL, with the old one unchanged, as arena_alloc(), or if the task is killed
+ * during a copy of more than %ARENA_SLAB_MAX.
+ */
+void *arena_realloc(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t gfp)
+{
+	if (!ptr)
+		return arena_alloc(arena, new, gfp);
+	if (old && new && resize(arena, ptr, old, new, gfp))
+		return ptr;
+	return move_object(arena, ptr, old, new, gfp);
+}
+EXPORT_SYMBOL_GPL(arena_realloc);
+
+/**
+ * arena_unreserve() - Give back what is left of a reservation (clause 3).
+ * @reserve: filled in by arena_reserve(). Nothing can be allocated from it any more; what was
+ *	  remains.
+ *
+ * What is left is handed out again under the conditions under which arena_resize() makes an
+ * object smaller: in short, that nothing was allocated after the reservation, and that the arena
+ * is not one of the device. A reservation of more than a slab must be used up to its last slab.
+ * Otherwise what is left remains unused until the next reset.
+ *
+ * Context: Any. Takes no lock. The caller excludes that memory is allocated from @reserve at the
+ * same time.
+ * Return: The bytes that were given back; arena_offset() has fallen by so much.
+ */
+size_t arena_unreserve(struct arena_reserve *reserve)
+{
+	const struct object_end end = {
+		.generation = reserve->generation,
+		.offset	    = reserve->offset,
+		.object	    = reserve->base,
+		.old	    = reserve->size,
+		.new	    = atomic_long_xchg(&reserve->used, reserve->size),
+	};
+
+	if (!reserve->base || end.new >= end.old || !move_end(reserve->arena, &end))
+		return 0;
+	return end.old - end.new;
+}
+EXPORT_SYMBOL_GPL(arena_unreserve);
