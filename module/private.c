@@ -27,6 +27,18 @@ struct arena_chunk {
 	char			data[] __aligned(sizeof(u64));
 };
 
+/**
+ * struct arena_private_action - an action, in the memory of its arena.
+ * @below: the action that was added before, or NULL.
+ * @fn:	   the function.
+ * @data:  its argument.
+ */
+struct arena_private_action {
+	struct arena_private_action	*below;
+	void				(*fn)(void *data);
+	void				*data;
+};
+
 static char *chunk_end(struct arena_chunk *chunk)
 {
 	return (char *)chunk + (PAGE_SIZE << chunk->order);
@@ -99,14 +111,28 @@ void arena_private_init(struct arena_private *arena, void *buffer, size_t size)
 }
 EXPORT_SYMBOL_GPL(arena_private_init);
 
+/* Run the actions that were added after @last, the last one first. */
+static void actions_run(struct arena_private *arena, struct arena_private_action *last)
+{
+	while (arena->actions != last) {
+		struct arena_private_action *action = arena->actions;
+
+		arena->actions = action->below;
+		action->fn(action->data);
+	}
+}
+
 /**
  * arena_private_destroy() - Give back the memory of a private arena.
  * @arena: the arena, not NULL; to be initialised before it is used again.
  *
- * Context: Any but NMI; the caller excludes all other users. Does not sleep.
+ * Runs its actions first.
+ *
+ * Context: Any but NMI; the caller excludes all other users. Does not sleep, if no action does.
  */
 void arena_private_destroy(struct arena_private *arena)
 {
+	actions_run(arena, NULL);
 	chunks_free(arena->chunks);
 	chunks_free(arena->spare);
 	arena_private_init(arena, NULL, 0);
@@ -241,6 +267,61 @@ void *arena_private_realloc(struct arena_private *arena, void *ptr, size_t old, 
 }
 EXPORT_SYMBOL_GPL(arena_private_realloc);
 
+/**
+ * arena_private_add_action() - Call a function when what is allocated now is freed (clause 27).
+ * @arena: the arena, not NULL.
+ * @fn:	   the function, not NULL.
+ * @data:  its argument; may be an object of the arena.
+ * @gfp:   how the arena may grow, see arena_alloc().
+ *
+ * An action takes 24 bytes of the arena. It is called once: by the next reset, by a rewind to a
+ * mark that was taken before, or when the arena is destroyed; of several actions the one that was
+ * added last is called first. All objects are intact until all of these actions have returned.
+ * Actions run in the context of the call that frees them, and must not use the arena but for the
+ * objects that end with them.
+ *
+ * Context: As arena_private_alloc().
+ * Return: 0; or, with nothing changed and @fn not called, -ENOMEM; -EINVAL, with a warning, without
+ * @fn.
+ */
+int arena_private_add_action(struct arena_private *arena, void (*fn)(void *data), void *data,
+			     gfp_t gfp)
+{
+	struct arena_private_action *action;
+
+	if (WARN_ON_ONCE(!fn))
+		return -EINVAL;
+	action = arena_private_alloc(arena, sizeof(*action), gfp);
+	if (!action)
+		return -ENOMEM;
+	*action = (struct arena_private_action) { arena->actions, fn, data };
+	arena->actions = action;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(arena_private_add_action);
+
+/**
+ * arena_private_add_action_or_run() - As arena_private_add_action(), but call the function if that
+ * fails.
+ * @arena: the arena, not NULL.
+ * @fn:	   the function, not NULL.
+ * @data:  its argument.
+ * @gfp:   as for arena_private_add_action().
+ *
+ * Context: As arena_private_alloc().
+ * Return: 0; or the error of arena_private_add_action(), and @fn was called.
+ */
+int arena_private_add_action_or_run(struct arena_private *arena, void (*fn)(void *data),
+				    void *data, gfp_t gfp)
+{
+	int err = arena_private_add_action(arena, fn, data, gfp);
+
+	if (err && fn)
+		fn(data);
+	return err;
+}
+EXPORT_SYMBOL_GPL(arena_private_add_action_or_run);
+
 /* Move the chunks that are newer than @chunk to the list of spare chunks. */
 static void unwind_to(struct arena_private *arena, struct arena_chunk *chunk)
 {
@@ -258,7 +339,7 @@ static void unwind_to(struct arena_private *arena, struct arena_chunk *chunk)
  * arena_private_reset() - Free all objects of a private arena, keep its memory.
  * @arena: the arena, not NULL.
  *
- * Ends all marks. Takes constant time.
+ * Ends all marks. Takes constant time, and that of the actions, which run first.
  *
  * Context: Any; the caller is the owner.
  */
@@ -266,6 +347,7 @@ void arena_private_reset(struct arena_private *arena)
 {
 	if (!arena_private_owned(arena))
 		return;
+	actions_run(arena, NULL);
 	if (arena->chunks) {
 		arena->oldest->below = arena->spare;
 		arena->spare = arena->chunks;
@@ -310,6 +392,7 @@ struct arena_private_mark arena_private_mark(struct arena_private *arena)
 		.chunk	= arena->chunks,
 		.pos	= arena->pos,
 		.used	= arena->used,
+		.actions = arena->actions,
 		.serial	= ++arena->serial,
 		.level	= arena->depth,
 	};
@@ -339,6 +422,7 @@ int arena_private_rewind(struct arena_private *arena, const struct arena_private
 {
 	if (!mark_is_open(arena, mark))
 		return -ESTALE;
+	actions_run(arena, mark->actions);
 	unwind_to(arena, mark->chunk);
 	arena->pos = mark->pos;
 	arena->used = mark->used;

@@ -58,6 +58,7 @@
  *  arena_deref, _handle   any         yes    yes            yes    no
  *  arena_owns             any         yes    yes            yes    no
  *  arena_mark, _rewind    not NMI     yes    yes            yes    no
+ *  arena_add_action       not NMI [1] yes    yes            yes    no
  *  arena_get              any         yes    yes            yes    [2]
  *  arena_put              task        yes    yes            yes    [2]
  *  arena_destroy          task        no     no             no     no
@@ -518,6 +519,11 @@ size_t arena_high(const struct arena *arena);
 size_t arena_capacity(const struct arena *arena);
 size_t arena_capacity_max(void);
 void arena_stats(const struct arena *arena, struct arena_stats *stats);
+
+int arena_add_action(struct arena *arena, void (*fn)(void *data), void *data,
+		     gfp_t gfp) __must_check;
+int arena_add_action_or_run(struct arena *arena, void (*fn)(void *data), void *data,
+			    gfp_t gfp) __must_check;
 
 int arena_reset(struct arena *arena);
 int arena_reset_rcu(struct arena *arena);

@@ -25,6 +25,7 @@
 #include <linux/string.h>
 
 struct arena_chunk;
+struct arena_private_action;
 struct task_struct;
 
 /** ARENA_PRIVATE_MARKS - how deep marks of a private arena nest. */
@@ -44,6 +45,7 @@ struct task_struct;
  * @depth:	number of open marks.
  * @serial:	serial of the last mark.
  * @open:	serials of the open marks.
+ * @actions:	what arena_private_add_action() has added, the last one first.
  * @owner:	the task that debug builds take for the owner.
  */
 struct arena_private {
@@ -59,6 +61,7 @@ struct arena_private {
 	unsigned int		depth;
 	u64			serial;
 	u64			open[ARENA_PRIVATE_MARKS];
+	struct arena_private_action *actions;
 #ifdef CONFIG_ARENA_DEBUG
 	struct task_struct	*owner;
 #endif
@@ -70,6 +73,7 @@ struct arena_private {
  * @chunk:	the newest chunk of the arena at that time.
  * @pos:	the first free byte at that time.
  * @used:	bytes of objects at that time.
+ * @actions:	the newest action at that time.
  * @serial:	serial of the mark, never used again.
  * @level:	number of marks that were open when this one was made.
  */
@@ -78,6 +82,7 @@ struct arena_private_mark {
 	struct arena_chunk	*chunk;
 	char			*pos;
 	size_t			used;
+	struct arena_private_action *actions;
 	u64			serial;
 	unsigned int		level;
 };
@@ -90,6 +95,10 @@ bool arena_private_resize(struct arena_private *arena, void *ptr, size_t old, si
 	__must_check;
 void *arena_private_realloc(struct arena_private *arena, void *ptr, size_t old, size_t new,
 			    gfp_t gfp) __must_check;
+int arena_private_add_action(struct arena_private *arena, void (*fn)(void *data), void *data,
+			     gfp_t gfp) __must_check;
+int arena_private_add_action_or_run(struct arena_private *arena, void (*fn)(void *data),
+				    void *data, gfp_t gfp) __must_check;
 void arena_private_reset(struct arena_private *arena);
 void arena_private_trim(struct arena_private *arena);
 int arena_private_rewind(struct arena_private *arena, const struct arena_private_mark *mark);

@@ -16,6 +16,7 @@
 #define RESERVES	4
 #define EVENTS		3
 #define BATCH		8
+#define ACTIONS		64
 
 struct object {
 	void		*ptr;
@@ -47,6 +48,13 @@ struct reservation {
 	size_t			align;
 	size_t			offset;
 	size_t			end;	/* of the bytes taken so far, from the begin */
+};
+
+struct action {
+	size_t		offset;		/* in a dense arena */
+	u64		generation;
+	unsigned int	ran;
+	bool		dead;
 };
 
 /* The effects of one interrupt. */
@@ -90,6 +98,9 @@ static struct model {
 
 	struct reservation	reserves[RESERVES];
 	struct reservation	*shared_reserve;	/* interrupts use it, too */
+
+	unsigned int		nr_actions;
+	struct action		actions[ACTIONS];
 
 	bool			reading;
 	unsigned int		nr_seen;
@@ -323,12 +334,49 @@ static void arm(struct input *in)
 	user_self.fuse = 1 + get_byte(in) % 48;
 }
 
+/* Actions: clause 27. */
+
+/* Those that were added later, in the same generation, have run before. */
+static void act(void *data)
+{
+	struct action *action = data, *later;
+
+	for (later = action + 1; later < m.actions + m.nr_actions; later++)
+		CHECK(later->ran || later->generation != action->generation);
+	action->ran++;
+}
+
+/* All of them have run that are dead, once, but those that wait for readers; and no others. */
+static void check_actions(void)
+{
+	unsigned int i;
+
+	while (m.nr_actions && m.actions[m.nr_actions - 1].ran == 1 &&
+	       m.actions[m.nr_actions - 1].dead)
+		m.nr_actions--;
+	for (i = 0; i < m.nr_actions; i++) {
+		const struct action *action = &m.actions[i];
+
+		CHECK(action->ran == action->dead ||
+		      (!action->ran && action->dead && m.retiring));
+	}
+}
+
+static void actions_die(size_t offset)
+{
+	unsigned int i;
+
+	for (i = 0; i < m.nr_actions; i++)
+		m.actions[i].dead |= m.actions[i].offset >= offset;
+}
+
 /* The generation is over, so all objects are freed. */
 static void empty_model(u64 generation)
 {
 	unsigned int i;
 
 	CHECK(generation > m.generation);
+	actions_die(0);
 	for (i = 0; i < m.nr; i++)
 		forget(&m.live[i]);
 	for (i = 0; i < RESERVES; i++)
@@ -416,6 +464,7 @@ static void check_quiet(void)
 
 	arena_stats(m.arena, &stats);
 	check_fails(&stats);
+	check_actions();
 	if (m.spans) {
 		CHECK(stats.high >= m.high);
 		m.high = stats.high;
@@ -947,7 +996,8 @@ static void op_resize(struct input *in)
 	struct object *object;
 	bool expected, resized, moved;
 
-	if (!m.nr)
+	/* Of an object that a reader has seen, the caller must not change the size. */
+	if (!m.nr || m.reading)
 		return;
 	/* More often than not, the last one. */
 	object = &m.live[which & 1 ? (which >> 1) % m.nr : m.nr - 1];
@@ -1197,6 +1247,7 @@ static void rewound(const struct taken_mark *taken)
 	unsigned int i;
 
 	rewound_objects(offset);
+	actions_die(offset);
 	m.used = taken->used;
 	m.peak = max(m.peak, m.high);
 	m.rewinds += m.generation != arena_snap(m.arena).generation;
@@ -1274,6 +1325,43 @@ static void op_rewind(struct input *in)
 	verify(m.live, m.nr);
 	check_quiet();
 	m.nr_events = 0;
+}
+
+static void op_action(struct input *in)
+{
+	struct request request = {
+		.size = ARENA_WORD, .align = ARENA_MIN_ALIGN,
+		.gfp = gfps[get_byte(in) % ARRAY_SIZE(gfps)],
+	};
+	unsigned long injected = user_failed;
+	struct action *action;
+	unsigned int cause;
+	size_t place = 0;
+	int expected, err;
+
+	if (m.nr_actions == ACTIONS) {
+		/* Room is made by a reset that runs them all. */
+		check_actions();
+		return;
+	}
+	action = &m.actions[m.nr_actions++];
+	*action = (struct action) { .generation = m.generation };
+	expected = expect(&request, &place, &cause);
+	err = arena_add_action(m.arena, act, action, request.gfp);
+	CHECK(!action->ran);
+	if (err) {
+		m.nr_actions--;
+		CHECK(expected || m.tight || user_failed != injected);
+		count_failure(injected != user_failed ? FAILED_EITHER : cause);
+	} else {
+		CHECK(expected >= 0);
+		action->offset = place;
+		if (!m.spans)
+			take_bytes(place, ARENA_WORD);
+		allocated(ARENA_WORD);
+	}
+	m.high = arena_high(m.arena);
+	check_quiet();
 }
 
 /* Handles: clause 13. */
@@ -1406,6 +1494,9 @@ static void destroy(void)
 	user_fail_nth = 0;
 	arena_destroy(m.arena);
 	m.arena = NULL;
+	m.retiring = false;
+	actions_die(0);
+	check_actions();
 }
 
 static void op_misc(struct input *in)
@@ -1493,12 +1584,14 @@ static void step(struct input *in)
 	case 16:
 		op_batch(in);
 		break;
-	case 17:
-	case 18:
-		op_resize(in);
+	case 21:
+		if (get_byte(in) & 3)
+			op_resize(in);
+		else
+			op_unreserve(in);
 		break;
-	case 19:
-		op_unreserve(in);
+	case 24:
+		op_action(in);
 		break;
 	default:
 		op_alloc(in);

@@ -776,6 +776,18 @@ static inline bool llist_add(struct llist_node *node, struct llist_head *head)
 	return !first;
 }
 
+static inline bool llist_add_batch(struct llist_node *first, struct llist_node *last,
+				   struct llist_head *head)
+{
+	struct llist_node *old = READ_ONCE(head->first);
+
+	do {
+		last->next = old;
+	} while (!try_cmpxchg(&head->first, &old, first));
+	return !old;
+}
+
+#define llist_entry(p, type, member)	container_of(p, type, member)
 #define user_llist_item(node, p, member) \
 	((node) ? container_of(node, typeof(*(p)), member) : NULL)
 #define llist_for_each_entry_safe(p, n, node, member)				\

@@ -49,8 +49,9 @@
  *
  *	reset:     unsettled, no claim succeeds
  *	  |
- *	  | no CPU is writing (checked by arena_settle(), called by the
- *	  | reset itself or by the next allocation)
+ *	  | no CPU is writing, and the actions of the last generation have
+ *	  | returned (checked by arena_settle(), called by the reset itself
+ *	  | or by the next allocation)
  *	  v
  *	settled:   claims move the offset
  *	  |
@@ -173,6 +174,20 @@
  *	blocked  store-release of                smp_mb() B in arena_settle(), then
  *	         settle_blocked after the slabs  load-acquire of settle_blocked
  *	         were worked on
+ *	acts     llist_add() in                  compare-and-swap of the cursor, then
+ *	         arena_add_action() after        smp_mb() B and the look at
+ *	         ARENA_BLOCKED_ACTIONS was set,  settle_blocked in arena_settle(), and
+ *	         then a look at the cursor       llist_del_all() in actions_take()
+ *	acted    acting raised before            load-acquires of acted, then of
+ *	         llist_del_all(), lowered by a   acting, in arena_settle_blocked()
+ *	         release after the actions ran
+ *	mapped   llist_add() in                  compare-and-swap of the cursor; then
+ *	         arena_add_action() after        smp_mb() in arena_reap_larges() and
+ *	         ARENA_BLOCKED_ACTIONS was set,  the look at settle_blocked in
+ *	         then a look at the cursor       arena_actions_pending()
+ *	kept     llist_add() in                  smp_mb() in acting_end(), then
+ *	         arena_reap_larges(), then a     llist_empty()
+ *	         look at acting
  *	settle   compare-and-swap in             address dependency from the cursor
  *	         arena_settle() after slabs      to the directory entry in
  *	         were released                   cursor_claim()
@@ -479,7 +494,7 @@ struct arena_history {
  *		it since the slabs were last zeroed.
  * @committed:	bytes of committed slabs.
  * @slabs_kept:	number of slabs that the last reset kept.
- * @settle_blocked: a reset that sleeps is at work: the new generation stays unsettled.
+ * @settle_blocked: what blocks the settling of a generation: ARENA_BLOCKED_* flags.
  * @retiring:	readers may still be in the slab set that was left last.
  * @wrapping:	a grace period must end before the tag may enter its next eighth.
  * @writers:	number of allocations by CPUs without state that may be writing to arena memory.
@@ -495,6 +510,10 @@ struct arena_history {
  * @reset_mutex: serialises resets that sleep.
  * @reaper:	work that unmaps the views of freed objects: a reset must not sleep.
  * @had_larges:	there have been views, and the reaper may be at work.
+ * @actions:	lists of actions, one for each slab set (action.c).
+ * @actions_added: number of actions that were ever added.
+ * @acted:	the last generation before which all actions that it ended were taken from @actions.
+ * @acting:	number of CPUs or tasks that run actions.
  * @tail_mutex: serialises the collection of span tails, and protects @tails.
  * @tails:	the collected tails.
  * @committed_peak: highest value of @committed.
@@ -543,7 +562,7 @@ struct arena {
 	atomic_long_t		dirty;
 	atomic_long_t		committed;
 	unsigned int		slabs_kept;
-	bool			settle_blocked;
+	u8			settle_blocked;
 	bool			retiring;
 	bool			wrapping;
 	bool			had_larges;
@@ -559,6 +578,10 @@ struct arena {
 	struct rcu_head		retire_rcu;
 	struct mutex		reset_mutex;	/* Serialises resets that sleep. */
 	struct work_struct	reaper;
+
+	struct llist_head	actions[2];
+	atomic_long_t		actions_added;
+	atomic_long_t		acted;
 
 	struct mutex		tail_mutex;	/* Serialises collections, protects tails. */
 	struct arena_tails	*tails;
@@ -577,10 +600,15 @@ struct arena {
 	struct arena_dir	dir;
 	struct arena_dir	*spare_dir;
 	unsigned int		first_used;
+	atomic_t		acting;
 	struct arena_cpu	first_cpu;
 	const struct arena_cpu	*no_cpu;
 	struct arena_leaf	*root[];
 };
+
+/* Flags in arena.settle_blocked: a reset that sleeps is at work; the arena has had actions. */
+#define ARENA_BLOCKED_ASLEEP	BIT(0)
+#define ARENA_BLOCKED_ACTIONS	BIT(1)
 
 /* Raise @peak to at least @value. A full barrier if that changes @peak. */
 static inline void arena_raise(atomic_long_t *peak, long value)
@@ -1031,6 +1059,15 @@ void arena_windows_close(struct arena *arena);
 void arena_note_dirty(struct arena *arena, size_t high);
 bool arena_settle_wait(struct arena *arena, gfp_t gfp);
 int arena_reset_asleep(struct arena *arena, size_t keep, bool zero, bool killable);
+
+/* action.c */
+bool arena_settle_blocked(const struct arena *arena, unsigned int blocked, unsigned long cursor);
+bool arena_actions_pending(const struct arena *arena, const struct arena_snap *snap);
+void arena_begun(struct arena *arena);
+void arena_actions_retired(struct arena *arena);
+void arena_actions_left(struct arena *arena);
+void arena_actions_wait(struct arena *arena);
+void arena_actions_exit(struct arena *arena);
 
 /* account.c */
 void arena_count_objects(struct arena *arena, unsigned int nr);

@@ -146,6 +146,7 @@ static void arena_release(struct arena *arena)
 	arena_debug_remove(arena);
 	if (arena->flags & ARENA_READERS || READ_ONCE(arena->wrapping))
 		rcu_barrier();
+	arena_actions_exit(arena);
 	if (arena->had_larges) {
 		cancel_work_sync(&arena->reaper);
 		arena_reap_larges(arena, true);

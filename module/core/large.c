@@ -360,20 +360,27 @@ int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_
  *
  * Views that readers may still use stay listed. arena_reset_rcu() sets retiring before it
  * moves the cursor: a reaper that sees the new generation also sees retiring. Once the readers are
- * done, the RCU callback retired() runs the reaper again.
+ * done, the RCU callback retired() runs the reaper again. Views that actions may still use stay
+ * listed, too, and the CPU that has run the last of these actions runs the reaper again.
  */
 void arena_reap_larges(struct arena *arena, bool all)
 {
 	struct llist_node *views = llist_del_all(&arena->larges);
-	unsigned long generation = arena_snap(arena).generation;
+	struct arena_snap snap = arena_snap(arena), now;
 	struct arena_large *large, *next;
-	bool readers;
+	bool readers, actions;
 
-	smp_rmb();	/* Pairs with the compare-and-swap in next_generation(). */
+	/*
+	 * Pairs with the compare-and-swap in next_generation(), and with llist_add() in
+	 * arena_add_action(): a reaper that sees the new generation also sees that readers or
+	 * actions may use objects of the old one.
+	 */
+	smp_mb();
 	readers = READ_ONCE(arena->retiring);
+	actions = arena_actions_pending(arena, &snap);
 	llist_for_each_entry_safe(large, next, views, node) {
-		if (!all && (readers || large->generation == generation ||
-			     arena_may_outlive(arena, generation, large->generation,
+		if (!all && (readers || actions || large->generation == snap.generation ||
+			     arena_may_outlive(arena, snap.generation, large->generation,
 					       large->offset))) {
 			llist_add(&large->node, &arena->larges);
 			continue;
@@ -382,12 +389,14 @@ void arena_reap_larges(struct arena *arena, bool all)
 		cond_resched();
 	}
 	/*
-	 * A reset, or the end of its grace period, may have found the list empty between
-	 * llist_del_all() and llist_add(), and have scheduled nothing: check again.
+	 * A reset, or the end of its grace period or actions, may have found the list empty
+	 * between llist_del_all() and llist_add(), and have scheduled nothing: check again.
 	 */
-	if (!llist_empty(&arena->larges) &&
-	    (readers ? !READ_ONCE(arena->retiring) :
-		       arena_snap(arena).generation != generation))
+	if (llist_empty(&arena->larges))
+		return;
+	now = arena_snap(arena);
+	if (readers ? !READ_ONCE(arena->retiring) :
+	    actions ? !arena_actions_pending(arena, &now) : now.generation != snap.generation)
 		schedule_work(&arena->reaper);
 }
 

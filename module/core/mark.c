@@ -329,10 +329,10 @@ int arena_rewind(struct arena *arena, const struct arena_mark *mark)
 	if (err)
 		return err < 0 ? err : 0;
 	arena_crossed(arena, crossed);
+	arena_begun(arena);
 	/* vunmap() may sleep, and a rewind must not: the reaper unmaps the views. */
 	if (!llist_empty(&arena->larges))
 		schedule_work(&arena->reaper);
-	arena_settle(arena);
 	arena_trace_reset(arena, ARENA_EVENT_REWIND);
 	return 0;
 }

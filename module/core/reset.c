@@ -104,8 +104,8 @@ static noinline bool settle_rewound(struct arena *arena, unsigned long cursor)
 }
 
 /*
- * Settle the present generation, unless the allocator still writes to memory of an older one
- * or a reset that sleeps blocks that. Any CPU may settle it, in any context.
+ * Settle the present generation, unless the allocator still writes to memory of an older one,
+ * or a reset that sleeps or actions block that. Any CPU may settle it, in any context.
  * Returns true if the generation is settled, by this CPU or by another one.
  *
  * No writer of the new generation is counted here, as no claim succeeds in it before it is
@@ -116,6 +116,7 @@ static noinline bool settle_rewound(struct arena *arena, unsigned long cursor)
 static __always_inline bool settle(struct arena *arena)
 {
 	unsigned long cursor = atomic_long_read(&arena->cursor);
+	unsigned int blocked;
 
 	if (cursor_settled(cursor))
 		return true;
@@ -131,7 +132,9 @@ static __always_inline bool settle(struct arena *arena)
 	 */
 	smp_mb();
 	/* Acquire: pairs with block_settling(). Claims come after what a reset did to the slabs. */
-	if (smp_load_acquire(&arena->settle_blocked) || late_writers(arena))
+	blocked = smp_load_acquire(&arena->settle_blocked);
+	if ((unlikely(blocked) && arena_settle_blocked(arena, blocked, cursor)) ||
+	    late_writers(arena))
 		return false;
 	if (unlikely(cursor_rewound(cursor)))
 		return settle_rewound(arena, cursor);
@@ -171,7 +174,8 @@ bool arena_settle_wait(struct arena *arena, gfp_t gfp)
 			continue;
 		}
 		synchronize_rcu();
-		if (mutex_lock_killable(&arena->reset_mutex))
+		/* Actions may take long, and no lock is held meanwhile. */
+		if (fatal_signal_pending(current) || mutex_lock_killable(&arena->reset_mutex))
 			return false;
 		mutex_unlock(&arena->reset_mutex);
 	}
@@ -472,8 +476,22 @@ static __always_inline void window_reopen(struct arena *arena)
 }
 
 /*
- * Begin the next generation in the same slab set, and settle it at once unless a late writer
- * or a reset that sleeps blocks that. Returns 0 or -EBUSY.
+ * What next_generation_kept() leaves to be done: the reset takes reset_lock (-EAGAIN), or the
+ * generation is begun but not settled (-EINPROGRESS).
+ */
+static noinline int next_generation_rest(struct arena *arena, int err)
+{
+	if (err == -EAGAIN)
+		err = next_generation_crossing(arena);
+	if (err && err != -EINPROGRESS)
+		return err;
+	arena_begun(arena);
+	return 0;
+}
+
+/*
+ * Begin the next generation in the same slab set, and settle it at once unless a late writer,
+ * a reset that sleeps or actions block that. Returns 0 or -EBUSY.
  */
 static __always_inline int next_generation_kept(struct arena *arena)
 {
@@ -482,15 +500,14 @@ static __always_inline int next_generation_kept(struct arena *arena)
 
 	preempt_disable();
 	err = next_generation(arena, false, false, &crossed);
-	if (likely(!err) && likely(settle(arena)) && !arena->spans)
-		window_reopen(arena);
-	preempt_enable();
-	if (unlikely(err == -EAGAIN)) {
-		err = next_generation_crossing(arena);
-		if (!err)
-			arena_settle(arena);
+	if (likely(!err)) {
+		if (unlikely(!settle(arena)))
+			err = -EINPROGRESS;
+		else if (!arena->spans)
+			window_reopen(arena);
 	}
-	return err;
+	preempt_enable();
+	return likely(!err) ? 0 : next_generation_rest(arena, err);
 }
 
 static void note_kept(struct arena *arena)
@@ -542,12 +559,15 @@ static void retired(struct rcu_head *rcu)
 {
 	struct arena *arena = container_of(rcu, struct arena, retire_rcu);
 
+	arena_actions_retired(arena);
 	/*
 	 * Release: pairs with the smp_load_acquire() in arena_reset_rcu(). What the last readers
 	 * of this slab set read comes before the first store of the next generation that uses it.
 	 */
 	smp_store_release(&arena->retiring, false);
-	smp_mb();	/* Pairs with llist_add() in arena_reap_larges(), a full barrier, too. */
+	/* Pairs with llist_add(), a full barrier, in arena_reap_larges() and arena_add_action(). */
+	smp_mb();
+	arena_actions_left(arena);
 	if (!llist_empty(&arena->larges))
 		schedule_work(&arena->reaper);
 }
@@ -566,8 +586,9 @@ static void retired(struct rcu_head *rcu)
  *
  * Context: Any but NMI. Takes a raw spinlock with interrupts off. Never waits.
  * Return: 0; -EBUSY with nothing changed while readers may still use the set that was left
- * last, while a reset that releases or zeroes slabs is at work, or if resets follow each other too
- * fast, see arena_reset(); -EOPNOTSUPP without %ARENA_READERS; -EINVAL in NMI, with a warning.
+ * last, while a reset that releases or zeroes slabs is at work, while actions run, or if resets
+ * follow each other too fast, see arena_reset(); -EOPNOTSUPP without %ARENA_READERS; -EINVAL in
+ * NMI, with a warning.
  */
 int arena_reset_rcu(struct arena *arena)
 {
@@ -584,7 +605,8 @@ int arena_reset_rcu(struct arena *arena)
 	preempt_disable();
 	raw_spin_lock_irqsave(&arena->reset_lock, flags);
 	/* Acquire: pairs with the smp_store_release() in retired(). */
-	if (!smp_load_acquire(&arena->retiring) && !arena->settle_blocked) {
+	if (!smp_load_acquire(&arena->retiring) &&
+	    !(arena->settle_blocked & ARENA_BLOCKED_ASLEEP) && !atomic_read(&arena->acting)) {
 		/*
 		 * Set before the cursor changes: pairs with smp_rmb() in arena_reap_larges().
 		 * A reaper that sees the new generation also sees that readers may be in the
@@ -690,11 +712,15 @@ static int wipe_slabs(struct arena *arena, bool killable)
 	return err;
 }
 
-static void block_settling(struct arena *arena, bool blocked)
+static void block_settling(struct arena *arena, bool block)
 {
 	unsigned long flags;
+	u8 blocked;
 
 	raw_spin_lock_irqsave(&arena->reset_lock, flags);
+	blocked = arena->settle_blocked & ~ARENA_BLOCKED_ASLEEP;
+	if (block)
+		blocked |= ARENA_BLOCKED_ASLEEP;
 	/*
 	 * Release: pairs with the smp_load_acquire() in settle(). What the reset did to the
 	 * slabs comes before the first claim of the generation.
@@ -715,7 +741,9 @@ static int work_on_slabs(struct arena *arena, size_t keep, bool zero, bool killa
 	smp_mb();	/* Full barrier B: pairs with A in arena_write_begin(). */
 	if (late_writers(arena))
 		synchronize_rcu();
-	arena_reap_larges(arena, false);
+	arena_actions_wait(arena);
+	/* The arena is empty, and nothing can be claimed: every view is that of a freed object. */
+	arena_reap_larges(arena, true);
 	err = zero ? wipe_slabs(arena, killable) : release_slabs(arena, keep, killable);
 	note_kept(arena);
 	return err;

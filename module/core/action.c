@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reset actions: functions that are called when their generation ends.
+ *
+ * An action is an object of the arena: adding one claims a word, which says in which generation
+ * it is, and on which side of each mark. So it lives and dies as the objects around it do. What
+ * is to be called is not kept in that word, which a program may have mapped, but in a node of
+ * its own, on a list for each slab set.
+ *
+ * Actions may use the objects that die with them. So no memory of a generation may be handed out
+ * again before its actions have returned. From the first action on, %ARENA_BLOCKED_ACTIONS in
+ * arena->settle_blocked sends each attempt to settle a generation to arena_settle_blocked(): it
+ * is settled only after the actions of the one before. The resetter runs these, in
+ * arena_begun():
+ *
+ *	reset, rewind       the next generation is unsettled; actions run; it is settled
+ *	arena_reset_rcu()   the next generation is in the other slab set; after a grace period,
+ *	                    actions run; then a later generation may return to this set
+ *
+ * Adding takes no lock, but for the first action of an arena, and races with resets: what is
+ * added to a generation that is over, and whose actions have been run, the adding CPU runs
+ * itself. Resets race with each other, and interrupt each other: each takes the lists, runs what
+ * is dead and puts back what is not. @acting counts those at it, and until it is 0, too, no
+ * generation is settled, and arena_reset_rcu() leaves no slab set.
+ */
+#include <linux/export.h>
+#include <linux/llist.h>
+#include <linux/slab.h>
+
+#include "core/cursor.h"
+
+/**
+ * struct arena_action - one action.
+ * @node:	entry in a list.
+ * @generation:	the generation that it was added in.
+ * @offset:	of the word that was claimed for it.
+ * @nr:		its number, in the order in which actions were added.
+ * @fn:		the function.
+ * @data:	its argument.
+ */
+struct arena_action {
+	struct llist_node	node;
+	unsigned long		generation;
+	size_t			offset;
+	unsigned long		nr;
+	void			(*fn)(void *data);
+	void			*data;
+};
+
+/* Was @a added after @b? */
+static bool action_is_newer(const struct arena_action *a, const struct arena_action *b)
+{
+	return (long)(a->nr - b->nr) > 0;
+}
+
+/**
+ * struct action_list - actions in the order in which they are to run, the last one first.
+ * @first: the one that was added last.
+ * @last:  the one that was added first.
+ */
+struct action_list {
+	struct arena_action	*first;
+	struct arena_action	*last;
+};
+
+static struct arena_action *action_next(const struct arena_action *action)
+{
+	return llist_entry(action->node.next, struct arena_action, node);
+}
+
+/* Insert an action. In a list that arena_add_action() has made, nearly all go to the end. */
+static void actions_insert(struct action_list *list, struct arena_action *action)
+{
+	struct arena_action *at = list->first;
+
+	action->node.next = NULL;
+	if (!at) {
+		list->first = action;
+		list->last = action;
+		return;
+	}
+	if (action_is_newer(list->last, action)) {
+		list->last->node.next = &action->node;
+		list->last = action;
+		return;
+	}
+	if (action_is_newer(action, at)) {
+		action->node.next = &at->node;
+		list->first = action;
+		return;
+	}
+	while (action_is_newer(action_next(at), action))
+		at = action_next(at);
+	action->node.next = at->node.next;
+	at->node.next = &action->node;
+}
+
+static void actions_call(const struct action_list *list)
+{
+	struct arena_action *action, *next;
+
+	llist_for_each_entry_safe(action, next, list->first ? &list->first->node : NULL, node) {
+		void (*fn)(void *data) = action->fn;
+		void *data = action->data;
+
+		kfree(action);
+		fn(data);
+	}
+}
+
+/*
+ * Is @action dead in generation @now? Where rewinds have become one, it is taken for live in
+ * doubt. There is none as long as each rewind runs what it has freed.
+ */
+static bool action_is_dead(const struct arena *arena, const struct arena_action *action,
+			   unsigned long now)
+{
+	return action->generation != now &&
+	       !arena_may_outlive(arena, now, action->generation, action->offset);
+}
+
+/**
+ * struct taken - the actions of a slab set, taken off their list.
+ * @dead:	those whose generation is over, and that are to run.
+ * @alive:	the others, which were put back.
+ * @generation:	the generation at that time.
+ * @readers:	readers may be in that set: all were put back.
+ */
+struct taken {
+	struct action_list	dead;
+	struct action_list	alive;
+	unsigned long		generation;
+	bool			readers;
+};
+
+/*
+ * Take the actions of slab set @set off their list, and put those back that are not to run. In a
+ * set that arena_reset_rcu() has left, all wait for its grace period, whose end is @retired.
+ */
+static void actions_take(struct arena *arena, unsigned int set, bool retired, struct taken *taken)
+{
+	struct llist_node *all = llist_del_all(&arena->actions[set]);
+	struct arena_action *action, *next;
+
+	/* Read after the list was taken, so that it is not older than any action on it. */
+	*taken = (struct taken) { .generation = arena_snap(arena).generation };
+	if (!retired && (taken->generation & ARENA_GEN_SET) != set) {
+		/* Pairs with the compare-and-swap in next_generation(), as for the reaper. */
+		smp_rmb();
+		taken->readers = READ_ONCE(arena->retiring);
+	}
+	llist_for_each_entry_safe(action, next, all, node)
+		actions_insert(!taken->readers && action_is_dead(arena, action, taken->generation) ?
+			       &taken->dead : &taken->alive, action);
+	if (taken->alive.first)
+		llist_add_batch(&taken->alive.first->node, &taken->alive.last->node,
+				&arena->actions[set]);
+}
+
+/*
+ * Has what was put back died since? A reset, or the end of a grace period, that came while these
+ * actions were on no list has not found them. llist_add_batch() is a full barrier and pairs with
+ * smp_mb() in retired().
+ */
+static bool taken_is_stale(const struct arena *arena, const struct taken *taken)
+{
+	return taken->alive.first &&
+	       (arena_snap(arena).generation != taken->generation ||
+		(taken->readers && !READ_ONCE(arena->retiring)));
+}
+
+/* Run the actions of slab set @set that are dead; the caller has counted itself in @acting. */
+static void actions_run(struct arena *arena, unsigned int set, bool retired)
+{
+	struct taken taken;
+
+	do {
+		actions_take(arena, set, retired, &taken);
+		actions_call(&taken.dead);
+	} while (taken_is_stale(arena, &taken));
+}
+
+static void acting_begin(struct arena *arena)
+{
+	/* Ordered before the lists are taken by llist_del_all(), a full barrier. */
+	atomic_inc(&arena->acting);
+}
+
+static void acting_end(struct arena *arena)
+{
+	/*
+	 * Release: pairs with the atomic_read_acquire() in arena_settle_blocked(). What actions
+	 * have done to their objects comes before the next claim of that memory.
+	 */
+	atomic_fetch_dec_release(&arena->acting);
+	/*
+	 * Full barrier: pairs with llist_add() in arena_reap_larges(). Either that reaper finds
+	 * that the actions have returned, or this CPU finds the views that it has kept.
+	 */
+	smp_mb();
+	if (!llist_empty(&arena->larges))
+		schedule_work(&arena->reaper);
+}
+
+/* Run all actions that are dead, and settle the present generation if nothing else holds it. */
+static void actions_end(struct arena *arena)
+{
+	unsigned long begun = arena_snap(arena).generation;
+	unsigned int set;
+
+	acting_begin(arena);
+	for (set = 0; set < arena_nr_dirs(arena); set++)
+		actions_run(arena, set, false);
+	/*
+	 * Full barrier: pairs with the atomic_long_read_acquire() in arena_settle_blocked(). Where
+	 * an interrupted reset has taken some of these actions, the CPU that reads @acted also
+	 * sees that reset in @acting.
+	 */
+	arena_raise(&arena->acted, begun);
+	acting_end(arena);
+	arena_settle(arena);
+}
+
+/*
+ * Must the generation of @cursor remain unsettled although no CPU writes to memory of an older
+ * one? @blocked is arena->settle_blocked, and not 0.
+ */
+bool arena_settle_blocked(const struct arena *arena, unsigned int blocked, unsigned long cursor)
+{
+	if (blocked & ARENA_BLOCKED_ASLEEP)
+		return true;
+	/* Acquire: pairs with arena_raise() in actions_end(). */
+	if (atomic_long_read_acquire(&arena->acted) !=
+	    cursor_generation(cursor, READ_ONCE(arena->generation)))
+		return true;
+	/* Acquire: pairs with atomic_fetch_dec_release() in acting_end(). */
+	return atomic_read_acquire(&arena->acting);
+}
+
+/*
+ * Has the generation of @snap begun, but actions that it ended have not all returned yet? Then
+ * the views of their objects must stay. Where the generation is settled, they have.
+ */
+bool arena_actions_pending(const struct arena *arena, const struct arena_snap *snap)
+{
+	if (!(READ_ONCE(arena->settle_blocked) & ARENA_BLOCKED_ACTIONS))
+		return false;
+	/* Acquire: pairs with arena_raise() in actions_end(). */
+	if (!cursor_settled(snap->cursor) &&
+	    atomic_long_read_acquire(&arena->acted) != snap->generation)
+		return true;
+	/* Acquire: pairs with atomic_fetch_dec_release() in acting_end(). */
+	return atomic_read_acquire(&arena->acting);
+}
+
+/*
+ * The caller has begun a generation in the slab set of the last one: run the actions that are
+ * dead now, and settle it.
+ */
+void arena_begun(struct arena *arena)
+{
+	if (!arena_settle(arena) && READ_ONCE(arena->settle_blocked) & ARENA_BLOCKED_ACTIONS)
+		actions_end(arena);
+}
+
+/*
+ * A grace period has passed since arena_reset_rcu() left a slab set, to which the arena cannot
+ * return before arena->retiring is cleared: run the actions of that set.
+ */
+void arena_actions_retired(struct arena *arena)
+{
+	if (!(READ_ONCE(arena->settle_blocked) & ARENA_BLOCKED_ACTIONS))
+		return;
+	acting_begin(arena);
+	actions_run(arena, !(arena_snap(arena).generation & ARENA_GEN_SET), true);
+	acting_end(arena);
+}
+
+/* arena->retiring is cleared: run what a CPU has added before, and left to the callback. */
+void arena_actions_left(struct arena *arena)
+{
+	if (!llist_empty(&arena->actions[!(arena_snap(arena).generation & ARENA_GEN_SET)]))
+		actions_end(arena);
+}
+
+/* Wait for actions that other CPUs are running, before slabs are released. */
+void arena_actions_wait(struct arena *arena)
+{
+	/* Acquire: pairs with atomic_fetch_dec_release() in acting_end(). */
+	while (atomic_read_acquire(&arena->acting))
+		synchronize_rcu();
+}
+
+/* The arena is about to be freed: run all actions. */
+void arena_actions_exit(struct arena *arena)
+{
+	struct arena_action *action, *next;
+	struct action_list all = { };
+	struct llist_node *first;
+	unsigned int set;
+
+	for (set = 0; set < arena_nr_dirs(arena); set++) {
+		first = llist_del_all(&arena->actions[set]);
+		llist_for_each_entry_safe(action, next, first, node)
+			actions_insert(&all, action);
+	}
+	actions_call(&all);
+}
+
+/* From now on, a generation is settled only after the actions of the one before. */
+static void acting_enable(struct arena *arena)
+{
+	unsigned long flags;
+
+	if (likely(READ_ONCE(arena->settle_blocked) & ARENA_BLOCKED_ACTIONS))
+		return;
+	raw_spin_lock_irqsave(&arena->reset_lock, flags);
+	WRITE_ONCE(arena->settle_blocked, arena->settle_blocked | ARENA_BLOCKED_ACTIONS);
+	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
+}
+
+/**
+ * arena_add_action() - Call a function when what is allocated now is freed (clause 27).
+ * @arena: the arena, not NULL.
+ * @fn:	   the function, not NULL.
+ * @data:  its argument; may be an object of the arena.
+ * @gfp:   how the arena may grow, see arena_alloc(); also used for some 50 bytes from kmalloc().
+ *
+ * An action takes %ARENA_WORD bytes of the arena, and lives as long as an object that is allocated
+ * at the same time: until the next reset of any kind, a rewind to a mark that was taken before, or
+ * the end of the arena. Then @fn is called once; of several actions that end together, the one
+ * that was added last is called first. Their objects are intact until all of them have
+ * returned: so an action may drop references that an object holds. While actions run after a
+ * reset or rewind, allocations that may sleep wait, and the others fail. As with allocations, an
+ * action that is added while a reset is under way belongs to the generation before or after it; in
+ * the first case it may be called before this returns.
+ *
+ * @fn is called, with no spinlock of the arena held,
+ *
+ *  - by arena_reset(), arena_rewind(), arena_reset_release() and arena_reset_zero(), in the context
+ *    of their caller, before they return;
+ *  - after arena_reset_rcu(), in softirq, when its grace period has ended: what the arena held
+ *    before was intact for readers until then. While actions run, arena_reset_rcu() returns
+ *    -EBUSY;
+ *  - by the last arena_put(), in task context.
+ *
+ * Where two resets race, or one interrupts the other, either may call it, and the other may return
+ * before that. @fn must not sleep unless all of these callers may. It must not use the arena but
+ * for the objects that end with it: an allocation from it that may sleep would return only when
+ * the task is killed. The caller keeps the module of @fn loaded until @fn has been called.
+ *
+ * Context: Any that @gfp fits but NMI. Takes no lock of the arena, but for the first action,
+ * which takes a raw spinlock for a moment.
+ * Return: 0; or, with nothing changed and @fn not called, -ENOMEM, also in NMI; -ENOSPC if the
+ * arena is full; -EINVAL, with a warning, without @fn.
+ */
+int arena_add_action(struct arena *arena, void (*fn)(void *data), void *data, gfp_t gfp)
+{
+	struct arena_action *action;
+	struct arena_place place;
+	int err;
+
+	if (WARN_ON_ONCE(!fn))
+		return -EINVAL;
+	action = in_nmi() ? NULL : arena_state_alloc(arena, sizeof(*action), gfp);
+	if (!action) {
+		arena_count_failure(arena, -ENOMEM);
+		return -ENOMEM;
+	}
+	err = arena_claim(arena, ARENA_WORD, ARENA_MIN_ALIGN, gfp & ~__GFP_ZERO, &place);
+	if (err) {
+		kfree(action);
+		return err;
+	}
+	action->generation = place.generation;
+	action->offset = place.offset;
+	action->nr = atomic_long_inc_return(&arena->actions_added);
+	action->fn = fn;
+	action->data = data;
+	/* After the claim: if its generation is over by then, this CPU sees that below. */
+	acting_enable(arena);
+	/*
+	 * A full barrier, like the compare-and-swap of the cursor by a reset. So either the reset
+	 * finds %ARENA_BLOCKED_ACTIONS and the action, or this CPU finds that its generation is
+	 * over, and runs the action. Otherwise it would run too late, when its objects are gone.
+	 */
+	llist_add(&action->node, &arena->actions[place.generation & ARENA_GEN_SET]);
+	if (arena_snap(arena).generation != place.generation)
+		actions_end(arena);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(arena_add_action);
+
+/**
+ * arena_add_action_or_run() - As arena_add_action(), but call the function if that fails.
+ * @arena: the arena, not NULL.
+ * @fn:	   the function, not NULL.
+ * @data:  its argument.
+ * @gfp:   as for arena_add_action().
+ *
+ * Context: As arena_add_action(); on failure @fn is called in that context.
+ * Return: 0; or the error of arena_add_action(), and @fn was called.
+ */
+int arena_add_action_or_run(struct arena *arena, void (*fn)(void *data), void *data, gfp_t gfp)
+{
+	int err = arena_add_action(arena, fn, data, gfp);
+
+	if (err && fn)
+		fn(data);
+	return err;
+}
+EXPORT_SYMBOL_GPL(arena_add_action_or_run);
