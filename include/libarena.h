@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * libarena: allocation from /dev/arena without a call.
+ * libarena: allocation from /dev/arena without system calls.
  *
- * Each thread leases stretches of an arena from the kernel, by one ioctl for each, and
- * allocates in them by moving a pointer. At each allocation, the thread checks that its
- * lease is still valid, in the status page, which only the kernel can write. The manual is
- * libarena(3).
+ * A lease is a stretch of an arena that the kernel hands to one thread, by one ioctl
+ * (%ARENA_IOC_LEASE); the thread allocates in it by moving a pointer. A reset ends all leases.
+ * So at each allocation, the thread checks that its lease is still valid: it reads the
+ * generation in the status page (&struct arena_status), which only the kernel can write. The
+ * manual is libarena(3).
  *
  *  ===============================  =========================================
  *  arena_close()                    while no other thread uses this struct
  *                                   arena, which ends here
  *  anything with a cursor           in the thread that called arena_cursor()
- *  arena_reset() in its modes       beside anything: the allocator stays sound.
- *                                   The program must know that no object is in
- *                                   use, or use %ARENA_RESET_STRICT
+ *  arena_reset() in its modes       while any other function runs: the arena stays
+ *                                   consistent. The program must know that no object
+ *                                   is in use, or use %ARENA_RESET_STRICT
  *  all other functions              in any number of threads and processes
  *  ===============================  =========================================
  *
@@ -44,7 +45,7 @@ extern "C" {
 
 /**
  * struct arena - an open arena. Only the library may use its members.
- * @cursor: offset, in bytes, of this arena's &struct arena_cursor in the table of a thread.
+ * @cursor: offset, in bytes, of this arena's &struct arena_cursor in each thread's table.
  * @base: address at which the arena is mapped; aligned as its slabs are.
  * @capacity: size of the arena in bytes.
  * @status: the status page.
@@ -58,8 +59,8 @@ struct arena {
 
 /**
  * struct arena_cursor - the unused rest of one thread's lease of one arena. Only the
- * library may use its members, which are all zero without a lease, and in the child of
- * a fork().
+ * library may use its members. They are all zero while the thread has no lease, as in the
+ * child after a fork().
  * @pos: the first unused byte.
  * @end: the end of the lease, exclusive.
  * @generation: the generation that the lease belongs to.
@@ -150,8 +151,8 @@ int arena_fd(const struct arena *arena);
  * @arena: the arena.
  * @offset: an offset in the arena; it may come from a source that is not trusted.
  *
- * Return: The address, even if nothing is allocated there. NULL, without errno, if
- * @offset is not below the capacity of the arena.
+ * Return: The address, even if nothing is allocated there; NULL if @offset is not below
+ * the capacity of the arena. Does not set errno.
  */
 static inline void *arena_ptr(const struct arena *arena, __u64 offset)
 {
@@ -200,7 +201,7 @@ static inline __u64 arena_generation(const struct arena *arena)
  * @arena: the arena.
  *
  * Includes the leases of all processes. Includes objects of kernel code only after that
- * code has notified.
+ * code has called its own arena_notify().
  *
  * Return: An offset above which no object ends.
  */
@@ -228,7 +229,10 @@ __u64 arena_offset(struct arena *arena);
 
 static inline int libarena_fits(uintptr_t at, uintptr_t end, size_t bytes)
 {
-	/* This is cheaper, and the sum cannot wrap, as nothing is mapped in the last page. */
+	/*
+	 * For a constant size this comparison takes fewer instructions. The sum cannot wrap: @at
+	 * lies in a mapping, and nothing is mapped in the last page of the address space.
+	 */
 	if (__builtin_constant_p(bytes) && bytes && bytes <= 4096)
 		return at + bytes <= end;
 	return bytes - 1 < end - at;
@@ -248,7 +252,7 @@ static inline void *arena_cursor_alloc_aligned(struct arena_cursor *cursor, size
 	uintptr_t at = (uintptr_t)cursor->pos, end = (uintptr_t)cursor->end, padding = 0;
 	size_t bytes = (size + ARENA_ALIGN - 1) & -ARENA_ALIGN;
 
-	/* Compute the padding only: with 32 bits, the aligned address itself could wrap. */
+	/* Compute the padding, not the aligned address: in 32 bits that address could wrap. */
 	if (align > ARENA_ALIGN)
 		padding = -at & (align - 1);
 	/* @bytes is 0 if @size is 0, or if rounding it up wrapped. */
@@ -257,7 +261,7 @@ static inline void *arena_cursor_alloc_aligned(struct arena_cursor *cursor, size
 		return libarena_refill(cursor, size, align);
 	if (__atomic_load_n(cursor->now, __ATOMIC_ACQUIRE) != cursor->generation)
 		return libarena_refill(cursor, size, align);
-	/* Atomic, because arena_offset() in another thread may read it. */
+	/* The store is atomic, because arena_offset() in another thread may read @pos. */
 	at += padding;
 	__atomic_store_n(&cursor->pos, (char *)(at + bytes), __ATOMIC_RELAXED);
 	return (void *)at;
@@ -279,9 +283,10 @@ static inline void *arena_cursor_alloc(struct arena_cursor *cursor, size_t size)
  * arena_cursor() - This thread's cursor in an arena, for the hottest loops.
  * @arena: the arena.
  *
- * All allocations use the cursor; a caller that passes it saves looking it up each
- * time. It is valid in this thread until the thread ends or the arena is closed, also
- * after resets, and in the child of a fork() for the copy of this thread.
+ * Every allocation by this thread uses the cursor. arena_cursor_alloc() takes the cursor from
+ * its caller, and so saves the instructions that look it up. The cursor is valid in this
+ * thread until the thread ends or the arena is closed, also after resets, and after a fork()
+ * in the child, for the thread that forked.
  *
  * Return: The cursor. Errors: ENOMEM.
  */
@@ -408,8 +413,8 @@ char *arena_vprintf(struct arena *arena, const char *format, va_list args)
  * thread sees that. But a thread that has passed this check just before, or that still
  * has an old pointer, may store to a place that belongs to a new object by then. If
  * other threads may allocate or write during the reset, use %ARENA_RESET_STRICT: then
- * such a store raises SIGBUS, unless an object was allocated there, or further on,
- * since.
+ * such a store raises SIGBUS, unless an object has been allocated since at that place
+ * or at a higher offset.
  *
  * Return: 0. Errors: of %ARENA_IOC_RESET; EACCES: no right to reset; EBUSY: kernel
  * code holds the arena.
@@ -433,7 +438,8 @@ int arena_reset_release(struct arena *arena, __u64 keep);
 /**
  * arena_watch() - Choose what poll() on arena_fd() waits for.
  * @arena: the arena.
- * @mark: a number of bytes handed out. The kernel counts each lease in full.
+ * @mark: a threshold, and no place to rewind to: a number of bytes handed out. The kernel
+ *	counts each lease in full.
  *
  * After this call, poll() reports POLLIN when more than @mark bytes are handed out, or
  * when a program or kernel code has notified since, and POLLPRI when the arena was reset

@@ -2,8 +2,19 @@
 /*
  * In-kernel arenas: many objects, one lifetime, one reset.
  *
- * An arena is a linear space [0, capacity) that hands out memory by bumping a
- * cursor and takes everything back in one step.
+ * An arena is a linear space [0, capacity) that hands out memory by moving a
+ * cursor and takes everything back in one step, a reset.
+ *
+ * Words, each with one meaning (module/README.md has a longer list); a clause is one of
+ * include/CONTRACT.md
+ *  - slab: a block of pages, a power of two, behind one stretch of the space; it is committed,
+ *    that is, allocated, when an allocation first needs it;
+ *  - offset: bytes from the begin of the space;
+ *  - generation: what begins with each reset or rewind, and its number;
+ *  - mark: a value that says where the arena stands; a rewind goes back there;
+ *  - span: a stretch of one slab in which one CPU allocates alone (%ARENA_SPANS); an arena
+ *    without spans is dense;
+ *  - tail: the rest of a slab or span into which an object did not fit.
  *
  * Best suited for
  *  - many small objects that die together: a parsed request, a trace record,
@@ -16,7 +27,8 @@
  *  - single objects are not freed; a reset frees them all;
  *  - memory is not for kfree(), and objects larger than a slab are not for
  *    virt_to_page();
- *  - the next reset makes a pointer stale, which nothing shows; a stale handle is recognised.
+ *  - the next reset makes pointers stale, and nothing detects the use of a stale pointer;
+ *    a stale handle is detected, see arena_deref().
  *
  * Limits
  *  - capacity: 1 byte to 1 TiB less one page, see arena_capacity_max();
@@ -29,15 +41,18 @@
  *  - a dense arena that is full has no bytes left but padding. One with spans may have up to
  *    64 KiB left in the span of each CPU that allocated from it since the last reset: a
  *    caller that may sleep still gets those, others fail (clause 16);
- *  - resets and rewinds that no RCU grace period separates: at least 262,144 of them
- *    succeed, fewer than 524,288. The next one returns -EBUSY, or waits if it may sleep;
- *  - arena_reset_rcu(): one slab set at a time waits for its readers, meanwhile -EBUSY;
- *  - rewinds: handles and marks are exact for four steps, that is, rewinds to four offsets,
- *    each above the one before. With more, some are reported stale early, see arena_rewind();
+ *  - resets and rewinds in a row, without an RCU grace period in between: at least 262,144
+ *    and fewer than 524,288 succeed. The next one returns -EBUSY, or waits if it may sleep;
+ *  - arena_reset_rcu() returns -EBUSY while RCU readers may still use the slabs that the last
+ *    such reset left to them;
+ *  - rewinds: an arena remembers rewinds to four offsets, each above the one before. After
+ *    more, some valid handles and marks are reported stale, see arena_rewind();
  *  - typed arenas: elements of 1 byte to 2 MiB, at most 2^32 - 2 of them.
  *
- * Which call may run against which, for one arena (shared ones; "any" is task,
- * softirq, hardirq and NMI):
+ * Where each call may be made, and whether it may run at the same time as an allocation, as
+ * arena_offset() or arena_stats(), as a reset, and as arena_destroy() of the same arena. "any"
+ * is task, softirq, hardirq and NMI. This holds for shared arenas: calls on a private arena
+ * (linux/arena_private.h) must not run at the same time.
  *
  *  =====================  ==========  =====  =============  =====  =======
  *  call                   context     alloc  offset, stats  reset  destroy
@@ -70,9 +85,9 @@
  *
  *  [3] as for any use of an object, resets must not free it meanwhile.
  *
- * An allocation that races with a reset is safe for the allocator, but not for the object: it
- * belongs to the generation before or after the reset, and the reset may have freed it before
- * the call returns.
+ * An allocation that races with a reset does not corrupt the arena, but its object is not safe:
+ * the object belongs to the generation before or after the reset, and the reset may have freed
+ * the object before the call returns.
  */
 #ifndef _LINUX_ARENA_H
 #define _LINUX_ARENA_H
@@ -99,11 +114,11 @@ struct device;
 /**
  * DOC: arena flags
  *
- * %ARENA_SPANS: give each CPU that allocates a stretch of the space to bump in alone, so that
- * CPUs do not share a cache line. It costs memory for each CPU; the order of offsets is no
- * longer the order of allocation; and when the arena is full, up to 64 KiB of the span of each
- * CPU may be left, which only callers that may sleep get (clause 16). An arena without spans is
- * dense.
+ * %ARENA_SPANS: give each CPU that allocates a span, a stretch of the space in which it
+ * allocates alone, so that CPUs do not write to a shared cache line. Spans cost memory for each
+ * CPU; the order of offsets is no longer the order of allocation; and when the arena is full, up
+ * to 64 KiB of the span of each CPU may be left, which only callers that may sleep get
+ * (clause 16). An arena without spans is dense.
  *
  * %ARENA_ON_NODE: take memory from the NUMA node &arena_config.node rather than from the node of
  * the CPU that grows the arena.
@@ -127,8 +142,8 @@ struct device;
  *
  * It does not depend on the size: kmalloc() aligns an object whose size is a power of two to
  * that size, but an arena does not. Use arena_alloc_aligned() for more, and arena_new() for what
- * a type needs. Objects share cache lines, even where ARCH_DMA_MINALIGN is larger, so none of
- * them is for DMA (clause 1).
+ * a type needs. Objects share cache lines, even where ARCH_DMA_MINALIGN is larger than 8, so none
+ * of them is for DMA (clause 1).
  */
 #define ARENA_MIN_ALIGN		sizeof(u64)
 
@@ -136,7 +151,7 @@ struct device;
 #define ARENA_SLAB_MAX		SZ_2M
 
 /**
- * ARENA_NOGROW - gfp argument: use committed memory or fail, never allocate.
+ * ARENA_NOGROW - gfp argument: use memory that the arena has already, or fail.
  */
 #define ARENA_NOGROW		((__force gfp_t)0)
 
@@ -158,14 +173,14 @@ struct arena_config {
 };
 
 /**
- * struct arena_stats - what an arena did so far (clause 8).
+ * struct arena_stats - what an arena holds, and what happened in it so far (clause 8).
  * @generation:	 the current generation; grows with every reset and rewind.
  * @capacity:	 size of the space, in bytes.
  * @used:	 bytes handed out and not taken back by a reset or rewind, without padding.
  * @padding:	 bytes lost to alignment, slab tails and span tails.
  * @free:	 bytes not handed out; used + padding + free == capacity while no call
  *	 runs (clause 7).
- * @high:	 offset in bytes that no object ends above.
+ * @high:	 no object of the current generation ends above this offset, in bytes.
  * @peak:	 the highest @high of any generation, in bytes.
  * @committed:	 bytes of slabs held now.
  * @committed_peak: the most bytes of slabs held at any time.
@@ -179,7 +194,8 @@ struct arena_config {
  * @fail_arg:	 number of failures because of a bad argument.
  * @page_allocs: number of slabs taken from the page allocator.
  * @page_frees:	 number of slabs given back to the page allocator.
- * @pool_hits:	 number of slabs taken from the pool, without a call of the page allocator.
+ * @pool_hits:	 number of slabs taken from the pool of blocks that other arenas gave back,
+ *	 without a call of the page allocator.
  */
 struct arena_stats {
 	u64	generation;
@@ -210,7 +226,10 @@ struct arena *arena_get(struct arena *arena);
 void arena_put(struct arena *arena);
 void arena_destroy(struct arena *arena);
 
-/* Arenas of programs, found by descriptor; @rights are ARENA_RIGHT_* of the ioctl interface. */
+/*
+ * Access of kernel code to an arena that a program made by opening /dev/arena. @rights are
+ * ARENA_RIGHT_* of uapi/linux/arena.h.
+ */
 struct arena *arena_get_from_fd(int fd, u32 rights);
 void arena_unhold(struct arena *arena);
 void arena_notify(struct arena *arena);
@@ -235,8 +254,9 @@ static __always_inline void __arena_might_alloc(gfp_t gfp)
 }
 
 /*
- * Where the compiler knows that an allocation needs no padding and no zeroing, the fast path
- * is tried at once; gfp flags matter only if it fails.
+ * Where the compiler knows that an allocation needs neither padding nor zeroing, arena_alloc()
+ * first calls __arena_alloc_words(). That fast path takes no gfp flags: only the slow path, which
+ * may grow the arena, uses them.
  */
 #define ARENA_WORD		8
 #define ARENA_WORDS_MAX		SZ_4K
@@ -567,7 +587,7 @@ static inline struct arena_scope arena_scope_begin(struct arena *arena)
 
 static inline void arena_scope_end(const struct arena_scope *scope)
 {
-	/* If the rewind fails, the objects stay until the next reset, or a reset has freed them. */
+	/* If the rewind fails, a reset has freed the objects, or they stay until the next one. */
 	arena_rewind(scope->arena, &scope->mark);
 }
 
@@ -587,7 +607,7 @@ DEFINE_CLASS(arena_scope, struct arena_scope, arena_scope_end(&_T), arena_scope_
 #define arena_scope(arena)	\
 	CLASS(arena_scope, __UNIQUE_ID(scope))(arena)
 
-/* Typed arenas, behind DEFINE_ARENA(). */
+/* Typed arenas, that is, arenas of elements of one type: the functions behind DEFINE_ARENA(). */
 struct arena_typed;
 
 struct arena_typed *arena_typed_create(const char *name, size_t size, u32 nr,
@@ -611,12 +631,13 @@ const struct arena *arena_typed_arena(const struct arena_typed *typed);
  * (clauses 14 to 16):
  *
  *  - name_create_flags(nr, flags) makes an arena, name_create(nr) one with %ARENA_READERS. Without
- *    that flag, freed elements are reused at once, and a reset is not refused because of readers;
+ *    that flag, freed elements are reused at once, and no reset is refused because of readers;
  *  - name_alloc(a, &value) returns a copy of the value, or NULL;
  *  - name_append(a, values, n) copies n values in, all or none, and returns the index of the first
  *    copy, or an errno;
  *  - name_at(a, i) returns the element at index i, or NULL if none is published there;
- *  - name_next(a, &i) and arena_for_each() find the published elements in order;
+ *  - name_next(a, &i) and arena_for_each() find the published elements in order, that is, those
+ *    that are complete and not freed;
  *  - name_len(a) and name_offset(a) return how many indices and bytes are handed out;
  *  - name_free(a, element) lets later allocations reuse the element;
  *  - name_reset(a) frees all elements, name_destroy(a) frees the arena.

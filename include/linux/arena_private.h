@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Private arenas: one owner, no atomics, nothing per CPU.
+ * Private arenas: only one task or interrupt at a time, the owner, uses such an arena, so it needs
+ * no atomics and keeps nothing per CPU.
  *
  * Best suited for scratch memory of one call chain, and for objects that belong to one other
- * object. Embedded in a struct or on the stack, and with a first buffer there, an arena
- * allocates nothing until that buffer is full.
+ * object. The struct is embedded in another one or lies on the stack. With a first buffer there,
+ * the arena allocates no memory until that buffer is full; then it grows by chunks, which are
+ * blocks of pages.
  *
  * Limitations: calls on one arena must not run at the same time, nor interrupt each other; the
  * caller ensures that. There are no handles and no offsets. An object has 1 byte to
  * %ARENA_SLAB_MAX (2 MiB) less a page, and is aligned to %ARENA_MIN_ALIGN, or by
- * __arena_private_alloc() to a power of two up to %PAGE_SIZE. Marks nest to
- * %ARENA_PRIVATE_MARKS.
+ * __arena_private_alloc() to a power of two up to %PAGE_SIZE. At most %ARENA_PRIVATE_MARKS marks
+ * can be open inside each other.
  *
  * The owner may allocate in any context that the gfp flags fit, and mark, rewind and reset in any
  * context. Memory is given back (destroy, trim) in any context but NMI.
@@ -28,7 +30,7 @@ struct arena_chunk;
 struct arena_private_action;
 struct task_struct;
 
-/** ARENA_PRIVATE_MARKS - how deep marks of a private arena nest. */
+/** ARENA_PRIVATE_MARKS - how many marks of a private arena can be open at once. */
 #define ARENA_PRIVATE_MARKS	16
 
 /**
@@ -42,11 +44,11 @@ struct task_struct;
  * @spare:	chunks that a reset or a rewind has kept.
  * @first:	begin of the first buffer, aligned; or NULL.
  * @first_size:	bytes of the first buffer that can be handed out.
- * @depth:	number of open marks.
- * @serial:	serial of the last mark.
+ * @depth:	number of open marks: those that can still be rewound to.
+ * @serial:	number of marks made so far, which is the serial of the newest one.
  * @open:	serials of the open marks.
  * @actions:	what arena_private_add_action() has added, the last one first.
- * @owner:	the task that debug builds take for the owner.
+ * @owner:	with CONFIG_ARENA_DEBUG: the task that last initialised or adopted the arena.
  */
 struct arena_private {
 	char			*pos;
@@ -68,13 +70,13 @@ struct arena_private {
 };
 
 /**
- * struct arena_private_mark - where a private arena stood.
+ * struct arena_private_mark - where a private arena stood, see arena_private_mark().
  * @arena:	the arena.
  * @chunk:	the newest chunk of the arena at that time.
  * @pos:	the first free byte at that time.
  * @used:	bytes of objects at that time.
  * @actions:	the newest action at that time.
- * @serial:	serial of the mark, never used again.
+ * @serial:	number of the mark in the order of creation; no other mark of the arena has it.
  * @level:	number of marks that were open when this one was made.
  */
 struct arena_private_mark {
@@ -144,7 +146,10 @@ static __always_inline void *arena_private_alloc(struct arena_private *arena, si
 	size_t need = ALIGN(size, ARENA_MIN_ALIGN);
 
 	__arena_might_alloc(gfp);
-	/* __arena_private_alloc() refuses size 0, and one so large that @need has wrapped. */
+	/*
+	 * If @size is 0, or so large that ALIGN() has wrapped to 0, @need - 1 is the largest
+	 * value: __arena_private_alloc() refuses both sizes.
+	 */
 	if (unlikely(need - 1 >= (size_t)(arena->end - object)))
 		return __arena_private_alloc(arena, size, ARENA_MIN_ALIGN, gfp);
 	if (unlikely(!arena_private_owned(arena)))
@@ -171,7 +176,7 @@ static inline size_t arena_private_offset(const struct arena_private *arena)
 struct arena_private_mark arena_private_mark(struct arena_private *arena);
 void arena_private_unmark(struct arena_private *arena, const struct arena_private_mark *mark);
 
-/* What arena_scratch() keeps until the end of the block. */
+/* A variable that arena_scratch() defines: it holds what the end of the block rewinds. */
 struct arena_scratch {
 	struct arena_private		*arena;
 	struct arena_private_mark	mark;
@@ -187,8 +192,8 @@ DEFINE_CLASS(arena_scratch, struct arena_scratch, arena_scratch_end(&_T),
  * arena_scratch() - Free at the end of the block what is allocated from here on.
  * @arena: a private arena, not NULL.
  *
- * Scopes nest, up to %ARENA_PRIVATE_MARKS. Objects allocated inside a scope must not be used
- * outside (clause 12).
+ * The rest of the block is a scope. Scopes nest, up to %ARENA_PRIVATE_MARKS. Objects allocated
+ * inside a scope must not be used outside (clause 12).
  *
  * Context: Any; the caller is the owner.
  */

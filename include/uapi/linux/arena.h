@@ -7,7 +7,8 @@
  * offset x maps the space from x on. Processes and the kernel name an object by
  * its offset, which is the same for all of them.
  *
- * Numbers of clauses refer to the project's contract.
+ * A clause is one of the project's contract, CONTRACT.md, which is installed with the
+ * documentation of the library.
  */
 #ifndef _UAPI_LINUX_ARENA_H
 #define _UAPI_LINUX_ARENA_H
@@ -29,10 +30,10 @@
  * A call that fails changes nothing, neither in the arena (but for its counts
  * of failures) nor in the struct. There are two exceptions: EINTR, see below, and
  * EFAULT because the program made the struct unwritable during the call, see
- * &struct arena_alloc_args. An arena that was not set up gets the
- * defaults (64 MiB) by the first call that uses it, mmap() included, even if that
- * call then fails. A call that is refused for its arguments or its rights does
- * not use the arena.
+ * &struct arena_alloc_args. If %ARENA_IOC_SETUP has not set the arena up, the first
+ * call that uses it, mmap() included, gives it the default properties (a capacity
+ * of 64 MiB), even if that call then fails. A call that is refused for its arguments
+ * or its rights does not use the arena.
  *
  * The errors that are common to all ioctls; each struct lists further ones:
  *
@@ -95,12 +96,13 @@
 /**
  * struct arena_setup_args - ioctl(ARENA_IOC_SETUP): choose an arena's properties.
  * @size:	sizeof(struct arena_setup_args).
- * @flags:	%ARENA_SETUP_SPANS: each CPU allocates in spans of its own; this is
- *		faster with many callers, and offsets are no longer in the order of
- *		allocation. %ARENA_SETUP_ZERO: every object is zero when made.
- * @capacity:	bytes, 0 for the default. Memory is committed when it is needed.
- * @slab_size:	bytes committed at a time: a power of two, at least a page; 0 lets
- *		the kernel choose.
+ * @flags:	%ARENA_SETUP_SPANS: each CPU allocates in spans, stretches that it has for
+ *		itself; this is faster with many callers, and offsets are no longer in the
+ *		order of allocation. %ARENA_SETUP_ZERO: every object is zero when made.
+ * @capacity:	bytes, 0 for the default. Memory is committed (allocated) when an object
+ *		first needs it.
+ * @slab_size:	bytes of a slab, the block of memory that is committed at a time: a power
+ *		of two, at least a page; 0 lets the kernel choose.
  * @__reserved:	must be zero.
  * @name:	shown to people: printable ASCII but no slash, at least one zero
  *		byte at its end, and only zero bytes behind that; empty for none.
@@ -109,7 +111,7 @@
  * (clause 17).
  *
  * Errors: EBUSY: the arena is in use, or was set up. EFBIG: more capacity than
- * the module allows. EINVAL, beside the common causes: bad slab size or name.
+ * the module allows. EINVAL, besides the common causes: bad slab size or name.
  */
 struct arena_setup_args {
 	__u32 size;
@@ -126,12 +128,13 @@ struct arena_setup_args {
 /**
  * struct arena_alloc_args - ioctl(ARENA_IOC_ALLOC): allocate.
  * @size:	sizeof(struct arena_alloc_args).
- * @flags:	%ARENA_ALLOC_ZERO: the object is zero when the call returns, but
- *		for what programs write to its place through a mapping, even
- *		before the call, while the place belongs to no object. Without the
- *		flag, the object may contain what an earlier object of this arena
- *		left there, even if the kernel zeroes all memory of its own
- *		(init_on_alloc); never the bytes of anything else (clause 6).
+ * @flags:	%ARENA_ALLOC_ZERO: the object is zero when the call returns. The
+ *		kernel does not promise that for bytes that a program writes there
+ *		through a mapping, during the call or even before it, while the
+ *		place belongs to no object. Without the flag, the object may contain
+ *		what an earlier object of this arena left there, even if the kernel zeroes
+ *		its own objects (init_on_alloc); it never contains the bytes of
+ *		anything outside the arena (clause 6).
  * @bytes:	size of the object, not 0.
  * @align:	alignment of its offset: a power of two, 0 for the default of 8;
  *		at most the size of a slab, and for objects larger than a slab
@@ -143,7 +146,7 @@ struct arena_setup_args {
  * the program makes it unwritable during the call, the call fails with EFAULT
  * and the object stays allocated until the next reset, its offset unknown.
  *
- * Errors: ENOSPC: fewer bytes are left. EINVAL, beside the common causes:
+ * Errors: ENOSPC: fewer bytes are left. EINVAL, besides the common causes:
  * 0 bytes, bad alignment.
  */
 struct arena_alloc_args {
@@ -169,7 +172,7 @@ struct arena_alloc_args {
  * it may lie in a mapping of the same arena. %ARENA_IOC_RESET waits until the
  * copy is complete, so no other object gets the place of an unfinished copy.
  *
- * Errors: ENOSPC: fewer bytes are left. EINVAL, beside the common causes: 0 bytes,
+ * Errors: ENOSPC: fewer bytes are left. EINVAL, besides the common causes: 0 bytes,
  * bad alignment. EFAULT: also if @src cannot be read. EMSGSIZE: more than
  * %ARENA_STORE_MAX bytes.
  */
@@ -329,7 +332,7 @@ struct arena_info_args {
  * so no further rights to the old one.
  *
  * Errors: EACCES: the calling descriptor does not have all of @rights, or a
- * security module does not let the caller open the device. EINVAL, beside the
+ * security module does not let the caller open the device. EINVAL, besides the
  * common causes: @rights is 0, or has %ARENA_RIGHT_WRITE without
  * %ARENA_RIGHT_READ. EMFILE, ENFILE: too many descriptors or files. A call that
  * fails makes no descriptor.
@@ -362,13 +365,14 @@ struct arena_batch_item {
  * @flags:	%ARENA_ALLOC_ZERO: objects without a source are zero.
  * @items:	address of an array of @count &struct arena_batch_item.
  * @count:	number of items, 1 to %ARENA_BATCH_MAX.
- * @item_size:	sizeof(struct arena_batch_item), which may grow as structs do.
+ * @item_size:	sizeof(struct arena_batch_item) as the program knows it; a longer or
+ *		shorter item is treated as the structs of ioctls are.
  * @align:	alignment of each object, see &struct arena_alloc_args.
  * @generation:	out: the generation they belong to.
  *
  * The objects lie behind each other in the order of the items, each aligned.
  * All sources are read to their ends before anything is allocated (clause 24);
- * they sum up to at most %ARENA_STORE_MAX bytes. If the call fails, nothing is
+ * together they have at most %ARENA_STORE_MAX bytes. If the call fails, nothing is
  * allocated, and @offset of each item is undefined. If the program makes the
  * struct or an item unwritable during the call, the call fails with EFAULT and the
  * objects stay allocated, as &struct arena_alloc_args describes.
@@ -406,7 +410,7 @@ struct arena_batch_args {
  * does not know. Its bytes are like those of an object made without
  * %ARENA_ALLOC_ZERO. A lease need not be given back; a reset ends it.
  *
- * Errors: ENOSPC: fewer than @min bytes are left. EINVAL, beside the common causes:
+ * Errors: ENOSPC: fewer than @min bytes are left. EINVAL, besides the common causes:
  * @min is 0, @want is below @min, bad alignment.
  */
 struct arena_lease_args {
@@ -485,7 +489,8 @@ struct arena_handle_args {
  * struct arena_watch_args - ioctl(ARENA_IOC_WATCH): what poll() waits for.
  * @size:	sizeof(struct arena_watch_args).
  * @flags:	must be zero.
- * @mark:	a number of bytes, counted as &arena_offset_args.offset is.
+ * @mark:	a threshold, and no mark to rewind to: a number of bytes, counted as
+ *		&arena_offset_args.offset is.
  * @offset:	out: bytes of all objects now.
  * @generation:	out: the present generation.
  *
@@ -493,9 +498,9 @@ struct arena_handle_args {
  * reports %POLLIN when objects have more than @mark bytes, or when
  * %ARENA_IOC_NOTIFY or its counterpart in the kernel was called since; and
  * %POLLPRI when the arena was reset or rewound since. Before the first WATCH of a
- * file, @mark is 0, notices count since the file was opened, and poll() reports
- * no %POLLPRI. Allocations by kernel code wake no poller until that code notifies,
- * and neither does what programs do inside a lease until they call NOTIFY.
+ * file, @mark is 0, each NOTIFY since the file was opened is reported, and poll()
+ * reports no %POLLPRI. An allocation by kernel code wakes no poller until that code
+ * notifies, nor does an allocation inside a lease until the program calls NOTIFY.
  */
 struct arena_watch_args {
 	__u32 size;
@@ -554,12 +559,12 @@ struct arena_notify_args {
  * The kernel updates @offset and @high in each call that allocates, resets,
  * rewinds, notifies or asks for them, through any descriptor of the arena. It
  * does not update them when kernel code allocates, until that code notifies.
- * Within a generation they only grow. The members are single words, written one
- * by one: a program that reads several of them must read @generation before and
- * after, and has read a consistent set if it was the same even number. If it
- * reads @offset before @high, it finds @offset at most @high.
+ * Within a generation both only grow. The kernel writes the members one by one: a
+ * program that reads several of them must read @generation before and after, and
+ * has read a consistent set if @generation was the same even number both times. A
+ * program that reads @offset before @high finds @offset at most @high.
  *
- * The kernel relies on nothing that the page says.
+ * The page is for programs: the kernel does not rely on what it says.
  */
 struct arena_status {
 	__u32 version;
