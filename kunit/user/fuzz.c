@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The entry point of libFuzzer. The first byte of the input selects the kind of arena. At the end
- * of each run, no memory may be left.
+ * The functions that libFuzzer calls. The first byte of the input selects the kind of arena. At the
+ * end of each run, all memory must have been given back.
  */
 #include "fuzz.h"
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The differential fuzzer: a stream of bytes is read as operations on an arena,
- * and a model that knows nothing of cursors, spans and tags says what each must
- * answer. A difference ends the run.
+ * The differential fuzzer: it reads its input, a stream of bytes, as operations on an
+ * arena, and does each also on a model, which knows nothing of cursors, spans and
+ * tags. If the result differs from what the model expects, the program aborts.
+ *
+ * A clause is one of include/CONTRACT.md.
  */
 #ifndef USER_FUZZ_H
 #define USER_FUZZ_H
@@ -11,7 +13,7 @@
 
 #define CHECK(x)	do { if (!(x)) user_die(__FILE__, __LINE__, #x); } while (0)
 
-/* The rest of the input, which continues with zeroes. */
+/* The part of the input that has not been read yet. After its end, zeroes are read. */
 struct input {
 	const u8	*at;
 	size_t		left;
@@ -32,7 +34,7 @@ static inline unsigned int get_short(struct input *in)
 	return low | get_byte(in) << 8;
 }
 
-/* Returns a size near that of a word, a page, @slab or @capacity, or any other. */
+/* Returns a size that the input selects: often one near a word, a page, @slab or @capacity. */
 size_t get_size(struct input *in, size_t slab, size_t capacity);
 
 bool filled(const void *at, u8 byte, size_t size);

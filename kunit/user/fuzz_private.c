@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fuzz private arenas beside a model: a stack of objects.
+ * Fuzz private arenas, and compare them with a model: a stack of objects.
  */
 #include <linux/arena_private.h>
 
@@ -127,7 +127,7 @@ static void op_mark(void)
 	};
 }
 
-/* clause 12: a rewind succeeds only to a mark that is open */
+/* clause 12: a rewind succeeds only to an open mark: one that has not ended, nor nests too deep */
 static void op_rewind(struct input *in)
 {
 	unsigned int level = get_byte(in) % MARKS;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fuzz arenas with and without spans beside a model: a list of live objects, a map of the bytes
- * that they take, and sums.
+ * Fuzz shared arenas, and compare them with a model: a list of live objects, a map of the bytes
+ * that they take, and statistics.
  *
- * Where offsets are contract (dense arenas) the model predicts them; with spans it checks what
- * must hold wherever an object lies. An operation can be interrupted, at a place that the input
- * chooses, by others on the same CPU.
+ * In a dense arena the model predicts the offset of each object. In one with spans, it checks what
+ * must hold wherever an object lies. An interrupt that allocates and resets can come in the middle
+ * of an operation, at a place that the input chooses.
  */
 #include "fuzz.h"
 
@@ -47,7 +47,7 @@ struct reservation {
 	size_t			size;
 	size_t			align;
 	size_t			offset;
-	size_t			end;	/* of the bytes taken so far, from the begin */
+	size_t			end;	/* where the last object in it ends, from its begin */
 };
 
 struct action {
@@ -61,7 +61,7 @@ struct action {
 struct event {
 	bool		reset;
 	bool		flipped;
-	unsigned int	failed;		/* FAILED_... of an allocation that failed */
+	unsigned int	failed;		/* FAILED_*: why its allocation failed */
 	struct object	object;
 	char		*piece;		/* bytes taken from m.shared_reserve */
 };
@@ -71,9 +71,9 @@ static struct model {
 	bool			spans;
 	bool			zero;
 	bool			readers;
-	bool			wrapping; /* no grace period since the tag crossed an eighth */
-	bool			wrap_waits;	/* wrapping ends only after the reader has left */
-	bool			tight;	/* the limit on all arenas may be met */
+	bool			wrapping;	/* the tag must not enter its next eighth */
+	bool			wrap_waits;	/* @wrapping ends only after the reader has left */
+	bool			tight;	/* the limit on all arenas is 1 MiB: it may be reached */
 	size_t			slab;
 	size_t			capacity;
 
@@ -85,7 +85,7 @@ static struct model {
 	u64			allocs_seen;	/* by an interrupt */
 	u64			resets;
 	u64			fails[ARENA_NR_FAILS];
-	u64			either;	/* failures of the last step for lack of space or memory */
+	u64			either;	/* failures for lack of space or memory: unknown which */
 	unsigned int		nr;
 	struct object		live[OBJECTS];
 	u8			taken[CAPACITY_MAX];
@@ -105,8 +105,8 @@ static struct model {
 	bool			reading;
 	unsigned int		nr_seen;
 	struct object		seen[OBJECTS];
-	bool			retiring;
-	bool			retire_waits;	/* retiring ends only after the reader has left */
+	bool			retiring;	/* readers may be in the slab set that was left */
+	bool			retire_waits;	/* @retiring ends only after the reader has left */
 
 	unsigned int		act[EVENTS];
 	unsigned int		nr_acts;
@@ -132,7 +132,7 @@ static void forget(const struct object *object)
 		m.stale[m.nr_stale++ % STALES] = object->handle;
 }
 
-/* Mark bytes that were free as taken. */
+/* Record in the model that bytes, which must have been free, are taken by an object. */
 static void take_bytes(size_t offset, size_t size)
 {
 	CHECK(offset <= m.capacity && size <= m.capacity - offset);
@@ -187,7 +187,7 @@ static void reader_begins(void)
 	memcpy(m.seen, m.live, m.nr * sizeof(m.live[0]));
 }
 
-/* The input decides when callbacks and work run, each alone or both. */
+/* Run what a kernel runs by itself: the input decides when RCU callbacks and work items run. */
 static void time_passes(bool callbacks, bool works)
 {
 	if (callbacks) {
@@ -213,19 +213,19 @@ static void count_failure(unsigned int causes)
 		m.fails[ilog2(causes)]++;
 }
 
-/* Returns whether the tag enters another eighth of its range after @generation. */
+/* Returns whether the tag enters another eighth of its range when @generation ends. */
 static bool crosses(u64 generation)
 {
 	return (generation ^ (generation + ARENA_GEN_STEP)) & ARENA_TAG_EIGHTH;
 }
 
-/* Interrupts may have reset first, so this reset may or may not be the one that crosses. */
+/* An interrupt called arena_reset(): it may refuse only if the tag would enter another eighth. */
 static void check_reset(int err)
 {
 	CHECK(!err || (err == -EBUSY && crosses(arena_snap(m.arena).generation)));
 }
 
-/* Returns the error of a reset that is not interrupted: -EBUSY if the tag must not advance. */
+/* Returns what a reset that is not interrupted must return: -EBUSY if the tag must not advance. */
 static int expect_reset(void)
 {
 	return m.wrapping && crosses(m.generation) ? -EBUSY : 0;
@@ -242,7 +242,10 @@ static void generation_is(u64 generation)
 
 /* Interrupts. */
 
-/* Returns why an interrupt gets no small object: the generation may not be settled yet. */
+/*
+ * Returns why an interrupt gets no object, which is not larger than a slab. In a generation that is
+ * not settled, lack of memory is counted.
+ */
 static unsigned int why_no_small(size_t size)
 {
 	size_t at = ALIGN(arena_high(m.arena), ARENA_MIN_ALIGN);
@@ -327,7 +330,7 @@ static void arm(struct input *in)
 	m.nr_acts = 1 + (how >> 3) % EVENTS;
 	for (i = 0; i < m.nr_acts; i++)
 		m.act[i] = get_byte(in);
-	/* Most interrupts reset, and allocate an object of the new generation. */
+	/* Let half of the interrupts begin with a reset, so that they go on in a new generation. */
 	if (how & 0x80)
 		m.act[0] &= ~7;
 	user_interrupt = interrupt;
@@ -370,7 +373,7 @@ static void actions_die(size_t offset)
 		m.actions[i].dead |= m.actions[i].offset >= offset;
 }
 
-/* The generation is over, so all objects are freed. */
+/* Record in the model that @generation has begun by a reset, which freed all objects. */
 static void empty_model(u64 generation)
 {
 	unsigned int i;
@@ -399,9 +402,10 @@ static void allocated(size_t size)
 }
 
 /*
- * Add to the model what the interrupts did, and the reset that they interrupted if @resets is 1.
- * @flips is 1 if this reset left a slab set to readers. Objects of the last generation live, in
- * whatever order resets and allocations came. Returns whether there was a reset.
+ * Record in the model what the interrupts did and, if @resets is 1, the reset that they came in.
+ * @flips is 1 if that was arena_reset_rcu(), which leaves a slab set to readers. In whatever order
+ * resets and allocations came, objects of the present generation live, and no others. Returns
+ * whether there was a reset.
  */
 static bool after_interrupts(unsigned int resets, unsigned int flips)
 {
@@ -442,7 +446,7 @@ static bool after_interrupts(unsigned int resets, unsigned int flips)
 	return resets;
 }
 
-/* Sums. */
+/* Statistics. */
 
 /* clause 4: each failure is counted by its cause */
 static void check_fails(const struct arena_stats *stats)
@@ -576,7 +580,7 @@ static struct request get_request(struct input *in)
 	return request;
 }
 
-/* Make a string in source[] that takes @size bytes with its NUL. */
+/* Fill source[] with what the call copies: as many bytes as requested, or a string of that size. */
 static void make_source(const struct request *request)
 {
 	size_t size = min(request->size, sizeof(source));
@@ -609,7 +613,7 @@ static void *perform(const struct request *request, arena_handle_t *handle)
 	case WAY_STRDUP:
 		return arena_strdup(m.arena, (char *)source, request->gfp);
 	case WAY_STRNDUP:
-		/* Make a string that does not end within the bytes that may be read. */
+		/* Overwrite the NUL: the function must not read beyond size - 1 characters. */
 		source[size - 1] = request->fill;
 		return arena_strndup(m.arena, (char *)source, size - 1, request->gfp);
 	case WAY_PRINTF:
@@ -623,8 +627,9 @@ static void *perform(const struct request *request, arena_handle_t *handle)
 }
 
 /*
- * Returns 0 and the place of the object in a dense arena, or the error with which the request
- * must fail, or 1 if it may also find room in a span. @cause: why the request fails if it fails.
+ * Returns the error with which the request must fail; 1 if it must fail unless it finds room in a
+ * span; or 0, with *@place set to the offset that the object must have in a dense arena. Sets
+ * *@cause to the cause that the arena counts if the request fails.
  */
 static int expect(const struct request *request, size_t *place, unsigned int *cause)
 {
@@ -668,9 +673,9 @@ static void check_contents(const struct request *request, const u8 *at)
 }
 
 /*
- * Check the cause of a failed request. @before: the cause that the model expected before it
- * began. Without a reset in between, the cause is a lack of space if there was none before or is
- * none now. The buffer of a string is allocated first, so a lack of memory may come before that.
+ * Record the failure of a request. @before: the cause that the model expected before the call. If
+ * interrupts came and the model now expects another cause, the arena may have counted either. It
+ * may also if an allocation was made to fail in arena_printf(), which first allocates a buffer.
  */
 static void failed_for(const struct request *request, unsigned int before, bool injected)
 {
@@ -715,7 +720,10 @@ static void born(const struct request *request, struct object *object, size_t pl
 	}
 }
 
-/* After a reset in an interrupt, the sum of used bytes shows whether the object lives. */
+/*
+ * An interrupt has reset the arena during the call. The generation of the handle or, without a
+ * handle, the number of used bytes shows whether the object is of the new generation.
+ */
 static void born_or_dead(const struct request *request, struct object *object)
 {
 	bool alive = object->named ? object->handle.generation == m.generation :
@@ -770,7 +778,10 @@ static void op_alloc(struct input *in)
 	m.nr_events = 0;
 }
 
-/* Returns the error of a batch, or where its parts lie: one behind another from the cursor. */
+/*
+ * Returns the error with which a batch must fail in a dense arena; or 0, with @at set to the
+ * offsets of its parts, which lie one behind another from the cursor on.
+ */
 static int expect_batch(struct arena_part *part, unsigned int nr, size_t align, size_t *at)
 {
 	size_t used = 0, next = m.high;
@@ -849,7 +860,7 @@ static void op_batch(struct input *in)
 		CHECK(m.nr_events && generation < m.generation);
 		m.allocs += batch.nr;
 	} else {
-		/* In a full arena, the part may lie in the tail of a span. */
+		/* If the cursor is exhausted, the batch may lie in the tail of a span. */
 		CHECK(!expected || m.nr_events ||
 		      (expected == -ENOSPC && m.spans && batch.end <= m.high));
 		for (i = 0; i < batch.nr; i++) {
@@ -884,7 +895,10 @@ static void place_piece(struct reservation *reservation, const char *piece, size
 	reservation->taken++;
 }
 
-/* Add objects of the operation and of interrupts, which may have come before or after it. */
+/*
+ * Record in the model what the operation and interrupts took from the reservation. Each interrupt
+ * may have come before or after the operation: the addresses show the order.
+ */
 static void place_pieces(struct reservation *reservation, const char *object, size_t size,
 			 size_t align)
 {
@@ -905,7 +919,7 @@ static void place_pieces(struct reservation *reservation, const char *object, si
 		place_piece(reservation, object, size);
 }
 
-/* An allocation from a reservation cannot fail until it is used up (clause 3). */
+/* clause 3: an allocation from a reservation cannot fail until the reservation is used up */
 static void op_reserve_alloc(struct input *in)
 {
 	struct reservation *reservation = &m.reserves[get_byte(in) % RESERVES];
@@ -915,7 +929,7 @@ static void op_reserve_alloc(struct input *in)
 
 	if (!reservation->made)
 		return;
-	/* clause 5: refused allocations take nothing, as the next object shows */
+	/* clause 5: refused allocations take nothing from the reservation */
 	CHECK(!arena_reserve_alloc(&reservation->reserve, 0, 8));
 	CHECK(!arena_reserve_alloc(&reservation->reserve, 1, 0));
 	CHECK(!arena_reserve_alloc(&reservation->reserve, 1, 24));
@@ -1127,9 +1141,10 @@ static void check_asleep(bool zero, size_t keep)
 }
 
 /*
- * A reset that may sleep has waited for a slab set that an interrupt left to readers before the
- * reset blocked further arena_reset_rcu() calls, and not for one that was left afterwards. The
- * arena shows which of the two happened.
+ * The operation was a reset that may sleep. It blocks arena_reset_rcu() for a while, and waits for
+ * the readers of the slab set that the last such call left. If an interrupt made that call before,
+ * these readers are gone; if afterwards, they may still be there. arena->retiring shows which of
+ * the two happened.
  */
 static void settle_asleep(void)
 {
@@ -1152,7 +1167,7 @@ static void op_reset_asleep(struct input *in)
 	size_t keep = how & 2 ? 0 : get_short(in) * 16UL;
 
 	reader_ends();
-	/* Callbacks run on request. Without this the reset would wait for one 64 times. */
+	/* The reset may wait for a callback, which the shim would run only after 64 waits. */
 	if (crosses(m.generation))
 		time_passes(true, false);
 	verify(m.live, m.nr);
@@ -1171,8 +1186,9 @@ static void op_reset_asleep(struct input *in)
 }
 
 /*
- * Move the generation as many resets would: shortly before the tag wraps or enters another half
- * or eighth of its range, or to the same tag one wrap later. All objects are freed.
+ * Advance the generation as many resets would, which frees all objects: to one shortly before the
+ * tag wraps or enters another half or eighth of its range, or to one near the present tag, a wrap
+ * later.
  */
 static void op_jump(struct input *in)
 {
@@ -1196,9 +1212,12 @@ static void op_jump(struct input *in)
 	check_quiet();
 }
 
-/* Marks: clause 12. */
+/* Marks and rewinds (clause 12). */
 
-/* After so many rewinds, and not before, a valid handle may be reported stale. */
+/*
+ * May a valid handle, mark or reservation be reported stale? Yes after %ARENA_REWINDS further
+ * rewinds. @rewinds: the number of rewinds before it was made.
+ */
 static bool may_be_forgotten(unsigned int rewinds)
 {
 	return m.rewinds - rewinds >= ARENA_REWINDS;
@@ -1316,7 +1335,7 @@ static void op_rewind(struct input *in)
 		rewound(taken);
 	if (!after_interrupts(0, 0))
 		generation_is(arena_snap(m.arena).generation);
-	/* A refused rewind leaves no work for the reaper. */
+	/* A refused rewind must not let the reaper unmap objects: the checks below would notice. */
 	if (err)
 		user_run_works();
 	m.high = arena_high(m.arena);
@@ -1364,7 +1383,7 @@ static void op_action(struct input *in)
 	check_quiet();
 }
 
-/* Handles: clause 13. */
+/* Handles (clause 13). */
 
 static void op_deref(struct input *in)
 {
@@ -1401,7 +1420,7 @@ static void op_forged(struct input *in)
 		CHECK(handle.offset < m.high);
 		CHECK(virt_addr_valid(found));
 	}
-	/* Take a generation with the same tag, one wrap later or earlier. */
+	/* Forge a generation with the present tag, one wrap of the tag later or earlier. */
 	handle.generation = m.generation + (get_byte(in) & 1 ? 1 : -1UL) * BIT(ARENA_TAG_BITS);
 	CHECK(!arena_deref(m.arena, handle));
 	CHECK(!arena_owns(m.arena, source));
@@ -1409,7 +1428,7 @@ static void op_forged(struct input *in)
 	CHECK(!arena_deref(m.arena, handle));
 }
 
-/* The rest. */
+/* Other operations. */
 
 static void op_populate(struct input *in)
 {

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fuzz typed arenas beside a model: an array of what each index must hold (clauses 14 to 16).
+ * Fuzz typed arenas, and compare them with a model: an array that says what each index must hold
+ * (clauses 14, 15 and 16).
  */
 #include "fuzz.h"
 
 #define ELEMENTS	256
-#define SIZE_LARGEST	70000	/* an append copies it in parts */
+#define SIZE_LARGEST	70000	/* so large that an element is copied in several chunks */
 #define SOURCE_MAX	(40 * SIZE_LARGEST)	/* the longest append that is tried */
 #define EVENTS		3
 
 /*
- * An element was never allocated, is live, or was freed. A freed element may be reused as soon as
- * a grace period has passed, and must be reused when the model knows that one has passed.
+ * An element was never allocated, is live, or was freed. When a grace period has passed, a freed
+ * element may be reused. When the model knows that one has passed, it sets REUSABLE: then an
+ * allocation must reuse a freed element, and not take a new one.
  */
 enum state { NEVER, LIVE, FREED, REUSABLE };
 
@@ -19,10 +21,10 @@ struct element {
 	enum state	state;
 	u8		fill;
 	void		*at;
-	unsigned long	freed;	/* the grace period in which it was freed */
+	unsigned long	freed;	/* how many grace periods had passed when it was freed */
 };
 
-/* An allocation of an interrupt. */
+/* An element that an interrupt allocated. */
 struct event {
 	struct element	element;
 	u64		generation;
@@ -42,15 +44,15 @@ static struct {
 	bool			retiring;
 	bool			retire_waits;
 
-	bool			wrapping;	/* no grace period since an eighth was crossed */
+	bool			wrapping;	/* the tag must not enter its next eighth */
 	bool			wrap_waits;
 	u64			generation;
 	u64			fails[ARENA_NR_FAILS];
 
 	unsigned int		nr_acts;
 	unsigned int		act[EVENTS];
-	unsigned int		came;	/* number of interrupts */
-	unsigned int		flips;	/* resets by interrupts */
+	unsigned int		came;	/* calls that interrupts made during the operation */
+	unsigned int		flips;	/* how many of these calls were successful resets */
 	unsigned int		nr_events;
 	struct event		events[EVENTS];
 } t;
@@ -181,7 +183,7 @@ static struct arena *under(void)
 	return (struct arena *)arena_typed_arena(t.typed);
 }
 
-/* Returns whether the tag enters another eighth of its range after @generation. */
+/* Returns whether the tag enters another eighth of its range when @generation ends. */
 static bool crosses(u64 generation)
 {
 	return (generation ^ (generation + ARENA_GEN_STEP)) & ARENA_TAG_EIGHTH;
@@ -191,7 +193,7 @@ static void interrupt_resets(void)
 {
 	int err;
 
-	/* Without readers, the caller excludes all users of the element. */
+	/* Without ARENA_READERS, the caller of a reset must exclude all users of elements. */
 	if (in_nmi() || !t.readers)
 		return;
 	err = arena_typed_reset(t.typed);
@@ -247,7 +249,7 @@ static void arm(struct input *in)
 	user_self.fuse = 1 + get_byte(in) % 48;
 }
 
-/* A reset has freed all elements. */
+/* Record in the model that a reset has freed all elements. */
 static void empty_model(void)
 {
 	u64 generation = arena_snap(under()).generation;
@@ -263,8 +265,8 @@ static void empty_model(void)
 }
 
 /*
- * Publish what interrupts allocated during the operation. When they ran is not known, so take
- * their elements in the order of the index.
+ * Record in the model what interrupts allocated during the operation. When they ran is not known,
+ * so their elements are recorded in the order of the index.
  */
 static void publish_events(void)
 {
@@ -288,7 +290,7 @@ static void publish_events(void)
 	CHECK(done == alive);
 }
 
-/* Count the resets of interrupts, and the one of the operation if it succeeded. */
+/* Record in the model the resets of interrupts, and that of the operation if @flips is 1. */
 static void after_resets(unsigned int flips)
 {
 	user_self.fuse = 0;
@@ -301,7 +303,10 @@ static void after_resets(unsigned int flips)
 	t.retire_waits = t.reading;
 }
 
-/* Returns whether @at is a live element. An interrupt may have reset the arena since. */
+/*
+ * Returns whether the element @at, which the operation allocated, is live. It is not if an
+ * interrupt has reset the arena since; then another one may have allocated the same place.
+ */
 static bool is_alive(const void *at)
 {
 	u32 i;
@@ -404,8 +409,9 @@ static void op_reset(struct input *in)
 }
 
 /*
- * Move the generation as many resets would: shortly before the tag enters another eighth or half
- * of its range or wraps, or before stamps, which are narrower than generations, are renewed.
+ * Advance the generation as many resets would, which frees all elements: to one shortly before the
+ * tag wraps or enters another eighth or half of its range, or shortly before the arena renews its
+ * stamps, which are narrower than generations.
  */
 static void op_jump(struct input *in)
 {

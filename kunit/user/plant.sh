@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Copies the core with the bugs of a table in it. A bug has no effect until the program (or the
-# module) is told its number.
+# Copies the source of the module and puts the bugs of a table into the copy. A bug has no effect
+# until the program that is built from the copy, or the module, is told the number of the bug.
 #
 #   plant.sh MODULE-DIRECTORY TO [TABLE]		default: planted.txt
 
@@ -13,13 +13,13 @@ TO=$2
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TABLE=${3:-$HERE/planted.txt}
 
-# Prints field $2 of line $1, in which " | " separates fields.
+# Prints field number $2 of line $1. Fields are separated by " | ".
 field()
 {
 	awk -v n="$2" '{ split($0, f, / \| /); print f[n] }' <<<"$1"
 }
 
-# Replaces text in a file. It must be there exactly once, or the bug would not be where it belongs.
+# Replaces text in a file. The text must be there exactly once, so that the bug is in its place.
 plant()
 {
 	local number=$1 file=$2 old=$3 new=$4 text rest

@@ -2,7 +2,7 @@
 /*
  * Interrupt an operation once at each place where that could change its result: by an interrupt,
  * an NMI, or another task. For each place in turn, a test prepares the arena, runs the operation,
- * and checks what must hold wherever the interrupt came.
+ * and checks what must hold wherever the interrupt came. A clause is one of include/CONTRACT.md.
  *
  *   points [TEST]
  */
@@ -15,7 +15,7 @@
 /* clause 1: the default alignment is the same on every architecture */
 static_assert(ARENA_MIN_ALIGN == 8, "default alignment");
 
-/* An upper bound of the places of one operation. */
+/* An upper bound of the number of places of one operation. */
 #define POINTS_MAX	5000
 
 static struct arena *arena;
@@ -23,7 +23,7 @@ static void *ours, *theirs;
 
 enum how { BY_IRQ, BY_NMI, BY_TASK };
 
-/* Run @operation, interrupted at its @point-th place. Returns false if it has fewer. */
+/* Run @operation, and interrupt it at place @point. Returns false if it has fewer places. */
 static bool interrupted_at(unsigned long point, enum how how, void (*operation)(void),
 			   void (*interrupt)(void))
 {
@@ -51,7 +51,7 @@ static struct arena *create(size_t capacity, size_t slab_size, unsigned int flag
 	return made;
 }
 
-/* Set the limit on all arenas to @pages more than they hold now. */
+/* Set the limit on all arenas, an eighth of RAM, to @pages more than they hold now. */
 static void leave_budget(unsigned long pages)
 {
 	arena_pool_drain();
@@ -68,7 +68,7 @@ static void alloc_theirs(void)
 	theirs = arena_alloc(arena, 64, GFP_ATOMIC);
 }
 
-/* clause 2: a caller that loses the race to grow uses the slab of the one that won */
+/* clause 2: a caller that loses the race to grow uses the slab of the caller that won */
 static bool grow_budget_of_one_slab(unsigned long point)
 {
 	unsigned long ram = user_ram_pages;
@@ -86,8 +86,8 @@ static bool grow_budget_of_one_slab(unsigned long point)
 }
 
 /*
- * clause 2: a caller that loses the race to grow uses the slab of the one that won, also if that
- * one has taken the last block of the pool
+ * clause 2: a caller that loses the race to grow uses the slab of the caller that won, also if that
+ * caller has taken the last block of the pool
  */
 static bool grow_from_pool_of_one_slab(unsigned long point)
 {
@@ -122,7 +122,7 @@ static void populate_theirs(void)
 	CHECK(!err || err == -ENOMEM);
 }
 
-/* clause 2: a caller that loses the race for several slabs uses those of the one that won */
+/* clause 2: a caller that loses the race for several slabs uses those of the caller that won */
 static bool populate_budget_of_one_arena(unsigned long point)
 {
 	unsigned long ram = user_ram_pages;
@@ -162,14 +162,14 @@ static u64 count_allocs(void)
 
 static void *released;
 
-/* Release slabs, as arena_reset_release() on another CPU does. */
+/* Reset the arena and take its slab away, as arena_reset_release() on another CPU would. */
 static void release_slab(void)
 {
 	CHECK(!arena_reset(arena));
 	released = xchg(&arena->dir.first[0].base, NULL);
 }
 
-/* clause 8: a claim that a release voids is not counted as an object */
+/* clause 8: if a release voids a claim, no object is counted for it */
 static bool tail_of_a_released_slab(unsigned long point)
 {
 	u64 nr = fill_but_for_one_span(64);
@@ -248,14 +248,16 @@ static bool release_beside_reset_rcu(unsigned long point)
 	return came;
 }
 
-/* clause 11: a reset that is refused at the end of an eighth of the tags changes nothing */
+/*
+ * clause 11: a reset is refused if the tag would enter its next eighth too early; nothing changes
+ */
 static bool refused_reset_rcu_undone(unsigned long point)
 {
 	unsigned int resets;
 
 	arena = create(SZ_16K, SZ_16K, ARENA_READERS);
 	arena_set_generation(arena, 2 * ARENA_TAG_EIGHTH - ARENA_GEN_STEP);
-	/* Pretend that no grace period has ended since the last eighth. */
+	/* Pretend that no grace period has ended since the tag entered its present eighth. */
 	arena->wrapping = true;
 	for (resets = 0; !arena_reset_rcu(arena); resets++)
 		user_rcu_poll();
@@ -342,7 +344,7 @@ static bool refused_rewind_changes_nothing(unsigned long point)
 	return false;
 }
 
-/* clause 13: a rewind that would enter another eighth of the tags too early changes nothing */
+/* clause 13: a rewind is refused if the tag would enter its next eighth too early */
 static bool refused_rewind_near_eighth(unsigned long point)
 {
 	struct arena_mark mark;
@@ -353,7 +355,7 @@ static bool refused_rewind_near_eighth(unsigned long point)
 	CHECK(arena_alloc(arena, 24, GFP_KERNEL));
 	CHECK(!arena_mark(arena, &mark));
 	add_large();
-	/* Pretend that no grace period has ended since the last eighth. */
+	/* Pretend that no grace period has ended since the tag entered its present eighth. */
 	arena->wrapping = true;
 	refused_rewind(mark, -EBUSY);
 	look_before();
@@ -428,7 +430,7 @@ static bool bad_populations(unsigned long flags)
 	return flags < 2;
 }
 
-/* Interrupts come again and again: the number of places between two of them. */
+/* For interrupts that come again and again: the number of places from one to the next. */
 static unsigned long every;
 
 static void alloc_a_slab(void)
@@ -455,7 +457,7 @@ static void alloc_zeroed_large(void)
 	ours = arena_zalloc(arena, 100 * arena_slab_size(arena), GFP_KERNEL);
 }
 
-/* Three slabs of 64 KiB, or a part of a larger slab: zeroed in three steps. */
+/* Allocate three slabs of 64 KiB, or a part of a larger slab, which is zeroed in three steps. */
 static void alloc_zeroed_steps(void)
 {
 	ours = arena_zalloc(arena, 3 * SZ_64K, GFP_KERNEL);
@@ -488,7 +490,10 @@ static void alloc_batch(void)
 	ours = arena_claim_batch(arena, &batch, GFP_KERNEL, &generation) ? NULL : part;
 }
 
-/* Returns false when all intervals have been tried. */
+/*
+ * Run an operation, which must succeed, while an interrupt comes again and again. @point selects
+ * the interval. Returns false when all intervals have been tried.
+ */
 static bool beside_endless(unsigned long point, size_t capacity, size_t slab_size,
 			   void (*operation)(void), void (*interrupt)(void))
 {
@@ -505,7 +510,7 @@ static bool beside_endless(unsigned long point, size_t capacity, size_t slab_siz
 	return point < 20;
 }
 
-/* clause 5: a large object is served while interrupts allocate, if there is room for all */
+/* clause 5: a large object is allocated while interrupts allocate, if all objects have room */
 static bool large_beside_allocations(unsigned long point)
 {
 	return beside_endless(point, SZ_4M, SZ_4K, alloc_large, alloc_a_slab);
@@ -516,7 +521,7 @@ static bool batch_beside_allocations(unsigned long point)
 	return beside_endless(point, SZ_4M, SZ_4K, alloc_batch, alloc_a_slab);
 }
 
-/* clause 5: a large object is served while interrupts reset */
+/* clause 5: a large object is allocated while interrupts reset the arena */
 static bool large_beside_resets(unsigned long point)
 {
 	return beside_endless(point, SZ_4M, SZ_4K, alloc_large, reset_again);
@@ -532,13 +537,13 @@ static bool batch_beside_resets(unsigned long point)
 	return beside_endless(point, SZ_4M, SZ_4K, alloc_batch, reset_again);
 }
 
-/* clause 10: a copy in several parts ends although interrupts reset */
+/* clause 10: a copy in several chunks succeeds although interrupts reset the arena */
 static bool copy_beside_resets(unsigned long point)
 {
 	return beside_endless(point, SZ_4M, SZ_256K, alloc_copy, reset_again);
 }
 
-/* An interrupt resets, a second one comes this many places later. Both look at the statistics. */
+/* After the interrupt that resets the arena, a second one comes this many places later. */
 static unsigned long gap;
 static u64 allocs_seen;
 static bool was_reset;
@@ -578,7 +583,7 @@ static bool allocs_seen_twice(unsigned long point, size_t slab_size, void (*oper
 	return was_reset;
 }
 
-/* clauses 4 and 8: the number of objects never falls, as none counts before it is complete */
+/* clauses 4 and 8: the number of objects never falls, as an object counts only when complete */
 static bool large_counts_when_complete(unsigned long point)
 {
 	return allocs_seen_twice(point, SZ_64K, alloc_zeroed_steps);
@@ -678,7 +683,7 @@ static bool gfp_not_honoured(unsigned long flags)
 	return flags < 2;
 }
 
-/* clause 2: RCU must be watching */
+/* clause 2: an allocation where RCU is not watching causes a warning */
 static bool rcu_must_watch(unsigned long flags)
 {
 	arena = create(SZ_16K, SZ_16K, flags & 1 ? ARENA_SPANS : 0);
@@ -782,7 +787,7 @@ static bool typed_nmi_in_reset(unsigned long point)
 	return typed_nmi(point, 0, typed_reset);
 }
 
-/* clause 10: if a reset interrupts an allocation, its element is of the new generation */
+/* clause 10: an allocation that a reset interrupts succeeds, and takes at most one element */
 static bool typed_reset_in_alloc(unsigned long point, unsigned int flags)
 {
 	bool came;
@@ -808,13 +813,13 @@ static bool typed_reset_in_alloc_readers(unsigned long point)
 	return typed_reset_in_alloc(point, ARENA_READERS);
 }
 
-/* Allocate an object of three words in an arena of few slabs. */
+/* Allocate a zeroed object of three words. */
 static void alloc_zeroed(void)
 {
 	ours = arena_zalloc(arena, 24, GFP_ATOMIC);
 }
 
-/* clause 10: an object that a reset frees before it is zeroed does not overlap a new one */
+/* clause 10: if resets free object after object before it is zeroed, the result is valid or NULL */
 static bool zeroed_beside_resets(unsigned long point)
 {
 	bool ours_is_in_arena;
@@ -824,7 +829,7 @@ static bool zeroed_beside_resets(unsigned long point)
 	arena = create(SZ_64K, SZ_16K, (point & 1 ? ARENA_SPANS : 0) |
 				       (point & 2 ? ARENA_ZERO : 0));
 	CHECK(!arena_populate(arena, SZ_64K, GFP_KERNEL));
-	/* The slabs are not known to be zero any more. */
+	/* After a reset, the slabs are not known to be zero any more. */
 	CHECK(!arena_reset(arena));
 	ours = NULL;
 	interrupted_at(every, BY_IRQ, alloc_zeroed, reset_again);
@@ -841,7 +846,7 @@ static void zalloc_ours(void)
 	ours = arena_zalloc(arena, 64, GFP_ATOMIC);
 }
 
-/* clause 2: an allocation ends although an interrupt takes the rest of the span before it */
+/* clause 2: an allocation succeeds although an interrupt takes the rest of the span before it */
 static bool span_taken_from_below(unsigned long point)
 {
 	bool came;
@@ -883,7 +888,7 @@ static bool span_joined_from_below(unsigned long point)
 	return came;
 }
 
-/* clause 1: after a rewind to a mark behind an object of odd size, objects are aligned */
+/* clause 1: after a rewind to a mark at an odd offset, objects are aligned */
 static bool rewind_to_odd_offset(unsigned long point)
 {
 	struct arena_mark mark;
@@ -1130,7 +1135,9 @@ int main(int argc, char **argv)
 	CHECK(!arena_pool_init());
 	arena_cpus_setup();
 	run(name);
-	/* Run all tests again, as on a machine that has more CPUs than a leaf has places. */
+	/*
+	 * Run all tests again, as on a machine with more CPUs than a leaf of the state table has.
+	 */
 	static_branch_disable(&arena_flat);
 	run(name);
 	rcu_barrier();

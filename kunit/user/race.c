@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Threads that use one arena, for ThreadSanitizer: they allocate, read and reset. Each check
- * must hold whatever the scheduler does.
+ * must hold however the scheduler interleaves them. A clause is one of include/CONTRACT.md.
  *
  *   race [ROUNDS]
  */
@@ -88,7 +88,7 @@ static void act_alloc(struct actor *actor, unsigned int round)
 		CHECK(is_filled(object, size, word));
 	}
 	rcu_read_unlock();
-	/* A caller that may sleep collects tails of other CPUs, and waits for resets. */
+	/* With GFP_KERNEL, the call may collect tails of other CPUs' spans and wait for resets. */
 	if (!(round % 16)) {
 		object = arena_alloc(actor->scene->arena, 64, GFP_KERNEL);
 		__atomic_fetch_add(&actor->scene->allocs, !!object, __ATOMIC_RELAXED);
@@ -138,7 +138,7 @@ static void act_reset_any(struct actor *actor, unsigned int round)
 	user_run_works();
 }
 
-/* Fill the arena, which is reset now and then. Callers that may sleep collect tails. */
+/* Fill the arena, which another thread resets now and then. GFP_KERNEL collects tails of spans. */
 static void act_fill(struct actor *actor, unsigned int round)
 {
 	void *object = arena_alloc(actor->scene->arena, 8 * (1 + round % 8), GFP_KERNEL);
@@ -152,7 +152,7 @@ static void act_reset_seldom(struct actor *actor, unsigned int round)
 		CHECK(!arena_reset(actor->scene->arena));
 }
 
-/* clause 15: a reader sees a complete element or none */
+/* clause 15: a reader sees a complete element, of which all words are equal, or none */
 struct record {
 	unsigned long word[6];
 };
@@ -164,8 +164,8 @@ static void act_typed_writer(struct actor *actor, unsigned int round)
 
 	fill(record.word, sizeof(record), round * 4UL + actor->cpu + 1);
 	/*
-	 * The thread that allocated the element frees it. No reset comes in between, as only this
-	 * thread resets.
+	 * The element stays until this thread frees it: no thread of this test resets, and only
+	 * this one frees.
 	 */
 	mine = arena_typed_alloc(typed, &record);
 	__atomic_fetch_add(&actor->scene->allocs, !!mine, __ATOMIC_RELAXED);
@@ -241,7 +241,10 @@ static void play(struct scene *scene, act_fn first, act_fn others)
 	}
 }
 
-/* The statistics are exact at the end. @budget: the limit in pages, 0 for none. */
+/*
+ * Run @resetter in one thread and @others in the rest. At the end, the statistics must be exact.
+ * @budget: how many pages the arena may get; 0 for no limit.
+ */
 static void play_arena(const char *what, unsigned int flags, unsigned long budget,
 		       act_fn resetter, act_fn others)
 {

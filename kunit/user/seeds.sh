@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Write seeds.txt anew from inputs worth keeping: a name and its bytes a line.
+# Writes seeds.txt anew from inputs worth keeping. Each line has the name of a file, and its bytes
+# in hexadecimal.
 #
 #   seeds.sh FILE...
 

@@ -53,7 +53,7 @@ static struct user_cpu {
 
 static unsigned long epoch = 1;
 static struct user_reading {
-	unsigned long since __aligned(64);	/* epoch, or 0 outside readers */
+	unsigned long since __aligned(64);	/* epoch in which the reader began; 0: no reader */
 } reading[USER_THREADS];
 static int nr_threads;
 
@@ -84,8 +84,9 @@ void user_thread_stop(void)
 bool user_threads;
 
 /*
- * Threads stand for CPUs, and the machine may preempt one that has interrupts off. Loops that
- * wait for it sleep now and then, so that it goes on even on a busy machine.
+ * Threads stand for CPUs, but the machine may preempt a thread at any time, even one that has
+ * interrupts off. A loop that waits for another thread calls this function, which sleeps now and
+ * then, so that the other thread can run even on a busy machine.
  */
 void user_yield(void)
 {
@@ -116,7 +117,7 @@ void user_cpu_take(void)
 	reader_enter();
 }
 
-/* A thread that may be preempted may go on with another CPU number. */
+/* Preemption is on again, so a thread that roams may go on with the number of another CPU. */
 void user_cpu_give(void)
 {
 	int cpu = user_self.cpu;
@@ -127,7 +128,7 @@ void user_cpu_give(void)
 	pthread_mutex_unlock(&cpus[cpu].lock);
 }
 
-/* Run the interrupt that has come due. Only an NMI comes while the thread has interrupts off. */
+/* Run user_interrupt(), which has come due. With interrupts off, it waits unless it is an NMI. */
 void user_burnt(void)
 {
 	struct user_thread *self = &user_self;
@@ -166,7 +167,7 @@ void user_might_alloc(gfp_t gfp, const char *file, int line)
 		user_might_sleep(file, line);
 }
 
-/* Reclaim does not recurse. */
+/* Let a test's hook run where the kernel could reclaim memory. Reclaim does not recurse. */
 static void reclaim(gfp_t gfp)
 {
 	void (*hook)(void) = user_reclaim;
@@ -178,7 +179,10 @@ static void reclaim(gfp_t gfp)
 	user_reclaim = hook;
 }
 
-/* RCU: a grace period is over when no reader is of an older epoch. */
+/*
+ * RCU. The epoch is a number that grows with each call of synchronize_rcu() and call_rcu_hurry().
+ * The grace period of a call is over when no reader of an older epoch is left.
+ */
 
 static pthread_mutex_t rcu_queue_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t rcu_run_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -220,7 +224,7 @@ static bool older_readers(unsigned long than)
 	return false;
 }
 
-/* How often in a row a task has waited at which line. */
+/* How many times in a row this thread has waited for a grace period in the same line. */
 static __thread unsigned int waits_here;
 static __thread int waits_line;
 
@@ -235,7 +239,7 @@ void user_synchronize_rcu(const char *file, int line)
 			user_waiting();
 		sched_yield();
 	}
-	/* In a kernel, callbacks run beside a task that waits again and again for one of them. */
+	/* In a kernel, callbacks run while a task waits again and again. Here they run now. */
 	waits_here = line == waits_line ? waits_here + 1 : 0;
 	waits_line = line;
 	if (user_waiting && waits_here >= 64)
@@ -272,7 +276,7 @@ static struct rcu_head *rcu_take(void)
 	return head;
 }
 
-/* Callbacks run in softirq context, one after another. */
+/* Run the callbacks whose grace periods are over, one after another, in softirq context. */
 void user_rcu_poll(void)
 {
 	struct rcu_head *head;
@@ -303,7 +307,7 @@ void user_rcu_barrier(const char *file, int line)
 	}
 }
 
-/* Work: tests run it, in task context. */
+/* Work items: they run, in task context, when a test calls user_run_works(). */
 
 static pthread_mutex_t work_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t work_run_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -493,9 +497,8 @@ char *kvasprintf(gfp_t gfp, const char *fmt, va_list args)
 }
 
 /*
- * Pages. Blocks are cut from a file in memory once and kept in lists by order. Behind each block
- * there is a gap of its size. A freed block goes to the end of its list, so that it is reused
- * late.
+ * Pages. A new block is cut from a file in memory, and behind it a gap of its size. A freed block
+ * goes to the end of the list of free blocks of its order, so that it is reused late.
  */
 #define RAM_PAGES	(SZ_1G >> PAGE_SHIFT)
 
@@ -515,7 +518,7 @@ static void ram_init(void)
 	ram_fd = memfd_create("ram", MFD_CLOEXEC);
 	if (ram_fd < 0 || ftruncate(ram_fd, SZ_1G))
 		user_die(__FILE__, __LINE__, "no memory file");
-	/* Align it to the largest block. */
+	/* Align the mapping of the file to the largest block. */
 	ram = mmap(NULL, SZ_1G + SZ_4M, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 		   -1, 0);
 	ram = PTR_ALIGN(ram, SZ_4M);
@@ -539,7 +542,7 @@ bool virt_addr_valid(const void *address)
 	return (size_t)((const char *)address - ram) < SZ_1G;
 }
 
-/* Pages that are not in use yet are their own head. */
+/* Returns the page at @address. A page that was never in a block is its own head. */
 struct page *virt_to_page(const void *address)
 {
 	struct page *page = &pages[((const char *)address - ram) >> PAGE_SHIFT];
@@ -625,7 +628,7 @@ void put_page(struct page *page)
 	pthread_mutex_unlock(&ram_lock);
 }
 
-/* This header lies in a page before the view. */
+/* This header of a view, which vmap() makes, lies in a page of its own before the view. */
 struct user_view {
 	unsigned int	nr;
 	struct page	*first;
@@ -640,7 +643,7 @@ void *vmap(struct page **page, unsigned int nr, unsigned long flags, int prot)
 	user_might_sleep(__FILE__, __LINE__);
 	if (must_fail())
 		return NULL;
-	/* The page behind the view faults. */
+	/* The page behind the view stays inaccessible, so that an overrun faults. */
 	view = mmap(NULL, bytes + PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (view == MAP_FAILED)
 		return NULL;
@@ -674,7 +677,7 @@ void vunmap(const void *address)
 	munmap(view_of(address), (view_of(address)->nr + 2UL) * PAGE_SIZE);
 }
 
-/* Pressure. */
+/* Memory pressure. */
 
 static struct shrinker *the_shrinker;
 

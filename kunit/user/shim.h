@@ -2,23 +2,25 @@
 /*
  * The shim: the functions of the kernel that the core uses, implemented with a C library.
  *
- * The Makefile makes each <linux/...> header that the core includes a copy of this file, and
- * compiles the core unchanged. Each function here is at least as strong as that of the kernel. A
- * function that is missing here keeps the core from being compiled:
+ * The core is compiled unchanged: for each <linux/...> header that it includes, the Makefile
+ * makes a file that includes this one instead. Each function here promises at least what the
+ * kernel's function promises. If the core uses a function that is missing here, it does not
+ * compile.
  *
  *  - Atomics and barriers are the compiler's, so that ThreadSanitizer understands
  *    them. READ_ONCE() and WRITE_ONCE() are relaxed atomics.
  *  - A thread runs on one of USER_CPUS simulated CPUs. A thread with preemption off holds
  *    the CPU: no other thread runs there meanwhile.
  *  - RCU is implemented here, not by a library: a fuzzer has to decide when a grace period
- *    ends, or its runs would not repeat, and ThreadSanitizer has to see the order
- *    that it makes. A region with preemption off is a reader, as in the kernel.
- *  - Pages lie in one stretch of a file in memory, so that vmap() is real. Free
- *    pages, and a gap behind each block, are poisoned for AddressSanitizer.
+ *    ends, or the same input would not always do the same, and ThreadSanitizer has to see
+ *    the order that RCU makes. A region with preemption off is a reader, as in the kernel.
+ *  - Pages lie in one stretch of a file in memory, so that vmap() can map them once more.
+ *    Free pages, and a gap behind each block, are poisoned for AddressSanitizer.
  *  - A call that might sleep in atomic context, and a warning, abort the program.
  *
- * user_point() is called at each place where an interrupt could change what comes next.
- * A test sets user_interrupt to a function that is called there.
+ * The functions here call user_point() at each place where an interrupt could change what
+ * comes next. A test chooses such a place by user_self.fuse, and sets user_interrupt to the
+ * function that runs there.
  */
 #ifndef USER_SHIM_H
 #define USER_SHIM_H
@@ -194,7 +196,7 @@ static inline int fls_long(unsigned long n)
 #define hweight_long(n)		__builtin_popcountl(n)
 #define roundup_pow_of_two(n)	(1UL << fls_long((unsigned long)(n) - 1))
 
-/* Errors in pointers. */
+/* Error codes in pointers. */
 #define MAX_ERRNO		4095
 #define ERR_PTR(err)		((void *)(long)(err))
 #define PTR_ERR(ptr)		((long)(ptr))
@@ -206,7 +208,7 @@ static inline int fls_long(unsigned long n)
 #define container_of(ptr, type, member) \
 	((type *)((char *)(ptr) - offsetof(type, member)))
 
-/* Scopes. */
+/* Cleanup at the end of a scope, as in linux/cleanup.h. */
 #define DEFINE_FREE(name, type, free)						\
 	static inline void __free_##name(void *p) { type _T = *(type *)p; free; }
 #define __free(name)		__attribute__((__cleanup__(__free_##name)))
@@ -239,17 +241,17 @@ static inline bool user_warn(bool condition, const char *file, int line, const c
 #define WARN_ONCE(x, ...)	WARN_ON(x)
 #define VM_WARN_ON_ONCE(x)	WARN_ON(x)
 
-/* The number of the planted bug to enable, see planted.txt; 0 in other builds. */
+/* The number of the bug of planted.txt that the program shall have; 0: none. */
 extern int user_planted;
 #define planted(n)		(user_planted == (n))
 
-/* The context of a thread. */
+/* How many CPUs are simulated, and how many threads there can be. */
 #define USER_CPUS		4
 #define USER_THREADS		16
 
 struct task_struct;
 
-/* The identity of a thread, with a reference count. */
+/* Kernel code refers to a task by its struct pid, which is reference-counted. */
 struct pid {
 	int			refs;
 	struct task_struct	*task;
@@ -295,10 +297,15 @@ struct user_thread {
 
 extern __thread struct user_thread user_self;
 
-/* The interrupt that comes when the fuse has burnt down, once. */
+/*
+ * user_self.fuse counts the places to go until the interrupt, which comes once. Then user_interrupt
+ * is called, in NMI context if user_nmi is set.
+ */
 extern void (*user_interrupt)(void);
 extern bool user_nmi;
-/* Run another task instead of an interrupt, where this task can be preempted. */
+/*
+ * If set, user_interrupt() stands for another task: it runs only where this one can be preempted.
+ */
 extern bool user_preempting;
 void user_burnt(void);
 void user_thread_start(int cpu, struct task_struct *task);
@@ -356,13 +363,16 @@ void user_yield(void);
 
 /* Atomics: relaxed, acquire, release and full, as the kernel orders them. */
 #define barrier()		do { user_point(); __asm__ __volatile__("" ::: "memory"); } while (0)
-/* Loads of pointers order dependent reads, which the sanitizer learns only from "acquire". */
+/*
+ * In the kernel, the load of a pointer comes before reads through that pointer. ThreadSanitizer
+ * does not know this rule, so here such loads are acquires.
+ */
 #define user_is_pointer(x)	(__builtin_classify_type(x) == 5)
 #define user_once(x)		(user_is_pointer(x) ? __ATOMIC_ACQUIRE : __ATOMIC_RELAXED)
 #define READ_ONCE(x)		({ user_point(); __atomic_load_n(&(x), user_once(x)); })
 #define WRITE_ONCE(x, v)	\
 	do { user_point(); __atomic_store_n(&(x), (v), __ATOMIC_RELAXED); } while (0)
-/* Code that is patched as the kernel boots. */
+/* Static keys, which the kernel implements by patching its code, are variables here. */
 #define DECLARE_STATIC_KEY_FALSE(key)	extern bool key
 #define DEFINE_STATIC_KEY_FALSE(key)	bool key
 #define static_branch_likely(key)	likely(__atomic_load_n(key, __ATOMIC_RELAXED))
@@ -377,7 +387,7 @@ void user_yield(void);
 #define rcu_dereference_raw(p)	smp_load_acquire(&(p))
 #define rcu_assign_pointer(p, v)	smp_store_release(&(p), v)
 
-/* ThreadSanitizer does not know fences, so they become exchanges of one word there. */
+/* ThreadSanitizer does not know fences. For it, each fence is an atomic add to the same word. */
 #ifdef __SANITIZE_THREAD__
 extern unsigned long user_fence;
 #define user_fence(order)	((void)__atomic_fetch_add(&user_fence, 0, order))
@@ -543,10 +553,10 @@ static inline bool refcount_dec_and_test(refcount_t *r)
 #define raw_cpu_write(var, v)	this_cpu_write(var, v)
 #define raw_cpu_inc(var)	this_cpu_inc(var)
 
-/* Locks. The holder of a raw one has preemption off. */
+/* Locks. The holder of a raw spinlock has preemption off. */
 typedef struct {
 	pthread_mutex_t	lock;
-	int		owner;	/* CPU number plus one, or 0 if free */
+	int		owner;	/* number of the holder's CPU plus one, or 0 if free */
 } raw_spinlock_t;
 typedef raw_spinlock_t spinlock_t;
 
@@ -594,7 +604,7 @@ struct mutex {
 	struct user_thread	*owner;
 };
 
-/* A mutex does not know its owner, so this does not check it. */
+/* This checks raw spinlocks only, no mutexes. */
 #define lockdep_assert_held(l)	\
 	_Generic((l), raw_spinlock_t *: user_assert_held, struct mutex *: user_assert_nothing)(l)
 
@@ -624,14 +634,14 @@ struct rcu_head {
 
 typedef void (*rcu_callback_t)(struct rcu_head *head);
 
-/* RCU is not watching, as in the idle loop: no grace period waits for this thread. */
+/* If set, rcu_is_watching() says no, as in the idle loop, where no grace period waits for a CPU. */
 extern bool user_rcu_idle;
 #define rcu_is_watching()	(!user_rcu_idle)
 #define RCU_LOCKDEP_WARN(x, s)	WARN_ON(x)
 
 void rcu_read_lock(void);
 void rcu_read_unlock(void);
-/* There is no call_rcu(): it may be lazy, and the core waits for all its callbacks. */
+/* call_rcu() is missing on purpose: it may delay a callback by seconds (CONFIG_RCU_LAZY). */
 void call_rcu_hurry(struct rcu_head *head, void (*func)(struct rcu_head *head));
 void user_synchronize_rcu(const char *file, int line);
 void user_rcu_barrier(const char *file, int line);
@@ -641,12 +651,15 @@ void user_rcu_barrier(const char *file, int line);
 
 /* Run the callbacks whose grace period is over. */
 void user_rcu_poll(void);
-/* A reader that belongs to no thread, and the function that a wait for it calls to end it. */
+/*
+ * Begin and end a reader that belongs to no thread. A thread that waits for a grace period calls
+ * user_waiting(), which may end that reader.
+ */
 void user_reader_begin(void);
 void user_reader_end(void);
 extern void (*user_waiting)(void);
 
-/* Work. */
+/* Work items, which run when a test calls user_run_works(). */
 struct work_struct {
 	void			(*func)(struct work_struct *work);
 	struct work_struct	*next;
@@ -659,7 +672,7 @@ bool cancel_work_sync(struct work_struct *work);
 bool flush_work(struct work_struct *work);
 void user_run_works(void);
 
-/* Delayed work does not run by itself: tests run it. */
+/* Delayed work never runs. */
 #define HZ			100
 struct delayed_work {
 	struct work_struct	work;
@@ -830,7 +843,7 @@ static inline bool llist_add_batch(struct llist_node *first, struct llist_node *
 void user_might_alloc(gfp_t gfp, const char *file, int line);
 #define might_alloc(gfp)	user_might_alloc(gfp, __FILE__, __LINE__)
 
-/* Called like a shrinker when a caller that may sleep allocates memory. */
+/* A test's hook: called, as a shrinker would be, when a caller that may sleep allocates memory. */
 extern void (*user_reclaim)(void);
 
 /* The settings of init_on_alloc and init_on_free. */
@@ -840,7 +853,7 @@ extern bool user_init_on_alloc, user_init_on_free;
 
 /* If user_fail_nth is n, the n-th allocation from now on fails. user_failed counts failures. */
 extern unsigned long user_fail_nth, user_failed;
-/* Blocks and objects in use: both must be 0 at the end. */
+/* Blocks of pages, and objects of kmalloc() and vmap(), in use: both must be 0 at the end. */
 extern long user_blocks, user_objects;
 
 void *user_kmalloc(size_t size, gfp_t gfp);
@@ -867,7 +880,7 @@ char *kvasprintf(gfp_t gfp, const char *fmt, va_list args);
 #define NUMA_NO_NODE		(-1)
 #define nr_node_ids		2
 
-/* The allocator uses @lru while the page is free. */
+/* While a page is free, @lru links it in the list of free blocks. */
 struct page {
 	void			*mapping;
 	struct list_head	lru;
@@ -898,7 +911,7 @@ void get_page(struct page *page);
 void put_page(struct page *page);
 void *vmap(struct page **pages, unsigned int nr, unsigned long flags, int prot);
 void vunmap(const void *address);
-/* Returns the page behind an address that vmap() returned. */
+/* Returns the first page of the view that begins at @address. */
 struct page *vmalloc_to_page(const void *address);
 /* Only who made a view knows it for one. */
 #define is_vmalloc_addr(address)	((void)(address), false)
@@ -914,7 +927,7 @@ struct page *vmalloc_to_page(const void *address);
 #define numa_mem_id()		(user_self.cpu & 1)
 #define numa_node_id()		(user_self.cpu & 1)
 #define alloc_pages(gfp, order)	alloc_pages_node(numa_node_id(), gfp, order)
-/* Only pages that programs map are split, and there are no such pages here. */
+/* The core splits only blocks that programs map, and there are none here. */
 #define split_page(page, order)	WARN_ON((order) && (page))
 #define page_folio(p)		((struct folio *)(p)->head)
 #define folio_nr_pages(folio)	(1UL << (folio)->page.order)
@@ -927,7 +940,7 @@ struct page *vmalloc_to_page(const void *address);
 extern unsigned long user_ram_pages;
 #define totalram_pages()	user_ram_pages
 
-/* No cgroup is charged, and LeakSanitizer takes the place of kmemleak. */
+/* There are no cgroups here, and LeakSanitizer takes the place of kmemleak. */
 struct mem_cgroup;
 struct mm_struct;
 #define get_mem_cgroup_from_mm(mm)	((struct mem_cgroup *)NULL)
@@ -937,7 +950,7 @@ struct mm_struct;
 #define kmemleak_free(p)	((void)(p))
 #define kmemleak_not_leak(p)	((void)(p))
 
-/* Memory pressure: user_shrink() calls all registered shrinkers. */
+/* Memory pressure: user_shrink() calls the registered shrinker; the core has only one. */
 struct shrink_control {
 	int		nid;
 	unsigned long	nr_to_scan;
@@ -1007,7 +1020,7 @@ static inline ssize_t strscpy(char *to, const char *from, size_t size)
 	return from[len] ? -E2BIG : (ssize_t)len;
 }
 
-/* Tracepoints that are off. */
+/* Tracepoints, which are always off here. */
 #define TP_PROTO(args...)	args
 #define TP_ARGS(args...)	args
 #define TP_CONDITION(args...)	args
