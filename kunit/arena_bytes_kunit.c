@@ -172,7 +172,7 @@ static void strdup_each_length_copied(struct kunit *test)
 	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_NONE, "no string");
 	arena_expect_sane(test, arena);
 
-	/* In a dense arena, strings need no alignment and lie side by side. */
+	/* In a dense arena, strings are not aligned, so there is no padding between them. */
 	if (!arena_test_is_dense(test))
 		return;
 	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
@@ -254,7 +254,7 @@ static void printf_each_format_ok(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, strlen(s), SLAB + 102);
 	KUNIT_EXPECT_EQ(test, memcmp(s + 1, long_one, SLAB + 100), 0);
 
-	/* In atomic context. */
+	/* With GFP_ATOMIC, arena_printf() works in atomic context. */
 	KUNIT_ASSERT_EQ(test, arena_populate(arena, CAPACITY, GFP_KERNEL), 0);
 	preempt_disable();
 	s = arena_printf(arena, GFP_ATOMIC, "atomic %d", 1);
@@ -283,8 +283,8 @@ struct pair {
 };
 
 /*
- * Clauses 1, 16: a dense arena adds no padding that the types do not need, also where the compiler
- * knows size and alignment, and can be filled to the last byte.
+ * Clauses 1, 16: in a dense arena, objects have only the padding that their types need, also where
+ * size and alignment are constants for the compiler. The arena can be filled to the last byte.
  */
 static void new_dense_arena_packed(struct kunit *test)
 {
@@ -382,7 +382,7 @@ static void store_each_type_copied(struct kunit *test)
 	static_assert(__same_type(arena_new(arena, struct odd, 0), struct odd *));
 }
 
-/* Call one of the functions. Returns its result, or ERR_PTR(-ENOENT) after the last function. */
+/* Call function @which of those that this suite tests; ERR_PTR(-ENOENT) if there is none. */
 static const void *take_some(struct arena *arena, unsigned int which, gfp_t gfp)
 {
 	static const struct odd odd = { };
@@ -409,7 +409,7 @@ static const void *take_some(struct arena *arena, unsigned int which, gfp_t gfp)
 	}
 }
 
-/* Clause 4: each function returns NULL if it fails, and counts one failure. */
+/* Clause 4: each function returns NULL if it fails, and the arena counts one failure. */
 static void copy_without_memory_null(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -417,7 +417,7 @@ static void copy_without_memory_null(struct kunit *test)
 	unsigned int which, met = 0;
 	const void *got;
 
-	/* Nothing is committed, and the caller permits no growth. */
+	/* No slab is committed yet, and ARENA_NOGROW permits no growth. */
 	for (which = 0; (got = take_some(arena, which, ARENA_NOGROW)) != ERR_PTR(-ENOENT);
 	     which++, met++) {
 		KUNIT_EXPECT_NULL(test, got);
@@ -447,7 +447,7 @@ static void take_all_irq(void *data)
 	struct arena *arena = data;
 	unsigned int which;
 
-	/* arena_printf() allocates a buffer, which interrupts should not do. */
+	/* Leave out 5, arena_printf(): it first allocates a buffer with kmalloc(). */
 	for (which = 0; which < 8; which++)
 		if (which != 5 && !take_some(arena, which, ARENA_NOGROW))
 			arena_reset(arena);
@@ -473,13 +473,15 @@ static void copy_in_hardirq_ok(struct kunit *test)
 /*
  * Resets in the middle of a copy
  *
- * An alarm interrupts a task that copies, resets the arena, and allocates as much as it can.
- * Sources are long, so most alarms come in the middle of a copy. A copy of several chunks may
- * also be interrupted between two chunks, where preemption is on.
+ * A timer (struct arena_alarm) interrupts a task that copies into the arena. Its handler resets the
+ * arena, allocates as much as it can, and writes stamps into these objects. If the interrupted copy
+ * then goes on into their memory, it overwrites stamps. Sources are long, so most interrupts come
+ * in the middle of a copy. The allocator may also be interrupted between two chunks of a copy,
+ * where preemption is on.
  */
 #define LATE_SLAB	((size_t)SZ_512K)
 #define LATE_OBJECTS	2
-/* Distance of the stamps: copies overwrite whole objects, so some stamps are as good as many. */
+/* Distance of the stamps in bytes: a copy overwrites whole objects, so a few stamps suffice. */
 #define LATE_STRIDE	1024
 
 struct late {
@@ -491,10 +493,10 @@ struct late {
 	unsigned int		nr;
 	u64			stamp;
 	bool			inside;		/* the task is copying */
-	/* Each of these must happen often enough: otherwise the case has shown nothing. */
-	unsigned long		hits;		/* the alarm interrupted a copy */
-	unsigned long		taken;		/* the alarm then allocated an object */
-	unsigned long		copies;		/* the copy succeeded */
+	/* The case shows something only if each of these happens often enough. */
+	unsigned long		hits;		/* an interrupt in a copy has reset the arena */
+	unsigned long		taken;		/* the interrupt then allocated an object */
+	unsigned long		copies;		/* a copy succeeded */
 };
 
 /* A length that fits into a span, and one that does not. */
@@ -511,7 +513,7 @@ static void late_alarm(void *data)
 	while (late->nr < LATE_OBJECTS) {
 		u8 *object = arena_alloc(late->arena, LATE_SLAB, ARENA_NOGROW);
 
-		/* The interrupted copy may keep the new generation from being settled. */
+		/* While the interrupted copy keeps the new generation unsettled, this fails. */
 		if (!object)
 			break;
 		for (at = 0; at < LATE_SLAB; at += LATE_STRIDE)
@@ -521,7 +523,7 @@ static void late_alarm(void *data)
 	}
 }
 
-/* Forgets the objects of the alarm. Returns how many of its stamps have been overwritten. */
+/* Forgets the objects of the handler. Returns how many of their stamps were overwritten. */
 static unsigned int late_spoiled(struct late *late)
 {
 	unsigned int bad = 0;
@@ -545,7 +547,7 @@ static void *late_copy(struct late *late, size_t size, bool string)
 	return copy;
 }
 
-/* Copy once. The alarm comes within twice the time that the last copy of this length took. */
+/* Copy once. The interrupt comes within twice the time that the last such copy took. */
 static unsigned int late_round(struct kunit *test, struct late *late, unsigned int round)
 {
 	const size_t size = late_sizes[round % ARRAY_SIZE(late_sizes)];

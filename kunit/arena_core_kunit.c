@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Allocation and growth, clause by clause, with one caller at a time. arena_stress_kunit.c
- * tests races.
+ * Allocation and growth by one caller at a time. arena_stress_kunit.c tests races.
  */
 #include <linux/module.h>
 #include <linux/preempt.h>
@@ -21,8 +20,9 @@ static struct arena *usual(struct kunit *test)
 }
 
 /*
- * Clause 16: an object may fail to fit although the tail of another CPU's span has room for it.
- * How many objects that may cost: none in a dense arena, one if a single CPU allocates.
+ * Clause 16: in an arena with spans, an atomic allocation may fail although the rest of a span has
+ * room for the object. This is how many objects an arena that is full may lack for that reason:
+ * none if it is dense, at most one if a single CPU allocates.
  */
 #define TAIL_OBJECTS(test)	(arena_test_is_dense(test) ? 0 : 1)
 
@@ -56,7 +56,7 @@ static void alloc_few_objects_bytes_counted(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clause 7: if no object needs alignment, the offset is n * size exactly. */
+/* Clause 7: if no object needs padding, arena_offset() is exactly n * size. */
 static void alloc_equal_sizes_offset_is_sum(struct kunit *test)
 {
 	static const size_t sizes[] = { 8, 16, 24, 64, 256 };
@@ -80,8 +80,8 @@ static const size_t table_sizes[] = {
 };
 
 /*
- * Allocate one object of @size between two objects of one byte: the first makes the cursor
- * unaligned, and the second begins right where the object ends.
+ * Allocate one object of @size between two objects of one byte. After the first of these, the
+ * cursor is not aligned. Filling the object must change neither of the two.
  */
 static void check_aligned(struct kunit *test, struct arena *arena, size_t size, size_t align)
 {
@@ -127,7 +127,10 @@ static void alloc_each_size_and_alignment_aligned(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Fill @arena with objects of @size. Each keeps the address of the one before it. */
+/*
+ * Fill @arena with objects of @size, each of which holds the address of the one before it. If two
+ * of them overlapped, an address would be overwritten, and the walk along the chain would fail.
+ */
 static void check_filled(struct kunit *test, struct arena *arena, size_t size)
 {
 	void **object, **last = NULL;
@@ -148,8 +151,8 @@ static void check_filled(struct kunit *test, struct arena *arena, size_t size)
 }
 
 /*
- * Clause 1: objects of one size that fill the arena do not overlap. They leave no gaps, so that
- * spans end where slabs end. How far a span reaches depends on the slab size.
+ * Clause 1: objects of one size that fill the arena do not overlap, with slabs of different sizes:
+ * no span crosses the end of a slab, so the slab size decides how long spans can be.
  */
 static void alloc_equal_sizes_until_full_no_overlap(struct kunit *test)
 {
@@ -193,7 +196,7 @@ static void alloc_mixed_until_full_no_overlap(struct kunit *test)
 		nr++;
 	}
 	KUNIT_EXPECT_GT(test, nr, 100);
-	KUNIT_EXPECT_LT(test, nr, tries);	/* the arena did become full */
+	KUNIT_EXPECT_LT(test, nr, tries);	/* the arena has become full */
 	KUNIT_EXPECT_EQ(test, arena_offset(arena), used);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).allocs, nr);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).fail_space, tries - nr);
@@ -302,7 +305,7 @@ static void alloc_odd_capacity_exact(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(capacity); i++) {
 		struct arena *arena = arena_test_create(test, capacity[i], SLAB, kind->flags);
-		/* Spans hand out whole words only. */
+		/* In a span, each object takes whole words. */
 		size_t size = arena_test_is_dense(test) ? 1 : 8;
 		size_t nr = arena_test_fill(test, arena, size, 1, GFP_KERNEL);
 
@@ -410,7 +413,7 @@ static void alloc_bad_argument_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, cases, 2 * ARRAY_SIZE(hold) * ARRAY_SIZE(refusals));
 }
 
-/* Clause 4: a full arena refuses objects that do not fit, and still serves smaller ones. */
+/* Clause 4: an object that does not fit into the rest of the arena is refused; smaller ones fit. */
 static void alloc_when_full_refused(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -492,7 +495,7 @@ static void alloc_without_growth_null(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, arena_zalloc(arena, SLAB, ARENA_NOGROW));
 	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_MEMORY, "uncommitted, zeroed");
 
-	/* With one slab committed, objects fit into that slab only. */
+	/* Now one slab is committed: allocations succeed until that slab is full. */
 	KUNIT_ASSERT_EQ(test, arena_populate(arena, 1, GFP_KERNEL), 0);
 	was = arena_test_stats(arena);
 	KUNIT_EXPECT_EQ(test, was.slabs, 1);
@@ -502,7 +505,7 @@ static void alloc_without_growth_null(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).page_allocs, was.page_allocs);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).fail_memory, was.fail_memory + 1);
 
-	/* With all slabs committed, nothing more is taken from the page allocator. */
+	/* Now all slabs are committed: no allocation calls the page allocator. */
 	KUNIT_ASSERT_EQ(test, arena_populate(arena, CAPACITY, GFP_KERNEL), 0);
 	was = arena_test_stats(arena);
 	KUNIT_EXPECT_EQ(test, was.slabs, CAPACITY / SLAB);
@@ -514,7 +517,7 @@ static void alloc_without_growth_null(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).page_allocs, was.page_allocs);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).fail_space, was.fail_space + 1);
 
-	/* Populating an arena that is populated takes nothing either. */
+	/* Populating an arena whose slabs are all committed changes nothing. */
 	was = arena_test_stats(arena);
 	KUNIT_EXPECT_EQ(test, arena_populate(arena, CAPACITY, GFP_KERNEL), 0);
 	KUNIT_EXPECT_EQ(test, arena_populate(arena, CAPACITY, ARENA_NOGROW), 0);
@@ -522,7 +525,7 @@ static void alloc_without_growth_null(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* A refused arena_populate() is no failed allocation, so no count of failures grows. */
+/* A refused arena_populate() changes nothing, and is not counted as a failed allocation. */
 static void populate_bad_argument_refused(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -669,8 +672,8 @@ static void alloc_large_atomic_null(struct kunit *test)
 }
 
 /*
- * Clauses 3, 4: in an arena of programs, objects larger than a slab have no kernel address. Calls
- * that return an address refuse such objects, and change nothing.
+ * Clauses 3, 4: in an arena that programs may map (ARENA_MAPPABLE), objects larger than a slab have
+ * no kernel address. Calls that return an address refuse such objects, and change nothing.
  */
 static void alloc_large_without_address_refused(struct kunit *test)
 {

@@ -11,7 +11,7 @@
 
 #define HANDS		4
 #define ROUNDS		50
-/* This many slabs fill the entries in struct arena, one leaf, and a part of the next leaf. */
+/* The entries of so many slabs fill those in struct arena, one leaf, and part of a second. */
 #define MANY		(ARENA_DIR_EMBEDDED + PAGE_SIZE / sizeof(struct arena_slab) + 100)
 /* The largest capacity that the cursor can hold, in whole pages: a terabyte less a page. */
 #define VAST		((size_t)-1 >> (BITS_PER_LONG - ARENA_CURSOR_BITS) & PAGE_MASK)
@@ -32,7 +32,7 @@ static u8 *alloc_slab(struct arena *arena, gfp_t gfp)
 	return arena_alloc_aligned(arena, PAGE_SIZE, PAGE_SIZE, gfp);
 }
 
-/* Clause 25: the directory takes as many pages as the number of slabs needs, at any capacity. */
+/* Clause 25: how many pages the directory takes depends on the number of slabs alone. */
 static void directory_growth_costs_what_is_committed(struct kunit *test)
 {
 	const size_t leaf = PAGE_SIZE / sizeof(struct arena_slab);
@@ -72,7 +72,7 @@ static void create_struct_within_1k(struct kunit *test)
 	KUNIT_EXPECT_LE(test, struct_size_t(struct arena, root, 1 + leaves), SZ_1K);
 }
 
-/* Clauses 9, 25: a release returns all slabs, and the end of the arena returns the directory. */
+/* Clauses 9, 25: a reset can release all slabs; destruction also frees the directory. */
 static void release_many_slabs_all_returned(struct kunit *test)
 {
 	const unsigned int flags[] = { 0, ARENA_READERS, ARENA_SPANS };
@@ -91,7 +91,7 @@ static void release_many_slabs_all_returned(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, arena_test_stats(arena).slabs, 3);
 			arena_reset_release(arena, 0);
 			KUNIT_EXPECT_EQ(test, arena_test_stats(arena).slabs, 0);
-			/* The nodes of the directory stay for the next growth. */
+			/* The arena keeps the nodes of the directory for its next growth. */
 			if (!round)
 				kept = arena_total_now();
 			KUNIT_EXPECT_EQ(test, arena_total_now(), kept);
@@ -103,7 +103,7 @@ static void release_many_slabs_all_returned(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_total_now(), before);
 }
 
-/* Clause 9: a zero reset finds and wipes the slabs of all leaves. */
+/* Clause 9: arena_reset_zero() zeroes the slabs of all leaves of the directory. */
 static void reset_zero_many_slabs_wiped(struct kunit *test)
 {
 	struct arena *arena = create(test, VAST, 0);
@@ -152,7 +152,7 @@ static void directory_growth_in_hardirq_ok(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, g);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, arena_race_free, g));
 	g->arena = create(test, VAST, 0);
-	/* Atomic allocations may fail for a moment. */
+	/* Atomic allocations may fail now and then, so try more often than needed. */
 	for (tries = 0; g->nr < MANY && tries < 100 * MANY; tries++)
 		arena_in_irq(grow_in_irq, g);
 	KUNIT_ASSERT_EQ(test, g->nr, MANY);
@@ -180,7 +180,7 @@ static void alloc_many(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 1, 25: CPUs make the directory grow at once, and no slab is lost or used twice. */
+/* Clauses 1, 25: threads that grow the directory at once lose no slab and use none twice. */
 static void directory_growth_race_no_overlap(struct kunit *test)
 {
 	struct arena_crew *crew = arena_crew_create(test, NULL, HANDS, MANY);
@@ -215,7 +215,10 @@ static void directory_levels_race_none_lost(struct kunit *test)
 	kunit_skip(test, "no exported function installs slabs far apart");
 }
 #else
-/* Slabs that make the tree grow level by level, by all levels at once, or two slabs in a leaf. */
+/*
+ * Indices of slabs to install in turn. The first row makes the directory grow level by level, the
+ * second by all levels at once; the others put pairs of slabs into the same leaf.
+ */
 static const size_t far_apart[][6] = {
 	{ 5, 6, 300, 70000, 200000, 70000000 },
 	{ 70000000, 200000, 70000, 300, 6, 5 },
@@ -243,7 +246,10 @@ static size_t pages_found(const struct arena *arena, const size_t *index)
 	return found;
 }
 
-/* Clause 25: if threads add the same root, node or leaf at once, one is used, the others freed. */
+/*
+ * Clause 25: if several threads add the same root, node or leaf of the directory at once, one of
+ * them is used, and the others are freed.
+ */
 static void directory_levels_race_none_lost(struct kunit *test)
 {
 	struct arena_crew *crew = arena_crew_create(test, NULL, HANDS, 0);
@@ -267,7 +273,7 @@ static void directory_levels_race_none_lost(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, pages_found(arena, far_apart[which]), nr);
 		KUNIT_EXPECT_NULL(test, arena_page(arena, (size_t)1234567 << PAGE_SHIFT));
 		now = arena_total_now() - before;
-		/* Threads that lost a race freed their nodes: each round leaves the same number. */
+		/* If threads that lost a race free their nodes, all rounds leave equally many. */
 		if (!nodes[which])
 			nodes[which] = now;
 		KUNIT_EXPECT_EQ(test, now, nodes[which]);
@@ -280,7 +286,7 @@ static void directory_levels_race_none_lost(struct kunit *test)
 }
 #endif
 
-/* Hand 0 releases all slabs again and again, and the others grow the arena. */
+/* Thread 0 releases all slabs again and again, and the others grow the arena. */
 static void grow_among_releases(struct arena_hand *hand)
 {
 	struct arena *arena = hand->crew->arena;

@@ -132,16 +132,16 @@ static bool fail_met(void)
 #define MAX_FAULTS	200
 
 /*
- * Other allocations happen in between (KASAN stores a stack trace, a slab cache grows). They are
- * counted like those of the call, and may fail in their place. So a sweep that has failed fewer
- * allocations of the call than expected is repeated, at most this many times.
+ * During a call, other code allocates memory, too: KASAN stores a stack trace, a cache of kmalloc()
+ * grows. Such an allocation may fail in the place of one of the call. So a test in which fewer
+ * calls failed than the call makes allocations is repeated, at most this many times.
  */
 #define MAX_PASSES	30
 
 /*
- * A sweep repeats one call. The first time, the first memory allocation of the call fails, then
- * the second one, and so on until the call succeeds. Each time the call gets a new arena, because
- * an arena that an earlier call has grown would not need to allocate.
+ * A sweep repeats one call. In the first call, the first memory allocation fails, in the second
+ * call the second one, and so on until a call succeeds. Each call gets a new arena, because an
+ * arena that an earlier call has grown would not need to allocate.
  */
 struct sweep {
 	struct kunit	*test;
@@ -159,8 +159,8 @@ struct sweep {
 };
 
 /*
- * Returns the name of a statistic that a failed call has changed, or "". Those that count memory
- * which the call took and gave back may change.
+ * Returns the name of a statistic that a failed call has changed but must not change, or "". The
+ * four statistics that count memory which the call took and gave back may change.
  */
 static const char *touched(const struct arena_stats *was, const struct arena_stats *now)
 {
@@ -187,7 +187,10 @@ static void expect_failed(struct sweep *sweep, int err, unsigned int n,
 	arena_expect_sane(test, sweep->arena);
 }
 
-/* Sweep once. @failures: how many failures a failing call counts. Returns how often it failed. */
+/*
+ * Sweep once. @failures: how many failures the arena must count for a failed call. Returns how many
+ * calls failed.
+ */
 static unsigned int sweep_pass(struct sweep *sweep, u64 failures)
 {
 	struct kunit *test = sweep->test;
@@ -214,7 +217,7 @@ static unsigned int sweep_pass(struct sweep *sweep, u64 failures)
 			expect_failed(sweep, err, n, &was, failures);
 			failed++;
 			sweep->after(sweep);
-			/* With memory, the same call succeeds. */
+			/* If no allocation fails, the same call succeeds. */
 			KUNIT_EXPECT_EQ(test, sweep->call(sweep), 0);
 		}
 		sweep->after(sweep);
@@ -225,7 +228,7 @@ static unsigned int sweep_pass(struct sweep *sweep, u64 failures)
 	return failed;
 }
 
-/* Sweep until @least allocations have failed in one sweep: the call makes at least that many. */
+/* Sweep until @least calls have failed in one sweep. A call makes at least @least allocations. */
 static void sweep_run(struct sweep *sweep, u64 failures, unsigned int least)
 {
 	unsigned int failed, passes = 0;
@@ -377,14 +380,14 @@ static const struct {
 	const char	*what;
 	int		(*call)(struct sweep *sweep);
 	u64		failures;
-	/* Allocations that the call makes at least, in any arena. */
+	/* How many allocations the call makes at least, in any arena. */
 	unsigned int	least;
 } calls[] = {
 	{ "alloc",		call_alloc,		1, 1 },
 	{ "zalloc",		call_zalloc,		1, 1 },
 	{ "alloc, nowait",	call_alloc_nowait,	1, 1 },
 	{ "alloc, atomic",	call_alloc_atomic,	1, 1 },
-	/* These calls allocate slabs, the array of pages, the view and its bookkeeping. */
+	/* These calls allocate slabs, an array of pages, the view, and struct arena_large. */
 	{ "large",		call_large,		1, 6 },
 	{ "large, zeroed",	call_large_zeroed,	1, 5 },
 	{ "copy",		call_copy,		1, 1 },
@@ -419,7 +422,7 @@ static void sweep_calls(struct kunit *test, void (*before)(struct sweep *),
 	}
 }
 
-/* Clause 4: a first call that fails leaves the arena unchanged. */
+/* Clause 4: a call that fails in a new arena leaves the arena unchanged. */
 static void new_arena_nth_alloc_fails_unchanged(struct kunit *test)
 {
 	sweep_calls(test, nothing_before, nothing_after);
@@ -471,7 +474,7 @@ static void create_nth_alloc_fails_enomem(struct kunit *test)
 	const struct arena_kind *kind = test->param_value;
 	static const struct {
 		size_t		capacity;
-		unsigned int	least;	/* the arena itself, at any capacity */
+		unsigned int	least;	/* creation allocates only struct arena */
 	} sizes[] = {
 		{ PAGE_SIZE, 1 },
 		{ CAPACITY, 1 },

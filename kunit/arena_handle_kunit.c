@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Handles: a stale handle is never resolved again, forged ones are refused, and after the narrow
- * tag has wrapped, nothing that an old generation left behind matches the new one.
+ * Handles: a stale handle is never resolved again, and forged ones are refused. The tag in the
+ * cursor, which is the low part of the generation, wraps: after that, nothing that an old
+ * generation left behind passes for a part of the new one with the same tag.
  */
 #include <linux/module.h>
 #include <linux/rcupdate.h>
@@ -24,7 +25,7 @@ MODULE_PARM_DESC(real_resets,
 
 KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
 
-/* Kinds of arenas that differ in the state that an old generation can leave behind. */
+/* Kinds of arenas in which an old generation can leave different state behind. */
 static const struct arena_kind waiting_kinds[] = {
 	{ "dense",		0 },
 	{ "spans",		ARENA_SPANS },
@@ -131,13 +132,13 @@ static void handle_foreign_address_none(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, large)));
 	vfree(vmalloced);
 
-	/* An address in a slab, above all objects. */
+	/* An address above all objects has no handle, although it lies in a slab. */
 	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 	KUNIT_ASSERT_PTR_EQ(test, arena_alloc(arena, 64, GFP_KERNEL), mine);
 	beyond = mine + SLAB - 64;
 	if (arena_high(arena) <= SLAB - 64)
 		KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, beyond)));
-	/* An object in the other slab set belongs to the last generation. */
+	/* After arena_reset_rcu(), an object in the slab set that was left has no handle. */
 	KUNIT_ASSERT_EQ(test, arena_reset_rcu(arena), 0);
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, SLAB, GFP_KERNEL));
 	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, mine)));
@@ -157,7 +158,7 @@ static void deref_forged_null(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, ptr);
 	g = good.generation;
 
-	/* Generations of the past and of the future, some of them with the same tag. */
+	/* Try generations of the past and of the future, some of them with the same tag. */
 	for (bit = 0; bit < 64; bit++) {
 		h = (arena_handle_t){ g ^ BIT_ULL(bit), good.offset };
 		KUNIT_EXPECT_NULL_MSG(test, arena_deref(arena, h), "generation, bit %d", bit);
@@ -282,8 +283,9 @@ static void names_make(struct arena_hand *hand)
 }
 
 /*
- * The writer stores the offset before the generation, and readers load them in reverse order. If a
- * reader gets the generation of one object and the offset of a newer one, the generation is over.
+ * The writer stores the offset before the generation, and readers load the generation first. So
+ * the offset may be that of a newer object. If that object is of the same generation, the handle is
+ * its own; otherwise the generation in the handle is over, and the handle does not resolve.
  */
 static void names_use(struct arena_hand *hand)
 {
@@ -344,7 +346,7 @@ static void deref_race_reset_object_stays(struct kunit *test)
 }
 
 /*
- * Wraps of the tag, while another CPU (the sleeper) does not use its span
+ * Wraps of the tag while one CPU, the sleeper, keeps a span and does not allocate
  */
 struct sleeper {
 	struct arena	*arena;
@@ -360,7 +362,7 @@ static void sleeper_alloc(void *data)
 	s->ptr = arena_alloc_handle(s->arena, s->size, ARENA_NOGROW, &s->handle);
 }
 
-/* Allocate on the CPU of the sleeper: another one than that of this task, if one is online. */
+/* Allocate on the sleeper: another CPU than that of this task, if one is online. */
 static void on_sleeper(struct sleeper *s)
 {
 	int other = cpumask_any_but(cpu_online_mask, arena_irq_cpu());
@@ -371,8 +373,8 @@ static void on_sleeper(struct sleeper *s)
 }
 
 /*
- * If the sleeper took its old span for one of this generation, it would allocate where it left off,
- * inside another object. It must take a new span at the cursor.
+ * If the sleeper took its old span for one of this generation, it would allocate from the rest of
+ * that span, inside another object. It must claim a new span at the cursor.
  */
 static void expect_no_old_span(struct kunit *test, struct sleeper *s, arena_handle_t old)
 {
@@ -430,8 +432,8 @@ static void reset_tag_wraps_nested_count_zero(struct kunit *test)
 }
 #else
 /*
- * Clause 13: after one wrap of the tag, the generation has the same tag as the span of the
- * sleeper. A hook skips most of the generations in between.
+ * Clause 13: after one wrap of the tag, the generation has the same tag as that of the sleeper's
+ * span. arena_set_generation() skips most of the generations in between.
  */
 static void reset_tag_wraps_old_span_unused(struct kunit *test)
 {
@@ -515,8 +517,8 @@ static void reset_tag_wraps_under_reader_ebusy(struct kunit *test)
 }
 
 /*
- * Clause 7: bytes that nested allocations counted in a generation are not counted again in a
- * later one with the same tag.
+ * Clause 7: bytes of nested allocations, which are counted in arena->deep_used together with a tag,
+ * are not counted again in a later generation with the same tag.
  */
 static void reset_tag_wraps_nested_count_zero(struct kunit *test)
 {
@@ -577,7 +579,7 @@ static void reset_tag_wraps_by_real_resets_ok(struct kunit *test)
 	expect_no_old_span(test, &s, old);
 }
 
-/* This task stays on one CPU; the sleeper is another one. */
+/* Keep this task on one CPU: the sleeper is another one. */
 static int arena_handle_init(struct kunit *test)
 {
 	return set_cpus_allowed_ptr(current, cpumask_of(arena_irq_cpu()));

@@ -97,7 +97,7 @@ static void contexts_hardirq(void *data)
 	irq_work_queue(&c->work);
 }
 
-/* Hand 0 is interrupted, hand 1 interrupts, hand 2 allocates on any CPU. */
+/* Thread 0 is interrupted, thread 1 interrupts it, thread 2 allocates on any CPU. */
 static void contexts_job(struct arena_hand *hand)
 {
 	struct arena_crew *crew = hand->crew;
@@ -129,7 +129,7 @@ static void contexts_job(struct arena_hand *hand)
 		hand->ext[hand->nr_ext++] = (struct arena_extent){ ptr, size, owner };
 		hand->bytes += size;
 	}
-	/* The arena is full: the other hands need not go on. */
+	/* The arena is full, so stop the other threads. */
 	if (hand->id == 0)
 		WRITE_ONCE(crew->stop, true);
 }
@@ -163,7 +163,7 @@ static struct contexts *contexts_create(struct kunit *test, struct arena *arena,
 	return c;
 }
 
-/* When this returns, all interrupts that it caused have ended. */
+/* Runs the job once. When this returns, all interrupts that it caused have ended. */
 static void contexts_round(struct contexts *c, struct arena_crew *crew)
 {
 	arena_irq_source_start(&c->source, arena_irq_cpu(), contexts_hardirq, c);
@@ -239,13 +239,13 @@ static void alloc_task_softirq_hardirq_no_overlap(struct kunit *test)
 	} while (time_before(jiffies, until) || (!seen && arena_patient(&patience)));
 
 	/*
-	 * Each context must have allocated, and an interrupt must have met the task's allocation.
+	 * Each context must have allocated, and an interrupt must have come during an allocation.
 	 */
 	KUNIT_EXPECT_GT(test, hard, 0);
 	KUNIT_EXPECT_GT(test, soft, 0);
 	if (num_online_cpus() > 1)
 		KUNIT_EXPECT_GT(test, c->hits, 0);
-	/* Clause 2: committed memory sufficed. */
+	/* Clause 2: allocations used committed memory only. */
 	s = arena_test_stats(arena);
 	KUNIT_EXPECT_EQ(test, s.page_allocs, was.page_allocs);
 	KUNIT_EXPECT_EQ(test, s.fail_memory, was.fail_memory);
@@ -253,8 +253,8 @@ static void alloc_task_softirq_hardirq_no_overlap(struct kunit *test)
 
 /*
  * Small objects of one size, to which the task writes one word each. So the task is inside the
- * allocator nearly all the time, and after enough rounds, interrupts that allocate have come at
- * most of its instructions.
+ * allocator nearly all the time. Interrupts that allocate come at random, after enough rounds at
+ * most instructions of the allocator.
  */
 #define HIT_SIZE	16
 #define HIT_CAPACITY	((size_t)SZ_1M)
@@ -270,7 +270,7 @@ struct hit {
 	unsigned long		irqs;
 };
 
-/* Stamps tell the objects of a task from those of an interrupt. */
+/* The highest bit of the word in an object says that an interrupt allocated the object. */
 #define HIT_IRQ		BIT_ULL(63)
 
 static void hit_hardirq(void *data)
@@ -329,7 +329,7 @@ static void hit_check(struct kunit *test, const struct hit *hit)
 	arena_expect_sane(test, hit->arena);
 }
 
-/* Clauses 1, 2: objects of interrupts in the middle of the task's allocations do not overlap. */
+/* Clauses 1, 2: interrupts allocate in the middle of allocations, and no objects overlap. */
 static void alloc_interrupted_by_alloc_no_overlap(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Shared by suites that test contexts: functions that are called in hard interrupts, races
- * between these and threads, and warnings that are provoked on purpose.
+ * Helpers of suites that test allocation in interrupts: functions that are called in hard
+ * interrupts, races between these and threads, and warnings that are provoked on purpose.
  */
 #ifndef _ARENA_KUNIT_IRQ_H
 #define _ARENA_KUNIT_IRQ_H
@@ -27,9 +27,9 @@ static inline void arena_irq_call_fn(struct irq_work *work)
 }
 
 /*
- * Call a function once in an interrupt of this CPU, and wait for it. The function may grow
- * arenas, and the page allocator's locks sleep on PREEMPT_RT; so there the irq_work must not run
- * in a hard interrupt.
+ * Call a function once in an interrupt of this CPU, and wait for it. The function may grow arenas,
+ * and on PREEMPT_RT the locks of the page allocator may sleep. So this is no IRQ_WORK_INIT_HARD(),
+ * and PREEMPT_RT calls the function in a thread.
  */
 static inline void arena_in_irq(void (*fn)(void *data), void *data)
 {
@@ -44,9 +44,9 @@ static inline void arena_in_irq(void (*fn)(void *data), void *data)
 }
 
 /*
- * The job of one hand of a crew: interrupt CPU @cpu at random times while the crew is at work,
- * from another CPU, or from @cpu itself if no other one is online. Returns the number of
- * interrupts.
+ * Called by one thread of a crew: interrupt CPU @cpu at random times while arena_crew_on() is true,
+ * from another CPU, or from @cpu itself if no other one is online. Each interrupt calls @fn.
+ * Returns the number of interrupts.
  */
 static inline unsigned long arena_irq_pester(struct arena_hand *hand, int cpu,
 					     void (*fn)(void *data), void *data)
@@ -79,10 +79,11 @@ static inline int arena_irq_cpu(void)
 }
 
 /*
- * A source of hard interrupts on one CPU, which call a function: a timer, and if the caller uses
- * arena_irq_source_pester(), another CPU as well. After each call, the timer leaves the interrupted
- * thread time for an object larger than a slab, which takes milliseconds under sanitizers: if a
- * reset came more often, such an allocation would never succeed.
+ * A source of hard interrupts on one CPU, which call a function. The interrupts come from a timer,
+ * and from another CPU as well if a thread calls arena_irq_source_pester(). After each call, the
+ * timer leaves the interrupted thread enough time to allocate an object larger than a slab, which
+ * takes milliseconds under sanitizers: if the function reset the arena more often, such an
+ * allocation would never succeed.
  */
 #define ARENA_IRQ_PERIOD	(10 * NSEC_PER_MSEC)
 
@@ -104,7 +105,7 @@ static inline enum hrtimer_restart arena_irq_source_timer(struct hrtimer *timer)
 	begin = ktime_get();
 	source->fn(source->data);
 	end = ktime_get();
-	/* Leave time to the interrupted thread, even if the function takes long on a busy host. */
+	/* On a busy host the function takes longer: leave the interrupted thread more time, too. */
 	hrtimer_set_expires(timer, ktime_add_ns(end, ARENA_IRQ_PERIOD +
 						4 * ktime_to_ns(ktime_sub(end, begin))));
 	return HRTIMER_RESTART;
@@ -136,8 +137,9 @@ static inline void arena_irq_source_stop(struct arena_irq_source *source)
 }
 
 /*
- * The job of one hand of a crew: interrupt the CPU of the source from another one. If no other CPU
- * is online, the timer is the only source, and this thread sleeps.
+ * Called by one thread of a crew: interrupt the CPU of @source from another CPU while
+ * arena_crew_on() is true. If no other CPU is online, only the timer interrupts, and this thread
+ * sleeps.
  */
 static inline void arena_irq_source_pester(struct arena_irq_source *source, struct arena_hand *hand)
 {
@@ -148,9 +150,9 @@ static inline void arena_irq_source_pester(struct arena_irq_source *source, stru
 }
 
 /*
- * An alarm interrupts the CPU that sets it, at a random time soon afterwards. It needs no other
- * CPU, which could be busy. If a test sets it often enough, it hits every place in the tested
- * code that takes long enough.
+ * An alarm is a timer that interrupts the CPU that has set it, at a random time soon afterwards. It
+ * needs no other CPU, which could be busy. If a test sets the alarm often enough, its interrupts
+ * come at every place in the tested code in which the CPU spends long enough.
  */
 struct arena_alarm {
 	struct hrtimer	timer;
@@ -190,10 +192,10 @@ static inline void arena_alarm_stop(struct arena_alarm *alarm)
 }
 
 /*
- * A race: threads ("hands" of a "crew") and an interrupt take objects from one source until it
- * is empty. Hand 1 sends interrupts to the CPU of hand 0, and the other hands compete. The first
- * half of the objects goes to threads and interrupts as they come. Then the threads wait until
- * the interrupts have taken ARENA_RACE_SHARE objects, and all race for the rest.
+ * A race: the threads of a crew and hard interrupts allocate objects by @take until none is left.
+ * Thread 1 sends interrupts to the CPU of thread 0, and the other threads compete. The first half
+ * of the objects goes to threads and interrupts as they come. Then the threads wait until the
+ * interrupts have taken ARENA_RACE_SHARE objects, and all race for the rest.
  */
 #define ARENA_RACE_SHARE	20
 
@@ -203,7 +205,7 @@ struct arena_race {
 	void			*from;
 	size_t			size;
 	int			cpu;
-	atomic_t		left;	/* hands that still take objects */
+	atomic_t		left;	/* threads that still take objects */
 	struct arena_extent	*ext;	/* the objects that interrupts took */
 	size_t			nr_ext;
 	size_t			max_ext;
@@ -232,7 +234,10 @@ static inline void arena_race_irq(void *data)
 		race->refused++;
 }
 
-/* Hand 1 interrupts until the end, and gets false then. Hand 0 is moved to @race->cpu. */
+/*
+ * Returns whether this thread takes objects: all do but thread 1, which sends interrupts until the
+ * race ends. Thread 0 moves to @race->cpu, which is interrupted.
+ */
 static inline bool arena_race_enter(struct arena_hand *hand, struct arena_race *race)
 {
 	if (hand->id == 1) {
@@ -253,7 +258,7 @@ static inline void arena_race_job(struct arena_hand *hand)
 		return;
 	arena_crew_meet(crew);
 	do {
-		/* Sleep: on a busy host, spinning would keep hand 1 from sending interrupts. */
+		/* Sleep: on a busy host, spinning would keep thread 1 from sending interrupts. */
 		while (hand->nr_ext == race->max_ext / 2 / crew->nr && arena_crew_on(crew) &&
 		       READ_ONCE(race->nr_ext) < ARENA_RACE_SHARE)
 			schedule_timeout_uninterruptible(1);
@@ -286,7 +291,7 @@ arena_race_create(struct kunit *test, void *(*take)(struct arena_race *, u32), v
 	return race;
 }
 
-/* Run the race. Clauses 1, 16: every object was taken, and none twice. */
+/* Run the race, and check that every object was taken, and none twice (clauses 1, 16). */
 static inline void arena_race_run(struct kunit *test, struct arena_race *race,
 				  struct arena_crew *crew)
 {
@@ -310,7 +315,7 @@ static inline void arena_race_run(struct kunit *test, struct arena_race *race,
 	overlap = arena_extents_overlap(all, got);
 	kvfree(all);
 	KUNIT_ASSERT_EQ(test, overlap, 0);
-	/* With fewer objects, interrupts would hardly have taken part in the race. */
+	/* If interrupts took fewer objects, they have hardly taken part in the race. */
 	KUNIT_EXPECT_GE(test, race->nr_ext, ARENA_RACE_SHARE);
 }
 

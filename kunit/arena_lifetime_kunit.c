@@ -41,7 +41,7 @@ static void expect_create(struct kunit *test, const struct arena_config *config,
 		arena_destroy(arena);
 }
 
-/* Clause 5: creation refuses each bad field alone, in an otherwise good configuration. */
+/* Clause 5: creation refuses a configuration of which a single field is bad. */
 static void create_bad_config_einval(struct kunit *test)
 {
 	static const size_t bad_capacity[] = { 0, SIZE_MAX, SIZE_MAX / 2 + 1 };
@@ -175,7 +175,7 @@ static void create_new_arena_uses_nothing(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Make a fixed series of objects, with patterns that @seed distinguishes. */
+/* Allocate the same series of objects each time, with patterns that depend on @seed. */
 static void work(struct kunit *test, struct arena *arena, u32 seed)
 {
 	struct arena_extent ext[48];
@@ -196,7 +196,7 @@ static void work(struct kunit *test, struct arena *arena, u32 seed)
 	arena_expect_sane(test, arena);
 }
 
-/* Clause 9: the slabs stay, and the next generation of the same objects needs no others. */
+/* Clause 9: arena_reset() keeps all slabs, and the same objects then need no other slabs. */
 static void reset_keep_reuses_slabs(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -292,7 +292,7 @@ static void reset_release_keeps_asked_slabs(struct kunit *test)
 	}
 }
 
-/* Clause 8: the peak covers all generations, high and offset only the present one. */
+/* Clause 8: the peak is that of all generations, high and offset are of the present one. */
 static void reset_peak_kept_high_cleared(struct kunit *test)
 {
 	static const size_t objects[] = { 10, 500, 20, 400, 501, 1 };
@@ -328,7 +328,7 @@ static void alloc_until_full(struct arena_hand *hand)
 		hand->allocs++;
 }
 
-/* Clause 7: the offset never goes back while other threads allocate, and is exact at the end. */
+/* Clause 7: while other threads allocate, the offset never falls; at the end it is exact. */
 static void offset_during_allocation_monotonic(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
@@ -367,13 +367,14 @@ static void offset_during_allocation_monotonic(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, back, 0);
 	KUNIT_EXPECT_EQ(test, beyond, 0);
-	/* The reads must have seen the offset move: otherwise they have shown nothing. */
+	/* The case has shown something only if some reads found that the offset had moved. */
 	KUNIT_EXPECT_GT(test, looks, 10);
 	KUNIT_EXPECT_GT(test, moved, 3);
 }
 
 /*
- * Destroy an arena right after creation, after a reset, and with views of large objects alive.
+ * An arena can be destroyed right after creation, after a reset, and while it has large objects,
+ * whose views must be unmapped.
  */
 static void destroy_any_state_ok(struct kunit *test)
 {
@@ -438,9 +439,9 @@ static void alloc_first_on_cpu_creates_state(struct kunit *test)
 }
 
 /*
- * Clauses 2, 8, 25: a caller that permits no growth is served from committed memory even on a CPU
- * without state. Each byte, object and failure is counted, also across a reset, and together
- * with the counts of the state that the CPU gets later.
+ * Clauses 2, 8, 25: with ARENA_NOGROW, an allocation uses committed memory, even if its CPU has no
+ * state in the arena and can get no memory for one. Each byte, object and failure is counted, also
+ * across a reset, and also when the CPU gets a state, with counts of its own, later.
  */
 static void alloc_without_cpu_state_counted(struct kunit *test)
 {
@@ -451,7 +452,7 @@ static void alloc_without_cpu_state_counted(struct kunit *test)
 	u8 *ptr;
 
 	KUNIT_ASSERT_EQ(test, arena_populate(arena, SZ_64K, GFP_KERNEL), 0);
-	/* Pretend that the state in the arena is taken: the first CPU would get it at once. */
+	/* Pretend that arena->first_cpu is taken: it is a state that needs no memory. */
 	arena->first_used = 1;
 	for (n = 0; n < 2; n++) {
 		for (i = 0; (ptr = arena_zalloc(arena, 100, ARENA_NOGROW)); i++) {

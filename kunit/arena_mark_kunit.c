@@ -76,7 +76,7 @@ static void mark_with_spans_eopnotsupp(struct kunit *test)
 	expect_refused(test, arena, &mark, -EOPNOTSUPP, "spans");
 }
 
-/* Clause 12: a mark is a plain value, so callers may pass any value: wrong ones are refused. */
+/* Clause 12: a mark is a plain value, which a caller may make up: bad values are refused. */
 static void rewind_to_made_up_mark_refused(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -114,7 +114,7 @@ static void rewind_restores_accounting_and_zeroing(struct kunit *test)
 	void *first, *ptr;
 	u8 *below;
 
-	/* Without and with padding below the mark. */
+	/* In the first round there is no padding below the mark, in the second there is. */
 	for (odd = 0; odd < 2; odd++) {
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 		below = must_alloc(test, arena, 96 + odd);
@@ -153,7 +153,7 @@ static void rewind_restores_accounting_and_zeroing(struct kunit *test)
 	}
 }
 
-/* Clauses 8, 9: after a rewind, the peak and arena_reset_zero() include memory above the mark. */
+/* Clauses 8, 9: a rewind leaves the peak, and arena_reset_zero() still zeroes what it freed. */
 static void rewind_keeps_peak_and_what_reset_zero_wipes(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -170,7 +170,7 @@ static void rewind_keeps_peak_and_what_reset_zero_wipes(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, arena_is_zero(must_alloc(test, arena, SLAB), SLAB));
 }
 
-/* Clause 12: after a rewind to an inner mark the outer ones are valid, but not the reverse. */
+/* Clause 12: after a rewind to a mark, marks below it are valid, and marks above are stale. */
 static void rewind_below_mark_estale(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -265,8 +265,9 @@ static void rewind_by_another_task_ok(struct kunit *test)
 }
 
 /*
- * Clause 13: in each round, keep one object and rewind the next one, so that each rewind is to a
- * higher offset. Handles of both are tried after each round.
+ * Clause 13: each round allocates two objects and frees the second one by a rewind, so that each
+ * rewind is to a higher offset. After each round, the handles of all kept and freed objects are
+ * looked up: that of a freed one is never valid.
  */
 static void handles_after_rising_rewinds_never_wrong(struct kunit *test)
 {
@@ -285,7 +286,7 @@ static void handles_after_rising_rewinds_never_wrong(struct kunit *test)
 			void *found = arena_deref(arena, kept[j]);
 
 			KUNIT_EXPECT_NULL(test, arena_deref(arena, gone[j]));
-			/* Handles made between recent rewinds must be valid, others need not. */
+			/* Of the kept objects, only those of recent rounds must be found. */
 			if (i - j < ARENA_REWINDS - 1)
 				KUNIT_EXPECT_NOT_NULL(test, found);
 			early += !found;
@@ -295,7 +296,7 @@ static void handles_after_rising_rewinds_never_wrong(struct kunit *test)
 		}
 	}
 	KUNIT_EXPECT_GT(test, early, 0);
-	/* The outermost mark is below all objects. */
+	/* A rewind to the mark below all objects frees them all. */
 	KUNIT_EXPECT_EQ(test, arena_rewind(arena, &outer), 0);
 	for (j = 0; j < ARRAY_SIZE(kept); j++)
 		KUNIT_EXPECT_NULL(test, arena_deref(arena, kept[j]));
@@ -328,8 +329,8 @@ static void handle_after_rewinds_above_lives(struct kunit *test)
 }
 
 /*
- * Clause 13: a task keeps a mark and a handle, while others reset, mark, allocate and rewind.
- * Then its mark and handle belong to a generation that is over, and are refused.
+ * Clauses 12, 13: a mark and a handle are stale after a reset, and remain so when the arena has
+ * been marked, used and rewound since.
  */
 static void mark_of_reset_generation_used_late_estale(struct kunit *test)
 {
@@ -370,7 +371,10 @@ static void pause_by_alloc(struct arena *arena)
 	arena_alloc(arena, 8, ARENA_NOGROW);
 }
 
-/* Clauses 10, 12: another CPU allocates, or resets, just before the rewind moves the cursor. */
+/*
+ * Clauses 10, 12: just before the rewind moves the cursor, a hook allocates, or resets the arena,
+ * as another CPU could. After the allocation the rewind succeeds; after the reset it is refused.
+ */
 static void rewind_overtaken_by_reset_estale(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -403,9 +407,10 @@ static void rewind_overtaken_by_reset_estale(struct kunit *test)
 #endif
 
 /*
- * Clauses 7, 10, 12: a late writer keeps the generation that a rewind began from being settled.
- * Meanwhile no object is allocated, but offset, marks and handles are those of the new generation,
- * and the arena can be rewound and reset.
+ * Clauses 7, 10, 12: an allocation that still writes to memory of the last generation, which
+ * arena->writers counts here, keeps the generation that a rewind began unsettled. Meanwhile no
+ * allocation succeeds, but offset, marks and handles are those of the new generation, and the arena
+ * can be rewound and reset.
  */
 static void rewind_with_late_writer_begins_later(struct kunit *test)
 {
@@ -450,7 +455,7 @@ static void rewind_across_tag_end_ok(struct kunit *test)
 	kunit_skip(test, "needs a hook, which modules do not have");
 }
 #else
-/* Clause 13: rewinds use up tags like resets, and are refused until the same grace period ends. */
+/* Clause 13: rewinds advance the tag as resets do, and near its wrap may be refused as well. */
 static void rewind_across_tag_end_ok(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -476,8 +481,8 @@ static void rewind_across_tag_end_ok(struct kunit *test)
 	}
 	KUNIT_EXPECT_GT(test, arena_test_stats(arena).generation, BIT_ULL(ARENA_TAG_BITS));
 	/*
-	 * A rewind that enters another eighth of the tag space needs a grace period since the tag
-	 * entered the last one.
+	 * A rewind with which the tag enters another eighth of its range is refused until a grace
+	 * period has passed since the tag entered the present eighth.
 	 */
 	rcu_barrier();
 	rcu_read_lock();
@@ -506,7 +511,7 @@ static unsigned int count_views(struct arena *arena)
 	return views;
 }
 
-/* Clauses 1, 12: the view of an object larger than a slab lives as long as the object. */
+/* Clauses 1, 12: an object larger than a slab stays mapped until a rewind or reset frees it. */
 static void rewind_unmaps_views_above_only(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -577,7 +582,7 @@ static void scope_left_frees(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_offset(spans), 8);
 }
 
-/* Hands 0 and 1 rewind and try handles. The others allocate; hand 3 asks for zeroed memory. */
+/* Threads 0 and 1 rewind and look up handles. Threads 2 and 3 allocate, 3 zeroed memory. */
 struct rewinders {
 	struct arena_mark	mark;
 	arena_handle_t		below;
@@ -622,7 +627,7 @@ static void race_job(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 10, 12, 13: rewinds race with each other and with allocations; lower objects stay. */
+/* Clauses 10, 12, 13: rewinds race with rewinds and allocations; objects below the mark stay. */
 static void rewind_races_nothing_below_is_lost(struct kunit *test)
 {
 	struct arena *arena = usual(test);

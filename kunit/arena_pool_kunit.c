@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pool of slabs that arenas gave back: arenas that come and go need no page allocator, the pool
- * is bounded, and memory pressure empties it.
+ * The pool of blocks that arenas gave back: arenas that are created and destroyed again and again
+ * do not call the page allocator, the pool is bounded, and memory pressure empties it.
  */
 #include <linux/arena_private.h>
 #include <linux/mm.h>
@@ -43,7 +43,7 @@ static void size_desc(const struct size *size, char *desc)
 KUNIT_ARRAY_PARAM(size, sizes, size_desc);
 
 #ifdef MODULE
-/* The pool is not exported to modules: checks that read its state are left out there. */
+/* The pool is not exported to modules. If this suite is one, it does not check its state. */
 static unsigned long pool_bytes(void)
 {
 	return 0;
@@ -72,7 +72,7 @@ static void pinned_reap(void)
 
 static const int early_err = 1;
 #else
-/* Charge as many pages as possible, and uncharge them. */
+/* Charge as many pages to arena_total as its limit permits, and uncharge them. */
 static void charge_all(void)
 {
 	long pages = 0, step;
@@ -177,7 +177,7 @@ static void create_destroy_repeated_no_page_allocs(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, s.page_allocs + s.pool_hits, slabs);
 		if (round)
 			KUNIT_EXPECT_EQ_MSG(test, s.page_allocs, 0, "round %u", round);
-		/* After a keep reset, the same slabs serve. */
+		/* After arena_reset(), the arena uses the same slabs again. */
 		KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
 		KUNIT_EXPECT_EQ(test, use(test, arena), slabs);
 		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).page_allocs, s.page_allocs);
@@ -192,7 +192,7 @@ static void create_destroy_repeated_no_page_allocs(struct kunit *test)
 	}
 }
 
-/* Clauses 8, 9: slabs that a reset does not keep go to the pool, and the next growth takes them. */
+/* Clauses 8, 9: slabs that a reset releases go to the pool, from where the arena regrows. */
 static void release_regrow_reuses_pool(struct kunit *test)
 {
 	const struct size *size = test->param_value;
@@ -223,7 +223,7 @@ static void release_regrow_reuses_pool(struct kunit *test)
 	}
 }
 
-/* Clause 6: dirty slabs of another arena are zeroed where zeroed objects are promised. */
+/* Clause 6: with ARENA_ZERO, objects are zero also in slabs that another arena left dirty. */
 static void alloc_slab_from_pool_zero(struct kunit *test)
 {
 	const struct size *size = test->param_value;
@@ -304,7 +304,7 @@ static void destroy_many_pool_bounded(struct kunit *test)
 	kunit_info(test, "%u MiB given back, %lu MiB kept\n", n * 16, pooled >> 20);
 	if (n == ARRAY_SIZE(arena))
 		KUNIT_EXPECT_EQ(test, pooled, SZ_32M);
-	/* The pool is part of the total, and nothing else is left. */
+	/* The total includes the pool. arena_total_now() empties it; then nothing is left. */
 	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
 	KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
 }
@@ -330,7 +330,7 @@ static void shrink_empties_pool(struct kunit *test)
 		KUNIT_EXPECT_GT(test, pool_bytes(), 0);
 		pool_shrink();
 		KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
-		/* The live arena is intact, and a new one gets pages. */
+		/* The arena in use is intact, and a new one gets slabs from the page allocator. */
 		arena_expect_sane(test, live);
 		KUNIT_EXPECT_EQ(test, arena_pattern_check(kept, 4096, round), 4096);
 		arena = create(test, size, 0);
@@ -463,7 +463,7 @@ static void create_before_pool_ok(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, early_err, 0);
 }
 
-/* Clause 21: a charge that would exceed the limit takes the memory of the pool. */
+/* Clause 21: when the limit is reached, further charges free the blocks of the pool. */
 static void charge_at_limit_drains_pool(struct kunit *test)
 {
 	const struct size size = { SZ_64K, SZ_1M, 0 };
@@ -480,7 +480,7 @@ static void charge_at_limit_drains_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
 }
 
-/* Clause 20: a page with another reference does not enter the pool. */
+/* Clause 20: a page to which something besides its arena refers does not enter the pool. */
 static void private_destroy_pinned_page_skips_pool(struct kunit *test)
 {
 	struct arena_private private;
@@ -509,7 +509,7 @@ static long child_limit(void)
 	return CHILD_PAGES;
 }
 
-/* Clause 21: each budget has its own limit, and charges all budgets above it. */
+/* Clause 21: a charge to a budget is also one to its parents, each with a limit of its own. */
 static void budget_charge_each_level_bounded(struct kunit *test)
 {
 	struct arena_budget child = { .parent = &arena_total, .limit = child_limit };
@@ -527,7 +527,7 @@ static void budget_charge_each_level_bounded(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, arena_budget_charge(&grandchild, 1, GFP_KERNEL));
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&grandchild.pages), 100);
 	KUNIT_EXPECT_EQ(test, arena_total_pages(), total + CHILD_PAGES);
-	/* Kernel callers charge the root budget even if the budgets below it are used up. */
+	/* The root budget, which kernel code charges, has room although the others are used up. */
 	KUNIT_EXPECT_TRUE(test, arena_budget_charge(&arena_total, 1, GFP_KERNEL));
 	arena_budget_uncharge(&arena_total, 1);
 	arena_budget_uncharge(&grandchild, 100);
@@ -559,7 +559,7 @@ static void fill_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool_bytes(), SZ_1M);
 }
 
-/* Charge the root budget until, apart from the pages of the pool, only @left pages are free. */
+/* Charge the root budget so that, without freeing the pool, only @left more pages fit. */
 static long charge_but(long left)
 {
 	long pages = arena_budget_room(&arena_total) - arena_pool_pages() - left;
@@ -567,7 +567,7 @@ static long charge_but(long left)
 	return arena_budget_charge(&arena_total, pages, GFP_KERNEL) ? pages : 0;
 }
 
-/* Clause 21: charges of programs must not empty the pool, however often they fail. */
+/* Clause 21: a failed charge to the budget of a program does not empty the pool. */
 static void budget_charge_of_program_keeps_pool(struct kunit *test)
 {
 	struct arena_budget child = { .parent = &arena_total, .limit = child_limit };
@@ -584,7 +584,7 @@ static void budget_charge_of_program_keeps_pool(struct kunit *test)
 	arena_budget_uncharge(&arena_total, taken);
 }
 
-/* Clause 21: a charge of kernel code frees blocks of the pool, as many as the charge lacks. */
+/* Clause 21: a charge to the root budget frees as many blocks of the pool as it needs. */
 static void budget_charge_of_kernel_drains_lack(struct kunit *test)
 {
 	const long pool = SZ_1M >> PAGE_SHIFT;
@@ -594,7 +594,7 @@ static void budget_charge_of_kernel_drains_lack(struct kunit *test)
 	fill_pool(test);
 	taken = charge_but(1);
 	KUNIT_EXPECT_GT(test, taken, 0);
-	/* If even the whole pool does not suffice, the pool keeps all of it. */
+	/* If even all blocks of the pool would not suffice, none is freed. */
 	KUNIT_EXPECT_FALSE(test, arena_budget_charge(&arena_total, pool + 2, GFP_KERNEL));
 	KUNIT_EXPECT_EQ(test, pool_bytes(), SZ_1M);
 	KUNIT_EXPECT_TRUE(test, arena_budget_charge(&arena_total, 3, GFP_KERNEL));
@@ -602,7 +602,7 @@ static void budget_charge_of_kernel_drains_lack(struct kunit *test)
 	arena_budget_uncharge(&arena_total, taken + 3);
 }
 
-/* Clause 20: a page with another reference stays charged until that is dropped. */
+/* Clause 20: a page of a destroyed arena stays charged while something else refers to it. */
 static void private_destroy_pinned_page_counted(struct kunit *test)
 {
 	const long total = arena_total_now();
@@ -619,7 +619,7 @@ static void private_destroy_pinned_page_counted(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, arena_pinned_reap());
 	KUNIT_EXPECT_GT(test, arena_total_now(), total);
 	put_page(page);
-	/* The worker may have freed the page before. */
+	/* This frees the page, unless the worker that scans pinned pages has freed it. */
 	arena_pinned_reap();
 	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
 }

@@ -31,7 +31,7 @@ static bool within(const void *ptr, size_t size, const void *buffer, size_t room
 	return ptr >= buffer && ptr + size <= buffer + room;
 }
 
-/* For each size and alignment of the first buffer, objects lie in it and need no other memory. */
+/* With a first buffer of any size and alignment, objects lie in it until it is full. */
 static void private_alloc_first_buffer_within(struct kunit *test)
 {
 	const size_t room = 512;
@@ -54,8 +54,8 @@ static void private_alloc_first_buffer_within(struct kunit *test)
 				got += 8;
 			}
 			/*
-			 * Less than the alignment is unused at the front, and less than an object
-			 * at the end.
+			 * At the begin of the buffer, less than ARENA_MIN_ALIGN is unused, and at
+			 * its end less than an object.
 			 */
 			KUNIT_EXPECT_GT(test, got + ARENA_MIN_ALIGN + 8, size);
 			KUNIT_EXPECT_EQ(test, arena_private_offset(&arena), got);
@@ -164,7 +164,7 @@ static void private_alloc_bad_argument_null(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, arena_private_alloc(arena, SZ_64K, ARENA_NOGROW));
 	after = arena_private_alloc(arena, 8, ARENA_NOGROW);
 	KUNIT_EXPECT_PTR_EQ(test, after, before + 8);
-	/* The largest object; the second round takes its memory from the pool. */
+	/* Allocate the largest object. Later rounds take its memory from the pool. */
 	for (i = 0; i < 2 * ARRAY_SIZE(aligns); i++) {
 		after = __arena_private_alloc(arena, ARENA_SLAB_MAX - PAGE_SIZE,
 					      aligns[i % ARRAY_SIZE(aligns)], GFP_KERNEL);
@@ -237,14 +237,14 @@ static void private_reset_keeps_trim_returns(struct kunit *test)
 }
 
 /*
- * A model of marks and of the objects that live
+ * A model of the marks and the live objects of a private arena
  */
 #define MODEL_OBJECTS	300
 #define MODEL_MARKS	60
 
 struct model_mark {
 	struct arena_private_mark	mark;
-	unsigned int			objects;	/* alive when the mark was made */
+	unsigned int			objects;	/* number alive when the mark was made */
 	size_t				used;
 	bool				valid;
 };
@@ -270,7 +270,7 @@ static void model_alloc(struct kunit *test, struct model *m, struct arena_privat
 	m->used += size;
 }
 
-/* Marks that nest too deep can be made, but a rewind to them is refused. */
+/* More than ARENA_PRIVATE_MARKS marks can be made, but not rewound to. */
 static void model_mark(struct model *m, struct arena_private *arena)
 {
 	unsigned int i, open = 0;
@@ -285,7 +285,7 @@ static void model_mark(struct model *m, struct arena_private *arena)
 	};
 }
 
-/* Marks that were made after @from are nested in it, and end with it. */
+/* The mark @from ends, and with it all marks that were made after it. */
 static void model_end_marks(struct model *m, struct model_mark *from)
 {
 	while (from < m->marks + m->nr_marks)
@@ -360,8 +360,8 @@ static void private_rewind_random_follows_model(struct kunit *test)
 }
 
 /*
- * Clause 12: a mark above the place of an earlier rewind is stale, even if there is an object at
- * its place again.
+ * Clause 12: after a rewind below a mark, the mark is stale, even if another object lies at its
+ * place by then.
  */
 static void private_rewind_to_passed_mark_estale(struct kunit *test)
 {
@@ -483,7 +483,7 @@ static void second_owner_job(struct arena_hand *hand)
 		hand->allocs++;
 }
 
-/* Debug builds refuse a second owner with a warning. arena_private_adopt() changes the owner. */
+/* Debug builds warn a task that is not the owner and give it no memory. */
 static void private_alloc_second_owner_refused(struct kunit *test)
 {
 	struct arena_private *arena = private_create(test, NULL, 0);
@@ -519,8 +519,8 @@ static void alloc_in_irq(void *data)
 }
 
 /*
- * A hard interrupt may allocate, and grow the arena by GFP_ATOMIC, while its owner does not use
- * it.
+ * A hard interrupt may allocate from a private arena that no task is using, and grow it by
+ * GFP_ATOMIC.
  */
 static void private_alloc_in_hardirq_ok(struct kunit *test)
 {

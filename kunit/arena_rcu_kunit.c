@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Resets under readers: an object that a reader has found stays until the reader leaves, the reset
- * does not wait, and the memory comes back without help by the caller.
+ * arena_reset_rcu(): an object that an RCU reader has found stays until the reader leaves, the
+ * reset does not wait, and the memory becomes free again without any further call.
  */
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -25,7 +25,7 @@ static struct arena *usual(struct kunit *test)
 	return arena_test_create_kind(test, CAPACITY, ARENA_READERS);
 }
 
-/* Repeats the reset until it is not refused. Returns how many ticks that took, or -1. */
+/* Repeats the reset until it succeeds. Returns how often it was refused, or -1 on failure. */
 static int reset_patiently(struct arena *arena)
 {
 	unsigned long until = 0;
@@ -50,7 +50,7 @@ static void reset_rcu_without_readers_eopnotsupp(struct kunit *test)
 	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_NONE, "a refused reset");
 }
 
-/* Sizes of the objects that a reader holds, some larger than a slab. */
+/* Sizes of the objects that a reader uses; one is larger than a slab. */
 static const size_t sizes[] = { 1, 8, 100, 4096, SLAB, 2 * SLAB + 5, 30, SLAB - 8 };
 
 static void take_all(struct kunit *test, struct arena *arena, struct arena_extent *ext, u32 owner)
@@ -66,7 +66,7 @@ static void take_all(struct kunit *test, struct arena *arena, struct arena_exten
 	}
 }
 
-/* Fill the rest of the arena. Returns the number of bytes. */
+/* Fill the rest of the arena with objects, and write to them. Returns their bytes in total. */
 static size_t soil(struct arena *arena, gfp_t gfp)
 {
 	size_t n = 0, size;
@@ -97,7 +97,7 @@ static void reset_rcu_under_reader_keeps_objects(struct kunit *test)
 		take_all(test, arena, ext, 100 * round);
 		was = arena_test_stats(arena);
 
-		/* Now no grace period is under way: only this reader can delay the next one. */
+		/* Wait for pending callbacks: from now on only this reader can delay one. */
 		rcu_barrier();
 		rcu_read_lock();
 		KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena), 0);
@@ -107,7 +107,7 @@ static void reset_rcu_under_reader_keeps_objects(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, s.resets, was.resets + 1);
 		KUNIT_EXPECT_GT(test, s.generation, was.generation);
 		KUNIT_EXPECT_GE(test, s.committed, was.committed);
-		/* The new generation has memory at once. */
+		/* Objects of the new generation can be allocated at once. */
 		KUNIT_EXPECT_GE(test, soil(arena, GFP_ATOMIC), CAPACITY / 2);
 		spoiled += arena_extents_spoiled(ext, ARRAY_SIZE(ext));
 		for (i = 0; i < 3; i++) {
@@ -126,7 +126,10 @@ static void reset_rcu_under_reader_keeps_objects(struct kunit *test)
 	}
 }
 
-/* Clause 11: while a retired slab set waits for readers, a reset is refused and changes nothing. */
+/*
+ * Clause 11: while readers may be in the slab set that the last arena_reset_rcu() left, the next
+ * arena_reset_rcu() is refused and changes nothing.
+ */
 static void reset_rcu_at_bound_ebusy(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -139,7 +142,7 @@ static void reset_rcu_at_bound_ebusy(struct kunit *test)
 	KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
 	KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
 	take_all(test, arena, ext, 1);
-	/* Now no grace period is under way: only this reader can delay the next one. */
+	/* Wait for pending callbacks: from now on only this reader can delay one. */
 	rcu_barrier();
 	rcu_read_lock();
 	KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena), 0);
@@ -159,7 +162,7 @@ static void reset_rcu_at_bound_ebusy(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clauses 8, 11: repeated resets need two sets of slabs and no more. */
+/* Clauses 8, 11: however often the arena is reset, it needs two sets of slabs and no more. */
 static void reset_rcu_repeated_two_sets_suffice(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -236,7 +239,7 @@ static void reset_rcu_any_context_ok(struct kunit *test)
 }
 
 /*
- * Resets that release or zero, while a reader holds objects of the other slab set
+ * Resets that release or zero slabs while a reader uses objects of the other slab set
  */
 struct slow {
 	struct arena_extent	ext[ARRAY_SIZE(sizes)];
@@ -259,7 +262,7 @@ static void slow_reader(struct arena_hand *hand)
 	rcu_read_unlock();
 }
 
-/* Clauses 9, 11: these resets wait for readers of earlier generations. */
+/* Clauses 9, 11: resets that release or zero slabs wait for readers of older generations. */
 static void release_under_reader_waits(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -271,7 +274,7 @@ static void release_under_reader_waits(struct kunit *test)
 	crew->data = slow;
 	for (way = 0; way < 3; way++) {
 		take_all(test, arena, slow->ext, 7 * way);
-		/* Now no grace period is under way: only the slow reader can delay the next one. */
+		/* Wait for pending callbacks: from now on only the slow reader can delay one. */
 		rcu_barrier();
 		init_completion(&slow->inside);
 		WRITE_ONCE(slow->leaving, false);
@@ -299,9 +302,9 @@ static void release_job(struct arena_hand *hand)
 }
 
 /*
- * Clause 6: a slab is committed while a release is under way, which then releases it. If the arena
- * recorded this slab as zero, it must not take the next slab at this place for zero. With
- * init_on_alloc, slabs from the page allocator are zero already.
+ * Clause 6: a slab that is committed while a release is under way is released, too. With
+ * init_on_alloc, the page allocator has zeroed that slab, which the arena records. Because of that
+ * record, the arena must not take the next slab at the same offset for zero.
  */
 static void populate_during_release_zero(struct kunit *test)
 {
@@ -315,7 +318,7 @@ static void populate_during_release_zero(struct kunit *test)
 	int err;
 	u8 *ptr;
 
-	/* One slab set is dirty. The present one and the pool are empty. */
+	/* Now one slab set is dirty, the present one is empty, and so is the pool. */
 	soil(arena, GFP_KERNEL);
 	KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
 	rcu_barrier();
@@ -331,7 +334,7 @@ static void populate_during_release_zero(struct kunit *test)
 	rcu_read_unlock();
 	arena_crew_wait(crew);
 	KUNIT_ASSERT_NE(test, arena_test_stats(arena).generation, generation);
-	/* The release must have begun in time: otherwise the case has shown nothing. */
+	/* The case has shown something only if the release began before the populate. */
 	KUNIT_ASSERT_LE(test, waits, 1000);
 	KUNIT_ASSERT_EQ(test, err, 0);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).committed, 0);
@@ -345,8 +348,9 @@ static void populate_during_release_zero(struct kunit *test)
 }
 
 /*
- * A shelf of books. One writer puts books on it, clears it and resets the arena. Readers look
- * into a book for a while.
+ * A shelf is an array of RCU pointers to objects, the books. One writer puts books on it, and now
+ * and then clears it and resets the arena. Readers check one book several times in one read-side
+ * critical section.
  */
 #define BOOKS	8
 
@@ -382,7 +386,7 @@ static bool shelf_reset(struct shelf *shelf)
 		was[i] = rcu_dereference_protected(shelf->book[i], true);
 		RCU_INIT_POINTER(shelf->book[i], NULL);
 	}
-	/* Readers that came before may still hold a book. */
+	/* Readers that found a book before the shelf was cleared may still use it. */
 	err = shelf->rcu ? arena_reset_rcu(shelf->arena) : arena_reset(shelf->arena);
 	for (i = 0; err && i < BOOKS; i++)
 		rcu_assign_pointer(shelf->book[i], was[i]);
@@ -459,7 +463,7 @@ static struct shelf *shelf_run(struct kunit *test, bool rcu)
 	return shelf;
 }
 
-/* Clause 11: no reader sees a book change. */
+/* Clause 11: a book does not change while a reader that has found it is in its critical section. */
 static void reset_rcu_race_readers_intact(struct kunit *test)
 {
 	struct shelf *shelf = shelf_run(test, true);
@@ -467,7 +471,10 @@ static void reset_rcu_race_readers_intact(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&shelf->spoiled), 0);
 }
 
-/* Control: with arena_reset(), which does not wait for readers, they do see books change. */
+/*
+ * arena_reset() keeps nothing for readers, so that they do see books change. This shows that the
+ * test with arena_reset_rcu() would notice a change.
+ */
 static void reset_plain_race_readers_spoiled(struct kunit *test)
 {
 	struct shelf *shelf;
@@ -534,7 +541,7 @@ static void storm_reset(struct arena_hand *hand, struct storm *storm)
 		atomic_long_inc(&storm->other);
 }
 
-/* A reset may already have freed an object, so no hand touches what it allocates. */
+/* A reset may free an object at once, so no thread writes to what it allocates. */
 static void storm_job(struct arena_hand *hand)
 {
 	struct storm *storm = hand->crew->data;
@@ -556,7 +563,7 @@ static void storm_job(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 7, 10, 11: each reset is counted once, and the arena works as before afterwards. */
+/* Clauses 7, 10, 11: each reset is counted once, and the arena remains usable. */
 static void reset_race_all_kinds_counted(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -591,7 +598,7 @@ static void reset_race_all_kinds_counted(struct kunit *test)
 	KUNIT_EXPECT_GT(test, arena_crew_allocs(crew), 0);
 	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
 
-	/* Afterwards, the arena works as before. */
+	/* After the race, the arena can be reset, filled and released. */
 	KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
 	take_all(test, arena, ext, 1);
 	KUNIT_EXPECT_EQ(test, 0, arena_extents_spoiled(ext, ARRAY_SIZE(ext)));
@@ -621,7 +628,7 @@ static void destroy_pending_grace_period_ok(struct kunit *test)
 			arena[i] = arena_create(&config);
 			KUNIT_ASSERT_NOT_ERR_OR_NULL(test, arena[i]);
 			KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena[i], 100, GFP_KERNEL));
-			/* This object has a view, which the RCU callback must not unmap itself. */
+			/* Its view cannot be unmapped in an RCU callback, as vunmap() may sleep. */
 			KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena[i], 2 * SLAB, GFP_KERNEL));
 			KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena[i]), 0);
 			if (i & 1)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reservations: memory that is set aside for later allocation in any context, and that a reset
- * makes void.
+ * Reservations. arena_reserve() sets memory aside, from which arena_reserve_alloc() then allocates
+ * in any context. A reset makes a reservation void.
  */
 #include <linux/hrtimer.h>
 #include <linux/module.h>
@@ -38,7 +38,7 @@ static void expect_refused(struct kunit *test, struct arena_reserve *reserve, si
 	arena_expect_unchanged(test, reserve->arena, &was, ARENA_CAUSE_NONE, "%s", what);
 }
 
-/* Clauses 4, 5: bad arguments are refused and counted. The reservation serves nothing then. */
+/* Clauses 4, 5: bad arguments are refused and counted; nothing can be allocated afterwards. */
 static void reserve_bad_argument_refused(struct kunit *test)
 {
 	static const struct {
@@ -96,7 +96,7 @@ static const struct shape shapes[] = {
 	{ 1000, 17, 4 },
 };
 
-/* Clauses 1, 3, 7: a reservation counts as used at once, and serves exactly @nr objects. */
+/* Clauses 1, 3, 7: a reservation for n objects counts as used, and yields exactly n objects. */
 static void reserve_each_shape_exact(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -110,7 +110,7 @@ static void reserve_each_shape_exact(struct kunit *test)
 		const struct shape *s = &shapes[i];
 		struct arena_stats was;
 
-		/* The reservation begins behind this object, so at an odd offset. */
+		/* Let the reservation begin behind an object that ends at an odd offset. */
 		KUNIT_EXPECT_NOT_NULL(test, arena_alloc_aligned(arena, 5, 1, GFP_KERNEL));
 		KUNIT_EXPECT_EQ_MSG(test, 0, arena_reserve(arena, &reserve, s->nr, s->size,
 							   s->align, GFP_KERNEL), "shape %d", i);
@@ -141,7 +141,7 @@ static void reserve_each_shape_exact(struct kunit *test)
 	kvfree(ext);
 }
 
-/* Clause 3: a reservation also serves @nr smaller or less aligned objects, in any order. */
+/* Clause 3: n objects that are smaller, or less aligned, fit as well, in any order. */
 static void reserve_worst_padding_suffices(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -175,7 +175,7 @@ static void reserve_worst_padding_suffices(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, failed, 0);
 }
 
-/* Clause 5: bad arguments are refused by a reservation that has room. */
+/* Clause 5: arena_reserve_alloc() refuses bad arguments although the reservation has room. */
 static void reserve_alloc_bad_argument_null(struct kunit *test)
 {
 	static const size_t sizes[] = { 0, 1001, SIZE_MAX, SIZE_MAX - 7, SIZE_MAX / 2 + 1 };
@@ -193,7 +193,7 @@ static void reserve_alloc_bad_argument_null(struct kunit *test)
 	expect_refused(test, &reserve, 1, 1, "used up");
 }
 
-/* Clauses 3, 10: after a reset of any kind, a reservation serves nothing, and its space is free. */
+/* Clauses 3, 10: a reset of any kind makes a reservation void, and frees its space. */
 static void reserve_alloc_after_reset_null(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -223,11 +223,11 @@ static void reserve_alloc_after_reset_null(struct kunit *test)
 		}
 		KUNIT_EXPECT_EQ(test, arena_offset(arena), 0);
 		expect_refused(test, &reserve, 1, 1, "void");
-		/* A void reservation must not serve when another object lies at its old place. */
+		/* The reservation stays void when another object lies at its place. */
 		all = arena_alloc(arena, SLAB, GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, all);
 		expect_refused(test, &reserve, 100, 8, "void");
-		/* An object as large as the arena fits: no space is lost. */
+		/* An object as large as the arena fits, so the void reservation takes no space. */
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 		KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, CAPACITY, GFP_KERNEL));
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
@@ -294,7 +294,7 @@ static void reserve_alloc_race_exact(struct kunit *test)
 	} while (time_before(jiffies, until));
 }
 
-/* Fill the arena, and go on when it is full. Interrupts use the reservation meanwhile. */
+/* Threads fill the arena while interrupts allocate from the reservation, also when it is full. */
 static void own_job(struct arena_hand *hand)
 {
 	struct arena_crew *crew = hand->crew;
@@ -317,7 +317,7 @@ static void own_job(struct arena_hand *hand)
 	}
 }
 
-/* Clause 3: until the reservation is used up, hard interrupts never fail, even in a full arena. */
+/* Clause 3: hard interrupts can use up a reservation, even while the arena is full. */
 static void reserve_alloc_in_irq_full_arena_ok(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -342,8 +342,8 @@ static void reserve_alloc_in_irq_full_arena_ok(struct kunit *test)
 	while (arena_alloc(arena, 1, GFP_KERNEL))
 		;
 	/*
-	 * Take a few more objects in interrupts, each of which may take a tick, and the rest
-	 * here.
+	 * Allocate a few more objects in interrupts, each of which may wait for a tick, and the
+	 * rest in this thread.
 	 */
 	while (race->nr_ext < RACE_NR && !race->refused && irqs++ < 5)
 		arena_in_irq(arena_race_irq, race);
@@ -400,7 +400,7 @@ static enum hrtimer_restart ticker_tick(struct hrtimer *timer)
 {
 	struct ticker *t = container_of(timer, struct ticker, timer);
 
-	/* If the work of the last tick is still queued, the next tick queues it. */
+	/* If the work is still queued from the last tick, it cannot be queued again now. */
 	ticker_take(t);
 	if (t->works < TICKS)
 		irq_work_queue(&t->work);

@@ -76,7 +76,7 @@ static void rush_job(struct arena_hand *hand)
 
 		hand->bad += generation < last;
 		last = generation;
-		/* Hands with odd numbers allocate, so that resets have a peak to record. */
+		/* Threads with odd numbers allocate, so that resets have a peak to record. */
 		if (hand->id & 1)
 			arena_alloc(arena, 64 * hand->id, ARENA_NOGROW);
 		if (!rush_reset(arena, &hand->allocs, &hand->bad))
@@ -125,7 +125,7 @@ static void reset_race_each_counted(struct kunit *test)
  * Resets at any time
  */
 
-/* Hand 0 interrupts, hands 1 to 4 allocate, and each of the others resets in one way. */
+/* Thread 0 interrupts, threads 1 to 4 allocate, and each of the others resets in one way. */
 enum { STORM_KEEP = 5, STORM_RELEASE, STORM_ZERO };
 
 struct storm {
@@ -211,8 +211,8 @@ static void storm_job(struct arena_hand *hand)
 }
 
 /*
- * Check, while the hands are at work, what must hold at every moment. Every other look comes at
- * once after the one before: what is wrong for a moment only is seen by two looks in a row.
+ * While the threads run their job, check what must hold at every moment. Every second look follows
+ * the one before at once: two looks in a row notice what is wrong only for a moment.
  */
 static void storm_watch(struct kunit *test, struct arena_crew *crew, unsigned int *looks)
 {
@@ -287,12 +287,12 @@ static void reset_race_alloc_counts_agree(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s.fail_space + s.fail_memory, nulls);
 	KUNIT_EXPECT_EQ(test, s.fail_arg, 0);
 	arena_expect_sane(test, arena);
-	/* The hands must have met: otherwise the case has shown nothing. */
+	/* The case has shown something only if interrupts reset while threads allocated. */
 	KUNIT_EXPECT_GT(test, looks, 0);
 	KUNIT_EXPECT_GT(test, storm->resets, 0);
 	KUNIT_EXPECT_GT(test, allocs, 100);
 
-	/* Afterwards, the arena works as before. */
+	/* After the race, the arena can be reset in each way, and yields zeroed objects. */
 	for (i = 0; i < 4; i++) {
 		size_t n, size = 100 + i;
 		u8 *ptr[32];
@@ -313,18 +313,18 @@ static void reset_race_alloc_counts_agree(struct kunit *test)
 /*
  * The allocator's own writes
  *
- * One hand (the stamper) resets the arena and lets the other hands allocate zeroed objects. A
- * moment later, it resets again, allocates all of the arena, and stamps it. If the allocator was
- * zeroing an object for another hand at that moment, this object's memory now belongs to the
- * stamper, and the allocator must not write there any more. The other hands never touch their
- * objects: if a stamp disappears before the next reset, the allocator has zeroed memory for a
- * generation that is over.
+ * One thread or interrupt, the stamper, resets the arena and lets other threads allocate zeroed
+ * objects. A moment later, it resets again, allocates all of the arena, and writes stamps into it.
+ * If the allocator was zeroing an object for another thread at that moment, this object's memory
+ * now belongs to the stamper, and the allocator must not write there any more. The other threads
+ * never write to their objects: if a stamp disappears before the next reset, the allocator has
+ * zeroed memory for a generation that is over.
  */
 #define LATE_SLAB	((size_t)SZ_512K)
 #define LATE_CAPACITY	(4 * LATE_SLAB)
 #define LATE_SIZE	(LATE_SLAB / 2)
 #define LATE_OBJECTS	(LATE_CAPACITY / LATE_SIZE)
-/* Distance of the stamps: zeroing clears whole objects, so some stamps are as good as many. */
+/* Distance of the stamps in bytes: zeroing clears whole objects, so a few stamps suffice. */
 #define LATE_STRIDE	1024
 
 struct late {
@@ -336,7 +336,7 @@ struct late {
 	u64			stamp;
 	bool			zero;
 	const struct late_way	*way;
-	/* These must have happened: otherwise the case has shown nothing. */
+	/* The case shows something only if these happen. */
 	unsigned long		taken;
 	unsigned long		inside_hits;
 	bool			inside;
@@ -377,10 +377,10 @@ static void late_take(struct late *late, gfp_t gfp)
 }
 
 /*
- * The objects that the other hands ask for. They are so large that zeroing takes nearly all the
- * time and nearly every interrupt comes during it: the timer suffices if no other CPU has time to
- * send more interrupts. The last kind takes so long to zero that with interrupts from another CPU,
- * too, no object would ever be complete.
+ * The objects that threads other than the stamper ask for. They are so large that zeroing them
+ * takes nearly all the time, and nearly every interrupt comes while one is zeroed: the timer
+ * suffices if no other CPU has time to send interrupts. Zeroing the last kind takes so long that,
+ * with interrupts from another CPU as well, no object would ever be complete.
  */
 struct late_way {
 	const char	*what;
@@ -397,9 +397,9 @@ static const struct late_way late_ways[] = {
 };
 
 /*
- * By turns, an interrupt resets the arena and takes all of it, and the next one resets it for the
- * other hand. While the interrupted task is zeroing, the new generation is not settled: the
- * interrupt gets no object, and a later one tries again.
+ * By turns, an interrupt resets the arena and allocates all of it, and the next one only resets it,
+ * so that the interrupted thread can allocate. While that thread is zeroing, the new generation is
+ * not settled: the interrupt gets no object, and a later one tries again.
  */
 static void late_hardirq(void *data)
 {
@@ -446,7 +446,7 @@ static void late_zalloc_again(struct arena_hand *hand, struct late *late)
 	local_irq_enable();
 }
 
-/* Hand 0 is interrupted, hand 1 interrupts. */
+/* Thread 0 is interrupted, thread 1 sends interrupts. */
 static void late_irq_job(struct arena_hand *hand)
 {
 	struct late *late = hand->crew->data;
@@ -562,7 +562,7 @@ static void late_thread_job(struct arena_hand *hand)
 	while (arena_crew_on(crew)) {
 		unsigned int looks = 1 + arena_rnd_below(&hand->rnd, 4);
 
-		/* This reset does not wait: the other hands can allocate at once. */
+		/* This reset does not wait: the other threads can allocate at once. */
 		late->nr = 0;
 		KUNIT_EXPECT_EQ(crew->test, 0, arena_reset(late->arena));
 		if (arena_rnd_below(&hand->rnd, 4))
@@ -596,7 +596,7 @@ static void zalloc_reset_by_thread_no_late_write(struct kunit *test)
 	late->zero = kind->flags & ARENA_ZERO;
 	crew->data = late;
 	do {
-		/* Run twice as long, as a reset that sleeps leaves little time for another one. */
+		/* Resets that sleep take time, so run for twice as long as the other cases. */
 		arena_crew_go(crew, late_thread_job, 2 * runtime_ms);
 		arena_crew_wait(crew);
 	} while (!late_seen(late, crew) && arena_patient(&patience));

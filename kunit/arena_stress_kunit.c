@@ -23,7 +23,8 @@ static unsigned long deadline(void)
 }
 
 /*
- * Also on a slow machine, a case runs this many rounds: each way to reset, and one of them twice.
+ * A case runs at least so many rounds, however slow the machine: arena_test_reset() knows four ways
+ * to reset, and each is used.
  */
 #define MIN_ROUNDS	5
 
@@ -62,8 +63,8 @@ static void verify(struct arena_hand *hand)
 
 /*
  * Clauses 1, 6, 7: threads fill the arena with objects of mixed sizes. No object's bytes change, no
- * two objects overlap, and the bytes are counted exactly. Resets of all kinds between the rounds
- * release slabs, so that threads take slabs at the same time in each round.
+ * two objects overlap, and the bytes are counted exactly. Between the rounds, resets of all kinds
+ * release slabs, so that in each round several threads commit slabs at the same time.
  */
 static void alloc_race_mixed_no_overlap(struct kunit *test)
 {
@@ -104,7 +105,7 @@ static void alloc_race_mixed_no_overlap(struct kunit *test)
 }
 
 /*
- * As many objects as the arena has room for
+ * Threads allocate exactly as many objects as the arena has room for
  */
 struct exact {
 	size_t		size;
@@ -216,7 +217,7 @@ static void alloc_race_shares_all_served(struct kunit *test)
 		size_t left = room;
 
 		KUNIT_ASSERT_EQ(test, 0, arena_populate(arena, slabs * SLAB, GFP_KERNEL));
-		/* The threads race for the last objects only: the end of the arena decides. */
+		/* Leave some 50 objects to the threads: they are to race for the last ones. */
 		while (left > 40 + round % 16 && arena_alloc(arena, exact->size, exact->gfp))
 			left--;
 		for (i = 0; i < crew->nr; i++) {
@@ -233,7 +234,7 @@ static void alloc_race_shares_all_served(struct kunit *test)
 	} while (time_before(jiffies, until) || round < MIN_ROUNDS);
 }
 
-/* Hands with odd numbers ask for more than is free. The others ask for objects that fit. */
+/* Threads with odd numbers ask for more than is free, the others for objects that fit. */
 static void succeed_or_fail(struct arena_hand *hand)
 {
 	struct arena_crew *crew = hand->crew;
@@ -270,7 +271,7 @@ static void alloc_race_with_failures_others_served(struct kunit *test)
 	do {
 		for (i = 0; i < crew->nr; i++)
 			arena_hand_forget(&crew->hand[i]);
-		/* Now an object as large as the arena does not fit. */
+		/* With this object in it, the arena has no room for an object of its full size. */
 		KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, 64, GFP_KERNEL));
 		arena_crew_go(crew, succeed_or_fail, ARENA_CREW_TIMEOUT / 2 * MSEC_PER_SEC);
 		arena_crew_wait(crew);
@@ -286,7 +287,8 @@ static void alloc_race_with_failures_others_served(struct kunit *test)
 }
 
 /*
- * Hands with odd numbers populate the arena slab by slab. The others allocate what is populated.
+ * Threads with odd numbers populate the arena slab by slab. The others allocate from it with
+ * ARENA_NOGROW, so only memory that was populated.
  */
 static void populate_job(struct arena_hand *hand)
 {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Shared by all arena suites: kinds of arenas, patterns that identify the owner of an
- * object, comparisons of statistics, and a crew of kernel threads.
+ * Helpers of all arena suites: kinds of arenas, patterns that identify the owner of an
+ * object, comparisons of statistics, and groups of kernel threads.
+ *
+ * A clause that a test names is one of include/CONTRACT.md. module/README.md explains the words.
  */
 #ifndef _ARENA_KUNIT_TEST_H
 #define _ARENA_KUNIT_TEST_H
@@ -21,10 +23,10 @@
 #include "../module/core/core.h"
 #include "compat.h"
 
-/* Slabs of the usual arena are small, so that allocations often meet their ends. */
+/* The slab size of most test arenas: small, so that allocations often reach the end of a slab. */
 #define SLAB		((size_t)4 * PAGE_SIZE)
 
-/* Kinds of arenas to which the contract applies alike: suites run such cases on each of them. */
+/* Cases that check what holds for every arena run once for each of these kinds of arenas. */
 struct arena_kind {
 	const char	*name;
 	unsigned int	flags;
@@ -47,7 +49,7 @@ static inline bool arena_kind_is_dense(const struct arena_kind *kind)
 	return !(kind->flags & ARENA_SPANS);
 }
 
-/* Is the arena of this case dense? For cases whose parameter is a kind of arena. */
+/* Is the arena of this case dense? The parameter of the case must be a kind of arena. */
 static inline bool arena_test_is_dense(struct kunit *test)
 {
 	return arena_kind_is_dense(test->param_value);
@@ -162,7 +164,7 @@ static inline size_t arena_rnd_size(u32 *state)
 	}
 }
 
-/* One object. @owner identifies the pattern that it contains. */
+/* An allocated object. @owner identifies the pattern that the object contains. */
 struct arena_extent {
 	void	*ptr;
 	size_t	size;
@@ -221,8 +223,8 @@ static inline void arena_expect_sane(struct kunit *test, const struct arena *are
 }
 
 /*
- * Allocate objects of @size until the arena is full. Expects that all keep their pattern and that
- * none overlaps another. Returns how many there were.
+ * Allocate objects of @size until the arena is full. Expects that all keep their pattern and,
+ * unless they are larger than a slab, that no two overlap. Returns the number of objects.
  */
 static inline size_t arena_test_fill(struct kunit *test, struct arena *arena, size_t size,
 				     size_t align, gfp_t gfp)
@@ -248,8 +250,8 @@ static inline size_t arena_test_fill(struct kunit *test, struct arena *arena, si
 }
 
 /*
- * Empty an arena that no other thread uses: @way selects a kind of reset. Two kinds release slabs,
- * one zeroes the memory, and one keeps everything.
+ * Empty an arena that no other thread uses, by the kind of reset that @way selects: two of the
+ * four kinds release slabs, one zeroes the memory, and one keeps all memory as it is.
  */
 static inline void arena_test_reset(struct kunit *test, struct arena *arena, unsigned int way)
 {
@@ -275,7 +277,7 @@ enum arena_cause {
 	ARENA_CAUSE_SPACE,
 	ARENA_CAUSE_MEMORY,
 	ARENA_CAUSE_ARG,
-	ARENA_CAUSE_ANY,	/* one failure; the contract does not say of which cause */
+	ARENA_CAUSE_ANY,	/* one failure, of any cause: the contract does not say which */
 };
 
 struct arena_delta {
@@ -349,8 +351,8 @@ static inline bool arena_delta_is(const struct arena_delta *delta, enum arena_ca
 }
 
 /*
- * Clause 4: since @was, one allocation failed for @cause and nothing else
- * happened to the arena.
+ * Clause 4: since the statistics @was were read, one allocation has failed for @cause (none if that
+ * is ARENA_CAUSE_NONE), and nothing else has changed in the arena.
  */
 static inline __printf(5, 6)
 void arena_expect_unchanged(struct kunit *test, const struct arena *arena,
@@ -372,8 +374,9 @@ void arena_expect_unchanged(struct kunit *test, const struct arena *arena,
 }
 
 /*
- * Compare the pages of all arenas before and after a suite; the pool is emptied before each
- * count. The count is not exported to modules, so suites built as modules skip this.
+ * Compare the number of pages of all arenas before and after a suite. Before each count, the pool
+ * of blocks that arenas gave back is emptied. The count is not exported to modules, so suites that
+ * are modules skip the comparison.
  */
 #ifdef MODULE
 static inline void arena_remember_total(void)
@@ -428,9 +431,11 @@ static inline int arena_test_stay_on_cpu(struct kunit *test)
 }
 
 /*
- * A crew: threads (hands) that do one job at the same time, as often as the test case asks. They
- * are stopped when the case ends, even if an assertion fails. A hand must not assert, as a
- * failed assertion ends the thread that makes it, and not the case; it counts errors in @bad.
+ * A crew is a group of kernel threads that run one function, the job, at the same time, as often
+ * as the test case asks. The threads are stopped when the case ends, even if an assertion fails.
+ * A job must not assert, as a failed assertion ends the thread that makes it, and not the case;
+ * the job counts errors in arena_hand.bad instead. Each thread has a struct arena_hand. Where a
+ * comment says "thread 0", it means the thread whose arena_hand.id is 0.
  */
 struct arena_crew;
 
@@ -486,7 +491,7 @@ static inline void arena_crew_stop(void *data)
 	struct arena_crew *crew = data;
 	unsigned int i;
 
-	/* If the case ended in the middle of a job, let the hands finish it. */
+	/* If the case ended in the middle of a job, let the threads finish it. */
 	WRITE_ONCE(crew->stop, true);
 	if (atomic_read(&crew->busy))
 		wait_for_completion(&crew->idle);
@@ -502,7 +507,7 @@ static inline void arena_crew_stop(void *data)
 	kfree(crew);
 }
 
-/* Create a crew of @nr hands. @max_ext: how many objects each hand can record in @ext. */
+/* Create a crew of @nr threads. @max_ext: how many objects each can record in arena_hand.ext. */
 static inline struct arena_crew *arena_crew_create(struct kunit *test, struct arena *arena,
 						   unsigned int nr, size_t max_ext)
 {
@@ -537,7 +542,7 @@ static inline struct arena_crew *arena_crew_create(struct kunit *test, struct ar
 	return crew;
 }
 
-/* Start the job in all hands; arena_crew_on() is true for at most @ms milliseconds. */
+/* Start the job in all threads. arena_crew_on() returns true for at most @ms milliseconds. */
 static inline void arena_crew_go(struct arena_crew *crew, void (*job)(struct arena_hand *),
 				 unsigned int ms)
 {
@@ -571,8 +576,8 @@ static inline bool arena_crew_on(struct arena_crew *crew)
 }
 
 /*
- * Let hands start together: each waits until as many have arrived as there are online CPUs, or
- * all of them. The wait is bounded.
+ * A job calls this first, so that its threads start together: each thread waits until as many
+ * threads have arrived here as there are online CPUs, or all threads. The wait is bounded.
  */
 static inline void arena_crew_meet(struct arena_crew *crew)
 {
@@ -614,7 +619,10 @@ static inline unsigned long arena_crew_allocs(const struct arena_crew *crew)
 	return allocs;
 }
 
-/* Returns the objects of all hands and @more in one array, which the caller frees by kvfree(). */
+/*
+ * Returns the objects of all threads, and those in @more, in one array, which the caller frees by
+ * kvfree().
+ */
 static inline struct arena_extent *arena_crew_extents(struct arena_crew *crew,
 						      const struct arena_extent *more,
 						      size_t nr_more, size_t *nr)
@@ -646,12 +654,16 @@ static inline void arena_hand_forget(struct arena_hand *hand)
 }
 
 /*
- * Some cases test something only if certain events coincide. They repeat until that has
- * happened, which may take a while on a busy host, and give up after this many seconds.
+ * Some cases show something only if certain events coincide, such as an interrupt and a copy. Such
+ * a case repeats its test until they have. On a busy host that may take a while: the case gives up
+ * after this many seconds.
  */
 #define ARENA_PATIENCE	60
 
-/* Returns whether to go on. *@until must be 0 at the first call. */
+/*
+ * Returns whether a case may repeat its test once more: for ARENA_PATIENCE seconds from the first
+ * call on. At the first call, *@until must be 0.
+ */
 static inline bool arena_patient(unsigned long *until)
 {
 	if (!*until)
@@ -660,8 +672,8 @@ static inline bool arena_patient(unsigned long *until)
 }
 
 /*
- * arena_patient() for cases that wait for a grace period which the arena must have started. Sleeps
- * without calling RCU: otherwise the case itself would start a grace period.
+ * Sleep for a tick, then return what arena_patient() returns. For cases that wait for a grace
+ * period which the arena must have started: this function calls nothing that starts one.
  */
 static inline bool arena_sleep_until(unsigned long *until)
 {

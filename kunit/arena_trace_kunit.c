@@ -18,13 +18,13 @@ struct seen {
 	unsigned long	generation;
 	size_t		offset, bytes, align;
 	int		error, mode;
-	bool		quiet;		/* the probe does not allocate */
+	bool		quiet;		/* the probe shall not allocate */
 	void		*mine;		/* the object that the probe allocated */
-	struct irq_work	work;		/* queued by the probe, if it has a function */
-	bool		inside;		/* the probe was called in an interrupt of itself */
+	struct irq_work	work;		/* the probe queues it if work.func is set */
+	bool		inside;		/* an interrupt of the probe has called the probe */
 };
 
-/* How long to wait for irq work: it runs at the next tick, which on a slow host can take long. */
+/* How long to wait for irq work. On UML it runs at the next tick, which may come late. */
 #define TICKS_MS	1000
 
 static void alloc_in_irq(struct irq_work *work)
@@ -188,7 +188,7 @@ static void trace_nested_probe_each_event_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
 	KUNIT_EXPECT_EQ(test, seen.resets, 1u);
 	KUNIT_EXPECT_EQ(test, seen.mode, (int)ARENA_EVENT_KEEP);
-	/* The reset of the probe began a newer generation than the one that it saw. */
+	/* The probe itself has reset, too: the generation is newer than that of the event. */
 	KUNIT_EXPECT_LT(test, seen.generation, (unsigned long)arena_test_stats(arena).generation);
 	arena_reset_zero(arena);
 	KUNIT_EXPECT_EQ(test, seen.mode, (int)ARENA_EVENT_ZERO);
@@ -213,7 +213,7 @@ static void trace_interrupt_during_probe_seen(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 32, ARENA_NOGROW));
 	KUNIT_EXPECT_TRUE(test, seen.inside);
 	KUNIT_EXPECT_EQ(test, seen.allocs, 1u);
-	/* The probe also sees the next allocation. */
+	/* After that, the probe sees the next allocation as well. */
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 32, ARENA_NOGROW));
 	KUNIT_EXPECT_EQ(test, seen.allocs, 2u);
 	stop(&seen);
@@ -222,7 +222,7 @@ static void trace_interrupt_during_probe_seen(struct kunit *test)
 
 DEFINE_ARENA(traced, u32);
 
-/* A reused element is reported like a new one, and an append as one event. */
+/* The allocation of a reused element is an event like that of a new one; an append is one event. */
 static void trace_typed_calls_seen(struct kunit *test)
 {
 	struct traced *typed = traced_create_flags(4, 0);

@@ -10,14 +10,14 @@
 
 #include "arena_typed_test.h"
 
-/* Sizes up to a page, and one above the slab size of small elements. */
+/* Sizes up to a page, and one above 64 KiB, the slab size for small elements. */
 static const struct element elements[] = {
 	{ 1 }, { 4 }, { 12 }, { 24 }, { 100 }, { PAGE_SIZE }, { 70000 },
 	{ 1, ARENA_READERS }, { 4, ARENA_READERS }, { 12, ARENA_READERS }, { 24, ARENA_READERS },
 	{ 100, ARENA_READERS }, { PAGE_SIZE, ARENA_READERS }, { 70000, ARENA_READERS },
 };
 
-/* Parameters of cases for arenas without readers, and for arenas with readers. */
+/* Parameters of cases that need an arena without ARENA_READERS, or one with that flag. */
 static const struct element unread[] = { { 1 }, { 12 }, { 24 }, { PAGE_SIZE }, { 70000 } };
 static const struct element read[] = {
 	{ 1, ARENA_READERS }, { 24, ARENA_READERS }, { 70000, ARENA_READERS },
@@ -238,7 +238,7 @@ static void use_##name(struct kunit *test, u32 room, unsigned int flags)		\
 	KUNIT_EXPECT_PTR_EQ(test, name##_next(a, &i), name##_at(a, 0));			\
 	KUNIT_EXPECT_PTR_EQ(test, name##_next(a, &i), name##_at(a, 2));			\
 	KUNIT_EXPECT_NULL(test, name##_next(a, &i));					\
-	/* The place is reused at once, or not before a grace period has passed. */	\
+	/* Without readers, the freed place is reused at once. */			\
 	if (!(flags & ARENA_READERS))							\
 		KUNIT_EXPECT_PTR_EQ(test, name##_alloc(a, some), p);			\
 	else										\
@@ -277,7 +277,7 @@ static void typed_define_each_type_ok(struct kunit *test)
 	use_c12s(test, 100, ARENA_READERS);
 	use_pages(test, 20, ARENA_READERS);
 
-	/* By default, a typed arena has readers. */
+	/* By default, a typed arena has ARENA_READERS. */
 	a = ints_create(10);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, a);
 	KUNIT_EXPECT_TRUE(test, arena_typed_arena((struct arena_typed *)a)->flags & ARENA_READERS);
@@ -287,14 +287,14 @@ static void typed_define_each_type_ok(struct kunit *test)
 }
 
 /*
- * A model: which element holds the pattern of which owner, and the freed elements, which are reused
- * in reverse order
+ * A model of a typed arena: for each element, the owner of its pattern; and the freed elements,
+ * which are reused in reverse order
  */
 #define MODEL_NR	200
 #define MODEL_SIZE	24
 
 struct model {
-	u32	owner[MODEL_NR];	/* 0: not published */
+	u32	owner[MODEL_NR];	/* by index; 0: no element is published there */
 	u32	freed[MODEL_NR];
 	u32	nr_freed;
 	u32	len;
@@ -453,9 +453,9 @@ static void typed_free_without_readers_reused_at_once(struct kunit *test)
 }
 
 /*
- * Clause 15: an element that a reader has found keeps its contents when it is freed, and its place
- * is reused after the reader has left. The case itself starts no grace period: the arena must do
- * so.
+ * Clause 15: an element that a reader has found keeps its contents when it is freed. Its place is
+ * reused only after the reader has left. Only the arena can start the grace period for that: this
+ * case starts none.
  */
 static void typed_free_under_reader_reused_later(struct kunit *test)
 {
@@ -542,7 +542,7 @@ static void typed_free_bad_pointer_warns(struct kunit *test)
 		typed_alloc(typed, buffer, sizeof(buffer), i);
 	foreign = typed_alloc(other, buffer, sizeof(buffer), 0);
 	kmalloced = kunit_kzalloc(test, 64, GFP_KERNEL);
-	/* An element of the last generation. With readers, this generation uses other slabs. */
+	/* With readers, the generation after the reset uses other slabs than this element's. */
 	stale = typed_alloc(typed, buffer, sizeof(buffer), 3);
 	typed_reset(test, typed);
 	for (i = 0; i < 4; i++)
@@ -640,7 +640,7 @@ static void typed_reset_after_free_slots_once(struct kunit *test)
 		for (i = 0; i < nr; i++)
 			KUNIT_ASSERT_NOT_NULL(test, typed_alloc(typed, buffer, sizeof(buffer), i));
 		KUNIT_EXPECT_NULL(test, typed_alloc(typed, buffer, sizeof(buffer), i));
-		/* The elements freed first wait for one grace period, the others for the next. */
+		/* Elements freed after the pause may wait for a later grace period. */
 		for (i = 0; i < nr; i += 1 + round) {
 			arena_typed_free(typed, arena_typed_at(typed, i));
 			if (i == nr / 2)
@@ -672,8 +672,8 @@ static void typed_destroy_pending_callback_ok(struct kunit *test)
 		if (round & 1)
 			schedule_timeout_uninterruptible(1);
 		/*
-		 * Now the elements freed first may wait for a grace period that does not cover the
-		 * others.
+		 * If a grace period for the first 20 elements has begun, it does not count for
+		 * those freed here, which wait for the next one.
 		 */
 		for (; i < 40; i++)
 			arena_typed_free(typed, arena_typed_at(typed, i));
@@ -694,9 +694,10 @@ static void jump_to(struct arena_typed *typed, unsigned long generation)
 }
 
 /*
- * Clauses 13, 15: the stamp of an element is narrower than a generation, so the stamp of an old
- * element could equal that of a later generation. Around each generation at which stamps are
- * renewed, old elements are not found, and their places can be used.
+ * Clauses 13, 15: the stamp of an element is the low half of the generation in which it was
+ * published, so the stamp of an old element could match a later generation. To prevent that, the
+ * arena renews all stamps from time to time. Around each generation in which it does so, old
+ * elements are not found, and their places can be used.
  */
 static void typed_reset_stamps_wrap_stale_null(struct kunit *test)
 {

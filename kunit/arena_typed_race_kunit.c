@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Typed arenas used by several threads and interrupts at once.
+ * Typed arenas that several threads and interrupts use at once.
  *
- * Each thread writes a pattern of its own into each element that it gets: an element that two
- * threads hold has wrong contents.
+ * Each allocation copies a pattern of its own into its element: if two threads were given the same
+ * element, it would not contain the pattern of the first.
  */
 #include <linux/module.h>
 #include <linux/rcupdate.h>
@@ -48,7 +48,10 @@ static void typed_alloc_race_exact(struct kunit *test)
 	} while (time_before(jiffies, until));
 }
 
-/* An element of an append: a number that identifies the append, its length, the place in it. */
+/*
+ * An element: a random number that identifies the append which wrote it, the number of elements of
+ * that append, and the position among them.
+ */
 struct run {
 	u32	owner;
 	u32	nr;
@@ -125,9 +128,9 @@ static void typed_append_race_runs_whole(struct kunit *test)
 
 #ifndef MODULE
 /*
- * Clauses 4, 8, 16: a probe interrupts a call that holds the lock of a typed arena on its CPU.
- * Inside the probe, an allocation gets the freed element, while a free and a reset are refused. An
- * element that is allocated again is counted again.
+ * Clauses 4, 8, 16: arena_in_chains says that a call on this CPU holds the lock of a typed arena.
+ * The case sets it, as if a probe had interrupted such a call. Then an allocation gets the freed
+ * element, while a free and a reset are refused. Each allocation of a reused element is counted.
  */
 static void typed_calls_nested_in_chain_alloc_only(struct kunit *test)
 {
@@ -231,7 +234,8 @@ static void churn_job(struct arena_hand *hand)
 		if (++steps % 64)
 			continue;
 		/*
-		 * Sleep: on a busy host, spinning threads would leave no elements for interrupts.
+		 * Sleep as long as no interrupt has got an element: on a busy host, threads that
+		 * only spin would leave none for interrupts.
 		 */
 		if (READ_ONCE(churn->irq_allocs))
 			cond_resched();
@@ -291,7 +295,7 @@ static void typed_alloc_free_race_no_slot_twice(struct kunit *test)
 }
 
 /*
- * Readers and writers at once. An element contains a checksum that shows whether it is complete.
+ * Readers while others write. An element contains a checksum that shows whether it is complete.
  */
 #define WORDS	14
 /* As many elements as one slab holds. */
@@ -391,9 +395,10 @@ static struct payload *beside_begin(const struct arena_typed *typed)
 }
 
 /*
- * The slab of the generation that ends here is used again after the next reset. Its elements are
- * complete, so they would hide that a reader sees a new element before it is written. Overwrite
- * them after a grace period: no reader uses them any more, and only this thread resets.
+ * Reset, and overwrite the slab of the generation that has ended. The arena uses this slab again
+ * after the next reset: if it still contained complete elements, a reader that sees a new element
+ * before it is written would not notice that. After a grace period no reader uses the slab, and no
+ * writer, as only this thread resets.
  */
 static bool beside_reset(struct beside *b)
 {
@@ -408,7 +413,7 @@ static bool beside_reset(struct beside *b)
 	return true;
 }
 
-/* Allocate, free and reset. No other thread frees or resets, so @own is always up to date. */
+/* Allocate, free and reset. No other thread frees or resets, so all elements in @own are live. */
 static void beside_manage(struct arena_hand *hand)
 {
 	struct beside *b = hand->crew->data;
@@ -500,7 +505,7 @@ static void typed_read_beside_writes_complete(struct kunit *test)
 		  atomic_long_read(&b->seen) < 10000) && arena_patient(&patience));
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&b->torn), 0);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&b->changed), 0);
-	/* The readers must have met frees and resets: otherwise the case has shown nothing. */
+	/* The case shows something only if readers, frees and resets often came at once. */
 	KUNIT_EXPECT_GE(test, atomic_long_read(&b->seen), 10000);
 	KUNIT_EXPECT_GE(test, atomic_read(&b->resets), 40);
 	KUNIT_EXPECT_GE(test, atomic_read(&b->frees), 100);
@@ -514,15 +519,15 @@ static const struct element halves[] = { { 50000 }, { 300000 } };
 
 KUNIT_ARRAY_PARAM(half, halves, element_desc);
 
-/* This many copies must be interrupted halfway: otherwise the case has shown nothing. */
+/* How many copies must be interrupted halfway, so that the case shows something. */
 #define HALVES		30
 
 struct half {
 	struct arena_typed	*typed;
 	struct arena_alarm	alarm;
 	size_t			size;
-	u8			*element;	/* its first byte equals its last */
-	unsigned long		halfway;	/* only one of both is new: the copy goes on */
+	u8			*element;	/* complete if its first and last byte are equal */
+	unsigned long		halfway;	/* interrupts that found it incomplete */
 	unsigned long		seen;
 };
 
@@ -618,8 +623,8 @@ static void stale_job(struct arena_hand *hand)
 
 /*
  * Clause 15: interrupts publish the first element and free it again before they return, so a task
- * of that CPU can never find it. It must not find the element at the same place in the slabs of
- * the last generation, either.
+ * of that CPU can never find it. Nor must the task find what lies at the same place in the slabs
+ * of the last generation.
  */
 static void typed_read_overtaken_by_reset_null(struct kunit *test)
 {

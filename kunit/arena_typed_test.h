@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Shared by the suites of typed arenas.
+ * Helpers of the suites of typed arenas.
  */
 #ifndef _ARENA_KUNIT_TYPED_TEST_H
 #define _ARENA_KUNIT_TYPED_TEST_H
@@ -44,7 +44,10 @@ static inline const struct arena *under(const struct arena_typed *typed)
 	return arena_typed_arena(typed);
 }
 
-/* Reset. With readers, a reset is refused until a grace period has passed since the last one. */
+/*
+ * Reset the arena. With ARENA_READERS, a reset is refused until a grace period has passed since the
+ * last one: repeat it until then.
+ */
 static inline void typed_reset(struct kunit *test, struct arena_typed *typed)
 {
 	unsigned long until = 0;
@@ -56,7 +59,7 @@ static inline void typed_reset(struct kunit *test, struct arena_typed *typed)
 	KUNIT_ASSERT_EQ(test, err, 0);
 }
 
-/* Allocates an element with the pattern of @owner, for which @buffer must have room. */
+/* Fills @buffer with the pattern of @owner, and allocates an element with these @size bytes. */
 static inline void *typed_alloc(struct arena_typed *typed, void *buffer, size_t size, u32 owner)
 {
 	arena_pattern_fill(buffer, size, owner);
@@ -68,7 +71,10 @@ static inline bool holds(const void *element, size_t size, u32 owner)
 	return element && arena_pattern_check(element, size, owner) == size;
 }
 
-/* Visits all elements. Returns how many of 0 to @nr - 1 are wrong or missing, plus any others. */
+/*
+ * Visits all elements, which must be those with the indices 0 to @nr - 1. Returns how many are
+ * wrong, missing, or too many.
+ */
 static inline size_t walk(const struct arena_typed *typed, u32 nr)
 {
 	size_t i = 0, bad = 0, seen = 0;

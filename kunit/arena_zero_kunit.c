@@ -24,7 +24,7 @@ static const size_t zero_sizes[] = {
 	1, 7, 8, 64, 100, 1000, PAGE_SIZE, PAGE_SIZE + 1, SLAB, SLAB + 1, 2 * SLAB + 100,
 };
 
-/* Use all of the space, and fill it with ones. */
+/* Make the memory of an arena dirty: fill it with objects of 0xff bytes, and reset it. */
 static void soil(struct kunit *test, struct arena *arena)
 {
 	size_t n;
@@ -56,7 +56,7 @@ static void *alloc_zeroed(struct arena *arena, size_t size, enum zero_by by)
 	}
 }
 
-/* Clause 6: a zeroed object is zero in all its bytes, in memory that was dirty before. */
+/* Clause 6: a zeroed object is zero in all its bytes, although its memory was dirty. */
 static void zalloc_dirty_memory_zero(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
@@ -92,7 +92,10 @@ static void zalloc_dirty_memory_zero(struct kunit *test)
 #define LONG_SLAB	((size_t)SZ_64K)
 #define LONG_CAPACITY	(8 * LONG_SLAB)
 
-/* Fill the arena with dirty objects; returns the bytes of those that were not zero when made. */
+/*
+ * Fill the arena with objects, and make each dirty. Returns the sum of the sizes of those objects
+ * that were not zero when they were allocated.
+ */
 static size_t fill_and_soil(struct arena *arena, const size_t *sizes, unsigned int nr, size_t align)
 {
 	size_t dirty = 0;
@@ -112,8 +115,8 @@ static size_t fill_and_soil(struct arena *arena, const size_t *sizes, unsigned i
 }
 
 /*
- * Clauses 6, 16: objects from a long span are zeroed, whatever their sizes, on every CPU. So are
- * objects from the rest of a CPU's span that another CPU allocates when the arena is full.
+ * Clauses 6, 16: with ARENA_ZERO, objects from a long span are zero, whatever their sizes, on every
+ * CPU. So are objects from the tail of a CPU's span that another CPU gets when the arena is full.
  */
 static void alloc_zero_arena_each_size_zero(struct kunit *test)
 {
@@ -149,14 +152,14 @@ static void alloc_zero_arena_each_size_zero(struct kunit *test)
 		}
 		KUNIT_EXPECT_EQ_MSG(test, fill_and_soil(arena, ways[way].sizes, ways[way].nr,
 							ways[way].align), 0, "way %u", way);
-		/* Only small tails are left now: fill them with small objects. */
+		/* Now only small tails are left, in which small objects fit. */
 		KUNIT_EXPECT_EQ(test, fill_and_soil(arena, words, 1, 8), 0);
 		arena_expect_sane(test, arena);
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 	}
 }
 
-/* Clause 6: zeroing an object among dirty ones changes no byte of its neighbours. */
+/* Clause 6: when the allocator zeroes an object, it changes no byte of the neighbours. */
 static void zalloc_among_dirty_neighbours_intact(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -181,7 +184,7 @@ static void zalloc_among_dirty_neighbours_intact(struct kunit *test)
 	}
 }
 
-/* Clause 6: zeroed objects are zero in slabs that another arena has left dirty, too. */
+/* Clause 6: zeroed objects are zero also in a slab that another arena has left dirty. */
 static void zalloc_slab_of_other_arena_zero(struct kunit *test)
 {
 	struct arena *arena;
@@ -256,7 +259,7 @@ static void reset_zero_next_objects_zero(struct kunit *test)
 			KUNIT_EXPECT_TRUE_MSG(test, arena_is_zero(ptr, SLAB), "slab %zu", i);
 		}
 		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).page_allocs, was.page_allocs);
-		/* The next arena_reset_zero() must also zero what this generation left. */
+		/* The next round begins after a generation that has used only a few bytes. */
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 		KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, 8, GFP_KERNEL));
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
@@ -264,8 +267,8 @@ static void reset_zero_next_objects_zero(struct kunit *test)
 }
 
 /*
- * Clause 9: arena_reset_zero() also zeroes what earlier generations left behind, and not only what
- * the last one used.
+ * Clause 9: arena_reset_zero() zeroes also the memory that only earlier generations than the last
+ * one used.
  */
 static void reset_zero_older_generations_wiped(struct kunit *test)
 {

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Types that do not match must not compile: builds each case of
-# compile-fail/cases.c against a kernel and checks that the compiler refuses it
-# and says why. The compiler has to accept case 0.
+# Checks that code with types that do not match does not compile: builds each case of
+# compile-fail/cases.c against a kernel, and checks that the compiler refuses it with
+# the expected message. The compiler must accept case 0, which is correct.
 #
 #   compile-fail.sh KDIR [MAKE-ARGS...]
 
@@ -16,13 +16,13 @@ CASES=$HERE/compile-fail/cases.c
 DIR=$(mktemp -d) || exit 1
 trap 'rm -rf "$DIR"' EXIT
 
-# Prints "N words" for each case.
+# Prints a line for each case: its number, and a pattern that the compiler's message must match.
 cases()
 {
 	sed -nE 's,^/\* case ([0-9]+): (.*) \*/$,\1 \2,p' "$CASES"
 }
 
-# Writes one source file for each case, so that one make builds all cases that compile.
+# Writes a source file for each case, so that one make builds all cases that compile.
 write_sources()
 {
 	local n words

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Code that must not compile (clause 14), one case at a time. Case 0 is the correct
- * form of the same code. compile-fail.sh builds this file. It finds the cases, and
- * what the compiler has to say about each, in the lines "case N: words".
+ * Code that must not compile (clause 14), one case at a time. Case 0 is correct code
+ * of the same kind. compile-fail.sh builds this file once for each case. A comment
+ * "case N:" tells it a pattern that the compiler's message about case N must match.
  */
 #include <linux/arena.h>
 #include <linux/arena_private.h>
