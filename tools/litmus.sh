@@ -58,9 +58,28 @@ run_test()
 	return 1
 }
 
+# Runs as many tests at a time as there are CPUs. Test n writes to DIR/n, so that lines of different
+# tests do not mix, and if it passed, DIR/n.passed exists.
+#   run_all DIR FILE...
+run_all()
+{
+	local dir=$1 n=0 file
+
+	shift
+	for file in "$@"; do
+		while [ "$(jobs -rp | wc -l)" -ge "$JOBS" ]; do wait -n; done
+		n=$((n + 1))
+		{ ! run_test "$(realpath "$file")" 2>"$dir/$n" || : >"$dir/$n.passed"; } &
+	done
+	wait
+	for ((n = 1; n <= $#; n++)); do
+		cat "$dir/$n" >&2
+	done
+}
+
 main()
 {
-	local file passed=0 failed=0
+	local dir passed failed
 
 	counts litmus 0 0 0
 	[ $# -gt 0 ] || set -- "$ROOT"/kunit/litmus/*.litmus
@@ -68,13 +87,11 @@ main()
 	counts litmus 0 1 0
 	"$ROOT/tools/setup.sh" source || exit 1
 	fetch_herd || die "cannot fetch herd7"
-	for file in "$@"; do
-		if run_test "$(realpath "$file")"; then
-			passed=$((passed + 1))
-		else
-			failed=$((failed + 1))
-		fi
-	done
+	dir=$(mktemp -d) || exit 1
+	run_all "$dir" "$@"
+	passed=$(find "$dir" -name '*.passed' | wc -l)
+	rm -r "$dir"
+	failed=$(($# - passed))
 	counts litmus "$passed" "$failed" 0
 	if [ "$failed" -eq 0 ]; then
 		say "passed: $passed litmus tests"
