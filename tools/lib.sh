@@ -199,8 +199,8 @@ graft()
 }
 
 # Applies the patches in tools/patches to the kernel source on which the suites run. They fix bugs
-# of that kernel, which the suites would report. A patch that neither applies nor is applied already
-# is for another version, and is left out.
+# of that kernel, which the suites would report, or make it faster. A patch that neither applies nor
+# is applied already is for another version, and is left out.
 #   mend_kernel KERNEL-SOURCE
 mend_kernel()
 {
