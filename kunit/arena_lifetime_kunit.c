@@ -332,7 +332,8 @@ static void alloc_until_full(struct arena_hand *hand)
 static void offset_during_allocation_monotonic(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
-	struct arena *arena = arena_test_create(test, SZ_2M, SLAB, kind->flags);
+	const size_t capacity = SZ_256K;
+	struct arena *arena = arena_test_create(test, capacity, SLAB, kind->flags);
 	struct arena_crew *crew = arena_crew_create(test, arena, 3, 0);
 	unsigned long looks = 0, back = 0, beyond = 0, moved = 0, patience = 0;
 	unsigned int i, round;
@@ -349,7 +350,7 @@ static void offset_during_allocation_monotonic(struct kunit *test)
 
 			back += now < last || high < last_high || s.used < now ||
 				s.allocs < last_allocs;
-			beyond += s.used > SZ_2M || high > SZ_2M || s.high > SZ_2M ||
+			beyond += s.used > capacity || high > capacity || s.high > capacity ||
 				  s.used > s.high;
 			moved += now != last;
 			last = now;

@@ -260,7 +260,7 @@ static void succeed_or_fail(struct arena_hand *hand)
 static void alloc_race_with_failures_others_served(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
-	const size_t capacity = SZ_1M;
+	const size_t capacity = SZ_256K;
 	struct arena *arena = arena_test_create(test, capacity, capacity, kind->flags);
 	struct arena_crew *crew = arena_crew_create(test, arena, HANDS, 0);
 	const unsigned long until = deadline();

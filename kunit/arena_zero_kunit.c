@@ -27,16 +27,17 @@ static const size_t zero_sizes[] = {
 /* Make the memory of an arena dirty: fill it with objects of 0xff bytes, and reset it. */
 static void soil(struct kunit *test, struct arena *arena)
 {
+	const size_t size = 512, most = arena_capacity(arena) / size;
 	size_t n;
 
-	for (n = 0; n < arena_capacity(arena) / 64; n++) {
-		void *ptr = arena_alloc(arena, 64, GFP_KERNEL);
+	for (n = 0; n < most; n++) {
+		void *ptr = arena_alloc(arena, size, GFP_KERNEL);
 
 		if (!ptr)
 			break;
-		memset(ptr, 0xff, 64);
+		memset(ptr, 0xff, size);
 	}
-	KUNIT_EXPECT_GT(test, n, arena_capacity(arena) / 64 / 2);
+	KUNIT_EXPECT_GT(test, n, most / 2);
 	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 }
 
