@@ -48,32 +48,47 @@ write_config()
 
 kunit_py()
 {
-	local verb=$1 flags=()
+	local verb=$1
 
 	shift
-	[ "$verb" != build ] || flags+=("--jobs=$JOBS")
 	(cd "$SRC" && "$(system_python)" tools/testing/kunit/kunit.py "$verb" \
-		--arch=um --build_dir="$UML" \
-		--kunitconfig="$UML/arena.kunitconfig" "${flags[@]}" "$@")
+		--arch=um --build_dir="$UML" --kunitconfig="$UML/arena.kunitconfig" "$@")
 }
 
-# Prints the files on which the kernel's configuration depends. While they stay the same, build()
-# runs make, which is quicker than kunit.py, because kunit.py regenerates a few files in every
-# build.
+# Prints what the configuration depends on.
 config_inputs()
 {
 	cat "$UML/arena.kunitconfig" "$ROOT/module/Kconfig"
 }
 
+# Prints what the kernel is built from. Only the patches change the kernel's own source; after a
+# change of it by hand, remove build/uml/built.
+kernel_inputs()
+{
+	config_inputs
+	readlink "$SRC"
+	gcc --version
+	(cd "$ROOT" && find Kbuild module include kunit tools/patches -type f \
+		-exec sha256sum {} + | sort)
+}
+
+# Makes only the configuration by kunit.py, which builds more than is needed. Make looks at each
+# of the kernel's objects, which takes a minute on a busy machine even if nothing has changed, and
+# several steps of a test run call this function. So make runs only if something has changed.
 build()
 {
-	if [ -e "$UML/linux" ] && config_inputs | cmp -s - "$UML/configured"; then
-		make -C "$SRC" ARCH=um O="$UML" -j"$JOBS" all
-	else
-		rm -f "$UML/configured"
-		kunit_py config && kunit_py build &&
-			config_inputs >"$UML/configured"
+	local inputs
+
+	inputs=$(kernel_inputs)
+	if [ -e "$UML/linux" ] && cmp -s - "$UML/built" <<<"$inputs"; then
+		return 0
 	fi
+	rm -f "$UML/built"
+	if ! config_inputs | cmp -s - "$UML/configured"; then
+		rm -f "$UML/configured"
+		kunit_py config && config_inputs >"$UML/configured" || return 1
+	fi
+	make -C "$SRC" ARCH=um O="$UML" -j"$JOBS" all && echo "$inputs" >"$UML/built"
 }
 
 kernel_version()
