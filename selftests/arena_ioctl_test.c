@@ -542,11 +542,6 @@ static int use_by_info(int fd)
 	return arena_info(fd, &info);
 }
 
-static int use_by_dup(int fd)
-{
-	return arena_dup(fd, ARENA_RIGHT_READ) < 0;
-}
-
 static int use_by_batch(int fd)
 {
 	return arena_batch(fd, &(struct arena_batch_item) { .bytes = 8 }, 1, 0, NULL);
@@ -607,9 +602,9 @@ static int use_by_mmap(int fd)
 TEST(setup_after_use_ebusy)
 {
 	int (*uses[])(int fd) = { use_by_alloc, use_by_store, use_by_offset, use_by_reset,
-				  use_by_info, use_by_dup, use_by_mmap, use_by_batch, use_by_mark,
-				  use_by_rewind, use_by_handle, use_by_deref, use_by_lease,
-				  use_by_watch, use_by_notify };
+				  use_by_info, use_by_mmap, use_by_batch, use_by_mark, use_by_rewind,
+				  use_by_handle, use_by_deref, use_by_lease, use_by_watch,
+				  use_by_notify };
 	unsigned int i;
 	int fd;
 

@@ -52,6 +52,24 @@ TEST(stat_device_node_mode_0600)
 	EXPECT_EQ(0, st.st_uid);
 }
 
+/* clause 17: SETUP works on a duplicate that has the right, as making one is no use of the arena */
+TEST(setup_on_duplicate_ok)
+{
+	int fd = arena_open(), reader = arena_dup(fd, R), setter = arena_dup(fd, T);
+	struct arena_info_args info;
+
+	ASSERT_LE(0, reader);
+	ASSERT_LE(0, setter);
+	EXPECT_EQ(-EACCES, arena_setup(reader, CAPACITY, SLAB, 0));
+	EXPECT_EQ(0, arena_setup(setter, CAPACITY, SLAB, 0));
+	ASSERT_EQ(0, arena_info(fd, &info));
+	EXPECT_EQ(CAPACITY, info.capacity);
+	EXPECT_EQ(-EBUSY, arena_setup(fd, CAPACITY, SLAB, 0));
+	close(setter);
+	close(reader);
+	close(fd);
+}
+
 /* clause 17: each open is an arena of its own */
 TEST(open_twice_two_arenas)
 {

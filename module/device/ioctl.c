@@ -422,7 +422,7 @@ static const struct arena_op arena_ops[] = {
 	ARENA_OP(RESET, reset, reset, generation, ARENA_RIGHT_RESET,
 		 ARENA_OP_MAKE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_WAKES, NULL),
 	ARENA_OP(INFO, info, info, name, 0, ARENA_OP_MAKE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
-	ARENA_OP(DUP, dup, dup, fd, 0, ARENA_OP_MAKE, NULL),
+	ARENA_OP(DUP, dup, dup, fd, 0, 0, NULL),
 	ARENA_OP(LEASE, lease, lease, generation, ARENA_RIGHT_ALLOC,
 		 ARENA_OP_MAKE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
 	ARENA_OP(WATCH, watch, watch, generation, 0,

@@ -108,7 +108,8 @@
  *		byte at its end, and only zero bytes behind that; empty for none.
  *
  * This call is optional. It is possible once, before the first use of the arena
- * (clause 17).
+ * (clause 17). poll() and %ARENA_IOC_DUP do not use the arena: a program can make a
+ * duplicate and let another process, to which it passes that, set the arena up.
  *
  * Errors: EBUSY: the arena is in use, or was set up. EFBIG: more capacity than
  * the module allows. EINVAL, besides the common causes: bad slab size or name.
