@@ -134,6 +134,8 @@ TEST_F(compat, command_of_later_version_same_result)
 	struct arena_handle_args handle = { .size = sizeof(handle), .offset = 8 };
 	struct arena_watch_args watch = { .size = sizeof(watch), .mark = 1 << 20 };
 	struct arena_notify_args notify = { .size = sizeof(notify) };
+	struct arena_commit_args commit = { .size = sizeof(commit), .bytes = 3 * SLAB };
+	struct arena_info_args info;
 
 	self->map = arena_map(self->fd, 4 * SLAB, PROT_READ, 0);
 	ASSERT_NE(NULL, self->map);
@@ -169,6 +171,12 @@ TEST_F(compat, command_of_later_version_same_result)
 	ASSERT_EQ(0, call_copied(self->fd, self->low, ARENA_IOC_WATCH, &watch, sizeof(watch)));
 	EXPECT_EQ(0, watch.offset);
 	ASSERT_EQ(0, call_copied(self->fd, self->low, ARENA_IOC_NOTIFY, &notify, sizeof(notify)));
+	ASSERT_EQ(0, call_copied(self->fd, self->low, ARENA_IOC_COMMIT, &commit, sizeof(commit)));
+	ASSERT_EQ(0, arena_info(self->fd, &info));
+	EXPECT_EQ(3 * SLAB, info.committed);
+	commit.node = 1;
+	EXPECT_EQ(-EINVAL,
+		  call_copied(self->fd, self->low, ARENA_IOC_COMMIT, &commit, sizeof(commit)));
 }
 
 /* clause 18: a call with a bad struct fails with the same errno for 32-bit and 64-bit callers */

@@ -254,6 +254,15 @@ TEST_F(errnos, lease_bad_argument_errno)
 	refused(self->spans, ENOSPC, call_lease(self->spans, 0, CAPACITY, CAPACITY, 0));
 }
 
+TEST_F(errnos, commit_bad_argument_errno)
+{
+	refused(self->fd, EINVAL, arena_commit(self->fd, SLAB, 1U << 31, 0));
+	refused(self->fd, EINVAL, arena_commit(self->fd, SLAB, 0, 1));
+	refused(self->fd, EINVAL, arena_commit(self->fd, SLAB, ARENA_COMMIT_NODE, 1023));
+	refused(self->fd, EINVAL, arena_commit(self->fd, CAPACITY + 1, 0, 0));
+	refused(self->spans, EINVAL, arena_commit(self->spans, CAPACITY + 1, 0, 0));
+}
+
 TEST_F(errnos, reset_bad_argument_errno)
 {
 	refused(self->fd, EINVAL, call_reset(self->fd, ARENA_RESET_STRICT + 1, 0, 0, 0));
@@ -370,6 +379,7 @@ TEST_F(errnos, call_without_right_eacces)
 	refused(self->fd, EACCES, arena_store(allocs_not, source, 8, NULL));
 	refused(self->fd, EACCES, call_batch_one(allocs_not, 8, 0, 0));
 	refused(self->fd, EACCES, call_lease(allocs_not, 0, 8, 8, 0));
+	refused(self->fd, EACCES, arena_commit(allocs_not, SLAB, 0, 0));
 	refused(self->fd, EACCES, arena_ioctl(allocs_not, ARENA_IOC_NOTIFY, &notify));
 	refused(self->fd, EACCES, arena_mark(allocs_not, &self->stale_mark));
 	refused(self->fd, EACCES, arena_rewind(allocs_not, self->mark));
@@ -403,6 +413,7 @@ TEST_F(errnos, alloc_over_limit_enomem)
 		item[i] = (struct arena_batch_item) { .bytes = 8192 };
 	refused(big, ENOMEM, arena_batch(big, item, ARRAY_SIZE(item), 0, NULL));
 	refused(big, ENOMEM, call_lease(big, 0, 4 << 20, 4 << 20, 0));
+	refused(big, ENOMEM, arena_commit(big, 4 << 20, 0, 0));
 	ASSERT_EQ(0, arena_info(big, &info));
 	EXPECT_EQ(0, info.committed);
 	while (!arena_alloc(big, SLAB, NULL))

@@ -147,6 +147,11 @@ FIXTURE_VARIANT_ADD(command, lease)
 	.cmd = ARENA_IOC_LEASE, .size = 56, .out = true, .fill = fill_lease,
 };
 
+FIXTURE_VARIANT_ADD(command, commit)
+{
+	.cmd = ARENA_IOC_COMMIT, .size = 24, .fill = fill_nothing,
+};
+
 FIXTURE_VARIANT_ADD(command, mark)
 {
 	.cmd = ARENA_IOC_MARK, .size = 32, .out = true, .fill = fill_nothing,
@@ -373,9 +378,9 @@ TEST(command_unknown_enotty)
 	unsigned int nr;
 
 	ASSERT_LE(0, fd);
-	for (nr = _IOC_NR(ARENA_IOC_NOTIFY) + 1; nr < 256; nr++)
+	for (nr = _IOC_NR(ARENA_IOC_COMMIT) + 1; nr < 256; nr++)
 		EXPECT_EQ(-ENOTTY, arena_ioctl(fd, _IO(ARENA_IOC_MAGIC, nr), buf));
-	for (nr = 0; nr <= _IOC_NR(ARENA_IOC_NOTIFY); nr++) {
+	for (nr = 0; nr <= _IOC_NR(ARENA_IOC_COMMIT); nr++) {
 		EXPECT_EQ(-ENOTTY, arena_ioctl(fd, _IO(ARENA_IOC_MAGIC - 1, nr), buf));
 		EXPECT_EQ(-ENOTTY, arena_ioctl(fd, _IO(ARENA_IOC_MAGIC + 1, nr), buf));
 	}
@@ -579,6 +584,11 @@ static int use_by_lease(int fd)
 	return arena_ioctl(fd, ARENA_IOC_LEASE, &args);
 }
 
+static int use_by_commit(int fd)
+{
+	return arena_commit(fd, 0, 0, 0);
+}
+
 static int use_by_watch(int fd)
 {
 	struct arena_watch_args args = { .size = sizeof(args) };
@@ -604,7 +614,7 @@ TEST(setup_after_use_ebusy)
 	int (*uses[])(int fd) = { use_by_alloc, use_by_store, use_by_offset, use_by_reset,
 				  use_by_info, use_by_mmap, use_by_batch, use_by_mark, use_by_rewind,
 				  use_by_handle, use_by_deref, use_by_lease, use_by_watch,
-				  use_by_notify };
+				  use_by_notify, use_by_commit };
 	unsigned int i;
 	int fd;
 
@@ -700,6 +710,27 @@ TEST_F(idle, store_too_large_emsgsize)
 	EXPECT_EQ(-EMSGSIZE, arena_store(self->fd, something, ARENA_STORE_MAX + 1, NULL));
 	EXPECT_EQ(-EMSGSIZE, arena_store(self->fd, something, ~0ULL, NULL));
 	EXPECT_EQ(-EMSGSIZE, arena_store(self->fd, something, 1ULL << 32, NULL));
+}
+
+/* clauses 5, 18: COMMIT refuses unknown flags, a reserved field, bad nodes, and too many bytes */
+TEST_F(idle, commit_bad_argument_einval)
+{
+	struct arena_commit_args args = { .size = sizeof(args), .__reserved = 1 };
+	unsigned int bit;
+
+	EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_COMMIT, &args));
+	for (bit = 1; bit < 32; bit++)
+		EXPECT_EQ(-EINVAL, arena_commit(self->fd, SLAB, 1U << bit, 0));
+	for (bit = 0; bit < 32; bit++)
+		EXPECT_EQ(-EINVAL, arena_commit(self->fd, SLAB, 0, 1U << bit));
+	for (bit = 10; bit < 32; bit++)
+		EXPECT_EQ(-EINVAL, arena_commit(self->fd, SLAB, ARENA_COMMIT_NODE, 1U << bit));
+	EXPECT_EQ(-EINVAL, arena_commit(self->fd, SLAB, ARENA_COMMIT_NODE, ~0U));
+	for (bit = 0; bit < 40; bit++)
+		EXPECT_EQ(-EINVAL, arena_commit(self->fd, 16 * SLAB + (1ULL << bit), 0, 0));
+	EXPECT_EQ(-EINVAL, arena_commit(self->fd, ~0ULL, 0, 0));
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(0, self->info.committed);
 }
 
 /* clause 18: STORE refuses unknown flags */
@@ -848,6 +879,7 @@ TEST_F(idle, dup_unknown_rights_einval)
 static_assert(sizeof(struct arena_setup_args) == 56, "setup");
 static_assert(sizeof(struct arena_alloc_args) == 40, "alloc");
 static_assert(sizeof(struct arena_store_args) == 48, "store");
+static_assert(sizeof(struct arena_commit_args) == 24, "commit");
 static_assert(sizeof(struct arena_offset_args) == 32, "offset");
 static_assert(sizeof(struct arena_reset_args) == 32, "reset");
 static_assert(sizeof(struct arena_info_args) == 208, "info");

@@ -99,6 +99,7 @@ static void step(unsigned int nr, int own, int shared)
 		dup_some(fd);
 		break;
 	case 6:
+		arena_commit(fd, nr % 5 * 8 * SLAB, 0, 0);
 		arena_alloc(fd, 3 * SLAB, NULL);
 		break;
 	default:

@@ -551,6 +551,9 @@ static int everything_when_full(const char *path)
 			err = arena_alloc(fds[i], 1 << 20, NULL);
 			if (err != -ENOMEM)
 				return 5;
+			err = arena_commit(fds[i], 1 << 20, 0, 0);
+			if (err != -ENOMEM)
+				return 7;
 		}
 	}
 	/* When the cgroup has room again, the calls succeed. */

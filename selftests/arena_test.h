@@ -165,6 +165,18 @@ static inline int arena_lease(int fd, __u64 min, __u64 want, __u64 align,
 	return arena_ioctl(fd, ARENA_IOC_LEASE, lease);
 }
 
+static inline int arena_commit(int fd, __u64 bytes, __u32 flags, __u32 node)
+{
+	struct arena_commit_args args = {
+		.size = sizeof(args),
+		.flags = flags,
+		.bytes = bytes,
+		.node = node,
+	};
+
+	return arena_ioctl(fd, ARENA_IOC_COMMIT, &args);
+}
+
 /* Returns the bytes of all objects, or all ones if the ioctl fails. */
 static inline __u64 arena_used(int fd)
 {

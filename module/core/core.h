@@ -1167,6 +1167,7 @@ struct page *arena_page(const struct arena *arena, size_t offset);
 void arena_slabs_exit(struct arena *arena);
 int arena_slabs_populate(struct arena *arena, unsigned int set, size_t start, size_t size,
 			 gfp_t gfp);
+int arena_populate_on(struct arena *arena, size_t bytes, int node, gfp_t gfp);
 int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_t gfp);
 size_t arena_gathered_index(const struct page *page);
 int arena_slabs_gather(struct arena *arena, unsigned int set, size_t start, size_t size,

@@ -144,10 +144,9 @@ static void grow_unlock(struct arena *arena, bool locked, unsigned long flags)
  * asks for it; then *@clean is set. Memory from the pool is zeroed piece by piece as it is
  * handed out, so that no single allocation takes long.
  */
-static void *slab_take(struct arena *arena, gfp_t gfp, bool *clean)
+static void *slab_take(struct arena *arena, int node, gfp_t gfp, bool *clean)
 {
 	unsigned int order = arena->slab_shift - PAGE_SHIFT;
-	int node = slab_node(arena);
 	void *base = slab_may_pool(arena) ? arena_pool_take_uncharged(node, order) : NULL;
 
 	*clean = !base && want_init_on_alloc(gfp);
@@ -359,7 +358,7 @@ int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_
 	gfp = slab_gfp(arena, gfp);
 	if (arena_dir_reserve(arena, dir, index, gfp) &&
 	    (grow_room(arena) >= pages || arena_budget_make_room(arena->budget, pages, gfp)))
-		base = slab_take(arena, gfp, &clean);
+		base = slab_take(arena, slab_node(arena), gfp, &clean);
 	if (!base)
 		return slab_committed(dir, index) ? 0 : -ENOMEM;
 	slab_prepare(base, index, clean);
@@ -436,7 +435,7 @@ static int slabs_charge(struct arena *arena, const struct arena_dir *dir, size_t
  * charged; if none is left, because a release has given back slabs since, one more is charged.
  * Returns NULL if there is no memory.
  */
-static void *slab_gather(struct arena *arena, size_t index, gfp_t gfp, size_t *nr)
+static void *slab_gather(struct arena *arena, size_t index, int node, gfp_t gfp, size_t *nr)
 {
 	const unsigned long pages = arena_slab_size(arena) >> PAGE_SHIFT;
 	void *base;
@@ -445,7 +444,7 @@ static void *slab_gather(struct arena *arena, size_t index, gfp_t gfp, size_t *n
 	if (!*nr && !arena_budget_charge(arena->budget, pages, gfp))
 		return NULL;
 	*nr -= !!*nr;
-	base = slab_take(arena, gfp, &clean);
+	base = slab_take(arena, node, gfp, &clean);
 	if (!base)
 		arena_budget_uncharge(arena->budget, pages);
 	if (base)
@@ -453,14 +452,9 @@ static void *slab_gather(struct arena *arena, size_t index, gfp_t gfp, size_t *n
 	return base;
 }
 
-/*
- * Charge and allocate the slabs that a slab set lacks behind [@start, @start + @size), and add them
- * to @slabs in order, linked by the lru fields of their first pages. They are not installed:
- * no other CPU has seen them, and after an error arena_slabs_drop() undoes everything.
- * Returns 0, -ENOMEM, or -EINTR if the task is being killed.
- */
-int arena_slabs_gather(struct arena *arena, unsigned int set, size_t start, size_t size,
-		       gfp_t gfp, struct list_head *slabs)
+/* arena_slabs_gather(), with the NUMA node to allocate on. */
+static int slabs_gather_on(struct arena *arena, unsigned int set, size_t start, size_t size,
+			   int node, gfp_t gfp, struct list_head *slabs)
 {
 	size_t first = start >> arena->slab_shift, last = (start + size - 1) >> arena->slab_shift;
 	struct arena_dir *dir = arena_dir(arena, set);
@@ -478,7 +472,7 @@ int arena_slabs_gather(struct arena *arena, unsigned int set, size_t start, size
 		if (err || slab_committed(dir, i))
 			continue;
 		base = arena_dir_reserve(arena, dir, i, gfp) ?
-		       slab_gather(arena, i, gfp, &nr) : NULL;
+		       slab_gather(arena, i, node, gfp, &nr) : NULL;
 		if (base)
 			list_add_tail(&virt_to_page(base)->lru, slabs);
 		else
@@ -486,6 +480,18 @@ int arena_slabs_gather(struct arena *arena, unsigned int set, size_t start, size
 	}
 	arena_budget_uncharge(arena->budget, nr << (arena->slab_shift - PAGE_SHIFT));
 	return err;
+}
+
+/*
+ * Charge and allocate the slabs that a slab set lacks behind [@start, @start + @size), and add them
+ * to @slabs in order, linked by the lru fields of their first pages. They are not installed:
+ * no other CPU has seen them, and after an error arena_slabs_drop() undoes everything.
+ * Returns 0, -ENOMEM, or -EINTR if the task is being killed.
+ */
+int arena_slabs_gather(struct arena *arena, unsigned int set, size_t start, size_t size,
+		       gfp_t gfp, struct list_head *slabs)
+{
+	return slabs_gather_on(arena, set, start, size, slab_node(arena), gfp, slabs);
 }
 
 /* Give back slabs that were gathered and not installed. */
@@ -571,6 +577,32 @@ int arena_slabs_release(struct arena *arena, struct arena_dir *dir, size_t keep,
 	return 0;
 }
 
+/*
+ * arena_populate(), with the NUMA node to allocate on; with NUMA_NO_NODE, the memory policy of the
+ * task chooses it.
+ */
+int arena_populate_on(struct arena *arena, size_t bytes, int node, gfp_t gfp)
+{
+	struct list_head slabs[] = { LIST_HEAD_INIT(slabs[0]), LIST_HEAD_INIT(slabs[1]) };
+	int set, err = 0;
+
+	WARN_ON_ONCE(gfp & ARENA_GFP_REFUSED);
+	WARN_ON_ONCE(gfp & __GFP_ACCOUNT && !(arena->flags & ARENA_ACCOUNT));
+	__arena_might_alloc(gfp);
+	BUILD_BUG_ON(ARRAY_SIZE(slabs) != 2);
+	if (bytes > arena->capacity)
+		return -EINVAL;
+	for (set = 0; bytes && !err && set < arena_nr_dirs(arena); set++)
+		err = slabs_gather_on(arena, set, 0, bytes, node, gfp, &slabs[set]);
+	for (set = 0; set < ARRAY_SIZE(slabs); set++) {
+		if (err)
+			arena_slabs_drop(arena, &slabs[set], gfp);
+		else
+			arena_slabs_install(arena, set, &slabs[set], gfp);
+	}
+	return err;
+}
+
 /**
  * arena_populate() - Commit memory beforehand.
  * @arena: the arena, not NULL.
@@ -588,24 +620,7 @@ int arena_slabs_release(struct arena *arena, struct arena_dir *dir, size_t keep,
  */
 int arena_populate(struct arena *arena, size_t bytes, gfp_t gfp)
 {
-	struct list_head slabs[] = { LIST_HEAD_INIT(slabs[0]), LIST_HEAD_INIT(slabs[1]) };
-	int set, err = 0;
-
-	WARN_ON_ONCE(gfp & ARENA_GFP_REFUSED);
-	WARN_ON_ONCE(gfp & __GFP_ACCOUNT && !(arena->flags & ARENA_ACCOUNT));
-	__arena_might_alloc(gfp);
-	BUILD_BUG_ON(ARRAY_SIZE(slabs) != 2);
-	if (bytes > arena->capacity)
-		return -EINVAL;
-	for (set = 0; bytes && !err && set < arena_nr_dirs(arena); set++)
-		err = arena_slabs_gather(arena, set, 0, bytes, gfp, &slabs[set]);
-	for (set = 0; set < ARRAY_SIZE(slabs); set++) {
-		if (err)
-			arena_slabs_drop(arena, &slabs[set], gfp);
-		else
-			arena_slabs_install(arena, set, &slabs[set], gfp);
-	}
-	return err;
+	return arena_populate_on(arena, bytes, slab_node(arena), gfp);
 }
 EXPORT_SYMBOL_GPL(arena_populate);
 

@@ -6,7 +6,9 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
+#include <linux/nodemask.h>
 #include <linux/nospec.h>
+#include <linux/numa.h>
 #include <linux/rcupdate.h>
 #include <linux/rwsem.h>
 #include <linux/slab.h>
@@ -174,6 +176,33 @@ static int arena_do_lease(struct arena_call *call)
 	lease->bytes = bytes;
 	lease->generation = place.generation;
 	return 0;
+}
+
+static int arena_check_commit(const union arena_args *args)
+{
+	const struct arena_commit_args *commit = &args->commit;
+
+	if (commit->flags & ~ARENA_COMMIT_NODE || commit->__reserved)
+		return -EINVAL;
+	if (!(commit->flags & ARENA_COMMIT_NODE))
+		return commit->node ? -EINVAL : 0;
+	return commit->node < MAX_NUMNODES && node_online(commit->node) ? 0 : -EINVAL;
+}
+
+static int arena_do_commit(struct arena_call *call)
+{
+	const struct arena_commit_args *commit = &call->args.commit;
+	struct arena_dev *dev = call->file->dev;
+	int node = NUMA_NO_NODE, err;
+
+	/* After arena_check_commit(), and until the call takes a lock, the CPU may speculate. */
+	if (commit->flags & ARENA_COMMIT_NODE)
+		node = array_index_nospec(commit->node, MAX_NUMNODES);
+	if (down_read_killable(&dev->lock))
+		return -EINTR;
+	err = arena_populate_on(dev->arena, commit->bytes, node, GFP_KERNEL);
+	up_read(&dev->lock);
+	return err;
 }
 
 static int arena_check_offset(const union arena_args *args)
@@ -425,6 +454,7 @@ static const struct arena_op arena_ops[] = {
 	ARENA_OP(DUP, dup, dup, fd, 0, 0, NULL),
 	ARENA_OP(LEASE, lease, lease, generation, ARENA_RIGHT_ALLOC,
 		 ARENA_OP_MAKE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
+	ARENA_OP(COMMIT, commit, commit, __reserved, ARENA_RIGHT_ALLOC, ARENA_OP_MAKE, NULL),
 	ARENA_OP(WATCH, watch, watch, generation, 0,
 		 ARENA_OP_MAKE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
 	ARENA_OP(NOTIFY, notify, notify, flags, ARENA_RIGHT_ALLOC,

@@ -13,6 +13,7 @@ union arena_args {
 	struct arena_setup_args		setup;
 	struct arena_alloc_args		alloc;
 	struct arena_store_args		store;
+	struct arena_commit_args	commit;
 	struct arena_offset_args	offset;
 	struct arena_reset_args		reset;
 	struct arena_info_args		info;

@@ -22,6 +22,7 @@ static const short own_errors[][4] = {
 	[_IOC_NR(ARENA_IOC_DEREF)] = { ESTALE },
 	[_IOC_NR(ARENA_IOC_WATCH)] = { 0 },
 	[_IOC_NR(ARENA_IOC_NOTIFY)] = { 0 },
+	[_IOC_NR(ARENA_IOC_COMMIT)] = { 0 },
 };
 
 static bool is_one_of(int err, const short *errors)
@@ -85,6 +86,7 @@ union args {
 	struct arena_setup_args setup;
 	struct arena_alloc_args alloc;
 	struct arena_store_args store;
+	struct arena_commit_args commit;
 	struct arena_offset_args offset;
 	struct arena_reset_args reset;
 	struct arena_info_args info;
@@ -282,6 +284,24 @@ static void op_reset(struct arena *a)
 	forget(a);
 }
 
+static void op_commit(struct arena *a)
+{
+	struct request r = REQUEST(COMMIT, commit);
+	bool lost = a->lost;
+
+	r.args.commit.bytes = get_number(a);
+	r.args.commit.flags = get_byte() & ARENA_COMMIT_NODE;
+	if (r.args.commit.flags)
+		r.args.commit.node = get_byte() & 3;
+	if (!request(&r, a, get_fd(a)) && r.honest) {
+		check_info(a);
+		if (alone && a->info.committed < r.args.commit.bytes)
+			broken("%llu committed and not %llu", a->info.committed,
+			       r.args.commit.bytes);
+	}
+	a->lost = lost;
+}
+
 static void op_offset(struct arena *a)
 {
 	struct request r = REQUEST(OFFSET, offset);
@@ -451,7 +471,7 @@ static void op_garbage(struct arena *a)
 {
 	unsigned int cmd = _IO(ARENA_IOC_MAGIC, get_byte());
 
-	if (_IOC_NR(cmd) <= _IOC_NR(ARENA_IOC_NOTIFY))
+	if (_IOC_NR(cmd) <= _IOC_NR(ARENA_IOC_COMMIT))
 		cmd |= 1U << (16 + get_byte() % 16);
 	if (_IOC_TYPE(cmd) != ARENA_IOC_MAGIC || cmd == _IO(ARENA_IOC_MAGIC, _IOC_NR(cmd)))
 		cmd = _IO(ARENA_IOC_MAGIC, 0x80 | get_byte());
@@ -461,7 +481,7 @@ static void op_garbage(struct arena *a)
 
 void (*const ops_of_calls[])(struct arena *a) = {
 	op_alloc, op_alloc, op_store, op_batch, op_lease, op_reset, op_offset, op_info,
-	op_setup, op_dup, op_mark, op_rewind, op_handle, op_watch, op_notify,
+	op_commit, op_setup, op_dup, op_mark, op_rewind, op_handle, op_watch, op_notify,
 	op_garbage, op_mmap, op_mmap, op_status, op_close, op_send, op_reopen,
 };
 

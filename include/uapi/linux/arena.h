@@ -72,7 +72,7 @@
  *  - %ARENA_RIGHT_READ: map the arena for reading.
  *  - %ARENA_RIGHT_WRITE: map it for writing, too. Needs %ARENA_RIGHT_READ.
  *  - %ARENA_RIGHT_ALLOC: %ARENA_IOC_ALLOC, %ARENA_IOC_STORE, %ARENA_IOC_BATCH,
- *    %ARENA_IOC_LEASE and %ARENA_IOC_NOTIFY. A store writes nothing but the
+ *    %ARENA_IOC_LEASE, %ARENA_IOC_COMMIT and %ARENA_IOC_NOTIFY. A store writes nothing but the
  *    object that it makes, so it does not need %ARENA_RIGHT_WRITE: without
  *    that right, a program can add objects and cannot alter any.
  *  - %ARENA_RIGHT_RESET: %ARENA_IOC_RESET and %ARENA_IOC_SETUP; and, together
@@ -185,6 +185,35 @@ struct arena_store_args {
 	__aligned_u64 align;
 	__aligned_u64 offset;
 	__aligned_u64 generation;
+};
+
+/* Flag of struct arena_commit_args. */
+#define ARENA_COMMIT_NODE	(1U << 0)
+
+/**
+ * struct arena_commit_args - ioctl(ARENA_IOC_COMMIT): commit memory beforehand.
+ * @size:	sizeof(struct arena_commit_args).
+ * @flags:	%ARENA_COMMIT_NODE: take the memory from @node as far as that has any.
+ *		Without the flag, the memory policy of the task decides.
+ * @bytes:	commit the first so many bytes of the arena, rounded up to slabs.
+ * @node:	NUMA node, which must be online; zero without %ARENA_COMMIT_NODE.
+ * @__reserved:	must be zero.
+ *
+ * Memory that is committed already stays where it is, so the call may be repeated.
+ * All of it stays committed until a reset gives it back: allocations in it take no
+ * memory, and so do not fail with ENOMEM for want of it. It is charged as if an
+ * allocation had committed it (clause 21). A call that fails gives back what it
+ * committed itself (clause 4).
+ *
+ * Errors: EINVAL, beside the common causes: @bytes is more than the capacity, no
+ * such node.
+ */
+struct arena_commit_args {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 bytes;
+	__u32 node;
+	__u32 __reserved;
 };
 
 /**
@@ -596,5 +625,6 @@ struct arena_status {
 #define ARENA_IOC_DEREF		_IO(ARENA_IOC_MAGIC, 0x0d)
 #define ARENA_IOC_WATCH		_IO(ARENA_IOC_MAGIC, 0x0e)
 #define ARENA_IOC_NOTIFY	_IO(ARENA_IOC_MAGIC, 0x0f)
+#define ARENA_IOC_COMMIT	_IO(ARENA_IOC_MAGIC, 0x10)
 
 #endif /* _UAPI_LINUX_ARENA_H */
