@@ -5,6 +5,7 @@
  */
 #include "kselftest_harness.h"
 
+#include <poll.h>
 #include "arena_calls.h"
 #include "arena_ko.h"
 
@@ -113,6 +114,23 @@ TEST_F(hold, rewind_while_held_ebusy)
 	EXPECT_EQ(0, arena_rewind(self->fd, mark));
 	ASSERT_EQ(0, arena_info(self->fd, &after));
 	EXPECT_EQ(0, after.used);
+}
+
+/* clause 23: kernel code that holds the arena may allocate there, so poll() reports no POLLHUP */
+TEST_F(hold, poll_while_held_no_pollhup)
+{
+	struct pollfd poller = { .fd = arena_dup(self->fd, ARENA_RIGHT_READ) };
+
+	ASSERT_LE(0, poller.fd);
+	ASSERT_EQ(0, produce(self->producer, self->fd, 1));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(0, poll(&poller, 1, 0));
+	close(self->producer);
+	self->producer = -1;
+	EXPECT_EQ(1, poll(&poller, 1, 60000));
+	EXPECT_EQ(POLLHUP, poller.revents);
+	close(poller.fd);
 }
 
 /* clauses 22, 23: an arena without descriptors lives until kernel code gives up its hold */

@@ -392,6 +392,58 @@ TEST_F(poll, epoll_edge_reports_each_passing)
 	close(other);
 }
 
+/* clause 17: the last descriptor that may allocate wakes the reader when it is closed: POLLHUP */
+TEST_F(poll, close_last_allocator_pollhup)
+{
+	int reader = arena_dup(self->fd, ARENA_RIGHT_READ | ARENA_RIGHT_RESET);
+	int allocator = arena_dup(self->fd, ARENA_RIGHT_ALLOC), same;
+	struct sleeper sleeper;
+
+	ASSERT_LE(0, reader);
+	ASSERT_LE(0, allocator);
+	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
+	ASSERT_EQ(0, arena_watch(reader, 8, NULL));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(0, events(reader, 0));
+	same = dup(allocator);
+	ASSERT_LE(0, same);
+	close(allocator);
+	EXPECT_EQ(0, events(reader, 0));
+	sleeper_start(&sleeper, reader);
+	close(same);
+	EXPECT_EQ(POLLHUP, sleeper_end(&sleeper));
+	EXPECT_EQ(POLLHUP, events(reader, 0));
+	/* What else there is to report is reported beside it. */
+	ASSERT_EQ(0, arena_reset(reader, ARENA_RESET_KEEP, 0));
+	EXPECT_EQ(POLLHUP | POLLPRI, events(reader, 0));
+	/* No right to allocate comes back. */
+	EXPECT_EQ(-EACCES, arena_dup(reader, ARENA_RIGHT_ALLOC));
+	close(reader);
+}
+
+/* clause 17: a mapping keeps the file that it was made through, and so the right to allocate */
+TEST_F(poll, unmap_last_allocator_pollhup)
+{
+	int reader = arena_dup(self->fd, ARENA_RIGHT_READ);
+	char *map = arena_map(self->fd, SLAB, PROT_READ, 0);
+	struct epoll_event event = { .events = 0 };
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+	ASSERT_LE(0, reader);
+	ASSERT_LE(0, epoll);
+	ASSERT_NE(NULL, map);
+	ASSERT_EQ(0, epoll_ctl(epoll, EPOLL_CTL_ADD, reader, &event));
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
+	munmap(map, SLAB);
+	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, LONG_ENOUGH));
+	EXPECT_EQ(EPOLLHUP, event.events);
+	close(epoll);
+	close(reader);
+}
+
 /* A file can be closed while it is in an epoll, which then reports nothing of it. */
 TEST_F(poll, close_while_in_epoll_ok)
 {

@@ -164,12 +164,16 @@ static struct arena_file *arena_file_create(struct arena_dev *dev, u32 rights)
 	arena_dev_get(dev);
 	af->dev = dev;
 	af->rights = rights;
+	if (rights & ARENA_RIGHT_ALLOC)
+		atomic_inc(&dev->allocators);
 	arena_watch_open(af);
 	return af;
 }
 
 static void arena_file_destroy(struct arena_file *af)
 {
+	if (af->rights & ARENA_RIGHT_ALLOC)
+		arena_allocator_gone(af->dev);
 	arena_dev_put(af->dev);
 	kfree(af);
 }
@@ -381,6 +385,7 @@ static struct arena *arena_hold(struct file *file, u32 rights)
 		return ERR_PTR(-EINTR);
 	arena_dev_get(dev);
 	atomic_inc(&dev->holds);
+	atomic_inc(&dev->allocators);
 	up_read(&dev->lock);
 	return dev->arena;
 }
@@ -434,6 +439,7 @@ void arena_unhold(struct arena *arena)
 	 * with atomic_read_acquire() in arena_do_reset() and arena_do_rewind().
 	 */
 	(void)atomic_dec_return_release(&dev->holds);
+	arena_allocator_gone(dev);
 	arena_dev_put(dev);
 }
 EXPORT_SYMBOL_GPL(arena_unhold);

@@ -38,6 +38,7 @@
  * @refs:	references of files, and of kernel code that holds the arena.
  * @holds:	how often kernel code holds the arena. Raised with @lock held for reading: a
  *		reset, which has @lock for writing, either sees the hold or comes before it.
+ * @allocators:	files with ARENA_RIGHT_ALLOC, and @holds. At 0, poll() reports EPOLLHUP.
  * @lock:	the revocation lock; device.c says what it protects.
  * @arena:	the arena; NULL until it is set up or first used.
  * @flags:	ARENA_SETUP_* of @arena.
@@ -60,6 +61,7 @@
 struct arena_dev {
 	refcount_t		refs;
 	atomic_t		holds;
+	atomic_t		allocators;
 	struct rw_semaphore	lock;
 	struct arena		*arena;
 	u32			flags;
@@ -141,6 +143,16 @@ void arena_watch_open(struct arena_file *af);
  */
 void arena_dev_moved(struct arena_dev *dev);
 void arena_dev_wake(struct arena_dev *dev);
+
+/*
+ * A file or kernel code that may have allocated is gone. The last one wakes all pollers. Full
+ * barrier: pairs with the one in arena_poll().
+ */
+static inline void arena_allocator_gone(struct arena_dev *dev)
+{
+	if (atomic_dec_and_test(&dev->allocators))
+		arena_dev_wake(dev);
+}
 
 /* ioctl.c */
 long arena_ioctl(struct file *file, unsigned int cmd, unsigned long arg);

@@ -54,6 +54,8 @@ static __poll_t arena_happened(struct arena_file *af)
 	if (af->generation && af->generation != now.generation)
 		events |= EPOLLPRI;
 	spin_unlock(&af->watch_lock);
+	if (!atomic_read(&dev->allocators))
+		events |= EPOLLHUP;
 	return events;
 }
 

@@ -531,6 +531,12 @@ struct arena_handle_args {
  * file, @mark is 0, each NOTIFY since the file was opened is reported, and poll()
  * reports no %POLLPRI. An allocation by kernel code wakes no poller until that code
  * notifies, nor does an allocation inside a lease until the program calls NOTIFY.
+ *
+ * poll() reports %POLLHUP when nothing is left that may allocate: every descriptor
+ * with %ARENA_RIGHT_ALLOC is closed, mappings that were made through such
+ * descriptors are unmapped, and no kernel code holds the arena. As a descriptor
+ * with this right is made only from another one, programs allocate no more objects
+ * after that. A sealed arena reports it, too.
  */
 struct arena_watch_args {
 	__u32 size;
