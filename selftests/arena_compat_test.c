@@ -135,6 +135,7 @@ TEST_F(compat, command_of_later_version_same_result)
 	struct arena_watch_args watch = { .size = sizeof(watch), .mark = 1 << 20 };
 	struct arena_notify_args notify = { .size = sizeof(notify) };
 	struct arena_commit_args commit = { .size = sizeof(commit), .bytes = 3 * SLAB };
+	struct arena_seal_args seal = { .size = sizeof(seal) };
 	struct arena_info_args info;
 
 	self->map = arena_map(self->fd, 4 * SLAB, PROT_READ, 0);
@@ -177,6 +178,12 @@ TEST_F(compat, command_of_later_version_same_result)
 	commit.node = 1;
 	EXPECT_EQ(-EINVAL,
 		  call_copied(self->fd, self->low, ARENA_IOC_COMMIT, &commit, sizeof(commit)));
+
+	EXPECT_EQ(-EBUSY, call_copied(self->fd, self->low, ARENA_IOC_SEAL, &seal, sizeof(seal)));
+	munmap(self->map, 4 * SLAB);
+	ASSERT_EQ(0, call_copied(self->fd, self->low, ARENA_IOC_SEAL, &seal, sizeof(seal)));
+	EXPECT_EQ(-EPERM,
+		  call_copied(self->fd, self->low, ARENA_IOC_LEASE, &lease, sizeof(lease)));
 }
 
 /* clause 18: a call with a bad struct fails with the same errno for 32-bit and 64-bit callers */

@@ -263,6 +263,34 @@ TEST_F(errnos, commit_bad_argument_errno)
 	refused(self->spans, EINVAL, arena_commit(self->spans, CAPACITY + 1, 0, 0));
 }
 
+/* Each call that would change a sealed arena is EPERM, and so is a second SEAL by a mere reader. */
+TEST_F(errnos, seal_then_change_eperm)
+{
+	const __u64 src = (unsigned long)source;
+	int reader = arena_dup(self->fd, ARENA_RIGHT_READ);
+	char *map = arena_map(self->fd, SLAB, PROT_READ, 0);
+
+	ASSERT_NE(NULL, map);
+	ASSERT_EQ(0, arena_mark(self->fd, &self->mark));
+	refused(reader, EACCES, arena_seal(reader));
+	refused(self->fd, EBUSY, arena_seal(self->fd));
+	munmap(map, SLAB);
+	ASSERT_EQ(0, arena_seal(self->fd));
+	refused(self->fd, EPERM, arena_alloc(self->fd, 8, NULL));
+	refused(self->fd, EPERM, arena_alloc_flags(self->fd, 8, 0, ARENA_ALLOC_ZERO, NULL));
+	refused(self->fd, EPERM, call_store(self->fd, 0, src, 8, 0));
+	refused(self->fd, EPERM, call_batch_one(self->fd, 8, 0, 0));
+	refused(self->fd, EPERM, call_lease(self->fd, 0, 8, 8, 0));
+	refused(self->fd, EPERM, arena_commit(self->fd, CAPACITY, 0, 0));
+	refused(self->fd, EPERM, arena_rewind(self->fd, self->mark));
+	refused(self->fd, EPERM, call_reset(self->fd, ARENA_RESET_KEEP, 0, 0, 0));
+	refused(self->fd, EPERM, call_reset(self->fd, ARENA_RESET_RELEASE, 0, 0, 0));
+	refused(self->fd, EPERM, call_reset(self->fd, ARENA_RESET_ZERO, 0, 0, 0));
+	refused(self->fd, EPERM, call_reset(self->fd, ARENA_RESET_STRICT, 0, 0, 0));
+	refused(self->fd, EBUSY, call_setup(self->fd, 0, 0, 0, 0, 0));
+	close(reader);
+}
+
 TEST_F(errnos, reset_bad_argument_errno)
 {
 	refused(self->fd, EINVAL, call_reset(self->fd, ARENA_RESET_STRICT + 1, 0, 0, 0));
@@ -381,6 +409,8 @@ TEST_F(errnos, call_without_right_eacces)
 	refused(self->fd, EACCES, call_lease(allocs_not, 0, 8, 8, 0));
 	refused(self->fd, EACCES, arena_commit(allocs_not, SLAB, 0, 0));
 	refused(self->fd, EACCES, arena_ioctl(allocs_not, ARENA_IOC_NOTIFY, &notify));
+	refused(self->fd, EACCES, arena_seal(allocs_not));
+	refused(self->fd, EACCES, arena_seal(resets_not));
 	refused(self->fd, EACCES, arena_mark(allocs_not, &self->stale_mark));
 	refused(self->fd, EACCES, arena_rewind(allocs_not, self->mark));
 	refused(self->fd, EACCES, arena_reset(resets_not, ARENA_RESET_KEEP, 0));

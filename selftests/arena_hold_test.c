@@ -94,6 +94,19 @@ TEST_F(hold, reset_while_held_ebusy)
 	EXPECT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
 }
 
+/* clauses 23, 30: kernel code that holds the arena keeps it from being sealed, and the reverse */
+TEST_F(hold, seal_while_held_ebusy)
+{
+	ASSERT_EQ(0, produce(self->producer, self->fd, RECORDS));
+	EXPECT_EQ(-EBUSY, arena_seal(self->fd));
+	EXPECT_EQ(0, produce(self->producer, self->fd, RECORDS));
+	close(self->producer);
+	EXPECT_EQ(0, arena_seal(self->fd));
+	self->producer = open(PRODUCE, O_WRONLY | O_CLOEXEC);
+	ASSERT_LE(0, self->producer);
+	EXPECT_EQ(-EPERM, produce(self->producer, self->fd, 1));
+}
+
 /* clauses 12, 23: while kernel code holds the arena, a rewind is refused */
 TEST_F(hold, rewind_while_held_ebusy)
 {

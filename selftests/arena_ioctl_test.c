@@ -152,6 +152,11 @@ FIXTURE_VARIANT_ADD(command, commit)
 	.cmd = ARENA_IOC_COMMIT, .size = 24, .fill = fill_nothing,
 };
 
+FIXTURE_VARIANT_ADD(command, seal)
+{
+	.cmd = ARENA_IOC_SEAL, .size = 8, .fill = fill_nothing,
+};
+
 FIXTURE_VARIANT_ADD(command, mark)
 {
 	.cmd = ARENA_IOC_MARK, .size = 32, .out = true, .fill = fill_nothing,
@@ -378,9 +383,9 @@ TEST(command_unknown_enotty)
 	unsigned int nr;
 
 	ASSERT_LE(0, fd);
-	for (nr = _IOC_NR(ARENA_IOC_COMMIT) + 1; nr < 256; nr++)
+	for (nr = _IOC_NR(ARENA_IOC_SEAL) + 1; nr < 256; nr++)
 		EXPECT_EQ(-ENOTTY, arena_ioctl(fd, _IO(ARENA_IOC_MAGIC, nr), buf));
-	for (nr = 0; nr <= _IOC_NR(ARENA_IOC_COMMIT); nr++) {
+	for (nr = 0; nr <= _IOC_NR(ARENA_IOC_SEAL); nr++) {
 		EXPECT_EQ(-ENOTTY, arena_ioctl(fd, _IO(ARENA_IOC_MAGIC - 1, nr), buf));
 		EXPECT_EQ(-ENOTTY, arena_ioctl(fd, _IO(ARENA_IOC_MAGIC + 1, nr), buf));
 	}
@@ -589,6 +594,11 @@ static int use_by_commit(int fd)
 	return arena_commit(fd, 0, 0, 0);
 }
 
+static int use_by_seal(int fd)
+{
+	return arena_seal(fd);
+}
+
 static int use_by_watch(int fd)
 {
 	struct arena_watch_args args = { .size = sizeof(args) };
@@ -614,7 +624,7 @@ TEST(setup_after_use_ebusy)
 	int (*uses[])(int fd) = { use_by_alloc, use_by_store, use_by_offset, use_by_reset,
 				  use_by_info, use_by_mmap, use_by_batch, use_by_mark, use_by_rewind,
 				  use_by_handle, use_by_deref, use_by_lease, use_by_watch,
-				  use_by_notify, use_by_commit };
+				  use_by_notify, use_by_commit, use_by_seal };
 	unsigned int i;
 	int fd;
 
@@ -731,6 +741,20 @@ TEST_F(idle, commit_bad_argument_einval)
 	EXPECT_EQ(-EINVAL, arena_commit(self->fd, ~0ULL, 0, 0));
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
 	EXPECT_EQ(0, self->info.committed);
+}
+
+/* clause 18: SEAL refuses unknown flags */
+TEST_F(idle, seal_unknown_flags_einval)
+{
+	struct arena_seal_args args = { .size = sizeof(args) };
+	unsigned int bit;
+
+	for (bit = 0; bit < 32; bit++) {
+		args.flags = 1U << bit;
+		EXPECT_EQ(-EINVAL, arena_ioctl(self->fd, ARENA_IOC_SEAL, &args));
+	}
+	ASSERT_EQ(0, arena_info(self->fd, &self->info));
+	EXPECT_EQ(0, self->info.flags);
 }
 
 /* clause 18: STORE refuses unknown flags */
@@ -889,6 +913,7 @@ static_assert(sizeof(struct arena_batch_item) == 24, "batch item");
 static_assert(sizeof(struct arena_lease_args) == 56, "lease");
 static_assert(sizeof(struct arena_mark_args) == 32, "mark");
 static_assert(sizeof(struct arena_handle_args) == 32, "handle");
+static_assert(sizeof(struct arena_seal_args) == 8, "seal");
 static_assert(sizeof(struct arena_watch_args) == 32, "watch");
 static_assert(sizeof(struct arena_notify_args) == 8, "notify");
 

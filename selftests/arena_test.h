@@ -177,6 +177,13 @@ static inline int arena_commit(int fd, __u64 bytes, __u32 flags, __u32 node)
 	return arena_ioctl(fd, ARENA_IOC_COMMIT, &args);
 }
 
+static inline int arena_seal(int fd)
+{
+	struct arena_seal_args args = { .size = sizeof(args) };
+
+	return arena_ioctl(fd, ARENA_IOC_SEAL, &args);
+}
+
 /* Returns the bytes of all objects, or all ones if the ioctl fails. */
 static inline __u64 arena_used(int fd)
 {

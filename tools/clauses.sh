@@ -55,7 +55,7 @@ table()
 {
 	pairs | sort -k1,1n -k2,2 -u | awk '
 		{ names[$1] = names[$1] (names[$1] ? ", " : "") $2 }
-		END { for (i = 1; i <= 29; i++) print i ": " (names[i] ? names[i] : "none yet") }'
+		END { for (i = 1; i <= 30; i++) print i ": " (names[i] ? names[i] : "none yet") }'
 }
 
 written_table()

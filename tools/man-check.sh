@@ -27,7 +27,7 @@ named_in()
 
 abi_words()
 {
-	grep -oE '^#define ARENA_(IOC_[A-Z]+|RIGHT_[A-Z]+|SETUP_[A-Z]+|ALLOC_[A-Z]+|COMMIT_[A-Z]+|STORE_MAX|BATCH_MAX|STATUS_OFFSET)' \
+	grep -oE '^#define ARENA_(IOC_[A-Z]+|RIGHT_[A-Z]+|SETUP_[A-Z]+|SEALED|ALLOC_[A-Z]+|COMMIT_[A-Z]+|STORE_MAX|BATCH_MAX|STATUS_OFFSET)' \
 		"$UAPI" | sed 's/#define //' | grep -v ARENA_IOC_MAGIC
 	grep -oE '^	ARENA_RESET_[A-Z]+' "$UAPI" | tr -d '\t'
 	grep -oE '^struct arena_[a-z_]+' "$UAPI" | sed 's/struct //'

@@ -234,8 +234,10 @@
  *	         in arena_begin_rewound() after  the cursor was read
  *	         start_set()
  *	keep     cmpxchg() in pool_keep()        xchg() in pool_pick()
- *	unhold   release of holds in             load-acquire in arena_do_reset() and
- *	         arena_unhold()                  arena_do_rewind()
+ *	unhold   release of holds in             load-acquire in arena_dev_begin_reset()
+ *	         arena_unhold()                  and arena_dev_seal()
+ *	unmap    release of may_write in         load-acquire in arena_dev_seal()
+ *	         arena_vm_close()
  *	poll     smp_mb() in arena_poll() after  full barrier in wq_has_sleeper()
  *	         going on the queue              in arena_dev_moved()
  *	=======  ==============================  ===============================
@@ -1167,6 +1169,7 @@ struct page *arena_page(const struct arena *arena, size_t offset);
 void arena_slabs_exit(struct arena *arena);
 int arena_slabs_populate(struct arena *arena, unsigned int set, size_t start, size_t size,
 			 gfp_t gfp);
+int arena_slabs_unshared(struct arena *arena);
 int arena_populate_on(struct arena *arena, size_t bytes, int node, gfp_t gfp);
 int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_t gfp);
 size_t arena_gathered_index(const struct page *page);

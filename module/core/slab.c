@@ -603,6 +603,27 @@ int arena_populate_on(struct arena *arena, size_t bytes, int node, gfp_t gfp)
 	return err;
 }
 
+/*
+ * Is the arena's reference the only one to each committed page? The caller has unmapped them, and
+ * keeps faults and releases out. Returns 0, -EBUSY, or -EINTR if the task is being killed.
+ */
+int arena_slabs_unshared(struct arena *arena)
+{
+	const struct arena_dir *dir = arena_dir(arena, 0);
+	size_t end = atomic_long_read(&dir->end), i;
+	struct arena_slab *entry;
+	int err = 0;
+
+	for (i = 0; !err && (entry = arena_dir_next(dir, &i, end)); i++) {
+		void *base = READ_ONCE(entry->base);
+
+		if (base && !arena_block_unshared(base, arena->slab_shift - PAGE_SHIFT))
+			return -EBUSY;
+		err = slabs_go_on(GFP_KERNEL);
+	}
+	return err;
+}
+
 /**
  * arena_populate() - Commit memory beforehand.
  * @arena: the arena, not NULL.

@@ -149,8 +149,9 @@ int arena_do_batch(struct arena_call *call)
 	};
 	int err;
 
-	if (down_read_killable(&dev->lock))
-		return -EINTR;
+	err = arena_dev_begin(dev);
+	if (err)
+		return err;
 	err = arena_claim_batch(dev->arena, &objects, arena_alloc_gfp(batch->flags),
 				&batch->generation);
 	arena_dev_up_read(dev);

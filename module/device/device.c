@@ -38,8 +38,8 @@
  *
  *  - Allocations and page faults hold it for reading: the arena stays in its generation, and its
  *    slabs stay committed.
- *  - SETUP, the first use, mmap() of the status page, resets and rewinds hold it for writing, and
- *    thus wait for calls and faults under way.
+ *  - SETUP, the first use, mmap() of the status page, resets, rewinds and SEAL hold it for writing,
+ *    and thus wait for calls and faults under way.
  *
  * Three spinlocks of the device may be taken inside it, and no lock of the module nests in them:
  * arena_dev.status_lock serializes some writers of the status page, arena_file.watch_lock protects
@@ -383,6 +383,10 @@ static struct arena *arena_hold(struct file *file, u32 rights)
 		return ERR_PTR(err);
 	if (down_read_killable(&dev->lock))
 		return ERR_PTR(-EINTR);
+	if (dev->flags & ARENA_SEALED && rights & ~ARENA_RIGHT_READ) {
+		up_read(&dev->lock);
+		return ERR_PTR(-EPERM);
+	}
 	arena_dev_get(dev);
 	atomic_inc(&dev->holds);
 	atomic_inc(&dev->allocators);
@@ -395,19 +399,23 @@ static struct arena *arena_hold(struct file *file, u32 rights)
  * @fd:	    a descriptor of the calling task, from opening /dev/arena or from ARENA_IOC_DUP.
  * @rights: ARENA_RIGHT_* that the descriptor must have.
  *
- * Until arena_unhold(), resets and rewinds by the program are refused with EBUSY, and the memory
- * stays even if the program closes its descriptors or is killed (clause 23). The caller may use
- * arena_alloc() and its kin, for objects that are no larger than a slab, but may not reset the
- * arena.
+ * Until arena_unhold(), resets, rewinds and ARENA_IOC_SEAL by the program are refused with EBUSY,
+ * and the memory stays even if the program closes its descriptors or is killed (clause 23). The
+ * caller may use arena_alloc() and its kin, for objects that are no larger than a slab, but may not
+ * reset the arena.
  *
  * The program may write to all memory of the arena at any time. So the caller must read each value
  * there once, and check it before relying on it. Nothing that the allocator relies on lies there.
+ * If the arena is sealed, only %ARENA_RIGHT_READ can be asked for, and the caller must neither
+ * allocate nor write there. Each sealed byte has its value for ever, so it may be read twice.
+ *
  * As the program can write to objects anyway, they are zeroed if __GFP_ZERO or %ARENA_SETUP_ZERO
  * asks for that, and not for init_on_alloc.
  *
  * Context: Task, may sleep; killable.
  * Return: The arena; ERR_PTR(): -EBADF, -EINVAL if it is not a descriptor of an
- * arena, -EACCES, -ENOMEM, -EINTR.
+ * arena, -EACCES, -EPERM if the arena is sealed and @rights has more than %ARENA_RIGHT_READ,
+ * -ENOMEM, -EINTR.
  */
 struct arena *arena_get_from_fd(int fd, u32 rights)
 {
@@ -436,7 +444,7 @@ void arena_unhold(struct arena *arena)
 		return;
 	/*
 	 * Release: the caller's accesses to objects come before a reset that this permits. Pairs
-	 * with atomic_read_acquire() in arena_do_reset() and arena_do_rewind().
+	 * with atomic_read_acquire() in arena_dev_begin_reset() and arena_dev_seal().
 	 */
 	(void)atomic_dec_return_release(&dev->holds);
 	arena_allocator_gone(dev);

@@ -38,10 +38,15 @@
  * @refs:	references of files, and of kernel code that holds the arena.
  * @holds:	how often kernel code holds the arena. Raised with @lock held for reading: a
  *		reset, which has @lock for writing, either sees the hold or comes before it.
- * @allocators:	files with ARENA_RIGHT_ALLOC, and @holds. At 0, poll() reports EPOLLHUP.
+ * @allocators:	files with ARENA_RIGHT_ALLOC, and @holds. At 0, poll() reports EPOLLHUP, as it
+ *		does for a sealed arena.
  * @lock:	the revocation lock; device.c says what it protects.
  * @arena:	the arena; NULL until it is set up or first used.
- * @flags:	ARENA_SETUP_* of @arena.
+ * @flags:	ARENA_SETUP_* of @arena, and ARENA_SEALED, which is set with @lock held for
+ *		writing and never cleared.
+ * @may_write:	mappings that are, or may become, writable: the VMAs with VM_MAYWRITE. Raised
+ *		from 0 with @lock held for reading: ARENA_IOC_SEAL, which has @lock for writing,
+ *		either sees the mapping or comes before it.
  * @inode:	its i_mapping is the mapping of all files of the arena.
  * @memcg:	memory cgroup of the opener, which pays for everything. May be NULL.
  * @budget:	budget of the opener's user; all memory that can be mapped is charged to it.
@@ -65,6 +70,7 @@ struct arena_dev {
 	struct rw_semaphore	lock;
 	struct arena		*arena;
 	u32			flags;
+	atomic_long_t		may_write;
 	struct inode		*inode;
 	struct mem_cgroup	*memcg;
 	struct arena_budget	*budget;

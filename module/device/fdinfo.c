@@ -45,6 +45,7 @@ void arena_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_escape(m, *arena->name ? arena->name : "-", " \t\n\\");
 	seq_printf(m, "\narena-spans:\t%d\n", arena->spans);
 	seq_printf(m, "arena-zero:\t%d\n", !!(arena->flags & ARENA_ZERO));
+	seq_printf(m, "arena-sealed:\t%d\n", !!(READ_ONCE(af->dev->flags) & ARENA_SEALED));
 	seq_printf(m, "arena-generation:\t%llu\n", stats.generation);
 	seq_printf(m, "arena-capacity:\t%zu\n", stats.capacity);
 	seq_printf(m, "arena-used:\t%zu\n", stats.used);

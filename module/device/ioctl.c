@@ -75,12 +75,6 @@ static int arena_do_setup(struct arena_call *call)
 	return err;
 }
 
-/* The trylock is faster, but fails if a reset holds the lock or waits for it. */
-static __always_inline int arena_dev_down_read(struct arena_dev *dev)
-{
-	return likely(down_read_trylock(&dev->lock)) ? 0 : down_read_killable(&dev->lock);
-}
-
 static int arena_check_alloc(const union arena_args *args)
 {
 	return arena_alloc_flags_ok(args->alloc.flags) ? 0 : -EINVAL;
@@ -90,9 +84,10 @@ static int arena_check_alloc(const union arena_args *args)
 static __always_inline int arena_dev_alloc(struct arena_dev *dev, struct arena_alloc_args *alloc)
 {
 	struct arena_spot spot;
+	int err = arena_dev_begin(dev);
 
-	if (arena_dev_down_read(dev))
-		return -EINTR;
+	if (err)
+		return err;
 	spot = arena_claim_no_reset(dev->arena, alloc->bytes, alloc->align ?: ARENA_MIN_ALIGN,
 				    arena_alloc_gfp(alloc->flags));
 	arena_dev_up_read(dev);
@@ -136,10 +131,10 @@ static int arena_do_store(struct arena_call *call)
 	struct arena_store_args *store = &call->args.store;
 	struct arena_dev *dev = call->file->dev;
 	struct arena_place place;
-	int err;
+	int err = arena_dev_begin(dev);
 
-	if (arena_dev_down_read(dev))
-		return -EINTR;
+	if (err)
+		return err;
 	err = arena_claim_copy(dev->arena, call->staged, store->bytes,
 			       store->align ?: ARENA_MIN_ALIGN, GFP_KERNEL, &place);
 	arena_dev_up_read(dev);
@@ -163,10 +158,10 @@ static int arena_do_lease(struct arena_call *call)
 	struct arena_dev *dev = call->file->dev;
 	struct arena_place place;
 	size_t bytes;
-	int err;
+	int err = arena_dev_begin(dev);
 
-	if (down_read_killable(&dev->lock))
-		return -EINTR;
+	if (err)
+		return err;
 	err = arena_claim_some(dev->arena, lease->min, lease->want,
 			       lease->align ?: ARENA_MIN_ALIGN, GFP_KERNEL, &place, &bytes);
 	arena_dev_up_read(dev);
@@ -198,8 +193,9 @@ static int arena_do_commit(struct arena_call *call)
 	/* After arena_check_commit(), and until the call takes a lock, the CPU may speculate. */
 	if (commit->flags & ARENA_COMMIT_NODE)
 		node = array_index_nospec(commit->node, MAX_NUMNODES);
-	if (down_read_killable(&dev->lock))
-		return -EINTR;
+	err = arena_dev_begin(dev);
+	if (err)
+		return err;
 	err = arena_populate_on(dev->arena, commit->bytes, node, GFP_KERNEL);
 	up_read(&dev->lock);
 	return err;
@@ -233,6 +229,26 @@ static int arena_check_reset(const union arena_args *args)
 	if (reset->flags || reset->__reserved || reset->mode > ARENA_RESET_STRICT)
 		return -EINVAL;
 	return reset->keep && reset->mode != ARENA_RESET_RELEASE ? -EINVAL : 0;
+}
+
+/*
+ * Begin a call that starts a new generation: take the lock for writing. Returns 0; -EPERM if the
+ * arena is sealed; -EBUSY if kernel code holds it, and so has pointers into it (clause 23); -EINTR.
+ */
+int arena_dev_begin_reset(struct arena_dev *dev)
+{
+	int err = 0;
+
+	if (down_write_killable(&dev->lock))
+		return -EINTR;
+	if (dev->flags & ARENA_SEALED)
+		err = -EPERM;
+	/* Acquire: pairs with the release in arena_unhold(). */
+	else if (atomic_read_acquire(&dev->holds))
+		err = -EBUSY;
+	if (err)
+		up_write(&dev->lock);
+	return err;
 }
 
 static int arena_reset_keep(struct arena *arena)
@@ -278,16 +294,11 @@ static int arena_do_reset(struct arena_call *call)
 {
 	struct arena_reset_args *reset = &call->args.reset;
 	struct arena_dev *dev = call->file->dev;
-	int err;
+	int err = arena_dev_begin_reset(dev);
 
-	if (down_write_killable(&dev->lock))
-		return -EINTR;
-	/*
-	 * Kernel code that holds the arena has pointers into it (clause 23). Acquire: pairs with
-	 * the release in arena_unhold().
-	 */
-	err = atomic_read_acquire(&dev->holds) ? -EBUSY :
-	      arena_dev_reset(dev, reset->mode, reset->keep);
+	if (err)
+		return err;
+	err = arena_dev_reset(dev, reset->mode, reset->keep);
 	/* With the lock held, as no call may return an object of the new generation before this. */
 	arena_status_update(dev);
 	/*
@@ -340,7 +351,7 @@ static int arena_do_info(struct arena_call *call)
 		return -EINTR;
 	arena_stats(dev->arena, &stats);
 	arena_dev_up_read(dev);
-	info->flags = dev->flags;
+	info->flags = READ_ONCE(dev->flags);
 	info->rights = call->file->rights;
 	arena_fill_info(info, &stats);
 	BUILD_BUG_ON(sizeof(info->name) != sizeof(dev->arena->name));
@@ -455,6 +466,9 @@ static const struct arena_op arena_ops[] = {
 	ARENA_OP(LEASE, lease, lease, generation, ARENA_RIGHT_ALLOC,
 		 ARENA_OP_MAKE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
 	ARENA_OP(COMMIT, commit, commit, __reserved, ARENA_RIGHT_ALLOC, ARENA_OP_MAKE, NULL),
+	ARENA_OP(SEAL, seal, seal, flags,
+		 ARENA_RIGHT_WRITE | ARENA_RIGHT_ALLOC | ARENA_RIGHT_RESET,
+		 ARENA_OP_MAKE | ARENA_OP_WAKES, NULL),
 	ARENA_OP(WATCH, watch, watch, generation, 0,
 		 ARENA_OP_MAKE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
 	ARENA_OP(NOTIFY, notify, notify, flags, ARENA_RIGHT_ALLOC,

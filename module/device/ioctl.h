@@ -22,6 +22,7 @@ union arena_args {
 	struct arena_lease_args		lease;
 	struct arena_mark_args		mark;
 	struct arena_handle_args	handle;
+	struct arena_seal_args		seal;
 	struct arena_watch_args		watch;
 	struct arena_notify_args	notify;
 };
@@ -56,8 +57,23 @@ static inline gfp_t arena_alloc_gfp(u32 flags)
 	return GFP_KERNEL | (flags & ARENA_ALLOC_ZERO ? __GFP_ZERO : 0);
 }
 
+/*
+ * Begin a call that allocates: take the lock for reading. Returns 0; -EPERM if the arena is sealed;
+ * -EINTR. The trylock is faster, but fails if a reset holds the lock or waits for it.
+ */
+static __always_inline int arena_dev_begin(struct arena_dev *dev)
+{
+	if (unlikely(!down_read_trylock(&dev->lock)) && down_read_killable(&dev->lock))
+		return -EINTR;
+	if (likely(!(dev->flags & ARENA_SEALED)))
+		return 0;
+	up_read(&dev->lock);
+	return -EPERM;
+}
+
 /* ioctl.c */
 int arena_copy_out(const struct arena_call *call);
+int arena_dev_begin_reset(struct arena_dev *dev);
 
 /*
  * arena_check_*() looks at nothing but the arguments of a command, arena_stage_*() copies in what
@@ -72,6 +88,8 @@ int arena_do_rewind(struct arena_call *call);
 int arena_check_handle(const union arena_args *args);
 int arena_do_handle(struct arena_call *call);
 int arena_do_deref(struct arena_call *call);
+int arena_check_seal(const union arena_args *args);
+int arena_do_seal(struct arena_call *call);
 int arena_check_watch(const union arena_args *args);
 int arena_do_watch(struct arena_call *call);
 int arena_check_notify(const union arena_args *args);

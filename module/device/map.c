@@ -209,7 +209,31 @@ static vm_fault_t __maybe_unused arena_huge_fault(struct vm_fault *vmf, unsigned
 	return result;
 }
 
+/* fork(), mremap() and munmap() of a part have made @vma of one that counts already. */
+static void arena_vm_open(struct vm_area_struct *vma)
+{
+	struct arena_file *af = vma->vm_file->private_data;
+
+	if (vma->vm_flags & VM_MAYWRITE)
+		atomic_long_inc(&af->dev->may_write);
+}
+
+/* Nothing maps the arena at the addresses of @vma any more. */
+static void arena_vm_close(struct vm_area_struct *vma)
+{
+	struct arena_file *af = vma->vm_file->private_data;
+
+	/*
+	 * Release: what was written through the mapping comes before a seal that this permits.
+	 * Pairs with atomic_long_read_acquire() in arena_dev_seal().
+	 */
+	if (vma->vm_flags & VM_MAYWRITE)
+		(void)atomic_long_dec_return_release(&af->dev->may_write);
+}
+
 static const struct vm_operations_struct arena_vm_ops = {
+	.open  = arena_vm_open,
+	.close = arena_vm_close,
 	.fault = arena_fault,
 	ARENA_HUGE_FAULT(arena_huge_fault)
 };
@@ -289,11 +313,31 @@ static void arena_drop_implied_exec(struct vm_area_struct *vma)
 		arena_vm_flags_mod(vma, 0, VM_EXEC);
 }
 
+/*
+ * May a mapping by @af become writable? Returns 1, and counts the mapping, if so; 0 if the
+ * descriptor does not have the right, or the arena is sealed; -EINTR.
+ */
+static int arena_map_may_write(const struct arena_file *af)
+{
+	struct arena_dev *dev = af->dev;
+	bool may_write;
+
+	if (!(af->rights & ARENA_RIGHT_WRITE))
+		return 0;
+	if (down_read_killable(&dev->lock))
+		return -EINTR;
+	may_write = !(dev->flags & ARENA_SEALED);
+	if (may_write)
+		atomic_long_inc(&dev->may_write);
+	up_read(&dev->lock);
+	return may_write;
+}
+
 int arena_mmap(struct file *file, struct vm_area_struct *vma)
 {
 	struct arena_file *af = file->private_data;
 	unsigned long set = VM_DONTEXPAND | VM_DONTDUMP, clear = VM_MAYEXEC, pages;
-	int err;
+	int err, may_write;
 
 	arena_drop_implied_exec(vma);
 	if (vma->vm_pgoff == ARENA_STATUS_OFFSET >> PAGE_SHIFT)
@@ -308,8 +352,14 @@ int arena_mmap(struct file *file, struct vm_area_struct *vma)
 	if (vma->vm_pgoff >= pages || vma_pages(vma) > pages - vma->vm_pgoff)
 		return -ENXIO;
 
+	may_write = arena_map_may_write(af);
+	if (may_write < 0)
+		return may_write;
+	/* The descriptor has the right, as arena_may_map() has checked: the arena is sealed. */
+	if (!may_write && vma->vm_flags & VM_WRITE)
+		return -EPERM;
 	/* mprotect() may add write access by the rights of the descriptor, not the file's mode. */
-	if (!(af->rights & ARENA_RIGHT_WRITE))
+	if (!may_write)
 		clear |= VM_MAYWRITE;
 	/*
 	 * With VM_MIXEDMAP, the kernel miscounts the references of a huge page when it splits the

@@ -59,15 +59,11 @@ int arena_do_rewind(struct arena_call *call)
 		.used	    = call->args.mark.used,
 	};
 	struct arena_dev *dev = call->file->dev;
-	int err;
+	int err = arena_dev_begin_reset(dev);
 
-	if (down_write_killable(&dev->lock))
-		return -EINTR;
-	/*
-	 * Kernel code that holds the arena has pointers into it (clause 23). Acquire: pairs with
-	 * the release in arena_unhold().
-	 */
-	err = atomic_read_acquire(&dev->holds) ? -EBUSY : arena_rewind_asleep(dev->arena, &mark);
+	if (err)
+		return err;
+	err = arena_rewind_asleep(dev->arena, &mark);
 	if (!err)
 		arena_map_trim(dev);
 	/* With the lock held, as no call may return an object of the new generation before this. */

@@ -91,6 +91,7 @@ void arena_status_update(struct arena_dev *dev)
 	if (now.generation != dev->status_generation)
 		status_begin(dev, &now);
 	status_raise_usage(status, now.used, now.high);
+	WRITE_ONCE(status->flags, READ_ONCE(dev->flags));
 	status_raise(&status->notices, (unsigned long)atomic_long_read(&dev->notices));
 	spin_unlock_irqrestore(&dev->status_lock, flags);
 }

@@ -54,7 +54,7 @@ static __poll_t arena_happened(struct arena_file *af)
 	if (af->generation && af->generation != now.generation)
 		events |= EPOLLPRI;
 	spin_unlock(&af->watch_lock);
-	if (!atomic_read(&dev->allocators))
+	if (!atomic_read(&dev->allocators) || READ_ONCE(dev->flags) & ARENA_SEALED)
 		events |= EPOLLHUP;
 	return events;
 }

@@ -93,6 +93,17 @@ static void forget_mapping(struct folio *folio)
 	folio_unlock(folio);
 }
 
+/* Is the arena's reference the only one to each page of a block? No program maps it. */
+bool arena_block_unshared(void *base, unsigned int order)
+{
+	struct page *page = virt_to_page(base), *end = page + (1UL << order);
+
+	for (; page < end; page += folio_nr_pages(page_folio(page)))
+		if (folio_ref_count(page_folio(page)) != 1)
+			return false;
+	return true;
+}
+
 /*
  * Drop the arena's references to a block: one for each page, or one for a compound page. A page
  * that something else refers to stays charged to @budget until the last reference is gone. With

@@ -92,6 +92,7 @@ void arena_kmemleak_alloc(void *base, unsigned int order, gfp_t gfp);
 void *arena_block_uncharged(unsigned int order, gfp_t gfp, int node);
 void *arena_block_alloc(unsigned int order, gfp_t gfp);
 void arena_block_free(void *base, unsigned int order);
+bool arena_block_unshared(void *base, unsigned int order);
 void arena_block_put_uncharged(void *base, unsigned int order);
 void arena_block_put(struct arena_budget *budget, void *base, unsigned int order);
 void *arena_table_alloc(struct arena_budget *budget, size_t size, gfp_t gfp);

@@ -6,23 +6,24 @@
 
 /* The documented errors: first those that any call may return, then further ones by call. */
 static const short common_errors[] = { EFAULT, EINVAL, E2BIG, EACCES, ENOMEM, EINTR, 0 };
-static const short own_errors[][4] = {
+static const short own_errors[][5] = {
 	[_IOC_NR(ARENA_IOC_SETUP)] = { EBUSY, EFBIG },
-	[_IOC_NR(ARENA_IOC_ALLOC)] = { ENOSPC },
-	[_IOC_NR(ARENA_IOC_STORE)] = { ENOSPC, EMSGSIZE },
+	[_IOC_NR(ARENA_IOC_ALLOC)] = { EPERM, ENOSPC },
+	[_IOC_NR(ARENA_IOC_STORE)] = { EPERM, ENOSPC, EMSGSIZE },
 	[_IOC_NR(ARENA_IOC_OFFSET)] = { 0 },
-	[_IOC_NR(ARENA_IOC_RESET)] = { EBUSY },
+	[_IOC_NR(ARENA_IOC_RESET)] = { EPERM, EBUSY },
 	[_IOC_NR(ARENA_IOC_INFO)] = { 0 },
 	[_IOC_NR(ARENA_IOC_DUP)] = { EMFILE, ENFILE },
-	[_IOC_NR(ARENA_IOC_BATCH)] = { ENOSPC, EMSGSIZE },
-	[_IOC_NR(ARENA_IOC_LEASE)] = { ENOSPC },
+	[_IOC_NR(ARENA_IOC_BATCH)] = { EPERM, ENOSPC, EMSGSIZE },
+	[_IOC_NR(ARENA_IOC_LEASE)] = { EPERM, ENOSPC },
 	[_IOC_NR(ARENA_IOC_MARK)] = { EOPNOTSUPP },
-	[_IOC_NR(ARENA_IOC_REWIND)] = { EOPNOTSUPP, EBUSY, ESTALE },
+	[_IOC_NR(ARENA_IOC_REWIND)] = { EPERM, EOPNOTSUPP, EBUSY, ESTALE },
 	[_IOC_NR(ARENA_IOC_HANDLE)] = { ERANGE },
 	[_IOC_NR(ARENA_IOC_DEREF)] = { ESTALE },
 	[_IOC_NR(ARENA_IOC_WATCH)] = { 0 },
 	[_IOC_NR(ARENA_IOC_NOTIFY)] = { 0 },
-	[_IOC_NR(ARENA_IOC_COMMIT)] = { 0 },
+	[_IOC_NR(ARENA_IOC_COMMIT)] = { EPERM },
+	[_IOC_NR(ARENA_IOC_SEAL)] = { EBUSY },
 };
 
 static bool is_one_of(int err, const short *errors)
@@ -95,6 +96,7 @@ union args {
 	struct arena_lease_args lease;
 	struct arena_mark_args mark;
 	struct arena_handle_args handle;
+	struct arena_seal_args seal;
 	struct arena_watch_args watch;
 	struct arena_notify_args notify;
 	char bytes[256];
@@ -169,6 +171,19 @@ static void *put_args(struct request *r)
 	return args_page + PAGE - r->size;
 }
 
+/* clause 30: a sealed arena does not change, and no other arena is taken for sealed */
+static void check_sealed(const struct arena *a, unsigned int cmd, int err)
+{
+	const short *errors = own_errors[_IOC_NR(cmd)];
+
+	if (!alone || a->sealed == (err == -EPERM))
+		return;
+	if (err == -EPERM)
+		broken("command %u: an arena that was not sealed is", _IOC_NR(cmd));
+	if (!err && is_one_of(EPERM, errors))
+		broken("command %u changed a sealed arena", _IOC_NR(cmd));
+}
+
 /* Makes the call. The result is in r->args if r->honest. */
 static int request(struct request *r, struct arena *a, int fd)
 {
@@ -178,6 +193,7 @@ static int request(struct request *r, struct arena *a, int fd)
 	bend(r, a);
 	at = put_args(r);
 	err = call(fd, r->cmd, at);
+	check_sealed(a, r->cmd, err);
 	if (r->honest && !err)
 		memcpy(&r->args, at, r->size);
 	/* An object may be allocated whose offset this process does not learn. */
@@ -300,6 +316,22 @@ static void op_commit(struct arena *a)
 			       r.args.commit.bytes);
 	}
 	a->lost = lost;
+}
+
+/* Seldom, as there is little left to try in a sealed arena. */
+static void op_seal(struct arena *a)
+{
+	struct request r = REQUEST(SEAL, seal);
+	bool lost = a->lost;
+
+	if (get_byte() & 7)
+		return;
+	if (!request(&r, a, get_fd(a)))
+		a->sealed = true;
+	a->lost = lost;
+	check_info(a);
+	if (alone && a->sealed != !!(a->info.flags & ARENA_SEALED))
+		broken("INFO: flags %x", a->info.flags);
 }
 
 static void op_offset(struct arena *a)
@@ -471,7 +503,7 @@ static void op_garbage(struct arena *a)
 {
 	unsigned int cmd = _IO(ARENA_IOC_MAGIC, get_byte());
 
-	if (_IOC_NR(cmd) <= _IOC_NR(ARENA_IOC_COMMIT))
+	if (_IOC_NR(cmd) <= _IOC_NR(ARENA_IOC_SEAL))
 		cmd |= 1U << (16 + get_byte() % 16);
 	if (_IOC_TYPE(cmd) != ARENA_IOC_MAGIC || cmd == _IO(ARENA_IOC_MAGIC, _IOC_NR(cmd)))
 		cmd = _IO(ARENA_IOC_MAGIC, 0x80 | get_byte());
@@ -481,7 +513,7 @@ static void op_garbage(struct arena *a)
 
 void (*const ops_of_calls[])(struct arena *a) = {
 	op_alloc, op_alloc, op_store, op_batch, op_lease, op_reset, op_offset, op_info,
-	op_commit, op_setup, op_dup, op_mark, op_rewind, op_handle, op_watch, op_notify,
+	op_commit, op_seal, op_setup, op_dup, op_mark, op_rewind, op_handle, op_watch, op_notify,
 	op_garbage, op_mmap, op_mmap, op_status, op_close, op_send, op_reopen,
 };
 

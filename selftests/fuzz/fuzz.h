@@ -42,6 +42,7 @@ struct arena {
 	__u32 rights[FDS];
 	bool made;
 	bool lost;
+	bool sealed;
 	bool alien;	/* the arena may contain bytes that are neither zero nor @tag */
 	unsigned char tag;
 	struct arena_info_args info;

@@ -32,6 +32,8 @@ void op_mmap(struct arena *a)
 		broken("an executable mapping");
 	if (!(rights & ARENA_RIGHT_READ) || (prot & PROT_WRITE && !(rights & ARENA_RIGHT_WRITE)))
 		broken("rights %x mapped with %x", rights, prot);
+	if (alone && a->sealed && prot & PROT_WRITE)
+		broken("a sealed arena mapped for writing");
 	*map = (struct map) { at, bytes, a - arenas, prot & PROT_WRITE };
 }
 

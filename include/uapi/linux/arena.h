@@ -49,6 +49,7 @@
  *            that opened the arena, or within the limits of the module
  *            (a cgroup is charged unless the kernel was booted with
  *            cgroup.memory=nokmem)
+ *  EPERM     the arena is sealed, see &struct arena_seal_args
  *  EINTR     the task was killed while the call waited or did something
  *            lengthy: then nothing was committed, but an object that was
  *            being zeroed stays allocated, and a reset has emptied the arena
@@ -77,6 +78,7 @@
  *    that right, a program can add objects and cannot alter any.
  *  - %ARENA_RIGHT_RESET: %ARENA_IOC_RESET and %ARENA_IOC_SETUP; and, together
  *    with %ARENA_RIGHT_ALLOC, marks: %ARENA_IOC_MARK and %ARENA_IOC_REWIND.
+ *    %ARENA_IOC_SEAL needs all but %ARENA_RIGHT_READ.
  *
  * Queries (%ARENA_IOC_OFFSET, %ARENA_IOC_INFO, %ARENA_IOC_HANDLE,
  * %ARENA_IOC_DEREF), waiting (%ARENA_IOC_WATCH, poll()), the status page and
@@ -92,6 +94,9 @@
 /* Flags of an arena; struct arena_setup_args says what they mean. */
 #define ARENA_SETUP_SPANS	(1U << 0)
 #define ARENA_SETUP_ZERO	(1U << 1)
+
+/* Reported beside these flags: the arena is sealed, see struct arena_seal_args. */
+#define ARENA_SEALED		(1U << 31)
 
 /**
  * struct arena_setup_args - ioctl(ARENA_IOC_SETUP): choose an arena's properties.
@@ -295,7 +300,7 @@ struct arena_reset_args {
  * statistics.
  * @size:	sizeof(struct arena_info_args).
  * @__reserved:	must be zero.
- * @flags:	out: ARENA_SETUP_* flags of the arena.
+ * @flags:	out: ARENA_SETUP_* flags of the arena, and %ARENA_SEALED if it is sealed.
  * @rights:	out: ARENA_RIGHT_* of this descriptor.
  * @generation:	out: the present generation; grows at every reset and rewind.
  * @capacity:	out: size of the arena in bytes.
@@ -516,6 +521,39 @@ struct arena_handle_args {
 };
 
 /**
+ * struct arena_seal_args - ioctl(ARENA_IOC_SEAL): change the arena no more.
+ * @size:	sizeof(struct arena_seal_args).
+ * @flags:	must be zero.
+ *
+ * From this call on, the bytes of the arena do not change, and neither does what is
+ * allocated: through any descriptor, and for as long as the arena exists
+ * (clause 30). %ARENA_IOC_INFO and the status page report %ARENA_SEALED. So a
+ * program that was given a descriptor can ask INFO, and then parse the arena where it
+ * lies: what it has checked remains so.
+ *
+ * Calls that would allocate, commit, reset or rewind fail with EPERM. A mapping
+ * for writing fails with EPERM; one for reading works, and mprotect() cannot make
+ * it writable. poll() reports %POLLHUP. Sealing a sealed arena again succeeds.
+ *
+ * The call is refused, and nothing is changed, while something could still write to
+ * the arena. Mappings that are writable or may become so must be unmapped first,
+ * in all processes: these are all mappings that were made through a descriptor
+ * with %ARENA_RIGHT_WRITE, whatever their protection. A producer that goes on
+ * reading after the seal maps the arena through a duplicate without that right.
+ *
+ * Needs the rights that it takes away: %ARENA_RIGHT_WRITE, %ARENA_RIGHT_ALLOC and
+ * %ARENA_RIGHT_RESET.
+ *
+ * Errors: EBUSY: the arena is mapped through a descriptor with %ARENA_RIGHT_WRITE;
+ * something else refers to a page of it, such as direct I/O in flight, a buffer
+ * of io_uring or a pipe; or kernel code holds the arena.
+ */
+struct arena_seal_args {
+	__u32 size;
+	__u32 flags;
+};
+
+/**
  * struct arena_watch_args - ioctl(ARENA_IOC_WATCH): what poll() waits for.
  * @size:	sizeof(struct arena_watch_args).
  * @flags:	must be zero.
@@ -582,7 +620,7 @@ struct arena_notify_args {
 /**
  * struct arena_status - the status page: the state of an arena without a call.
  * @version:	version of this layout, 1. Later versions only add members.
- * @flags:	ARENA_SETUP_* flags of the arena.
+ * @flags:	ARENA_SETUP_* flags of the arena, and %ARENA_SEALED once it is sealed.
  * @generation:	the present generation. Written before a reset returns, and
  *		before any object of the new generation is handed out. Odd, which
  *		no generation is, while the other members change from the old
@@ -632,5 +670,6 @@ struct arena_status {
 #define ARENA_IOC_WATCH		_IO(ARENA_IOC_MAGIC, 0x0e)
 #define ARENA_IOC_NOTIFY	_IO(ARENA_IOC_MAGIC, 0x0f)
 #define ARENA_IOC_COMMIT	_IO(ARENA_IOC_MAGIC, 0x10)
+#define ARENA_IOC_SEAL		_IO(ARENA_IOC_MAGIC, 0x11)
 
 #endif /* _UAPI_LINUX_ARENA_H */

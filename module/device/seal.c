@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/arena: ARENA_IOC_SEAL. From then on, for ever, the bytes of the arena do not change.
+ *
+ * What could change them, and what keeps it out:
+ *
+ *  - Calls that allocate, store, commit, reset or rewind. They hold arena_dev.lock from before they
+ *    look at ARENA_SEALED until they have written their last byte (arena_dev_begin(),
+ *    arena_dev_begin_reset()). A seal takes the lock for writing.
+ *  - Kernel code that holds the arena. A seal is refused while there is any, and
+ *    arena_get_from_fd() refuses rights to change the arena afterwards.
+ *  - Stores through a mapping. Each VMA with VM_MAYWRITE counts in arena_dev.may_write, from mmap()
+ *    to the moment when the kernel has cleared its page table entries and flushed them from the
+ *    TLBs, and a seal is refused while there is one. fork(), mremap() and munmap() of a part make
+ *    further VMAs of one that counts, so only mmap() raises the number from 0, and it looks at
+ *    ARENA_SEALED with the lock held. Afterwards mmap() clears VM_MAYWRITE, so no mprotect() and no
+ *    debugger makes the mapping writable.
+ *  - Pages that the kernel took a reference to through a writable mapping that is gone by now: for
+ *    a read() by direct I/O, a buffer of io_uring, a device. A seal unmaps the arena, which leaves
+ *    the references of the arena and such ones, and is refused while there is any of these. It
+ *    cannot tell apart one that serves reading only, such as a page in a pipe.
+ */
+#include <linux/atomic.h>
+#include <linux/rwsem.h>
+
+#include "device/ioctl.h"
+
+int arena_check_seal(const union arena_args *args)
+{
+	return args->seal.flags ? -EINVAL : 0;
+}
+
+static int arena_dev_seal(struct arena_dev *dev)
+{
+	int err;
+
+	lockdep_assert_held_write(&dev->lock);
+	/* Acquire: pairs with the releases in arena_unhold() and arena_vm_close(). */
+	if (atomic_read_acquire(&dev->holds) || atomic_long_read_acquire(&dev->may_write))
+		return -EBUSY;
+	/* Readers that touch the arena fault its pages in again. */
+	arena_map_revoke(dev, 0);
+	err = arena_slabs_unshared(dev->arena);
+	if (!err)
+		WRITE_ONCE(dev->flags, dev->flags | ARENA_SEALED);
+	return err;
+}
+
+int arena_do_seal(struct arena_call *call)
+{
+	struct arena_dev *dev = call->file->dev;
+	int err = 0;
+
+	if (down_write_killable(&dev->lock))
+		return -EINTR;
+	if (!(dev->flags & ARENA_SEALED))
+		err = arena_dev_seal(dev);
+	up_write(&dev->lock);
+	if (!err)
+		arena_status_update(dev);
+	return err;
+}
