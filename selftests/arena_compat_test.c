@@ -135,6 +135,7 @@ TEST_F(compat, command_of_later_version_same_result)
 	struct arena_watch_args watch = { .size = sizeof(watch), .mark = 1 << 20 };
 	struct arena_notify_args notify = { .size = sizeof(notify) };
 	struct arena_commit_args commit = { .size = sizeof(commit), .bytes = 3 * SLAB };
+	struct arena_query_args query = { .size = sizeof(query) }, same = query;
 	struct arena_seal_args seal = { .size = sizeof(seal) };
 	struct arena_info_args info;
 
@@ -178,6 +179,10 @@ TEST_F(compat, command_of_later_version_same_result)
 	commit.node = 1;
 	EXPECT_EQ(-EINVAL,
 		  call_copied(self->fd, self->low, ARENA_IOC_COMMIT, &commit, sizeof(commit)));
+
+	ASSERT_EQ(0, arena_ioctl(self->fd, ARENA_IOC_QUERY, &query));
+	ASSERT_EQ(0, call_copied(self->fd, self->low, ARENA_IOC_QUERY, &same, sizeof(same)));
+	EXPECT_EQ(0, memcmp(&query, &same, sizeof(query)));
 
 	EXPECT_EQ(-EBUSY, call_copied(self->fd, self->low, ARENA_IOC_SEAL, &seal, sizeof(seal)));
 	munmap(self->map, 4 * SLAB);

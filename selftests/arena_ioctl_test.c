@@ -132,6 +132,11 @@ FIXTURE_VARIANT_ADD(command, info)
 	.cmd = ARENA_IOC_INFO, .size = 208, .out = true, .fill = fill_nothing,
 };
 
+FIXTURE_VARIANT_ADD(command, query)
+{
+	.cmd = ARENA_IOC_QUERY, .size = 96, .out = true, .fill = fill_nothing,
+};
+
 FIXTURE_VARIANT_ADD(command, dup)
 {
 	.cmd = ARENA_IOC_DUP, .size = 16, .out = true, .fill = fill_dup,
@@ -383,12 +388,122 @@ TEST(command_unknown_enotty)
 	unsigned int nr;
 
 	ASSERT_LE(0, fd);
-	for (nr = _IOC_NR(ARENA_IOC_SEAL) + 1; nr < 256; nr++)
+	for (nr = _IOC_NR(ARENA_IOC_QUERY) + 1; nr < 256; nr++)
 		EXPECT_EQ(-ENOTTY, arena_ioctl(fd, _IO(ARENA_IOC_MAGIC, nr), buf));
-	for (nr = 0; nr <= _IOC_NR(ARENA_IOC_SEAL); nr++) {
+	for (nr = 0; nr <= _IOC_NR(ARENA_IOC_QUERY); nr++) {
 		EXPECT_EQ(-ENOTTY, arena_ioctl(fd, _IO(ARENA_IOC_MAGIC - 1, nr), buf));
 		EXPECT_EQ(-ENOTTY, arena_ioctl(fd, _IO(ARENA_IOC_MAGIC + 1, nr), buf));
 	}
+	close(fd);
+}
+
+/* clause 18: QUERY names the commands that exist, and no others */
+TEST(query_commands_are_those_that_exist)
+{
+	struct arena_query_args query = { .size = sizeof(query) };
+	struct arena_notify_args none = { .size = 0 };
+	int fd = arena_open(), err;
+	unsigned int nr;
+
+	ASSERT_EQ(0, arena_ioctl(fd, ARENA_IOC_QUERY, &query));
+	for (nr = 0; nr < 64; nr++) {
+		err = arena_ioctl(fd, _IO(ARENA_IOC_MAGIC, nr), &none);
+		EXPECT_EQ(query.commands >> nr & 1 ? -EINVAL : -ENOTTY, err);
+	}
+	close(fd);
+}
+
+static int dup_and_close(int fd, __u32 rights)
+{
+	int other = arena_dup(fd, rights);
+
+	return other < 0 ? other : close(other);
+}
+
+/* clause 18: each bit that QUERY reports is accepted, and each other one is refused */
+TEST(query_flags_are_those_accepted)
+{
+	struct arena_query_args query = { .size = sizeof(query) };
+	int fd = arena_create(1 << 20, SLAB, 0), fresh;
+	unsigned int bit;
+	__u32 right;
+
+	ASSERT_EQ(0, arena_ioctl(fd, ARENA_IOC_QUERY, &query));
+	for (bit = 0; bit < 32; bit++) {
+		right = 1U << bit | (bit == 1 ? ARENA_RIGHT_READ : 0);
+		fresh = arena_open();
+		ASSERT_LE(0, fresh);
+		EXPECT_EQ(query.setup_flags >> bit & 1 ? 0 : -EINVAL,
+			  arena_setup(fresh, 0, 0, 1U << bit));
+		EXPECT_EQ(query.alloc_flags >> bit & 1 ? 0 : -EINVAL,
+			  arena_alloc_flags(fd, 8, 0, 1U << bit, NULL));
+		EXPECT_EQ(query.commit_flags >> bit & 1 ? 0 : -EINVAL,
+			  arena_commit(fd, SLAB, 1U << bit, 0));
+		EXPECT_EQ(query.reset_modes >> bit & 1 ? 0 : -EINVAL,
+			  arena_reset(fd, bit, 0));
+		EXPECT_EQ(query.rights >> bit & 1 ? 0 : -EINVAL, dup_and_close(fd, right));
+		close(fresh);
+	}
+	close(fd);
+}
+
+/* Whether an arena can be set up so. */
+static int try_setup(__u64 capacity, __u64 slab_size)
+{
+	int fd = arena_open(), err = arena_setup(fd, capacity, slab_size, 0);
+
+	close(fd);
+	return err;
+}
+
+/* clauses 5, 18: each limit that QUERY reports is the last value that is accepted */
+TEST(query_limits_are_those_enforced)
+{
+	struct arena_query_args query = { .size = sizeof(query) };
+	struct arena_batch_item *items;
+	struct arena_info_args info;
+	int fd = arena_open();
+	__u64 first, second;
+	char *source;
+
+	ASSERT_EQ(0, arena_ioctl(fd, ARENA_IOC_QUERY, &query));
+	EXPECT_EQ(page_size(), query.slab_size_min);
+	EXPECT_EQ(0, try_setup(query.capacity_max, 0));
+	EXPECT_EQ(-EFBIG, try_setup(query.capacity_max + 1, 0));
+	EXPECT_EQ(0, try_setup(0, query.slab_size_min));
+	EXPECT_EQ(-EINVAL, try_setup(0, query.slab_size_min / 2));
+	EXPECT_EQ(0, try_setup(0, query.slab_size_max));
+	EXPECT_EQ(-EINVAL, try_setup(0, query.slab_size_max * 2));
+
+	/* QUERY was no use of the arena: now it gets the defaults. */
+	ASSERT_EQ(0, arena_setup(fd, 0, 0, 0));
+	ASSERT_EQ(0, arena_info(fd, &info));
+	EXPECT_EQ(query.capacity_default, info.capacity);
+	EXPECT_EQ(query.slab_size_default, info.slab_size);
+	ASSERT_EQ(0, arena_alloc(fd, 1, &first));
+	ASSERT_EQ(0, arena_alloc(fd, 1, &second));
+	EXPECT_EQ(query.align_default, second - first);
+
+	items = calloc(query.batch_max + 1, sizeof(*items));
+	source = calloc(1, query.store_max + 1);
+	for (first = 0; first <= query.batch_max; first++)
+		items[first].bytes = 8;
+	EXPECT_EQ(0, arena_batch(fd, items, query.batch_max, 0, NULL));
+	EXPECT_EQ(-EINVAL, arena_batch(fd, items, query.batch_max + 1, 0, NULL));
+	EXPECT_EQ(0, arena_store(fd, source, query.store_max, NULL));
+	EXPECT_EQ(-EMSGSIZE, arena_store(fd, source, query.store_max + 1, NULL));
+	free(items);
+	free(source);
+	close(fd);
+}
+
+/* clause 18: QUERY refuses a reserved field that is not zero */
+TEST(query_reserved_einval)
+{
+	struct arena_query_args args = { .size = sizeof(args), .__reserved = 1 };
+	int fd = arena_open();
+
+	EXPECT_EQ(-EINVAL, arena_ioctl(fd, ARENA_IOC_QUERY, &args));
 	close(fd);
 }
 
@@ -622,9 +737,9 @@ static int use_by_mmap(int fd)
 TEST(setup_after_use_ebusy)
 {
 	int (*uses[])(int fd) = { use_by_alloc, use_by_store, use_by_offset, use_by_reset,
-				  use_by_info, use_by_mmap, use_by_batch, use_by_mark, use_by_rewind,
-				  use_by_handle, use_by_deref, use_by_lease, use_by_watch,
-				  use_by_notify, use_by_commit, use_by_seal };
+				  use_by_info, use_by_mmap, use_by_batch, use_by_mark,
+				  use_by_rewind, use_by_handle, use_by_deref, use_by_lease,
+				  use_by_watch, use_by_notify, use_by_commit, use_by_seal };
 	unsigned int i;
 	int fd;
 
@@ -907,6 +1022,7 @@ static_assert(sizeof(struct arena_commit_args) == 24, "commit");
 static_assert(sizeof(struct arena_offset_args) == 32, "offset");
 static_assert(sizeof(struct arena_reset_args) == 32, "reset");
 static_assert(sizeof(struct arena_info_args) == 208, "info");
+static_assert(sizeof(struct arena_query_args) == 96, "query");
 static_assert(sizeof(struct arena_dup_args) == 16, "dup");
 static_assert(sizeof(struct arena_batch_args) == 40, "batch");
 static_assert(sizeof(struct arena_batch_item) == 24, "batch item");

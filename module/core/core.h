@@ -949,6 +949,8 @@ static inline void arena_cpu_prepare(struct arena *arena, gfp_t gfp)
 
 /* 0, or -EINVAL if a member of @config is not valid. */
 int arena_config_check(const struct arena_config *config);
+size_t arena_slab_size_max(void);
+size_t arena_slab_size_default(size_t capacity);
 
 struct arena *__arena_create(const struct arena_config *config, unsigned int flags,
 			     struct arena_budget *budget);

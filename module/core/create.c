@@ -17,18 +17,18 @@
 #include "core/events.h"
 
 /* The largest block of the page allocator may be smaller than ARENA_SLAB_MAX. */
-static size_t slab_size_max(void)
+size_t arena_slab_size_max(void)
 {
 	return min_t(size_t, ARENA_SLAB_MAX, PAGE_SIZE << ARENA_PAGE_ORDER_MAX);
 }
 
-static size_t default_slab_size(size_t capacity)
+size_t arena_slab_size_default(size_t capacity)
 {
 	size_t size = capacity >= SZ_1G ? ARENA_SLAB_MAX : ARENA_SLAB_DEFAULT;
 
 	if (size > capacity)
 		size = roundup_pow_of_two(capacity);
-	return clamp_t(size_t, size, PAGE_SIZE, slab_size_max());
+	return clamp_t(size_t, size, PAGE_SIZE, arena_slab_size_max());
 }
 
 int arena_config_check(const struct arena_config *config)
@@ -40,7 +40,7 @@ int arena_config_check(const struct arena_config *config)
 		return -EINVAL;
 	if (config->slab_size && (!is_power_of_2(config->slab_size) ||
 				  config->slab_size < PAGE_SIZE ||
-				  config->slab_size > slab_size_max()))
+				  config->slab_size > arena_slab_size_max()))
 		return -EINVAL;
 	if (config->flags & ~known)
 		return -EINVAL;
@@ -53,7 +53,7 @@ int arena_config_check(const struct arena_config *config)
 static void arena_init(struct arena *arena, const struct arena_config *config,
 		       unsigned int flags)
 {
-	size_t slab_size = config->slab_size ?: default_slab_size(config->capacity);
+	size_t slab_size = config->slab_size ?: arena_slab_size_default(config->capacity);
 
 	arena->flags = config->flags | flags;
 	arena->capacity = config->capacity;

@@ -30,6 +30,9 @@
  */
 #define ARENA_DEV_GFP	(GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
 
+/* Version of the layout of the status page. */
+#define ARENA_STATUS_VERSION	1
+
 /* Value of arena_dev.wake_above with which no allocation wakes pollers. */
 #define ARENA_WAKE_NEVER	ULONG_MAX
 

@@ -18,6 +18,9 @@
 #include "compat.h"
 #include "device/ioctl.h"
 
+/* The flags of struct arena_setup_args. */
+#define ARENA_SETUP_KNOWN	(ARENA_SETUP_SPANS | ARENA_SETUP_ZERO)
+
 int arena_copy_out(const struct arena_call *call)
 {
 	return copy_to_user(call->user, &call->args, call->bytes) ? -EFAULT : 0;
@@ -50,7 +53,7 @@ static int arena_check_setup(const union arena_args *args)
 	const struct arena_setup_args *setup = &args->setup;
 	struct arena_config config;
 
-	if (setup->flags & ~(ARENA_SETUP_SPANS | ARENA_SETUP_ZERO) || setup->__reserved)
+	if (setup->flags & ~ARENA_SETUP_KNOWN || setup->__reserved)
 		return -EINVAL;
 	if (!arena_name_ok(setup->name))
 		return -EINVAL;
@@ -360,6 +363,36 @@ static int arena_do_info(struct arena_call *call)
 	return 0;
 }
 
+static int arena_check_query(const union arena_args *args)
+{
+	return args->query.__reserved ? -EINVAL : 0;
+}
+
+static u64 arena_commands(void);
+
+/* Says what this module can do; looks at no arena. */
+static int arena_do_query(struct arena_call *call)
+{
+	struct arena_query_args *query = &call->args.query;
+
+	query->commands = arena_commands();
+	query->rights = ARENA_RIGHTS_ALL;
+	query->setup_flags = ARENA_SETUP_KNOWN;
+	query->alloc_flags = ARENA_ALLOC_ZERO;
+	query->commit_flags = ARENA_COMMIT_NODE;
+	query->reset_modes = BIT(ARENA_RESET_STRICT + 1) - 1;
+	query->batch_max = ARENA_BATCH_MAX;
+	query->status_version = ARENA_STATUS_VERSION;
+	query->align_default = ARENA_MIN_ALIGN;
+	query->capacity_default = arena_dev_capacity();
+	query->capacity_max = arena_capacity_max();
+	query->slab_size_default = arena_slab_size_default(arena_dev_capacity());
+	query->slab_size_min = PAGE_SIZE;
+	query->slab_size_max = arena_slab_size_max();
+	query->store_max = ARENA_STORE_MAX;
+	return 0;
+}
+
 static int arena_check_dup(const union arena_args *args)
 {
 	const struct arena_dup_args *dup = &args->dup;
@@ -462,6 +495,7 @@ static const struct arena_op arena_ops[] = {
 	ARENA_OP(RESET, reset, reset, generation, ARENA_RIGHT_RESET,
 		 ARENA_OP_MAKE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_WAKES, NULL),
 	ARENA_OP(INFO, info, info, name, 0, ARENA_OP_MAKE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
+	ARENA_OP(QUERY, query, query, store_max, 0, ARENA_OP_OUT, NULL),
 	ARENA_OP(DUP, dup, dup, fd, 0, 0, NULL),
 	ARENA_OP(LEASE, lease, lease, generation, ARENA_RIGHT_ALLOC,
 		 ARENA_OP_MAKE | ARENA_OP_PROBE | ARENA_OP_OUT | ARENA_OP_MOVES, NULL),
@@ -483,6 +517,19 @@ static const struct arena_op arena_ops[] = {
 	ARENA_OP(HANDLE, handle, handle, handle_offset, 0, ARENA_OP_MAKE | ARENA_OP_OUT, NULL),
 	ARENA_OP(DEREF, deref, handle, handle_offset, 0, ARENA_OP_MAKE | ARENA_OP_OUT, NULL),
 };
+
+/* Bit n is set if the command of number n exists. */
+static u64 arena_commands(void)
+{
+	u64 commands = 0;
+	int nr;
+
+	BUILD_BUG_ON(ARRAY_SIZE(arena_ops) > 64);
+	for (nr = 0; nr < ARRAY_SIZE(arena_ops); nr++)
+		if (arena_ops[nr].run)
+			commands |= BIT_ULL(nr);
+	return commands;
+}
 
 static const struct arena_op *arena_find_op(unsigned int cmd)
 {

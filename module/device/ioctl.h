@@ -17,6 +17,7 @@ union arena_args {
 	struct arena_offset_args	offset;
 	struct arena_reset_args		reset;
 	struct arena_info_args		info;
+	struct arena_query_args		query;
 	struct arena_dup_args		dup;
 	struct arena_batch_args		batch;
 	struct arena_lease_args		lease;

@@ -22,8 +22,6 @@
 
 #include "device/device.h"
 
-#define ARENA_STATUS_VERSION	1
-
 static __always_inline void status_raise(__u64 *shown, __u64 value)
 {
 	__u64 old = READ_ONCE(*shown);

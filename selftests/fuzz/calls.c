@@ -24,6 +24,7 @@ static const short own_errors[][5] = {
 	[_IOC_NR(ARENA_IOC_NOTIFY)] = { 0 },
 	[_IOC_NR(ARENA_IOC_COMMIT)] = { EPERM },
 	[_IOC_NR(ARENA_IOC_SEAL)] = { EBUSY },
+	[_IOC_NR(ARENA_IOC_QUERY)] = { 0 },
 };
 
 static bool is_one_of(int err, const short *errors)
@@ -91,6 +92,7 @@ union args {
 	struct arena_offset_args offset;
 	struct arena_reset_args reset;
 	struct arena_info_args info;
+	struct arena_query_args query;
 	struct arena_dup_args dup;
 	struct arena_batch_args batch;
 	struct arena_lease_args lease;
@@ -354,6 +356,16 @@ static void op_info(struct arena *a)
 	a->lost = lost;
 }
 
+static void op_query(struct arena *a)
+{
+	struct request r = REQUEST(QUERY, query);
+	bool lost = a->lost;
+
+	if (!request(&r, a, get_fd(a)) && r.honest && !(r.args.query.commands & 1))
+		broken("QUERY: no SETUP in %llx", r.args.query.commands);
+	a->lost = lost;
+}
+
 static void op_setup(struct arena *a)
 {
 	struct request r = REQUEST(SETUP, setup);
@@ -503,7 +515,7 @@ static void op_garbage(struct arena *a)
 {
 	unsigned int cmd = _IO(ARENA_IOC_MAGIC, get_byte());
 
-	if (_IOC_NR(cmd) <= _IOC_NR(ARENA_IOC_SEAL))
+	if (_IOC_NR(cmd) <= _IOC_NR(ARENA_IOC_QUERY))
 		cmd |= 1U << (16 + get_byte() % 16);
 	if (_IOC_TYPE(cmd) != ARENA_IOC_MAGIC || cmd == _IO(ARENA_IOC_MAGIC, _IOC_NR(cmd)))
 		cmd = _IO(ARENA_IOC_MAGIC, 0x80 | get_byte());
@@ -513,8 +525,8 @@ static void op_garbage(struct arena *a)
 
 void (*const ops_of_calls[])(struct arena *a) = {
 	op_alloc, op_alloc, op_store, op_batch, op_lease, op_reset, op_offset, op_info,
-	op_commit, op_seal, op_setup, op_dup, op_mark, op_rewind, op_handle, op_watch, op_notify,
-	op_garbage, op_mmap, op_mmap, op_status, op_close, op_send, op_reopen,
+	op_commit, op_seal, op_query, op_setup, op_dup, op_mark, op_rewind, op_handle,
+	op_watch, op_notify, op_garbage, op_mmap, op_mmap, op_status, op_close, op_send, op_reopen,
 };
 
 const unsigned int nr_ops_of_calls = ARRAY_SIZE(ops_of_calls);

@@ -73,14 +73,14 @@
  *  - %ARENA_RIGHT_READ: map the arena for reading.
  *  - %ARENA_RIGHT_WRITE: map it for writing, too. Needs %ARENA_RIGHT_READ.
  *  - %ARENA_RIGHT_ALLOC: %ARENA_IOC_ALLOC, %ARENA_IOC_STORE, %ARENA_IOC_BATCH,
- *    %ARENA_IOC_LEASE, %ARENA_IOC_COMMIT and %ARENA_IOC_NOTIFY. A store writes nothing but the
- *    object that it makes, so it does not need %ARENA_RIGHT_WRITE: without
- *    that right, a program can add objects and cannot alter any.
+ *    %ARENA_IOC_LEASE, %ARENA_IOC_COMMIT and %ARENA_IOC_NOTIFY. A store writes
+ *    nothing but the object that it makes, so it does not need %ARENA_RIGHT_WRITE:
+ *    without that right, a program can add objects and cannot alter any.
  *  - %ARENA_RIGHT_RESET: %ARENA_IOC_RESET and %ARENA_IOC_SETUP; and, together
  *    with %ARENA_RIGHT_ALLOC, marks: %ARENA_IOC_MARK and %ARENA_IOC_REWIND.
  *    %ARENA_IOC_SEAL needs all but %ARENA_RIGHT_READ.
  *
- * Queries (%ARENA_IOC_OFFSET, %ARENA_IOC_INFO, %ARENA_IOC_HANDLE,
+ * Queries (%ARENA_IOC_OFFSET, %ARENA_IOC_INFO, %ARENA_IOC_QUERY, %ARENA_IOC_HANDLE,
  * %ARENA_IOC_DEREF), waiting (%ARENA_IOC_WATCH, poll()), the status page and
  * %ARENA_IOC_DUP need no right.
  */
@@ -113,8 +113,9 @@
  *		byte at its end, and only zero bytes behind that; empty for none.
  *
  * This call is optional. It is possible once, before the first use of the arena
- * (clause 17). poll() and %ARENA_IOC_DUP do not use the arena: a program can make a
- * duplicate and let another process, to which it passes that, set the arena up.
+ * (clause 17). poll(), %ARENA_IOC_QUERY and %ARENA_IOC_DUP do not use the arena: a
+ * program can make a duplicate and let another process, to which it passes that,
+ * set the arena up.
  *
  * Errors: EBUSY: the arena is in use, or was set up. EFBIG: more capacity than
  * the module allows. EINVAL, besides the common causes: bad slab size or name.
@@ -355,6 +356,52 @@ struct arena_info_args {
 };
 
 /**
+ * struct arena_query_args - ioctl(ARENA_IOC_QUERY): what the kernel supports.
+ * @size:	sizeof(struct arena_query_args).
+ * @__reserved:	must be zero.
+ * @commands:	out: bit n is set if there is a command of number n
+ *		(_IOC_NR(ARENA_IOC_...)).
+ * @rights:	out: all ARENA_RIGHT_*.
+ * @setup_flags: out: all ARENA_SETUP_* flags of &struct arena_setup_args.
+ * @alloc_flags: out: all ARENA_ALLOC_* flags.
+ * @commit_flags: out: all ARENA_COMMIT_* flags.
+ * @reset_modes: out: bit n is set if n is one of &enum arena_reset_mode.
+ * @batch_max:	out: the most items in one %ARENA_IOC_BATCH.
+ * @status_version: out: &arena_status.version.
+ * @align_default: out: alignment of objects for which none is asked.
+ * @capacity_default: out: capacity of an arena for which none is asked.
+ * @capacity_max: out: the largest capacity.
+ * @slab_size_default: out: size of a slab in an arena of @capacity_default; in a
+ *		smaller arena it may be less, and in a larger one more.
+ * @slab_size_min: out: the least size of a slab.
+ * @slab_size_max: out: the largest size of a slab.
+ * @store_max:	out: the most bytes that one %ARENA_IOC_STORE or %ARENA_IOC_BATCH
+ *		copies.
+ *
+ * This is not a use of the arena, and says nothing of it; %ARENA_IOC_INFO does. The
+ * module parameter max_arena_mb may change the capacities at any time.
+ */
+struct arena_query_args {
+	__u32 size;
+	__u32 __reserved;
+	__aligned_u64 commands;
+	__u32 rights;
+	__u32 setup_flags;
+	__u32 alloc_flags;
+	__u32 commit_flags;
+	__u32 reset_modes;
+	__u32 batch_max;
+	__u32 status_version;
+	__u32 align_default;
+	__aligned_u64 capacity_default;
+	__aligned_u64 capacity_max;
+	__aligned_u64 slab_size_default;
+	__aligned_u64 slab_size_min;
+	__aligned_u64 slab_size_max;
+	__aligned_u64 store_max;
+};
+
+/**
  * struct arena_dup_args - ioctl(ARENA_IOC_DUP): a descriptor with fewer rights.
  * @size:	sizeof(struct arena_dup_args).
  * @rights:	ARENA_RIGHT_* of the new descriptor, at least one.
@@ -528,8 +575,8 @@ struct arena_handle_args {
  * From this call on, the bytes of the arena do not change, and neither does what is
  * allocated: through any descriptor, and for as long as the arena exists
  * (clause 30). %ARENA_IOC_INFO and the status page report %ARENA_SEALED. So a
- * program that was given a descriptor can ask INFO, and then parse the arena where it
- * lies: what it has checked remains so.
+ * program that was given a descriptor can ask INFO, and then parse the arena where
+ * it lies: what it has checked remains so.
  *
  * Calls that would allocate, commit, reset or rewind fail with EPERM. A mapping
  * for writing fails with EPERM; one for reading works, and mprotect() cannot make
@@ -671,5 +718,6 @@ struct arena_status {
 #define ARENA_IOC_NOTIFY	_IO(ARENA_IOC_MAGIC, 0x0f)
 #define ARENA_IOC_COMMIT	_IO(ARENA_IOC_MAGIC, 0x10)
 #define ARENA_IOC_SEAL		_IO(ARENA_IOC_MAGIC, 0x11)
+#define ARENA_IOC_QUERY		_IO(ARENA_IOC_MAGIC, 0x12)
 
 #endif /* _UAPI_LINUX_ARENA_H */
