@@ -116,7 +116,7 @@ shows_odd_names()
 # Succeeds if arenactl fails when its output cannot be written.
 full_disk()
 {
-	for command in list "show full" "watch -b -n 2 -d 0.1"; do
+	for command in list "show full" "-j list" who --help --version "watch -b -n 2 -d 0.1"; do
 		# shellcheck disable=SC2086 # words
 		! ./arenactl $command >/dev/full 2>"$log" && says output || return 1
 	done
@@ -166,11 +166,103 @@ ends_by_signal()
 	wait "$watcher"
 }
 
+helps()
+{
+	ends_with 0 ./arenactl --help && says '^usage: arenactl' && says '^who ' &&
+		./arenactl -h | cmp -s - "$log"
+}
+
+# The version is that of the module.
+tells_version()
+{
+	version=$(cat /sys/module/arena/version)
+	ends_with 0 ./arenactl --version && says "^arenactl $version\$" && ends_with 0 ./arenactl -V &&
+		says "^arenactl $version\$"
+}
+
+# As JSON, each number of the table of debugfs, flags as a list, and names as they were given.
+lists_json()
+{
+	ends_with 0 ./arenactl --json -s used list && [ "$(head -n 1 "$log")" = '[' ] &&
+		[ "$(tail -n 1 "$log")" = ']' ] && [ "$(grep -c '^  {' "$log")" -eq 2 ] || return 1
+	awk 'NR == 1 { split($0, name); next }
+		$2 == "full" {
+			printf "  {\"id\": %s, \"name\": \"full\", ", $1
+			printf "\"flags\": [\"device\", \"account\"]"
+			for (i = 4; i <= NF; i++)
+				printf ", \"%s\": %s", name[i], $i
+			print "}," }' $arena/arenas >"$log.json"
+	sed -n 2p "$log" | cmp -s - "$log.json" && rm "$log.json" &&
+		ends_with 0 ./arenactl -j show full && says '^  {"id": .*"name": "full"' &&
+		[ "$(wc -l <"$log")" -eq 3 ] && ends_with 1 ./arenactl -j show nobody &&
+		[ "$(wc -l <"$log")" -eq 1 ] && ends_with 2 ./arenactl -j watch
+}
+
+# A name with characters that JSON, the kernel, or both escape.
+shows_json_name()
+{
+	./arena_play 'setup=a b\"c,0x10000,0' pid pause >"$log.3" &
+	odd=$!
+	until_true grep -q pid "$log.3" && ends_with 0 ./arenactl -j show 'a b\"c' &&
+		grep -qF '"name": "a b\\\"c",' "$log"
+	rc=$?
+	kill "$odd"
+	wait "$odd" 2>/dev/null
+	rm "$log.3"
+	return $rc
+}
+
+# Who has an arena open: the descriptor, its rights and the program; by number and by name.
+tells_who()
+{
+	fd=$(sed -n 's/^pid .* fd //p' "$log.1")
+	id=$(awk '$2 == "full" { print $1 }' $arena/arenas)
+	for which in full "$id"; do
+		ends_with 0 ./arenactl who "$which" && squeeze && [ "$(wc -l <"$log")" -eq 2 ] &&
+			says "^ *$id full $full $fd read,write,alloc,reset arena_play\$" || return 1
+	done
+	ends_with 0 ./arenactl who && squeeze && says " full $full $fd " && says ' empty ' &&
+		[ "$(wc -l <"$log")" -eq 3 ] && ends_with 0 ./arenactl -j who full &&
+		says "^  {\"id\": $id, \"name\": \"full\", \"pid\": $full, \"fd\": $fd, \"rights\":" &&
+		says '\["read", "write", "alloc", "reset"\], "command": "arena_play"}$' &&
+		ends_with 1 ./arenactl who nobody && says 'no process has an arena nobody'
+}
+
+# Which arenas a process has: by each descriptor with its rights, also while it has no arena.
+tells_of_process()
+{
+	./arena_play pid pause >"$log.3" &
+	bare=$!
+	./arena_play setup=few,0x10000,0 rights=5 pid pause >"$log.4" &
+	few=$!
+	until_true grep -q pid "$log.3" && until_true grep -q pid "$log.4" &&
+		ends_with 0 ./arenactl pid "$few" && squeeze && [ "$(wc -l <"$log")" -eq 2 ] &&
+		says " few $few [0-9]* read,alloc arena_play\$" &&
+		ends_with 0 ./arenactl pid "$bare" && squeeze && says "^ *- - $bare [0-9]* read" &&
+		ends_with 0 ./arenactl -j pid "$bare" && says '^  {"id": null, "name": "", ' &&
+		ends_with 0 ./arenactl -j pid $$ && [ "$(cat "$log")" = '[]' ]
+	rc=$?
+	kill "$bare" "$few"
+	wait "$bare" "$few" 2>/dev/null
+	rm "$log.3" "$log.4"
+	return $rc
+}
+
+# Others than root are told of their own processes, and that this is not all.
+tells_own_only()
+{
+	ends_with 0 ./arena_play uid=65534 exec='./arenactl who' &&
+		says 'processes of others were left out' && ! says ' full ' &&
+		ends_with 1 ./arena_play uid=65534 exec="./arenactl pid $full" && says "process $full"
+}
+
 misuse()
 {
 	ends_with 2 ./arenactl nonsense && says usage && ends_with 2 ./arenactl show && says usage &&
 		ends_with 2 ./arenactl watch -b -d 0 && ends_with 2 ./arenactl watch -n 0.5 &&
-		ends_with 2 ./arenactl -x
+		ends_with 2 ./arenactl -x && ends_with 2 ./arenactl list full &&
+		ends_with 2 ./arenactl pid && ends_with 2 ./arenactl pid full &&
+		ends_with 1 ./arenactl pid 999999999 && says 'process 999999999'
 }
 
 no_debugfs()
@@ -199,13 +291,18 @@ no_root()
 [ -r $arena/arenas ] || skip_all "debugfs does not show arenas"
 [ -x ./arenactl ] || skip_all "no arenactl"
 echo "TAP version 13"
-echo "1..16"
+echo "1..23"
 begin
 check "list: sizes for humans, and a sum" lists_sizes
 check "list: bytes" lists_bytes
 check "list: sorted" sorts
 check "show: by name and by number" shows
 check "show: names that look like something else" shows_odd_names
+check "list, show: as JSON" lists_json
+check "show: as JSON, names that must be escaped" shows_json_name
+check "who: the processes of an arena" tells_who
+check "pid: the arenas of a process" tells_of_process
+check "who, pid: not root" tells_own_only
 check "output that nobody gets" full_disk
 check "watch: in batches" watches
 check "watch: no terminal" needs_terminal
@@ -214,6 +311,8 @@ check "watch: Ctrl-backslash restores the terminal" quits_on_terminal
 check "watch: Ctrl-Z restores the terminal" stops_on_terminal
 check "watch: a signal ends it" ends_by_signal
 end
+check "help" helps
+check "version" tells_version
 check "misuse" misuse
 check "no debugfs" no_debugfs
 check "no module" no_module

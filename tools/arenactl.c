@@ -4,8 +4,10 @@
  *
  * arenactl reads a table in debugfs that has a line for each arena. The first line names the
  * columns: if a newer module has further columns, "arenactl show" shows them, too.
+ * The commands who and pid read /proc/PID/fdinfo.
  */
 #include <ctype.h>
+#include <dirent.h>
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>
@@ -23,6 +25,11 @@
 #include <time.h>
 #include <unistd.h>
 #include <linux/magic.h>
+
+/* The Makefile says which version this is. */
+#ifndef ARENACTL_VERSION
+#define ARENACTL_VERSION "(unknown)"
+#endif
 
 #define MAX_COLUMNS	64
 #define __printf(a, b)	__attribute__((format(printf, a, b)))
@@ -51,6 +58,7 @@ static struct {
 	bool		reverse;
 	bool		bytes;
 	bool		batch;
+	bool		json;
 	long		times;		/* how often watch reads the table; 0: for ever */
 	double		delay;
 } opt = {
@@ -82,13 +90,40 @@ static const struct shown {
 	{ "flags",	"FLAGS",	 0, LAST, 'l' },
 };
 
+static const char usage[] =
+	"usage: arenactl [-BRj] [-D debugfs] [-s column] list\n"
+	"       arenactl [-Bj] [-D debugfs] show id | name\n"
+	"       arenactl [-BRb] [-D debugfs] [-d seconds] [-n times] [-s column] watch\n"
+	"       arenactl [-j] who [id | name]\n"
+	"       arenactl [-j] pid pid\n"
+	"       arenactl --help | --version\n";
+
 static void misused(void)
 {
-	fprintf(stderr,
-		"usage: arenactl [-BR] [-D debugfs] [-s column] list\n"
-		"       arenactl [-B] [-D debugfs] show id | name\n"
-		"       arenactl [-BRb] [-D debugfs] [-d seconds] [-n times] [-s column] watch\n");
+	fputs(usage, stderr);
 	exit(2);
+}
+
+static void help(void)
+{
+	fputs(usage, stdout);
+	puts("\n"
+	     "list   one line an arena, and a sum\n"
+	     "show   all that is known of an arena\n"
+	     "watch  the list again and again, with rates\n"
+	     "who    the processes that have an arena open, or any arena\n"
+	     "pid    the arenas that a process has open\n"
+	     "\n"
+	     "-B, --bytes    sizes in bytes\n"
+	     "-b, --batch    watch without a terminal\n"
+	     "-D directory   where debugfs is mounted\n"
+	     "-d seconds     watch: between two looks\n"
+	     "-j, --json     for other programs to read\n"
+	     "-n times       watch: how often\n"
+	     "-R, --reverse  reverse the order\n"
+	     "-s column      sort by a column\n"
+	     "\n"
+	     "arenactl(8) is the manual.");
 }
 
 static struct termios cooked, uncooked;
@@ -399,6 +434,103 @@ static void print_summary(const struct table *table)
 	printf("%zu arenas, %s held, %s of it in the pool\n", table->nr_rows, total, pool);
 }
 
+/* JSON */
+
+/* A byte that is not ASCII becomes the character of its number, so that the output is valid. */
+static void json_text(const char *text, size_t length)
+{
+	putchar('"');
+	for (; length--; text++) {
+		unsigned char c = *text;
+
+		if (c == '"' || c == '\\')
+			printf("\\%c", c);
+		else if (c < ' ' || c > '~')
+			printf("\\u%04x", c);
+		else
+			putchar(c);
+	}
+	putchar('"');
+}
+
+/* Print a list of words between commas; a dash is the empty list. */
+static void json_words(const char *words)
+{
+	const char *before = "";
+
+	putchar('[');
+	while (*words && strcmp(words, "-")) {
+		size_t length = strcspn(words, ",");
+
+		fputs(before, stdout);
+		json_text(words, length);
+		before = ", ";
+		words += length + !!words[length];
+	}
+	putchar(']');
+}
+
+/* Print a name as it was given. The kernel shows some characters in octal, no name as a dash. */
+static void json_name(const char *word)
+{
+	char *name = strdup(word), *to = name;
+
+	if (!name)
+		fail("no memory");
+	if (strcmp(word, "-"))
+		for (; *word; word += *word == '\\' && strlen(word) >= 4 ? 4 : 1)
+			*to++ = *word == '\\' ? strtol(word + 1, NULL, 8) % 256 : *word;
+	json_text(name, to - name);
+	free(name);
+}
+
+static void json_cell(const char *column, const char *value)
+{
+	printf("\"%s\": ", column);
+	if (!strcmp(column, "name"))
+		json_name(value);
+	else if (!strcmp(column, "flags"))
+		json_words(value);
+	else if (value[strspn(value, "0123456789")])
+		json_text(value, strlen(value));
+	else
+		fputs(value, stdout);
+}
+
+static bool json_begun;		/* an object of the list was printed */
+
+static void json_begin_object(void)
+{
+	fputs(json_begun ? ",\n  {" : "[\n  {", stdout);
+	json_begun = true;
+}
+
+static void json_end_list(void)
+{
+	puts(json_begun ? "\n]" : "[]");
+}
+
+static void json_row(const struct table *table, const struct row *row)
+{
+	int i;
+
+	json_begin_object();
+	for (i = 0; i < table->nr_columns; i++) {
+		fputs(i ? ", " : "", stdout);
+		json_cell(table->column[i], row->word[i]);
+	}
+	putchar('}');
+}
+
+static void json_table(const struct table *table)
+{
+	size_t i;
+
+	for (i = 0; i < table->nr_rows; i++)
+		json_row(table, &table->row[i]);
+	json_end_list();
+}
+
 static int do_list(void)
 {
 	struct table table;
@@ -406,8 +538,12 @@ static int do_list(void)
 	read_table(&table);
 	check_sort(&table);
 	sort(&table);
-	print_table(&table, false, 0);
-	print_summary(&table);
+	if (opt.json) {
+		json_table(&table);
+	} else {
+		print_table(&table, false, 0);
+		print_summary(&table);
+	}
 	free_table(&table);
 	return 0;
 }
@@ -455,6 +591,11 @@ static size_t show_by(const struct table *table, const char *column, const char 
 	for (i = 0; i < table->nr_rows; i++) {
 		if (strcmp(word(table, &table->row[i], column), which))
 			continue;
+		if (opt.json) {
+			json_row(table, &table->row[i]);
+			found++;
+			continue;
+		}
 		if (found++)
 			putchar('\n');
 		print_row(table, &table->row[i]);
@@ -487,9 +628,175 @@ static int do_show(const char *which)
 	read_table(&table);
 	if (!show_by(&table, "id", which) && !show_by(&table, "name", name))
 		errx(1, "no arena %s", which);
+	if (opt.json)
+		json_end_list();
 	free_table(&table);
 	free(name);
 	return finish();
+}
+
+/* The commands who and pid. */
+
+/* What /proc/PID/fdinfo/FD says of a descriptor of an arena. */
+struct descriptor {
+	char	id[32];		/* a dash while the arena has neither been set up nor used */
+	char	name[160];	/* as the kernel escapes it */
+	char	rights[64];
+};
+
+/* Copy the rest of a line if it begins with @key and a tab. */
+static void take_value(const char *line, const char *key, char *value, size_t room)
+{
+	size_t length = strlen(key);
+
+	if (!strncmp(line, key, length) && line[length] == '\t')
+		snprintf(value, room, "%.*s", (int)strcspn(line + length + 1, "\n"),
+			 line + length + 1);
+}
+
+/* Read an fdinfo; returns whether it is that of an arena. */
+static bool read_descriptor(const char *path, struct descriptor *found)
+{
+	FILE *file = fopen(path, "re");
+	char line[512];
+
+	*found = (struct descriptor) { .id = "-", .name = "-" };
+	if (!file)
+		return false;
+	while (fgets(line, sizeof(line), file)) {
+		take_value(line, "arena-rights:", found->rights, sizeof(found->rights));
+		take_value(line, "arena-id:", found->id, sizeof(found->id));
+		take_value(line, "arena-name:", found->name, sizeof(found->name));
+	}
+	fclose(file);
+	return *found->rights;
+}
+
+/* Read the name of the program of a process, which may contain any character. */
+static void read_command(const char *pid, char *command, int room)
+{
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+	file = fopen(path, "re");
+	if (!file || !fgets(command, room, file))
+		snprintf(command, room, "-");
+	command[strcspn(command, "\n")] = '\0';
+	if (file)
+		fclose(file);
+}
+
+static void print_descriptor(const char *pid, const char *fd, const struct descriptor *found)
+{
+	char command[64], *c;
+
+	read_command(pid, command, sizeof(command));
+	if (opt.json) {
+		json_begin_object();
+		printf("\"id\": %s, ", strcmp(found->id, "-") ? found->id : "null");
+		json_cell("name", found->name);
+		printf(", \"pid\": %s, \"fd\": %s, \"rights\": ", pid, fd);
+		json_words(found->rights);
+		fputs(", \"command\": ", stdout);
+		json_text(command, strlen(command));
+		putchar('}');
+		return;
+	}
+	for (c = command; *c; c++)
+		if (!isprint((unsigned char)*c))
+			*c = '?';
+	printf("%6s %-18s %7s %5s %-22s %s\n", found->id, found->name, pid, fd, found->rights,
+	       command);
+}
+
+/*
+ * Print the descriptors of a process that are of the arena with the id @which, of one with the name
+ * @name, or of any arena if @which is NULL. Returns how many, or -1 with errno set if its
+ * descriptors cannot be read.
+ */
+static int print_process(const char *pid, const char *which, const char *name)
+{
+	struct descriptor found;
+	struct dirent *entry;
+	char path[512];
+	int nr = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/fdinfo", pid);
+	dir = opendir(path);
+	if (!dir)
+		return -1;
+	while ((entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "/proc/%s/fdinfo/%s", pid, entry->d_name);
+		if (!isdigit((unsigned char)*entry->d_name) || !read_descriptor(path, &found))
+			continue;
+		if (which && strcmp(found.id, which) && strcmp(found.name, name))
+			continue;
+		print_descriptor(pid, entry->d_name, &found);
+		nr++;
+	}
+	closedir(dir);
+	return nr;
+}
+
+static void begin_descriptors(void)
+{
+	if (!opt.json)
+		printf("%6s %-18s %7s %5s %-22s %s\n", "ID", "NAME", "PID", "FD", "RIGHTS",
+		       "COMMAND");
+}
+
+static int end_descriptors(void)
+{
+	if (opt.json)
+		json_end_list();
+	return finish();
+}
+
+/* Show which processes have an arena open, or any arena if @which is NULL. */
+static int do_who(const char *which)
+{
+	char *name = which ? escaped(which) : NULL;
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	bool denied = false;
+	int nr, sum = 0;
+
+	if (!proc)
+		err(1, "/proc");
+	begin_descriptors();
+	while ((entry = readdir(proc))) {
+		if (!isdigit((unsigned char)*entry->d_name))
+			continue;
+		nr = print_process(entry->d_name, which, name);
+		/* A process that has ended meanwhile has nothing open. */
+		denied |= nr < 0 && errno == EACCES;
+		sum += nr < 0 ? 0 : nr;
+	}
+	closedir(proc);
+	free(name);
+	if (denied)
+		warnx("processes of others were left out: only root may look");
+	if (which && !sum)
+		errx(1, "no process has an arena %s open", which);
+	return end_descriptors();
+}
+
+/* Show which arenas a process has open. */
+static int do_pid(const char *pid)
+{
+	char path[64];
+
+	if (!*pid || pid[strspn(pid, "0123456789")])
+		errx(2, "%s is no process ID", pid);
+	snprintf(path, sizeof(path), "/proc/%.20s/fdinfo", pid);
+	if (access(path, R_OK))
+		err(1, "process %s", pid);
+	begin_descriptors();
+	if (print_process(pid, NULL, NULL) < 0)
+		err(1, "process %s", pid);
+	return end_descriptors();
 }
 
 /* The command watch. */
@@ -687,12 +994,21 @@ static double positive(const char *text)
 	return value;
 }
 
-int main(int argc, char **argv)
+static const struct option long_options[] = {
+	{ "bytes", no_argument, NULL, 'B' },
+	{ "batch", no_argument, NULL, 'b' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "reverse", no_argument, NULL, 'R' },
+	{ "version", no_argument, NULL, 'V' },
+	{}
+};
+
+static void take_options(int argc, char **argv)
 {
-	const char *command;
 	int c;
 
-	while ((c = getopt(argc, argv, "BRbd:n:s:D:")) != -1) {
+	while ((c = getopt_long(argc, argv, "BRbhjVd:n:s:D:", long_options, NULL)) != -1) {
 		switch (c) {
 		case 'B':
 			opt.bytes = true;
@@ -703,6 +1019,15 @@ int main(int argc, char **argv)
 		case 'b':
 			opt.batch = true;
 			break;
+		case 'h':
+			help();
+			exit(finish());
+		case 'j':
+			opt.json = true;
+			break;
+		case 'V':
+			puts("arenactl " ARENACTL_VERSION);
+			exit(finish());
 		case 'd':
 			opt.delay = positive(optarg);
 			break;
@@ -721,14 +1046,28 @@ int main(int argc, char **argv)
 			misused();
 		}
 	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *command, *which;
+
+	take_options(argc, argv);
 	command = argv[optind] ? argv[optind++] : "list";
-	if (!strcmp(command, "show") && argc == optind + 1)
-		return do_show(argv[optind]);
+	which = argv[optind] ? argv[optind++] : NULL;
 	if (argc != optind)
+		misused();
+	if (!strcmp(command, "show") && which)
+		return do_show(which);
+	if (!strcmp(command, "who"))
+		return do_who(which);
+	if (!strcmp(command, "pid") && which)
+		return do_pid(which);
+	if (which)
 		misused();
 	if (!strcmp(command, "list"))
 		return do_list() ?: finish();
-	if (!strcmp(command, "watch"))
+	if (!strcmp(command, "watch") && !opt.json)
 		return do_watch();
 	misused();
 }

@@ -44,8 +44,10 @@ module_words()
 
 arenactl_words()
 {
-	sed -n 's/.*getopt(argc, argv, "\([A-Za-z:]*\)").*/\1/p' "$ROOT/tools/arenactl.c" |
+	sed -n 's/.*getopt_long(argc, argv, "\([A-Za-z:]*\)".*/\1/p' "$ROOT/tools/arenactl.c" |
 		tr -d ':' | sed 's/./Fl &\n/g' | grep .
+	sed -n 's/^	{ "\([a-z]*\)", [a-z]*_argument,.*/\1/p' "$ROOT/tools/arenactl.c" |
+		sed 's/^/-/'
 	sed -n 's/^	{ "[a-z]*",	*"\([A-Z]*\)",.*/\1/p' "$ROOT/tools/arenactl.c" |
 		grep -v ALLOCS
 }
