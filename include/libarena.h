@@ -464,16 +464,17 @@ int arena_notify(struct arena *arena);
 /*
  * Types: arena_new(arena, T) allocates one object of type T, and arena_store(arena, value)
  * copies a value into the arena. Both return a pointer of that type, or NULL with the errors
- * of arena_memdup().
+ * of arena_memdup(). The value may be a compound literal, whose commas would otherwise end the
+ * argument of a macro: arena_store() takes all its further arguments as one expression.
  */
 #define arena_new(arena, T)							\
 	((T *)arena_alloc_aligned(arena, sizeof(T), __alignof__(T)))
 
-#define arena_store(arena, value)						\
+#define arena_store(arena, ...)							\
 	(__extension__ ({							\
-		__typeof__(value) __stored = (value);				\
-		(__typeof__(value) *)arena_memdup_aligned(arena, &__stored,	\
-			sizeof(__stored), __alignof__(__stored));		\
+		__typeof__(__VA_ARGS__) __stored = (__VA_ARGS__);		\
+		(__typeof__(__VA_ARGS__) *)arena_memdup_aligned(arena,		\
+			&__stored, sizeof(__stored), __alignof__(__stored));	\
 	}))
 
 #endif /* LIBARENA_H */

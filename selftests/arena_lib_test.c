@@ -14,9 +14,8 @@
 /* Clause 7: arena_offset() counts objects exactly, and not the unused bytes of the lease. */
 TEST_F_TIMEOUT(lib, offset_with_leases_exact, PATIENCE)
 {
-	const struct { double x, y; } point = { 1.5, 3.7 };
+	const struct point { double x, y; } point = { 1.5, 3.7 }, *stored;
 	const int hundred = 100, *first, *second;
-	__typeof__(point) *stored;
 
 	first = arena_store(self->arena, hundred);
 	second = arena_store(self->arena, 2 * hundred);
@@ -33,6 +32,10 @@ TEST_F_TIMEOUT(lib, offset_with_leases_exact, PATIENCE)
 	EXPECT_EQ(16, arena_offset(self->arena));
 	EXPECT_EQ(0, arena_off(self->arena, stored));
 	EXPECT_EQ(stored, arena_ptr(self->arena, 0));
+	stored = arena_store(self->arena, (struct point){ 3.7, 1.5 });
+	ASSERT_NE(NULL, stored);
+	EXPECT_EQ(0, memcmp(&stored->y, &point.x, sizeof(point.x)));
+	EXPECT_EQ(32, arena_offset(self->arena));
 }
 
 /* Clause 5: arena_ptr() and arena_off() tell offsets and addresses outside of the arena. */
