@@ -100,6 +100,16 @@ void *libarena_copy_in(struct arena *arena, const void *src, size_t size, size_t
 struct arena *arena_open(const char *name, __u64 capacity, unsigned int flags);
 
 /**
+ * arena_open_setup() - Make an arena, with all properties that the kernel knows.
+ * @setup: the argument of %ARENA_IOC_SETUP, with its size set, as linux/arena.h describes it:
+ *	the name, capacity and flags of arena_open(), and the size of a slab.
+ *
+ * Return: The arena. Errors: those of open(), mmap() and %ARENA_IOC_SETUP; EMFILE if
+ * %ARENA_OPEN_MAX arenas are open.
+ */
+struct arena *arena_open_setup(struct arena_setup_args *setup);
+
+/**
  * arena_attach() - Use an arena that exists.
  * @fd: a descriptor of the arena, with %ARENA_RIGHT_READ at least. The library
  *	duplicates it; @fd itself stays the caller's.
@@ -325,6 +335,35 @@ static inline void *arena_alloc(struct arena *arena, size_t size)
 {
 	return arena_alloc_aligned(arena, size, ARENA_ALIGN);
 }
+
+/**
+ * arena_zalloc() - Allocate bytes that are zero.
+ * @arena: the arena.
+ * @size: bytes, not 0.
+ *
+ * Return: The object, or NULL with an errno of arena_alloc().
+ */
+static inline void *arena_zalloc(struct arena *arena, size_t size)
+{
+	void *object = arena_alloc(arena, size);
+
+	return object ? memset(object, 0, size) : NULL;
+}
+
+/**
+ * arena_batch() - Make many objects by one call of the kernel, all or none.
+ * @arena: the arena.
+ * @items: the objects: in @bytes their sizes, in @src the bytes to copy into them, or 0;
+ *	afterwards in @offset where they are.
+ * @count: number of items, 1 to %ARENA_BATCH_MAX.
+ * @flags: %ARENA_ALLOC_ZERO: objects without a source are zero.
+ *
+ * The objects lie behind each other in the order of the items. %ARENA_RIGHT_WRITE is not needed.
+ *
+ * Return: 0. Errors: of %ARENA_IOC_BATCH; nothing is allocated then.
+ */
+int arena_batch(struct arena *arena, struct arena_batch_item *items, unsigned int count,
+		unsigned int flags);
 
 /**
  * arena_memdup_aligned() - Copy bytes into an arena, with an alignment.

@@ -103,19 +103,14 @@ static inline void turn(struct turns *turns)
  */
 static inline struct arena *open_to_fork(void)
 {
-	struct arena_setup_args args = {
-		.size = sizeof(args),
+	struct arena_setup_args setup = {
+		.size = sizeof(setup),
 		.capacity = MB,
 		.slab_size = sysconf(_SC_PAGESIZE),
+		.name = "lib",
 	};
-	int fd = open("/dev/arena", O_RDWR | O_CLOEXEC);
-	struct arena *arena = NULL;
 
-	if (fd >= 0 && !ioctl(fd, ARENA_IOC_SETUP, &args))
-		arena = arena_attach(fd);
-	if (fd >= 0)
-		close(fd);
-	return arena;
+	return arena_open_setup(&setup);
 }
 
 FIXTURE(lib)

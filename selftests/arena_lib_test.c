@@ -202,6 +202,73 @@ TEST_F_TIMEOUT(lib, strdup_copies, PATIENCE)
 	EXPECT_EQ(0, memcmp("a\0b", arena_memdup(self->arena, "a\0b", 3), 3));
 }
 
+/* Clause 6: objects are zero although older objects lay in their place. */
+TEST_F_TIMEOUT(lib, zalloc_after_reset_zeroed, PATIENCE)
+{
+	static const char none[SLAB];
+	char *object;
+
+	for (size_t size = 1; size <= SLAB; size *= 4) {
+		ASSERT_NE(NULL, object = arena_alloc(self->arena, size));
+		memset(object, 0xff, size);
+		ASSERT_EQ(0, arena_reset(self->arena, ARENA_RESET_KEEP));
+		ASSERT_EQ(object, arena_zalloc(self->arena, size));
+		EXPECT_EQ(0, memcmp(object, none, size)) TH_LOG("size %zu", size);
+		ASSERT_EQ(0, arena_reset(self->arena, ARENA_RESET_KEEP));
+	}
+	EXPECT_EQ(NULL, arena_zalloc(self->arena, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(NULL, arena_zalloc(self->arena, MB + 1));
+	EXPECT_EQ(ENOSPC, errno);
+}
+
+/* Clauses 1, 4: a batch makes all its objects, or none. */
+TEST_F_TIMEOUT(lib, batch_all_or_none, PATIENCE)
+{
+	struct arena_batch_item items[3] = {
+		{ .bytes = 6, .src = (uintptr_t)"first" }, { .bytes = SLAB + 8 },
+		{ .bytes = 7, .src = (uintptr_t)"second" },
+	};
+	__u64 before;
+
+	ASSERT_NE(NULL, arena_alloc(self->arena, 8));
+	ASSERT_EQ(0, arena_batch(self->arena, items, 3, 0));
+	EXPECT_STREQ("first", arena_ptr(self->arena, items[0].offset));
+	EXPECT_STREQ("second", arena_ptr(self->arena, items[2].offset));
+	EXPECT_LE(items[0].offset + 6, items[1].offset);
+	EXPECT_LE(items[1].offset + SLAB + 8, items[2].offset);
+	before = arena_offset(self->arena);
+	items[1].bytes = MB;
+	EXPECT_EQ(-1, arena_batch(self->arena, items, 3, 0));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_EQ(-1, arena_batch(self->arena, items, 0, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(before, arena_offset(self->arena));
+}
+
+/* Clause 18: the size of a slab can be chosen; a bad one is refused. */
+TEST(open_setup_slab_size)
+{
+	struct arena_setup_args setup = {
+		.size = sizeof(setup),
+		.capacity = 64 * MB,
+		.slab_size = 2 * MB,
+	};
+	struct arena *arena = arena_open_setup(&setup);
+
+	if (!arena && errno == ENOENT)
+		SKIP(return, "no /dev/arena");
+	ASSERT_NE(NULL, arena);
+	EXPECT_EQ(64 * MB, arena_capacity(arena));
+	/* No object is aligned to more than a slab. */
+	EXPECT_NE(NULL, arena_alloc_aligned(arena, 8, 2 * MB));
+	EXPECT_EQ(NULL, arena_alloc_aligned(arena, 8, 4 * MB));
+	arena_close(arena);
+	setup.slab_size = 3 * MB;
+	EXPECT_EQ(NULL, arena_open_setup(&setup));
+	EXPECT_EQ(EINVAL, errno);
+}
+
 /* Clause 1: a thread that uses several arenas has a lease of each. */
 TEST_F_TIMEOUT(lib, alloc_in_several_arenas_disjoint, PATIENCE)
 {

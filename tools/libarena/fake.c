@@ -16,6 +16,7 @@
 #include <sched.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -105,6 +106,29 @@ static int claim(struct fake *fake, __u64 min, __u64 want, __u64 align, __u64 *o
 	return 0;
 }
 
+/* A batch that does not fit allocates nothing. */
+static int batch(struct fake *fake, const struct arena_batch_args *args, int fd)
+{
+	struct arena_batch_item *item = (void *)(uintptr_t)args->items, *end = item + args->count;
+	const struct arena_status before = fake->status;
+	__u64 bytes;
+	int err;
+
+	if (!args->count || args->count > ARENA_BATCH_MAX)
+		return -EINVAL;
+	for (; item < end; item++) {
+		err = claim(fake, item->bytes, item->bytes, args->align, &item->offset, &bytes);
+		if (err) {
+			fake->status = before;
+			return err;
+		}
+		if (item->src && pwrite(fd, (void *)(uintptr_t)item->src, item->bytes,
+					item->offset) != (ssize_t)item->bytes)
+			return -EFAULT;
+	}
+	return 0;
+}
+
 static int run(struct fake *fake, int fd, unsigned long cmd, void *arg)
 {
 	struct arena_alloc_args *alloc = arg;
@@ -117,6 +141,8 @@ static int run(struct fake *fake, int fd, unsigned long cmd, void *arg)
 
 	switch (cmd) {
 	case ARENA_IOC_SETUP:
+		if (setup->slab_size & (setup->slab_size - 1))
+			return -EINVAL;
 		set_up(fake, setup->capacity, setup->slab_size);
 		return 0;
 	case ARENA_IOC_ALLOC:
@@ -127,6 +153,8 @@ static int run(struct fake *fake, int fd, unsigned long cmd, void *arg)
 		lease->generation = fake->status.generation;
 		return claim(fake, lease->min, lease->want, lease->align, &lease->offset,
 			     &lease->bytes);
+	case ARENA_IOC_BATCH:
+		return batch(fake, arg, fd);
 	case ARENA_IOC_RESET:
 		__atomic_store_n(&fake->status.offset, 0, __ATOMIC_RELEASE);
 		__atomic_store_n(&fake->status.high, 0, __ATOMIC_RELEASE);

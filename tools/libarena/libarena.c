@@ -568,6 +568,20 @@ PUBLIC void *libarena_copy_in(struct arena *arena, const void *src, size_t size,
 	return arena->base + args.offset;
 }
 
+PUBLIC int arena_batch(struct arena *arena, struct arena_batch_item *items, unsigned int count,
+		       unsigned int flags)
+{
+	struct arena_batch_args args = {
+		.size = sizeof(args),
+		.flags = flags,
+		.items = (uintptr_t)items,
+		.count = count,
+		.item_size = sizeof(*items),
+	};
+
+	return ioctl(arena_fd(arena), ARENA_IOC_BATCH, &args) ? -1 : 0;
+}
+
 /* Strings. */
 
 PUBLIC char *arena_strndup(struct arena *arena, const char *string, size_t max)
@@ -837,35 +851,35 @@ static struct arena *opened_make(int fd)
 	return NULL;
 }
 
-static int set_up(int fd, const char *name, __u64 capacity, unsigned int flags)
-{
-	struct arena_setup_args args = {
-		.size = sizeof(args),
-		.flags = flags,
-		.capacity = capacity,
-	};
-
-	if (name && strlen(name) >= sizeof(args.name)) {
-		errno = EINVAL;
-		return -1;
-	}
-	if (name)
-		memcpy(args.name, name, strlen(name));
-	return ioctl(fd, ARENA_IOC_SETUP, &args);
-}
-
-PUBLIC struct arena *arena_open(const char *name, __u64 capacity, unsigned int flags)
+PUBLIC struct arena *arena_open_setup(struct arena_setup_args *setup)
 {
 	int fd = open(DEVICE, O_RDWR | O_CLOEXEC), saved;
 
 	if (fd < 0)
 		return NULL;
-	if (!set_up(fd, name, capacity, flags))
+	if (!ioctl(fd, ARENA_IOC_SETUP, setup))
 		return opened_make(fd);
 	saved = errno;
 	close(fd);
 	errno = saved;
 	return NULL;
+}
+
+PUBLIC struct arena *arena_open(const char *name, __u64 capacity, unsigned int flags)
+{
+	struct arena_setup_args setup = {
+		.size = sizeof(setup),
+		.flags = flags,
+		.capacity = capacity,
+	};
+
+	if (name && strlen(name) >= sizeof(setup.name)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	if (name)
+		memcpy(setup.name, name, strlen(name));
+	return arena_open_setup(&setup);
 }
 
 PUBLIC struct arena *arena_attach(int fd)
