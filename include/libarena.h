@@ -12,13 +12,13 @@
  *  arena_close()                    while no other thread uses this struct
  *                                   arena, which ends here
  *  anything with a cursor           in the thread that called arena_cursor()
- *  arena_reset() in its modes       while any other function runs: the arena stays
+ *  arena_reset(), arena_rewind()    while any other function runs: the arena stays
  *                                   consistent. The program must know that no object
  *                                   is in use, or use %ARENA_RESET_STRICT
  *  all other functions              in any number of threads and processes
  *  ===============================  =========================================
  *
- * Signal handlers may call only arena_generation(), arena_ptr() and arena_off().
+ * Signal handlers may call only arena_generation(), arena_ptr(), arena_off() and arena_handle().
  * After fork(), the child allocates from leases of its own.
  *
  * When a function fails, it sets errno and returns NULL if it returns a pointer, and -1
@@ -146,9 +146,8 @@ int arena_share(struct arena *arena, unsigned int rights);
  * arena_fd() - The descriptor of an arena.
  * @arena: the arena.
  *
- * For poll(), and for ioctls that have no function here. A program must not use
- * %ARENA_IOC_REWIND if any process allocates from the arena by this library: the
- * rewind frees leases as well as objects.
+ * For poll(), and for ioctls that have no function here. A mark of %ARENA_IOC_MARK lies behind
+ * the leases of all threads; that of arena_mark() lies in the lease of the caller.
  *
  * Return: The descriptor, close-on-exec, which the caller must not close.
  */
@@ -441,6 +440,138 @@ char *arena_printf(struct arena *arena, const char *format, ...)
 char *arena_vprintf(struct arena *arena, const char *format, va_list args)
 	LIBARENA_PRINTF(2, 0);
 
+/* Growing and shrinking. */
+
+/**
+ * arena_resize() - Grow or shrink an object in its place.
+ * @arena: the arena.
+ * @ptr: the object.
+ * @old_size: its size, as it was allocated or last resized.
+ * @new_size: its new size, not 0.
+ *
+ * An object grows in its place if it is the last that this thread allocated in the arena, and
+ * was not allocated by a call of its own, as objects above an eighth of a slab are. Any object
+ * shrinks, but only the last one gives its bytes back.
+ *
+ * Return: 0. Errors: EINVAL: @new_size is 0; ENOSPC: there is no room behind the object, which
+ * is unchanged.
+ */
+int arena_resize(struct arena *arena, void *ptr, size_t old_size, size_t new_size);
+
+/**
+ * arena_realloc() - Grow or shrink an object, in its place or by a copy.
+ * @arena: the arena.
+ * @ptr: the object, aligned to %ARENA_ALIGN; NULL: allocate one.
+ * @old_size: its size, as it was allocated or last resized.
+ * @new_size: its new size, not 0.
+ *
+ * The bytes of an object that moves are not given back.
+ *
+ * Return: The object, or its copy; NULL with an errno of arena_alloc(), and the object unchanged.
+ */
+void *arena_realloc(struct arena *arena, void *ptr, size_t old_size, size_t new_size);
+
+/* Handles. */
+
+/**
+ * struct arena_handle - a name of an object, which tells when the object is gone.
+ * @generation: a generation in which the object lives.
+ * @offset: its offset.
+ *
+ * A plain value, which is the same in every process, for %ARENA_IOC_DEREF and for the kernel.
+ */
+struct arena_handle {
+	__aligned_u64 generation;
+	__aligned_u64 offset;
+};
+
+/**
+ * arena_handle() - Name an object.
+ * @arena: the arena.
+ * @ptr: the object. The caller excludes resets and rewinds that free it.
+ *
+ * Return: The handle; one that names nothing if @ptr is not in the arena.
+ */
+static inline struct arena_handle arena_handle(const struct arena *arena, const void *ptr)
+{
+	struct arena_handle handle = { arena_generation(arena), arena_off(arena, ptr) };
+
+	return handle;
+}
+
+void *libarena_deref(const struct arena *arena, struct arena_handle handle);
+
+/**
+ * arena_deref() - Find the object of a handle.
+ * @arena: the arena.
+ * @handle: from arena_handle(); it may also come from a source that is not trusted.
+ *
+ * Handles are stale after a reset, and after a rewind that freed their object. The kernel is asked
+ * only about handles of older generations. The caller excludes resets and rewinds while it uses
+ * the object, or checks the handle again afterwards.
+ *
+ * Return: The object. NULL with ESTALE if the handle is stale, or if nothing is allocated at its
+ * offset.
+ */
+static inline void *arena_deref(const struct arena *arena, struct arena_handle handle)
+{
+	if (handle.generation == arena_generation(arena) && handle.offset < arena_high(arena))
+		return arena->base + handle.offset;
+	return libarena_deref(arena, handle);
+}
+
+/* Marks. */
+
+/**
+ * struct arena_mark - a point in time to which an arena can go back. Only the library may use its
+ * members, but it is a plain value: copy, send or forget it.
+ * @generation: the generation of the mark.
+ * @offset: objects from here on came later.
+ * @used: bytes of the objects below.
+ */
+struct arena_mark {
+	__aligned_u64 generation;
+	__aligned_u64 offset;
+	__aligned_u64 used;
+};
+
+/**
+ * arena_mark() - Take a mark.
+ * @arena: the arena, without %ARENA_SETUP_SPANS.
+ * @mark: set to the mark.
+ *
+ * Return: 0. Errors: of %ARENA_IOC_MARK; EOPNOTSUPP: the arena has spans; EACCES: no right to
+ * allocate, or to reset.
+ */
+int arena_mark(struct arena *arena, struct arena_mark *mark);
+
+/**
+ * arena_rewind() - Free what was allocated since a mark.
+ * @arena: the arena.
+ * @mark: the mark, by any thread or process.
+ *
+ * A rewind is a reset to the mark. It frees the objects of all threads and processes that were
+ * allocated since, and all that arena_reset() says of threads that allocate, write or have old
+ * pointers meanwhile applies. Objects that were allocated before stay. The arena can be rewound
+ * to the mark again, and to earlier marks. Of the leases that threads other than the one that
+ * took the mark had at that time, the first rewind takes the unused rest, which comes back only
+ * with a reset or an earlier mark.
+ *
+ * Return: 0. Errors: of %ARENA_IOC_REWIND; ESTALE: the arena was reset, or rewound below the
+ * mark, since; EBUSY: kernel code holds the arena.
+ */
+int arena_rewind(struct arena *arena, const struct arena_mark *mark);
+
+/* What arena_scope() declares. */
+struct libarena_scope {
+	struct arena *arena;
+	struct arena_mark mark;
+	int failed;
+};
+
+struct libarena_scope libarena_scope_begin(struct arena *arena);
+void libarena_scope_end(struct libarena_scope *scope);
+
 /* Taking everything back. */
 
 /**
@@ -515,5 +646,24 @@ int arena_notify(struct arena *arena);
 		(__typeof__(__VA_ARGS__) *)arena_memdup_aligned(arena,		\
 			&__stored, sizeof(__stored), __alignof__(__stored));	\
 	}))
+
+/*
+ * Scopes: what is allocated in the block behind arena_scope(arena, fail) is freed at its end,
+ * however control leaves the block. If no mark can be taken, the statement @fail is executed
+ * instead, such as return -1. Scopes nest.
+ *
+ *	arena_scope(arena, return -1) {
+ *		...
+ *	}
+ */
+#define arena_scope(_arena, ...)						\
+	for (struct libarena_scope __scope					\
+		__attribute__((__cleanup__(libarena_scope_end))) =		\
+		libarena_scope_begin(_arena); __scope.arena || __scope.failed;	\
+	     libarena_scope_end(&__scope))					\
+		if (__scope.failed) {						\
+			__VA_ARGS__;						\
+			break;							\
+		} else
 
 #endif /* LIBARENA_H */

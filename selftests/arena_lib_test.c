@@ -246,6 +246,153 @@ TEST_F_TIMEOUT(lib, batch_all_or_none, PATIENCE)
 	EXPECT_EQ(before, arena_offset(self->arena));
 }
 
+/* Clause 28: the last object grows and shrinks in its place, also beyond the lease. */
+TEST_F_TIMEOUT(lib, resize_last_in_place, PATIENCE)
+{
+	char *object = arena_strdup(self->arena, "seven..");
+	size_t size = 8;
+
+	ASSERT_NE(NULL, object);
+	for (; size < MB / 2; size *= 2) {
+		ASSERT_EQ(0, arena_resize(self->arena, object, size, 2 * size));
+		EXPECT_STREQ("seven..", object);
+		memset(object + size, 'x', size);
+		EXPECT_EQ(2 * size, arena_offset(self->arena));
+	}
+	ASSERT_EQ(0, arena_resize(self->arena, object, size, 13));
+	EXPECT_EQ(16, arena_offset(self->arena));
+	EXPECT_EQ(object + 16, arena_alloc(self->arena, 8));
+	/* Now another object is the last one. */
+	EXPECT_EQ(0, arena_resize(self->arena, object, 13, 16));
+	EXPECT_EQ(-1, arena_resize(self->arena, object, 16, 17));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_EQ(0, arena_resize(self->arena, object, 16, 8));
+	EXPECT_EQ(24, arena_offset(self->arena));
+	EXPECT_EQ(-1, arena_resize(self->arena, object, 8, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, arena_resize(self->arena, object + 16, 8, SIZE_MAX));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_EQ(-1, arena_resize(self->arena, object + 16, 8, MB));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_EQ(24, arena_offset(self->arena));
+}
+
+/* Clause 28: an object that cannot grow in its place is copied. */
+TEST_F_TIMEOUT(lib, realloc_copies, PATIENCE)
+{
+	char *object = arena_realloc(self->arena, NULL, 0, 6), *copy;
+
+	ASSERT_NE(NULL, object);
+	memcpy(object, "hello", 6);
+	EXPECT_EQ(object, arena_realloc(self->arena, object, 6, 100));
+	ASSERT_NE(NULL, arena_alloc(self->arena, 1));
+	copy = arena_realloc(self->arena, object, 100, 1000);
+	ASSERT_NE(NULL, copy);
+	EXPECT_NE(object, copy);
+	EXPECT_STREQ("hello", copy);
+	/* An object of a call of its own moves, too. */
+	copy = arena_realloc(self->arena, copy, 1000, 2 * SLAB);
+	EXPECT_STREQ("hello", copy);
+	copy = arena_realloc(self->arena, copy, 2 * SLAB, 3 * SLAB);
+	EXPECT_STREQ("hello", copy);
+	EXPECT_EQ(NULL, arena_realloc(self->arena, copy, 3 * SLAB, MB));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_EQ(NULL, arena_realloc(self->arena, copy, 3 * SLAB, 0));
+	EXPECT_EQ(EINVAL, errno);
+}
+
+/* Clause 28: after a reset, no object of before is the last one. */
+TEST_F_TIMEOUT(lib, resize_after_reset_fails, PATIENCE)
+{
+	char *object = arena_alloc(self->arena, 8);
+
+	ASSERT_EQ(0, arena_reset(self->arena, ARENA_RESET_KEEP));
+	EXPECT_EQ(-1, arena_resize(self->arena, object, 8, 16));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_EQ(0, arena_offset(self->arena));
+}
+
+/* Clause 12: a rewind frees what came after the mark, and nothing else, to the byte. */
+TEST_F_TIMEOUT(lib, rewind_to_mark_restores_offset, PATIENCE)
+{
+	char *kept = arena_strdup(self->arena, "kept"), *first = NULL, *object;
+	struct arena_mark mark, inner;
+
+	ASSERT_NE(NULL, kept);
+	ASSERT_EQ(0, arena_mark(self->arena, &mark));
+	for (size_t round = 0; round < 100; round++) {
+		object = arena_alloc(self->arena, 8);
+		EXPECT_EQ(kept + 8, object);
+		ASSERT_EQ(0, arena_mark(self->arena, &inner));
+		ASSERT_NE(NULL, arena_alloc(self->arena, 2 * SLAB));
+		for (size_t i = 0; i < round * 20; i++)
+			ASSERT_NE(NULL, stamped(self->arena, CELL, round, i));
+		ASSERT_EQ(0, arena_rewind(self->arena, &inner));
+		EXPECT_EQ(16, arena_offset(self->arena));
+		first = arena_alloc(self->arena, 8);
+		EXPECT_EQ(object + 8, first);
+		ASSERT_EQ(0, arena_rewind(self->arena, &mark));
+		EXPECT_EQ(8, arena_offset(self->arena));
+		EXPECT_STREQ("kept", kept);
+		EXPECT_EQ(-1, arena_rewind(self->arena, &inner));
+		EXPECT_EQ(ESTALE, errno);
+	}
+	ASSERT_EQ(0, arena_reset(self->arena, ARENA_RESET_KEEP));
+	EXPECT_EQ(-1, arena_rewind(self->arena, &mark));
+	EXPECT_EQ(ESTALE, errno);
+}
+
+static int allocate_in_scope(struct arena *arena, bool leave, int failed)
+{
+	arena_scope(arena, return failed) {
+		if (!arena_alloc(arena, 1000))
+			break;
+		arena_scope(arena, return failed)
+			if (!arena_alloc(arena, SLAB))
+				break;
+		if (leave)
+			return 1;
+	}
+	return 0;
+}
+
+/* Clause 12: a scope frees what was allocated in it, also if it ends by a jump. */
+TEST_F_TIMEOUT(lib, scope_end_frees, PATIENCE)
+{
+	ASSERT_NE(NULL, arena_alloc(self->arena, 8));
+	for (int i = 0; i < 10; i++) {
+		EXPECT_EQ(i % 2, allocate_in_scope(self->arena, i % 2, -1));
+		EXPECT_EQ(8, arena_offset(self->arena));
+	}
+}
+
+/* Clause 13: a handle names its object until a reset or a rewind frees that. */
+TEST_F_TIMEOUT(lib, deref_of_freed_object_null, PATIENCE)
+{
+	struct arena_handle below, above, forged;
+	struct arena_mark mark;
+
+	below = arena_handle(self->arena, arena_strdup(self->arena, "below"));
+	ASSERT_EQ(0, arena_mark(self->arena, &mark));
+	above = arena_handle(self->arena, arena_strdup(self->arena, "above"));
+	EXPECT_STREQ("below", arena_deref(self->arena, below));
+	EXPECT_STREQ("above", arena_deref(self->arena, above));
+	ASSERT_EQ(0, arena_rewind(self->arena, &mark));
+	ASSERT_NE(NULL, arena_strdup(self->arena, "other"));
+	EXPECT_STREQ("below", arena_deref(self->arena, below));
+	EXPECT_EQ(NULL, arena_deref(self->arena, above));
+	EXPECT_EQ(ESTALE, errno);
+	forged = arena_handle(self->arena, self->arena->base);
+	for (int bit = 0; bit < 64; bit++) {
+		forged.offset = arena_high(self->arena) + (1ULL << bit) - 1;
+		EXPECT_EQ(NULL, arena_deref(self->arena, forged));
+	}
+	EXPECT_EQ(NULL, arena_deref(self->arena, arena_handle(self->arena, self)));
+	ASSERT_EQ(0, arena_reset(self->arena, ARENA_RESET_KEEP));
+	EXPECT_EQ(NULL, arena_deref(self->arena, below));
+	EXPECT_EQ(ESTALE, errno);
+}
+
 /* Clause 18: the size of a slab can be chosen; a bad one is refused. */
 TEST(open_setup_slab_size)
 {
@@ -363,6 +510,37 @@ TEST(alloc_in_zero_arena_zeroed)
 		}
 		ASSERT_EQ(0, arena_reset(arena, ARENA_RESET_KEEP));
 	}
+	arena_close(arena);
+}
+
+/* Clauses 6, 28: what a shrunk object gave back is zero again in an arena with ARENA_SETUP_ZERO. */
+TEST(alloc_after_shrink_zeroed)
+{
+	struct arena *arena = arena_open("zero", MB, ARENA_SETUP_ZERO);
+	char *object, none[CELL] = { 0 };
+
+	if (!arena && errno == ENOENT)
+		SKIP(return, "no /dev/arena");
+	ASSERT_NE(NULL, arena);
+	object = arena_alloc(arena, 2 * CELL);
+	memset(object, 0xff, 2 * CELL);
+	ASSERT_EQ(0, arena_resize(arena, object, 2 * CELL, CELL));
+	object = arena_alloc(arena, CELL);
+	EXPECT_EQ(0, memcmp(object, none, CELL));
+	arena_close(arena);
+}
+
+/* Clause 12: an arena with spans has no marks, so no block of a scope runs. */
+TEST(scope_without_marks_fails)
+{
+	struct arena *arena = arena_open("spans", MB, ARENA_SETUP_SPANS);
+
+	if (!arena && errno == ENOENT)
+		SKIP(return, "no /dev/arena");
+	ASSERT_NE(NULL, arena);
+	EXPECT_EQ(-7, allocate_in_scope(arena, false, -7));
+	EXPECT_EQ(EOPNOTSUPP, errno);
+	EXPECT_EQ(0, arena_offset(arena));
 	arena_close(arena);
 }
 

@@ -26,11 +26,19 @@
 #define PAGE		4096
 #define CAPACITY	(64ULL << 20)
 
+#define REWINDS		4096
+
+/*
+ * @first: the generation that the last reset began. Each rewind since has begun the next one:
+ * @low[i] is the offset to which generation first + 2 * i was rewound.
+ */
 struct fake {
 	struct arena_status status;
 	char rest_of_page[PAGE - sizeof(struct arena_status)];
 	__u32 lock;
 	__u64 slab;
+	__u64 first;
+	__u64 low[REWINDS];
 };
 
 int __real_open64(const char *path, int flags, ...);
@@ -43,6 +51,7 @@ static void set_up(struct fake *fake, __u64 capacity, __u64 slab)
 {
 	fake->status.version = 1;
 	fake->status.generation = 2;
+	fake->first = 2;
 	fake->status.capacity = capacity ?: CAPACITY;
 	fake->slab = slab ?: (capacity >= 1 << 30 ? 2 << 20 : 65536);
 	while (!slab && fake->slab > PAGE && fake->slab / 2 >= fake->status.capacity)
@@ -129,6 +138,46 @@ static int batch(struct fake *fake, const struct arena_batch_args *args, int fd)
 	return 0;
 }
 
+static void begin(struct fake *fake, __u64 offset, __u64 used)
+{
+	__u64 next = fake->status.generation + 2;
+
+	__atomic_store_n(&fake->status.offset, used, __ATOMIC_RELEASE);
+	__atomic_store_n(&fake->status.high, offset, __ATOMIC_RELEASE);
+	__atomic_store_n(&fake->status.generation, next, __ATOMIC_RELEASE);
+}
+
+/* Up to where does what was allocated in @generation live on? */
+static __u64 lives_to(const struct fake *fake, __u64 generation)
+{
+	__u64 to = fake->status.high, i = (generation - fake->first) / 2;
+	__u64 nr = (fake->status.generation - fake->first) / 2;
+
+	if (generation < fake->first || generation > fake->status.generation)
+		return 0;
+	for (; i < nr; i++)
+		to = to < fake->low[i] ? to : fake->low[i];
+	return to;
+}
+
+static int rewind_to(struct fake *fake, const struct arena_mark_args *mark)
+{
+	__u64 nr = (fake->status.generation - fake->first) / 2;
+
+	if (mark->used > mark->offset)
+		return -EINVAL;
+	if (mark->generation < fake->first ||
+	    mark->offset > lives_to(fake, mark->generation))
+		return -ESTALE;
+	if (mark->offset == fake->status.high && mark->generation == fake->status.generation)
+		return 0;
+	if (nr == REWINDS)
+		return -ENOMEM;
+	fake->low[nr] = mark->offset;
+	begin(fake, mark->offset, mark->used);
+	return 0;
+}
+
 static int run(struct fake *fake, int fd, unsigned long cmd, void *arg)
 {
 	struct arena_alloc_args *alloc = arg;
@@ -136,6 +185,8 @@ static int run(struct fake *fake, int fd, unsigned long cmd, void *arg)
 	struct arena_setup_args *setup = arg;
 	struct arena_reset_args *reset = arg;
 	struct arena_info_args *info = arg;
+	struct arena_handle_args *handle = arg;
+	struct arena_mark_args *mark = arg;
 	struct arena_dup_args *dup = arg;
 	__u64 bytes;
 
@@ -156,11 +207,20 @@ static int run(struct fake *fake, int fd, unsigned long cmd, void *arg)
 	case ARENA_IOC_BATCH:
 		return batch(fake, arg, fd);
 	case ARENA_IOC_RESET:
-		__atomic_store_n(&fake->status.offset, 0, __ATOMIC_RELEASE);
-		__atomic_store_n(&fake->status.high, 0, __ATOMIC_RELEASE);
-		reset->generation = fake->status.generation + 2;
-		__atomic_store_n(&fake->status.generation, reset->generation, __ATOMIC_RELEASE);
+		begin(fake, 0, 0);
+		fake->first = fake->status.generation;
+		reset->generation = fake->first;
 		return 0;
+	case ARENA_IOC_MARK:
+		mark->generation = fake->status.generation;
+		mark->offset = fake->status.high;
+		mark->used = fake->status.offset;
+		return 0;
+	case ARENA_IOC_REWIND:
+		return rewind_to(fake, mark);
+	case ARENA_IOC_DEREF:
+		handle->offset = handle->handle_offset;
+		return handle->offset < lives_to(fake, handle->handle_generation) ? 0 : -ESTALE;
 	case ARENA_IOC_INFO:
 		info->rights = ARENA_RIGHTS_ALL;
 		info->slab_size = fake->slab;

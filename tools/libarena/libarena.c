@@ -445,7 +445,7 @@ static void *lease_more(struct opened *opened, struct arena_cursor *cursor, size
 	size_t padding = -(uintptr_t)cursor->pos & (align - 1);
 	struct arena_lease_args lease = { .align = ARENA_ALIGN, .want = want };
 
-	if (!room(cursor) || arena_off(&opened->arena, cursor->end) != arena_high(&opened->arena))
+	if (arena_off(&opened->arena, cursor->end) != arena_high(&opened->arena))
 		return NULL;
 	lease.min = bytes + padding - room(cursor);
 	if (lease.min > want)
@@ -464,12 +464,28 @@ static void *lease_new(struct opened *opened, struct arena_cursor *cursor, size_
 {
 	size_t want = wish(opened, cursor, bytes);
 	struct arena_lease_args lease = { .min = bytes, .want = want, .align = align };
-	void *object = lease_more(opened, cursor, bytes, align, want);
+	void *object = NULL;
 
+	if (room(cursor))
+		object = lease_more(opened, cursor, bytes, align, want);
 	if (object || !ask_lease(opened, &lease))
 		return object;
 	lease_begin(opened, cursor, &lease);
 	return bump(cursor, bytes, align);
+}
+
+/*
+ * Grow the last object by @bytes, for which the present lease has no room. If another thread
+ * allocates meanwhile, the new lease lies elsewhere and does not help: keep it for the next object.
+ */
+static bool grow_lease(struct opened *opened, struct arena_cursor *cursor, size_t bytes)
+{
+	char *end = cursor->pos, *more;
+
+	more = lease_more(opened, cursor, bytes, ARENA_ALIGN, wish(opened, cursor, bytes));
+	if (more && more != end)
+		__atomic_store_n(&cursor->pos, more, __ATOMIC_RELAXED);
+	return more && more == end;
 }
 
 static void *alloc_large(struct opened *opened, size_t bytes, size_t align)
@@ -580,6 +596,126 @@ PUBLIC int arena_batch(struct arena *arena, struct arena_batch_item *items, unsi
 	};
 
 	return ioctl(arena_fd(arena), ARENA_IOC_BATCH, &args) ? -1 : 0;
+}
+
+/* Growing and shrinking. */
+
+/* Is @end that of the last object of this thread, and is the object alive? */
+static bool ends_last(struct arena *arena, const struct arena_cursor *cursor, const char *end)
+{
+	return cursor->pos == end && cursor->generation == arena_generation(arena);
+}
+
+/* Move the end of the last object from @end to @to, which is in the lease. */
+static void move_end(struct arena *arena, struct arena_cursor *cursor, char *end, char *to)
+{
+	/* An arena with this flag hands out zeroes, so what is given back must be zero. */
+	if (to < end && arena->status->flags & ARENA_SETUP_ZERO)
+		memset(to, 0, end - to);
+	__atomic_store_n(&cursor->pos, to, __ATOMIC_RELAXED);
+}
+
+PUBLIC int arena_resize(struct arena *arena, void *ptr, size_t old_size, size_t new_size)
+{
+	struct arena_cursor *cursor = (void *)(libarena_cursors + arena->cursor);
+	size_t old = align_up(old_size, ARENA_ALIGN), bytes = align_up(new_size, ARENA_ALIGN);
+	char *end = (char *)ptr + old;
+	bool last = ends_last(arena, cursor, end);
+
+	if (!bytes) {
+		errno = new_size ? ENOSPC : EINVAL;
+		return -1;
+	}
+	if (last && (bytes <= old || bytes - old <= room(cursor))) {
+		move_end(arena, cursor, end, (char *)ptr + bytes);
+		return 0;
+	}
+	if (bytes <= old ||
+	    (last && grow_lease((struct opened *)arena, cursor, bytes - old)))
+		return 0;
+	errno = ENOSPC;
+	return -1;
+}
+
+PUBLIC void *arena_realloc(struct arena *arena, void *ptr, size_t old_size, size_t new_size)
+{
+	void *copy;
+
+	if (ptr && !arena_resize(arena, ptr, old_size, new_size))
+		return ptr;
+	copy = arena_alloc(arena, new_size);
+	return copy && ptr ? memcpy(copy, ptr, old_size) : copy;
+}
+
+/* Handles and marks. */
+
+PUBLIC void *libarena_deref(const struct arena *arena, struct arena_handle handle)
+{
+	struct arena_handle_args args = {
+		.size = sizeof(args),
+		.handle_generation = handle.generation,
+		.handle_offset = handle.offset,
+	};
+
+	if (ioctl(arena_fd(arena), ARENA_IOC_DEREF, &args))
+		return NULL;
+	return arena_ptr(arena, args.offset);
+}
+
+/*
+ * If nothing was handed out behind the lease of this thread, the mark lies in the lease and not
+ * behind it: so the rewind frees what the thread allocates in the rest of the lease, too.
+ */
+PUBLIC int arena_mark(struct arena *arena, struct arena_mark *mark)
+{
+	const struct arena_cursor *cursor = (void *)(libarena_cursors + arena->cursor);
+	struct arena_mark_args args = { .size = sizeof(args) };
+	size_t rest = 0;
+
+	if (ioctl(arena_fd(arena), ARENA_IOC_MARK, &args))
+		return -1;
+	if (cursor->generation == args.generation &&
+	    arena_off(arena, cursor->end) == args.offset)
+		rest = room(cursor);
+	*mark = (struct arena_mark){
+		.generation = args.generation,
+		.offset = args.offset - rest,
+		.used = args.used - rest,
+	};
+	return 0;
+}
+
+PUBLIC int arena_rewind(struct arena *arena, const struct arena_mark *mark)
+{
+	struct arena_mark_args args = {
+		.size = sizeof(args),
+		.generation = mark->generation,
+		.offset = mark->offset,
+		.used = mark->used,
+	};
+
+	return ioctl(arena_fd(arena), ARENA_IOC_REWIND, &args) ? -1 : 0;
+}
+
+PUBLIC struct libarena_scope libarena_scope_begin(struct arena *arena)
+{
+	struct libarena_scope scope = { .arena = arena };
+
+	scope.failed = arena_mark(arena, &scope.mark);
+	if (scope.failed)
+		scope.arena = NULL;
+	return scope;
+}
+
+/* Runs at the end of a block, and again when the scope's variable ends. */
+PUBLIC void libarena_scope_end(struct libarena_scope *scope)
+{
+	int saved = errno;
+
+	if (scope->arena)
+		arena_rewind(scope->arena, &scope->mark);
+	scope->arena = NULL;
+	errno = saved;
 }
 
 /* Strings. */
