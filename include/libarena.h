@@ -37,6 +37,16 @@
 extern "C" {
 #endif
 
+/*
+ * Functions that are defined here are inlined. When the library itself is compiled, each of them is
+ * exported, too, for languages that cannot include this header.
+ */
+#ifdef LIBARENA_EXPORT
+#define LIBARENA_INLINE	extern inline __attribute__((__visibility__("default")))
+#else
+#define LIBARENA_INLINE	static inline
+#endif
+
 /** ARENA_ALIGN - least alignment of objects; their sizes are rounded up to it. */
 #define ARENA_ALIGN	((size_t)8)
 
@@ -163,7 +173,7 @@ int arena_fd(const struct arena *arena);
  * Return: The address, even if nothing is allocated there; NULL if @offset is not below
  * the capacity of the arena. Does not set errno.
  */
-static inline void *arena_ptr(const struct arena *arena, __u64 offset)
+LIBARENA_INLINE void *arena_ptr(const struct arena *arena, __u64 offset)
 {
 	return offset < arena->capacity ? arena->base + offset : NULL;
 }
@@ -175,7 +185,7 @@ static inline void *arena_ptr(const struct arena *arena, __u64 offset)
  *
  * Return: The offset. It is at least arena_capacity() if @ptr is not in the arena.
  */
-static inline __u64 arena_off(const struct arena *arena, const void *ptr)
+LIBARENA_INLINE __u64 arena_off(const struct arena *arena, const void *ptr)
 {
 	return (uintptr_t)ptr - (uintptr_t)arena->base;
 }
@@ -186,7 +196,7 @@ static inline __u64 arena_off(const struct arena *arena, const void *ptr)
  *
  * Return: The size in bytes.
  */
-static inline size_t arena_capacity(const struct arena *arena)
+LIBARENA_INLINE size_t arena_capacity(const struct arena *arena)
 {
 	return arena->capacity;
 }
@@ -200,7 +210,7 @@ static inline size_t arena_capacity(const struct arena *arena)
  *
  * Return: A number that grows at every reset. Odd while a reset is under way.
  */
-static inline __u64 arena_generation(const struct arena *arena)
+LIBARENA_INLINE __u64 arena_generation(const struct arena *arena)
 {
 	return __atomic_load_n(&arena->status->generation, __ATOMIC_ACQUIRE);
 }
@@ -214,7 +224,7 @@ static inline __u64 arena_generation(const struct arena *arena)
  *
  * Return: An offset above which no object ends.
  */
-static inline __u64 arena_high(const struct arena *arena)
+LIBARENA_INLINE __u64 arena_high(const struct arena *arena)
 {
 	return __atomic_load_n(&arena->status->high, __ATOMIC_ACQUIRE);
 }
@@ -255,8 +265,8 @@ static inline int libarena_fits(uintptr_t at, uintptr_t end, size_t bytes)
  *
  * Return: The object, or NULL with an errno of arena_alloc_aligned().
  */
-static inline void *arena_cursor_alloc_aligned(struct arena_cursor *cursor, size_t size,
-					       size_t align)
+LIBARENA_INLINE void *arena_cursor_alloc_aligned(struct arena_cursor *cursor, size_t size,
+						 size_t align)
 {
 	uintptr_t at = (uintptr_t)cursor->pos, end = (uintptr_t)cursor->end, padding = 0;
 	size_t bytes = (size + ARENA_ALIGN - 1) & -ARENA_ALIGN;
@@ -283,7 +293,7 @@ static inline void *arena_cursor_alloc_aligned(struct arena_cursor *cursor, size
  *
  * Return: The object, or NULL with an errno of arena_alloc().
  */
-static inline void *arena_cursor_alloc(struct arena_cursor *cursor, size_t size)
+LIBARENA_INLINE void *arena_cursor_alloc(struct arena_cursor *cursor, size_t size)
 {
 	return arena_cursor_alloc_aligned(cursor, size, ARENA_ALIGN);
 }
@@ -313,7 +323,7 @@ struct arena_cursor *arena_cursor(struct arena *arena);
  * the arena has %ARENA_SETUP_ZERO. Errors: EINVAL: 0 bytes, bad alignment; ENOSPC:
  * fewer bytes are left; ENOMEM; EACCES: no right to allocate, or to write.
  */
-static inline void *arena_alloc_aligned(struct arena *arena, size_t size, size_t align)
+LIBARENA_INLINE void *arena_alloc_aligned(struct arena *arena, size_t size, size_t align)
 {
 	struct arena_cursor *cursor;
 
@@ -330,7 +340,7 @@ static inline void *arena_alloc_aligned(struct arena *arena, size_t size, size_t
  * is 0; ENOSPC: fewer bytes are left; ENOMEM: no memory; EACCES: no right to allocate, or to
  * write.
  */
-static inline void *arena_alloc(struct arena *arena, size_t size)
+LIBARENA_INLINE void *arena_alloc(struct arena *arena, size_t size)
 {
 	return arena_alloc_aligned(arena, size, ARENA_ALIGN);
 }
@@ -342,7 +352,7 @@ static inline void *arena_alloc(struct arena *arena, size_t size)
  *
  * Return: The object, or NULL with an errno of arena_alloc().
  */
-static inline void *arena_zalloc(struct arena *arena, size_t size)
+LIBARENA_INLINE void *arena_zalloc(struct arena *arena, size_t size)
 {
 	void *object = arena_alloc(arena, size);
 
@@ -374,8 +384,8 @@ int arena_batch(struct arena *arena, struct arena_batch_item *items, unsigned in
  * Return: The copy. Errors: those of arena_alloc_aligned(), but %ARENA_RIGHT_WRITE is
  * not needed. EMSGSIZE: more than %ARENA_STORE_MAX bytes, without that right.
  */
-static inline void *arena_memdup_aligned(struct arena *arena, const void *src, size_t size,
-					 size_t align)
+LIBARENA_INLINE void *arena_memdup_aligned(struct arena *arena, const void *src, size_t size,
+					   size_t align)
 {
 	void *copy = arena_alloc_aligned(arena, size, align);
 
@@ -392,7 +402,7 @@ static inline void *arena_memdup_aligned(struct arena *arena, const void *src, s
  *
  * Return: The copy, or NULL with an errno of arena_memdup_aligned().
  */
-static inline void *arena_memdup(struct arena *arena, const void *src, size_t size)
+LIBARENA_INLINE void *arena_memdup(struct arena *arena, const void *src, size_t size)
 {
 	return arena_memdup_aligned(arena, src, size, ARENA_ALIGN);
 }
@@ -404,7 +414,7 @@ static inline void *arena_memdup(struct arena *arena, const void *src, size_t si
  *
  * Return: The copy, or NULL with an errno of arena_memdup_aligned().
  */
-static inline char *arena_strdup(struct arena *arena, const char *string)
+LIBARENA_INLINE char *arena_strdup(struct arena *arena, const char *string)
 {
 	return (char *)arena_memdup(arena, string, strlen(string) + 1);
 }
@@ -492,7 +502,7 @@ struct arena_handle {
  *
  * Return: The handle; one that names nothing if @ptr is not in the arena.
  */
-static inline struct arena_handle arena_handle(const struct arena *arena, const void *ptr)
+LIBARENA_INLINE struct arena_handle arena_handle(const struct arena *arena, const void *ptr)
 {
 	struct arena_handle handle = { arena_generation(arena), arena_off(arena, ptr) };
 
@@ -513,7 +523,7 @@ void *libarena_deref(const struct arena *arena, struct arena_handle handle);
  * Return: The object. NULL with ESTALE if the handle is stale, or if nothing is allocated at its
  * offset.
  */
-static inline void *arena_deref(const struct arena *arena, struct arena_handle handle)
+LIBARENA_INLINE void *arena_deref(const struct arena *arena, struct arena_handle handle)
 {
 	if (handle.generation == arena_generation(arena) && handle.offset < arena_high(arena))
 		return arena->base + handle.offset;

@@ -12,7 +12,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-TESTS=(builds installs documented pure example threads memory plugins small_offsets uninstalls
+TESTS=(builds installs documented pure example threads memory plugins python small_offsets uninstalls
 	installs_anywhere read_only_checkout says_how_to_sign)
 KERNEL=${KERNEL:-stock}
 PREFIX=/opt/arena
@@ -45,18 +45,25 @@ functions()
 		s/^#define (arena_[a-z_]+)\(.*/\1/p' "$ROOT/include/libarena.h" | sort -u
 }
 
-# Checks that each function has a manual page, that each page is of a function, and that the library
-# exports no function without a page.
+# Prints the exported symbols whose names begin with arena_. The version script names each.
+exported()
+{
+	nm -D --defined-only "$1" | sed -n 's/.* [TDB] \(arena_[a-z_]*\)@.*/\1/p' | sort
+}
+
+# Checks that each function has a manual page, that each page is of a function or a macro, and that
+# the library exports each function, also those that are inline, and nothing else.
 test_documented()
 {
-	local pages=$DIR/pages
+	local pages=$DIR/pages macros=$DIR/macros
 
 	find "$STAGE$PREFIX/share/man/man3" -name 'arena_*.3' -printf '%f\n' |
 		sed 's/\.3$//' | sort >"$pages"
 	diff <(functions) "$pages" || return 1
-	nm -D --defined-only "$STAGE$PREFIX/lib/libarena.so.1" |
-		sed -n 's/.* [TDB] \(arena_[a-z_]*\)@.*/\1/p' | sort |
-		comm -23 - "$pages" | (! grep .) || return 1
+	sed -n 's/^#define \(arena_[a-z_]*\)(.*/\1/p' "$ROOT/include/libarena.h" | sort >"$macros"
+	diff <(exported "$STAGE$PREFIX/lib/libarena.so.1") <(comm -23 "$pages" "$macros") ||
+		return 1
+	! grep '\*' "$ROOT/tools/libarena/libarena.map" | grep -vE '^	\*;$|^/\*' || return 1
 	mandoc -T lint -W warning "$STAGE$PREFIX"/share/man/man3/libarena.3
 }
 
@@ -306,7 +313,14 @@ make_plugins()
 			"$ROOT/tools/libarena/plugin.c" "$dir/libarena.a" "$dir/fake.o" \
 			"$wrap" -pthread &&
 		"$cc" "${flags[@]}" -o "$dir/plugin_host" "$ROOT/tools/libarena/plugin_host.c" \
-			-pthread -ldl
+			-pthread -ldl &&
+		"$cc" "${flags[@]}" -o "$dir/by_name" "$ROOT/tools/libarena/by_name.c" -ldl
+}
+
+# Prints the symbols of the version script.
+symbols()
+{
+	sed -n 's/^	\([a-z_]*\);$/\1/p' "$ROOT/tools/libarena/libarena.map"
 }
 
 # Checks that a program can load a plugin that uses the library by dlopen(), and can unload it
@@ -318,6 +332,9 @@ test_plugins()
 
 	for cc in gcc musl-gcc; do
 		make_plugins "$DIR/plugins-$cc" "$cc" || return 1
+		# shellcheck disable=SC2046 # a name each
+		timeout -s KILL 300 "$DIR/plugins-$cc/by_name" \
+			"$DIR/plugins-$cc/libarena.so.1" $(symbols) || return 1
 		for plugin in shared static; do
 			plugin=$DIR/plugins-$cc/plugin_$plugin.so
 			! readelf -d "$plugin" | grep STATIC_TLS || return 1
@@ -325,6 +342,19 @@ test_plugins()
 				{ echo "$plugin: $?"; return 1; }
 		done
 	done
+}
+
+# The example in Python prints what it should, with the library on the fake device.
+test_python()
+{
+	make_plugins "$DIR/plugins-python" gcc &&
+		LD_LIBRARY_PATH=$DIR/plugins-python timeout -s KILL 300 /usr/bin/python3 \
+			"$ROOT/tools/libarena/example.py" >"$DIR/python.out" &&
+		diff "$DIR/python.out" - <<-END
+		text 999 at offset 15200
+		point 1.5 3.7 and 16 bytes in all
+		arena_alloc: No space left on device
+		END
 }
 
 test_uninstalls()

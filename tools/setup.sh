@@ -127,7 +127,7 @@ group_lib()
 {
 	group_module
 	packages pkg-config:pkg-config g++:g++ mandoc:mandoc binutils:readelf \
-		musl-tools:musl-gcc
+		musl-tools:musl-gcc python3:/usr/bin/python3
 }
 
 group_bench-lib()

@@ -48,6 +48,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define LIBARENA_EXPORT
 #include <libarena.h>
 
 #define PUBLIC		__attribute__((visibility("default")))
