@@ -13,6 +13,7 @@
 #     bench     gnuplot
 #     fuzz      clang and its sanitizers
 #     lib       packages to build and check programs that use libarena
+#     checkers  valgrind, with its headers; AddressSanitizer comes with gcc
 #     bench-lib the allocators that libarena is compared with
 #     source    build/src/newest: the newest kernel source in Debian's backports
 #     stock     build/stock: Debian's kernel of this release, and its headers
@@ -128,6 +129,11 @@ group_lib()
 	group_module
 	packages pkg-config:pkg-config g++:g++ mandoc:mandoc binutils:readelf \
 		musl-tools:musl-gcc python3:/usr/bin/python3
+}
+
+group_checkers()
+{
+	packages valgrind:/usr/include/valgrind/memcheck.h
 }
 
 group_bench-lib()

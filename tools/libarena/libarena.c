@@ -48,6 +48,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#if __has_include("valgrind/memcheck.h")
+#include <valgrind/memcheck.h>
+#else
+#define VALGRIND_MAKE_MEM_NOACCESS(_at, _bytes)		0
+#define VALGRIND_MAKE_MEM_UNDEFINED(_at, _bytes)	0
+#define VALGRIND_MAKE_MEM_DEFINED(_at, _bytes)		0
+#endif
+
 #define LIBARENA_EXPORT
 #include <libarena.h>
 
@@ -61,6 +69,8 @@
 #define LEASE_MAX	((size_t)256 * 1024)
 /* Near the end of the arena, a lease is no larger than the rest divided by this. */
 #define LEASE_SHARE	16
+/* Under a checker of memory, as many bytes behind each object belong to none. */
+#define REDZONE		16
 /* Objects larger than a slab divided by this are allocated by a call each, outside of leases. */
 #define LARGE_SHARE	8
 /* Longer strings are printed twice: the first time to learn their length. */
@@ -72,6 +82,8 @@
  * @fd: the library's own descriptor of it.
  * @rights: ARENA_RIGHT_* of @fd.
  * @slab: bytes in a slab; no lease is longer.
+ * @large: objects with more bytes are allocated by a call each.
+ * @shared: other processes, or the program's own ioctls, may allocate in the arena.
  * @mapped: bytes mapped at @arena.base.
  */
 struct opened {
@@ -79,7 +91,9 @@ struct opened {
 	int fd;
 	unsigned int rights;
 	size_t slab;
+	size_t large;
 	size_t mapped;
+	bool shared;
 };
 
 /**
@@ -120,6 +134,21 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static bool key_deleted;	/* protected by the lock */
 static int once_error;
+
+/* The type of an ioctl's command, which other C libraries than glibc take from POSIX. */
+#ifdef __GLIBC__
+#define COMMAND		unsigned long
+#else
+#define COMMAND		int
+#endif
+
+/*
+ * Under a checker of memory, these are functions that also tell it what the call does. So the
+ * library has no test for a checker where it allocates, resets or rewinds.
+ */
+static int (*call_kernel)(int fd, COMMAND command, ...) = ioctl;
+static int (*unmap)(void *at, size_t bytes) = munmap;
+static bool checked;
 
 /* The values of process->lock: 0 free, 1 taken, 2 taken while other threads may be waiting. */
 
@@ -288,8 +317,13 @@ static void __attribute__((destructor)) unload(void)
 		thread_end(table);
 }
 
+static bool find_checker(void);
+static void check(void);
+
 static void start(void)
 {
+	if (find_checker())
+		check();
 	once_error = pthread_key_create(&key, thread_end);
 	if (once_error)
 		return;
@@ -356,20 +390,6 @@ static struct table *table_get(void)
 }
 
 /* Leases. */
-
-static bool ask_alloc(struct opened *opened, size_t bytes, size_t align, __u64 *offset)
-{
-	struct arena_alloc_args args = {
-		.size = sizeof(args),
-		.bytes = bytes,
-		.align = align,
-	};
-
-	if (ioctl(opened->fd, ARENA_IOC_ALLOC, &args))
-		return false;
-	*offset = args.offset;
-	return true;
-}
 
 static bool ask_lease(struct opened *opened, struct arena_lease_args *args)
 {
@@ -489,25 +509,197 @@ static bool grow_lease(struct opened *opened, struct arena_cursor *cursor, size_
 	return more && more == end;
 }
 
-static void *alloc_large(struct opened *opened, size_t bytes, size_t align)
+static void *alloc_large(struct opened *opened, size_t size, size_t align)
 {
-	__u64 offset;
+	struct arena_alloc_args args = {
+		.size = sizeof(args),
+		.bytes = align_up(size, ARENA_ALIGN),
+		.align = align,
+		/* For alloc_checked(); the kernel does not read it. */
+		.generation = size,
+	};
 
-	return ask_alloc(opened, bytes, align, &offset) ? opened->arena.base + offset : NULL;
+	if (call_kernel(opened->fd, ARENA_IOC_ALLOC, &args))
+		return NULL;
+	return opened->arena.base + args.offset;
 }
 
 /* Allocates when the lease has no room, belongs to an old generation, or does not exist. */
-static void *alloc_slow(struct opened *opened, struct arena_cursor *cursor, size_t bytes,
+static void *alloc_slow(struct opened *opened, struct arena_cursor *cursor, size_t size,
 			size_t align)
 {
+	size_t bytes = align_up(size, ARENA_ALIGN);
 	void *object;
 
 	if (cursor->generation != arena_generation(&opened->arena))
 		cursor_set(cursor, NULL, NULL, 0);
-	if (bytes > opened->slab / LARGE_SHARE || align > opened->slab)
-		return alloc_large(opened, bytes, align);
+	if (bytes > opened->large || align > opened->slab)
+		return alloc_large(opened, size, align);
 	object = lease_spare(opened, cursor, bytes, align);
 	return object ?: lease_new(opened, cursor, bytes, align);
+}
+
+/*
+ * Checkers of memory: AddressSanitizer and valgrind's memcheck. The library is not compiled for
+ * either, but finds out whether the program runs under one. Then there are no leases: an object is
+ * allocated by a call of the kernel, with a redzone behind it. The checker reports an access to a
+ * redzone, and to memory that a reset or a rewind has freed.
+ *
+ * An arena that other processes may use is not checked: they may allocate where this process knows
+ * of no object.
+ */
+
+void __asan_poison_memory_region(const void *at, size_t bytes) __attribute__((weak));
+void __asan_unpoison_memory_region(const void *at, size_t bytes) __attribute__((weak));
+
+static bool find_checker(void)
+{
+#ifdef LIBARENA_UNCHECKED
+	return false;
+#else
+	char byte = 0;
+
+	/* Only memcheck answers this request. */
+	return __asan_poison_memory_region || VALGRIND_MAKE_MEM_DEFINED(&byte, 1);
+#endif
+}
+
+static void poison(const char *at, size_t bytes)
+{
+	if (__asan_poison_memory_region)
+		__asan_poison_memory_region(at, bytes);
+	(void)VALGRIND_MAKE_MEM_NOACCESS(at, bytes);
+}
+
+static void unpoison(const char *at, size_t bytes, bool defined)
+{
+	if (__asan_unpoison_memory_region)
+		__asan_unpoison_memory_region(at, bytes);
+	if (defined)
+		(void)VALGRIND_MAKE_MEM_DEFINED(at, bytes);
+	else
+		(void)VALGRIND_MAKE_MEM_UNDEFINED(at, bytes);
+}
+
+static int alloc_checked(struct opened *opened, struct arena_alloc_args *args)
+{
+	size_t size = args->generation, room = args->bytes + REDZONE;
+	char *object;
+	int err;
+
+	args->bytes = room;
+	lock();
+	err = ioctl(opened->fd, ARENA_IOC_ALLOC, args);
+	if (!err && !opened->shared) {
+		object = opened->arena.base + args->offset;
+		poison(object, room);
+		unpoison(object, size, opened->arena.status->flags & ARENA_SETUP_ZERO);
+	}
+	unlock();
+	return err;
+}
+
+/* An object of @old_size bytes has shrunk, or grown into what was padding. */
+static void resize_checked(struct opened *opened, char *at, size_t old_size, size_t new_size)
+{
+	if (opened->shared)
+		return;
+	if (new_size > old_size)
+		unpoison(at + old_size, new_size - old_size, false);
+	else
+		poison(at + new_size, align_up(old_size, ARENA_ALIGN) - new_size);
+}
+
+static void share(struct opened *opened)
+{
+	lock();
+	if (!opened->shared)
+		unpoison(opened->arena.base, opened->mapped, true);
+	opened->shared = true;
+	unlock();
+}
+
+/* Parent and child go on with the same arenas. */
+static void share_all(void)
+{
+	unsigned int index;
+
+	for (index = 1; index <= __atomic_load_n(&highest, __ATOMIC_RELAXED); index++)
+		if (arenas[index])
+			share(arenas[index]);
+}
+
+static struct opened *opened_by_fd(int fd)
+{
+	unsigned int index = 1;
+
+	while (!arenas[index] || arenas[index]->fd != fd)
+		index++;
+	return arenas[index];
+}
+
+/* A reset or rewind. The lock keeps out allocations that this process makes meanwhile. */
+static int free_checked(struct opened *opened, COMMAND command, void *args)
+{
+	__u64 before, now;
+	int err;
+
+	lock();
+	before = arena_high(&opened->arena);
+	err = ioctl(opened->fd, command, args);
+	now = arena_high(&opened->arena);
+	if (!err && now < before && !opened->shared)
+		poison(opened->arena.base + now, before - now);
+	unlock();
+	return err;
+}
+
+static int batch_checked(struct opened *opened, struct arena_batch_args *args)
+{
+	const struct arena_batch_item *items = (void *)(uintptr_t)args->items;
+	unsigned int i;
+	int err;
+
+	lock();
+	err = ioctl(opened->fd, ARENA_IOC_BATCH, args);
+	for (i = 0; !err && i < args->count; i++)
+		unpoison(opened->arena.base + items[i].offset, items[i].bytes,
+			 opened->shared || items[i].src || args->flags & ARENA_ALLOC_ZERO);
+	unlock();
+	return err;
+}
+
+static int call_checked(int fd, COMMAND command, ...)
+{
+	struct opened *opened = opened_by_fd(fd);
+	va_list list;
+	void *args;
+
+	va_start(list, command);
+	args = va_arg(list, void *);
+	va_end(list);
+	if (command == (COMMAND)ARENA_IOC_ALLOC)
+		return alloc_checked(opened, args);
+	if (command == (COMMAND)ARENA_IOC_BATCH)
+		return batch_checked(opened, args);
+	if (command != (COMMAND)ARENA_IOC_DUP)
+		return free_checked(opened, command, args);
+	share(opened);
+	return ioctl(fd, command, args);
+}
+
+static int unmap_checked(void *at, size_t bytes)
+{
+	unpoison(at, bytes, true);
+	return munmap(at, bytes);
+}
+
+static void check(void)
+{
+	checked = true;
+	call_kernel = call_checked;
+	unmap = unmap_checked;
+	pthread_atfork(share_all, NULL, NULL);
 }
 
 /* Returns the arena of a cursor, or NULL if the cursor is not in the table of this thread. */
@@ -522,7 +714,6 @@ static struct opened *opened_of(const struct arena_cursor *cursor)
 
 PUBLIC void *libarena_refill(struct arena_cursor *cursor, size_t size, size_t align)
 {
-	size_t bytes = align_up(size, ARENA_ALIGN);
 	struct opened *opened = opened_of(cursor);
 	struct table *table;
 	void *object;
@@ -531,7 +722,7 @@ PUBLIC void *libarena_refill(struct arena_cursor *cursor, size_t size, size_t al
 		errno = EINVAL;
 		return NULL;
 	}
-	if (bytes < size) {
+	if (align_up(size, ARENA_ALIGN) < size) {
 		errno = ENOSPC;
 		return NULL;
 	}
@@ -547,7 +738,7 @@ PUBLIC void *libarena_refill(struct arena_cursor *cursor, size_t size, size_t al
 		if (!table)
 			return NULL;
 		cursor = (void *)((char *)table + opened->arena.cursor);
-		object = alloc_slow(opened, cursor, bytes, align);
+		object = alloc_slow(opened, cursor, size, align);
 		if (__atomic_load_n(&table->enlisted, __ATOMIC_RELAXED))
 			return object;
 		/*
@@ -585,6 +776,11 @@ PUBLIC void *libarena_copy_in(struct arena *arena, const void *src, size_t size,
 	return arena->base + args.offset;
 }
 
+static int fd_of(const struct arena *arena)
+{
+	return ((const struct opened *)arena)->fd;
+}
+
 PUBLIC int arena_batch(struct arena *arena, struct arena_batch_item *items, unsigned int count,
 		       unsigned int flags)
 {
@@ -596,7 +792,7 @@ PUBLIC int arena_batch(struct arena *arena, struct arena_batch_item *items, unsi
 		.item_size = sizeof(*items),
 	};
 
-	return ioctl(arena_fd(arena), ARENA_IOC_BATCH, &args) ? -1 : 0;
+	return call_kernel(fd_of(arena), ARENA_IOC_BATCH, &args) ? -1 : 0;
 }
 
 /* Growing and shrinking. */
@@ -631,8 +827,12 @@ PUBLIC int arena_resize(struct arena *arena, void *ptr, size_t old_size, size_t 
 		move_end(arena, cursor, end, (char *)ptr + bytes);
 		return 0;
 	}
-	if (bytes <= old ||
-	    (last && grow_lease((struct opened *)arena, cursor, bytes - old)))
+	if (bytes <= old) {
+		if (checked)
+			resize_checked((struct opened *)arena, ptr, old_size, new_size);
+		return 0;
+	}
+	if (last && grow_lease((struct opened *)arena, cursor, bytes - old))
 		return 0;
 	errno = ENOSPC;
 	return -1;
@@ -658,7 +858,7 @@ PUBLIC void *libarena_deref(const struct arena *arena, struct arena_handle handl
 		.handle_offset = handle.offset,
 	};
 
-	if (ioctl(arena_fd(arena), ARENA_IOC_DEREF, &args))
+	if (ioctl(fd_of(arena), ARENA_IOC_DEREF, &args))
 		return NULL;
 	return arena_ptr(arena, args.offset);
 }
@@ -673,7 +873,7 @@ PUBLIC int arena_mark(struct arena *arena, struct arena_mark *mark)
 	struct arena_mark_args args = { .size = sizeof(args) };
 	size_t rest = 0;
 
-	if (ioctl(arena_fd(arena), ARENA_IOC_MARK, &args))
+	if (ioctl(fd_of(arena), ARENA_IOC_MARK, &args))
 		return -1;
 	if (cursor->generation == args.generation &&
 	    arena_off(arena, cursor->end) == args.offset)
@@ -695,7 +895,7 @@ PUBLIC int arena_rewind(struct arena *arena, const struct arena_mark *mark)
 		.used = mark->used,
 	};
 
-	return ioctl(arena_fd(arena), ARENA_IOC_REWIND, &args) ? -1 : 0;
+	return call_kernel(fd_of(arena), ARENA_IOC_REWIND, &args) ? -1 : 0;
 }
 
 PUBLIC struct libarena_scope libarena_scope_begin(struct arena *arena)
@@ -795,14 +995,16 @@ PUBLIC __u64 arena_offset(struct arena *arena)
 
 PUBLIC int arena_fd(const struct arena *arena)
 {
-	return ((const struct opened *)arena)->fd;
+	if (checked)
+		share((struct opened *)arena);
+	return fd_of(arena);
 }
 
 PUBLIC int arena_share(struct arena *arena, unsigned int rights)
 {
 	struct arena_dup_args args = { .size = sizeof(args), .rights = rights };
 
-	return ioctl(arena_fd(arena), ARENA_IOC_DUP, &args) ? -1 : args.fd;
+	return call_kernel(fd_of(arena), ARENA_IOC_DUP, &args) ? -1 : args.fd;
 }
 
 static int reset(struct arena *arena, enum arena_reset_mode mode, __u64 keep)
@@ -813,7 +1015,7 @@ static int reset(struct arena *arena, enum arena_reset_mode mode, __u64 keep)
 		.keep = keep,
 	};
 
-	return ioctl(arena_fd(arena), ARENA_IOC_RESET, &args) ? -1 : 0;
+	return call_kernel(fd_of(arena), ARENA_IOC_RESET, &args) ? -1 : 0;
 }
 
 PUBLIC int arena_reset(struct arena *arena, enum arena_reset_mode mode)
@@ -830,14 +1032,14 @@ PUBLIC int arena_watch(struct arena *arena, __u64 mark)
 {
 	struct arena_watch_args args = { .size = sizeof(args), .mark = mark };
 
-	return ioctl(arena_fd(arena), ARENA_IOC_WATCH, &args) ? -1 : 0;
+	return ioctl(fd_of(arena), ARENA_IOC_WATCH, &args) ? -1 : 0;
 }
 
 PUBLIC int arena_notify(struct arena *arena)
 {
 	struct arena_notify_args args = { .size = sizeof(args) };
 
-	return ioctl(arena_fd(arena), ARENA_IOC_NOTIFY, &args) ? -1 : 0;
+	return ioctl(fd_of(arena), ARENA_IOC_NOTIFY, &args) ? -1 : 0;
 }
 
 /* Lifetime. */
@@ -893,7 +1095,7 @@ static int map_arena(struct opened *opened)
 static void unmap_arena(struct opened *opened)
 {
 	munmap((void *)opened->arena.status, page_size());
-	munmap(opened->arena.base, opened->mapped);
+	unmap(opened->arena.base, opened->mapped);
 }
 
 static int ask_info(struct opened *opened)
@@ -908,6 +1110,7 @@ static int ask_info(struct opened *opened)
 	}
 	opened->rights = info.rights;
 	opened->slab = info.slab_size;
+	opened->large = checked ? 0 : opened->slab / LARGE_SHARE;
 	opened->arena.capacity = info.capacity;
 	opened->mapped = align_up(info.capacity, page_size());
 	/* The arena does not fit into the address space of a 32-bit program. */
@@ -971,13 +1174,14 @@ static int opened_init(struct opened *opened)
 }
 
 /* Takes over @fd, and closes it on failure. */
-static struct arena *opened_make(int fd)
+static struct arena *opened_make(int fd, bool shared)
 {
 	struct opened *opened = calloc(1, sizeof(*opened));
 	int saved;
 
 	if (opened) {
 		opened->fd = fd;
+		opened->shared = shared;
 		if (!opened_init(opened))
 			return &opened->arena;
 	}
@@ -995,7 +1199,7 @@ PUBLIC struct arena *arena_open_setup(struct arena_setup_args *setup)
 	if (fd < 0)
 		return NULL;
 	if (!ioctl(fd, ARENA_IOC_SETUP, setup))
-		return opened_make(fd);
+		return opened_make(fd, false);
 	saved = errno;
 	close(fd);
 	errno = saved;
@@ -1023,7 +1227,7 @@ PUBLIC struct arena *arena_attach(int fd)
 {
 	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 
-	return own < 0 ? NULL : opened_make(own);
+	return own < 0 ? NULL : opened_make(own, true);
 }
 
 PUBLIC void arena_close(struct arena *arena)
