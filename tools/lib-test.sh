@@ -12,7 +12,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-TESTS=(builds installs documented pure example threads memory asan valgrind plugins python
+TESTS=(builds installs documented pure example threads memory asan valgrind plugins python pmr
 	small_offsets uninstalls
 	installs_anywhere read_only_checkout says_how_to_sign)
 SKIP=4
@@ -417,6 +417,16 @@ test_python()
 		point 1.5 3.7 and 16 bytes in all
 		arena_alloc: No space left on device
 		END
+}
+
+# Containers of C++ lie in an arena, on the fake device.
+test_pmr()
+{
+	make_plugins "$DIR/pmr" gcc &&
+		g++ -std=c++17 -O2 -Wall -Wextra -Wpedantic -Werror \
+			-I"$ROOT/include/uapi" -I"$ROOT/include" -o "$DIR/pmr/pmr" \
+			"$ROOT/tools/libarena/pmr.cc" -L"$DIR/pmr" -larena -Wl,-rpath,"$DIR/pmr" &&
+		timeout -s KILL 300 "$DIR/pmr/pmr"
 }
 
 test_uninstalls()
