@@ -11,7 +11,7 @@
  * again before its actions have returned. From the first action on, %ARENA_BLOCKED_ACTIONS in
  * arena->settle_blocked sends each attempt to settle a generation to arena_settle_blocked(): it
  * is settled only after the actions of the one before. The resetter runs these, in
- * arena_begun():
+ * arena_begun() in reset.c:
  *
  *	reset, rewind       the next generation is unsettled; actions run; it is settled
  *	arena_reset_rcu()   the next generation is in the other slab set; after a grace period,
@@ -28,24 +28,6 @@
 #include <linux/slab.h>
 
 #include "core/cursor.h"
-
-/**
- * struct arena_action - one action.
- * @node:	entry in a list.
- * @generation:	the generation that it was added in.
- * @offset:	of the word that was claimed for it.
- * @nr:		its number, in the order in which actions were added.
- * @fn:		the function.
- * @data:	its argument.
- */
-struct arena_action {
-	struct llist_node	node;
-	unsigned long		generation;
-	size_t			offset;
-	unsigned long		nr;
-	void			(*fn)(void *data);
-	void			*data;
-};
 
 /* Was @a added after @b? */
 static bool action_is_newer(const struct arena_action *a, const struct arena_action *b)
@@ -202,8 +184,8 @@ static void acting_end(struct arena *arena)
 		schedule_work(&arena->reaper);
 }
 
-/* Run all actions that are dead, and settle the present generation if nothing else holds it. */
-static void actions_end(struct arena *arena)
+/* Run all actions that are dead. The caller then settles the generation. */
+void arena_actions_end(struct arena *arena)
 {
 	unsigned long begun = arena_snap(arena).generation;
 	unsigned int set;
@@ -218,7 +200,6 @@ static void actions_end(struct arena *arena)
 	 */
 	arena_raise(&arena->acted, begun);
 	acting_end(arena);
-	arena_settle(arena);
 }
 
 /*
@@ -229,7 +210,7 @@ bool arena_settle_blocked(const struct arena *arena, unsigned int blocked, unsig
 {
 	if (blocked & ARENA_BLOCKED_ASLEEP)
 		return true;
-	/* Acquire: pairs with arena_raise() in actions_end(). */
+	/* Acquire: pairs with arena_raise() in arena_actions_end(). */
 	if (atomic_long_read_acquire(&arena->acted) !=
 	    cursor_generation(cursor, READ_ONCE(arena->generation)))
 		return true;
@@ -245,22 +226,12 @@ bool arena_actions_pending(const struct arena *arena, const struct arena_snap *s
 {
 	if (!(READ_ONCE(arena->settle_blocked) & ARENA_BLOCKED_ACTIONS))
 		return false;
-	/* Acquire: pairs with arena_raise() in actions_end(). */
+	/* Acquire: pairs with arena_raise() in arena_actions_end(). */
 	if (!cursor_settled(snap->cursor) &&
 	    atomic_long_read_acquire(&arena->acted) != snap->generation)
 		return true;
 	/* Acquire: pairs with atomic_fetch_dec_release() in acting_end(). */
 	return atomic_read_acquire(&arena->acting);
-}
-
-/*
- * The caller has begun a generation in the slab set of the last one: run the actions that are
- * dead now, and settle it.
- */
-void arena_begun(struct arena *arena)
-{
-	if (!arena_settle(arena) && READ_ONCE(arena->settle_blocked) & ARENA_BLOCKED_ACTIONS)
-		actions_end(arena);
 }
 
 /*
@@ -276,11 +247,10 @@ void arena_actions_retired(struct arena *arena)
 	acting_end(arena);
 }
 
-/* arena->retiring is cleared: run what a CPU has added before, and left to the callback. */
-void arena_actions_left(struct arena *arena)
+/* Has a CPU added an action to the slab set that was left last, whose end it did not see? */
+bool arena_actions_left(const struct arena *arena)
 {
-	if (!llist_empty(&arena->actions[!(arena_snap(arena).generation & ARENA_GEN_SET)]))
-		actions_end(arena);
+	return !llist_empty(&arena->actions[!(arena_snap(arena).generation & ARENA_GEN_SET)]);
 }
 
 /* Wait for actions that other CPUs are running, before slabs are released. */
@@ -306,107 +276,3 @@ void arena_actions_exit(struct arena *arena)
 	}
 	actions_call(&all);
 }
-
-/* From now on, a generation is settled only after the actions of the one before. */
-static void acting_enable(struct arena *arena)
-{
-	unsigned long flags;
-
-	if (likely(READ_ONCE(arena->settle_blocked) & ARENA_BLOCKED_ACTIONS))
-		return;
-	raw_spin_lock_irqsave(&arena->reset_lock, flags);
-	WRITE_ONCE(arena->settle_blocked, arena->settle_blocked | ARENA_BLOCKED_ACTIONS);
-	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
-}
-
-/**
- * arena_add_action() - Call a function when what is allocated now is freed (clause 27).
- * @arena: the arena, not NULL.
- * @fn:	   the function, not NULL.
- * @data:  its argument; may be an object of the arena.
- * @gfp:   how the arena may grow, see arena_alloc(); also used for some 50 bytes from kmalloc().
- *
- * An action takes %ARENA_WORD bytes of the arena, and lives as long as an object that is allocated
- * at the same time: until the next reset of any kind, a rewind to a mark that was taken before, or
- * the end of the arena. Then @fn is called once; of several actions that end together, the one
- * that was added last is called first. Their objects are intact until all of them have
- * returned: so an action may drop references that an object holds. While actions run after a
- * reset or rewind, allocations that may sleep wait, and the others fail. As with allocations, an
- * action that is added while a reset is under way belongs to the generation before or after it; in
- * the first case it may be called before this returns.
- *
- * @fn is called, with no spinlock of the arena held,
- *
- *  - by arena_reset(), arena_rewind(), arena_reset_release() and arena_reset_zero(), in the context
- *    of their caller, before they return;
- *  - after arena_reset_rcu(), in softirq, when its grace period has ended: what the arena held
- *    before was intact for readers until then. While actions run, arena_reset_rcu() returns
- *    -EBUSY;
- *  - by the last arena_put(), in task context.
- *
- * Where two resets race, or one interrupts the other, either may call it, and the other may return
- * before that. @fn must not sleep unless all of these callers may. It must not use the arena but
- * for the objects that end with it: an allocation from it that may sleep would return only when
- * the task is killed. The caller keeps the module of @fn loaded until @fn has been called.
- *
- * Context: Any that @gfp fits but NMI. Takes no lock of the arena, but for the first action,
- * which takes a raw spinlock for a moment.
- * Return: 0; or, with nothing changed and @fn not called, -ENOMEM, also in NMI; -ENOSPC if the
- * arena is full; -EINVAL, with a warning, without @fn.
- */
-int arena_add_action(struct arena *arena, void (*fn)(void *data), void *data, gfp_t gfp)
-{
-	struct arena_action *action;
-	struct arena_place place;
-	int err;
-
-	if (WARN_ON_ONCE(!fn))
-		return -EINVAL;
-	action = in_nmi() ? NULL : arena_state_alloc(arena, sizeof(*action), gfp);
-	if (!action) {
-		arena_count_failure(arena, -ENOMEM);
-		return -ENOMEM;
-	}
-	err = arena_claim(arena, ARENA_WORD, ARENA_MIN_ALIGN, gfp & ~__GFP_ZERO, &place);
-	if (err) {
-		kfree(action);
-		return err;
-	}
-	action->generation = place.generation;
-	action->offset = place.offset;
-	action->nr = atomic_long_inc_return(&arena->actions_added);
-	action->fn = fn;
-	action->data = data;
-	/* After the claim: if its generation is over by then, this CPU sees that below. */
-	acting_enable(arena);
-	/*
-	 * A full barrier, like the compare-and-swap of the cursor by a reset. So either the reset
-	 * finds %ARENA_BLOCKED_ACTIONS and the action, or this CPU finds that its generation is
-	 * over, and runs the action. Otherwise it would run too late, when its objects are gone.
-	 */
-	llist_add(&action->node, &arena->actions[place.generation & ARENA_GEN_SET]);
-	if (arena_snap(arena).generation != place.generation)
-		actions_end(arena);
-	return 0;
-}
-EXPORT_SYMBOL_GPL(arena_add_action);
-
-/**
- * arena_add_action_or_run() - As arena_add_action(), but call the function if that fails.
- * @arena: the arena, not NULL.
- * @fn:	   the function, not NULL.
- * @data:  its argument.
- * @gfp:   as for arena_add_action().
- *
- * Context: As arena_add_action(); on failure @fn is called in that context.
- * Return: 0; or the error of arena_add_action(), and @fn was called.
- */
-int arena_add_action_or_run(struct arena *arena, void (*fn)(void *data), void *data, gfp_t gfp)
-{
-	int err = arena_add_action(arena, fn, data, gfp);
-
-	if (err && fn)
-		fn(data);
-	return err;
-}
-EXPORT_SYMBOL_GPL(arena_add_action_or_run);

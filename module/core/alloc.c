@@ -220,7 +220,7 @@ static noinline void *bump_any(struct arena *arena, size_t size, size_t align, b
 }
 
 /* The slow path. claim.c lists what it tries, and in which order. */
-void *arena_alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_t gfp)
+static void *alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
 	struct arena_place place;
 
@@ -239,8 +239,13 @@ void *arena_alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_t
  */
 void *__arena_alloc_slow(struct arena *arena, size_t size, gfp_t gfp)
 {
-	return arena->spans ? arena_span_alloc(arena, size, gfp) :
-			      arena_alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp);
+	if (arena->spans) {
+		void *object = arena_span_alloc(arena, size);
+
+		if (likely(object))
+			return object;
+	}
+	return alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp);
 }
 EXPORT_SYMBOL_GPL(__arena_alloc_slow);
 
@@ -248,7 +253,7 @@ static noinline void *alloc_any(struct arena *arena, size_t size, size_t align, 
 {
 	void *object = bump_any(arena, size, align, arena->zero || gfp & __GFP_ZERO);
 
-	return likely(object) ? object : arena_alloc_slowpath(arena, size, align, gfp);
+	return likely(object) ? object : alloc_slowpath(arena, size, align, gfp);
 }
 
 /*
@@ -299,7 +304,7 @@ void *__arena_alloc_aligned(struct arena *arena, size_t size, size_t align, gfp_
 	/* __arena_claim() refuses arguments that are not valid. */
 	if (unlikely(size - 1 >= arena_slab_size(arena) || align > arena_slab_size(arena) ||
 		     !is_power_of_2(align)))
-		return arena_alloc_slowpath(arena, size, align, gfp);
+		return alloc_slowpath(arena, size, align, gfp);
 	return alloc(arena, size, align, gfp);
 }
 EXPORT_SYMBOL_GPL(__arena_alloc_aligned);

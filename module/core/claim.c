@@ -25,32 +25,6 @@
 #include "core/events.h"
 
 /*
- * Open this CPU's window on the slab at @offset, whose address is @base, so that the next claims
- * in it, in the same @generation, need not look at the directory. The window is closed while its
- * delta changes: an interrupt in between must not use the delta of one slab with the limit of
- * another.
- */
-void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long generation,
-		       size_t offset, void *base)
-{
-	const size_t size = arena_slab_size(arena);
-	size_t start = ALIGN_DOWN(offset, size), end = min(start + size, arena->capacity);
-	unsigned long closed = cursor_start(generation);
-	unsigned long limit = cursor_move(closed, ALIGN_DOWN(end, ARENA_WORD));
-
-	if (cpu->zero_limit == limit)
-		return;
-	WRITE_ONCE(cpu->limit, closed);
-	WRITE_ONCE(cpu->zero_limit, closed);
-	barrier();
-	WRITE_ONCE(cpu->delta, (unsigned long)base - cursor_move(closed, start));
-	barrier();
-	WRITE_ONCE(cpu->zero_limit, limit);
-	if (!arena->zero)
-		WRITE_ONCE(cpu->limit, limit);
-}
-
-/*
  * Claim one object from the cursor, and no span: in a dense arena, in a nested allocation, for
  * an object larger than any span, and after arena_span_claim() has returned %ARENA_USE_CURSOR. On
  * -ESTALE, a reset has freed the object before it was zeroed; @place says where it was.

@@ -198,9 +198,9 @@
  *	collect  preemption off while bumping    synchronize_rcu() in revoke()
  *	zero     claim after counting in, in     smp_mb() B in arena_settle()
  *	         bump_zeroed()
- *	reuse    slab_mark() in note_return(),   compare-and-swap of the cursor, then
- *	         then compare-and-swap of the    a look at clean in claim_is_clean()
- *	         cursor in move_cursor()
+ *	reuse    slab_mark() in note_return(),   compare-and-swap of the cursor; then
+ *	         compare-and-swap of the cursor  a look at clean in claim_is_clean()
+ *	         after it in move_cursor()
  *	marked   slab_mark() in slab_install()   slab_mark() in note_return()
  *	count    claim after the note, in        smp_rmb() in used_if_counted()
  *	         cursor_count()
@@ -215,7 +215,7 @@
  *	         publish()                       arena_typed_at()
  *	recycle  compare-and-swap of the head    address dependency from the head
  *	         after the link, in free_push()  to the link, in free_pop()
- *	views    llist_add() in large_list()     compare-and-swap of the cursor, then
+ *	views    llist_add() in arena_view_list()     compare-and-swap of the cursor, then
  *	                                         llist_empty() in arena_reset()
  *	reap     compare-and-swap of the cursor  smp_rmb() in arena_reap_larges()
  *	         after retiring was set
@@ -224,10 +224,10 @@
  *	found    compare-and-swap in             smp_rmb() in arena_deref() before
  *	         arena_settle() after slabs      the slab
  *	         were released
- *	rewound  compare-and-swap of the cursor  smp_rmb() in lowest_since() after the
+ *	rewound  compare-and-swap of the cursor  smp_rmb() in arena_lowest_since() after the
  *	         in arena_begin_rewound() after  cursor was read
  *	         rewinds_set()
- *	history  smp_wmb() in rewinds_set()      smp_rmb() in lowest_since() after the
+ *	history  smp_wmb() in rewinds_set()      smp_rmb() in arena_lowest_since() after the
  *	         before the unused copy is       copy was read
  *	         written
  *	start    compare-and-swap of the cursor  smp_rmb() in arena_begin_word() after
@@ -783,7 +783,9 @@ static __always_inline bool arena_is_words(size_t size, size_t align)
 	return !(size % ARENA_WORD) && size - 1 < ARENA_WORDS_MAX && is_power_of_2(align);
 }
 
-/* mark.c */
+/* history.c */
+bool arena_lowest_since(const struct arena *arena, unsigned long now, unsigned long generation,
+			bool most, size_t *low);
 bool arena_outlives(const struct arena *arena, unsigned long now, unsigned long generation,
 		    size_t offset);
 bool arena_may_outlive(const struct arena *arena, unsigned long now, unsigned long generation,
@@ -858,6 +860,7 @@ struct arena_place {
 };
 
 /* cpu.c */
+void arena_windows_close(struct arena *arena);
 
 /*
  * For each CPU, the position of its leaf in arena.root, and of its state in the leaf, both in
@@ -1059,17 +1062,35 @@ int arena_begin_rewound(struct arena *arena, unsigned long generation, size_t of
 			bool *crossed);
 void arena_crossed(struct arena *arena, bool crossed);
 bool arena_settle(struct arena *arena);
-void arena_windows_close(struct arena *arena);
+void arena_begun(struct arena *arena);
 void arena_note_dirty(struct arena *arena, size_t high);
 bool arena_settle_wait(struct arena *arena, gfp_t gfp);
 int arena_reset_asleep(struct arena *arena, size_t keep, bool zero, bool killable);
 
+/**
+ * struct arena_action - one action.
+ * @node:	entry in a list.
+ * @generation:	the generation that it was added in.
+ * @offset:	of the word that was claimed for it.
+ * @nr:		its number, in the order in which actions were added.
+ * @fn:		the function.
+ * @data:	its argument.
+ */
+struct arena_action {
+	struct llist_node	node;
+	unsigned long		generation;
+	size_t			offset;
+	unsigned long		nr;
+	void			(*fn)(void *data);
+	void			*data;
+};
+
 /* action.c */
 bool arena_settle_blocked(const struct arena *arena, unsigned int blocked, unsigned long cursor);
 bool arena_actions_pending(const struct arena *arena, const struct arena_snap *snap);
-void arena_begun(struct arena *arena);
 void arena_actions_retired(struct arena *arena);
-void arena_actions_left(struct arena *arena);
+bool arena_actions_left(const struct arena *arena);
+void arena_actions_end(struct arena *arena);
 void arena_actions_wait(struct arena *arena);
 void arena_actions_exit(struct arena *arena);
 
@@ -1118,7 +1139,9 @@ bool arena_find(const struct arena *arena, unsigned long generation, const void 
 int arena_handle_at(const struct arena *arena, u64 offset, arena_handle_t *handle);
 int arena_handle_check(const struct arena *arena, arena_handle_t handle);
 
-/* mark.c */
+/* history.c */
+void arena_rewinds_add(struct arena *arena, unsigned long now, size_t low);
+void arena_history_alloc(struct arena *arena);
 struct arena_snap arena_begun_snap(const struct arena *arena, struct arena_snap snap);
 
 /*
@@ -1155,14 +1178,20 @@ struct arena_stretch {
 int arena_claim_some(struct arena *arena, size_t min, size_t want, size_t align, gfp_t gfp,
 		     struct arena_place *place, size_t *bytes);
 
+/* view.c */
+struct arena_large *arena_view_make(struct arena *arena, unsigned long generation, size_t start,
+				    size_t size, const struct list_head *slabs);
+void arena_view_drop(struct arena_large *large);
+void arena_view_list(struct arena *arena, struct arena_large *large);
+void arena_reap_larges(struct arena *arena, bool all);
+void arena_reaper(struct work_struct *work);
+
 /* large.c */
 int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place);
 bool arena_claim_stretch(struct arena *arena, const struct arena_stretch *stretch);
 int arena_claim_ahead(struct arena *arena, struct arena_stretch *stretch, size_t size,
 		      size_t *lead, gfp_t gfp);
 void arena_count_stretch(struct arena *arena, const struct arena_stretch *stretch);
-void arena_reap_larges(struct arena *arena, bool all);
-void arena_reaper(struct work_struct *work);
 
 /* slab.c */
 /* The committed page at @offset, or NULL. The caller excludes releases and destruction. */

@@ -40,7 +40,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
-#include "core/core.h"
+#include "core/cursor.h"
 
 const struct arena_cpu arena_cpu_none;
 
@@ -119,6 +119,49 @@ void arena_cpus_exit(struct arena *arena)
 	for (i = 1; i < 1 + nr_leaves(); i++)
 		if (arena->root[i] != &leaf_none && arena->root[i] != first_leaf(arena))
 			kfree(arena->root[i]);
+}
+
+/*
+ * Open this CPU's window on the slab at @offset, whose address is @base, so that the next claims
+ * in it, in the same @generation, need not look at the directory. The window is closed while its
+ * delta changes: an interrupt in between must not use the delta of one slab with the limit of
+ * another.
+ */
+void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long generation,
+		       size_t offset, void *base)
+{
+	const size_t size = arena_slab_size(arena);
+	size_t start = ALIGN_DOWN(offset, size), end = min(start + size, arena->capacity);
+	unsigned long closed = cursor_start(generation);
+	unsigned long limit = cursor_move(closed, ALIGN_DOWN(end, ARENA_WORD));
+
+	if (cpu->zero_limit == limit)
+		return;
+	WRITE_ONCE(cpu->limit, closed);
+	WRITE_ONCE(cpu->zero_limit, closed);
+	barrier();
+	WRITE_ONCE(cpu->delta, (unsigned long)base - cursor_move(closed, start));
+	barrier();
+	WRITE_ONCE(cpu->zero_limit, limit);
+	if (!arena->zero)
+		WRITE_ONCE(cpu->limit, limit);
+}
+
+/*
+ * Close the windows of all CPUs: each limit becomes the word at which the present generation
+ * starts, so that no cursor word of this generation, nor of one less than half a turn of the
+ * tag ahead, lies in a window. The CPU that owns a window may be opening it at the same time;
+ * either store may be the last one, and wrapped() says why both are safe.
+ */
+void arena_windows_close(struct arena *arena)
+{
+	unsigned long closed = cursor_start(READ_ONCE(arena->generation));
+	struct arena_cpu *cpu;
+
+	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next) {
+		WRITE_ONCE(cpu->limit, closed);
+		WRITE_ONCE(cpu->zero_limit, closed);
+	}
 }
 
 /*

@@ -484,7 +484,7 @@ static inline size_t size_with_address(const struct arena *arena, size_t size)
 void arena_account(struct arena *arena, struct arena_slot *slot, unsigned long generation,
 		   size_t size);
 
-/* claim.c. Callers have preemption off. */
+/* cpu.c. Callers have preemption off. */
 void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long generation,
 		       size_t offset, void *base);
 
@@ -495,10 +495,7 @@ void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long
 int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     size_t size, size_t align, bool zero, struct arena_place *place);
 /* The caller has preemption on. */
-void *arena_span_alloc(struct arena *arena, size_t size, gfp_t gfp);
-
-/* alloc.c */
-void *arena_alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_t gfp);
+void *arena_span_alloc(struct arena *arena, size_t size);
 
 /* Count the bytes of a claim, or open the window for the next one where they are not counted. */
 static __always_inline void claim_done(struct arena *arena, struct arena_cpu *cpu,

@@ -156,6 +156,18 @@ bool arena_settle(struct arena *arena)
 }
 
 /*
+ * The caller has begun a generation in the slab set of the last one: settle it, after the actions
+ * that are dead now have run.
+ */
+void arena_begun(struct arena *arena)
+{
+	if (arena_settle(arena) || !(READ_ONCE(arena->settle_blocked) & ARENA_BLOCKED_ACTIONS))
+		return;
+	arena_actions_end(arena);
+	arena_settle(arena);
+}
+
+/*
  * Settle for an allocation that found its generation unsettled, and wait for that if @gfp
  * allows it. Writers run with preemption off: most of them are done within a moment, and all
  * of them after a grace period. Returns false if the caller must not wait, or if the task is
@@ -180,23 +192,6 @@ bool arena_settle_wait(struct arena *arena, gfp_t gfp)
 		mutex_unlock(&arena->reset_mutex);
 	}
 	return true;
-}
-
-/*
- * Close the windows of all CPUs: each limit becomes the word at which the present generation
- * starts, so that no cursor word of this generation, nor of one less than half a turn of the
- * tag ahead, lies in a window. The CPU that owns a window may be opening it at the same time;
- * either store may be the last one, and wrapped() says why both are safe.
- */
-void arena_windows_close(struct arena *arena)
-{
-	unsigned long closed = cursor_start(READ_ONCE(arena->generation));
-	struct arena_cpu *cpu;
-
-	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next) {
-		WRITE_ONCE(cpu->limit, closed);
-		WRITE_ONCE(cpu->zero_limit, closed);
-	}
 }
 
 /*
@@ -423,7 +418,7 @@ int arena_begin_rewound(struct arena *arena, unsigned long generation, size_t of
 		/*
 		 * Full barrier: a CPU that sees the new tag sees where the generation starts
 		 * and what the rewind has freed. Pairs with smp_mb() B in arena_settle(),
-		 * with smp_rmb() in lowest_since() and with smp_rmb() in arena_begin_word().
+		 * with smp_rmb() in arena_lowest_since() and with smp_rmb() in arena_begin_word().
 		 * Without it, such a CPU could settle at a wrong offset, or take a freed
 		 * object for a live one.
 		 */
@@ -567,7 +562,10 @@ static void retired(struct rcu_head *rcu)
 	smp_store_release(&arena->retiring, false);
 	/* Pairs with llist_add(), a full barrier, in arena_reap_larges() and arena_add_action(). */
 	smp_mb();
-	arena_actions_left(arena);
+	if (arena_actions_left(arena)) {
+		arena_actions_end(arena);
+		arena_settle(arena);
+	}
 	if (!llist_empty(&arena->larges))
 		schedule_work(&arena->reaper);
 }

@@ -371,11 +371,10 @@ static __always_inline void *span_refill(struct arena *arena, struct arena_cpu *
 }
 
 /*
- * The slow path of spans, for a @size that satisfies arena_is_words(): take one object from a
- * span that is new or longer than before. A nested allocation, and one that span_refill() does
- * not serve, goes on to arena_alloc_slowpath(), by a tail call.
+ * Take one object of @size bytes, which satisfies arena_is_words(), from a span that is new or
+ * longer than before. NULL in a nested allocation, and where span_refill() returns NULL.
  */
-void *arena_span_alloc(struct arena *arena, size_t size, gfp_t gfp)
+void *arena_span_alloc(struct arena *arena, size_t size)
 {
 	struct arena_cpu *cpu;
 	void *object = NULL;
@@ -393,8 +392,7 @@ void *arena_span_alloc(struct arena *arena, size_t size, gfp_t gfp)
 		WRITE_ONCE(cpu->depth, 0);
 	}
 	preempt_enable();
-	return likely(object) ? object :
-				arena_alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp);
+	return object;
 }
 
 /* Guess, from another CPU, if anything is left in a span. collect_slot() checks that again. */

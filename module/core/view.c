@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Views: contiguous kernel addresses for the pages of an object larger than a slab, and the reaper,
+ * which unmaps them after the object is gone. vmap() and vunmap() may sleep.
+ */
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+
+#include "core/core.h"
+
+/*
+ * Store in @pages the @nr pages that back the space from offset @start on. A slab that is in
+ * @slabs, gathered but not installed, comes from there; any other one comes from the directory.
+ * Returns 0; -EAGAIN if a slab is in neither, because a reset has released it; -EINTR if the task
+ * is being killed.
+ */
+static int view_pages(struct arena *arena, unsigned long generation, size_t start,
+		      const struct list_head *slabs, struct page **pages, size_t nr)
+{
+	struct page *next = list_first_entry(slabs, struct page, lru);
+	const size_t per_slab = arena_slab_size(arena) >> PAGE_SHIFT;
+	size_t i, at, index = start >> arena->slab_shift;
+
+	for (i = 0; i < nr; i += per_slab, index++) {
+		void *base = arena_slab_base(arena, generation, index << arena->slab_shift);
+		struct page *first = base ? virt_to_page(base) : NULL;
+
+		if (!list_entry_is_head(next, slabs, lru) && arena_gathered_index(next) == index) {
+			first = next;
+			next = list_next_entry(next, lru);
+		}
+		if (!first)
+			return -EAGAIN;
+		for (at = 0; at < min(per_slab, nr - i); at++)
+			pages[i + at] = first + at;
+		cond_resched();
+		if (fatal_signal_pending(current))
+			return -EINTR;
+	}
+	return 0;
+}
+
+/*
+ * Map @size bytes from offset @start on at contiguous kernel addresses. Returns an ERR_PTR()
+ * on failure.
+ */
+struct arena_large *arena_view_make(struct arena *arena, unsigned long generation, size_t start,
+				    size_t size, const struct list_head *slabs)
+{
+	size_t nr = DIV_ROUND_UP(size, PAGE_SIZE);
+	struct arena_large *large = kmalloc(sizeof(*large), ARENA_GFP_META);
+	struct page **pages = kvmalloc_array(nr, sizeof(*pages), ARENA_GFP_META);
+	int err = -ENOMEM;
+
+	if (!large || !pages)
+		goto fail;
+	err = view_pages(arena, generation, start, slabs, pages, nr);
+	if (err)
+		goto fail;
+	err = -ENOMEM;
+	large->generation = generation;
+	large->offset = start;
+	large->view = vmap(pages, nr, VM_MAP, PAGE_KERNEL);
+	if (!large->view)
+		goto fail;
+	kvfree(pages);
+	return large;
+fail:
+	kvfree(pages);
+	kfree(large);
+	return ERR_PTR(err);
+}
+
+void arena_view_drop(struct arena_large *large)
+{
+	if (!large)
+		return;
+	vunmap(large->view);
+	kfree(large);
+}
+
+/*
+ * List the view of an object that was claimed, so that the reaper unmaps it after a reset.
+ *
+ * llist_add() is a full barrier, and so is the compare-and-swap of the cursor by a reset
+ * before it looks at the list. So either the reset sees the view, or this CPU sees the new
+ * generation and schedules the reaper itself. Otherwise the view could stay mapped.
+ */
+void arena_view_list(struct arena *arena, struct arena_large *large)
+{
+	unsigned long generation = large->generation;
+
+	WRITE_ONCE(arena->had_larges, true);
+	llist_add(&large->node, &arena->larges);
+	if (arena_snap(arena).generation != generation)
+		schedule_work(&arena->reaper);
+}
+
+/*
+ * Unmap the views of objects that resets and rewinds have freed, or with @all every view.
+ *
+ * A view is listed with the generation that its claim took from the cursor. The list is
+ * emptied first and the cursor is read afterwards, so the generation read here is never older
+ * than that of a listed view.
+ *
+ * Views that readers may still use stay listed. arena_reset_rcu() sets retiring before it
+ * moves the cursor: a reaper that sees the new generation also sees retiring. Once the readers are
+ * done, the RCU callback retired() runs the reaper again. Views that actions may still use stay
+ * listed, too, and the CPU that has run the last of these actions runs the reaper again.
+ */
+void arena_reap_larges(struct arena *arena, bool all)
+{
+	struct llist_node *views = llist_del_all(&arena->larges);
+	struct arena_snap snap = arena_snap(arena), now;
+	struct arena_large *large, *next;
+	bool readers, actions;
+
+	/*
+	 * Pairs with the compare-and-swap in next_generation(), and with llist_add() in
+	 * arena_add_action(): a reaper that sees the new generation also sees that readers or
+	 * actions may use objects of the old one.
+	 */
+	smp_mb();
+	readers = READ_ONCE(arena->retiring);
+	actions = arena_actions_pending(arena, &snap);
+	llist_for_each_entry_safe(large, next, views, node) {
+		if (!all && (readers || actions || large->generation == snap.generation ||
+			     arena_may_outlive(arena, snap.generation, large->generation,
+					       large->offset))) {
+			llist_add(&large->node, &arena->larges);
+			continue;
+		}
+		arena_view_drop(large);
+		cond_resched();
+	}
+	/*
+	 * A reset, or the end of its grace period or actions, may have found the list empty
+	 * between llist_del_all() and llist_add(), and have scheduled nothing: check again.
+	 */
+	if (llist_empty(&arena->larges))
+		return;
+	now = arena_snap(arena);
+	if (readers ? !READ_ONCE(arena->retiring) :
+	    actions ? !arena_actions_pending(arena, &now) : now.generation != snap.generation)
+		schedule_work(&arena->reaper);
+}
+
+void arena_reaper(struct work_struct *work)
+{
+	arena_reap_larges(container_of(work, struct arena, reaper), false);
+}
