@@ -7,10 +7,12 @@
 #include "core/cursor.h"
 
 /*
- * Bytes counted in @generation, by all slots and by allocations without one. Inline, because it
- * is most of what the status page adds to a call that allocates with spans.
+ * Bytes counted in @generation, by all slots and by allocations without one. @may_end says that the
+ * generation may end meanwhile. Inline, because it is most of what the status page adds to a call
+ * that allocates with spans.
  */
-static __always_inline size_t counted_in_slots(const struct arena *arena, unsigned long generation)
+static __always_inline size_t counted_in_slots(const struct arena *arena, unsigned long generation,
+					       bool may_end)
 {
 	unsigned long deep = atomic_long_read(&arena->deep_used);
 	const struct arena_cpu *cpu;
@@ -26,10 +28,13 @@ static __always_inline size_t counted_in_slots(const struct arena *arena, unsign
 		if (smp_load_acquire(&cpu->slot.generation) != generation)
 			continue;
 		bytes = READ_ONCE(cpu->slot.used) + READ_ONCE(cpu->slot.taken);
-		/* Pairs with smp_wmb() in slot_generation_ends(): no bytes of a newer one. */
-		smp_rmb();
-		if (likely(READ_ONCE(cpu->slot.generation) == generation))
-			used += bytes;
+		if (may_end) {
+			/* Pairs with smp_wmb() in slot_generation_ends(): no bytes of a newer one. */
+			smp_rmb();
+			if (unlikely(READ_ONCE(cpu->slot.generation) != generation))
+				continue;
+		}
+		used += bytes;
 	}
 	return used;
 }
@@ -56,13 +61,14 @@ static noinline size_t used_if_counted(const struct arena *arena, struct arena_s
 			return cursor_offset(used);
 		return cursor_offset(snap.cursor);
 	}
-	return cursor_offset(noted) + counted_in_slots(arena, snap.generation);
+	return cursor_offset(noted) + counted_in_slots(arena, snap.generation, true);
 }
 
-static __always_inline size_t used_in_snap(const struct arena *arena, struct arena_snap snap)
+static __always_inline size_t used_in_snap(const struct arena *arena, struct arena_snap snap,
+					   bool may_end)
 {
 	if (arena->spans)
-		return counted_in_slots(arena, snap.generation);
+		return counted_in_slots(arena, snap.generation, may_end);
 	if (unlikely(snap.cursor & ARENA_COUNTED))
 		return used_if_counted(arena, snap);
 	return cursor_offset(snap.cursor);
@@ -75,7 +81,7 @@ static __always_inline size_t used_in_snap(const struct arena *arena, struct are
  */
 size_t arena_used_in_snap(const struct arena *arena, struct arena_snap snap)
 {
-	return max_t(long, used_in_snap(arena, snap), 0);
+	return max_t(long, used_in_snap(arena, snap, true), 0);
 }
 
 /**
@@ -116,19 +122,19 @@ EXPORT_SYMBOL_GPL(arena_high);
  * Objects that the caller claimed before it took @snap lie below high.
  */
 static __always_inline struct arena_usage usage_in_snap(const struct arena *arena,
-							struct arena_snap snap)
+							struct arena_snap snap, bool may_end)
 {
 	size_t high = min(cursor_offset(snap.cursor), arena->capacity);
 
 	return (struct arena_usage) {
-		.used = min(used_in_snap(arena, snap), high),
+		.used = min(used_in_snap(arena, snap, may_end), high),
 		.high = high,
 	};
 }
 
 static noinline struct arena_usage usage_read(const struct arena *arena)
 {
-	return usage_in_snap(arena, arena_snap_begun(arena));
+	return usage_in_snap(arena, arena_snap_begun(arena), true);
 }
 
 /*
@@ -142,7 +148,7 @@ struct arena_usage arena_usage_no_reset(const struct arena *arena)
 
 	if (unlikely(!cursor_settled(snap.cursor) || snap.cursor & ARENA_COUNTED))
 		return usage_read(arena);
-	return usage_in_snap(arena, snap);
+	return usage_in_snap(arena, snap, false);
 }
 
 /*
