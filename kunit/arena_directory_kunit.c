@@ -273,7 +273,10 @@ static void directory_levels_race_none_lost(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, pages_found(arena, far_apart[which]), nr);
 		KUNIT_EXPECT_NULL(test, arena_page(arena, (size_t)1234567 << PAGE_SHIFT));
 		now = arena_total_now() - before;
-		/* If threads that lost a race free their nodes, all rounds leave equally many. */
+		/*
+		 * Rounds that install the same slabs must leave the same number of pages charged.
+		 * The numbers would differ if a thread that loses a race kept its nodes.
+		 */
 		if (!nodes[which])
 			nodes[which] = now;
 		KUNIT_EXPECT_EQ(test, now, nodes[which]);

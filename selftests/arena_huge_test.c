@@ -155,7 +155,7 @@ TEST(fault_around_committed_pages_only)
 	EXPECT_EQ(SIGBUS, touch_write(part + 2 * page));
 	EXPECT_EQ(0, touch_write(map + 2 * page));
 	EXPECT_EQ(SIGBUS, touch_write(map + 4 * page));
-	/* Now a fault maps pages around its address of which some are mapped already. */
+	/* A fault maps pages around its address, too. From here on, some of them are mapped. */
 	ASSERT_EQ(0, arena_alloc(fd, 12 * page, NULL));
 	EXPECT_EQ(0, touch_write(map + 15 * page));
 	EXPECT_EQ(0, touch_write(map + 4 * page));

@@ -417,7 +417,7 @@ TEST_F(poll, close_last_allocator_pollhup)
 	/* What else there is to report is reported beside it. */
 	ASSERT_EQ(0, arena_reset(reader, ARENA_RESET_KEEP, 0));
 	EXPECT_EQ(POLLHUP | POLLPRI, events(reader, 0));
-	/* No right to allocate comes back. */
+	/* The reader cannot regain the right to allocate: a duplicate never has more rights. */
 	EXPECT_EQ(-EACCES, arena_dup(reader, ARENA_RIGHT_ALLOC));
 	close(reader);
 }

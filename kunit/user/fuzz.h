@@ -4,7 +4,7 @@
  * arena, and does each also on a model, which knows nothing of cursors, spans and
  * tags. If the result differs from what the model expects, the program aborts.
  *
- * A clause is one of include/CONTRACT.md.
+ * "Clause N" in a comment means clause N of include/CONTRACT.md.
  */
 #ifndef USER_FUZZ_H
 #define USER_FUZZ_H

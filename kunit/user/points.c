@@ -2,7 +2,8 @@
 /*
  * Interrupt an operation once at each place where that could change its result: by an interrupt,
  * an NMI, or another task. For each place in turn, a test prepares the arena, runs the operation,
- * and checks what must hold wherever the interrupt came. A clause is one of include/CONTRACT.md.
+ * and checks what must hold wherever the interrupt came. "Clause N" in a comment means clause N of
+ * include/CONTRACT.md.
  *
  *   points [TEST]
  */

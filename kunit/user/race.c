@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Threads that use one arena, for ThreadSanitizer: they allocate, read and reset. Each check
- * must hold however the scheduler interleaves them. A clause is one of include/CONTRACT.md.
+ * must hold however the scheduler interleaves them. "Clause N" in a comment means clause N of
+ * include/CONTRACT.md.
  *
  *   race [ROUNDS]
  */

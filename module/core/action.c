@@ -151,7 +151,10 @@ static bool taken_is_stale(const struct arena *arena, const struct taken *taken)
 		(taken->readers && !READ_ONCE(arena->retiring)));
 }
 
-/* Run the actions of slab set @set that are dead; the caller has counted itself in @acting. */
+/*
+ * Run the actions of slab set @set whose generation is over. The caller has called acting_begin().
+ * @retired: the grace period that began when arena_reset_rcu() left the set is over.
+ */
 static void actions_run(struct arena *arena, unsigned int set, bool retired)
 {
 	struct taken taken;
@@ -194,7 +197,8 @@ void arena_actions_end(struct arena *arena)
 	for (set = 0; set < arena_nr_dirs(arena); set++)
 		actions_run(arena, set, false);
 	/*
-	 * Full barrier: pairs with the atomic_long_read_acquire() in arena_settle_blocked(). Where
+	 * Full barrier: pairs with the atomic_long_read_acquire() in arena_settle_blocked() and
+	 * arena_actions_pending(). Where
 	 * an interrupted reset has taken some of these actions, the CPU that reads @acted also
 	 * sees that reset in @acting.
 	 */
@@ -210,7 +214,11 @@ bool arena_settle_blocked(const struct arena *arena, unsigned int blocked, unsig
 {
 	if (blocked & ARENA_BLOCKED_ASLEEP)
 		return true;
-	/* Acquire: pairs with arena_raise() in arena_actions_end(). */
+	/*
+	 * Acquire: pairs with the full barrier of arena_raise() in arena_actions_end(). A CPU that
+	 * reads its generation in arena->acted then finds in arena->acting each reset that still
+	 * runs actions. Otherwise it would settle the generation while they use their objects.
+	 */
 	if (atomic_long_read_acquire(&arena->acted) !=
 	    cursor_generation(cursor, READ_ONCE(arena->generation)))
 		return true;
@@ -226,7 +234,11 @@ bool arena_actions_pending(const struct arena *arena, const struct arena_snap *s
 {
 	if (!(READ_ONCE(arena->settle_blocked) & ARENA_BLOCKED_ACTIONS))
 		return false;
-	/* Acquire: pairs with arena_raise() in arena_actions_end(). */
+	/*
+	 * Acquire: pairs with the full barrier of arena_raise() in arena_actions_end(). A CPU that
+	 * reads its generation in arena->acted then finds in arena->acting each reset that still
+	 * runs actions. Otherwise the reaper could unmap views that such actions use.
+	 */
 	if (!cursor_settled(snap->cursor) &&
 	    atomic_long_read_acquire(&arena->acted) != snap->generation)
 		return true;

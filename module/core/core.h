@@ -1008,11 +1008,11 @@ int arena_claim_report(struct arena *arena, size_t size, size_t align, gfp_t gfp
 		       const struct arena_place *place, int err);
 
 /*
- * How many objects in a row one call may lose to resets before they are complete. The next one
- * is returned although it is stale, so that the call ends: a caller that does not exclude resets
- * must expect that anyway. In an arena that is reset by arena_reset_rcu() only, a caller inside
- * rcu_read_lock() never gets such an object: at most one of these resets succeeds before the
- * caller's rcu_read_unlock().
+ * A call allocates again if a reset frees its object before the object is complete. After losing
+ * so many objects in a row, the call returns the next one even if that one is stale, so that the
+ * call ends: a caller that does not exclude resets must expect stale objects anyway. In an arena
+ * that is reset by arena_reset_rcu() only, a caller inside rcu_read_lock() never gets such an
+ * object: at most one of these resets succeeds before the caller's rcu_read_unlock().
  */
 #define ARENA_LOST_MAX	8
 

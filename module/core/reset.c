@@ -251,10 +251,10 @@ static void uncounted_renew(struct arena *arena, unsigned long generation)
 static __always_inline void note_dirty(struct arena *arena, size_t high)
 {
 	/*
-	 * Pairs with the compare-and-swap in arena_settle() after wipe_slabs(). A reset that
-	 * read a cursor of the generation which was settled then also reads the dirty offset
-	 * that wipe_slabs() set to 0. With an older, higher value, arena_raise() would not
-	 * write, and what the new generation wrote would not be recorded.
+	 * Pairs with the compare-and-swap in arena_settle() after wipe_slabs(), which has set
+	 * arena->dirty to 0. A reset that has read the cursor of a settled generation must read
+	 * that 0 or a later value here. If it read the higher value from before, it would not
+	 * call arena_raise(), and nothing would record what the new generation wrote.
 	 */
 	smp_rmb();
 	if (unlikely(high > (size_t)atomic_long_read(&arena->dirty)))

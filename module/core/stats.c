@@ -29,7 +29,10 @@ static __always_inline size_t counted_in_slots(const struct arena *arena, unsign
 			continue;
 		bytes = READ_ONCE(cpu->slot.used) + READ_ONCE(cpu->slot.taken);
 		if (may_end) {
-			/* Pairs with smp_wmb() in slot_generation_ends(): no bytes of a newer one. */
+			/*
+			 * Pairs with smp_wmb() in slot_generation_ends(): no bytes of a newer
+			 * generation are added.
+			 */
 			smp_rmb();
 			if (unlikely(READ_ONCE(cpu->slot.generation) != generation))
 				continue;

@@ -178,7 +178,11 @@ int arena_do_watch(struct arena_call *call)
 	arena_status_update(af->dev);
 	watch->offset = now.used;
 	watch->generation = now.generation;
-	/* A poller may be waiting on this file with the old threshold: wake it for the new one. */
+	/*
+	 * A poller may be waiting on this file. Lower dev->wake_above to the new threshold, so
+	 * that an allocation which exceeds it wakes the poller. If that has happened before, this
+	 * call wakes the poller below.
+	 */
 	arena_wake_above(af->dev, watch->mark);
 	/* Full barrier: pairs with the one in wq_has_sleeper(), on behalf of waiting pollers. */
 	smp_mb();

@@ -114,7 +114,11 @@ static bool pool_gives_way(const struct arena_budget *budget, long pages)
 		return true;
 	if (lack > arena_pool_pages())
 		return false;
-	/* Blocks that another caller has picked from the pool are about to be uncharged. */
+	/*
+	 * If the pool had no block to free although it counts pages, other callers have just picked
+	 * its blocks. They uncharge these blocks, or subtract them from the pool's count, very
+	 * soon; the caller tries again, and then finds either room or fewer pages in the pool.
+	 */
 	if (!arena_pool_shrink(lack))
 		cpu_relax();
 	return true;

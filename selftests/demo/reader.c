@@ -63,7 +63,10 @@ static int try_proc_mem(struct arena *arena)
 	return err;
 }
 
-/* Opening /proc/self/fd/N may succeed, but gives a fresh arena, in which nothing is allocated. */
+/*
+ * Tries to open the arena again through /proc/self/fd/N. Returns the errno of the refusal; EACCES
+ * if the open gives a fresh arena, in which nothing is allocated; or 0 if it gives the old arena.
+ */
 static int try_reopen(struct arena *arena)
 {
 	struct arena_offset_args args = { .size = sizeof(args) };

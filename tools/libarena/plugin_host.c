@@ -21,7 +21,10 @@ static void *run(void *arg)
 	return arg;
 }
 
-/* Uses the plugin in a new thread, which goes on, and in this thread. */
+/*
+ * Uses the plugin in a new thread and then in this one, and returns whether both uses succeeded.
+ * The new thread then waits at the barrier, so that it outlives the plugin.
+ */
 static bool use_here_and_there(pthread_t *thread)
 {
 	pthread_barrier_init(&barrier, NULL, 2);

@@ -7,8 +7,8 @@
  * offset x maps the space from x on. Processes and the kernel name an object by
  * its offset, which is the same for all of them.
  *
- * A clause is one of the project's contract, CONTRACT.md, which is installed with the
- * documentation of the library.
+ * "Clause N" in a comment means clause N of the project's contract, CONTRACT.md, which is
+ * installed with the documentation of the library.
  */
 #ifndef _UAPI_LINUX_ARENA_H
 #define _UAPI_LINUX_ARENA_H
