@@ -597,8 +597,12 @@ static void rewinder(struct arena_hand *hand)
 	struct arena_mark mark;
 	int err;
 
-	if (!arena_alloc_handle(arena, 40, ARENA_NOGROW, &above))
+	/* If the other threads have filled the arena, only a rewind lets them all go on. */
+	if (!arena_alloc_handle(arena, 40, ARENA_NOGROW, &above)) {
+		err = arena_rewind(arena, &race->mark);
+		hand->bad += err && err != -ESTALE;
 		return;
+	}
 	arena_mark(arena, &mark);
 	hand->bad += mark.used > mark.offset || mark.offset < race->mark.offset;
 	arena_alloc(arena, 8, ARENA_NOGROW);

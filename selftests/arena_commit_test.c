@@ -120,8 +120,11 @@ static unsigned int pages_on(char *map, size_t bytes, int node)
 		pages[i] = map + i * page_size();
 	if (syscall(SYS_move_pages, 0, (unsigned long)nr, pages, NULL, status, 0))
 		return 0;
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr; i++) {
 		on += status[i] == node;
+		if (status[i] != node)
+			printf("# page %u: %d\n", i, status[i]);
+	}
 	return on;
 }
 

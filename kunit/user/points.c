@@ -605,6 +605,24 @@ static bool string_counts_when_complete(unsigned long point)
 	return allocs_seen_twice(point, SZ_256K, alloc_string);
 }
 
+/* clause 1: an object is not taken for a part of an empty span that begins where it ends */
+static bool resize_before_an_empty_span(unsigned long point)
+{
+	struct arena_reserve reserve;
+	char *object, *next;
+
+	arena = create(SZ_4M, SZ_2M, ARENA_SPANS);
+	object = arena_alloc(arena, 70000, GFP_KERNEL);
+	CHECK(object);
+	CHECK(!arena_reserve(arena, &reserve, 1, 64, 8, GFP_KERNEL));
+	CHECK(arena_unreserve(&reserve));
+	CHECK(arena_resize(arena, object, 70000, 6000));
+	next = arena_alloc(arena, 64, GFP_KERNEL);
+	CHECK(next && (next + 64 <= object || next >= object + 70000));
+	arena_destroy(arena);
+	return false;
+}
+
 static size_t offset_seen;
 
 static void see_offset(void)
@@ -1089,6 +1107,7 @@ static const struct {
 	{ "zeroed_large_beside_resets", zeroed_large_beside_resets },
 	{ "batch_beside_resets", batch_beside_resets },
 	{ "copy_beside_resets", copy_beside_resets },
+	{ "resize_before_an_empty_span", resize_before_an_empty_span },
 	{ "offset_beside_reset", offset_beside_reset },
 	{ "large_counts_when_complete", large_counts_when_complete },
 	{ "zeroed_counts_when_complete", zeroed_counts_when_complete },

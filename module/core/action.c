@@ -129,7 +129,11 @@ static void actions_take(struct arena *arena, unsigned int set, bool retired, st
 	if (!retired && (taken->generation & ARENA_GEN_SET) != set) {
 		/* Pairs with the compare-and-swap in next_generation(), as for the reaper. */
 		smp_rmb();
-		taken->readers = READ_ONCE(arena->retiring);
+		/*
+		 * Acquire: pairs with the smp_store_release() in retired(). Actions see what the
+		 * last readers wrote.
+		 */
+		taken->readers = smp_load_acquire(&arena->retiring);
 	}
 	llist_for_each_entry_safe(action, next, all, node)
 		actions_insert(!taken->readers && action_is_dead(arena, action, taken->generation) ?
@@ -152,7 +156,7 @@ static bool taken_is_stale(const struct arena *arena, const struct taken *taken)
 }
 
 /*
- * Run the actions of slab set @set whose generation is over. The caller has called acting_begin().
+ * Run the actions of slab set @set whose generation is over. The caller has called arena_acting_begin().
  * @retired: the grace period that began when arena_reset_rcu() left the set is over.
  */
 static void actions_run(struct arena *arena, unsigned int set, bool retired)
@@ -165,13 +169,13 @@ static void actions_run(struct arena *arena, unsigned int set, bool retired)
 	} while (taken_is_stale(arena, &taken));
 }
 
-static void acting_begin(struct arena *arena)
+void arena_acting_begin(struct arena *arena)
 {
 	/* Ordered before the lists are taken by llist_del_all(), a full barrier. */
 	atomic_inc(&arena->acting);
 }
 
-static void acting_end(struct arena *arena)
+void arena_acting_end(struct arena *arena)
 {
 	/*
 	 * Release: pairs with the atomic_read_acquire() in arena_settle_blocked(). What actions
@@ -193,17 +197,16 @@ void arena_actions_end(struct arena *arena)
 	unsigned long begun = arena_snap(arena).generation;
 	unsigned int set;
 
-	acting_begin(arena);
+	arena_acting_begin(arena);
 	for (set = 0; set < arena_nr_dirs(arena); set++)
 		actions_run(arena, set, false);
 	/*
 	 * Full barrier: pairs with the atomic_long_read_acquire() in arena_settle_blocked() and
-	 * arena_actions_pending(). Where
-	 * an interrupted reset has taken some of these actions, the CPU that reads @acted also
-	 * sees that reset in @acting.
+	 * arena_actions_pending(). Where an interrupted reset has taken some of these actions, the
+	 * CPU that reads @acted also sees that reset in @acting.
 	 */
 	arena_raise(&arena->acted, begun);
-	acting_end(arena);
+	arena_acting_end(arena);
 }
 
 /*
@@ -222,7 +225,7 @@ bool arena_settle_blocked(const struct arena *arena, unsigned int blocked, unsig
 	if (atomic_long_read_acquire(&arena->acted) !=
 	    cursor_generation(cursor, READ_ONCE(arena->generation)))
 		return true;
-	/* Acquire: pairs with atomic_fetch_dec_release() in acting_end(). */
+	/* Acquire: pairs with atomic_fetch_dec_release() in arena_acting_end(). */
 	return atomic_read_acquire(&arena->acting);
 }
 
@@ -242,21 +245,19 @@ bool arena_actions_pending(const struct arena *arena, const struct arena_snap *s
 	if (!cursor_settled(snap->cursor) &&
 	    atomic_long_read_acquire(&arena->acted) != snap->generation)
 		return true;
-	/* Acquire: pairs with atomic_fetch_dec_release() in acting_end(). */
+	/* Acquire: pairs with atomic_fetch_dec_release() in arena_acting_end(). */
 	return atomic_read_acquire(&arena->acting);
 }
 
 /*
  * A grace period has passed since arena_reset_rcu() left a slab set, to which the arena cannot
- * return before arena->retiring is cleared: run the actions of that set.
+ * return before arena->retiring is cleared: run the actions of that set. The caller has called
+ * arena_acting_begin().
  */
 void arena_actions_retired(struct arena *arena)
 {
-	if (!(READ_ONCE(arena->settle_blocked) & ARENA_BLOCKED_ACTIONS))
-		return;
-	acting_begin(arena);
-	actions_run(arena, !(arena_snap(arena).generation & ARENA_GEN_SET), true);
-	acting_end(arena);
+	if (READ_ONCE(arena->settle_blocked) & ARENA_BLOCKED_ACTIONS)
+		actions_run(arena, !(arena_snap(arena).generation & ARENA_GEN_SET), true);
 }
 
 /* Has a CPU added an action to the slab set that was left last, whose end it did not see? */
@@ -268,7 +269,7 @@ bool arena_actions_left(const struct arena *arena)
 /* Wait for actions that other CPUs are running, before slabs are released. */
 void arena_actions_wait(struct arena *arena)
 {
-	/* Acquire: pairs with atomic_fetch_dec_release() in acting_end(). */
+	/* Acquire: pairs with atomic_fetch_dec_release() in arena_acting_end(). */
 	while (atomic_read_acquire(&arena->acting))
 		synchronize_rcu();
 }

@@ -43,12 +43,16 @@ static void acting_enable(struct arena *arena)
  *  - after arena_reset_rcu(), in softirq, when its grace period has ended: what the arena held
  *    before was intact for readers until then. While actions run, arena_reset_rcu() returns
  *    -EBUSY;
+ *  - by arena_add_action() while a reset or rewind is under way, which may then call actions of
+ *    other callers, too, in the context of its caller;
  *  - by the last arena_put(), in task context.
  *
  * Where two resets race, or one interrupts the other, either may call it, and the other may return
- * before that. @fn must not sleep unless all of these callers may. It must not use the arena but
- * for the objects that end with it: an allocation from it that may sleep would return only when
- * the task is killed. The caller keeps the module of @fn loaded until @fn has been called.
+ * before that. A program's ARENA_IOC_RESET and ARENA_IOC_REWIND hold a lock that page faults of
+ * mappings take: @fn must not touch such a mapping, nor wait for a task that does. @fn must not
+ * sleep unless all of these callers may. It must not use the arena but for the objects that end
+ * with it: an allocation from it that may sleep would return only when the task is killed.
+ * The caller keeps the module of @fn loaded until @fn has been called.
  *
  * Context: Any that @gfp fits but NMI. Takes no lock of the arena, but for the first action,
  * which takes a raw spinlock for a moment.

@@ -1089,6 +1089,8 @@ struct arena_action {
 bool arena_settle_blocked(const struct arena *arena, unsigned int blocked, unsigned long cursor);
 bool arena_actions_pending(const struct arena *arena, const struct arena_snap *snap);
 void arena_actions_retired(struct arena *arena);
+void arena_acting_begin(struct arena *arena);
+void arena_acting_end(struct arena *arena);
 bool arena_actions_left(const struct arena *arena);
 void arena_actions_end(struct arena *arena);
 void arena_actions_wait(struct arena *arena);

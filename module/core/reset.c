@@ -554,20 +554,24 @@ static void retired(struct rcu_head *rcu)
 {
 	struct arena *arena = container_of(rcu, struct arena, retire_rcu);
 
+	/*
+	 * Until all actions of this set have run, no reset returns to the set or releases it: not
+	 * before retiring is cleared, nor between that and the end of arena_actions_end().
+	 */
+	arena_acting_begin(arena);
 	arena_actions_retired(arena);
 	/*
 	 * Release: pairs with the smp_load_acquire() in arena_reset_rcu(). What the last readers
 	 * of this slab set read comes before the first store of the next generation that uses it.
+	 * A CPU that sees retiring cleared also sees arena->acting raised.
 	 */
 	smp_store_release(&arena->retiring, false);
 	/* Pairs with llist_add(), a full barrier, in arena_reap_larges() and arena_add_action(). */
 	smp_mb();
-	if (arena_actions_left(arena)) {
+	if (arena_actions_left(arena))
 		arena_actions_end(arena);
-		arena_settle(arena);
-	}
-	if (!llist_empty(&arena->larges))
-		schedule_work(&arena->reaper);
+	arena_acting_end(arena);
+	arena_settle(arena);
 }
 
 /**
@@ -624,11 +628,15 @@ int arena_reset_rcu(struct arena *arena)
 	preempt_enable();
 	if (err) {
 		/*
-		 * The reaper may have seen retiring set, and kept views that nothing else
-		 * unmaps.
+		 * While retiring was set, the reaper may have kept views, and another reset may
+		 * have put actions back, for the end of a grace period that does not come.
 		 */
 		if (undone && !llist_empty(&arena->larges))
 			schedule_work(&arena->reaper);
+		if (undone && arena_actions_left(arena)) {
+			arena_actions_end(arena);
+			arena_settle(arena);
+		}
 		return err;
 	}
 	note_kept(arena);

@@ -92,13 +92,19 @@ static bool move_cursor(struct arena *arena, struct arena_slot *slot,
 	return moved;
 }
 
-/* Does the object of @end lie directly before what @slot hands out next, with room to grow? */
-static bool slot_fits(const struct arena_slot *slot, unsigned long generation,
-		      const struct object_end *end)
+/*
+ * Does the object of @end lie directly before what @slot hands out next, with room to grow? An
+ * object that did not come from the span may end where an empty span begins, in the same slab or in
+ * one at the address before: @slot->taken does not count it.
+ */
+static bool slot_fits(const struct arena *arena, const struct arena_slot *slot,
+		      unsigned long generation, const struct object_end *end)
 {
 	unsigned long start = (unsigned long)end->object;
 	size_t old = ALIGN(end->old, ARENA_MIN_ALIGN), new = ALIGN(end->new, ARENA_MIN_ALIGN);
 
+	if (slot->taken < end->old || (start ^ (slot_end(slot) - 1)) >> arena->slab_shift)
+		return false;
 	return slot->generation == generation && start + old == slot->taken + slot->delta &&
 	       (new <= old || new - old <= slot->limit - slot->taken);
 }
@@ -143,7 +149,7 @@ static bool move_in_span(struct arena *arena, struct arena_cpu *cpu,
 	if (!slot || READ_ONCE(slot->span) != snap->generation)
 		return false;
 	slot_busy(slot);
-	moved = slot_fits(slot, snap->generation, end) &&
+	moved = slot_fits(arena, slot, snap->generation, end) &&
 		(end->new >= end->old || slot_wipe(arena, cpu, end));
 	if (moved)
 		slot_move(slot, end);

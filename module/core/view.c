@@ -122,7 +122,8 @@ void arena_reap_larges(struct arena *arena, bool all)
 	 * actions may use objects of the old one.
 	 */
 	smp_mb();
-	readers = READ_ONCE(arena->retiring);
+	/* Acquire: pairs with the release in retired(), which comes after it counts in acting. */
+	readers = smp_load_acquire(&arena->retiring);
 	actions = arena_actions_pending(arena, &snap);
 	llist_for_each_entry_safe(large, next, views, node) {
 		if (!all && (readers || actions || large->generation == snap.generation ||
