@@ -109,21 +109,22 @@ TEST_F(commit, commit_over_limit_gives_back_own)
 	close(big);
 }
 
-/* Returns how many pages of @map the kernel finds on @node. All of them are mapped. */
+/*
+ * Returns how many pages of @map the kernel finds on @node. All of them are mapped. It is asked for
+ * one page at a time: kernels mix up the pages if a program of 32 bits asks for more than 16.
+ */
 static unsigned int pages_on(char *map, size_t bytes, int node)
 {
-	unsigned int nr = bytes / page_size(), i, on = 0;
-	void *pages[nr];
-	int status[nr];
+	unsigned int on = 0;
+	size_t at;
 
-	for (i = 0; i < nr; i++)
-		pages[i] = map + i * page_size();
-	if (syscall(SYS_move_pages, 0, (unsigned long)nr, pages, NULL, status, 0))
-		return 0;
-	for (i = 0; i < nr; i++) {
-		on += status[i] == node;
-		if (status[i] != node)
-			printf("# page %u: %d\n", i, status[i]);
+	for (at = 0; at < bytes; at += page_size()) {
+		void *page = map + at;
+		int status = -1;
+
+		if (syscall(SYS_move_pages, 0, 1UL, &page, NULL, &status, 0))
+			return 0;
+		on += status == node;
 	}
 	return on;
 }
@@ -147,9 +148,13 @@ TEST_F(commit, commit_on_node_is_there)
 TEST_F(commit, commit_on_offline_node_einval)
 {
 	unsigned int node;
+	char path[64];
 
-	for (node = 2; node < 100; node++)
-		EXPECT_EQ(-EINVAL, arena_commit(self->fd, SLAB, ARENA_COMMIT_NODE, node));
+	for (node = 2; node < 100; node++) {
+		snprintf(path, sizeof(path), "/sys/devices/system/node/node%u", node);
+		if (access(path, F_OK))
+			EXPECT_EQ(-EINVAL, arena_commit(self->fd, SLAB, ARENA_COMMIT_NODE, node));
+	}
 	EXPECT_EQ(0, committed());
 }
 

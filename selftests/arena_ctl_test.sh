@@ -201,10 +201,10 @@ lists_json()
 # A name with characters that JSON, the kernel, or both escape.
 shows_json_name()
 {
-	./arena_play 'setup=a b\"c,0x10000,0' pid pause >"$log.3" &
+	./arena_play 'setup=a 12b\"c,0x10000,0' pid pause >"$log.3" &
 	odd=$!
-	until_true grep -q pid "$log.3" && ends_with 0 ./arenactl -j show 'a b\"c' &&
-		grep -qF '"name": "a b\\\"c",' "$log"
+	until_true grep -q pid "$log.3" && ends_with 0 ./arenactl -j show 'a 12b\"c' &&
+		grep -qF '"name": "a 12b\\\"c",' "$log"
 	rc=$?
 	kill "$odd"
 	wait "$odd" 2>/dev/null

@@ -5,7 +5,6 @@
  * return an errno and change nothing (clauses 4 and 21). Needs a kernel with fault injection.
  */
 #include "kselftest_harness.h"
-#include <dirent.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/epoll.h>
@@ -803,21 +802,21 @@ TEST_F_TIMEOUT(nth, read_fdinfo_nth_fails_harmless, 120)
 	EXPECT_EQ(0, self->err);
 }
 
-/* Finds the debugfs file of this test's arena by the arena's name. */
-static bool find_look(char *path, size_t size)
+/* Returns the number of an arena, which its fdinfo tells, or -1. */
+static long long arena_id(int fd)
 {
-	const struct dirent *entry;
-	DIR *dir = opendir(DEBUGFS);
-	bool found = false;
+	char path[64], word[64];
+	long long id = -1;
+	FILE *file;
 
-	if (!dir)
-		abort();
-	while (!found && (entry = readdir(dir))) {
-		found = strstr(entry->d_name, "-selftest");
-		snprintf(path, size, DEBUGFS "%s", entry->d_name);
-	}
-	closedir(dir);
-	return found;
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "re");
+	while (file && fscanf(file, "%63s", word) == 1)
+		if (!strcmp(word, "arena-id:") && fscanf(file, "%lld", &id) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return id;
 }
 
 TEST_F_TIMEOUT(nth, read_debugfs_nth_fails_harmless, 120)
@@ -825,8 +824,9 @@ TEST_F_TIMEOUT(nth, read_debugfs_nth_fails_harmless, 120)
 	char path[512];
 
 	ASSERT_EQ(0, make(self->fd));
+	snprintf(path, sizeof(path), DEBUGFS "%lld-selftest", arena_id(self->fd));
 	/* A worker creates the file some time after the arena was made. */
-	while (!find_look(path, sizeof(path)))
+	while (access(path, R_OK))
 		usleep(10000);
 	sweep(read_file(path)) {
 		EXPECT_TRUE(harmless(self, false));

@@ -470,6 +470,14 @@ static void json_words(const char *words)
 	putchar(']');
 }
 
+/* Returns the character at @word: the kernel writes some as a backslash and three octal digits. */
+static char octal(const char *word)
+{
+	if (*word != '\\' || strlen(word) < 4)
+		return *word;
+	return (word[1] - '0') * 64 + (word[2] - '0') * 8 + word[3] - '0';
+}
+
 /* Print a name as it was given. The kernel shows some characters in octal, no name as a dash. */
 static void json_name(const char *word)
 {
@@ -479,7 +487,7 @@ static void json_name(const char *word)
 		fail("no memory");
 	if (strcmp(word, "-"))
 		for (; *word; word += *word == '\\' && strlen(word) >= 4 ? 4 : 1)
-			*to++ = *word == '\\' ? strtol(word + 1, NULL, 8) % 256 : *word;
+			*to++ = octal(word);
 	json_text(name, to - name);
 	free(name);
 }
@@ -717,6 +725,7 @@ static void print_descriptor(const char *pid, const char *fd, const struct descr
  */
 static int print_process(const char *pid, const char *which, const char *name)
 {
+	const bool by_id = which && !which[strspn(which, "0123456789")];
 	struct descriptor found;
 	struct dirent *entry;
 	char path[512];
@@ -731,7 +740,7 @@ static int print_process(const char *pid, const char *which, const char *name)
 		snprintf(path, sizeof(path), "/proc/%s/fdinfo/%s", pid, entry->d_name);
 		if (!isdigit((unsigned char)*entry->d_name) || !read_descriptor(path, &found))
 			continue;
-		if (which && strcmp(found.id, which) && strcmp(found.name, name))
+		if (which && strcmp(by_id ? found.id : found.name, by_id ? which : name))
 			continue;
 		print_descriptor(pid, entry->d_name, &found);
 		nr++;

@@ -156,7 +156,8 @@ static bool taken_is_stale(const struct arena *arena, const struct taken *taken)
 }
 
 /*
- * Run the actions of slab set @set whose generation is over. The caller has called arena_acting_begin().
+ * Run the actions of slab set @set whose generation is over. The caller has called
+ * arena_acting_begin().
  * @retired: the grace period that began when arena_reset_rcu() left the set is over.
  */
 static void actions_run(struct arena *arena, unsigned int set, bool retired)

@@ -273,7 +273,9 @@ EXPORT_SYMBOL_GPL(arena_realloc);
  * What is left is handed out again under the conditions under which arena_resize() makes an
  * object smaller: in short, that nothing was allocated after the reservation, and that the arena
  * is not one of the device. A reservation of more than a slab must be used up to its last slab.
- * Otherwise what is left remains unused until the next reset.
+ * Otherwise what is left remains unused until the next reset. Marks do not know of this: a
+ * reservation that is older than a mark must not be given back before the arena is rewound to the
+ * mark for the last time.
  *
  * Context: Any. Takes no lock. The caller excludes that memory is allocated from @reserve at the
  * same time.

@@ -605,7 +605,7 @@ int arena_populate_on(struct arena *arena, size_t bytes, int node, gfp_t gfp)
 
 /*
  * Is the arena's reference the only one to each committed page? The caller has unmapped them, and
- * keeps faults and releases out. Returns 0, -EBUSY, or -EINTR if the task is being killed.
+ * keeps faults and releases out. Returns 0; -EAGAIN if not; -EINTR if the task is being killed.
  */
 int arena_slabs_unshared(struct arena *arena)
 {
@@ -618,7 +618,7 @@ int arena_slabs_unshared(struct arena *arena)
 		void *base = READ_ONCE(entry->base);
 
 		if (base && !arena_block_unshared(base, arena->slab_shift - PAGE_SHIFT))
-			return -EBUSY;
+			return -EAGAIN;
 		err = slabs_go_on(GFP_KERNEL);
 	}
 	return err;

@@ -291,7 +291,7 @@ int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u32 flags
 	if (IS_ERR(arena))
 		return PTR_ERR(arena);
 	arena->owner = dev;
-	dev->flags = flags;
+	WRITE_ONCE(dev->flags, flags);
 	/* Pairs with the smp_load_acquire() in arena_dev_make_default(). */
 	smp_store_release(&dev->arena, arena);
 	return 0;

@@ -184,7 +184,9 @@ static int arena_check_commit(const union arena_args *args)
 		return -EINVAL;
 	if (!(commit->flags & ARENA_COMMIT_NODE))
 		return commit->node ? -EINVAL : 0;
-	return commit->node < MAX_NUMNODES && node_online(commit->node) ? 0 : -EINVAL;
+	if (commit->node >= MAX_NUMNODES)
+		return -EINVAL;
+	return node_online(array_index_nospec(commit->node, MAX_NUMNODES)) ? 0 : -EINVAL;
 }
 
 static int arena_do_commit(struct arena_call *call)

@@ -21,9 +21,15 @@
  *    cannot tell apart one that serves reading only, such as a page in a pipe.
  */
 #include <linux/atomic.h>
+#include <linux/jiffies.h>
 #include <linux/rwsem.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
 
 #include "device/ioctl.h"
+
+/* How often a seal looks for pages that are still in use, with 10, 20, 40 and 80 ms in between. */
+#define SEAL_TRIES	4
 
 int arena_check_seal(const union arena_args *args)
 {
@@ -41,14 +47,16 @@ static int arena_dev_seal(struct arena_dev *dev)
 	/* Readers that touch the arena fault its pages in again. */
 	arena_map_revoke(dev, 0);
 	err = arena_slabs_unshared(dev->arena);
-	if (!err)
-		WRITE_ONCE(dev->flags, dev->flags | ARENA_SEALED);
-	return err;
+	if (err)
+		return err;
+	WRITE_ONCE(dev->flags, dev->flags | ARENA_SEALED);
+	/* With the lock held: a call that fails with EPERM finds the page up to date. */
+	arena_status_update(dev);
+	return 0;
 }
 
-int arena_do_seal(struct arena_call *call)
+static int arena_try_seal(struct arena_dev *dev)
 {
-	struct arena_dev *dev = call->file->dev;
 	int err = 0;
 
 	if (down_write_killable(&dev->lock))
@@ -56,7 +64,25 @@ int arena_do_seal(struct arena_call *call)
 	if (!(dev->flags & ARENA_SEALED))
 		err = arena_dev_seal(dev);
 	up_write(&dev->lock);
-	if (!err)
-		arena_status_update(dev);
 	return err;
+}
+
+int arena_do_seal(struct arena_call *call)
+{
+	struct arena_dev *dev = call->file->dev;
+	unsigned int tries;
+	int err;
+
+	/*
+	 * A reader that unmaps the arena drops its references to pages a moment after it has
+	 * cleared the page table entries, so what seems to pin a page may be gone soon.
+	 */
+	for (tries = 0; tries < SEAL_TRIES; tries++) {
+		err = arena_try_seal(dev);
+		if (err != -EAGAIN)
+			return err;
+		if (schedule_timeout_killable(msecs_to_jiffies(10 << tries)))
+			break;
+	}
+	return fatal_signal_pending(current) ? -EINTR : -EBUSY;
 }

@@ -186,7 +186,8 @@ int arena_do_watch(struct arena_call *call)
 	arena_wake_above(af->dev, watch->mark);
 	/* Full barrier: pairs with the one in wq_has_sleeper(), on behalf of waiting pollers. */
 	smp_mb();
-	if (arena_happened(af))
+	/* What has led to EPOLLHUP has woken all pollers, and EPOLLHUP stays for ever. */
+	if (arena_happened(af) & ~EPOLLHUP)
 		arena_dev_wake(af->dev);
 	return 0;
 }
