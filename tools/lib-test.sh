@@ -253,7 +253,7 @@ test_valgrind()
 checkout()
 {
 	[ -e "$DIR/check out" ] || { mkdir "$DIR/check out" &&
-		cp -r "$ROOT"/{Makefile,include,tools} "$DIR/check out/"; }
+		cp -r "$ROOT"/{Makefile,dkms.conf,include,tools} "$DIR/check out/"; }
 }
 
 # Prints files and folders that other users cannot read.
