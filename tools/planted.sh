@@ -147,7 +147,7 @@ judge()
 
 main()
 {
-	local bugs
+	local bugs nodes=2
 
 	counts "$STEP" 0 1 0
 	bugs=$(list_bugs "$@")
@@ -156,7 +156,8 @@ main()
 	with_lock mod-planted build || die "the module does not build with the bugs"
 	build_programs "$bugs" || die "the selftests do not build"
 	[ "$KERNEL" = stock ] && KO=$BUILD/mod-planted || KO=$BUILD/new/root/arena-planted
-	"$ROOT/tools/vm.sh" --kernel "$KERNEL" --name "$STEP" --timeout 1500 \
+	[ "$KERNEL" != uml ] || nodes=1
+	"$ROOT/tools/vm.sh" --kernel "$KERNEL" --nodes "$nodes" --name "$STEP" --timeout 1500 \
 		--file "$OUT:/st" --file "$KO/arena.ko:/planted/arena.ko" \
 		-- "$(guest_script "$bugs")" || true
 	judge "$(wc -l <<<"$bugs")"
