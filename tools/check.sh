@@ -206,8 +206,26 @@ upward_calls()
 		sed "s,^,module/$own calls ,"
 }
 
+# Prints the files of the core that call each other in a circle. tsort gets a line for each call: the
+# file that calls, and the file that has what it calls.
+core_circles()
+{
+	objects_of core | xargs nm -A | awk '
+		{ file = $1; sub(/:.*/, "", file); sub(/.*\//, "", file) }
+		$(NF - 1) == "U" { call[++n] = file " " $NF }
+		$(NF - 1) ~ /^[TDBRV]$/ { has[$NF] = file }
+		END {
+			for (i = 1; i <= n; i++) {
+				split(call[i], word, " ")
+				if (word[2] in has)
+					print word[1], has[word[2]]
+			}
+		}' | { tsort >/dev/null; } 2>&1
+}
+
 # Checks the order of the folders mem, core and device: none includes or calls one that comes later,
-# only device has user pointers, and the module can be built without device.
+# only device has user pointers, and the module can be built without device. Files of the core do not
+# call each other in a circle.
 gate_walls()
 {
 	local dir upward=
@@ -216,6 +234,7 @@ gate_walls()
 		upward+=$(upward_includes "$dir"; upward_calls "$dir")
 	done
 	upward+=$(cd "$ROOT" && grep -n '__user' -r module/mem module/core module/private.c)
+	upward+=$(core_circles)
 	[ -z "$upward" ] || printf '%s\n' "$upward"
 	[ -z "$upward" ] || return 1
 	"$ROOT/tools/module.sh" core
