@@ -360,6 +360,17 @@ LIBARENA_INLINE void *arena_zalloc(struct arena *arena, size_t size)
 }
 
 /**
+ * arena_commit() - Commit memory beforehand.
+ * @arena: the arena.
+ * @bytes: commit the first so many bytes of the arena, rounded up to slabs.
+ *
+ * Allocations in that memory do not fail with ENOMEM for want of it, until a reset gives it back.
+ *
+ * Return: 0. Errors: of %ARENA_IOC_COMMIT; what the call committed is given back then.
+ */
+int arena_commit(struct arena *arena, size_t bytes);
+
+/**
  * arena_batch() - Make many objects by one call of the kernel, all or none.
  * @arena: the arena.
  * @items: the objects: in @bytes their sizes, in @src the bytes to copy into them, or 0;

@@ -246,6 +246,20 @@ TEST_F_TIMEOUT(lib, batch_all_or_none, PATIENCE)
 	EXPECT_EQ(before, arena_offset(self->arena));
 }
 
+/* Clauses 4, 21: memory is committed beforehand, in whole slabs; more than the capacity is not. */
+TEST_F_TIMEOUT(lib, commit_beforehand_in_slabs, PATIENCE)
+{
+	struct arena_info_args info = { .size = sizeof(info) };
+
+	ASSERT_EQ(0, arena_commit(self->arena, SLAB + 1));
+	ASSERT_EQ(0, ioctl(arena_fd(self->arena), ARENA_IOC_INFO, &info));
+	EXPECT_EQ(2 * SLAB, info.committed);
+	EXPECT_EQ(-1, arena_commit(self->arena, arena_capacity(self->arena) + 1));
+	EXPECT_EQ(EINVAL, errno);
+	ASSERT_EQ(0, ioctl(arena_fd(self->arena), ARENA_IOC_INFO, &info));
+	EXPECT_EQ(2 * SLAB, info.committed);
+}
+
 /* Clause 28: the last object grows and shrinks in its place, also beyond the lease. */
 TEST_F_TIMEOUT(lib, resize_last_in_place, PATIENCE)
 {

@@ -38,6 +38,7 @@ struct fake {
 	__u32 lock;
 	__u64 slab;
 	__u64 first;
+	__u64 committed;
 	__u64 low[REWINDS];
 };
 
@@ -183,6 +184,7 @@ static int run(struct fake *fake, int fd, unsigned long cmd, void *arg)
 	struct arena_alloc_args *alloc = arg;
 	struct arena_lease_args *lease = arg;
 	struct arena_setup_args *setup = arg;
+	struct arena_commit_args *commit = arg;
 	struct arena_reset_args *reset = arg;
 	struct arena_info_args *info = arg;
 	struct arena_handle_args *handle = arg;
@@ -206,6 +208,13 @@ static int run(struct fake *fake, int fd, unsigned long cmd, void *arg)
 			     &lease->bytes);
 	case ARENA_IOC_BATCH:
 		return batch(fake, arg, fd);
+	case ARENA_IOC_COMMIT:
+		if (commit->bytes > fake->status.capacity)
+			return -EINVAL;
+		bytes = (commit->bytes + fake->slab - 1) / fake->slab * fake->slab;
+		if (bytes > fake->committed)
+			fake->committed = bytes;
+		return 0;
 	case ARENA_IOC_RESET:
 		begin(fake, 0, 0);
 		fake->first = fake->status.generation;
@@ -224,6 +233,7 @@ static int run(struct fake *fake, int fd, unsigned long cmd, void *arg)
 	case ARENA_IOC_INFO:
 		info->rights = ARENA_RIGHTS_ALL;
 		info->slab_size = fake->slab;
+		info->committed = fake->committed;
 		info->capacity = fake->status.capacity;
 		info->generation = fake->status.generation;
 		return 0;

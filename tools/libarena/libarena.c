@@ -781,6 +781,13 @@ static int fd_of(const struct arena *arena)
 	return ((const struct opened *)arena)->fd;
 }
 
+PUBLIC int arena_commit(struct arena *arena, size_t bytes)
+{
+	struct arena_commit_args args = { .size = sizeof(args), .bytes = bytes };
+
+	return ioctl(fd_of(arena), ARENA_IOC_COMMIT, &args) ? -1 : 0;
+}
+
 PUBLIC int arena_batch(struct arena *arena, struct arena_batch_item *items, unsigned int count,
 		       unsigned int flags)
 {
