@@ -324,22 +324,23 @@ static void count_run(void *data)
 	atomic_long_inc(&race->ran);
 }
 
-/* Hand 0 adds actions and resets; the others fill all memory that they can get. */
+/*
+ * Hand 0 adds actions and resets. The others fill all memory that they can get, by arena_memdup():
+ * a store of their own could come after a reset, and land in an object of hand 0.
+ */
 static void fill_while_actions_run(struct arena_hand *hand)
 {
 	struct race *race = hand->crew->data;
 	unsigned int round = 0, i;
+	u8 bytes[64];
 
+	memset(bytes, hand->id, sizeof(bytes));
 	arena_crew_meet(hand->crew);
 	while (arena_crew_on(hand->crew)) {
 		struct watched *watched;
 
 		if (hand->id) {
-			void *ptr = arena_alloc(race->arena, 64, ARENA_NOGROW);
-
-			if (ptr)
-				memset(ptr, hand->id, 64);
-			else
+			if (!arena_memdup(race->arena, bytes, sizeof(bytes), ARENA_NOGROW))
 				cond_resched();
 			continue;
 		}
