@@ -344,7 +344,10 @@ TEST_F(errnos, handle_bad_argument_errno)
 	refused(self->fd, ESTALE, arena_deref(self->fd, name, NULL));
 }
 
-/* Calls DUP as another user than root, to whom the system's limit on open files applies. */
+/*
+ * A child runs this function, which drops root's rights and then calls DUP: the kernel exempts root
+ * from the system's limit on open files, and no other user.
+ */
 static int dup_without_files(int fd)
 {
 	if (setgid(65534) || setuid(65534))

@@ -113,7 +113,7 @@ TEST_F(seal, seal_then_allocate_eperm)
 	close(allocator);
 }
 
-/* clause 30: a sealed arena is reset and rewound by nobody */
+/* clause 30: the kernel refuses to reset or rewind a sealed arena, through any descriptor */
 TEST_F(seal, seal_then_reset_eperm)
 {
 	int resetter = arena_dup(self->fd, A | T);
@@ -169,7 +169,7 @@ TEST_F(seal, seal_pollhup)
 	EXPECT_EQ(POLLHUP, poller.revents);
 }
 
-/* clause 30: a sealed arena is mapped for reading alone, also by those who have all rights */
+/* clause 30: the kernel maps a sealed arena for reading only, whatever rights a descriptor has */
 TEST_F(seal, seal_then_map_writable_eperm)
 {
 	char *map;
@@ -300,7 +300,7 @@ TEST_F(seal, seal_while_page_in_pipe_ebusy)
 	close(pipes[1]);
 }
 
-/* clauses 17, 30: who seals must have the rights that a seal takes away */
+/* clauses 17, 30: SEAL needs a descriptor with all the rights that a seal takes away */
 TEST_F(seal, seal_needs_rights_it_takes)
 {
 	__u32 rights;

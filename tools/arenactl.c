@@ -643,7 +643,7 @@ static int do_show(const char *which)
 	return finish();
 }
 
-/* The commands who and pid. */
+/* From here on, the code serves the commands "who" and "pid". */
 
 /* What /proc/PID/fdinfo/FD says of a descriptor of an arena. */
 struct descriptor {

@@ -45,8 +45,8 @@ remember()
 	: >"$SEEN/$1/${sum%% *}"
 }
 
-# Runs FUNCTION on each file of standard input that TOOL has not found clean yet, on as many files
-# at a time as there are CPUs.
+# Runs FUNCTION on each file of standard input that TOOL has not found clean yet. On a machine with N
+# CPUs, xargs runs the function on N files at the same time.
 #   per_file TOOL FUNCTION
 per_file()
 {

@@ -58,8 +58,9 @@ run_test()
 	return 1
 }
 
-# Runs as many tests at a time as there are CPUs. Test n writes to DIR/n, so that lines of different
-# tests do not mix, and if it passed, DIR/n.passed exists.
+# Runs the tests in FILE..., on a machine with N CPUs N of them at the same time. Test n writes its
+# lines to DIR/n, so that the lines of two tests do not mix. If the test passes, this function makes
+# the file DIR/n.passed.
 #   run_all DIR FILE...
 run_all()
 {

@@ -913,7 +913,7 @@ void *vmap(struct page **pages, unsigned int nr, unsigned long flags, int prot);
 void vunmap(const void *address);
 /* Returns the first page of the view that begins at @address. */
 struct page *vmalloc_to_page(const void *address);
-/* Only who made a view knows it for one. */
+/* The shim's views are ordinary memory, so no address is known to lie in a view. */
 #define is_vmalloc_addr(address)	((void)(address), false)
 #define rol64(word, shift)		((word) << (shift) | (word) >> (64 - (shift)))
 #define offset_in_page(address)		((unsigned long)(address) & ~PAGE_MASK)
