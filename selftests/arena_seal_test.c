@@ -411,36 +411,32 @@ static void race(struct __test_metadata *_metadata, int fd, const char *map,
 	free(copy);
 }
 
-TEST_F_TIMEOUT(seal, seal_races_with_calls_bytes_stay, 300)
+/* Runs the race on new arenas, again and again. */
+static void races(struct __test_metadata *_metadata, __u32 flags,
+		  int (*change)(int fd, unsigned int seed))
 {
 	unsigned int round;
 
 	for (round = 0; more_rounds(round, 30); round++) {
-		int fd = arena_create(CAPACITY, SLAB, variant->flags), reader = arena_dup(fd, R);
+		int fd = arena_create(CAPACITY, SLAB, flags), reader = arena_dup(fd, R);
 		const char *map = arena_map(reader, CAPACITY, PROT_READ, 0);
 
 		ASSERT_NE(NULL, map);
-		race(_metadata, fd, map, change_until_sealed);
+		race(_metadata, fd, map, change);
 		munmap((void *)map, CAPACITY);
 		close(reader);
 		close(fd);
 	}
 }
 
+TEST_F_TIMEOUT(seal, seal_races_with_calls_bytes_stay, 300)
+{
+	races(_metadata, variant->flags, change_until_sealed);
+}
+
 TEST_F_TIMEOUT(seal, seal_races_with_mappings_bytes_stay, 300)
 {
-	unsigned int round;
-
-	for (round = 0; more_rounds(round, 30); round++) {
-		int fd = arena_create(CAPACITY, SLAB, variant->flags), reader = arena_dup(fd, R);
-		const char *map = arena_map(reader, CAPACITY, PROT_READ, 0);
-
-		ASSERT_NE(NULL, map);
-		race(_metadata, fd, map, write_until_sealed);
-		munmap((void *)map, CAPACITY);
-		close(reader);
-		close(fd);
-	}
+	races(_metadata, variant->flags, write_until_sealed);
 }
 
 TEST_HARNESS_MAIN

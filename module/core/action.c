@@ -23,11 +23,10 @@
  * is dead and puts back what is not. @acting counts those at it, and until it is 0, too, no
  * generation is settled, and arena_reset_rcu() leaves no slab set.
  */
-#include <linux/export.h>
 #include <linux/llist.h>
 #include <linux/slab.h>
 
-#include "core/cursor.h"
+#include "core/core.h"
 
 /* Was @a added after @b? */
 static bool action_is_newer(const struct arena_action *a, const struct arena_action *b)

@@ -11,7 +11,7 @@ static void *copy_in(struct arena *arena, const void *src, size_t size, size_t a
 	struct arena_place place;
 
 	size = size_with_address(arena, size);
-	return arena_claim_copy(arena, src, size, align, gfp, &place) ? NULL : place.ptr;
+	return arena_claim_copy(arena, src, size, size, align, gfp, &place) ? NULL : place.ptr;
 }
 
 /**

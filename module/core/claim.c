@@ -219,16 +219,17 @@ struct arena_spot arena_claim_spot(struct arena *arena, size_t size, size_t alig
 	return (struct arena_spot) { .offset = place.offset, .generation = place.generation };
 }
 
-int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t align,
-		     gfp_t gfp, struct arena_place *place)
+int arena_claim_copy(struct arena *arena, const void *src, size_t bytes, size_t size,
+		     size_t align, gfp_t gfp, struct arena_place *place)
 {
 	unsigned int lost = 0;
 	int err;
 
-	gfp &= ~__GFP_ZERO;
+	if (bytes == size)
+		gfp &= ~__GFP_ZERO;
 	do {
 		err = __arena_claim(arena, size, align, gfp, place) ?:
-		      arena_write(arena, place->generation, place->offset, src, size, gfp);
+		      arena_write(arena, place->generation, place->offset, src, bytes, gfp);
 	} while (err == -ESTALE && lost++ < ARENA_LOST_MAX);
 	/* Resets have freed each copy before it was complete: return the last one all the same. */
 	if (err == -ESTALE)

@@ -1017,11 +1017,11 @@ int arena_claim_report(struct arena *arena, size_t size, size_t align, gfp_t gfp
 #define ARENA_LOST_MAX	8
 
 /*
- * Allocate an object, copy @src into it, count and trace it. Errors are those of arena_claim(). A
- * late copy never lands in a newer generation.
+ * Allocate an object of @size bytes, copy @bytes from @src to its begin, count and trace it. Errors
+ * are those of arena_claim(). A late copy never lands in a newer generation.
  */
-int arena_claim_copy(struct arena *arena, const void *src, size_t size, size_t align,
-		     gfp_t gfp, struct arena_place *place);
+int arena_claim_copy(struct arena *arena, const void *src, size_t bytes, size_t size,
+		     size_t align, gfp_t gfp, struct arena_place *place);
 
 /**
  * struct arena_part - one object of a batch.

@@ -14,8 +14,6 @@
  * If that view cannot be made, the stretch remains as padding.
  */
 #include <linux/sched/signal.h>
-#include <linux/slab.h>
-#include <linux/vmalloc.h>
 
 #include "core/cursor.h"
 

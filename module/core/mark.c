@@ -7,7 +7,6 @@
  * it. history.c remembers what rewinds have freed.
  */
 #include <linux/export.h>
-#include <linux/slab.h>
 
 #include "core/events.h"
 

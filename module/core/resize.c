@@ -220,25 +220,6 @@ bool arena_resize(struct arena *arena, void *ptr, size_t old, size_t new)
 }
 EXPORT_SYMBOL_GPL(arena_resize);
 
-/* Allocate @new bytes and copy the @old bytes at @ptr, fewer, to their begin. */
-static void *move_object(struct arena *arena, const void *ptr, size_t old, size_t new, gfp_t gfp)
-{
-	size_t size = size_with_address(arena, new);
-	struct arena_place place;
-	unsigned int lost = 0;
-	int err;
-
-	do {
-		err = __arena_claim(arena, size, ARENA_MIN_ALIGN, gfp, &place) ?:
-		      arena_write(arena, place.generation, place.offset, ptr, old, gfp);
-	} while (err == -ESTALE && lost++ < ARENA_LOST_MAX);
-	/* Resets have freed each copy before it was complete: return the last one all the same. */
-	if (err == -ESTALE)
-		err = 0;
-	err = arena_claim_report(arena, size, ARENA_MIN_ALIGN, gfp, &place, err);
-	return err ? NULL : place.ptr;
-}
-
 /**
  * arena_realloc() - Change the size of an object, where it is or by a copy (clause 28).
  * @arena: the arena, not NULL.
@@ -257,11 +238,14 @@ static void *move_object(struct arena *arena, const void *ptr, size_t old, size_
  */
 void *arena_realloc(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t gfp)
 {
+	struct arena_place place;
+
 	if (!ptr)
 		return arena_alloc(arena, new, gfp);
 	if (old && new && resize(arena, ptr, old, new, gfp))
 		return ptr;
-	return move_object(arena, ptr, old, new, gfp);
+	return arena_claim_copy(arena, ptr, old, size_with_address(arena, new), ARENA_MIN_ALIGN,
+				gfp, &place) ? NULL : place.ptr;
 }
 EXPORT_SYMBOL_GPL(arena_realloc);
 

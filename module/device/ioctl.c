@@ -138,7 +138,7 @@ static int arena_do_store(struct arena_call *call)
 
 	if (err)
 		return err;
-	err = arena_claim_copy(dev->arena, call->staged, store->bytes,
+	err = arena_claim_copy(dev->arena, call->staged, store->bytes, store->bytes,
 			       store->align ?: ARENA_MIN_ALIGN, GFP_KERNEL, &place);
 	arena_dev_up_read(dev);
 	if (err)

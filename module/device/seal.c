@@ -28,7 +28,7 @@
 
 #include "device/ioctl.h"
 
-/* How often a seal looks for pages that are still in use, with 10, 20, 40 and 80 ms in between. */
+/* How often a seal looks for pages that are still in use, with 10, 20 and 40 ms in between. */
 #define SEAL_TRIES	4
 
 int arena_check_seal(const union arena_args *args)
@@ -70,19 +70,19 @@ static int arena_try_seal(struct arena_dev *dev)
 int arena_do_seal(struct arena_call *call)
 {
 	struct arena_dev *dev = call->file->dev;
-	unsigned int tries;
+	unsigned int tries = 0;
 	int err;
 
 	/*
 	 * A reader that unmaps the arena drops its references to pages a moment after it has
 	 * cleared the page table entries, so what seems to pin a page may be gone soon.
 	 */
-	for (tries = 0; tries < SEAL_TRIES; tries++) {
-		err = arena_try_seal(dev);
-		if (err != -EAGAIN)
-			return err;
-		if (schedule_timeout_killable(msecs_to_jiffies(10 << tries)))
-			break;
+	while ((err = arena_try_seal(dev)) == -EAGAIN) {
+		if (++tries == SEAL_TRIES)
+			return -EBUSY;
+		schedule_timeout_killable(msecs_to_jiffies(5 << tries));
+		if (fatal_signal_pending(current))
+			return -EINTR;
 	}
-	return fatal_signal_pending(current) ? -EINTR : -EBUSY;
+	return err;
 }
