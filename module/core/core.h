@@ -185,7 +185,7 @@
  *	         arena_add_action() after        smp_mb() in arena_reap_larges() and
  *	         ARENA_BLOCKED_ACTIONS was set,  the look at settle_blocked in
  *	         then a look at the cursor       arena_actions_pending()
- *	kept     llist_add() in                  smp_mb() in acting_end(), then
+ *	kept     llist_add() in                  smp_mb() in arena_acting_end(), then
  *	         arena_reap_larges(), then a     llist_empty()
  *	         look at acting
  *	settle   compare-and-swap in             address dependency from the cursor
@@ -215,8 +215,8 @@
  *	         publish()                       arena_typed_at()
  *	recycle  compare-and-swap of the head    address dependency from the head
  *	         after the link, in free_push()  to the link, in free_pop()
- *	views    llist_add() in arena_view_list()     compare-and-swap of the cursor, then
- *	                                         llist_empty() in arena_reset()
+ *	views    llist_add() in                  compare-and-swap of the cursor, then
+ *	         arena_view_list()               llist_empty() in arena_reset()
  *	reap     compare-and-swap of the cursor  smp_rmb() in arena_reap_larges()
  *	         after retiring was set
  *	deref    compare-and-swap of the cursor  smp_rmb() in arena_deref()
@@ -224,11 +224,11 @@
  *	found    compare-and-swap in             smp_rmb() in arena_deref() before
  *	         arena_settle() after slabs      the slab
  *	         were released
- *	rewound  compare-and-swap of the cursor  smp_rmb() in arena_lowest_since() after the
- *	         in arena_begin_rewound() after  cursor was read
+ *	rewound  compare-and-swap of the cursor  smp_rmb() in arena_lowest_since()
+ *	         in arena_begin_rewound() after  after the cursor was read
  *	         rewinds_set()
- *	history  smp_wmb() in rewinds_set()      smp_rmb() in arena_lowest_since() after the
- *	         before the unused copy is       copy was read
+ *	history  smp_wmb() in rewinds_set()      smp_rmb() in arena_lowest_since()
+ *	         before the unused copy is       after the copy was read
  *	         written
  *	start    compare-and-swap of the cursor  smp_rmb() in arena_begin_word() after
  *	         in arena_begin_rewound() after  the cursor was read
