@@ -66,7 +66,7 @@ check()
 		echo "compile-fail: case 0, which is right, does not compile:" >&2
 	elif [ "$built" -eq 1 ]; then
 		echo "compile-fail: case $n compiles" >&2
-	elif said "$n" | grep -qE "error: .*$words"; then
+	elif said "$n" | grep -E "error: .*$words" >/dev/null; then
 		return 0
 	else
 		echo "compile-fail: case $n fails, but not for \"$words\":" >&2

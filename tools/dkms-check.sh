@@ -38,7 +38,7 @@ main()
 	sh -c "${MAKE[0]}" || fail "MAKE does not build the module"
 	[ -e "$MODULE" ] || fail "no ${MODULE#"$TREE"/} was built"
 	[ "$(find "$TREE" -name '*.ko' | wc -l)" -eq 1 ] || fail "other modules were built, too"
-	modinfo -F version "$MODULE" | grep -qx "$PACKAGE_VERSION" ||
+	modinfo -F version "$MODULE" | grep -x "$PACKAGE_VERSION" >/dev/null ||
 		fail "the module's version is not $PACKAGE_VERSION"
 	grep -q "^## $PACKAGE_VERSION\$" "$ROOT/include/CHANGELOG.md" ||
 		fail "include/CHANGELOG.md has nothing about $PACKAGE_VERSION"

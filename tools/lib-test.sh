@@ -37,7 +37,7 @@ test_installs()
 	make -C "$ROOT/tools/libarena" OUTPUT="$DIR/lib" PREFIX="$PREFIX" \
 		DESTDIR="$STAGE" UAPI=y install &&
 		[ "$(libarena --modversion)" != "" ] &&
-		readelf -d "$STAGE$PREFIX/lib/libarena.so.1" | grep -q 'SONAME.*libarena.so.1'
+		readelf -d "$STAGE$PREFIX/lib/libarena.so.1" | grep 'SONAME.*libarena.so.1' >/dev/null
 }
 
 # Prints the names of the functions and macros in libarena.h.
@@ -217,7 +217,7 @@ reports()
 	shift
 	while IFS=: read -r line how; do
 		if timeout -s KILL 300 "$@" "$DIR/misuse/misuse" "$how" >"$out" 2>&1 ||
-			! grep -A2 -E "$pattern" "$out" | grep -q "misuse.c:$line\b"; then
+			! grep -A2 -E "$pattern" "$out" | grep "misuse.c:$line\b" >/dev/null; then
 			cat "$out"
 			echo "$how: no report of line $line"
 			return 1
