@@ -185,11 +185,7 @@ part_user()
 
 build_device()
 {
-	"$ROOT/tools/setup.sh" programs source || exit 1
-	quietly fuzz-device-build make -C "$ROOT/selftests" OUTPUT="$BUILD/selftests" \
-		KSELFTEST_DIR="$BUILD/src/newest/tools/testing/selftests" \
-		LDFLAGS=-static "$BUILD/selftests/arena_fuzz" ||
-		die "arena_fuzz does not build"
+	build_selftests arena_fuzz || die "arena_fuzz does not build"
 }
 
 # Fuzzes the device. vm.sh fails if the kernel's log reports a bug.

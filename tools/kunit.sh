@@ -209,20 +209,24 @@ run_and_report()
 	verdict
 }
 
-main()
+build_kernel()
 {
-	local runs=("${1:-arena*}" init_on_alloc=0)
-
-	PASSED=0 FAILED=0 SKIPPED=0
-	counts kunit 0 1 0
-	"$ROOT/tools/setup.sh" kernel source || exit 1
 	graft "$SRC"
 	mend_kernel "$SRC"
 	write_config
 	say "building the UML sanitizer kernel $(kernel_version)" \
 		"(first time: 6 minutes, then seconds)"
-	OBJECTS=$UML with_lock uml quietly kunit-build build ||
-		die "the UML kernel does not build"
+	OBJECTS=$UML quietly kunit-build build || die "the UML kernel does not build"
+}
+
+main()
+{
+	local runs=("${1:-arena*}" init_on_alloc=0)
+
+	PASSED=0 FAILED=0 SKIPPED=0
+	[ "${1:-}" = --build ] || counts kunit 0 1 0
+	"$ROOT/tools/setup.sh" kernel source || exit 1
+	with_lock uml build_kernel || exit 1
 	! build_warnings || die "the compiler warned, see above"
 	[ "${1:-}" != --build ] || exit 0
 	# The module looks at init_on_alloc in three places: to zero objects of private arenas, to

@@ -142,6 +142,20 @@ in_root()
 		/usr/bin/env -i PATH=/usr/bin:/usr/sbin "$@"' "$root" "$@"
 }
 
+# Builds programs of selftests/ in build/selftests, or all if none is given. They are static, because
+# the guest has no libraries, and the same programs run on every kernel.
+#   build_selftests [PROGRAM...]
+build_selftests()
+{
+	local out=$BUILD/selftests
+
+	"$ROOT/tools/setup.sh" programs source || return 1
+	mkdir -p "$out"
+	with_lock selftests quietly selftests-build make -C "$ROOT/selftests" -j"$JOBS" \
+		OUTPUT="$out" KSELFTEST_DIR="$BUILD/src/newest/tools/testing/selftests" \
+		LDFLAGS=-static "${@/#/$out/}"
+}
+
 # Prints the files below a folder, except those that Kbuild makes.
 sources()
 {

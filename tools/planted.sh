@@ -76,12 +76,8 @@ build_programs()
 {
 	local programs
 
-	"$ROOT/tools/setup.sh" programs source || return 1
-	mkdir -p "$OUT"
 	mapfile -t programs < <(cut -d ' ' -f 2 <<<"$1" | sort -u)
-	quietly selftests-build make -C "$ROOT/selftests" -j"$JOBS" OUTPUT="$OUT" \
-		KSELFTEST_DIR="$BUILD/src/newest/tools/testing/selftests" \
-		LDFLAGS=-static "${programs[@]/#/$OUT/}"
+	build_selftests "${programs[@]}"
 }
 
 # Prints the commands for the guest. First each test runs without a bug, then once with each of its

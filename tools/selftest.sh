@@ -21,18 +21,10 @@ OUT=$BUILD/selftests
 STEP=selftest
 [ "$KERNEL" = stock ] || STEP=selftest-$KERNEL
 
-# Builds the programs in the arguments, or all if there are none. They are static, because the guest
-# has no libraries, and the same programs run on every kernel.
+# Builds the programs in the arguments, or all if there are none.
 build_programs()
 {
-	local harness=$BUILD/src/newest/tools/testing/selftests
-
-	"$ROOT/tools/setup.sh" programs source || exit 1
-	mkdir -p "$OUT"
-	quietly selftests-build make -C "$ROOT/selftests" -j"$JOBS" \
-		OUTPUT="$OUT" KSELFTEST_DIR="$harness" LDFLAGS=-static \
-		"${@/#/$OUT/}" ||
-		die "the selftests do not build"
+	build_selftests "$@" || die "the selftests do not build"
 	! grep -E 'selftests.*warning:|^[^ ]*: warning:' \
 		"$LOGS/selftests-build.log" >&2 || die "the compiler warned, see above"
 }

@@ -46,6 +46,12 @@ has()
 
 packages()
 {
+	[ -z "$(missing_packages "$@")" ] || with_lock packages install_missing "$@" ||
+		exit 1
+}
+
+install_missing()
+{
 	local wanted
 
 	mapfile -t wanted < <(missing_packages "$@")
@@ -62,12 +68,14 @@ packages()
 # may have no lists, or lists older than the mirror.
 apt_install()
 {
+	local wait=(-oDPkg::Lock::Timeout=600)
+
 	export DEBIAN_FRONTEND=noninteractive
-	quietly apt-install apt-get install -y --no-install-recommends "$@" \
+	quietly apt-install apt-get "${wait[@]}" install -y --no-install-recommends "$@" \
 		2>/dev/null && return 0
-	quietly apt-update apt-get update ||
+	quietly apt-update apt-get "${wait[@]}" update ||
 		say "apt-get update met errors, trying to go on"
-	quietly apt-install apt-get install -y --no-install-recommends "$@"
+	quietly apt-install apt-get "${wait[@]}" install -y --no-install-recommends "$@"
 }
 
 # With W=1, Kbuild runs a Perl script that needs more modules than Debian's perl-base has.

@@ -21,32 +21,66 @@ start_step()
 	esac
 }
 
-# Prints how many seconds of CPU time all steps so far took. By the clock, a step takes longer on a
-# busy machine; its CPU time stays about the same.
+# Prints how many seconds of CPU time those took that the process PID has waited for. By the clock,
+# a step takes longer on a busy machine; its CPU time stays about the same.
+#   cpu_seconds PID
 cpu_seconds()
 {
 	local stat
 
-	read -ra stat <"/proc/$$/stat"
+	read -ra stat <"/proc/$1/stat"
 	echo $(((stat[15] + stat[16]) / $(getconf CLK_TCK)))
 }
 
-# A step that exits with an error and reports no failed test counts as one failure.
+# Runs a step and leaves its counts. A step that exits with an error and reports no failed test
+# counts as one failure.
 run_step()
 {
-	local step=$1 start=$SECONDS rc=0 p f s cpu
+	local step=$1 start=$SECONDS pid=$BASHPID rc=0 p f s
 
-	cpu=$(cpu_seconds)
 	rm -f "$BUILD/counts/$step"
 	say "==== $step"
 	{ start_step "$step" 2>&1 >&3 | tee "$LOGS/step-$step.log" >&2; } 3>&1 || rc=$?
 	[ -e "$BUILD/counts/$step" ] || counts "$step" 0 0 0
 	read -r p f s <"$BUILD/counts/$step"
 	[ "$rc" -eq 0 ] || [ "$f" -gt 0 ] || f=1
-	PASSED=$((PASSED + p)) FAILED=$((FAILED + f)) SKIPPED=$((SKIPPED + s))
-	cpu=$(($(cpu_seconds) - cpu))
-	say "==== $step took $((SECONDS - start)) s, CPU time $cpu s: $p passed, $f failed, $s skipped"
-	[ "$f" -eq 0 ] || BROKEN="$BROKEN $step"
+	counts "$step" "$p" "$f" "$s"
+	say "==== $step took $((SECONDS - start)) s, CPU time $(cpu_seconds "$pid") s:" \
+		"$p passed, $f failed, $s skipped"
+}
+
+# Runs as many steps at the same time as there are CPUs, at most four: one virtual machine keeps
+# about one CPU busy. Each step has a process group of its own, which ends with this script.
+run_steps()
+{
+	local step lanes=$((JOBS < 4 ? JOBS : 4))
+
+	set -m
+	# shellcheck disable=SC2046 # one argument for each step
+	trap 'kill -- $(jobs -p | sed s/^/-/) 2>/dev/null; exit 1' INT TERM
+	for step in "$@"; do
+		while [ "$(jobs -rp | wc -l)" -ge "$lanes" ]; do
+			wait -n
+		done
+		rm -f "$BUILD/counts/$step"
+		run_step "$step" </dev/null &
+	done
+	wait
+	trap - INT TERM
+	set +m
+}
+
+# Adds up what the steps have left. One that left nothing was killed.
+add_up()
+{
+	local step p f s
+
+	for step in "$@"; do
+		p=0 f=1 s=0
+		[ ! -e "$BUILD/counts/$step" ] || read -r p f s <"$BUILD/counts/$step"
+		PASSED=$((PASSED + p)) FAILED=$((FAILED + f)) SKIPPED=$((SKIPPED + s))
+		[ "$f" -eq 0 ] || BROKEN="$BROKEN $step"
+	done
 }
 
 main()
@@ -55,9 +89,8 @@ main()
 
 	PASSED=0 FAILED=0 SKIPPED=0 BROKEN=
 	[ $# -gt 0 ] || die "usage: test.sh STEP..."
-	for step in "$@"; do
-		run_step "$step"
-	done
+	run_steps "$@"
+	add_up "$@"
 	if [ -z "$BROKEN" ] && [ "$PASSED" -gt 0 ]; then
 		echo "Everything passed: $*."
 	else
