@@ -40,7 +40,7 @@ run_step()
 
 	rm -f "$BUILD/counts/$step"
 	say "==== $step"
-	{ start_step "$step" 2>&1 >&3 | tee "$LOGS/step-$step.log" >&2; } 3>&1 || rc=$?
+	start_step "$step" 2>&1 | tee "$LOGS/step-$step.log" || rc=$?
 	[ -e "$BUILD/counts/$step" ] || counts "$step" 0 0 0
 	read -r p f s <"$BUILD/counts/$step"
 	[ "$rc" -eq 0 ] || [ "$f" -gt 0 ] || f=1
@@ -96,7 +96,7 @@ main()
 	else
 		for step in $BROKEN; do
 			echo "Of the step $step:"
-			grep -aE 'FAILED|not ok|error' "$LOGS/step-$step.log" | head -n 20
+			grep -aE 'FAILED|^not ok|: not ok|error:| fails' "$LOGS/step-$step.log" | head -n 20
 		done
 		echo "FAILED:${BROKEN:- no test ran}; logs are in build/logs."
 	fi
