@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reset actions: which run, when, in which order and context, and what they find.
+ * Reset actions: which actions a reset runs, when, in which order and in which context, and that
+ * the objects which they use are intact until then.
  */
 #include <linux/arena_private.h>
 #include <linux/delay.h>
@@ -30,7 +31,7 @@ static struct arena *usual(struct kunit *test)
 	return arena_test_create(test, CAPACITY, SLAB, kind->flags | ARENA_READERS);
 }
 
-/* What actions have noted, in the order in which they ran. */
+/* The action note() enters its number here: the numbers stand in the order of the calls. */
 struct journal {
 	unsigned int	nr;
 	unsigned int	in_irq;
@@ -63,7 +64,10 @@ static struct journal *journal_create(struct kunit *test)
 	return journal;
 }
 
-/* Add @nr actions that note @first and the numbers after it; each uses an object of the arena. */
+/*
+ * Add @nr actions that enter @first and the numbers after it in @journal. The number of each action
+ * is kept in an object of the arena.
+ */
 static void add_notes(struct kunit *test, struct arena *arena, struct journal *journal, int first,
 		      int nr)
 {
@@ -78,7 +82,10 @@ static void add_notes(struct kunit *test, struct arena *arena, struct journal *j
 	}
 }
 
-/* @nr more actions have run: those that noted @first to @first + @nr - 1, the last one first. */
+/*
+ * Expects that the journal has the numbers from @first + @nr - 1 down to @first and no others: @nr
+ * actions have run, and the one that was added last ran first. Empties the journal.
+ */
 static void expect_notes(struct kunit *test, struct journal *journal, int first, unsigned int nr)
 {
 	unsigned int i;
@@ -89,7 +96,7 @@ static void expect_notes(struct kunit *test, struct journal *journal, int first,
 	journal->nr = 0;
 }
 
-/* Clause 27: by each kind of reset, last first, once. */
+/* Clause 27: each kind of reset runs all actions once, beginning with the one added last. */
 static void reset_of_any_kind_runs_last_first(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -119,7 +126,7 @@ static void reset_of_any_kind_runs_last_first(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, journal->in_irq + journal->in_softirq, 0);
 }
 
-/* Clause 27: at the end of the arena. */
+/* Clause 27: the destruction of an arena runs its actions. */
 static void destroy_with_actions_runs_all(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -130,7 +137,7 @@ static void destroy_with_actions_runs_all(struct kunit *test)
 	expect_notes(test, journal, 0, STEPS);
 }
 
-/* Clauses 12, 27: a rewind runs what was added after its mark, and nothing else. */
+/* Clauses 12, 27: a rewind runs the actions that were added after its mark, and no others. */
 static void rewind_nested_runs_freed_only(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
@@ -143,10 +150,10 @@ static void rewind_nested_runs_freed_only(struct kunit *test)
 		kunit_skip(test, "arenas with spans have no marks");
 	for (i = 0; i < ARRAY_SIZE(mark); i++) {
 		KUNIT_ASSERT_EQ(test, arena_mark(arena, &mark[i]), 0);
-		/* Nothing but an action lies between two marks. */
+		/* Between two marks lie three actions or a single one, with their objects. */
 		add_notes(test, arena, journal, 10 * i, i & 1 ? 1 : 3);
 	}
-	/* Rewinds to ever lower marks, and to one of them twice. */
+	/* Rewind to mark[5] twice, and then to the marks below it. */
 	KUNIT_ASSERT_EQ(test, arena_rewind(arena, &mark[5]), 0);
 	expect_notes(test, journal, 50, 1);
 	add_notes(test, arena, journal, 60, 2);
@@ -159,7 +166,10 @@ static void rewind_nested_runs_freed_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, journal->id[4], 30);
 	KUNIT_EXPECT_EQ(test, journal->nr, 5);
 	journal->nr = 0;
-	/* Rewinds to ever higher marks, more than an arena can tell apart. */
+	/*
+	 * Rewind to eight marks, each above the one before. The arena remembers only four such
+	 * rewinds (ARENA_REWINDS), and must still find out which actions are to run.
+	 */
 	for (i = 0; i < 8; i++) {
 		struct arena_mark high;
 
@@ -178,7 +188,7 @@ static void rewind_nested_runs_freed_only(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clauses 11, 27: after the readers, in softirq, and before the slab set is used again. */
+/* Clauses 11, 27: after arena_reset_rcu(), actions run only when the reader has left. */
 static void reset_rcu_with_reader_runs_after_it(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -192,7 +202,10 @@ static void reset_rcu_with_reader_runs_after_it(struct kunit *test)
 		mdelay(2);
 		KUNIT_EXPECT_EQ(test, journal->nr, 0);
 		rcu_read_unlock();
-		/* A reset of the other slab set runs its own actions, and not those of readers. */
+		/*
+		 * The arena is in its other slab set now. While the grace period lasts, a reset
+		 * runs the actions of this set, and not those of the set that it has left.
+		 */
 		rcu_read_lock();
 		if (READ_ONCE(arena->retiring)) {
 			struct journal other = { };
@@ -216,7 +229,10 @@ static void reset_rcu_with_reader_runs_after_it(struct kunit *test)
 	expect_notes(test, journal, 0, STEPS);
 }
 
-/* Clauses 4, 27: what cannot be added has changed nothing, and runs only if that was asked for. */
+/*
+ * Clauses 4, 27: if an action cannot be added, nothing has changed. The function is called at once
+ * by arena_add_action_or_run(), and never by arena_add_action().
+ */
 static void add_without_memory_refused(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -269,7 +285,10 @@ static void reset_in_irq(void *data)
 	irq->reset = arena_reset(irq->arena);
 }
 
-/* Clauses 2, 27: added in an interrupt, and run where the reset is called. */
+/*
+ * Clauses 2, 27: a hard interrupt can add an action. An action runs in the context of the reset, be
+ * that a task or a hard interrupt.
+ */
 static void add_in_hardirq_runs(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -290,7 +309,7 @@ static void add_in_hardirq_runs(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, journal->in_irq, 3);
 }
 
-/* An object whose action looks at it for a while. */
+/* An object whose action checks its bytes again and again for a while. */
 struct watched {
 	atomic_t	*spoiled;
 	u32		owner;
@@ -325,8 +344,9 @@ static void count_run(void *data)
 }
 
 /*
- * Hand 0 adds actions and resets. The others fill all memory that they can get, by arena_memdup():
- * a store of their own could come after a reset, and land in an object of hand 0.
+ * Thread 0 adds actions and resets. The other threads fill all memory that they can get. They use
+ * arena_memdup(), whose copy never lands in a newer generation: if such a thread stored the bytes
+ * itself, its store could come after a reset, and land in an object of thread 0.
  */
 static void fill_while_actions_run(struct arena_hand *hand)
 {
@@ -351,7 +371,7 @@ static void fill_while_actions_run(struct arena_hand *hand)
 			watched->spoiled = &race->spoiled;
 			watched->owner = arena_rnd(&hand->rnd);
 			arena_pattern_fill(watched->bytes, sizeof(watched->bytes), watched->owner);
-			/* Without an action, the object is not looked at. */
+			/* If no action can be added, no action checks this object. */
 			if (arena_add_action(race->arena, look_at, watched, GFP_KERNEL))
 				break;
 		}
@@ -362,7 +382,10 @@ static void fill_while_actions_run(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 10, 27: no memory is handed out again before the actions that use it have returned. */
+/*
+ * Clauses 10, 27: the memory of an object is handed out again only after the action that uses the
+ * object has returned.
+ */
 static void alloc_while_actions_run_spares_objects(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -379,7 +402,7 @@ static void alloc_while_actions_run_spares_objects(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 8, GFP_KERNEL));
 }
 
-/* What the action of a large object finds when it has run the reaper of its arena. */
+/* What reap_and_look(), the action of a large object, finds. */
 struct large_look {
 	struct arena	*arena;
 	u8		*object;
@@ -387,7 +410,11 @@ struct large_look {
 	unsigned int	unmapped;
 };
 
-/* As if another reset had scheduled the reaper, which finds the view of @data freed. */
+/*
+ * Run the reaper, as a second reset could do while this action runs. The reaper unmaps the views of
+ * freed objects, and the reset has freed this object: but the view must stay until all actions have
+ * returned.
+ */
 static void reap_and_look(void *data)
 {
 	struct large_look *look = data;
@@ -442,7 +469,7 @@ static void reset_with_large_object_unmaps_after_actions(struct kunit *test)
 	}
 }
 
-/* All hands add; hand 0 resets, in every way, hand 1 by way of readers. */
+/* All threads add actions. Threads 0 and 1 also reset; thread 1 does so by arena_reset_rcu(). */
 static void add_and_reset(struct arena_hand *hand)
 {
 	struct race *race = hand->crew->data;
@@ -462,7 +489,7 @@ static void add_and_reset(struct arena_hand *hand)
 	}
 }
 
-/* Clause 27: whatever races, each action that was added runs, once. */
+/* Clause 27: while threads add actions and reset, each action that was added runs exactly once. */
 static void add_racing_with_resets_runs_once(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -500,7 +527,7 @@ static void holder_put(void *data)
 	kref_put(&holder->shared->kref, shared_release);
 }
 
-/* Clause 27: objects of an arena hold references, which a reset drops. */
+/* Clause 27: objects of an arena may hold references, which their actions drop at a reset. */
 static void reset_with_references_drops_them(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -534,7 +561,10 @@ static void private_add(struct kunit *test, struct arena_private *arena, struct 
 	KUNIT_ASSERT_EQ(test, arena_private_add_action(arena, note, entry, GFP_KERNEL), 0);
 }
 
-/* Clauses 12, 27, of private arenas. */
+/*
+ * Clauses 12, 27: in a private arena, too, a rewind, a reset and the destruction run the actions
+ * that they end, beginning with the one added last.
+ */
 static void private_reset_runs_last_first(struct kunit *test)
 {
 	struct journal *journal = journal_create(test);

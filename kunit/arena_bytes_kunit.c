@@ -148,7 +148,7 @@ static void memdup_aligned_each_alignment_kept(struct kunit *test)
 	}
 }
 
-/* Clauses 1, 4: the copy of a string ends, and costs its length and one byte. */
+/* Clauses 1, 4: the copy of a string ends with a NUL, and counts as its length plus one byte. */
 static void strdup_each_length_copied(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -382,7 +382,10 @@ static void store_each_type_copied(struct kunit *test)
 	static_assert(__same_type(arena_new(arena, struct odd, 0), struct odd *));
 }
 
-/* Call function @which of those that this suite tests; ERR_PTR(-ENOENT) if there is none. */
+/*
+ * Calls function number @which of those that this suite tests, and returns what that returns. If
+ * there is no such function, returns ERR_PTR(-ENOENT).
+ */
 static const void *take_some(struct arena *arena, unsigned int which, gfp_t gfp)
 {
 	static const struct odd odd = { };
@@ -499,7 +502,7 @@ struct late {
 	unsigned long		copies;		/* a copy succeeded */
 };
 
-/* A length that fits into a span, and one that does not. */
+/* The lengths of the copies: one fits into a span, the other does not. */
 static const size_t late_sizes[] = { SZ_64K - 64, LATE_SLAB - 64 };
 
 static void late_alarm(void *data)
@@ -513,7 +516,10 @@ static void late_alarm(void *data)
 	while (late->nr < LATE_OBJECTS) {
 		u8 *object = arena_alloc(late->arena, LATE_SLAB, ARENA_NOGROW);
 
-		/* While the interrupted copy keeps the new generation unsettled, this fails. */
+		/*
+		 * The allocation fails while the interrupted copy keeps the new generation
+		 * unsettled.
+		 */
 		if (!object)
 			break;
 		for (at = 0; at < LATE_SLAB; at += LATE_STRIDE)

@@ -21,7 +21,7 @@ static struct arena *usual(struct kunit *test)
 
 /*
  * Clause 16: in an arena with spans, an atomic allocation may fail although the rest of a span has
- * room for the object. This is how many objects an arena that is full may lack for that reason:
+ * room for the object. So when the arena is full, it may have this many objects fewer than fit:
  * none if it is dense, at most one if a single CPU allocates.
  */
 #define TAIL_OBJECTS(test)	(arena_test_is_dense(test) ? 0 : 1)
@@ -306,10 +306,13 @@ static void alloc_odd_capacity_exact(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(capacity); i++) {
 		struct arena *arena = arena_test_create(test, capacity[i], SLAB, kind->flags);
-		/* In a span, each object takes whole words. */
+		/* In a span, each object takes a multiple of 8 bytes. */
 		size_t size = arena_test_is_dense(test) ? 1 : 8, nr;
 
-		/* The end decides, so only the last one to two pages are filled word by word. */
+		/*
+		 * What matters is the end of the capacity. Use up all of it but the last one to
+		 * two pages by objects of a page, which is faster.
+		 */
 		pages = max_t(size_t, capacity[i] / PAGE_SIZE, 1) - 1;
 		for (n = 0; n < pages; n++)
 			KUNIT_ASSERT_NOT_NULL(test, arena_alloc_aligned(arena, PAGE_SIZE, 1,
@@ -420,7 +423,10 @@ static void alloc_bad_argument_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, cases, 2 * ARRAY_SIZE(hold) * ARRAY_SIZE(refusals));
 }
 
-/* Clause 4: an object that does not fit into the rest of the arena is refused; smaller ones fit. */
+/*
+ * Clause 4: an object that does not fit into the rest of the arena is refused. A smaller object
+ * that fits is allocated afterwards.
+ */
 static void alloc_when_full_refused(struct kunit *test)
 {
 	struct arena *arena = usual(test);

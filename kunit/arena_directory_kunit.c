@@ -11,7 +11,10 @@
 
 #define HANDS		4
 #define ROUNDS		50
-/* The entries of so many slabs fill those in struct arena, one leaf, and part of a second. */
+/*
+ * A number of slabs. Their directory entries fill the places in struct arena, one leaf of the
+ * directory, and a part of a second leaf.
+ */
 #define MANY		(ARENA_DIR_EMBEDDED + PAGE_SIZE / sizeof(struct arena_slab) + 100)
 /* The largest capacity that the cursor can hold, in whole pages: a terabyte less a page. */
 #define VAST		((size_t)-1 >> (BITS_PER_LONG - ARENA_CURSOR_BITS) & PAGE_MASK)
@@ -32,7 +35,7 @@ static u8 *alloc_slab(struct arena *arena, gfp_t gfp)
 	return arena_alloc_aligned(arena, PAGE_SIZE, PAGE_SIZE, gfp);
 }
 
-/* Clause 25: how many pages the directory takes depends on the number of slabs alone. */
+/* Clause 25: how many pages the directory takes depends only on the number of committed slabs. */
 static void directory_growth_costs_what_is_committed(struct kunit *test)
 {
 	const size_t leaf = PAGE_SIZE / sizeof(struct arena_slab);

@@ -133,8 +133,9 @@ static bool fail_met(void)
 
 /*
  * During a call, other code allocates memory, too: KASAN stores a stack trace, a cache of kmalloc()
- * grows. Such an allocation may fail in the place of one of the call. So a test in which fewer
- * calls failed than the call makes allocations is repeated, at most this many times.
+ * grows. If such an allocation is the n-th one, it fails in place of one of the call, and the call
+ * may succeed. So a sweep in which fewer calls failed than the call makes allocations is repeated,
+ * at most this many times.
  */
 #define MAX_PASSES	30
 
@@ -147,11 +148,11 @@ struct sweep {
 	struct kunit	*test;
 	unsigned int	flags;
 	const char	*what;
-	/* Prepares the arena; no allocation fails. */
+	/* Prepares the arena, before fault injection is on. */
 	void		(*before)(struct sweep *sweep);
 	/* The call whose n-th allocation fails. */
 	int		(*call)(struct sweep *sweep);
-	/* Checks what existed before the call, after success and after failure. */
+	/* Checks that what @before has made is intact. Called whether or not the call failed. */
 	void		(*after)(struct sweep *sweep);
 	struct arena	*arena;
 	u8		*kept;

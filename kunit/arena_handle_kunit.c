@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Handles: a stale handle is never resolved again, and forged ones are refused. The tag in the
- * cursor, which is the low part of the generation, wraps: after that, nothing that an old
- * generation left behind passes for a part of the new one with the same tag.
+ * Handles: a stale handle never resolves again, and neither does a forged one. The tag in the
+ * cursor, which is the low part of the generation, wraps. So a later generation can have the tag of
+ * an earlier one: what the earlier one left behind must not pass for a part of the later one.
  */
 #include <linux/module.h>
 #include <linux/rcupdate.h>
@@ -25,7 +25,7 @@ MODULE_PARM_DESC(real_resets,
 
 KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
 
-/* Kinds of arenas in which an old generation can leave different state behind. */
+/* Kinds of arenas that differ in what an old generation can leave behind: spans, slab sets. */
 static const struct arena_kind waiting_kinds[] = {
 	{ "dense",		0 },
 	{ "spans",		ARENA_SPANS },
@@ -158,7 +158,7 @@ static void deref_forged_null(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, ptr);
 	g = good.generation;
 
-	/* Try generations of the past and of the future, some of them with the same tag. */
+	/* Try generations of the past and of the future. Some have the tag of the present one. */
 	for (bit = 0; bit < 64; bit++) {
 		h = (arena_handle_t){ g ^ BIT_ULL(bit), good.offset };
 		KUNIT_EXPECT_NULL_MSG(test, arena_deref(arena, h), "generation, bit %d", bit);
@@ -283,9 +283,10 @@ static void names_make(struct arena_hand *hand)
 }
 
 /*
- * The writer stores the offset before the generation, and readers load the generation first. So
- * the offset may be that of a newer object. If that object is of the same generation, the handle is
- * its own; otherwise the generation in the handle is over, and the handle does not resolve.
+ * The writer stores the offset before the generation, and readers load the generation first. So the
+ * offset that a reader finds may be that of a newer object. If the newer object is of the same
+ * generation, the reader has a handle of that object. Otherwise the generation that the reader has
+ * found is over, and the handle does not resolve.
  */
 static void names_use(struct arena_hand *hand)
 {
@@ -432,8 +433,9 @@ static void reset_tag_wraps_nested_count_zero(struct kunit *test)
 }
 #else
 /*
- * Clause 13: after one wrap of the tag, the generation has the same tag as that of the sleeper's
- * span. arena_set_generation() skips most of the generations in between.
+ * Clause 13: when the tag has wrapped once, the present generation has the same tag as that of the
+ * sleeper's span, which is not used all the same. arena_set_generation() skips most of the
+ * generations in between.
  */
 static void reset_tag_wraps_old_span_unused(struct kunit *test)
 {

@@ -97,7 +97,7 @@ static void contexts_hardirq(void *data)
 	irq_work_queue(&c->work);
 }
 
-/* Thread 0 is interrupted, thread 1 interrupts it, thread 2 allocates on any CPU. */
+/* Threads 0 and 2 allocate. Thread 1 interrupts the CPU of thread 0; thread 2 may be on any CPU. */
 static void contexts_job(struct arena_hand *hand)
 {
 	struct arena_crew *crew = hand->crew;
@@ -129,7 +129,7 @@ static void contexts_job(struct arena_hand *hand)
 		hand->ext[hand->nr_ext++] = (struct arena_extent){ ptr, size, owner };
 		hand->bytes += size;
 	}
-	/* The arena is full, so stop the other threads. */
+	/* Thread 0 is done, mostly because the arena is full: stop the other threads. */
 	if (hand->id == 0)
 		WRITE_ONCE(crew->stop, true);
 }
@@ -252,9 +252,9 @@ static void alloc_task_softirq_hardirq_no_overlap(struct kunit *test)
 }
 
 /*
- * Small objects of one size, to which the task writes one word each. So the task is inside the
- * allocator nearly all the time. Interrupts that allocate come at random, after enough rounds at
- * most instructions of the allocator.
+ * The task allocates small objects of one size and writes only one word to each, so it is inside
+ * the allocator nearly all the time. Interrupts that allocate come at random: in enough rounds they
+ * come at most instructions of the allocator.
  */
 #define HIT_SIZE	16
 #define HIT_CAPACITY	((size_t)SZ_1M)

@@ -72,7 +72,7 @@ static inline unsigned long arena_irq_pester(struct arena_hand *hand, int cpu,
 	return calls;
 }
 
-/* Returns the CPU to interrupt. A thread that is to be interrupted must first move there. */
+/* Returns the CPU that the interrupts go to. A thread must move there to be interrupted. */
 static inline int arena_irq_cpu(void)
 {
 	return cpumask_first(cpu_online_mask);
@@ -235,8 +235,9 @@ static inline void arena_race_irq(void *data)
 }
 
 /*
- * Returns whether this thread takes objects: all do but thread 1, which sends interrupts until the
- * race ends. Thread 0 moves to @race->cpu, which is interrupted.
+ * Each thread calls this function first. Thread 1 sends interrupts until the race ends; then this
+ * returns false. For the other threads it returns true: they take objects. Thread 0 has moved to
+ * @race->cpu, the CPU that is interrupted.
  */
 static inline bool arena_race_enter(struct arena_hand *hand, struct arena_race *race)
 {
@@ -291,7 +292,7 @@ arena_race_create(struct kunit *test, void *(*take)(struct arena_race *, u32), v
 	return race;
 }
 
-/* Run the race, and check that every object was taken, and none twice (clauses 1, 16). */
+/* Run the race. Expects that each object was handed out, and none of them twice (clauses 1, 16). */
 static inline void arena_race_run(struct kunit *test, struct arena_race *race,
 				  struct arena_crew *crew)
 {

@@ -41,7 +41,7 @@ static void expect_create(struct kunit *test, const struct arena_config *config,
 		arena_destroy(arena);
 }
 
-/* Clause 5: creation refuses a configuration of which a single field is bad. */
+/* Clause 5: a configuration with a single bad field is refused. */
 static void create_bad_config_einval(struct kunit *test)
 {
 	static const size_t bad_capacity[] = { 0, SIZE_MAX, SIZE_MAX / 2 + 1 };
@@ -292,7 +292,7 @@ static void reset_release_keeps_asked_slabs(struct kunit *test)
 	}
 }
 
-/* Clause 8: the peak is that of all generations, high and offset are of the present one. */
+/* Clause 8: the peak is the highest offset of any generation, high that of the present one. */
 static void reset_peak_kept_high_cleared(struct kunit *test)
 {
 	static const size_t objects[] = { 10, 500, 20, 400, 501, 1 };
@@ -441,8 +441,8 @@ static void alloc_first_on_cpu_creates_state(struct kunit *test)
 
 /*
  * Clauses 2, 8, 25: with ARENA_NOGROW, an allocation uses committed memory, even if its CPU has no
- * state in the arena and can get no memory for one. Each byte, object and failure is counted, also
- * across a reset, and also when the CPU gets a state, with counts of its own, later.
+ * state in the arena and gets none. Each byte, object and failure is counted. The counts stay right
+ * when the arena is reset, and when the CPU gets a state, which has counts of its own.
  */
 static void alloc_without_cpu_state_counted(struct kunit *test)
 {
@@ -453,7 +453,10 @@ static void alloc_without_cpu_state_counted(struct kunit *test)
 	u8 *ptr;
 
 	KUNIT_ASSERT_EQ(test, arena_populate(arena, SZ_64K, GFP_KERNEL), 0);
-	/* Pretend that arena->first_cpu is taken: it is a state that needs no memory. */
+	/*
+	 * Pretend that arena->first_cpu, the state that is part of the arena, is in use: this CPU
+	 * would need memory for a state, which ARENA_NOGROW does not permit.
+	 */
 	arena->first_used = 1;
 	for (n = 0; n < 2; n++) {
 		for (i = 0; (ptr = arena_zalloc(arena, 100, ARENA_NOGROW)); i++) {

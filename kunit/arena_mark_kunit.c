@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Marks and rewinds in shared arenas, and the lifetimes of arenas.
+ * Marks and rewinds in shared arenas. Arenas that end with their last reference, or with a device.
  */
 #include <linux/device.h>
 #include <linux/module.h>
@@ -76,7 +76,7 @@ static void mark_with_spans_eopnotsupp(struct kunit *test)
 	expect_refused(test, arena, &mark, -EOPNOTSUPP, "spans");
 }
 
-/* Clause 12: a mark is a plain value, which a caller may make up: bad values are refused. */
+/* Clause 12: a mark is a plain value, so a caller can make one up. Bad values are refused. */
 static void rewind_to_made_up_mark_refused(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -114,7 +114,7 @@ static void rewind_restores_accounting_and_zeroing(struct kunit *test)
 	void *first, *ptr;
 	u8 *below;
 
-	/* In the first round there is no padding below the mark, in the second there is. */
+	/* Padding lies below the mark only if @odd is 1: the first object has 97 bytes then. */
 	for (odd = 0; odd < 2; odd++) {
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 		below = must_alloc(test, arena, 96 + odd);
@@ -153,7 +153,7 @@ static void rewind_restores_accounting_and_zeroing(struct kunit *test)
 	}
 }
 
-/* Clauses 8, 9: a rewind leaves the peak, and arena_reset_zero() still zeroes what it freed. */
+/* Clauses 8, 9: a rewind does not lower the peak, and arena_reset_zero() zeroes what was freed. */
 static void rewind_keeps_peak_and_what_reset_zero_wipes(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -316,7 +316,7 @@ static void handle_after_rewinds_above_lives(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, arena_rewind(arena, &mark), 0);
 		KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, below), ptr);
 		KUNIT_EXPECT_NULL(test, arena_deref(arena, at));
-		/* The next object lies where the rewound one was. */
+		/* The next object lies where the one lay that the rewind has freed. */
 		again = must_name(test, arena);
 		KUNIT_EXPECT_EQ(test, again.offset, at.offset);
 		KUNIT_EXPECT_NULL(test, arena_deref(arena, at));
@@ -455,7 +455,10 @@ static void rewind_across_tag_end_ok(struct kunit *test)
 	kunit_skip(test, "needs a hook, which modules do not have");
 }
 #else
-/* Clause 13: rewinds advance the tag as resets do, and near its wrap may be refused as well. */
+/*
+ * Clause 13: a rewind advances the tag as a reset does. So it is refused, too, if the tag would
+ * enter another eighth of its range too early.
+ */
 static void rewind_across_tag_end_ok(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -482,7 +485,8 @@ static void rewind_across_tag_end_ok(struct kunit *test)
 	KUNIT_EXPECT_GT(test, arena_test_stats(arena).generation, BIT_ULL(ARENA_TAG_BITS));
 	/*
 	 * A rewind with which the tag enters another eighth of its range is refused until a grace
-	 * period has passed since the tag entered the present eighth.
+	 * period has passed since the tag entered the present eighth. arena->wrapping says that
+	 * none has passed yet.
 	 */
 	rcu_barrier();
 	rcu_read_lock();
@@ -582,7 +586,7 @@ static void scope_left_frees(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_offset(spans), 8);
 }
 
-/* Threads 0 and 1 rewind and look up handles. Threads 2 and 3 allocate, 3 zeroed memory. */
+/* Threads 0 and 1 rewind. Threads 2 and 3 allocate; thread 3 asks for zeroed memory. */
 struct rewinders {
 	struct arena_mark	mark;
 	arena_handle_t		below;
@@ -631,7 +635,7 @@ static void race_job(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 10, 12, 13: rewinds race with rewinds and allocations; objects below the mark stay. */
+/* Clauses 10, 12, 13: while rewinds and allocations race, objects below the mark stay alive. */
 static void rewind_races_nothing_below_is_lost(struct kunit *test)
 {
 	struct arena *arena = usual(test);

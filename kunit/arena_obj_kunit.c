@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * arena_alloc_obj() and its kin: objects by type, with the words of the kernel's kmalloc_obj().
+ * arena_alloc_obj(), arena_alloc_objs() and arena_alloc_flex() allocate by type, and take the same
+ * arguments as the kernel's kmalloc_obj(), kmalloc_objs() and kmalloc_flex().
  */
 #include <linux/module.h>
 #include <linux/overflow.h>
@@ -45,7 +46,7 @@ static struct arena *usual(struct kunit *test)
 	return arena_test_create(test, CAPACITY, SLAB, kind->flags);
 }
 
-/* Clauses 1, 28: of the size, the alignment and the type that were asked for. */
+/* Clauses 1, 28: an object has the size and alignment of its type, and is zeroed if asked for. */
 static void obj_of_type_sized_and_aligned(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -69,7 +70,10 @@ static void obj_of_type_sized_and_aligned(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clause 28: an expression gives its type only; NULL may be dereferenced, nothing is counted. */
+/*
+ * Clause 28: of an expression, only the type is used. It is not evaluated, so it may dereference
+ * NULL, and @at is not incremented.
+ */
 static void alloc_by_expression_not_evaluated(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -86,7 +90,7 @@ static void alloc_by_expression_not_evaluated(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, flex);
 }
 
-/* Clauses 4, 28: without gfp flags an arena grows; with ARENA_NOGROW it does not. */
+/* Clauses 4, 28: if the caller leaves out the gfp flags, the arena may grow, as with GFP_KERNEL. */
 static void alloc_without_gfp_grows(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -105,7 +109,7 @@ static void alloc_without_gfp_grows(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc_flex(arena, struct uncounted, tail, 4));
 }
 
-/* Clauses 5, 7, 28: n elements, and never fewer because a product has wrapped. */
+/* Clauses 5, 7, 28: an array whose size in bytes overflows a size_t is refused. */
 static void objs_overflow_refused(struct kunit *test)
 {
 	static const size_t bad[] = {
@@ -133,7 +137,7 @@ static void objs_overflow_refused(struct kunit *test)
 	memset(objects, 0xff, 7 * sizeof(*objects));
 }
 
-/* Clauses 5, 7, 28: the struct and n elements behind it, with no room for a wrapped product. */
+/* Clauses 5, 7, 28: a struct whose flexible array overflows a size_t is refused. */
 static void flex_overflow_refused(struct kunit *test)
 {
 	static const size_t bad[] = {
@@ -162,7 +166,10 @@ static void flex_overflow_refused(struct kunit *test)
 }
 
 #ifdef COUNTED_BY_REF
-/* Clause 28: the member that counts is set; what it cannot count is refused. */
+/*
+ * Clause 28: with __counted_by(), the member that counts the elements is set. An array of more
+ * elements than this member can count is refused.
+ */
 static void flex_counted_by_sets_counter(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -186,7 +193,7 @@ static void flex_counted_by_sets_counter(struct kunit *test)
 }
 #endif
 
-/* Spans are kept by CPU: what a case counts exactly, it counts on one CPU. */
+/* Each CPU has its own span, so cases that expect exact offsets stay on one CPU. */
 static int arena_obj_init(struct kunit *test)
 {
 	return set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));

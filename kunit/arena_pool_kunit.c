@@ -43,7 +43,7 @@ static void size_desc(const struct size *size, char *desc)
 KUNIT_ARRAY_PARAM(size, sizes, size_desc);
 
 #ifdef MODULE
-/* The pool is not exported to modules. If this suite is one, it does not check its state. */
+/* The pool is not exported to modules. If this suite is a module, it cannot check what is there. */
 static unsigned long pool_bytes(void)
 {
 	return 0;
@@ -304,7 +304,7 @@ static void destroy_many_pool_bounded(struct kunit *test)
 	kunit_info(test, "%u MiB given back, %lu MiB kept\n", n * 16, pooled >> 20);
 	if (n == ARRAY_SIZE(arena))
 		KUNIT_EXPECT_EQ(test, pooled, SZ_32M);
-	/* The total includes the pool. arena_total_now() empties it; then nothing is left. */
+	/* The total includes the pool. arena_total_now() empties the pool, and nothing is left. */
 	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
 	KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
 }
@@ -344,7 +344,7 @@ static void shrink_empties_pool(struct kunit *test)
 	}
 }
 
-/* With ARENA_ON_NODE, slabs are of the node that was asked for, from the pool or not. */
+/* With ARENA_ON_NODE, slabs from the pool, too, are on the node that was asked for. */
 static void alloc_on_node_slab_of_node(struct kunit *test)
 {
 	const struct arena_config config = {
@@ -509,7 +509,7 @@ static long child_limit(void)
 	return CHILD_PAGES;
 }
 
-/* Clause 21: a charge to a budget is also one to its parents, each with a limit of its own. */
+/* Clause 21: a charge to a budget is charged to its parents, too. Each has a limit of its own. */
 static void budget_charge_each_level_bounded(struct kunit *test)
 {
 	struct arena_budget child = { .parent = &arena_total, .limit = child_limit };

@@ -54,7 +54,7 @@ static void private_alloc_first_buffer_within(struct kunit *test)
 				got += 8;
 			}
 			/*
-			 * At the begin of the buffer, less than ARENA_MIN_ALIGN is unused, and at
+			 * At the start of the buffer, less than ARENA_MIN_ALIGN is unused, and at
 			 * its end less than an object.
 			 */
 			KUNIT_EXPECT_GT(test, got + ARENA_MIN_ALIGN + 8, size);
@@ -164,7 +164,10 @@ static void private_alloc_bad_argument_null(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, arena_private_alloc(arena, SZ_64K, ARENA_NOGROW));
 	after = arena_private_alloc(arena, 8, ARENA_NOGROW);
 	KUNIT_EXPECT_PTR_EQ(test, after, before + 8);
-	/* Allocate the largest object. Later rounds take its memory from the pool. */
+	/*
+	 * Allocate the largest possible object, if there is memory for it. Each round gives the
+	 * memory to the pool, from which the next one takes it.
+	 */
 	for (i = 0; i < 2 * ARRAY_SIZE(aligns); i++) {
 		after = __arena_private_alloc(arena, ARENA_SLAB_MAX - PAGE_SIZE,
 					      aligns[i % ARRAY_SIZE(aligns)], GFP_KERNEL);
@@ -207,7 +210,7 @@ static void fill(struct kunit *test, struct arena_private *arena)
 	}
 }
 
-/* Clauses 8, 9: a reset keeps all memory; trimming after it, and destruction, give it back. */
+/* Clauses 8, 9: a reset keeps all memory. Trimming after a reset, and destruction, give it back. */
 static void private_reset_keeps_trim_returns(struct kunit *test)
 {
 	struct arena_private *arena = private_create(test, NULL, 0);
@@ -270,7 +273,7 @@ static void model_alloc(struct kunit *test, struct model *m, struct arena_privat
 	m->used += size;
 }
 
-/* More than ARENA_PRIVATE_MARKS marks can be made, but not rewound to. */
+/* If ARENA_PRIVATE_MARKS marks are open, another one can be made, but rewinds to it are refused. */
 static void model_mark(struct model *m, struct arena_private *arena)
 {
 	unsigned int i, open = 0;
@@ -285,7 +288,7 @@ static void model_mark(struct model *m, struct arena_private *arena)
 	};
 }
 
-/* The mark @from ends, and with it all marks that were made after it. */
+/* @from and all marks that were made after it are no longer valid. */
 static void model_end_marks(struct model *m, struct model_mark *from)
 {
 	while (from < m->marks + m->nr_marks)
@@ -339,7 +342,7 @@ static void private_rewind_random_follows_model(struct kunit *test)
 
 		if (m->objects == MODEL_OBJECTS || m->nr_marks == MODEL_MARKS || what == 0) {
 			model_reset(m, arena);
-			/* Sometimes the old marks are tried in the new generation. */
+			/* If the old marks are kept, later steps try to rewind to them. */
 			if (what || m->nr_marks == MODEL_MARKS)
 				m->nr_marks = 0;
 		} else if (what < 60) {

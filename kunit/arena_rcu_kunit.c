@@ -472,8 +472,8 @@ static void reset_rcu_race_readers_intact(struct kunit *test)
 }
 
 /*
- * arena_reset() keeps nothing for readers, so that they do see books change. This shows that the
- * test with arena_reset_rcu() would notice a change.
+ * arena_reset() keeps nothing for readers, so readers do see books change. This shows that the case
+ * with arena_reset_rcu() would notice a book that changes.
  */
 static void reset_plain_race_readers_spoiled(struct kunit *test)
 {
@@ -541,7 +541,7 @@ static void storm_reset(struct arena_hand *hand, struct storm *storm)
 		atomic_long_inc(&storm->other);
 }
 
-/* A reset may free an object at once, so no thread writes to what it allocates. */
+/* A reset may free an object at once, so threads do not write to the objects that they get. */
 static void storm_job(struct arena_hand *hand)
 {
 	struct storm *storm = hand->crew->data;
@@ -628,7 +628,10 @@ static void destroy_pending_grace_period_ok(struct kunit *test)
 			arena[i] = arena_create(&config);
 			KUNIT_ASSERT_NOT_ERR_OR_NULL(test, arena[i]);
 			KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena[i], 100, GFP_KERNEL));
-			/* Its view cannot be unmapped in an RCU callback, as vunmap() may sleep. */
+			/*
+			 * This object has a view, which no RCU callback can unmap, as vunmap()
+			 * may sleep.
+			 */
 			KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena[i], 2 * SLAB, GFP_KERNEL));
 			KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena[i]), 0);
 			if (i & 1)

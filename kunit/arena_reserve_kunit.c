@@ -38,7 +38,10 @@ static void expect_refused(struct kunit *test, struct arena_reserve *reserve, si
 	arena_expect_unchanged(test, reserve->arena, &was, ARENA_CAUSE_NONE, "%s", what);
 }
 
-/* Clauses 4, 5: bad arguments are refused and counted; nothing can be allocated afterwards. */
+/*
+ * Clauses 4, 5: bad arguments are refused and counted. No object can be allocated from a
+ * reservation that was refused.
+ */
 static void reserve_bad_argument_refused(struct kunit *test)
 {
 	static const struct {
@@ -141,7 +144,10 @@ static void reserve_each_shape_exact(struct kunit *test)
 	kvfree(ext);
 }
 
-/* Clause 3: n objects that are smaller, or less aligned, fit as well, in any order. */
+/*
+ * Clause 3: a reservation for n objects serves n objects, in any order, also if some are smaller or
+ * less aligned than it was made for.
+ */
 static void reserve_worst_padding_suffices(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -294,7 +300,7 @@ static void reserve_alloc_race_exact(struct kunit *test)
 	} while (time_before(jiffies, until));
 }
 
-/* Threads fill the arena while interrupts allocate from the reservation, also when it is full. */
+/* Threads fill the arena. Interrupts allocate from the reservation meanwhile and afterwards. */
 static void own_job(struct arena_hand *hand)
 {
 	struct arena_crew *crew = hand->crew;
@@ -400,7 +406,7 @@ static enum hrtimer_restart ticker_tick(struct hrtimer *timer)
 {
 	struct ticker *t = container_of(timer, struct ticker, timer);
 
-	/* If the work is still queued from the last tick, it cannot be queued again now. */
+	/* irq_work_queue() does nothing while the work is still queued from the last tick. */
 	ticker_take(t);
 	if (t->works < TICKS)
 		irq_work_queue(&t->work);

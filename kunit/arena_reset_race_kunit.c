@@ -211,8 +211,8 @@ static void storm_job(struct arena_hand *hand)
 }
 
 /*
- * While the threads run their job, check what must hold at every moment. Every second look follows
- * the one before at once: two looks in a row notice what is wrong only for a moment.
+ * While the threads run their job, check what must hold at every moment. Sleep only after every
+ * second look: two looks in quick succession notice a value that is wrong only for a moment.
  */
 static void storm_watch(struct kunit *test, struct arena_crew *crew, unsigned int *looks)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The last object grows and shrinks in place, others are copied; what is left of a reservation
- * is given back; an arena knows its own addresses.
+ * arena_resize(), arena_realloc(), arena_unreserve() and arena_owns(): the last object grows and
+ * shrinks in place, other objects are copied; the rest of a reservation can be given back; an arena
+ * tells whether an address is in one of its objects.
  */
 #include <linux/arena_private.h>
 #include <linux/module.h>
@@ -25,7 +26,7 @@ static struct arena *usual(struct kunit *test)
 	const struct arena_kind *kind = test->param_value;
 	struct arena *arena = arena_test_create(test, CAPACITY, SLAB, kind->flags);
 
-	/* The first slabs are there, so that spans do not end with the first object. */
+	/* An object can grow in committed memory only, so commit some beforehand. */
 	KUNIT_ASSERT_EQ(test, arena_populate(arena, 4 * SLAB, GFP_KERNEL), 0);
 	return arena;
 }
@@ -41,7 +42,10 @@ static u8 *object(struct kunit *test, struct arena *arena, size_t size, u32 owne
 
 static const size_t sizes[] = { 1, 7, 8, 9, 13, 16, 100, 128, 1000, 1024, 3000, 3001 };
 
-/* Clauses 1, 7, 28: from any size to any other, counted exactly, with its contents. */
+/*
+ * Clauses 1, 7, 28: the last object can be resized from any size to any other. It keeps its
+ * contents, and its bytes are counted exactly.
+ */
 static void resize_last_moves_its_end(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -74,7 +78,7 @@ static void resize_last_moves_its_end(struct kunit *test)
 	}
 }
 
-/* Clause 28: not the last one: it cannot grow, and what it loses stays unused. */
+/* Clause 28: an object that is not the last one cannot grow. What it loses is not used again. */
 static void resize_not_last_shrinks_only(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -86,12 +90,12 @@ static void resize_not_last_shrinks_only(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, arena_resize(arena, ptr, 64, 1));
 	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_NONE, "not the last");
 	KUNIT_EXPECT_TRUE(test, arena_resize(arena, last, 64, 8));
-	/* Now its end is not where the next object comes from. */
+	/* @last has 8 bytes now. Given a wrong old size, the arena does not find its end. */
 	KUNIT_EXPECT_FALSE(test, arena_resize(arena, last, 64, 72));
 	KUNIT_EXPECT_EQ(test, arena_offset(arena), 64 + 8);
 }
 
-/* Clauses 5, 28: nonsense is refused, and changes nothing. */
+/* Clauses 5, 28: bad sizes, and addresses outside the arena, are refused and change nothing. */
 static void resize_bad_size_refused(struct kunit *test)
 {
 	static const struct {
@@ -115,7 +119,7 @@ static void resize_bad_size_refused(struct kunit *test)
 	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_NONE, "nonsense");
 }
 
-/* Clauses 1, 28: an object lies in one slab, and the space has an end. */
+/* Clauses 1, 28: an object grows up to the end of its slab, or of the arena, but not beyond. */
 static void grow_past_slab_refused(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
@@ -127,7 +131,10 @@ static void grow_past_slab_refused(struct kunit *test)
 	ptr = object(test, arena, SLAB - 8, 1);
 	KUNIT_EXPECT_FALSE(test, arena_resize(arena, ptr, SLAB - 8, SLAB + 1));
 	KUNIT_EXPECT_TRUE(test, arena_resize(arena, ptr, SLAB - 8, SLAB));
-	/* From the end of a slab, nothing is given back: this CPU may see the next one. */
+	/*
+	 * An object that ends where its slab does gives nothing back when it shrinks, as a CPU may
+	 * have a window of the next slab by then.
+	 */
 	KUNIT_EXPECT_TRUE(test, arena_resize(arena, ptr, SLAB, 8));
 	KUNIT_EXPECT_EQ(test, arena_offset(arena), SLAB);
 	next = object(test, arena, 8, 2);
@@ -145,7 +152,7 @@ static void grow_past_slab_refused(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clauses 6, 28: what an object gives back is not taken for zero. */
+/* Clauses 6, 28: a zeroed object is zero, also in bytes that a larger one has written and lost. */
 static void zalloc_after_shrink_zeroed(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -172,7 +179,10 @@ static void zalloc_after_shrink_zeroed(struct kunit *test)
 	}
 }
 
-/* Clause 8: the peak is that of before, and all that was dirty is wiped. */
+/*
+ * Clause 8: when the last object shrinks, the peak stays as it was, and arena_reset_zero() zeroes
+ * the bytes that the object has lost, too.
+ */
 static void shrink_last_keeps_peak(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -186,7 +196,10 @@ static void shrink_last_keeps_peak(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, arena_is_zero(ptr, 3000));
 }
 
-/* Clauses 7, 28: the status page of a device arena shows an offset that only grows. */
+/*
+ * Clauses 7, 28: an arena of the device, which ARENA_MAPPABLE makes of this one, never takes bytes
+ * back within a generation: the offset that its status page shows only grows.
+ */
 static void shrink_in_device_arena_gives_nothing_back(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -198,7 +211,7 @@ static void shrink_in_device_arena_gives_nothing_back(struct kunit *test)
 	was = arena_test_stats(arena);
 	KUNIT_EXPECT_TRUE(test, arena_resize(arena, ptr, 64, 8));
 	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_NONE, "shrunk");
-	/* As nothing was given back, the bytes behind it are those that it had. */
+	/* The bytes that the object has lost are still unused, so it can grow again. */
 	KUNIT_EXPECT_TRUE(test, arena_resize(arena, ptr, 64, 72));
 	KUNIT_EXPECT_EQ(test, arena_offset(arena), 72);
 	KUNIT_ASSERT_EQ(test, arena_reserve(arena, &reserve, 10, 24, 8, GFP_KERNEL), 0);
@@ -208,7 +221,10 @@ static void shrink_in_device_arena_gives_nothing_back(struct kunit *test)
 	arena->flags &= ~ARENA_MAPPABLE;
 }
 
-/* Clauses 4, 28: in place or as a copy, and where that fails the object stays as it was. */
+/*
+ * Clauses 4, 28: arena_realloc() grows the last object in place, and copies another one. If no copy
+ * can be allocated, the object stays as it was.
+ */
 static void realloc_not_last_copies(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -240,7 +256,10 @@ static void realloc_not_last_copies(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_pattern_check(ptr, 200, 1), 200);
 }
 
-/* Clauses 5, 28: an object may grow beyond a slab, and one that is larger shrinks. */
+/*
+ * Clauses 5, 28: arena_realloc() can make an object larger than a slab, by a copy. Such an object
+ * can shrink in place, but not grow.
+ */
 static void realloc_above_slab_copies(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -259,7 +278,7 @@ static void realloc_above_slab_copies(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clauses 12, 28: what was allocated before a mark, and is the last again, can grow. */
+/* Clauses 12, 28: after a rewind, the object below the mark is the last one again: it can grow. */
 static void resize_after_rewind_ok(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
@@ -279,7 +298,10 @@ static void resize_after_rewind_ok(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_offset(arena), 3);
 	arena_expect_sane(test, arena);
 
-	/* The rewind opens a window of the second slab, and the cursor stays in there. */
+	/*
+	 * The rewind opens a window of the second slab for this CPU. When the object in the first
+	 * slab shrinks, the cursor must not move back to that slab.
+	 */
 	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 	slab = object(test, arena, SLAB, 3);
 	KUNIT_ASSERT_EQ(test, arena_mark(arena, &mark), 0);
@@ -324,7 +346,7 @@ static void grow_and_shrink(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 1, 28: racing with other CPUs, no object ever gets a byte of another one. */
+/* Clauses 1, 28: while several threads allocate and resize, no object gets bytes of another one. */
 static void resize_racing_with_allocs_no_overlap(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -350,7 +372,11 @@ static void resize_racing_with_allocs_no_overlap(struct kunit *test)
 	} while (time_before(jiffies, until));
 }
 
-/* Clauses 3, 7: what is left is given back, once, and nothing comes from it any more. */
+/*
+ * Clauses 3, 7: arena_unreserve() gives back the rest of a reservation, if that is the last stretch
+ * that was claimed. A second call gives back nothing, and no further allocation from the
+ * reservation succeeds.
+ */
 static void unreserve_last_given_back(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -382,7 +408,10 @@ static void unreserve_last_given_back(struct kunit *test)
 	}
 }
 
-/* Clause 3: what is not the last, or void, gives nothing back. */
+/*
+ * Clause 3: nothing is given back of a reservation after which an object was allocated, which is
+ * void after a reset, or which arena_reserve() has refused.
+ */
 static void unreserve_not_last_refused(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -396,7 +425,7 @@ static void unreserve_not_last_refused(struct kunit *test)
 	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_NONE, "not the last");
 	KUNIT_EXPECT_NULL(test, arena_reserve_alloc(&reserve, 1, 1));
 
-	/* The same place, in the next generation, is of another object. */
+	/* In the next generation, another object lies where the reservation was. */
 	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 	KUNIT_ASSERT_EQ(test, arena_reserve(arena, &reserve, 10, 24, 8, GFP_KERNEL), 0);
 	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
@@ -409,7 +438,10 @@ static void unreserve_not_last_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_unreserve(&failed), 0);
 }
 
-/* Clause 3: of several slabs, what is left in the last one. */
+/*
+ * Clause 3: of a reservation of several slabs, the rest of the last slab is given back, if all else
+ * is used up. In an arena with spans nothing is, as the reservation lies in no span.
+ */
 static void unreserve_above_slab_gives_last_slab(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
@@ -431,7 +463,7 @@ static void unreserve_above_slab_gives_last_slab(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clauses 1, 10: an arena owns what it has handed out, until a reset, and nothing else. */
+/* Clauses 1, 10: arena_owns() is true for bytes of an object until a reset, else false. */
 static void owns_other_memory_false(struct kunit *test)
 {
 	struct arena *arena = usual(test), *other = usual(test);
@@ -462,7 +494,7 @@ static void owns_other_memory_false(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, arena_owns(arena, ptr));
 }
 
-/* Clause 28, of private arenas. */
+/* Clause 28: in a private arena, too, the last object is resized in place, others are copied. */
 static void private_resize_last_in_place(struct kunit *test)
 {
 	u8 *buffer = kunit_kzalloc(test, 256, GFP_KERNEL), *ptr, *copy;
@@ -495,7 +527,7 @@ static void private_resize_last_in_place(struct kunit *test)
 	arena_private_destroy(&arena);
 }
 
-/* Spans are kept by CPU: what a case counts exactly, it counts on one CPU. */
+/* Each CPU has its own span, so cases that expect exact offsets stay on one CPU. */
 static int arena_resize_init(struct kunit *test)
 {
 	return set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));

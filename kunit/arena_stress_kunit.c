@@ -23,8 +23,8 @@ static unsigned long deadline(void)
 }
 
 /*
- * A case runs at least so many rounds, however slow the machine: arena_test_reset() knows four ways
- * to reset, and each is used.
+ * The least number of rounds of a case, however slow the machine is. arena_test_reset() knows four
+ * ways to reset, and uses the next one in each round: so all four are used.
  */
 #define MIN_ROUNDS	5
 
@@ -308,8 +308,8 @@ static void populate_job(struct arena_hand *hand)
 }
 
 /*
- * Clause 2: all threads can use what one thread committed, and no more is committed than the
- * capacity.
+ * Clause 2: all threads can use the memory that one thread has committed. Together they commit no
+ * more than the capacity.
  */
 static void populate_race_alloc_all_served(struct kunit *test)
 {

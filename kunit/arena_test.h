@@ -3,7 +3,8 @@
  * Helpers of all arena suites: kinds of arenas, patterns that identify the owner of an
  * object, comparisons of statistics, and groups of kernel threads.
  *
- * A clause that a test names is one of include/CONTRACT.md. module/README.md explains the words.
+ * "Clause 4" in a comment means that clause of include/CONTRACT.md. module/README.md explains the
+ * words.
  */
 #ifndef _ARENA_KUNIT_TEST_H
 #define _ARENA_KUNIT_TEST_H
@@ -49,7 +50,7 @@ static inline bool arena_kind_is_dense(const struct arena_kind *kind)
 	return !(kind->flags & ARENA_SPANS);
 }
 
-/* Is the arena of this case dense? The parameter of the case must be a kind of arena. */
+/* Is the arena of this case dense? The parameter of the case must be a struct arena_kind. */
 static inline bool arena_test_is_dense(struct kunit *test)
 {
 	return arena_kind_is_dense(test->param_value);
@@ -277,7 +278,7 @@ enum arena_cause {
 	ARENA_CAUSE_SPACE,
 	ARENA_CAUSE_MEMORY,
 	ARENA_CAUSE_ARG,
-	ARENA_CAUSE_ANY,	/* one failure, of any cause: the contract does not say which */
+	ARENA_CAUSE_ANY,	/* one failure of any cause, where the contract names none */
 };
 
 struct arena_delta {
@@ -351,8 +352,9 @@ static inline bool arena_delta_is(const struct arena_delta *delta, enum arena_ca
 }
 
 /*
- * Clause 4: since the statistics @was were read, one allocation has failed for @cause (none if that
- * is ARENA_CAUSE_NONE), and nothing else has changed in the arena.
+ * Clause 4: expects that one allocation has failed, for the cause @cause, since the statistics @was
+ * were read, and that nothing else has changed in the arena. With ARENA_CAUSE_NONE, expects that no
+ * allocation has failed either.
  */
 static inline __printf(5, 6)
 void arena_expect_unchanged(struct kunit *test, const struct arena *arena,
@@ -374,9 +376,9 @@ void arena_expect_unchanged(struct kunit *test, const struct arena *arena,
 }
 
 /*
- * Compare the number of pages of all arenas before and after a suite. Before each count, the pool
- * of blocks that arenas gave back is emptied. The count is not exported to modules, so suites that
- * are modules skip the comparison.
+ * Compare the number of pages that all arenas have before and after a suite. Before each count, the
+ * pool of blocks that arenas gave back is emptied. The count is not exported to modules, so suites
+ * that are modules skip the comparison.
  */
 #ifdef MODULE
 static inline void arena_remember_total(void)
@@ -576,8 +578,9 @@ static inline bool arena_crew_on(struct arena_crew *crew)
 }
 
 /*
- * A job calls this first, so that its threads start together: each thread waits until as many
- * threads have arrived here as there are online CPUs, or all threads. The wait is bounded.
+ * A job calls this function first, so that its threads start together. Each thread waits here until
+ * as many threads have arrived as there are online CPUs; if the crew has fewer threads, until all
+ * have arrived. The wait is bounded.
  */
 static inline void arena_crew_meet(struct arena_crew *crew)
 {
@@ -655,8 +658,8 @@ static inline void arena_hand_forget(struct arena_hand *hand)
 
 /*
  * Some cases show something only if certain events coincide, such as an interrupt and a copy. Such
- * a case repeats its test until they have. On a busy host that may take a while: the case gives up
- * after this many seconds.
+ * a case repeats its test until these events have coincided, which may take a while on a busy host.
+ * It gives up after this many seconds.
  */
 #define ARENA_PATIENCE	60
 

@@ -21,7 +21,7 @@ struct seen {
 	bool		quiet;		/* the probe shall not allocate */
 	void		*mine;		/* the object that the probe allocated */
 	struct irq_work	work;		/* the probe queues it if work.func is set */
-	bool		inside;		/* an interrupt of the probe has called the probe */
+	bool		inside;		/* an interrupt has called the probe while the probe ran */
 };
 
 /* How long to wait for irq work. On UML it runs at the next tick, which may come late. */

@@ -295,7 +295,8 @@ static void typed_alloc_free_race_no_slot_twice(struct kunit *test)
 }
 
 /*
- * Readers while others write. An element contains a checksum that shows whether it is complete.
+ * Readers and writers at the same time. An element contains a checksum that shows whether the
+ * element is complete.
  */
 #define WORDS	14
 /* As many elements as one slab holds. */

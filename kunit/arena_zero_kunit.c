@@ -268,8 +268,8 @@ static void reset_zero_next_objects_zero(struct kunit *test)
 }
 
 /*
- * Clause 9: arena_reset_zero() zeroes also the memory that only earlier generations than the last
- * one used.
+ * Clause 9: arena_reset_zero() also zeroes memory that the last generation has not used, but an
+ * earlier one has.
  */
 static void reset_zero_older_generations_wiped(struct kunit *test)
 {
