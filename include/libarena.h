@@ -364,7 +364,7 @@ LIBARENA_INLINE void *arena_zalloc(struct arena *arena, size_t size)
  * @arena: the arena.
  * @bytes: commit the first so many bytes of the arena, rounded up to slabs.
  *
- * Allocations in that memory do not fail with ENOMEM for want of it, until a reset gives it back.
+ * Until a reset gives that memory back, allocations in it need no further memory for objects.
  *
  * Return: 0. Errors: of %ARENA_IOC_COMMIT; what the call committed is given back then.
  */
@@ -574,16 +574,16 @@ int arena_mark(struct arena *arena, struct arena_mark *mark);
  * A rewind is a reset to the mark. It frees the objects of all threads and processes that were
  * allocated since, and all that arena_reset() says of threads that allocate, write or have old
  * pointers meanwhile applies. Objects that were allocated before stay. The arena can be rewound
- * to the mark again, and to earlier marks. Of the leases that threads other than the one that
- * took the mark had at that time, the first rewind takes the unused rest, which comes back only
- * with a reset or an earlier mark.
+ * to the mark again, and to earlier marks. Like a reset, a rewind ends all leases. What other
+ * threads had not used of their leases when the mark was taken lies below the mark: it remains
+ * unused until a reset, or a rewind to an earlier mark.
  *
  * Return: 0. Errors: of %ARENA_IOC_REWIND; ESTALE: the arena was reset, or rewound below the
  * mark, since; EBUSY: kernel code holds the arena.
  */
 int arena_rewind(struct arena *arena, const struct arena_mark *mark);
 
-/* What arena_scope() declares. */
+/* The variable that arena_scope() declares. @failed: no mark could be taken. */
 struct libarena_scope {
 	struct arena *arena;
 	struct arena_mark mark;

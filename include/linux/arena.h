@@ -9,7 +9,7 @@
  * include/CONTRACT.md
  *  - slab: a block of pages, a power of two, behind one stretch of the space; it is committed,
  *    that is, allocated, when an allocation first needs it;
- *  - offset: bytes from the begin of the space;
+ *  - offset: bytes from the start of the space;
  *  - generation: what begins with each reset or rewind, and its number;
  *  - mark: a value that says where the arena stands; a rewind goes back there;
  *  - span: a stretch of one slab in which one CPU allocates alone (%ARENA_SPANS); an arena
@@ -396,7 +396,7 @@ static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size
 #define arena_new(arena, T, gfp)						\
 	((typeof(T) *)arena_alloc_aligned(arena, sizeof(T), __alignof__(T), gfp))
 
-/* The gfp flags of a caller, or GFP_KERNEL without any. */
+/* The gfp flags in the arguments of a macro, or GFP_KERNEL if the caller has left them out. */
 #define __arena_gfp_0()		GFP_KERNEL
 #define __arena_gfp_1(gfp)	(gfp)
 #define __arena_gfp(...)	CONCATENATE(__arena_gfp_, COUNT_ARGS(__VA_ARGS__))(__VA_ARGS__)
@@ -433,8 +433,8 @@ static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size
 					     __arena_gfp(__VA_ARGS__)))
 
 /*
- * Address of the member that counts a flexible array with __counted_by(). Of a word that nothing
- * reads, if there is no such member, or if the compiler cannot find it.
+ * Address of the member that counts the elements of a flexible array, which __counted_by() names.
+ * If there is no such member, or the compiler cannot tell, address of a word that nothing reads.
  */
 #ifdef __has_builtin
 #if __has_builtin(__builtin_counted_by_ref)
@@ -457,8 +457,8 @@ static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size
  * @...:   how the arena may grow, see arena_alloc(); GFP_KERNEL if it is left out.
  *
  * If @array is annotated by __counted_by(), and the compiler has __builtin_counted_by_ref(), the
- * member that counts it is set to @n. Other members, and that one with other compilers, are as
- * undefined as the contents of any object.
+ * member that counts the elements is set to @n. Otherwise that member is undefined, as all other
+ * members are, unless the object is zeroed.
  *
  * Context: As arena_alloc().
  * Return: A pointer to the struct, aligned to its __alignof__; or NULL as arena_alloc(), also if
@@ -501,7 +501,7 @@ static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size
  * @arena:	the arena that the memory is a part of.
  * @generation: the generation in which it was set aside.
  * @offset:	where it begins in the space, in bytes.
- * @base:	kernel address of its begin.
+ * @base:	kernel address of its start.
  * @size:	number of its bytes.
  * @used:	bytes that arena_reserve_alloc() has handed out, with padding.
  */
@@ -570,7 +570,7 @@ int arena_rewind(struct arena *arena, const struct arena_mark *mark);
 /**
  * struct arena_scope - a block whose end frees what was allocated in it.
  * @arena: the arena.
- * @mark:  where the arena stood at the begin of the block.
+ * @mark:  where the arena stood at the start of the block.
  */
 struct arena_scope {
 	struct arena		*arena;

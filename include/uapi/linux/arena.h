@@ -206,10 +206,9 @@ struct arena_store_args {
  * @__reserved:	must be zero.
  *
  * Memory that is committed already stays where it is, so the call may be repeated.
- * All of it stays committed until a reset gives it back: allocations in it take no
- * memory, and so do not fail with ENOMEM for want of it. It is charged as if an
- * allocation had committed it (clause 21). A call that fails gives back what it
- * committed itself (clause 4).
+ * All of it stays committed until a reset gives it back: allocations in it need no
+ * further memory for objects. It is charged as if an allocation had committed it
+ * (clause 21). A call that fails gives back what it committed itself (clause 4).
  *
  * Errors: EINVAL, beside the common causes: @bytes is more than the capacity, no
  * such node.
