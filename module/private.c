@@ -16,7 +16,7 @@
 #define CHUNK_ORDER	get_order(SZ_16K)
 
 /**
- * struct arena_chunk - header of a chunk, at its begin.
+ * struct arena_chunk - header of a chunk, at its start.
  * @below: the next older chunk, or NULL.
  * @order: log2 of the number of its pages.
  * @data:  the memory that objects get.
@@ -92,7 +92,7 @@ static struct arena_chunk *chunk_get(struct arena_private *arena, size_t size, s
  * @size:   size of @buffer, in bytes.
  *
  * Where @buffer is not aligned to %ARENA_MIN_ALIGN, or @size is no multiple of that, a few
- * bytes at its begin and end are not used.
+ * bytes at its start and end are not used.
  *
  * Context: Any. The caller becomes the owner.
  */
@@ -339,7 +339,7 @@ static void unwind_to(struct arena_private *arena, struct arena_chunk *chunk)
  * arena_private_reset() - Free all objects of a private arena, keep its memory.
  * @arena: the arena, not NULL.
  *
- * Ends all marks. Takes constant time, and that of the actions, which run first.
+ * Ends all marks. Takes constant time, besides the time of the actions, which run first.
  *
  * Context: Any; the caller is the owner.
  */
@@ -447,7 +447,7 @@ EXPORT_SYMBOL_GPL(arena_private_unmark);
 
 /**
  * arena_scratch_end() - Rewind to the mark of arena_scratch() and end it.
- * @scratch: filled in by arena_scratch() at the begin of the block.
+ * @scratch: filled in by arena_scratch() at the start of the block.
  *
  * Context: Any; the caller is the owner.
  */

@@ -2,26 +2,26 @@
 /*
  * Reset actions: functions that are called when their generation ends.
  *
- * An action is an object of the arena: adding one claims a word, which says in which generation
- * it is, and on which side of each mark. So it lives and dies as the objects around it do. What
- * is to be called is not kept in that word, which a program may have mapped, but in a node of
- * its own, on a list for each slab set.
+ * An action is an object of the arena: adding one claims a word, whose place says in which
+ * generation the action is, and on which side of each mark. So an action ends when the objects
+ * around it are freed. The function to call is not kept in that word, which a program may have
+ * mapped, but in a struct arena_action, on a list for each slab set.
  *
- * Actions may use the objects that die with them. So no memory of a generation may be handed out
- * again before its actions have returned. From the first action on, %ARENA_BLOCKED_ACTIONS in
- * arena->settle_blocked sends each attempt to settle a generation to arena_settle_blocked(): it
- * is settled only after the actions of the one before. The resetter runs these, in
- * arena_begun() in reset.c:
+ * Actions may use the objects that are freed with them. So no memory of a generation may be handed
+ * out again before its actions have returned. From the first action on, %ARENA_BLOCKED_ACTIONS in
+ * arena->settle_blocked sends each attempt to settle a generation to arena_settle_blocked(), which
+ * lets it succeed only after the actions of the generation before have returned. The CPU that
+ * resets or rewinds runs these actions, in arena_begun() in reset.c:
  *
  *	reset, rewind       the next generation is unsettled; actions run; it is settled
  *	arena_reset_rcu()   the next generation is in the other slab set; after a grace period,
  *	                    actions run; then a later generation may return to this set
  *
- * Adding takes no lock, but for the first action of an arena, and races with resets: what is
- * added to a generation that is over, and whose actions have been run, the adding CPU runs
- * itself. Resets race with each other, and interrupt each other: each takes the lists, runs what
- * is dead and puts back what is not. @acting counts those at it, and until it is 0, too, no
- * generation is settled, and arena_reset_rcu() leaves no slab set.
+ * Adding takes no lock, but for the first action of an arena, and races with resets: if a CPU adds
+ * an action to a generation that is over by then, this CPU runs the action itself. Resets race with
+ * each other, and interrupt each other: each one takes the lists, runs the actions whose generation
+ * is over, and puts the others back. arena->acting counts the CPUs and tasks that are running
+ * actions. While it is not 0, no generation is settled either, and arena_reset_rcu() is refused.
  */
 #include <linux/llist.h>
 #include <linux/slab.h>
@@ -49,7 +49,10 @@ static struct arena_action *action_next(const struct arena_action *action)
 	return llist_entry(action->node.next, struct arena_action, node);
 }
 
-/* Insert an action. In a list that arena_add_action() has made, nearly all go to the end. */
+/*
+ * Insert an action. Callers insert the actions of a list that arena_add_action() has made, which
+ * has the newest one first: so nearly all go to the end of @list.
+ */
 static void actions_insert(struct action_list *list, struct arena_action *action)
 {
 	struct arena_action *at = list->first;
@@ -90,8 +93,9 @@ static void actions_call(const struct action_list *list)
 }
 
 /*
- * Is @action dead in generation @now? Where rewinds have become one, it is taken for live in
- * doubt. There is none as long as each rewind runs what it has freed.
+ * Is @action dead, that is, has a reset or rewind up to generation @now ended it, so that it must
+ * run? Where the history of rewinds has merged two of them, it may not tell any more, and the
+ * action is taken for alive. No action is in doubt as long as each rewind runs those that it ends.
  */
 static bool action_is_dead(const struct arena *arena, const struct arena_action *action,
 			   unsigned long now)
@@ -102,10 +106,10 @@ static bool action_is_dead(const struct arena *arena, const struct arena_action 
 
 /**
  * struct taken - the actions of a slab set, taken off their list.
- * @dead:	those whose generation is over, and that are to run.
- * @alive:	the others, which were put back.
- * @generation:	the generation at that time.
- * @readers:	readers may be in that set: all were put back.
+ * @dead:	the actions that are to run.
+ * @alive:	the others, which were put back on the list.
+ * @generation:	the generation of the arena after they were taken.
+ * @readers:	readers may be in that slab set, so all actions were put back.
  */
 struct taken {
 	struct action_list	dead;
@@ -116,7 +120,8 @@ struct taken {
 
 /*
  * Take the actions of slab set @set off their list, and put those back that are not to run. In a
- * set that arena_reset_rcu() has left, all wait for its grace period, whose end is @retired.
+ * set that arena_reset_rcu() has left, no action runs before the grace period of that reset has
+ * ended, which @retired says.
  */
 static void actions_take(struct arena *arena, unsigned int set, bool retired, struct taken *taken)
 {
@@ -126,7 +131,10 @@ static void actions_take(struct arena *arena, unsigned int set, bool retired, st
 	/* Read after the list was taken, so that it is not older than any action on it. */
 	*taken = (struct taken) { .generation = arena_snap(arena).generation };
 	if (!retired && (taken->generation & ARENA_GEN_SET) != set) {
-		/* Pairs with the compare-and-swap in next_generation(), as for the reaper. */
+		/*
+		 * Pairs with the compare-and-swap in next_generation(): a CPU that has read the
+		 * generation in the other slab set sees that arena_reset_rcu() has set retiring.
+		 */
 		smp_rmb();
 		/*
 		 * Acquire: pairs with the smp_store_release() in retired(). Actions see what the
@@ -143,9 +151,9 @@ static void actions_take(struct arena *arena, unsigned int set, bool retired, st
 }
 
 /*
- * Has what was put back died since? A reset, or the end of a grace period, that came while these
- * actions were on no list has not found them. llist_add_batch() is a full barrier and pairs with
- * smp_mb() in retired().
+ * Must an action that was put back run by now? A reset, or the end of a grace period, that came
+ * while these actions were on no list has not found them. llist_add_batch() is a full barrier and
+ * pairs with smp_mb() in retired().
  */
 static bool taken_is_stale(const struct arena *arena, const struct taken *taken)
 {
@@ -191,7 +199,7 @@ void arena_acting_end(struct arena *arena)
 		schedule_work(&arena->reaper);
 }
 
-/* Run all actions that are dead. The caller then settles the generation. */
+/* Run all actions that resets and rewinds have ended. The caller then settles the generation. */
 void arena_actions_end(struct arena *arena)
 {
 	unsigned long begun = arena_snap(arena).generation;
@@ -230,8 +238,8 @@ bool arena_settle_blocked(const struct arena *arena, unsigned int blocked, unsig
 }
 
 /*
- * Has the generation of @snap begun, but actions that it ended have not all returned yet? Then
- * the views of their objects must stay. Where the generation is settled, they have.
+ * May actions that ended when the generation of @snap began still wait, or run? Then the views of
+ * their objects must stay. None waits any more when that generation is settled.
  */
 bool arena_actions_pending(const struct arena *arena, const struct arena_snap *snap)
 {
@@ -260,7 +268,10 @@ void arena_actions_retired(struct arena *arena)
 		actions_run(arena, !(arena_snap(arena).generation & ARENA_GEN_SET), true);
 }
 
-/* Has a CPU added an action to the slab set that was left last, whose end it did not see? */
+/*
+ * Are there actions in the slab set that was left last? A CPU may have claimed the word of an
+ * action before the set was left, and have put the action on the list only afterwards.
+ */
 bool arena_actions_left(const struct arena *arena)
 {
 	return !llist_empty(&arena->actions[!(arena_snap(arena).generation & ARENA_GEN_SET)]);

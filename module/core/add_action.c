@@ -82,7 +82,10 @@ int arena_add_action(struct arena *arena, void (*fn)(void *data), void *data, gf
 	action->nr = atomic_long_inc_return(&arena->actions_added);
 	action->fn = fn;
 	action->data = data;
-	/* After the claim: if its generation is over by then, this CPU sees that below. */
+	/*
+	 * Enabled only after the claim: if a reset has ended the generation of the claim before
+	 * that, this CPU sees so below, and runs the action itself.
+	 */
 	acting_enable(arena);
 	/*
 	 * A full barrier, like the compare-and-swap of the cursor by a reset. So either the reset

@@ -6,7 +6,7 @@
  * is committed before it is claimed. No part that fits into a slab may straddle two, so the
  * layout depends on where the cursor stands: the parts are laid out from where the cursor was
  * seen, and the claim fails if it has moved on. A caller that loses that race again and again
- * lays its batch out from the begin of a slab, where the layout is always the same, commits memory
+ * lays its batch out from the start of a slab, where the layout is always the same, commits memory
  * ahead of the cursor, and claims from the next slab on, wherever the cursor then stands.
  */
 #include <linux/log2.h>
@@ -16,7 +16,7 @@
 #include "core/events.h"
 
 /*
- * After each BATCH_TRIES tries to claim where the cursor stands, one try claims from the begin of a
+ * After each BATCH_TRIES tries to claim where the cursor stands, one try claims from the start of a
  * slab. A call makes at most BATCH_TRIES_MAX tries.
  */
 #define BATCH_TRIES	8
@@ -110,7 +110,7 @@ static void batch_move(struct arena_batch *batch, size_t bytes)
 }
 
 /*
- * Try once to claim the batch from the begin of a slab, and fill it afterwards. If a reset comes
+ * Try once to claim the batch from the start of a slab, and fill it afterwards. If a reset comes
  * after the claim, the objects are returned all the same, as a reset may free any object.
  */
 static int batch_claim_at_slab(struct arena *arena, struct arena_batch *batch, gfp_t gfp,

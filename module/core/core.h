@@ -36,8 +36,8 @@
  *
  * An allocation reads the cursor, reads the directory entry, and moves the offset by
  * compare-and-swap. Success proves that no other claim or reset has come since the word was
- * read; failure has moved nothing. So the offset is never too high. Only the owner of the last
- * object takes it back, to make that smaller (resize.c).
+ * read; failure has moved nothing. So the offset is never too high. Within a generation, the
+ * cursor moves back only where the owner of the last object makes that object smaller (resize.c).
  *
  * A reset swaps in a word with the next tag and offset 0. A rewind is a reset that begins at
  * another offset, and all that follows holds for it, too; that offset stands beside the cursor,
@@ -111,9 +111,9 @@
  *    past the object, is not above that word, a compare-and-swap of the cursor suffices: a newer
  *    tag, or the bit "counted", would make the cursor the higher word; and within a generation
  *    it never leaves a slab downwards. Only an allocation or reset that is
- *    not nested opens a window, and only after it has moved the cursor: if an interrupt does so
- *    between the read and the compare-and-swap, that fails. wrapped() closes the windows of idle
- *    CPUs before the tag comes within half a turn of theirs again.
+ *    not nested opens a window, and only after it has moved the cursor: if an interrupt opens one
+ *    between the read and the compare-and-swap, the compare-and-swap fails. wrapped() closes the
+ *    windows of idle CPUs before the tag comes within half a turn of theirs again.
  *  - Below: the span is of an older generation, absent or busy, or the CPU has no state.
  *
  * Barrier pairs, each with a litmus test of that name in kunit/litmus/:
@@ -302,9 +302,9 @@ struct arena_slab {
 
 /*
  * Advance slab->clean to @mark, a generation with or without %ARENA_RETURNED, and never set it
- * back. Of one generation, the mark with that bit is the later one. So the CPU that has installed
- * the slab, and records only afterwards that it was zero, does not hide that bytes of it have been
- * written to and given back meanwhile.
+ * back. Of one generation, the mark with that bit counts as the later one: the CPU that installs a
+ * slab records only afterwards that the slab was zero. If another CPU has given back bytes of the
+ * slab by then, its mark must not be overwritten.
  */
 static inline void slab_mark(struct arena_slab *slab, unsigned long mark)
 {
@@ -371,9 +371,9 @@ struct arena_slot {
 	bool		filling;
 };
 
-/* Value of arena_slot.span, no generation: an allocation is at work in the span. */
+/* A value of arena_slot.span that no generation has: an allocation is at work in the span. */
 #define ARENA_SPAN_BUSY		1UL
-/* Value of arena_slot.span, above each generation: the arena is dense. */
+/* The value of arena_slot.span in a dense arena. It is above every generation. */
 #define ARENA_SPAN_WINDOW	ULONG_MAX
 
 /* Causes of failed allocations, as indices of arena.fails. */
@@ -608,8 +608,9 @@ struct arena {
 	struct arena_leaf	*root[];
 };
 
-/* Flags in arena.settle_blocked: a reset that sleeps is at work; the arena has had actions. */
+/* Flags in arena.settle_blocked. ASLEEP: a reset that may sleep is at work on slabs. */
 #define ARENA_BLOCKED_ASLEEP	BIT(0)
+/* An action has been added to the arena at any time since its creation. */
 #define ARENA_BLOCKED_ACTIONS	BIT(1)
 
 /* Raise @peak to at least @value. A full barrier if that changes @peak. */
@@ -803,8 +804,8 @@ static inline bool arena_lives(const struct arena *arena, unsigned long generati
 }
 
 /*
- * The index in arena->history->start for @generation, or for its tag, if a rewind began it. Two
- * generations in succession have different ones.
+ * The index in arena->history->start for @generation, which a rewind began. The argument may also
+ * be its tag. Two successive generations have different indices.
  */
 static inline unsigned int arena_start_nr(unsigned long generation)
 {
@@ -864,8 +865,8 @@ void arena_windows_close(struct arena *arena);
 
 /*
  * For each CPU, the position of its leaf in arena.root, and of its state in the leaf, both in
- * bytes. Before arena_cpus_setup(), and while states are hidden from the fast paths, the first
- * is that of the leaf that stays empty.
+ * bytes. Before arena_cpus_setup(), and while states are hidden from the fast paths, the position
+ * in arena.root is that of the leaf that stays empty.
  */
 DECLARE_PER_CPU(unsigned long, arena_root_position);
 DECLARE_PER_CPU(unsigned long, arena_leaf_position);
@@ -907,7 +908,7 @@ static __always_inline struct arena_cpu *arena_cpu_fast(const struct arena *aren
 
 	if (static_branch_likely(&arena_flat)) {
 		root += raw_cpu_read(arena_flat_position);
-		/* Racy with the one store of the entry, by this CPU. */
+		/* Racy with the only store of this entry, by this CPU: either value will do. */
 		return data_race(*(struct arena_cpu *const *)root);
 	}
 	root += raw_cpu_read(arena_root_position);
@@ -930,7 +931,7 @@ static inline struct arena_cpu *arena_cpu_find(const struct arena *arena)
 	return READ_ONCE(leaf->cpu[cpu % ARENA_LEAF_CPUS]);
 }
 
-/* Has the CPU no state? Then @cpu is constant: it may be read, but not written. */
+/* Has the CPU no state? Then @cpu is &arena_cpu_none, which must not be written to. */
 static __always_inline bool arena_cpu_missing(const struct arena_cpu *cpu)
 {
 	return cpu == &arena_cpu_none;
@@ -950,7 +951,7 @@ static inline void arena_cpu_prepare(struct arena *arena, gfp_t gfp)
 
 /* create.c */
 
-/* 0, or -EINVAL if a member of @config is not valid. */
+/* Returns 0, or -EINVAL if a member of @config is not valid. */
 int arena_config_check(const struct arena_config *config);
 size_t arena_slab_size_max(void);
 size_t arena_slab_size_default(size_t capacity);
@@ -1001,7 +1002,10 @@ static __always_inline struct arena_spot arena_claim_no_reset(struct arena *aren
 	};
 }
 
-/* arena_claim() in two steps, for callers that retry with less before they report a failure. */
+/*
+ * The two steps of arena_claim(): claim an object, and count and trace the result. A caller that
+ * makes them itself can claim again, for instance a smaller object, before a failure is counted.
+ */
 int __arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		  struct arena_place *place);
 int arena_claim_report(struct arena *arena, size_t size, size_t align, gfp_t gfp,
@@ -1017,7 +1021,7 @@ int arena_claim_report(struct arena *arena, size_t size, size_t align, gfp_t gfp
 #define ARENA_LOST_MAX	8
 
 /*
- * Allocate an object of @size bytes, copy @bytes from @src to its begin, count and trace it. Errors
+ * Allocate an object of @size bytes, copy @bytes from @src to its start, count and trace it. Errors
  * are those of arena_claim(). A late copy never lands in a newer generation.
  */
 int arena_claim_copy(struct arena *arena, const void *src, size_t bytes, size_t size,
@@ -1124,7 +1128,7 @@ struct arena_moment {
 	size_t		high;
 };
 
-/* A moment without its generation; two words, which a function returns in registers. */
+/* An arena_moment without its generation: two words, which a function returns in registers. */
 struct arena_usage {
 	size_t	used;
 	size_t	high;
@@ -1147,8 +1151,8 @@ void arena_history_alloc(struct arena *arena);
 struct arena_snap arena_begun_snap(const struct arena *arena, struct arena_snap snap);
 
 /*
- * Read generation and cursor as arena_snap() does; where the generation is not settled yet,
- * return the word that it will be settled with.
+ * Take a snapshot as arena_snap() does. If its generation is not settled yet, replace the cursor
+ * word by the one with which the generation will be settled.
  */
 static inline struct arena_snap arena_snap_begun(const struct arena *arena)
 {
@@ -1164,7 +1168,7 @@ extern void (*arena_rewind_pause)(struct arena *arena);
  * struct arena_stretch - a stretch of committed memory that is to be claimed.
  * @generation: the generation to claim it in.
  * @grain:	the claim succeeds if the cursor, rounded up to a multiple of this, is @start.
- * @start:	offset of its begin.
+ * @start:	offset at which it begins.
  * @end:	offset of its end, exclusive.
  * @used:	bytes of objects in it.
  */

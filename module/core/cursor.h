@@ -282,7 +282,7 @@ static inline bool cursor_count(struct arena *arena, long *cursor)
 	 */
 	noted = atomic_long_read(&arena->uncounted);
 	if (!(*cursor & ARENA_COUNTED)) {
-		/* Success is a full barrier: it orders the note before the check. */
+		/* Success is a full barrier: @noted was read while this generation lasted. */
 		if (!atomic_long_try_cmpxchg(&arena->cursor, cursor, *cursor | ARENA_COUNTED))
 			return false;
 		*cursor |= ARENA_COUNTED;
@@ -347,7 +347,7 @@ static inline bool slot_joins(const struct arena_slot *slot, const struct arena_
 /*
  * Move the cursor past an object of @size bytes. @snap is the first word to try; if the cursor
  * has moved since, the word found in it is tried next. With @want, claim a span: up to @want
- * bytes from the begin of the object, as far as the slab and the capacity permit. A span in
+ * bytes from the start of the object, as far as the slab and the capacity permit. A span in
  * @slot that ends at the cursor is joined with the claim, so that a CPU that allocates alone
  * wastes no tails. Without @want, @slot is not used.
  *

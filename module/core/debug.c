@@ -44,7 +44,7 @@ struct arena_debug {
 	struct list_head	node;
 };
 
-/* Protects what follows, arena->debug, and what a struct arena_debug shows. */
+/* Protects the three variables below, arena->debug, and what a struct arena_debug shows. */
 static DEFINE_SPINLOCK(all_lock);
 static LIST_HEAD(all_arenas);		/* in ascending order of their ids */
 static struct arena *next_to_show;	/* the oldest arena without a file, or NULL */
@@ -94,7 +94,7 @@ static void show_flags(struct seq_file *m, const struct arena *arena)
 struct column {
 	const char	*name;
 	size_t		at;
-	bool		wide;		/* u64, else size_t */
+	bool		wide;		/* the member is a u64, and not a size_t */
 };
 
 #define SIZE(_member)	{ #_member, offsetof(struct arena_stats, _member), false }

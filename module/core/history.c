@@ -193,7 +193,10 @@ void arena_history_alloc(struct arena *arena)
 		kfree(history);
 }
 
-/* The word that the generation of @snap will be settled with; or a newer snapshot, settled. */
+/*
+ * Return @snap with the cursor word with which its generation will be settled; or a newer snapshot,
+ * if that is settled meanwhile.
+ */
 struct arena_snap arena_begun_snap(const struct arena *arena, struct arena_snap snap)
 {
 	unsigned long begun, used;

@@ -58,7 +58,7 @@ void arena_count_stretch(struct arena *arena, const struct arena_stretch *stretc
 }
 
 /*
- * Claim @size bytes from the begin of the next slab on, if they end at offset @ready or below. The
+ * Claim @size bytes from the start of the next slab on, if they end at offset @ready or below. The
  * memory up to there is committed in the slab set of @stretch->generation, so any generation that
  * uses that set will do. Sets @stretch to what was claimed. Returns 0; -ENOSPC if the bytes would
  * end beyond the capacity; -EAGAIN if they would end beyond @ready, or if a reset has begun a

@@ -156,8 +156,8 @@ bool arena_settle(struct arena *arena)
 }
 
 /*
- * The caller has begun a generation in the slab set of the last one: settle it, after the actions
- * that are dead now have run.
+ * Settle a generation that the caller has begun in the slab set of the last one. If the arena has
+ * had actions, first run those whose generation is over.
  */
 void arena_begun(struct arena *arena)
 {
@@ -186,7 +186,10 @@ bool arena_settle_wait(struct arena *arena, gfp_t gfp)
 			continue;
 		}
 		synchronize_rcu();
-		/* Actions may take long, and no lock is held meanwhile. */
+		/*
+		 * Running actions hold no lock, so a task that waits for them is ended by the first
+		 * of these checks.
+		 */
 		if (fatal_signal_pending(current) || mutex_lock_killable(&arena->reset_mutex))
 			return false;
 		mutex_unlock(&arena->reset_mutex);
@@ -204,11 +207,11 @@ bool arena_settle_wait(struct arena *arena, gfp_t gfp)
  * callback runs after a grace period that began after the tag had left the eighth before. So
  * no CPU holds a word of an eighth when the tag comes back to it.
  *
- * That also covers windows. A CPU that finds the cursor in one eighth began its allocation
- * after the windows were closed for the eighth two before it; had it begun earlier, the grace
- * period between the two would have waited for it. So the window that it uses is of one of the
- * last three eighths, less than half a turn of the tag away, and comparing the two words tells
- * which is newer. No further barrier is needed.
+ * That also covers windows. Say that a CPU finds the cursor in the n-th eighth. It began its
+ * allocation after the windows were closed in eighth n - 2: had it begun earlier, the grace period
+ * of eighth n - 1, which ended before the tag entered eighth n, would have waited for it. So the
+ * window that the CPU uses is of one of these three eighths, less than half a turn of the tag away,
+ * and comparing the two words tells which is newer. No further barrier is needed.
  *
  * The tags in arena->uncounted and arena->deep_used are renewed when the tag enters another eighth.
  * Everything else compares the full generation, which has 64 bits and does not wrap.
@@ -284,10 +287,10 @@ static __always_inline void generation_reach(struct arena *arena, unsigned long 
 		if (try_cmpxchg(&arena->generation, &old, generation))
 			return;
 	/*
-	 * A later reset has advanced the generation. Full barrier: pairs with the acquire by which
-	 * another CPU learns from the caller that its reset has returned, and with
-	 * bump_span() after that. Without it, that CPU could still find its span in the
-	 * former generation.
+	 * A later reset has advanced the generation. Full barrier: if the caller tells another CPU
+	 * that its reset has returned, and that CPU reads the message by a load-acquire, then
+	 * bump_span() on that CPU sees the new generation. Without it, that CPU could still
+	 * allocate from a span of the former generation.
 	 */
 	smp_mb();
 }
@@ -471,8 +474,8 @@ static __always_inline void window_reopen(struct arena *arena)
 }
 
 /*
- * What next_generation_kept() leaves to be done: the reset takes reset_lock (-EAGAIN), or the
- * generation is begun but not settled (-EINPROGRESS).
+ * Finish what next_generation_kept() could not do: with -EAGAIN as @err, begin the generation with
+ * reset_lock held; with -EINPROGRESS, the generation has begun, and remains to be settled.
  */
 static noinline int next_generation_rest(struct arena *arena, int err)
 {
@@ -566,7 +569,11 @@ static void retired(struct rcu_head *rcu)
 	 * A CPU that sees retiring cleared also sees arena->acting raised.
 	 */
 	smp_store_release(&arena->retiring, false);
-	/* Pairs with llist_add(), a full barrier, in arena_reap_larges() and arena_add_action(). */
+	/*
+	 * Full barrier: pairs with llist_add() in arena_reap_larges() and arena_add_action().
+	 * Either the CPU that puts a view or an action on a list sees that retiring is cleared,
+	 * or the view or action is found below. Otherwise it would remain there.
+	 */
 	smp_mb();
 	if (arena_actions_left(arena))
 		arena_actions_end(arena);
@@ -628,8 +635,9 @@ int arena_reset_rcu(struct arena *arena)
 	preempt_enable();
 	if (err) {
 		/*
-		 * While retiring was set, the reaper may have kept views, and another reset may
-		 * have put actions back, for the end of a grace period that does not come.
+		 * No slab set was left, so no grace period will end. But while retiring was set,
+		 * the reaper may have kept views until that end, and another reset may have put
+		 * actions back on their list. Look at both again.
 		 */
 		if (undone && !llist_empty(&arena->larges))
 			schedule_work(&arena->reaper);

@@ -5,7 +5,7 @@
  * This code takes no lock. The end of an object can be moved if the place where the next one
  * would be taken from, the cursor or this CPU's span, lies directly behind it. Growing is one
  * more claim, without padding. Shrinking is the only step within a generation that moves the
- * cursor back, and four things must not depend on that it never does:
+ * cursor back. These four things must stay right although it does:
  *
  *  - A compare-and-swap that succeeds on a word which has come back. It relies on the directory
  *    entry that was read with the word, and within a generation no entry changes.
@@ -15,8 +15,8 @@
  *  - A slab that is known to be zero since it was installed. It loses that mark first.
  *  - The highest offset, and how far the slabs are dirty. Both are noted first.
  *
- * Arenas of the device never move it back: the status page raises its members within a generation,
- * and a watch ends when the offset reaches a value.
+ * In an arena of the device, the cursor is never moved back: the status page promises programs that
+ * the offset only grows within a generation, and poll() waits for it to exceed a value.
  */
 #include <linux/export.h>
 
@@ -38,7 +38,7 @@ struct object_end {
 	size_t		new;
 };
 
-/* Is @from..@to a way that the cursor may take? */
+/* May the cursor be moved from @from to @to? Only within a slab, and not back from its end. */
 static bool may_move_cursor(const struct arena *arena, size_t from, size_t to)
 {
 	if (to <= from)
@@ -48,8 +48,8 @@ static bool may_move_cursor(const struct arena *arena, size_t from, size_t to)
 }
 
 /*
- * The cursor is about to be moved back from @from to @to: let nothing that was written in
- * between be forgotten, or taken for zero.
+ * The cursor is about to be moved back from @from to @to. Record that the bytes in between have
+ * been handed out: they count for the peak and for arena->dirty, and may no longer be zero.
  */
 static void note_return(struct arena *arena, unsigned long generation, size_t from, size_t to)
 {
@@ -68,7 +68,8 @@ static void note_return(struct arena *arena, unsigned long generation, size_t fr
 
 /*
  * Move the cursor from the old end of the object to the new one. False, with nothing changed, if
- * the cursor is elsewhere. @slot may be NULL, but then bytes cannot be subtracted.
+ * the cursor is elsewhere. Without a @slot, from whose count the bytes could be subtracted, no
+ * object shrinks.
  */
 static bool move_cursor(struct arena *arena, struct arena_slot *slot,
 			const struct arena_snap *snap, const struct object_end *end)
@@ -94,8 +95,9 @@ static bool move_cursor(struct arena *arena, struct arena_slot *slot,
 
 /*
  * Does the object of @end lie directly before what @slot hands out next, with room to grow? An
- * object that did not come from the span may end where an empty span begins, in the same slab or in
- * one at the address before: @slot->taken does not count it.
+ * object that did not come from the span may end where an empty span begins. Such an object is
+ * refused if it lies in another slab, which is at the address before, or if @slot->taken, which
+ * does not count the object, is smaller than the object.
  */
 static bool slot_fits(const struct arena *arena, const struct arena_slot *slot,
 		      unsigned long generation, const struct object_end *end)
@@ -123,7 +125,11 @@ static void slot_move(struct arena_slot *slot, const struct object_end *end)
 	slot_take(slot, -less);
 }
 
-/* Zero what a span gets back, if all of the span that may be used at once is known to be zero. */
+/*
+ * The span is about to get back bytes that an object has lost. In an arena that zeroes its objects,
+ * zero them: all of the span that may be used at once is zero there. In another arena, the span is
+ * no longer known to be zero. Returns false if a reset has freed the object.
+ */
 static bool slot_wipe(struct arena *arena, struct arena_cpu *cpu, const struct object_end *end)
 {
 	char *from = end->object + end->new;

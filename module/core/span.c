@@ -89,7 +89,7 @@ static int slot_advance(struct arena *arena, struct arena_cpu *cpu, struct arena
 }
 
 /*
- * Make the claimed stretch the span of this CPU, and take the object at its begin. What lies
+ * Make the claimed stretch the span of this CPU, and take the object at its start. What lies
  * from offset @ready on must be zeroed before use.
  */
 static void slot_set(struct arena *arena, struct arena_slot *slot, const struct claim *claim,
@@ -271,7 +271,10 @@ static __always_inline void *span_extend(struct arena *arena, struct arena_cpu *
 	size_t want = slot->want - slot->want % size, start;
 	void *object = NULL;
 
-	/* Acquire: pairs with smp_wmb() in revoke(), and with the release in collect_slot(). */
+	/*
+	 * Acquire: pairs with smp_wmb() in revoke() and with the release in collect_slot(). While
+	 * the span is being collected, its owner finds it cleared or revoked, and leaves it alone.
+	 */
 	if (smp_load_acquire(&slot->span) != generation || smp_load_acquire(&slot->revoked) ||
 	    offset != slot->end_offset || want > (arena->capacity - offset) / 2)
 		return NULL;
@@ -297,7 +300,7 @@ static __always_inline void *span_extend(struct arena *arena, struct arena_cpu *
 
 /*
  * Claim the first span that the CPU gets in @generation, at @offset, where @cursor stands, and
- * take the object from the begin of the span. The slot counts for @generation from now on. Its
+ * take the object from the start of the span. The slot counts for @generation from now on. Its
  * former span is of an older generation, so its tail need not be collected.
  */
 static __always_inline void *span_begin(struct arena *arena, struct arena_cpu *cpu, size_t size,
@@ -316,7 +319,7 @@ static __always_inline void *span_begin(struct arena *arena, struct arena_cpu *c
 	    (offset ^ (offset + want - 1)) >> arena->slab_shift)
 		return NULL;
 	slab = arena_entry(arena, generation, offset);
-	/* Address dependency: pairs with arena_settle() after a release of slabs. */
+	/* Address dependency: pairs with arena_settle(). No slab that was released is seen here. */
 	object = slab ? READ_ONCE(slab->base) : NULL;
 	if (!object)
 		return NULL;

@@ -78,9 +78,9 @@ static __always_inline size_t used_in_snap(const struct arena *arena, struct are
 }
 
 /*
- * Bytes used at @snap, a word that arena_snap_begun() has returned. cursor_count() says how
- * dense arenas count. An object may have been counted by one CPU, after this CPU has read the count
- * of that one, and made smaller by another CPU: then the sum may be below 0 for the moment.
+ * Bytes used at @snap, which arena_snap_begun() has returned. cursor_count() says how dense arenas
+ * count. The sum may be below 0 for a moment: if one CPU counts an object after its count was read
+ * here, and another CPU, whose count is read later, makes the object smaller.
  */
 size_t arena_used_in_snap(const struct arena *arena, struct arena_snap snap)
 {
@@ -141,9 +141,9 @@ static noinline struct arena_usage usage_read(const struct arena *arena)
 }
 
 /*
- * Bytes used and high, for a caller that keeps resets and rewinds out. Each call that allocates
- * comes here while the status page is mapped: what is rare is a tail call, so that the rest needs
- * no stack frame.
+ * Bytes used and high, for a caller that keeps resets and rewinds out. While the status page is
+ * mapped, each call that allocates calls this function. So the rare cases are left to usage_read(),
+ * by a tail call: the common case needs no stack frame then.
  */
 struct arena_usage arena_usage_no_reset(const struct arena *arena)
 {

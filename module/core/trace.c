@@ -91,7 +91,7 @@ void arena_trace_disable(void)
 	arena_cpus_hide(false);
 }
 
-/* For tracers that are modules. */
+/* Tracers that are modules need these exports. */
 EXPORT_TRACEPOINT_SYMBOL_GPL(arena_create);
 EXPORT_TRACEPOINT_SYMBOL_GPL(arena_destroy);
 EXPORT_TRACEPOINT_SYMBOL_GPL(arena_grow);

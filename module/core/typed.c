@@ -9,9 +9,9 @@
  * Freeing takes a raw spinlock, and so does a reset. Reusing a freed element takes no lock: the
  * elements that may be reused form a chain, which is pushed to under the lock and popped from
  * by compare-and-swap, in any context. The head of the chain carries a count of its changes.
- * Without it, the head that a pop has read could come back while the pop looks at the next
- * element, and the pop would install a stale one. With it, that takes 2^32 changes while
- * preemption is off for a few instructions.
+ * Without the count, the head that a pop has read could come back while the pop looks at the next
+ * element, and the pop would install a stale one. With the count, the same head comes back only
+ * after 2^32 changes, while the pop has preemption off for a few instructions.
  *
  * Each element has a stamp, which lies outside the data. An element is published while its stamp
  * equals the generation, so a reset unpublishes all elements at once. A publication only ever
@@ -782,7 +782,7 @@ static void typed_release(struct arena_typed *typed)
  * @nr:    number of elements that there is room for, not 0 (clause 16).
  * @flags: %ARENA_READERS and %ARENA_ACCOUNT, or 0.
  *
- * Elements lie one after the other from the begin of a slab on: they are aligned as an array
+ * Elements lie one after the other from the start of a slab on: they are aligned as an array
  * of them would be. All memory is committed here, twice with %ARENA_READERS; the stamp of each
  * element takes eight bytes more.
  *

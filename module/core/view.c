@@ -122,7 +122,10 @@ void arena_reap_larges(struct arena *arena, bool all)
 	 * actions may use objects of the old one.
 	 */
 	smp_mb();
-	/* Acquire: pairs with the release in retired(), which comes after it counts in acting. */
+	/*
+	 * Acquire: pairs with the release in retired(), before which acting was raised. A CPU that
+	 * sees retiring cleared also sees that actions may be running.
+	 */
 	readers = smp_load_acquire(&arena->retiring);
 	actions = arena_actions_pending(arena, &snap);
 	llist_for_each_entry_safe(large, next, views, node) {

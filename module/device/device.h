@@ -21,7 +21,7 @@
 
 #include "core/core.h"
 
-/* The capacity of an arena whose first use comes before ARENA_IOC_SETUP, or that asks for 0. */
+/* The capacity of an arena that is used without ARENA_IOC_SETUP, or whose SETUP asks for 0. */
 #define ARENA_DEFAULT_CAPACITY	SZ_64M
 
 /*

@@ -195,7 +195,10 @@ static int arena_do_commit(struct arena_call *call)
 	struct arena_dev *dev = call->file->dev;
 	int node = NUMA_NO_NODE, err;
 
-	/* After arena_check_commit(), and until the call takes a lock, the CPU may speculate. */
+	/*
+	 * The CPU may execute this speculatively, before it knows what arena_check_commit() has
+	 * found: so bound the number here, too.
+	 */
 	if (commit->flags & ARENA_COMMIT_NODE)
 		node = array_index_nospec(commit->node, MAX_NUMNODES);
 	err = arena_dev_begin(dev);
@@ -304,7 +307,10 @@ static int arena_do_reset(struct arena_call *call)
 	if (err)
 		return err;
 	err = arena_dev_reset(dev, reset->mode, reset->keep);
-	/* With the lock held, as no call may return an object of the new generation before this. */
+	/*
+	 * Update the page with the lock held: otherwise a call could return an object of the new
+	 * generation before the page shows that generation.
+	 */
 	arena_status_update(dev);
 	/*
 	 * A reset that was killed has begun a generation, too, of which pollers must know. The
@@ -443,7 +449,7 @@ put_fd:
 #define ARENA_OP_MAKE		BIT(0)	/* create the arena if there is none yet */
 #define ARENA_OP_PROBE		BIT(1)	/* fail before @run if the struct cannot be written */
 #define ARENA_OP_OUT		BIT(2)	/* copy the struct back after success */
-#define ARENA_OP_MOVES		BIT(3)	/* wake pollers if due */
+#define ARENA_OP_MOVES		BIT(3)	/* wake pollers if more is used than they wait for */
 #define ARENA_OP_WAKES		BIT(4)	/* wake all pollers, whatever they wait for */
 
 /**
@@ -573,7 +579,7 @@ static int arena_run_op(struct arena_call *call, const struct arena_op *op)
 
 	if (!err && op->stage)
 		err = op->stage(call);
-	/* Writes back what the caller had there, so a call that fails later changes nothing. */
+	/* Write back what the struct contained: if the call fails later, nothing has changed. */
 	if (!err && op->flags & ARENA_OP_PROBE)
 		err = arena_copy_out(call);
 	if (!err && op->flags & ARENA_OP_MAKE)

@@ -209,7 +209,10 @@ static vm_fault_t __maybe_unused arena_huge_fault(struct vm_fault *vmf, unsigned
 	return result;
 }
 
-/* fork(), mremap() and munmap() of a part have made @vma of one that counts already. */
+/*
+ * fork(), mremap(), or munmap() of a part has made @vma from a VMA of the arena. If that one counts
+ * in may_write, so does @vma.
+ */
 static void arena_vm_open(struct vm_area_struct *vma)
 {
 	struct arena_file *af = vma->vm_file->private_data;
@@ -355,7 +358,7 @@ int arena_mmap(struct file *file, struct vm_area_struct *vma)
 	may_write = arena_map_may_write(af);
 	if (may_write < 0)
 		return may_write;
-	/* The descriptor has the right, as arena_may_map() has checked: the arena is sealed. */
+	/* arena_may_map() has found that the descriptor has the right, so the arena is sealed. */
 	if (!may_write && vma->vm_flags & VM_WRITE)
 		return -EPERM;
 	/* mprotect() may add write access by the rights of the descriptor, not the file's mode. */

@@ -66,7 +66,10 @@ int arena_do_rewind(struct arena_call *call)
 	err = arena_rewind_asleep(dev->arena, &mark);
 	if (!err)
 		arena_map_trim(dev);
-	/* With the lock held, as no call may return an object of the new generation before this. */
+	/*
+	 * Update the page with the lock held: otherwise a call could return an object of the new
+	 * generation before the page shows that generation.
+	 */
 	arena_status_update(dev);
 	up_write(&dev->lock);
 	return err;

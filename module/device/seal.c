@@ -16,9 +16,10 @@
  *    ARENA_SEALED with the lock held. Afterwards mmap() clears VM_MAYWRITE, so no mprotect() and no
  *    debugger makes the mapping writable.
  *  - Pages that the kernel took a reference to through a writable mapping that is gone by now: for
- *    a read() by direct I/O, a buffer of io_uring, a device. A seal unmaps the arena, which leaves
- *    the references of the arena and such ones, and is refused while there is any of these. It
- *    cannot tell apart one that serves reading only, such as a page in a pipe.
+ *    a read() by direct I/O, a buffer of io_uring, a device. A seal first unmaps the arena. After
+ *    that, a page has a reference of the arena, and others only if something like this still uses
+ *    the page: then the seal is refused. It cannot tell whether such a reference serves for reading
+ *    only, as that of a pipe does.
  */
 #include <linux/atomic.h>
 #include <linux/jiffies.h>
@@ -50,7 +51,7 @@ static int arena_dev_seal(struct arena_dev *dev)
 	if (err)
 		return err;
 	WRITE_ONCE(dev->flags, dev->flags | ARENA_SEALED);
-	/* With the lock held: a call that fails with EPERM finds the page up to date. */
+	/* Update the page with the lock held: a call that fails with EPERM finds it up to date. */
 	arena_status_update(dev);
 	return 0;
 }

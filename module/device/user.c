@@ -57,7 +57,7 @@ struct arena_user {
 
 static atomic_t nr_arenas = ATOMIC_INIT(0);
 static DEFINE_HASHTABLE(users, 6);
-/* Protects users. */
+/* Protects the hash table. */
 static DEFINE_SPINLOCK(users_lock);
 
 static long device_limit(void)
@@ -79,7 +79,7 @@ static unsigned int user_arenas(void)
 	return READ_ONCE(max_user_arenas) ?: DIV_ROUND_UP(READ_ONCE(max_arenas), 2);
 }
 
-/* The budget of all programs, and the parent of those of the users. */
+/* The budget of all programs. It is the parent of the budget of each user. */
 static struct arena_budget device_budget = {
 	.parent = &arena_total,
 	.limit = device_limit,

@@ -99,9 +99,10 @@ void arena_budget_uncharge(struct arena_budget *budget, long pages)
 }
 
 /*
- * Blocks in the pool are charged to the root. After a kernel caller's charge failed there, free
- * as many of them as the charge lacks, but none if even the whole pool would not be enough.
- * A charge of a program does not empty the pool: arenas of programs do not fill it either.
+ * Blocks in the pool are charged to the root. After the charge of a kernel caller to the root has
+ * failed, free as many of these blocks as the charge needs, but none if even the whole pool would
+ * not be enough. A charge of a program does not empty the pool: arenas of programs do not fill it
+ * either.
  */
 static bool pool_gives_way(const struct arena_budget *budget, long pages)
 {
@@ -135,7 +136,7 @@ bool arena_budget_make_room(const struct arena_budget *budget, long pages, gfp_t
 		return true;
 	if (!gfpflags_allow_blocking(gfp))
 		return false;
-	/* If the worker was scanning, the call has waited for it, and it may have freed pages. */
+	/* A call that frees nothing may have waited for the worker, which did: look for room. */
 	return arena_pinned_reap() || has_room(budget, pages);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Blocks of pages: the budgets that they are charged to, the page allocator, the pool, and pages
- * given back that something else still refers to. This code knows no arena.
+ * given back that something else still refers to. None of this code uses a struct arena.
  */
 #ifndef _ARENA_MEM_H
 #define _ARENA_MEM_H
@@ -46,7 +46,7 @@ static inline gfp_t arena_gfp_meta(gfp_t gfp)
 }
 
 /**
- * struct arena_budget - how many pages may be charged, and are.
+ * struct arena_budget - a limit of pages, and how many pages are charged.
  * @pages:   pages charged to this budget and to the budgets below it.
  * @parent:  every charge to this budget is charged to @parent, too; NULL for the root.
  * @limit:   returns the most that @pages may be.
@@ -62,8 +62,8 @@ struct arena_budget {
 };
 
 /*
- * How often to make room in a budget before a charge is refused. More than once, as another caller
- * may take the room that was made.
+ * How often to make room in a budget before a charge is refused. Once is not enough, as another
+ * caller may take the room that was made.
  */
 #define ARENA_ROOM_TRIES	1024
 

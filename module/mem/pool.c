@@ -158,9 +158,10 @@ static unsigned long pool_drain(struct pool_node *node, unsigned long pages)
 		while (freed < pages && (base = pool_pick(node, order))) {
 			arena_block_put(&arena_total, base, order);
 			/*
-			 * Only now, when arena_block_put() has uncharged the block: a caller that
-			 * looks for room between the two steps counts the block twice and tries
-			 * again. In the other order it would find neither block nor room.
+			 * Subtract the block only after arena_block_put() has uncharged it. A
+			 * caller that looks for room between the two steps then counts the block
+			 * twice, and tries again. In the other order, the caller would find
+			 * neither the block nor room, and would give up.
 			 */
 			atomic_long_sub(1L << order, &node->pages);
 			freed += 1UL << order;
