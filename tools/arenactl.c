@@ -26,7 +26,7 @@
 #include <unistd.h>
 #include <linux/magic.h>
 
-/* The Makefile says which version this is. */
+/* A makefile that compiles this program defines the version. */
 #ifndef ARENACTL_VERSION
 #define ARENACTL_VERSION "(unknown)"
 #endif
@@ -308,7 +308,7 @@ static void set_rates(struct table *now, const struct table *before)
 	}
 }
 
-/* The table that compare() sorts. Text and IDs ascend; other numbers descend. */
+/* compare() sorts the rows of this table: text and IDs ascend, other numbers descend. */
 static const struct table *sort_table;
 
 static int compare(const void *left, const void *right)
@@ -436,7 +436,10 @@ static void print_summary(const struct table *table)
 
 /* JSON */
 
-/* A byte that is not ASCII becomes the character of its number, so that the output is valid. */
+/*
+ * Prints a string in JSON. A byte that is not ASCII is printed as \u00XX, so that the output is
+ * valid.
+ */
 static void json_text(const char *text, size_t length)
 {
 	putchar('"');

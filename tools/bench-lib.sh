@@ -33,7 +33,8 @@ build()
 		-L"$OUT" -larena || die "the benchmark does not build"
 }
 
-# Prints the libraries that the program needs in the guest, which has none, as lines HOST:GUEST.
+# Prints the libraries that the program needs in the guest, which has no libraries, as lines
+# HOST:GUEST.
 carried()
 {
 	{
@@ -49,8 +50,8 @@ carried()
 	done
 }
 
-# Prints the commands for the guest. The rivals take turns, so that other load of the host disturbs
-# all of them.
+# Prints the commands for the guest. The allocators take turns, so that other load of the host
+# disturbs all of them.
 guest_commands()
 {
 	local runs=$1 modes=$2
@@ -157,9 +158,9 @@ table()
 	echo "all: $ROUNDS batches of 4096, open and first touch included; first: the first batch"
 }
 
-# Prints, for each machine, whether one thread with the library is as many times faster than with
-# other allocators as the goals demand. Fails if a goal is missed, or if the library was not
-# measured.
+# Prints the goals for each machine, that is, how many times faster one thread must be with the
+# library than with another allocator, and whether they are met. Fails if a goal is missed, or if
+# the library was not measured.
 goals()
 {
 	awk -F, '$3 == "threads" && $4 == 1 { all[$1, $2] = $5; machines[$1] = 1 }

@@ -156,7 +156,8 @@ insmod /ko/arena_bench.ko $args || exit 1
 cd /sys/kernel/debug/arena_bench
 for b in $*; do
 	echo "progress,\$b"
-	# With the pool off, each arena takes its memory from the page allocator.
+	# The benchmarks memory and many measure what allocators take from the page allocator, so
+	# switch the arenas' pool off for them.
 	mb=32
 	case \$b in memory | many) mb=0 ;; esac
 	echo \$mb >/sys/module/arena/parameters/pool_mb
@@ -276,7 +277,7 @@ measure_growth()
 	wait_for "${started[@]}"
 }
 
-# Boots the kernel with init_on_alloc and without it in turn.
+# Runs the benchmarks RUNS times, each time without init_on_alloc and then with it.
 measure_native()
 {
 	local run init rc=0
@@ -436,9 +437,9 @@ growth()
 	[ "$rc" -eq 0 ] || die "a benchmark failed, see above"
 }
 
-# Prints how many more instructions a rival takes for an object than the rival cmpxchg_call, a naive
-# compare-and-swap in a function that is called, in the same run. Takes the shortest round of each
-# rival, which no timer interrupt disturbed, so the number is exact.
+# Prints how many more instructions an object takes with RIVAL than with the rival cmpxchg_call, a
+# naive compare-and-swap in a function that is not inlined, in the same run. Takes the shortest
+# round of each rival, which no timer interrupt disturbed, so the number is exact.
 #   distance RIVAL INIT_ON_ALLOC
 distance()
 {
@@ -453,8 +454,8 @@ recorded()
 	awk -v rival="$1" -v init="$2" '$1 == rival && $2 == init { print $3 }' "$GATE"
 }
 
-# Compares the distance of a rival with the recorded one. Succeeds if it is at most 2 above the
-# recorded one. If it is more than 2 below, asks for a new record: with the old one, a later
+# Compares what distance() prints for a rival with the recorded number. Succeeds if it is at most 2
+# above the record. If it is more than 2 below, asks for a new record: with the old one, a later
 # regression would pass unseen.
 #   judge RIVAL INIT_ON_ALLOC
 judge()

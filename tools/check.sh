@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs gates, checks of the sources that need no machine: each gate is one tool or one script. If a
-# gate fails, its complaints are shown.
+# Runs gates, checks of the sources for which no virtual machine is needed: each gate is one tool or
+# one script. If a gate fails, its complaints are shown.
 #
 #   check.sh [GATE...]   checkpatch kernel-doc shellcheck programs manuals clauses
 #                        planted dkms w1-stock walls w1-new w1-kunit sparse; default: all
@@ -74,13 +74,14 @@ checkpatch_file()
 	# in mixed case.
 	kunit/user/shim.h) return 0 ;;
 	kunit/user/*) ignore=--ignore=CAMELCASE ;;
-	# Programs cannot use the kernel's macros for attributes, and declare what they wrap.
+	# Programs cannot use the kernel's macros for attributes, and fake.c declares the functions
+	# that it wraps.
 	tools/*.c) ignore=--ignore=PREFER_DEFINED_ATTRIBUTE_MACRO,AVOID_EXTERNS ;;
 	*/linux/arena*.h)
 		ignore=--ignore=MACRO_ARG_REUSE,MACRO_ARG_PRECEDENCE
 		ignore+=,NEW_TYPEDEFS,SUSPECT_CODE_INDENT
 		;;
-	# A macro that is followed by a block ends with "else".
+	# arena_scope() is followed by a block, and therefore ends with "else".
 	*/libarena.h)
 		ignore=--ignore=MACRO_ARG_REUSE,MACRO_ARG_PRECEDENCE,PREFER_DEFINED_ATTRIBUTE_MACRO
 		ignore+=,COMPLEX_MACRO,UNNECESSARY_ELSE,BRACES
@@ -162,7 +163,7 @@ gate_planted()
 	rm -r "$to"
 }
 
-# The folders that each folder of module/ may use besides itself.
+# The folders that each folder of module/ may use besides itself. The folder "." has only private.c.
 declare -A BELOW=([mem]="" [core]=mem [device]="core mem" [.]=mem)
 
 # Prints the object files of the stock build for the folders of module/ in the arguments.

@@ -108,8 +108,9 @@ find_planted()
 	return 1
 }
 
-# Looks for each planted bug that makes the core differ from the model, for as many at a time as
-# there are CPUs. If a planted bug is not found, the fuzzer would miss real bugs, too.
+# Looks for the planted bugs that make the core differ from the model, for as many at a time as
+# there are CPUs. If a planted bug is not found, the fuzzer would miss real bugs, too. (Bugs with
+# the numbers 20 to 29 are races, for plant_for_threads().)
 plant_for_model()
 {
 	local number words bugs

@@ -61,8 +61,8 @@ config_inputs()
 	cat "$UML/arena.kunitconfig" "$ROOT/module/Kconfig"
 }
 
-# Prints what the kernel is built from. Only the patches change the kernel's own source; after a
-# change of it by hand, remove build/uml/built.
+# Prints what the kernel is built from. Only the patches change the kernel's own source; if you
+# change it by hand, remove build/uml/built.
 kernel_inputs()
 {
 	config_inputs
@@ -118,7 +118,7 @@ kernel_args()
 	done
 }
 
-# Runs the suites that match.
+# Runs the suites whose names match GLOB.
 #   run GLOB KERNEL-ARGUMENTS
 run()
 {

@@ -184,14 +184,15 @@ test_threads()
 	all_on_fake threads -fsanitize=thread
 }
 
-# The library finds AddressSanitizer, and would not use leases: it is told not to look.
+# Under AddressSanitizer, the library would not use leases, which this test is to check. With
+# LIBARENA_UNCHECKED, it does not look for the sanitizer.
 test_memory()
 {
 	all_on_fake memory "-fsanitize=address,undefined -DLIBARENA_UNCHECKED"
 }
 
-# Builds the program that misuses memory, with the library on the fake device, which is compiled
-# as it is for any program.
+# Builds the program that misuses memory, with the library on the fake device. The library is
+# compiled without sanitizers, as for any program.
 #   make_misuse FLAGS...
 make_misuse()
 {
@@ -208,7 +209,8 @@ misuses()
 		"$ROOT/tools/libarena/misuse.c" | paste -d: - -
 }
 
-# Each misuse must be reported at the line that a comment marks, and what is right must not be.
+# Checks that COMMAND reports each misuse at the line that a comment marks, and reports nothing for
+# the argument "not".
 #   reports PATTERN COMMAND...
 reports()
 {
@@ -343,8 +345,8 @@ status_page_compiles()
 	END
 }
 
-# Checks that a program whose off_t has 32 bits does not compile if it maps the status page: its
-# offset would be truncated to that of the first page.
+# Checks that a program whose off_t has 32 bits does not compile if it maps the status page: the
+# offset of the status page would be truncated to that of the first page.
 test_small_offsets()
 {
 	status_page_compiles mmap ARENA_STATUS_OFFSET -D_FILE_OFFSET_BITS=64 &&
@@ -406,7 +408,7 @@ test_plugins()
 	done
 }
 
-# The example in Python prints what it should, with the library on the fake device.
+# Checks the output of the example in Python, with the library on the fake device.
 test_python()
 {
 	make_plugins "$DIR/plugins-python" gcc &&
@@ -419,7 +421,7 @@ test_python()
 		END
 }
 
-# Containers of C++ lie in an arena, on the fake device.
+# Tests containers of C++ that lie in an arena, on the fake device.
 test_pmr()
 {
 	make_plugins "$DIR/pmr" gcc &&

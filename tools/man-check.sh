@@ -3,8 +3,8 @@
 #
 # Checks that mandoc has no complaint about the manuals, and that they are complete: arena(4) names
 # every ioctl, right, flag, reset mode and errno of the ABI header, and every tracepoint and module
-# parameter; arenactl(8) names every option and column of the program; and manuals of this project
-# to which one refers exist.
+# parameter; arenactl(8) names every option and column of the program; and each manual of this
+# project that another one refers to exists.
 
 . "$(dirname "$0")/lib.sh"
 

@@ -31,8 +31,8 @@ build_programs()
 
 # Prints the programs to run by default. The sanitizer kernel cannot run 32-bit programs, nor tests
 # that load a module, because the arena is built in there. As its forks are slow, it does not run
-# arena_ioctl_test and arena_rights_test either, which fork 380 times: the fuzzer of the device
-# tries the same arguments and rights there.
+# arena_ioctl_test and arena_rights_test either, which fork for each of several hundred tests: the
+# fuzzer of the device tries the same arguments and rights there.
 list_programs()
 {
 	local without='^$'

@@ -78,7 +78,8 @@ apt_install()
 	quietly apt-install apt-get "${wait[@]}" install -y --no-install-recommends "$@"
 }
 
-# With W=1, Kbuild runs a Perl script that needs more modules than Debian's perl-base has.
+# Includes perl, because with W=1 Kbuild runs a script that needs more modules than Debian's
+# perl-base has.
 group_module()
 {
 	packages perl:/usr/share/perl/5*/Pod/Usage.pm gcc:gcc make:make \
@@ -151,7 +152,7 @@ group_bench-lib()
 		libjemalloc2:/usr/lib/*/libjemalloc.so.2
 }
 
-# The newest suite of Debian that has newer kernels for users of a stable release.
+# The suite of Debian that has the newest kernels for users of a stable release.
 NEWEST_SUITE=trixie-backports
 
 newest_name()

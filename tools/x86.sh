@@ -27,8 +27,8 @@ write_config()
 	cmp -s "$OBJ/inputs.new" "$OBJ/inputs" && [ -e "$OBJ/.config" ]
 }
 
-# Prints options that Kconfig has left out without a message, so that what they check would not be
-# checked.
+# Prints options that Kconfig has dropped without a message. Without them, the kernel would lack
+# some of the checks that the suites are to run under.
 missing_options()
 {
 	grep '^CONFIG_.*=[ym]' "$OBJ/mini.new" | sort -u |

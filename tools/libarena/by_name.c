@@ -23,7 +23,9 @@ static void *look_up(const char *name)
 	return symbol;
 }
 
-/* The function of the library that the header declares by this name. */
+/*
+ * Looks up a function of the library by its name. The header serves only for the function's type.
+ */
 #define BY_NAME(function)	((__typeof__(function) *)look_up(#function))
 
 static bool use(void)

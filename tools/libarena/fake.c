@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A fake of /dev/arena in user space, so that libarena can be tested without the module, and under
- * sanitizers, which the test machines lack. Several processes can share an arena. The fake does
- * only what matters to the library: it has no rights and revokes no mapping.
+ * sanitizers, which the guests of the tests lack. Several processes can share an arena. The fake
+ * does only what matters to the library: it has no rights and revokes no mapping.
  *
  * It is linked with -Wl,--wrap=open,--wrap=open64,--wrap=ioctl. An arena is a memfd. The data that
  * the kernel would keep for the arena lie behind the status page.
@@ -29,8 +29,9 @@
 #define REWINDS		4096
 
 /*
- * @first: the generation that the last reset began. Each rewind since has begun the next one:
- * @low[i] is the offset to which generation first + 2 * i was rewound.
+ * @first: the generation that the last reset began. Each rewind since then has begun the next
+ * generation, with a number higher by 2; @low[i] is the offset to which the rewind that ended
+ * generation @first + 2 * i went back.
  */
 struct fake {
 	struct arena_status status;
@@ -89,7 +90,10 @@ int __wrap_open64(const char *path, int flags, ...)
 	return fd;
 }
 
-/* Like the kernel, lets no object of at most a slab cross the end of a slab. */
+/*
+ * Claims a stretch as the kernel does: an object of at most a slab does not cross the end of a
+ * slab.
+ */
 static int claim(struct fake *fake, __u64 min, __u64 want, __u64 align, __u64 *offset,
 		 __u64 *bytes)
 {
@@ -116,7 +120,7 @@ static int claim(struct fake *fake, __u64 min, __u64 want, __u64 align, __u64 *o
 	return 0;
 }
 
-/* A batch that does not fit allocates nothing. */
+/* Allocates all objects of a batch, or none of them if one does not fit. */
 static int batch(struct fake *fake, const struct arena_batch_args *args, int fd)
 {
 	struct arena_batch_item *item = (void *)(uintptr_t)args->items, *end = item + args->count;
@@ -148,7 +152,7 @@ static void begin(struct fake *fake, __u64 offset, __u64 used)
 	__atomic_store_n(&fake->status.generation, next, __ATOMIC_RELEASE);
 }
 
-/* Up to where does what was allocated in @generation live on? */
+/* Returns the offset below which objects of @generation are still alive. */
 static __u64 lives_to(const struct fake *fake, __u64 generation)
 {
 	__u64 to = fake->status.high, i = (generation - fake->first) / 2;

@@ -67,13 +67,16 @@
 /* A thread's first lease has LEASE_MIN bytes, each further one twice as many, up to LEASE_MAX. */
 #define LEASE_MIN	((size_t)4096)
 #define LEASE_MAX	((size_t)256 * 1024)
-/* Near the end of the arena, a lease is no larger than the rest divided by this. */
+/* Near the end of the arena, a lease has at most the unused bytes of the arena divided by this. */
 #define LEASE_SHARE	16
-/* Under a checker of memory, as many bytes behind each object belong to none. */
+/* Under AddressSanitizer or memcheck, this many bytes behind each object belong to no object. */
 #define REDZONE		16
-/* Objects larger than a slab divided by this are allocated by a call each, outside of leases. */
+/* Objects larger than a slab divided by this are allocated by an ioctl each, outside of leases. */
 #define LARGE_SHARE	8
-/* Longer strings are printed twice: the first time to learn their length. */
+/*
+ * Formatted strings of at least this length are printed twice: the first time to learn their
+ * length.
+ */
 #define PRINT_MAX	256
 
 /**
@@ -143,8 +146,9 @@ static int once_error;
 #endif
 
 /*
- * Under a checker of memory, these are functions that also tell it what the call does. So the
- * library has no test for a checker where it allocates, resets or rewinds.
+ * The library makes these calls by pointers. Under AddressSanitizer or memcheck, they point to
+ * functions that also tell the checker what the call does. So the library need not test for a
+ * checker where it allocates, resets or rewinds.
  */
 static int (*call_kernel)(int fd, COMMAND command, ...) = ioctl;
 static int (*unmap)(void *at, size_t bytes) = munmap;
@@ -217,7 +221,7 @@ static size_t unused(const struct arena_cursor *cursor, __u64 generation)
 
 	if (__atomic_load_n(&cursor->generation, __ATOMIC_RELAXED) != generation)
 		return 0;
-	/* No lease is longer: the other thread was just changing the cursor. */
+	/* A longer lease does not exist: another thread changed the cursor while room() read it. */
 	return bytes <= 2 * LEASE_MAX ? bytes : 0;
 }
 
@@ -234,7 +238,7 @@ static void *bump(struct arena_cursor *cursor, size_t bytes, size_t align)
 
 /* Threads. */
 
-/* The caller holds the lock. */
+/* Adds a table to the list of all tables. The caller holds the lock. */
 static void table_enlist(struct table *table)
 {
 	table->next = process->tables;
@@ -244,7 +248,7 @@ static void table_enlist(struct table *table)
 	process->tables = table;
 }
 
-/* The caller holds the lock. */
+/* Removes a table from the list of all tables. The caller holds the lock. */
 static void table_delist(struct table *table)
 {
 	*table->link = table->next;
@@ -267,8 +271,8 @@ static void cursor_leave(struct table *table, unsigned int index)
 }
 
 /*
- * Destructor of the pthread key. Destructors that run after this one may allocate; that makes a new
- * table, for which this destructor runs again.
+ * Destructor of the pthread key. If another destructor allocates after this one has run, the thread
+ * gets a new table, and this destructor runs again for the new table.
  */
 static void thread_end(void *arg)
 {
@@ -371,8 +375,9 @@ static struct table *table_make(void)
 }
 
 /*
- * Returns this thread's table, which is in the list of tables then. A fork leaves the child with a
- * table that is zero and not in the list.
+ * Returns this thread's table, which it first makes and adds to the list of all tables if
+ * necessary. After a fork, the child has a table, but the kernel has wiped it, and it is not in the
+ * list.
  */
 static struct table *table_get(void)
 {
@@ -418,7 +423,7 @@ static size_t wish(struct opened *opened, struct arena_cursor *cursor, size_t by
 }
 
 /*
- * Makes @lease the lease of @cursor, or adds it to the present lease if it begins where that ends.
+ * Makes @lease the lease of @cursor, or extends the present lease if @lease begins where that ends.
  */
 static void lease_begin(struct opened *opened, struct arena_cursor *cursor,
 			const struct arena_lease_args *lease)
@@ -515,7 +520,10 @@ static void *alloc_large(struct opened *opened, size_t size, size_t align)
 		.size = sizeof(args),
 		.bytes = align_up(size, ARENA_ALIGN),
 		.align = align,
-		/* For alloc_checked(); the kernel does not read it. */
+		/*
+		 * Tells alloc_checked() the size before rounding; the kernel does not read this
+		 * member.
+		 */
 		.generation = size,
 	};
 
@@ -599,7 +607,7 @@ static int alloc_checked(struct opened *opened, struct arena_alloc_args *args)
 	return err;
 }
 
-/* An object of @old_size bytes has shrunk, or grown into what was padding. */
+/* Tells the checker that an object of @old_size bytes has shrunk, or has grown into its padding. */
 static void resize_checked(struct opened *opened, char *at, size_t old_size, size_t new_size)
 {
 	if (opened->shared)
@@ -619,7 +627,7 @@ static void share(struct opened *opened)
 	unlock();
 }
 
-/* Parent and child go on with the same arenas. */
+/* Runs before a fork. From then on parent and child share all arenas, so they are not checked. */
 static void share_all(void)
 {
 	unsigned int index;
@@ -638,7 +646,10 @@ static struct opened *opened_by_fd(int fd)
 	return arenas[index];
 }
 
-/* A reset or rewind. The lock keeps out allocations that this process makes meanwhile. */
+/*
+ * Makes a reset or rewind, and tells the checker which memory it has freed. The lock keeps out
+ * allocations that this process makes meanwhile.
+ */
 static int free_checked(struct opened *opened, COMMAND command, void *args)
 {
 	__u64 before, now;
@@ -804,7 +815,7 @@ PUBLIC int arena_batch(struct arena *arena, struct arena_batch_item *items, unsi
 
 /* Growing and shrinking. */
 
-/* Is @end that of the last object of this thread, and is the object alive? */
+/* Returns whether @end is the end of the last object of this thread, and the object is alive. */
 static bool ends_last(struct arena *arena, const struct arena_cursor *cursor, const char *end)
 {
 	return cursor->pos == end && cursor->generation == arena_generation(arena);
@@ -915,7 +926,10 @@ PUBLIC struct libarena_scope libarena_scope_begin(struct arena *arena)
 	return scope;
 }
 
-/* Runs at the end of a block, and again when the scope's variable ends. */
+/*
+ * Ends a scope. arena_scope() calls this at the end of its block, and the compiler calls it again
+ * when the scope's variable goes out of scope. The second call does nothing.
+ */
 PUBLIC void libarena_scope_end(struct libarena_scope *scope)
 {
 	int saved = errno;
@@ -938,7 +952,10 @@ PUBLIC char *arena_strndup(struct arena *arena, const char *string, size_t max)
 		copy[len] = '\0';
 		return copy;
 	}
-	/* The kernel copies the terminating zero from the source, so the source must have one. */
+	/*
+	 * Without the right to write (EACCES), arena_strdup() lets the kernel copy the string with
+	 * its terminating zero: so make a string that ends where the copy is to end.
+	 */
 	if (errno != EACCES)
 		return NULL;
 	whole = strndup(string, len);

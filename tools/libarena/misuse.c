@@ -116,7 +116,7 @@ static void use_all(void)
 	memset(arena_alloc_aligned(arena, 100000, 4096), 4, 100000);
 }
 
-/* The child writes where the parent has no object. */
+/* The child allocates where the parent knows of no object, and the parent reads that: no misuse. */
 static void use_in_child(void)
 {
 	int status;
@@ -132,7 +132,7 @@ static void use_in_child(void)
 	puts(arena_ptr(arena, 0));
 }
 
-/* Other memory may get the addresses of an arena that was closed. */
+/* Uses other memory at addresses that an arena may have had before it was closed: no misuse. */
 static void use_addresses(void)
 {
 	char *at = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

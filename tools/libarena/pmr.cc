@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Containers of std::pmr in an arena: they lie there, and work, also when they grow; what does not
- * fit throws; a scope frees them.
+ * Tests containers of std::pmr in an arena: they lie in the arena and work, also when they grow; an
+ * allocation that does not fit throws an exception; and a scope frees the containers.
  */
 #undef NDEBUG
 #include <cassert>
