@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What programs ask the kernel to do with a mapping: madvise(), placement, synchronisation,
- * protection. Each call returns, and the mapping keeps its contents.
+ * Tests madvise() and other calls that ask the kernel to place, synchronise or protect a mapping of
+ * an arena. Each call must return, and the mapping must keep its contents.
  */
 #include "kselftest_harness.h"
 
@@ -166,7 +166,7 @@ static const struct request requests[] = {
 	{ "MADV_DONTNEED", do_madvise, MADV_DONTNEED },
 };
 
-/* In memory that child and parent share: the name of the call that the child is in. */
+/* The name of the call that the child is making. It lies in memory that child and parent share. */
 static const char **at_work;
 
 static void ask_all(char *map, size_t page, bool touch_first)

@@ -222,7 +222,7 @@ TEST_F(space, reset_zero_zeroes)
 	EXPECT_EQ(10 * SLAB, self->info.committed);
 }
 
-/* clause 13: each reset raises the generation, and all calls report the same one */
+/* clause 13: each reset raises the generation, and all calls report the same generation */
 TEST_F(space, generation_after_reset_grows)
 {
 	struct arena_reset_args reset = { .size = sizeof(reset) };

@@ -59,7 +59,7 @@ static bool sums_up(const struct arena_info_args *info)
 	return info->used + info->padding + info->free == info->capacity;
 }
 
-/* clauses 1, 7: the objects of a batch lie behind each other, aligned, and their sizes add up */
+/* clauses 1, 7: a batch's objects lie one behind another, aligned, and INFO sums up their sizes */
 TEST_F(batch, batch_of_sizes_in_order)
 {
 	static const __u64 sizes[] = { 1, 7, 8, 9, 100, 4096, 3, 64 };
@@ -572,7 +572,7 @@ static int batches_until_stopped(int fd, int *stop)
 	return 0;
 }
 
-/* clause 10: batches race with keep, release and zero resets; the counts add up to whole objects */
+/* clause 10: batches race with keep, release and zero resets; at the end, whole objects count */
 TEST_F_TIMEOUT(batch, batch_beside_resets_consistent, 120)
 {
 	int *stop = mmap(NULL, 4096, PROT_READ | PROT_WRITE,

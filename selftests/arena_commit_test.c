@@ -43,7 +43,7 @@ FIXTURE_TEARDOWN(commit)
 
 #define committed()	(arena_info(self->fd, &self->info) ? ~0ULL : self->info.committed)
 
-/* clause 21: whole slabs are committed, once, and allocations in them take no further memory */
+/* clause 21: COMMIT commits whole slabs, each once; allocations in them take no further memory */
 TEST_F(commit, commit_then_alloc_takes_no_pages)
 {
 	ASSERT_EQ(0, arena_commit(self->fd, 3 * SLAB + 1, 0, 0));
@@ -110,8 +110,8 @@ TEST_F(commit, commit_over_limit_gives_back_own)
 }
 
 /*
- * Returns how many pages of @map the kernel finds on @node. All of them are mapped. It is asked for
- * one page at a time: kernels mix up the pages if a program of 32 bits asks for more than 16.
+ * Returns how many pages of @map, all of which are mapped, lie on @node. Asks the kernel for one
+ * page at a time: kernels mix up the pages if a program of 32 bits asks for more than 16.
  */
 static unsigned int pages_on(char *map, size_t bytes, int node)
 {
@@ -129,7 +129,7 @@ static unsigned int pages_on(char *map, size_t bytes, int node)
 	return on;
 }
 
-/* clause 21: the memory comes from the node that the call names; it is zero, as from any node */
+/* clause 21: the memory comes from the node that the call names, and is zero */
 TEST_F(commit, commit_on_node_is_there)
 {
 	unsigned int node;

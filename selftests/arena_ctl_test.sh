@@ -172,7 +172,7 @@ helps()
 		./arenactl -h | cmp -s - "$log"
 }
 
-# The version is that of the module.
+# Succeeds if arenactl prints the version of the module.
 tells_version()
 {
 	version=$(cat /sys/module/arena/version)
@@ -180,7 +180,8 @@ tells_version()
 		says "^arenactl $version\$"
 }
 
-# As JSON, each number of the table of debugfs, flags as a list, and names as they were given.
+# Succeeds if "arenactl --json list" prints each number that the table in debugfs has, flags as a
+# list, and names as they were given.
 lists_json()
 {
 	ends_with 0 ./arenactl --json -s used list && [ "$(head -n 1 "$log")" = '[' ] &&
@@ -198,7 +199,8 @@ lists_json()
 		[ "$(wc -l <"$log")" -eq 1 ] && ends_with 2 ./arenactl -j watch
 }
 
-# A name with characters that JSON, the kernel, or both escape.
+# Succeeds if "arenactl -j show" prints a name with characters that JSON, the kernel, or both
+# escape.
 shows_json_name()
 {
 	./arena_play 'setup=a 12b\"c,0x10000,0' pid pause >"$log.3" &
@@ -212,7 +214,8 @@ shows_json_name()
 	return $rc
 }
 
-# Who has an arena open: the descriptor, its rights and the program; by number and by name.
+# Succeeds if "arenactl who", given the name or the number of an arena, prints the process that has
+# it open, the descriptor, its rights and the program.
 tells_who()
 {
 	fd=$(sed -n 's/^pid .* fd //p' "$log.1")
@@ -228,7 +231,8 @@ tells_who()
 		ends_with 1 ./arenactl who nobody && says 'no process has an arena nobody'
 }
 
-# Which arenas a process has: by each descriptor with its rights, also while it has no arena.
+# Succeeds if "arenactl pid" prints each descriptor of a process with its rights, also while the
+# descriptor has no arena.
 tells_of_process()
 {
 	./arena_play pid pause >"$log.3" &
@@ -248,7 +252,8 @@ tells_of_process()
 	return $rc
 }
 
-# Others than root are told of their own processes, and that this is not all.
+# Succeeds if arenactl shows a user other than root the user's own processes only, and says that
+# processes were left out.
 tells_own_only()
 {
 	ends_with 0 ./arena_play uid=65534 exec='./arenactl who' &&

@@ -128,8 +128,8 @@ nameless()
 	return $verdict
 }
 
-# Succeeds if a reader that has the debugfs file open when the arena goes does not delay that, and
-# then reads nothing.
+# Succeeds if an arena goes without delay although a reader has its debugfs file open, and if the
+# reader then reads nothing.
 open_while_it_goes()
 {
 	begin setup=goes,0x10000,0 || return 1

@@ -35,7 +35,7 @@ FIXTURE(errnos)
 		EXPECT_EQ(-(error), expression);				\
 		EXPECT_TRUE(arena_unchanged(fd_, &before_));			\
 		close(next_);							\
-		/* The refused call left no descriptor open. */			\
+		/* Its number is free, so the call left none open. */	\
 		EXPECT_EQ(next_, dup(fd_));					\
 		close(next_);							\
 	} while (0)
@@ -173,7 +173,7 @@ TEST_F(errnos, setup_bad_argument_errno)
 	EXPECT_EQ(-EINVAL, call_setup(fresh, 0, 0, 4095, 0, 0));
 	EXPECT_EQ(-EINVAL, call_setup(fresh, 0, 0, 0, 1, 0));
 	EXPECT_EQ(-EINVAL, call_setup(fresh, 0, 0, 0, 0, '/'));
-	/* A refused SETUP is no use of the arena, so another SETUP still succeeds. */
+	/* A refused SETUP does not count as use of the arena, so another SETUP still succeeds. */
 	EXPECT_EQ(0, call_setup(fresh, 0, 0, 0, 0, 'x'));
 	refused(fresh, EBUSY, call_setup(fresh, 0, 0, 0, 0, 0));
 	refused(self->fd, EBUSY, call_setup(self->fd, ARENA_SETUP_SPANS, 0, 0, 0, 0));
@@ -263,7 +263,10 @@ TEST_F(errnos, commit_bad_argument_errno)
 	refused(self->spans, EINVAL, arena_commit(self->spans, CAPACITY + 1, 0, 0));
 }
 
-/* Each call that would change a sealed arena is EPERM, and so is a second SEAL by a mere reader. */
+/*
+ * SEAL needs the rights that it takes away, and fails with EBUSY while a mapping may become
+ * writable. In a sealed arena, each call that would change the arena fails with EPERM.
+ */
 TEST_F(errnos, seal_then_change_eperm)
 {
 	const __u64 src = (unsigned long)source;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Repeats a call and makes first its first allocation fail, then its second one, and so on, until
- * the call makes fewer; copies from and to user space count as allocations. Each failing call must
- * return an errno and change nothing (clauses 4 and 21). Needs a kernel with fault injection.
+ * the call makes no further allocation; copies from and to user space count as allocations. Each
+ * failing call must return an errno and change nothing (clauses 4 and 21). Needs a kernel with
+ * fault injection.
  */
 #include "kselftest_harness.h"
 #include <poll.h>
@@ -51,7 +52,10 @@ static void fail_start(int nth)
 	char text[16];
 	int len = snprintf(text, sizeof(text), "%d", nth);
 
-	/* If a failure that is still due hits this write, it is used up, so write once more. */
+	/*
+	 * If this write itself meets a failure that is still due, the failure is used up: write
+	 * again.
+	 */
 	if (pwrite(fail_fd, text, len, 0) != len && pwrite(fail_fd, text, len, 0) != len)
 		abort();
 }
@@ -160,8 +164,8 @@ static bool same_descriptors(const NTH *self)
 }
 
 /*
- * Returns whether a failed call changed nothing. With @done, the caller has found that the call
- * took effect: that is allowed if it returned EFAULT because its result could not be written back.
+ * Returns whether a failed call changed nothing. @done says that the call took effect: that is
+ * allowed only if the call returned EFAULT because its result could not be written back.
  */
 static bool harmless(const NTH *self, bool done)
 {
@@ -428,7 +432,7 @@ TEST_F_TIMEOUT(nth, mark_nth_fails_harmless, 120)
 	EXPECT_EQ(0, arena_rewind(self->fd, self->mark));
 }
 
-/* clause 12: a rewind that fails frees nothing, and another one to its mark succeeds */
+/* clause 12: a rewind that fails frees nothing, and a second one to the same mark succeeds */
 TEST_F_TIMEOUT(nth, rewind_nth_fails_harmless, 120)
 {
 	ASSERT_EQ(0, make(self->fd));
@@ -591,7 +595,7 @@ TEST_F_TIMEOUT(nth, reset_nth_fails_harmless, 120)
 
 			EXPECT_TRUE(self->err == 0 || self->err == -EFAULT);
 			EXPECT_TRUE(harmless(self, done));
-			/* In an arena that is strict or empty, these bytes would be gone. */
+			/* A reset that failed without effect has left the bytes in place. */
 			EXPECT_TRUE(done || all_bytes(self->map, 'x', 3 * SLAB));
 			ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
 		}

@@ -66,7 +66,9 @@ TEST_F(hold, produce_records_visible_in_mapping)
 	munmap(map, 16 * SLAB);
 }
 
-/* clause 23: arena_get_from_fd() refuses descriptors without the right, and those of other files */
+/*
+ * clause 23: arena_get_from_fd() refuses descriptors without the right to allocate, and other files
+ */
 TEST_F(hold, produce_wrong_descriptor_refused)
 {
 	int reader = arena_dup(self->fd, ARENA_RIGHT_READ);
@@ -94,7 +96,7 @@ TEST_F(hold, reset_while_held_ebusy)
 	EXPECT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
 }
 
-/* clauses 23, 30: kernel code that holds the arena keeps it from being sealed, and the reverse */
+/* clauses 23, 30: kernel code that holds an arena hinders SEAL, and cannot hold a sealed arena */
 TEST_F(hold, seal_while_held_ebusy)
 {
 	ASSERT_EQ(0, produce(self->producer, self->fd, RECORDS));

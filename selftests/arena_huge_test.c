@@ -34,7 +34,7 @@ static bool maps_huge(void)
 	return (major > 6 || (major == 6 && minor >= 15)) && has_huge();
 }
 
-/* Returns the bytes of the mapping at @map that PMDs map. */
+/* Returns how many bytes of the mapping at @map are mapped by PMDs. */
 static long huge_bytes(const char *map)
 {
 	long huge = 0, kilobytes;
@@ -155,7 +155,10 @@ TEST(fault_around_committed_pages_only)
 	EXPECT_EQ(SIGBUS, touch_write(part + 2 * page));
 	EXPECT_EQ(0, touch_write(map + 2 * page));
 	EXPECT_EQ(SIGBUS, touch_write(map + 4 * page));
-	/* A fault maps pages around its address, too. From here on, some of them are mapped. */
+	/*
+	 * Now all pages are committed. A fault also maps pages around its address, so the reset
+	 * below finds pages mapped that were not touched.
+	 */
 	ASSERT_EQ(0, arena_alloc(fd, 12 * page, NULL));
 	EXPECT_EQ(0, touch_write(map + 15 * page));
 	EXPECT_EQ(0, touch_write(map + 4 * page));
@@ -394,7 +397,10 @@ TEST_F(huge, map_populate_committed_only)
 	munmap(map, CAPACITY);
 }
 
-/* A thread that stores to @at by read() from /dev/zero, which returns an error and no signal. */
+/*
+ * A thread that stores to @at by read() from /dev/zero: where the page is missing, read() returns
+ * an error, and raises no signal.
+ */
 struct toucher {
 	int zero;
 	char *at;

@@ -229,7 +229,7 @@ static bool unchanged(int fd, const struct arena_info_args *before, unsigned int
 		return arena_setup(fd, 1 << 20, 0, 0) == 0;
 	if (arena_info(fd, &now) || memcmp(&now, before, sizeof(now)))
 		return false;
-	/* If the next free descriptor is the one after ours, the call left none open. */
+	/* If the next free descriptor is the one after @fd, the call left none open. */
 	next = dup(fd);
 	close(next);
 	return next == fd + 1;
@@ -447,7 +447,7 @@ TEST(query_flags_are_those_accepted)
 	close(fd);
 }
 
-/* Whether an arena can be set up so. */
+/* Returns 0 if an arena can be set up with these values, and a negative errno if not. */
 static int try_setup(__u64 capacity, __u64 slab_size)
 {
 	int fd = arena_open(), err = arena_setup(fd, capacity, slab_size, 0);
@@ -475,7 +475,10 @@ TEST(query_limits_are_those_enforced)
 	EXPECT_EQ(0, try_setup(0, query.slab_size_max));
 	EXPECT_EQ(-EINVAL, try_setup(0, query.slab_size_max * 2));
 
-	/* QUERY was no use of the arena: now it gets the defaults. */
+	/*
+	 * QUERY does not count as use of the arena, so SETUP still succeeds. It chooses the
+	 * defaults.
+	 */
 	ASSERT_EQ(0, arena_setup(fd, 0, 0, 0));
 	ASSERT_EQ(0, arena_info(fd, &info));
 	EXPECT_EQ(query.capacity_default, info.capacity);
@@ -679,7 +682,7 @@ static int use_by_mark(int fd)
 	return arena_mark(fd, &mark);
 }
 
-/* clause 17: a rewind is a use of the arena even if it is refused for a stale mark */
+/* clause 17: a rewind counts as use of the arena even if it is refused for a stale mark */
 static int use_by_rewind(int fd)
 {
 	return arena_rewind(fd, (struct arena_mark_args) { .size = 32 }) != -ESTALE;
@@ -915,7 +918,7 @@ TEST_F(idle, store_unmapped_source_efault)
 	}
 }
 
-/* clause 18: STORE does not ignore the upper 32 bits of an address, also of 32-bit callers */
+/* clause 18: STORE does not ignore the upper 32 bits of an address, not even for 32-bit callers */
 TEST_F(idle, store_high_address_efault)
 {
 	struct arena_store_args args = {

@@ -395,7 +395,10 @@ static bool kill_under_way(struct __test_metadata *_metadata, struct _test_data_
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	cut_short = variant->cut_short(self->fd, self->map);
-	/* A reset empties the arena and wakes its waiters even if it is killed. */
+	/*
+	 * Even if its process is killed, a reset empties the arena and wakes those that wait for
+	 * it.
+	 */
 	EXPECT_EQ(variant->allocated, epoll_wait(epoll, &event, 1, 0));
 	close(epoll);
 	/* A killed allocation has either made its object or committed no memory. */

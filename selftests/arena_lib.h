@@ -36,8 +36,8 @@
 #endif
 
 /*
- * The first bytes of an object: the number of the thread or process that made it, and how many
- * objects that one had made before.
+ * The first bytes of an object: the number of its maker, a thread or process, and how many objects
+ * that maker had made before.
  */
 struct stamp {
 	__u64 maker;

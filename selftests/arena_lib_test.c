@@ -38,7 +38,7 @@ TEST_F_TIMEOUT(lib, offset_with_leases_exact, PATIENCE)
 	EXPECT_EQ(32, arena_offset(self->arena));
 }
 
-/* Clause 5: arena_ptr() and arena_off() tell offsets and addresses outside of the arena. */
+/* Clause 5: arena_ptr() and arena_off() recognise offsets and addresses outside of the arena. */
 TEST_F_TIMEOUT(lib, ptr_of_bad_offset_null, PATIENCE)
 {
 	EXPECT_EQ(MB, arena_capacity(self->arena));
@@ -246,7 +246,7 @@ TEST_F_TIMEOUT(lib, batch_all_or_none, PATIENCE)
 	EXPECT_EQ(before, arena_offset(self->arena));
 }
 
-/* Clauses 4, 21: memory is committed beforehand, in whole slabs; more than the capacity is not. */
+/* Clauses 4, 21: arena_commit() commits whole slabs, and refuses more than the capacity. */
 TEST_F_TIMEOUT(lib, commit_beforehand_in_slabs, PATIENCE)
 {
 	struct arena_info_args info = { .size = sizeof(info) };
@@ -304,7 +304,10 @@ TEST_F_TIMEOUT(lib, realloc_copies, PATIENCE)
 	ASSERT_NE(NULL, copy);
 	EXPECT_NE(object, copy);
 	EXPECT_STREQ("hello", copy);
-	/* An object of a call of its own moves, too. */
+	/*
+	 * An object that is too large for a lease, and so was allocated by a call of its own,
+	 * moves, too.
+	 */
 	copy = arena_realloc(self->arena, copy, 1000, 2 * SLAB);
 	EXPECT_STREQ("hello", copy);
 	copy = arena_realloc(self->arena, copy, 2 * SLAB, 3 * SLAB);
@@ -315,7 +318,7 @@ TEST_F_TIMEOUT(lib, realloc_copies, PATIENCE)
 	EXPECT_EQ(EINVAL, errno);
 }
 
-/* Clause 28: after a reset, no object of before is the last one. */
+/* Clause 28: after a reset, no object from before the reset counts as the last one. */
 TEST_F_TIMEOUT(lib, resize_after_reset_fails, PATIENCE)
 {
 	char *object = arena_alloc(self->arena, 8);
@@ -326,7 +329,7 @@ TEST_F_TIMEOUT(lib, resize_after_reset_fails, PATIENCE)
 	EXPECT_EQ(0, arena_offset(self->arena));
 }
 
-/* Clause 12: a rewind frees what came after the mark, and nothing else, to the byte. */
+/* Clause 12: a rewind frees exactly the bytes that were allocated after the mark. */
 TEST_F_TIMEOUT(lib, rewind_to_mark_restores_offset, PATIENCE)
 {
 	char *kept = arena_strdup(self->arena, "kept"), *first = NULL, *object;
@@ -380,7 +383,7 @@ TEST_F_TIMEOUT(lib, scope_end_frees, PATIENCE)
 	}
 }
 
-/* Clause 13: a handle names its object until a reset or a rewind frees that. */
+/* Clause 13: a handle names its object until a reset or a rewind frees the object. */
 TEST_F_TIMEOUT(lib, deref_of_freed_object_null, PATIENCE)
 {
 	struct arena_handle below, above, forged;
@@ -544,7 +547,7 @@ TEST(alloc_after_shrink_zeroed)
 	arena_close(arena);
 }
 
-/* Clause 12: an arena with spans has no marks, so no block of a scope runs. */
+/* Clause 12: an arena with spans has no marks, so a scope fails and its block does not run. */
 TEST(scope_without_marks_fails)
 {
 	struct arena *arena = arena_open("spans", MB, ARENA_SETUP_SPANS);

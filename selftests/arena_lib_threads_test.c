@@ -87,7 +87,10 @@ static void *alloc_late(void *arg)
 	static pthread_key_t key;
 
 	arena_alloc(arg, CELL);
-	/* Destructors run in the order in which their keys were made. The library's is older. */
+	/*
+	 * The C library calls destructors in the order in which their keys were made. The library's
+	 * key is older.
+	 */
 	pthread_key_create(&key, one_cell_more);
 	pthread_setspecific(key, arg);
 	return NULL;

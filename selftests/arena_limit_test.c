@@ -16,8 +16,8 @@
 #define CGROUP		"/sys/fs/cgroup/"
 
 /*
- * Waits until no arena exists and its memory is free: the kernel may drop the last reference to an
- * arena shortly after the process has ended. Returns whether that came true in time.
+ * Waits up to half a minute until no arena exists and its memory is free: the kernel may drop the
+ * last reference to an arena shortly after the process has ended. Returns whether nothing is left.
  */
 static bool all_gone(void)
 {
@@ -73,7 +73,7 @@ TEST_F(limits, open_too_many_refused)
 	}
 	EXPECT_EQ(-ENFILE, arena_open());
 	EXPECT_EQ(-ENFILE, arena_open());
-	/* A second descriptor of an arena counts for nothing, but keeps the arena counted. */
+	/* A second descriptor of an arena is not counted, but keeps the arena counted. */
 	i = arena_dup(fds[0], ARENA_RIGHT_READ);
 	EXPECT_LE(0, i);
 	close(fds[0]);
@@ -107,7 +107,7 @@ TEST_F(limits, info_default_capacity_within_limit)
 	EXPECT_EQ(2 << 20, self->info.capacity);
 }
 
-/* Allocates objects of a slab's size until that fails; returns how many it got. */
+/* Allocates objects of a slab's size until an allocation fails; returns how many succeeded. */
 static int exhaust(int fd, int *err)
 {
 	int nr = 0;
@@ -631,7 +631,7 @@ TEST_F(cgroup, alloc_by_other_task_charges_opener)
 	EXPECT_EQ(0, event(self->path, "oom_kill"));
 }
 
-/* clause 21: the cgroup of the task that opened the arena is charged if another one sets it up */
+/* clause 21: the cgroup of the task that opened the arena is charged if another task sets it up */
 TEST_F(cgroup, setup_by_other_task_charges_opener)
 {
 	int err, nr = allocate_at_their_cost(_metadata, self->path, &self->fd, false, &err);

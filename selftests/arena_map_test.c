@@ -109,7 +109,7 @@ TEST_F(mapping, map_past_capacity_enxio)
 	EXPECT_EQ(ENXIO, errno);
 }
 
-/* clause 19: offset and length that wrap are refused */
+/* clause 19: a mapping is refused if the sum of its offset and its length wraps */
 TEST_F(mapping, map_wrapping_offset_refused)
 {
 	/* How many pages 64 bits of offset can address: 1 << 52 pages of 4 KiB. */
@@ -460,7 +460,7 @@ TEST(alloc_recycled_memory_zero)
 	}
 }
 
-/* clause 20: a page in a pipe does not get into another object */
+/* clause 20: a page that a pipe refers to does not become a part of another object */
 TEST_F(mapping, reset_release_pinned_page_not_reused)
 {
 	struct iovec part = { .iov_base = self->map, .iov_len = self->page };

@@ -219,7 +219,7 @@ TEST_F(node, stat_duplicate_is_device_node)
 }
 
 /*
- * clause 22: a security module that lets a process not open the device does not let it make a
+ * clause 22: if a security module does not let a process open the device, the process cannot make a
  * duplicate either. The test uses Landlock, which a process can set up for itself.
  */
 TEST_F(node, dup_under_landlock_refused)

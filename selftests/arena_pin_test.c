@@ -27,7 +27,10 @@ FIXTURE(pin)
 FIXTURE_SETUP(pin)
 {
 	self->page = sysconf(_SC_PAGESIZE);
-	/* Pages that the previous test had in a pipe count until the module has freed them. */
+	/*
+	 * Wait for the module to free pages that the previous test had in a pipe: until then they
+	 * count.
+	 */
 	arena_held_falls_to(0);
 	self->fd = arena_create_mapped(CAPACITY, SLAB, 0, &self->map);
 	ASSERT_LE(0, self->fd);
@@ -82,8 +85,8 @@ static void use_memory(struct __test_metadata *_metadata, size_t slab)
 }
 
 /*
- * clause 20: a page in a pipe keeps its bytes after a reset that frees its slab, when another slab
- * takes the place in the arena
+ * clause 20: a page in a pipe keeps its bytes after a reset that frees its slab, although another
+ * slab takes that slab's place in the arena
  */
 TEST_F(pin, reset_pinned_page_keeps_bytes)
 {
@@ -127,7 +130,9 @@ TEST_F_TIMEOUT(pin, close_pinned_page_keeps_bytes, 120)
 		before = arena_held_bytes();
 		close(fd);
 		EXPECT_GT(before, arena_held_bytes());
-		/* The page in the pipe still counts, and nothing else of that arena. */
+		/*
+		 * The page in the pipe still counts, and nothing else of the arena that was closed.
+		 */
 		EXPECT_LE((i + 1) * self->page, arena_held_bytes());
 		EXPECT_GE(held + (i + 1) * self->page, arena_held_bytes());
 	}

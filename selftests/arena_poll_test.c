@@ -53,7 +53,7 @@ TEST_F(poll, poll_without_watch_reports_objects)
 	EXPECT_EQ(0, events(self->fd, 0));
 }
 
-/* clause 17: poll() is not a use of the arena, so SETUP still succeeds */
+/* clause 17: poll() does not count as use of the arena, so SETUP still succeeds */
 TEST(poll_before_setup_ok)
 {
 	int fd = arena_open();
@@ -215,7 +215,10 @@ static long long milliseconds(void)
 	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
-/* At the end of its time, poll() looks once more: what it reports then has woken no thread. */
+/*
+ * When its time is over, poll() looks for events once more. Events that it finds then did not wake
+ * the thread, so they are not noted.
+ */
 static void *sleeper_run(void *arg)
 {
 	struct sleeper *sleeper = arg;
@@ -405,7 +408,7 @@ TEST_F(poll, epoll_edge_reports_each_passing)
 	close(other);
 }
 
-/* clause 17: the last descriptor that may allocate wakes the reader when it is closed: POLLHUP */
+/* clause 17: when the last descriptor that may allocate is closed, a reader wakes with POLLHUP */
 TEST_F(poll, close_last_allocator_pollhup)
 {
 	int reader = arena_dup(self->fd, ARENA_RIGHT_READ | ARENA_RIGHT_RESET);
@@ -427,7 +430,7 @@ TEST_F(poll, close_last_allocator_pollhup)
 	close(same);
 	EXPECT_EQ(POLLHUP, sleeper_end(&sleeper));
 	EXPECT_EQ(POLLHUP, events(reader, 0));
-	/* What else there is to report is reported beside it. */
+	/* poll() reports other events together with POLLHUP. */
 	ASSERT_EQ(0, arena_reset(reader, ARENA_RESET_KEEP, 0));
 	EXPECT_EQ(POLLHUP | POLLPRI, events(reader, 0));
 	/* The reader cannot regain the right to allocate: a duplicate never has more rights. */
@@ -435,7 +438,7 @@ TEST_F(poll, close_last_allocator_pollhup)
 	close(reader);
 }
 
-/* clause 17: a mapping keeps the file that it was made through, and so the right to allocate */
+/* clause 17: a mapping keeps its file open, so the file's right to allocate lasts until munmap() */
 TEST_F(poll, unmap_last_allocator_pollhup)
 {
 	int reader = arena_dup(self->fd, ARENA_RIGHT_READ);

@@ -58,7 +58,7 @@ static int waiter_end(struct waiter *waiter)
 }
 
 /*
- * Gives a waiter that was woken by mistake time to report it. If this is too short, a bug is
+ * Gives a waiter that was woken by mistake time to report it. If the time is too short, a bug is
  * missed, but no test fails.
  */
 static void let_others_run(void)
@@ -191,7 +191,7 @@ TEST_F(poller, alloc_beyond_mark_wakes_own_file)
 	EXPECT_EQ(POLLIN, waiter_end(&other));
 	let_others_run();
 	EXPECT_FALSE(waiter_done(&self->waiter));
-	/* The other waiter still waits, and wakes at its own threshold. */
+	/* The waiter on the test's first file still waits, and wakes at its own threshold. */
 	ASSERT_EQ(0, arena_alloc(self->fd, MARK, NULL));
 	EXPECT_EQ(POLLIN, waiter_end(&self->waiter));
 }

@@ -35,7 +35,7 @@ TEST(open_for_ioctl_only_eacces)
 	EXPECT_EQ(EACCES, errno);
 }
 
-/* clause 17: the VFS refuses O_DIRECT after the module's open function has run */
+/* clause 17: open() with O_DIRECT fails, although only after the module's open function has run */
 TEST(open_direct_einval)
 {
 	EXPECT_EQ(-1, open(DEVICE, O_RDWR | O_DIRECT | O_CLOEXEC));
@@ -52,7 +52,7 @@ TEST(stat_device_node_mode_0600)
 	EXPECT_EQ(0, st.st_uid);
 }
 
-/* clause 17: SETUP works on a duplicate that has the right, as making one is no use of the arena */
+/* clause 17: SETUP works on a duplicate that has the right: making one does not use the arena */
 TEST(setup_on_duplicate_ok)
 {
 	int fd = arena_open(), reader = arena_dup(fd, R), setter = arena_dup(fd, T);
@@ -223,7 +223,7 @@ TEST_F(rights, reset_needs_reset_right)
 	EXPECT_EQ(variant->rights & T ? 0 : 9, arena_used(self->fd));
 }
 
-/* clause 17: without the right to reset, SETUP fails with EACCES, even of an arena in use */
+/* clause 17: without the right to reset, SETUP fails with EACCES, even if the arena is in use */
 TEST_F(rights, setup_again_needs_reset_right)
 {
 	EXPECT_EQ(variant->rights & T ? -EBUSY : -EACCES, arena_setup(self->other, 0, 0, 0));
@@ -635,8 +635,8 @@ TEST_F(owner, ptrace_read_only_mapping_eio)
 }
 
 /*
- * clause 19: ptrace() can write to a mapping with the right to write, so only the missing right
- * made it fail in ptrace_read_only_mapping_eio
+ * clause 19: ptrace() can write to a mapping with the right to write, so the calls in
+ * ptrace_read_only_mapping_eio fail only because that right is missing
  */
 TEST_F(owner, ptrace_writable_mapping_ok)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * ARENA_IOC_SEAL: afterwards nothing changes the arena, and the call is refused while something
- * could (clauses 4, 17, 19, 20 and 30). Kernel code that holds the arena: arena_hold_test.
+ * could still change it (clauses 4, 17, 19, 20 and 30). arena_hold_test tests SEAL while kernel
+ * code holds the arena.
  */
 #include "kselftest_harness.h"
 #include <poll.h>
@@ -19,7 +20,7 @@ FIXTURE(seal)
 	int fd;
 	int reader;		/* a duplicate that may only read */
 	const char *map;	/* made by @reader */
-	__u64 offset;		/* of "original" */
+	__u64 offset;		/* the offset of the string "original" */
 	struct arena_info_args info;
 };
 
@@ -86,7 +87,7 @@ TEST_F(seal, seal_reported_to_reader)
 	munmap((void *)status, page_size());
 }
 
-/* clause 30: a sealed arena allocates through no descriptor */
+/* clause 30: after SEAL, each call that allocates fails, through any descriptor */
 TEST_F(seal, seal_then_allocate_eperm)
 {
 	struct arena_batch_item item = { .bytes = 8 };
@@ -211,7 +212,7 @@ TEST_F(seal, seal_while_reader_maps_ok)
 	close(extra);
 }
 
-/* clauses 4, 30: a mapping by a descriptor that may write hinders, whatever its protection */
+/* clauses 4, 30: a mapping by a descriptor that may write hinders SEAL, whatever its protection */
 TEST_F(seal, seal_while_mapped_writable_ebusy)
 {
 	static const int prots[] = { PROT_READ | PROT_WRITE, PROT_READ, PROT_NONE };
@@ -244,18 +245,18 @@ TEST_F(seal, seal_while_part_mapped_ebusy)
 	EXPECT_EQ(-EBUSY, arena_seal(self->fd));
 	ASSERT_EQ(0, munmap(map, 4 * SLAB));
 	EXPECT_EQ(-EBUSY, arena_seal(self->fd));
-	/* The rest moves to where the first part was. */
+	/* The rest of the mapping moves to where its first part was. */
 	moved = mremap(map + 5 * SLAB, 11 * SLAB, SLAB, MREMAP_MAYMOVE | MREMAP_FIXED, map);
 	ASSERT_EQ(map, moved);
 	EXPECT_EQ(-EBUSY, arena_seal(self->fd));
-	/* Another mapping takes its place. */
+	/* Other memory is mapped over the rest, so no part of the arena is mapped any more. */
 	ASSERT_NE(MAP_FAILED, mmap(map, SLAB, PROT_READ,
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
 	EXPECT_EQ(0, arena_seal(self->fd));
 	munmap(map, SLAB);
 }
 
-/* clause 30: mappings that a child inherits count until it is gone */
+/* clause 30: mappings that a child inherits count until the child is gone */
 TEST_F(seal, seal_while_child_maps_ebusy)
 {
 	char *map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
@@ -279,7 +280,7 @@ TEST_F(seal, seal_while_child_maps_ebusy)
 	close(go[0]);
 }
 
-/* clauses 20, 30: a page that the kernel still refers to hinders, though no program maps it */
+/* clauses 20, 30: a page that the kernel still refers to hinders SEAL, though no program maps it */
 TEST_F(seal, seal_while_page_in_pipe_ebusy)
 {
 	char *map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0), copy[9];
@@ -319,7 +320,7 @@ TEST_F(seal, seal_needs_rights_it_takes)
 	}
 }
 
-/* Seals an arena that others use, as soon as that is possible; returns the result. */
+/* Seals an arena that other processes use, as soon as that is possible; returns the result. */
 static int seal_among_others(int fd)
 {
 	time_t end = time(NULL) + 120;
@@ -331,7 +332,7 @@ static int seal_among_others(int fd)
 	return err;
 }
 
-/* Calls that change the arena, until each of them says that it is sealed. */
+/* Makes calls that change the arena, until each of them fails because the arena is sealed. */
 static int change_until_sealed(int fd, unsigned int seed)
 {
 	static char bytes[30000];

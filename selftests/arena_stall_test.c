@@ -93,7 +93,7 @@ TEST_F(own, call_struct_in_arena_ok)
 	EXPECT_EQ(2 * SLAB, info->used);
 }
 
-/* clauses 20, 24: a reset that frees the memory of its own struct returns EFAULT, but is done */
+/* clauses 20, 24: a reset that frees the memory of its own struct is done, but returns EFAULT */
 TEST_F(own, reset_releases_its_struct_ok)
 {
 	struct arena_reset_args *reset;
@@ -103,7 +103,9 @@ TEST_F(own, reset_releases_its_struct_ok)
 	reset->size = sizeof(*reset);
 	reset->mode = ARENA_RESET_RELEASE;
 	EXPECT_EQ(-EFAULT, arena_ioctl(self->fd, ARENA_IOC_RESET, reset));
-	/* The struct was writable when the call began: then the reset is done, as documented. */
+	/*
+	 * The reset is done nevertheless, as documented, because its struct was writable at first.
+	 */
 	EXPECT_EQ(0, arena_used(self->fd));
 	EXPECT_EQ(SIGBUS, touch_read(self->map));
 }

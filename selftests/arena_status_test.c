@@ -311,7 +311,10 @@ struct reader {
 	__u64 torn, shrank, back;
 };
 
-/* Counts how often the generation falls, or the offset falls or is too large in a generation. */
+/*
+ * Counts how often the page shows a smaller generation than before or, within a generation, a
+ * smaller offset than before, or one that is too large.
+ */
 static void *read_status(void *arg)
 {
 	__u64 last_generation = 0, last_offset = 0;

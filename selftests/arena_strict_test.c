@@ -201,7 +201,7 @@ TEST_F(strict, rewind_refused_revokes_nothing)
 }
 
 /*
- * A child touches two pages of a strict arena. Each test then makes the arena so much smaller that
+ * A child touches two pages of a strict arena. Each test then resets or rewinds the arena so that
  * only the first page has an object; the child must find that it has lost the second one.
  */
 FIXTURE(late)

@@ -28,7 +28,7 @@ load_module()
 	modprobe "$@" 2>/dev/null
 }
 
-# Prints a file as comments of TAP, each line with its newline, even if the last one lacks it.
+# Prints a file as comments of TAP. Adds a newline if the last line lacks one.
 show()
 {
 	awk '{ print "# " $0 }' "$1"

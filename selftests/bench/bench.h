@@ -72,7 +72,7 @@ struct bench_ctx {
  * @free:     frees one object; NULL if the allocator has @reset.
  * @reset:    frees all objects at once; NULL if the allocator has @free.
  * @setup:    makes the allocator for @ctx; if @lead is not NULL, uses the allocator of @lead.
- * @teardown: frees the allocator, unless it is borrowed.
+ * @teardown: frees the allocator, unless @ctx->lent is set.
  * @traits:   RIVAL_* flags.
  *
  * The structs are constant, so that the compiler inlines these functions into the loops.

@@ -156,7 +156,7 @@ static int timed_create(struct subject *subject, u64 *ticks)
 }
 
 /*
- * Measures the creation of an arena and a reset that releases its memory. Its capacity is
+ * Measures the creation of an arena, and a reset that releases the arena's memory. The capacity is
  * @subject->capacity, or the largest that the module allows if that is less.
  */
 static int one_capacity(const char *name, struct subject *subject)
@@ -275,7 +275,9 @@ static long populate_elsewhere(struct arena *arena)
 	return cpu < nr_cpu_ids ? work_on_cpu(cpu, populate, arena) : populate(arena);
 }
 
-/* Measures the first allocation of this CPU. It may not fail, because the memory is committed. */
+/*
+ * Measures the first allocation of this CPU, which must succeed, because the memory is committed.
+ */
 static int one_first(struct subject *subject, int (*run)(struct first *first), u64 *ticks)
 {
 	struct first first = { };

@@ -67,7 +67,7 @@ static int make_arenas(struct herd *herd)
 	return err;
 }
 
-/* Returns the bytes of all slabs, which are no overhead, of the arenas from number @first on. */
+/* Returns the bytes of all slabs of the arenas from number @first on; slabs are no overhead. */
 static u64 slab_bytes(const struct herd *herd, unsigned int first)
 {
 	struct arena_stats stats;

@@ -539,7 +539,7 @@ DEFINE_RIVAL(mempool);
 #ifdef BENCH_MEMPOOL_BULK
 /*
  * One call of mempool_alloc_bulk() may not ask for more objects than the pool keeps in reserve, so
- * that is ctx->n here.
+ * the reserve has ctx->n objects here.
  */
 static int setup_mempool_bulk(struct bench_ctx *ctx, struct bench_ctx *lead)
 {
@@ -576,8 +576,8 @@ static const struct rival rival_mempool_bulk = {
 
 /*
  * With init_on_alloc, kmalloc() and arenas zero their objects. Of each rival that does not do that,
- * there is a second version, NAME_zero, which zeroes each object. So in runs with init_on_alloc,
- * rivals that zero can be compared; NAME_zero takes part only in these.
+ * there is a second version, NAME_zero, which zeroes each object. It takes part only in runs with
+ * init_on_alloc, where all rivals that are compared must zero.
  */
 static __always_inline void *zeroed(void *object, size_t size)
 {

@@ -145,7 +145,10 @@ static long storm_receiver(void *data)
 	unsigned int i = 0, shares = 0;
 
 	while (!READ_ONCE(storm->stop)) {
-		/* Take one reserved object for each that an NMI took: so task and NMIs get some. */
+		/*
+		 * Take one reserved object for each that an NMI took, so that task and NMIs share
+		 * them.
+		 */
 		if (storm->reserved && shares < atomic_read(&stage->taken[BY_NMI])) {
 			stage_alloc_reserved(stage, BY_TASK, OBJECT);
 			shares++;

@@ -30,7 +30,7 @@
 #define RESERVED	16
 #define OBJECT		32
 #define HITS_EACH	6		/* how often one probe allocates */
-#define FIRST_TRIES	32		/* bytes of a function to try a probe at */
+#define FIRST_TRIES	32		/* how many bytes of a function to try */
 #define MAX_CODE	SZ_16K
 #define SLOW_AFTER	16		/* probes, after which to estimate how long all take */
 #define SLOW_SECONDS	30		/* if all take longer, the test is skipped */
@@ -142,7 +142,10 @@ static int on_probe(struct kprobe *kprobe, struct pt_regs *regs)
 	return 0;
 }
 
-/* Without a post handler, kprobes would replace the breakpoint by a jump. */
+/*
+ * Does nothing, but without a post handler kprobes would replace the breakpoint, whose exception
+ * the test needs, by a jump.
+ */
 static void after_probe(struct kprobe *kprobe, struct pt_regs *regs, unsigned long flags)
 {
 }
@@ -199,7 +202,9 @@ static void work_large(struct stage *stage)
 static void set_live(bool live)
 {
 	WRITE_ONCE(prober.live, live);
-	/* Probes read this on the CPU that they interrupt, so a compiler barrier is enough. */
+	/*
+	 * Probes read prober.live on the CPU that they interrupt, so a compiler barrier is enough.
+	 */
 	barrier();
 }
 

@@ -262,8 +262,9 @@ void stage_verify(struct stage *stage, const char *when)
  * Expects that all contexts together got exactly as many objects as were reserved, and that no
  * allocation from the reservation failed earlier.
  *
- * A failed allocation may have an earlier entry in the log than the last object: after it had begun
- * its entry, an interrupt took the last object. That happens at most once for each source.
+ * The log may contain an entry of a failed allocation before that of the last object: after the
+ * failed allocation had begun its entry, an interrupt took the last object. Each source can have at
+ * most one such entry.
  */
 void stage_verify_reserve(struct stage *stage, size_t nr, size_t size)
 {

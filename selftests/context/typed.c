@@ -160,7 +160,8 @@ static void on_nmi(struct pt_regs *regs, void *unused)
 }
 
 /*
- * Frees elements that on_nmi() has allocated. No NMI comes meanwhile: on_timer() raises them all.
+ * Frees elements that on_nmi() has allocated. No NMI comes meanwhile, because only on_timer()
+ * raises NMIs.
  */
 static void on_work(struct irq_work *work)
 {

@@ -8,7 +8,7 @@ static bool is_word(char c)
 	       (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-/* Returns the next word at or after *@pos, which moves behind it, or NULL at the end. */
+/* Returns the next word at or after *@pos, and moves *@pos behind it; returns NULL at the end. */
 const char *next_word(const struct input *input, size_t *pos, size_t *len)
 {
 	size_t first = *pos, end;

@@ -206,7 +206,10 @@ static int no_new_memory(const struct arena_info_args *first,
 	return -1;
 }
 
-/* Fills and checks the arena twice; the second time, the words must fit in the memory of before. */
+/*
+ * Fills and checks the arena twice. The second time, the words must fit into the memory that the
+ * arena already has.
+ */
 static int fill_twice(struct arena *arena, const struct input *input, int sock,
 		      const char *list)
 {

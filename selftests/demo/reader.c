@@ -39,7 +39,10 @@ static int try_mprotect(struct arena *arena)
 	return refuse(mprotect(arena->base, arena_capacity(arena), PROT_READ | PROT_WRITE));
 }
 
-/* Tries a read() to the mapping, so that the kernel stores, and fails without a signal. */
+/*
+ * Tries to store to the mapping by read(): if the kernel makes the store, it fails without a
+ * signal.
+ */
 static int try_store(struct arena *arena)
 {
 	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC), err;

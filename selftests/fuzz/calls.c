@@ -198,7 +198,7 @@ static int request(struct request *r, struct arena *a, int fd)
 	check_sealed(a, r->cmd, err);
 	if (r->honest && !err)
 		memcpy(&r->args, at, r->size);
-	/* An object may be allocated whose offset this process does not learn. */
+	/* The call may have allocated an object whose offset this process does not learn. */
 	if (!r->honest || err == -EFAULT)
 		lose(a);
 	return err;
