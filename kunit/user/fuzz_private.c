@@ -82,7 +82,7 @@ static void op_alloc(struct input *in)
 	p.used += size;
 }
 
-/* clause 28 */
+/* clause 28: the last object grows and shrinks in its place */
 static void op_resize(struct input *in)
 {
 	size_t size = get_size(in, SZ_16K, SZ_64K);
@@ -93,7 +93,7 @@ static void op_resize(struct input *in)
 	if (!p.nr)
 		return;
 	object = &p.live[which & 1 ? (which >> 1) % p.nr : p.nr - 1];
-	/* Those before the innermost mark are left alone. */
+	/* Leave objects alone that are older than the innermost mark. */
 	if (depth && object - p.live < p.marks[depth - 1].nr)
 		return;
 	last = PTR_ALIGN((char *)object->at + object->size, ARENA_MIN_ALIGN) == p.arena.pos;
@@ -127,7 +127,10 @@ static void op_mark(void)
 	};
 }
 
-/* clause 12: a rewind succeeds only to an open mark: one that has not ended, nor nests too deep */
+/*
+ * clause 12: a rewind succeeds only to an open mark: one that neither a rewind nor
+ * arena_private_unmark() has closed, and that the arena had room to record
+ */
 static void op_rewind(struct input *in)
 {
 	unsigned int level = get_byte(in) % MARKS;

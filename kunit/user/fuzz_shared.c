@@ -243,8 +243,8 @@ static void generation_is(u64 generation)
 /* Interrupts. */
 
 /*
- * Returns why an interrupt gets no object, which is not larger than a slab. In a generation that is
- * not settled, lack of memory is counted.
+ * Returns why an interrupt got no object, of at most a slab. In a generation that is not settled,
+ * the arena counts such a failure as lack of memory.
  */
 static unsigned int why_no_small(size_t size)
 {
@@ -339,7 +339,7 @@ static void arm(struct input *in)
 
 /* Actions: clause 27. */
 
-/* Those that were added later, in the same generation, have run before. */
+/* An action. Those that were added after it in the same generation must have run before it. */
 static void act(void *data)
 {
 	struct action *action = data, *later;
@@ -349,7 +349,9 @@ static void act(void *data)
 	action->ran++;
 }
 
-/* All of them have run that are dead, once, but those that wait for readers; and no others. */
+/*
+ * Check that each dead action has run once, or else waits for readers, and that no other has run.
+ */
 static void check_actions(void)
 {
 	unsigned int i;
@@ -402,10 +404,10 @@ static void allocated(size_t size)
 }
 
 /*
- * Record in the model what the interrupts did and, if @resets is 1, the reset that they came in.
- * @flips is 1 if that was arena_reset_rcu(), which leaves a slab set to readers. In whatever order
- * resets and allocations came, objects of the present generation live, and no others. Returns
- * whether there was a reset.
+ * Record in the model what the interrupts did and, if @resets is 1, the reset that they
+ * interrupted. @flips is 1 if that was arena_reset_rcu(), which leaves a slab set to readers. In
+ * whatever order resets and allocations came, objects of the present generation live, and no
+ * others. Returns whether there was a reset.
  */
 static bool after_interrupts(unsigned int resets, unsigned int flips)
 {
@@ -674,8 +676,9 @@ static void check_contents(const struct request *request, const u8 *at)
 
 /*
  * Record the failure of a request. @before: the cause that the model expected before the call. If
- * interrupts came and the model now expects another cause, the arena may have counted either. It
- * may also if an allocation was made to fail in arena_printf(), which first allocates a buffer.
+ * interrupts came and the model now expects another cause, the arena may have counted either of the
+ * two. So it may if an allocation was made to fail in arena_printf(), which first allocates a
+ * buffer.
  */
 static void failed_for(const struct request *request, unsigned int before, bool injected)
 {
@@ -955,7 +958,10 @@ static void op_reserve_alloc(struct input *in)
 
 /* Resizing: clauses 3 and 28. */
 
-/* A mark that an older object has moved its end across is not to be used any more. */
+/*
+ * Forget the marks above @above, where an object begins whose end has moved: a rewind to such a
+ * mark could cut the object short.
+ */
 static void forget_marks(size_t above)
 {
 	unsigned int i;
@@ -966,8 +972,9 @@ static void forget_marks(size_t above)
 }
 
 /*
- * The end of the last object of a dense arena is moved from @from to @to, if it may be. A CPU
- * that has no state cannot subtract.
+ * Returns whether the end of an object or reservation can move from @from to @to: in a dense arena,
+ * that of the last one, inside its slab. Only a CPU with a state can subtract the bytes that it
+ * gives back.
  */
 static bool may_move_end(size_t from, size_t to)
 {
@@ -1010,12 +1017,12 @@ static void op_resize(struct input *in)
 	struct object *object;
 	bool expected, resized, moved;
 
-	/* Of an object that a reader has seen, the caller must not change the size. */
+	/* A caller must not resize an object that readers may be using. */
 	if (!m.nr || m.reading)
 		return;
-	/* More often than not, the last one. */
+	/* Take the last object more often than another one, because only the last one can grow. */
 	object = &m.live[which & 1 ? (which >> 1) % m.nr : m.nr - 1];
-	/* What a reservation has set aside is no object. */
+	/* The object may be a reservation, which arena_resize() must not be used for. */
 	if (is_reserved(object->offset))
 		return;
 	expected = new && !object->large && new <= m.slab &&
@@ -1043,7 +1050,7 @@ static void op_resize(struct input *in)
 	check_quiet();
 }
 
-/* What was reserved is an object of the model, which ends where that has been used up. */
+/* The model has an object for the reservation: let that end where the reservation was used up. */
 static void unreserved(const struct reservation *reservation, size_t used)
 {
 	unsigned int i;
@@ -1141,10 +1148,10 @@ static void check_asleep(bool zero, size_t keep)
 }
 
 /*
- * The operation was a reset that may sleep. It blocks arena_reset_rcu() for a while, and waits for
- * the readers of the slab set that the last such call left. If an interrupt made that call before,
- * these readers are gone; if afterwards, they may still be there. arena->retiring shows which of
- * the two happened.
+ * Record in the model a reset that may sleep. It blocks arena_reset_rcu() for a while, and waits
+ * for the readers of the slab set that the last arena_reset_rcu() left. If an interrupt called
+ * arena_reset_rcu() before that wait, these readers are gone; if after the wait, they may still be
+ * there. arena->retiring shows which of the two happened.
  */
 static void settle_asleep(void)
 {
@@ -1215,8 +1222,8 @@ static void op_jump(struct input *in)
 /* Marks and rewinds (clause 12). */
 
 /*
- * May a valid handle, mark or reservation be reported stale? Yes after %ARENA_REWINDS further
- * rewinds. @rewinds: the number of rewinds before it was made.
+ * Returns whether a valid handle, mark or reservation may be reported stale: it may after
+ * %ARENA_REWINDS further rewinds. @rewinds: how many rewinds there had been when it was made.
  */
 static bool may_be_forgotten(unsigned int rewinds)
 {
@@ -1335,7 +1342,10 @@ static void op_rewind(struct input *in)
 		rewound(taken);
 	if (!after_interrupts(0, 0))
 		generation_is(arena_snap(m.arena).generation);
-	/* A refused rewind must not let the reaper unmap objects: the checks below would notice. */
+	/*
+	 * Run the reaper, which unmaps large objects: if a refused rewind had wrongly let it unmap
+	 * some, the checks below would notice.
+	 */
 	if (err)
 		user_run_works();
 	m.high = arena_high(m.arena);
@@ -1359,7 +1369,7 @@ static void op_action(struct input *in)
 	int expected, err;
 
 	if (m.nr_actions == ACTIONS) {
-		/* Room is made by a reset that runs them all. */
+		/* The table is full. A reset that runs all of the actions makes room. */
 		check_actions();
 		return;
 	}

@@ -305,7 +305,7 @@ static void after_resets(unsigned int flips)
 
 /*
  * Returns whether the element @at, which the operation allocated, is live. It is not if an
- * interrupt has reset the arena since; then another one may have allocated the same place.
+ * interrupt has reset the arena since then. A later interrupt may then have got the same place.
  */
 static bool is_alive(const void *at)
 {

@@ -24,7 +24,7 @@ static void *ours, *theirs;
 
 enum how { BY_IRQ, BY_NMI, BY_TASK };
 
-/* Run @operation, and interrupt it at place @point. Returns false if it has fewer places. */
+/* Run @operation, and interrupt it at place @point. Returns false if it has no such place. */
 static bool interrupted_at(unsigned long point, enum how how, void (*operation)(void),
 			   void (*interrupt)(void))
 {
@@ -115,7 +115,7 @@ static void populate_ours(void)
 	CHECK(!arena_populate(arena, arena_capacity(arena), GFP_KERNEL));
 }
 
-/* This may fail: slabs that the interrupted populate has charged are perhaps not installed yet. */
+/* May fail: perhaps slabs that the interrupted populate has charged are not installed yet. */
 static void populate_theirs(void)
 {
 	int err = arena_populate(arena, arena_capacity(arena), GFP_ATOMIC);
@@ -138,7 +138,7 @@ static bool populate_budget_of_one_arena(unsigned long point)
 	return came;
 }
 
-/* Fill an arena with spans but for the span of CPU 1. Returns the number of objects. */
+/* Fill an arena that has spans, except for the span of CPU 1. Returns the number of objects. */
 static u64 fill_but_for_one_span(size_t size)
 {
 	u64 nr = 1;
@@ -178,7 +178,7 @@ static bool tail_of_a_released_slab(unsigned long point)
 
 	released = NULL;
 	came = interrupted_at(point, BY_IRQ, alloc_ours, release_slab);
-	/* Without a reset in between, the arena was full. */
+	/* Without a release in between, the allocation must get the span of CPU 1. */
 	CHECK(ours || released);
 	CHECK(count_allocs() == nr + !!ours);
 	if (released && cmpxchg(&arena->dir.first[0].base, NULL, released)) {
@@ -189,7 +189,7 @@ static bool tail_of_a_released_slab(unsigned long point)
 	return came;
 }
 
-/* clause 19: an offset that is not committed has no page, at any place */
+/* clause 19: arena_page() finds no page at an offset that is not committed */
 static bool page_not_committed(unsigned long point)
 {
 	size_t offset;
@@ -234,7 +234,7 @@ static void release(void)
 
 /*
  * clause 11: arena_reset_release() waits for readers only. It returns although it has preempted a
- * task inside arena_reset_rcu(), which cannot run on until then
+ * task inside arena_reset_rcu(), and that task cannot run before the call has returned
  */
 static bool release_beside_reset_rcu(unsigned long point)
 {
@@ -271,7 +271,10 @@ static bool refused_reset_rcu_undone(unsigned long point)
 	return false;
 }
 
-/* The state before a call that must change nothing, with a large object and its view. */
+/*
+ * The statistics before a call that must change nothing, an object larger than a slab, and the
+ * handle of another object.
+ */
 static struct arena_stats stats_before;
 static char *large_object;
 static arena_handle_t small_handle;
@@ -458,7 +461,10 @@ static void alloc_zeroed_large(void)
 	ours = arena_zalloc(arena, 100 * arena_slab_size(arena), GFP_KERNEL);
 }
 
-/* Allocate three slabs of 64 KiB, or a part of a larger slab, which is zeroed in three steps. */
+/*
+ * Allocate and zero 192 KiB: three slabs of 64 KiB, or a part of a larger slab. Either takes three
+ * steps.
+ */
 static void alloc_zeroed_steps(void)
 {
 	ours = arena_zalloc(arena, 3 * SZ_64K, GFP_KERNEL);
@@ -605,7 +611,7 @@ static bool string_counts_when_complete(unsigned long point)
 	return allocs_seen_twice(point, SZ_256K, alloc_string);
 }
 
-/* clause 1: an object is not taken for a part of an empty span that begins where it ends */
+/* clause 1: an object is not taken for a part of an empty span that begins where the object ends */
 static bool resize_before_an_empty_span(unsigned long point)
 {
 	struct arena_reserve reserve;
@@ -661,7 +667,10 @@ static bool offset_beside_reset(unsigned long point)
 	return came;
 }
 
-/* Returns whether an allocation with @gfp warns. Memory is committed, so it need not grow. */
+/*
+ * Returns whether an allocation with @gfp warns. All memory is committed, so the arena need not
+ * grow.
+ */
 static bool warns(gfp_t gfp)
 {
 	user_expect_warning = true;
@@ -838,7 +847,10 @@ static void alloc_zeroed(void)
 	ours = arena_zalloc(arena, 24, GFP_ATOMIC);
 }
 
-/* clause 10: if resets free object after object before it is zeroed, the result is valid or NULL */
+/*
+ * clause 10: if interrupts reset the arena, again and again, before an object is zeroed, the
+ * allocation returns a valid object or NULL
+ */
 static bool zeroed_beside_resets(unsigned long point)
 {
 	bool ours_is_in_arena;
@@ -865,7 +877,7 @@ static void zalloc_ours(void)
 	ours = arena_zalloc(arena, 64, GFP_ATOMIC);
 }
 
-/* clause 2: an allocation succeeds although an interrupt takes the rest of the span before it */
+/* clause 2: an allocation succeeds although an interrupt has just taken the rest of the span */
 static bool span_taken_from_below(unsigned long point)
 {
 	bool came;
@@ -888,7 +900,7 @@ static void alloc_word(void)
 	theirs = arena_alloc(arena, 8, ARENA_NOGROW);
 }
 
-/* clause 1: a refill that extends the span does not hand out what an interrupt took from it */
+/* clause 1: a refill that extends a span does not hand out what an interrupt took from the span */
 static bool span_joined_from_below(unsigned long point)
 {
 	bool came;
@@ -970,8 +982,8 @@ static void give_back_theirs(void)
 }
 
 /*
- * clauses 6 and 28: bytes that an object gave back are zeroed for the next owner, although the
- * CPU that has installed their slab records only afterwards that it was zero
+ * clauses 6 and 28: bytes that an object gave back are zeroed for the next owner, although the CPU
+ * that has installed their slab records only afterwards that the slab was zero
  */
 static bool given_back_while_installed(unsigned long point)
 {
@@ -1006,8 +1018,9 @@ static void reserve_and_unreserve(void)
 }
 
 /*
- * clauses 1, 7 and 28: an operation is right although the cursor has come back to the word that it
- * had read, from the same slab (@fill is 8) or from the begin of the next one
+ * clauses 1, 7 and 28: an operation gives the right result although the cursor has moved away and
+ * has come back to the word that the operation had read. If @fill is 8, the cursor comes back from
+ * the same slab, and otherwise from the begin of the next one
  */
 static bool beside_cursor_that_comes_back(unsigned long point, size_t fill, size_t size,
 					  void (*operation)(void))
@@ -1067,7 +1080,7 @@ static void give_back_on_another_cpu(void)
 	CHECK(theirs && arena_resize(arena, theirs, 64, 8));
 }
 
-/* clause 7: bytes that were subtracted before they were seen added do not make the sum negative */
+/* clause 7: the sum is not negative if a subtraction of bytes is seen before their addition */
 static bool offset_beside_a_resize(unsigned long point)
 {
 	bool came;

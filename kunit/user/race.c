@@ -165,8 +165,8 @@ static void act_typed_writer(struct actor *actor, unsigned int round)
 
 	fill(record.word, sizeof(record), round * 4UL + actor->cpu + 1);
 	/*
-	 * The element stays until this thread frees it: no thread of this test resets, and only
-	 * this one frees.
+	 * The element stays until this thread frees it: no thread of this test resets, and no other
+	 * thread frees this element.
 	 */
 	mine = arena_typed_alloc(typed, &record);
 	__atomic_fetch_add(&actor->scene->allocs, !!mine, __ATOMIC_RELAXED);

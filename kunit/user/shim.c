@@ -128,7 +128,10 @@ void user_cpu_give(void)
 	pthread_mutex_unlock(&cpus[cpu].lock);
 }
 
-/* Run user_interrupt(), which has come due. With interrupts off, it waits unless it is an NMI. */
+/*
+ * Run user_interrupt(), which has come due. If interrupts or preemption are off and so keep it from
+ * running here, try again at the next place.
+ */
 void user_burnt(void)
 {
 	struct user_thread *self = &user_self;
