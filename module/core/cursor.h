@@ -158,7 +158,7 @@ static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
 
 	slot_generation_ends(slot);
 	if (!revoked) {
-		if (slot->span != ARENA_SPAN_WINDOW)
+		if (READ_ONCE(slot->span) != ARENA_SPAN_WINDOW)
 			WRITE_ONCE(slot->span, 0);
 		WRITE_ONCE(slot->taken, 0);
 		slot->limit = 0;
