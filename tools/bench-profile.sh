@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Counts the instructions of one allocation by function. While a benchmark runs on the stock kernel,
+# Counts the instructions of one allocation by function. While a benchmark runs on a stock kernel,
 # QEMU logs each instruction for a moment.
 #
 #   bench-profile.sh batch ALLOCATOR   one object of a batch
@@ -10,6 +10,7 @@
 #   bench-profile.sh ioctl ALLOCATOR   a call from a program; ALLOCATOR is arena_spans,
 #                                      arena_dense, nothing or getppid
 #   INIT=1                             boot with init_on_alloc
+#   KERNEL=new                         run the newest stock kernel
 #   REV=COMMIT                         measure the module of that commit
 #
 # With the other benchmarks, ALLOCATOR is one of those in selftests/bench/rivals.c, such as
@@ -19,6 +20,7 @@
 
 BENCH=$BUILD/bench
 DIR=$BENCH/profile
+KERNEL=${KERNEL:-stock}
 
 guest_commands()
 {
@@ -28,6 +30,8 @@ guest_commands()
 	run="$run; for i in \$(seq 300); do echo $bench >run || exit 1; done"
 	[ "$bench" != ioctl ] || run="/user_ioctl insn 500 $rival"
 	cat <<END
+# Wait until the boot is over, or the log would be of what is left of it.
+sleep 20
 insmod /ko/arena.ko || exit 1
 insmod /ko/arena_bench.ko instructions=1 rounds=5 only=$rival || exit 1
 grep -i ' t ' /proc/kallsyms | gzip | base64 | sed 's/^/symbols /'
@@ -47,24 +51,26 @@ look()
 	done | timeout 30 tee "$DIR/monitor.in" >/dev/null
 }
 
+#   machine MODULE-DIR BENCH ALLOCATOR
 machine()
 {
-	"$ROOT/tools/vm.sh" --name bench-profile --icount --modules "$BENCH/stock/ko" \
-		--file "$BENCH/stock/user_ioctl:user_ioctl" --timeout 400 \
+	"$ROOT/tools/vm.sh" --name bench-profile --kernel "$KERNEL" --icount --modules "$1/ko" \
+		--file "$1/user_ioctl:user_ioctl" --timeout 400 \
 		--append "init_on_alloc=${INIT:-0}" \
 		--qemu "-monitor pipe:$DIR/monitor -D $DIR/log" -- \
-		"$(guest_commands "$@")" >"$DIR/output"
+		"$(guest_commands "$2" "$3")" >"$DIR/output"
 }
 
 main()
 {
-	local guest reader
+	local guest reader build=--build modules=$BENCH/stock
 
 	case $#-${1:-} in
 	2-batch | 2-once | 2-create | 2-ioctl) ;;
 	*) die "usage: bench-profile.sh batch|once|create|ioctl ALLOCATOR" ;;
 	esac
-	"$ROOT/tools/bench.sh" --build || exit 1
+	[ "$KERNEL" = stock ] || build=--build-new modules=$BUILD/new/root/bench
+	"$ROOT/tools/bench.sh" "$build" || exit 1
 	rm -rf "$DIR"
 	mkdir -p "$DIR"
 	mkfifo "$DIR/monitor.in" "$DIR/monitor.out"
@@ -72,7 +78,7 @@ main()
 	reader=$!
 	: >"$DIR/output"
 	say "the guest starts and tells its symbols"
-	machine "$@" &
+	machine "$modules" "$@" &
 	guest=$!
 	while kill -0 "$guest" 2>/dev/null && ! grep -q '^ready' "$DIR/output"; do
 		sleep 0.5
