@@ -283,6 +283,12 @@ static int call_alloc(struct sweep *sweep)
 	return use(arena_alloc(sweep->arena, 100, GFP_KERNEL), 100);
 }
 
+/* The inlined fast path, and in a new arena alloc_first(). */
+static int call_words(struct sweep *sweep)
+{
+	return use(arena_alloc(sweep->arena, 96, GFP_KERNEL), 96);
+}
+
 static int call_zalloc(struct sweep *sweep)
 {
 	u8 *ptr = arena_zalloc(sweep->arena, 1000, GFP_KERNEL);
@@ -385,6 +391,7 @@ static const struct {
 	unsigned int	least;
 } calls[] = {
 	{ "alloc",		call_alloc,		1, 1 },
+	{ "alloc, words",	call_words,		1, 1 },
 	{ "zalloc",		call_zalloc,		1, 1 },
 	{ "alloc, nowait",	call_alloc_nowait,	1, 1 },
 	{ "alloc, atomic",	call_alloc_atomic,	1, 1 },

@@ -133,6 +133,12 @@ static void create_good_config_ok(struct kunit *test)
 	arena = arena_create(&config);
 	memset(name, 0xff, sizeof(name) - 1);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, arena);
+	KUNIT_EXPECT_STREQ(test, arena->name, "a name that is far longer than ");
+	arena_destroy(arena);
+	config.name = NULL;
+	arena = arena_create(&config);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, arena);
+	KUNIT_EXPECT_STREQ(test, arena->name, "");
 	arena_destroy(arena);
 
 	/* The largest possible arena: an allocation of one byte commits one slab. */
@@ -440,6 +446,34 @@ static void alloc_first_on_cpu_creates_state(struct kunit *test)
 }
 
 /*
+ * Clauses 4, 25: the first allocation of an arena commits one slab and counts as any other. If it
+ * cannot succeed, as it is larger than the arena or must not grow it, it commits nothing.
+ */
+static void alloc_first_commits_what_it_uses(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+	struct arena *arena = arena_test_create(test, 64, SLAB, kind->flags);
+	struct arena_stats s;
+
+	KUNIT_EXPECT_NULL(test, arena_alloc(arena, 96, GFP_KERNEL));
+	KUNIT_EXPECT_NULL(test, arena_alloc(arena, 32, ARENA_NOGROW));
+	s = arena_test_stats(arena);
+	KUNIT_EXPECT_EQ(test, s.committed, 0);
+	KUNIT_EXPECT_EQ(test, s.allocs, 0);
+	KUNIT_EXPECT_EQ(test, s.fail_space, 1);
+	KUNIT_EXPECT_EQ(test, s.fail_memory, 1);
+
+	arena = arena_test_create(test, CAPACITY, SLAB, kind->flags);
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 96, GFP_KERNEL));
+	s = arena_test_stats(arena);
+	KUNIT_EXPECT_EQ(test, s.slabs, 1);
+	KUNIT_EXPECT_EQ(test, s.allocs, 1);
+	KUNIT_EXPECT_EQ(test, s.used, 96);
+	KUNIT_EXPECT_EQ(test, s.page_allocs + s.pool_hits, 1);
+	arena_expect_sane(test, arena);
+}
+
+/*
  * Clauses 2, 8, 25: with ARENA_NOGROW, an allocation uses committed memory, even if its CPU has no
  * state in the arena and gets none. Each byte, object and failure is counted. The counts stay right
  * when the arena is reset, and when the CPU gets a state, which has counts of its own.
@@ -492,6 +526,7 @@ static struct kunit_case arena_lifetime_cases[] = {
 	KUNIT_CASE_PARAM(offset_during_allocation_monotonic, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(destroy_any_state_ok, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(alloc_first_on_cpu_creates_state, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(alloc_first_commits_what_it_uses, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(alloc_without_cpu_state_counted, arena_kind_gen_params),
 	KUNIT_CASE(destroy_all_memory_returned),
 	{ }

@@ -519,6 +519,26 @@ judge_all_growth()
 	return "$bad"
 }
 
+# Prints the instructions of creating an arena, 100 objects and the destruction.
+#   create_cost RIVAL
+create_cost()
+{
+	awk -F, -v rival="$1" '$2 == "create" && $3 == rival { print $9; found = 1 }
+		END { exit !found }' "$RAW/gate-0"
+}
+
+judge_create()
+{
+	local _ rival limit now bad=0
+
+	while read -r _ rival limit; do
+		now=$(create_cost "$rival") || { say "nothing measured: create $rival"; return 1; }
+		say "$rival, create, 100 objects, destroy: $now instructions, at most $limit"
+		awk -v now="$now" -v limit="$limit" 'BEGIN { exit !(now <= limit) }' || bad=1
+	done < <(grep '^create ' "$GATE")
+	return "$bad"
+}
+
 growth_limits()
 {
 	grep -E '^(possible|capacity|status) ' "$GATE"
@@ -552,6 +572,7 @@ gate()
 		done
 	done
 	judge_all_growth || bad=1
+	judge_create || bad=1
 	counts bench-gate $((1 - bad)) "$bad" 0
 	if [ "$bad" -eq 0 ]; then
 		echo "ok: instructions of the fast paths, and how cost grows"
@@ -571,7 +592,8 @@ record()
 			printf '%s %s %s\n' "$rival" "$init" "$(distance "$rival" "$init")"
 		done
 	done >"$GATE.new"
-	{ sed '/^#/!d' "$GATE"; growth_limits; cat "$GATE.new"; } >"$GATE.all"
+	{ sed '/^#/!d' "$GATE"; growth_limits; grep '^create ' "$GATE"; cat "$GATE.new"; } \
+		>"$GATE.all"
 	mv "$GATE.all" "$GATE"
 	rm "$GATE.new"
 	cat "$GATE"

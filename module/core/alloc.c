@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The allocation calls, beginning with their fast paths.
+ * The allocation calls: their fast paths, the refill of spans, and what a new arena needs.
  */
 #include <linux/export.h>
 #include <linux/log2.h>
@@ -219,6 +219,145 @@ static noinline void *bump_any(struct arena *arena, size_t size, size_t align, b
 	return object;
 }
 
+/*
+ * Make the span of this CPU, which has no room for the object, longer, and take the object from it.
+ * Returns NULL unless the span is of @generation and ends at @offset, where @cursor stands. What is
+ * added lies in the slab of the span, which stays committed as long as the claim can succeed.
+ */
+static __always_inline void *span_extend(struct arena *arena, struct arena_cpu *cpu, size_t size,
+					 unsigned long generation, long cursor, size_t offset)
+{
+	struct arena_slot *slot = &cpu->slot;
+	size_t want = slot->want - slot->want % size, start;
+	void *object = NULL;
+
+	/*
+	 * Acquire: pairs with smp_wmb() in revoke() and with the release in collect_slot(). While
+	 * the span is being collected, its owner finds it cleared or revoked, and leaves it alone.
+	 */
+	if (smp_load_acquire(&slot->span) != generation || smp_load_acquire(&slot->revoked) ||
+	    offset != slot->end_offset || want > (arena->capacity - offset) / 2)
+		return NULL;
+	slot_busy(slot);
+	start = offset - (slot->limit - slot->taken);
+	/* @filling tells tails_exist() of the claim; the compare-and-swap orders both. */
+	WRITE_ONCE(slot->filling, true);
+	if (start + want > offset && !(((offset - 1) ^ (start + want - 1)) >> arena->slab_shift) &&
+	    likely(atomic_long_try_cmpxchg(&arena->cursor, &cursor,
+					   cursor + (start + want - offset)))) {
+		slot->limit += start + want - offset;
+		slot->end_offset = start + want;
+		slot->want = min_t(size_t, 2 * slot->want, ARENA_SPAN_MAX);
+		object = (void *)(slot->taken + slot->delta);
+		local_inc(&cpu->allocs);
+		slot_take(slot, size);
+	}
+	slot_idle(slot, generation);
+	/* Release: pairs with the smp_load_acquire() in tails_exist(), which then sees the span. */
+	smp_store_release(&slot->filling, false);
+	return object;
+}
+
+/*
+ * Claim the first span that the CPU gets in @generation, at @offset, where @cursor stands, and
+ * take the object from the start of the span. The slot counts for @generation from now on. Its
+ * former span is of an older generation, so its tail need not be collected.
+ */
+static __always_inline void *span_begin(struct arena *arena, struct arena_cpu *cpu, size_t size,
+					unsigned long generation, long cursor, size_t offset)
+{
+	struct arena_slot *slot = &cpu->slot;
+	size_t double_want = max_t(size_t, slot->want / 4, ARENA_SPAN_MIN), want;
+	struct arena_slab *slab;
+	void *object;
+
+	want = double_want - double_want % size;
+	double_want = min_t(size_t, 2 * double_want, ARENA_SPAN_MAX);
+	/* Acquire: pairs with the smp_store_release() in collect_slot(). */
+	if (smp_load_acquire(&slot->revoked) ||
+	    want * 4 * num_online_cpus() > arena->capacity - offset ||
+	    (offset ^ (offset + want - 1)) >> arena->slab_shift)
+		return NULL;
+	slab = arena_entry(arena, generation, offset);
+	/* Address dependency: pairs with arena_settle(). No slab that was released is seen here. */
+	object = slab ? READ_ONCE(slab->base) : NULL;
+	if (!object)
+		return NULL;
+	/* @filling tells tails_exist() of the claim; the compare-and-swap orders both. */
+	WRITE_ONCE(slot->filling, true);
+	if (unlikely(!atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor + want))) {
+		WRITE_ONCE(slot->filling, false);
+		return NULL;
+	}
+	object += offset & (arena_slab_size(arena) - 1);
+	local_inc(&cpu->allocs);
+	slot->limit = want;
+	WRITE_ONCE(slot->ahead, 0);
+	slot->delta = (unsigned long)object;
+	slot->end_offset = offset + want;
+	slot->want = double_want;
+	slot->zeroed = READ_ONCE(slab->clean) == generation;
+	WRITE_ONCE(slot->stale, false);
+	slot_generation_ends(slot);
+	WRITE_ONCE(slot->taken, size);
+	WRITE_ONCE(slot->used, 0);
+	/* Release: pairs with the smp_load_acquire() in counted_in_slots(). */
+	smp_store_release(&slot->generation, generation);
+	slot_idle(slot, generation);
+	/* Release: pairs with the smp_load_acquire() in tails_exist(), which then sees the span. */
+	smp_store_release(&slot->filling, false);
+	return object;
+}
+
+/*
+ * Refill the span and take an object of @size bytes, a multiple of %ARENA_WORD, from it. This
+ * does what slot_refill() does in the common cases: nothing has to be zeroed, no tail is left
+ * behind, and neither the end of the slab nor that of the space is near. Otherwise it returns
+ * NULL, with the cursor as it was.
+ */
+static __always_inline void *span_refill(struct arena *arena, struct arena_cpu *cpu, size_t size)
+{
+	struct arena_slot *slot = &cpu->slot;
+	/* Acquire: pairs with generation_reach(), so that the cursor is not older. */
+	unsigned long generation = smp_load_acquire(&arena->generation);
+	long cursor = atomic_long_read(&arena->cursor);
+	/* Exceeds any capacity if the cursor has another tag, or is unsettled. */
+	size_t offset = cursor ^ cursor_start(generation);
+
+	if (arena->zero || offset >= arena->capacity || offset % ARENA_MIN_ALIGN)
+		return NULL;
+	if (slot->generation == generation)
+		return span_extend(arena, cpu, size, generation, cursor, offset);
+	if (slot->generation < generation)
+		return span_begin(arena, cpu, size, generation, cursor, offset);
+	return NULL;
+}
+
+/*
+ * Take one object of @size bytes, which satisfies arena_is_words(), from a span that is new or
+ * longer than before. NULL in a nested allocation, and where span_refill() returns NULL.
+ */
+static __always_inline void *refill_words(struct arena *arena, size_t size)
+{
+	struct arena_cpu *cpu;
+	void *object = NULL;
+
+	preempt_disable();
+	arena_assert_rcu();
+	cpu = arena_cpu_fast(arena);
+	if (likely(!arena_cpu_missing(cpu) && !READ_ONCE(cpu->depth) &&
+		   READ_ONCE(cpu->slot.span) != ARENA_SPAN_BUSY)) {
+		/* An interrupt leaves the depth as it finds it. */
+		WRITE_ONCE(cpu->depth, 1);
+		barrier();
+		object = span_refill(arena, cpu, size);
+		barrier();
+		WRITE_ONCE(cpu->depth, 0);
+	}
+	preempt_enable();
+	return object;
+}
+
 /* The slow path. claim.c lists what it tries, and in which order. */
 static void *alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
@@ -226,6 +365,36 @@ static void *alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_
 
 	size = size_with_address(arena, size);
 	return arena_claim(arena, size, align, gfp, &place) ? NULL : place.ptr;
+}
+
+/*
+ * The first allocation from an arena, which has neither a state nor, in most cases, a slab.
+ * claim_retry() would learn of each from an attempt that fails. This installs both, and then
+ * takes the object as a later allocation would. The object begins in slab 0, as nothing was
+ * allocated before; or, where CPUs without state have allocated, that slab is committed already.
+ */
+static noinline void *alloc_first(struct arena *arena, size_t size, gfp_t gfp)
+{
+	unsigned int set = cursor_tag(atomic_long_read(&arena->cursor)) & ARENA_GEN_SET;
+	void *object;
+	int err;
+
+	if (!arena_may_grow(gfp) || size > arena->capacity)
+		return alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp);
+	arena_cpu_install(arena, gfp);
+	err = arena_slab_install(arena, set, 0, gfp);
+	if (err) {
+		arena_claim_report(arena, size, ARENA_MIN_ALIGN, gfp, NULL, err);
+		return NULL;
+	}
+	/* The CPU may still have no state: then this must not come here again. */
+	if (!READ_ONCE(arena->cpus))
+		return alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp);
+	if (arena->spans)
+		return __arena_alloc_slow(arena, size, gfp);
+	arena_window_reopen(arena);
+	object = __arena_alloc_words(arena, size);
+	return object ?: alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp);
 }
 
 /**
@@ -240,11 +409,13 @@ static void *alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_
 void *__arena_alloc_slow(struct arena *arena, size_t size, gfp_t gfp)
 {
 	if (arena->spans) {
-		void *object = arena_span_alloc(arena, size);
+		void *object = refill_words(arena, size);
 
 		if (likely(object))
 			return object;
 	}
+	if (unlikely(!READ_ONCE(arena->cpus)))
+		return alloc_first(arena, size, gfp);
 	return alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp);
 }
 EXPORT_SYMBOL_GPL(__arena_alloc_slow);

@@ -5,8 +5,8 @@
  *
  *  1. bump_words(), bump_any(): take the object from the span or window of this CPU (alloc.c,
  *     the fast path)
- *  2. arena_span_alloc(): for the sizes that bump_words() serves, a new or longer span in the
- *     common cases (span.c)
+ *  2. refill_words(): for the sizes that bump_words() serves, a new or longer span in the common
+ *     cases (alloc.c)
  *  3. claim_once(): claim from the cursor
  *      - a new span, and the object from it: arena_span_claim() (span.c)
  *      - the object alone, where a span does not serve: claim_from_cursor()

@@ -744,7 +744,7 @@ static inline unsigned int arena_nr_dirs(const struct arena *arena)
 
 /* directory.c */
 struct arena_slab *arena_dir_find(const struct arena_dir *dir, size_t index);
-struct arena_slab *arena_dir_next(const struct arena_dir *dir, size_t *index, size_t end);
+struct arena_slab *arena_dir_find_next(const struct arena_dir *dir, size_t *index, size_t end);
 bool arena_dir_reserve(struct arena *arena, struct arena_dir *dir, size_t index, gfp_t gfp);
 void arena_dir_exit(struct arena *arena, struct arena_dir *dir);
 
@@ -759,6 +759,20 @@ static inline struct arena_slab *arena_dir_entry(const struct arena_dir *dir, si
 	if (likely(index < ARENA_DIR_EMBEDDED))
 		return (struct arena_slab *)&dir->first[index];
 	return arena_dir_find(dir, index);
+}
+
+/*
+ * Find the first slab from *@index on and below @end that has an entry, committed or not, and set
+ * *@index to its number. Returns the entry, or NULL if there is none.
+ */
+static inline struct arena_slab *arena_dir_next(const struct arena_dir *dir, size_t *index,
+						size_t end)
+{
+	if (*index >= end)
+		return NULL;
+	if (likely(*index < ARENA_DIR_EMBEDDED))
+		return (struct arena_slab *)&dir->first[*index];
+	return arena_dir_find_next(dir, index, end);
 }
 
 /* The directory entry, or NULL, of the slab at @offset in the slab set of @generation. */

@@ -100,9 +100,11 @@ void arena_cpus_init(struct arena *arena)
 	for (i = 0; i < 1 + nr_leaves(); i++)
 		arena->root[i] = (struct arena_leaf *)&leaf_none;
 	if (is_flat()) {
-		arena->root[1] = first_leaf(arena);
+		struct arena_leaf *leaf = first_leaf(arena);
+
+		arena->root[1] = leaf;
 		for (i = 0; i < nr_cpu_ids; i++)
-			arena->root[1]->cpu[i] = (struct arena_cpu *)&arena_cpu_none;
+			leaf->cpu[i] = (struct arena_cpu *)&arena_cpu_none;
 	}
 }
 
@@ -116,6 +118,9 @@ void arena_cpus_exit(struct arena *arena)
 		if (cpu != &arena->first_cpu)
 			kfree(cpu);
 	}
+	/* The leaf that is part of the arena is freed with it. */
+	if (static_branch_likely(&arena_flat))
+		return;
 	for (i = 1; i < 1 + nr_leaves(); i++)
 		if (arena->root[i] != &leaf_none && arena->root[i] != first_leaf(arena))
 			kfree(arena->root[i]);
@@ -274,10 +279,10 @@ static bool cpu_install_first(struct arena *arena, gfp_t gfp)
 		return false;
 	if (READ_ONCE(arena->first_used) || cmpxchg(&arena->first_used, 0, 1))
 		return false;
-	if (leaf)
-		leaf_install(arena, leaf);
-	else
+	if (!leaf)
 		leaf_grow(arena, gfp);
+	else if (!static_branch_likely(&arena_flat))
+		leaf_install(arena, leaf);
 	return cpu_install(arena, &arena->first_cpu);
 }
 

@@ -50,6 +50,15 @@ int arena_config_check(const struct arena_config *config)
 	return 0;
 }
 
+/* Like strscpy(), which takes the length of @name first where FORTIFY is on. @to is zeroed. */
+static void copy_name(char *to, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARENA_NAME_MAX - 1 && name[i]; i++)
+		to[i] = name[i];
+}
+
 static void arena_init(struct arena *arena, const struct arena_config *config,
 		       unsigned int flags)
 {
@@ -72,7 +81,8 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 	mutex_init(&arena->tail_mutex);
 	INIT_WORK(&arena->reaper, arena_reaper);
 	init_llist_head(&arena->larges);
-	strscpy(arena->name, config->name ?: "", sizeof(arena->name));
+	if (config->name)
+		copy_name(arena->name, config->name);
 	/* With NULL this returns the active memory cgroup, if one is set, else that of the task. */
 	if (arena->flags & ARENA_ACCOUNT)
 		arena->memcg = get_mem_cgroup_from_mm(NULL);
@@ -81,7 +91,8 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 static void arena_free(struct arena *arena)
 {
 	arena_slabs_exit(arena);
-	arena_tails_exit(arena);
+	if (arena->tails)
+		arena_tails_exit(arena);
 	arena_cpus_exit(arena);
 	kfree(arena->history);
 	mem_cgroup_put(arena->memcg);
@@ -146,7 +157,8 @@ static void arena_release(struct arena *arena)
 	arena_debug_remove(arena);
 	if (arena->flags & ARENA_READERS || READ_ONCE(arena->wrapping))
 		rcu_barrier();
-	arena_actions_exit(arena);
+	if (arena->settle_blocked & ARENA_BLOCKED_ACTIONS)
+		arena_actions_exit(arena);
 	if (arena->had_larges) {
 		cancel_work_sync(&arena->reaper);
 		arena_reap_larges(arena, true);

@@ -494,8 +494,6 @@ void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long
 /* span.c. Callers have preemption off. */
 int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     size_t size, size_t align, bool zero, struct arena_place *place);
-/* The caller has preemption on. */
-void *arena_span_alloc(struct arena *arena, size_t size);
 
 /* Count the bytes of a claim, or open the window for the next one where they are not counted. */
 static __always_inline void claim_done(struct arena *arena, struct arena_cpu *cpu,
@@ -506,6 +504,27 @@ static __always_inline void claim_done(struct arena *arena, struct arena_cpu *cp
 		arena_account(arena, slot, claim->generation, size);
 	else if (slot)
 		arena_window_open(arena, cpu, claim->generation, claim->object, claim->base);
+}
+
+/*
+ * The CPU that reset a dense arena is likely to allocate from it next: open its window in the slab
+ * that the cursor is in now. Without this, the first allocation takes the slow path. A nested reset
+ * does not do it, as it may have interrupted the opening of that window.
+ */
+static __always_inline void arena_window_reopen(struct arena *arena)
+{
+	struct arena_cpu *cpu = arena_enter(arena);
+	struct arena_snap snap = __arena_snap(arena);
+	size_t offset = cursor_offset(snap.cursor);
+	void *base;
+
+	if (arena_slot(cpu) && cursor_settled(snap.cursor) && offset < arena->capacity) {
+		/* Address dependency: pairs with arena_settle() after a release of slabs. */
+		base = arena_slab_base(arena, snap.generation, offset);
+		if (base)
+			arena_window_open(arena, cpu, snap.generation, offset, base);
+	}
+	arena_leave(cpu);
 }
 
 #endif /* _ARENA_CURSOR_H */

@@ -103,19 +103,13 @@ struct arena_slab *arena_dir_find(const struct arena_dir *dir, size_t index)
 	return leaf ? leaf_entry(leaf, index) : NULL;
 }
 
-/*
- * Find the first slab from *@index on and below @end that has an entry, committed or not, and set
- * *@index to its number. Returns the entry, or NULL if there is none. All slabs below a missing
- * node are skipped in one step.
- */
-struct arena_slab *arena_dir_next(const struct arena_dir *dir, size_t *index, size_t end)
+/* arena_dir_next() in the tree. All slabs below a missing node are skipped in one step. */
+struct arena_slab *arena_dir_find_next(const struct arena_dir *dir, size_t *index, size_t end)
 {
 	union arena_dir_node *leaf;
 	unsigned int height;
 
 	while (*index < end) {
-		if (*index < ARENA_DIR_EMBEDDED)
-			return (struct arena_slab *)&dir->first[*index];
 		leaf = dir_walk(dir, *index, &height);
 		if (leaf)
 			return leaf_entry(leaf, *index);
@@ -307,9 +301,8 @@ static void nodes_free(struct arena *arena, union arena_dir_node *node, unsigned
 	cond_resched();
 }
 
-/* Free the nodes. All slabs have been given back, and no other CPU uses the directory. */
+/* Free the nodes, if there are any; all slabs were given back, and no other CPU uses them. */
 void arena_dir_exit(struct arena *arena, struct arena_dir *dir)
 {
-	if (dir->root)
-		nodes_free(arena, root_node(dir->root), root_height(dir->root));
+	nodes_free(arena, root_node(dir->root), root_height(dir->root));
 }

@@ -453,27 +453,6 @@ static int next_generation_crossing(struct arena *arena)
 }
 
 /*
- * The CPU that reset a dense arena is likely to allocate from it next: open its window in the slab
- * that the cursor is in now. Without this, the first allocation takes the slow path. A nested reset
- * does not do it, as it may have interrupted the opening of that window.
- */
-static __always_inline void window_reopen(struct arena *arena)
-{
-	struct arena_cpu *cpu = arena_enter(arena);
-	struct arena_snap snap = __arena_snap(arena);
-	size_t offset = cursor_offset(snap.cursor);
-	void *base;
-
-	if (arena_slot(cpu) && cursor_settled(snap.cursor) && offset < arena->capacity) {
-		/* Address dependency: pairs with arena_settle() after a release of slabs. */
-		base = arena_slab_base(arena, snap.generation, offset);
-		if (base)
-			arena_window_open(arena, cpu, snap.generation, offset, base);
-	}
-	arena_leave(cpu);
-}
-
-/*
  * Finish what next_generation_kept() could not do: with -EAGAIN as @err, begin the generation with
  * reset_lock held; with -EINPROGRESS, the generation has begun, and remains to be settled.
  */
@@ -502,7 +481,7 @@ static __always_inline int next_generation_kept(struct arena *arena)
 		if (unlikely(!settle(arena)))
 			err = -EINPROGRESS;
 		else if (!arena->spans)
-			window_reopen(arena);
+			arena_window_reopen(arena);
 	}
 	preempt_enable();
 	return likely(!err) ? 0 : next_generation_rest(arena, err);

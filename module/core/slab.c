@@ -658,6 +658,7 @@ void arena_slabs_exit(struct arena *arena)
 
 	for (i = 0; i < arena_nr_dirs(arena); i++) {
 		arena_slabs_release(arena, arena_dir(arena, i), 0, false);
-		arena_dir_exit(arena, arena_dir(arena, i));
+		if (arena_dir(arena, i)->root)
+			arena_dir_exit(arena, arena_dir(arena, i));
 	}
 }

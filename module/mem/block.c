@@ -45,20 +45,6 @@ gfp_t arena_block_gfp(gfp_t gfp)
 	return arena_gfp_quiet(gfp & ARENA_GFP_MASK) | __GFP_COMP;
 }
 
-bool arena_may_grow(gfp_t gfp)
-{
-	return gfp & ARENA_GFP_MASK && !in_nmi();
-}
-
-/*
- * Let kmemleak scan a block: an object in it may contain the only pointer to kmalloc() memory,
- * which kmemleak would otherwise report as a leak.
- */
-void arena_kmemleak_alloc(void *base, unsigned int order, gfp_t gfp)
-{
-	kmemleak_alloc(base, PAGE_SIZE << order, 0, gfp & ARENA_GFP_MASK);
-}
-
 /*
  * Allocate a block for a private arena: charged to no memory cgroup, but to the root budget.
  * Its contents are undefined.

@@ -9,6 +9,8 @@
 #include <linux/arena.h>
 #include <linux/atomic.h>
 #include <linux/gfp.h>
+#include <linux/kmemleak.h>
+#include <linux/preempt.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
 
@@ -38,6 +40,20 @@ static inline gfp_t arena_gfp_quiet(gfp_t gfp)
 
 /* The gfp flags that no arena can honour: callers of arena_alloc() must not pass them. */
 #define ARENA_GFP_REFUSED	(__GFP_NOFAIL | __GFP_DMA | __GFP_DMA32)
+
+static inline bool arena_may_grow(gfp_t gfp)
+{
+	return gfp & ARENA_GFP_MASK && !in_nmi();
+}
+
+/*
+ * Let kmemleak scan a block: an object in it may contain the only pointer to kmalloc() memory,
+ * which kmemleak would otherwise report as a leak.
+ */
+static inline void arena_kmemleak_alloc(void *base, unsigned int order, gfp_t gfp)
+{
+	kmemleak_alloc(base, PAGE_SIZE << order, 0, gfp & ARENA_GFP_MASK);
+}
 
 /* The gfp flags for bookkeeping that is allocated on behalf of a caller with @gfp. */
 static inline gfp_t arena_gfp_meta(gfp_t gfp)
@@ -87,8 +103,6 @@ void arena_pinned_exit(void);
 
 /* block.c */
 gfp_t arena_block_gfp(gfp_t gfp);
-bool arena_may_grow(gfp_t gfp);
-void arena_kmemleak_alloc(void *base, unsigned int order, gfp_t gfp);
 void *arena_block_uncharged(unsigned int order, gfp_t gfp, int node);
 void *arena_block_alloc(unsigned int order, gfp_t gfp);
 void arena_block_free(void *base, unsigned int order);
