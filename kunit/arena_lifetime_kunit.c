@@ -82,7 +82,7 @@ static void create_bad_config_einval(struct kunit *test)
 	}
 	for (i = 0; i < BITS_PER_TYPE(config.flags); i++) {
 		const unsigned int known = ARENA_SPANS | ARENA_ON_NODE | ARENA_ACCOUNT |
-					   ARENA_ZERO | ARENA_READERS;
+					   ARENA_ZERO | ARENA_READERS | ARENA_SHRINK;
 
 		config = good_config;
 		config.node = first_online_node;

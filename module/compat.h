@@ -136,13 +136,14 @@ static inline bool arena_mapped_by_pages(const struct vm_fault *vmf)
 /* From 6.7 on, the kernel allocates shrinkers; before, the caller does. */
 typedef unsigned long (*arena_shrink_fn)(struct shrinker *shrinker, struct shrink_control *sc);
 
-static inline struct shrinker *arena_shrinker_register(const char *name, arena_shrink_fn count,
+static inline struct shrinker *arena_shrinker_register(const char *name, unsigned int flags,
+						       arena_shrink_fn count,
 						       arena_shrink_fn scan)
 {
 	struct shrinker *shrinker;
 
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
-	shrinker = shrinker_alloc(SHRINKER_NUMA_AWARE, "%s", name);
+	shrinker = shrinker_alloc(flags, "%s", name);
 #else
 	shrinker = kzalloc(sizeof(*shrinker), GFP_KERNEL);
 #endif
@@ -154,7 +155,7 @@ static inline struct shrinker *arena_shrinker_register(const char *name, arena_s
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
 	shrinker_register(shrinker);
 #else
-	shrinker->flags = SHRINKER_NUMA_AWARE;
+	shrinker->flags = flags;
 	if (register_shrinker(shrinker, "%s", name)) {
 		kfree(shrinker);
 		return NULL;

@@ -45,14 +45,22 @@ static int __init arena_module_init(void)
 	err = arena_pool_init();
 	if (err)
 		return err;
+	err = arena_idle_init();
+	if (err)
+		goto exit_pool;
 	arena_cpus_setup();
 	arena_debug_init();
 	err = device_init();
-	if (err) {
-		arena_debug_exit();
-		arena_pool_exit();
-		arena_pinned_exit();
-	}
+	if (err)
+		goto exit_core;
+	return 0;
+
+exit_core:
+	arena_debug_exit();
+	arena_idle_exit();
+exit_pool:
+	arena_pool_exit();
+	arena_pinned_exit();
 	return err;
 }
 
@@ -60,6 +68,7 @@ static void __exit arena_module_exit(void)
 {
 	device_exit();
 	arena_debug_exit();
+	arena_idle_exit();
 	/* Wait for the RCU callbacks that arenas have queued: they run code of this module. */
 	rcu_barrier();
 	arena_pool_exit();

@@ -179,9 +179,33 @@ group_gone()
 	in_group "account $((8 * megabyte))" && rmdir $group && drop
 }
 
+# Clause 25: an arena with ARENA_SHRINK gives back what a reset kept once it was idle for a
+# second.
+idle_gives_back()
+{
+	make idle $((8 * megabyte)) || return 1
+	[ "$(value committed)" -eq $((8 * megabyte)) ] || return 1
+	reclaimed=$(cat $arena/reclaimed_bytes)
+	echo 2 >/proc/sys/vm/drop_caches
+	sleep 2
+	echo 2 >/proc/sys/vm/drop_caches
+	[ "$(value committed)" -eq 0 ] &&
+		[ $(($(cat $arena/reclaimed_bytes) - reclaimed)) -ge $((8 * megabyte)) ] && drop
+}
+
+# Clause 25: an arena without ARENA_SHRINK keeps its memory.
+idle_keeps()
+{
+	make local $((8 * megabyte)) || return 1
+	echo 2 >/proc/sys/vm/drop_caches
+	sleep 2
+	echo 2 >/proc/sys/vm/drop_caches
+	[ "$(value committed)" -eq $((8 * megabyte)) ] && drop
+}
+
 load_module arena_memory || skip_all "no module arena_memory"
 echo "TAP version 13"
-echo "1..9"
+echo "1..11"
 if [ -e /sys/devices/system/node/node1 ]; then
 	check "memory of the node that was asked for" node_asked_for
 	check "memory of the CPU's own node" node_of_the_cpu
@@ -203,4 +227,6 @@ else
 	skip "a kernel thread's use" "no memory cgroups"
 	skip "the group may go first" "no memory cgroups"
 fi
+check "an idle arena gives back what it kept" idle_gives_back
+check "an arena without ARENA_SHRINK keeps its memory" idle_keeps
 check "nothing is left behind" rmmod arena_memory

@@ -130,12 +130,26 @@ struct device;
  *
  * %ARENA_READERS: allow arena_reset_rcu() (clause 11). The first such reset makes the arena use a
  * second set of slabs.
+ *
+ * %ARENA_SHRINK: under memory pressure, and when drop_caches asks for it, the kernel takes back
+ * slabs of the arena while it is idle: nothing has been allocated from it since its creation or
+ * its last reset, and the kernel has found it like that for a second. It never takes from an
+ * arena with objects. It takes what a reset kept and what arena_populate() committed, so a
+ * caller that relies on committed memory does without this flag. The next allocations commit
+ * slabs again, as in a new arena: they need a gfp that permits it, and may fail. The arena gets
+ * another generation, which does not count as a reset: a mark of the empty arena is stale then.
+ * Allocations that may not sleep can fail for the moment that the release takes, and
+ * arena_reset_rcu() can return -EBUSY. A memory cgroup that reaches its limit alone is no memory
+ * pressure. The state of CPUs that have used the arena stays (see arena_create()), and so does
+ * the directory. Without this flag, an arena keeps what it has until it is released or destroyed.
+ * Arenas of programs never have it: what a program has mapped must not go without its asking.
  */
 #define ARENA_SPANS		BIT(0)
 #define ARENA_ON_NODE		BIT(1)
 #define ARENA_ACCOUNT		BIT(2)
 #define ARENA_ZERO		BIT(3)
 #define ARENA_READERS		BIT(4)
+#define ARENA_SHRINK		BIT(5)
 
 /**
  * ARENA_MIN_ALIGN - alignment, in bytes, of what arena_alloc() returns: 8 everywhere.

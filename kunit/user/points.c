@@ -249,6 +249,109 @@ static bool release_beside_reset_rcu(unsigned long point)
 	return came;
 }
 
+static void shrink(void)
+{
+	arena_idle_shrink(ULONG_MAX, 0);
+}
+
+/* An empty arena with all its slabs. */
+static void create_idle(unsigned int flags)
+{
+	arena = create(SZ_64K, SZ_16K, ARENA_SHRINK | flags);
+	populate_ours();
+	ours = NULL;
+	theirs = NULL;
+}
+
+static bool holds(const char *object, char byte)
+{
+	size_t i;
+
+	for (i = 0; i < 64; i++)
+		if (object[i] != byte)
+			return false;
+	return true;
+}
+
+/* Both objects, if they are there, lie in memory of the arena, each alone. */
+static void check_both(void)
+{
+	struct arena_stats stats;
+	size_t at;
+
+	if (ours)
+		memset(ours, 1, 64);
+	if (theirs)
+		memset(theirs, 2, 64);
+	CHECK((!ours || holds(ours, 1)) && (!theirs || holds(theirs, 2)));
+	if (ours)
+		CHECK(arena_find(arena, arena_snap(arena).generation, ours, &at) && at < 128);
+	if (theirs)
+		CHECK(arena_find(arena, arena_snap(arena).generation, theirs, &at) && at < 128);
+	arena_stats(arena, &stats);
+	CHECK(stats.used == 64 * (!!ours + !!theirs));
+	CHECK(stats.used + stats.padding + stats.free == stats.capacity);
+}
+
+/* clause 25: memory pressure comes at any place where an allocation can be preempted */
+static bool shrink_beside_alloc(unsigned long point)
+{
+	bool came;
+
+	create_idle(0);
+	came = interrupted_at(point, BY_TASK, alloc_ours, shrink);
+	CHECK(ours);
+	check_both();
+	arena_destroy(arena);
+	return came;
+}
+
+/* clause 25: and where that zeroes, from a span */
+static bool shrink_beside_alloc_from_span(unsigned long point)
+{
+	bool came;
+
+	create_idle(ARENA_SPANS | ARENA_ZERO);
+	came = interrupted_at(point, BY_TASK, alloc_ours, shrink);
+	CHECK(ours && holds(ours, 0));
+	check_both();
+	arena_destroy(arena);
+	return came;
+}
+
+/* clauses 2, 25: an interrupt allocates at any place of a release by the shrinker */
+static bool alloc_amid_shrink(unsigned long point)
+{
+	bool came;
+
+	create_idle(0);
+	came = interrupted_at(point, BY_IRQ, shrink, alloc_theirs);
+	alloc_ours();
+	CHECK(ours);
+	check_both();
+	arena_destroy(arena);
+	return came;
+}
+
+/* clauses 9, 25: so does a reset, and what is allocated after both is the arena's */
+static bool shrink_beside_reset_rcu(unsigned long point)
+{
+	bool came;
+
+	create_idle(ARENA_READERS);
+	alloc_theirs();
+	came = interrupted_at(point, BY_TASK, reset_rcu, shrink);
+	theirs = NULL;
+	user_rcu_poll();
+	shrink();
+	CHECK(!arena->committed.counter);
+	alloc_ours();
+	CHECK(ours);
+	check_both();
+	arena_destroy(arena);
+	return came;
+}
+
 /*
  * clause 11: a reset is refused if the tag would enter its next eighth too early; nothing changes
  */
@@ -1109,6 +1212,10 @@ static const struct {
 	{ "page_not_committed", page_not_committed },
 	{ "tail_in_reclaim", tail_in_reclaim },
 	{ "release_beside_reset_rcu", release_beside_reset_rcu },
+	{ "shrink_beside_alloc", shrink_beside_alloc },
+	{ "shrink_beside_alloc_from_span", shrink_beside_alloc_from_span },
+	{ "alloc_amid_shrink", alloc_amid_shrink },
+	{ "shrink_beside_reset_rcu", shrink_beside_reset_rcu },
 	{ "refused_reset_rcu_undone", refused_reset_rcu_undone },
 	{ "refused_rewind_changes_nothing", refused_rewind_changes_nothing },
 	{ "refused_rewind_near_eighth", refused_rewind_near_eighth },

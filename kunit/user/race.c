@@ -105,6 +105,16 @@ static void act_reset_rcu(struct actor *actor, unsigned int round)
 	user_run_works();
 }
 
+/* Memory pressure takes what is empty between two resets. */
+static void act_shrink_rcu(struct actor *actor, unsigned int round)
+{
+	if (round % 2)
+		arena_idle_shrink(ULONG_MAX, 0);
+	else
+		act_reset_rcu(actor, round);
+	user_rcu_poll();
+}
+
 /* A reset may free the object at once, so this thread does not touch it. */
 static void act_alloc_only(struct actor *actor, unsigned int round)
 {
@@ -137,6 +147,14 @@ static void act_reset_any(struct actor *actor, unsigned int round)
 		CHECK(!arena_reset(arena));
 	}
 	user_run_works();
+}
+
+static void act_shrink_any(struct actor *actor, unsigned int round)
+{
+	if (round % 2)
+		arena_idle_shrink(ULONG_MAX, 0);
+	else
+		act_reset_any(actor, round / 2);
 }
 
 /* Fill the arena, which another thread resets now and then. GFP_KERNEL collects tails of spans. */
@@ -294,6 +312,11 @@ int main(int argc, char **argv)
 	play_arena("spans", ARENA_SPANS, 0, act_reset_any, act_alloc_only);
 	play_arena("spans, zeroed", ARENA_SPANS | ARENA_ZERO, 0, act_reset_any, act_alloc_only);
 	play_arena("spans, full", ARENA_SPANS, 0, act_reset_seldom, act_fill);
+	play_arena("shrunk", ARENA_SHRINK, 0, act_shrink_any, act_alloc_only);
+	play_arena("shrunk, spans, zeroed", ARENA_SHRINK | ARENA_SPANS | ARENA_ZERO, 0,
+		   act_shrink_any, act_alloc_only);
+	play_arena("shrunk, readers", ARENA_SHRINK | ARENA_READERS, 0, act_shrink_rcu,
+		   act_alloc);
 	play_arena("growing", 0, SZ_16K >> PAGE_SHIFT, act_grow, act_grow);
 	play_typed("typed, one writer", act_typed_writer, act_typed_reader);
 	play_typed("typed, resets", act_typed_resetter, act_typed_appender);

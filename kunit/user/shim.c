@@ -439,6 +439,15 @@ void user_mutex_lock(struct mutex *mutex, const char *file, int line)
 	user_point();
 }
 
+bool mutex_trylock(struct mutex *mutex)
+{
+	if (pthread_mutex_trylock(&mutex->lock))
+		return false;
+	__atomic_store_n(&mutex->owner, &user_self, __ATOMIC_RELAXED);
+	user_point();
+	return true;
+}
+
 void mutex_unlock(struct mutex *mutex)
 {
 	__atomic_store_n(&mutex->owner, NULL, __ATOMIC_RELAXED);

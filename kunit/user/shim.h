@@ -622,6 +622,7 @@ static inline void user_assert_nothing(const void *lock)
 void mutex_init(struct mutex *mutex);
 void user_mutex_lock(struct mutex *mutex, const char *file, int line);
 void mutex_unlock(struct mutex *mutex);
+bool mutex_trylock(struct mutex *mutex);
 #define mutex_lock(m)		user_mutex_lock(m, __FILE__, __LINE__)
 #define mutex_lock_killable(m)	(user_self.killed ? -EINTR : (mutex_lock(m), 0))
 
@@ -674,6 +675,9 @@ void user_run_works(void);
 
 /* Delayed work never runs. */
 #define HZ			100
+/* Time stands still. */
+#define jiffies			0UL
+#define time_before(a, b)	((long)((a) - (b)) < 0)
 struct delayed_work {
 	struct work_struct	work;
 };
@@ -732,6 +736,11 @@ static inline void list_move_tail(struct list_head *item, struct list_head *head
 {
 	list_del(item);
 	list_add_tail(item, head);
+}
+
+static inline void list_rotate_to_front(struct list_head *item, struct list_head *head)
+{
+	list_move_tail(head, item);
 }
 
 static inline void list_splice_tail(struct list_head *from, struct list_head *to)

@@ -487,6 +487,7 @@ struct arena_history {
  * @flags:	ARENA_* flags.
  * @spans:	the arena was created with %ARENA_SPANS; otherwise it is dense.
  * @zero:	every object is handed out zeroed.
+ * @shrinking:	the shrinker is releasing slabs: they are not for the pool.
  * @cursor:	tag, bit "counted", offset. The only word that CPUs contend for.
  * @uncounted:	where counting began in the generation whose tag it has.
  * @larges:	list of views of objects larger than a slab.
@@ -552,6 +553,7 @@ struct arena {
 	unsigned int		flags;
 	bool			spans;
 	bool			zero;
+	bool			shrinking;
 	int			node;
 	struct mem_cgroup	*memcg;
 	struct arena_budget	*budget;
@@ -699,6 +701,12 @@ struct arena_snap {
 	unsigned long	generation;
 	unsigned long	cursor;
 };
+
+/* Was nothing allocated yet in a generation that is settled? */
+static inline bool arena_is_empty(const struct arena_snap *snap)
+{
+	return cursor_settled(snap->cursor) && !cursor_offset(snap->cursor);
+}
 
 /*
  * The full generation of @cursor, a word that was read after the generation @base: the
@@ -1084,6 +1092,16 @@ void arena_begun(struct arena *arena);
 void arena_note_dirty(struct arena *arena, size_t high);
 bool arena_settle_wait(struct arena *arena, gfp_t gfp);
 int arena_reset_asleep(struct arena *arena, size_t keep, bool zero, bool killable);
+unsigned long arena_release_empty(struct arena *arena, unsigned long *generation,
+				  unsigned long pages);
+
+/* idle.c */
+size_t arena_idle_size(void);
+void arena_idle_add(struct arena *arena);
+void arena_idle_remove(struct arena *arena);
+unsigned long arena_idle_shrink(unsigned long pages, unsigned long age);
+int arena_idle_init(void);
+void arena_idle_exit(void);
 
 /**
  * struct arena_action - one action.

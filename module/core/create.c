@@ -34,7 +34,7 @@ size_t arena_slab_size_default(size_t capacity)
 int arena_config_check(const struct arena_config *config)
 {
 	const unsigned int known = ARENA_SPANS | ARENA_ON_NODE | ARENA_ACCOUNT | ARENA_ZERO |
-				   ARENA_READERS;
+				   ARENA_READERS | ARENA_SHRINK;
 
 	if (!config->capacity || config->capacity > arena_capacity_max())
 		return -EINVAL;
@@ -116,6 +116,8 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 	if (err)
 		return ERR_PTR(err);
 	size = ALIGN(arena_cpus_size(), sizeof(long));
+	if (config->flags & ARENA_SHRINK)
+		size += arena_idle_size();
 	if (config->flags & ARENA_READERS)
 		size += sizeof(*arena->spare_dir);
 	/* kzalloc() would be slower: it zeroes all of the size that kmalloc() rounds up to. */
@@ -129,6 +131,8 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 	arena_init(arena, config, flags);
 	arena_cpus_init(arena);
 	arena_debug_add(arena);
+	if (config->flags & ARENA_SHRINK)
+		arena_idle_add(arena);
 	arena_trace_create(arena);
 	return arena;
 }
@@ -154,6 +158,8 @@ EXPORT_SYMBOL_GPL(arena_create);
 static void arena_release(struct arena *arena)
 {
 	arena_trace_destroy(arena);
+	if (arena->flags & ARENA_SHRINK)
+		arena_idle_remove(arena);
 	arena_debug_remove(arena);
 	if (arena->flags & ARENA_READERS || READ_ONCE(arena->wrapping))
 		rcu_barrier();

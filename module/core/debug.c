@@ -73,6 +73,7 @@ static void show_flags(struct seq_file *m, const struct arena *arena)
 		{ ARENA_MAPPABLE, "device" },
 		{ ARENA_SPANS, "spans" },
 		{ ARENA_READERS, "readers" },
+		{ ARENA_SHRINK, "shrink" },
 		{ ARENA_ZERO, "zero" },
 		{ ARENA_ACCOUNT, "account" },
 		{ ARENA_ON_NODE, "node" },

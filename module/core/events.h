@@ -24,6 +24,7 @@ enum arena_event_reset {
 	ARENA_EVENT_RELEASE,
 	ARENA_EVENT_ZERO,
 	ARENA_EVENT_REWIND,
+	ARENA_EVENT_SHRINK,
 };
 
 void __arena_trace_create(const struct arena *arena);

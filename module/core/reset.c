@@ -722,6 +722,18 @@ static void block_settling(struct arena *arena, bool block)
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
 }
 
+/* From here on no generation settles, and no arena_reset_rcu() succeeds. */
+static void stop_settling(struct arena *arena)
+{
+	block_settling(arena, true);
+}
+
+static void resume_settling(struct arena *arena)
+{
+	block_settling(arena, false);
+	arena_settle(arena);
+}
+
 /*
  * Wipe the slabs of an empty arena, or release them. Its generation is kept unsettled, so no
  * claim succeeds meanwhile; the writers of older generations are waited for first.
@@ -753,14 +765,98 @@ int arena_reset_asleep(struct arena *arena, size_t keep, bool zero, bool killabl
 
 	might_sleep();
 	mutex_lock(&arena->reset_mutex);
-	block_settling(arena, true);
+	stop_settling(arena);
 	next_generation_asleep(arena);
 	err = work_on_slabs(arena, keep, zero, killable);
-	block_settling(arena, false);
-	arena_settle(arena);
+	resume_settling(arena);
 	mutex_unlock(&arena->reset_mutex);
 	arena_trace_reset(arena, zero ? ARENA_EVENT_ZERO : ARENA_EVENT_RELEASE);
 	return err;
+}
+
+/*
+ * Begin the generation after @generation, unsettled, in the same slab set, if nothing was
+ * allocated in @generation. There is no span or handle of such a generation, and a window of it
+ * no longer matches. Returns false with nothing changed if there are objects, or if the tag
+ * would enter another eighth, which is left to a reset.
+ */
+static bool next_generation_empty(struct arena *arena, unsigned long generation)
+{
+	const unsigned long next = generation_kept(generation);
+	struct arena_snap snap;
+	bool done;
+
+	preempt_disable();
+	snap = __arena_snap(arena);
+	done = snap.generation == generation && arena_is_empty(&snap) &&
+	       !generation_crosses(generation, next) &&
+	       atomic_long_try_cmpxchg(&arena->cursor, (long *)&snap.cursor,
+				       cursor_start(next) | ARENA_UNSETTLED);
+	if (done)
+		generation_begun(arena, next, snap.cursor, false);
+	preempt_enable();
+	return done;
+}
+
+/*
+ * Is nothing of former generations in use, neither by readers, nor by a view that is not unmapped
+ * yet, nor by actions? Settling was stopped, so no set gets new readers.
+ */
+static bool former_unused(const struct arena *arena)
+{
+	/*
+	 * Acquire: pairs with the smp_store_release() in retired(), after the last reader. That
+	 * function raises arena->acting before, and lowers it after the actions have returned.
+	 */
+	return llist_empty(&arena->larges) && !smp_load_acquire(&arena->retiring) &&
+	       !atomic_read_acquire(&arena->acting);
+}
+
+/* Release the last slabs of @dir, as many as have @pages. */
+static void release_last(struct arena *arena, struct arena_dir *dir, unsigned long pages)
+{
+	size_t nr = DIV_ROUND_UP(pages, arena_slab_size(arena) >> PAGE_SHIFT);
+	size_t end = atomic_long_read(&dir->end);
+
+	arena_slabs_release(arena, dir, (end - min(end, nr)) << arena->slab_shift, false);
+}
+
+/*
+ * Release slabs with @pages pages, or a few more, if the arena is empty and its generation is
+ * *@generation. As in a reset that releases, the next generation is kept unsettled meanwhile. But
+ * this function never waits: it does nothing while another reset, a reader or a view is in its
+ * way.
+ *
+ * It need not look for late writers. A writer of a generation before *@generation was seen by
+ * the CPU that settled *@generation, or sees that its own one is over. A writer of *@generation
+ * has moved the cursor, so that the arena is not empty.
+ *
+ * The shrinker calls it, which has made sure that the arena is not destroyed. Returns how many
+ * pages were released; the arena is in the generation *@generation then.
+ */
+unsigned long arena_release_empty(struct arena *arena, unsigned long *generation,
+				  unsigned long pages)
+{
+	long before, after;
+	int i;
+
+	if (!mutex_trylock(&arena->reset_mutex))
+		return 0;
+	stop_settling(arena);
+	before = atomic_long_read(&arena->committed);
+	if (former_unused(arena) && next_generation_empty(arena, *generation)) {
+		*generation = generation_kept(*generation);
+		WRITE_ONCE(arena->shrinking, true);
+		for (i = 0; i < arena_nr_dirs(arena); i++)
+			release_last(arena, arena_dir(arena, i), pages);
+		WRITE_ONCE(arena->shrinking, false);
+		note_kept(arena);
+		arena_trace_reset(arena, ARENA_EVENT_SHRINK);
+	}
+	after = atomic_long_read(&arena->committed);
+	resume_settling(arena);
+	mutex_unlock(&arena->reset_mutex);
+	return max(before - after, 0L) >> PAGE_SHIFT;
 }
 
 /**

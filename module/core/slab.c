@@ -94,7 +94,8 @@ static int slab_node(const struct arena *arena)
 
 /*
  * Give back a slab that is not in the directory, or not any more. If it was installed,
- * programs may still hold references to its pages: then it does not enter the pool.
+ * programs may still hold references to its pages: then it does not enter the pool. Nor does
+ * what the shrinker takes, which is for the page allocator.
  */
 static void slab_drop(struct arena *arena, void *base, bool charged)
 {
@@ -102,8 +103,8 @@ static void slab_drop(struct arena *arena, void *base, bool charged)
 
 	kmemleak_free(base);
 	set_page_private(virt_to_page(base), 0);
-	if (charged && slab_may_pool(arena) && page_count(virt_to_page(base)) == 1 &&
-	    arena_pool_put(base, order))
+	if (charged && slab_may_pool(arena) && !READ_ONCE(arena->shrinking) &&
+	    page_count(virt_to_page(base)) == 1 && arena_pool_put(base, order))
 		return;
 	atomic_long_inc(&arena->page_frees);
 	if (charged)

@@ -21,6 +21,7 @@
 		{ ARENA_ACCOUNT,	"account" },	\
 		{ ARENA_ZERO,		"zero" },	\
 		{ ARENA_READERS,	"readers" },	\
+		{ ARENA_SHRINK,		"shrink" },	\
 		{ ARENA_MAPPABLE,	"mappable" })
 
 #define show_arena_reset(mode)				\
@@ -29,7 +30,8 @@
 		{ ARENA_EVENT_RCU,	"rcu" },	\
 		{ ARENA_EVENT_RELEASE,	"release" },	\
 		{ ARENA_EVENT_ZERO,	"zero" },	\
-		{ ARENA_EVENT_REWIND,	"rewind" })
+		{ ARENA_EVENT_REWIND,	"rewind" },	\
+		{ ARENA_EVENT_SHRINK,	"shrink" })
 
 int arena_trace_enable(void);
 void arena_trace_disable(void);

@@ -120,6 +120,7 @@ unsigned long arena_pool_shrink(unsigned long pages);
 void arena_pool_drain(void);
 unsigned long arena_pool_pages(void);
 unsigned long arena_pool_reclaimed(void);
+void arena_pool_note_reclaimed(unsigned long pages);
 int arena_pool_init(void);
 void arena_pool_exit(void);
 

@@ -39,7 +39,7 @@ struct pool_node {
 };
 
 static struct pool_node **pool;
-static atomic_long_t reclaimed;	/* pages given back under memory pressure */
+static atomic_long_t reclaimed;	/* pages given back under memory pressure, of idle arenas, too */
 static struct shrinker *pool_shrinker;
 
 /*
@@ -204,6 +204,12 @@ unsigned long arena_pool_reclaimed(void)
 	return atomic_long_read(&reclaimed);
 }
 
+/* The shrinker of idle arenas has given back @pages. */
+void arena_pool_note_reclaimed(unsigned long pages)
+{
+	atomic_long_add(pages, &reclaimed);
+}
+
 static unsigned long pool_count(struct shrinker *shrinker, struct shrink_control *sc)
 {
 	struct pool_node *node = pool_of(sc->nid);
@@ -216,7 +222,7 @@ static unsigned long pool_scan(struct shrinker *shrinker, struct shrink_control 
 	struct pool_node *node = pool_of(sc->nid);
 	unsigned long freed = node ? pool_drain(node, sc->nr_to_scan) : 0;
 
-	atomic_long_add(freed, &reclaimed);
+	arena_pool_note_reclaimed(freed);
 	return freed ?: SHRINK_STOP;
 }
 
@@ -253,7 +259,8 @@ int arena_pool_init(void)
 			break;
 	}
 	if (nodes && nid == nr_node_ids)
-		pool_shrinker = arena_shrinker_register("arena-pool", pool_count, pool_scan);
+		pool_shrinker = arena_shrinker_register("arena-pool", SHRINKER_NUMA_AWARE,
+							pool_count, pool_scan);
 	if (!pool_shrinker) {
 		pool_free(nodes);
 		return -ENOMEM;

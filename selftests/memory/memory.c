@@ -5,12 +5,14 @@
  *	echo "node 1 1048576" >/sys/kernel/debug/arena_memory
  *	echo "local 1048576" >/sys/kernel/debug/arena_memory
  *	echo "account 1048576" >/sys/kernel/debug/arena_memory
+ *	echo "idle 1048576" >/sys/kernel/debug/arena_memory
  *	cat /sys/kernel/debug/arena_memory
  *	echo drop >/sys/kernel/debug/arena_memory
  *
  * A write makes an arena with this capacity and fills it: "node" with memory of the given node,
  * "local" with memory of the writing CPU's node. With "account", a kernel thread, which is in the
- * root cgroup, fills the arena, and the writer's cgroup is charged. "drop" destroys the arena.
+ * root cgroup, fills the arena, and the writer's cgroup is charged. "idle" is "local" with
+ * ARENA_SHRINK, and a reset at the end. "drop" destroys the arena.
  */
 #include <linux/arena.h>
 #include <linux/completion.h>
@@ -111,6 +113,8 @@ static int command(const char *line)
 		return make(0, 0, bytes);
 	if (sscanf(line, "account %zu", &bytes) == 1)
 		return make(ARENA_ACCOUNT, 0, bytes);
+	if (sscanf(line, "idle %zu", &bytes) == 1)
+		return make(ARENA_SHRINK, 0, bytes) ?: arena_reset(arena);
 	return -EINVAL;
 }
 
