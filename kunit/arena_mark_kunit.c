@@ -673,6 +673,57 @@ static void drop_by_scope(struct arena *arena)
 	arena_alloc(held, 8, GFP_KERNEL);
 }
 
+struct last_put {
+	struct arena	*arena;
+	unsigned int	ran;
+	bool		in_task;
+};
+
+static void last_put_action(void *data)
+{
+	struct last_put *last = data;
+
+	last->ran++;
+	last->in_task = in_task() && !irqs_disabled();
+}
+
+static void last_put_drop(void *data)
+{
+	struct last_put *last = data;
+
+	arena_put(last->arena);
+}
+
+/*
+ * Clause 22: the last reference may be dropped where the caller cannot sleep. The arena, with a
+ * view that only a sleeping context may unmap, is destroyed in task context, and
+ * arena_put_barrier() waits for that.
+ */
+static void last_put_in_hardirq_destroys_later(struct kunit *test)
+{
+	const struct arena_config config = {
+		.capacity = CAPACITY, .slab_size = SLAB, .flags = ARENA_READERS,
+	};
+	const long before = arena_total_now();
+	struct last_put last = { };
+
+	last.arena = arena_create(&config);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, last.arena);
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(last.arena, 2 * SLAB, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, arena_reset_rcu(last.arena), 0);
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(last.arena, 2 * SLAB, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, arena_add_action(last.arena, last_put_action, &last, GFP_KERNEL), 0);
+	arena_get(last.arena);
+	arena_in_irq(last_put_drop, &last);
+	arena_put_barrier();
+	KUNIT_EXPECT_EQ(test, last.ran, 0);
+	arena_in_irq(last_put_drop, &last);
+	arena_put_barrier();
+	KUNIT_EXPECT_EQ(test, last.ran, 1);
+	KUNIT_EXPECT_TRUE(test, last.in_task);
+	KUNIT_EXPECT_EQ(test, arena_total_now(), before);
+}
+
 /* The last arena_put() destroys the arena, even if it has marks. */
 static void last_put_destroys(struct kunit *test)
 {
@@ -691,6 +742,7 @@ static void last_put_destroys(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_offset(arena), 24);
 	KUNIT_EXPECT_EQ(test, arena_mark(arena, &mark), 0);
 	arena_put(arena);
+	arena_put_barrier();
 	KUNIT_EXPECT_EQ(test, arena_total_now(), before);
 	arena_put(NULL);
 }
@@ -733,6 +785,7 @@ static struct kunit_case arena_mark_cases[] = {
 	KUNIT_CASE_PARAM(scope_left_frees, kind_gen_params),
 	KUNIT_CASE_PARAM(rewind_races_nothing_below_is_lost, kind_gen_params),
 	KUNIT_CASE(last_put_destroys),
+	KUNIT_CASE(last_put_in_hardirq_destroys_later),
 	KUNIT_CASE(device_unbound_destroys),
 	KUNIT_CASE(destroy_all_memory_returned),
 	{ }

@@ -67,6 +67,8 @@ exit_pool:
 static void __exit arena_module_exit(void)
 {
 	device_exit();
+	/* Nothing calls this module any more. Wait for the arenas that its callers left behind. */
+	arena_put_barrier();
 	arena_debug_exit();
 	arena_idle_exit();
 	/* Wait for the RCU callbacks that arenas have queued: they run code of this module. */

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Clause 22: unloads the module many times, each time right after arenas were destroyed that
-# arena_reset_rcu() has reset. None of their RCU callbacks may run after the unloading, when their
-# code is gone. If one did, the kernel would crash, and the test with it. Prints TAP.
+# arena_reset_rcu() has reset, or after the last references to them were dropped. None of their RCU
+# callbacks, nor the worker that destroys them, may run after the unloading, when their code is
+# gone. If one did, the kernel would crash, and the test with it. Prints TAP.
 
 . "$(dirname "$0")/arena_tap.sh"
 

@@ -75,7 +75,7 @@
  *  arena_mark, _rewind    not NMI     yes    yes            yes    no
  *  arena_add_action       not NMI [1] yes    yes            yes    no
  *  arena_get              any         yes    yes            yes    [2]
- *  arena_put              task        yes    yes            yes    [2]
+ *  arena_put              not NMI     yes    yes            yes    [2]
  *  arena_destroy          task        no     no             no     no
  *  =====================  ==========  =====  =============  =====  =======
  *
@@ -238,6 +238,7 @@ struct arena *arena_create(const struct arena_config *config);
 struct arena *devm_arena_create(struct device *dev, const struct arena_config *config);
 struct arena *arena_get(struct arena *arena);
 void arena_put(struct arena *arena);
+void arena_put_barrier(void);
 void arena_destroy(struct arena *arena);
 
 /*

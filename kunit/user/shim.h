@@ -682,6 +682,7 @@ struct delayed_work {
 	struct work_struct	work;
 };
 
+#define DECLARE_WORK(name, f)		struct work_struct name = { .func = (f) }
 #define DECLARE_DELAYED_WORK(name, f)	struct delayed_work name = { { .func = (f) } }
 #define schedule_delayed_work(w, delay)	((void)(w))
 #define cancel_delayed_work_sync(w)	((void)(w))
@@ -784,6 +785,7 @@ struct llist_head {
 	struct llist_node *first;
 };
 
+#define LLIST_HEAD(name)	struct llist_head name = { NULL }
 #define init_llist_head(head)	((head)->first = NULL)
 #define llist_empty(head)	(!READ_ONCE((head)->first))
 #define llist_del_all(head)	xchg(&(head)->first, NULL)

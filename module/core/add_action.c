@@ -45,7 +45,8 @@ static void acting_enable(struct arena *arena)
  *    -EBUSY;
  *  - by arena_add_action() while a reset or rewind is under way, which may then call actions of
  *    other callers, too, in the context of its caller;
- *  - by the last arena_put(), in task context.
+ *  - by arena_destroy(), in the context of its caller, before it returns;
+ *  - after the last arena_put(), in a worker, see arena_put_barrier().
  *
  * Where two resets race, or one interrupts the other, either may call it, and the other may return
  * before that. A program's ARENA_IOC_RESET and ARENA_IOC_REWIND hold a lock that page faults of

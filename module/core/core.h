@@ -525,6 +525,7 @@ struct arena_history {
  * @page_frees:	number of slabs given back to the page allocator.
  * @pool_hits:	number of slabs taken from the pool.
  * @refs:	reference count.
+ * @unreferenced: entry in the list of arenas that put_worker() destroys.
  * @memcg:	the memory cgroup that is charged, with %ARENA_ACCOUNT.
  * @budget:	what slabs and directories are charged to; it outlives the arena.
  * @node:	NUMA node of the slabs, with %ARENA_ON_NODE.
@@ -596,6 +597,7 @@ struct arena {
 	atomic_long_t		page_frees;
 	atomic_long_t		pool_hits;
 
+	struct llist_node	unreferenced;
 	struct list_head	all;
 	u64			id;
 	struct arena_debug	*debug;

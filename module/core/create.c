@@ -187,21 +187,63 @@ struct arena *arena_get(struct arena *arena)
 }
 EXPORT_SYMBOL_GPL(arena_get);
 
+static void put_worker(struct work_struct *work);
+
+/* Arenas without a reference, which put_worker() destroys. */
+static LLIST_HEAD(unreferenced);
+static DECLARE_WORK(put_work, put_worker);
+
+static void put_worker(struct work_struct *work)
+{
+	struct llist_node *nodes = llist_del_all(&unreferenced);
+	struct arena *arena, *next;
+
+	llist_for_each_entry_safe(arena, next, nodes, unreferenced) {
+		arena_release(arena);
+		cond_resched();
+	}
+}
+
 /**
  * arena_put() - Drop a reference to an arena, and destroy it with the last one.
  * @arena: the arena, or NULL.
  *
- * Context: Task, may sleep.
+ * With the last reference, the arena is destroyed in a worker soon after this returns, as that may
+ * sleep. Its actions run there, so a module that adds actions calls arena_put_barrier() before it
+ * is unloaded. arena_destroy() destroys an arena before it returns.
+ *
+ * Context: Any but NMI. Takes no lock of the arena, and does not sleep.
  */
 void arena_put(struct arena *arena)
 {
-	if (!arena)
+	if (!arena || !refcount_dec_and_test(&arena->refs))
 		return;
+	llist_add(&arena->unreferenced, &unreferenced);
+	schedule_work(&put_work);
+}
+EXPORT_SYMBOL_GPL(arena_put);
+
+/**
+ * arena_put_barrier() - Wait for arenas whose last reference was dropped.
+ *
+ * When this returns, each arena is destroyed whose last arena_put() came before this call, and its
+ * actions have returned.
+ *
+ * Context: Task, may sleep. No action may call this.
+ */
+void arena_put_barrier(void)
+{
+	flush_work(&put_work);
+}
+EXPORT_SYMBOL_GPL(arena_put_barrier);
+
+/* Drop a reference, and with the last one destroy the arena before this returns. */
+static void put_and_wait(struct arena *arena)
+{
 	might_sleep();
 	if (refcount_dec_and_test(&arena->refs))
 		arena_release(arena);
 }
-EXPORT_SYMBOL_GPL(arena_put);
 
 /**
  * arena_destroy() - Destroy an arena and all objects in it.
@@ -212,21 +254,25 @@ EXPORT_SYMBOL_GPL(arena_put);
  */
 void arena_destroy(struct arena *arena)
 {
+	if (!arena)
+		return;
 	/* On misuse, the holders of the other references keep the arena. */
-	WARN_ON_ONCE(arena && refcount_read(&arena->refs) != 1);
-	arena_put(arena);
+	WARN_ON_ONCE(refcount_read(&arena->refs) != 1);
+	put_and_wait(arena);
 }
 EXPORT_SYMBOL_GPL(arena_destroy);
 
 static void devm_arena_release(void *arena)
 {
-	arena_put(arena);
+	put_and_wait(arena);
 }
 
 /**
  * devm_arena_create() - Create an arena, and drop its reference when a driver is unbound.
  * @dev:    the device of the driver; unbinding drops the reference.
  * @config: its properties, see &struct arena_config.
+ *
+ * If the driver's reference is the last one, the arena is destroyed before unbinding goes on.
  *
  * Context: Task, may sleep.
  * Return: The arena, ERR_PTR(-EINVAL) if a field of @config is invalid, or ERR_PTR(-ENOMEM).

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * arena_unload destroys arenas whose RCU callbacks may not have run yet, so that user space can
- * unload the arena module at that moment.
+ * arena_unload destroys arenas whose RCU callbacks may not have run yet, or drops the last
+ * reference to them, so that user space can unload the arena module at that moment.
  *
  *	echo 20 >/sys/kernel/debug/arena_unload && rmmod arena
  *
@@ -33,6 +33,7 @@ static struct {
 	typeof(arena_alloc)		*alloc;
 	typeof(arena_reset_rcu)	*reset_rcu;
 	typeof(arena_destroy)		*destroy;
+	typeof(arena_put)		*put;
 	typeof(arena_typed_create)	*typed_create;
 	typeof(arena_typed_alloc)	*typed_alloc;
 	typeof(arena_typed_free)	*typed_free;
@@ -55,8 +56,8 @@ static void queue_slow(void)
 		call_rcu(&slow->rcu, slow_callback);
 }
 
-/* Makes an arena, resets it by arena_reset_rcu() and destroys it. */
-static int come_and_go(void)
+/* Makes an arena, resets it by arena_reset_rcu() and destroys it, by @end. */
+static int come_and_go(void (*end)(struct arena *arena))
 {
 	static const struct arena_config config = {
 		.name = "unload",
@@ -72,7 +73,7 @@ static int come_and_go(void)
 	if (!call.alloc(arena, 100, GFP_KERNEL))
 		err = -ENOMEM;
 	err = err ?: call.reset_rcu(arena);
-	call.destroy(arena);
+	end(arena);
 	return err;
 }
 
@@ -99,7 +100,8 @@ static long run_here(void *data)
 	int err = 0;
 
 	for (; nr && !err; nr--)
-		err = nr % 4 ? come_and_go() : come_and_go_typed();
+		err = !(nr % 4) ? come_and_go_typed() :
+		      come_and_go(nr % 2 ? call.put : call.destroy);
 	return err;
 }
 
@@ -114,18 +116,20 @@ static long run(unsigned int nr)
 	call.alloc = symbol_get(__arena_alloc);
 	GET(reset_rcu);
 	GET(destroy);
+	GET(put);
 	GET(typed_create);
 	GET(typed_alloc);
 	GET(typed_free);
 	GET(typed_destroy);
-	if (call.create && call.alloc && call.reset_rcu && call.destroy && call.typed_create &&
-	    call.typed_alloc && call.typed_free && call.typed_destroy)
+	if (call.create && call.alloc && call.reset_rcu && call.destroy && call.put &&
+	    call.typed_create && call.typed_alloc && call.typed_free && call.typed_destroy)
 		err = work_on_cpu(cpumask_last(cpu_online_mask), run_here, &nr);
 	PUT(create);
 	if (call.alloc)
 		symbol_put(__arena_alloc);
 	PUT(reset_rcu);
 	PUT(destroy);
+	PUT(put);
 	PUT(typed_create);
 	PUT(typed_alloc);
 	PUT(typed_free);
