@@ -52,7 +52,8 @@
  * Where each call may be made, and whether it may run at the same time as an allocation, as
  * arena_offset() or arena_stats(), as a reset, and as arena_destroy() of the same arena. "any"
  * is task, softirq, hardirq and NMI. This holds for shared arenas: calls on a private arena
- * (linux/arena_private.h) must not run at the same time.
+ * (linux/arena_private.h) must not run at the same time. Arenas that programs made have calls of
+ * their own, too (linux/arena_device.h).
  *
  *  =====================  ==========  =====  =============  =====  =======
  *  call                   context     alloc  offset, stats  reset  destroy
@@ -240,14 +241,6 @@ struct arena *arena_get(struct arena *arena);
 void arena_put(struct arena *arena);
 void arena_put_barrier(void);
 void arena_destroy(struct arena *arena);
-
-/*
- * Access of kernel code to an arena that a program made by opening /dev/arena. @rights are
- * ARENA_RIGHT_* of uapi/linux/arena.h.
- */
-struct arena *arena_get_from_fd(int fd, u32 rights);
-void arena_unhold(struct arena *arena);
-void arena_notify(struct arena *arena);
 
 DEFINE_FREE(arena_put, struct arena *, if (!IS_ERR_OR_NULL(_T)) arena_put(_T))
 

@@ -5,6 +5,7 @@
  * comment "case N:" a pattern that the compiler's message about case N must match.
  */
 #include <linux/arena.h>
+#include <linux/arena_device.h>
 #include <linux/arena_private.h>
 
 struct apple {
@@ -20,8 +21,8 @@ DEFINE_ARENA(pears, struct pear);
 
 /* case 0: right */
 #if CASE == 0
-long right(struct arena *arena, struct apples *apples);
-long right(struct arena *arena, struct apples *apples)
+long right(struct arena *arena, struct apples *apples, struct arena_dev *dev);
+long right(struct arena *arena, struct apples *apples, struct arena_dev *dev)
 {
 	const struct apple constant = { 5 };
 	struct apple *apple, apple_array[2] = { { 1 }, { 2 } };
@@ -32,6 +33,8 @@ long right(struct arena *arena, struct apples *apples)
 	apples_free(apples, apple);
 	arena_for_each(apples, apples, i, apple)
 		seeds += apple->seeds;
+	apple = arena_new(arena_dev_arena(dev), struct apple, GFP_KERNEL);
+	arena_unhold(dev);
 	apple = arena_new(arena, struct apple, GFP_KERNEL);
 	apple = arena_store(arena, apple_array[1], GFP_KERNEL);
 	apple = arena_alloc_obj(arena, *apple);
@@ -182,5 +185,23 @@ struct apple *wrong(struct arena *arena);
 struct apple *wrong(struct arena *arena)
 {
 	return arena_alloc_flex(arena, struct apple, seeds, 2);
+}
+#endif
+
+/* case 16: incompatible pointer type */
+#if CASE == 16
+void wrong(int fd);
+void wrong(int fd)
+{
+	arena_put(arena_get_from_fd(fd, 0));
+}
+#endif
+
+/* case 17: incompatible pointer type */
+#if CASE == 17
+void wrong(struct arena *arena);
+void wrong(struct arena *arena)
+{
+	arena_unhold(arena);
 }
 #endif

@@ -532,7 +532,6 @@ struct arena_history {
  * @all:	entry in the list of all arenas (debug.c).
  * @id:		number of the arena, unique.
  * @debug:	the file of the arena in debugfs, NULL while there is none.
- * @owner:	cookie of the device.
  * @name:	shown in debugfs and traces.
  * @dir:	the directory of slab set 0.
  * @spare_dir:	the directory of slab set 1, with %ARENA_READERS.
@@ -601,7 +600,6 @@ struct arena {
 	struct list_head	all;
 	u64			id;
 	struct arena_debug	*debug;
-	void			*owner;
 	char			name[ARENA_NAME_MAX];
 	struct arena_dir	dir;
 	struct arena_dir	*spare_dir;

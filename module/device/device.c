@@ -290,7 +290,6 @@ int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u32 flags
 	set_active_memcg(old);
 	if (IS_ERR(arena))
 		return PTR_ERR(arena);
-	arena->owner = dev;
 	WRITE_ONCE(dev->flags, flags);
 	/* Pairs with the smp_load_acquire() in arena_dev_make_default(). */
 	smp_store_release(&dev->arena, arena);
@@ -367,7 +366,7 @@ struct file *arena_file_open(const struct arena_file *from, u32 rights)
 
 /* Kernel code that uses an arena of a program. */
 
-static struct arena *arena_hold(struct file *file, u32 rights)
+static struct arena_dev *arena_hold(struct file *file, u32 rights)
 {
 	struct arena_file *af = file->private_data;
 	struct arena_dev *dev;
@@ -391,7 +390,7 @@ static struct arena *arena_hold(struct file *file, u32 rights)
 	atomic_inc(&dev->holds);
 	atomic_inc(&dev->allocators);
 	up_read(&dev->lock);
-	return dev->arena;
+	return dev;
 }
 
 /**
@@ -401,8 +400,8 @@ static struct arena *arena_hold(struct file *file, u32 rights)
  *
  * Until arena_unhold(), resets, rewinds and ARENA_IOC_SEAL by the program are refused with EBUSY,
  * and the memory stays even if the program closes its descriptors or is killed (clause 23). The
- * caller may use arena_alloc() and its kin, for objects that are no larger than a slab, but may not
- * reset the arena.
+ * caller may use arena_alloc() and its kin on what arena_dev_arena() returns, for objects that are
+ * no larger than a slab, but may not reset it, nor drop references that it has not taken.
  *
  * The program may write to all memory of the arena at any time. So the caller must read each value
  * there once, and check it before relying on it. Nothing that the allocator relies on lies there.
@@ -413,35 +412,44 @@ static struct arena *arena_hold(struct file *file, u32 rights)
  * asks for that, and not for init_on_alloc.
  *
  * Context: Task, may sleep; killable.
- * Return: The arena; ERR_PTR(): -EBADF, -EINVAL if it is not a descriptor of an
+ * Return: The arena that is held; ERR_PTR(): -EBADF, -EINVAL if it is not a descriptor of an
  * arena, -EACCES, -EPERM if the arena is sealed and @rights has more than %ARENA_RIGHT_READ,
  * -ENOMEM, -EINTR.
  */
-struct arena *arena_get_from_fd(int fd, u32 rights)
+struct arena_dev *arena_get_from_fd(int fd, u32 rights)
 {
 	struct file *file = fget(fd);
-	struct arena *arena;
+	struct arena_dev *dev;
 
 	if (!file)
 		return ERR_PTR(-EBADF);
-	arena = arena_hold(file, rights);
+	dev = arena_hold(file, rights);
 	fput(file);
-	return arena;
+	return dev;
 }
 EXPORT_SYMBOL_GPL(arena_get_from_fd);
 
 /**
+ * arena_dev_arena() - The arena to allocate from, of one that is held.
+ * @dev: from arena_get_from_fd().
+ *
+ * Context: Any.
+ * Return: The arena, valid until arena_unhold(). It is not the caller's to put or destroy.
+ */
+struct arena *arena_dev_arena(const struct arena_dev *dev)
+{
+	return dev->arena;
+}
+EXPORT_SYMBOL_GPL(arena_dev_arena);
+
+/**
  * arena_unhold() - Stop using an arena that arena_get_from_fd() gave.
- * @arena: the arena, not NULL.
+ * @dev: the arena, not NULL.
  *
  * Context: Task, may sleep: frees the arena if the program has closed all its descriptors.
  */
-void arena_unhold(struct arena *arena)
+void arena_unhold(struct arena_dev *dev)
 {
-	struct arena_dev *dev = arena->owner;
-
-	if (WARN_ON_ONCE(!dev))
-		return;
 	/*
 	 * Release: the caller's accesses to objects come before a reset that this permits. Pairs
 	 * with atomic_read_acquire() in arena_dev_begin_reset() and arena_dev_seal().

@@ -7,6 +7,7 @@
 #ifndef _ARENA_DEVICE_H
 #define _ARENA_DEVICE_H
 
+#include <linux/arena_device.h>
 #include <linux/atomic.h>
 #include <linux/fs.h>
 #include <linux/irq_work.h>

@@ -123,8 +123,7 @@ static void arena_notify_work(struct irq_work *work)
 
 /**
  * arena_notify() - Wake the programs that poll an arena.
- * @arena: the arena, not NULL. One from arena_get_from_fd() must be held until this
- *	   returns; on any other arena this does nothing.
+ * @dev: the arena, from arena_get_from_fd(). It is held until this returns.
  *
  * Objects that kernel code allocates wake no poller and do not appear on the status page. After
  * the last of them, the caller announces them by this call. The same CPU wakes the pollers and
@@ -133,12 +132,8 @@ static void arena_notify_work(struct irq_work *work)
  *
  * Context: Any, NMI included. Takes no lock.
  */
-void arena_notify(struct arena *arena)
+void arena_notify(struct arena_dev *dev)
 {
-	struct arena_dev *dev = arena->owner;
-
-	if (!dev)
-		return;
 	atomic_long_inc(&dev->notices);
 	irq_work_queue(&dev->notify_work);
 }

@@ -7,7 +7,7 @@
  * it store NR lines in the arena. A write of "FD NR records" makes it store NR records (record.h)
  * and wake tasks that poll() the arena.
  */
-#include <linux/arena.h>
+#include <linux/arena_device.h>
 #include <linux/fs.h>
 #include <linux/kernel.h>
 #include <linux/ktime.h>
@@ -28,12 +28,12 @@
 /**
  * struct producer - the state of one open file.
  * @lock:   protects the other members.
- * @arena:  the arena that this file holds, or NULL before the first write.
+ * @dev:    the arena that this file holds, or NULL before the first write.
  * @stored: number of lines and records stored through this file.
  */
 struct producer {
 	struct mutex	lock;	/* protects the other members */
-	struct arena	*arena;
+	struct arena_dev *dev;
 	unsigned int	stored;
 };
 
@@ -52,8 +52,8 @@ static int produce_release(struct inode *inode, struct file *file)
 {
 	struct producer *producer = file->private_data;
 
-	if (producer->arena)
-		arena_unhold(producer->arena);
+	if (producer->dev)
+		arena_unhold(producer->dev);
 	kfree(producer);
 	return 0;
 }
@@ -61,8 +61,10 @@ static int produce_release(struct inode *inode, struct file *file)
 /* Stores lines. Reads no memory of the arena, because programs may change that memory. */
 static int store_lines(struct producer *producer, unsigned int nr)
 {
+	struct arena *arena = arena_dev_arena(producer->dev);
+
 	for (; nr; nr--, producer->stored++)
-		if (!arena_printf(producer->arena, GFP_KERNEL, "record %u\n", producer->stored))
+		if (!arena_printf(arena, GFP_KERNEL, "record %u\n", producer->stored))
 			return -ENOMEM;
 	return 0;
 }
@@ -84,26 +86,27 @@ static struct produce_record *store_record(struct arena *arena, unsigned int num
 
 static int store_records(struct producer *producer, unsigned int nr)
 {
+	struct arena *arena = arena_dev_arena(producer->dev);
 	int err = 0;
 
 	while (nr-- && !err) {
-		if (!store_record(producer->arena, ++producer->stored))
+		if (!store_record(arena, ++producer->stored))
 			err = -ENOMEM;
 		if (!nr || err || !(producer->stored % NOTIFY_EVERY))
-			arena_notify(producer->arena);
+			arena_notify(producer->dev);
 	}
 	return err;
 }
 
 static int produce(struct producer *producer, int fd, unsigned int nr, bool records)
 {
-	struct arena *arena;
+	struct arena_dev *dev;
 
-	if (!producer->arena) {
-		arena = arena_get_from_fd(fd, ARENA_RIGHT_ALLOC);
-		if (IS_ERR(arena))
-			return PTR_ERR(arena);
-		producer->arena = arena;
+	if (!producer->dev) {
+		dev = arena_get_from_fd(fd, ARENA_RIGHT_ALLOC);
+		if (IS_ERR(dev))
+			return PTR_ERR(dev);
+		producer->dev = dev;
 	}
 	return records ? store_records(producer, nr) : store_lines(producer, nr);
 }

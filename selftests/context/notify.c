@@ -6,7 +6,7 @@
  * writer's descriptor FD: in a "task", in hard interrupts ("irq") of the writer's CPU,
  * or in NMIs ("nmi"), which are sent to all CPUs in turn.
  */
-#include <linux/arena.h>
+#include <linux/arena_device.h>
 #include <linux/cpumask.h>
 #include <linux/err.h>
 #include <linux/irq_work.h>
@@ -21,19 +21,19 @@
 
 /**
  * struct notice - the calls of arena_notify() for one write.
- * @arena: the arena, on which this test has a hold.
+ * @dev:   the arena, on which this test has a hold.
  * @work:  irq_work that calls arena_notify().
  * @times: how often arena_notify() was called in the context that was asked for.
  */
 struct notice {
-	struct arena	*arena;
+	struct arena_dev *dev;
 	struct irq_work	work;
 	atomic_t	times;
 };
 
 static void give(struct notice *notice, bool right)
 {
-	arena_notify(notice->arena);
+	arena_notify(notice->dev);
 	if (right)
 		atomic_inc(&notice->times);
 }
@@ -102,10 +102,10 @@ int notify_from(int fd, const char *name, unsigned int nr)
 		;
 	if (i == ARRAY_SIZE(contexts))
 		return -EINVAL;
-	notice.arena = arena_get_from_fd(fd, ARENA_RIGHT_ALLOC);
-	if (IS_ERR(notice.arena))
-		return PTR_ERR(notice.arena);
+	notice.dev = arena_get_from_fd(fd, ARENA_RIGHT_ALLOC);
+	if (IS_ERR(notice.dev))
+		return PTR_ERR(notice.dev);
 	contexts[i].from(&notice, nr);
-	arena_unhold(notice.arena);
+	arena_unhold(notice.dev);
 	return atomic_read(&notice.times) == nr ? 0 : -EIO;
 }
