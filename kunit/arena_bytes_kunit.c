@@ -238,6 +238,7 @@ static void printf_each_format_ok(struct kunit *test)
 	struct arena *arena = usual(test);
 	struct arena_stats was;
 	char *long_one, *s;
+	int len;
 
 	KUNIT_EXPECT_STREQ(test, arena_printf(arena, GFP_KERNEL, "plain"), "plain");
 	KUNIT_EXPECT_STREQ(test, arena_printf(arena, GFP_KERNEL, "%s", ""), "");
@@ -249,6 +250,12 @@ static void printf_each_format_ok(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, by_vprintf(arena, "%lu %s", 7UL, "dwarfs"), "7 dwarfs");
 
 	long_one = text(test, SLAB + 100);
+	for (len = 253; len < 260; len++) {
+		s = arena_printf(arena, GFP_KERNEL, "%.*s", len, long_one);
+		KUNIT_ASSERT_NOT_NULL(test, s);
+		KUNIT_EXPECT_EQ(test, strlen(s), len);
+		KUNIT_EXPECT_EQ(test, memcmp(s, long_one, len), 0);
+	}
 	s = arena_printf(arena, GFP_KERNEL, "<%s>", long_one);
 	KUNIT_ASSERT_NOT_NULL(test, s);
 	KUNIT_EXPECT_EQ(test, strlen(s), SLAB + 102);
@@ -450,9 +457,8 @@ static void take_all_irq(void *data)
 	struct arena *arena = data;
 	unsigned int which;
 
-	/* Leave out 5, arena_printf(): it first allocates a buffer with kmalloc(). */
 	for (which = 0; which < 8; which++)
-		if (which != 5 && !take_some(arena, which, ARENA_NOGROW))
+		if (!take_some(arena, which, ARENA_NOGROW))
 			arena_reset(arena);
 }
 
@@ -467,7 +473,7 @@ static void copy_in_hardirq_ok(struct kunit *test)
 	was = arena_test_stats(arena);
 	for (i = 0; i < 3; i++)
 		arena_in_irq(take_all_irq, arena);
-	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).allocs, was.allocs + 3 * 7);
+	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).allocs, was.allocs + 3 * 8);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).resets, 0);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).committed, was.committed);
 	arena_expect_sane(test, arena);

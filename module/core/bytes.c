@@ -106,20 +106,15 @@ char *arena_strndup(struct arena *arena, const char *s, size_t max, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(arena_strndup);
 
-/**
- * arena_vprintf() - Format a string into an arena (clauses 1 and 10).
- * @arena: the arena, not NULL.
- * @gfp:   how the arena may grow, see arena_alloc(). Also used for a temporary buffer of the
- *	string's size, from kmalloc().
- * @fmt:   as for printk().
- * @args:  the arguments for @fmt.
- *
- * Context: Any that @gfp fits but NMI, as the buffer is allocated by kmalloc().
- * Return: The string; NULL on failure, also if the buffer cannot be allocated.
- */
-char *arena_vprintf(struct arena *arena, gfp_t gfp, const char *fmt, va_list args)
+/* Strings up to this size, their NUL included, are formatted once, on the stack. */
+#define PRINTF_ON_STACK	256
+
+/* Format a string that is too long for the stack. NMI has no kmalloc(). */
+static __printf(3, 0)
+char *print_long(struct arena *arena, gfp_t gfp, const char *fmt, va_list args)
 {
-	char *buffer = kvasprintf(arena_gfp_quiet(gfp & ~__GFP_ZERO), fmt, args);
+	char *buffer = in_nmi() ? NULL :
+				  kvasprintf(arena_gfp_quiet(gfp & ~__GFP_ZERO), fmt, args);
 	char *string;
 
 	if (!buffer) {
@@ -130,6 +125,38 @@ char *arena_vprintf(struct arena *arena, gfp_t gfp, const char *fmt, va_list arg
 	kfree(buffer);
 	return string;
 }
+
+/**
+ * arena_vprintf() - Format a string into an arena (clauses 1 and 10).
+ * @arena: the arena, not NULL.
+ * @gfp:   how the arena may grow, see arena_alloc(). A string of more than 255 characters also
+ *	takes a temporary buffer of its size from kmalloc().
+ * @fmt:   as for printk().
+ * @args:  the arguments for @fmt.
+ *
+ * The string is formatted outside of the arena and then copied, as arena_memdup() does, so that it
+ * never lands in an object of a newer generation. arena_buf_vprintf() formats in place, for callers
+ * that exclude resets.
+ *
+ * Context: Any that @gfp fits; in NMI at most 255 characters.
+ * Return: The string; NULL on failure, also if the buffer cannot be allocated.
+ */
+char *arena_vprintf(struct arena *arena, gfp_t gfp, const char *fmt, va_list args)
+{
+	char buffer[PRINTF_ON_STACK];
+	va_list again;
+	char *string;
+	int len;
+
+	va_copy(again, args);
+	len = vsnprintf(buffer, sizeof(buffer), fmt, args);
+	if (len < PRINTF_ON_STACK)
+		string = copy_string(arena, buffer, len, gfp);
+	else
+		string = print_long(arena, gfp, fmt, again);
+	va_end(again);
+	return string;
+}
 EXPORT_SYMBOL_GPL(arena_vprintf);
 
 /**
@@ -138,7 +165,7 @@ EXPORT_SYMBOL_GPL(arena_vprintf);
  * @gfp:   see arena_vprintf().
  * @fmt:   as for printk(); the compiler checks the arguments against it.
  *
- * Context: Any that @gfp fits but NMI.
+ * Context: As arena_vprintf().
  * Return: The string, or NULL on failure.
  */
 char *arena_printf(struct arena *arena, gfp_t gfp, const char *fmt, ...)
