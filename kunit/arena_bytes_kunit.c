@@ -2,6 +2,7 @@
 /*
  * Arrays, and copies of memory, strings and values into arenas.
  */
+#include <linux/arena_buf.h>
 #include <linux/module.h>
 #include <linux/sizes.h>
 
@@ -390,6 +391,117 @@ static void store_each_type_copied(struct kunit *test)
 }
 
 /*
+ * Buffers that grow
+ */
+static u8 buf_room[128] __aligned(8);
+
+static void buf_appends_follow_model(struct kunit *test, struct arena_buf *buf,
+				     struct arena *disturber)
+{
+	char *model = text(test, 20000);
+	size_t len = 0, size, got;
+	unsigned int i;
+	void *object;
+
+	for (i = 0; i < 400; i++) {
+		size = i * 7 % 90;
+		if (i % 3) {
+			KUNIT_EXPECT_TRUE(test, arena_buf_append(buf, model + len, size));
+		} else {
+			KUNIT_EXPECT_TRUE(test, arena_buf_printf(buf, "%.*s", (int)size,
+								 model + len));
+		}
+		len += size;
+		KUNIT_EXPECT_EQ(test, buf->len, len);
+		if (disturber && i % 50 == 49)
+			KUNIT_EXPECT_NOT_NULL(test, arena_alloc(disturber, 8, GFP_KERNEL));
+	}
+	object = arena_buf_finish(buf, &got);
+	KUNIT_ASSERT_NOT_NULL(test, object);
+	KUNIT_EXPECT_EQ(test, got, len);
+	KUNIT_EXPECT_EQ(test, memcmp(object, model, len), 0);
+}
+
+/* Clause 28: a buffer holds what was appended, wherever it had to be copied to as it grew. */
+static void buf_any_appends_kept(struct kunit *test)
+{
+	struct arena *arena = usual(test);
+	struct arena_private private;
+	struct arena_buf buf;
+
+	arena_buf_init(&buf, arena, GFP_KERNEL);
+	buf_appends_follow_model(test, &buf, NULL);
+	buf_appends_follow_model(test, &buf, arena);
+	arena_private_init(&private, NULL, 0);
+	arena_buf_init_private(&buf, &private, GFP_KERNEL);
+	buf_appends_follow_model(test, &buf, NULL);
+	arena_private_destroy(&private);
+	arena_expect_sane(test, arena);
+}
+
+/* Clauses 7, 28: a buffer that is the last object grows in place, and ends where its bytes do. */
+static void buf_last_object_in_place(struct kunit *test)
+{
+	struct arena *arena = arena_test_create(test, CAPACITY, SLAB, 0);
+	struct arena_private private;
+	struct arena_buf buf;
+	char *begin, *string;
+	unsigned int i;
+
+	arena_buf_init(&buf, arena, GFP_KERNEL);
+	KUNIT_EXPECT_TRUE(test, arena_buf_append(&buf, "<", 1));
+	begin = buf.data;
+	for (i = 0; i < 200; i++)
+		KUNIT_EXPECT_TRUE(test, arena_buf_printf(&buf, "%03u,", i));
+	string = arena_buf_finish_string(&buf);
+	KUNIT_EXPECT_PTR_EQ(test, string, begin);
+	KUNIT_EXPECT_EQ(test, strlen(string), 801);
+	KUNIT_EXPECT_EQ(test, arena_offset(arena), 802);
+	KUNIT_EXPECT_EQ(test, arena_high(arena), 802);
+
+	arena_private_init(&private, NULL, 0);
+	string = arena_private_printf(&private, GFP_KERNEL, "%s %d", "seven", 7);
+	KUNIT_EXPECT_STREQ(test, string, "seven 7");
+	KUNIT_EXPECT_EQ(test, arena_private_offset(&private), 8);
+	string = arena_private_printf(&private, GFP_KERNEL, "%0*d", 300, 5);
+	KUNIT_ASSERT_NOT_NULL(test, string);
+	KUNIT_EXPECT_EQ(test, strlen(string), 300);
+	KUNIT_EXPECT_EQ(test, arena_private_offset(&private), 8 + 301);
+	KUNIT_EXPECT_STREQ(test, arena_private_printf(&private, GFP_KERNEL, "%s", ""), "");
+	KUNIT_EXPECT_EQ(test, arena_private_offset(&private), 8 + 301 + 1);
+	arena_private_destroy(&private);
+}
+
+/* Clause 4: after a failure a buffer stays as it is, and yields nothing. */
+static void buf_without_memory_null(struct kunit *test)
+{
+	struct arena *arena = arena_test_create(test, SLAB, SLAB, 0);
+	char *many = text(test, SLAB);
+	struct arena_private private;
+	struct arena_buf buf;
+	size_t size = 1;
+
+	arena_buf_init(&buf, arena, GFP_KERNEL);
+	KUNIT_EXPECT_NULL(test, arena_buf_finish(&buf, &size));
+	KUNIT_EXPECT_EQ(test, size, 0);
+	KUNIT_EXPECT_TRUE(test, arena_buf_append(&buf, many, SLAB - 1));
+	KUNIT_EXPECT_FALSE(test, arena_buf_append(&buf, many, 2));
+	KUNIT_EXPECT_EQ(test, buf.len, SLAB - 1);
+	KUNIT_EXPECT_FALSE(test, arena_buf_append(&buf, many, 1));
+	KUNIT_EXPECT_FALSE(test, arena_buf_printf(&buf, "x"));
+	KUNIT_EXPECT_NULL(test, arena_buf_finish_string(&buf));
+	KUNIT_EXPECT_EQ(test, buf.len, 0);
+	KUNIT_EXPECT_FALSE(test, arena_buf_append(&buf, many, SIZE_MAX));
+	KUNIT_EXPECT_NULL(test, arena_buf_finish(&buf, NULL));
+
+	arena_private_init(&private, buf_room, sizeof(buf_room));
+	KUNIT_EXPECT_NULL(test, arena_private_printf(&private, ARENA_NOGROW, "%0*d", 200, 5));
+	KUNIT_EXPECT_EQ(test, arena_private_offset(&private), 0);
+	KUNIT_EXPECT_NOT_NULL(test, arena_private_printf(&private, ARENA_NOGROW, "%0*d", 99, 5));
+	arena_private_destroy(&private);
+}
+
+/*
  * Calls function number @which of those that this suite tests, and returns what that returns. If
  * there is no such function, returns ERR_PTR(-ENOENT).
  */
@@ -612,6 +724,9 @@ static struct kunit_case arena_bytes_cases[] = {
 	KUNIT_CASE_PARAM(strdup_each_length_copied, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(strndup_each_limit_terminated, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(printf_each_format_ok, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(buf_any_appends_kept, arena_kind_gen_params),
+	KUNIT_CASE(buf_last_object_in_place),
+	KUNIT_CASE(buf_without_memory_null),
 	KUNIT_CASE_PARAM(new_each_type_aligned, arena_kind_gen_params),
 	KUNIT_CASE(new_dense_arena_packed),
 	KUNIT_CASE_PARAM(store_each_type_copied, arena_kind_gen_params),

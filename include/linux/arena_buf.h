@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Buffers and strings that grow, and become objects of an arena when they are complete.
+ *
+ * Best suited for what is put together piece by piece, and whose size is known at the end only. As
+ * long as the buffer is the last object of the arena, it grows in place; otherwise it is copied,
+ * and the old copy remains until the next reset. So does a buffer that is never finished.
+ *
+ * A buffer is used by one task or interrupt at a time, which excludes resets and rewinds that free
+ * it, as for any object that it writes to. After the first failure a buffer remains as it is, and
+ * arena_buf_finish() returns NULL: it suffices to check that.
+ *
+ *	struct arena_buf buf;
+ *
+ *	arena_buf_init(&buf, arena, GFP_KERNEL);
+ *	for (i = 0; i < nr; i++)
+ *		arena_buf_printf(&buf, "%s%u", i ? "," : "", value[i]);
+ *	string = arena_buf_finish_string(&buf);
+ */
+#ifndef _LINUX_ARENA_BUF_H
+#define _LINUX_ARENA_BUF_H
+
+#include <linux/arena.h>
+#include <linux/arena_private.h>
+#include <linux/compiler.h>
+#include <linux/types.h>
+
+/**
+ * struct arena_buf - a buffer that grows; callers read @len and leave the rest alone.
+ * @arena:	the shared arena that it lies in; or NULL.
+ * @private:	the private arena that it lies in; or NULL.
+ * @gfp:	how the arena may grow.
+ * @data:	the bytes; NULL before the first one.
+ * @len:	how many of them were appended.
+ * @room:	how many are allocated.
+ * @failed:	something could not be appended.
+ */
+struct arena_buf {
+	struct arena		*arena;
+	struct arena_private	*private;
+	gfp_t			gfp;
+	char			*data;
+	size_t			len;
+	size_t			room;
+	bool			failed;
+};
+
+void arena_buf_init(struct arena_buf *buf, struct arena *arena, gfp_t gfp);
+void arena_buf_init_private(struct arena_buf *buf, struct arena_private *arena, gfp_t gfp);
+bool arena_buf_append(struct arena_buf *buf, const void *src, size_t size);
+__printf(2, 0)
+bool arena_buf_vprintf(struct arena_buf *buf, const char *fmt, va_list args);
+__printf(2, 3)
+bool arena_buf_printf(struct arena_buf *buf, const char *fmt, ...);
+void *arena_buf_finish(struct arena_buf *buf, size_t *size) __must_check;
+char *arena_buf_finish_string(struct arena_buf *buf) __must_check;
+
+__printf(3, 0)
+char *arena_private_vprintf(struct arena_private *arena, gfp_t gfp, const char *fmt, va_list args);
+__printf(3, 4)
+char *arena_private_printf(struct arena_private *arena, gfp_t gfp, const char *fmt, ...);
+
+#endif /* _LINUX_ARENA_BUF_H */
