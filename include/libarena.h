@@ -624,6 +624,20 @@ int arena_reset(struct arena *arena, enum arena_reset_mode mode);
  */
 int arena_reset_release(struct arena *arena, __u64 keep);
 
+/**
+ * arena_seal() - Let nothing change the arena any more, for ever.
+ * @arena: the arena. No thread uses it during the call.
+ *
+ * From then on, all processes may read what is there, and none can change it: so it can be parsed
+ * where it lies. The library maps the arena anew, for reading only; a store there raises SIGSEGV.
+ * Allocations and resets fail with EPERM.
+ *
+ * Return: 0, also if the arena is sealed already. Errors: of %ARENA_IOC_SEAL; EBUSY: another
+ * mapping is writable, of another process, say, or kernel code uses the arena; EACCES: a right is
+ * missing. Then nothing has changed. ENOMEM, EMFILE, ENFILE: the arena cannot be mapped anew.
+ */
+int arena_seal(struct arena *arena);
+
 /* Waiting. */
 
 /**

@@ -329,6 +329,45 @@ TEST_F_TIMEOUT(lib, resize_after_reset_fails, PATIENCE)
 	EXPECT_EQ(0, arena_offset(self->arena));
 }
 
+/* Does a child that stores at @at die of SIGSEGV? */
+static bool store_faults(char *at)
+{
+	pid_t child = fork();
+	int status = 0;
+
+	if (!child) {
+		signal(SIGSEGV, SIG_DFL);
+		*at = 'x';
+		_exit(0);
+	}
+	return waitpid(child, &status, 0) == child && WIFSIGNALED(status) &&
+	       WTERMSIG(status) == SIGSEGV;
+}
+
+/* Clauses 17, 19: a sealed arena stays readable where it was, and nothing changes it. */
+TEST_F_TIMEOUT(lib, seal_then_all_change_eperm, PATIENCE)
+{
+	char *text = arena_strdup(self->arena, "sealed");
+
+	ASSERT_NE(NULL, text);
+	EXPECT_FALSE(store_faults(text + 5));
+	text[5] = 'd';
+	ASSERT_EQ(0, arena_seal(self->arena));
+	EXPECT_STREQ("sealed", text);
+	EXPECT_TRUE(store_faults(text));
+	/* The lease of this thread had room. */
+	EXPECT_EQ(NULL, arena_alloc(self->arena, 8));
+	EXPECT_EQ(EPERM, errno);
+	EXPECT_EQ(NULL, arena_strdup(self->arena, "more"));
+	EXPECT_EQ(EPERM, errno);
+	EXPECT_EQ(-1, arena_commit(self->arena, SLAB));
+	EXPECT_EQ(EPERM, errno);
+	EXPECT_EQ(-1, arena_reset(self->arena, ARENA_RESET_KEEP));
+	EXPECT_EQ(EPERM, errno);
+	EXPECT_EQ(0, arena_seal(self->arena));
+	EXPECT_STREQ("sealed", text);
+}
+
 /* Clause 12: a rewind frees exactly the bytes that were allocated after the mark. */
 TEST_F_TIMEOUT(lib, rewind_to_mark_restores_offset, PATIENCE)
 {
@@ -631,6 +670,25 @@ TEST_F_TIMEOUT(lib, store_to_status_page_faults, PATIENCE)
 	close(fd);
 	EXPECT_EQ(1, self->arena->status->version);
 	EXPECT_EQ(MB, self->arena->status->capacity);
+}
+
+/* Clause 17: while another mapping is writable, a seal is refused and changes nothing. */
+TEST_F_TIMEOUT(lib, seal_while_mapped_writable_ebusy, PATIENCE)
+{
+	char *text = arena_strdup(self->arena, "open"), *other;
+
+	ASSERT_NE(NULL, text);
+	other = mmap(NULL, SLAB, PROT_READ | PROT_WRITE, MAP_SHARED, arena_fd(self->arena), 0);
+	ASSERT_NE(MAP_FAILED, other);
+	EXPECT_EQ(-1, arena_seal(self->arena));
+	EXPECT_EQ(EBUSY, errno);
+	EXPECT_STREQ("open", text);
+	text[0] = 'O';
+	EXPECT_STREQ("Open", other);
+	EXPECT_EQ(text + 8, arena_strdup(self->arena, "next"));
+	munmap(other, SLAB);
+	EXPECT_EQ(0, arena_seal(self->arena));
+	EXPECT_STREQ("Open", text);
 }
 
 #endif /* FAKE */

@@ -196,7 +196,17 @@ static int run(struct fake *fake, int fd, unsigned long cmd, void *arg)
 	struct arena_dup_args *dup = arg;
 	__u64 bytes;
 
+	if (fake->status.flags & ARENA_SEALED && (cmd == ARENA_IOC_ALLOC ||
+						  cmd == ARENA_IOC_LEASE ||
+						  cmd == ARENA_IOC_BATCH ||
+						  cmd == ARENA_IOC_COMMIT ||
+						  cmd == ARENA_IOC_RESET ||
+						  cmd == ARENA_IOC_REWIND))
+		return -EPERM;
 	switch (cmd) {
+	case ARENA_IOC_SEAL:
+		fake->status.flags |= ARENA_SEALED;
+		return 0;
 	case ARENA_IOC_SETUP:
 		if (setup->slab_size & (setup->slab_size - 1))
 			return -EINVAL;

@@ -15,8 +15,8 @@
  *
  * An arena has an index as long as it is open in this process. Each thread has its cursor of
  * that arena at that index in its own table. Only the thread itself writes its table, except
- * that arena_close() clears a cursor, when by contract no thread uses the arena. The fast path,
- * in the header, reads nothing but the cursor and the status page.
+ * that arena_close() and arena_seal() clear cursors, when by contract no thread uses the arena.
+ * The fast path, in the header, reads nothing but the cursor and the status page.
  *
  * fork: a child must not allocate in the leases of its parent, because the parent still uses
  * them. Therefore the tables, and all other data about leases, lie in memory that the
@@ -1098,13 +1098,17 @@ static char *map_aligned(struct opened *opened, int prot)
 	return base;
 }
 
+static int prot_of(const struct opened *opened)
+{
+	return PROT_READ | (opened->rights & ARENA_RIGHT_WRITE ? PROT_WRITE : 0);
+}
+
 static int map_arena(struct opened *opened)
 {
-	int prot = PROT_READ | (opened->rights & ARENA_RIGHT_WRITE ? PROT_WRITE : 0);
 	struct arena *arena = &opened->arena;
 	void *status;
 
-	arena->base = map_aligned(opened, prot);
+	arena->base = map_aligned(opened, prot_of(opened));
 	if (!arena->base)
 		return -1;
 	status = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, opened->fd, ARENA_STATUS_OFFSET);
@@ -1120,6 +1124,71 @@ static void unmap_arena(struct opened *opened)
 {
 	munmap((void *)opened->arena.status, page_size());
 	unmap(opened->arena.base, opened->mapped);
+}
+
+static unsigned int index_of(const struct opened *opened)
+{
+	return opened->arena.cursor / sizeof(struct arena_cursor);
+}
+
+/*
+ * Clears the cursors of all threads, which may not use the arena during arena_close() and
+ * arena_seal().
+ */
+static void clear_cursors(struct opened *opened)
+{
+	unsigned int index = index_of(opened);
+	struct table *table;
+
+	lock();
+	for (table = process->tables; table; table = table->next)
+		memset(&table->cursors[index], 0, sizeof(table->cursors[index]));
+	memset(&process->spares[index], 0, sizeof(process->spares[index]));
+	unlock();
+}
+
+/* Maps the arena once more where it is mapped. */
+static int map_again(struct opened *opened, int fd, int prot)
+{
+	void *at = mmap(opened->arena.base, opened->mapped, prot, MAP_SHARED | MAP_FIXED, fd, 0);
+
+	return at == MAP_FAILED ? -1 : 0;
+}
+
+/*
+ * A mapping of a descriptor that may write can become writable, and the kernel does not seal an
+ * arena that has one. So this one is replaced by a mapping of @reader, which cannot. After a
+ * failure the former mapping is back.
+ */
+static int seal_mapped(struct opened *opened, int reader)
+{
+	struct arena_seal_args args = { .size = sizeof(args) };
+	int saved;
+
+	if (!map_again(opened, reader, PROT_READ) && !ioctl(opened->fd, ARENA_IOC_SEAL, &args))
+		return 0;
+	saved = errno;
+	map_again(opened, opened->fd, prot_of(opened));
+	errno = saved;
+	return -1;
+}
+
+PUBLIC int arena_seal(struct arena *arena)
+{
+	struct opened *opened = (struct opened *)arena;
+	struct arena_dup_args dup = { .size = sizeof(dup), .rights = ARENA_RIGHT_READ };
+	int err, saved;
+
+	if (ioctl(opened->fd, ARENA_IOC_DUP, &dup))
+		return -1;
+	err = seal_mapped(opened, dup.fd);
+	saved = errno;
+	close(dup.fd);
+	errno = saved;
+	/* What is left of leases is not to be handed out: that memory cannot be written to. */
+	if (!err)
+		clear_cursors(opened);
+	return err;
 }
 
 static int ask_info(struct opened *opened)
@@ -1173,18 +1242,10 @@ static int take_index(struct opened *opened)
 	return -1;
 }
 
-/* Clears the cursors of all threads, which may not use the arena during arena_close(). */
 static void give_index(struct opened *opened)
 {
-	unsigned int index = opened->arena.cursor / sizeof(struct arena_cursor);
-	struct table *table;
-
-	lock();
-	for (table = process->tables; table; table = table->next)
-		memset(&table->cursors[index], 0, sizeof(table->cursors[index]));
-	memset(&process->spares[index], 0, sizeof(process->spares[index]));
-	unlock();
-	__atomic_store_n(&arenas[index], NULL, __ATOMIC_RELEASE);
+	clear_cursors(opened);
+	__atomic_store_n(&arenas[index_of(opened)], NULL, __ATOMIC_RELEASE);
 }
 
 static int opened_init(struct opened *opened)
