@@ -379,7 +379,7 @@ static noinline void *alloc_first(struct arena *arena, size_t size, gfp_t gfp)
 	void *object;
 	int err;
 
-	/* arena_claim() warns of flags that no arena can honour, and refuses sizes that cannot fit. */
+	/* arena_claim() warns of flags that no arena honours, and refuses sizes that cannot fit. */
 	if (!arena_may_grow(gfp) || gfp & (ARENA_GFP_REFUSED | __GFP_ACCOUNT) ||
 	    size > arena->capacity)
 		return alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp);
