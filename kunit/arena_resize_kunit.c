@@ -197,8 +197,9 @@ static void shrink_last_keeps_peak(struct kunit *test)
 }
 
 /*
- * Clauses 7, 28: an arena of the device, which ARENA_MAPPABLE makes of this one, never takes bytes
- * back within a generation: the offset that its status page shows only grows.
+ * Clauses 7, 28: an arena of the device never takes bytes back within a generation, because the
+ * offset on its status page must only grow. The test sets ARENA_MAPPABLE in an ordinary arena, so
+ * that the core treats it as one of the device.
  */
 static void shrink_in_device_arena_gives_nothing_back(struct kunit *test)
 {

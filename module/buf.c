@@ -102,8 +102,9 @@ EXPORT_SYMBOL_GPL(arena_buf_append);
  * Formats in place, and once more if the room does not suffice. The NUL is not appended:
  * arena_buf_finish_string() does that.
  *
- * Context: As arena_buf_append().
- * Return: As arena_buf_append().
+ * Context: Any that the gfp flags of @buf fit. Takes no lock.
+ * Return: true; false, with nothing appended, if there is no space or no memory, or if the buffer
+ * has failed before.
  */
 bool arena_buf_vprintf(struct arena_buf *buf, const char *fmt, va_list args)
 {
@@ -133,8 +134,11 @@ EXPORT_SYMBOL_GPL(arena_buf_vprintf);
  * @buf: the buffer.
  * @fmt: as for printk(); the compiler checks the arguments against it.
  *
- * Context: As arena_buf_append().
- * Return: As arena_buf_append().
+ * Formats in place, and once more if the room does not suffice. The NUL is not appended.
+ *
+ * Context: Any that the gfp flags of @buf fit. Takes no lock.
+ * Return: true; false, with nothing appended, if there is no space or no memory, or if the buffer
+ * has failed before.
  */
 bool arena_buf_printf(struct arena_buf *buf, const char *fmt, ...)
 {

@@ -226,7 +226,10 @@ TEST_F_TIMEOUT(nth, open_nth_fails_harmless, 120)
 	close(self->err);
 }
 
-/* clause 22: open() fails harmlessly also if no other arena exists, and leaves no arena counted */
+/*
+ * clause 22: if an allocation fails in open() of the only arena, open() fails harmlessly, and the
+ * module does not count that arena against its limit
+ */
 TEST_F_TIMEOUT(nth, open_as_first_nth_fails_harmless, 120)
 {
 	close(self->fd);

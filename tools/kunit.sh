@@ -61,8 +61,9 @@ config_inputs()
 	cat "$UML/arena.kunitconfig" "$ROOT/module/Kconfig"
 }
 
-# Prints what the kernel is built from. Only the patches change the kernel's own source; if you
-# change it by hand, remove build/uml/built.
+# Prints names and checksums of all that the kernel is built from, so that build() can tell whether
+# any of it has changed. The kernel's own source is left out, as only tools/patches change it: after
+# a change of that source by hand, remove build/uml/built.
 kernel_inputs()
 {
 	config_inputs

@@ -826,7 +826,10 @@ static bool rcu_must_watch(unsigned long flags)
 	return flags < 2;
 }
 
-/* A typed arena with four elements, some of them freed. */
+/*
+ * The typed arena of the cases below, and the four elements that fill_typed() allocates in it. Each
+ * case then frees some of them.
+ */
 static struct arena_typed *typed;
 static void *elements[4];
 

@@ -93,9 +93,11 @@ static void actions_call(const struct action_list *list)
 }
 
 /*
- * Is @action dead, that is, has a reset or rewind up to generation @now ended it, so that it must
- * run? Where the history of rewinds has merged two of them, it may not tell any more, and the
- * action is taken for alive. No action is in doubt as long as each rewind runs those that it ends.
+ * Has a reset or rewind, up to generation @now, freed the place that @action was added at, so that
+ * @action must run? The arena remembers only a few rewinds exactly, and older ones two in one
+ * entry. Where the answer depends on such an entry, this returns false, and @action counts as
+ * alive. That does no harm as long as each rewind runs the actions that it ends while its entry
+ * is exact.
  */
 static bool action_is_dead(const struct arena *arena, const struct arena_action *action,
 			   unsigned long now)

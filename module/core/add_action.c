@@ -34,7 +34,7 @@ static void acting_enable(struct arena *arena)
  * returned: so an action may drop references that an object holds. While actions run after a
  * reset or rewind, allocations that may sleep wait, and the others fail. As with allocations, an
  * action that is added while a reset is under way belongs to the generation before or after it; in
- * the first case it may be called before this returns.
+ * the first case @fn may be called before arena_add_action() returns.
  *
  * @fn is called, with no spinlock of the arena held,
  *
@@ -43,22 +43,23 @@ static void acting_enable(struct arena *arena)
  *  - after arena_reset_rcu(), in softirq, when its grace period has ended: what the arena held
  *    before was intact for readers until then. While actions run, arena_reset_rcu() returns
  *    -EBUSY;
- *  - by arena_add_action() while a reset or rewind is under way, which may then call actions of
- *    other callers, too, in the context of its caller;
+ *  - by arena_add_action(), in the context of its caller, while a reset or rewind is under way.
+ *    That call of arena_add_action() may also run actions that other callers have added;
  *  - by arena_destroy(), in the context of its caller, before it returns;
  *  - after the last arena_put(), in a worker, see arena_put_barrier().
  *
- * Where two resets race, or one interrupts the other, either may call it, and the other may return
- * before that. A program's ARENA_IOC_RESET and ARENA_IOC_REWIND hold a lock that page faults of
- * mappings take: @fn must not touch such a mapping, nor wait for a task that does. @fn must not
- * sleep unless all of these callers may. It must not use the arena but for the objects that end
- * with it: an allocation from it that may sleep would return only when the task is killed.
+ * Of two resets that race, or of which one interrupts the other, either may call @fn, and the one
+ * that does not may return before @fn has been called. A program's ARENA_IOC_RESET and
+ * ARENA_IOC_REWIND hold a lock that page faults of mappings take: @fn must not touch such a
+ * mapping, nor wait for a task that does. @fn must not sleep unless all of these callers may. It
+ * must not use the arena but for the objects that end with it: an allocation from it that may
+ * sleep would return only when the task is killed.
  * The caller keeps the module of @fn loaded until @fn has been called.
  *
  * Context: Any that @gfp fits but NMI. Takes no lock of the arena, but for the first action,
  * which takes a raw spinlock for a moment.
  * Return: 0; or, with nothing changed and @fn not called, -ENOMEM, also in NMI; -ENOSPC if the
- * arena is full; -EINVAL, with a warning, without @fn.
+ * arena is full; -EINVAL, with a warning, if @fn is NULL.
  */
 int arena_add_action(struct arena *arena, void (*fn)(void *data), void *data, gfp_t gfp)
 {

@@ -18,12 +18,12 @@ static const void *slab_address(const void *ptr)
  * @arena: the arena, not NULL.
  * @ptr:   any value: it is not dereferenced.
  *
- * Padding belongs to an arena like the objects around it. What was freed does not, also while
- * readers may still use it after arena_reset_rcu().
+ * Padding counts as handed out, and so do the unused rests of spans and reservations. Freed memory
+ * does not, not even while readers may still use it after arena_reset_rcu().
  *
  * Context: Any. Takes no lock. The answer holds as long as the caller excludes resets and rewinds.
- * Return: true if @ptr points to an object of the present generation, or to padding before the
- * end of the last one.
+ * Return: true if @ptr lies in a slab of the present generation, at an offset that the cursor has
+ * passed.
  */
 bool arena_owns(const struct arena *arena, const void *ptr)
 {

@@ -92,10 +92,10 @@ size_t arena_used_in_snap(const struct arena *arena, struct arena_snap snap)
  * @arena: the arena, not NULL.
  *
  * This is the sum of the sizes that callers asked for, without padding, over all objects that no
- * reset or rewind has freed. It is exact while no CPU allocates. Only a reset or rewind lowers it,
- * and arena_resize() or arena_unreserve() that gives bytes back; while these run, it may be too low
- * by what they give back (clause 7). Objects may end above this number; none ends above
- * arena_high().
+ * reset or rewind has freed. It is exact while no CPU allocates. Four calls lower it: a reset, a
+ * rewind, and arena_resize() or arena_unreserve() if they give bytes back. While one of the last
+ * two runs, it may be too low by the bytes that are given back (clause 7). Objects may end above
+ * this number; none ends above arena_high().
  *
  * Context: Any. Takes no lock; linear in the CPUs that have used the arena.
  * Return: Bytes.

@@ -37,7 +37,10 @@ static bool function_at(unsigned long address, unsigned long *start, unsigned lo
 	    sscanf(plus, "+%lx/%lx", &offset, size) != 2)
 		return false;
 	*start = address - offset;
-	/* After the code come symbols of data, whose sizes are meaningless. */
+	/*
+	 * Symbols of data follow those of the code, and their sizes say nothing. Refuse a size
+	 * that no function has: 0, for which the subtraction wraps, or too large a one.
+	 */
 	return *size - 1 < MAX_TEXT;
 }
 

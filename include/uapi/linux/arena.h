@@ -171,17 +171,17 @@ struct arena_alloc_args {
  * @flags:	must be zero.
  * @src:	address of the bytes to copy, in the calling process.
  * @bytes:	number of bytes, not 0, at most %ARENA_STORE_MAX.
- * @align:	alignment of its offset, see &struct arena_alloc_args.
+ * @align:	alignment of the offset of the copy, with the values of &arena_alloc_args.align.
  * @offset:	out: offset of the copy.
- * @generation:	out: the generation it belongs to.
+ * @generation:	out: the generation that the copy belongs to.
  *
  * The source is read to its end before anything is allocated (clause 24), so
  * it may lie in a mapping of the same arena. %ARENA_IOC_RESET waits until the
  * copy is complete, so no other object gets the place of an unfinished copy.
  *
- * Errors: ENOSPC: fewer bytes are left. EINVAL, besides the common causes: 0 bytes,
- * bad alignment. EFAULT: also if @src cannot be read. EMSGSIZE: more than
- * %ARENA_STORE_MAX bytes.
+ * Errors, besides those of all ioctls: ENOSPC: fewer bytes are left. EINVAL: @bytes is 0, or
+ * @align has no valid value. EFAULT: @src cannot be read. EMSGSIZE: @bytes is more than
+ * %ARENA_STORE_MAX.
  */
 struct arena_store_args {
 	__u32 size;
