@@ -207,6 +207,23 @@ static void shrink_while_actions_run_takes_nothing(struct kunit *test)
 }
 
 /* Clause 25: the kernel asks by itself, here as for drop_caches. */
+static void do_nothing(void *data)
+{
+}
+
+/* Clauses 25, 27: an arena that has had an action keeps its memory, and can be used as before. */
+static void shrink_after_action_takes_nothing(struct kunit *test)
+{
+	struct arena *arena = create(test, &shapes[ARRAY_SIZE(shapes) - 1], ARENA_SHRINK);
+
+	fill(test, arena);
+	KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
+	KUNIT_EXPECT_EQ(test, arena_add_action(arena, do_nothing, NULL, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
+	KUNIT_EXPECT_EQ(test, shrink_now(), 0);
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 8, ARENA_NOGROW));
+}
+
 static void shrinker_takes_from_an_idle_arena(struct kunit *test)
 {
 	struct arena *arena = create(test, &shapes[1], ARENA_SHRINK);
@@ -340,6 +357,7 @@ static struct kunit_case arena_idle_cases[] = {
 	KUNIT_CASE(shrink_makes_marks_of_the_empty_arena_stale),
 	KUNIT_CASE(shrink_while_readers_are_inside_takes_nothing),
 	KUNIT_CASE(shrink_while_actions_run_takes_nothing),
+	KUNIT_CASE(shrink_after_action_takes_nothing),
 	KUNIT_CASE(shrinker_takes_from_an_idle_arena),
 	KUNIT_CASE(shrink_beside_allocations_and_resets),
 	KUNIT_CASE(shrink_beside_creation_and_destruction),

@@ -135,7 +135,8 @@ struct device;
  * %ARENA_SHRINK: under memory pressure, and when drop_caches asks for it, the kernel takes back
  * slabs of the arena while it is idle: nothing has been allocated from it since its creation or
  * its last reset, and the kernel has found it like that for a second. It never takes from an
- * arena with objects. It takes what a reset kept and what arena_populate() committed, so a
+ * arena with objects, nor from one that has ever had an object larger than a slab or an action
+ * (arena_add_action()). It takes what a reset kept and what arena_populate() committed, so a
  * caller that relies on committed memory does without this flag. The next allocations commit
  * slabs again, as in a new arena: they need a gfp that permits it, and may fail. The arena gets
  * another generation, which does not count as a reset: a mark of the empty arena is stale then.

@@ -78,6 +78,8 @@ static unsigned long idle_pages(struct arena_idle *idle, unsigned long age)
 	struct arena_snap snap;
 
 	lockdep_assert_held(&idle_mutex);
+	if (!atomic_long_read(&arena->committed))
+		return 0;
 	arena_settle(arena);
 	snap = arena_snap(arena);
 	if (!arena_is_empty(&snap))

@@ -799,17 +799,23 @@ static bool next_generation_empty(struct arena *arena, unsigned long generation)
 }
 
 /*
- * Is nothing of former generations in use, neither by readers, nor by a view that is not unmapped
- * yet, nor by actions? Settling was stopped, so no set gets new readers.
+ * Is nothing of former generations in use by readers, views or actions? Settling was stopped, so no
+ * set gets new readers. An arena that has had a view or an action is taken to have one still: the
+ * reaper may be unmapping it, and a generation of an arena with actions settles only after those of
+ * the one before were run, which is not for a shrinker to do.
  */
 static bool former_unused(const struct arena *arena)
 {
+	bool readers;
+
 	/*
 	 * Acquire: pairs with the smp_store_release() in retired(), after the last reader. That
 	 * function raises arena->acting before, and lowers it after the actions have returned.
 	 */
-	return llist_empty(&arena->larges) && !smp_load_acquire(&arena->retiring) &&
-	       !atomic_read_acquire(&arena->acting);
+	readers = smp_load_acquire(&arena->retiring);
+	return !readers && !atomic_read_acquire(&arena->acting) &&
+	       !READ_ONCE(arena->had_larges) &&
+	       !(READ_ONCE(arena->settle_blocked) & ARENA_BLOCKED_ACTIONS);
 }
 
 /* Release the last slabs of @dir, as many as have @pages. */
