@@ -209,8 +209,9 @@ static void put_worker(struct work_struct *work)
  * @arena: the arena, or NULL.
  *
  * With the last reference, the arena is destroyed in a worker soon after this returns, as that may
- * sleep. Its actions run there, so a module that adds actions calls arena_put_barrier() before it
- * is unloaded. arena_destroy() destroys an arena before it returns.
+ * sleep. Until then its memory counts against the limits. Its actions run in the worker, so a
+ * module that adds actions calls arena_put_barrier() before it is unloaded. arena_destroy()
+ * destroys an arena before it returns.
  *
  * Context: Any but NMI. Takes no lock of the arena, and does not sleep.
  */
@@ -227,13 +228,15 @@ EXPORT_SYMBOL_GPL(arena_put);
  * arena_put_barrier() - Wait for arenas whose last reference was dropped.
  *
  * When this returns, each arena is destroyed whose last arena_put() came before this call, and its
- * actions have returned.
+ * actions have returned. So are those to which these actions dropped the last reference.
  *
  * Context: Task, may sleep. No action may call this.
  */
 void arena_put_barrier(void)
 {
-	flush_work(&put_work);
+	/* The actions of an arena may drop the last references to others. */
+	while (flush_work(&put_work) || !llist_empty(&unreferenced))
+		cond_resched();
 }
 EXPORT_SYMBOL_GPL(arena_put_barrier);
 
