@@ -384,7 +384,8 @@ static noinline void *alloc_first(struct arena *arena, size_t size, gfp_t gfp)
 	    size > arena->capacity)
 		return alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp);
 	arena_cpu_install(arena, gfp);
-	err = arena_slab_install(arena, set, 0, gfp);
+	err = READ_ONCE(arena_dir(arena, set)->first[0].base) ? 0 :
+	      arena_slab_install(arena, set, 0, gfp);
 	if (err) {
 		arena_claim_report(arena, size, ARENA_MIN_ALIGN, gfp, NULL, err);
 		return NULL;
