@@ -114,12 +114,14 @@ bool arena_buf_vprintf(struct arena_buf *buf, const char *fmt, va_list args)
 
 	if (!make_room(buf, 1))
 		return false;
-	room = buf->room - buf->len;
+	/* vsnprintf() warns of more. */
+	room = min_t(size_t, buf->room - buf->len, INT_MAX);
 	va_copy(again, args);
 	len = vsnprintf(buf->data + buf->len, room, fmt, args);
 	fits = len < room;
 	if (!fits && make_room(buf, len + 1)) {
-		vsnprintf(buf->data + buf->len, len + 1, fmt, again);
+		/* What is printed may have become shorter meanwhile. */
+		len = min_t(size_t, len, vsnprintf(buf->data + buf->len, len + 1, fmt, again));
 		fits = true;
 	}
 	va_end(again);
