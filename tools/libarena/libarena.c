@@ -1109,6 +1109,9 @@ static int map_arena(struct opened *opened)
 	void *status;
 
 	arena->base = map_aligned(opened, prot_of(opened));
+	/* A sealed arena can be mapped for reading only, whatever the rights. */
+	if (!arena->base && errno == EPERM)
+		arena->base = map_aligned(opened, PROT_READ);
 	if (!arena->base)
 		return -1;
 	status = mmap(NULL, page_size(), PROT_READ, MAP_SHARED, opened->fd, ARENA_STATUS_OFFSET);
@@ -1168,7 +1171,9 @@ static int seal_mapped(struct opened *opened, int reader)
 	if (!map_again(opened, reader, PROT_READ) && !ioctl(opened->fd, ARENA_IOC_SEAL, &args))
 		return 0;
 	saved = errno;
-	map_again(opened, opened->fd, prot_of(opened));
+	/* Refused if another process has sealed the arena meanwhile: then it is as it should be. */
+	if (map_again(opened, opened->fd, prot_of(opened)) && errno == EPERM)
+		return 0;
 	errno = saved;
 	return -1;
 }
