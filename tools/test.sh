@@ -50,11 +50,14 @@ run_step()
 }
 
 # Runs as many steps at the same time as there are CPUs, at most four: one virtual machine keeps
-# about one CPU busy. Each step has a process group of its own, which ends with this script.
+# about one CPU busy. The first time, steps run one after the other: until the UML kernel is built,
+# most of the time goes into downloads, and into builds that use all CPUs. Each step has a process
+# group of its own, which ends with this script.
 run_steps()
 {
-	local step lanes=$((JOBS < 4 ? JOBS : 4))
+	local step lanes=1
 
+	[ ! -e "$BUILD/uml/built" ] || lanes=$((JOBS < 4 ? JOBS : 4))
 	set -m
 	# shellcheck disable=SC2046 # one argument for each step
 	trap 'kill -- $(jobs -p | sed s/^/-/) 2>/dev/null; exit 1' INT TERM
