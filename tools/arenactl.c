@@ -646,8 +646,6 @@ static int do_show(const char *which)
 	return finish();
 }
 
-/* From here on, the code serves the commands "who" and "pid". */
-
 /* What /proc/PID/fdinfo/FD says of a descriptor of an arena. */
 struct descriptor {
 	char	id[32];		/* a dash while the arena has neither been set up nor used */

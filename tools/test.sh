@@ -49,10 +49,11 @@ run_step()
 		"$p passed, $f failed, $s skipped"
 }
 
-# Runs as many steps at the same time as there are CPUs, at most four: one virtual machine keeps
-# about one CPU busy. The first time, steps run one after the other: until the UML kernel is built,
-# most of the time goes into downloads, and into builds that use all CPUs. Each step has a process
-# group of its own, which ends with this script.
+# Runs the steps. Starts as many at the same time as the machine has CPUs, at most four, because the
+# virtual machine of a step keeps about one CPU busy. The first time, before the UML kernel is built,
+# runs one step after the other, because downloads and builds take most of the time then, and a
+# build uses all CPUs. Gives each step a process group of its own, and ends these groups if this
+# script is interrupted.
 run_steps()
 {
 	local step lanes=1
