@@ -852,6 +852,12 @@ unsigned long arena_release_empty(struct arena *arena, unsigned long *generation
 	before = atomic_long_read(&arena->committed);
 	if (former_unused(arena) && next_generation_empty(arena, *generation)) {
 		*generation = generation_kept(*generation);
+		/*
+		 * The generation before was empty, so it has no actions to wait for. Full barrier:
+		 * pairs with the atomic_long_read_acquire() in arena_settle_blocked(). Without it,
+		 * an arena whose first action is being added would never settle.
+		 */
+		arena_raise(&arena->acted, *generation);
 		WRITE_ONCE(arena->shrinking, true);
 		for (i = 0; i < arena_nr_dirs(arena); i++)
 			release_last(arena, arena_dir(arena, i), pages);
