@@ -6,6 +6,7 @@
 #include <linux/nodemask.h>
 #include <linux/sizes.h>
 
+#include "core/cursor.h"
 #include "arena_test.h"
 
 KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
@@ -491,7 +492,7 @@ static void alloc_without_cpu_state_counted(struct kunit *test)
 	 * Pretend that arena->first_cpu, the state that is part of the arena, is in use: this CPU
 	 * would need memory for a state, which ARENA_NOGROW does not permit.
 	 */
-	arena->first_used = 1;
+	set_bit(ARENA_FIRST_USED, &arena->state);
 	for (n = 0; n < 2; n++) {
 		for (i = 0; (ptr = arena_zalloc(arena, 100, ARENA_NOGROW)); i++) {
 			KUNIT_ASSERT_NULL(test, memchr_inv(ptr, 0, 100));
@@ -515,6 +516,104 @@ static void alloc_without_cpu_state_counted(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
+static unsigned int nr_written(struct arena *arena)
+{
+	return hweight_long(atomic_long_read(&arena->written) & ARENA_WRITTEN_MASK);
+}
+
+static int run_on(unsigned int cpu)
+{
+	return set_cpus_allowed_ptr(current, cpumask_of(cpu));
+}
+
+/*
+ * Clauses 9, 10: a reset looks only at CPUs on which the allocator has written since the last one,
+ * and at the CPU that used the arena first. The count of writers in the state of the second CPU
+ * says that it is writing: that delays the next generation if the CPU has written in the last one,
+ * and has no effect if it has not.
+ */
+static void reset_cpus_that_wrote_looked_at(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+	struct arena *arena = arena_test_create(test, SZ_64K, SZ_64K, kind->flags);
+	unsigned int first = raw_smp_processor_id(), second, round;
+	struct arena_cpu *cpu;
+
+	second = cpumask_any_but(cpu_online_mask, first);
+	if (second >= nr_cpu_ids)
+		kunit_skip(test, "needs two CPUs");
+	KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, 64, GFP_KERNEL));
+	KUNIT_ASSERT_EQ(test, run_on(second), 0);
+	KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, 64, GFP_KERNEL));
+	cpu = arena_cpu_nr(arena, second);
+	KUNIT_ASSERT_PTR_EQ(test, cpu, arena->cpus);
+	for (round = 0; round < 3; round++) {
+		/* Memory of a former generation must be zeroed. */
+		KUNIT_ASSERT_EQ(test, run_on(first), 0);
+		KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
+		KUNIT_EXPECT_EQ(test, nr_written(arena), 0);
+		KUNIT_ASSERT_EQ(test, run_on(second), 0);
+		KUNIT_EXPECT_NOT_NULL(test, arena_zalloc(arena, 64, ARENA_NOGROW));
+		KUNIT_EXPECT_NOT_NULL(test, arena_zalloc(arena, 60, ARENA_NOGROW));
+		KUNIT_EXPECT_EQ(test, nr_written(arena), 1);
+
+		WRITE_ONCE(cpu->writers, 1);
+		KUNIT_ASSERT_EQ(test, run_on(first), 0);
+		KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
+		KUNIT_EXPECT_NULL(test, arena_alloc(arena, 64, ARENA_NOGROW));
+		KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
+		KUNIT_EXPECT_NULL(test, arena_alloc(arena, 64, ARENA_NOGROW));
+		WRITE_ONCE(cpu->writers, 0);
+		KUNIT_EXPECT_NOT_NULL(test, arena_zalloc(arena, 64, ARENA_NOGROW));
+		KUNIT_EXPECT_EQ(test, nr_written(arena), 0);
+
+		WRITE_ONCE(cpu->writers, 1);
+		KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
+		KUNIT_EXPECT_NOT_NULL(test, arena_zalloc(arena, 64, ARENA_NOGROW));
+		WRITE_ONCE(cpu->writers, 0);
+	}
+	arena_expect_sane(test, arena);
+}
+
+#ifdef MODULE
+static void write_after_generation_refused(struct kunit *test)
+{
+	kunit_skip(test, "needs functions that modules do not have");
+}
+#else
+/*
+ * Clause 10: a CPU does not set its bit for a generation that is over, and drops no bits of a newer
+ * one. If it wrote all the same, the next reset would not look at it.
+ */
+static void write_after_generation_refused(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+	struct arena *arena = arena_test_create(test, SZ_64K, SZ_64K, kind->flags);
+	unsigned long generation;
+	struct arena_cpu *cpu;
+	void *ptr;
+
+	/* Pretend that another CPU has used the arena first. */
+	set_bit(ARENA_FIRST_USED, &arena->state);
+	KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, 64, GFP_KERNEL));
+	preempt_disable();
+	cpu = arena_cpu_find(arena);
+	generation = __arena_snap(arena).generation;
+	KUNIT_EXPECT_TRUE(test, arena_may_write(arena, cpu, generation));
+	KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
+	ptr = arena_zalloc(arena, 60, ARENA_NOGROW);
+	KUNIT_EXPECT_NOT_NULL(test, ptr);
+	KUNIT_EXPECT_EQ(test, nr_written(arena), 1);
+	KUNIT_EXPECT_FALSE(test, arena_may_write(arena, cpu, generation));
+	KUNIT_EXPECT_EQ(test, nr_written(arena), 1);
+	KUNIT_EXPECT_NULL(test, arena_write_begin(arena, cpu, generation, ptr));
+	KUNIT_EXPECT_EQ(test, cpu->writers, 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&arena->writers), 0);
+	preempt_enable();
+	arena_expect_sane(test, arena);
+}
+#endif
+
 static struct kunit_case arena_lifetime_cases[] = {
 	KUNIT_CASE(create_bad_config_einval),
 	KUNIT_CASE(create_good_config_ok),
@@ -528,6 +627,8 @@ static struct kunit_case arena_lifetime_cases[] = {
 	KUNIT_CASE_PARAM(alloc_first_on_cpu_creates_state, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(alloc_first_commits_what_it_uses, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(alloc_without_cpu_state_counted, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(reset_cpus_that_wrote_looked_at, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(write_after_generation_refused, arena_kind_gen_params),
 	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };

@@ -486,7 +486,18 @@ USER_ATOMIC(local, local_t, long)
 #define ATOMIC_INIT(i)		{ (i) }
 #define ATOMIC_LONG_INIT(i)	{ (i) }
 
-/* Bit locks. */
+/* Bits of a word, and bit locks. */
+static inline bool test_bit(long nr, const unsigned long *at)
+{
+	return __atomic_load_n(at, __ATOMIC_RELAXED) & BIT(nr);
+}
+
+static inline bool test_and_set_bit(long nr, unsigned long *at)
+{
+	user_point();
+	return __atomic_fetch_or(at, BIT(nr), __ATOMIC_SEQ_CST) & BIT(nr);
+}
+
 static inline bool test_and_set_bit_lock(long nr, unsigned long *at)
 {
 	user_point();

@@ -64,6 +64,13 @@
  * passes full barrier B and reads the counts. So either the writer sees the new generation, or
  * the settling CPU sees the writer.
  *
+ * The settling CPU looks only at CPUs that may be writing. Before a CPU counts itself as a writer
+ * of a generation, or opens a window in it, it sets its bit in arena.written. The first CPU to do
+ * so in a generation drops the bits of older ones: that generation is settled, so all writers of
+ * older ones have ended. A writer that cannot set a bit, as its CPU has no state or its generation
+ * is over, counts itself in arena.writers, which every settling CPU reads. So does one whose object
+ * was allocated before the last rewind.
+ *
  * ABA. If a cursor word came back, a stale compare-and-swap would succeed, with a directory
  * entry that may be out of date. Within a generation the offset may come back (resize.c), but no
  * entry changes. Across generations the tag differs, until it wraps. Allocations, resets and
@@ -123,8 +130,13 @@
  *	=======  ==============================  ===============================
  *	ab       smp_mb() A in                   smp_mb() B in arena_settle()
  *	         arena_write_begin()
- *	first    cmpxchg() of the list in        smp_mb() B in arena_settle(), then
- *	         cpu_publish(), then smp_mb() A  load-acquire in arena_cpus_first()
+ *	written  compare-and-swap in             smp_mb() B in arena_settle(), then
+ *	         __arena_may_write(), then       the look at arena.written in settle()
+ *	         smp_mb() A
+ *	dropped  compare-and-swap in             compare-and-swap of the cursor by a
+ *	         __arena_may_write(), after the  reset, then smp_mb() B in
+ *	         generation was seen settled     arena_settle(), and the look at
+ *	                                         arena.written
  *	states   cmpxchg() of the list in        load-acquire in
  *	         cpu_publish() after the state   arena_cpus_first()
  *	         was filled in
@@ -383,7 +395,7 @@ enum arena_fail { ARENA_FAIL_SPACE, ARENA_FAIL_MEMORY, ARENA_FAIL_ARG, ARENA_NR_
  * struct arena_cpu - what an arena keeps for a CPU that has used it.
  * @depth:   nesting level of allocations, those in the fast paths not counted.
  * @writers: number of allocations that may be writing to arena memory (zeroing or copying in).
- *	     Read by remote CPUs that settle a generation.
+ *	     Read by remote CPUs that settle a generation, if this CPU is in arena.written.
  * @allocs:  objects handed out since the arena was created.
  * @limit:   cursor word of the end of the window; closed in an arena that zeroes its objects.
  * @zero_limit: cursor word of the end of the window, for objects that must be zeroed.
@@ -408,6 +420,13 @@ struct arena_cpu {
 	struct arena_cpu	*next;
 	struct arena_slot	slot;
 };
+
+/*
+ * In the lower bits of arena.written, a bit stands for each CPU whose number, divided by this,
+ * leaves the number of that bit.
+ */
+#define ARENA_WRITTEN_CPUS	32
+#define ARENA_WRITTEN_MASK	(BIT(ARENA_WRITTEN_CPUS) - 1)
 
 /* How many CPUs share a leaf of the table of states (cpu.c). */
 #define ARENA_LEAF_CPUS		32
@@ -500,7 +519,10 @@ struct arena_history {
  * @settle_blocked: what blocks the settling of a generation: ARENA_BLOCKED_* flags.
  * @retiring:	readers may still be in the slab set that was left last.
  * @wrapping:	a grace period must end before the tag may enter its next eighth.
- * @writers:	number of allocations by CPUs without state that may be writing to arena memory.
+ * @writers:	number of allocations that may be writing to arena memory, of those that are not
+ *		counted in the state of a CPU.
+ * @written:	tagged like @cursor: bits for the CPUs, other than that of @first_cpu, on which
+ *		the allocator may have written to arena memory in the generation of the tag.
  * @deep_used:	bytes handed out by allocations without a slot, tagged like @cursor.
  * @deep_allocs: objects handed out by CPUs without state.
  * @fails:	failed allocations by cause.
@@ -516,15 +538,15 @@ struct arena_history {
  * @actions:	lists of actions, one for each slab set (action.c).
  * @actions_added: number of actions that were ever added.
  * @acted:	the last generation before which all actions that it ended were taken from @actions.
- * @acting:	number of CPUs or tasks that run actions.
  * @tail_mutex: serialises the collection of span tails, and protects @tails.
  * @tails:	the collected tails.
  * @committed_peak: highest value of @committed.
- * @growing:	bit lock of the step that charges and installs a slab.
+ * @state:	bits: %ARENA_GROWING, %ARENA_FIRST_USED.
  * @page_allocs: number of slabs taken from the page allocator.
  * @page_frees:	number of slabs given back to the page allocator.
  * @pool_hits:	number of slabs taken from the pool.
  * @refs:	reference count.
+ * @acting:	number of CPUs or tasks that run actions.
  * @unreferenced: entry in the list of arenas that put_worker() destroys.
  * @memcg:	the memory cgroup that is charged, with %ARENA_ACCOUNT.
  * @budget:	what slabs and directories are charged to; it outlives the arena.
@@ -535,7 +557,6 @@ struct arena_history {
  * @name:	shown in debugfs and traces.
  * @dir:	the directory of slab set 0.
  * @spare_dir:	the directory of slab set 1, with %ARENA_READERS.
- * @first_used:	@first_cpu is taken.
  * @first_cpu:	state of the first CPU that allocates: most arenas need no other.
  * @no_cpu:	points to &arena_cpu_none: fast paths read it while states are hidden from them.
  * @root:	leaves of the table of states: the first one stays empty, the others serve
@@ -575,8 +596,10 @@ struct arena {
 	atomic_long_t		deep_allocs;
 	atomic_long_t		fails[ARENA_NR_FAILS];
 	atomic_t		writers;
+	atomic_long_t		written;
 	raw_spinlock_t		reset_lock;	/* Serialises all but plain resets. */
 	refcount_t		refs;
+	atomic_t		acting;
 	struct arena_history	*history;
 	struct rcu_head		wrap_rcu;
 	struct rcu_head		retire_rcu;
@@ -591,7 +614,7 @@ struct arena {
 	struct arena_tails	*tails;
 
 	atomic_long_t		committed_peak;
-	unsigned long		growing;
+	unsigned long		state;
 	atomic_long_t		page_allocs;
 	atomic_long_t		page_frees;
 	atomic_long_t		pool_hits;
@@ -603,12 +626,15 @@ struct arena {
 	char			name[ARENA_NAME_MAX];
 	struct arena_dir	dir;
 	struct arena_dir	*spare_dir;
-	unsigned int		first_used;
-	atomic_t		acting;
 	struct arena_cpu	first_cpu;
 	const struct arena_cpu	*no_cpu;
 	struct arena_leaf	*root[];
 };
+
+/* Bits of arena.state: the lock of the step that charges and installs a slab. */
+#define ARENA_GROWING		0
+/* arena.first_cpu is taken. */
+#define ARENA_FIRST_USED	1
 
 /* Flags in arena.settle_blocked. ASLEEP: a reset that may sleep is at work on slabs. */
 #define ARENA_BLOCKED_ASLEEP	BIT(0)
@@ -943,14 +969,19 @@ static __always_inline struct arena_cpu *arena_cpu_fast(const struct arena *aren
 	return data_race(*(struct arena_cpu *const *)leaf);
 }
 
+/* The state of CPU @nr, or &arena_cpu_none if it has none. */
+static inline struct arena_cpu *arena_cpu_nr(const struct arena *arena, unsigned int nr)
+{
+	/* The two address dependencies pair with leaf_install() and cpu_publish(). */
+	const struct arena_leaf *leaf = READ_ONCE(arena->root[1 + nr / ARENA_LEAF_CPUS]);
+
+	return READ_ONCE(leaf->cpu[nr % ARENA_LEAF_CPUS]);
+}
+
 /* The state of this CPU, or &arena_cpu_none if it has none. Preemption is off. */
 static inline struct arena_cpu *arena_cpu_find(const struct arena *arena)
 {
-	unsigned int cpu = raw_smp_processor_id();
-	/* The two address dependencies pair with leaf_install() and cpu_publish(). */
-	const struct arena_leaf *leaf = READ_ONCE(arena->root[1 + cpu / ARENA_LEAF_CPUS]);
-
-	return READ_ONCE(leaf->cpu[cpu % ARENA_LEAF_CPUS]);
+	return arena_cpu_nr(arena, raw_smp_processor_id());
 }
 
 /* Has the CPU no state? Then @cpu is &arena_cpu_none, which must not be written to. */

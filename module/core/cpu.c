@@ -18,16 +18,14 @@
  * (in an NMI, with ARENA_NOGROW, without memory) claims from the shared cursor, and counts in
  * arena->writers, deep_used and deep_allocs.
  *
- * Resets, settling, statistics and the collection of tails walk arena->cpus, which only
- * grows. A first use is safe beside them:
+ * Statistics and the collection of tails walk arena->cpus, which only grows. A first use is
+ * safe beside them:
  *
- *  - A state is on the list before its CPU can use it, as the push is a full barrier. So
- *    a CPU that settles, and walks the list after barrier B, sees what the owner of the
- *    state did before barrier A in arena_write_begin(), or before the claim that serves as
- *    A: "first" in the table of "DOC: generations".
- *  - A state that a walk has missed was empty when the walk began: it had counted
- *    nothing, no writer was registered in it, and it had no span: filling one moves the
- *    cursor, which the walking CPU has read before.
+ *  - A state is on the list before its CPU can use it, as the push is a full barrier. A state
+ *    that a walk has missed was empty when the walk began: it had counted nothing, and it had
+ *    no span: filling one moves the cursor, which the walking CPU has read before.
+ *  - A CPU that settles a generation does not walk that list: it looks at the CPUs that
+ *    arena->written names ("DOC: generations").
  *  - The window of a new state is closed, by the cursor word at which the generation of that
  *    moment starts. The state is published with interrupts off, so the grace period before
  *    wrapped() waits for that, as it does for a CPU that opens a window.
@@ -138,6 +136,9 @@ void arena_cpus_exit(struct arena *arena)
  * in it, in the same @generation, need not look at the directory. The window is closed while its
  * delta changes: an interrupt in between must not use the delta of one slab with the limit of
  * another.
+ *
+ * bump_zeroed() writes to what it claims in the window, so a reset must look at this CPU from now
+ * on. If the generation is over, the window stays as it is.
  */
 void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long generation,
 		       size_t offset, void *base)
@@ -147,7 +148,7 @@ void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long
 	unsigned long closed = cursor_start(generation);
 	unsigned long limit = cursor_move(closed, ALIGN_DOWN(end, ARENA_WORD));
 
-	if (cpu->zero_limit == limit)
+	if (cpu->zero_limit == limit || !arena_may_write(arena, cpu, generation))
 		return;
 	WRITE_ONCE(cpu->limit, closed);
 	WRITE_ONCE(cpu->zero_limit, closed);
@@ -252,8 +253,8 @@ static bool cpu_publish(struct arena *arena, struct arena_cpu *cpu)
 		do {
 			cpu->next = head;
 			/*
-			 * Full barrier, before the state is used: pairs with B in
-			 * arena_settle() and the load-acquire in arena_cpus_first().
+			 * Full barrier, after the state was filled in: pairs with the
+			 * load-acquire in arena_cpus_first().
 			 */
 		} while (!try_cmpxchg(&arena->cpus, &head, cpu));
 		/*
@@ -284,7 +285,8 @@ static bool cpu_install_first(struct arena *arena, gfp_t gfp)
 
 	if (!leaf && !arena_may_grow(gfp))
 		return false;
-	if (READ_ONCE(arena->first_used) || cmpxchg(&arena->first_used, 0, 1))
+	if (test_bit(ARENA_FIRST_USED, &arena->state) ||
+	    test_and_set_bit(ARENA_FIRST_USED, &arena->state))
 		return false;
 	if (!leaf)
 		leaf_grow(arena, gfp);

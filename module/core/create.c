@@ -299,5 +299,6 @@ void arena_set_generation(struct arena *arena, unsigned long generation)
 	atomic_long_set(&arena->cursor, cursor_start(generation));
 	atomic_long_set(&arena->uncounted, cursor_start(generation - 1));
 	atomic_long_set(&arena->deep_used, cursor_start(generation - 1));
+	atomic_long_set(&arena->written, cursor_start(generation));
 	arena_windows_close(arena);
 }

@@ -99,18 +99,24 @@ static __always_inline void arena_write_end(struct arena *arena, struct arena_cp
 	cpu_write_end(cpu);
 }
 
-/*
- * Register as a writer before the allocator itself writes at @to, to memory of @generation.
- * False, with nothing registered, if a reset or rewind has freed that memory: it may belong
- * to another object by now.
- */
-static inline bool arena_write_begin(struct arena *arena, struct arena_cpu *cpu,
-				     unsigned long generation, const void *to)
-{
-	unsigned long now;
+/* write.c */
+bool __arena_may_write(struct arena *arena, const struct arena_cpu *cpu, unsigned long generation);
 
-	if (likely(!arena_cpu_missing(cpu)))
-		WRITE_ONCE(cpu->writers, READ_ONCE(cpu->writers) + 1);
+/*
+ * May this CPU count itself in @cpu as a writer of @generation, which was settled? It may if a CPU
+ * that settles a later generation looks at @cpu. If not, the CPU must use arena->writers.
+ */
+static __always_inline bool arena_may_write(struct arena *arena, const struct arena_cpu *cpu,
+					    unsigned long generation)
+{
+	return likely(cpu == &arena->first_cpu) || __arena_may_write(arena, cpu, generation);
+}
+
+/* Count this CPU in as a writer. Returns the generation, which is read after that. */
+static inline unsigned long write_enter(struct arena *arena, struct arena_cpu *writer)
+{
+	if (likely(!arena_cpu_missing(writer)))
+		WRITE_ONCE(writer->writers, READ_ONCE(writer->writers) + 1);
 	else
 		atomic_inc(&arena->writers);
 	/*
@@ -120,12 +126,34 @@ static inline bool arena_write_begin(struct arena *arena, struct arena_cpu *cpu,
 	 * write could land in an object of the new generation.
 	 */
 	smp_mb();
-	now = __arena_snap(arena).generation;
-	if (likely(now == generation) ||
-	    arena_outlives(arena, now, generation, arena_slab_offset(arena, to)))
-		return true;
-	arena_write_end(arena, cpu);
-	return false;
+	return __arena_snap(arena).generation;
+}
+
+/*
+ * Register as a writer before the allocator itself writes at @to, to memory of @generation.
+ * Returns what to pass to arena_write_end(): the state in which the writer is counted, or
+ * &arena_cpu_none if that is arena->writers. Returns NULL, with nothing registered, if a reset
+ * or rewind has freed that memory: it may belong to another object by now.
+ */
+static inline struct arena_cpu *arena_write_begin(struct arena *arena, struct arena_cpu *cpu,
+						  unsigned long generation, const void *to)
+{
+	struct arena_cpu *none = (struct arena_cpu *)&arena_cpu_none;
+	struct arena_cpu *writer = arena_may_write(arena, cpu, generation) ? cpu : none;
+	unsigned long now = write_enter(arena, writer);
+
+	if (likely(now == generation))
+		return writer;
+	/*
+	 * After a rewind the object may live on, but a CPU that settles the generation after the
+	 * present one need not look at @writer.
+	 */
+	arena_write_end(arena, writer);
+	now = write_enter(arena, none);
+	if (arena_outlives(arena, now, generation, arena_slab_offset(arena, to)))
+		return none;
+	arena_write_end(arena, none);
+	return NULL;
 }
 
 /*
@@ -447,7 +475,8 @@ static __always_inline void zero_bytes(void *to, size_t size)
 static noinline int __maybe_unused zero_claimed(struct arena *arena, struct arena_cpu *cpu,
 						unsigned long generation, void *to, size_t size)
 {
-	if (!arena_write_begin(arena, cpu, generation, to))
+	cpu = arena_write_begin(arena, cpu, generation, to);
+	if (!cpu)
 		return -ESTALE;
 	zero_bytes(to, size);
 	arena_write_end(arena, cpu);

@@ -22,26 +22,53 @@
 /* How often arena_settle_wait() tries to settle before it waits for a grace period. */
 #define ARENA_SETTLE_TRIES	64
 
+/* Is the allocator writing on one of the CPUs that @bits stands for? */
+static noinline bool cpus_writing(const struct arena *arena, unsigned long bits)
+{
+	unsigned int nr;
+
+	for (; bits; bits &= bits - 1)
+		for (nr = __ffs(bits); nr < nr_cpu_ids; nr += ARENA_WRITTEN_CPUS)
+			/* Acquire: pairs with smp_store_release() in cpu_write_end(). */
+			if (smp_load_acquire(&arena_cpu_nr(arena, nr)->writers))
+				return true;
+	return false;
+}
+
 /*
  * Is the allocator on any CPU still writing (zeroing or copying in) to memory of an older
- * generation?
+ * generation? The caller has passed full barrier B, and has read arena->written after that.
+ *
+ * The state that is part of the arena is always looked at: it is near, and spares its CPU the bit.
+ * The state of a CPU that is not writing may be looked at, too, where CPUs share a bit.
  *
  * The acquire pairs with the smp_store_release() of the writers in cpu_write_end(): when
  * this CPU sees that a write has ended, the bytes written come before anything that the new
  * generation does to the same memory. Without it a late store could overwrite a new object.
  */
-static __always_inline bool late_writers(const struct arena *arena)
+static __always_inline bool late_writers(const struct arena *arena, unsigned long written)
 {
-	const struct arena_cpu *cpu;
+	unsigned long bits = written & ARENA_WRITTEN_MASK;
 
 	/* Acquire: pairs with atomic_fetch_dec_release() in arena_write_end(). */
 	if (atomic_read_acquire(&arena->writers))
 		return true;
-	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next)
-		/* Acquire: pairs with smp_store_release() in cpu_write_end(). */
-		if (smp_load_acquire(&cpu->writers))
-			return true;
-	return false;
+	/* Acquire: pairs with smp_store_release() in cpu_write_end(). */
+	if (smp_load_acquire(&arena->first_cpu.writers))
+		return true;
+	return unlikely(bits) && cpus_writing(arena, bits);
+}
+
+/*
+ * A generation was settled after arena->written was found to be @written: clear the bits, so that
+ * the next reset does not look at CPUs that have not written since. Writers of older generations
+ * have ended, or write to the other slab set, which is not used again before a grace period has
+ * passed. The exchange fails if a CPU has set its bit for a newer generation.
+ */
+static __always_inline void forget_writers(struct arena *arena, long written)
+{
+	if (unlikely(written & ARENA_WRITTEN_MASK))
+		atomic_long_try_cmpxchg(&arena->written, &written, written & ~ARENA_WRITTEN_MASK);
 }
 
 /*
@@ -115,8 +142,9 @@ static noinline bool settle_rewound(struct arena *arena, unsigned long cursor)
  */
 static __always_inline bool settle(struct arena *arena)
 {
-	unsigned long cursor = atomic_long_read(&arena->cursor);
+	unsigned long cursor = atomic_long_read(&arena->cursor), written;
 	unsigned int blocked;
+	bool settled;
 
 	if (cursor_settled(cursor))
 		return true;
@@ -133,12 +161,15 @@ static __always_inline bool settle(struct arena *arena)
 	smp_mb();
 	/* Acquire: pairs with block_settling(). Claims come after what a reset did to the slabs. */
 	blocked = smp_load_acquire(&arena->settle_blocked);
+	written = atomic_long_read(&arena->written);
 	if ((unlikely(blocked) && arena_settle_blocked(arena, blocked, cursor)) ||
-	    late_writers(arena))
+	    late_writers(arena, written))
 		return false;
-	if (unlikely(cursor_rewound(cursor)))
-		return settle_rewound(arena, cursor);
-	return settle_at(arena, cursor, cursor & ~ARENA_UNSETTLED);
+	settled = unlikely(cursor_rewound(cursor)) ? settle_rewound(arena, cursor) :
+		  settle_at(arena, cursor, cursor & ~ARENA_UNSETTLED);
+	if (settled)
+		forget_writers(arena, written);
+	return settled;
 }
 
 bool arena_settle(struct arena *arena)
@@ -498,9 +529,10 @@ static void note_kept(struct arena *arena)
  * @arena: the arena, not NULL.
  *
  * The next generation begins at offset 0, in the slabs of the last one. The call takes
- * constant time in objects and bytes (clause 9): it looks once at each CPU that has used the
- * arena. Every pointer into the arena is dead when it returns. An allocation that races with
- * the reset is safe, but may return an object that the reset has already freed; where it cannot
+ * constant time in objects and bytes (clause 9): it looks at the CPU that used the arena first, and
+ * once at each other CPU on which the allocator has zeroed or copied into memory of the arena since
+ * the last reset. Every pointer into the arena is dead when it returns. An allocation that races
+ * with the reset is safe, but may return an object that the reset has already freed; where it cannot
  * wait for a late writer it may return NULL (clause 10).
  *
  * Context: Any but NMI. Does not sleep. Takes no lock, but for one reset in a quarter of a
@@ -582,6 +614,7 @@ int arena_reset_rcu(struct arena *arena)
 {
 	unsigned long flags;
 	bool crossed = false, undone = false;
+	unsigned long written;
 	int err = -EBUSY;
 
 	if (WARN_ON_ONCE(in_nmi()))
@@ -601,10 +634,13 @@ int arena_reset_rcu(struct arena *arena)
 		 * old one.
 		 */
 		WRITE_ONCE(arena->retiring, true);
+		written = atomic_long_read(&arena->written);
 		err = next_generation(arena, true, true, &crossed);
 		undone = err;
 		if (undone)
 			WRITE_ONCE(arena->retiring, false);
+		else
+			forget_writers(arena, written);
 	}
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
 	if (!err) {
@@ -744,7 +780,7 @@ static int work_on_slabs(struct arena *arena, size_t keep, bool zero, bool killa
 
 	wait_retired(arena);
 	smp_mb();	/* Full barrier B: pairs with A in arena_write_begin(). */
-	if (late_writers(arena))
+	if (late_writers(arena, atomic_long_read(&arena->written)))
 		synchronize_rcu();
 	arena_actions_wait(arena);
 	/* The arena is empty, and nothing can be claimed: every view is that of a freed object. */

@@ -123,7 +123,7 @@ static bool grow_lock(struct arena *arena, unsigned long *flags)
 
 	for (tries = 0; tries < GROW_TRIES; tries++) {
 		local_irq_save(*flags);
-		if (!test_and_set_bit_lock(0, &arena->growing))
+		if (!test_and_set_bit_lock(ARENA_GROWING, &arena->state))
 			return true;
 		local_irq_restore(*flags);
 		cpu_relax();
@@ -135,7 +135,7 @@ static bool grow_lock(struct arena *arena, unsigned long *flags)
 static void grow_unlock(struct arena *arena, bool locked, unsigned long flags)
 {
 	if (locked)
-		clear_bit_unlock(0, &arena->growing);
+		clear_bit_unlock(ARENA_GROWING, &arena->state);
 	local_irq_restore(flags);
 }
 

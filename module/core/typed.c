@@ -355,19 +355,19 @@ static int claim_run(struct arena_typed *typed, u32 nr, u32 *first, unsigned lon
 static bool write_run(struct arena_typed *typed, unsigned long generation, u32 first,
 		      const void *src, u32 nr)
 {
-	struct arena_cpu *cpu = arena_enter(typed->arena);
+	struct arena_cpu *cpu = arena_enter(typed->arena), *writer;
 	void *to = element(typed, generation, first);
-	bool live = arena_write_begin(typed->arena, cpu, generation, to);
 	u32 i;
 
-	if (live) {
+	writer = arena_write_begin(typed->arena, cpu, generation, to);
+	if (writer) {
 		memcpy(to, src, nr * typed->size);
 		for (i = 0; i < nr; i++)
 			publish(typed, first + i, generation);
-		arena_write_end(typed->arena, cpu);
+		arena_write_end(typed->arena, writer);
 	}
 	arena_leave(cpu);
-	return live;
+	return writer;
 }
 
 /* Copy in and publish one element that is too large for one preempt-off section. */

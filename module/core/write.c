@@ -10,6 +10,43 @@
 #include "compat.h"
 #include "core/cursor.h"
 
+/*
+ * Set the bit of this CPU, whose state is @cpu, in arena->written for @generation, which was
+ * settled. False if the CPU has no state, or if the bits belong to a newer generation.
+ *
+ * The tag in arena->written wraps as that of the cursor does. A word without bits may be as old as
+ * it likes, and is replaced whatever its tag. One with bits is not old: the CPU that settles a
+ * generation clears the bits of former ones.
+ */
+noinline bool __arena_may_write(struct arena *arena, const struct arena_cpu *cpu,
+				unsigned long generation)
+{
+	const unsigned long bit = BIT(raw_smp_processor_id() % ARENA_WRITTEN_CPUS);
+	const unsigned long start = cursor_start(generation);
+	long word = atomic_long_read(&arena->written);
+	unsigned long bits;
+
+	if (arena_cpu_missing(cpu))
+		return false;
+	do {
+		bits = word & ARENA_WRITTEN_MASK;
+		if (cursor_tag(word) != cursor_tag(start)) {
+			if (bits && (long)(word - start) > 0)
+				return false;
+			bits = 0;
+		}
+		if (bits & bit)
+			return true;
+		/*
+		 * Full barrier: pairs with B in arena_settle(). This CPU reads the generation after
+		 * it has set its bit: it sees that @generation is over, or the CPU that settles the
+		 * next one sees the bit. Without it, a late store of this CPU could land in an
+		 * object of the next generation.
+		 */
+	} while (!atomic_long_try_cmpxchg(&arena->written, &word, start | bits | bit));
+	return true;
+}
+
 /* A fatal signal ends only writes that are longer: those of up to this size are soon done. */
 #define LONG_WRITE	ARENA_SLAB_MAX
 
@@ -32,17 +69,18 @@ int arena_write(struct arena *arena, unsigned long generation, size_t offset,
 		/* NULL only if a reset has released the slab, so the generation is over. */
 		void *base = arena_slab_base(arena, generation, offset);
 		void *to = base + (offset & mask);
-		bool live = base && arena_write_begin(arena, cpu, generation, to);
+		struct arena_cpu *writer = base ? arena_write_begin(arena, cpu, generation, to) :
+						  NULL;
 
-		if (live) {
+		if (writer) {
 			if (src)
 				memcpy(to, src, chunk);
 			else
 				memset(to, 0, chunk);
-			arena_write_end(arena, cpu);
+			arena_write_end(arena, writer);
 		}
 		arena_leave(cpu);
-		if (!live)
+		if (!writer)
 			return -ESTALE;
 		src = src ? src + chunk : NULL;
 		offset += chunk;
