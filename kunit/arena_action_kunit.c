@@ -31,7 +31,7 @@ static struct arena *usual(struct kunit *test)
 	return arena_test_create(test, CAPACITY, SLAB, kind->flags | ARENA_READERS);
 }
 
-/* The action note() enters its number here: the numbers stand in the order of the calls. */
+/* Each call of the action note() appends the number of that action to @id. */
 struct journal {
 	unsigned int	nr;
 	unsigned int	in_irq;
@@ -150,7 +150,7 @@ static void rewind_nested_runs_freed_only(struct kunit *test)
 		kunit_skip(test, "arenas with spans have no marks");
 	for (i = 0; i < ARRAY_SIZE(mark); i++) {
 		KUNIT_ASSERT_EQ(test, arena_mark(arena, &mark[i]), 0);
-		/* Between two marks lie three actions or a single one, with their objects. */
+		/* After each mark, add one action or three, with their objects. */
 		add_notes(test, arena, journal, 10 * i, i & 1 ? 1 : 3);
 	}
 	/* Rewind to mark[5] twice, and then to the marks below it. */
@@ -203,8 +203,8 @@ static void reset_rcu_with_reader_runs_after_it(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, journal->nr, 0);
 		rcu_read_unlock();
 		/*
-		 * The arena is in its other slab set now. While the grace period lasts, a reset
-		 * runs the actions of this set, and not those of the set that it has left.
+		 * arena_reset_rcu() has changed to the other slab set. Until the grace period ends,
+		 * a reset runs the actions of the present set, and not those of the set before.
 		 */
 		rcu_read_lock();
 		if (READ_ONCE(arena->retiring)) {
@@ -230,8 +230,8 @@ static void reset_rcu_with_reader_runs_after_it(struct kunit *test)
 }
 
 /*
- * Clauses 4, 27: if an action cannot be added, nothing has changed. The function is called at once
- * by arena_add_action_or_run(), and never by arena_add_action().
+ * Clauses 4, 27: a failure to add an action changes nothing. arena_add_action_or_run() then calls
+ * the function at once; arena_add_action() never calls it.
  */
 static void add_without_memory_refused(struct kunit *test)
 {
@@ -371,7 +371,10 @@ static void fill_while_actions_run(struct arena_hand *hand)
 			watched->spoiled = &race->spoiled;
 			watched->owner = arena_rnd(&hand->rnd);
 			arena_pattern_fill(watched->bytes, sizeof(watched->bytes), watched->owner);
-			/* If no action can be added, no action checks this object. */
+			/*
+			 * An object without an action would not be checked, so stop here if adding
+			 * fails.
+			 */
 			if (arena_add_action(race->arena, look_at, watched, GFP_KERNEL))
 				break;
 		}

@@ -422,7 +422,7 @@ static void buf_appends_follow_model(struct kunit *test, struct arena_buf *buf,
 	KUNIT_EXPECT_EQ(test, memcmp(object, model, len), 0);
 }
 
-/* Clause 28: a buffer holds what was appended, wherever it had to be copied to as it grew. */
+/* Clause 28: a buffer holds what was appended, also after it has grown and was copied. */
 static void buf_any_appends_kept(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -439,7 +439,10 @@ static void buf_any_appends_kept(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clauses 7, 28: a buffer that is the last object grows in place, and ends where its bytes do. */
+/*
+ * Clauses 7, 28: a buffer that is the last object grows in place, and finishing it gives back the
+ * bytes that it has not used.
+ */
 static void buf_last_object_in_place(struct kunit *test)
 {
 	struct arena *arena = arena_test_create(test, CAPACITY, SLAB, 0);
@@ -472,7 +475,7 @@ static void buf_last_object_in_place(struct kunit *test)
 	arena_private_destroy(&private);
 }
 
-/* Clause 4: after a failure a buffer stays as it is, and yields nothing. */
+/* Clause 4: a failed append leaves the bytes of a buffer alone. Finishing it then returns NULL. */
 static void buf_without_memory_null(struct kunit *test)
 {
 	struct arena *arena = arena_test_create(test, SLAB, SLAB, 0);
@@ -502,7 +505,7 @@ static void buf_without_memory_null(struct kunit *test)
 }
 
 /*
- * Calls function number @which of those that this suite tests, and returns what that returns. If
+ * Calls one of the functions that this suite tests, selected by @which, and returns its result. If
  * there is no such function, returns ERR_PTR(-ENOENT).
  */
 static const void *take_some(struct arena *arena, unsigned int which, gfp_t gfp)

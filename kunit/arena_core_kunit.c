@@ -310,8 +310,8 @@ static void alloc_odd_capacity_exact(struct kunit *test)
 		size_t size = arena_test_is_dense(test) ? 1 : 8, nr;
 
 		/*
-		 * What matters is the end of the capacity. Use up all of it but the last one to
-		 * two pages by objects of a page, which is faster.
+		 * The case is about the end of the capacity. To be quick, it first uses up all but
+		 * the last one to two pages by objects of a page.
 		 */
 		pages = max_t(size_t, capacity[i] / PAGE_SIZE, 1) - 1;
 		for (n = 0; n < pages; n++)

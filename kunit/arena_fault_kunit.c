@@ -283,7 +283,7 @@ static int call_alloc(struct sweep *sweep)
 	return use(arena_alloc(sweep->arena, 100, GFP_KERNEL), 100);
 }
 
-/* The inlined fast path, and in a new arena alloc_first(). */
+/* With a constant size, arena_alloc() is inlined. In a new arena it calls alloc_first(). */
 static int call_words(struct sweep *sweep)
 {
 	return use(arena_alloc(sweep->arena, 96, GFP_KERNEL), 96);

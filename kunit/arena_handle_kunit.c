@@ -433,9 +433,9 @@ static void reset_tag_wraps_nested_count_zero(struct kunit *test)
 }
 #else
 /*
- * Clause 13: when the tag has wrapped once, the present generation has the same tag as that of the
- * sleeper's span, which is not used all the same. arena_set_generation() skips most of the
- * generations in between.
+ * Clause 13: after one wrap of the tag, the present generation has the same tag as the one that the
+ * sleeper's span belongs to. The sleeper must not allocate from that span. arena_set_generation()
+ * skips most of the generations in between.
  */
 static void reset_tag_wraps_old_span_unused(struct kunit *test)
 {
@@ -469,8 +469,8 @@ static void reset_tag_wraps_old_span_unused(struct kunit *test)
 
 /*
  * Clause 13: if the tag enters another eighth of its range twice without a grace period in between,
- * the second of these resets is refused and changes nothing. It succeeds when a grace period has
- * passed, which the arena itself starts on an idle system.
+ * the second of these resets is refused and changes nothing. It succeeds after a grace period. The
+ * arena starts that grace period, as this case and an idle system start none.
  */
 static void reset_tag_wraps_under_reader_ebusy(struct kunit *test)
 {
@@ -581,7 +581,7 @@ static void reset_tag_wraps_by_real_resets_ok(struct kunit *test)
 	expect_no_old_span(test, &s, old);
 }
 
-/* Keep this task on one CPU: the sleeper is another one. */
+/* Keep this task on one CPU, so that the sleeper is another CPU. */
 static int arena_handle_init(struct kunit *test)
 {
 	return set_cpus_allowed_ptr(current, cpumask_of(arena_irq_cpu()));

@@ -64,7 +64,7 @@ static unsigned long shrink_now(void)
 	return arena_idle_shrink(ULONG_MAX, 0);
 }
 
-/* Clauses 9, 25: what a reset kept goes to the page allocator, and the arena works on. */
+/* Clauses 9, 25: the shrinker takes all slabs that a reset has kept. The arena remains usable. */
 static void shrink_after_reset_releases(struct kunit *test)
 {
 	const struct shape *shape = test->param_value;
@@ -136,7 +136,10 @@ static void shrink_while_in_use_takes_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_test_stats(other).slabs, SLABS);
 }
 
-/* Clause 25: an arena is idle once it has been empty for so long, in one generation. */
+/*
+ * Clause 25: the shrinker takes nothing before an arena was empty for the time that is asked for,
+ * in one generation.
+ */
 static void shrink_too_early_takes_nothing(struct kunit *test)
 {
 	struct arena *arena = create(test, &shapes[1], ARENA_SHRINK);
@@ -145,14 +148,16 @@ static void shrink_too_early_takes_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
 	KUNIT_EXPECT_EQ(test, arena_idle_shrink(ULONG_MAX, 1000 * HZ), 0);
 	msleep(20);
-	/* Seen before, but not in this generation. */
+	/* The shrinker has seen the arena empty before, but in the generation that ends here. */
 	KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
 	KUNIT_EXPECT_EQ(test, arena_idle_shrink(ULONG_MAX, 1000 * HZ), 0);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).slabs, SLABS);
 	KUNIT_EXPECT_GT(test, shrink_now(), 0);
 }
 
-/* Clauses 12, 25: a mark of the empty arena is stale; one of an arena in use is not touched. */
+/*
+ * Clauses 12, 25: shrinking makes marks of the empty arena stale. It skips an arena that is in use.
+ */
 static void shrink_makes_marks_of_the_empty_arena_stale(struct kunit *test)
 {
 	struct arena *arena = create(test, &shapes[1], ARENA_SHRINK);
@@ -170,7 +175,9 @@ static void shrink_makes_marks_of_the_empty_arena_stale(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_rewind(arena, &used), 0);
 }
 
-/* Clause 11: while readers may be in the set that was left, the shrinker waits for its turn. */
+/*
+ * Clause 11: while readers may be in the other slab set, the shrinker takes nothing of either set.
+ */
 static void shrink_while_readers_are_inside_takes_nothing(struct kunit *test)
 {
 	struct arena *arena = create(test, &shapes[ARRAY_SIZE(shapes) - 1], ARENA_SHRINK);
@@ -193,7 +200,7 @@ static void shrink_while_readers_are_inside_takes_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, shrink_now(), SLABS * (SZ_64K >> PAGE_SHIFT));
 }
 
-/* Clauses 25, 27: actions of a slab set that was left may use its memory. */
+/* Clauses 25, 27: while actions run, which may use memory of their slab set, nothing is taken. */
 static void shrink_while_actions_run_takes_nothing(struct kunit *test)
 {
 	struct arena *arena = create(test, &shapes[ARRAY_SIZE(shapes) - 1], ARENA_SHRINK);
@@ -206,12 +213,11 @@ static void shrink_while_actions_run_takes_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, shrink_now(), SLABS * (SZ_64K >> PAGE_SHIFT));
 }
 
-/* Clause 25: the kernel asks by itself, here as for drop_caches. */
 static void do_nothing(void *data)
 {
 }
 
-/* Clauses 25, 27: an arena that has had an action keeps its memory, and can be used as before. */
+/* Clauses 25, 27: the shrinker takes nothing from an arena that has had an action. */
 static void shrink_after_action_takes_nothing(struct kunit *test)
 {
 	struct arena *arena = create(test, &shapes[ARRAY_SIZE(shapes) - 1], ARENA_SHRINK);
@@ -222,6 +228,10 @@ static void shrink_after_action_takes_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
 	KUNIT_EXPECT_EQ(test, shrink_now(), 0);
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 8, ARENA_NOGROW));
+/*
+ * Clause 25: the registered shrinker, which drop_slab() calls, releases an arena that it has seen
+ * empty a second before.
+ */
 }
 
 static void shrinker_takes_from_an_idle_arena(struct kunit *test)
@@ -239,10 +249,13 @@ static void shrinker_takes_from_an_idle_arena(struct kunit *test)
 	fill(test, arena);
 }
 
-/* Set by the thread that shrinks, so that the others leave the arena empty for a while. */
+/* Thread 0 sets this, so that the other threads leave the arena empty for a while. */
 static bool paused;
 
-/* A CPU allocates and resets under RCU, or the shrinker takes what there is. */
+/*
+ * Thread 0 shrinks. The other threads allocate and reset, each in an RCU read-side critical
+ * section.
+ */
 static void reader_job(struct arena_hand *hand)
 {
 	struct arena *arena = hand->crew->arena;
@@ -301,7 +314,7 @@ static void shrink_beside_allocations_and_resets(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* An arena's life beside the shrinker: objects keep their contents until the reset. */
+/* Thread 0 shrinks. The other threads create, use, reset and destroy arenas of their own. */
 static void life_job(struct arena_hand *hand)
 {
 	const struct arena_config config = {
@@ -335,7 +348,7 @@ static void life_job(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 1, 25: the shrinker beside arenas that come, are reset and go. */
+/* Clauses 1, 25: the shrinker runs while arenas are created and destroyed. Objects stay intact. */
 static void shrink_beside_creation_and_destruction(struct kunit *test)
 {
 	struct arena_crew *crew = arena_crew_create(test, NULL, HANDS, 0);

@@ -447,8 +447,8 @@ static void alloc_first_on_cpu_creates_state(struct kunit *test)
 }
 
 /*
- * Clauses 4, 25: the first allocation of an arena commits one slab and counts as any other. If it
- * cannot succeed, as it is larger than the arena or must not grow it, it commits nothing.
+ * Clauses 4, 25: the first allocation of an arena commits one slab and counts as any other. An
+ * allocation that is larger than the arena, or must not grow it, fails and commits nothing.
  */
 static void alloc_first_commits_what_it_uses(struct kunit *test)
 {

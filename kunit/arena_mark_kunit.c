@@ -153,7 +153,9 @@ static void rewind_restores_accounting_and_zeroing(struct kunit *test)
 	}
 }
 
-/* Clauses 8, 9: a rewind does not lower the peak, and arena_reset_zero() zeroes what was freed. */
+/*
+ * Clauses 8, 9: a rewind keeps the peak. arena_reset_zero() zeroes what the rewind has freed, too.
+ */
 static void rewind_keeps_peak_and_what_reset_zero_wipes(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -286,7 +288,10 @@ static void handles_after_rising_rewinds_never_wrong(struct kunit *test)
 			void *found = arena_deref(arena, kept[j]);
 
 			KUNIT_EXPECT_NULL(test, arena_deref(arena, gone[j]));
-			/* Of the kept objects, only those of recent rounds must be found. */
+			/*
+			 * Of older rewinds, the arena may remember too little to know that an
+			 * object is alive.
+			 */
 			if (i - j < ARENA_REWINDS - 1)
 				KUNIT_EXPECT_NOT_NULL(test, found);
 			early += !found;
@@ -407,10 +412,10 @@ static void rewind_overtaken_by_reset_estale(struct kunit *test)
 #endif
 
 /*
- * Clauses 7, 10, 12: an allocation that still writes to memory of the last generation, which
- * arena->writers counts here, keeps the generation that a rewind began unsettled. Meanwhile no
- * allocation succeeds, but offset, marks and handles are those of the new generation, and the arena
- * can be rewound and reset.
+ * Clauses 7, 10, 12: the case raises arena->writers, as an allocation does that still writes to
+ * memory of the last generation. So the generation that a rewind began is unsettled: no allocation
+ * succeeds, but offset, marks and handles are those of the new generation, and the arena can be
+ * rewound and reset.
  */
 static void rewind_with_late_writer_begins_later(struct kunit *test)
 {

@@ -43,7 +43,10 @@ static void size_desc(const struct size *size, char *desc)
 KUNIT_ARRAY_PARAM(size, sizes, size_desc);
 
 #ifdef MODULE
-/* The pool is not exported to modules. If this suite is a module, it cannot check what is there. */
+/*
+ * The pool is not exported to modules. If this suite is a module, it cannot check the pool's
+ * contents.
+ */
 static unsigned long pool_bytes(void)
 {
 	return 0;

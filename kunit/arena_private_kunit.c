@@ -363,8 +363,8 @@ static void private_rewind_random_follows_model(struct kunit *test)
 }
 
 /*
- * Clause 12: after a rewind below a mark, the mark is stale, even if another object lies at its
- * place by then.
+ * Clause 12: a rewind below a mark makes the mark stale, and it remains stale when a newer object
+ * lies where the mark was made.
  */
 static void private_rewind_to_passed_mark_estale(struct kunit *test)
 {
@@ -486,7 +486,7 @@ static void second_owner_job(struct arena_hand *hand)
 		hand->allocs++;
 }
 
-/* Debug builds warn a task that is not the owner and give it no memory. */
+/* With CONFIG_ARENA_DEBUG, an allocation by a task that is not the owner warns and fails. */
 static void private_alloc_second_owner_refused(struct kunit *test)
 {
 	struct arena_private *arena = private_create(test, NULL, 0);

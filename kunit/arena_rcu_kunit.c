@@ -303,8 +303,8 @@ static void release_job(struct arena_hand *hand)
 
 /*
  * Clause 6: a slab that is committed while a release is under way is released, too. With
- * init_on_alloc, the page allocator has zeroed that slab, which the arena records. Because of that
- * record, the arena must not take the next slab at the same offset for zero.
+ * init_on_alloc, the arena has recorded that this slab is zero. The record must not be applied to
+ * the next slab that is committed at the same offset.
  */
 static void populate_during_release_zero(struct kunit *test)
 {
@@ -318,7 +318,7 @@ static void populate_during_release_zero(struct kunit *test)
 	int err;
 	u8 *ptr;
 
-	/* Now one slab set is dirty, the present one is empty, and so is the pool. */
+	/* Make one slab set dirty, change to the other one, which is empty, and empty the pool. */
 	soil(arena, GFP_KERNEL);
 	KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
 	rcu_barrier();

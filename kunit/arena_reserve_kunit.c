@@ -145,8 +145,8 @@ static void reserve_each_shape_exact(struct kunit *test)
 }
 
 /*
- * Clause 3: a reservation for n objects serves n objects, in any order, also if some are smaller or
- * less aligned than it was made for.
+ * Clause 3: a reservation for n objects serves n objects, in any order, even if some of them are
+ * smaller or less aligned than those that it was made for.
  */
 static void reserve_worst_padding_suffices(struct kunit *test)
 {
@@ -406,7 +406,10 @@ static enum hrtimer_restart ticker_tick(struct hrtimer *timer)
 {
 	struct ticker *t = container_of(timer, struct ticker, timer);
 
-	/* irq_work_queue() does nothing while the work is still queued from the last tick. */
+	/*
+	 * irq_work_queue() does nothing while the work is still queued, so on a slow machine there
+	 * are more ticks than works.
+	 */
 	ticker_take(t);
 	if (t->works < TICKS)
 		irq_work_queue(&t->work);

@@ -152,7 +152,7 @@ static void grow_past_slab_refused(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clauses 6, 28: a zeroed object is zero, also in bytes that a larger one has written and lost. */
+/* Clauses 6, 28: a zeroed object is zero even where a larger object lay before that one shrank. */
 static void zalloc_after_shrink_zeroed(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -440,8 +440,9 @@ static void unreserve_not_last_refused(struct kunit *test)
 }
 
 /*
- * Clause 3: of a reservation of several slabs, the rest of the last slab is given back, if all else
- * is used up. In an arena with spans nothing is, as the reservation lies in no span.
+ * Clause 3: if all but the last slab of a reservation is used up, arena_unreserve() gives back the
+ * rest of that slab. In an arena with spans it gives back nothing, as the reservation lies in no
+ * span.
  */
 static void unreserve_above_slab_gives_last_slab(struct kunit *test)
 {

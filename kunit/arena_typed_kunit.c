@@ -640,7 +640,10 @@ static void typed_reset_after_free_slots_once(struct kunit *test)
 		for (i = 0; i < nr; i++)
 			KUNIT_ASSERT_NOT_NULL(test, typed_alloc(typed, buffer, sizeof(buffer), i));
 		KUNIT_EXPECT_NULL(test, typed_alloc(typed, buffer, sizeof(buffer), i));
-		/* Elements freed after the pause may wait for a later grace period. */
+		/*
+		 * A grace period may begin in the pause. Elements that are freed later wait for the
+		 * next.
+		 */
 		for (i = 0; i < nr; i += 1 + round) {
 			arena_typed_free(typed, arena_typed_at(typed, i));
 			if (i == nr / 2)

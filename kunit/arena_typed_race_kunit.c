@@ -347,7 +347,7 @@ struct beside {
 	atomic_long_t		changed;
 };
 
-/* Check all published elements, and the first one once more after the others. */
+/* Check all published elements, then the first one again: a reader's element must not change. */
 static void beside_read(struct beside *b)
 {
 	const struct payload *p, *first = NULL;

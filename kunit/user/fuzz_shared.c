@@ -47,11 +47,11 @@ struct reservation {
 	size_t			size;
 	size_t			align;
 	size_t			offset;
-	size_t			end;	/* where the last object in it ends, from its begin */
+	size_t			end; /* offset in the reservation at which its last object ends */
 };
 
 struct action {
-	size_t		offset;		/* in a dense arena */
+	size_t		offset;		/* set in dense arenas only */
 	u64		generation;
 	unsigned int	ran;
 	bool		dead;
@@ -675,10 +675,9 @@ static void check_contents(const struct request *request, const u8 *at)
 }
 
 /*
- * Record the failure of a request. @before: the cause that the model expected before the call. If
- * interrupts came and the model now expects another cause, the arena may have counted either of the
- * two. So it may if an allocation was made to fail in arena_printf(), which first allocates a
- * buffer.
+ * Record the failure of a request. @before: the cause that the model expected before the call. The
+ * arena may have counted another cause if interrupts came and the model expects that other cause
+ * now, or if an allocation was made to fail in arena_printf(), which first allocates a buffer.
  */
 static void failed_for(const struct request *request, unsigned int before, bool injected)
 {
@@ -972,9 +971,9 @@ static void forget_marks(size_t above)
 }
 
 /*
- * Returns whether the end of an object or reservation can move from @from to @to: in a dense arena,
- * that of the last one, inside its slab. Only a CPU with a state can subtract the bytes that it
- * gives back.
+ * Returns whether the end of an object or reservation can move from @from to @to. It can only in a
+ * dense arena, if nothing lies behind it, and only inside its slab. It can move back only on a CPU
+ * with a state, from whose counts the bytes are subtracted.
  */
 static bool may_move_end(size_t from, size_t to)
 {
@@ -1050,7 +1049,7 @@ static void op_resize(struct input *in)
 	check_quiet();
 }
 
-/* The model has an object for the reservation: let that end where the reservation was used up. */
+/* The model has an object for the reservation: shorten it to what was used of the reservation. */
 static void unreserved(const struct reservation *reservation, size_t used)
 {
 	unsigned int i;
@@ -1174,7 +1173,10 @@ static void op_reset_asleep(struct input *in)
 	size_t keep = how & 2 ? 0 : get_short(in) * 16UL;
 
 	reader_ends();
-	/* The reset may wait for a callback, which the shim would run only after 64 waits. */
+	/*
+	 * The reset may wait for a callback, which the shim would run only after 64 waits: run it
+	 * now.
+	 */
 	if (crosses(m.generation))
 		time_passes(true, false);
 	verify(m.live, m.nr);

@@ -254,7 +254,7 @@ static void shrink(void)
 	arena_idle_shrink(ULONG_MAX, 0);
 }
 
-/* An empty arena with all its slabs. */
+/* Create an empty arena for the shrinker, in which all slabs are committed. */
 static void create_idle(unsigned int flags)
 {
 	arena = create(SZ_64K, SZ_16K, ARENA_SHRINK | flags);
@@ -273,7 +273,7 @@ static bool holds(const char *object, char byte)
 	return true;
 }
 
-/* Both objects, if they are there, lie in memory of the arena, each alone. */
+/* Check that @ours and @theirs, if not NULL, lie in the arena's first slab and do not overlap. */
 static void check_both(void)
 {
 	struct arena_stats stats;
@@ -293,7 +293,7 @@ static void check_both(void)
 	CHECK(stats.used + stats.padding + stats.free == stats.capacity);
 }
 
-/* clause 25: memory pressure comes at any place where an allocation can be preempted */
+/* clause 25: an allocation succeeds wherever the shrinker preempts it */
 static bool shrink_beside_alloc(unsigned long point)
 {
 	bool came;
@@ -306,7 +306,7 @@ static bool shrink_beside_alloc(unsigned long point)
 	return came;
 }
 
-/* clause 25: and where that zeroes, from a span */
+/* clause 25: an allocation that zeroes its span succeeds wherever the shrinker preempts it */
 static bool shrink_beside_alloc_from_span(unsigned long point)
 {
 	bool came;
@@ -319,7 +319,10 @@ static bool shrink_beside_alloc_from_span(unsigned long point)
 	return came;
 }
 
-/* clauses 2, 25: an interrupt allocates at any place of a release by the shrinker */
+/*
+ * clauses 2, 25: an allocation succeeds after an interrupt has allocated during a shrinker's
+ * release
+ */
 static bool alloc_amid_shrink(unsigned long point)
 {
 	bool came;
@@ -333,7 +336,10 @@ static bool alloc_amid_shrink(unsigned long point)
 	return came;
 }
 
-/* clauses 9, 25: so does a reset, and what is allocated after both is the arena's */
+/*
+ * clauses 9, 25: the shrinker may preempt arena_reset_rcu() anywhere, and takes all slabs in the
+ * end
+ */
 static bool shrink_beside_reset_rcu(unsigned long point)
 {
 	bool came;
@@ -1186,7 +1192,7 @@ static void give_back_on_another_cpu(void)
 	CHECK(theirs && arena_resize(arena, theirs, 64, 8));
 }
 
-/* clause 7: the sum is not negative if a subtraction of bytes is seen before their addition */
+/* clause 7: arena_offset() is not negative if it adds up a subtraction before the addition */
 static bool offset_beside_a_resize(unsigned long point)
 {
 	bool came;

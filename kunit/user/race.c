@@ -105,7 +105,7 @@ static void act_reset_rcu(struct actor *actor, unsigned int round)
 	user_run_works();
 }
 
-/* Memory pressure takes what is empty between two resets. */
+/* Shrink idle arenas in odd rounds, and reset in even rounds. */
 static void act_shrink_rcu(struct actor *actor, unsigned int round)
 {
 	if (round % 2)
@@ -157,7 +157,9 @@ static void act_shrink_any(struct actor *actor, unsigned int round)
 		act_reset_any(actor, round / 2);
 }
 
-/* Fill the arena, which another thread resets now and then. GFP_KERNEL collects tails of spans. */
+/*
+ * Fill the arena, which another thread resets now and then. With GFP_KERNEL, tails are collected.
+ */
 static void act_fill(struct actor *actor, unsigned int round)
 {
 	void *object = arena_alloc(actor->scene->arena, 8 * (1 + round % 8), GFP_KERNEL);

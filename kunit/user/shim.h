@@ -684,9 +684,8 @@ bool cancel_work_sync(struct work_struct *work);
 bool flush_work(struct work_struct *work);
 void user_run_works(void);
 
-/* Delayed work never runs. */
+/* Time stands still, so delayed work never runs. */
 #define HZ			100
-/* Time stands still. */
 #define jiffies			0UL
 #define time_before(a, b)	((long)((a) - (b)) < 0)
 struct delayed_work {
