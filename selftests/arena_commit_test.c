@@ -63,7 +63,7 @@ TEST_F(commit, commit_then_alloc_takes_no_pages)
 	EXPECT_EQ(CAPACITY, committed());
 }
 
-/* clauses 6, 19: what is committed can be touched, and is zero; what is not raises SIGBUS */
+/* clauses 6, 19: committed memory is mapped and zero; touching other memory raises SIGBUS */
 TEST_F(commit, commit_mapped_memory_zero)
 {
 	EXPECT_EQ(SIGBUS, touch_read(self->map));

@@ -35,7 +35,7 @@ FIXTURE(errnos)
 		EXPECT_EQ(-(error), expression);				\
 		EXPECT_TRUE(arena_unchanged(fd_, &before_));			\
 		close(next_);							\
-		/* Its number is free, so the call left none open. */	\
+		/* The call left no file open: the number is free. */	\
 		EXPECT_EQ(next_, dup(fd_));					\
 		close(next_);							\
 	} while (0)

@@ -346,8 +346,8 @@ static bool leave_a_tail(int fd)
 }
 
 /*
- * clause 16: if the kernel lacks the memory to collect the unused rest of a span, a later call
- * still finds it
+ * clause 16: if the kernel lacks the memory to collect the unused rest of a span, a later call can
+ * still allocate from that rest
  */
 TEST_F_TIMEOUT(nth, alloc_from_tails_nth_fails_harmless, 120)
 {

@@ -96,7 +96,10 @@ TEST_F(hold, reset_while_held_ebusy)
 	EXPECT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
 }
 
-/* clauses 23, 30: kernel code that holds an arena hinders SEAL, and cannot hold a sealed arena */
+/*
+ * clauses 23, 30: SEAL fails while kernel code holds the arena, and no hold on a sealed arena is
+ * given
+ */
 TEST_F(hold, seal_while_held_ebusy)
 {
 	ASSERT_EQ(0, produce(self->producer, self->fd, RECORDS));

@@ -267,7 +267,10 @@ TEST_F(command, command_shorter_einval)
 	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clause 18: a struct longer than the kernel knows is accepted if the bytes behind are zero */
+/*
+ * clause 18: a struct longer than the kernel knows is accepted if all bytes that it does not know
+ * are zero
+ */
 TEST_F(command, command_longer_zero_tail_ok)
 {
 	set_size(self->buf, variant->size + 24);

@@ -396,8 +396,8 @@ static bool kill_under_way(struct __test_metadata *_metadata, struct _test_data_
 	waitpid(pid, NULL, 0);
 	cut_short = variant->cut_short(self->fd, self->map);
 	/*
-	 * Even if its process is killed, a reset empties the arena and wakes those that wait for
-	 * it.
+	 * Even if its process is killed, a reset empties the arena and wakes programs that wait for
+	 * resets.
 	 */
 	EXPECT_EQ(variant->allocated, epoll_wait(epoll, &event, 1, 0));
 	close(epoll);

@@ -257,8 +257,8 @@ TEST_F(lease, lease_bad_argument_refused)
 }
 
 /*
- * clause 18: a struct longer than the kernel knows is accepted only if the bytes behind are zero;
- * a call that cannot write its result leases nothing
+ * clause 18: a struct longer than the kernel knows is accepted only if all bytes that it does not
+ * know are zero; a call that cannot write its result leases nothing
  */
 TEST_F(lease, lease_longer_struct_extensible)
 {

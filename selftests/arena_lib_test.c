@@ -355,7 +355,7 @@ TEST_F_TIMEOUT(lib, seal_then_all_change_eperm, PATIENCE)
 	ASSERT_EQ(0, arena_seal(self->arena));
 	EXPECT_STREQ("sealed", text);
 	EXPECT_TRUE(store_faults(text));
-	/* The lease of this thread had room. */
+	/* This call fails although the lease of this thread has room. */
 	EXPECT_EQ(NULL, arena_alloc(self->arena, 8));
 	EXPECT_EQ(EPERM, errno);
 	EXPECT_EQ(NULL, arena_strdup(self->arena, "more"));

@@ -45,8 +45,8 @@ static void *fill_cells(void *arg)
 
 /*
  * Clause 16: where there is room for N objects, all threads together allocate N. The arena has one
- * slab: where there are several, a lease that another thread overtakes at the end of a slab begins
- * in the next one, and leaves that end unused.
+ * slab. With several slabs, a thread asks for the rest of a slab as a lease; if another thread
+ * takes a part of that rest first, the lease begins in the next slab, and the rest stays unused.
  */
 TEST_F_TIMEOUT(lib, alloc_by_threads_exact_capacity, PATIENCE)
 {

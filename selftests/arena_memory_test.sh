@@ -179,8 +179,8 @@ group_gone()
 	in_group "account $((8 * megabyte))" && rmdir $group && drop
 }
 
-# Clause 25: an arena with ARENA_SHRINK gives back what a reset kept once it was idle for a
-# second.
+# Clause 25: once an arena with ARENA_SHRINK was idle for a second, memory pressure takes the memory
+# that a reset has kept.
 idle_gives_back()
 {
 	make idle $((8 * megabyte)) || return 1
@@ -193,7 +193,7 @@ idle_gives_back()
 		[ $(($(cat $arena/reclaimed_bytes) - reclaimed)) -ge $((8 * megabyte)) ] && drop
 }
 
-# Clause 25: an arena without ARENA_SHRINK keeps its memory.
+# Clause 25: memory pressure takes no memory from an arena without ARENA_SHRINK.
 idle_keeps()
 {
 	make local $((8 * megabyte)) || return 1

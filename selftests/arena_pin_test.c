@@ -28,8 +28,8 @@ FIXTURE_SETUP(pin)
 {
 	self->page = sysconf(_SC_PAGESIZE);
 	/*
-	 * Wait for the module to free pages that the previous test had in a pipe: until then they
-	 * count.
+	 * Wait until the module has freed pages that the previous test had in a pipe. Until then
+	 * they count as memory that arenas hold.
 	 */
 	arena_held_falls_to(0);
 	self->fd = arena_create_mapped(CAPACITY, SLAB, 0, &self->map);

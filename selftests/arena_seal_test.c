@@ -139,7 +139,7 @@ TEST_F(seal, seal_then_reset_eperm)
 	close(resetter);
 }
 
-/* clause 30: what changes no byte and no object works in a sealed arena as before */
+/* clause 30: calls that change no byte and no object work in a sealed arena as before */
 TEST_F(seal, seal_then_ask_ok)
 {
 	struct arena_watch_args watch;
@@ -196,7 +196,7 @@ TEST_F(seal, seal_then_map_writable_eperm)
 	munmap(map, CAPACITY);
 }
 
-/* clause 30: mappings of readers do not hinder a seal, and show what they showed before */
+/* clause 30: SEAL succeeds while readers have mappings, which show the same bytes afterwards */
 TEST_F(seal, seal_while_reader_maps_ok)
 {
 	int extra = arena_dup(self->fd, R | A);
@@ -212,7 +212,7 @@ TEST_F(seal, seal_while_reader_maps_ok)
 	close(extra);
 }
 
-/* clauses 4, 30: a mapping by a descriptor that may write hinders SEAL, whatever its protection */
+/* clauses 4, 30: SEAL fails while a descriptor that may write has a mapping of any protection */
 TEST_F(seal, seal_while_mapped_writable_ebusy)
 {
 	static const int prots[] = { PROT_READ | PROT_WRITE, PROT_READ, PROT_NONE };
@@ -280,7 +280,7 @@ TEST_F(seal, seal_while_child_maps_ebusy)
 	close(go[0]);
 }
 
-/* clauses 20, 30: a page that the kernel still refers to hinders SEAL, though no program maps it */
+/* clauses 20, 30: SEAL fails while the kernel refers to a page, even if no program maps the page */
 TEST_F(seal, seal_while_page_in_pipe_ebusy)
 {
 	char *map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0), copy[9];
@@ -379,7 +379,7 @@ static int write_until_sealed(int fd, unsigned int seed)
 		memset(map, seed, 64);
 		__atomic_store_n(map + SLAB, seed, __ATOMIC_RELAXED);
 		munmap(map, 2 * SLAB);
-		/* Between two rounds there is a moment in which nothing is mapped. */
+		/* Leave moments in which nothing is mapped, so that SEAL can succeed. */
 		usleep(seed % 5 * 100);
 	}
 }

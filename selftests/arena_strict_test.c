@@ -99,7 +99,7 @@ TEST_F(strict, reset_after_strict_stays_strict)
 	}
 }
 
-/* clause 20: a strict reset also concerns mappings at other offsets and by other descriptors */
+/* clause 20: a strict reset also revokes mappings at other offsets and by other descriptors */
 TEST_F(strict, touch_in_other_mappings_allocated_only)
 {
 	int fd = arena_dup(self->fd, ARENA_RIGHT_READ);
