@@ -10,9 +10,9 @@
 #   bench.sh --growth    measure how cost grows with possible CPUs, capacity and number of arenas,
 #                        two minutes; BENCHES="create growth": without the memory of many arenas
 #   bench.sh --gate      measure some instructions, and compare them with selftests/bench/gate
-#   bench.sh --record    measure these, and write those of the fast paths to selftests/bench/gate
+#   bench.sh --record    measure what --gate does, and write the fast paths to selftests/bench/gate
 #   bench.sh --report    make tables and plots of what was measured last
-#   bench.sh --plots     make them, and copy the plots to selftests/bench/plots for the README
+#   bench.sh --plots     do what --report does, and copy the plots to selftests/bench/plots
 #   bench.sh --build     build the modules for the stock kernel of this release
 #   ONLY=icount          measure instructions only; ONLY=uml: nanoseconds only. The report shows
 #                        earlier figures of the other kind.

@@ -74,7 +74,7 @@ run_steps()
 	set +m
 }
 
-# Adds up what the steps have left. One that left nothing was killed.
+# Adds up what the steps have left. A step that has left nothing was killed.
 add_up()
 {
 	local step p f s

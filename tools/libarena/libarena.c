@@ -462,8 +462,8 @@ static void *lease_spare(struct opened *opened, struct arena_cursor *cursor, siz
  * Allocates after extending the present lease, which is possible if the kernel has handed out
  * nothing behind it: then the new lease only needs the bytes that the object lacks, and the unused
  * bytes of the present one are not wasted. If another thread or process allocates first, the new
- * lease lies elsewhere, and the longer one is kept. Returns NULL if this fails, or if the padding
- * of the object alone exceeds a lease.
+ * lease lies elsewhere, and the cursor keeps the longer one of the two. Returns NULL if this fails,
+ * or if the padding of the object alone exceeds a lease.
  */
 static void *lease_more(struct opened *opened, struct arena_cursor *cursor, size_t bytes,
 			size_t align, size_t want)
@@ -1159,9 +1159,9 @@ static int map_again(struct opened *opened, int fd, int prot)
 }
 
 /*
- * A mapping of a descriptor that may write can become writable, and the kernel does not seal an
- * arena that has one. So this one is replaced by a mapping of @reader, which cannot. After a
- * failure the former mapping is back.
+ * The kernel does not seal an arena that has a mapping of a descriptor which may write, because
+ * such a mapping can become writable. So first replaces the mapping of the library by one of
+ * @reader, which cannot. If SEAL fails, maps the library's own descriptor again.
  */
 static int seal_mapped(struct opened *opened, int reader)
 {
@@ -1171,7 +1171,7 @@ static int seal_mapped(struct opened *opened, int reader)
 	if (!map_again(opened, reader, PROT_READ) && !ioctl(opened->fd, ARENA_IOC_SEAL, &args))
 		return 0;
 	saved = errno;
-	/* Refused if another process has sealed the arena meanwhile: then it is as it should be. */
+	/* This fails if another process has sealed the arena meanwhile, as the caller wanted. */
 	if (map_again(opened, opened->fd, prot_of(opened)) && errno == EPERM)
 		return 0;
 	errno = saved;
@@ -1190,7 +1190,7 @@ PUBLIC int arena_seal(struct arena *arena)
 	saved = errno;
 	close(dup.fd);
 	errno = saved;
-	/* What is left of leases is not to be handed out: that memory cannot be written to. */
+	/* No thread may use the rest of its lease any more, as that memory cannot be written to. */
 	if (!err)
 		clear_cursors(opened);
 	return err;
