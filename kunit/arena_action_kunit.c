@@ -566,7 +566,7 @@ static void private_add(struct kunit *test, struct arena_private *arena, struct 
 
 /*
  * Clauses 12, 27: in a private arena, too, a rewind, a reset and the destruction run the actions
- * that they end, beginning with the one added last.
+ * that were added since, beginning with the one added last.
  */
 static void private_reset_runs_last_first(struct kunit *test)
 {

@@ -395,8 +395,8 @@ static void expect_refusal(struct kunit *test, struct arena *arena, const struct
 }
 
 /*
- * Clauses 4, 5: bad arguments are refused, counted by cause, and never wrap, in an arena that is
- * empty, has a cursor at an odd offset, or is nearly full.
+ * Clauses 4, 5: allocations with bad arguments are refused and counted by cause, and no sum wraps,
+ * in an arena that is empty, has a cursor at an odd offset, or is nearly full.
  */
 static void alloc_bad_argument_refused(struct kunit *test)
 {

@@ -133,9 +133,8 @@ static bool fail_met(void)
 
 /*
  * During a call, other code allocates memory, too: KASAN stores a stack trace, a cache of kmalloc()
- * grows. If such an allocation is the n-th one, it fails in place of one of the call, and the call
- * may succeed. So a sweep in which fewer calls failed than the call makes allocations is repeated,
- * at most this many times.
+ * grows. If such an allocation is the n-th one, it fails, and the call may succeed, which ends the
+ * sweep early. So a sweep in which too few calls failed is repeated, at most this many times.
  */
 #define MAX_PASSES	30
 
@@ -283,7 +282,9 @@ static int call_alloc(struct sweep *sweep)
 	return use(arena_alloc(sweep->arena, 100, GFP_KERNEL), 100);
 }
 
-/* With a constant size, arena_alloc() is inlined. In a new arena it calls alloc_first(). */
+/*
+ * With a constant size, arena_alloc() is inlined. In a new arena, alloc_first() makes the object.
+ */
 static int call_words(struct sweep *sweep)
 {
 	return use(arena_alloc(sweep->arena, 96, GFP_KERNEL), 96);

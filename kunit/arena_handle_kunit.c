@@ -469,8 +469,8 @@ static void reset_tag_wraps_old_span_unused(struct kunit *test)
 
 /*
  * Clause 13: if the tag enters another eighth of its range twice without a grace period in between,
- * the second of these resets is refused and changes nothing. It succeeds after a grace period. The
- * arena starts that grace period, as this case and an idle system start none.
+ * the second of these resets is refused and changes nothing. It succeeds after a grace period,
+ * which the arena itself must start, because nothing else does on an idle system.
  */
 static void reset_tag_wraps_under_reader_ebusy(struct kunit *test)
 {

@@ -86,7 +86,7 @@ static void shrink_after_reset_releases(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, now.resets, was.resets);
 		KUNIT_EXPECT_GT(test, now.generation, was.generation);
 		arena_expect_sane(test, arena);
-		/* There is nothing left to take. */
+		/* The arena has no memory left that the shrinker could take. */
 		KUNIT_EXPECT_EQ(test, shrink_now(), 0);
 		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).generation, now.generation);
 	}
@@ -155,9 +155,7 @@ static void shrink_too_early_takes_nothing(struct kunit *test)
 	KUNIT_EXPECT_GT(test, shrink_now(), 0);
 }
 
-/*
- * Clauses 12, 25: shrinking makes marks of the empty arena stale. It skips an arena that is in use.
- */
+/* Clauses 12, 25: the shrinker makes marks of an empty arena stale, and skips an arena in use. */
 static void shrink_makes_marks_of_the_empty_arena_stale(struct kunit *test)
 {
 	struct arena *arena = create(test, &shapes[1], ARENA_SHRINK);
@@ -200,7 +198,9 @@ static void shrink_while_readers_are_inside_takes_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, shrink_now(), SLABS * (SZ_64K >> PAGE_SHIFT));
 }
 
-/* Clauses 25, 27: while actions run, which may use memory of their slab set, nothing is taken. */
+/*
+ * Clauses 25, 27: the shrinker takes nothing while actions run, which may use memory of the arena.
+ */
 static void shrink_while_actions_run_takes_nothing(struct kunit *test)
 {
 	struct arena *arena = create(test, &shapes[ARRAY_SIZE(shapes) - 1], ARENA_SHRINK);
@@ -297,7 +297,7 @@ static void reader_job(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 1, 11, 25: allocations and resets beside the shrinker neither overlap nor lose memory. */
+/* Clauses 1, 11, 25: while the shrinker runs, no object changes, and the arena remains usable. */
 static void shrink_beside_allocations_and_resets(struct kunit *test)
 {
 	struct arena *arena = create(test, &shapes[ARRAY_SIZE(shapes) - 1], ARENA_SHRINK);

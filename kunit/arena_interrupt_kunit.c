@@ -163,7 +163,7 @@ static struct contexts *contexts_create(struct kunit *test, struct arena *arena,
 	return c;
 }
 
-/* Runs the job once. When this returns, all interrupts that it caused have ended. */
+/* Runs contexts_job() once, and waits for all interrupts that it has caused. */
 static void contexts_round(struct contexts *c, struct arena_crew *crew)
 {
 	arena_irq_source_start(&c->source, arena_irq_cpu(), contexts_hardirq, c);
@@ -253,8 +253,8 @@ static void alloc_task_softirq_hardirq_no_overlap(struct kunit *test)
 
 /*
  * The task allocates small objects of one size and writes only one word to each, so it is inside
- * the allocator nearly all the time. Interrupts that allocate come at random: in enough rounds they
- * come at most instructions of the allocator.
+ * the allocator nearly all the time. Interrupts that allocate come at random: over many rounds,
+ * they come at nearly every instruction of the allocator.
  */
 #define HIT_SIZE	16
 #define HIT_CAPACITY	((size_t)SZ_1M)

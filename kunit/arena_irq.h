@@ -27,9 +27,9 @@ static inline void arena_irq_call_fn(struct irq_work *work)
 }
 
 /*
- * Call a function once in an interrupt of this CPU, and wait for it. The function may grow arenas,
- * and on PREEMPT_RT the locks of the page allocator may sleep. So this is no IRQ_WORK_INIT_HARD(),
- * and PREEMPT_RT calls the function in a thread.
+ * Call a function once in an interrupt of this CPU, and wait until it has returned. The function
+ * may grow arenas, which takes locks of the page allocator that sleep on PREEMPT_RT. Therefore the
+ * irq_work is not one of IRQ_WORK_INIT_HARD(): on PREEMPT_RT, a thread runs it.
  */
 static inline void arena_in_irq(void (*fn)(void *data), void *data)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Marks and rewinds in shared arenas. Arenas that end with their last reference, or with a device.
+ * Marks and rewinds in shared arenas. Also tests arenas that the last arena_put(), or the end of a
+ * device, destroys.
  */
 #include <linux/device.h>
 #include <linux/module.h>

@@ -440,7 +440,10 @@ static void deep_scratch(struct arena_private *arena, unsigned int depth)
 		deep_scratch(arena, depth - 1);
 }
 
-/* Clause 12: objects of scopes that are nested too deep are freed by the outer scopes. */
+/*
+ * Clause 12: if scopes are nested deeper than ARENA_PRIVATE_MARKS, the outer scopes free the
+ * objects of the inner ones.
+ */
 static void private_scratch_too_deep_outer_frees(struct kunit *test)
 {
 	struct arena_private *arena = private_create(test, NULL, 0);

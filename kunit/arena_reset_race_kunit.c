@@ -32,7 +32,7 @@ static void spin(unsigned int loops)
  */
 struct rush {
 	struct arena_irq_source	source;
-	/* Written by hard interrupts of one CPU. */
+	/* Only hard interrupts of one CPU write these counts, so plain additions are enough. */
 	unsigned long		resets;
 	unsigned long		backward;
 };
@@ -131,7 +131,7 @@ enum { STORM_KEEP = 5, STORM_RELEASE, STORM_ZERO };
 struct storm {
 	struct arena		*arena;
 	struct arena_irq_source	source;
-	/* Written by hard interrupts of one CPU. */
+	/* Only hard interrupts of one CPU write these counts, so plain additions are enough. */
 	unsigned long		resets;
 	unsigned long		allocs;
 	unsigned long		nulls;
@@ -426,9 +426,9 @@ static void late_zalloc(struct arena_hand *hand, const struct late_way *way)
 }
 
 /*
- * Allocates one zeroed object. If that fails, resets the arena, but not while the interrupt holds
- * objects in it (@late->nr). The interrupt runs on this CPU, so @late->nr does not change with
- * interrupts off.
+ * Allocates one zeroed object. If that fails, resets the arena, unless the interrupt has objects in
+ * it (@late->nr), which that reset would free. The interrupt runs on this CPU, so with interrupts
+ * off @late->nr does not change.
  */
 static void late_zalloc_again(struct arena_hand *hand, struct late *late)
 {

@@ -78,7 +78,10 @@ static void resize_last_moves_its_end(struct kunit *test)
 	}
 }
 
-/* Clause 28: an object that is not the last one cannot grow. What it loses is not used again. */
+/*
+ * Clause 28: an object that is not the last one can only shrink, and no object gets the bytes that
+ * it loses.
+ */
 static void resize_not_last_shrinks_only(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -152,7 +155,7 @@ static void grow_past_slab_refused(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clauses 6, 28: a zeroed object is zero even where a larger object lay before that one shrank. */
+/* Clauses 6, 28: a zeroed object is zero even if another object had its bytes before it shrank. */
 static void zalloc_after_shrink_zeroed(struct kunit *test)
 {
 	struct arena *arena = usual(test);

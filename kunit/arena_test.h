@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Helpers of all arena suites: kinds of arenas, patterns that identify the owner of an
- * object, comparisons of statistics, and groups of kernel threads.
+ * Helpers of all arena suites: kinds of arenas, patterns that identify the owner of an object,
+ * comparisons of statistics, and groups of kernel threads.
  *
- * "Clause 4" in a comment means that clause of include/CONTRACT.md. module/README.md explains the
- * words.
+ * "Clause 4" in a comment means that clause of include/CONTRACT.md. module/README.md has a
+ * glossary.
  */
 #ifndef _ARENA_KUNIT_TEST_H
 #define _ARENA_KUNIT_TEST_H

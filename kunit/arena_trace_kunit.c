@@ -213,7 +213,7 @@ static void trace_interrupt_during_probe_seen(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 32, ARENA_NOGROW));
 	KUNIT_EXPECT_TRUE(test, seen.inside);
 	KUNIT_EXPECT_EQ(test, seen.allocs, 1u);
-	/* After that, the probe sees the next allocation as well. */
+	/* When the interrupt has ended, the probe sees the next allocation as well. */
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 32, ARENA_NOGROW));
 	KUNIT_EXPECT_EQ(test, seen.allocs, 2u);
 	stop(&seen);

@@ -491,7 +491,7 @@ static void typed_free_under_reader_reused_later(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_typed_len(typed), nr);
 	KUNIT_EXPECT_EQ(test, arena_offset(under(typed)), nr * e->size);
 
-	/* Elements that are freed while a grace period is under way become free, too. */
+	/* Elements that are freed while a grace period is under way can be reused, too. */
 	for (i = 0; i < nr; i++) {
 		arena_typed_free(typed, arena_typed_at(typed, i));
 		if (i % 4 == 0)
@@ -542,7 +542,9 @@ static void typed_free_bad_pointer_warns(struct kunit *test)
 		typed_alloc(typed, buffer, sizeof(buffer), i);
 	foreign = typed_alloc(other, buffer, sizeof(buffer), 0);
 	kmalloced = kunit_kzalloc(test, 64, GFP_KERNEL);
-	/* With readers, the generation after the reset uses other slabs than this element's. */
+	/*
+	 * The reset makes this element stale. With readers, its slab is in the other slab set then.
+	 */
 	stale = typed_alloc(typed, buffer, sizeof(buffer), 3);
 	typed_reset(test, typed);
 	for (i = 0; i < 4; i++)
@@ -619,7 +621,10 @@ static void typed_reset_under_reader_keeps_elements(struct kunit *test)
 	}
 	rcu_read_unlock();
 
-	/* The refused reset has not lost the freed element. */
+	/*
+	 * The refused reset has not lost the freed element: after the RCU callbacks, it can be
+	 * reused.
+	 */
 	rcu_barrier();
 	rcu_barrier();
 	KUNIT_EXPECT_NOT_NULL(test, typed_alloc(typed, buffer, e->size, 104));

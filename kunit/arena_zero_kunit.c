@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Zeroed objects: on request, by the flags of the arena, with init_on_alloc, and after resets that
- * zero.
+ * Zeroed objects: on request, by the flags of the arena, with init_on_alloc, and after
+ * arena_reset_zero().
  */
 #include <linux/module.h>
 #include <linux/sizes.h>

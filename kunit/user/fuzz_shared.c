@@ -350,7 +350,8 @@ static void act(void *data)
 }
 
 /*
- * Check that each dead action has run once, or else waits for readers, and that no other has run.
+ * Check that each action whose generation has ended has run once, or waits for readers, and that no
+ * other action has run.
  */
 static void check_actions(void)
 {
@@ -1174,8 +1175,8 @@ static void op_reset_asleep(struct input *in)
 
 	reader_ends();
 	/*
-	 * The reset may wait for a callback, which the shim would run only after 64 waits: run it
-	 * now.
+	 * The reset may wait for a callback, which the shim would run only after 64 waits. Run the
+	 * callback now.
 	 */
 	if (crosses(m.generation))
 		time_passes(true, false);

@@ -52,7 +52,7 @@ static struct {
 	unsigned int		nr_acts;
 	unsigned int		act[EVENTS];
 	unsigned int		came;	/* calls that interrupts made during the operation */
-	unsigned int		flips;	/* how many of these calls were successful resets */
+	unsigned int		flips;	/* how many of @came were successful resets */
 	unsigned int		nr_events;
 	struct event		events[EVENTS];
 } t;

@@ -893,7 +893,7 @@ static bool typed_nmi(unsigned long point, unsigned int flags, void (*operation)
 	return came;
 }
 
-/* clause 16: N allocations succeed in any context, NMI included */
+/* clause 16: while N elements are free, N allocations succeed, even if NMIs make some of them */
 static bool typed_nmi_in_alloc(unsigned long point)
 {
 	fill_typed(0);
@@ -1183,7 +1183,7 @@ static void look_at_offset(void)
 	seen = arena_offset(arena);
 }
 
-/* CPU 1 counts an object, and CPU 0 subtracts the end that it gives back. */
+/* CPU 1 counts an object, and CPU 0 subtracts bytes that an object gives back. */
 static void give_back_on_another_cpu(void)
 {
 	user_self.cpu = 1;
@@ -1285,7 +1285,8 @@ int main(int argc, char **argv)
 	arena_cpus_setup();
 	run(name);
 	/*
-	 * Run all tests again, as on a machine with more CPUs than a leaf of the state table has.
+	 * Run all tests again, as on a machine with more CPUs than one leaf of the table of states
+	 * covers.
 	 */
 	static_branch_disable(&arena_flat);
 	run(name);

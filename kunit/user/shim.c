@@ -227,7 +227,7 @@ static bool older_readers(unsigned long than)
 	return false;
 }
 
-/* How many times in a row this thread has waited for a grace period in the same line. */
+/* How many times in a row this thread has waited for a grace period in one line of the source. */
 static __thread unsigned int waits_here;
 static __thread int waits_line;
 
@@ -242,7 +242,10 @@ void user_synchronize_rcu(const char *file, int line)
 			user_waiting();
 		sched_yield();
 	}
-	/* In a kernel, callbacks run while a task waits again and again. Here they run now. */
+	/*
+	 * In a kernel, callbacks run while a task waits again and again. Here they run after 64
+	 * such waits.
+	 */
 	waits_here = line == waits_line ? waits_here + 1 : 0;
 	waits_line = line;
 	if (user_waiting && waits_here >= 64)

@@ -304,7 +304,8 @@ extern __thread struct user_thread user_self;
 extern void (*user_interrupt)(void);
 extern bool user_nmi;
 /*
- * If set, user_interrupt() stands for another task: it runs only where this one can be preempted.
+ * If set, user_interrupt() stands for another task, so it runs only where this task can be
+ * preempted.
  */
 extern bool user_preempting;
 void user_burnt(void);
@@ -615,7 +616,7 @@ struct mutex {
 	struct user_thread	*owner;
 };
 
-/* This checks raw spinlocks only, no mutexes. */
+/* Checks raw spinlocks only, and no mutexes. */
 #define lockdep_assert_held(l)	\
 	_Generic((l), raw_spinlock_t *: user_assert_held, struct mutex *: user_assert_nothing)(l)
 
