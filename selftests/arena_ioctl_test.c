@@ -62,7 +62,10 @@ static void fill_lease(void *buf)
 	args->want = 128;
 }
 
-/* Runs each test for each command, with a valid struct at the begin of @buf. */
+/*
+ * The harness runs each test of this fixture for each command, with a valid struct at the begin of
+ * @buf.
+ */
 FIXTURE(command)
 {
 	int fd;

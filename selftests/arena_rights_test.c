@@ -108,7 +108,7 @@ FIXTURE_TEARDOWN(owner)
 	close(self->fd);
 }
 
-/* Runs each test below with each set of rights. */
+/* The harness runs each test of this fixture with each set of rights. */
 FIXTURE(rights)
 {
 	int fd;

@@ -22,7 +22,7 @@
 #define BENCH_BATCH	4096	/* objects in a batch */
 #define BENCH_SIZE	64	/* bytes in an object, known to the compiler */
 #define BENCH_MIX	200	/* objects of various sizes in a round of the benchmark "mix" */
-#define BENCH_MIX_MAX	256	/* bytes in the largest of these */
+#define BENCH_MIX_MAX	256	/* bytes in the largest object of "mix" */
 
 /**
  * struct bench_ctx - the allocator that one thread uses, and the objects that it got.

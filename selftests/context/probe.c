@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Interrupts allocations and resets at as many of their instructions as there is time for: a task
- * repeats the same calls, work(), each time with a kprobe at another instruction of the arena
- * module.
+ * This test interrupts allocations and resets at as many of their instructions as there is time
+ * for. A task repeats the same calls, work(), each time with a kprobe at another instruction of the
+ * arena module.
  *
  * The handler of the kprobe allocates from the arena that the task is working on. It raises an NMI,
  * whose handler allocates, too, and an irq_work, which allocates as soon as interrupts are on

@@ -40,8 +40,8 @@ static int try_mprotect(struct arena *arena)
 }
 
 /*
- * Tries to store to the mapping by read(): if the kernel makes the store, it fails without a
- * signal.
+ * Tries to let the kernel store to the mapping: if that fails, read() returns an error and no
+ * signal is raised.
  */
 static int try_store(struct arena *arena)
 {
