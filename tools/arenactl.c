@@ -67,9 +67,9 @@ static struct {
 	.delay = 2,
 };
 
-/* The columns that watch and list show of each arena. */
 enum form { PLAIN, TEXT, LAST, SIZE };
 
+/* The columns that watch and list show of each arena. */
 static const struct shown {
 	const char	*column;
 	const char	*title;

@@ -34,7 +34,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#define _FILE_OFFSET_BITS 64	/* the status page lies at 1 TiB */
+#define _FILE_OFFSET_BITS 64	/* the status page has offset 1 TiB */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -62,7 +62,7 @@
 #define PUBLIC		__attribute__((visibility("default")))
 #define DEVICE		"/dev/arena"
 
-#define NR_INDICES	(ARENA_OPEN_MAX + 1)	/* 0 is not used */
+#define NR_INDICES	(ARENA_OPEN_MAX + 1)	/* index 0 is not used */
 
 /* A thread's first lease has LEASE_MIN bytes, each further one twice as many, up to LEASE_MAX. */
 #define LEASE_MIN	((size_t)4096)
