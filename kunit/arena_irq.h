@@ -235,9 +235,9 @@ static inline void arena_race_irq(void *data)
 }
 
 /*
- * Each thread calls this function first. Thread 1 sends interrupts until the race ends; then this
- * returns false. For the other threads it returns true: they take objects. Thread 0 has moved to
- * @race->cpu, the CPU that is interrupted.
+ * Each thread calls this function first. On thread 1, the function sends interrupts until the race
+ * ends, and returns false. On the other threads it returns true at once, and they take objects. It
+ * moves thread 0 to @race->cpu, the CPU that is interrupted.
  */
 static inline bool arena_race_enter(struct arena_hand *hand, struct arena_race *race)
 {

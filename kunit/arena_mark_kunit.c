@@ -250,7 +250,9 @@ static void rewind_elsewhere(struct work_struct *work)
 	elsewhere->err = arena_rewind(elsewhere->arena, &elsewhere->mark);
 }
 
-/* Clause 12: any task may rewind to a mark; objects of all tasks above it are freed. */
+/*
+ * Clause 12: any task may rewind to a mark, which frees the objects above the mark, of all tasks.
+ */
 static void rewind_by_another_task_ok(struct kunit *test)
 {
 	struct elsewhere elsewhere = { .arena = usual(test) };

@@ -155,7 +155,7 @@ static void grow_past_slab_refused(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clauses 6, 28: a zeroed object is zero even if another object had its bytes before it shrank. */
+/* Clauses 6, 28: bytes that an object has given back are zero in the next zeroed object. */
 static void zalloc_after_shrink_zeroed(struct kunit *test)
 {
 	struct arena *arena = usual(test);

@@ -193,9 +193,9 @@ TEST_F_TIMEOUT(kill, kill_after_nth_step_leaves_nothing, 200)
 }
 
 /*
- * The tests below kill a process during a call that takes long. To learn that the call is under
- * way, they read how much memory all arenas hold, or the fdinfo of the descriptor; neither read
- * waits for the call. The call allocates, zeroes or frees this many bytes.
+ * The tests below kill a process during a call that takes long: it allocates, zeroes or frees this
+ * many bytes. To learn that the call is under way, the tests read how much memory all arenas hold,
+ * or the fdinfo of the descriptor. Neither of these waits for the call.
  */
 static long long_bytes(void)
 {

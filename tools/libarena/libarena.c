@@ -1171,7 +1171,10 @@ static int seal_mapped(struct opened *opened, int reader)
 	if (!map_again(opened, reader, PROT_READ) && !ioctl(opened->fd, ARENA_IOC_SEAL, &args))
 		return 0;
 	saved = errno;
-	/* This fails if another process has sealed the arena meanwhile, as the caller wanted. */
+	/*
+	 * If another process has sealed the arena meanwhile, it cannot be mapped writable, and is
+	 * sealed as the caller wanted.
+	 */
 	if (map_again(opened, opened->fd, prot_of(opened)) && errno == EPERM)
 		return 0;
 	errno = saved;
