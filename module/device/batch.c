@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/arena: ARENA_IOC_BATCH. The program's items, and the sources that they point to, are
- * copied in before anything is claimed, and the offsets are copied out after the lock was
- * dropped: user memory is never touched with it held (clause 24).
+ * /dev/arena: ARENA_IOC_BATCH. The program's items, and the sources that they point to, are copied
+ * in before anything is claimed, and the offsets are copied out after the lock was dropped: no user
+ * memory is touched with the lock held (clause 24).
  */
 #include <linux/mm.h>
 #include <linux/rwsem.h>
@@ -100,8 +100,8 @@ static int stage_sources(struct arena_call *call)
 }
 
 /*
- * Copy the items and their sources in; ARENA_BATCH_MAX and ARENA_STORE_MAX bound them. This may
- * wait for pages of the program for ever, so no lock is held.
+ * Copy the items and their sources in; ARENA_BATCH_MAX and ARENA_STORE_MAX bound them. A page fault
+ * in the program's memory may block this for ever, so no lock is held.
  */
 int arena_stage_batch(struct arena_call *call)
 {

@@ -16,47 +16,50 @@
  * together keep the arena (clause 17), and files keep the module (clause 22).
  *
  * Each file, a duplicate included, comes from an open of the device node: its inode, security
- * label, watches and file locks are those of the node. ARENA_IOC_DUP opens the path of its
- * descriptor once more, and arena_open() learns from a struct arena_dup which arena that open is
- * for. A program that opens a duplicate through /proc opens the node, too, and gets a fresh arena.
+ * label, fsnotify watches and file locks are those of the node. ARENA_IOC_DUP opens the path of its
+ * descriptor once more, and arena_open() learns from a struct arena_dup which arena the new file is
+ * for. A program that opens a duplicate through /proc opens the node like any other, and gets a
+ * fresh arena.
  *
  * The inode of an arena exists for its i_mapping alone. All files of one arena share it and files
  * of different arenas do not, so a reset finds exactly the mappings that it must revoke. With the
- * inode of the device node instead, a reset would revoke the mappings of all arenas. No path
- * leads to the inode of an arena and no file shows it, so no program can watch, lock or open it.
- * The inode is freed with the arena; its file system is mounted as long as the module is loaded.
+ * inode of the device node instead, a reset would revoke the mappings of all arenas. No path leads
+ * to the inode of an arena, and the inode of its files is that of the device node, so no program
+ * can watch, lock or open it. The inode is freed with the arena; its file system is mounted as long
+ * as the module is loaded.
  *
- * Before a page is mapped, it gets the i_mapping of that inode, and its place in the arena as its
- * index: the kernel identifies a futex that processes share by these two. The page cache of the
- * inode stays empty. arena_block_put() clears the mapping of a page, with the page locked, after
- * the page was unmapped: until then, a task with a reference may mark the page dirty.
+ * Before a page is mapped, its mapping is set to the i_mapping of that inode, and its index to its
+ * place in the arena: by these two the kernel identifies a futex that processes share. The page
+ * cache of the inode stays empty. arena_block_put() clears the mapping of a page after the page was
+ * unmapped. It locks the page for that, because a task that still has a reference may mark the page
+ * dirty, and locks the page while it uses the mapping.
  *
- * Locks: arena_dev.lock, and small ones below it. Faults and mmap() take arena_dev.lock inside
- * mmap_lock (or the lock of a VMA); page table locks and i_mmap_rwsem nest inside it. Touching
- * user memory may fault, which takes mmap_lock, and may block for ever. So no code touches user
- * memory with arena_dev.lock held (clause 24): arguments are copied in before and out afterwards.
+ * The main lock is arena_dev.lock; the others nest inside it. Faults and mmap() take arena_dev.lock
+ * inside mmap_lock (or the lock of a VMA); page table locks and i_mmap_rwsem nest inside
+ * arena_dev.lock. Touching user memory may fault, which takes mmap_lock, and may block for ever. So
+ * no code touches user memory with arena_dev.lock held (clause 24): arguments are copied in before
+ * and out afterwards.
  *
- *  - Allocations and page faults hold it for reading: the arena stays in its generation, and its
- *    slabs stay committed.
+ *  - Allocations and page faults hold arena_dev.lock for reading: meanwhile the arena stays in its
+ *    generation, and its slabs stay committed.
  *  - SETUP, the first use, mmap() of the status page, resets, rewinds and SEAL hold it for writing,
  *    and thus wait for calls and faults under way.
  *
- * Three spinlocks of the device may be taken inside it, and no lock of the module nests in them:
- * arena_dev.status_lock serializes some writers of the status page, arena_file.watch_lock protects
- * what one file waits for, and the lock of arena_dev.wait protects the queue of pollers. The
- * irq_work of arena_notify() takes the first and the last in interrupts. A mutex,
- * arena_dev.map_lock, is taken by faults where a PMD may map a slab, while they look at the
- * page table and change it.
+ * Three spinlocks of the device may be taken inside arena_dev.lock, and no lock of the module nests
+ * in them: arena_dev.status_lock serializes some writers of the status page, arena_file.watch_lock
+ * protects what one file waits for, and the lock of arena_dev.wait protects the queue of pollers.
+ * The irq_work of arena_notify() takes status_lock and the lock of the queue in interrupts. Where a
+ * PMD may map a slab, faults take a mutex, arena_dev.map_lock, while they look at the page table
+ * and change it.
  *
- * Revocation (clause 20): a fault looks up the page and inserts it into the page
- * table with the lock held for reading; a reset that releases slabs unmaps them and
- * releases them with the lock held for writing. So a fault comes either before the reset, which
- * then unmaps what the fault has inserted, or after it, and then finds only slabs that are
- * still committed.
+ * Revocation (clause 20): a fault looks up the page and inserts it into the page table with
+ * arena_dev.lock held for reading; a reset that releases slabs unmaps them and releases them with
+ * the lock held for writing. So a fault comes either before the reset, which then unmaps what the
+ * fault has inserted, or after it, and then finds only slabs that are still committed.
  *
- * arena_dev.arena is set once, with the lock held for writing, and stays until
- * the last reference to the arena_dev is gone: code that has seen it there, and has such a
- * reference, may use it without the lock.
+ * arena_dev.arena is set once, with arena_dev.lock held for writing, and stays until the last
+ * reference to the arena_dev is gone: code that has such a reference, and has found the pointer
+ * set, may use the arena without the lock.
  */
 #include <linux/cred.h>
 #include <linux/fcntl.h>
@@ -231,7 +234,10 @@ static void arena_dup_end(struct arena_dup *dup)
 	spin_unlock(&arena_dups_lock);
 }
 
-/* The arena_file of the ARENA_IOC_DUP that this open belongs to; NULL if a program opens. */
+/*
+ * The arena_file of the ARENA_IOC_DUP that this open belongs to; NULL if a program has called
+ * open().
+ */
 static struct arena_file *arena_dup_take(void)
 {
 	struct arena_file *af = NULL;
@@ -291,7 +297,11 @@ int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u32 flags
 	if (IS_ERR(arena))
 		return PTR_ERR(arena);
 	WRITE_ONCE(dev->flags, flags);
-	/* Pairs with the smp_load_acquire() in arena_dev_make_default(). */
+	/*
+	 * Release: pairs with smp_load_acquire(&dev->arena), in arena_dev_make_default() and
+	 * elsewhere: a CPU that finds the pointer set finds the arena, and @dev->flags,
+	 * initialised.
+	 */
 	smp_store_release(&dev->arena, arena);
 	return 0;
 }
@@ -305,8 +315,8 @@ int arena_dev_make_default(struct arena_dev *dev)
 	int err = 0;
 
 	/*
-	 * Pairs with the smp_store_release() in arena_dev_make(): a caller that sees the
-	 * pointer sees a complete arena behind it.
+	 * Acquire: pairs with the smp_store_release() in arena_dev_make(): a caller that finds the
+	 * pointer set finds the arena initialised.
 	 */
 	if (smp_load_acquire(&dev->arena))
 		return 0;
@@ -336,8 +346,8 @@ static const struct file_operations arena_fops = {
 };
 
 /*
- * Open a further file of @from's arena, with rights of its own. It is an open of the device node
- * at the path of @from, so security modules and watches see it like any other open.
+ * Open a further file of @from's arena, with @rights. This opens the device node once more, at the
+ * path of @from, so security modules and fsnotify watches see an open like any other.
  */
 struct file *arena_file_open(const struct arena_file *from, u32 rights)
 {
@@ -404,9 +414,10 @@ static struct arena_dev *arena_hold(struct file *file, u32 rights)
  * no larger than a slab, but may not reset it, nor drop references that it has not taken.
  *
  * The program may write to all memory of the arena at any time. So the caller must read each value
- * there once, and check it before relying on it. Nothing that the allocator relies on lies there.
- * If the arena is sealed, only %ARENA_RIGHT_READ can be asked for, and the caller must neither
- * allocate nor write there. Each sealed byte has its value for ever, so it may be read twice.
+ * there once, and check it before relying on it. The allocator itself relies on nothing that lies
+ * there. If the arena is sealed, only %ARENA_RIGHT_READ can be asked for, and the caller must
+ * neither allocate nor write there. Each sealed byte has its value for ever, so it may be read
+ * twice.
  *
  * As the program can write to objects anyway, they are zeroed if __GFP_ZERO or %ARENA_SETUP_ZERO
  * asks for that, and not for init_on_alloc.
@@ -430,11 +441,12 @@ struct arena_dev *arena_get_from_fd(int fd, u32 rights)
 EXPORT_SYMBOL_GPL(arena_get_from_fd);
 
 /**
- * arena_dev_arena() - The arena to allocate from, of one that is held.
+ * arena_dev_arena() - The struct arena of an arena that is held, for calls such as arena_alloc().
  * @dev: from arena_get_from_fd().
  *
  * Context: Any.
- * Return: The arena, valid until arena_unhold(). It is not the caller's to put or destroy.
+ * Return: The arena, valid until arena_unhold(). The caller must not pass it to arena_put() or
+ * arena_destroy().
  */
 struct arena *arena_dev_arena(const struct arena_dev *dev)
 {
@@ -446,7 +458,7 @@ EXPORT_SYMBOL_GPL(arena_dev_arena);
  * arena_unhold() - Stop using an arena that arena_get_from_fd() gave.
  * @dev: the arena, not NULL.
  *
- * Context: Task, may sleep: frees the arena if the program has closed all its descriptors.
+ * Context: Task, may sleep: frees the arena if no file and no mapping of it is left.
  */
 void arena_unhold(struct arena_dev *dev)
 {

@@ -26,7 +26,7 @@
 #define ARENA_DEFAULT_CAPACITY	SZ_64M
 
 /*
- * For the device's own bookkeeping: charged to the memory cgroup, and a failure
+ * GFP flags for the device's own bookkeeping: it is charged to the memory cgroup, and a failure
  * becomes an errno and does not start the OOM killer (clause 21).
  */
 #define ARENA_DEV_GFP	(GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
@@ -42,28 +42,29 @@
  * @refs:	references of files, and of kernel code that holds the arena.
  * @holds:	how often kernel code holds the arena. Raised with @lock held for reading: a
  *		reset, which has @lock for writing, either sees the hold or comes before it.
- * @allocators:	files with ARENA_RIGHT_ALLOC, and @holds. At 0, poll() reports EPOLLHUP, as it
- *		does for a sealed arena.
+ * @allocators:	number of files with ARENA_RIGHT_ALLOC, plus @holds. At 0, poll() reports EPOLLHUP,
+ *		as it does for a sealed arena.
  * @lock:	the revocation lock; device.c says what it protects.
  * @arena:	the arena; NULL until it is set up or first used.
  * @flags:	ARENA_SETUP_* of @arena, and ARENA_SEALED, which is set with @lock held for
  *		writing and never cleared.
- * @may_write:	mappings that are, or may become, writable: the VMAs with VM_MAYWRITE. Raised
- *		from 0 with @lock held for reading: ARENA_IOC_SEAL, which has @lock for writing,
- *		either sees the mapping or comes before it.
+ * @may_write:	number of VMAs that are writable or may become so (VM_MAYWRITE). Raised from 0 with
+ *		@lock held for reading: ARENA_IOC_SEAL, which has @lock for writing, either sees the
+ *		mapping or comes before it.
  * @inode:	its i_mapping is the mapping of all files of the arena.
  * @memcg:	memory cgroup of the opener, which pays for everything. May be NULL.
- * @budget:	budget of the opener's user; all memory that can be mapped is charged to it.
- * @status:	the status page, NULL until a program maps it. Set with @lock held
- *		for writing.
+ * @budget:	from arena_user_add(); slabs, the directory and the status page are charged to it.
+ * @status:	the status page; NULL before a program first maps it. Set with @lock held for
+ *		writing.
  * @status_lock: serializes writers of the status page that do not hold @lock, and
  *		those that begin a generation there (status.c).
  * @status_generation: the generation that the status page shows.
  * @notices:	counts calls of ARENA_IOC_NOTIFY and arena_notify().
- * @map_lock:	serializes faults that map by a PMD with faults that map pages where a PMD is
- *		possible. Taken inside @lock.
- * @strict:	faults beyond the last object get SIGBUS. Set with @lock held for writing.
- * @wait:	the queue of all pollers.
+ * @map_lock:	serializes the faults in a slab that a PMD may map: some of them insert a PMD,
+ *		others single pages. Taken inside @lock.
+ * @strict:	a reset with ARENA_RESET_STRICT has been made, so faults beyond the last object get
+ *		SIGBUS. Set with @lock held for writing.
+ * @wait:	the wait queue of the pollers of all files.
  * @wake_above:	a call wakes all pollers when it leaves more bytes used than this.
  * @notify_work: wakes pollers on behalf of arena_notify().
  */
@@ -95,8 +96,8 @@ struct arena_dev {
  * @file:	the file.
  * @rights:	ARENA_RIGHT_* of the file. Never changes.
  * @watch_lock:	protects @above, @notices and @generation.
- * @above:	poll() reports EPOLLIN when more bytes than this are used.
- * @notices:	poll() reports EPOLLIN when arena_dev.notices is no longer this.
+ * @above:	poll() reports EPOLLIN while more bytes than this are used.
+ * @notices:	poll() reports EPOLLIN while arena_dev.notices differs from this.
  * @generation:	poll() reports EPOLLPRI in any generation but this one. With 0 it never does.
  */
 struct arena_file {
@@ -132,7 +133,10 @@ void arena_status_raise(struct arena_dev *dev);
 void arena_status_update(struct arena_dev *dev);
 void arena_status_free(struct arena_dev *dev);
 
-/* End a call that allocates, or asks how much is allocated, and update the status page. */
+/*
+ * Drop @dev->lock at the end of a call that allocates, or asks how much is allocated. The status
+ * page is updated first, while no reset can come in between.
+ */
 static inline void arena_dev_up_read(struct arena_dev *dev)
 {
 	if (unlikely(dev->status))
@@ -147,16 +151,17 @@ void arena_watch_exit(struct arena_dev *dev);
 void arena_watch_open(struct arena_file *af);
 
 /*
- * Called after each call that may have changed what poll() waits for. arena_dev_moved() wakes all
- * pollers if more bytes are used than wake_above says. arena_dev_wake() wakes them in any case, as
- * resets and rewinds must: they lower the number of bytes used.
+ * An ioctl that may have changed what poll() waits for ends by one of these two. arena_dev_moved(),
+ * after allocations, wakes all pollers if more bytes are used than wake_above says.
+ * arena_dev_wake() wakes them in any case: resets and rewinds lower the number of bytes used.
  */
 void arena_dev_moved(struct arena_dev *dev);
 void arena_dev_wake(struct arena_dev *dev);
 
 /*
- * A file or kernel code that may have allocated is gone. The last one wakes all pollers. Full
- * barrier: pairs with the one in arena_poll().
+ * A file with ARENA_RIGHT_ALLOC was closed, or kernel code has stopped holding the arena. The last
+ * of them wakes all pollers. The atomic is a full barrier and pairs with the one in arena_poll():
+ * either this CPU finds the poller on the queue, or the poller finds @allocators at 0.
  */
 static inline void arena_allocator_gone(struct arena_dev *dev)
 {
@@ -175,8 +180,8 @@ int arena_mmap(struct file *file, struct vm_area_struct *vma);
 void arena_map_revoke(struct arena_dev *dev, size_t from);
 
 /*
- * In a strict arena, revoke what lies above the last object. Called after each reset and
- * rewind, with arena_dev.lock held for writing.
+ * In a strict arena, unmap what lies above the last object. Called after each reset and rewind,
+ * with arena_dev.lock held for writing.
  */
 void arena_map_trim(struct arena_dev *dev);
 

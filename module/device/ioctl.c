@@ -83,7 +83,7 @@ static int arena_check_alloc(const union arena_args *args)
 	return arena_alloc_flags_ok(args->alloc.flags) ? 0 : -EINVAL;
 }
 
-/* Inline, because it is most of ARENA_IOC_ALLOC. */
+/* Inline, because ARENA_IOC_ALLOC does little else and is the most frequent ioctl. */
 static __always_inline int arena_dev_alloc(struct arena_dev *dev, struct arena_alloc_args *alloc)
 {
 	struct arena_spot spot;
@@ -115,7 +115,7 @@ static int arena_check_store(const union arena_args *args)
 	return store->bytes > ARENA_STORE_MAX ? -EMSGSIZE : 0;
 }
 
-/* Copy the source in. This may wait for pages of the program for ever, so no lock is held. */
+/* Copy the source in. This may wait in a page fault of user memory for ever: hold no lock. */
 static int arena_stage_store(struct arena_call *call)
 {
 	const struct arena_store_args *store = &call->args.store;
@@ -128,7 +128,10 @@ static int arena_stage_store(struct arena_call *call)
 	return 0;
 }
 
-/* The object is filled from kernel memory, as user memory is not touched with the lock held. */
+/*
+ * Allocate the object and copy the staged bytes, which are in kernel memory, into it: no user
+ * memory is touched with the lock held.
+ */
 static int arena_do_store(struct arena_call *call)
 {
 	struct arena_store_args *store = &call->args.store;
@@ -196,8 +199,8 @@ static int arena_do_commit(struct arena_call *call)
 	int node = NUMA_NO_NODE, err;
 
 	/*
-	 * The CPU may execute this speculatively, before it knows what arena_check_commit() has
-	 * found: so bound the number here, too.
+	 * The CPU may execute this speculatively with a number that arena_check_commit() refuses.
+	 * So bound the number here, too.
 	 */
 	if (commit->flags & ARENA_COMMIT_NODE)
 		node = array_index_nospec(commit->node, MAX_NUMNODES);
@@ -273,7 +276,10 @@ static int arena_reset_keep(struct arena *arena)
 	return arena_reset(arena);
 }
 
-/* The caller holds the lock for writing: no other call and no fault uses the arena meanwhile. */
+/*
+ * Reset the arena. The caller holds the lock for writing: no other call and no fault uses the arena
+ * meanwhile.
+ */
 static int arena_dev_reset(struct arena_dev *dev, u32 mode, u64 keep)
 {
 	struct arena *arena = dev->arena;
@@ -308,13 +314,13 @@ static int arena_do_reset(struct arena_call *call)
 		return err;
 	err = arena_dev_reset(dev, reset->mode, reset->keep);
 	/*
-	 * Update the page with the lock held: otherwise a call could return an object of the new
-	 * generation before the page shows that generation.
+	 * Update the status page with the lock held: otherwise a call could return an object of the
+	 * new generation before the page shows that generation.
 	 */
 	arena_status_update(dev);
 	/*
-	 * A reset that was killed has begun a generation, too, of which pollers must know. The
-	 * dispatcher wakes them after success only.
+	 * A reset that was killed has begun a generation, too, and pollers wait for that. The
+	 * dispatcher wakes pollers after success only.
 	 */
 	if (err == -EINTR)
 		arena_dev_wake(dev);
@@ -378,7 +384,7 @@ static int arena_check_query(const union arena_args *args)
 
 static u64 arena_commands(void);
 
-/* Says what this module can do; looks at no arena. */
+/* Report what this module can do. This looks at no arena. */
 static int arena_do_query(struct arena_call *call)
 {
 	struct arena_query_args *query = &call->args.query;
@@ -550,8 +556,9 @@ static const struct arena_op *arena_find_op(unsigned int cmd)
 }
 
 /*
- * Copy the caller's struct in, longer or shorter than the kernel's (clause 18). No version is
- * longer than a page; checking whether gigabytes behind it are zero would take too long.
+ * Copy the caller's struct in, longer or shorter than the kernel's (clause 18). A struct longer
+ * than a page is refused, as to check whether gigabytes of it are zero would take too long; no
+ * version is that long.
  */
 static int arena_copy_in(struct arena_call *call, const struct arena_op *op)
 {
@@ -579,7 +586,10 @@ static int arena_run_op(struct arena_call *call, const struct arena_op *op)
 
 	if (!err && op->stage)
 		err = op->stage(call);
-	/* Write back what the struct contained: if the call fails later, nothing has changed. */
+	/*
+	 * Find out whether the struct can be written, by writing back what it contained: a call
+	 * that fails here, or later, has not changed it.
+	 */
 	if (!err && op->flags & ARENA_OP_PROBE)
 		err = arena_copy_out(call);
 	if (!err && op->flags & ARENA_OP_MAKE)
@@ -596,10 +606,11 @@ static int arena_run_op(struct arena_call *call, const struct arena_op *op)
 }
 
 /*
- * A program calls ARENA_IOC_ALLOC once for each object, so its struct has a fast way in and out:
- * in its present version, member by member, and with nothing else on the stack. The steps are those
- * of arena_run_op(), in their order. Returns false, with nothing changed, if anything is unusual:
- * then the caller takes the path of all other commands, which finds the error, if there is one.
+ * Fast path of ARENA_IOC_ALLOC, which programs call once for each object. A struct of the present
+ * size is copied in and out member by member, without a struct arena_call on the stack. The steps
+ * are those of arena_run_op(), in their order. Returns false, with nothing changed, if anything is
+ * unusual: then the caller takes the path of all other commands, which finds the error, if there is
+ * one.
  */
 static bool arena_alloc_usual(struct arena_file *file, struct arena_alloc_args __user *user,
 			      int *err)
@@ -647,7 +658,10 @@ fault:
 	return false;
 }
 
-/* This is noinline, or the fast path would set up the large stack frame of this function, too. */
+/*
+ * The path of all commands. It is noinline: otherwise the fast path of ARENA_IOC_ALLOC would set up
+ * the large stack frame of this function, too.
+ */
 static noinline long arena_ioctl_any(struct arena_file *file, unsigned int cmd,
 				     void __user *user)
 {

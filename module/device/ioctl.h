@@ -30,7 +30,7 @@ union arena_args {
 
 /**
  * struct arena_call - one ioctl in progress.
- * @file:	the file that the caller named.
+ * @file:	the file that the ioctl was called on.
  * @user:	the caller's struct, in user memory.
  * @bytes:	size of that part of the struct that both the caller and this kernel know.
  * @args:	the kernel's copy of the struct; zero behind @bytes.
@@ -78,7 +78,7 @@ int arena_dev_begin_reset(struct arena_dev *dev);
 
 /*
  * arena_check_*() looks at nothing but the arguments of a command, arena_stage_*() copies in what
- * they point to, arena_do_*() runs the command.
+ * the arguments point to, arena_do_*() runs the command.
  */
 int arena_check_batch(const union arena_args *args);
 int arena_stage_batch(struct arena_call *call);

@@ -31,8 +31,9 @@ static vm_fault_t arena_fault_result(int err)
 }
 
 /*
- * The end of what programs may touch. In a strict arena that is the end of the last object of
- * this generation, rounded up to a page, as a page cannot be mapped in part.
+ * The offset up to which programs may touch the arena: its capacity or, in a strict arena, the end
+ * of the last object of this generation. It is rounded up to a page, as a page cannot be mapped in
+ * part.
  */
 static size_t arena_map_end(const struct arena_dev *dev)
 {
@@ -40,8 +41,8 @@ static size_t arena_map_end(const struct arena_dev *dev)
 }
 
 /*
- * Give @page the arena's mapping, and an index, before it is mapped: the kernel identifies shared
- * futexes by these. Faults on the same page may race here, and write the same values.
+ * Set mapping and index of @page before a program maps it: by these the kernel identifies futexes
+ * that processes share. Faults on the same page may race here, and write the same values.
  */
 static void arena_name_page(const struct arena_dev *dev, struct page *page, pgoff_t pgoff)
 {
@@ -108,16 +109,18 @@ static int arena_map_around(struct arena_dev *dev, struct vm_fault *vmf, struct 
 }
 
 /*
- * Each fault decides anew whether a PMD or single pages map a slab, as more may have been
- * allocated since the last one. The kernel warns or fails if one kind is inserted where the other
- * is already. So both kinds of faults look first at what is there, and map_lock keeps other faults
- * from changing it before they insert. A fault on a page that finds a PMD retries the access.
+ * Map one page of a slab that a PMD may map. In a strict arena, the program may touch all of a slab
+ * only once enough has been allocated, so one fault may map a page of a slab, and a later fault the
+ * whole slab by a PMD. The kernel warns or fails if one kind of entry is inserted where the other
+ * is already. So both kinds of faults first look at the page table, and hold map_lock so that no
+ * other fault changes it before they insert. If a PMD maps @page already, the program retries the
+ * access.
  */
 static vm_fault_t arena_map_small(struct arena_dev *dev, struct vm_fault *vmf, struct page *page)
 {
 	vm_fault_t result = VM_FAULT_NOPAGE;
 
-	/* Killable: a fault of another process may hold the lock while it allocates memory. */
+	/* Killable: another fault may hold the lock for long, while it allocates a page table. */
 	if (mutex_lock_killable(&dev->map_lock))
 		return VM_FAULT_SIGBUS;
 	if (!arena_mapped_huge(vmf))
@@ -159,8 +162,9 @@ static bool arena_fault_marked(const struct vm_fault *vmf)
 }
 
 /*
- * A mapping has a reference to its file, so the arena exists. Per-VMA locks suffice
- * in place of mmap_lock: nothing here depends on the VMA's neighbours.
+ * Map the page that a program has touched. The VMA has a reference to its file, so the arena
+ * exists. The lock of the VMA suffices in place of mmap_lock: nothing here depends on the VMA's
+ * neighbours.
  */
 static vm_fault_t arena_fault(struct vm_fault *vmf)
 {
@@ -183,8 +187,9 @@ static vm_fault_t arena_fault(struct vm_fault *vmf)
 }
 
 /*
- * Map a slab that has the size of a PMD by one, if its address is aligned to that, the VMA
- * contains all of it, and the program may touch all of it. Otherwise fall back to single pages.
+ * Map a slab, which is as large as a PMD maps, by one PMD, if the address of the slab is aligned to
+ * its size, the VMA contains all of it, and the program may touch all of it. Otherwise return
+ * VM_FAULT_FALLBACK: the kernel then calls arena_fault() for a single page.
  */
 static vm_fault_t __maybe_unused arena_huge_fault(struct vm_fault *vmf, unsigned int order)
 {
@@ -210,8 +215,8 @@ static vm_fault_t __maybe_unused arena_huge_fault(struct vm_fault *vmf, unsigned
 }
 
 /*
- * fork(), mremap(), or munmap() of a part has made @vma from a VMA of the arena. If that one counts
- * in may_write, so does @vma.
+ * The kernel has made @vma from another VMA of the arena, for fork(), mremap(), or munmap() of a
+ * part. @vma counts in may_write if the other one does.
  */
 static void arena_vm_open(struct vm_area_struct *vma)
 {
@@ -289,8 +294,8 @@ static int arena_mmap_status(struct arena_dev *dev, struct vm_area_struct *vma)
 }
 
 /*
- * Tests VM_MAYSHARE for MAP_SHARED, because mmap() clears VM_SHARED if the file is not open for
- * writing.
+ * May a program map the arena through @af in this way? Returns 0 or an errno. MAP_SHARED is
+ * recognised by VM_MAYSHARE, because mmap() clears VM_SHARED if the file is not open for writing.
  */
 static int arena_may_map(const struct arena_file *af, unsigned long vm_flags)
 {
@@ -307,8 +312,8 @@ static int arena_may_map(const struct arena_file *af, unsigned long vm_flags)
 
 /*
  * Under READ_IMPLIES_EXEC, the kernel adds VM_EXEC where a program asks for PROT_READ only. Remove
- * it, or arena_may_map() would refuse the mapping. A program that has asked for PROT_EXEC itself
- * looks the same here, and gets a mapping without it instead of an error.
+ * it, or arena_may_map() would refuse the mapping. If such a program asks for PROT_EXEC itself, the
+ * flags look the same here: it gets a mapping without VM_EXEC instead of an error.
  */
 static void arena_drop_implied_exec(struct vm_area_struct *vma)
 {
@@ -317,8 +322,8 @@ static void arena_drop_implied_exec(struct vm_area_struct *vma)
 }
 
 /*
- * May a mapping by @af become writable? Returns 1, and counts the mapping, if so; 0 if the
- * descriptor does not have the right, or the arena is sealed; -EINTR.
+ * May a mapping through @af become writable? Returns 1 if so, and counts the mapping in may_write;
+ * 0 if the descriptor does not have the right, or if the arena is sealed; -EINTR.
  */
 static int arena_map_may_write(const struct arena_file *af)
 {

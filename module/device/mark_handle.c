@@ -67,8 +67,8 @@ int arena_do_rewind(struct arena_call *call)
 	if (!err)
 		arena_map_trim(dev);
 	/*
-	 * Update the page with the lock held: otherwise a call could return an object of the new
-	 * generation before the page shows that generation.
+	 * Update the status page with the lock held: otherwise a call could return an object of the
+	 * new generation before the page shows that generation.
 	 */
 	arena_status_update(dev);
 	up_write(&dev->lock);

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/arena: ARENA_IOC_SEAL. From then on, for ever, the bytes of the arena do not change.
+ * /dev/arena: ARENA_IOC_SEAL. After it has succeeded, the bytes of the arena never change again.
  *
- * What could change them, and what keeps it out:
+ * What could change them, and what prevents that:
  *
  *  - Calls that allocate, store, commit, reset or rewind. They hold arena_dev.lock from before they
  *    look at ARENA_SEALED until they have written their last byte (arena_dev_begin(),
  *    arena_dev_begin_reset()). A seal takes the lock for writing.
- *  - Kernel code that holds the arena. A seal is refused while there is any, and
- *    arena_get_from_fd() refuses rights to change the arena afterwards.
+ *  - Kernel code that holds the arena. A seal is refused while there is any. Once the arena is
+ *    sealed, arena_get_from_fd() grants no right but ARENA_RIGHT_READ.
  *  - Stores through a mapping. Each VMA with VM_MAYWRITE counts in arena_dev.may_write, from mmap()
  *    to the moment when the kernel has cleared its page table entries and flushed them from the
  *    TLBs, and a seal is refused while there is one. fork(), mremap() and munmap() of a part make
  *    further VMAs of one that counts, so only mmap() raises the number from 0, and it looks at
- *    ARENA_SEALED with the lock held. Afterwards mmap() clears VM_MAYWRITE, so no mprotect() and no
- *    debugger makes the mapping writable.
+ *    ARENA_SEALED with the lock held. In a sealed arena mmap() clears VM_MAYWRITE, so no mprotect()
+ *    and no debugger makes the mapping writable.
  *  - Pages that the kernel took a reference to through a writable mapping that is gone by now: for
  *    a read() by direct I/O, a buffer of io_uring, a device. A seal first unmaps the arena. After
  *    that, a page has a reference of the arena, and others only if something like this still uses
- *    the page: then the seal is refused. It cannot tell whether such a reference serves for reading
- *    only, as that of a pipe does.
+ *    the page: then the seal is refused. This refuses some seals needlessly: the kernel may use
+ *    such a reference for reading only, as a pipe does, and the seal cannot tell.
  */
 #include <linux/atomic.h>
 #include <linux/jiffies.h>
@@ -51,7 +51,10 @@ static int arena_dev_seal(struct arena_dev *dev)
 	if (err)
 		return err;
 	WRITE_ONCE(dev->flags, dev->flags | ARENA_SEALED);
-	/* Update the page with the lock held: a call that fails with EPERM finds it up to date. */
+	/*
+	 * Update the status page with the lock held: a program whose call fails with EPERM then
+	 * finds ARENA_SEALED there.
+	 */
 	arena_status_update(dev);
 	return 0;
 }

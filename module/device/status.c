@@ -3,7 +3,7 @@
  * /dev/arena: the status page, which shows a program the state of its arena without a call.
  *
  * Within a generation, offset and high only grow, so writers raise them by compare-and-swap and
- * need no lock: a writer that has read older values than another one changes nothing. The kernel
+ * need no lock: a writer with older values than those on the page changes nothing. The kernel
  * relies on nothing that it reads there: a wrong value on the page would harm only its readers.
  *
  * A new generation lowers both. A device arena begins one with arena_dev.lock held for writing,
@@ -43,7 +43,10 @@ static __always_inline void status_raise_usage(struct arena_status *status, size
 	status_raise(&status->offset, used);
 }
 
-/* Show what a call has changed. The call holds @dev->lock, so the page shows its generation. */
+/*
+ * Show on the page what a call has changed. The call holds @dev->lock, so the page shows the call's
+ * generation already.
+ */
 void arena_status_raise(struct arena_dev *dev)
 {
 	struct arena_status *status = dev->status;
@@ -55,9 +58,10 @@ void arena_status_raise(struct arena_dev *dev)
 }
 
 /*
- * The generation on the page is odd, which no generation is, while the other members still change
- * from the old generation to the new one. So a program that reads the same even number before and
- * after the other members knows that they belong to that generation.
+ * Show a new generation on the page. While the other members change from the old generation to the
+ * new one, the generation there is odd, which no generation of a program's arena is. So a program
+ * that reads the same even number before and after the other members knows that they belong to that
+ * generation.
  */
 static void status_begin(struct arena_dev *dev, const struct arena_moment *now)
 {
@@ -130,8 +134,8 @@ int arena_status_make(struct arena_dev *dev)
 }
 
 /*
- * Put the page and do not reuse it: a program may still have a reference to it by other means than
- * a mapping, such as a pipe.
+ * Free the page. A program may still have a reference to it by other means than a mapping, such as
+ * a pipe: arena_block_put() leaves it charged until that is gone.
  */
 void arena_status_free(struct arena_dev *dev)
 {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/arena: how many arenas, and how much memory, all programs together and each user may
- * have (clause 21).
+ * /dev/arena: limits on arenas and memory, for all programs together and for each user (clause 21).
  *
  * A user is the effective uid of the task that opens the device. A task in a user namespace
  * could switch between many uids and so evade its limits. For such a task the user is the owner
@@ -123,7 +122,10 @@ static void user_release(struct arena_budget *budget)
 	kfree(user);
 }
 
-/* Returns the user with that uid, with a new reference, or NULL. Skips one being released. */
+/*
+ * Return the user with @uid, with a new reference, or NULL. A user whose last reference is gone,
+ * and that is still in the table, is skipped.
+ */
 static struct arena_user *user_find(kuid_t uid)
 {
 	struct arena_user *user;

@@ -2,11 +2,11 @@
 /*
  * /dev/arena: poll(), and what it waits for.
  *
- * Every arena has one queue, on which the pollers of all its files wait. They wait for
- * different things, so a call that wakes one wakes all, and each poller checks for itself. So that
- * most allocations need not wake them, arena_dev.wake_above is the lowest number of bytes used
- * above which a poller wants to be woken: each poller lowers it to its own threshold whenever it
- * checks, and each wakeup raises it to ARENA_WAKE_NEVER.
+ * Every arena has one queue, on which the pollers of all its files wait. They wait for different
+ * things, so a call that wakes one wakes all, and each poller checks for itself. Most allocations
+ * should wake no poller: arena_dev.wake_above is the lowest number of bytes used above which a
+ * poller must be woken. Each poller lowers it to its own threshold whenever it checks, and each
+ * wakeup raises it to ARENA_WAKE_NEVER.
  *
  * No poller sleeps through an event that it waits for:
  *
@@ -17,9 +17,9 @@
  *	3. full barrier			c. is the queue empty? then return
  *	4. look at the arena		d. more used than wake_above? then wake all
  *
- * If 4 does not see a, then c and d see 1 and 2 (litmus test "poll"). If another call raises
- * wake_above between 2 and 4, it wakes the queue after that, and every poller on it checks
- * again and lowers wake_above again.
+ * If step 4 does not see the change of step a, then steps c and d see steps 1 and 2 (litmus test
+ * "poll"). If another call raises wake_above between steps 2 and 4, it wakes the queue after that,
+ * and every poller on it checks again and lowers wake_above again.
  */
 #include <linux/atomic.h>
 #include <linux/irq_work.h>
@@ -88,9 +88,9 @@ __poll_t arena_poll(struct file *file, struct poll_table_struct *wait)
 }
 
 /*
- * Wake all pollers, exclusive ones too, without a key. Pollers of one arena wait for
- * different events, so that no key is true for all of them, and io_uring and AIO report
- * the events of a key without calling arena_poll(). Without a key each poller calls
+ * Wake all pollers, exclusive ones too, without a key, which is a mask of poll events. Pollers of
+ * one arena wait for different events, so that no key is true for all of them, and io_uring and AIO
+ * report the events of a key without calling arena_poll(). Without a key each poller calls
  * arena_poll(), which also lowers wake_above again for a poller that goes on waiting.
  */
 void arena_dev_wake(struct arena_dev *dev)
@@ -123,12 +123,12 @@ static void arena_notify_work(struct irq_work *work)
 
 /**
  * arena_notify() - Wake the programs that poll an arena.
- * @dev: the arena, from arena_get_from_fd(). It is held until this returns.
+ * @dev: the arena, from arena_get_from_fd(), not yet passed to arena_unhold().
  *
- * Objects that kernel code allocates wake no poller and do not appear on the status page. After
- * the last of them, the caller announces them by this call. The same CPU wakes the pollers and
- * updates the status page soon afterwards; calls that follow each other faster than that may
- * share one wakeup.
+ * Objects that kernel code allocates wake no poller and do not appear on the status page. After the
+ * last of them, the caller announces them by this call. The pollers are woken, and the status page
+ * is updated, soon afterwards in an interrupt (irq_work) on the same CPU; calls that follow each
+ * other faster than that may share one wakeup.
  *
  * Context: Any, NMI included. Takes no lock.
  */
@@ -144,7 +144,7 @@ int arena_check_notify(const union arena_args *args)
 	return args->notify.flags ? -EINVAL : 0;
 }
 
-/* The dispatcher wakes the pollers: ARENA_OP_WAKES. */
+/* The dispatcher wakes the pollers, as the row of this command has ARENA_OP_WAKES. */
 int arena_do_notify(struct arena_call *call)
 {
 	atomic_long_inc(&call->file->dev->notices);
@@ -179,9 +179,12 @@ int arena_do_watch(struct arena_call *call)
 	 * call wakes the poller below.
 	 */
 	arena_wake_above(af->dev, watch->mark);
-	/* Full barrier: pairs with the one in wq_has_sleeper(), on behalf of waiting pollers. */
+	/*
+	 * Full barrier: pairs with the one in wq_has_sleeper(). A call that changes the arena finds
+	 * the lowered wake_above, or this call finds the change below, and wakes.
+	 */
 	smp_mb();
-	/* What has led to EPOLLHUP has woken all pollers, and EPOLLHUP stays for ever. */
+	/* EPOLLHUP needs no wakeup here: whatever led to it has woken all pollers. */
 	if (arena_happened(af) & ~EPOLLHUP)
 		arena_dev_wake(af->dev);
 	return 0;
@@ -194,7 +197,10 @@ void arena_watch_init(struct arena_dev *dev)
 	dev->wake_above = ARENA_WAKE_NEVER;
 }
 
-/* No file and no kernel code refers to the arena, so notify_work is not queued again. */
+/*
+ * Called when no file and no kernel code refers to the arena any more, so notify_work is not queued
+ * again.
+ */
 void arena_watch_exit(struct arena_dev *dev)
 {
 	irq_work_sync(&dev->notify_work);
