@@ -25,15 +25,15 @@
 #define ARENA_PAGE_ORDER_MAX	(MAX_ORDER - 1)
 #endif
 
-/* 7.0 has kzalloc_obj(): its arguments are an lvalue of the type to allocate, and gfp flags. */
+/* 7.0 added kzalloc_obj(). Its arguments are an lvalue of the type to allocate, and gfp flags. */
 #ifndef kzalloc_obj
 #define kzalloc_obj(P, gfp)	kzalloc(sizeof(P), gfp)
 #endif
 
 /*
  * Whether the data cache can have different contents for two addresses of one page. 6.9 added
- * cpu_dcache_is_aliasing(). Before, of the 64-bit architectures, MIPS decides that at run time, and
- * the caches of parisc and sparc64 are taken to alias.
+ * cpu_dcache_is_aliasing(). On older kernels, of the 64-bit architectures, MIPS finds out at run
+ * time, and the caches of parisc and sparc64 are taken to alias.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
 #define arena_caches_alias()	cpu_dcache_is_aliasing()
@@ -55,7 +55,7 @@ static inline void arena_call_rcu_hurry(struct rcu_head *head, rcu_callback_t fu
 
 /*
  * 6.3 made vm_flags const and added functions that change it. Only some of the 6.1 stable kernels
- * have these functions, so older kernels assign.
+ * have these functions, so before 6.3 this assigns.
  */
 static inline void arena_vm_flags_mod(struct vm_area_struct *vma, unsigned long set,
 				      unsigned long clear)
@@ -133,7 +133,7 @@ static inline bool arena_mapped_by_pages(const struct vm_fault *vmf)
 }
 #endif
 
-/* From 6.7 on, the kernel allocates shrinkers; before, the caller does. */
+/* From 6.7 on, shrinker_alloc() allocates a shrinker; before, its user does. */
 typedef unsigned long (*arena_shrink_fn)(struct shrinker *shrinker, struct shrink_control *sc);
 
 static inline struct shrinker *arena_shrinker_register(const char *name, unsigned int flags,

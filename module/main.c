@@ -67,7 +67,10 @@ exit_pool:
 static void __exit arena_module_exit(void)
 {
 	device_exit();
-	/* Nothing calls this module any more. Wait for the arenas that its callers left behind. */
+	/*
+	 * Nothing calls this module any more. Wait until a worker has destroyed the arenas whose
+	 * last reference arena_put() dropped.
+	 */
 	arena_put_barrier();
 	arena_debug_exit();
 	arena_idle_exit();

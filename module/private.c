@@ -212,7 +212,7 @@ EXPORT_SYMBOL_GPL(__arena_private_alloc);
  * The object that was allocated last can grow within its chunk, and gives back what it loses.
  * Others can only shrink, and what they lose remains unused. The bytes that an object gains are
  * zero if the kernel was booted with init_on_alloc, and otherwise undefined. An object that is
- * older than a mark must not be resized before the arena is rewound to it for the last time.
+ * older than a mark must not be resized before the last rewind to that mark.
  *
  * Context: Any; the caller is the owner.
  * Return: true if the object has @new bytes now; false, with nothing changed, if it cannot grow
@@ -245,11 +245,12 @@ EXPORT_SYMBOL_GPL(arena_private_resize);
  * @gfp:   how the arena may grow, see arena_alloc(). With __GFP_ZERO, the bytes that the object
  *	gains are zeroed.
  *
- * Where arena_private_resize() fails, the object is copied, and the old one remains until the next
- * reset, or rewind below it. A copy is aligned to %ARENA_MIN_ALIGN.
+ * Where arena_private_resize() fails, the object is copied, and the old object remains until the
+ * next reset, or rewind to a mark that is older than it. A copy is aligned to %ARENA_MIN_ALIGN.
  *
- * Context: As arena_private_alloc().
- * Return: The object; NULL, with the old one unchanged, as arena_private_alloc().
+ * Context: Any that @gfp fits; the caller is the owner.
+ * Return: The object; NULL, with the old object unchanged, for a bad argument or if there is no
+ * memory.
  */
 void *arena_private_realloc(struct arena_private *arena, void *ptr, size_t old, size_t new,
 			    gfp_t gfp)
@@ -274,15 +275,15 @@ EXPORT_SYMBOL_GPL(arena_private_realloc);
  * @data:  its argument; may be an object of the arena.
  * @gfp:   how the arena may grow, see arena_alloc().
  *
- * An action takes 24 bytes of the arena. It is called once: by the next reset, by a rewind to a
- * mark that was taken before, or when the arena is destroyed; of several actions the one that was
- * added last is called first. All objects are intact until all of these actions have returned.
- * Actions run in the context of the call that frees them, and must not use the arena but for the
- * objects that end with them.
+ * An action takes 24 bytes of the arena. @fn is called once: by the next reset, by the next rewind
+ * to a mark that is older than the action, or when the arena is destroyed. Of several actions that
+ * end together, the one that was added last is called first; their objects are intact until all of
+ * them have returned. @fn runs in the context of the reset, rewind or destruction. It may use the
+ * objects that are freed with it, and must not use the arena in any other way.
  *
- * Context: As arena_private_alloc().
- * Return: 0; or, with nothing changed and @fn not called, -ENOMEM; -EINVAL, with a warning, without
- * @fn.
+ * Context: Any that @gfp fits; the caller is the owner.
+ * Return: 0; or, with nothing changed and @fn not called, -ENOMEM; -EINVAL, with a warning, if @fn
+ * is NULL.
  */
 int arena_private_add_action(struct arena_private *arena, void (*fn)(void *data), void *data,
 			     gfp_t gfp)
@@ -301,15 +302,14 @@ int arena_private_add_action(struct arena_private *arena, void (*fn)(void *data)
 EXPORT_SYMBOL_GPL(arena_private_add_action);
 
 /**
- * arena_private_add_action_or_run() - As arena_private_add_action(), but call the function if that
- * fails.
+ * arena_private_add_action_or_run() - Add an action, or call the function at once if that fails.
  * @arena: the arena, not NULL.
  * @fn:	   the function, not NULL.
  * @data:  its argument.
- * @gfp:   as for arena_private_add_action().
+ * @gfp:   how the arena may grow, see arena_alloc().
  *
- * Context: As arena_private_alloc().
- * Return: 0; or the error of arena_private_add_action(), and @fn was called.
+ * Context: Any that @gfp fits; the caller is the owner.
+ * Return: 0; or the error of arena_private_add_action(), and @fn was called unless it is NULL.
  */
 int arena_private_add_action_or_run(struct arena_private *arena, void (*fn)(void *data),
 				    void *data, gfp_t gfp)
@@ -339,7 +339,7 @@ static void unwind_to(struct arena_private *arena, struct arena_chunk *chunk)
  * arena_private_reset() - Free all objects of a private arena, keep its memory.
  * @arena: the arena, not NULL.
  *
- * Ends all marks. Takes constant time, besides the time of the actions, which run first.
+ * The actions run first, and all marks end. Besides the actions this takes constant time.
  *
  * Context: Any; the caller is the owner.
  */
@@ -446,7 +446,7 @@ void arena_private_unmark(struct arena_private *arena, const struct arena_privat
 EXPORT_SYMBOL_GPL(arena_private_unmark);
 
 /**
- * arena_scratch_end() - Rewind to the mark of arena_scratch() and end it.
+ * arena_scratch_end() - End a scope of arena_scratch(): rewind to its mark, and end the mark.
  * @scratch: filled in by arena_scratch() at the start of the block.
  *
  * Context: Any; the caller is the owner.

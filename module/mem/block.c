@@ -53,7 +53,6 @@ void *arena_block_alloc(unsigned int order, gfp_t gfp)
 {
 	void *base;
 
-	/* Private arenas charge no memory cgroup. */
 	WARN_ON_ONCE(gfp & (ARENA_GFP_REFUSED | __GFP_ACCOUNT));
 	if (!arena_may_grow(gfp))
 		return NULL;
@@ -67,8 +66,9 @@ void *arena_block_alloc(unsigned int order, gfp_t gfp)
 
 /*
  * Pages that programs have mapped have folio->mapping set, so that the kernel can treat them as
- * pages of a file; the page allocator refuses such pages. Clear it with the page locked: a
- * task with a reference may mark the page dirty at any time, and locks it to use the mapping.
+ * pages of a file; the page allocator refuses such pages. Clear it with the page locked: a task
+ * with a reference may mark the page dirty at any time, and locks the page while it uses the
+ * mapping.
  */
 static void forget_mapping(struct folio *folio)
 {
@@ -79,7 +79,10 @@ static void forget_mapping(struct folio *folio)
 	folio_unlock(folio);
 }
 
-/* Is the arena's reference the only one to each page of a block? No program maps it. */
+/*
+ * Is the arena's reference the only one to each page of a block? The caller has unmapped the block
+ * from all programs.
+ */
 bool arena_block_unshared(void *base, unsigned int order)
 {
 	struct page *page = virt_to_page(base), *end = page + (1UL << order);
@@ -91,7 +94,7 @@ bool arena_block_unshared(void *base, unsigned int order)
 }
 
 /*
- * Drop the arena's references to a block: one for each page, or one for a compound page. A page
+ * Drop the arena's references to a block, one for each single page or compound page in it. A page
  * that something else refers to stays charged to @budget until the last reference is gone. With
  * NULL as @budget, the caller knows that nothing else refers to the block.
  */

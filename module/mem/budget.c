@@ -2,10 +2,10 @@
 /*
  * Budgets: how many pages arenas may have, and how many they have.
  *
- * Budgets form a tree. Its root, arena_total, counts the pages of all arenas; kernel callers
- * charge it directly. A charge to a budget below it, such as that of all programs or of one
- * user, is also charged to all its ancestors. So the part of the root's limit that the limit of
- * all programs leaves over is for kernel callers alone.
+ * Budgets form a tree. Its root, arena_total, counts the pages of all arenas; kernel callers charge
+ * it directly. A charge to a budget below it, such as that of all programs or of one user, is also
+ * charged to all its ancestors. So the pages by which the limit of the root exceeds the limit of
+ * all programs are for kernel callers alone.
  *
  * A charge never raises a count above its limit, not even for a moment, and a charge that fails
  * has changed no count. The root is charged by one compare-and-swap. Counts below the root are
@@ -110,7 +110,7 @@ static bool pool_gives_way(const struct arena_budget *budget, long pages)
 
 	if (budget->parent)
 		return false;
-	/* Other callers have made room since. */
+	/* Other callers have made room since the charge failed. */
 	if (lack <= 0)
 		return true;
 	if (lack > arena_pool_pages())
@@ -136,7 +136,10 @@ bool arena_budget_make_room(const struct arena_budget *budget, long pages, gfp_t
 		return true;
 	if (!gfpflags_allow_blocking(gfp))
 		return false;
-	/* A call that frees nothing may have waited for the worker, which did: look for room. */
+	/*
+	 * arena_pinned_reap() may have freed nothing itself, but waited while another scan freed
+	 * pages: so look for room, too.
+	 */
 	return arena_pinned_reap() || has_room(budget, pages);
 }
 

@@ -16,13 +16,14 @@
 
 struct page;
 
-/* For the module's bookkeeping: a failure starts no OOM killer and logs no warning. */
+/* GFP flags for the module's bookkeeping: a failure starts no OOM killer and logs no warning. */
 #define ARENA_GFP_META		(GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
 
 /*
- * For what a caller asks for: a failure becomes an errno, starts no OOM killer and logs no
- * warning (clause 21). If @gfp allows to sleep, __GFP_RETRY_MAYFAIL lets the page allocator
- * reclaim and compact before it fails, as several contiguous pages are not always free.
+ * The gfp flags for memory that a caller asks for with @gfp: a failure becomes an errno, starts no
+ * OOM killer and logs no warning (clause 21). If @gfp allows to sleep, __GFP_RETRY_MAYFAIL lets the
+ * page allocator reclaim and compact before it fails, as several contiguous pages are not always
+ * free.
  */
 static inline gfp_t arena_gfp_quiet(gfp_t gfp)
 {
@@ -78,8 +79,8 @@ struct arena_budget {
 };
 
 /*
- * How often to make room in a budget before a charge is refused. Once is not enough, as another
- * caller may take the room that was made.
+ * How often a caller frees pages to make room in a budget before its charge fails. Once is not
+ * enough, as another caller may take the room.
  */
 #define ARENA_ROOM_TRIES	1024
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages that something else still refers to when their arena gives them back: a pipe, a
- * read or write in flight, a buffer that io_uring has registered. No other arena may use them
- * yet, but an arena has caused them to be allocated, so they stay charged until they are freed
- * (clause 20).
+ * Pages that something else still refers to when their arena gives them back: a pipe, a read or
+ * write in flight, a buffer that io_uring has registered. No other arena may use them yet. As an
+ * arena has caused them to be allocated, they stay charged until they are freed (clause 20):
+ * otherwise a program could hold more memory than its limits allow, in pipes for instance.
  *
  * The list below keeps each such page, with one reference. Once that is the only one left, the page
  * is freed and uncharged. The kernel notifies no code when a page's reference count drops, so
@@ -27,7 +27,7 @@
 /* The pages, linked by their lru field; page_private() is the budget. */
 static LIST_HEAD(pinned);
 static DEFINE_SPINLOCK(pinned_lock);
-/* Number of pinned pages, those included that a scan has taken off the list. */
+/* Number of entries, those included that a scan has taken off the list. */
 static unsigned long nr_pinned;
 /*
  * Serializes scans. A scan takes the pages off the list for a while, so a charge that fails must

@@ -39,7 +39,7 @@ struct pool_node {
 };
 
 static struct pool_node **pool;
-static atomic_long_t reclaimed;	/* pages given back under memory pressure, of idle arenas, too */
+static atomic_long_t reclaimed;	/* pages freed under memory pressure, from idle arenas, too */
 static struct shrinker *pool_shrinker;
 
 /*
@@ -83,7 +83,10 @@ static void *pool_pick(struct pool_node *node, unsigned int order)
 
 	if (!atomic_long_read(&node->pages))
 		return NULL;
-	/* Full barrier: pairs with the cmpxchg() in pool_keep(). */
+	/*
+	 * The xchg() is a full barrier and pairs with the cmpxchg() in pool_keep(), so that the
+	 * accesses by the block's last owner come before those of the caller.
+	 */
 	if (READ_ONCE(node->last[order]))
 		page = xchg(&node->last[order], NULL);
 	if (!page)
@@ -101,7 +104,10 @@ static void pool_keep(struct pool_node *node, unsigned int order, struct page *p
 		pool_push(node, order, page);
 }
 
-/* Take a pooled block of node @nid, or return NULL. Contents undefined. Any context but NMI. */
+/*
+ * Take a block of node @nid from the pool, or return NULL. The block stays charged to the root
+ * budget; its contents are undefined. Any context but NMI.
+ */
 void *arena_pool_take(int nid, unsigned int order)
 {
 	struct pool_node *node = pool_of(nid);
@@ -130,7 +136,10 @@ void *arena_pool_take_uncharged(int nid, unsigned int order)
 	return base;
 }
 
-/* Keep a block for the next arena; returns false if the pool is full. */
+/*
+ * Keep a block for the next arena. Returns false if the pool is full, or not set up yet: then the
+ * caller keeps the block.
+ */
 bool arena_pool_put(void *base, unsigned int order)
 {
 	long limit = arena_mb_to_pages(READ_ONCE(pool_mb));
