@@ -2,26 +2,27 @@
 /*
  * Reset actions: functions that are called when their generation ends.
  *
- * An action is an object of the arena: adding one claims a word, whose place says in which
- * generation the action is, and on which side of each mark. So an action ends when the objects
- * around it are freed. The function to call is not kept in that word, which a program may have
- * mapped, but in a struct arena_action, on a list for each slab set.
+ * To add an action, the caller's CPU claims one word of the arena. The generation and the offset of
+ * the claim say which resets and rewinds free that word, and these end the action. The function to
+ * call is not kept in that word, which a program may have mapped, but in a struct arena_action.
+ * There is a list of these for each slab set.
  *
- * Actions may use the objects that are freed with them. So no memory of a generation may be handed
- * out again before its actions have returned. From the first action on, %ARENA_BLOCKED_ACTIONS in
- * arena->settle_blocked sends each attempt to settle a generation to arena_settle_blocked(), which
- * lets it succeed only after the actions of the generation before have returned. The CPU that
+ * Actions may use the objects that end with them. So no memory of a generation may be handed out
+ * again before its actions have returned. Once an arena has had an action, %ARENA_BLOCKED_ACTIONS
+ * in arena->settle_blocked sends each attempt to settle a generation to arena_settle_blocked(),
+ * which lets it succeed only after the actions of the generation before have returned. The CPU that
  * resets or rewinds runs these actions, in arena_begun() in reset.c:
  *
  *	reset, rewind       the next generation is unsettled; actions run; it is settled
  *	arena_reset_rcu()   the next generation is in the other slab set; after a grace period,
  *	                    actions run; then a later generation may return to this set
  *
- * Adding takes no lock, but for the first action of an arena, and races with resets: if a CPU adds
- * an action to a generation that is over by then, this CPU runs the action itself. Resets race with
- * each other, and interrupt each other: each one takes the lists, runs the actions whose generation
- * is over, and puts the others back. arena->acting counts the CPUs and tasks that are running
- * actions. While it is not 0, no generation is settled either, and arena_reset_rcu() is refused.
+ * Adding an action takes no lock, except for the first action of an arena, so it races with resets:
+ * a CPU that has added an action, and finds that the generation of the action is over, runs the
+ * action itself. Resets race with each other, and interrupt each other: each one takes all actions
+ * off the lists, runs those whose generation is over, and puts the others back. arena->acting
+ * counts the CPUs and tasks that are running actions. While it is not 0, no generation is settled,
+ * and arena_reset_rcu() returns -EBUSY.
  */
 #include <linux/llist.h>
 #include <linux/slab.h>
@@ -50,8 +51,9 @@ static struct arena_action *action_next(const struct arena_action *action)
 }
 
 /*
- * Insert an action. Callers insert the actions of a list that arena_add_action() has made, which
- * has the newest one first: so nearly all go to the end of @list.
+ * Insert an action. Callers insert the actions of arena->actions, one after the other. As
+ * arena_add_action() puts each new action at the head of that list, nearly every insertion is at
+ * the end of @list.
  */
 static void actions_insert(struct action_list *list, struct arena_action *action)
 {
@@ -93,11 +95,11 @@ static void actions_call(const struct action_list *list)
 }
 
 /*
- * Has a reset or rewind, up to generation @now, freed the place that @action was added at, so that
- * @action must run? The arena remembers only a few rewinds exactly, and older ones two in one
- * entry. Where the answer depends on such an entry, this returns false, and @action counts as
- * alive. That does no harm as long as each rewind runs the actions that it ends while its entry
- * is exact.
+ * Has one of the resets and rewinds up to generation @now freed the word of @action, so that
+ * @action must run? The history of the arena has an exact entry for each of the last few rewinds,
+ * and entries in which older rewinds are merged. Where the answer depends on a merged entry, this
+ * returns false, and @action counts as alive. That does no harm as long as each rewind runs the
+ * actions that it ends while its own entry is exact.
  */
 static bool action_is_dead(const struct arena *arena, const struct arena_action *action,
 			   unsigned long now)
@@ -107,10 +109,10 @@ static bool action_is_dead(const struct arena *arena, const struct arena_action 
 }
 
 /**
- * struct taken - the actions of a slab set, taken off their list.
+ * struct taken - the actions that were taken off the list of a slab set.
  * @dead:	the actions that are to run.
  * @alive:	the others, which were put back on the list.
- * @generation:	the generation of the arena after they were taken.
+ * @generation:	the generation of the arena after the actions were taken.
  * @readers:	readers may be in that slab set, so all actions were put back.
  */
 struct taken {
@@ -130,7 +132,7 @@ static void actions_take(struct arena *arena, unsigned int set, bool retired, st
 	struct llist_node *all = llist_del_all(&arena->actions[set]);
 	struct arena_action *action, *next;
 
-	/* Read after the list was taken, so that it is not older than any action on it. */
+	/* Read after the list was taken, so that no action on the list is of a newer generation. */
 	*taken = (struct taken) { .generation = arena_snap(arena).generation };
 	if (!retired && (taken->generation & ARENA_GEN_SET) != set) {
 		/*
@@ -153,9 +155,9 @@ static void actions_take(struct arena *arena, unsigned int set, bool retired, st
 }
 
 /*
- * Must an action that was put back run by now? A reset, or the end of a grace period, that came
- * while these actions were on no list has not found them. llist_add_batch() is a full barrier and
- * pairs with smp_mb() in retired().
+ * May an action that was put back have to run by now? If a reset came, or a grace period ended,
+ * while these actions were on no list, the code that runs actions then has not found them.
+ * llist_add_batch() is a full barrier and pairs with smp_mb() in retired().
  */
 static bool taken_is_stale(const struct arena *arena, const struct taken *taken)
 {
@@ -167,7 +169,7 @@ static bool taken_is_stale(const struct arena *arena, const struct taken *taken)
 /*
  * Run the actions of slab set @set whose generation is over. The caller has called
  * arena_acting_begin().
- * @retired: the grace period that began when arena_reset_rcu() left the set is over.
+ * @retired: the grace period is over that began when arena_reset_rcu() left the set.
  */
 static void actions_run(struct arena *arena, unsigned int set, bool retired)
 {
@@ -181,7 +183,7 @@ static void actions_run(struct arena *arena, unsigned int set, bool retired)
 
 void arena_acting_begin(struct arena *arena)
 {
-	/* Ordered before the lists are taken by llist_del_all(), a full barrier. */
+	/* Ordered before the lists are taken, by llist_del_all(), which is a full barrier. */
 	atomic_inc(&arena->acting);
 }
 
@@ -193,8 +195,8 @@ void arena_acting_end(struct arena *arena)
 	 */
 	atomic_fetch_dec_release(&arena->acting);
 	/*
-	 * Full barrier: pairs with llist_add() in arena_reap_larges(). Either that reaper finds
-	 * that the actions have returned, or this CPU finds the views that it has kept.
+	 * Full barrier: pairs with llist_add() in arena_reap_larges(). Either the reaper finds that
+	 * the actions have returned, or this CPU finds the views that the reaper has kept for them.
 	 */
 	smp_mb();
 	if (!llist_empty(&arena->larges))
@@ -212,8 +214,9 @@ void arena_actions_end(struct arena *arena)
 		actions_run(arena, set, false);
 	/*
 	 * Full barrier: pairs with the atomic_long_read_acquire() in arena_settle_blocked() and
-	 * arena_actions_pending(). Where an interrupted reset has taken some of these actions, the
-	 * CPU that reads @acted also sees that reset in @acting.
+	 * arena_actions_pending(). Another reset may have taken some of the actions, and may still
+	 * be running them. A CPU that reads @begun in arena->acted then also finds that reset in
+	 * arena->acting.
 	 */
 	arena_raise(&arena->acted, begun);
 	arena_acting_end(arena);
@@ -229,8 +232,8 @@ bool arena_settle_blocked(const struct arena *arena, unsigned int blocked, unsig
 		return true;
 	/*
 	 * Acquire: pairs with the full barrier of arena_raise() in arena_actions_end(). A CPU that
-	 * reads its generation in arena->acted then finds in arena->acting each reset that still
-	 * runs actions. Otherwise it would settle the generation while they use their objects.
+	 * finds its generation in arena->acted then finds in arena->acting each reset that still
+	 * runs actions. Otherwise it would settle the generation while actions use their objects.
 	 */
 	if (atomic_long_read_acquire(&arena->acted) !=
 	    cursor_generation(cursor, READ_ONCE(arena->generation)))
@@ -240,8 +243,8 @@ bool arena_settle_blocked(const struct arena *arena, unsigned int blocked, unsig
 }
 
 /*
- * May actions that ended when the generation of @snap began still wait, or run? Then the views of
- * their objects must stay. None waits any more when that generation is settled.
+ * May there be actions that ended when the generation of @snap began, and have not returned yet?
+ * Then the views of their objects must stay. When that generation is settled, none of them is left.
  */
 bool arena_actions_pending(const struct arena *arena, const struct arena_snap *snap)
 {
@@ -249,8 +252,8 @@ bool arena_actions_pending(const struct arena *arena, const struct arena_snap *s
 		return false;
 	/*
 	 * Acquire: pairs with the full barrier of arena_raise() in arena_actions_end(). A CPU that
-	 * reads its generation in arena->acted then finds in arena->acting each reset that still
-	 * runs actions. Otherwise the reaper could unmap views that such actions use.
+	 * finds its generation in arena->acted then finds in arena->acting each reset that still
+	 * runs actions. Otherwise the reaper could unmap views that actions use.
 	 */
 	if (!cursor_settled(snap->cursor) &&
 	    atomic_long_read_acquire(&arena->acted) != snap->generation)
@@ -260,9 +263,9 @@ bool arena_actions_pending(const struct arena *arena, const struct arena_snap *s
 }
 
 /*
- * A grace period has passed since arena_reset_rcu() left a slab set, to which the arena cannot
- * return before arena->retiring is cleared: run the actions of that set. The caller has called
- * arena_acting_begin().
+ * Run the actions of the slab set that arena_reset_rcu() has left, after the grace period of that
+ * reset. The arena cannot return to the set meanwhile, as arena->retiring is still set. The caller
+ * has called arena_acting_begin().
  */
 void arena_actions_retired(struct arena *arena)
 {
@@ -271,8 +274,9 @@ void arena_actions_retired(struct arena *arena)
 }
 
 /*
- * Are there actions in the slab set that was left last? A CPU may have claimed the word of an
- * action before the set was left, and have put the action on the list only afterwards.
+ * Is there an action on the list of the slab set that the last arena_reset_rcu() left? A CPU may
+ * have claimed the word of the action before that reset, and have put the action on the list only
+ * afterwards.
  */
 bool arena_actions_left(const struct arena *arena)
 {

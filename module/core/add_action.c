@@ -8,7 +8,9 @@
 
 #include "core/cursor.h"
 
-/* From now on, a generation is settled only after the actions of the one before. */
+/*
+ * From now on, let a generation be settled only after the actions of the former ones have returned.
+ */
 static void acting_enable(struct arena *arena)
 {
 	unsigned long flags;
@@ -27,39 +29,43 @@ static void acting_enable(struct arena *arena)
  * @data:  its argument; may be an object of the arena.
  * @gfp:   how the arena may grow, see arena_alloc(); also used for some 50 bytes from kmalloc().
  *
- * An action takes %ARENA_WORD bytes of the arena, and lives as long as an object that is allocated
- * at the same time: until the next reset of any kind, a rewind to a mark that was taken before, or
- * the end of the arena. Then @fn is called once; of several actions that end together, the one
- * that was added last is called first. Their objects are intact until all of them have
- * returned: so an action may drop references that an object holds. While actions run after a
- * reset or rewind, allocations that may sleep wait, and the others fail. As with allocations, an
- * action that is added while a reset is under way belongs to the generation before or after it; in
- * the first case @fn may be called before arena_add_action() returns.
+ * An action takes %ARENA_WORD bytes of the arena, and ends like an object that is allocated at the
+ * same time: by the next reset of any kind, by the next rewind to a mark that is older than the
+ * action, or with the arena. Then @fn is called once. Of several actions that end together, the one
+ * that was added last is called first, and the objects that end with them are intact until all of
+ * them have returned: so an action may drop references that an object holds. While actions run
+ * after a reset or rewind, allocations from the arena that may sleep wait, and others fail. An
+ * action that is added while a reset is under way ends with that reset or with the next one; in the
+ * first case @fn may be called before arena_add_action() returns.
  *
- * @fn is called, with no spinlock of the arena held,
+ * @fn is called, without a spinlock of the arena held,
  *
  *  - by arena_reset(), arena_rewind(), arena_reset_release() and arena_reset_zero(), in the context
  *    of their caller, before they return;
- *  - after arena_reset_rcu(), in softirq, when its grace period has ended: what the arena held
- *    before was intact for readers until then. While actions run, arena_reset_rcu() returns
- *    -EBUSY;
- *  - by arena_add_action(), in the context of its caller, while a reset or rewind is under way.
- *    That call of arena_add_action() may also run actions that other callers have added;
+ *  - in softirq, when the grace period that arena_reset_rcu() began has ended, so that no reader
+ *    uses the objects any more. While actions run, arena_reset_rcu() returns -EBUSY;
+ *  - by arena_add_action(), in the context of its caller, if a reset or rewind came meanwhile. That
+ *    call may also run actions that other callers have added;
  *  - by arena_destroy(), in the context of its caller, before it returns;
- *  - after the last arena_put(), in a worker, see arena_put_barrier().
+ *  - in a worker, after the last arena_put(), see arena_put_barrier().
  *
- * Of two resets that race, or of which one interrupts the other, either may call @fn, and the one
- * that does not may return before @fn has been called. A program's ARENA_IOC_RESET and
- * ARENA_IOC_REWIND hold a lock that page faults of mappings take: @fn must not touch such a
- * mapping, nor wait for a task that does. @fn must not sleep unless all of these callers may. It
- * must not use the arena but for the objects that end with it: an allocation from it that may
- * sleep would return only when the task is killed.
- * The caller keeps the module of @fn loaded until @fn has been called.
+ * If two resets race, or one interrupts the other, either may call @fn, and the other one may
+ * return before @fn has been called.
  *
- * Context: Any that @gfp fits but NMI. Takes no lock of the arena, but for the first action,
- * which takes a raw spinlock for a moment.
- * Return: 0; or, with nothing changed and @fn not called, -ENOMEM, also in NMI; -ENOSPC if the
- * arena is full; -EINVAL, with a warning, if @fn is NULL.
+ * What @fn must heed:
+ *
+ *  - It may sleep only if every call in the list above that can happen to this arena is made where
+ *    sleeping is allowed.
+ *  - It may use the objects that end with it, and must not use the arena in any other way. An
+ *    allocation from the arena that may sleep would wait for @fn itself, until the task is killed.
+ *  - ARENA_IOC_RESET and ARENA_IOC_REWIND call it with a lock held that page faults in mappings of
+ *    the arena take. So it must not touch such a mapping, nor wait for a task that does.
+ *  - Its module must stay loaded until @fn has returned, which the caller ensures.
+ *
+ * Context: Any that @gfp fits but NMI. Takes no lock of the arena, except for the first action, for
+ * which it takes a raw spinlock.
+ * Return: 0; or, with nothing changed and @fn not called, -ENOMEM if there is no memory, or in NMI;
+ * -ENOSPC if the arena is full; -EINVAL, with a warning, if @fn is NULL.
  */
 int arena_add_action(struct arena *arena, void (*fn)(void *data), void *data, gfp_t gfp)
 {
@@ -85,14 +91,16 @@ int arena_add_action(struct arena *arena, void (*fn)(void *data), void *data, gf
 	action->fn = fn;
 	action->data = data;
 	/*
-	 * Enabled only after the claim: if a reset has ended the generation of the claim before
-	 * that, this CPU sees so below, and runs the action itself.
+	 * A reset that came before this, and found no action enabled, may have ended the generation
+	 * of the claim and settled the next one. This CPU finds that out below, and runs the action
+	 * itself.
 	 */
 	acting_enable(arena);
 	/*
-	 * A full barrier, like the compare-and-swap of the cursor by a reset. So either the reset
-	 * finds %ARENA_BLOCKED_ACTIONS and the action, or this CPU finds that its generation is
-	 * over, and runs the action. Otherwise it would run too late, when its objects are gone.
+	 * llist_add() is a full barrier, like the compare-and-swap of the cursor by a reset. So
+	 * either the reset finds %ARENA_BLOCKED_ACTIONS and the action, or this CPU finds that the
+	 * generation of the action is over, and runs the action. Otherwise the action would run too
+	 * late, when its objects are gone.
 	 */
 	llist_add(&action->node, &arena->actions[place.generation & ARENA_GEN_SET]);
 	if (arena_snap(arena).generation != place.generation) {
@@ -104,14 +112,15 @@ int arena_add_action(struct arena *arena, void (*fn)(void *data), void *data, gf
 EXPORT_SYMBOL_GPL(arena_add_action);
 
 /**
- * arena_add_action_or_run() - As arena_add_action(), but call the function if that fails.
+ * arena_add_action_or_run() - Add an action, or call the function at once if that fails.
  * @arena: the arena, not NULL.
  * @fn:	   the function, not NULL.
  * @data:  its argument.
- * @gfp:   as for arena_add_action().
+ * @gfp:   how the arena may grow, see arena_add_action().
  *
- * Context: As arena_add_action(); on failure @fn is called in that context.
- * Return: 0; or the error of arena_add_action(), and @fn was called.
+ * Context: Any that @gfp fits but NMI. On failure @fn is called in the context of the caller, in
+ * NMI, too.
+ * Return: 0; or the error of arena_add_action(), and @fn was called unless it is NULL.
  */
 int arena_add_action_or_run(struct arena *arena, void (*fn)(void *data), void *data, gfp_t gfp)
 {

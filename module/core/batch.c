@@ -2,12 +2,13 @@
 /*
  * Batches: several objects, all or none, by one move of the cursor.
  *
- * This code takes no lock and needs GFP_KERNEL. As with an object larger than a slab, memory
- * is committed before it is claimed. No part that fits into a slab may straddle two, so the
- * layout depends on where the cursor stands: the parts are laid out from where the cursor was
- * seen, and the claim fails if it has moved on. A caller that loses that race again and again
- * lays its batch out from the start of a slab, where the layout is always the same, commits memory
- * ahead of the cursor, and claims from the next slab on, wherever the cursor then stands.
+ * This code takes no lock and needs GFP_KERNEL. As for an object larger than a slab, memory is
+ * committed before it is claimed. No part that fits into a slab may straddle two, so the layout of
+ * the parts depends on where the cursor stands: a call lays them out from where it has seen the
+ * cursor, and its claim fails if the cursor has moved on. A call that loses that race again and
+ * again lays its batch out from the start of a slab, where the layout is always the same, commits
+ * memory ahead of the cursor, and claims from the slab after the cursor on, wherever the cursor
+ * then stands.
  */
 #include <linux/log2.h>
 #include <linux/sched/signal.h>
@@ -111,7 +112,8 @@ static void batch_move(struct arena_batch *batch, size_t bytes)
 
 /*
  * Try once to claim the batch from the start of a slab, and fill it afterwards. If a reset comes
- * after the claim, the objects are returned all the same, as a reset may free any object.
+ * after the claim, the objects are returned all the same, as a reset may free any object at any
+ * time.
  */
 static int batch_claim_at_slab(struct arena *arena, struct arena_batch *batch, gfp_t gfp,
 			       size_t *lead, u64 *generation)

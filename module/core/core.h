@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The structures of an arena, and the interfaces between the files of this directory and to
- * the device. The core depends on no file and no device; its memory comes from module/mem.
+ * The structures of an arena, and the interfaces between the files of this directory and to the
+ * device. The core uses neither files nor devices; its memory comes from module/mem.
  */
 #ifndef _ARENA_CORE_H
 #define _ARENA_CORE_H
@@ -34,18 +34,19 @@
  *
  *	[ tag | counted | offset ]
  *
- * An allocation reads the cursor, reads the directory entry, and moves the offset by
- * compare-and-swap. Success proves that no other claim or reset has come since the word was
- * read; failure has moved nothing. So the offset is never too high. Within a generation, the
- * cursor moves back only where the owner of the last object makes that object smaller (resize.c).
+ * An allocation reads the cursor, reads the directory entry of the slab, and moves the offset by
+ * compare-and-swap. Success proves that no other claim or reset has come since the word was read;
+ * failure has moved nothing. So a failed allocation never has to move the offset back. Within a
+ * generation, the cursor moves back only where the owner of the last object makes that object
+ * smaller (resize.c).
  *
  * A reset swaps in a word with the next tag and offset 0. A rewind is a reset that begins at
- * another offset, and all that follows holds for it, too; that offset stands beside the cursor,
- * and a bit of the tag says so (mark.c). After a reset, some CPUs may still hold an allocation
- * of the former generation, whose memory is about to be handed out again. Callers must order
- * their own accesses. But the allocator writes there as well, when it zeroes and copies in, and
- * such a late write must not land in an object of the new generation. As a reset does not wait
- * for it, a generation begins unsettled, with an offset that no claim can start from:
+ * another offset, and all that follows holds for it, too; arena->history holds that offset, and a
+ * bit of the tag says that a rewind began the generation. A reset does not wait for other CPUs. One
+ * of them may have claimed an object of the former generation, and be about to zero it or to copy
+ * into it, while a new object is to get the same memory. This late write by the allocator must not
+ * land in the new object. (Writes by callers to their own objects are for the callers to order.) So
+ * a generation begins unsettled, with an offset that no claim can start from:
  *
  *	reset:     unsettled, no claim succeeds
  *	  |
@@ -58,11 +59,11 @@
  *	  v
  *	the next reset
  *
- * A writer counts itself in arena_cpu.writers, passes full barrier A, reads the generation
- * again and gives up if it has changed. Or it counts itself before it claims: then the claim is
- * barrier A, and a reset in between makes it fail. The CPU that settles has read the new tag,
- * passes full barrier B and reads the counts. So either the writer sees the new generation, or
- * the settling CPU sees the writer.
+ * A CPU that is about to write counts itself in arena_cpu.writers, passes full barrier A, reads the
+ * generation again and gives up if it has changed. Where it counts itself before it claims, the
+ * compare-and-swap of the claim is barrier A, and fails if a reset came in between. The CPU that
+ * settles has read the new tag, passes full barrier B and reads the counts. So either the writer
+ * sees the new generation, or the settling CPU sees the writer.
  *
  * The settling CPU looks only at CPUs that may be writing. Before a CPU counts itself as a writer
  * of a generation, or opens a window in it, it sets its bit in arena.written. The first CPU to do
@@ -71,56 +72,60 @@
  * is over, counts itself in arena.writers, which every settling CPU reads. So does one whose object
  * was allocated before the last rewind.
  *
- * ABA. If a cursor word came back, a stale compare-and-swap would succeed, with a directory
- * entry that may be out of date. Within a generation the offset may come back (resize.c), but no
- * entry changes. Across generations the tag differs, until it wraps. Allocations, resets and
- * settling read and swap the word with preemption off, and each time that the tag enters another
- * eighth of its range, a grace period must have passed since it last did (wrapped()): so no stale
- * word lives for a whole turn of the tag. Two words are compared for order only where they are
- * less than half a turn apart (windows, below). The tags in arena->uncounted and arena->deep_used
- * are renewed each time that the tag enters another eighth. All else (spans, views, slots)
- * compares the full generation.
+ * ABA. A CPU reads the cursor word and a directory entry, and swaps the word later. If the word had
+ * changed and come back in between, the swap would succeed, with an entry that may be out of date.
+ * Within a generation the offset may come back (resize.c), but no entry changes. Across generations
+ * the tag differs, until it wraps. It cannot wrap in between: allocations, resets and settling read
+ * and swap the word in one section with preemption off, and before the tag enters an eighth of its
+ * range, a grace period must have passed since it entered the eighth before (wrapped()). Some words
+ * with a tag are kept for longer. The windows (below) are closed before the tag of the cursor comes
+ * within half its range of theirs, and arena->uncounted and arena->deep_used are renewed each time
+ * that the tag enters another eighth. The bits in arena->written are cleared by the CPU that settles
+ * the next generation. Spans, views and slots hold the full generation.
  *
  * Resets race like allocations: next_generation() is a compare-and-swap of the same word. Three
- * other words go with the cursor, and racing resets only ever raise them: the generation, which
- * lags behind the tag until the last of the resets returns; the highest offset so far; and the
- * offset below which slabs are dirty, which is raised before the cursor moves back.
+ * other words go with the cursor, and racing resets only ever raise them: arena->generation, which
+ * lags behind the tag while resets are under way; arena->peak, the highest offset so far; and
+ * arena->dirty, the offset below which slabs are dirty, which is raised before the cursor moves
+ * back.
  *
  * Counting. In a dense arena without padding the offset equals the bytes used, so no CPU counts
  * bytes. The first claim with padding in a generation sets the bit "counted" in the cursor, without
- * moving the offset. Before a claim can succeed after that, the CPU that tries it notes that offset
- * in arena->uncounted. From then until the next reset, each claim counts its bytes in a slot. So
- * the bytes used are the offset as long as the bit is clear, and afterwards the noted offset plus
- * what the slots have counted: exact while no CPU allocates, and never less than before.
+ * moving the offset. After that, a CPU notes that offset in arena->uncounted before its claim can
+ * succeed. From then until the next reset, each claim counts its bytes in a slot. So the bytes used
+ * are the offset as long as the bit is clear, and afterwards the noted offset plus what the slots
+ * have counted. That number is exact while no CPU allocates, and allocations never lower it.
  *
- * Per-CPU state. A CPU gets its own when it first allocates. Until then, and if the caller's
- * gfp permits no memory for it, the CPU claims from the shared cursor, and counts in words that
- * all such CPUs share (cpu.c).
+ * Per-CPU state. An arena allocates a state for a CPU that first allocates from it, if the caller's
+ * gfp permits. A CPU without a state has no span and no window: it claims from the cursor, and
+ * counts in words that all such CPUs share (cpu.c).
  *
- * Nesting. An allocation can be interrupted by another one of the same arena on the same CPU:
- * in an interrupt, an NMI, or a probe inside the allocator. The nested allocation must leave
- * the slot alone. It sees that by arena_cpu.depth or, if it interrupted a fast path, by the
- * busy span. It claims from the shared cursor and counts in deep_used. An interrupt that has
- * not hit an allocation uses the slot like any context.
+ * Nesting. An allocation can be interrupted by another one of the same arena on the same CPU: in an
+ * interrupt, an NMI, or a probe inside the allocator. The nested allocation must leave the slot of
+ * the CPU alone. It finds out by arena_cpu.depth or, if it interrupted a fast path, by the busy
+ * span that it is nested. Then it claims from the cursor and counts in arena->deep_used. An
+ * allocation in an interrupt that interrupted no allocation of this arena uses the slot like any
+ * other.
  *
  * The fast path, bump_words(), serves sizes that leave no padding. One comparison, of the
  * slot's span with the arena's generation, selects what it does:
  *
- *  - Equal: the CPU has a span. The allocation marks it busy, takes the object, and writes the
- *    generation back. One word, slot.taken, says both where the next object is and how many
- *    bytes were counted. An interrupt between the comparison and the busy store may have
- *    reset the arena and refilled the slot: then the object comes from the new span, and the older
- *    generation that is written back sends the next allocation to the slow path, where
+ *  - Equal: the CPU has a span. The allocation marks the span busy, takes the object, and writes
+ *    the generation back. One word, slot.taken, says both where the next object is and how many
+ *    bytes were counted. An interrupt between the comparison and the busy store may have reset the
+ *    arena and refilled the slot. Then the object comes from the new span, and the generation that
+ *    is written back is too old: it sends the next allocation to the slow path, where
  *    slot_fix_generation() corrects it.
- *  - Above: the arena has no spans, and the CPU may have a window: the slab that the cursor was
- *    in when the CPU last claimed or reset. It consists of the cursor word of the end of the
- *    slab, and of the difference between addresses and cursor words in it. If the cursor, moved
- *    past the object, is not above that word, a compare-and-swap of the cursor suffices: a newer
- *    tag, or the bit "counted", would make the cursor the higher word; and within a generation
- *    it never leaves a slab downwards. Only an allocation or reset that is
- *    not nested opens a window, and only after it has moved the cursor: if an interrupt opens one
- *    between the read and the compare-and-swap, the compare-and-swap fails. wrapped() closes the
- *    windows of idle CPUs before the tag comes within half a turn of theirs again.
+ *  - Above: the arena has no spans, and the CPU may have a window on the slab that the cursor was
+ *    in when the CPU last claimed or reset. The window consists of the cursor word of the end of
+ *    the slab, and of the difference between addresses and cursor words in the slab. If the cursor,
+ *    moved past the object, is not above that word, the object lies in the slab, and a
+ *    compare-and-swap of the cursor suffices: a newer tag, or the bit "counted", would make the
+ *    cursor the higher word; and within a generation the cursor never goes back to a lower slab.
+ *    Only an allocation or reset that is not nested opens a window, and only after it has moved the
+ *    cursor: if an interrupt opens one between the read and the compare-and-swap, the
+ *    compare-and-swap fails. wrapped() closes the windows of idle CPUs before the tag comes within
+ *    half a turn of theirs again.
  *  - Below: the span is of an older generation, absent or busy, or the CPU has no state.
  *
  * Barrier pairs, each with a litmus test of that name in kunit/litmus/:
@@ -259,10 +264,10 @@ struct arena_debug;
 struct mem_cgroup;
 
 /*
- * User space may map this arena: slabs are zeroed when committed, and objects larger than a
- * slab get no view. Objects are zeroed with ARENA_ZERO, and not for init_on_alloc: programs may
- * write to committed memory at any time, before an allocation as well as after it.
- * arena_create() refuses this flag.
+ * User space may map this arena: slabs are zeroed when committed, and objects larger than a slab
+ * get no view. Objects are zeroed with ARENA_ZERO, but not for init_on_alloc, which would protect
+ * nothing: programs may write to committed memory at any time, before an allocation as well as
+ * after it. arena_create() refuses this flag.
  */
 #define ARENA_MAPPABLE		BIT(31)
 
@@ -281,16 +286,16 @@ struct mem_cgroup;
 #define ARENA_CURSOR_MASK	(BIT(ARENA_CURSOR_BITS) - 1)
 #define ARENA_UNSETTLED		ARENA_CURSOR_MASK
 #define ARENA_TAG_MASK		(BIT(ARENA_TAG_BITS) - 1)
-/* Two cursor words can be ordered if their tags are less than this apart. */
+/* Which of two cursor words is newer is known only if their tags are less than this apart. */
 #define ARENA_TAG_HALF		BIT(ARENA_TAG_BITS - 1)
 /* When this bit of the generation changes, the tag enters another eighth of its range. */
 #define ARENA_TAG_EIGHTH	BIT(ARENA_TAG_BITS - 3)
 
 /*
- * The lowest bit of a generation selects its slab set. The next one says that a rewind began
- * it, so that it does not start at offset 0 (mark.c). Both are in the tag, too: the cursor word
- * alone tells how its generation began, and a reset and a rewind that race begin different
- * generations.
+ * The lowest bit of a generation selects its slab set. The next one says that a rewind began it, so
+ * that it does not start at offset 0 (mark.c). Both bits are in the tag, too. So the cursor word
+ * alone tells how its generation began; and of a reset and a rewind that race, each tries to begin
+ * a different generation.
  */
 #define ARENA_GEN_SET		BIT(0)
 #define ARENA_GEN_REWOUND	BIT(1)
@@ -300,9 +305,9 @@ struct mem_cgroup;
  * struct arena_slab - one entry of the slab directory.
  * @base:  kernel address, NULL while the slab is not committed. An allocation that grows the
  *	   arena installs it by cmpxchg(); it is removed only while no claim can succeed.
- * @clean: the generation in which the slab was installed, if it was zero then: what is claimed
- *	   from it in that generation needs no zeroing. %ARENA_RETURNED is added to a generation in
- *	   which bytes of the slab were given back.
+ * @clean: the generation in which the slab was installed, if the slab was zero then: what is
+ *	   claimed from it in that generation needs no zeroing. If bytes of the slab were given back
+ *	   in a generation, that generation with the bit %ARENA_RETURNED.
  */
 struct arena_slab {
 	void		*base;
@@ -314,9 +319,10 @@ struct arena_slab {
 
 /*
  * Advance slab->clean to @mark, a generation with or without %ARENA_RETURNED, and never set it
- * back. Of one generation, the mark with that bit counts as the later one: the CPU that installs a
- * slab records only afterwards that the slab was zero. If another CPU has given back bytes of the
- * slab by then, its mark must not be overwritten.
+ * back. Of two marks of one generation, the one with that bit counts as the later one; for the
+ * comparison, rol64() makes it the lowest bit. The CPU that installs a slab records only afterwards
+ * that the slab was zero. If another CPU has given back bytes of the slab in between, that CPU's
+ * mark must not be overwritten.
  */
 static inline void slab_mark(struct arena_slab *slab, unsigned long mark)
 {
@@ -333,8 +339,8 @@ union arena_dir_node;
 
 /**
  * struct arena_dir - the directory of one slab set (directory.c).
- * @root:  root of the tree with the entries of all slabs that are not in @first. The height of
- *	   the tree is added to its address. NULL if there is no such slab.
+ * @root:  address of the root of the tree with the entries of all slabs that are not in @first,
+ *	   plus the height of that tree. NULL while there is no tree.
  * @end:   exclusive upper bound of the indices of committed slabs. Raised after a slab is
  *	   installed, lowered before slabs are released.
  * @first: the entries of the first slabs.
@@ -351,21 +357,23 @@ struct arena_dir {
  * @span:	the generation of the span, 0 if there is none, or one of ARENA_SPAN_*.
  * @taken:	bytes handed out from spans. The position of the next object is relative to it,
  *		so that one store both takes an object and counts it.
- * @limit:	what @taken can grow to in the part of the span that may be used at once.
+ * @limit:	value of @taken at the end of the part of the span that is ready to be handed out.
  * @delta:	kernel address of the next object, minus @taken. Their sum is always a multiple
  *		of %ARENA_MIN_ALIGN; padding increases @delta.
  * @used:	bytes handed out in @generation, minus @taken.
  * @end_offset: offset in the arena of the end of the span.
- * @ahead:	bytes of the span above @limit, which must be zeroed before they are used.
+ * @ahead:	bytes of the span above @limit, which the CPU zeroes step by step before it hands
+ *		them out.
  * @want:	bytes to claim at the next refill.
- * @zeroed:	what may be used of the span is zero.
+ * @zeroed:	the bytes of the span up to @limit that were not handed out yet are zero.
  * @revoked:	the span is being collected (span.c): its owner must not touch it.
- * @stale:	the span is of an older generation than @generation, which the slot adopted
- *		while it was revoked.
- * @filling:	a refill is claiming more than one object.
+ * @stale:	the span is of an older generation than @generation: the slot began to count for
+ *		@generation while it was revoked.
+ * @filling:	a refill is under way: it may have moved the cursor past a span that is not in the
+ *		slot yet.
  *
- * Written by its CPU, with preemption off, in an allocation that is not nested. The collecting
- * CPU writes @revoked and @span and, while @revoked is set, @limit and @ahead.
+ * Only allocations on its CPU that are not nested write the slot, with preemption off. The
+ * collecting CPU writes @revoked and @span and, while @revoked is set, @limit and @ahead.
  */
 struct arena_slot {
 	unsigned long	generation;
@@ -397,15 +405,17 @@ enum arena_fail { ARENA_FAIL_SPACE, ARENA_FAIL_MEMORY, ARENA_FAIL_ARG, ARENA_NR_
  * @writers: number of allocations that may be writing to arena memory (zeroing or copying in).
  *	     Read by remote CPUs that settle a generation, if this CPU is in arena.written.
  * @allocs:  objects handed out since the arena was created.
- * @limit:   cursor word of the end of the window; closed in an arena that zeroes its objects.
+ * @limit:   cursor word of the end of the window, for objects that need not be zeroed. In an arena
+ *	that zeroes its objects it always says that the window is closed.
  * @zero_limit: cursor word of the end of the window, for objects that must be zeroed.
  * @delta:   what must be added to a cursor word in the window to get an address.
  * @next:    state of the next CPU on arena.cpus.
  * @slot:    the span and the counts of the CPU.
  *
  * The window is the slab that the cursor of a dense arena was in when this CPU last claimed or
- * reset ("DOC: generations"). Allocations and resets on this CPU write it, if not nested;
- * wrapped() closes @limit and @zero_limit from any CPU.
+ * reset ("DOC: generations"). Allocations and resets on this CPU that are not nested write it.
+ * wrapped() closes the windows of all CPUs: it sets @limit and @zero_limit so low that no object
+ * fits.
  *
  * @depth and @writers are plain integers: an interrupt between the load and the store of an
  * update leaves them as it found them.
@@ -464,7 +474,8 @@ struct arena_start {
 /**
  * struct arena_rewinds - what rewinds have freed since the last reset.
  * @first: the generation that the last reset began.
- * @now:   the generation that the last rewind began, or tried to begin.
+ * @now:   the generation that the last rewind began, or tried to begin: a reset may have been
+ *	faster.
  * @high:  after two elements were merged into to[0], objects below this offset may still be alive
  *	   although to[0] says that they were freed.
  * @nr:	   how many elements of @to are in use.
@@ -506,9 +517,9 @@ struct arena_history {
  * @flags:	ARENA_* flags.
  * @spans:	the arena was created with %ARENA_SPANS; otherwise it is dense.
  * @zero:	every object is handed out zeroed.
- * @shrinking:	the shrinker is releasing slabs: they are not for the pool.
+ * @shrinking:	the shrinker is releasing slabs, which go to the page allocator and not to the pool.
  * @cursor:	tag, bit "counted", offset. The only word that CPUs contend for.
- * @uncounted:	where counting began in the generation whose tag it has.
+ * @uncounted:	cursor word at which counting of bytes began, in the generation of its tag.
  * @larges:	list of views of objects larger than a slab.
  * @resets:	number of resets of any kind; rewinds are not counted.
  * @peak:	highest offset of any generation but the present one.
@@ -517,8 +528,8 @@ struct arena_history {
  * @committed:	bytes of committed slabs.
  * @slabs_kept:	number of slabs that the last reset kept.
  * @settle_blocked: what blocks the settling of a generation: ARENA_BLOCKED_* flags.
- * @retiring:	readers may still be in the slab set that was left last.
- * @wrapping:	a grace period must end before the tag may enter its next eighth.
+ * @retiring:	readers may still use the slab set that the last arena_reset_rcu() left.
+ * @wrapping:	a grace period must end before the tag may enter the next eighth of its range.
  * @writers:	number of allocations that may be writing to arena memory, of those that are not
  *		counted in the state of a CPU.
  * @written:	tagged like @cursor: bits for the CPUs, other than that of @first_cpu, on which
@@ -526,7 +537,8 @@ struct arena_history {
  * @deep_used:	bytes handed out by allocations without a slot, tagged like @cursor.
  * @deep_allocs: objects handed out by CPUs without state.
  * @fails:	failed allocations by cause.
- * @history:	what rewinds have freed; NULL before the first rewind.
+ * @history:	where generations of rewinds start, and what rewinds have freed; NULL before the
+ *		first rewind.
  * @reset_lock: serialises rewinds, and the resets that do more than move the cursor;
  *		irq-safe. Protects @retiring, @wrapping, what is written to @history,
  *		and setting @settle_blocked.
@@ -537,7 +549,8 @@ struct arena_history {
  * @had_larges:	there have been views, and the reaper may be at work.
  * @actions:	lists of actions, one for each slab set (action.c).
  * @actions_added: number of actions that were ever added.
- * @acted:	the last generation before which all actions that it ended were taken from @actions.
+ * @acted:	the newest generation of which it is known that all actions which ended when it
+ *		began have been taken off @actions.
  * @tail_mutex: serialises the collection of span tails, and protects @tails.
  * @tails:	the collected tails.
  * @committed_peak: highest value of @committed.
@@ -546,7 +559,7 @@ struct arena_history {
  * @page_frees:	number of slabs given back to the page allocator.
  * @pool_hits:	number of slabs taken from the pool.
  * @refs:	reference count.
- * @acting:	number of CPUs or tasks that run actions.
+ * @acting:	number of resets, rewinds and other calls that are running actions.
  * @unreferenced: entry in the list of arenas that put_worker() destroys.
  * @memcg:	the memory cgroup that is charged, with %ARENA_ACCOUNT.
  * @budget:	what slabs and directories are charged to; it outlives the arena.
@@ -563,8 +576,8 @@ struct arena_history {
  *		%ARENA_LEAF_CPUS CPUs each.
  *
  * The first cache line holds what every allocation reads and resets write. The second one holds
- * what claims, resets and growing write. So a reset of an arena that has left the caches waits
- * for these, for the line of @writers and for the states of CPUs.
+ * what claims, resets and growing write. So a reset of an arena that no cache holds any more waits
+ * for these two lines, for that of @writers and for the states of CPUs.
  */
 struct arena {
 	unsigned long		generation;
@@ -636,9 +649,9 @@ struct arena {
 /* arena.first_cpu is taken. */
 #define ARENA_FIRST_USED	1
 
-/* Flags in arena.settle_blocked. ASLEEP: a reset that may sleep is at work on slabs. */
+/* A flag in arena.settle_blocked: a reset that may sleep is at work on slabs. */
 #define ARENA_BLOCKED_ASLEEP	BIT(0)
-/* An action has been added to the arena at any time since its creation. */
+/* A flag in arena.settle_blocked, which is never cleared: the arena has had an action. */
 #define ARENA_BLOCKED_ACTIONS	BIT(1)
 
 /* Raise @peak to at least @value. A full barrier if that changes @peak. */
@@ -650,7 +663,7 @@ static inline void arena_raise(atomic_long_t *peak, long value)
 		;
 }
 
-/* The gfp flag that charges memory of an arena with @flags to its memory cgroup. */
+/* The gfp flag that charges memory of an arena with these @flags to its memory cgroup, or 0. */
 static inline gfp_t arena_account_gfp(unsigned int flags)
 {
 	return flags & ARENA_ACCOUNT ? __GFP_ACCOUNT : 0;
@@ -728,15 +741,15 @@ struct arena_snap {
 	unsigned long	cursor;
 };
 
-/* Was nothing allocated yet in a generation that is settled? */
+/* Is the generation settled, with the cursor at offset 0? */
 static inline bool arena_is_empty(const struct arena_snap *snap)
 {
 	return cursor_settled(snap->cursor) && !cursor_offset(snap->cursor);
 }
 
 /*
- * The full generation of @cursor, a word that was read after the generation @base: the
- * difference of their tags says how far @cursor is ahead.
+ * The full generation of @cursor, a word that was read after the generation @base was. The
+ * difference of their tags says by how much the generation of @cursor is newer.
  */
 static inline unsigned long cursor_generation(unsigned long cursor, unsigned long base)
 {
@@ -796,8 +809,8 @@ static inline struct arena_slab *arena_dir_entry(const struct arena_dir *dir, si
 }
 
 /*
- * Find the first slab from *@index on and below @end that has an entry, committed or not, and set
- * *@index to its number. Returns the entry, or NULL if there is none.
+ * Of the slabs from *@index on and below @end, find the first one that has an entry, committed or
+ * not, and set *@index to its number. Returns the entry, or NULL if there is none.
  */
 static inline struct arena_slab *arena_dir_next(const struct arena_dir *dir, size_t *index,
 						size_t end)
@@ -841,8 +854,9 @@ bool arena_may_outlive(const struct arena *arena, unsigned long now, unsigned lo
 		       size_t offset);
 
 /*
- * Does an object that was allocated at @offset in @generation still live? It does in its own
- * generation, and after rewinds to offsets above it. @offset is not checked against the cursor.
+ * Is an object that was allocated at @offset in @generation still alive? It is during its own
+ * generation, and after rewinds to offsets above it. The caller knows that there was such an
+ * object: @offset is not checked against the cursor.
  */
 static inline bool arena_lives(const struct arena *arena, unsigned long generation, size_t offset)
 {
@@ -852,8 +866,8 @@ static inline bool arena_lives(const struct arena *arena, unsigned long generati
 }
 
 /*
- * The index in arena->history->start for @generation, which a rewind began. The argument may also
- * be its tag. Two successive generations have different indices.
+ * The index in arena->history->start for @generation, which a rewind began. The tag of a generation
+ * may be passed instead. Two successive generations have different indices.
  */
 static inline unsigned int arena_start_nr(unsigned long generation)
 {
@@ -885,8 +899,9 @@ static inline bool arena_begin_word(const struct arena *arena, unsigned long cur
 	if (cursor_tag(*begun) != cursor_tag(cursor) || cursor_tag(*used) != cursor_tag(cursor))
 		return false;
 	/*
-	 * Without the bit "counted", the offset equals the bytes used and is a multiple of a word.
-	 * Where the mark says otherwise, the generation begins with the bit set.
+	 * As long as the bit "counted" is clear, the offset equals the bytes used and is a multiple
+	 * of a word. If the rewind was to a mark for which that is not so, the generation begins
+	 * with the bit set.
 	 */
 	if (*used != *begun || *begun % ARENA_WORD)
 		*begun |= ARENA_COUNTED;
@@ -956,12 +971,12 @@ static __always_inline struct arena_cpu *arena_cpu_fast(const struct arena *aren
 
 	if (static_branch_likely(&arena_flat)) {
 		root += raw_cpu_read(arena_flat_position);
-		/* Racy with the only store of this entry, by this CPU: either value will do. */
+		/* Racy with the only store of this entry, by this CPU: either value is good. */
 		return data_race(*(struct arena_cpu *const *)root);
 	}
 	root += raw_cpu_read(arena_root_position);
 	/*
-	 * Address dependency: pairs with leaf_install(). Racy with the one store of the entry:
+	 * Address dependency: pairs with leaf_install(). Racy with the one store of the entry;
 	 * READ_ONCE() would cost an instruction.
 	 */
 	leaf = data_race(*(const void *const *)root) + raw_cpu_read(arena_leaf_position);
@@ -990,7 +1005,10 @@ static __always_inline bool arena_cpu_missing(const struct arena_cpu *cpu)
 	return cpu == &arena_cpu_none;
 }
 
-/* Install a state for this CPU before an allocation, if it has none and @gfp permits that. */
+/*
+ * Install a state for this CPU before an allocation, if it has none and @gfp permits to allocate
+ * one.
+ */
 static inline void arena_cpu_prepare(struct arena *arena, gfp_t gfp)
 {
 	bool missing;
@@ -1025,7 +1043,10 @@ void arena_set_generation(struct arena *arena, unsigned long generation);
 int arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		struct arena_place *place);
 
-/* An object, or why there is none: two words, which a function returns in registers. */
+/*
+ * Offset and generation of an object, or an errno: two words, which a function returns in
+ * registers.
+ */
 struct arena_spot {
 	ssize_t		offset;		/* or a negative errno */
 	unsigned long	generation;
@@ -1035,9 +1056,10 @@ struct arena_spot {
 struct arena_spot arena_claim_spot(struct arena *arena, size_t size, size_t align, gfp_t gfp);
 
 /*
- * arena_claim() for a caller that keeps resets and rewinds out until this returns. Most callers ask
- * for whole words and the default alignment: they get the fast path of callers in the kernel. That
- * path returns only an address; as no reset intervenes, generation and offset follow from it.
+ * arena_claim() for a caller that keeps resets and rewinds out until this returns. Most of these
+ * callers ask for whole words and the default alignment: for them this tries the fast path of
+ * arena_alloc(). That path returns only an address. The offset follows from the address, and as no
+ * reset intervenes, the generation is the present one.
  */
 static __always_inline struct arena_spot arena_claim_no_reset(struct arena *arena, size_t size,
 							      size_t align, gfp_t gfp)
@@ -1056,8 +1078,9 @@ static __always_inline struct arena_spot arena_claim_no_reset(struct arena *aren
 }
 
 /*
- * The two steps of arena_claim(): claim an object, and count and trace the result. A caller that
- * makes them itself can claim again, for instance a smaller object, before a failure is counted.
+ * The two steps of arena_claim(): the first claims an object, the second counts and traces the
+ * result. A caller of the two can try again after a failure, for instance for a smaller object,
+ * before a failure is counted.
  */
 int __arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		  struct arena_place *place);
@@ -1065,11 +1088,12 @@ int arena_claim_report(struct arena *arena, size_t size, size_t align, gfp_t gfp
 		       const struct arena_place *place, int err);
 
 /*
- * A call allocates again if a reset frees its object before the object is complete. After losing
- * so many objects in a row, the call returns the next one even if that one is stale, so that the
- * call ends: a caller that does not exclude resets must expect stale objects anyway. In an arena
- * that is reset by arena_reset_rcu() only, a caller inside rcu_read_lock() never gets such an
- * object: at most one of these resets succeeds before the caller's rcu_read_unlock().
+ * If a reset frees an object before the call that allocates it has zeroed or filled it, the call
+ * allocates another one. After losing so many objects in a row, the call returns the next one even
+ * if a reset has freed that one, too, so that the call ends: a caller that does not exclude resets
+ * must expect this anyway. In an arena that is reset by arena_reset_rcu() only, a caller inside
+ * rcu_read_lock() never gets such an object: at most one of these resets succeeds before the
+ * caller's rcu_read_unlock().
  */
 #define ARENA_LOST_MAX	8
 
@@ -1110,7 +1134,9 @@ struct arena_batch {
 	bool			bare;
 };
 
-/* Allocate a batch, of which the caller sets the first three members. @gfp must permit sleeping. */
+/*
+ * Allocate a batch. The caller sets the first three members of @batch. @gfp must permit sleeping.
+ */
 int arena_claim_batch(struct arena *arena, struct arena_batch *batch, gfp_t gfp, u64 *generation);
 
 /* reset.c */
@@ -1138,7 +1164,7 @@ void arena_idle_exit(void);
  * struct arena_action - one action.
  * @node:	entry in a list.
  * @generation:	the generation that it was added in.
- * @offset:	of the word that was claimed for it.
+ * @offset:	offset of the word that was claimed for it.
  * @nr:		its number, in the order in which actions were added.
  * @fn:		the function.
  * @data:	its argument.
@@ -1180,10 +1206,10 @@ int arena_tails_claim(struct arena *arena, size_t size, size_t used, size_t alig
 void arena_tails_exit(struct arena *arena);
 
 /**
- * struct arena_moment - where an arena stands at one moment.
+ * struct arena_moment - usage and generation of an arena at one moment.
  * @generation: its generation.
- * @used:	what arena_offset() says in that generation.
- * @high:	what arena_high() says in that generation, not below @used.
+ * @used:	what arena_offset() returns in that generation.
+ * @high:	what arena_high() returns in that generation, not below @used.
  */
 struct arena_moment {
 	unsigned long	generation;
@@ -1214,8 +1240,8 @@ void arena_history_alloc(struct arena *arena);
 struct arena_snap arena_begun_snap(const struct arena *arena, struct arena_snap snap);
 
 /*
- * Take a snapshot as arena_snap() does. If its generation is not settled yet, replace the cursor
- * word by the one with which the generation will be settled.
+ * Take a snapshot as arena_snap() does. If its generation is unsettled, its cursor word is replaced
+ * by the one that the cursor will have when the generation is settled.
  */
 static inline struct arena_snap arena_snap_begun(const struct arena *arena)
 {

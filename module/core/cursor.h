@@ -32,7 +32,7 @@ static __always_inline void arena_assert_rcu(void)
 }
 
 /*
- * Enter and leave an allocation. @depth needs neither an atomic nor interrupts off: an
+ * Enter and leave an allocation. arena_cpu.depth needs neither an atomic nor interrupts off: an
  * interrupt between its load and its store leaves it as it was.
  */
 static __always_inline struct arena_cpu *arena_enter(struct arena *arena)
@@ -157,8 +157,8 @@ static inline struct arena_cpu *arena_write_begin(struct arena *arena, struct ar
 }
 
 /*
- * The bytes that @slot has counted are about to change to those of another generation: until that
- * is done, the slot counts for none.
+ * The bytes that @slot has counted are about to be replaced by those of another generation. Until
+ * that is done, the slot counts for no generation.
  */
 static __always_inline void slot_generation_ends(struct arena_slot *slot)
 {
@@ -172,9 +172,9 @@ static __always_inline void slot_generation_ends(struct arena_slot *slot)
 }
 
 /*
- * Let @slot count for @generation, which is newer than the one it counted for. Its span is
- * dropped, unless the slot is revoked: then the collecting CPU may be reading the span, which
- * is left as it is, and @stale is set.
+ * Let @slot count for @generation, which is newer than the one it counted for. Its span is dropped.
+ * But if the slot is revoked, the collecting CPU may be reading the span: then the span is left as
+ * it is, and @slot->stale is set.
  */
 static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
 {
@@ -194,7 +194,7 @@ static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
 	}
 	/*
 	 * Ordered before @generation by the release below: a CPU that collects the tails of
-	 * @generation must not take that of an older span.
+	 * @generation must not take the tail of an older span.
 	 */
 	WRITE_ONCE(slot->stale, revoked);
 	slot->want = max_t(unsigned int, slot->want / 4, ARENA_SPAN_MIN);
@@ -248,8 +248,8 @@ static __always_inline void slot_take(struct arena_slot *slot, size_t size)
 }
 
 /*
- * Keep nested allocations out of the span while the owner works on it: their fast path
- * fails on a busy span, and arena_slot() returns NULL.
+ * Keep nested allocations out of the span while this allocation works on it: their fast path fails
+ * on a busy span, and arena_slot() returns NULL.
  */
 static __always_inline void slot_busy(struct arena_slot *slot)
 {
@@ -279,7 +279,10 @@ static __always_inline bool slot_bump(struct arena_slot *slot, size_t size, size
 	if (unlikely(size - 1 >= room - pad))
 		return false;
 	*object = (void *)(start + pad);
-	/* The span ends at a multiple of the minimum alignment, so this padding fits. */
+	/*
+	 * The ready part of the span ends at a multiple of the minimum alignment, so this padding
+	 * fits.
+	 */
 	pad += -size % ARENA_MIN_ALIGN;
 	if (pad)
 		slot_pad(slot, pad);
@@ -331,8 +334,9 @@ static inline bool cursor_count(struct arena *arena, long *cursor)
 	now = atomic_long_cmpxchg(&arena->uncounted, noted, *cursor & ~ARENA_COUNTED);
 	/*
 	 * If the exchange failed, another CPU has changed the note. If that CPU noted this
-	 * generation, the work is done. But it may have been late and noted an older one, or
-	 * uncounted_renew() has run: then the note is still missing, and the caller retries.
+	 * generation, the work is done. But it may have been late and have noted an older
+	 * generation, or it may have been in uncounted_renew(): then the note of this generation is
+	 * still missing, and the caller retries.
 	 */
 	if (unlikely(now != noted && cursor_tag(now) != cursor_tag(*cursor))) {
 		*cursor = atomic_long_read(&arena->cursor);
@@ -363,8 +367,8 @@ struct claim {
 };
 
 /*
- * Does the span end at the cursor? If so, a claim can be joined to its tail. The span must be
- * busy: otherwise an interrupt could take from the tail meanwhile.
+ * Does the span of @slot end at the cursor, so that a claim can be joined to its tail? The span
+ * must be busy: otherwise an interrupt could take from the tail meanwhile.
  */
 static inline bool slot_joins(const struct arena_slot *slot, const struct arena_snap *snap)
 {
@@ -373,11 +377,11 @@ static inline bool slot_joins(const struct arena_slot *slot, const struct arena_
 }
 
 /*
- * Move the cursor past an object of @size bytes. @snap is the first word to try; if the cursor
- * has moved since, the word found in it is tried next. With @want, claim a span: up to @want
- * bytes from the start of the object, as far as the slab and the capacity permit. A span in
- * @slot that ends at the cursor is joined with the claim, so that a CPU that allocates alone
- * wastes no tails. Without @want, @slot is not used.
+ * Move the cursor past an object of @size bytes. @snap is the first word to try; if the cursor has
+ * moved since, the word found in it is tried next. With @want, claim a span: up to @want bytes from
+ * the start of the object, as far as the slab and the capacity permit. If the old span in @slot
+ * ends at the cursor, the new one begins with the tail of the old one, so that a CPU that allocates
+ * alone wastes no tails. Without @want, @slot is not used.
  *
  * Return: 0; -ENOSPC; -EAGAIN if the slab at claim->object is not committed; -EBUSY if the
  * generation is not settled. A failure leaves the offset as it was, and sets claim->object.
@@ -437,9 +441,10 @@ static inline void *claim_address(const struct arena *arena, const struct claim 
 }
 
 /*
- * Is the claimed memory known to be zero? It is if the slab was installed, zeroed, in the same
- * generation. Within a generation no byte is handed out twice, as a rewind begins another one,
- * except where note_return() has marked the slab.
+ * Is the claimed memory known to be zero? It is if the slab was installed, and was all zero then,
+ * in the generation of the claim: a byte is handed out at most once in a generation, as each reset
+ * and each rewind begins another one. Bytes that were given back can be handed out again:
+ * note_return() has marked their slabs.
  */
 static inline bool claim_is_clean(const struct claim *claim)
 {
@@ -483,7 +488,9 @@ static noinline int __maybe_unused zero_claimed(struct arena *arena, struct aren
 	return 0;
 }
 
-/* Zero [@from, @end) of a claim unless it is known to be zero. */
+/*
+ * Zero the bytes [@from, @end) of a claim unless they are known to be zero. Returns 0 or -ESTALE.
+ */
 static __always_inline int claim_zero(struct arena *arena, struct arena_cpu *cpu,
 				      const struct claim *claim, size_t from, size_t end)
 {
@@ -501,8 +508,9 @@ static inline void place_set(struct arena_place *place, unsigned long generation
 }
 
 /*
- * The size to claim for a caller that wants an address. In an ARENA_MAPPABLE arena an object
- * larger than a slab has no kernel address: 0 makes arena_claim() refuse it.
+ * The size to claim for a caller that needs the address of the object. In an ARENA_MAPPABLE arena
+ * an object larger than a slab has no kernel address: then this returns 0, a size that
+ * arena_claim() refuses.
  */
 static inline size_t size_with_address(const struct arena *arena, size_t size)
 {
@@ -517,7 +525,7 @@ void arena_account(struct arena *arena, struct arena_slot *slot, unsigned long g
 void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long generation,
 		       size_t offset, void *base);
 
-/* What arena_span_claim() returns if the caller shall claim from the cursor. It is no errno. */
+/* Returned by arena_span_claim(), beside 0 and errnos: the caller is to claim from the cursor. */
 #define ARENA_USE_CURSOR	1
 
 /* span.c. Callers have preemption off. */
@@ -536,9 +544,9 @@ static __always_inline void claim_done(struct arena *arena, struct arena_cpu *cp
 }
 
 /*
- * The CPU that reset a dense arena is likely to allocate from it next: open its window in the slab
- * that the cursor is in now. Without this, the first allocation takes the slow path. A nested reset
- * does not do it, as it may have interrupted the opening of that window.
+ * Open the window of this CPU on the slab that the cursor is in. A CPU that reset a dense arena is
+ * likely to allocate from it next, and its first allocation would take the slow path otherwise. A
+ * nested reset opens no window, as it may have interrupted the opening of one.
  */
 static __always_inline void arena_window_reopen(struct arena *arena)
 {
@@ -548,7 +556,10 @@ static __always_inline void arena_window_reopen(struct arena *arena)
 	void *base;
 
 	if (arena_slot(cpu) && cursor_settled(snap.cursor) && offset < arena->capacity) {
-		/* Address dependency: pairs with arena_settle() after a release of slabs. */
+		/*
+		 * Address dependency from the cursor to the entry: pairs with the compare-and-swap
+		 * in arena_settle() after a release of slabs, so that no released slab is found.
+		 */
 		base = arena_slab_base(arena, snap.generation, offset);
 		if (base)
 			arena_window_open(arena, cpu, snap.generation, offset, base);

@@ -2,19 +2,18 @@
 /*
  * The directory arena/ in debugfs: a table of all arenas, and a file for each arena.
  *
- * Most arenas live for one request, and creating a file for each would cost more than the
- * request. So creation stores an arena in young[], at the place that its id selects, by one
- * exchange, and destruction takes it out by another. A worker runs every FILES_DELAY while
- * arenas come and go: it moves the young arenas to the list and creates their files, and
+ * Most arenas live for one request, and creating a file for each would cost more than the request.
+ * So creation stores an arena in young[], at the place that its id selects, by one
+ * compare-and-swap, and destruction takes it out by another. While arenas come and go, a worker
+ * runs every FILES_DELAY: it moves the young arenas to the list and creates their files, and
  * removes the files of arenas that are gone. Young arenas also move to the list when a program
  * reads the table, or when a place in young[] is needed for another arena.
  *
- * Creating and destroying an arena must not wait for a reader. A program that lists the
- * directory holds the lock of the directory, and a program that reads a file delays the removal
- * of the file, until the buffer that the program reads into has been faulted in, which may take
- * for ever. So only the worker creates and removes files. Creation and destruction take
- * all_lock, which is held for a few instructions or for one page of the table, and never while
- * user memory is touched.
+ * Creating and destroying an arena must not wait for a reader. A program that lists the directory
+ * holds its lock, and a program that reads a file delays the removal of the file. Either lasts
+ * until the buffer that the program reads into has been faulted in, which may be for ever. So only
+ * the worker creates and removes files. Creation and destruction take all_lock, which is held for a
+ * few instructions or for one page of the table, and never while user memory is touched.
  */
 #include <linux/debugfs.h>
 #include <linux/err.h>
@@ -34,9 +33,9 @@
 
 /**
  * struct arena_debug - the file of an arena in debugfs.
- * @arena:  what the file shows; NULL once that is gone.
+ * @arena:  the arena that the file shows; NULL once it is destroyed.
  * @dentry: the file. Only the worker uses it.
- * @node:   entry in files_to_remove, once @arena is NULL.
+ * @node:   entry in files_to_remove while @arena is NULL.
  */
 struct arena_debug {
 	const struct arena	*arena;
@@ -47,12 +46,12 @@ struct arena_debug {
 /* Protects the three variables below, arena->debug, and what a struct arena_debug shows. */
 static DEFINE_SPINLOCK(all_lock);
 static LIST_HEAD(all_arenas);		/* in ascending order of their ids */
-static struct arena *next_to_show;	/* the oldest arena without a file, or NULL */
+static struct arena *next_to_show;	/* all older ones have a file; NULL: all have */
 static LIST_HEAD(files_to_remove);
 
 /*
- * Arenas that are not in all_arenas yet. Creation and destruction change entries of this array by
- * compare-and-swap, without all_lock.
+ * Arenas that are not in all_arenas yet, without a lock: creation and destruction change an entry
+ * by compare-and-swap, and list_young() empties it by xchg().
  */
 static struct arena *young[NR_YOUNG];
 static atomic64_t last_id;
@@ -155,8 +154,9 @@ static void list_arena(struct arena *arena)
 }
 
 /*
- * Move the young arenas to the list, the oldest first. An arena that is destroyed meanwhile, and
- * no longer finds itself in young[], waits for all_lock in arena_debug_remove().
+ * Move the young arenas to the list, the oldest first. The caller holds all_lock until they are in
+ * the list. If one of them is destroyed meanwhile, arena_debug_remove() does not find it in
+ * young[], and waits for all_lock.
  */
 static void list_young(void)
 {
@@ -167,7 +167,10 @@ static void list_young(void)
 	for (i = 1; i <= NR_YOUNG; i++) {
 		struct arena **place = young_place(id + i);
 
-		/* Full barrier: pairs with the cmpxchg() in arena_debug_add(). */
+		/*
+		 * Full barrier: pairs with the cmpxchg() in arena_debug_add(), so that this finds
+		 * the arena complete.
+		 */
 		arena = READ_ONCE(*place) ? xchg(place, NULL) : NULL;
 		if (arena)
 			list_arena(arena);
@@ -281,7 +284,10 @@ static void file_name(const struct arena *arena, char *file)
 			*file = '_';
 }
 
-/* Let @debug show the oldest arena that has no file; false if all that are listed have one. */
+/*
+ * Let @debug show the oldest listed arena that has no file, and store the name of its file in
+ * @file. Returns false if all listed arenas have a file.
+ */
 static bool pick_without_file(struct arena_debug *debug, char *file)
 {
 	struct arena *arena;
@@ -310,7 +316,10 @@ static void make_files(void)
 		debug = kzalloc_obj(*debug, GFP_KERNEL);
 		if (!debug || !pick_without_file(debug, file))
 			break;
-		/* On failure this is an ERR_PTR(). The arena keeps @debug, so no retry follows. */
+		/*
+		 * On failure this stores an ERR_PTR(). As arena->debug is set all the same, the
+		 * worker does not try again.
+		 */
 		debug->dentry = debugfs_create_file(file, 0400, debug_dir, debug, &arena_fops);
 	}
 	kfree(debug);
@@ -325,7 +334,7 @@ static void remove_files(void)
 	list_splice_init(&files_to_remove, &gone);
 	spin_unlock(&all_lock);
 	list_for_each_entry_safe(debug, next, &gone, node) {
-		/* Waits for readers that are in arena_show(); later ones do not get there. */
+		/* This waits for readers that are in arena_show(). Later reads fail. */
 		debugfs_remove(debug->dentry);
 		kfree(debug);
 	}
@@ -334,8 +343,8 @@ static void remove_files(void)
 static void files_worker(struct work_struct *unused)
 {
 	/*
-	 * The directory does not exist yet if built-in code creates arenas early, and never exists
-	 * if debugfs has refused it.
+	 * There is no directory yet if built-in code creates arenas before arena_debug_init() runs,
+	 * and there never is one if debugfs has refused to create it.
 	 */
 	if (IS_ERR_OR_NULL(debug_dir))
 		return;
@@ -360,7 +369,7 @@ void arena_debug_add(struct arena *arena)
 
 	arena->id = atomic64_inc_return(&last_id);
 	place = young_place(arena->id);
-	/* Full barrier: pairs with xchg() in list_young(), which finds the arena complete. */
+	/* Full barrier: pairs with xchg() in list_young(), which then finds the arena complete. */
 	if (READ_ONCE(*place) || cmpxchg(place, NULL, arena)) {
 		spin_lock(&all_lock);
 		/* An older arena has the place in young[]: list the older arena first. */
@@ -372,9 +381,9 @@ void arena_debug_add(struct arena *arena)
 }
 
 /*
- * An arena that is still in young[] has no file, and no list refers to it. Otherwise the task
- * that took it out of young[] holds all_lock until the arena is in the list. From here on the
- * file of @arena, if it has one, has nothing to show.
+ * Called when @arena is destroyed. An arena that is still in young[] has no file and is in no list.
+ * Otherwise list_young() has taken it out of young[], and its caller holds all_lock until the arena
+ * is in the list. From here on the file of @arena, if it has one, shows nothing.
  */
 void arena_debug_remove(struct arena *arena)
 {

@@ -8,11 +8,11 @@
  * node plus the height of the tree, which is 0 for a single leaf. A tree that is too low gets a
  * higher root, which has the old root as its first child.
  *
- * Nodes are zeroed before other CPUs can see them, and are added by compare-and-swap without
- * a lock. They are never moved, and are freed with the arena only. So lookups take no lock
- * either and run in any context, and an entry that was found stays where it is. A release
- * keeps the nodes: they cost sixteen bytes for each slab that there ever was, 0.4 % of slabs of
- * 4 KiB and 0.02 % of those of 64 KiB, the default.
+ * Nodes are zeroed before other CPUs can see them, and are added by compare-and-swap without a
+ * lock. They are never moved, and are freed with the arena only. So lookups take no lock either and
+ * run in any context, and an entry that was found stays where it is. Nodes remain when slabs are
+ * released: they cost sixteen bytes for each slab that there ever was, 0.4 % of slabs of 4 KiB and
+ * 0.02 % of those of 64 KiB, the default.
  */
 #include <linux/kmemleak.h>
 #include <linux/sched/mm.h>
@@ -30,7 +30,7 @@
  * union arena_dir_node - a page of the directory.
  * @child: in a node of height 1 or more: the nodes one level below, NULL where there is none.
  * @entry: in a leaf, of height 0: the entries of slabs.
- * @next:  in a node that is not in a directory yet: the next such node.
+ * @next:  in a node that is in no directory yet: the next node on the caller's list of spare nodes.
  */
 union arena_dir_node {
 	union arena_dir_node	*child[PAGE_SIZE / sizeof(void *)];
@@ -75,9 +75,9 @@ static struct arena_slab *leaf_entry(union arena_dir_node *leaf, size_t index)
  * missing; *@height then is the height of the missing node, or %HEIGHT_MAX if the tree is too
  * low.
  *
- * The address dependency from each node to the next one pairs with the cmpxchg() in
- * dir_raise() and dir_extend(). A CPU that sees a node sees it zeroed; without that, it could
- * follow a pointer that the page held before.
+ * The address dependency from each node to the next one pairs with the cmpxchg() in dir_raise() and
+ * dir_extend(). A CPU that sees a node sees it zeroed; otherwise it could follow a pointer that the
+ * page held before.
  */
 static __always_inline union arena_dir_node *dir_walk(const struct arena_dir *dir, size_t index,
 						      unsigned int *height)
@@ -94,7 +94,7 @@ static __always_inline union arena_dir_node *dir_walk(const struct arena_dir *di
 	return node;
 }
 
-/* The entry of slab @index in the tree, or NULL if its leaf does not exist yet. */
+/* Find the entry of slab @index in the tree. Returns NULL if its leaf does not exist yet. */
 struct arena_slab *arena_dir_find(const struct arena_dir *dir, size_t index)
 {
 	unsigned int height;
@@ -103,7 +103,10 @@ struct arena_slab *arena_dir_find(const struct arena_dir *dir, size_t index)
 	return leaf ? leaf_entry(leaf, index) : NULL;
 }
 
-/* arena_dir_next() in the tree. All slabs below a missing node are skipped in one step. */
+/*
+ * arena_dir_next() for slabs whose entries are in the tree. Skips all slabs below a missing node in
+ * one step.
+ */
 struct arena_slab *arena_dir_find_next(const struct arena_dir *dir, size_t *index, size_t end)
 {
 	union arena_dir_node *leaf;
@@ -129,9 +132,9 @@ static unsigned int index_height(size_t index)
 }
 
 /*
- * How many nodes the way to slab @index lacks. Other CPUs may add nodes meanwhile, but that
- * never raises the number: what they add is either on this way, or below an old root that has
- * been counted as present.
+ * How many nodes are missing on the way from the root to slab @index, new roots included. Other
+ * CPUs may add nodes meanwhile, but that never raises the number: a node that they add is either on
+ * this way, or below an old root that has been counted as present.
  */
 static unsigned int nodes_missing(const struct arena_dir *dir, size_t index)
 {
@@ -141,12 +144,13 @@ static unsigned int nodes_missing(const struct arena_dir *dir, size_t index)
 	if (!root_reaches(root, index)) {
 		height = index_height(index);
 		/*
-		 * The nodes above the old root, up to the new one, and those on the way down to the
-		 * leaf: that way does not lead through the old root, which is a first child.
+		 * The nodes above the old root, up to the new root, and those from the new root
+		 * down to the leaf. The way down does not lead through the old root, which is a
+		 * first child.
 		 */
 		return height + 1 - (root ? root_height(root) + 1 : 0) + height;
 	}
-	/* The tree is high enough: the missing node, and all those below it. */
+	/* The tree is high enough: count the first missing node, and all nodes below it. */
 	return dir_walk(dir, index, &height) ? 0 : height + 1;
 }
 
@@ -163,8 +167,8 @@ static union arena_dir_node *node_new(struct arena *arena, gfp_t gfp)
 	}
 	set_active_memcg(old);
 	/*
-	 * kmemleak must scan the node: only the node points to the slabs, which kmemleak
-	 * tracks.
+	 * kmemleak must scan the node: the only pointers to slabs, which kmemleak tracks, are in
+	 * it.
 	 */
 	if (node)
 		arena_kmemleak_alloc(node, 0, gfp);
@@ -177,7 +181,7 @@ static void node_free(struct arena *arena, void *node)
 	arena_block_put(arena->budget, node, 0);
 }
 
-/* Take a node, which no directory has contained, from the list of unused ones. */
+/* Take a node from a list of spare nodes, which were in no directory yet. */
 static union arena_dir_node *spare_pop(union arena_dir_node **spare)
 {
 	union arena_dir_node *node = *spare;
@@ -231,9 +235,9 @@ static union arena_dir_node *dir_raise(struct arena_dir *dir, size_t index,
 		node->child[0] = root_node(root);
 		higher = root ? (void *)node + root_height(root) + 1 : node;
 		/*
-		 * Full barrier: pairs with the address dependency in dir_walk(), so that the
-		 * new root is seen zeroed, with its first child. If another CPU was faster,
-		 * @root is its root.
+		 * Full barrier: pairs with the address dependency in dir_walk(), so that a CPU that
+		 * sees the new root sees it zeroed, with its first child. If another CPU has stored
+		 * a root first, @root is that root now.
 		 */
 		if (try_cmpxchg(&dir->root, &root, higher)) {
 			root = higher;
@@ -301,7 +305,10 @@ static void nodes_free(struct arena *arena, union arena_dir_node *node, unsigned
 	cond_resched();
 }
 
-/* Free the nodes, if there are any; all slabs were given back, and no other CPU uses them. */
+/*
+ * Free the nodes of a directory that has some. All slabs were given back, and no other CPU uses the
+ * arena.
+ */
 void arena_dir_exit(struct arena *arena, struct arena_dir *dir)
 {
 	nodes_free(arena, root_node(dir->root), root_height(dir->root));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Handles: names of objects that tell when the object is gone.
+ * Handles: names of objects. The arena can tell whether the object of a handle was freed.
  *
  * This code takes no lock. A handle holds the full generation, which does not repeat.
  */
@@ -21,7 +21,7 @@ static bool handle_is_live(const struct arena *arena, arena_handle_t handle)
 }
 
 /*
- * Set *@offset to that of @ptr. Returns false if @ptr does not point into a committed slab of
+ * Set *@offset to the offset of @ptr. Returns false if @ptr does not point into a committed slab of
  * the slab set that @generation uses.
  */
 bool arena_find(const struct arena *arena, unsigned long generation, const void *ptr,
@@ -34,7 +34,10 @@ bool arena_find(const struct arena *arena, unsigned long generation, const void 
 	if (!virt_addr_valid(base))
 		return false;
 	index = page_private(virt_to_page(base));
-	/* Another owner of the page may have written any index there: ask the directory. */
+	/*
+	 * If the page is not the arena's, its owner may have stored any number there: ask the
+	 * directory.
+	 */
 	if (index >= arena_nr_slabs(arena) ||
 	    arena_slab_base(arena, generation, index << arena->slab_shift) != base)
 		return false;
@@ -47,9 +50,9 @@ bool arena_find(const struct arena *arena, unsigned long generation, const void 
  * @arena: the arena, not NULL.
  * @ptr:   a live object of the arena, no larger than a slab.
  *
- * Context: Any. Takes no lock. The caller excludes resets and rewinds that free the object. It need
- * not if the arena is reset by arena_reset_rcu() only, and if the caller got the object inside the
- * rcu_read_lock() section that it is still in.
+ * Context: Any. Takes no lock. The caller excludes resets and rewinds that free the object. If the
+ * arena is reset by arena_reset_rcu() only, it suffices that the caller is inside rcu_read_lock(),
+ * and has got the object inside the same section.
  * Return: The handle; one that never resolves if @ptr is not in the arena.
  */
 arena_handle_t arena_handle(const struct arena *arena, const void *ptr)
@@ -92,15 +95,15 @@ EXPORT_SYMBOL_GPL(arena_alloc_handle);
  * @arena:  the arena, not NULL.
  * @handle: from arena_handle() or arena_alloc_handle(); any other value is safe, too.
  *
- * A handle is stale for ever after the next reset of any kind, and after a rewind to its
- * object or below it (clause 13). Rewinds may make some handles stale early, see
- * arena_rewind(). A forged handle resolves to a place below arena_high() at most.
+ * A handle is stale for ever after the next reset of any kind, and after a rewind that frees its
+ * object (clause 13). Rewinds may make some handles stale early, see arena_rewind(). A forged
+ * handle resolves at most to an address below arena_high(), where no object need begin.
  *
  * Context: Any. Takes no lock. The object stays alive after the return only if the caller
  * excludes resets and rewinds that free it, or is inside rcu_read_lock() and the arena is
  * reset by arena_reset_rcu() only.
- * Return: The address, valid up to the end of its slab at least. Objects of kernel code no
- * larger than a slab lie within one; those of programs may straddle two. NULL if the handle is
+ * Return: The address, valid up to the end of its slab at least. An object that is no larger than a
+ * slab lies within one slab, unless a program has taken it from a lease. NULL if the handle is
  * stale, forged or out of range.
  */
 void *arena_deref(const struct arena *arena, arena_handle_t handle)
@@ -111,17 +114,17 @@ void *arena_deref(const struct arena *arena, arena_handle_t handle)
 		return NULL;
 	/*
 	 * No address dependency leads from a forged handle to the slab. Pairs with the
-	 * compare-and-swap in arena_settle() after slabs were released: a reader that has
-	 * read the cursor of the generation that was settled then sees those directory
-	 * entries empty. Without it, the reader could return the address of a released slab.
+	 * compare-and-swap in arena_settle() after slabs were released: a reader that has read a
+	 * cursor word of the generation that was settled there finds the directory entries of those
+	 * slabs empty. Otherwise it could return the address of a released slab.
 	 */
 	smp_rmb();
 	base = arena_slab_base(arena, handle.generation, handle.offset);
 	/*
-	 * Pairs with the compare-and-swap of the cursor in next_generation(), before slabs
-	 * are released: if this reader has read an entry that changed after it, the look
-	 * below finds the handle stale. Without it, the address of another slab could be
-	 * returned.
+	 * Pairs with the compare-and-swap of the cursor in next_generation(), which comes before
+	 * slabs are released: if this reader has read an entry that has changed since,
+	 * handle_is_live() below finds the handle stale. Otherwise the reader could return the
+	 * address of another slab.
 	 */
 	smp_rmb();
 	if (!base || !handle_is_live(arena, handle))

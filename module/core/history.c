@@ -3,14 +3,14 @@
  * The history of rewinds: an object of an older generation lives on if it lies below every offset
  * that the arena was rewound to since.
  *
- * Let M(g) be the lowest offset that the arena was rewound to since generation g. An object of
- * g at offset o lives if o < M(g), and the arena can be rewound to a mark of g at o if
- * o <= M(g). A rewind from the present generation to offset t sets M(g) = min(M(g), t) for
- * every g. So M never falls from one generation to the next: it is a staircase, and a few
- * steps describe it, see &struct arena_rewinds. Where there are too many steps, the two oldest
- * become one, at the lower offset. Some live objects are then said to be gone, but no freed
- * object is said to live. A reset frees everything: if the tag in the cursor says that a reset,
- * and not a rewind, began the generation, nothing older lives, whatever is remembered here.
+ * Let M(g) be the lowest offset that the arena was rewound to since generation g. An object of g at
+ * offset o lives if o < M(g), and the arena can be rewound to a mark of g at o if o <= M(g). A
+ * rewind from the present generation to offset t sets M(g) = min(M(g), t) for every g. So M(g)
+ * never falls as g grows: it is a staircase. &struct arena_rewinds holds its steps. If there are
+ * too many, the two oldest are merged into one at the lower offset. Some live objects are then said
+ * to be gone, but no freed object is said to live. A reset frees everything: if the tag in the
+ * cursor says that a reset, and not a rewind, began the generation, no older object lives, whatever
+ * the history holds.
  *
  * arena_deref() reads the history in any context, without a lock. There are two copies of it:
  * a rewind writes the copy that is not in use, makes it the valid one, and only then moves the
@@ -23,9 +23,9 @@
 #include "core/core.h"
 
 /*
- * Set *@low to M(@generation). If steps were merged, M is known within bounds only: *@low is the
- * lowest value that it can have, or with @most the highest. Returns false if nothing of
- * @generation lives, or if the arena has had no such generation.
+ * Set *@low to M(@generation). If steps were merged, M(@generation) is known within bounds only:
+ * *@low is the lowest value that it can have, or with @most the highest. Returns false if nothing
+ * of @generation lives, or if the arena has had no such generation.
  */
 static bool rewinds_find(const struct arena_rewinds *rewinds, unsigned long generation,
 			 bool most, size_t *low)
@@ -47,7 +47,10 @@ static bool rewinds_find(const struct arena_rewinds *rewinds, unsigned long gene
 	return false;
 }
 
-/* Set *@low to M(@generation), for a caller that has read generation @now from the cursor. */
+/*
+ * Set *@low to M(@generation), or to the lower or, with @most, the upper bound of it, for a caller
+ * that has read generation @now from the cursor. Returns false if nothing of @generation lives.
+ */
 bool arena_lowest_since(const struct arena *arena, unsigned long now, unsigned long generation,
 			bool most, size_t *low)
 {
@@ -72,7 +75,7 @@ bool arena_lowest_since(const struct arena *arena, unsigned long now, unsigned l
 		nr = smp_load_acquire(&history->nr);
 		found = rewinds_find(&history->rewinds[nr & 1], generation, most, low);
 		/*
-		 * Pairs with smp_wmb() in rewinds_set(): the copy is read before the number
+		 * Pairs with smp_wmb() in rewinds_set(): the copy is read before the number is read
 		 * again.
 		 */
 		smp_rmb();
@@ -93,8 +96,8 @@ bool arena_outlives(const struct arena *arena, unsigned long now, unsigned long 
 }
 
 /*
- * May an object of @generation at @offset live on in generation @now? True in doubt, so that no
- * view of a live object is unmapped.
+ * May an object of @generation at @offset live on in generation @now? Returns true if merged steps
+ * leave that open, so that no view of a live object is unmapped.
  */
 bool arena_may_outlive(const struct arena *arena, unsigned long now, unsigned long generation,
 		       size_t offset)
@@ -136,9 +139,9 @@ static void rewinds_set(struct arena *arena, const struct arena_rewinds *rewinds
 }
 
 /*
- * Record that nothing at or above @low that was allocated up to generation @last lives on.
- * Steps at or above @low are covered by the new one; if there are still too many, the two
- * oldest become one.
+ * Add a step: nothing at or above @low that was allocated up to generation @last lives on. Older
+ * steps at or above @low are dropped, as the new one covers them. If there are still too many, the
+ * two oldest are merged.
  */
 static void rewinds_push(struct arena_rewinds *rewinds, unsigned long last, size_t low)
 {
@@ -161,8 +164,8 @@ static void rewinds_push(struct arena_rewinds *rewinds, unsigned long last, size
 
 /*
  * Remember that a rewind from generation @now frees what lies at or above @low. If the last rewind
- * neither began @now nor tried to, a reset has come since: nothing of what was remembered lives,
- * and the history starts anew.
+ * neither began @now nor tried to, a reset has come since and has freed all older objects: then the
+ * history starts anew.
  */
 void arena_rewinds_add(struct arena *arena, unsigned long now, size_t low)
 {
@@ -194,8 +197,8 @@ void arena_history_alloc(struct arena *arena)
 }
 
 /*
- * Return @snap with the cursor word with which its generation will be settled; or a newer snapshot,
- * if that is settled meanwhile.
+ * Return @snap, whose generation is unsettled, with the cursor word that the cursor will have when
+ * that generation is settled. If the generation is over by now, return a newer snapshot.
  */
 struct arena_snap arena_begun_snap(const struct arena *arena, struct arena_snap snap)
 {

@@ -5,13 +5,13 @@
  * This code takes no lock of the arena. vmap() takes locks of its own, so these allocations
  * need GFP_KERNEL.
  *
- * Committing memory and mapping it may fail, and a call that fails must leave the cursor where
- * it was. So at first memory is committed and mapped where the cursor stands, and the cursor
- * is moved past it last. Where other CPUs keep allocating, the cursor has moved on by then, in
- * every try. So after a few tries the order changes: memory is committed at the cursor and
- * beyond it, twice as far beyond after each try that other CPUs have overtaken; then the cursor
- * is moved past the object, wherever within that memory it stands; and the view is made last.
- * If that view cannot be made, the stretch remains as padding.
+ * Committing memory and mapping it may fail, and a call that fails must leave the cursor where it
+ * was. So the first tries commit and map memory where the cursor stands, and move the cursor past
+ * it last. Where other CPUs keep allocating, the cursor has moved on by then, in every try. So
+ * after a few tries the order changes: the call commits memory at the cursor and beyond it, twice
+ * as far beyond after each try in which other CPUs have moved the cursor too far; then it moves the
+ * cursor past the object, wherever within that memory the cursor stands; and it makes the view
+ * last. If the view cannot be made, the stretch remains as padding.
  */
 #include <linux/sched/signal.h>
 
@@ -48,7 +48,10 @@ bool arena_claim_stretch(struct arena *arena, const struct arena_stretch *stretc
 	return done;
 }
 
-/* Count the bytes of a stretch that arena_claim_ahead() claimed, once the claim is sure. */
+/*
+ * Count the bytes of a stretch that arena_claim_ahead() has claimed as used. Until then they are
+ * padding.
+ */
 void arena_count_stretch(struct arena *arena, const struct arena_stretch *stretch)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
@@ -94,13 +97,13 @@ static int claim_committed(struct arena *arena, struct arena_stretch *stretch, s
 }
 
 /*
- * Claim @size bytes that begin at a slab, while other CPUs allocate and reset. First commits the
- * memory for them and, if there is enough memory, for *@lead bytes beyond, as other CPUs may move
- * the cursor that far in the meantime. Sets @stretch to what was claimed; it counts as padding
- * until the caller calls arena_count_stretch().
+ * Claim @size bytes that begin at a slab, even while other CPUs keep allocating. This first commits
+ * memory for them and, if there is enough, for *@lead bytes beyond, as other CPUs may move the
+ * cursor by so much in the meantime. Sets @stretch to what was claimed; it counts as padding until
+ * the caller calls arena_count_stretch().
  *
- * Returns 0 or an error. On -EAGAIN the caller tries again, with *@lead as it is then: a claim
- * that failed has doubled it (0 becomes two slabs).
+ * Returns 0 or an error. After -EAGAIN the caller tries again with the new value of *@lead, which a
+ * failed claim has doubled (0 becomes two slabs).
  */
 int arena_claim_ahead(struct arena *arena, struct arena_stretch *stretch, size_t size,
 		      size_t *lead, gfp_t gfp)
@@ -130,15 +133,15 @@ int arena_claim_ahead(struct arena *arena, struct arena_stretch *stretch, size_t
 	err = claim_committed(arena, stretch, size, ready);
 	if (err == -EAGAIN)
 		*lead = 2 * max(*lead, stretch->grain);
-	/* A reset may have released the slabs in between: commit them again. */
+	/* A reset may have released the slabs of the claim in between: commit them again. */
 	return err ?: arena_slabs_populate(arena, set, stretch->start, size, gfp);
 }
 
 /*
- * Commit the slabs for an object and make a view of them, unless the arena is mappable. Slabs
- * are gathered, mapped and only then installed, so that on error no more is committed than
- * before. The exception is -EAGAIN: other CPUs have installed some of the same slabs in
- * between, and a view of those that lost that race would show other pages.
+ * Commit the slabs for an object and make a view of them, unless the arena is mappable. Slabs are
+ * gathered, mapped and only then installed, so that on error no more is committed than before. The
+ * exception is -EAGAIN: if other CPUs have installed some of the same slabs in between, the rest is
+ * installed all the same, but the view shows pages that are not in the directory, and is dropped.
  */
 static int large_map(struct arena *arena, unsigned long generation, size_t start, size_t size,
 		     gfp_t gfp, struct arena_large **large)
@@ -156,7 +159,10 @@ static int large_map(struct arena *arena, unsigned long generation, size_t start
 		return err;
 	}
 	if (!arena_slabs_install(arena, generation & ARENA_GEN_SET, &slabs, gfp) && *large) {
-		/* Another CPU installed some of these slabs first: the view shows wrong pages. */
+		/*
+		 * Another CPU has installed some of these slabs first, so the view shows wrong
+		 * pages.
+		 */
 		arena_view_drop(*large);
 		return -EAGAIN;
 	}
@@ -207,9 +213,9 @@ static int large_map_then_claim(struct arena *arena, size_t size, gfp_t gfp,
 }
 
 /*
- * Try once: claim memory, then map it. If a reset comes after the claim, the object is returned
- * all the same, as a reset may free any object. Returns -EAGAIN if other CPUs have moved the
- * cursor too far, or have reset the arena before the slabs were mapped.
+ * Try once: claim memory, then map it. If a reset comes after that, the object is returned all the
+ * same, as a reset may free any object at any time. Returns -EAGAIN if other CPUs have moved the
+ * cursor too far, or if a reset has released slabs before they were mapped.
  */
 static int large_claim_then_map(struct arena *arena, size_t size, gfp_t gfp, size_t *lead,
 				struct arena_place *place)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Marks: go back to where a dense arena stood.
+ * Marks: a dense arena can be rewound to where it stood earlier.
  *
  * A mark is a plain value. A rewind is a reset to another offset than 0: it begins the next
  * generation (arena_begin_rewound()), and all that "DOC: generations" says of resets holds for
@@ -13,13 +13,12 @@
 /**
  * arena_mark() - Say where a dense arena stands (clause 12).
  * @arena: the arena, not NULL, created without %ARENA_SPANS.
- * @mark:  filled in: a plain value, which may be copied, kept or forgotten. Its offset and
- *	its count of used bytes are in bytes.
+ * @mark:  filled in. It is a plain value, which may be copied, kept or forgotten.
  *
  * The used bytes in @mark are exact if no allocation runs meanwhile.
  *
  * Context: Any but NMI. Takes no lock. Does not sleep.
- * Return: 0; -EOPNOTSUPP with %ARENA_SPANS: such a mark cannot be rewound to.
+ * Return: 0; -EOPNOTSUPP with %ARENA_SPANS: an arena with spans cannot be rewound to @mark.
  */
 int arena_mark(struct arena *arena, struct arena_mark *mark)
 {
@@ -65,7 +64,10 @@ static int mark_check(const struct arena *arena, const struct arena_snap *snap,
 	return mark->offset <= low ? 0 : -ESTALE;
 }
 
-/* Returns 0; 1 if there is nothing to free; or an error of arena_rewind(). */
+/*
+ * The part of arena_rewind() that needs the lock. Returns 0; 1 if there is nothing to free; or an
+ * error of arena_rewind().
+ */
 static int rewind_locked(struct arena *arena, const struct arena_mark *mark, bool *crossed)
 {
 	struct arena_snap snap = arena_snap_begun(arena);
@@ -89,15 +91,15 @@ static int rewind_locked(struct arena *arena, const struct arena_mark *mark, boo
 /**
  * arena_rewind() - Free all that was allocated since a mark (clause 12).
  * @arena: the arena, not NULL.
- * @mark:  from arena_mark(), by any task. The arena can be rewound to it again, and to the
- *	marks that were taken before it.
+ * @mark:  from arena_mark(), taken by any task. After the rewind, the arena can be rewound to it
+ *	again, and to the marks that were taken before it.
  *
- * A rewind is a reset to the offset of @mark: the next generation begins there. Objects
- * allocated since the mark are gone, whichever task or CPU allocated them; the caller excludes
- * their users. Objects allocated before it stay where they are, with their contents, and their
- * handles stay valid, with one exception: the arena remembers rewinds to four offsets, each
- * above the one before. With a fifth, the two oldest are taken for one at the lower offset,
- * and handles and marks made between these two rewinds may be reported stale early.
+ * A rewind is a reset to the offset of @mark: the next generation begins there. Objects allocated
+ * since the mark are gone, whichever task or CPU allocated them; the caller excludes their users.
+ * Objects allocated before the mark stay where they are, with their contents, and their handles
+ * stay valid, with one exception: the arena remembers at most four rewinds that each went to a
+ * higher offset than the one before. With a fifth one, the two oldest are merged into one to the
+ * lower offset, and handles and marks made between these two rewinds may be reported stale early.
  *
  * With %ARENA_READERS, the slab set remains the same: readers may go on using what was
  * allocated before the mark, and nothing else.
@@ -105,8 +107,8 @@ static int rewind_locked(struct arena *arena, const struct arena_mark *mark, boo
  * Context: Any but NMI. Takes a raw spinlock with interrupts off. Does not sleep. The first
  * rewind of an arena allocates some 200 bytes.
  * Return: 0; or, with nothing changed, -EOPNOTSUPP with %ARENA_SPANS; -ESTALE if the arena was
- * reset, or rewound below @mark, since; -EINVAL if @mark says that more bytes were used than
- * its offset, or in NMI, with a warning; -EBUSY if resets and rewinds follow each other too fast,
+ * reset, or rewound below @mark, since @mark was taken; -EINVAL if @mark has more used bytes than
+ * its offset, or, with a warning, in NMI; -EBUSY if resets and rewinds follow each other too fast,
  * see arena_reset(); -ENOMEM.
  */
 int arena_rewind(struct arena *arena, const struct arena_mark *mark)

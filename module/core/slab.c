@@ -2,12 +2,12 @@
 /*
  * Slabs: the memory behind the space of an arena, found through its directory.
  *
- * A slab is allocated outside of any lock. A call that needs one slab charges it to the budget
- * and installs it in its directory entry in one step, under a bit lock that is held for a few
+ * A slab is allocated outside of any lock. A call that needs one slab charges it to the budget and
+ * installs it in its directory entry in one step, under a bit lock that is held for a few
  * instructions. So of all callers that grow the same entry only one charges, and a caller that
  * finds the budget used up also finds the slab that used it up. A caller that cannot get the lock
- * goes on without it, so the entry is written by compare-and-swap, and a caller that finds it taken
- * gives its pages back.
+ * goes on without it, so the entry is written by compare-and-swap, and a caller that finds a slab
+ * there already gives its own back.
  *
  * A call that needs several slabs charges and allocates all of them before it installs the
  * first one. Once a slab is in the directory, other callers may have objects in it, so it could
@@ -49,9 +49,10 @@ size_t arena_capacity_max(void)
 EXPORT_SYMBOL_GPL(arena_capacity_max);
 
 /*
- * How often to try for the bit lock. A probe that interrupts its holder on this CPU, and
- * allocates from the same arena, would wait for ever: after so many tries it goes on without
- * the lock. Then a slab may be charged twice for a moment, and nothing else goes wrong.
+ * How often to try for the bit lock. A probe that interrupts the holder of the lock on its CPU, and
+ * allocates from the same arena, would wait for ever: after so many tries it goes on without the
+ * lock. Then two CPUs may charge a slab for the same entry, until one of them finds the slab of the
+ * other there.
  */
 #define GROW_TRIES	BIT(14)
 
@@ -65,10 +66,11 @@ static bool slab_may_pool(const struct arena *arena)
 }
 
 /*
- * Slabs that programs map are allocated like other memory of programs. A slab that no PMD maps is
- * made of single pages, not of one compound page, as the kernel may try to split a large
- * folio. Kernels without huge pages report success without splitting it, and MADV_COLD then
- * starts over for ever.
+ * The gfp flags for a slab. Slabs that programs map are zeroed, and taken from nodes that the
+ * cpuset of the task permits, like other memory of programs. Such a slab consists of single pages
+ * where no PMD can map it, and not of one compound page, as the kernel may try to split a large
+ * folio. Kernels without huge pages report success without splitting it, and MADV_COLD then starts
+ * over for ever.
  */
 static gfp_t slab_gfp(const struct arena *arena, gfp_t gfp)
 {
@@ -93,9 +95,9 @@ static int slab_node(const struct arena *arena)
 }
 
 /*
- * Give back a slab that is not in the directory, or not any more. If it was installed,
- * programs may still hold references to its pages: then it does not enter the pool. Nor does
- * what the shrinker takes, which is for the page allocator.
+ * Give back a slab that is not in the directory, or not any more. If it was in the directory,
+ * programs may still hold references to its pages: then it does not enter the pool. Nor do the
+ * slabs that the shrinker takes, as they are to go to the page allocator.
  */
 static void slab_drop(struct arena *arena, void *base, bool charged)
 {
@@ -114,8 +116,9 @@ static void slab_drop(struct arena *arena, void *base, bool charged)
 }
 
 /*
- * Take the bit lock and turn interrupts off. Returns false, with interrupts off as well, after
- * GROW_TRIES failures: this context may have interrupted the holder, and goes on without the lock.
+ * Turn interrupts off and take the bit lock. Returns false, with interrupts off as well, if that
+ * has failed GROW_TRIES times: the caller may have interrupted the holder, and goes on without the
+ * lock.
  */
 static bool grow_lock(struct arena *arena, unsigned long *flags)
 {
@@ -140,9 +143,9 @@ static void grow_unlock(struct arena *arena, bool locked, unsigned long flags)
 }
 
 /*
- * Get memory for a slab, from the pool or else from the page allocator; slab_publish()
- * charges it. Returns NULL if there is none. The page allocator zeroes by itself where @gfp
- * asks for it; then *@clean is set. Memory from the pool is zeroed piece by piece as it is
+ * Get memory for a slab, from the pool or else from the page allocator; slab_publish() charges it.
+ * Returns NULL if there is none. Sets *@clean if the page allocator has zeroed the memory, as @gfp
+ * or the kernel's boot parameters asked for. Memory from the pool is zeroed piece by piece as it is
  * handed out, so that no single allocation takes long.
  */
 static void *slab_take(struct arena *arena, int node, gfp_t gfp, bool *clean)
@@ -167,8 +170,9 @@ static void *slab_take(struct arena *arena, int node, gfp_t gfp, bool *clean)
 }
 
 /*
- * Pages left in the budget. Taking the lock makes sure that every slab which this arena has
- * charged before is installed, so that a caller which finds no room finds those slabs.
+ * How many pages may still be charged. Taking the lock makes sure that each slab that another
+ * caller has charged for this arena is installed. So a caller that finds no room then finds that
+ * slab.
  */
 static unsigned long grow_room(struct arena *arena)
 {
@@ -180,7 +184,10 @@ static unsigned long grow_room(struct arena *arena)
 	return pages;
 }
 
-/* Write @base, which is charged, to the directory. False if @entry has a slab already. */
+/*
+ * Write @base, which is charged, to @entry in the directory. Returns false if @entry has a slab
+ * already.
+ */
 static bool slab_enter(struct arena *arena, struct arena_slab *entry, void *base)
 {
 	const size_t size = arena_slab_size(arena);
@@ -227,7 +234,9 @@ static int slab_publish(struct arena *arena, struct arena_slab *entry, void *bas
 /* This bit of page_private() says that a slab which is not installed yet is all zero. */
 #define SLAB_CLEAN	BIT(BITS_PER_LONG - 1)
 
-/* Store in page_private() the index at which a slab will be installed, and if it is all zero. */
+/*
+ * Store in page_private() the index at which a slab will be installed, and whether it is all zero.
+ */
 static void slab_prepare(void *base, size_t index, bool clean)
 {
 	set_page_private(virt_to_page(base), index | (clean ? SLAB_CLEAN : 0));
@@ -239,15 +248,15 @@ size_t arena_gathered_index(const struct page *page)
 	return page_private(page) & ~SLAB_CLEAN;
 }
 
-/* Slab @index was installed: raise the end of the directory past it. */
+/* Raise the end of the directory past slab @index, which was installed. */
 static void dir_note(struct arena_dir *dir, size_t index)
 {
 	/*
-	 * The cmpxchg() of the entry, a full barrier, came before. Pairs with the xchg() of
-	 * the end in arena_slabs_release(), which looks at the entries after it. Either this
-	 * CPU sees the end that the release has lowered, and raises it again, or the release
-	 * sees the entry. Otherwise the slab would be committed above the end, and no release
-	 * would find it.
+	 * The cmpxchg() of the entry in slab_enter() came before this, and is a full barrier. It
+	 * pairs with the xchg() of the end in arena_slabs_release(), after which the release looks
+	 * at the entries. Either this CPU sees the end that the release has lowered, and raises it
+	 * again, or the release sees the entry. Otherwise the slab would be committed above the
+	 * end, and no release would find it.
 	 */
 	arena_raise(&dir->end, index + 1);
 }
@@ -281,22 +290,23 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 	unsigned int tries = 0;
 	int err;
 
-	/* arena_slab_offset() finds the offset of an address by this index. */
+	/* arena_slab_offset() reads this index to find the offset of an address. */
 	set_page_private(virt_to_page(base), index);
 	do {
 		err = slab_publish(arena, entry, base, charged);
 	} while (err == -ENOMEM && tries++ < ARENA_ROOM_TRIES &&
 		 arena_budget_make_room(arena->budget, arena_slab_size(arena) >> PAGE_SHIFT, gfp));
-	/* Another caller may have used the room to install this very slab: then -EEXIST. */
+	/* If another caller has used the room to install this very slab, this returns -EEXIST. */
 	if (err == -ENOMEM)
 		err = slab_publish(arena, entry, base, charged);
 	if (err)
 		return err;
 	/*
-	 * Record that the slab is all zero in the generation that was read before. If that is
-	 * over, the slab is zeroed once more than needed. If it was not settled, nothing is
-	 * recorded: a release may be at work in that generation, and take this slab back; the
-	 * next slab at this index would then pass for zeroed in the same generation.
+	 * Record that the slab is all zero in the generation that was read above. If that
+	 * generation is over, memory of the slab is zeroed needlessly once more. If it was
+	 * unsettled, nothing is recorded: a reset may be releasing slabs in that generation, and
+	 * take this slab back; then the next slab at this index would pass for zeroed in the same
+	 * generation.
 	 */
 	if (clean && cursor_settled(snap.cursor) && (snap.generation & ARENA_GEN_SET) == set)
 		slab_mark(entry, snap.generation);
@@ -308,9 +318,9 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
  * Install a block of the pool as slab @index in @entry. True if the slab is committed then, by
  * this caller or by another one; false if the pool has no block.
  *
- * The block stays charged to the root budget: it leaves the pool and gets into the directory in
- * one step under the bit lock. So a caller that grows this arena, and looks for room under the
- * lock, finds the block in one of the two places.
+ * The block stays charged to the root budget, and moves from the pool to the directory while the
+ * bit lock is held. So another caller that grows this arena, and looks for room with the lock held,
+ * finds the block in one of the two places.
  */
 static bool slab_install_pooled(struct arena *arena, struct arena_dir *dir,
 				struct arena_slab *entry, size_t index, gfp_t gfp)
@@ -324,7 +334,7 @@ static bool slab_install_pooled(struct arena *arena, struct arena_dir *dir,
 		/* Interrupts are off: GFP_ATOMIC. */
 		arena_kmemleak_alloc(base, order, GFP_ATOMIC);
 		set_page_private(virt_to_page(base), index);
-		/* A caller that could not take the lock may have been faster. */
+		/* A caller that goes on without the lock may have installed a slab first. */
 		lost = !slab_enter(arena, entry, base);
 	}
 	grow_unlock(arena, locked, flags);
@@ -370,8 +380,8 @@ int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_
 }
 
 /*
- * Called in each turn of a long loop over slabs: yield if @gfp permits it. Returns -EINTR if
- * the task is being killed.
+ * Called in each turn of a long loop over slabs: yield if @gfp permits sleeping. Returns 0; or
+ * -EINTR if @gfp permits sleeping and the task is being killed.
  */
 static int slabs_go_on(gfp_t gfp)
 {
@@ -382,8 +392,8 @@ static int slabs_go_on(gfp_t gfp)
 }
 
 /*
- * Set *@missing to how many of the slabs @first to @last (inclusive) are not committed. Slabs at
- * or above the end of the directory are never committed. Returns 0 or -EINTR.
+ * Set *@missing to how many of the slabs @first to @last (inclusive) are not committed. No slab at
+ * or above the end of the directory is. Returns 0 or -EINTR.
  */
 static int slabs_missing(const struct arena_dir *dir, size_t first, size_t last, gfp_t gfp,
 			 size_t *missing)
@@ -401,11 +411,10 @@ static int slabs_missing(const struct arena_dir *dir, size_t first, size_t last,
 }
 
 /*
- * Charge all slabs at once that a directory lacks from @first to @last, so that of two
- * callers that do not both fit into the budget, one gets all it needs. Sets *@nr to how many
- * slabs are charged. A caller that does not fit counts again, as another caller may have
- * charged, and then installed, some of the same slabs; it fails when the count no longer
- * changes.
+ * Count the slabs from @first to @last that @dir lacks, set *@nr to that number, and charge all of
+ * them at once: so if the budget has room for one of two callers, that one gets all it needs. If
+ * there is no room, count again, as another caller may have charged, and then installed, some of
+ * the same slabs; fail when the count no longer changes.
  */
 static int slabs_charge(struct arena *arena, const struct arena_dir *dir, size_t first,
 			size_t last, gfp_t gfp, size_t *nr)
@@ -424,7 +433,10 @@ static int slabs_charge(struct arena *arena, const struct arena_dir *dir, size_t
 		if (missing == before)
 			return -ENOMEM;
 		before = missing;
-		/* Wait for the lock: what slab_publish() has charged is installed after that. */
+		/*
+		 * Wait for the bit lock: then each slab that slab_publish() has charged is
+		 * installed.
+		 */
 		grow_room(arena);
 	}
 	*nr = missing;
@@ -453,7 +465,7 @@ static void *slab_gather(struct arena *arena, size_t index, int node, gfp_t gfp,
 	return base;
 }
 
-/* arena_slabs_gather(), with the NUMA node to allocate on. */
+/* arena_slabs_gather(), with the memory taken from NUMA node @node. */
 static int slabs_gather_on(struct arena *arena, unsigned int set, size_t start, size_t size,
 			   int node, gfp_t gfp, struct list_head *slabs)
 {
@@ -558,8 +570,8 @@ int arena_slabs_release(struct arena *arena, struct arena_dir *dir, size_t keep,
 	if (atomic_long_read(&dir->end) <= first)
 		return 0;
 	/*
-	 * Full barrier: pairs with dir_note(), which looks at the end after an entry was
-	 * written.
+	 * Full barrier: pairs with the cmpxchg() of an entry in slab_enter(), after which
+	 * dir_note() looks at the end.
 	 */
 	end = atomic_long_xchg(&dir->end, first);
 	for (i = first; (entry = arena_dir_next(dir, &i, end)); i++) {
@@ -579,8 +591,8 @@ int arena_slabs_release(struct arena *arena, struct arena_dir *dir, size_t keep,
 }
 
 /*
- * arena_populate(), with the NUMA node to allocate on; with NUMA_NO_NODE, the memory policy of the
- * task chooses it.
+ * arena_populate(), with the memory taken from NUMA node @node or, with NUMA_NO_NODE, from the node
+ * that the memory policy of the task chooses.
  */
 int arena_populate_on(struct arena *arena, size_t bytes, int node, gfp_t gfp)
 {
@@ -605,8 +617,9 @@ int arena_populate_on(struct arena *arena, size_t bytes, int node, gfp_t gfp)
 }
 
 /*
- * Is the arena's reference the only one to each committed page? The caller has unmapped them, and
- * keeps faults and releases out. Returns 0; -EAGAIN if not; -EINTR if the task is being killed.
+ * Does nothing but the arena refer to its committed pages? The caller has unmapped them from all
+ * programs, and keeps faults and releases out. Returns 0 if so; -EAGAIN if not; -EINTR if the task
+ * is being killed.
  */
 int arena_slabs_unshared(struct arena *arena)
 {
@@ -626,11 +639,11 @@ int arena_slabs_unshared(struct arena *arena)
 }
 
 /**
- * arena_populate() - Commit memory beforehand.
+ * arena_populate() - Commit memory before allocations need it.
  * @arena: the arena, not NULL.
  * @bytes: bytes to commit, from offset 0 on, at most the capacity; rounded up to whole slabs.
- * @gfp:   how to allocate them, see arena_alloc(). Many slabs take time: with GFP_KERNEL the
- *	call yields between them.
+ * @gfp:   how to allocate the slabs, see arena_alloc(). With GFP_KERNEL the call yields between
+ *	slabs, as many of them take time.
  *
  * With %ARENA_READERS, the memory is committed in both slab sets. It stays committed until
  * arena_reset_release() or arena_destroy(), and allocations take it in any context, without a

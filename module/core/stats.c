@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * What callers may ask of an arena: offset, high, capacity, statistics.
- */
+/* The calls that report on an arena: offset, high, capacity, statistics. */
 #include <linux/export.h>
 
 #include "core/cursor.h"
 
 /*
- * Bytes counted in @generation, by all slots and by allocations without one. @may_end says that the
- * generation may end meanwhile. Inline, because it is most of what the status page adds to a call
- * that allocates with spans.
+ * Bytes counted in @generation, in all slots and in deep_used. @may_end says that the generation
+ * may end meanwhile. Inline, because while the status page is mapped, each call of a program that
+ * allocates with spans runs this.
  */
 static __always_inline size_t counted_in_slots(const struct arena *arena, unsigned long generation,
 					       bool may_end)
@@ -22,8 +20,8 @@ static __always_inline size_t counted_in_slots(const struct arena *arena, unsign
 		used = cursor_offset(deep);
 	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next) {
 		/*
-		 * Acquire: pairs with the smp_store_release() in slot_adopt(). A slot that
-		 * counts for @generation no longer shows the bytes of an older one.
+		 * Acquire: pairs with the smp_store_release() in slot_adopt(). A reader that finds
+		 * @generation in a slot does not find the bytes of an older one there.
 		 */
 		if (smp_load_acquire(&cpu->slot.generation) != generation)
 			continue;
@@ -48,17 +46,17 @@ static noinline size_t used_if_counted(const struct arena *arena, struct arena_s
 	unsigned long noted, begun, used;
 
 	/*
-	 * Pairs with the compare-and-swap in cursor_claim(), which comes after the note: if
-	 * the cursor shows such a claim, the note is seen below. Without it the padding of
-	 * that claim would count as used, and the sum could fall later.
+	 * Pairs with the compare-and-swap in cursor_claim(), which comes after the note: if the
+	 * cursor shows such a claim, the note is seen below. Otherwise the padding of that claim
+	 * would count as used, and the sum could fall later.
 	 */
 	smp_rmb();
 	noted = atomic_long_read(&arena->uncounted);
 	if (cursor_tag(noted) != cursor_tag(snap.cursor)) {
 		/*
-		 * Not noted yet. So no claim has succeeded since counting began: in a
-		 * generation that a rewind began counted, the bytes used are those at its
-		 * begin, in others the offset.
+		 * No CPU has noted yet where counting began, so no claim has succeeded since then.
+		 * If the generation began with the bit "counted", after a rewind, the bytes used
+		 * are those at its start. Otherwise they are the offset.
 		 */
 		if (arena_begin_word(arena, snap.cursor, &begun, &used) && begun & ARENA_COUNTED)
 			return cursor_offset(used);
@@ -78,9 +76,9 @@ static __always_inline size_t used_in_snap(const struct arena *arena, struct are
 }
 
 /*
- * Bytes used at @snap, which arena_snap_begun() has returned. cursor_count() says how dense arenas
- * count. The sum may be below 0 for a moment: if one CPU counts an object after its count was read
- * here, and another CPU, whose count is read later, makes the object smaller.
+ * Bytes used at @snap, which arena_snap_begun() has returned. "DOC: generations" says how arenas
+ * count. The sum may be below 0 for a moment: if one CPU counts an object after the count of that
+ * CPU was read here, and another CPU, whose count is read later, makes the object smaller.
  */
 size_t arena_used_in_snap(const struct arena *arena, struct arena_snap snap)
 {
@@ -122,7 +120,7 @@ EXPORT_SYMBOL_GPL(arena_high);
 /*
  * Bytes used and high at @snap. The counts are read after the cursor, so they may include objects
  * that were claimed later, above high: so the bytes used are reduced to high if they exceed it.
- * Objects that the caller claimed before it took @snap lie below high.
+ * Objects that the caller had claimed before it took @snap lie below high, and are counted.
  */
 static __always_inline struct arena_usage usage_in_snap(const struct arena *arena,
 							struct arena_snap snap, bool may_end)
@@ -142,8 +140,8 @@ static noinline struct arena_usage usage_read(const struct arena *arena)
 
 /*
  * Bytes used and high, for a caller that keeps resets and rewinds out. While the status page is
- * mapped, each call that allocates calls this function. So the rare cases are left to usage_read(),
- * by a tail call: the common case needs no stack frame then.
+ * mapped, each ioctl that allocates calls this function. So the rare cases are left to
+ * usage_read(), by a tail call: then the common case needs no stack frame.
  */
 struct arena_usage arena_usage_no_reset(const struct arena *arena)
 {
@@ -155,9 +153,9 @@ struct arena_usage arena_usage_no_reset(const struct arena *arena)
 }
 
 /*
- * Generation, bytes used and high of one moment. Each of these calls reads the cursor, and later
- * reads of one word never see older values. So if the first and the last read see the same
- * generation, the reads between them have seen it, too.
+ * Read generation, bytes used and high of one moment. Each call in the loop reads the cursor, and a
+ * later read of a word never returns an older value of it. So if the first and the last call find
+ * the same generation, the calls between them have found it, too.
  */
 void arena_moment_read(const struct arena *arena, struct arena_moment *now)
 {
@@ -227,7 +225,10 @@ void arena_stats(const struct arena *arena, struct arena_stats *stats)
 		.page_frees	= atomic_long_read(&arena->page_frees),
 		.pool_hits	= atomic_long_read(&arena->pool_hits),
 	};
-	/* After a reset in between, @high may be lower: keep the padding from going negative. */
+	/*
+	 * If a reset came between the reads, high may be lower than used: keep the padding from
+	 * going negative.
+	 */
 	stats->used = min(stats->used, stats->high);
 	stats->padding = stats->high - stats->used;
 	stats->free = stats->capacity - stats->high;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The calls of the tracepoints, out of line, made only while an event is enabled.
+ * The functions that emit events, out of line: events.h calls them only while the event is enabled.
  *
  * A tracer may itself allocate from an arena, even from the one whose event it handles. That
  * must not recurse without end. So while a tracer runs on a CPU, events of arenas on that CPU
@@ -33,7 +33,10 @@ static bool tracer_enter(void)
 	return false;
 }
 
-/* An interrupt between load and store of this update leaves the value as it found it. */
+/*
+ * The update need not be atomic: an interrupt between its load and its store leaves the value as it
+ * found it.
+ */
 static void tracer_leave(void)
 {
 	__this_cpu_and(tracing, ~BIT(interrupt_context_level()));

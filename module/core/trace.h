@@ -102,7 +102,10 @@ TRACE_EVENT(arena_grow,
 		  show_gfp_flags(__entry->gfp))
 );
 
-/* While this event is enabled, the fast paths are hidden, and every allocation is traced. */
+/*
+ * While this event is enabled, the states of CPUs are hidden from the fast paths, so that every
+ * allocation takes a path that traces it.
+ */
 TRACE_EVENT_FN(arena_alloc,
 	TP_PROTO(const struct arena *arena, unsigned long generation, size_t offset,
 		 size_t bytes, size_t align, gfp_t gfp),

@@ -14,11 +14,11 @@
  * after 2^32 changes, while the pop has preemption off for a few instructions.
  *
  * Each element has a stamp, which lies outside the data. An element is published while its stamp
- * equals the generation, so a reset unpublishes all elements at once. A publication only ever
- * advances a stamp: one that belongs to an older generation leaves a newer stamp alone. Freeing
+ * equals the generation, so a reset unpublishes all elements at once. publish() only ever advances
+ * a stamp: a CPU that publishes late, for an older generation, leaves a newer stamp alone. Freeing
  * an element sets its stamp back by UNPUBLISHED. Stamps have 32 bits and are compared by
- * serial-number arithmetic; before a stamp that was left behind is half that range away, and
- * could pass for a newer one, all stamps are brought up to date.
+ * serial-number arithmetic; before a stamp that was left behind is half that range away, and could
+ * pass for a newer one, all stamps are brought up to date.
  */
 #include <linux/export.h>
 #include <linux/log2.h>
@@ -32,9 +32,9 @@
 
 #define NO_INDEX		U32_MAX
 /*
- * How far the stamp of a freed element is behind the generation in which it was freed. No
- * reader looks for the generation that results: only a rewind could have begun it, and typed
- * arenas are not rewound.
+ * The stamp of a freed element is the generation in which it was freed, minus this. No reader
+ * compares a stamp with the number that results: it could only be that of a generation that a
+ * rewind began, and typed arenas are not rewound.
  */
 #define UNPUBLISHED		((u32)ARENA_GEN_REWOUND)
 /* All stamps are brought up to date when the generation crosses a multiple of 2 to this power. */
@@ -140,7 +140,7 @@ static bool publish(struct arena_typed *typed, u32 index, u32 generation)
 	return true;
 }
 
-/* The chain_*() functions are called with typed->lock held. */
+/* Make a chain empty. The callers of the chain_*() functions hold typed->lock. */
 static void chain_empty(struct typed_chain *chain)
 {
 	WRITE_ONCE(chain->head, NO_INDEX);
@@ -439,9 +439,9 @@ static void count_failure(struct arena_typed *typed, u32 nr, int err)
 }
 
 /*
- * Let this CPU have a state in the arena, which only makes allocations faster: the memory of
- * the elements is committed already. The caller has no gfp flags, and may be a probe inside
- * the allocator, so memory is taken for the state only where preemption is on.
+ * Install a state for this CPU, if it has none. That only makes allocations faster: the memory of
+ * the elements is committed already. The caller has no gfp flags, and may be a probe inside the
+ * page allocator, so this allocates memory for the state only where preemption is on.
  */
 static void prepare(struct arena_typed *typed)
 {
@@ -458,8 +458,9 @@ static void prepare(struct arena_typed *typed)
  * elements are not reused (clauses 14 and 15).
  *
  * Context: Any. Takes no lock. Does not sleep.
- * Return: The index of the first element; -EINVAL if @nr is 0; -ENOSPC if there is no room
- * for all of them; -ENOMEM while a reset waits for a late writer.
+ * Return: The index of the first element; -EINVAL if @nr is 0; -ENOSPC if there is no room for all
+ * of them; -ENOMEM while the generation cannot be settled, as another CPU still writes to an
+ * element of the former one.
  */
 long arena_typed_append(struct arena_typed *typed, const void *src, u32 nr)
 {
@@ -488,8 +489,8 @@ EXPORT_SYMBOL_GPL(arena_typed_append);
  * (clause 15). With room for N elements, N allocations succeed (clause 16).
  *
  * Context: Any. Takes no lock. Does not sleep.
- * Return: The copy, or NULL with nothing changed if there is no room, or while a reset waits
- * for a late writer.
+ * Return: The copy; NULL with nothing changed if there is no room, or while the generation cannot
+ * be settled, as another CPU still writes to an element of the former one.
  */
 void *arena_typed_alloc(struct arena_typed *typed, const void *src)
 {
@@ -515,7 +516,7 @@ EXPORT_SYMBOL_GPL(arena_typed_alloc);
 /**
  * arena_typed_at() - Find an element by its index (clause 15).
  * @typed: the arena, not NULL.
- * @index: number of the element, from 0 on, in order of first allocation.
+ * @index: index of the element. Indices are handed out in order, from 0 on.
  *
  * In an arena created with %ARENA_READERS, a caller inside rcu_read_lock() may use the element
  * until rcu_read_unlock(), even if it is freed or the arena is reset meanwhile. Otherwise the
@@ -540,8 +541,8 @@ EXPORT_SYMBOL_GPL(arena_typed_at);
 /**
  * arena_typed_next() - Find the next published element.
  * @typed: the arena, not NULL.
- * @index: number of the first element to look at; on return, one more than that of the
- *	element found.
+ * @index: index of the first element to look at; on return, one more than that of the element
+ *	found.
  *
  * Context: Any. Takes no lock. In an arena with %ARENA_READERS, a caller inside rcu_read_lock() may
  * use the element until rcu_read_unlock(), even if it is freed or the arena is reset meanwhile.
@@ -578,7 +579,7 @@ size_t arena_typed_len(const struct arena_typed *typed)
 EXPORT_SYMBOL_GPL(arena_typed_len);
 
 /**
- * arena_typed_arena() - The arena that the elements are in, to look at.
+ * arena_typed_arena() - The arena that the elements are in, for calls that only read.
  * @typed: the arena, not NULL.
  *
  * Context: Any. Takes no lock.
@@ -610,7 +611,7 @@ static u32 element_index(const struct arena_typed *typed, const void *element, b
 }
 
 /*
- * Put an unpublished element into the free chain or, if the arena has readers, into a chain that
+ * Put an element that was freed into the free chain or, if the arena has readers, into a chain that
  * waits for a grace period. Returns true if the caller is to queue @typed->rcu.
  */
 static bool recycle(struct arena_typed *typed, u32 index)
@@ -633,8 +634,8 @@ static bool recycle(struct arena_typed *typed, u32 index)
  *	  reset: another element may be in its place by then.
  *
  * From now on no reader finds the element. Its place is reused only after a grace period, or at
- * once if the arena was created without %ARENA_READERS (clause 15). Misuse that is noticed, an
- * element freed twice or not in the arena, warns once and changes nothing.
+ * once if the arena was created without %ARENA_READERS (clause 15). An element that is freed twice,
+ * or is not in the arena, warns once and changes nothing, where this call can tell.
  *
  * Context: Any but NMI. Takes a raw spinlock with interrupts off. Does not sleep. Called by a
  * probe that fired while this CPU held the lock of a typed arena, it frees nothing.
@@ -713,8 +714,8 @@ int arena_typed_reset(struct arena_typed *typed)
 EXPORT_SYMBOL_GPL(arena_typed_reset);
 
 /*
- * The slab size for @nr elements of @size bytes: a slab with several elements wastes less at
- * its end.
+ * The slab size for @nr elements of @size bytes. A slab has several elements where possible,
+ * because less is wasted at its end then.
  */
 static size_t typed_slab_size(size_t size, u32 nr)
 {

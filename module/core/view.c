@@ -42,8 +42,8 @@ static int view_pages(struct arena *arena, unsigned long generation, size_t star
 }
 
 /*
- * Map @size bytes from offset @start on at contiguous kernel addresses. Returns an ERR_PTR()
- * on failure.
+ * Make a view of @size bytes from offset @start on. Slabs that are in @slabs are not in the
+ * directory yet. Returns the view, or an ERR_PTR().
  */
 struct arena_large *arena_view_make(struct arena *arena, unsigned long generation, size_t start,
 				    size_t size, const struct list_head *slabs)
@@ -81,7 +81,8 @@ void arena_view_drop(struct arena_large *large)
 }
 
 /*
- * List the view of an object that was claimed, so that the reaper unmaps it after a reset.
+ * Put the view of an object that was claimed on the list, so that the reaper unmaps it after a
+ * reset.
  *
  * llist_add() is a full barrier, and so is the compare-and-swap of the cursor by a reset
  * before it looks at the list. So either the reset sees the view, or this CPU sees the new
@@ -104,10 +105,10 @@ void arena_view_list(struct arena *arena, struct arena_large *large)
  * emptied first and the cursor is read afterwards, so the generation read here is never older
  * than that of a listed view.
  *
- * Views that readers may still use stay listed. arena_reset_rcu() sets retiring before it
- * moves the cursor: a reaper that sees the new generation also sees retiring. Once the readers are
- * done, the RCU callback retired() runs the reaper again. Views that actions may still use stay
- * listed, too, and the CPU that has run the last of these actions runs the reaper again.
+ * Views that readers may still use stay listed. arena_reset_rcu() sets retiring before it moves the
+ * cursor: a reaper that sees the new generation also sees retiring. Once the readers are done, the
+ * RCU callback retired() runs the reaper again. Views that actions may still use stay listed, too,
+ * and arena_acting_end() runs the reaper again.
  */
 void arena_reap_larges(struct arena *arena, bool all)
 {
@@ -118,13 +119,13 @@ void arena_reap_larges(struct arena *arena, bool all)
 
 	/*
 	 * Pairs with the compare-and-swap in next_generation(), and with llist_add() in
-	 * arena_add_action(): a reaper that sees the new generation also sees that readers or
-	 * actions may use objects of the old one.
+	 * arena_add_action(): a reaper that sees the new generation also sees in retiring and
+	 * settle_blocked that readers or actions may use objects of the old one.
 	 */
 	smp_mb();
 	/*
-	 * Acquire: pairs with the release in retired(), before which acting was raised. A CPU that
-	 * sees retiring cleared also sees that actions may be running.
+	 * Acquire: pairs with the release in retired(), which raises acting before. A CPU that sees
+	 * retiring cleared also sees in acting that actions may be running.
 	 */
 	readers = smp_load_acquire(&arena->retiring);
 	actions = arena_actions_pending(arena, &snap);
