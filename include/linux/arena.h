@@ -5,8 +5,8 @@
  * An arena is a linear space [0, capacity) that hands out memory by moving a
  * cursor and takes everything back in one step, a reset.
  *
- * Words, each with one meaning (module/README.md has a longer list); a clause is one of
- * include/CONTRACT.md
+ * Words, each with one meaning (module/README.md has a longer list). "Clause N" means clause N of
+ * include/CONTRACT.md.
  *  - slab: a block of pages, a power of two, behind one stretch of the space; it is committed,
  *    that is, allocated, when an allocation first needs it;
  *  - offset: bytes from the start of the space;
@@ -49,11 +49,11 @@
  *    more, some valid handles and marks are reported stale, see arena_rewind();
  *  - typed arenas: elements of 1 byte to 2 MiB, at most 2^32 - 2 of them.
  *
- * Where each call may be made, and whether it may run at the same time as an allocation, as
- * arena_offset() or arena_stats(), as a reset, and as arena_destroy() of the same arena. "any"
- * is task, softirq, hardirq and NMI. This holds for shared arenas: calls on a private arena
- * (linux/arena_private.h) must not run at the same time. Arenas that programs made have calls of
- * their own, too (linux/arena_device.h).
+ * The table says in which context each call may be made, and whether it may run at the same time as
+ * an allocation, as arena_offset() or arena_stats(), as a reset, and as arena_destroy() of the same
+ * arena. "any" is task, softirq, hardirq and NMI. This holds for shared arenas: calls on a private
+ * arena (linux/arena_private.h) must not run at the same time. Arenas that programs made have calls
+ * of their own, too (linux/arena_device.h).
  *
  *  =====================  ==========  =====  =============  =====  =======
  *  call                   context     alloc  offset, stats  reset  destroy
@@ -80,11 +80,11 @@
  *  arena_destroy          task        no     no             no     no
  *  =====================  ==========  =====  =============  =====  =======
  *
- *  [1] with the gfp flags that the context allows; NMI never grows an arena.
+ *  [1] with gfp flags that fit the context; in NMI, an arena never grows.
  *
  *  [2] the last put destroys the arena: no other call may be running then.
  *
- *  [3] as for any use of an object, resets must not free it meanwhile.
+ *  [3] the caller uses an object, so resets must not free that object meanwhile.
  *
  * An allocation that races with a reset does not corrupt the arena, but its object is not safe:
  * the object belongs to the generation before or after the reset, and the reset may have freed
@@ -115,11 +115,11 @@ struct device;
 /**
  * DOC: arena flags
  *
- * %ARENA_SPANS: give each CPU that allocates a span, a stretch of the space in which it
- * allocates alone, so that CPUs do not write to a shared cache line. Spans cost memory for each
- * CPU; the order of offsets is no longer the order of allocation; and when the arena is full, up
- * to 64 KiB of the span of each CPU may be left, which only callers that may sleep get
- * (clause 16). An arena without spans is dense.
+ * %ARENA_SPANS: give each CPU that allocates a span, a stretch of the space in which it allocates
+ * alone, so that CPUs do not write to a shared cache line. Spans cost memory for each CPU; the
+ * order of offsets is no longer the order of allocation; and when the arena is full, up to 64 KiB
+ * may be left in the span of each CPU, which only callers that may sleep get (clause 16). An arena
+ * without spans is dense.
  *
  * %ARENA_ON_NODE: take memory from the NUMA node &arena_config.node rather than from the node of
  * the CPU that grows the arena.
@@ -133,18 +133,19 @@ struct device;
  * second set of slabs.
  *
  * %ARENA_SHRINK: under memory pressure, and when drop_caches asks for it, the kernel takes back
- * slabs of the arena while it is idle: nothing has been allocated from it since its creation or
- * its last reset, and the kernel has found it like that for a second. It never takes from an
- * arena with objects, nor from one that has ever had an object larger than a slab or an action
- * (arena_add_action()). It takes what a reset kept and what arena_populate() committed, so a
- * caller that relies on committed memory does without this flag. The next allocations commit
- * slabs again, as in a new arena: they need a gfp that permits it, and may fail. The arena gets
- * another generation, which does not count as a reset: a mark of the empty arena is stale then.
- * Allocations that may not sleep can fail for the moment that the release takes, and
- * arena_reset_rcu() can return -EBUSY. A memory cgroup that reaches its limit alone is no memory
- * pressure. The state of CPUs that have used the arena stays (see arena_create()), and so does
- * the directory. Without this flag, an arena keeps what it has until it is released or destroyed.
- * Arenas of programs never have it: what a program has mapped must not go without its asking.
+ * slabs of the arena while it is idle: nothing has been allocated from it since its creation or its
+ * last reset, and the kernel has found it like that for a second. It never takes from an arena with
+ * objects, nor from one that has ever had an object larger than a slab or an action
+ * (arena_add_action()). It takes what a reset kept and what arena_populate() committed, so an arena
+ * whose users rely on committed memory must not have this flag. The next allocations commit slabs
+ * again, as in a new arena: they need a gfp that permits it, and may fail. The arena gets a new
+ * generation, which does not count as a reset, but makes marks of the empty arena stale. While the
+ * kernel releases the slabs, allocations that may not sleep can fail, and arena_reset_rcu() can
+ * return -EBUSY. A memory cgroup that reaches its limit, while the machine has free memory, does
+ * not lead to this. The state of CPUs that have used the arena stays (see arena_create()), and so
+ * does the directory. Without this flag, an arena keeps what it has until it is released or
+ * destroyed. Arenas of programs never have it: the kernel must not take memory that a program has
+ * mapped unless the program asks for that.
  */
 #define ARENA_SPANS		BIT(0)
 #define ARENA_ON_NODE		BIT(1)
@@ -167,7 +168,7 @@ struct device;
 #define ARENA_SLAB_MAX		SZ_2M
 
 /**
- * ARENA_NOGROW - gfp argument: use memory that the arena has already, or fail.
+ * ARENA_NOGROW - gfp argument: use memory that the arena has committed already, or fail.
  */
 #define ARENA_NOGROW		((__force gfp_t)0)
 
@@ -189,7 +190,7 @@ struct arena_config {
 };
 
 /**
- * struct arena_stats - what an arena holds, and what happened in it so far (clause 8).
+ * struct arena_stats - what an arena holds, and what its calls have done so far (clause 8).
  * @generation:	 the current generation; grows with every reset and rewind.
  * @capacity:	 size of the space, in bytes.
  * @used:	 bytes handed out and not taken back by a reset or rewind, without padding.
@@ -252,8 +253,9 @@ void *__arena_alloc_words(struct arena *arena, size_t size) __malloc;
 void *__arena_alloc_slow(struct arena *arena, size_t size, gfp_t gfp) __malloc;
 
 /*
- * Debug kernels check on every call that the context fits @gfp, and not only on the calls
- * that grow the arena. Other kernels do not: might_alloc() could be a preemption point there.
+ * Debug kernels check on every call that @gfp fits the context, and not only on the calls that grow
+ * the arena. Other kernels do not: with them might_alloc() may be a preemption point, which would
+ * cost time.
  */
 static __always_inline void __arena_might_alloc(gfp_t gfp)
 {
@@ -369,7 +371,10 @@ char *arena_vprintf(struct arena *arena, gfp_t gfp, const char *fmt, va_list arg
 __printf(3, 4)
 char *arena_printf(struct arena *arena, gfp_t gfp, const char *fmt, ...);
 
-/* Bytes of @n elements of @size bytes; 0, which every call refuses, if the product overflows. */
+/*
+ * Bytes of @n elements of @size bytes each. If the product overflows, 0, a size that every call
+ * refuses.
+ */
 static __always_inline size_t __arena_array_bytes(size_t n, size_t size)
 {
 	size_t bytes;
@@ -416,8 +421,8 @@ static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size
  * @what:  a type, or an expression of that type, which is not evaluated: ``*ptr``.
  * @...:   how the arena may grow, see arena_alloc(); GFP_KERNEL if it is left out.
  *
- * Context: As arena_alloc().
- * Return: A pointer to the type of @what, aligned to its __alignof__, or NULL as arena_alloc().
+ * Context: Any that the gfp flags fit.
+ * Return: A pointer to the type of @what, aligned to its __alignof__, or NULL on failure.
  */
 #define arena_alloc_obj(arena, what, ...)					\
 	((typeof(what) *)arena_alloc_aligned(arena, sizeof(typeof(what)),	\
@@ -427,13 +432,13 @@ static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size
 /**
  * arena_alloc_objs() - Take memory for an array of objects, as kmalloc_objs() does (clause 28).
  * @arena: the arena, not NULL.
- * @what:  the type of each, or an expression of that type, which is not evaluated.
+ * @what:  the type of each object, or an expression of that type, which is not evaluated.
  * @n:	   number of objects, not 0.
  * @...:   how the arena may grow, see arena_alloc(); GFP_KERNEL if it is left out.
  *
- * Context: As arena_alloc().
- * Return: A pointer to the first object, aligned to the __alignof__ of its type; or NULL as
- * arena_alloc(), also if the array would be larger than a size_t can tell (clause 5).
+ * Context: Any that the gfp flags fit.
+ * Return: A pointer to the first object, aligned to the __alignof__ of its type; or NULL on
+ * failure, also if a size_t cannot express the size of the array (clause 5).
  */
 #define arena_alloc_objs(arena, what, n, ...)					\
 	((typeof(what) *)arena_alloc_aligned(arena,				\
@@ -469,9 +474,9 @@ static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size
  * member that counts the elements is set to @n. Otherwise that member is undefined, as all other
  * members are, unless the object is zeroed.
  *
- * Context: As arena_alloc().
- * Return: A pointer to the struct, aligned to its __alignof__; or NULL as arena_alloc(), also if
- * the struct would be larger than a size_t can tell, or @n than its counter (clause 5).
+ * Context: Any that the gfp flags fit.
+ * Return: A pointer to the struct, aligned to its __alignof__; or NULL on failure, also if a size_t
+ * cannot express the size of the struct, or its counter cannot express @n (clause 5).
  */
 #define arena_alloc_flex(arena, what, array, n, ...)				\
 ({										\
@@ -492,7 +497,7 @@ static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size
 /**
  * arena_store() - Copy a value into an arena (clauses 1 and 10).
  * @arena: the arena, not NULL.
- * @value: an lvalue or a literal, of a type that can be assigned.
+ * @value: an expression; its type must be one that can be assigned, so no array.
  * @gfp:   how the arena may grow, see arena_alloc().
  *
  * Context: Any that @gfp fits.
@@ -506,7 +511,7 @@ static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size
 })
 
 /**
- * struct arena_reserve - memory set aside by arena_reserve(); callers leave its members alone.
+ * struct arena_reserve - memory set aside by arena_reserve(); callers do not use its members.
  * @arena:	the arena that the memory is a part of.
  * @generation: the generation in which it was set aside.
  * @offset:	where it begins in the space, in bytes.
@@ -596,7 +601,7 @@ static inline struct arena_scope arena_scope_begin(struct arena *arena)
 
 static inline void arena_scope_end(const struct arena_scope *scope)
 {
-	/* If the rewind fails, a reset has freed the objects, or they stay until the next one. */
+	/* If the rewind fails, a reset has freed the objects already, or the next reset will. */
 	arena_rewind(scope->arena, &scope->mark);
 }
 
@@ -652,8 +657,8 @@ const struct arena *arena_typed_arena(const struct arena_typed *typed);
  *  - name_reset(a) frees all elements, name_destroy(a) frees the arena.
  *
  * Each has the contexts, errors and units of the arena_typed function behind it. There is no
- * name_for_each(): it would have to be a macro, which a macro cannot define; so arena_for_each()
- * takes the name as an argument.
+ * name_for_each(): it would have to be a macro, and a macro cannot define another one. So
+ * arena_for_each() takes the name as an argument.
  */
 #define DEFINE_ARENA(name, type)						\
 struct name;									\

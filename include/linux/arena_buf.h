@@ -2,13 +2,14 @@
 /*
  * Buffers and strings that grow, and become objects of an arena when they are complete.
  *
- * Best suited for what is put together piece by piece, and whose size is known at the end only. As
- * long as the buffer is the last object of the arena, it grows in place; otherwise it is copied,
- * and the old copy remains until the next reset. So does a buffer that is never finished.
+ * Best suited for contents that are put together piece by piece, and whose size is known at the end
+ * only. As long as the buffer is the last object of the arena, it grows in place; otherwise it is
+ * copied, and the old copy remains until the next reset. A buffer that is never finished also
+ * remains until then.
  *
- * A buffer is used by one task or interrupt at a time, which excludes resets and rewinds that free
- * it, as for any object that it writes to. After the first failure a buffer remains as it is, and
- * arena_buf_finish() returns NULL: it suffices to check that.
+ * Only one task or interrupt at a time may use a buffer, and it must exclude resets and rewinds
+ * that free the buffer, as for any object. After the first failure a buffer remains as it is, and
+ * arena_buf_finish() returns NULL: so a caller need check the result of that call only.
  *
  *	struct arena_buf buf;
  *
@@ -26,14 +27,14 @@
 #include <linux/types.h>
 
 /**
- * struct arena_buf - a buffer that grows; callers read @len and leave the rest alone.
+ * struct arena_buf - a buffer that grows; callers may read @len, and do not use the other members.
  * @arena:	the shared arena that it lies in; or NULL.
  * @private:	the private arena that it lies in; or NULL.
  * @gfp:	how the arena may grow.
  * @data:	the bytes; NULL before the first one.
- * @len:	how many of them were appended.
- * @room:	how many are allocated.
- * @failed:	something could not be appended.
+ * @len:	number of bytes appended so far.
+ * @room:	number of bytes allocated.
+ * @failed:	a call could not append its bytes.
  */
 struct arena_buf {
 	struct arena		*arena;

@@ -4,11 +4,12 @@
  * what programs have written there.
  *
  * Kernel code holds such an arena (clause 23): from arena_get_from_fd() until arena_unhold(), the
- * memory stays, and the program cannot reset it. A hold is no reference, so it has a type of its
- * own: arena_put() and arena_destroy() do not take it.
+ * memory stays, and the program cannot reset it. Holding an arena is not having a reference to it.
+ * So a held arena has a type of its own, struct arena_dev, which arena_put() and arena_destroy() do
+ * not take.
  *
- * All bytes of the arena are as the program that maps it wants them, at any time. Read each value
- * once, and check it before you rely on it.
+ * A program that maps the arena can change each byte of it at any time. Read each value once, and
+ * check it before you rely on it.
  */
 #ifndef _LINUX_ARENA_DEVICE_H
 #define _LINUX_ARENA_DEVICE_H

@@ -8,11 +8,10 @@
  * the arena allocates no memory until that buffer is full; then it grows by chunks, which are
  * blocks of pages.
  *
- * Limitations: calls on one arena must not run at the same time, nor interrupt each other; the
- * caller ensures that. There are no handles and no offsets. An object has 1 byte to
- * %ARENA_SLAB_MAX (2 MiB) less a page, and is aligned to %ARENA_MIN_ALIGN, or by
- * __arena_private_alloc() to a power of two up to %PAGE_SIZE. At most %ARENA_PRIVATE_MARKS marks
- * can be open inside each other.
+ * Limitations: calls on one arena must not run at the same time, nor interrupt each other, which
+ * the callers ensure. There are no handles and no offsets. An object has 1 byte to %ARENA_SLAB_MAX
+ * (2 MiB) less a page, and is aligned to %ARENA_MIN_ALIGN, or by __arena_private_alloc() to a power
+ * of two up to %PAGE_SIZE. At most %ARENA_PRIVATE_MARKS marks can be open inside each other.
  *
  * The owner may allocate in any context that the gfp flags fit, and mark, rewind and reset in any
  * context. Memory is given back (destroy, trim) in any context but NMI.
@@ -34,7 +33,7 @@ struct task_struct;
 #define ARENA_PRIVATE_MARKS	16
 
 /**
- * struct arena_private - a private arena; callers leave its members alone.
+ * struct arena_private - a private arena; callers do not use its members.
  * @pos:	first free byte.
  * @end:	end of the memory that @pos is in: the newest chunk, or the first buffer.
  * @used:	bytes of objects that no reset or rewind has freed, without padding.
@@ -47,7 +46,7 @@ struct task_struct;
  * @depth:	number of open marks: those that can still be rewound to.
  * @serial:	number of marks made so far, which is the serial of the newest one.
  * @open:	serials of the open marks.
- * @actions:	what arena_private_add_action() has added, the last one first.
+ * @actions:	the actions that arena_private_add_action() has added, the last one first.
  * @owner:	with CONFIG_ARENA_DEBUG: the task that last initialised or adopted the arena.
  */
 struct arena_private {
@@ -176,7 +175,10 @@ static inline size_t arena_private_offset(const struct arena_private *arena)
 struct arena_private_mark arena_private_mark(struct arena_private *arena);
 void arena_private_unmark(struct arena_private *arena, const struct arena_private_mark *mark);
 
-/* A variable that arena_scratch() defines: it holds what the end of the block rewinds. */
+/*
+ * The variable that arena_scratch() defines: which arena the end of the block rewinds, and to which
+ * mark.
+ */
 struct arena_scratch {
 	struct arena_private		*arena;
 	struct arena_private_mark	mark;
@@ -192,8 +194,8 @@ DEFINE_CLASS(arena_scratch, struct arena_scratch, arena_scratch_end(&_T),
  * arena_scratch() - Free at the end of the block what is allocated from here on.
  * @arena: a private arena, not NULL.
  *
- * The rest of the block is a scope. Scopes nest, up to %ARENA_PRIVATE_MARKS. Objects allocated
- * inside a scope must not be used outside (clause 12).
+ * The rest of the block is a scope. At most %ARENA_PRIVATE_MARKS scopes can nest. Objects allocated
+ * inside a scope must not be used after its end (clause 12).
  *
  * Context: Any; the caller is the owner.
  */

@@ -7,8 +7,8 @@
  * offset x maps the space from x on. Processes and the kernel name an object by
  * its offset, which is the same for all of them.
  *
- * "Clause N" in a comment means clause N of the project's contract, CONTRACT.md, which is
- * installed with the documentation of the library.
+ * "Clause N" in a comment means clause N of CONTRACT.md, which is installed with the
+ * documentation of the library.
  */
 #ifndef _UAPI_LINUX_ARENA_H
 #define _UAPI_LINUX_ARENA_H
@@ -19,21 +19,20 @@
 /**
  * DOC: General format of the ioctls
  *
- * The argument of each ioctl is a pointer to its struct. The first member of
- * each struct is its size in bytes as the program knows it (clause 18). If the
- * kernel knows a longer struct, it takes the members that the program lacks as
- * zero. If the program knows a longer struct, the call works as long as the
- * members that the kernel does not know are zero. The numbers of commands do not
- * encode a size, and so stay the same when structs grow. Structs have the same
- * layout for 32 bit and 64 bit programs.
+ * The argument of each ioctl is a pointer to its struct. The first member of each
+ * struct is its size in bytes as the program knows it (clause 18). If the kernel knows
+ * a longer struct, the members that the program does not know count as zero. If the
+ * program knows a longer struct, the call works as long as the members that the kernel
+ * does not know are zero. The numbers of commands do not encode a size, and so stay the
+ * same when structs grow. Structs have the same layout for 32 bit and 64 bit programs.
  *
- * A call that fails changes nothing, neither in the arena (but for its counts
- * of failures) nor in the struct. There are two exceptions: EINTR, see below, and
- * EFAULT because the program made the struct unwritable during the call, see
- * &struct arena_alloc_args. If %ARENA_IOC_SETUP has not set the arena up, the first
- * call that uses it, mmap() included, gives it the default properties (a capacity
- * of 64 MiB), even if that call then fails. A call that is refused for its arguments
- * or its rights does not use the arena.
+ * A call that fails changes nothing, neither in the arena (but for its counts of
+ * failures) nor in the struct. There are two exceptions: EINTR, see the table; and
+ * EFAULT because the program made the struct unwritable during the call, see &struct
+ * arena_alloc_args. If %ARENA_IOC_SETUP has not set the arena up, the first call that
+ * uses it, mmap() included, gives it the default properties (a capacity of 64 MiB),
+ * even if that call then fails. A call that is refused for its arguments or its rights
+ * does not use the arena.
  *
  * The errors that are common to all ioctls; each struct lists further ones:
  *
@@ -73,7 +72,7 @@
  *  - %ARENA_RIGHT_READ: map the arena for reading.
  *  - %ARENA_RIGHT_WRITE: map it for writing, too. Needs %ARENA_RIGHT_READ.
  *  - %ARENA_RIGHT_ALLOC: %ARENA_IOC_ALLOC, %ARENA_IOC_STORE, %ARENA_IOC_BATCH,
- *    %ARENA_IOC_LEASE, %ARENA_IOC_COMMIT and %ARENA_IOC_NOTIFY. A store writes
+ *    %ARENA_IOC_LEASE, %ARENA_IOC_COMMIT and %ARENA_IOC_NOTIFY. %ARENA_IOC_STORE writes
  *    nothing but the object that it makes, so it does not need %ARENA_RIGHT_WRITE:
  *    without that right, a program can add objects and cannot alter any.
  *  - %ARENA_RIGHT_RESET: %ARENA_IOC_RESET and %ARENA_IOC_SETUP; and, together
@@ -95,15 +94,16 @@
 #define ARENA_SETUP_SPANS	(1U << 0)
 #define ARENA_SETUP_ZERO	(1U << 1)
 
-/* Reported beside these flags: the arena is sealed, see struct arena_seal_args. */
+/* The kernel reports this flag beside those of ARENA_IOC_SETUP: the arena is sealed. */
 #define ARENA_SEALED		(1U << 31)
 
 /**
  * struct arena_setup_args - ioctl(ARENA_IOC_SETUP): choose an arena's properties.
  * @size:	sizeof(struct arena_setup_args).
- * @flags:	%ARENA_SETUP_SPANS: each CPU allocates in spans, stretches that it has for
- *		itself; this is faster with many callers, and offsets are no longer in the
- *		order of allocation. %ARENA_SETUP_ZERO: every object is zero when made.
+ * @flags:	%ARENA_SETUP_SPANS: each CPU allocates in spans, stretches of the arena
+ *		that it has for itself; this is faster if many CPUs allocate, and
+ *		offsets are no longer in the order of allocation. %ARENA_SETUP_ZERO:
+ *		every object is zero when made.
  * @capacity:	bytes, 0 for the default. Memory is committed (allocated) when an object
  *		first needs it.
  * @slab_size:	bytes of a slab, the block of memory that is committed at a time: a power
@@ -112,10 +112,9 @@
  * @name:	shown to people: printable ASCII but no slash, at least one zero
  *		byte at its end, and only zero bytes behind that; empty for none.
  *
- * This call is optional. It is possible once, before the first use of the arena
- * (clause 17). poll(), %ARENA_IOC_QUERY and %ARENA_IOC_DUP do not use the arena: a
- * program can make a duplicate and let another process, to which it passes that,
- * set the arena up.
+ * This call is optional, and possible once (clause 17), before the first use of the
+ * arena. poll(), %ARENA_IOC_QUERY and %ARENA_IOC_DUP do not use the arena: so a program
+ * can make a duplicate, and pass that to another process, which sets the arena up.
  *
  * Errors: EBUSY: the arena is in use, or was set up. EFBIG: more capacity than
  * the module allows. EINVAL, besides the common causes: bad slab size or name.
@@ -147,7 +146,7 @@ struct arena_setup_args {
  *		at most the size of a slab, and for objects larger than a slab
  *		at most that of a page (clause 1).
  * @offset:	out: offset of the object.
- * @generation:	out: the generation it belongs to (clause 13).
+ * @generation:	out: the generation that the object belongs to (clause 13).
  *
  * The kernel tries to write the struct before it allocates anything. If
  * the program makes it unwritable during the call, the call fails with EFAULT
@@ -199,15 +198,15 @@ struct arena_store_args {
 /**
  * struct arena_commit_args - ioctl(ARENA_IOC_COMMIT): commit memory beforehand.
  * @size:	sizeof(struct arena_commit_args).
- * @flags:	%ARENA_COMMIT_NODE: take the memory from @node as far as that has any.
+ * @flags:	%ARENA_COMMIT_NODE: take the memory from @node as long as there is any.
  *		Without the flag, the memory policy of the task decides.
  * @bytes:	commit the first so many bytes of the arena, rounded up to slabs.
  * @node:	NUMA node, which must be online; zero without %ARENA_COMMIT_NODE.
  * @__reserved:	must be zero.
  *
- * Memory that is committed already stays where it is, so the call may be repeated.
- * All of it stays committed until a reset gives it back: allocations in it need no
- * further memory for objects. It is charged as if an allocation had committed it
+ * Memory that is committed already stays where it is, so the call may be repeated. The
+ * memory stays committed until a reset gives it back: allocations in these slabs need
+ * no further memory for objects. It is charged as if an allocation had committed it
  * (clause 21). A call that fails gives back what it committed itself (clause 4).
  *
  * Errors: EINVAL, beside the common causes: @bytes is more than the capacity, no
@@ -230,8 +229,7 @@ struct arena_commit_args {
  * @high:	out: no object ends above this offset.
  * @generation:	out: the present generation.
  *
- * All three are of the same generation, unless kernel code resets the arena
- * meanwhile.
+ * All three are of the same generation.
  */
 struct arena_offset_args {
 	__u32 size;
@@ -243,20 +241,20 @@ struct arena_offset_args {
 
 /**
  * enum arena_reset_mode - what becomes of the memory at a reset (clause 9).
- * @ARENA_RESET_KEEP: the memory is kept, with its bytes; mappings stay as they
- *	are. The cost depends neither on the number of objects nor on their size.
+ * @ARENA_RESET_KEEP: the memory is kept, with its bytes; mappings stay as they are. The
+ *	time that this takes depends neither on the number of objects nor on their size.
  * @ARENA_RESET_RELEASE: the memory is given back, but for the slabs of the first
  *	&arena_reset_args.keep bytes. Touching memory that was given back raises
  *	SIGBUS until it is allocated again, and then it is zero (clause 20).
  * @ARENA_RESET_ZERO: the memory is kept; all bytes that were handed out are zero
  *	when the call returns, but for what programs write through a mapping
  *	meanwhile.
- * @ARENA_RESET_STRICT: all memory is given back, and revoked from every mapping.
- *	From then on, in this arena, touching a page beyond the last object of the
- *	present generation raises SIGBUS, whether the page is committed or not. So
- *	a store by a thread that missed the reset faults instead of landing, unless
- *	an object has been allocated there, or further on, by then. Below the end
- *	of the last object, padding and tails of spans can be touched.
+ * @ARENA_RESET_STRICT: all memory is given back, and revoked from every mapping. From
+ *	then on, in this arena, touching a page beyond the last object of the present
+ *	generation raises SIGBUS, whether the page is committed or not. So a thread that
+ *	does not know of the reset, and stores to an old object, gets SIGBUS, unless an
+ *	object has been allocated there, or further on, by then. Below the end of the
+ *	last object, padding and tails of spans can be touched.
  */
 enum arena_reset_mode {
 	ARENA_RESET_KEEP = 0,
@@ -277,10 +275,10 @@ enum arena_reset_mode {
  *
  * Errors: EBUSY: kernel code holds the arena.
  *
- * The reset waits for calls that are just allocating or copying in the arena. So
- * after the reset, the kernel writes no more to objects of the old generation. A
- * call that has allocated before the reset may still return after it; the
- * generation that it returns tells that the object is gone.
+ * The reset waits until calls that are allocating or copying in the arena are done. So
+ * after the reset, the kernel writes no more to objects of the old generation. A call
+ * that has allocated before the reset may still return after it; the generation that it
+ * returns tells that the object is gone.
  *
  * The kernel writes the unchanged struct back before it resets: if that fails, the
  * call returns EFAULT and the arena is not reset. If the program makes the struct
@@ -367,8 +365,8 @@ struct arena_info_args {
  * @reset_modes: out: bit n is set if n is one of &enum arena_reset_mode.
  * @batch_max:	out: the most items in one %ARENA_IOC_BATCH.
  * @status_version: out: &arena_status.version.
- * @align_default: out: alignment of objects for which none is asked.
- * @capacity_default: out: capacity of an arena for which none is asked.
+ * @align_default: out: alignment of an object for which the program asks for none.
+ * @capacity_default: out: capacity of an arena for which the program asks for none.
  * @capacity_max: out: the largest capacity.
  * @slab_size_default: out: size of a slab in an arena of @capacity_default; in a
  *		smaller arena it may be less, and in a larger one more.
@@ -377,8 +375,8 @@ struct arena_info_args {
  * @store_max:	out: the most bytes that one %ARENA_IOC_STORE or %ARENA_IOC_BATCH
  *		copies.
  *
- * This is not a use of the arena, and says nothing of it; %ARENA_IOC_INFO does. The
- * module parameter max_arena_mb may change the capacities at any time.
+ * This call does not use the arena, and reports nothing about it; %ARENA_IOC_INFO does.
+ * The module parameter max_arena_mb may change the capacities at any time.
  */
 struct arena_query_args {
 	__u32 size;
@@ -446,10 +444,11 @@ struct arena_batch_item {
  * @flags:	%ARENA_ALLOC_ZERO: objects without a source are zero.
  * @items:	address of an array of @count &struct arena_batch_item.
  * @count:	number of items, 1 to %ARENA_BATCH_MAX.
- * @item_size:	sizeof(struct arena_batch_item) as the program knows it; a longer or
- *		shorter item is treated as the structs of ioctls are.
+ * @item_size:	sizeof(struct arena_batch_item) as the program knows it; an item that is
+ *		longer or shorter than the kernel's is treated like a struct of an ioctl
+ *		that is.
  * @align:	alignment of each object, see &struct arena_alloc_args.
- * @generation:	out: the generation they belong to.
+ * @generation:	out: the generation that the objects belong to.
  *
  * The objects lie behind each other in the order of the items, each aligned.
  * All sources are read to their ends before anything is allocated (clause 24);
@@ -481,15 +480,15 @@ struct arena_batch_args {
  * @want:	the length that the program would like, not below @min. The lease
  *		is shorter if less is left, and no longer than a slab unless
  *		@min is.
- * @align:	alignment of its start, see &struct arena_alloc_args.
- * @offset:	out: offset of its start.
- * @bytes:	out: its length; a multiple of 8 if @min is one.
- * @generation:	out: the generation in which it may be used. The status page shows
- *		when that has ended.
+ * @align:	alignment of the start of the lease, see &struct arena_alloc_args.
+ * @offset:	out: offset of the start of the lease.
+ * @bytes:	out: length of the lease; a multiple of 8 if @min is one.
+ * @generation:	out: the generation in which the lease may be used. The status page
+ *		shows when that generation has ended.
  *
- * The whole lease counts as used, however much of it the program uses; the kernel
- * does not know. Its bytes are like those of an object made without
- * %ARENA_ALLOC_ZERO. A lease need not be given back; a reset ends it.
+ * The whole lease counts as used, as the kernel does not know how much of it the
+ * program uses. Its bytes are like those of an object made without %ARENA_ALLOC_ZERO. A
+ * lease need not be given back; a reset ends it.
  *
  * Errors: ENOSPC: fewer than @min bytes are left. EINVAL, besides the common causes:
  * @min is 0, @want is below @min, bad alignment.
@@ -506,13 +505,14 @@ struct arena_lease_args {
 };
 
 /**
- * struct arena_mark_args - ioctl(ARENA_IOC_MARK): take a mark;
- * ioctl(ARENA_IOC_REWIND): free what was allocated since.
+ * struct arena_mark_args - ioctl(ARENA_IOC_MARK): take a mark; ioctl(ARENA_IOC_REWIND):
+ * free what was allocated since the mark.
  * @size:	sizeof(struct arena_mark_args).
  * @flags:	must be zero.
  * @generation:	out of MARK, in of REWIND: generation of the mark.
  * @offset:	out of MARK, in of REWIND: objects from here on are freed.
- * @used:	out of MARK, in of REWIND: bytes of the objects below; at most @offset.
+ * @used:	out of MARK, in of REWIND: bytes of the objects below @offset; at most
+ *		@offset.
  *
  * A mark is a plain value of which the kernel keeps no record: any thread may
  * rewind to it, as often as it likes. A rewind is a reset to @offset: the next
@@ -567,28 +567,29 @@ struct arena_handle_args {
 };
 
 /**
- * struct arena_seal_args - ioctl(ARENA_IOC_SEAL): change the arena no more.
+ * struct arena_seal_args - ioctl(ARENA_IOC_SEAL): let nothing change the arena any
+ * more.
  * @size:	sizeof(struct arena_seal_args).
  * @flags:	must be zero.
  *
- * From this call on, the bytes of the arena do not change, and neither does what is
- * allocated: through any descriptor, and for as long as the arena exists
- * (clause 30). %ARENA_IOC_INFO and the status page report %ARENA_SEALED. So a
- * program that was given a descriptor can ask INFO, and then parse the arena where
- * it lies: what it has checked remains so.
+ * From this call on, for as long as the arena exists, its bytes do not change, and
+ * nothing is allocated or freed, through whatever descriptor (clause 30).
+ * %ARENA_IOC_INFO and the status page report %ARENA_SEALED. So a program that was given
+ * a descriptor can look for that flag by INFO, and then parse the arena where it lies:
+ * no byte changes after the program has checked it.
  *
  * Calls that would allocate, commit, reset or rewind fail with EPERM. A mapping
  * for writing fails with EPERM; one for reading works, and mprotect() cannot make
  * it writable. poll() reports %POLLHUP. Sealing a sealed arena again succeeds.
  *
- * The call is refused, and nothing is changed, while something could still write to
- * the arena. Mappings that are writable or may become so must be unmapped first,
- * in all processes: these are all mappings that were made through a descriptor
- * with %ARENA_RIGHT_WRITE, whatever their protection. A producer that goes on
- * reading after the seal maps the arena through a duplicate without that right.
+ * The call is refused, and changes nothing, while something could still write to the
+ * arena. Mappings that are writable or may become so must be unmapped first, in all
+ * processes: these are all mappings that were made through a descriptor with
+ * %ARENA_RIGHT_WRITE, whatever their protection. A producer that goes on reading after
+ * the seal maps the arena through a duplicate without that right.
  *
- * Needs the rights that it takes away: %ARENA_RIGHT_WRITE, %ARENA_RIGHT_ALLOC and
- * %ARENA_RIGHT_RESET.
+ * The call needs the rights that no descriptor can use afterwards: %ARENA_RIGHT_WRITE,
+ * %ARENA_RIGHT_ALLOC and %ARENA_RIGHT_RESET.
  *
  * Errors: EBUSY: the arena is mapped through a descriptor with %ARENA_RIGHT_WRITE;
  * something else refers to a page of it, such as direct I/O in flight, a buffer
@@ -652,9 +653,9 @@ struct arena_notify_args {
  * It lies behind the end of any arena. One page can be mapped there, for reading
  * only (%PROT_READ, %MAP_SHARED), with any descriptor.
  *
- * An off_t of 32 bits would truncate it to 0, where the first page of the arena is.
- * So a program that uses it with such an off_t does not compile: it must be built
- * with -D_FILE_OFFSET_BITS=64.
+ * An off_t of 32 bits would truncate this offset to 0, where the first page of the
+ * arena is. So a program that uses this macro with such an off_t does not compile: it
+ * must be built with -D_FILE_OFFSET_BITS=64.
  */
 #ifdef __KERNEL__
 #define ARENA_STATUS_OFFSET	ARENA_STATUS_OFFSET64
@@ -684,7 +685,7 @@ struct arena_notify_args {
  * has read a consistent set if @generation was the same even number both times. A
  * program that reads @offset before @high finds @offset at most @high.
  *
- * The page is for programs: the kernel does not rely on what it says.
+ * The page is for programs: the kernel does not rely on its contents.
  */
 struct arena_status {
 	__u32 version;
