@@ -62,9 +62,9 @@ static void chunks_free(struct arena_chunk *chunk)
 }
 
 /*
- * Get a chunk with room for @size bytes at @align: one that a reset or rewind has kept, or a
- * new one. Chunks begin at a page, so the room needed is known exactly: the largest object
- * takes a chunk of %ARENA_SLAB_MAX. Returns NULL if there is no memory.
+ * Get a chunk with room for @size bytes at @align: one that a reset or rewind has kept, or a new
+ * one. Chunks begin at a page, so the padding before the object is known: the largest object fits
+ * into a chunk of %ARENA_SLAB_MAX. Returns NULL if there is no memory.
  */
 static struct arena_chunk *chunk_get(struct arena_private *arena, size_t size, size_t align,
 				     gfp_t gfp)
@@ -378,12 +378,12 @@ EXPORT_SYMBOL_GPL(arena_private_trim);
  * arena_private_mark() - Remember where a private arena stands (clause 12).
  * @arena: the arena, not NULL.
  *
- * Marks nest. Beyond %ARENA_PRIVATE_MARKS marks inside each other, a mark cannot be rewound
- * to: objects allocated since stay until a rewind to an outer mark, or a reset.
+ * Marks nest. If %ARENA_PRIVATE_MARKS marks are open already, the arena cannot be rewound to a
+ * further one: objects allocated since then stay until a rewind to an outer mark, or a reset.
  *
  * Context: Any; the caller is the owner.
- * Return: The mark. It ends when the caller passes it, or a mark that it is inside of, to
- * arena_private_unmark(), rewinds to a mark that it is inside of, or resets the arena.
+ * Return: The mark. It ends when the caller passes it or an outer mark to arena_private_unmark(),
+ * rewinds to an outer mark, or resets the arena.
  */
 struct arena_private_mark arena_private_mark(struct arena_private *arena)
 {

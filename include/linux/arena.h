@@ -143,9 +143,9 @@ struct device;
  * kernel releases the slabs, allocations that may not sleep can fail, and arena_reset_rcu() can
  * return -EBUSY. A memory cgroup that reaches its limit, while the machine has free memory, does
  * not lead to this. The state of CPUs that have used the arena stays (see arena_create()), and so
- * does the directory. Without this flag, an arena keeps what it has until it is released or
- * destroyed. Arenas of programs never have it: the kernel must not take memory that a program has
- * mapped unless the program asks for that.
+ * does the directory. Without this flag, an arena keeps its slabs until arena_reset_release(), or
+ * until it is destroyed. Arenas of programs never have it: the kernel must not take memory that a
+ * program has mapped unless the program asks for that.
  */
 #define ARENA_SPANS		BIT(0)
 #define ARENA_ON_NODE		BIT(1)

@@ -102,10 +102,9 @@
  *
  * Nesting. An allocation can be interrupted by another one of the same arena on the same CPU: in an
  * interrupt, an NMI, or a probe inside the allocator. The nested allocation must leave the slot of
- * the CPU alone. It finds out by arena_cpu.depth or, if it interrupted a fast path, by the busy
- * span that it is nested. Then it claims from the cursor and counts in arena->deep_used. An
- * allocation in an interrupt that interrupted no allocation of this arena uses the slot like any
- * other.
+ * the CPU alone. That it is nested, it sees by arena_cpu.depth or, if it interrupted a fast path,
+ * by the busy span. It claims from the cursor and counts in arena->deep_used. An allocation in an
+ * interrupt that interrupted no allocation of this arena uses the slot like any other.
  *
  * The fast path, bump_words(), serves sizes that leave no padding. One comparison, of the
  * slot's span with the arena's generation, selects what it does:
@@ -165,8 +164,8 @@
  *	         in next_generation()
  *	wiped    smp_rmb() in note_dirty()       compare-and-swap of the cursor in
  *	         after the cursor was read       arena_settle() after wipe_slabs()
- *	told     smp_mb() in generation_reach()  load-acquire of a message from the
- *	         where a reset was overtaken     resetter, then bump_span()
+ *	told     smp_mb() in generation_reach()  load-acquire of a message of the
+ *	         where a reset was overtaken     reset's caller, then bump_span()
  *	note     cmpxchg() in cursor_count(),    cmpxchg() for another generation, in
  *	         again if it failed              cursor_count() or uncounted_renew()
  *	done     store-release of the writers in load-acquire in late_writers()
@@ -212,7 +211,7 @@
  *	         while writing                   work_on_slabs()
  *	wrap     preemption off from reading to  grace period between two
  *	         swapping the cursor             crossings, wrapped()
- *	collect  preemption off while bumping    synchronize_rcu() in revoke()
+ *	collect  preemption off in bump_span()   synchronize_rcu() in revoke()
  *	zero     claim after counting in, in     smp_mb() B in arena_settle()
  *	         bump_zeroed()
  *	reuse    slab_mark() in note_return(),   compare-and-swap of the cursor; then
@@ -234,7 +233,7 @@
  *	         after the link, in free_push()  to the link, in free_pop()
  *	views    llist_add() in                  compare-and-swap of the cursor, then
  *	         arena_view_list()               llist_empty() in arena_reset()
- *	reap     compare-and-swap of the cursor  smp_rmb() in arena_reap_larges()
+ *	reap     compare-and-swap of the cursor  smp_mb() in arena_reap_larges()
  *	         after retiring was set
  *	deref    compare-and-swap of the cursor  smp_rmb() in arena_deref()
  *	         before slabs change
@@ -408,7 +407,8 @@ enum arena_fail { ARENA_FAIL_SPACE, ARENA_FAIL_MEMORY, ARENA_FAIL_ARG, ARENA_NR_
  * @limit:   cursor word of the end of the window, for objects that need not be zeroed. In an arena
  *	that zeroes its objects it always says that the window is closed.
  * @zero_limit: cursor word of the end of the window, for objects that must be zeroed.
- * @delta:   what must be added to a cursor word in the window to get an address.
+ * @delta:   what must be added to a cursor word in the window to get the kernel address of that
+ *	offset.
  * @next:    state of the next CPU on arena.cpus.
  * @slot:    the span and the counts of the CPU.
  *
@@ -719,13 +719,13 @@ static inline unsigned long generation_kept(unsigned long generation)
 	return (generation & ~ARENA_GEN_REWOUND) + ARENA_GEN_STEP;
 }
 
-/* The generation that begins with a reset that changes the slab set. */
+/* The generation that begins after @generation with a reset that changes the slab set. */
 static inline unsigned long generation_flipped(unsigned long generation)
 {
 	return generation_kept(generation) ^ ARENA_GEN_SET;
 }
 
-/* The generation that begins with a rewind. */
+/* The generation that begins after @generation with a rewind. */
 static inline unsigned long generation_rewound(unsigned long generation)
 {
 	return generation_kept(generation) | ARENA_GEN_REWOUND;

@@ -263,7 +263,7 @@ static __always_inline void slot_idle(struct arena_slot *slot, unsigned long gen
 	WRITE_ONCE(slot->span, generation);
 }
 
-/* Take an object from the zeroed part of the span. On failure nothing has changed. */
+/* Take an object from the part of the span below @slot->limit. On failure nothing has changed. */
 static __always_inline bool slot_bump(struct arena_slot *slot, size_t size, size_t align,
 				      void **object)
 {

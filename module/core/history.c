@@ -48,8 +48,9 @@ static bool rewinds_find(const struct arena_rewinds *rewinds, unsigned long gene
 }
 
 /*
- * Set *@low to M(@generation), or to the lower or, with @most, the upper bound of it, for a caller
- * that has read generation @now from the cursor. Returns false if nothing of @generation lives.
+ * Set *@low to M(@generation); where merged steps leave that open, to its lower or, with @most, its
+ * upper bound. The caller has read generation @now from the cursor. Returns false if nothing of
+ * @generation lives.
  */
 bool arena_lowest_since(const struct arena *arena, unsigned long now, unsigned long generation,
 			bool most, size_t *low)

@@ -331,7 +331,7 @@ static bool slab_install_pooled(struct arena *arena, struct arena_dir *dir,
 	void *base = found ? NULL : arena_pool_take(slab_node(arena), order);
 
 	if (base) {
-		/* Interrupts are off: GFP_ATOMIC. */
+		/* Interrupts are off, so kmemleak must not sleep. */
 		arena_kmemleak_alloc(base, order, GFP_ATOMIC);
 		set_page_private(virt_to_page(base), index);
 		/* A caller that goes on without the lock may have installed a slab first. */
@@ -496,10 +496,10 @@ static int slabs_gather_on(struct arena *arena, unsigned int set, size_t start, 
 }
 
 /*
- * Charge and allocate the slabs that a slab set lacks behind [@start, @start + @size), and add them
- * to @slabs in order, linked by the lru fields of their first pages. They are not installed:
- * no other CPU has seen them, and after an error arena_slabs_drop() undoes everything.
- * Returns 0, -ENOMEM, or -EINTR if the task is being killed.
+ * Charge and allocate the slabs that a slab set lacks for [@start, @start + @size), and add them to
+ * @slabs in order, linked by the lru fields of their first pages. They are not installed: no other
+ * CPU has seen them, and after an error arena_slabs_drop() undoes everything. Returns 0, -ENOMEM,
+ * or -EINTR if the task is being killed.
  */
 int arena_slabs_gather(struct arena *arena, unsigned int set, size_t start, size_t size,
 		       gfp_t gfp, struct list_head *slabs)
@@ -540,8 +540,8 @@ bool arena_slabs_install(struct arena *arena, unsigned int set, struct list_head
 }
 
 /*
- * Commit the slabs of a slab set behind [@start, @start + @size), all or none. Returns 0, -ENOMEM,
- * or -EINTR if the task is being killed.
+ * Commit the slabs of a slab set that back [@start, @start + @size), all or none. Returns 0,
+ * -ENOMEM, or -EINTR if the task is being killed.
  */
 int arena_slabs_populate(struct arena *arena, unsigned int set, size_t start, size_t size,
 			 gfp_t gfp)

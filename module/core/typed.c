@@ -251,7 +251,7 @@ static bool lock_chains(struct arena_typed *typed, unsigned long *flags)
 	}
 	__this_cpu_write(arena_in_chains, true);
 	raw_spin_lock(&typed->lock);
-	__release(&typed->lock);	/* For sparse: unlock_chains() balances it. */
+	__release(&typed->lock);	/* for sparse; unlock_chains() undoes this */
 	return true;
 }
 

@@ -104,7 +104,7 @@ static struct file_system_type arena_fs_type = {
 	.kill_sb		= kill_anon_super,
 };
 
-/* Lifetime. */
+/* The lifetime of a struct arena_dev, and of its files. */
 
 static struct arena_dev *arena_dev_create(void)
 {
@@ -274,7 +274,7 @@ static int arena_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* First use. */
+/* The first use of an arena, or ARENA_IOC_SETUP, creates it. */
 
 /*
  * Create the arena of @dev, which has none yet; the caller holds @dev->lock for writing. The
@@ -328,7 +328,7 @@ int arena_dev_make_default(struct arena_dev *dev)
 	return err;
 }
 
-/* Files. */
+/* The operations of files, and ARENA_IOC_DUP. */
 
 static const struct file_operations arena_fops = {
 	.owner		= THIS_MODULE,
@@ -419,13 +419,13 @@ static struct arena_dev *arena_hold(struct file *file, u32 rights)
  * neither allocate nor write there. Each sealed byte has its value for ever, so it may be read
  * twice.
  *
- * As the program can write to objects anyway, they are zeroed if __GFP_ZERO or %ARENA_SETUP_ZERO
- * asks for that, and not for init_on_alloc.
+ * Objects are zeroed if __GFP_ZERO or %ARENA_SETUP_ZERO asks for that, but not for init_on_alloc,
+ * as the program can write to them anyway.
  *
  * Context: Task, may sleep; killable.
- * Return: The arena that is held; ERR_PTR(): -EBADF, -EINVAL if it is not a descriptor of an
- * arena, -EACCES, -EPERM if the arena is sealed and @rights has more than %ARENA_RIGHT_READ,
- * -ENOMEM, -EINTR.
+ * Return: The arena that is held; or ERR_PTR() of -EBADF if @fd is not open; -EINVAL if it is no
+ * descriptor of an arena; -EACCES if it does not have all of @rights; -EPERM if the arena is sealed
+ * and @rights has more than %ARENA_RIGHT_READ; -ENOMEM; -EINTR if the task is being killed.
  */
 struct arena_dev *arena_get_from_fd(int fd, u32 rights)
 {

@@ -93,7 +93,7 @@ struct arena_dev {
 /**
  * struct arena_file - private_data of a file.
  * @dev:	the arena; the file has a reference to it.
- * @file:	the file.
+ * @file:	the struct file whose private_data this is.
  * @rights:	ARENA_RIGHT_* of the file. Never changes.
  * @watch_lock:	protects @above, @notices and @generation.
  * @above:	poll() reports EPOLLIN while more bytes than this are used.

@@ -460,7 +460,7 @@ put_fd:
 
 /**
  * struct arena_op - one command.
- * @cmd:	its full number.
+ * @cmd:	ARENA_IOC_*, the number of its ioctl.
  * @min_size:	bytes in the first version of its struct.
  * @size:	bytes in the present version of its struct.
  * @rights:	ARENA_RIGHT_* that the descriptor must have.

@@ -25,7 +25,7 @@ static vm_fault_t arena_fault_result(int err)
 		return VM_FAULT_NOPAGE;
 	case -ENOMEM:
 		return VM_FAULT_OOM;
-	default:	/* the page is not committed */
+	default:	/* the kernel refuses to map the page here */
 		return VM_FAULT_SIGBUS;
 	}
 }

@@ -174,9 +174,9 @@ int arena_do_watch(struct arena_call *call)
 	watch->offset = now.used;
 	watch->generation = now.generation;
 	/*
-	 * A poller may be waiting on this file. Lower dev->wake_above to the new threshold, so
-	 * that an allocation which exceeds it wakes the poller. If that has happened before, this
-	 * call wakes the poller below.
+	 * A poller may be waiting on this file. Lower dev->wake_above to the new threshold, so that
+	 * an allocation which exceeds it wakes the poller. If an allocation has exceeded it
+	 * already, this call wakes the poller below.
 	 */
 	arena_wake_above(af->dev, watch->mark);
 	/*

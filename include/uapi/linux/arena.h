@@ -128,7 +128,7 @@ struct arena_setup_args {
 	char name[ARENA_NAME_LEN];
 };
 
-/* Flag of struct arena_alloc_args. */
+/* Flag of struct arena_alloc_args and of struct arena_batch_args. */
 #define ARENA_ALLOC_ZERO	(1U << 0)
 
 /**
@@ -200,7 +200,7 @@ struct arena_store_args {
  * @size:	sizeof(struct arena_commit_args).
  * @flags:	%ARENA_COMMIT_NODE: take the memory from @node as long as there is any.
  *		Without the flag, the memory policy of the task decides.
- * @bytes:	commit the first so many bytes of the arena, rounded up to slabs.
+ * @bytes:	number of bytes to commit, from offset 0 on; rounded up to slabs.
  * @node:	NUMA node, which must be online; zero without %ARENA_COMMIT_NODE.
  * @__reserved:	must be zero.
  *
@@ -209,8 +209,8 @@ struct arena_store_args {
  * no further memory for objects. It is charged as if an allocation had committed it
  * (clause 21). A call that fails gives back what it committed itself (clause 4).
  *
- * Errors: EINVAL, beside the common causes: @bytes is more than the capacity, no
- * such node.
+ * Errors: EINVAL, besides the common causes: @bytes is more than the capacity, or there
+ * is no such node.
  */
 struct arena_commit_args {
 	__u32 size;
