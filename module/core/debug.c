@@ -46,7 +46,7 @@ struct arena_debug {
 /* Protects the three variables below, arena->debug, and what a struct arena_debug shows. */
 static DEFINE_SPINLOCK(all_lock);
 static LIST_HEAD(all_arenas);		/* in ascending order of their ids */
-static struct arena *next_to_show;	/* all older ones have a file; NULL: all have */
+static struct arena *next_to_show;	/* oldest arena that may lack a file, or NULL */
 static LIST_HEAD(files_to_remove);
 
 /*

@@ -6,12 +6,12 @@
  * need no lock: a writer with older values than those on the page changes nothing. The kernel
  * relies on nothing that it reads there: a wrong value on the page would harm only its readers.
  *
- * A new generation lowers both. A device arena begins one with arena_dev.lock held for writing,
- * and calls that raise the two hold it for reading. Writers without that lock (the irq_work of
+ * A new generation lowers both. A device arena begins one with arena_dev.lock held for writing, and
+ * calls that raise the two hold it for reading. Writers without that lock (the irq_work of
  * arena_notify(), NOTIFY and WATCH) may find a new generation before the page shows it. They, and
  * the resets themselves, serialize by status_lock, and read the arena with it held: otherwise a
- * writer could begin on the page a generation that is over. status_lock nests inside all other
- * locks of the device, and no other lock nests in it.
+ * writer could show a generation that is over by then. status_lock nests inside all other locks of
+ * the device, and no other lock nests in it.
  */
 #include <linux/compiler.h>
 #include <linux/gfp.h>

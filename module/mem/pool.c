@@ -191,7 +191,7 @@ unsigned long arena_pool_shrink(unsigned long pages)
 	return freed;
 }
 
-/* Free all blocks. */
+/* Free all blocks in the pool. */
 void arena_pool_drain(void)
 {
 	arena_pool_shrink(ULONG_MAX);

@@ -444,9 +444,8 @@ struct arena_batch_item {
  * @flags:	%ARENA_ALLOC_ZERO: objects without a source are zero.
  * @items:	address of an array of @count &struct arena_batch_item.
  * @count:	number of items, 1 to %ARENA_BATCH_MAX.
- * @item_size:	sizeof(struct arena_batch_item) as the program knows it; an item that is
- *		longer or shorter than the kernel's is treated like a struct of an ioctl
- *		that is.
+ * @item_size:	sizeof(struct arena_batch_item) as the program knows it; it may differ
+ *		from the kernel's size by the rules for the structs of ioctls.
  * @align:	alignment of each object, see &struct arena_alloc_args.
  * @generation:	out: the generation that the objects belong to.
  *
