@@ -109,7 +109,10 @@ EXPORT_SYMBOL_GPL(arena_strndup);
 /* Strings up to this size, their NUL included, are formatted once, on the stack. */
 #define PRINTF_ON_STACK	256
 
-/* Format a string that is too long for the stack. NMI has no kmalloc(). */
+/*
+ * Format a string that is too long for the stack. The buffer comes from kmalloc(), which must not
+ * be called in NMI.
+ */
 static __printf(3, 0)
 char *print_long(struct arena *arena, gfp_t gfp, const char *fmt, va_list args)
 {
@@ -162,10 +165,10 @@ EXPORT_SYMBOL_GPL(arena_vprintf);
 /**
  * arena_printf() - Format a string into an arena (clauses 1 and 10).
  * @arena: the arena, not NULL.
- * @gfp:   see arena_vprintf().
+ * @gfp:   how the arena may grow, see arena_alloc().
  * @fmt:   as for printk(); the compiler checks the arguments against it.
  *
- * Context: As arena_vprintf().
+ * Context: Any that @gfp fits; in NMI at most 255 characters.
  * Return: The string, or NULL on failure.
  */
 char *arena_printf(struct arena *arena, gfp_t gfp, const char *fmt, ...)

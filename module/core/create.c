@@ -83,7 +83,10 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 	init_llist_head(&arena->larges);
 	if (config->name)
 		copy_name(arena->name, config->name);
-	/* With NULL this returns the active memory cgroup, if one is set, else that of the task. */
+	/*
+	 * Called with NULL, get_mem_cgroup_from_mm() returns the active memory cgroup or, if none
+	 * is set, that of the task.
+	 */
 	if (arena->flags & ARENA_ACCOUNT)
 		arena->memcg = get_mem_cgroup_from_mm(NULL);
 }
@@ -259,7 +262,10 @@ void arena_destroy(struct arena *arena)
 {
 	if (!arena)
 		return;
-	/* On misuse, the holders of the other references keep the arena. */
+	/*
+	 * If the caller does not hold the only reference, the arena stays until the last one is
+	 * dropped.
+	 */
 	WARN_ON_ONCE(refcount_read(&arena->refs) != 1);
 	put_and_wait(arena);
 }

@@ -9,9 +9,9 @@
  * The shrinker releases slabs as arena_reset_release() does (arena_release_empty() in reset.c).
  * A charged slab is uncharged, and no slab goes to the pool.
  *
- * idle_mutex keeps the arenas of the list: arena_release() takes it before it frees one.
- * Reclaim may be called by a task that holds any lock and allocates memory, so the shrinker
- * only tries for the mutex, and no memory is allocated while it is held.
+ * While idle_mutex is held, no arena on the list is freed, as arena_release() takes the mutex
+ * before it frees one. Reclaim may be called by a task that holds any lock and allocates memory, so
+ * the shrinker only tries for the mutex, and no memory is allocated while it is held.
  */
 #include <linux/jiffies.h>
 #include <linux/list.h>
@@ -21,7 +21,7 @@
 #include "compat.h"
 #include "core/core.h"
 
-/* How long an arena must have been empty. */
+/* For how long the shrinker must have found an arena empty before it takes slabs. */
 #define IDLE_AGE	HZ
 
 /**
