@@ -629,7 +629,7 @@ int arena_reset_rcu(struct arena *arena)
 	if (!smp_load_acquire(&arena->retiring) &&
 	    !(arena->settle_blocked & ARENA_BLOCKED_ASLEEP) && !atomic_read(&arena->acting)) {
 		/*
-		 * Set before the cursor changes: pairs with smp_rmb() in arena_reap_larges().
+		 * Set before the cursor changes: pairs with smp_mb() in arena_reap_larges().
 		 * A reaper that sees the new generation also sees that readers may be in the
 		 * old one.
 		 */
