@@ -532,8 +532,6 @@ struct arena_history {
  * @wrapping:	a grace period must end before the tag may enter the next eighth of its range.
  * @writers:	number of allocations that may be writing to arena memory, of those that are not
  *		counted in the state of a CPU.
- * @written:	tagged like @cursor: bits for the CPUs, other than that of @first_cpu, on which
- *		the allocator may have written to arena memory in the generation of the tag.
  * @deep_used:	bytes handed out by allocations without a slot, tagged like @cursor.
  * @deep_allocs: objects handed out by CPUs without state.
  * @fails:	failed allocations by cause.
@@ -560,6 +558,8 @@ struct arena_history {
  * @pool_hits:	number of slabs taken from the pool.
  * @refs:	reference count.
  * @acting:	number of resets, rewinds and other calls that are running actions.
+ * @written:	tagged like @cursor: bits for the CPUs, other than that of @first_cpu, on which
+ *		the allocator may have written to arena memory in the generation of the tag.
  * @unreferenced: entry in the list of arenas that put_worker() destroys.
  * @memcg:	the memory cgroup that is charged, with %ARENA_ACCOUNT.
  * @budget:	what slabs and directories are charged to; it outlives the arena.
@@ -609,10 +609,10 @@ struct arena {
 	atomic_long_t		deep_allocs;
 	atomic_long_t		fails[ARENA_NR_FAILS];
 	atomic_t		writers;
-	atomic_long_t		written;
 	raw_spinlock_t		reset_lock;	/* Serialises all but plain resets. */
 	refcount_t		refs;
 	atomic_t		acting;
+	atomic_long_t		written;
 	struct arena_history	*history;
 	struct rcu_head		wrap_rcu;
 	struct rcu_head		retire_rcu;
