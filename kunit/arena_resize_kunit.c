@@ -196,6 +196,7 @@ static void shrink_last_keeps_peak(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).peak, peak);
 	arena_reset_zero(arena);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).peak, peak);
+	KUNIT_EXPECT_PTR_EQ(test, arena_alloc(arena, 3000, GFP_KERNEL), (void *)ptr);
 	KUNIT_EXPECT_TRUE(test, arena_is_zero(ptr, 3000));
 }
 

@@ -133,6 +133,16 @@ static inline bool arena_is_zero(const void *ptr, size_t size)
 	return !memchr_inv(ptr, 0, size);
 }
 
+/* Overwrite memory that may be free: KASAN is not to report that. */
+static inline void arena_test_spoil(void *ptr, u8 value, size_t size)
+{
+#ifdef CONFIG_KASAN_GENERIC
+	__memset(ptr, value, size);
+#else
+	memset(ptr, value, size);
+#endif
+}
+
 /* A small random number generator: it yields the same sequence in each run. */
 static inline u32 arena_rnd(u32 *state)
 {

@@ -409,7 +409,7 @@ static bool beside_reset(struct beside *b)
 		return false;
 	synchronize_rcu();
 	if (was)
-		memset(was, 0xee, BESIDE_NR * sizeof(*was));
+		arena_test_spoil(was, 0xee, BESIDE_NR * sizeof(*was));
 	atomic_inc(&b->resets);
 	return true;
 }
@@ -532,7 +532,7 @@ struct half {
 	unsigned long		seen;
 };
 
-static void half_alarm(void *data)
+static void __no_sanitize_address half_alarm(void *data)
 {
 	struct half *half = data;
 	size_t index = 0;
