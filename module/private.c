@@ -12,6 +12,7 @@
 #include <linux/sched.h>
 
 #include "mem/mem.h"
+#include "mem/shadow.h"
 
 #define CHUNK_ORDER	get_order(SZ_16K)
 
@@ -80,9 +81,24 @@ static struct arena_chunk *chunk_get(struct arena_private *arena, size_t size, s
 		}
 	}
 	chunk = arena_block_alloc(order, gfp);
-	if (chunk)
+	if (chunk) {
+		arena_shadow_object(chunk, sizeof(*chunk), 0);
 		chunk->order = order;
+	}
 	return chunk;
+}
+
+/*
+ * Where the next object can begin after one of @size bytes. With KASAN, a redzone lies in between;
+ * it ends with the memory that the object is in.
+ */
+static char *object_end(const struct arena_private *arena, char *object, size_t size)
+{
+	char *end = PTR_ALIGN(object + size, ARENA_MIN_ALIGN);
+
+	if (!arena_redzones || end > arena->end)
+		return end;
+	return min(end + ARENA_REDZONE, arena->end);
 }
 
 /**
@@ -107,6 +123,7 @@ void arena_private_init(struct arena_private *arena, void *buffer, size_t size)
 	}
 	arena->pos = arena->first;
 	arena->end = arena->first + arena->first_size;
+	arena_shadow_poison(arena->first, arena->end, ARENA_POISON_UNUSED);
 	arena_private_adopt(arena);
 }
 EXPORT_SYMBOL_GPL(arena_private_init);
@@ -133,6 +150,7 @@ static void actions_run(struct arena_private *arena, struct arena_private_action
 void arena_private_destroy(struct arena_private *arena)
 {
 	actions_run(arena, NULL);
+	arena_shadow_object(arena->first, arena->first_size, 0);
 	chunks_free(arena->chunks);
 	chunks_free(arena->spare);
 	arena_private_init(arena, NULL, 0);
@@ -194,8 +212,9 @@ void *__arena_private_alloc(struct arena_private *arena, size_t size, size_t ali
 		arena->end = chunk_end(chunk);
 		object = place_object(arena, size, align);
 	}
-	arena->pos = min(PTR_ALIGN(object + size, ARENA_MIN_ALIGN), arena->end);
+	arena->pos = min(object_end(arena, object, size), arena->end);
 	arena->used += size;
+	arena_shadow_object(object, size, arena->pos - object);
 	if (want_init_on_alloc(gfp))
 		memset(object, 0, size);
 	return object;
@@ -224,12 +243,16 @@ bool arena_private_resize(struct arena_private *arena, void *ptr, size_t old, si
 
 	if (!old || !new || !arena_private_owned(arena))
 		return false;
-	if (PTR_ALIGN(object + old, ARENA_MIN_ALIGN) != arena->pos)
+	if (new < old)
+		arena_shadow_object(object, new, ALIGN(old, ARENA_MIN_ALIGN));
+	if (object_end(arena, object, old) != arena->pos)
 		return new <= old;
 	if (new > (size_t)(arena->end - object))
 		return false;
-	arena->pos = PTR_ALIGN(object + new, ARENA_MIN_ALIGN);
+	arena->pos = object_end(arena, object, new);
 	arena->used += new - old;
+	if (new > old)
+		arena_shadow_object(object, new, arena->pos - object);
 	if (new > old && want_init_on_alloc(0))
 		memset(object + old, 0, new - old);
 	return true;
@@ -331,8 +354,16 @@ static void unwind_to(struct arena_private *arena, struct arena_chunk *chunk)
 		arena->chunks = top->below;
 		top->below = arena->spare;
 		arena->spare = top;
+		arena_shadow_poison(top->data, chunk_end(top), ARENA_POISON_FREED);
 	}
 	arena->end = chunk ? chunk_end(chunk) : arena->first + arena->first_size;
+}
+
+/* With KASAN, poison what is in the chunks that a reset keeps. */
+static void chunks_poison(struct arena_chunk *chunk)
+{
+	for (; ARENA_REDZONE && chunk; chunk = chunk->below)
+		arena_shadow_poison(chunk->data, chunk_end(chunk), ARENA_POISON_FREED);
 }
 
 /**
@@ -348,6 +379,7 @@ void arena_private_reset(struct arena_private *arena)
 	if (!arena_private_owned(arena))
 		return;
 	actions_run(arena, NULL);
+	chunks_poison(arena->chunks);
 	if (arena->chunks) {
 		arena->oldest->below = arena->spare;
 		arena->spare = arena->chunks;
@@ -355,6 +387,7 @@ void arena_private_reset(struct arena_private *arena)
 	}
 	arena->pos = arena->first;
 	arena->end = arena->first + arena->first_size;
+	arena_shadow_poison(arena->pos, arena->end, ARENA_POISON_FREED);
 	arena->used = 0;
 	arena->depth = 0;
 	arena->generation++;
@@ -425,6 +458,7 @@ int arena_private_rewind(struct arena_private *arena, const struct arena_private
 	actions_run(arena, mark->actions);
 	unwind_to(arena, mark->chunk);
 	arena->pos = mark->pos;
+	arena_shadow_poison(arena->pos, arena->end, ARENA_POISON_FREED);
 	arena->used = mark->used;
 	arena->depth = mark->level + 1;
 	return 0;

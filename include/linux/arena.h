@@ -27,8 +27,26 @@
  *  - single objects are not freed; a reset frees them all;
  *  - memory is not for kfree(), and objects larger than a slab are not for
  *    virt_to_page();
- *  - the next reset makes pointers stale, and nothing detects the use of a stale pointer;
- *    a stale handle is detected, see arena_deref().
+ *  - the next reset makes pointers stale. The use of a stale pointer is detected by KASAN alone,
+ *    see below; a stale handle is detected always, see arena_deref().
+ *
+ * On a kernel with generic KASAN, arenas are seen as kmalloc() is, whether they are built in or a
+ * module (clause 26). Each access of kernel code to memory that is no live object is reported:
+ * beyond the end of an object, to what is left of a reservation, or after a reset or rewind. After
+ * arena_reset_rcu(), that begins when the readers are gone.
+ *  - 16 bytes or more behind each object are left unused. They count as padding: arena_offset()
+ *    does not change, but fewer objects fit. Module parameter kasan_redzones=0 switches that off;
+ *    then bounds of objects are rounded to 8 bytes.
+ *  - What arena_realloc() has copied remains until the next reset, and accessible until then.
+ *  - Elements of typed arenas lie one after the other. Where their size is no multiple of 8, the 8
+ *    bytes that two of them share are poisoned only with both.
+ *  - Arenas of programs leave nothing unused, as programs see the offsets. A page that a program
+ *    has mapped is never poisoned, because the kernel may access any byte of it for the program.
+ *  - A reset or rewind takes time in proportion to what it frees, with preemption off.
+ *  - The buffer of a private arena is poisoned until arena_private_destroy().
+ *  - For objects larger than a slab, CONFIG_KASAN_VMALLOC is needed; they are accessible until they
+ *    are unmapped.
+ * The tag-based modes of KASAN see an arena as one block.
  *
  * Limits
  *  - capacity: 1 byte to 1 TiB less one page, see arena_capacity_max();

@@ -13,6 +13,9 @@
  * (2 MiB) less a page, and is aligned to %ARENA_MIN_ALIGN, or by __arena_private_alloc() to a power
  * of two up to %PAGE_SIZE. At most %ARENA_PRIVATE_MARKS marks can be open inside each other.
  *
+ * With KASAN, the first buffer is poisoned but for the objects in it: destroy the arena before the
+ * buffer is used for anything else, also if it lies on the stack.
+ *
  * The owner may allocate in any context that the gfp flags fit, and mark, rewind and reset in any
  * context. Memory is given back (destroy, trim) in any context but NMI.
  */
@@ -149,7 +152,8 @@ static __always_inline void *arena_private_alloc(struct arena_private *arena, si
 	 * If @size is 0, or so large that ALIGN() has wrapped to 0, @need - 1 is the largest
 	 * value: __arena_private_alloc() refuses both sizes.
 	 */
-	if (unlikely(need - 1 >= (size_t)(arena->end - object)))
+	if (IS_ENABLED(CONFIG_KASAN_GENERIC) ||
+	    unlikely(need - 1 >= (size_t)(arena->end - object)))
 		return __arena_private_alloc(arena, size, ARENA_MIN_ALIGN, gfp);
 	if (unlikely(!arena_private_owned(arena)))
 		return NULL;

@@ -13,8 +13,8 @@
  * interrupt since then may have changed the span, but has left it usable. Once the span is
  * busy, nested allocations leave it alone.
  */
-static __always_inline void *bump_span(struct arena_cpu *cpu, unsigned long generation,
-				       size_t size)
+static __always_inline void *bump_span(struct arena *arena, struct arena_cpu *cpu,
+				       unsigned long generation, size_t size)
 {
 	struct arena_slot *slot = &cpu->slot;
 	void *object = NULL;
@@ -28,6 +28,7 @@ static __always_inline void *bump_span(struct arena_cpu *cpu, unsigned long gene
 		local_inc(&cpu->allocs);
 		/* Racy with a remote reader: statistics only. */
 		WRITE_ONCE(slot->taken, taken + size);
+		arena_object_claimed(arena, cpu, slot->generation, object, size);
 	}
 	barrier();
 	WRITE_ONCE(slot->span, generation);
@@ -64,6 +65,7 @@ static __always_inline bool bump_window_once(struct arena *arena, struct arena_c
 		return false;
 	local_inc(&cpu->allocs);
 	*object = (void *)(*cursor + delta);
+	arena_word_claimed(arena, cpu, *cursor, *object, size);
 	return true;
 }
 
@@ -113,6 +115,7 @@ static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *
 		cpu_write_end(cpu);
 	} while (unlikely(!moved));
 	local_inc(&cpu->allocs);
+	arena_word_claimed(arena, cpu, cursor, (void *)object, size);
 	return (void *)object;
 }
 
@@ -138,6 +141,9 @@ static __always_inline void *bump_words(struct arena *arena, size_t size, bool z
 	struct arena_cpu *cpu;
 	void *object;
 
+	/* What leaves no padding leaves no redzone. */
+	if (arena_redzone(arena))
+		return NULL;
 	preempt_disable();
 	arena_assert_rcu();
 	cpu = arena_cpu_fast(arena);
@@ -152,7 +158,7 @@ static __always_inline void *bump_words(struct arena *arena, size_t size, bool z
 	}
 	/* Racy with revoke(), which waits for this section with preemption off to end. */
 	if (likely(data_race(cpu->slot.span) == generation)) {
-		object = bump_span(cpu, generation, size);
+		object = bump_span(arena, cpu, generation, size);
 		preempt_enable();
 		/* Keep the compiler from joining the two ways out by a jump. */
 		OPTIMIZER_HIDE_VAR(object);
@@ -188,8 +194,10 @@ static __always_inline void *bump_span_padded(struct arena *arena, struct arena_
 	void *object = NULL;
 
 	slot_busy(slot);
-	if (likely((!zero || slot->zeroed) && slot_bump(slot, size, align, &object)))
+	if (likely((!zero || slot->zeroed) && slot_bump(arena, slot, size, align, &object))) {
 		count_objects(arena, cpu, 1);
+		arena_object_claimed(arena, cpu, slot->generation, object, size);
+	}
 	slot_idle(slot, generation);
 	return object;
 }
@@ -212,7 +220,7 @@ static noinline void *bump_any(struct arena *arena, size_t size, size_t align, b
 	span = data_race(cpu->slot.span);
 	if (span == generation)
 		object = bump_span_padded(arena, cpu, generation, size, align, zero);
-	else if (span > generation && arena_is_words(size, align))
+	else if (span > generation && arena_is_words(size, align) && !arena_redzone(arena))
 		object = zero ? bump_zeroed(arena, cpu, size, align) :
 				bump_window(arena, cpu, size, align);
 	preempt_enable();
@@ -251,6 +259,7 @@ static __always_inline void *span_extend(struct arena *arena, struct arena_cpu *
 		object = (void *)(slot->taken + slot->delta);
 		local_inc(&cpu->allocs);
 		slot_take(slot, size);
+		arena_object_claimed(arena, cpu, generation, object, size);
 	}
 	slot_idle(slot, generation);
 	/* Release: pairs with the smp_load_acquire() in tails_exist(), which then sees the span. */
@@ -291,6 +300,7 @@ static __always_inline void *span_begin(struct arena *arena, struct arena_cpu *c
 	}
 	object += offset & (arena_slab_size(arena) - 1);
 	local_inc(&cpu->allocs);
+	arena_object_claimed(arena, cpu, generation, object, size);
 	slot->limit = want;
 	WRITE_ONCE(slot->ahead, 0);
 	slot->delta = (unsigned long)object;
@@ -324,7 +334,8 @@ static __always_inline void *span_refill(struct arena *arena, struct arena_cpu *
 	/* Exceeds any capacity if the cursor has another tag, or is unsettled. */
 	size_t offset = cursor ^ cursor_start(generation);
 
-	if (arena->zero || offset >= arena->capacity || offset % ARENA_MIN_ALIGN)
+	if (arena->zero || arena_redzone(arena) || offset >= arena->capacity ||
+	    offset % ARENA_MIN_ALIGN)
 		return NULL;
 	if (slot->generation == generation)
 		return span_extend(arena, cpu, size, generation, cursor, offset);

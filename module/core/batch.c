@@ -33,13 +33,13 @@ static int batch_lay_out(const struct arena *arena, struct arena_batch *batch, s
 	for (i = 0; i < batch->nr; i++) {
 		struct arena_part *part = &batch->part[i];
 
-		at = ALIGN(at, batch->align);
+		at = ALIGN(at, arena_object_align(arena, batch->align));
 		if ((at & (slab - 1)) + part->bytes > slab)
 			at = ALIGN(at, slab);
 		if (at > arena->capacity || part->bytes > arena->capacity - at)
 			return -ENOSPC;
 		part->offset = at;
-		at += part->bytes;
+		at = arena_object_end(arena, at, part->bytes);
 	}
 	batch->end = at;
 	return 0;
@@ -56,6 +56,9 @@ static bool batch_fill(struct arena *arena, const struct arena_batch *batch, u64
 	size_t first = batch->part[0].offset;
 	unsigned int i;
 
+	for (i = 0; ARENA_REDZONE && i < batch->nr; i++)
+		arena_object_placed(arena, generation, batch->part[i].offset,
+				    batch->part[i].bytes);
 	if (batch->bare && (arena->zero || gfp & __GFP_ZERO) &&
 	    arena_write(arena, generation, first, NULL, batch->end - first, gfp))
 		return false;

@@ -68,6 +68,8 @@ static int claim_once(struct arena *arena, size_t size, size_t align, bool zero,
 		err = arena_span_claim(arena, cpu, slot, size, align, zero, place);
 	if (err == ARENA_USE_CURSOR)
 		err = claim_from_cursor(arena, cpu, slot, size, align, zero, place);
+	if (!err)
+		arena_object_claimed(arena, cpu, place->generation, place->ptr, size);
 	arena_leave(cpu);
 	return err;
 }

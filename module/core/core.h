@@ -25,6 +25,7 @@
 #include <asm/local.h>
 
 #include "mem/mem.h"
+#include "mem/shadow.h"
 
 /**
  * DOC: generations
@@ -250,6 +251,9 @@
  *	         in arena_begin_rewound() after  the cursor was read
  *	         start_set()
  *	keep     cmpxchg() in pool_keep()        xchg() in pool_pick()
+ *	shown    smp_mb() in                     smp_mb() in
+ *	         arena_shadow_map_page(),        arena_shadow_free_pages() after the
+ *	         after folio->mapping was set    shadow was written
  *	unhold   release of holds in             load-acquire in arena_dev_begin_reset()
  *	         arena_unhold()                  and arena_dev_seal()
  *	unmap    release of may_write in         load-acquire in arena_dev_seal()
@@ -518,6 +522,7 @@ struct arena_history {
  * @spans:	the arena was created with %ARENA_SPANS; otherwise it is dense.
  * @zero:	every object is handed out zeroed.
  * @shrinking:	the shrinker is releasing slabs, which go to the page allocator and not to the pool.
+ * @redzone:	with KASAN: bytes behind each object that no object gets.
  * @cursor:	tag, bit "counted", offset. The only word that CPUs contend for.
  * @uncounted:	cursor word at which counting of bytes began, in the generation of its tag.
  * @larges:	list of views of objects larger than a slab.
@@ -571,6 +576,8 @@ struct arena_history {
  * @dir:	the directory of slab set 0.
  * @spare_dir:	the directory of slab set 1, with %ARENA_READERS.
  * @first_cpu:	state of the first CPU that allocates: most arenas need no other.
+ * @freed:	with KASAN, for each slab set: generations that are over, and whose memory is not
+ *		poisoned yet, have had objects below this offset.
  * @no_cpu:	points to &arena_cpu_none: fast paths read it while states are hidden from them.
  * @root:	leaves of the table of states: the first one stays empty, the others serve
  *		%ARENA_LEAF_CPUS CPUs each.
@@ -588,6 +595,7 @@ struct arena {
 	bool			spans;
 	bool			zero;
 	bool			shrinking;
+	u8			redzone;
 	int			node;
 	struct mem_cgroup	*memcg;
 	struct arena_budget	*budget;
@@ -640,6 +648,9 @@ struct arena {
 	struct arena_dir	dir;
 	struct arena_dir	*spare_dir;
 	struct arena_cpu	first_cpu;
+#ifdef CONFIG_KASAN_GENERIC
+	atomic_long_t		freed[2];
+#endif
 	const struct arena_cpu	*no_cpu;
 	struct arena_leaf	*root[];
 };

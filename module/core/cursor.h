@@ -13,6 +13,7 @@
 #include <linux/string.h>
 
 #include "core/core.h"
+#include "core/poison.h"
 
 /* Bounds of the size of a span. Each refill doubles the size, each new generation quarters it. */
 #define ARENA_SPAN_MIN		SZ_4K
@@ -227,11 +228,12 @@ static inline unsigned long slot_end(const struct arena_slot *slot)
 }
 
 /* Bytes that the next object takes from the span, including the padding around it. */
-static inline size_t slot_need(const struct arena_slot *slot, size_t size, size_t align)
+static inline size_t slot_need(const struct arena *arena, const struct arena_slot *slot,
+			       size_t size, size_t align)
 {
 	unsigned long next = slot->taken + slot->delta;
 
-	return ALIGN(next, align) - next + ALIGN(size, ARENA_MIN_ALIGN);
+	return ALIGN(next, align) - next + ALIGN(size, ARENA_MIN_ALIGN) + arena_redzone(arena);
 }
 
 /* Skip @bytes of the span as padding: they are lost, and do not count as used. */
@@ -264,8 +266,8 @@ static __always_inline void slot_idle(struct arena_slot *slot, unsigned long gen
 }
 
 /* Take an object from the part of the span below @slot->limit. On failure nothing has changed. */
-static __always_inline bool slot_bump(struct arena_slot *slot, size_t size, size_t align,
-				      void **object)
+static __always_inline bool slot_bump(const struct arena *arena, struct arena_slot *slot,
+				      size_t size, size_t align, void **object)
 {
 	unsigned long start = slot->taken + slot->delta;
 	size_t room = slot->limit - slot->taken, pad = 0;
@@ -278,12 +280,14 @@ static __always_inline bool slot_bump(struct arena_slot *slot, size_t size, size
 	/* This refuses size 0, too: 0 - 1 is the largest value of a size_t. */
 	if (unlikely(size - 1 >= room - pad))
 		return false;
+	if (arena_redzone(arena) && slot_need(arena, slot, size, align) > room)
+		return false;
 	*object = (void *)(start + pad);
 	/*
 	 * The ready part of the span ends at a multiple of the minimum alignment, so this padding
 	 * fits.
 	 */
-	pad += -size % ARENA_MIN_ALIGN;
+	pad += -size % ARENA_MIN_ALIGN + arena_redzone(arena);
 	if (pad)
 		slot_pad(slot, pad);
 	slot_take(slot, size);
@@ -403,7 +407,7 @@ static __always_inline int cursor_claim(struct arena *arena, struct arena_snap s
 		object = offset;
 		if (want && slot_joins(slot, &snap))
 			object -= slot_room(slot);
-		object = ALIGN(object, align);
+		object = ALIGN(object, arena_object_align(arena, align));
 		/* An object lies within one slab. */
 		if ((object & mask) + size > mask + 1)
 			object = ALIGN(object, mask + 1);
@@ -416,11 +420,12 @@ static __always_inline int cursor_claim(struct arena *arena, struct arena_snap s
 		claim->base = READ_ONCE(claim->slab->base);
 		if (unlikely(!claim->base))
 			return -EAGAIN;
-		end = object + size;
+		end = arena_object_end(arena, object, size);
 		if (want)
 			end = max3(end, offset, min3(object + want, (object | mask) + 1,
 						     arena->capacity));
-		if ((object != offset || size % ARENA_WORD || cursor & ARENA_COUNTED) &&
+		if ((object != offset || size % ARENA_WORD || arena_redzone(arena) ||
+		     cursor & ARENA_COUNTED) &&
 		    !cursor_count(arena, &cursor))
 			continue;
 		if (likely(atomic_long_try_cmpxchg(&arena->cursor, &cursor,
@@ -461,7 +466,7 @@ static __always_inline void zero_words(void *to, size_t size)
 	!defined(CONFIG_KCSAN)
 	memset64(to, 0, size / ARENA_WORD);
 #else
-	memset(to, 0, size);
+	arena_zero(to, size);
 #endif
 }
 
@@ -470,7 +475,7 @@ static __always_inline void zero_bytes(void *to, size_t size)
 	if (likely(!(((unsigned long)to | size) % ARENA_WORD)))
 		zero_words(to, size);
 	else
-		memset(to, 0, size);
+		arena_zero(to, size);
 }
 
 /*

@@ -79,9 +79,9 @@ static int claim_committed(struct arena *arena, struct arena_stretch *stretch, s
 	while (cursor_settled(cursor) && (snap.generation & ARENA_GEN_SET) == set) {
 		stretch->generation = snap.generation;
 		stretch->start = ALIGN(cursor_offset(cursor), stretch->grain);
-		stretch->end = stretch->start + size;
-		if (stretch->end > ready) {
-			err = stretch->end > arena->capacity ? -ENOSPC : -EAGAIN;
+		stretch->end = arena_object_end(arena, stretch->start, size);
+		if (stretch->start + size > ready) {
+			err = stretch->start + size > arena->capacity ? -ENOSPC : -EAGAIN;
 			break;
 		}
 		if (cursor_count(arena, &cursor) &&
@@ -195,7 +195,7 @@ static int large_map_then_claim(struct arena *arena, size_t size, gfp_t gfp,
 	if (err)
 		return err;
 	stretch.start = start;
-	stretch.end = start + size;
+	stretch.end = arena_object_end(arena, start, size);
 	if (!arena_claim_stretch(arena, &stretch)) {
 		arena_view_drop(large);
 		return -EAGAIN;
@@ -206,6 +206,7 @@ static int large_map_then_claim(struct arena *arena, size_t size, gfp_t gfp,
 		arena_view_drop(large);
 		return err == -ESTALE ? -EAGAIN : err;
 	}
+	arena_object_placed(arena, snap.generation, start, size);
 	place_set(place, snap.generation, start, large ? large->view : NULL);
 	if (large)
 		arena_view_list(arena, large);
@@ -240,6 +241,7 @@ static int large_claim_then_map(struct arena *arena, size_t size, gfp_t gfp, siz
 		arena_view_drop(large);
 		return err;
 	}
+	arena_object_placed(arena, stretch.generation, stretch.start, size);
 	place_set(place, stretch.generation, stretch.start, large ? large->view : NULL);
 	if (large)
 		arena_view_list(arena, large);

@@ -22,6 +22,7 @@ static size_t span_left(struct arena *arena, size_t align)
 		unsigned long next = slot->taken + slot->delta;
 		size_t pad = ALIGN(next, max(align, ARENA_MIN_ALIGN)) - next;
 
+		pad += arena_redzone(arena);
 		left = pad < slot_room(slot) ? slot_room(slot) - pad : 0;
 	}
 	arena_leave(cpu);

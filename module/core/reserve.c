@@ -10,6 +10,12 @@
 
 #include "core/cursor.h"
 
+/* The bytes of a reservation that an object of @size bytes takes. */
+static size_t reserve_room(const struct arena *arena, size_t size)
+{
+	return arena_redzone(arena) ? ALIGN(size, ARENA_MIN_ALIGN) + arena_redzone(arena) : size;
+}
+
 /**
  * arena_reserve() - Set memory of an arena aside, to be allocated from later.
  * @arena:   the arena, not NULL.
@@ -37,13 +43,15 @@ int arena_reserve(struct arena *arena, struct arena_reserve *reserve, size_t nr,
 
 	*reserve = (struct arena_reserve) { .arena = arena };
 	if (!nr || !size || !is_power_of_2(align) || align > PAGE_SIZE ||
-	    size > SIZE_MAX - align || check_mul_overflow(nr, ALIGN(size, align), &bytes))
+	    size > SIZE_MAX - align - (ARENA_REDZONE ? ARENA_MIN_ALIGN + ARENA_REDZONE : 0) ||
+	    check_mul_overflow(nr, ALIGN(reserve_room(arena, size), align), &bytes))
 		bytes = 0;
 	bytes = size_with_address(arena, bytes);
 	/* arena_claim() refuses size 0 and counts it as a bad argument. */
 	err = arena_claim(arena, bytes, bytes ? max(align, ARENA_MIN_ALIGN) : 1, gfp, &place);
 	if (err)
 		return err;
+	arena_object_hidden(arena, place.generation, place.offset, bytes);
 	reserve->base = place.ptr;
 	reserve->size = bytes;
 	reserve->generation = place.generation;
@@ -51,6 +59,29 @@ int arena_reserve(struct arena *arena, struct arena_reserve *reserve, size_t nr,
 	return 0;
 }
 EXPORT_SYMBOL_GPL(arena_reserve);
+
+static void *reserve_take(struct arena_reserve *reserve, size_t size, size_t align)
+{
+	long old = atomic_long_read(&reserve->used);
+	unsigned long base = (unsigned long)reserve->base;
+	size_t start, room;
+
+	if (!base || !size || !is_power_of_2(align) ||
+	    !arena_lives(reserve->arena, reserve->generation, reserve->offset))
+		return NULL;
+	align = arena_object_align(reserve->arena, align);
+	do {
+		start = ALIGN(base + old, align) - base;
+		if (start > reserve->size || size > reserve->size - start)
+			return NULL;
+		room = min(reserve_room(reserve->arena, size), reserve->size - start);
+		/*
+		 * A relaxed exchange would do: nothing but the count decides what is handed
+		 * out.
+		 */
+	} while (!atomic_long_try_cmpxchg(&reserve->used, &old, start + room));
+	return reserve->base + start;
+}
 
 /**
  * arena_reserve_alloc() - Take memory for one object from a reservation.
@@ -68,22 +99,11 @@ EXPORT_SYMBOL_GPL(arena_reserve);
  */
 void *arena_reserve_alloc(struct arena_reserve *reserve, size_t size, size_t align)
 {
-	long old = atomic_long_read(&reserve->used);
-	unsigned long base = (unsigned long)reserve->base;
-	size_t start;
+	void *object;
 
-	if (!base || !size || !is_power_of_2(align) ||
-	    !arena_lives(reserve->arena, reserve->generation, reserve->offset))
-		return NULL;
-	do {
-		start = ALIGN(base + old, align) - base;
-		if (start > reserve->size || size > reserve->size - start)
-			return NULL;
-		/*
-		 * A relaxed exchange would do: nothing but the count decides what is handed
-		 * out.
-		 */
-	} while (!atomic_long_try_cmpxchg(&reserve->used, &old, start + size));
-	return reserve->base + start;
+	arena_reserved_begin();
+	object = reserve_take(reserve, size, align);
+	arena_reserved_end(reserve, object, size);
+	return object;
 }
 EXPORT_SYMBOL_GPL(arena_reserve_alloc);

@@ -101,17 +101,24 @@ static bool begin_at_mark(struct arena *arena, unsigned long cursor, unsigned lo
 	return now == noted || cursor_tag(now) == cursor_tag(cursor);
 }
 
-/* Exchange the unsettled @cursor for @settled. True if the generation is settled then. */
+/*
+ * Exchange the unsettled @cursor for @settled, after arena_poison_begin() has returned true.
+ * Returns true if the generation is settled then.
+ */
 static __always_inline bool settle_at(struct arena *arena, unsigned long cursor,
 				      unsigned long settled)
 {
+	bool done;
+
 	/*
 	 * Full barrier: this CPU reads the counts of writers before any CPU can see the
 	 * settled word and claim. Without it, a new object could overlap with a late write
 	 * that was not counted.
 	 */
-	return atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, settled) ||
+	done = atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, settled) ||
 	       cursor_settled(cursor);
+	arena_poison_end(arena);
+	return done;
 }
 
 /* Settle a generation that a rewind began. The caller has found no late writer. */
@@ -165,6 +172,8 @@ static __always_inline bool settle(struct arena *arena)
 	if ((unlikely(blocked) && arena_settle_blocked(arena, blocked, cursor)) ||
 	    late_writers(arena, written))
 		return false;
+	if (!arena_poison_begin(arena, cursor))
+		return cursor_settled(atomic_long_read(&arena->cursor));
 	settled = unlikely(cursor_rewound(cursor)) ? settle_rewound(arena, cursor) :
 		  settle_at(arena, cursor, cursor & ~ARENA_UNSETTLED);
 	if (settled)
@@ -399,6 +408,7 @@ static __always_inline int next_generation(struct arena *arena, bool flip, bool 
 		if (err)
 			return err;
 		note_dirty(arena, cursor_offset(cursor));
+		arena_freed_note(arena, snap.generation & ARENA_GEN_SET, cursor_offset(cursor));
 		if (atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor_start(next) | settled))
 			break;
 		snap.generation = cursor_generation(cursor, snap.generation);
@@ -449,6 +459,7 @@ int arena_begin_rewound(struct arena *arena, unsigned long generation, size_t of
 			return -ESTALE;
 		cursor = snap.cursor;
 		note_dirty(arena, cursor_offset(cursor));
+		arena_freed_note(arena, generation & ARENA_GEN_SET, cursor_offset(cursor));
 		/*
 		 * Full barrier: a CPU that sees the new tag sees where the generation starts
 		 * and what the rewind has freed. Pairs with smp_mb() B in arena_settle(),
@@ -588,6 +599,8 @@ static void retired(struct rcu_head *rcu)
 	smp_mb();
 	if (arena_actions_left(arena))
 		arena_actions_end(arena);
+	/* While actions run, no reset returns to the set that was left, nor releases it. */
+	arena_poison_freed(arena, !(arena_snap(arena).generation & ARENA_GEN_SET), 0);
 	arena_acting_end(arena);
 	arena_settle(arena);
 }
@@ -677,7 +690,7 @@ static int zero_slabs(struct arena *arena, const struct arena_dir *dir, size_t h
 		void *base = READ_ONCE(entry->base);
 
 		if (base)
-			memset(base, 0, arena_slab_size(arena));
+			arena_zero(base, arena_slab_size(arena));
 		cond_resched();
 		if (killable && fatal_signal_pending(current))
 			return -EINTR;

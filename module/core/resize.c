@@ -74,7 +74,8 @@ static void note_return(struct arena *arena, unsigned long generation, size_t fr
 static bool move_cursor(struct arena *arena, struct arena_slot *slot,
 			const struct arena_snap *snap, const struct object_end *end)
 {
-	const size_t from = end->offset + end->old, to = end->offset + end->new;
+	const size_t from = arena_object_end(arena, end->offset, end->old);
+	const size_t to = arena_object_end(arena, end->offset, end->new);
 	long cursor = snap->cursor;
 	bool moved = false;
 
@@ -82,14 +83,15 @@ static bool move_cursor(struct arena *arena, struct arena_slot *slot,
 		return false;
 	while (!moved && cursor_settled(cursor) && cursor_offset(cursor) == from &&
 	       cursor_tag(cursor) == cursor_tag(snap->cursor)) {
-		if ((to % ARENA_WORD || cursor & ARENA_COUNTED) && !cursor_count(arena, &cursor))
+		if ((to % ARENA_WORD || arena_redzone(arena) || cursor & ARENA_COUNTED) &&
+		    !cursor_count(arena, &cursor))
 			continue;
 		if (to < from)
 			note_return(arena, snap->generation, from, to);
 		moved = atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor_move(cursor, to));
 	}
 	if (moved && cursor & ARENA_COUNTED)
-		arena_account(arena, slot, snap->generation, to - from);
+		arena_account(arena, slot, snap->generation, end->new - end->old);
 	return moved;
 }
 
@@ -107,7 +109,8 @@ static bool slot_fits(const struct arena *arena, const struct arena_slot *slot,
 
 	if (slot->taken < end->old || (start ^ (slot_end(slot) - 1)) >> arena->slab_shift)
 		return false;
-	return slot->generation == generation && start + old == slot->taken + slot->delta &&
+	return slot->generation == generation &&
+	       start + old + arena_redzone(arena) == slot->taken + slot->delta &&
 	       (new <= old || new - old <= slot->limit - slot->taken);
 }
 
@@ -139,7 +142,7 @@ static bool slot_wipe(struct arena *arena, struct arena_cpu *cpu, const struct o
 		return true;
 	}
 	return !zero_claimed(arena, cpu, end->generation, from,
-			     ALIGN(end->old, ARENA_MIN_ALIGN) - end->new);
+			     ALIGN(end->old, ARENA_MIN_ALIGN) + arena_redzone(arena) - end->new);
 }
 
 /*
@@ -186,9 +189,15 @@ static bool resize(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t
 	};
 
 	if (!arena_find(arena, end.generation, ptr, &end.offset) ||
-	    max(old, new) > arena_slab_size(arena) - (end.offset & (arena_slab_size(arena) - 1)) ||
-	    !move_end(arena, &end))
+	    max(old, new) > arena_slab_size(arena) - (end.offset & (arena_slab_size(arena) - 1)))
 		return new <= old;
+	/* What the object loses may be handed out again as soon as the end was moved. */
+	if (new < old)
+		arena_object_resized(arena, ptr, end.offset, old, new);
+	if (!move_end(arena, &end))
+		return new <= old;
+	if (new > old)
+		arena_object_resized(arena, ptr, end.offset, old, new);
 	/* A reset that intervenes frees the object: there is nothing to zero. */
 	if (new > old && (arena->zero || gfp & __GFP_ZERO))
 		arena_write(arena, end.generation, end.offset + old, NULL, new - old, ARENA_NOGROW);

@@ -163,6 +163,8 @@ static void *slab_take(struct arena *arena, int node, gfp_t gfp, bool *clean)
 		set_active_memcg(old);
 		if (!base)
 			return NULL;
+		/* A block of the pool is poisoned already. */
+		arena_shadow_poison(base, base + arena_slab_size(arena), ARENA_POISON_UNUSED);
 		atomic_long_inc(&arena->page_allocs);
 	}
 	arena_kmemleak_alloc(base, order, gfp);

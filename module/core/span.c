@@ -43,7 +43,7 @@ static size_t span_want(const struct arena *arena, const struct arena_snap *snap
 	size_t left = arena->capacity - min(arena->capacity, cursor_offset(snap->cursor));
 	size_t share = slot_joins(slot, snap) ? left / 2 : left / (4 * num_online_cpus());
 	size_t want = min_t(size_t, slot->want, share);
-	size_t stride = ALIGN(size, align);
+	size_t stride = ALIGN(size + arena_redzone(arena), align);
 
 	/* A multiple of the object's size, so that objects of one size leave no tails. */
 	return max(want - want % stride, size);
@@ -96,7 +96,7 @@ static void slot_set(struct arena *arena, struct arena_slot *slot, const struct 
 		     size_t size, size_t ready)
 {
 	size_t end = ALIGN_DOWN(claim->end, ARENA_MIN_ALIGN);
-	size_t next = claim->object + ALIGN(size, ARENA_MIN_ALIGN);
+	size_t next = claim->object + ALIGN(size, ARENA_MIN_ALIGN) + arena_redzone(arena);
 	unsigned long address = (unsigned long)claim_address(arena, claim, claim->object);
 
 	/* An object at the end of the space may end above @end, which is rounded down. */
@@ -227,7 +227,7 @@ int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 		slot_adopt(slot, snap.generation);
 	slot_fix_generation(slot);
 	align = max(align, ARENA_MIN_ALIGN);
-	need = slot_need(slot, size, align);
+	need = slot_need(arena, slot, size, align);
 	/*
 	 * Acquire: pairs with smp_wmb() in revoke(). An owner that finds its span cleared must
 	 * see @revoked, or it would refill the slot, and the old tail would be lost.
@@ -243,7 +243,7 @@ int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 	}
 	slot_busy(slot);
 	/* An interrupt before slot_busy() may have taken from the span: compute it again. */
-	need = slot_need(slot, size, align);
+	need = slot_need(arena, slot, size, align);
 	if (unlikely(need > slot_room(slot))) {
 		slot_idle(slot, snap.generation);
 		return ARENA_USE_CURSOR;
@@ -251,7 +251,7 @@ int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 	object = (void *)ALIGN(slot->taken + slot->delta, align);
 	place_set(place, snap.generation,
 		  slot->end_offset - (slot_end(slot) - (unsigned long)object), object);
-	while (!err && !slot_bump(slot, size, align, &object))
+	while (!err && !slot_bump(arena, slot, size, align, &object))
 		err = slot_advance(arena, cpu, slot, need);
 	slot_idle(slot, snap.generation);
 	if (err)
@@ -414,14 +414,17 @@ static int take_tail(struct arena *arena, unsigned long generation, size_t size,
 	struct arena_tails *tails = arena->tails;
 	unsigned int i;
 
+	align = arena_object_align(arena, align);
+
 	if (!tails || tails->generation != generation)
 		return -ENOSPC;
 	for (i = 0; i < tails->nr; i++) {
 		size_t start = ALIGN(tails->tail[i].offset, align);
+		size_t end = arena_object_end(arena, start, size);
 
-		if (start > tails->tail[i].end || size > tails->tail[i].end - start)
+		if (start > tails->tail[i].end || end - start > tails->tail[i].end - start)
 			continue;
-		tails->tail[i].offset = start + size;
+		tails->tail[i].offset = end;
 		*offset = start;
 		return 0;
 	}
@@ -497,6 +500,9 @@ int arena_tails_claim(struct arena *arena, size_t size, size_t used, size_t alig
 		/* Without a slab, arena_reset_release() has begun: there is nothing to count. */
 		if (base)
 			arena_account(arena, arena_slot(cpu), generation, used);
+		if (base && size == used)
+			arena_object_claimed(arena, cpu, generation,
+					     base + (offset & (arena_slab_size(arena) - 1)), size);
 	}
 	arena_leave(cpu);
 	if (!base)

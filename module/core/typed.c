@@ -168,6 +168,24 @@ static void chain_splice(struct arena_typed *typed, struct typed_chain *from,
 	chain_empty(from);
 }
 
+/*
+ * Poison the elements in a chain, from @index to @last, before they can be reused. The caller holds
+ * typed->lock, so no reset comes. What an element shares of a granule with another one remains
+ * accessible.
+ */
+static void chain_poison(struct arena_typed *typed, u32 index, u32 last)
+{
+	unsigned long generation = __arena_snap(typed->arena).generation;
+
+	for (;; index = typed->stamps[index].next) {
+		void *to = element(typed, generation, index);
+
+		arena_shadow_poison(to, to + typed->size, ARENA_POISON_FREED);
+		if (index == last)
+			break;
+	}
+}
+
 /* The word for the head @index, with the count of changes in @word plus one. */
 static s64 free_head(s64 word, u32 index)
 {
@@ -182,6 +200,8 @@ static void free_push(struct arena_typed *typed, u32 head, u32 last)
 {
 	s64 old = atomic64_read(&typed->free);
 
+	if (ARENA_REDZONE)
+		chain_poison(typed, head, last);
 	do {
 		WRITE_ONCE(typed->stamps[last].next, (u32)old);
 		/*
@@ -361,6 +381,7 @@ static bool write_run(struct arena_typed *typed, unsigned long generation, u32 f
 
 	writer = arena_write_begin(typed->arena, cpu, generation, to);
 	if (writer) {
+		arena_shadow_object(to, nr * typed->size, 0);
 		memcpy(to, src, nr * typed->size);
 		for (i = 0; i < nr; i++)
 			publish(typed, first + i, generation);
@@ -374,9 +395,11 @@ static bool write_run(struct arena_typed *typed, unsigned long generation, u32 f
 static bool write_big(struct arena_typed *typed, unsigned long generation, u32 index,
 		      const void *src)
 {
-	if (arena_write(typed->arena, generation, index_to_offset(typed, index), src,
-			typed->size, ARENA_NOGROW))
+	size_t offset = index_to_offset(typed, index);
+
+	if (arena_write(typed->arena, generation, offset, src, typed->size, ARENA_NOGROW))
 		return false;
+	arena_object_placed(typed->arena, generation, offset, typed->size);
 	publish(typed, index, generation);
 	return true;
 }
@@ -766,6 +789,9 @@ static int typed_init(struct arena_typed *typed, struct arena_config *config, si
 		typed->arena = NULL;
 		return err;
 	}
+	/* Elements lie one after the other. */
+	if (ARENA_REDZONE)
+		typed->arena->redzone = 0;
 	return arena_populate(typed->arena, typed->arena->capacity, GFP_KERNEL);
 }
 

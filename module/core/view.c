@@ -64,6 +64,7 @@ struct arena_large *arena_view_make(struct arena *arena, unsigned long generatio
 	large->view = vmap(pages, nr, VM_MAP, PAGE_KERNEL);
 	if (!large->view)
 		goto fail;
+	arena_shadow_object(large->view, size, nr << PAGE_SHIFT);
 	kvfree(pages);
 	return large;
 fail:

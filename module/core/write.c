@@ -74,9 +74,9 @@ int arena_write(struct arena *arena, unsigned long generation, size_t offset,
 
 		if (writer) {
 			if (src)
-				memcpy(to, src, chunk);
+				arena_copy(to, src, chunk);
 			else
-				memset(to, 0, chunk);
+				arena_zero(to, chunk);
 			arena_write_end(arena, writer);
 		}
 		arena_leave(cpu);

@@ -50,6 +50,7 @@ static void arena_name_page(const struct arena_dev *dev, struct page *page, pgof
 
 	WRITE_ONCE(folio->index, pgoff - folio_page_idx(folio, page));
 	WRITE_ONCE(folio->mapping, dev->inode->i_mapping);
+	arena_shadow_map_page(page);
 }
 
 /* Returns the page at @pgoff, ready to be mapped, or NULL if it is not committed. */

@@ -9,6 +9,7 @@
 
 #include "compat.h"
 #include "mem/mem.h"
+#include "mem/shadow.h"
 
 /*
  * Take a block from the page allocator; the caller charges it. With NUMA_NO_NODE as @node, the
@@ -35,7 +36,9 @@ static void *block_new(unsigned int order, gfp_t gfp)
 	if (!arena_budget_charge(&arena_total, 1L << order, gfp))
 		return NULL;
 	base = arena_block_uncharged(order, gfp, numa_mem_id());
-	if (!base)
+	if (base)
+		arena_shadow_poison(base, base + (PAGE_SIZE << order), ARENA_POISON_UNUSED);
+	else
 		arena_budget_uncharge(&arena_total, 1L << order);
 	return base;
 }

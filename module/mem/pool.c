@@ -17,6 +17,7 @@
 
 #include "compat.h"
 #include "mem/mem.h"
+#include "mem/shadow.h"
 
 static unsigned int pool_mb = 32;
 module_param(pool_mb, uint, 0644);
@@ -149,9 +150,10 @@ bool arena_pool_put(void *base, unsigned int order)
 	if (!node)
 		return false;
 	if (want_init_on_free())
-		memset(base, 0, PAGE_SIZE << order);
+		arena_zero(base, PAGE_SIZE << order);
 	if (!arena_charge(&node->pages, 1L << order, limit))
 		return false;
+	arena_shadow_poison(base, base + (PAGE_SIZE << order), ARENA_POISON_FREED);
 	pool_keep(node, order, page);
 	return true;
 }

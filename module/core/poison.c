@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What KASAN is told of objects and of freed memory (clause 26). Built only with generic KASAN.
+ *
+ * To change the shadow of an object is a write by the allocator to memory of a generation, like
+ * zeroing: it must not hit an object of a newer one. So a CPU counts itself as a writer for it
+ * ("DOC: generations"), and the memory of a generation that is over stays as it is.
+ *
+ * arena_reset_rcu() leaves objects to its readers. A reader that is still allocating its object
+ * finds its generation over, but needs the object: so the shadow of what was claimed in the same
+ * section with preemption off is changed then, too. The slab set that was left is not used again
+ * before that section has ended.
+ *
+ * What a reset or rewind has freed is poisoned by the CPU that settles the next generation, before
+ * any claim can succeed in it: after the late writers and after the actions. Only one CPU may do
+ * that, as another one could come too late, and poison objects of the new generation. So it counts
+ * itself as a writer, and does it only if there is no other one: then no other CPU settles the
+ * generation, and a reset that releases slabs waits. What arena_reset_rcu() has left is poisoned
+ * when its readers are gone.
+ */
+#include <linux/mm.h>
+
+#include "core/cursor.h"
+#include "core/poison.h"
+
+static size_t object_room(const struct arena *arena, size_t offset, size_t size)
+{
+	return arena_redzone(arena) ? arena_object_end(arena, offset, size) - offset : 0;
+}
+
+static void object_show(struct arena *arena, void *object, size_t size)
+{
+	arena_shadow_object(object, size,
+			    object_room(arena, arena_slab_offset(arena, object), size));
+}
+
+void arena_object_claimed(struct arena *arena, struct arena_cpu *cpu, unsigned long generation,
+			  void *object, size_t size)
+{
+	struct arena_cpu *writer = arena_write_begin(arena, cpu, generation, object);
+
+	if (writer) {
+		object_show(arena, object, size);
+		arena_write_end(arena, writer);
+	} else if ((__arena_snap(arena).generation ^ generation) & ARENA_GEN_SET) {
+		object_show(arena, object, size);
+	}
+}
+
+void arena_word_claimed(struct arena *arena, struct arena_cpu *cpu, unsigned long cursor,
+			void *object, size_t size)
+{
+	unsigned long now = __arena_snap(arena).generation;
+
+	/* The tag cannot have wrapped since the claim, as preemption is off. */
+	arena_object_claimed(arena, cpu, now - ((now - cursor_tag(cursor)) & ARENA_TAG_MASK),
+			     object, size);
+}
+
+/* Where the part of a stretch that lies in the slab of @offset ends. */
+static size_t part_end(const struct arena *arena, size_t offset, size_t end)
+{
+	return min(end, ALIGN(offset + 1, arena_slab_size(arena)));
+}
+
+/*
+ * Change the shadow of a stretch that may be larger than a slab, slab by slab: make it an object,
+ * or with @hide no object. Stop if its generation is over.
+ */
+static void stretch_shadow(struct arena *arena, unsigned long generation, size_t offset,
+			   size_t size, bool hide)
+{
+	const size_t mask = arena_slab_size(arena) - 1, end = offset + size;
+	struct arena_cpu *cpu, *writer;
+	size_t next;
+
+	do {
+		void *base, *part;
+
+		cpu = arena_enter(arena);
+		base = arena_slab_base(arena, generation, offset);
+		part = base + (offset & mask);
+		next = part_end(arena, offset, end);
+		writer = base ? arena_write_begin(arena, cpu, generation, part) : NULL;
+		if (writer && hide)
+			arena_shadow_poison(part, part + (next - offset), ARENA_POISON_UNUSED);
+		else if (writer)
+			object_show(arena, part, next - offset);
+		if (writer)
+			arena_write_end(arena, writer);
+		arena_leave(cpu);
+		offset = next;
+	} while (writer && offset < end);
+}
+
+void arena_object_placed(struct arena *arena, unsigned long generation, size_t offset, size_t size)
+{
+	stretch_shadow(arena, generation, offset, size, false);
+}
+
+void arena_reserved_begin(void)
+{
+	preempt_disable();
+}
+
+/* An object larger than a slab, and so what is taken from it, has an address in a view. */
+void arena_reserved_end(const struct arena_reserve *reserve, void *object, size_t size)
+{
+	if (object && !is_vmalloc_addr(object))
+		arena_object_claimed(reserve->arena, arena_cpu_find(reserve->arena),
+				     reserve->generation, object, size);
+	preempt_enable();
+}
+
+void arena_object_hidden(struct arena *arena, unsigned long generation, size_t offset, size_t size)
+{
+	stretch_shadow(arena, generation, offset, size, true);
+}
+
+void arena_object_resized(struct arena *arena, void *object, size_t offset, size_t old, size_t new)
+{
+	arena_shadow_object(object, new, object_room(arena, offset, new));
+	if (new < old)
+		arena_shadow_poison(object + new, object + old, ARENA_POISON_UNUSED);
+}
+
+void arena_freed_note(struct arena *arena, unsigned int set, size_t high)
+{
+	arena_raise(&arena->freed[set], high);
+}
+
+void arena_poison_freed(struct arena *arena, unsigned int set, size_t from)
+{
+	/* Without redzones, the last object may end within a granule: nothing lies behind it. */
+	size_t high = ALIGN(atomic_long_xchg(&arena->freed[set], 0), ARENA_MIN_ALIGN);
+	size_t end = DIV_ROUND_UP(high, arena_slab_size(arena)), i = from >> arena->slab_shift;
+	struct arena_slab *entry;
+
+	for (; (entry = arena_dir_next(arena_dir(arena, set), &i, end)); i++) {
+		size_t start = max(from, i << arena->slab_shift);
+		void *base = READ_ONCE(entry->base), *first;
+
+		if (!base || start >= high)
+			continue;
+		first = base + (start & (arena_slab_size(arena) - 1));
+		if (arena->flags & ARENA_MAPPABLE)
+			arena_shadow_free_pages(first,
+						first + (part_end(arena, start, high) - start));
+		else
+			arena_shadow_poison(first, first + (part_end(arena, start, high) - start),
+					    ARENA_POISON_FREED);
+	}
+}
+
+/*
+ * The generation of @cursor can be settled. Returns true if this CPU is to settle it, and then to
+ * call arena_poison_end(); false if another CPU is at that, or if the cursor has moved.
+ */
+bool arena_poison_begin(struct arena *arena, unsigned long cursor)
+{
+	unsigned long begun, used;
+
+	/*
+	 * Full barrier A, as in arena_write_begin(): only now read the cursor. Pairs with B in
+	 * settle() and in work_on_slabs(). As long as this CPU is a writer, no other CPU settles
+	 * the generation, and no reset releases slabs.
+	 */
+	if (atomic_cmpxchg(&arena->writers, 0, 1))
+		return false;
+	if (atomic_long_read(&arena->cursor) != cursor ||
+	    !arena_begin_word(arena, cursor, &begun, &used)) {
+		arena_poison_end(arena);
+		return false;
+	}
+	arena_poison_freed(arena, cursor_tag(cursor) & ARENA_GEN_SET, cursor_offset(begun));
+	return true;
+}
+
+void arena_poison_end(struct arena *arena)
+{
+	/* Release: pairs with the atomic_read_acquire() in late_writers(). */
+	atomic_fetch_dec_release(&arena->writers);
+}

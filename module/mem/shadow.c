@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Writes the shadow of generic KASAN. The compiler does not instrument this file (Kbuild), as the
+ * shadow has no shadow.
+ *
+ * This code takes no lock and works in any context. Callers ensure that nothing else changes the
+ * shadow of the same granules meanwhile.
+ */
+#include <linux/align.h>
+#include <linux/bits.h>
+#include <linux/kasan.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+
+#include "mem/mem.h"
+#include "mem/shadow.h"
+
+/*
+ * Redzones change which offsets objects get, and how many fit, so they can be switched off. Then
+ * objects of a dense arena may share a granule.
+ */
+bool arena_redzones = true;
+module_param_named(kasan_redzones, arena_redzones, bool, 0444);
+MODULE_PARM_DESC(kasan_redzones, "With KASAN: leave room behind each object");
+
+#define GRANULE		BIT(KASAN_SHADOW_SCALE_SHIFT)
+
+/* Is there a shadow that can be written? Without KASAN_VMALLOC, all of vmalloc() shares one. */
+static bool has_shadow(const void *ptr)
+{
+	return kasan_enabled() && (IS_ENABLED(CONFIG_KASAN_VMALLOC) || !is_vmalloc_addr(ptr));
+}
+
+/* Set the shadow of the granules from @from on and below @end; both are multiples of a granule. */
+static void set_shadow(const void *from, const void *end, u8 value)
+{
+	if (from < end && has_shadow(from))
+		__memset(kasan_mem_to_shadow(from), value,
+			 (end - from) >> KASAN_SHADOW_SCALE_SHIFT);
+}
+
+static const void *granule_up(const void *ptr)
+{
+	return PTR_ALIGN(ptr, GRANULE);
+}
+
+static const void *granule_down(const void *ptr)
+{
+	return PTR_ALIGN_DOWN(ptr, GRANULE);
+}
+
+/* Poison the granules that lie wholly between @from and @end. */
+void arena_shadow_poison(const void *from, const void *end, enum arena_poison why)
+{
+	set_shadow(granule_up(from), granule_down(end), why);
+}
+
+/*
+ * Make an object accessible. @room is 0 if it may share its first and its last granule with other
+ * objects: then these become accessible as a whole. Otherwise the object begins at a granule, and
+ * has @room bytes for itself: it is accessible to the byte, and what follows is a redzone.
+ */
+void arena_shadow_object(const void *object, size_t size, size_t room)
+{
+	const void *end = object + size;
+
+	set_shadow(granule_down(object), granule_up(end), 0);
+	if (!room)
+		return;
+	if ((unsigned long)end % GRANULE && has_shadow(object))
+		*(u8 *)kasan_mem_to_shadow(end) = (unsigned long)end % GRANULE;
+	arena_shadow_poison(end, object + room, ARENA_POISON_UNUSED);
+}
+
+/*
+ * Make all of the folio of a page accessible, which a program is about to map: from now on, the
+ * kernel may access any byte of it on behalf of programs, as it does for process_vm_readv(). The
+ * page has got its mapping before.
+ */
+void arena_shadow_map_page(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	/*
+	 * Full barrier: pairs with smp_mb() in arena_shadow_free_pages(). Either this CPU makes
+	 * the page accessible after that one has poisoned it, or that one finds that it is mapped.
+	 * Otherwise an access by the kernel for a program would be reported.
+	 */
+	smp_mb();
+	set_shadow(folio_address(folio), folio_address(folio) + folio_size(folio), 0);
+}
+
+/* Poison memory of pages that programs may map, except for folios that they have mapped. */
+void arena_shadow_free_pages(const void *from, const void *end)
+{
+	const void *next;
+
+	for (; from < end; from = next) {
+		struct folio *folio = virt_to_folio(from);
+
+		next = folio_address(folio) + folio_size(folio);
+		if (READ_ONCE(folio->mapping))
+			continue;
+		arena_shadow_poison(from, min(next, end), ARENA_POISON_FREED);
+		/* Full barrier: pairs with smp_mb() in arena_shadow_map_page(). */
+		smp_mb();
+		if (READ_ONCE(folio->mapping))
+			arena_shadow_map_page(&folio->page);
+	}
+}

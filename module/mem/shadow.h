@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What KASAN knows of the memory of arenas (clause 26).
+ *
+ * KASAN has a byte, the shadow, for each granule of 8 bytes: it says how many bytes of the granule,
+ * from its begin on, may be accessed, or why none may. Kernel code that the compiler has
+ * instrumented reports each access that the shadow does not allow.
+ *
+ * All memory of an arena is poisoned, but for the objects in it. The functions that KASAN has for
+ * that are not exported to modules, so shadow.c writes the shadow itself, as far as generic KASAN
+ * is concerned. The tag-based modes are not supported: with them, as without KASAN, the functions
+ * here are empty.
+ *
+ * The allocator itself writes to memory that is no object: it zeroes spans, slabs and blocks. It
+ * does so by arena_zero() and arena_copy(), which KASAN does not check.
+ */
+#ifndef _ARENA_SHADOW_H
+#define _ARENA_SHADOW_H
+
+#include <linux/string.h>
+#include <linux/types.h>
+
+struct page;
+
+#ifdef CONFIG_KASAN_GENERIC
+
+#include <linux/kasan-checks.h>
+
+/* Bytes behind an object that no other one gets, so that KASAN notices an access beyond the end. */
+#define ARENA_REDZONE		16
+
+/* Why memory is poisoned. KASAN has these values for pages, and names the kinds of bugs by them. */
+enum arena_poison {
+	ARENA_POISON_UNUSED = 0xfe,	/* not handed out, or a redzone: out of bounds */
+	ARENA_POISON_FREED = 0xff,	/* use after free */
+};
+
+extern bool arena_redzones;
+
+void arena_shadow_poison(const void *from, const void *end, enum arena_poison why);
+void arena_shadow_object(const void *object, size_t size, size_t room);
+void arena_shadow_free_pages(const void *from, const void *end);
+void arena_shadow_map_page(struct page *page);
+
+/* Zero memory, whether it is an object or not. */
+static inline void arena_zero(void *to, size_t size)
+{
+	__memset(to, 0, size);
+}
+
+/* Copy to memory that may be poisoned; @from must not be. */
+static inline void arena_copy(void *to, const void *from, size_t size)
+{
+	kasan_check_read(from, size);
+	__memcpy(to, from, size);
+}
+
+#else
+
+#define ARENA_REDZONE		0
+#define arena_redzones		false
+
+enum arena_poison { ARENA_POISON_UNUSED, ARENA_POISON_FREED };
+
+static inline void arena_shadow_poison(const void *from, const void *end, enum arena_poison why)
+{
+}
+
+static inline void arena_shadow_object(const void *object, size_t size, size_t room)
+{
+}
+
+static inline void arena_shadow_map_page(struct page *page)
+{
+}
+
+static inline void arena_zero(void *to, size_t size)
+{
+	memset(to, 0, size);
+}
+
+static inline void arena_copy(void *to, const void *from, size_t size)
+{
+	memcpy(to, from, size);
+}
+
+#endif /* CONFIG_KASAN_GENERIC */
+
+#endif /* _ARENA_SHADOW_H */
