@@ -5,7 +5,8 @@
 # that UML has, and runs the arena's KUnit suites on it.
 #
 #   kunit.sh              run all suites without init_on_alloc; then run suites in which zeroing
-#                         matters with init_on_alloc and without the device
+#                         matters with init_on_alloc and without the device; then some with KASAN's
+#                         redzones
 #   kunit.sh GLOB         run suites (or suite.case) that match, without init_on_alloc
 #   kunit.sh --build      build the kernel only
 #   KUNIT_ARGS="a=1 b=2"  more arguments for the kernel's command line
@@ -112,6 +113,8 @@ kernel_args()
 	is_old || args+=(seccomp=on ncpus=2)
 	# Use a periodic tick: without it, UML has been seen to sleep for ever with timers pending.
 	args+=(mem=1G nohz=off highres=off)
+	# arena_kasan provokes reports, and counts each one.
+	args+=(kasan_multi_shot)
 	# shellcheck disable=SC2206 # split at blanks on purpose
 	args+=("$@" ${KUNIT_ARGS:-})
 	for arg in "${args[@]}"; do
@@ -222,7 +225,7 @@ build_kernel()
 
 main()
 {
-	local runs=("${1:-arena*}" init_on_alloc=0)
+	local runs layout=arena.kasan_redzones=0
 
 	PASSED=0 FAILED=0 SKIPPED=0
 	[ "${1:-}" = --build ] || counts kunit 0 1 0
@@ -235,7 +238,14 @@ main()
 	# too. The first run tests the flag by ARENA_ZERO. So the second run, with init_on_alloc,
 	# needs only the suites lifetime, pool, private, rcu, reserve, reset_race and zero. It runs
 	# without the device, because the core and its suites must not need one.
-	[ $# -gt 0 ] || runs+=("arena_[lprz]*" "init_on_alloc=1 arena.device=0")
+	#
+	# Redzones change how much fits into an arena, which many suites count, and with them the fast
+	# paths are not used. So these runs are without. The last two, with redzones, are of the
+	# suites that do not count.
+	[[ ${1:-} != arena_kasan* ]] || layout=
+	runs=("${1:-arena*}" "init_on_alloc=0 $layout")
+	[ $# -gt 0 ] || runs+=("arena_[lprz]*" "init_on_alloc=1 arena.device=0 $layout"
+		"arena_[adfhikotz]*" init_on_alloc=0 "arena_r*c*" init_on_alloc=0)
 	with_lock uml-run run_and_report "${runs[@]}"
 }
 
