@@ -249,7 +249,10 @@ static void shrinker_takes_from_an_idle_arena(struct kunit *test)
 	fill(test, arena);
 }
 
-/* Thread 0 sets this, so that the other threads leave the arena empty for a while. */
+/*
+ * Set by the thread that shrinks, so that the others leave the arena empty until it has taken
+ * something. So the arena must have memory already, or they would wait for ever.
+ */
 static bool paused;
 
 /*
@@ -271,7 +274,8 @@ static void reader_job(struct arena_hand *hand)
 			hand->allocs += freed;
 			if (freed)
 				WRITE_ONCE(paused, false);
-			else if (!arena_rnd_below(&hand->rnd, 64))
+			else if (arena_test_stats(arena).committed &&
+				 !arena_rnd_below(&hand->rnd, 64))
 				WRITE_ONCE(paused, true);
 			cond_resched();
 			continue;
