@@ -8,9 +8,11 @@
  * generation in the status page (&struct arena_status), which only the kernel can write. The
  * manual is libarena(3).
  *
+ * When and where each function may be called:
+ *
  *  ===============================  =========================================
  *  arena_close()                    while no other thread uses this struct
- *                                   arena, which ends here
+ *                                   arena, which it frees
  *  anything with a cursor           in the thread that called arena_cursor()
  *  arena_reset(), arena_rewind()    while any other function runs: the arena stays
  *                                   consistent. The program must know that no object
@@ -157,7 +159,7 @@ int arena_share(struct arena *arena, unsigned int rights);
  * @arena: the arena.
  *
  * For poll(), and for ioctls that have no function here. A mark of %ARENA_IOC_MARK lies behind
- * the leases of all threads; that of arena_mark() lies in the lease of the caller.
+ * the leases of all threads; that of arena_mark() may lie in the lease of the caller.
  *
  * Return: The descriptor, close-on-exec, which the caller must not close.
  */
@@ -205,10 +207,10 @@ LIBARENA_INLINE size_t arena_capacity(const struct arena *arena)
  * arena_generation() - The present generation of an arena.
  * @arena: the arena.
  *
- * Objects live as long as this stays the same. Reads of the arena after this call
+ * Objects live at least as long as this stays the same. Reads of the arena after this call
  * see what it contained in that generation or later.
  *
- * Return: A number that grows at every reset. Odd while a reset is under way.
+ * Return: A number that grows at every reset and rewind. Odd while a reset is under way.
  */
 LIBARENA_INLINE __u64 arena_generation(const struct arena *arena)
 {
@@ -569,7 +571,7 @@ int arena_mark(struct arena *arena, struct arena_mark *mark);
 /**
  * arena_rewind() - Free what was allocated since a mark.
  * @arena: the arena.
- * @mark: the mark, by any thread or process.
+ * @mark: the mark, taken by any thread or process.
  *
  * A rewind is a reset to the mark. It frees the objects of all threads and processes that were
  * allocated since, and all that arena_reset() says of threads that allocate, write or have old

@@ -29,7 +29,7 @@ public:
 	}
 
 private:
-	/* Throws std::bad_alloc, with the errno of arena_alloc_aligned(). */
+	/* Throws std::bad_alloc if it fails, with errno as arena_alloc_aligned() has set it. */
 	void *do_allocate(std::size_t bytes, std::size_t align) override
 	{
 		void *object = arena_alloc_aligned(arena_, bytes ? bytes : 1, align);

@@ -13,7 +13,7 @@
 
 /**
  * arena_buf_init() - Begin a buffer in a shared arena (clause 28).
- * @buf:   where to keep what is known of it.
+ * @buf:   the buffer, filled in; its former contents do not matter.
  * @arena: the arena, not NULL.
  * @gfp:   how the arena may grow, see arena_alloc(); __GFP_ZERO is ignored.
  *
@@ -29,7 +29,7 @@ EXPORT_SYMBOL_GPL(arena_buf_init);
 
 /**
  * arena_buf_init_private() - Begin a buffer in a private arena (clause 28).
- * @buf:   where to keep what is known of it.
+ * @buf:   the buffer, filled in; its former contents do not matter.
  * @arena: the arena, not NULL.
  * @gfp:   how the arena may grow, see arena_alloc(); __GFP_ZERO is ignored.
  *
@@ -55,8 +55,8 @@ static bool set_room(struct arena_buf *buf, size_t room)
 }
 
 /*
- * Make room for @size bytes more. Asks for twice the room there is, so that n bytes take no more
- * than log n copies, or else for what is needed.
+ * Make room for @size bytes more. Asks for twice the present room, so that n bytes take no more
+ * than log n copies; and if that fails, for no more than is needed.
  */
 static bool make_room(struct arena_buf *buf, size_t size)
 {
@@ -114,13 +114,13 @@ bool arena_buf_vprintf(struct arena_buf *buf, const char *fmt, va_list args)
 
 	if (!make_room(buf, 1))
 		return false;
-	/* vsnprintf() warns of more. */
+	/* vsnprintf() warns if its size argument exceeds INT_MAX. */
 	room = min_t(size_t, buf->room - buf->len, INT_MAX);
 	va_copy(again, args);
 	len = vsnprintf(buf->data + buf->len, room, fmt, args);
 	fits = len < room;
 	if (!fits && make_room(buf, len + 1)) {
-		/* What is printed may have become shorter meanwhile. */
+		/* If the arguments have changed meanwhile, the string may be shorter now. */
 		len = min_t(size_t, len, vsnprintf(buf->data + buf->len, len + 1, fmt, again));
 		fits = true;
 	}

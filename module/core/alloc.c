@@ -69,7 +69,7 @@ static __always_inline bool bump_window_once(struct arena *arena, struct arena_c
 	return true;
 }
 
-/* Take an object from the window, retrying while other CPUs move the cursor, or NULL. */
+/* Take an object from the window, retrying while other CPUs move the cursor. NULL if none fits. */
 static __always_inline void *bump_window(struct arena *arena, struct arena_cpu *cpu, size_t size,
 					 size_t align)
 {
@@ -87,7 +87,7 @@ static __always_inline void *bump_window(struct arena *arena, struct arena_cpu *
 }
 
 /*
- * Take an object from the window and zero it, or NULL. The CPU counts itself as a writer before
+ * Zero an object from the window, or return NULL. The CPU counts itself as a writer before
  * the compare-and-swap, whose success is full barrier A of "DOC: generations" and proves that
  * the generation is not over. A CPU that finds the window closed does not write, so it does not
  * count itself: that would delay the settling of a new generation.
@@ -120,8 +120,9 @@ static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *
 }
 
 /*
- * The rest of bump_words() in a dense arena, after the cursor moved or the object did not fit in
- * the window. The order of the arguments keeps those of bump_words() in their registers.
+ * The rest of bump_words() in a dense arena: if the cursor moved, if the object did not fit in the
+ * window, or if the arena zeroes its objects. The order of the arguments keeps those of
+ * bump_words() in their registers.
  */
 static noinline void *bump_window_again(struct arena *arena, size_t size, bool zeroed,
 					struct arena_cpu *cpu)
@@ -203,8 +204,8 @@ static __always_inline void *bump_span_padded(struct arena *arena, struct arena_
 }
 
 /*
- * The fast path for sizes, alignments and zeroing that bump_words() does not serve, or NULL. In
- * a dense arena, an object that needs padding is left to the slow path.
+ * The fast path for sizes, alignments and zeroing that bump_words() does not serve. NULL sends the
+ * caller to the slow path: in a dense arena, also with an object that needs padding.
  */
 static noinline void *bump_any(struct arena *arena, size_t size, size_t align, bool zero)
 {
@@ -228,7 +229,7 @@ static noinline void *bump_any(struct arena *arena, size_t size, size_t align, b
 }
 
 /*
- * Make the span of this CPU, which has no room for the object, longer, and take the object from it.
+ * Extend the span of this CPU, which has no room for the object, and take the object from it.
  * Returns NULL unless the span is of @generation and ends at @offset, where @cursor stands. What is
  * added lies in the slab of the span, which stays committed as long as the claim can succeed.
  */
@@ -248,7 +249,7 @@ static __always_inline void *span_extend(struct arena *arena, struct arena_cpu *
 		return NULL;
 	slot_busy(slot);
 	start = offset - (slot->limit - slot->taken);
-	/* @filling tells tails_exist() of the claim; the compare-and-swap orders both. */
+	/* @filling tells tails_exist() of the claim. The compare-and-swap is a full barrier. */
 	WRITE_ONCE(slot->filling, true);
 	if (start + want > offset && !(((offset - 1) ^ (start + want - 1)) >> arena->slab_shift) &&
 	    likely(atomic_long_try_cmpxchg(&arena->cursor, &cursor,
@@ -292,7 +293,7 @@ static __always_inline void *span_begin(struct arena *arena, struct arena_cpu *c
 	object = slab ? READ_ONCE(slab->base) : NULL;
 	if (!object)
 		return NULL;
-	/* @filling tells tails_exist() of the claim; the compare-and-swap orders both. */
+	/* @filling tells tails_exist() of the claim. The compare-and-swap is a full barrier. */
 	WRITE_ONCE(slot->filling, true);
 	if (unlikely(!atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor + want))) {
 		WRITE_ONCE(slot->filling, false);
@@ -369,7 +370,7 @@ static __always_inline void *refill_words(struct arena *arena, size_t size)
 	return object;
 }
 
-/* The slow path. claim.c lists what it tries, and in which order. */
+/* The slow path: take the object from the span or the cursor, growing the arena if needed. */
 static void *alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
 	struct arena_place place;
@@ -401,7 +402,7 @@ static noinline void *alloc_first(struct arena *arena, size_t size, gfp_t gfp)
 		arena_claim_report(arena, size, ARENA_MIN_ALIGN, gfp, NULL, err);
 		return NULL;
 	}
-	/* The CPU may still have no state: then this must not come here again. */
+	/* Without a state, __arena_alloc_slow() would call this function again. */
 	if (!READ_ONCE(arena->cpus))
 		return alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp);
 	if (arena->spans)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Batches: several objects, all or none, by one move of the cursor.
+ * Batches: several objects, all or none, by one move of the cursor or from one tail.
  *
  * This code takes no lock and needs GFP_KERNEL. As for an object larger than a slab, memory is
  * committed before it is claimed. No part that fits into a slab may straddle two, so the layout of

@@ -140,8 +140,8 @@ static noinline int claim_retry(struct arena *arena, size_t size, size_t align, 
 			err = zero_object(arena, place, size, gfp);
 		/*
 		 * Resets keep freeing each object before it is zeroed. Return this one,
-		 * although it is stale, so that the call ends; ARENA_LOST_MAX says why a
-		 * caller must expect that.
+		 * although it is stale, so that the call ends: a caller that does not
+		 * exclude resets must expect that anyway.
 		 */
 		if (err == -ESTALE && lost++ == ARENA_LOST_MAX)
 			return 0;
@@ -233,7 +233,7 @@ int arena_claim_copy(struct arena *arena, const void *src, size_t bytes, size_t 
 		err = __arena_claim(arena, size, align, gfp, place) ?:
 		      arena_write(arena, place->generation, place->offset, src, bytes, gfp);
 	} while (err == -ESTALE && lost++ < ARENA_LOST_MAX);
-	/* Resets have freed each copy before it was complete: return the last one all the same. */
+	/* Resets have freed each copy before it was complete. Return one, so that the call ends. */
 	if (err == -ESTALE)
 		err = 0;
 	return arena_claim_report(arena, size, align, gfp, place, err);

@@ -32,7 +32,7 @@
  *  - The caller of arena_destroy() excludes all users of the arena.
  *
  * A CPU that goes offline, or stops using the arena, leaves its state and its counts behind until
- * the arena is destroyed. To free a state earlier would cost the fast path nothing, but others:
+ * the arena is destroyed. Freeing the state earlier would slow down code outside of the fast path:
  * the entry in the leaf would be reset first, the state taken off the list after a grace period,
  * as its CPU may be at work in it, and freed after another one, as walks may be. All walks would
  * have to run as RCU readers, and a second list, of taken states, or a lock would be needed for
@@ -163,8 +163,9 @@ void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long
 /*
  * Close the windows of all CPUs: each limit becomes the word at which the present generation
  * starts, so that no cursor word of this generation, nor of one less than half a turn of the
- * tag ahead, lies in a window. The CPU that owns a window may be opening it at the same time;
- * either store may be the last one, and wrapped() says why both are safe.
+ * tag ahead, lies in a window. The CPU that owns a window may be opening it at the same time, and
+ * either store may be the last one. Both are safe: a grace period has passed since the tag entered
+ * the present eighth of its range, so that window is of this eighth, and the next call closes it.
  */
 void arena_windows_close(struct arena *arena)
 {

@@ -50,7 +50,7 @@ int arena_config_check(const struct arena_config *config)
 	return 0;
 }
 
-/* Like strscpy(), which takes the length of @name first where FORTIFY is on. @to is zeroed. */
+/* strscpy() would be slower: with FORTIFY, it first takes the length of @name. @to is zeroed. */
 static void copy_name(char *to, const char *name)
 {
 	unsigned int i;

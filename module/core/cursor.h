@@ -104,8 +104,8 @@ static __always_inline void arena_write_end(struct arena *arena, struct arena_cp
 bool __arena_may_write(struct arena *arena, const struct arena_cpu *cpu, unsigned long generation);
 
 /*
- * May this CPU count itself in @cpu as a writer of @generation, which was settled? It may if a CPU
- * that settles a later generation looks at @cpu. If not, the CPU must use arena->writers.
+ * Make CPUs that settle a later generation look at @cpu, so that this CPU may count itself there as
+ * a writer of @generation, which was settled. On false, the CPU must use arena->writers instead.
  */
 static __always_inline bool arena_may_write(struct arena *arena, const struct arena_cpu *cpu,
 					    unsigned long generation)
@@ -147,7 +147,7 @@ static inline struct arena_cpu *arena_write_begin(struct arena *arena, struct ar
 		return writer;
 	/*
 	 * After a rewind the object may live on, but a CPU that settles the generation after the
-	 * present one need not look at @writer.
+	 * present one need not look at @writer, so this CPU counts itself in arena->writers.
 	 */
 	arena_write_end(arena, writer);
 	now = write_enter(arena, none);
@@ -301,8 +301,8 @@ static __always_inline bool slot_bump(const struct arena *arena, struct arena_sl
  * the CPU that tries it notes that offset in arena->uncounted, unless another one has done so.
  * From then until the next reset, each claim counts its bytes in a slot.
  *
- * @cursor is a settled word that was just read. False if the cursor has changed since, and
- * the caller must start over from the new word, which is in @cursor then.
+ * @cursor is a settled word that was just read. False if the cursor or the note has changed
+ * since: the caller must start over from the word that is in @cursor then.
  */
 static inline bool cursor_count(struct arena *arena, long *cursor)
 {
@@ -537,7 +537,7 @@ void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long
 int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     size_t size, size_t align, bool zero, struct arena_place *place);
 
-/* Count the bytes of a claim, or open the window for the next one where they are not counted. */
+/* Count the bytes of a claim or, if they need not be counted, open the window for the next one. */
 static __always_inline void claim_done(struct arena *arena, struct arena_cpu *cpu,
 				       struct arena_slot *slot, const struct claim *claim,
 				       size_t size)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Leases: one claim of as much as there is, between two bounds. The caller decides what to do
- * with it. This code takes no lock of its own.
+ * Leases: one claim of as many bytes as can be had in one piece, between two bounds, in which a
+ * program then allocates by itself. This code takes no lock of its own.
  */
 #include <linux/align.h>
 #include <linux/minmax.h>

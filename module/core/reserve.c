@@ -76,8 +76,8 @@ static void *reserve_take(struct arena_reserve *reserve, size_t size, size_t ali
 			return NULL;
 		room = min(reserve_room(reserve->arena, size), reserve->size - start);
 		/*
-		 * A relaxed exchange would do: nothing but the count decides what is handed
-		 * out.
+		 * Pairs with no barrier: the count alone decides what is handed out, so a relaxed
+		 * exchange would be enough.
 		 */
 	} while (!atomic_long_try_cmpxchg(&reserve->used, &old, start + room));
 	return reserve->base + start;

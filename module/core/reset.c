@@ -39,8 +39,8 @@ static noinline bool cpus_writing(const struct arena *arena, unsigned long bits)
  * Is the allocator on any CPU still writing (zeroing or copying in) to memory of an older
  * generation? The caller has passed full barrier B, and has read arena->written after that.
  *
- * The state that is part of the arena is always looked at: it is near, and spares its CPU the bit.
- * The state of a CPU that is not writing may be looked at, too, where CPUs share a bit.
+ * The state that is part of the arena is always read, so its CPU sets no bit in arena->written.
+ * Where CPUs share a bit, the state of a CPU that is not writing may be read, too.
  *
  * The acquire pairs with the smp_store_release() of the writers in cpu_write_end(): when
  * this CPU sees that a write has ended, the bytes written come before anything that the new
@@ -79,8 +79,8 @@ static __always_inline void forget_writers(struct arena *arena, long written)
  * afterwards: the cmpxchg() of the note then fails if a later generation has noted something in
  * between, and cannot overwrite it.
  *
- * Preemption is off. Returns false if the generation is over, or if a delayed cmpxchg() of
- * another generation has changed the note: the caller then tries again.
+ * Preemption is off. Returns false if the cursor has changed, or if a delayed cmpxchg() of another
+ * generation has changed the note: then the caller tries again.
  */
 static bool begin_at_mark(struct arena *arena, unsigned long cursor, unsigned long *begun)
 {
@@ -102,8 +102,9 @@ static bool begin_at_mark(struct arena *arena, unsigned long cursor, unsigned lo
 }
 
 /*
- * Exchange the unsettled @cursor for @settled, after arena_poison_begin() has returned true.
- * Returns true if the generation is settled then.
+ * Replace @cursor, the word of an unsettled generation, by @settled. arena_poison_begin() has
+ * returned true. Returns true if the present generation is settled afterwards, by this CPU or by
+ * another one.
  */
 static __always_inline bool settle_at(struct arena *arena, unsigned long cursor,
 				      unsigned long settled)
@@ -113,7 +114,7 @@ static __always_inline bool settle_at(struct arena *arena, unsigned long cursor,
 	/*
 	 * Full barrier: this CPU reads the counts of writers before any CPU can see the
 	 * settled word and claim. Without it, a new object could overlap with a late write
-	 * that was not counted.
+	 * that this CPU has missed.
 	 */
 	done = atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, settled) ||
 	       cursor_settled(cursor);
@@ -128,8 +129,8 @@ static noinline bool settle_rewound(struct arena *arena, unsigned long cursor)
 
 	while (!begin_at_mark(arena, cursor, &settled)) {
 		/*
-		 * The generation is over: the exchange below fails, and the caller tries
-		 * again.
+		 * The generation is settled by now, or over. Then the exchange below fails and
+		 * finds out which.
 		 */
 		if (atomic_long_read(&arena->cursor) != cursor)
 			break;
@@ -139,7 +140,7 @@ static noinline bool settle_rewound(struct arena *arena, unsigned long cursor)
 
 /*
  * Settle the present generation, unless the allocator still writes to memory of an older one,
- * or a reset that sleeps or actions block that. Any CPU may settle it, in any context.
+ * or actions or a reset that sleeps block settling. Any CPU may settle it, in any context.
  * Returns true if the generation is settled, by this CPU or by another one.
  *
  * No writer of the new generation is counted here, as no claim succeeds in it before it is
@@ -186,8 +187,8 @@ bool arena_settle(struct arena *arena)
 	bool done;
 
 	/*
-	 * While preemption is off, the tag cannot wrap, see wrapped(): the exchange in
-	 * settle() cannot succeed on a word that an earlier turn of the tag left behind.
+	 * While preemption is off, the tag cannot wrap, as it enters each eighth of its range only
+	 * after a grace period. So the exchange in settle() fails if the generation has changed.
 	 */
 	preempt_disable();
 	done = settle(arena);
@@ -196,8 +197,8 @@ bool arena_settle(struct arena *arena)
 }
 
 /*
- * Settle a generation that the caller has begun in the slab set of the last one. If the arena has
- * had actions, first run those whose generation is over.
+ * Settle a generation that the caller has begun in the slab set of the former one. If actions block
+ * that, first run those whose generation is over.
  */
 void arena_begun(struct arena *arena)
 {
@@ -227,8 +228,8 @@ bool arena_settle_wait(struct arena *arena, gfp_t gfp)
 		}
 		synchronize_rcu();
 		/*
-		 * Running actions hold no lock, so a task that waits for them is ended by the first
-		 * of these checks.
+		 * While actions run, reset_mutex may be free, and locking a free mutex succeeds
+		 * even in a task that is being killed. So check for the signal, too.
 		 */
 		if (fatal_signal_pending(current) || mutex_lock_killable(&arena->reset_mutex))
 			return false;
@@ -271,8 +272,8 @@ static void wrapped(struct rcu_head *rcu)
 
 /*
  * Renew the tag in arena->uncounted, or a note of one turn of the tag ago would pass for one of
- * the present generation. The note gets the tag before @generation, unless it already belongs to
- * @generation or to a later one.
+ * the present generation. The note gets the tag just below that of @generation, unless it already
+ * belongs to @generation or to a later one.
  */
 static void uncounted_renew(struct arena *arena, unsigned long generation)
 {
@@ -283,8 +284,8 @@ static void uncounted_renew(struct arena *arena, unsigned long generation)
 }
 
 /*
- * Record in arena->dirty that memory below @high may contain bytes of objects, before a reset or
- * rewind moves the cursor back. The compare-and-swap that the caller does next is a full barrier.
+ * Record in arena->dirty that memory below @high may contain bytes of objects, before the caller
+ * moves the cursor back. The compare-and-swap that the caller does next is a full barrier.
  * It pairs with the compare-and-swap of a later reset, so that wipe_slabs() in that reset sees
  * what was recorded here. Without that order, wipe_slabs() would leave these bytes behind.
  *
@@ -311,16 +312,16 @@ void arena_note_dirty(struct arena *arena, size_t high)
 
 /*
  * Advance arena->generation to @generation, and never set it back: of two resets that race,
- * the later one may reach this point first. If the generation went back, a span or window
- * that a CPU kept from it would match again.
+ * the later one may reach this point first. If the generation went back, a span that a CPU
+ * has kept from the older generation would match again.
  */
 static __always_inline void generation_reach(struct arena *arena, unsigned long generation)
 {
 	unsigned long old = READ_ONCE(arena->generation);
 
 	/*
-	 * Full barrier: pairs with the smp_load_acquire() in __arena_snap(). The cursor got the
-	 * new tag before; a CPU that reads the new generation therefore reads a cursor that
+	 * Full barrier: pairs with the smp_load_acquire() in __arena_snap(). The cursor has got
+	 * the new tag before this, so a CPU that reads the new generation reads a cursor that
 	 * is not older.
 	 */
 	while (old < generation)
@@ -382,8 +383,8 @@ static __always_inline void generation_begun(struct arena *arena, unsigned long 
 /*
  * Begin the next generation at offset 0. In the slab set of the last generation it begins
  * unsettled. With @flip it begins in the other set, and settled, because a grace period has
- * passed since that set was left and no CPU writes there. Of resets that race, each goes on
- * from the word that another one has left in the cursor. Preemption is off.
+ * passed since that set was left and no CPU writes there. If another reset moves the cursor first,
+ * this one begins the generation after that. Preemption is off.
  *
  * Returns 0, with *@crossed to be passed to arena_crossed(); -EAGAIN if the tag would enter another
  * eighth, for which the caller must hold reset_lock (@locked), but does not; -EBUSY if the tag may
@@ -420,7 +421,7 @@ static __always_inline int next_generation(struct arena *arena, bool flip, bool 
 }
 
 /*
- * May a rewind begin a generation after @generation now? Returns 0 if it may; -EBUSY if the tag
+ * May a rewind begin the generation after @generation now? Returns 0 if it may; -EBUSY if the tag
  * would enter another eighth of its range too early. reset_lock is held.
  */
 int arena_may_rewind(struct arena *arena, unsigned long generation)
@@ -541,10 +542,10 @@ static void note_kept(struct arena *arena)
  *
  * The next generation begins at offset 0, in the slabs of the last one. The call takes
  * constant time in objects and bytes (clause 9): it looks at the CPU that used the arena first, and
- * once at each other CPU on which the allocator has zeroed or copied into memory of the arena since
- * the last reset. Every pointer into the arena is dead when it returns. An allocation that races
- * with the reset is safe, but may return an object that the reset has already freed; where it cannot
- * wait for a late writer it may return NULL (clause 10).
+ * once at each other CPU that, since the last reset, has allocated from the arena if that is dense,
+ * or has zeroed or copied into its memory. Every pointer into the arena is dead when the call
+ * returns. An allocation that races with the reset is safe, but may return an object that the reset
+ * has already freed; where it cannot wait for a late writer it may return NULL (clause 10).
  *
  * Context: Any but NMI. Does not sleep. Takes no lock, but for one reset in a quarter of a
  * million, which takes a raw spinlock with interrupts off.
@@ -580,21 +581,22 @@ static void retired(struct rcu_head *rcu)
 	struct arena *arena = container_of(rcu, struct arena, retire_rcu);
 
 	/*
-	 * Until all actions of this set have run, no reset returns to the set or releases it: not
-	 * before retiring is cleared, nor between that and the end of arena_actions_end().
+	 * While arena->acting is raised, no reset returns to this slab set or releases it: the
+	 * actions below may use their objects even after retiring is cleared.
 	 */
 	arena_acting_begin(arena);
 	arena_actions_retired(arena);
 	/*
 	 * Release: pairs with the smp_load_acquire() in arena_reset_rcu(). What the last readers
 	 * of this slab set read comes before the first store of the next generation that uses it.
-	 * A CPU that sees retiring cleared also sees arena->acting raised.
+	 * A CPU that sees retiring cleared also sees that arena->acting was raised.
 	 */
 	smp_store_release(&arena->retiring, false);
 	/*
-	 * Full barrier: pairs with llist_add() in arena_reap_larges() and arena_add_action().
-	 * Either the CPU that puts a view or an action on a list sees that retiring is cleared,
-	 * or the view or action is found below. Otherwise it would remain there.
+	 * Full barrier: pairs with llist_add() in arena_reap_larges() and arena_add_action(), and
+	 * with llist_add_batch() in actions_take(). Either the CPU that puts a view or an action on
+	 * a list sees that retiring is cleared, or the view or action is found below. Otherwise it
+	 * would remain there.
 	 */
 	smp_mb();
 	if (arena_actions_left(arena))
@@ -642,9 +644,9 @@ int arena_reset_rcu(struct arena *arena)
 	if (!smp_load_acquire(&arena->retiring) &&
 	    !(arena->settle_blocked & ARENA_BLOCKED_ASLEEP) && !atomic_read(&arena->acting)) {
 		/*
-		 * Set before the cursor changes: pairs with smp_mb() in arena_reap_larges().
-		 * A reaper that sees the new generation also sees that readers may be in the
-		 * old one.
+		 * Set before the cursor changes: pairs with smp_mb() in arena_reap_larges() and
+		 * with smp_rmb() in actions_take(). A CPU that sees the new generation also sees
+		 * that readers may be in the old slab set.
 		 */
 		WRITE_ONCE(arena->retiring, true);
 		written = atomic_long_read(&arena->written);
@@ -663,9 +665,9 @@ int arena_reset_rcu(struct arena *arena)
 	preempt_enable();
 	if (err) {
 		/*
-		 * No slab set was left, so no grace period will end. But while retiring was set,
-		 * the reaper may have kept views until that end, and another reset may have put
-		 * actions back on their list. Look at both again.
+		 * No slab set was left, so retired() will not run. But while retiring was set,
+		 * the reaper may have kept views for retired(), and another reset may have put
+		 * actions back on their list for it. Look at both again.
 		 */
 		if (undone && !llist_empty(&arena->larges))
 			schedule_work(&arena->reaper);
@@ -710,8 +712,8 @@ static void next_generation_asleep(struct arena *arena)
  * set arena->settle_blocked, so that no further arena_reset_rcu() succeeds.
  *
  * arena_reset_rcu() has preemption off from before it sets retiring until its callback is
- * queued. So once synchronize_rcu() has returned here, the callback of any retiring that is
- * set is queued, and rcu_barrier() waits for it. Without the synchronize_rcu(), rcu_barrier()
+ * queued. So once synchronize_rcu() has returned here, the callback is queued if retiring
+ * is set, and rcu_barrier() waits for it. Without the synchronize_rcu(), rcu_barrier()
  * could return before the callback is queued.
  */
 static void wait_retired(struct arena *arena)
@@ -742,13 +744,13 @@ static int release_slabs(struct arena *arena, size_t keep, bool killable)
  */
 static int wipe_slabs(struct arena *arena, bool killable)
 {
-	/* Pairs with note_dirty(), by way of the compare-and-swap of the cursor after it. */
+	/* Pairs with note_dirty() and the compare-and-swap of the cursor that follows it. */
 	size_t high = atomic_long_read(&arena->dirty);
 	int i, err = 0;
 
 	for (i = 0; !err && i < arena_nr_dirs(arena); i++)
 		err = zero_slabs(arena, arena_dir(arena, i), high, killable);
-	/* No claim has succeeded since the reset, as its generation is not settled yet. */
+	/* The generation is unsettled: nothing was claimed since, and all slabs are zero. */
 	if (!err)
 		atomic_long_set(&arena->dirty, 0);
 	return err;
@@ -771,7 +773,7 @@ static void block_settling(struct arena *arena, bool block)
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
 }
 
-/* From here on no generation settles, and no arena_reset_rcu() succeeds. */
+/* No generation that begins from here on settles, and no arena_reset_rcu() succeeds. */
 static void stop_settling(struct arena *arena)
 {
 	block_settling(arena, true);
@@ -849,9 +851,9 @@ static bool next_generation_empty(struct arena *arena, unsigned long generation)
 
 /*
  * Is nothing of former generations in use by readers, views or actions? Settling was stopped, so no
- * set gets new readers. An arena that has had a view or an action is taken to have one still: the
- * reaper may be unmapping it, and a generation of an arena with actions settles only after those of
- * the one before were run, which is not for a shrinker to do.
+ * arena_reset_rcu() leaves a slab set to readers. If the arena has had a view or an action, this
+ * returns false: the reaper may be unmapping the view; and in an arena with actions, those of the
+ * former generation must run before the next one settles, and a shrinker must not run them.
  */
 static bool former_unused(const struct arena *arena)
 {
@@ -867,7 +869,7 @@ static bool former_unused(const struct arena *arena)
 	       !(READ_ONCE(arena->settle_blocked) & ARENA_BLOCKED_ACTIONS);
 }
 
-/* Release the last slabs of @dir, as many as have @pages. */
+/* Release the last slabs of @dir, as many as contain @pages pages. */
 static void release_last(struct arena *arena, struct arena_dir *dir, unsigned long pages)
 {
 	size_t nr = DIV_ROUND_UP(pages, arena_slab_size(arena) >> PAGE_SHIFT);
@@ -887,7 +889,7 @@ static void release_last(struct arena *arena, struct arena_dir *dir, unsigned lo
  * has moved the cursor, so that the arena is not empty.
  *
  * The shrinker calls it, which has made sure that the arena is not destroyed. Returns how many
- * pages were released; the arena is in the generation *@generation then.
+ * pages were released, and sets *@generation to the generation that it has begun, if any.
  */
 unsigned long arena_release_empty(struct arena *arena, unsigned long *generation,
 				  unsigned long pages)
@@ -903,8 +905,8 @@ unsigned long arena_release_empty(struct arena *arena, unsigned long *generation
 		*generation = generation_kept(*generation);
 		/*
 		 * The generation before was empty, so it has no actions to wait for. Full barrier:
-		 * pairs with the atomic_long_read_acquire() in arena_settle_blocked(). Without it,
-		 * an arena whose first action is being added would never settle.
+		 * pairs with the atomic_long_read_acquire() in arena_settle_blocked(). Without
+		 * this raise, an arena whose first action is being added would not settle.
 		 */
 		arena_raise(&arena->acted, *generation);
 		WRITE_ONCE(arena->shrinking, true);

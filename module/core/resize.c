@@ -60,7 +60,7 @@ static void note_return(struct arena *arena, unsigned long generation, size_t fr
 	/*
 	 * The compare-and-swap of the cursor comes next, a full barrier, and pairs with the one
 	 * in cursor_claim(): a claim of these bytes then finds that they may not be zero.
-	 * Without it, __GFP_ZERO could return what the owner before has written.
+	 * Without it, __GFP_ZERO could return what the former owner has written.
 	 */
 	if (slab)
 		slab_mark(slab, generation | ARENA_RETURNED);
@@ -98,7 +98,7 @@ static bool move_cursor(struct arena *arena, struct arena_slot *slot,
 /*
  * Does the object of @end lie directly before what @slot hands out next, with room to grow? An
  * object that did not come from the span may end where an empty span begins. Such an object is
- * refused if it lies in another slab, which is at the address before, or if @slot->taken, which
+ * refused if it lies in another slab, at the addresses before this one, or if @slot->taken, which
  * does not count the object, is smaller than the object.
  */
 static bool slot_fits(const struct arena *arena, const struct arena_slot *slot,
@@ -130,7 +130,7 @@ static void slot_move(struct arena_slot *slot, const struct object_end *end)
 
 /*
  * The span is about to get back bytes that an object has lost. In an arena that zeroes its objects,
- * zero them: all of the span that may be used at once is zero there. In another arena, the span is
+ * zero them: the span below @limit is zero there. In another arena, the span is
  * no longer known to be zero. Returns false if a reset has freed the object.
  */
 static bool slot_wipe(struct arena *arena, struct arena_cpu *cpu, const struct object_end *end)
@@ -146,8 +146,8 @@ static bool slot_wipe(struct arena *arena, struct arena_cpu *cpu, const struct o
 }
 
 /*
- * Move the end of an object that is the last one in the span of this CPU. As in bump_span(), an
- * interrupt before slot_busy() may have refilled the slot: so all is compared after it.
+ * Move the end of an object that is the last one in the span of this CPU. An interrupt before
+ * slot_busy() may have refilled the slot, so the object is compared with the slot after that.
  */
 static bool move_in_span(struct arena *arena, struct arena_cpu *cpu,
 			 const struct arena_snap *snap, const struct object_end *end)
@@ -166,7 +166,7 @@ static bool move_in_span(struct arena *arena, struct arena_cpu *cpu,
 	return moved;
 }
 
-/* Move the end of an object. False, with nothing changed, if it is not the last one. */
+/* Move the end of an object. False, with nothing changed, if it cannot be moved. */
 static bool move_end(struct arena *arena, const struct object_end *end)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
@@ -222,7 +222,7 @@ static bool resize(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t
  * of the same arena.
  *
  * Marks do not know sizes: an object that is older than a mark must not be resized before the
- * arena is rewound to it for the last time.
+ * arena is rewound to that mark for the last time.
  *
  * Context: Any. Takes no lock. The caller excludes resets and rewinds that free the object, as
  * for any use of it, and other users of the object.

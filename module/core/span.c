@@ -49,7 +49,7 @@ static size_t span_want(const struct arena *arena, const struct arena_snap *snap
 	return max(want - want % stride, size);
 }
 
-/* Zero an object that was taken from the span. -ESTALE if a reset has freed it. */
+/* Zero an object of the span unless that is known to be zero. -ESTALE if a reset has freed it. */
 static int slot_zero(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     void *object, size_t size)
 {
@@ -67,7 +67,7 @@ static bool span_worth_keeping(const struct arena_snap *snap, const struct arena
 	return slot_room(slot) > want - size && !slot_joins(slot, snap);
 }
 
-/* Zero more of the span, so that @need bytes of what is left can be taken at once. */
+/* Zero more of the span and raise @slot->limit, so that @need free bytes lie below it. */
 static int slot_advance(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 			size_t need)
 {
@@ -99,7 +99,7 @@ static void slot_set(struct arena *arena, struct arena_slot *slot, const struct 
 	size_t next = claim->object + ALIGN(size, ARENA_MIN_ALIGN) + arena_redzone(arena);
 	unsigned long address = (unsigned long)claim_address(arena, claim, claim->object);
 
-	/* An object at the end of the space may end above @end, which is rounded down. */
+	/* As @end is rounded down, an object at the end of the space may end above it. */
 	ready = max(min(ready, end), next);
 	WRITE_ONCE(slot->stale, false);
 	slot_take(slot, size);
@@ -172,7 +172,7 @@ static int slot_refill(struct arena *arena, struct arena_snap snap, struct arena
 
 	/*
 	 * Between the claim and slot_set(), what was claimed beside the object is in no span.
-	 * @filling tells tails_exist() of it; the compare-and-swap of the claim orders it.
+	 * @filling tells tails_exist() of it, and is ordered by the claim's compare-and-swap.
 	 */
 	WRITE_ONCE(slot->filling, want > size);
 	err = slot_fill(arena, snap, cpu, slot, size, align, want, &claim);
@@ -284,7 +284,7 @@ static bool tails_exist(struct arena *arena, unsigned long generation)
 	/*
 	 * Pairs with the compare-and-swap in cursor_claim(). The caller has found the cursor
 	 * exhausted: for each span that was claimed before, it now sees either @filling set or
-	 * the span itself. Without the barrier an allocation could fail beside a free tail.
+	 * the span itself. Without the barrier an allocation could fail although a tail is free.
 	 */
 	smp_rmb();
 	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next)
@@ -312,9 +312,9 @@ static void slot_close(struct arena_slot *slot)
  * span when slot_close() read it, or had read @span or @revoked before: such an allocation may
  * set @span once more, and ends before the grace period does.
  *
- * A CPU that keeps failing to allocate from a span that is used up opens it again each time. It
- * adds a round only if it is within those few instructions at the moment when slot_close()
- * looks, so nothing bounds the rounds but chance, which ends them soon.
+ * A fast path that finds too little room in a span writes @span back all the same. It adds a round
+ * if slot_close() runs between its comparison and that store. So the number of rounds has no fixed
+ * bound, but each further one is unlikely.
  */
 static void revoke(struct arena_cpu *first)
 {

@@ -14,8 +14,8 @@
  * Set the bit of this CPU, whose state is @cpu, in arena->written for @generation, which was
  * settled. False if the CPU has no state, or if the bits belong to a newer generation.
  *
- * The tag in arena->written wraps as that of the cursor does. A word without bits may be as old as
- * it likes, and is replaced whatever its tag. One with bits is not old: the CPU that settles a
+ * The tag in arena->written wraps as that of the cursor does. A word without bits may be of any
+ * age, and is replaced whatever its tag. One with bits is not old: the CPU that settles a
  * generation clears the bits of former ones.
  */
 noinline bool __arena_may_write(struct arena *arena, const struct arena_cpu *cpu,
@@ -47,7 +47,7 @@ noinline bool __arena_may_write(struct arena *arena, const struct arena_cpu *cpu
 	return true;
 }
 
-/* A fatal signal ends only writes that are longer: those of up to this size are soon done. */
+/* A fatal signal ends only writes of more bytes than this: the others are soon done. */
 #define LONG_WRITE	ARENA_SLAB_MAX
 
 /*

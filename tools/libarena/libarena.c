@@ -71,7 +71,7 @@
 #define LEASE_SHARE	16
 /* Under AddressSanitizer or memcheck, this many bytes behind each object belong to no object. */
 #define REDZONE		16
-/* Objects larger than a slab divided by this are allocated by an ioctl each, outside of leases. */
+/* Objects of more bytes than a slab / LARGE_SHARE are allocated by an ioctl each, not in leases. */
 #define LARGE_SHARE	8
 /*
  * Formatted strings of at least this length are printed twice: the first time to learn their
@@ -1150,7 +1150,7 @@ static void clear_cursors(struct opened *opened)
 	unlock();
 }
 
-/* Maps the arena once more where it is mapped. */
+/* Maps the arena by descriptor @fd, in place of its present mapping. */
 static int map_again(struct opened *opened, int fd, int prot)
 {
 	void *at = mmap(opened->arena.base, opened->mapped, prot, MAP_SHARED | MAP_FIXED, fd, 0);
@@ -1160,8 +1160,8 @@ static int map_again(struct opened *opened, int fd, int prot)
 
 /*
  * The kernel does not seal an arena that has a mapping of a descriptor which may write, because
- * such a mapping can become writable. So first replaces the mapping of the library by one of
- * @reader, which cannot. If SEAL fails, maps the library's own descriptor again.
+ * such a mapping can become writable. So this first replaces the mapping of the library by one of
+ * @reader, which cannot. If SEAL fails, it maps the library's own descriptor again.
  */
 static int seal_mapped(struct opened *opened, int reader)
 {
