@@ -142,7 +142,7 @@ static __always_inline void *bump_words(struct arena *arena, size_t size, bool z
 	struct arena_cpu *cpu;
 	void *object;
 
-	/* What leaves no padding leaves no redzone. */
+	/* The fast path leaves no padding, and so no room for a redzone. */
 	if (arena_redzone(arena))
 		return NULL;
 	preempt_disable();

@@ -71,7 +71,7 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 	arena->spans = config->flags & ARENA_SPANS;
 	arena->zero = config->flags & ARENA_ZERO ||
 		      (!(flags & ARENA_MAPPABLE) && want_init_on_alloc(0));
-	/* The offsets of objects in an arena of a program are seen from outside. */
+	/* Programs see offsets in an arena of the device, which redzones must not change. */
 	if (arena_redzones && !(flags & ARENA_MAPPABLE))
 		arena->redzone = ARENA_REDZONE;
 	/* Do not begin at 0: slots and directory entries that were never used have generation 0. */

@@ -457,8 +457,8 @@ static inline bool claim_is_clean(const struct claim *claim)
 }
 
 /*
- * Where the architecture has memset64(), it starts faster than memset(). The sanitizers
- * instrument memset() only.
+ * Where the architecture has memset64(), it starts faster than memset(). KMSAN and KCSAN instrument
+ * memset() only, and KASAN lets arena_zero() write where no object is.
  */
 static __always_inline void zero_words(void *to, size_t size)
 {

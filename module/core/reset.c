@@ -601,7 +601,7 @@ static void retired(struct rcu_head *rcu)
 	smp_mb();
 	if (arena_actions_left(arena))
 		arena_actions_end(arena);
-	/* While actions run, no reset returns to the set that was left, nor releases it. */
+	/* As arena->acting is still raised, no reset returns to the set that was left. */
 	arena_poison_freed(arena, !(arena_snap(arena).generation & ARENA_GEN_SET), 0);
 	arena_acting_end(arena);
 	arena_settle(arena);

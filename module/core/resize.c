@@ -191,7 +191,7 @@ static bool resize(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t
 	if (!arena_find(arena, end.generation, ptr, &end.offset) ||
 	    max(old, new) > arena_slab_size(arena) - (end.offset & (arena_slab_size(arena) - 1)))
 		return new <= old;
-	/* What the object loses may be handed out again as soon as the end was moved. */
+	/* Once the end has moved, what the object loses may be handed out again: poison it now. */
 	if (new < old)
 		arena_object_resized(arena, ptr, end.offset, old, new);
 	if (!move_end(arena, &end))
