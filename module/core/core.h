@@ -205,6 +205,10 @@
  *	kept     llist_add() in                  smp_mb() in arena_acting_end(), then
  *	         arena_reap_larges(), then a     llist_empty()
  *	         look at acting
+ *	undone   smp_mb() in retired() and in    llist_add() in arena_reap_larges() and
+ *	         arena_reset_rcu() after         llist_add_batch() in actions_take(),
+ *	         retiring was cleared, then      then a look at retiring
+ *	         a look at the lists
  *	settle   compare-and-swap in             address dependency from the cursor
  *	         arena_settle() after slabs      to the directory entry in
  *	         were released                   cursor_claim()

@@ -663,20 +663,27 @@ int arena_reset_rcu(struct arena *arena)
 		arena_call_rcu_hurry(&arena->retire_rcu, retired);
 	}
 	preempt_enable();
-	if (err) {
+	if (undone) {
 		/*
 		 * No slab set was left, so retired() will not run. But while retiring was set,
 		 * the reaper may have kept views for retired(), and another reset may have put
-		 * actions back on their list for it. Look at both again.
+		 * actions back on their list for it.
+		 *
+		 * Full barrier: pairs with llist_add() in arena_reap_larges() and with
+		 * llist_add_batch() in actions_take(). Either the CPU that puts a view or an action
+		 * back sees that retiring is cleared, or it is found here. Otherwise it would stay
+		 * until the next reset.
 		 */
-		if (undone && !llist_empty(&arena->larges))
+		smp_mb();
+		if (!llist_empty(&arena->larges))
 			schedule_work(&arena->reaper);
-		if (undone && arena_actions_left(arena)) {
+		if (arena_actions_left(arena)) {
 			arena_actions_end(arena);
 			arena_settle(arena);
 		}
-		return err;
 	}
+	if (err)
+		return err;
 	note_kept(arena);
 	arena_trace_reset(arena, ARENA_EVENT_RCU);
 	return 0;
