@@ -548,7 +548,7 @@ static unsigned long every;
 
 static void alloc_a_slab(void)
 {
-	arena_alloc(arena, arena_slab_size(arena), ARENA_NOGROW);
+	theirs = arena_alloc(arena, arena_slab_size(arena), ARENA_NOGROW);
 	user_self.fuse = every;
 }
 
@@ -989,6 +989,40 @@ static void zalloc_ours(void)
 	ours = arena_zalloc(arena, 64, GFP_ATOMIC);
 }
 
+static void reset_ours(void)
+{
+	CHECK(!arena_reset(arena));
+}
+
+/*
+ * clause 10: an interrupt settles the generation that a reset has begun, and writes in it. The reset
+ * must not forget that this CPU writes in that generation.
+ */
+static bool writer_beside_settling(unsigned long point)
+{
+	struct arena_cpu *cpu;
+	struct arena_snap snap;
+	unsigned long written;
+	bool came;
+
+	arena = create(SZ_64K, SZ_16K, ARENA_ZERO);
+	CHECK(!arena_populate(arena, SZ_64K, GFP_KERNEL));
+	/* Another CPU has used the arena first, so that this one needs a bit. */
+	CHECK(!test_and_set_bit(ARENA_FIRST_USED, &arena->state));
+	CHECK(arena_alloc(arena, 64, GFP_KERNEL));
+	theirs = NULL;
+	came = interrupted_at(point, BY_IRQ, reset_ours, alloc_theirs);
+	snap = arena_snap(arena);
+	cpu = arena_cpu_find(arena);
+	written = atomic_long_read(&arena->written);
+	/* The window of this CPU is open: it may write without setting its bit. */
+	if (cpu->zero_limit > cursor_start(snap.generation))
+		CHECK(cursor_tag(written) == cursor_tag(snap.cursor) &&
+		      written & ARENA_WRITTEN_MASK);
+	arena_destroy(arena);
+	return came;
+}
+
 /* clause 2: an allocation succeeds although an interrupt has just taken the rest of the span */
 static bool span_taken_from_below(unsigned long point)
 {
@@ -1249,6 +1283,7 @@ static const struct {
 	{ "typed_reset_in_alloc_plain", typed_reset_in_alloc_plain },
 	{ "typed_reset_in_alloc_readers", typed_reset_in_alloc_readers },
 	{ "zeroed_beside_resets", zeroed_beside_resets },
+	{ "writer_beside_settling", writer_beside_settling },
 	{ "span_taken_from_below", span_taken_from_below },
 	{ "span_joined_from_below", span_joined_from_below },
 	{ "rewind_to_odd_offset", rewind_to_odd_offset },

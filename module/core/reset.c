@@ -60,10 +60,10 @@ static __always_inline bool late_writers(const struct arena *arena, unsigned lon
 }
 
 /*
- * A generation was settled after arena->written was found to be @written: clear the bits, so that
- * the next reset does not look at CPUs that have not written since. Writers of older generations
- * have ended, or write to the other slab set, which is not used again before a grace period has
- * passed. The exchange fails if a CPU has set its bit for a newer generation.
+ * No CPU that @written, a former value of arena->written, stands for can be a late writer any more:
+ * clear the bits, so that the next reset does not look at CPUs that have not written since. The
+ * caller has begun or settled a generation, and has read @written before any claim could succeed in
+ * it. If a CPU has set its bit since then, the exchange fails.
  */
 static __always_inline void forget_writers(struct arena *arena, long written)
 {
@@ -102,12 +102,12 @@ static bool begin_at_mark(struct arena *arena, unsigned long cursor, unsigned lo
 }
 
 /*
- * Replace @cursor, the word of an unsettled generation, by @settled. arena_poison_begin() has
- * returned true. Returns true if the present generation is settled afterwards, by this CPU or by
- * another one.
+ * Replace @cursor, the word of an unsettled generation, by @settled. @written was read while the
+ * generation was unsettled. arena_poison_begin() has returned true. Returns true if the present
+ * generation is settled afterwards, by this CPU or by another one.
  */
 static __always_inline bool settle_at(struct arena *arena, unsigned long cursor,
-				      unsigned long settled)
+				      unsigned long settled, unsigned long written)
 {
 	bool done;
 
@@ -116,14 +116,20 @@ static __always_inline bool settle_at(struct arena *arena, unsigned long cursor,
 	 * settled word and claim. Without it, a new object could overlap with a late write
 	 * that this CPU has missed.
 	 */
-	done = atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, settled) ||
-	       cursor_settled(cursor);
+	done = atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, settled);
+	/*
+	 * Where another CPU has settled the generation, @written may have been read after that:
+	 * then its bits are those of CPUs that write in this generation.
+	 */
+	if (likely(done))
+		forget_writers(arena, written);
 	arena_poison_end(arena);
-	return done;
+	return done || cursor_settled(cursor);
 }
 
 /* Settle a generation that a rewind began. The caller has found no late writer. */
-static noinline bool settle_rewound(struct arena *arena, unsigned long cursor)
+static noinline bool settle_rewound(struct arena *arena, unsigned long cursor,
+				    unsigned long written)
 {
 	unsigned long settled = cursor & ~ARENA_UNSETTLED;
 
@@ -135,7 +141,7 @@ static noinline bool settle_rewound(struct arena *arena, unsigned long cursor)
 		if (atomic_long_read(&arena->cursor) != cursor)
 			break;
 	}
-	return settle_at(arena, cursor, settled);
+	return settle_at(arena, cursor, settled, written);
 }
 
 /*
@@ -152,7 +158,6 @@ static __always_inline bool settle(struct arena *arena)
 {
 	unsigned long cursor = atomic_long_read(&arena->cursor), written;
 	unsigned int blocked;
-	bool settled;
 
 	if (cursor_settled(cursor))
 		return true;
@@ -175,11 +180,9 @@ static __always_inline bool settle(struct arena *arena)
 		return false;
 	if (!arena_poison_begin(arena, cursor))
 		return cursor_settled(atomic_long_read(&arena->cursor));
-	settled = unlikely(cursor_rewound(cursor)) ? settle_rewound(arena, cursor) :
-		  settle_at(arena, cursor, cursor & ~ARENA_UNSETTLED);
-	if (settled)
-		forget_writers(arena, written);
-	return settled;
+	if (unlikely(cursor_rewound(cursor)))
+		return settle_rewound(arena, cursor, written);
+	return settle_at(arena, cursor, cursor & ~ARENA_UNSETTLED, written);
 }
 
 bool arena_settle(struct arena *arena)

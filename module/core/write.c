@@ -11,12 +11,13 @@
 #include "core/cursor.h"
 
 /*
- * Set the bit of this CPU, whose state is @cpu, in arena->written for @generation, which was
- * settled. False if the CPU has no state, or if the bits belong to a newer generation.
+ * Set the bit of this CPU, whose state is @cpu, in arena->written for @generation. False if the CPU
+ * has no state, or if @generation is over.
  *
- * The tag in arena->written wraps as that of the cursor does. A word without bits may be of any
- * age, and is replaced whatever its tag. One with bits is not old: the CPU that settles a
- * generation clears the bits of former ones.
+ * The tag in arena->written wraps as that of the cursor does. A word without bits may be as old as
+ * it likes, and is replaced whatever its tag. One with bits is not old: the CPU that settles a
+ * generation clears the bits of former ones. Nor is @generation, as preemption is off since it was
+ * found to be the present one. So the two are less than half a turn of the tag apart.
  */
 noinline bool __arena_may_write(struct arena *arena, const struct arena_cpu *cpu,
 				unsigned long generation)
@@ -26,7 +27,7 @@ noinline bool __arena_may_write(struct arena *arena, const struct arena_cpu *cpu
 	long word = atomic_long_read(&arena->written);
 	unsigned long bits;
 
-	if (arena_cpu_missing(cpu))
+	if (arena_cpu_missing(cpu) || __arena_snap(arena).generation != generation)
 		return false;
 	do {
 		bits = word & ARENA_WRITTEN_MASK;
