@@ -582,6 +582,7 @@ struct arena_history {
  * @first_cpu:	state of the first CPU that allocates: most arenas need no other.
  * @freed:	with KASAN, for each slab set: generations that are over, and whose memory is not
  *		poisoned yet, have had objects below this offset.
+ * @left:	with KASAN: the generation that the last arena_reset_rcu() has left.
  * @no_cpu:	points to &arena_cpu_none: fast paths read it while states are hidden from them.
  * @root:	leaves of the table of states: the first one stays empty, the others serve
  *		%ARENA_LEAF_CPUS CPUs each.
@@ -654,6 +655,7 @@ struct arena {
 	struct arena_cpu	first_cpu;
 #ifdef CONFIG_KASAN_GENERIC
 	atomic_long_t		freed[2];
+	unsigned long		left;
 #endif
 	const struct arena_cpu	*no_cpu;
 	struct arena_leaf	*root[];

@@ -34,6 +34,16 @@ static void object_show(struct arena *arena, void *object, size_t size)
 			    object_room(arena, arena_slab_offset(arena, object), size));
 }
 
+/* Did the object of @generation live when arena_reset_rcu() left it to its readers? */
+static bool was_left(struct arena *arena, unsigned long generation, void *object)
+{
+	unsigned long left = READ_ONCE(arena->left);
+
+	return ((__arena_snap(arena).generation ^ generation) & ARENA_GEN_SET) &&
+	       (left == generation ||
+		arena_outlives(arena, left, generation, arena_slab_offset(arena, object)));
+}
+
 void arena_object_claimed(struct arena *arena, struct arena_cpu *cpu, unsigned long generation,
 			  void *object, size_t size)
 {
@@ -42,7 +52,7 @@ void arena_object_claimed(struct arena *arena, struct arena_cpu *cpu, unsigned l
 	if (writer) {
 		object_show(arena, object, size);
 		arena_write_end(arena, writer);
-	} else if ((__arena_snap(arena).generation ^ generation) & ARENA_GEN_SET) {
+	} else if (was_left(arena, generation, object)) {
 		object_show(arena, object, size);
 	}
 }
@@ -122,6 +132,11 @@ void arena_object_resized(struct arena *arena, void *object, size_t offset, size
 	arena_shadow_object(object, new, object_room(arena, offset, new));
 	if (new < old)
 		arena_shadow_poison(object + new, object + old, ARENA_POISON_UNUSED);
+}
+
+void arena_left_note(struct arena *arena, unsigned long generation)
+{
+	WRITE_ONCE(arena->left, generation);
 }
 
 void arena_freed_note(struct arena *arena, unsigned int set, size_t high)

@@ -60,6 +60,8 @@ void arena_object_resized(struct arena *arena, void *object, size_t offset, size
 
 /* A generation in @set ends, in which the cursor stood at @high. */
 void arena_freed_note(struct arena *arena, unsigned int set, size_t high);
+/* arena_reset_rcu() is about to leave @generation to its readers. */
+void arena_left_note(struct arena *arena, unsigned long generation);
 /* Poison what was freed in @set, from offset @from on. */
 void arena_poison_freed(struct arena *arena, unsigned int set, size_t from);
 /* Poison what was freed before the generation of @cursor, which is not settled. */
@@ -77,6 +79,7 @@ void arena_poison_end(struct arena *arena);
 #define arena_reserved_begin()		((void)0)
 #define arena_reserved_end(...)		((void)0)
 #define arena_freed_note(...)		((void)0)
+#define arena_left_note(...)		((void)0)
 #define arena_poison_freed(...)		((void)0)
 #define arena_poison_begin(...)		true
 #define arena_poison_end(...)		((void)0)

@@ -413,6 +413,8 @@ static __always_inline int next_generation(struct arena *arena, bool flip, bool 
 			return err;
 		note_dirty(arena, cursor_offset(cursor));
 		arena_freed_note(arena, snap.generation & ARENA_GEN_SET, cursor_offset(cursor));
+		if (flip)
+			arena_left_note(arena, snap.generation);
 		if (atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor_start(next) | settled))
 			break;
 		snap.generation = cursor_generation(cursor, snap.generation);
