@@ -27,8 +27,9 @@
  *  - single objects are not freed; a reset frees them all;
  *  - memory is not for kfree(), and objects larger than a slab are not for
  *    virt_to_page();
- *  - the next reset makes pointers stale. The use of a stale pointer is detected by KASAN alone,
- *    see below; a stale handle is detected always, see arena_deref().
+ *  - the next reset makes pointers stale. The use of a stale pointer is detected by KASAN, and a
+ *    write by the module parameter "debug", see below; a stale handle is detected always, see
+ *    arena_deref().
  *
  * On a kernel with generic KASAN, arenas are seen as kmalloc() is, whether they are built in or a
  * module (clause 26). Each access of kernel code to memory that is no live object is reported:
@@ -47,6 +48,35 @@
  *  - For objects larger than a slab, CONFIG_KASAN_VMALLOC is needed; they are accessible until they
  *    are unmapped.
  * The tag-based modes of KASAN see an arena as one block.
+ *
+ * Debugging
+ *  - The module parameter "debug" makes arenas find writes behind objects and after resets, on any
+ *    kernel. Its value is a list of names, NAME[,NAME...], as in &arena_config.name; a * at the end
+ *    of a name stands for anything. It can be given when the module is loaded, and changed later in
+ *    /sys/module/arena/parameters/debug: a new arena is checked from its creation on, one that
+ *    exists from its next generation on, and one that is no longer named until the end of the
+ *    present generation.
+ *  - What a reset or rewind frees is filled with 0x6b; objects that are not zeroed are filled with
+ *    0x5a; behind each object lies a redzone of 16 to 23 bytes 0xcc, but not beyond the end of the
+ *    slab or the capacity. A redzone is checked when its object is freed: by a reset, after
+ *    arena_reset_rcu() when the readers are gone, by a rewind below it, and when the arena is
+ *    destroyed. Free memory is checked when it is handed out again. arena_reset_zero() fills with
+ *    zeroes as always, and memory is not checked after that, nor where slabs were released, by a
+ *    reset or under memory pressure (%ARENA_SHRINK).
+ *  - Each finding is reported in two lines of the kernel's log, at level "error" and rate limited,
+ *    with the return address of the allocating call, and is counted in &arena_stats.findings and
+ *    in debugfs. Nothing else happens: no warning, no taint.
+ *  - A reservation has one redzone, behind all of it. Objects do not grow in place, and what they
+ *    lose is not handed out again but added to the redzone. Arenas of programs are never checked,
+ *    as programs may write to them; nor are typed arenas, whose elements are an array, and private
+ *    ones (linux/arena_private.h).
+ *  - A checked arena takes 330 KB for 8,192 records of objects; redzones of further objects of a
+ *    generation, half as many for each of two slab sets with %ARENA_READERS, are not checked, which
+ *    is said once. Redzones count as padding. Each allocation takes the slow path, and each reset
+ *    takes time linear in the objects and bytes that it frees, with preemption off; allocations
+ *    that cannot sleep fail meanwhile. An arena that is not checked pays nothing.
+ *  - With KASAN both work side by side: KASAN reports the instruction that accesses free memory or
+ *    a redzone, and the checks find what it does not see, such as a write by a device.
  *
  * Limits
  *  - capacity: 1 byte to 1 TiB less one page, see arena_capacity_max();
@@ -231,6 +261,8 @@ struct arena_config {
  * @page_frees:	 number of slabs given back to the page allocator.
  * @pool_hits:	 number of slabs taken from the pool of blocks that other arenas gave back,
  *	 without a call of the page allocator.
+ * @findings:	 number of writes behind an object or after a reset that the module parameter
+ *	 "debug" has found.
  */
 struct arena_stats {
 	u64	generation;
@@ -253,6 +285,7 @@ struct arena_stats {
 	u64	page_allocs;
 	u64	page_frees;
 	u64	pool_hits;
+	u64	findings;
 };
 
 struct arena *arena_create(const struct arena_config *config);

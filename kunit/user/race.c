@@ -11,6 +11,8 @@
 #include "core/core.h"
 
 #define WORKERS		3
+/* A flag of play_arena(), beside those of struct arena_config: the arena is checked (check.c). */
+#define CHECKED		BIT(30)
 #define CHECK(x)	do { if (!(x)) user_die(__FILE__, __LINE__, #x); } while (0)
 
 static unsigned int rounds = 2000;
@@ -146,6 +148,8 @@ static void act_reset_any(struct actor *actor, unsigned int round)
 	default:
 		CHECK(!arena_reset(arena));
 	}
+	if (arena->check && !(round % 16))
+		arena_check_want(arena, round % 64);
 	user_run_works();
 }
 
@@ -262,21 +266,34 @@ static void play(struct scene *scene, act_fn first, act_fn others)
 	}
 }
 
+static void check_from_now_on(struct arena *arena)
+{
+	struct arena_check *check = arena_checks_new();
+
+	CHECK(check && arena_check_install(arena, check));
+	arena_check_want(arena, true);
+	arena_check_first(arena);
+}
+
 /*
- * Run @resetter in one thread and @others in the rest. At the end, the statistics must be exact.
+ * Run @resetter in one thread and @others in the rest. At the end, the statistics must be exact. No
+ * thread writes where it must not, so an arena that is checked must find nothing.
  * @budget: how many pages the arena may get; 0 for no limit.
  */
 static void play_arena(const char *what, unsigned int flags, unsigned long budget,
 		       act_fn resetter, act_fn others)
 {
 	struct arena_config config = {
-		.name = what, .capacity = SZ_32K + 24, .slab_size = SZ_16K, .flags = flags,
+		.name = what, .capacity = SZ_32K + 24, .slab_size = SZ_16K,
+		.flags = flags & ~CHECKED,
 	};
 	struct scene scene = { .arena = arena_create(&config) };
 	unsigned long ram = user_ram_pages;
 	struct arena_stats stats;
 
 	CHECK(!IS_ERR(scene.arena));
+	if (flags & CHECKED)
+		check_from_now_on(scene.arena);
 	arena_pool_drain();
 	if (budget)
 		user_ram_pages = 8 * (arena_total_pages() + budget);
@@ -285,6 +302,7 @@ static void play_arena(const char *what, unsigned int flags, unsigned long budge
 	arena_stats(scene.arena, &stats);
 	CHECK(stats.used + stats.padding + stats.free == stats.capacity);
 	CHECK(stats.allocs == scene.allocs);
+	CHECK(!stats.findings);
 	arena_destroy(scene.arena);
 	printf("ok: %s: %llu allocations, %llu resets\n", what, stats.allocs, stats.resets);
 }
@@ -320,6 +338,12 @@ int main(int argc, char **argv)
 	play_arena("shrunk, readers", ARENA_SHRINK | ARENA_READERS, 0, act_shrink_rcu,
 		   act_alloc);
 	play_arena("growing", 0, SZ_16K >> PAGE_SHIFT, act_grow, act_grow);
+	play_arena("dense, readers, checked", ARENA_READERS | CHECKED, 0, act_reset_rcu, act_alloc);
+	play_arena("spans, readers, checked", ARENA_READERS | ARENA_SPANS | CHECKED, 0,
+		   act_reset_rcu, act_alloc);
+	play_arena("dense, checked", CHECKED, 0, act_reset_any, act_alloc_only);
+	play_arena("spans, zeroed, checked", ARENA_SPANS | ARENA_ZERO | CHECKED, 0, act_reset_any,
+		   act_alloc_only);
 	play_typed("typed, one writer", act_typed_writer, act_typed_reader);
 	play_typed("typed, resets", act_typed_resetter, act_typed_appender);
 	rcu_barrier();

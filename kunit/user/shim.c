@@ -715,7 +715,13 @@ unsigned long user_shrink(int nid, unsigned long nr)
 	return count == SHRINK_EMPTY ? 0 : the_shrinker->scan_objects(the_shrinker, &sc);
 }
 
-/* debug.c is not part of this program. */
+/* debug.c and check_names.c are not part of this program. */
+
+bool arena_check_named;
+
+void __arena_check_create(struct arena *arena)
+{
+}
 
 void arena_debug_add(struct arena *arena)
 {

@@ -471,6 +471,10 @@ static inline number name##_add_return(number i, type *v)			\
 { user_point(); return __atomic_add_fetch(&v->counter, i, __ATOMIC_SEQ_CST); }	\
 static inline number name##_fetch_add(number i, type *v)			\
 { user_point(); return __atomic_fetch_add(&v->counter, i, __ATOMIC_SEQ_CST); }	\
+static inline number name##_fetch_inc(type *v)					\
+{ return name##_fetch_add(1, v); }						\
+static inline void name##_or(number i, type *v)					\
+{ user_point(); __atomic_fetch_or(&v->counter, i, __ATOMIC_RELAXED); }		\
 static inline number name##_sub_return(number i, type *v)			\
 { return name##_add_return(-i, v); }						\
 static inline number name##_inc_return(type *v)					\
@@ -1041,6 +1045,27 @@ static inline ssize_t strscpy(char *to, const char *from, size_t size)
 	to[len] = 0;
 	return from[len] ? -E2BIG : (ssize_t)len;
 }
+
+/* Returns the first of @size bytes that is not @byte, or NULL. */
+static inline void *memchr_inv(const void *start, int byte, size_t size)
+{
+	const u8 *at = start;
+
+	for (; size; size--, at++)
+		if (*at != (u8)byte)
+			return (void *)at;
+	return NULL;
+}
+
+/* Messages of the kernel are not printed. */
+#define pr_err(...)		((void)0)
+#define pr_info(...)		((void)0)
+#define DEFINE_RATELIMIT_STATE(name, interval, burst) int name
+#define __ratelimit(state)	((void)(state), true)
+#define _RET_IP_		((unsigned long)__builtin_return_address(0))
+#define POISON_INUSE		0x5a
+#define POISON_FREE		0x6b
+#define SLUB_RED_ACTIVE		0xcc
 
 /* Tracepoints, which are always off here. */
 #define TP_PROTO(args...)	args

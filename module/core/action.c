@@ -223,13 +223,15 @@ void arena_actions_end(struct arena *arena)
 }
 
 /*
- * Must the generation of @cursor remain unsettled although no CPU writes to memory of an older
- * one? @blocked is arena->settle_blocked, and not 0.
+ * Do a reset that sleeps, or actions, keep the generation of @cursor unsettled? @blocked is
+ * arena->settle_blocked.
  */
 bool arena_settle_blocked(const struct arena *arena, unsigned int blocked, unsigned long cursor)
 {
 	if (blocked & ARENA_BLOCKED_ASLEEP)
 		return true;
+	if (!(blocked & ARENA_BLOCKED_ACTIONS))
+		return false;
 	/*
 	 * Acquire: pairs with the full barrier of arena_raise() in arena_actions_end(). A CPU that
 	 * finds its generation in arena->acted then finds in arena->acting each reset that still

@@ -70,7 +70,7 @@ static void acting_enable(struct arena *arena)
 int arena_add_action(struct arena *arena, void (*fn)(void *data), void *data, gfp_t gfp)
 {
 	struct arena_action *action;
-	struct arena_place place;
+	struct arena_place place = { .caller = _RET_IP_ };
 	int err;
 
 	if (WARN_ON_ONCE(!fn))

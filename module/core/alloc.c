@@ -371,9 +371,10 @@ static __always_inline void *refill_words(struct arena *arena, size_t size)
 }
 
 /* The slow path: take the object from the span or the cursor, growing the arena if needed. */
-static void *alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_t gfp)
+static void *alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_t gfp,
+			    unsigned long caller)
 {
-	struct arena_place place;
+	struct arena_place place = { .caller = caller };
 
 	size = size_with_address(arena, size);
 	return arena_claim(arena, size, align, gfp, &place) ? NULL : place.ptr;
@@ -385,16 +386,20 @@ static void *alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_
  * takes the object as a later allocation would. The object begins in slab 0, as nothing was
  * allocated before; or, where CPUs without state have allocated, that slab is committed already.
  */
-static noinline void *alloc_first(struct arena *arena, size_t size, gfp_t gfp)
+static noinline void *alloc_first(struct arena *arena, size_t size, gfp_t gfp,
+				  unsigned long caller)
 {
 	unsigned int set = cursor_tag(atomic_long_read(&arena->cursor)) & ARENA_GEN_SET;
 	void *object;
 	int err;
 
-	/* arena_claim() warns of flags that no arena honours, and refuses sizes that cannot fit. */
+	/*
+	 * arena_claim() warns of flags that no arena honours, and refuses sizes that cannot fit.
+	 * The checks serve no fast path, and want to know @caller.
+	 */
 	if (!arena_may_grow(gfp) || gfp & (ARENA_GFP_REFUSED | __GFP_ACCOUNT) ||
-	    size > arena->capacity)
-		return alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp);
+	    size > arena->capacity || arena->check)
+		return alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp, caller);
 	arena_cpu_install(arena, gfp);
 	err = READ_ONCE(arena_dir(arena, set)->first[0].base) ? 0 :
 	      arena_slab_install(arena, set, 0, gfp);
@@ -404,12 +409,26 @@ static noinline void *alloc_first(struct arena *arena, size_t size, gfp_t gfp)
 	}
 	/* Without a state, __arena_alloc_slow() would call this function again. */
 	if (!READ_ONCE(arena->cpus))
-		return alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp);
+		return alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp, caller);
 	if (arena->spans)
 		return __arena_alloc_slow(arena, size, gfp);
 	arena_window_reopen(arena);
 	object = __arena_alloc_words(arena, size);
-	return object ?: alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp);
+	return object ?: alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp, caller);
+}
+
+static __always_inline void *alloc_words_slow(struct arena *arena, size_t size, gfp_t gfp,
+					      unsigned long caller)
+{
+	if (arena->spans) {
+		void *object = refill_words(arena, size);
+
+		if (likely(object))
+			return object;
+	}
+	if (unlikely(!READ_ONCE(arena->cpus)))
+		return alloc_first(arena, size, gfp, caller);
+	return alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp, caller);
 }
 
 /**
@@ -423,23 +442,29 @@ static noinline void *alloc_first(struct arena *arena, size_t size, gfp_t gfp)
  */
 void *__arena_alloc_slow(struct arena *arena, size_t size, gfp_t gfp)
 {
-	if (arena->spans) {
-		void *object = refill_words(arena, size);
-
-		if (likely(object))
-			return object;
-	}
-	if (unlikely(!READ_ONCE(arena->cpus)))
-		return alloc_first(arena, size, gfp);
-	return alloc_slowpath(arena, size, ARENA_MIN_ALIGN, gfp);
+	return alloc_words_slow(arena, size, gfp, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(__arena_alloc_slow);
 
-static noinline void *alloc_any(struct arena *arena, size_t size, size_t align, gfp_t gfp)
+/*
+ * Reports name the caller of the API. A function that alloc() jumps to returns there. But where the
+ * kernel has frame pointers or sanitizers, the compiler makes calls of these jumps: inline them.
+ */
+#if defined(CONFIG_FRAME_POINTER) || defined(CONFIG_KASAN) || defined(CONFIG_KCSAN) || \
+	defined(CONFIG_KMSAN)
+#define alloc_tail		__always_inline
+#define alloc_words_tail(arena, size, gfp) alloc_words_slow(arena, size, gfp, _RET_IP_)
+#else
+#define alloc_tail		noinline
+#define alloc_words_tail(arena, size, gfp) __arena_alloc_slow(arena, size, gfp)
+#endif
+
+static alloc_tail void *alloc_any(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
 	void *object = bump_any(arena, size, align, arena->zero || gfp & __GFP_ZERO);
 
-	return likely(object) ? object : alloc_slowpath(arena, size, align, gfp);
+	return likely(object) ? object :
+				alloc_slowpath(arena, size, align, gfp, _RET_IP_);
 }
 
 /*
@@ -455,7 +480,7 @@ static __always_inline void *alloc(struct arena *arena, size_t size, size_t alig
 		if (likely(object))
 			return object;
 		if (arena->spans)
-			return __arena_alloc_slow(arena, size, gfp);
+			return alloc_words_tail(arena, size, gfp);
 	}
 	return alloc_any(arena, size, align, gfp);
 }
@@ -490,7 +515,7 @@ void *__arena_alloc_aligned(struct arena *arena, size_t size, size_t align, gfp_
 	/* __arena_claim() refuses arguments that are not valid. */
 	if (unlikely(size - 1 >= arena_slab_size(arena) || align > arena_slab_size(arena) ||
 		     !is_power_of_2(align)))
-		return alloc_slowpath(arena, size, align, gfp);
+		return alloc_slowpath(arena, size, align, gfp, _RET_IP_);
 	return alloc(arena, size, align, gfp);
 }
 EXPORT_SYMBOL_GPL(__arena_alloc_aligned);

@@ -6,9 +6,10 @@
 
 #include "core/cursor.h"
 
-static void *copy_in(struct arena *arena, const void *src, size_t size, size_t align, gfp_t gfp)
+static void *copy_in(struct arena *arena, const void *src, size_t size, size_t align, gfp_t gfp,
+		     unsigned long caller)
 {
-	struct arena_place place;
+	struct arena_place place = { .caller = caller };
 
 	size = size_with_address(arena, size);
 	return arena_claim_copy(arena, src, size, size, align, gfp, &place) ? NULL : place.ptr;
@@ -29,7 +30,7 @@ static void *copy_in(struct arena *arena, const void *src, size_t size, size_t a
  */
 void *arena_memdup(struct arena *arena, const void *src, size_t size, gfp_t gfp)
 {
-	return copy_in(arena, src, size, ARENA_MIN_ALIGN, gfp);
+	return copy_in(arena, src, size, ARENA_MIN_ALIGN, gfp, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(arena_memdup);
 
@@ -47,7 +48,7 @@ EXPORT_SYMBOL_GPL(arena_memdup);
 void *arena_memdup_aligned(struct arena *arena, const void *src, size_t size, size_t align,
 			   gfp_t gfp)
 {
-	return copy_in(arena, src, size, align, gfp);
+	return copy_in(arena, src, size, align, gfp, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(arena_memdup_aligned);
 
@@ -55,10 +56,11 @@ EXPORT_SYMBOL_GPL(arena_memdup_aligned);
  * Copy @len bytes and put a NUL behind them. The NUL is a write of its own, so that the copy
  * is terminated even if another CPU changes the source meanwhile.
  */
-static char *copy_string(struct arena *arena, const char *src, size_t len, gfp_t gfp)
+static char *copy_string(struct arena *arena, const char *src, size_t len, gfp_t gfp,
+			 unsigned long caller)
 {
 	size_t size = size_with_address(arena, len + 1);
-	struct arena_place place;
+	struct arena_place place = { .caller = caller };
 	unsigned int lost = 0;
 	int err;
 
@@ -86,7 +88,7 @@ static char *copy_string(struct arena *arena, const char *src, size_t len, gfp_t
  */
 char *arena_strdup(struct arena *arena, const char *s, gfp_t gfp)
 {
-	return s ? copy_string(arena, s, strlen(s), gfp) : NULL;
+	return s ? copy_string(arena, s, strlen(s), gfp, _RET_IP_) : NULL;
 }
 EXPORT_SYMBOL_GPL(arena_strdup);
 
@@ -102,7 +104,7 @@ EXPORT_SYMBOL_GPL(arena_strdup);
  */
 char *arena_strndup(struct arena *arena, const char *s, size_t max, gfp_t gfp)
 {
-	return s ? copy_string(arena, s, strnlen(s, max), gfp) : NULL;
+	return s ? copy_string(arena, s, strnlen(s, max), gfp, _RET_IP_) : NULL;
 }
 EXPORT_SYMBOL_GPL(arena_strndup);
 
@@ -114,7 +116,8 @@ EXPORT_SYMBOL_GPL(arena_strndup);
  * be called in NMI.
  */
 static __printf(3, 0)
-char *print_long(struct arena *arena, gfp_t gfp, const char *fmt, va_list args)
+char *print_long(struct arena *arena, gfp_t gfp, const char *fmt, va_list args,
+		 unsigned long caller)
 {
 	char *buffer = in_nmi() ? NULL :
 				  kvasprintf(arena_gfp_quiet(gfp & ~__GFP_ZERO), fmt, args);
@@ -124,8 +127,26 @@ char *print_long(struct arena *arena, gfp_t gfp, const char *fmt, va_list args)
 		arena_count_failure(arena, -ENOMEM);
 		return NULL;
 	}
-	string = arena_strdup(arena, buffer, gfp);
+	string = copy_string(arena, buffer, strlen(buffer), gfp, caller);
 	kfree(buffer);
+	return string;
+}
+
+static __printf(3, 0)
+char *print(struct arena *arena, gfp_t gfp, const char *fmt, va_list args, unsigned long caller)
+{
+	char buffer[PRINTF_ON_STACK];
+	va_list again;
+	char *string;
+	int len;
+
+	va_copy(again, args);
+	len = vsnprintf(buffer, sizeof(buffer), fmt, args);
+	if (len < PRINTF_ON_STACK)
+		string = copy_string(arena, buffer, len, gfp, caller);
+	else
+		string = print_long(arena, gfp, fmt, again, caller);
+	va_end(again);
 	return string;
 }
 
@@ -146,19 +167,7 @@ char *print_long(struct arena *arena, gfp_t gfp, const char *fmt, va_list args)
  */
 char *arena_vprintf(struct arena *arena, gfp_t gfp, const char *fmt, va_list args)
 {
-	char buffer[PRINTF_ON_STACK];
-	va_list again;
-	char *string;
-	int len;
-
-	va_copy(again, args);
-	len = vsnprintf(buffer, sizeof(buffer), fmt, args);
-	if (len < PRINTF_ON_STACK)
-		string = copy_string(arena, buffer, len, gfp);
-	else
-		string = print_long(arena, gfp, fmt, again);
-	va_end(again);
-	return string;
+	return print(arena, gfp, fmt, args, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(arena_vprintf);
 
@@ -177,7 +186,7 @@ char *arena_printf(struct arena *arena, gfp_t gfp, const char *fmt, ...)
 	char *string;
 
 	va_start(args, fmt);
-	string = arena_vprintf(arena, gfp, fmt, args);
+	string = print(arena, gfp, fmt, args, _RET_IP_);
 	va_end(args);
 	return string;
 }

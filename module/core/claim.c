@@ -15,6 +15,7 @@
  *      - the CPU has no state: arena_cpu_install() (cpu.c)
  *      - the slab is not committed: arena_slab_install() (slab.c)
  *      - the generation is not settled: arena_settle_wait() (reset.c)
+ *      - the generation is checked: claim it with a redzone, arena_check_claim() (check.c)
  *
  * Steps 1 to 3 run with preemption off and allocate no memory. Objects that are larger than a
  * slab go from __arena_claim() to arena_claim_large() (large.c).
@@ -52,7 +53,7 @@ static int claim_from_cursor(struct arena *arena, struct arena_cpu *cpu, struct 
 
 /*
  * Claim an object, without growing the arena and without waiting. Returns 0; -ENXIO if the CPU
- * has no state, unless @stateless permits that; or an error of cursor_claim() or, if @zero,
+ * has no state, unless @stateless permits that; or what cursor_claim() returns or, if @zero,
  * -ESTALE.
  */
 static int claim_once(struct arena *arena, size_t size, size_t align, bool zero, bool stateless,
@@ -136,8 +137,13 @@ static noinline int claim_retry(struct arena *arena, size_t size, size_t align, 
 	unsigned int lost = 0;
 
 	for (;;) {
-		if (!err && later)
+		if (unlikely(err == ARENA_USE_CHECKS)) {
+			err = arena_check_claim(arena, size, align, zero, gfp, place);
+			if (!err)
+				return 0;
+		} else if (!err && later) {
 			err = zero_object(arena, place, size, gfp);
+		}
 		/*
 		 * Resets keep freeing each object before it is zeroed. Return this one,
 		 * although it is stale, so that the call ends: a caller that does not

@@ -202,6 +202,11 @@
  *	         arena_add_action() after        smp_mb() in arena_reap_larges() and
  *	         ARENA_BLOCKED_ACTIONS was set,  the look at settle_blocked in
  *	         then a look at the cursor       arena_actions_pending()
+ *	checked  check_turn(), or                smp_rmb() in __arena_is_checked(),
+ *	         arena_check_flip(), before the  then the compare-and-swap of the
+ *	         compare-and-swap of the cursor  cursor by the claim
+ *	named    exchange in arena_debug_add()   smp_mb() in arena_check_select()
+ *	         before arena_check_create()     before all arenas are looked at
  *	kept     llist_add() in                  smp_mb() in arena_acting_end(), then
  *	         arena_reap_larges(), then a     llist_empty()
  *	         look at acting
@@ -267,6 +272,7 @@
  *	=======  ==============================  ===============================
  */
 
+struct arena_check;
 struct arena_debug;
 struct mem_cgroup;
 
@@ -572,6 +578,7 @@ struct arena_history {
  * @unreferenced: entry in the list of arenas that put_worker() destroys.
  * @memcg:	the memory cgroup that is charged, with %ARENA_ACCOUNT.
  * @budget:	what slabs and directories are charged to; it outlives the arena.
+ * @check:	its checks (check.c), NULL before they are first switched on.
  * @node:	NUMA node of the slabs, with %ARENA_ON_NODE.
  * @all:	entry in the list of all arenas (debug.c).
  * @id:		number of the arena, unique.
@@ -604,6 +611,7 @@ struct arena {
 	int			node;
 	struct mem_cgroup	*memcg;
 	struct arena_budget	*budget;
+	struct arena_check	*check;
 
 	atomic_long_t		cursor ____cacheline_aligned_in_smp;
 	atomic_long_t		uncounted;
@@ -670,6 +678,8 @@ struct arena {
 #define ARENA_BLOCKED_ASLEEP	BIT(0)
 /* A flag in arena.settle_blocked, which is never cleared: the arena has had an action. */
 #define ARENA_BLOCKED_ACTIONS	BIT(1)
+/* The arena has had checks at any time since its creation. */
+#define ARENA_BLOCKED_CHECKS	BIT(2)
 
 /* Raise @peak to at least @value. A full barrier if that changes @peak. */
 static inline void arena_raise(atomic_long_t *peak, long value)
@@ -933,11 +943,15 @@ static inline size_t arena_slab_offset(const struct arena *arena, const void *pt
 	return (page_private(virt_to_page(ptr - within)) << arena->slab_shift) + within;
 }
 
-/* Where an object lies. @ptr is NULL if it is larger than a slab and has no view. */
+/*
+ * Where an object lies. @ptr is NULL if it is larger than a slab and has no view. Calls of kernel
+ * code set @caller, before the object is claimed, to the address that they return to.
+ */
 struct arena_place {
-	u64	generation;
-	size_t	offset;
-	void	*ptr;
+	u64		generation;
+	size_t		offset;
+	void		*ptr;
+	unsigned long	caller;
 };
 
 /* cpu.c */
@@ -1277,6 +1291,7 @@ extern void (*arena_rewind_pause)(struct arena *arena);
  * @start:	offset at which it begins.
  * @end:	offset of its end, exclusive.
  * @used:	bytes of objects in it.
+ * @checked:	set by the claim: the generation is checked, and a redzone was claimed behind @end.
  */
 struct arena_stretch {
 	unsigned long	generation;
@@ -1284,6 +1299,7 @@ struct arena_stretch {
 	size_t		start;
 	size_t		end;
 	size_t		used;
+	bool		checked;
 };
 
 /* lease.c */
@@ -1300,7 +1316,7 @@ void arena_reaper(struct work_struct *work);
 
 /* large.c */
 int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place);
-bool arena_claim_stretch(struct arena *arena, const struct arena_stretch *stretch);
+bool arena_claim_stretch(struct arena *arena, struct arena_stretch *stretch);
 int arena_claim_ahead(struct arena *arena, struct arena_stretch *stretch, size_t size,
 		      size_t *lead, gfp_t gfp);
 void arena_count_stretch(struct arena *arena, const struct arena_stretch *stretch);
@@ -1323,9 +1339,81 @@ bool arena_slabs_install(struct arena *arena, unsigned int set, struct list_head
 void arena_slabs_drop(struct arena *arena, struct list_head *slabs, gfp_t gfp);
 int arena_slabs_release(struct arena *arena, struct arena_dir *dir, size_t keep, bool killable);
 
+/* What a check found: a write behind an object, or to memory that was free. */
+enum arena_finding_kind { ARENA_FINDING_REDZONE, ARENA_FINDING_FREE };
+
+/**
+ * struct arena_finding - what a check found.
+ * @kind:	what kind of write it was.
+ * @generation:	the generation that the object was allocated in.
+ * @offset:	offset of the object.
+ * @size:	its size.
+ * @caller:	the return address of the call that allocated it.
+ * @at:		offset of the first wrong byte.
+ * @wrong:	number of wrong bytes.
+ * @expected:	what every byte there should have been.
+ * @found:	what the first wrong byte was.
+ */
+struct arena_finding {
+	enum arena_finding_kind	kind;
+	unsigned long		generation;
+	size_t			offset;
+	size_t			size;
+	unsigned long		caller;
+	size_t			at;
+	size_t			wrong;
+	u8			expected;
+	u8			found;
+};
+
+/* check.c */
+bool arena_check_settle(struct arena *arena, unsigned long cursor, unsigned long *bits);
+void arena_check_settled(struct arena *arena);
+unsigned long arena_check_flip(struct arena *arena);
+void arena_check_retired(struct arena *arena);
+void arena_check_asleep(struct arena *arena, bool zero, size_t keep);
+void arena_check_shrink(struct arena *arena, unsigned long set, size_t keep);
+size_t arena_check_end(const struct arena *arena, size_t end);
+int arena_check_object(struct arena *arena, const struct arena_place *place, size_t size,
+		       size_t end, bool zero, gfp_t gfp);
+int arena_check_claim(struct arena *arena, size_t size, size_t align, bool zero, gfp_t gfp,
+		      struct arena_place *place);
+void arena_check_shrunk(struct arena *arena, unsigned long generation, size_t offset, size_t old,
+			size_t new);
+bool arena_check_wanted(const struct arena *arena);
+unsigned long arena_check_findings(const struct arena *arena);
+struct arena_finding arena_check_last(const struct arena *arena);
+struct arena_check *arena_checks_new(void);
+void arena_checks_free(struct arena_check *check);
+bool arena_check_install(struct arena *arena, struct arena_check *check);
+void arena_check_want(struct arena *arena, bool wanted);
+void arena_check_first(struct arena *arena);
+void arena_check_exit(struct arena *arena);
+bool __arena_is_checked(const struct arena *arena, unsigned long generation);
+
+/* Is @generation checked, the one of a settled cursor word that was just read? */
+static inline bool arena_is_checked(const struct arena *arena, unsigned long generation)
+{
+	return unlikely(arena->check) && __arena_is_checked(arena, generation);
+}
+
+/* check_names.c */
+extern bool arena_check_named;
+int arena_check_select(const char *value);
+void __arena_check_create(struct arena *arena);
+
+/* The arena is listed, and has no other user yet: check it from the start, if it is so named. */
+static inline void arena_check_create(struct arena *arena)
+{
+	/* Comes after the exchange in arena_debug_add(): pairs with arena_check_select(). */
+	if (unlikely(READ_ONCE(arena_check_named)))
+		__arena_check_create(arena);
+}
+
 /* debug.c */
 void arena_debug_add(struct arena *arena);
 void arena_debug_remove(struct arena *arena);
+bool arena_debug_each(bool (*fn)(struct arena *arena, void *data), void *data);
 void arena_debug_init(void);
 void arena_debug_exit(void);
 

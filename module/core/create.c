@@ -137,6 +137,7 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 	arena_init(arena, config, flags);
 	arena_cpus_init(arena);
 	arena_debug_add(arena);
+	arena_check_create(arena);
 	if (config->flags & ARENA_SHRINK)
 		arena_idle_add(arena);
 	arena_trace_create(arena);
@@ -171,6 +172,8 @@ static void arena_release(struct arena *arena)
 		rcu_barrier();
 	if (arena->settle_blocked & ARENA_BLOCKED_ACTIONS)
 		arena_actions_exit(arena);
+	if (arena->check)
+		arena_check_exit(arena);
 	if (arena->had_larges) {
 		cancel_work_sync(&arena->reaper);
 		arena_reap_larges(arena, true);
@@ -305,7 +308,8 @@ void arena_set_generation(struct arena *arena, unsigned long generation)
 {
 	generation = ALIGN_DOWN(generation, ARENA_GEN_STEP);
 	arena->generation = generation;
-	atomic_long_set(&arena->cursor, cursor_start(generation));
+	atomic_long_set(&arena->cursor, cursor_start(generation) |
+			(arena_is_checked(arena, generation) ? ARENA_COUNTED : 0));
 	atomic_long_set(&arena->uncounted, cursor_start(generation - 1));
 	atomic_long_set(&arena->deep_used, cursor_start(generation - 1));
 	atomic_long_set(&arena->written, cursor_start(generation));

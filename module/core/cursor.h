@@ -371,6 +371,13 @@ struct claim {
 };
 
 /*
+ * Returned beside 0 and errnos: by arena_span_claim(), if the caller is to claim from the cursor,
+ * and by cursor_claim(), if the caller is to call arena_check_claim().
+ */
+#define ARENA_USE_CURSOR	1
+#define ARENA_USE_CHECKS	2
+
+/*
  * Does the span of @slot end at the cursor, so that a claim can be joined to its tail? The span
  * must be busy: otherwise an interrupt could take from the tail meanwhile.
  */
@@ -388,7 +395,8 @@ static inline bool slot_joins(const struct arena_slot *slot, const struct arena_
  * alone wastes no tails. Without @want, @slot is not used.
  *
  * Return: 0; -ENOSPC; -EAGAIN if the slab at claim->object is not committed; -EBUSY if the
- * generation is not settled. A failure leaves the offset as it was, and sets claim->object.
+ * generation is not settled; %ARENA_USE_CHECKS if it is checked (check.c). A failure leaves the
+ * offset as it was, and sets claim->object.
  */
 static __always_inline int cursor_claim(struct arena *arena, struct arena_snap snap,
 					struct arena_slot *slot, size_t size, size_t align,
@@ -424,10 +432,14 @@ static __always_inline int cursor_claim(struct arena *arena, struct arena_snap s
 		if (want)
 			end = max3(end, offset, min3(object + want, (object | mask) + 1,
 						     arena->capacity));
-		if ((object != offset || size % ARENA_WORD || arena_redzone(arena) ||
-		     cursor & ARENA_COUNTED) &&
-		    !cursor_count(arena, &cursor))
-			continue;
+		if (object != offset || size % ARENA_WORD || arena_redzone(arena) ||
+		    cursor & ARENA_COUNTED) {
+			/* A checked generation begins with the bit "counted". */
+			if (arena_is_checked(arena, snap.generation))
+				return ARENA_USE_CHECKS;
+			if (!cursor_count(arena, &cursor))
+				continue;
+		}
 		if (likely(atomic_long_try_cmpxchg(&arena->cursor, &cursor,
 						   cursor_move(cursor, end))))
 			break;
@@ -529,9 +541,6 @@ void arena_account(struct arena *arena, struct arena_slot *slot, unsigned long g
 /* cpu.c. Callers have preemption off. */
 void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long generation,
 		       size_t offset, void *base);
-
-/* Returned by arena_span_claim(), beside 0 and errnos: the caller is to claim from the cursor. */
-#define ARENA_USE_CURSOR	1
 
 /* span.c. Callers have preemption off. */
 int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,

@@ -86,6 +86,10 @@ static void show_flags(struct seq_file *m, const struct arena *arena)
 		seq_printf(m, "%s%s", before, flags[i].name);
 		before = ",";
 	}
+	if (arena_check_wanted(arena)) {
+		seq_printf(m, "%sdebug", before);
+		before = ",";
+	}
 	if (!*before)
 		seq_putc(m, '-');
 }
@@ -105,7 +109,7 @@ static const struct column columns[] = {
 	SIZE(high), SIZE(peak), SIZE(committed), SIZE(committed_peak), SIZE(slab_size),
 	SIZE(slabs), SIZE(slabs_kept), WIDE(resets), WIDE(allocs), WIDE(fail_space),
 	WIDE(fail_memory), WIDE(fail_arg), WIDE(page_allocs), WIDE(page_frees),
-	WIDE(pool_hits),
+	WIDE(pool_hits), WIDE(findings),
 };
 
 static u64 column_value(const struct column *column, const struct arena_stats *stats)
@@ -182,6 +186,26 @@ static struct arena *next_arena(struct arena *arena)
 {
 	lockdep_assert_held(&all_lock);
 	return list_is_last(&arena->all, &all_arenas) ? NULL : list_next_entry(arena, all);
+}
+
+/*
+ * Call @fn with each arena until it returns true, and return that. all_lock is held: @fn must not
+ * sleep, and the arena is not destroyed meanwhile.
+ */
+bool arena_debug_each(bool (*fn)(struct arena *arena, void *data), void *data)
+{
+	struct arena *arena;
+	bool done = false;
+
+	spin_lock(&all_lock);
+	list_young();
+	list_for_each_entry(arena, &all_arenas, all) {
+		done = fn(arena, data);
+		if (done)
+			break;
+	}
+	spin_unlock(&all_lock);
+	return done;
 }
 
 /* A position in the table is the id of the next arena, or 0 for the first line. */

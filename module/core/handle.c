@@ -79,7 +79,7 @@ EXPORT_SYMBOL_GPL(arena_handle);
  */
 void *arena_alloc_handle(struct arena *arena, size_t size, gfp_t gfp, arena_handle_t *handle)
 {
-	struct arena_place place;
+	struct arena_place place = { .caller = _RET_IP_ };
 
 	*handle = no_handle;
 	if (arena_claim(arena, size > arena_slab_size(arena) ? 0 : size, ARENA_MIN_ALIGN, gfp,

@@ -21,12 +21,20 @@
 #define LARGE_TRIES	3
 #define LARGE_TRIES_MAX	64
 
+/* The end of @stretch, and of its redzone if @generation is checked. */
+static size_t stretch_end(struct arena *arena, struct arena_stretch *stretch,
+			  unsigned long generation)
+{
+	stretch->checked = arena_is_checked(arena, generation);
+	return stretch->checked ? arena_check_end(arena, stretch->end) : stretch->end;
+}
+
 /*
  * Move the cursor past @stretch if the cursor still stands at its start, or in the padding
  * directly before it; the bytes in between become padding. Returns false if the generation is
  * over or the cursor has moved on.
  */
-bool arena_claim_stretch(struct arena *arena, const struct arena_stretch *stretch)
+bool arena_claim_stretch(struct arena *arena, struct arena_stretch *stretch)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
 	struct arena_snap snap = __arena_snap(arena);
@@ -35,9 +43,10 @@ bool arena_claim_stretch(struct arena *arena, const struct arena_stretch *stretc
 
 	while (snap.generation == stretch->generation && cursor_settled(cursor) &&
 	       ALIGN(cursor_offset(cursor), stretch->grain) == stretch->start) {
+		size_t end = stretch_end(arena, stretch, snap.generation);
+
 		done = cursor_count(arena, &cursor) &&
-		       atomic_long_try_cmpxchg(&arena->cursor, &cursor,
-					       cursor_move(cursor, stretch->end));
+		       atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor_move(cursor, end));
 		if (done)
 			break;
 		snap.generation = cursor_generation(cursor, snap.generation);
@@ -77,16 +86,19 @@ static int claim_committed(struct arena *arena, struct arena_stretch *stretch, s
 	int err = -EAGAIN;
 
 	while (cursor_settled(cursor) && (snap.generation & ARENA_GEN_SET) == set) {
+		size_t end;
+
 		stretch->generation = snap.generation;
 		stretch->start = ALIGN(cursor_offset(cursor), stretch->grain);
 		stretch->end = arena_object_end(arena, stretch->start, size);
+		end = stretch_end(arena, stretch, snap.generation);
 		if (stretch->start + size > ready) {
 			err = stretch->start + size > arena->capacity ? -ENOSPC : -EAGAIN;
 			break;
 		}
 		if (cursor_count(arena, &cursor) &&
 		    atomic_long_try_cmpxchg(&arena->cursor, &cursor,
-					    cursor_move(cursor, stretch->end))) {
+					    cursor_move(cursor, end))) {
 			err = 0;
 			break;
 		}
@@ -170,6 +182,22 @@ static int large_map(struct arena *arena, unsigned long generation, size_t start
 }
 
 /*
+ * Fill a large object that was claimed as @stretch, if that must be done. Errors are those of
+ * arena_write().
+ */
+static int large_fill(struct arena *arena, const struct arena_stretch *stretch, size_t size,
+		      gfp_t gfp, struct arena_place *place)
+{
+	bool zero = arena->zero || gfp & __GFP_ZERO;
+
+	place_set(place, stretch->generation, stretch->start, NULL);
+	if (unlikely(stretch->checked))
+		return arena_check_object(arena, place, size, arena_check_end(arena, stretch->end),
+					  zero, gfp);
+	return zero ? arena_write(arena, stretch->generation, stretch->start, NULL, size, gfp) : 0;
+}
+
+/*
  * Try once: commit and map memory where the cursor stands, then claim it. Returns -EAGAIN if
  * another CPU has moved the cursor on to another slab, or reset the arena.
  */
@@ -200,14 +228,13 @@ static int large_map_then_claim(struct arena *arena, size_t size, gfp_t gfp,
 		arena_view_drop(large);
 		return -EAGAIN;
 	}
-	if (arena->zero || gfp & __GFP_ZERO)
-		err = arena_write(arena, snap.generation, start, NULL, size, gfp);
+	err = large_fill(arena, &stretch, size, gfp, place);
 	if (err) {
 		arena_view_drop(large);
 		return err == -ESTALE ? -EAGAIN : err;
 	}
 	arena_object_placed(arena, snap.generation, start, size);
-	place_set(place, snap.generation, start, large ? large->view : NULL);
+	place->ptr = large ? large->view : NULL;
 	if (large)
 		arena_view_list(arena, large);
 	return 0;
@@ -235,14 +262,13 @@ static int large_claim_then_map(struct arena *arena, size_t size, gfp_t gfp, siz
 			return PTR_ERR(large);
 	}
 	arena_count_stretch(arena, &stretch);
-	if (arena->zero || gfp & __GFP_ZERO)
-		err = arena_write(arena, stretch.generation, stretch.start, NULL, size, gfp);
+	err = large_fill(arena, &stretch, size, gfp, place);
 	if (err == -EINTR) {
 		arena_view_drop(large);
 		return err;
 	}
 	arena_object_placed(arena, stretch.generation, stretch.start, size);
-	place_set(place, stretch.generation, stretch.start, large ? large->view : NULL);
+	place->ptr = large ? large->view : NULL;
 	if (large)
 		arena_view_list(arena, large);
 	return 0;

@@ -37,7 +37,7 @@ static size_t reserve_room(const struct arena *arena, size_t size)
 int arena_reserve(struct arena *arena, struct arena_reserve *reserve, size_t nr, size_t size,
 		  size_t align, gfp_t gfp)
 {
-	struct arena_place place;
+	struct arena_place place = { .caller = _RET_IP_ };
 	size_t bytes;
 	int err;
 

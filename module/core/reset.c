@@ -127,8 +127,8 @@ static __always_inline bool settle_at(struct arena *arena, unsigned long cursor,
 	return done || cursor_settled(cursor);
 }
 
-/* Settle a generation that a rewind began. The caller has found no late writer. */
-static noinline bool settle_rewound(struct arena *arena, unsigned long cursor,
+/* Settle a generation that a rewind began, with @bits set. The caller has found no late writer. */
+static noinline bool settle_rewound(struct arena *arena, unsigned long cursor, unsigned long bits,
 				    unsigned long written)
 {
 	unsigned long settled = cursor & ~ARENA_UNSETTLED;
@@ -141,7 +141,39 @@ static noinline bool settle_rewound(struct arena *arena, unsigned long cursor,
 		if (atomic_long_read(&arena->cursor) != cursor)
 			break;
 	}
-	return settle_at(arena, cursor, settled, written);
+	return settle_at(arena, cursor, settled | bits, written);
+}
+
+/* Settle a generation in an arena that has had checks: first check what the last one has freed. */
+static bool settle_checked(struct arena *arena, unsigned long cursor, unsigned long written)
+{
+	unsigned long bits;
+	bool done;
+
+	if (!arena_check_settle(arena, cursor, &bits)) {
+		arena_poison_end(arena);
+		/* Another CPU may be doing it, or may have done so. */
+		return cursor_settled(atomic_long_read(&arena->cursor));
+	}
+	done = cursor_rewound(cursor) ? settle_rewound(arena, cursor, bits, written) :
+	       settle_at(arena, cursor, (cursor & ~ARENA_UNSETTLED) | bits, written);
+	arena_check_settled(arena);
+	return done;
+}
+
+/* The rest of settle(), in an arena that has had actions or checks, or while a reset sleeps. */
+static noinline bool settle_blocked(struct arena *arena, unsigned int blocked,
+				    unsigned long cursor, unsigned long written)
+{
+	if (arena_settle_blocked(arena, blocked, cursor) || late_writers(arena, written))
+		return false;
+	if (!arena_poison_begin(arena, cursor))
+		return cursor_settled(atomic_long_read(&arena->cursor));
+	if (blocked & ARENA_BLOCKED_CHECKS)
+		return settle_checked(arena, cursor, written);
+	if (cursor_rewound(cursor))
+		return settle_rewound(arena, cursor, 0, written);
+	return settle_at(arena, cursor, cursor & ~ARENA_UNSETTLED, written);
 }
 
 /*
@@ -175,13 +207,14 @@ static __always_inline bool settle(struct arena *arena)
 	/* Acquire: pairs with block_settling(). Claims come after what a reset did to the slabs. */
 	blocked = smp_load_acquire(&arena->settle_blocked);
 	written = atomic_long_read(&arena->written);
-	if ((unlikely(blocked) && arena_settle_blocked(arena, blocked, cursor)) ||
-	    late_writers(arena, written))
+	if (unlikely(blocked))
+		return settle_blocked(arena, blocked, cursor, written);
+	if (late_writers(arena, written))
 		return false;
 	if (!arena_poison_begin(arena, cursor))
 		return cursor_settled(atomic_long_read(&arena->cursor));
 	if (unlikely(cursor_rewound(cursor)))
-		return settle_rewound(arena, cursor, written);
+		return settle_rewound(arena, cursor, 0, written);
 	return settle_at(arena, cursor, cursor & ~ARENA_UNSETTLED, written);
 }
 
@@ -386,17 +419,18 @@ static __always_inline void generation_begun(struct arena *arena, unsigned long 
 /*
  * Begin the next generation at offset 0. In the slab set of the last generation it begins
  * unsettled. With @flip it begins in the other set, and settled, because a grace period has
- * passed since that set was left and no CPU writes there. If another reset moves the cursor first,
- * this one begins the generation after that. Preemption is off.
+ * passed since that set was left and no CPU writes there; the bits @begun are set in the cursor
+ * then. If another reset moves the cursor first, this one begins the generation after that.
+ * Preemption is off.
  *
  * Returns 0, with *@crossed to be passed to arena_crossed(); -EAGAIN if the tag would enter another
  * eighth, for which the caller must hold reset_lock (@locked), but does not; -EBUSY if the tag may
  * not enter that eighth yet.
  */
-static __always_inline int next_generation(struct arena *arena, bool flip, bool locked,
-					   bool *crossed)
+static __always_inline int next_generation(struct arena *arena, bool flip, unsigned long begun,
+					   bool locked, bool *crossed)
 {
-	const unsigned long settled = flip ? 0 : ARENA_UNSETTLED;
+	const unsigned long settled = flip ? begun : ARENA_UNSETTLED;
 	struct arena_snap snap = __arena_snap(arena);
 	long cursor = snap.cursor;
 	unsigned long next;
@@ -494,7 +528,7 @@ static int next_generation_crossing(struct arena *arena)
 	int err;
 
 	raw_spin_lock_irqsave(&arena->reset_lock, flags);
-	err = next_generation(arena, false, true, &crossed);
+	err = next_generation(arena, false, 0, true, &crossed);
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
 	arena_crossed(arena, crossed);
 	return err;
@@ -524,7 +558,7 @@ static __always_inline int next_generation_kept(struct arena *arena)
 	int err;
 
 	preempt_disable();
-	err = next_generation(arena, false, false, &crossed);
+	err = next_generation(arena, false, 0, false, &crossed);
 	if (likely(!err)) {
 		if (unlikely(!settle(arena)))
 			err = -EINPROGRESS;
@@ -608,6 +642,8 @@ static void retired(struct rcu_head *rcu)
 		arena_actions_end(arena);
 	/* As arena->acting is still raised, no reset returns to the set that was left. */
 	arena_poison_freed(arena, !(arena_snap(arena).generation & ARENA_GEN_SET), 0);
+	if (arena->check)
+		arena_check_retired(arena);
 	arena_acting_end(arena);
 	arena_settle(arena);
 }
@@ -655,7 +691,8 @@ int arena_reset_rcu(struct arena *arena)
 		 */
 		WRITE_ONCE(arena->retiring, true);
 		written = atomic_long_read(&arena->written);
-		err = next_generation(arena, true, true, &crossed);
+		err = next_generation(arena, true, arena->check ? arena_check_flip(arena) : 0,
+				      true, &crossed);
 		undone = err;
 		if (undone)
 			WRITE_ONCE(arena->retiring, false);
@@ -810,6 +847,8 @@ static int work_on_slabs(struct arena *arena, size_t keep, bool zero, bool killa
 	if (late_writers(arena, atomic_long_read(&arena->written)))
 		synchronize_rcu();
 	arena_actions_wait(arena);
+	if (arena->check)
+		arena_check_asleep(arena, zero, keep);
 	/* The arena is empty, and nothing can be claimed: every view is that of a freed object. */
 	arena_reap_larges(arena, true);
 	err = zero ? wipe_slabs(arena, killable) : release_slabs(arena, keep, killable);
@@ -881,13 +920,17 @@ static bool former_unused(const struct arena *arena)
 	       !(READ_ONCE(arena->settle_blocked) & ARENA_BLOCKED_ACTIONS);
 }
 
-/* Release the last slabs of @dir, as many as contain @pages pages. */
-static void release_last(struct arena *arena, struct arena_dir *dir, unsigned long pages)
+/* Release the last slabs of slab set @set, as many as contain @pages pages. */
+static void release_last(struct arena *arena, unsigned int set, unsigned long pages)
 {
 	size_t nr = DIV_ROUND_UP(pages, arena_slab_size(arena) >> PAGE_SHIFT);
-	size_t end = atomic_long_read(&dir->end);
+	struct arena_dir *dir = arena_dir(arena, set);
+	size_t end = atomic_long_read(&dir->end), keep;
 
-	arena_slabs_release(arena, dir, (end - min(end, nr)) << arena->slab_shift, false);
+	keep = (end - min(end, nr)) << arena->slab_shift;
+	if (arena->check)
+		arena_check_shrink(arena, set, keep);
+	arena_slabs_release(arena, dir, keep, false);
 }
 
 /*
@@ -923,7 +966,7 @@ unsigned long arena_release_empty(struct arena *arena, unsigned long *generation
 		arena_raise(&arena->acted, *generation);
 		WRITE_ONCE(arena->shrinking, true);
 		for (i = 0; i < arena_nr_dirs(arena); i++)
-			release_last(arena, arena_dir(arena, i), pages);
+			release_last(arena, i, pages);
 		WRITE_ONCE(arena->shrinking, false);
 		note_kept(arena);
 		arena_trace_reset(arena, ARENA_EVENT_SHRINK);

@@ -83,9 +83,12 @@ static bool move_cursor(struct arena *arena, struct arena_slot *slot,
 		return false;
 	while (!moved && cursor_settled(cursor) && cursor_offset(cursor) == from &&
 	       cursor_tag(cursor) == cursor_tag(snap->cursor)) {
-		if ((to % ARENA_WORD || arena_redzone(arena) || cursor & ARENA_COUNTED) &&
-		    !cursor_count(arena, &cursor))
-			continue;
+		if (to % ARENA_WORD || arena_redzone(arena) || cursor & ARENA_COUNTED) {
+			if (arena_is_checked(arena, snap->generation))
+				return false;
+			if (!cursor_count(arena, &cursor))
+				continue;
+		}
 		if (to < from)
 			note_return(arena, snap->generation, from, to);
 		moved = atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor_move(cursor, to));
@@ -181,6 +184,14 @@ static bool move_end(struct arena *arena, const struct object_end *end)
 	return moved;
 }
 
+/* An object has become smaller, and what it has lost remains its own: add that to its redzone. */
+static void note_shrunk(struct arena *arena, const struct object_end *end)
+{
+	if (unlikely(arena->check))
+		arena_check_shrunk(arena, arena_snap(arena).generation, end->offset, end->old,
+				   end->new);
+}
+
 static bool resize(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t gfp)
 {
 	struct object_end end = {
@@ -194,8 +205,11 @@ static bool resize(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t
 	/* Once the end has moved, what the object loses may be handed out again: poison it now. */
 	if (new < old)
 		arena_object_resized(arena, ptr, end.offset, old, new);
-	if (!move_end(arena, &end))
+	if (!move_end(arena, &end)) {
+		if (new < old)
+			note_shrunk(arena, &end);
 		return new <= old;
+	}
 	if (new > old)
 		arena_object_resized(arena, ptr, end.offset, old, new);
 	/* A reset that intervenes frees the object: there is nothing to zero. */
@@ -253,7 +267,7 @@ EXPORT_SYMBOL_GPL(arena_resize);
  */
 void *arena_realloc(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t gfp)
 {
-	struct arena_place place;
+	struct arena_place place = { .caller = _RET_IP_ };
 
 	if (!ptr)
 		return arena_alloc(arena, new, gfp);
@@ -290,8 +304,11 @@ size_t arena_unreserve(struct arena_reserve *reserve)
 		.new	    = atomic_long_xchg(&reserve->used, reserve->size),
 	};
 
-	if (!reserve->base || end.new >= end.old || !move_end(reserve->arena, &end))
+	if (!reserve->base || end.new >= end.old)
 		return 0;
-	return end.old - end.new;
+	if (move_end(reserve->arena, &end))
+		return end.old - end.new;
+	note_shrunk(reserve->arena, &end);
+	return 0;
 }
 EXPORT_SYMBOL_GPL(arena_unreserve);

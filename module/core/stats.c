@@ -224,6 +224,7 @@ void arena_stats(const struct arena *arena, struct arena_stats *stats)
 		.page_allocs	= atomic_long_read(&arena->page_allocs),
 		.page_frees	= atomic_long_read(&arena->page_frees),
 		.pool_hits	= atomic_long_read(&arena->pool_hits),
+		.findings	= arena_check_findings(arena),
 	};
 	/*
 	 * If a reset came between the reads, high may be lower than used: keep the padding from

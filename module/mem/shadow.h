@@ -42,10 +42,10 @@ void arena_shadow_object(const void *object, size_t size, size_t room);
 void arena_shadow_free_pages(const void *from, const void *end);
 void arena_shadow_map_page(struct page *page);
 
-/* Zero memory, whether it is an object or not. */
-static inline void arena_zero(void *to, size_t size)
+/* Fill memory, whether it is an object or not. */
+static inline void arena_fill(void *to, u8 byte, size_t size)
 {
-	__memset(to, 0, size);
+	__memset(to, byte, size);
 }
 
 /* Copy to memory that may be poisoned; @from must not be. */
@@ -74,9 +74,9 @@ static inline void arena_shadow_map_page(struct page *page)
 {
 }
 
-static inline void arena_zero(void *to, size_t size)
+static inline void arena_fill(void *to, u8 byte, size_t size)
 {
-	memset(to, 0, size);
+	memset(to, byte, size);
 }
 
 static inline void arena_copy(void *to, const void *from, size_t size)
@@ -85,5 +85,10 @@ static inline void arena_copy(void *to, const void *from, size_t size)
 }
 
 #endif /* CONFIG_KASAN_GENERIC */
+
+static inline void arena_zero(void *to, size_t size)
+{
+	arena_fill(to, 0, size);
+}
 
 #endif /* _ARENA_SHADOW_H */

@@ -1,0 +1,775 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The module parameter "debug": arenas that find writes behind objects and after resets.
+ *
+ * The cases write where they must not, but only within the memory of their arena. All of them
+ * belong to clause 26. They look at freed memory and at redzones, so the compiler does not
+ * instrument this file for KASAN (Kbuild).
+ */
+#include <linux/module.h>
+#include <linux/poison.h>
+#include <linux/sizes.h>
+
+#include "arena_test.h"
+
+static unsigned int runtime_ms = 300;
+module_param(runtime_ms, uint, 0644);
+MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case that races");
+
+KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
+
+#define CAPACITY	(16 * SLAB)
+#define HANDS		6
+
+static void select_none(void *unused)
+{
+	arena_check_select("");
+}
+
+/* Let the parameter be @names until the case ends. */
+static void selects(struct kunit *test, const char *names)
+{
+	KUNIT_ASSERT_EQ(test, 0, arena_check_select(names));
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, select_none, NULL));
+}
+
+/* An arena that is checked from the start on. */
+static struct arena *checked(struct kunit *test, unsigned int flags)
+{
+	const struct arena_kind *kind = test->param_value;
+	struct arena *arena;
+
+	selects(test, test->name);
+	arena = arena_test_create(test, CAPACITY, SLAB, (kind ? kind->flags : 0) | flags);
+	KUNIT_ASSERT_TRUE(test, arena_check_wanted(arena));
+	return arena;
+}
+
+static unsigned long findings(const struct arena *arena)
+{
+	return arena_test_stats(arena).findings;
+}
+
+/* The caller that a report about these objects names. */
+static noinline u8 *alloc_here(struct arena *arena, size_t size)
+{
+	u8 *object = arena_alloc(arena, size, GFP_KERNEL);
+
+	OPTIMIZER_HIDE_VAR(object);
+	return object;
+}
+
+static u8 *object(struct kunit *test, struct arena *arena, size_t size)
+{
+	u8 *ptr = alloc_here(arena, size);
+
+	KUNIT_ASSERT_NOT_NULL(test, ptr);
+	return ptr;
+}
+
+static bool is_here(unsigned long caller)
+{
+	return caller - (unsigned long)alloc_here < 1024;
+}
+
+static bool is_filled(const u8 *ptr, u8 byte, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < size && ptr[i] == byte; i++)
+		;
+	return i == size;
+}
+
+static size_t offset_of(struct arena *arena, const void *ptr)
+{
+	return arena_handle(arena, ptr).offset;
+}
+
+/* The last finding of @arena; all 0 if there is none. */
+static struct arena_finding last_finding(const struct arena *arena)
+{
+	return findings(arena) ? arena_check_last(arena) : (struct arena_finding) { };
+}
+
+/* Expect that the one finding of @arena is a write of 0 at @at, behind an object at @offset. */
+static void expect_overrun(struct kunit *test, struct arena *arena, size_t offset, size_t size,
+			   size_t at)
+{
+	struct arena_finding finding;
+
+	KUNIT_ASSERT_EQ(test, findings(arena), 1);
+	finding = last_finding(arena);
+	KUNIT_EXPECT_EQ(test, finding.kind, ARENA_FINDING_REDZONE);
+	KUNIT_EXPECT_EQ(test, finding.offset, offset);
+	KUNIT_EXPECT_EQ(test, finding.size, size);
+	KUNIT_EXPECT_EQ(test, finding.at, at);
+	KUNIT_EXPECT_EQ(test, finding.wrong, 1);
+	KUNIT_EXPECT_EQ(test, finding.expected, SLUB_RED_ACTIVE);
+	KUNIT_EXPECT_EQ(test, finding.found, 0);
+}
+
+static const size_t sizes[] = { 1, 8, 13, 16, 64, 1000, 3001 };
+
+/* Clause 26: one byte behind an object, at the begin and at the end of the redzone. */
+static void overrun_by_a_byte_found_by_reset(struct kunit *test)
+{
+	static const size_t beyond[] = { 0, 15 };
+	int i, k;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		for (k = 0; k < ARRAY_SIZE(beyond); k++) {
+			struct arena *arena = checked(test, 0);
+			size_t at = sizes[i] + beyond[k], offset;
+			u8 *ptr;
+
+			object(test, arena, 24);
+			ptr = object(test, arena, sizes[i]);
+			object(test, arena, 24);
+			offset = offset_of(arena, ptr);
+			ptr[at] = 0;
+			KUNIT_EXPECT_EQ(test, findings(arena), 0);
+			KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+			expect_overrun(test, arena, offset, sizes[i], offset + at);
+			KUNIT_EXPECT_TRUE(test, is_here(last_finding(arena).caller));
+			KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+			KUNIT_EXPECT_EQ(test, findings(arena), 1);
+		}
+	}
+}
+
+/* Clause 26: the report names the caller of each kind of call. */
+static void overrun_names_the_caller(struct kunit *test)
+{
+	struct arena *arena = checked(test, 0);
+	u8 *ptr;
+
+	/* A constant size, which has a fast path of its own. */
+	ptr = arena_alloc(arena, 48, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ptr);
+	ptr[48] = 0;
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	KUNIT_EXPECT_EQ(test, findings(arena), 1);
+	KUNIT_EXPECT_LT(test, last_finding(arena).caller -
+			(unsigned long)overrun_names_the_caller, 4096);
+
+	ptr = arena_strdup(arena, "seven..", GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ptr);
+	ptr[8] = 0;
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	KUNIT_EXPECT_EQ(test, findings(arena), 2);
+	KUNIT_EXPECT_LT(test, last_finding(arena).caller -
+			(unsigned long)overrun_names_the_caller, 4096);
+
+	ptr = arena_printf(arena, GFP_KERNEL, "%d", 1234567);
+	KUNIT_ASSERT_NOT_NULL(test, ptr);
+	ptr[8] = 0;
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	KUNIT_EXPECT_EQ(test, findings(arena), 3);
+	KUNIT_EXPECT_LT(test, last_finding(arena).caller -
+			(unsigned long)overrun_names_the_caller, 4096);
+}
+
+/* Clause 26: resets that sleep check before they zero or release the memory. */
+static void overrun_found_by_resets_that_sleep(struct kunit *test)
+{
+	struct arena *arena = checked(test, 0);
+	unsigned int way;
+
+	for (way = 0; way < 4; way++) {
+		object(test, arena, 40)[40] = 0;
+		arena_test_reset(test, arena, way);
+		KUNIT_EXPECT_EQ(test, findings(arena), way + 1);
+	}
+}
+
+/* Clauses 11, 26: after arena_reset_rcu(), objects are checked when their readers are gone. */
+static void overrun_found_after_readers(struct kunit *test)
+{
+	struct arena *arena = checked(test, ARENA_READERS);
+	u8 *ptr = object(test, arena, 40), *next;
+	size_t offset = offset_of(arena, ptr);
+
+	rcu_read_lock();
+	KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena), 0);
+	next = arena_alloc(arena, 40, ARENA_NOGROW);
+	ptr[40] = 0;
+	KUNIT_EXPECT_EQ(test, findings(arena), 0);
+	KUNIT_EXPECT_TRUE(test, is_filled(ptr, arena->zero ? 0 : POISON_INUSE, 40));
+	rcu_read_unlock();
+	rcu_barrier();
+	expect_overrun(test, arena, offset, 40, offset + 40);
+	KUNIT_EXPECT_TRUE(test, is_filled(ptr, POISON_FREE, 56));
+
+	/* The other slab set is checked, too, and this one again. */
+	next = object(test, arena, 40);
+	next[41] = 0;
+	KUNIT_ASSERT_EQ(test, arena_reset_rcu(arena), 0);
+	rcu_barrier();
+	KUNIT_EXPECT_EQ(test, findings(arena), 2);
+	ptr = object(test, arena, 40);
+	KUNIT_EXPECT_EQ(test, findings(arena), 2);
+	ptr[42] = 0;
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	KUNIT_EXPECT_EQ(test, findings(arena), 3);
+}
+
+/* Clauses 12, 26: a rewind checks what it frees, and nothing else. */
+static void overrun_found_by_rewind(struct kunit *test)
+{
+	struct arena *arena = checked(test, 0);
+	struct arena_mark mark, low;
+	u8 *below, *above;
+	size_t offset;
+
+	KUNIT_ASSERT_EQ(test, arena_mark(arena, &low), 0);
+	below = object(test, arena, 24);
+	KUNIT_ASSERT_EQ(test, arena_mark(arena, &mark), 0);
+	above = object(test, arena, 40);
+	offset = offset_of(arena, above);
+	below[24] = 0;
+	above[40] = 0;
+	KUNIT_ASSERT_EQ(test, arena_rewind(arena, &mark), 0);
+	expect_overrun(test, arena, offset, 40, offset + 40);
+	KUNIT_EXPECT_TRUE(test, is_filled(above, POISON_FREE, 56));
+	KUNIT_EXPECT_TRUE(test, is_filled(below, arena->zero ? 0 : POISON_INUSE, 24));
+	KUNIT_EXPECT_PTR_EQ(test, object(test, arena, 40), above);
+	KUNIT_EXPECT_EQ(test, findings(arena), 1);
+
+	/* What lay below the first mark is filled by the second rewind, too. */
+	KUNIT_ASSERT_EQ(test, arena_rewind(arena, &mark), 0);
+	KUNIT_EXPECT_EQ(test, findings(arena), 1);
+	KUNIT_ASSERT_EQ(test, arena_rewind(arena, &low), 0);
+	KUNIT_EXPECT_EQ(test, findings(arena), 2);
+	KUNIT_EXPECT_EQ(test, last_finding(arena).offset, 0);
+	KUNIT_EXPECT_TRUE(test, is_filled(below, POISON_FREE, 24));
+	KUNIT_EXPECT_PTR_EQ(test, object(test, arena, 100), below);
+	KUNIT_EXPECT_EQ(test, findings(arena), 2);
+	arena_expect_sane(test, arena);
+}
+
+/* Clause 26: a write after a reset is found when the memory is handed out again, and once. */
+static void write_after_reset_found_by_alloc(struct kunit *test)
+{
+	struct arena *arena = checked(test, 0);
+	struct arena_finding finding;
+	u8 *stale = object(test, arena, 100), *ptr;
+
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	KUNIT_EXPECT_TRUE(test, is_filled(stale, POISON_FREE, 100));
+	stale[70] = 0x17;
+	stale[72] = 0x18;
+	object(test, arena, 40);
+	KUNIT_EXPECT_EQ(test, findings(arena), 0);
+	ptr = object(test, arena, 60);
+	KUNIT_ASSERT_EQ(test, findings(arena), 1);
+	finding = last_finding(arena);
+	KUNIT_EXPECT_EQ(test, finding.kind, ARENA_FINDING_FREE);
+	KUNIT_EXPECT_EQ(test, finding.at, 70);
+	KUNIT_EXPECT_EQ(test, finding.wrong, 2);
+	KUNIT_EXPECT_EQ(test, finding.offset, offset_of(arena, ptr));
+	KUNIT_EXPECT_EQ(test, finding.size, 60);
+	KUNIT_EXPECT_EQ(test, finding.expected, POISON_FREE);
+	KUNIT_EXPECT_EQ(test, finding.found, 0x17);
+	KUNIT_EXPECT_TRUE(test, is_here(finding.caller));
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	object(test, arena, 100);
+	KUNIT_EXPECT_EQ(test, findings(arena), 1);
+}
+
+/* Clause 26: objects are filled, zeroed ones with zeroes, and have a redzone behind them. */
+static void new_objects_filled(struct kunit *test)
+{
+	struct arena *arena = checked(test, 0);
+	u8 fill = arena->zero ? 0 : POISON_INUSE;
+	int i, round;
+	u8 *ptr;
+
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+			ptr = object(test, arena, sizes[i]);
+			KUNIT_EXPECT_TRUE(test, is_filled(ptr, fill, sizes[i]));
+			KUNIT_EXPECT_TRUE(test, is_filled(ptr + sizes[i], SLUB_RED_ACTIVE, 16));
+			ptr = arena_zalloc(arena, sizes[i], GFP_KERNEL);
+			KUNIT_ASSERT_NOT_NULL(test, ptr);
+			KUNIT_EXPECT_TRUE(test, is_filled(ptr, 0, sizes[i]));
+			KUNIT_EXPECT_TRUE(test, is_filled(ptr + sizes[i], SLUB_RED_ACTIVE, 16));
+		}
+		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	}
+	KUNIT_EXPECT_EQ(test, findings(arena), 0);
+}
+
+/* Clause 26: an object larger than a slab, through its view. */
+static void overrun_of_large_object_found(struct kunit *test)
+{
+	const size_t size = 2 * SLAB + 100;
+	struct arena *arena = checked(test, 0);
+	size_t offset;
+	u8 *ptr;
+
+	object(test, arena, 24);
+	ptr = object(test, arena, size);
+	offset = ALIGN(1, SLAB);
+	KUNIT_EXPECT_TRUE(test, is_filled(ptr, arena->zero ? 0 : POISON_INUSE, size));
+	ptr[size + 3] = 0;
+	object(test, arena, 24);
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	expect_overrun(test, arena, offset, size, offset + size + 3);
+	KUNIT_EXPECT_TRUE(test, is_here(last_finding(arena).caller));
+}
+
+/* Clauses 3, 26: behind a reservation, and in what was given back of it. */
+static void overrun_of_reservation_found(struct kunit *test)
+{
+	struct arena *arena = checked(test, 0);
+	struct arena_reserve reserve;
+	size_t used;
+	u8 *base;
+	int i;
+
+	KUNIT_ASSERT_EQ(test, arena_reserve(arena, &reserve, 4, 32, 8, GFP_KERNEL), 0);
+	for (i = 0; i < 4; i++)
+		KUNIT_EXPECT_NOT_NULL(test, arena_reserve_alloc(&reserve, 32, 8));
+	base = reserve.base;
+	base[reserve.size] = 0;
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	expect_overrun(test, arena, 0, reserve.size, reserve.size);
+
+	KUNIT_ASSERT_EQ(test, arena_reserve(arena, &reserve, 4, 32, 8, GFP_KERNEL), 0);
+	KUNIT_EXPECT_NOT_NULL(test, arena_reserve_alloc(&reserve, 32, 8));
+	base = reserve.base;
+	used = atomic_long_read(&reserve.used);
+	arena_unreserve(&reserve);
+	base[used] = 0;
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	KUNIT_EXPECT_EQ(test, findings(arena), 2);
+	KUNIT_EXPECT_EQ(test, last_finding(arena).at, used);
+	KUNIT_EXPECT_EQ(test, last_finding(arena).size, used);
+}
+
+/* Clauses 26, 28: what an object has lost is its redzone; it grows by a copy. */
+static void overrun_of_shrunk_object_found(struct kunit *test)
+{
+	struct arena *arena = checked(test, 0);
+	u8 *ptr = object(test, arena, 100), *copy;
+
+	KUNIT_EXPECT_FALSE(test, arena_resize(arena, ptr, 100, 120));
+	KUNIT_EXPECT_TRUE(test, arena_resize(arena, ptr, 100, 50));
+	KUNIT_EXPECT_TRUE(test, arena_resize(arena, ptr, 50, 30));
+	arena_pattern_fill(ptr, 30, 1);
+	copy = arena_realloc(arena, ptr, 30, 60, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, copy);
+	KUNIT_EXPECT_EQ(test, arena_pattern_check(copy, 30, 1), 30);
+	ptr[30] = 0;
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	expect_overrun(test, arena, 0, 30, 30);
+	KUNIT_EXPECT_EQ(test, last_finding(arena).size, 30);
+}
+
+/* Clauses 7, 26: redzones are padding, and an object at the end of a slab or arena has none. */
+static void redzones_count_as_padding(struct kunit *test)
+{
+	struct arena *arena = checked(test, 0);
+	struct arena_stats stats;
+	size_t used = 0;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		object(test, arena, sizes[i]);
+		used += sizes[i];
+		stats = arena_test_stats(arena);
+		KUNIT_EXPECT_EQ(test, stats.used, used);
+		KUNIT_EXPECT_GE(test, stats.padding, 16 * (i + 1));
+		KUNIT_EXPECT_EQ(test, stats.allocs, i + 1);
+		arena_expect_sane(test, arena);
+	}
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	KUNIT_EXPECT_EQ(test, arena_test_fill(test, arena, SLAB, 8, GFP_KERNEL), CAPACITY / SLAB);
+	KUNIT_EXPECT_EQ(test, arena_offset(arena), CAPACITY);
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	KUNIT_EXPECT_EQ(test, arena_test_fill(test, arena, CAPACITY, 8, GFP_KERNEL), 1);
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	KUNIT_EXPECT_EQ(test, findings(arena), 0);
+}
+
+/* An arena of which memory pressure takes all but @kept slabs, after a reset. */
+static struct arena *shrunk_to(struct kunit *test, unsigned int kept)
+{
+	struct arena *arena = checked(test, ARENA_SHRINK);
+
+	arena_test_fill(test, arena, SLAB, 8, GFP_KERNEL);
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	KUNIT_ASSERT_EQ(test, arena_idle_shrink((CAPACITY - kept * SLAB) >> PAGE_SHIFT, 0),
+			(CAPACITY - kept * SLAB) >> PAGE_SHIFT);
+	KUNIT_ASSERT_EQ(test, arena_test_stats(arena).slabs, kept);
+	return arena;
+}
+
+/* Clauses 25, 26: slabs that replace those which the shrinker has taken are not filled yet. */
+static void slabs_after_shrinking_not_reported(struct kunit *test)
+{
+	unsigned int kept, round;
+
+	for (kept = 0; kept < 4; kept++) {
+		struct arena *arena = shrunk_to(test, kept);
+
+		for (round = 0; round < 2; round++) {
+			KUNIT_EXPECT_EQ(test, arena_test_fill(test, arena, SLAB, 8, GFP_KERNEL),
+					CAPACITY / SLAB);
+			KUNIT_EXPECT_EQ(test, findings(arena), 0);
+			KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+		}
+		/* The shrinker takes nothing from an arena with an object: only from the next one. */
+		object(test, arena, 8);
+	}
+}
+
+/* Clauses 25, 26: in the slabs that the shrinker has left, a write after a reset is found. */
+static void write_after_shrinking_found(struct kunit *test)
+{
+	struct arena *arena = shrunk_to(test, 2);
+	u8 *ptr = arena_slab_base(arena, arena_test_stats(arena).generation, SLAB);
+
+	KUNIT_ASSERT_NOT_NULL(test, ptr);
+	ptr[SLAB - 1] = 0;
+	object(test, arena, SLAB);
+	KUNIT_EXPECT_EQ(test, findings(arena), 0);
+	KUNIT_EXPECT_PTR_EQ(test, object(test, arena, SLAB), ptr);
+	KUNIT_EXPECT_EQ(test, findings(arena), 1);
+	KUNIT_EXPECT_EQ(test, last_finding(arena).at, 2 * SLAB - 1);
+}
+
+static void nothing(void *unused)
+{
+}
+
+static void use(struct kunit *test, struct arena *arena)
+{
+	struct arena_reserve reserve;
+	arena_handle_t handle;
+	struct arena_mark mark;
+	u8 *ptr;
+	int i;
+
+	for (i = 0; i < 200; i++) {
+		const size_t size = 1 + i * 7 % 300;
+
+		ptr = arena_alloc_aligned(arena, size, BIT(i % 8), GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, ptr);
+		arena_pattern_fill(ptr, size, i);
+		ptr = arena_zalloc(arena, size, GFP_KERNEL);
+		KUNIT_ASSERT_TRUE(test, ptr && arena_is_zero(ptr, size));
+		memset(ptr, 1, size);
+	}
+	KUNIT_EXPECT_NOT_NULL(test, arena_memdup(arena, "twelve bytes", 12, GFP_KERNEL));
+	KUNIT_EXPECT_STREQ(test, arena_strdup(arena, "word", GFP_KERNEL), "word");
+	KUNIT_EXPECT_STREQ(test, arena_printf(arena, GFP_KERNEL, "%d", 17), "17");
+	KUNIT_ASSERT_EQ(test, arena_reserve(arena, &reserve, 3, 50, 8, GFP_KERNEL), 0);
+	for (i = 0; i < 2; i++) {
+		ptr = arena_reserve_alloc(&reserve, 50, 8);
+		KUNIT_ASSERT_NOT_NULL(test, ptr);
+		memset(ptr, 2, 50);
+	}
+	arena_unreserve(&reserve);
+	ptr = arena_alloc_handle(arena, 30, GFP_KERNEL, &handle);
+	KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, handle), (void *)ptr);
+	KUNIT_EXPECT_EQ(test, arena_add_action(arena, nothing, NULL, GFP_KERNEL), 0);
+	ptr = arena_realloc(arena, ptr, 30, 70, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ptr);
+	memset(ptr, 3, 70);
+	KUNIT_EXPECT_TRUE(test, arena_resize(arena, ptr, 70, 20));
+	memset(ptr, 3, 20);
+	ptr = arena_alloc(arena, SLAB + 1000, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ptr);
+	memset(ptr, 4, SLAB + 1000);
+	if (!arena_mark(arena, &mark)) {
+		memset(object(test, arena, 500), 5, 500);
+		KUNIT_EXPECT_EQ(test, arena_rewind(arena, &mark), 0);
+		memset(object(test, arena, 300), 6, 300);
+	}
+	arena_expect_sane(test, arena);
+}
+
+/* Clause 26: correct use, by every kind of call, is never reported. */
+static void correct_use_not_reported(struct kunit *test)
+{
+	struct arena *arena = checked(test, ARENA_READERS);
+	unsigned int round;
+
+	for (round = 0; round < 10; round++) {
+		use(test, arena);
+		if (round % 5 == 4) {
+			KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena), 0);
+			if (round == 4)
+				use(test, arena);
+			rcu_barrier();
+		} else {
+			arena_test_reset(test, arena, round);
+		}
+		KUNIT_ASSERT_EQ_MSG(test, findings(arena), 0, "round %u", round);
+	}
+}
+
+/* Clause 26: the switch takes effect for an arena that exists with its next generation. */
+static void switch_takes_effect_with_next_generation(struct kunit *test)
+{
+	const struct arena_kind *kind = test->param_value;
+	struct arena *arena = arena_test_create(test, CAPACITY, SLAB, kind->flags | ARENA_READERS);
+	unsigned int round;
+	size_t plain;
+
+	object(test, arena, 8);
+	object(test, arena, 8);
+	plain = arena_high(arena);
+	for (round = 0; round < 6; round++) {
+		KUNIT_ASSERT_EQ(test, arena_check_select(test->name), 0);
+		object(test, arena, 40)[40] = 0;
+		KUNIT_ASSERT_EQ(test, round % 2 ? arena_reset(arena) : arena_reset_rcu(arena), 0);
+		rcu_barrier();
+		KUNIT_EXPECT_EQ(test, findings(arena), round);
+
+		KUNIT_ASSERT_EQ(test, arena_check_select(""), 0);
+		object(test, arena, 40)[40] = 0;
+		KUNIT_ASSERT_EQ(test, round % 3 ? arena_reset(arena) : arena_reset_rcu(arena), 0);
+		rcu_barrier();
+		KUNIT_EXPECT_EQ(test, findings(arena), round + 1);
+		KUNIT_EXPECT_TRUE(test, is_here(last_finding(arena).caller));
+		object(test, arena, 8);
+		object(test, arena, 8);
+		KUNIT_EXPECT_EQ(test, arena_high(arena), plain);
+	}
+}
+
+static bool name_is_checked(struct kunit *test, const char *name, unsigned int flags)
+{
+	const struct arena_config config = { .name = name, .capacity = SLAB, .flags = flags };
+	struct arena *arena = arena_create(&config);
+	bool is;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, arena);
+	is = arena_check_wanted(arena);
+	arena_destroy(arena);
+	return is;
+}
+
+/* Clause 26: arenas are selected by name; several names, and a * at the end of one. */
+static void names_select_arenas(struct kunit *test)
+{
+	selects(test, "first,sec*,,third\n");
+	KUNIT_EXPECT_TRUE(test, name_is_checked(test, "first", 0));
+	KUNIT_EXPECT_TRUE(test, name_is_checked(test, "sec", 0));
+	KUNIT_EXPECT_TRUE(test, name_is_checked(test, "second", ARENA_SPANS));
+	KUNIT_EXPECT_TRUE(test, name_is_checked(test, "third", 0));
+	KUNIT_EXPECT_FALSE(test, name_is_checked(test, "firs", 0));
+	KUNIT_EXPECT_FALSE(test, name_is_checked(test, "first1", 0));
+	KUNIT_EXPECT_FALSE(test, name_is_checked(test, "se", 0));
+	KUNIT_EXPECT_FALSE(test, name_is_checked(test, "", 0));
+	KUNIT_EXPECT_FALSE(test, name_is_checked(test, NULL, 0));
+	KUNIT_ASSERT_EQ(test, arena_check_select("*"), 0);
+	KUNIT_EXPECT_TRUE(test, name_is_checked(test, "any", 0));
+	KUNIT_EXPECT_TRUE(test, name_is_checked(test, NULL, 0));
+	KUNIT_ASSERT_EQ(test, arena_check_select(""), 0);
+	KUNIT_EXPECT_FALSE(test, name_is_checked(test, "first", 0));
+}
+
+/* Clauses 20, 26: an arena that user space may write to is never checked. */
+static void device_arena_not_checked(struct kunit *test)
+{
+	const struct arena_config config = { .name = test->name, .capacity = SLAB };
+	struct arena *arena;
+
+	selects(test, "*");
+	arena = __arena_create(&config, ARENA_MAPPABLE, &arena_total);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, arena);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, arena_test_destroy, arena), 0);
+	KUNIT_EXPECT_FALSE(test, arena_check_wanted(arena));
+	KUNIT_ASSERT_EQ(test, arena_check_select("*"), 0);
+	KUNIT_EXPECT_FALSE(test, arena_check_wanted(arena));
+	KUNIT_EXPECT_NULL(test, arena->check);
+}
+
+/* Clause 26: more objects than there are records: the others lack a check, and nothing else. */
+static void more_objects_than_records_checked_in_part(struct kunit *test)
+{
+	const struct arena_config config = { .name = test->name, .capacity = SZ_1M };
+	struct arena *arena;
+	unsigned int i, round;
+	u8 *ptr = NULL;
+
+	selects(test, test->name);
+	arena = arena_create(&config);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, arena);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, arena_test_destroy, arena), 0);
+	for (round = 0; round < 2; round++) {
+		object(test, arena, 8)[8] = 0;
+		for (i = 0; i < 20000; i++)
+			ptr = object(test, arena, 8);
+		ptr[8] = 0;
+		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+		KUNIT_EXPECT_EQ(test, findings(arena), round + 1);
+	}
+}
+
+/*
+ * Threads allocate, reset and rewind, as they like: they must not touch what they get, as it may
+ * be freed at once, so all writes are the allocator's own.
+ */
+static void race_job(struct arena_hand *hand)
+{
+	struct arena_crew *crew = hand->crew;
+	struct arena *arena = crew->arena;
+	struct arena_reserve reserve;
+	struct arena_mark mark;
+
+	arena_crew_meet(crew);
+	while (arena_crew_on(crew)) {
+		const size_t size = arena_rnd_size(&hand->rnd);
+		u32 what = arena_rnd_below(&hand->rnd, 64);
+
+		hand->allocs++;
+		if (!what)
+			arena_reset(arena);
+		else if (what == 1)
+			arena_reset_rcu(arena);
+		else if (what == 2 && !arena_mark(arena, &mark))
+			arena_rewind(arena, &mark);
+		else if (what == 3 && !hand->id)
+			arena_reset_release(arena, 0);
+		else if (what == 4 && !hand->id)
+			arena_reset_zero(arena);
+		else if (what == 5 && !hand->id && crew->data)
+			arena_check_select(hand->allocs % 2 ? crew->data : "");
+		else if (what == 8 && !hand->id)
+			arena_idle_shrink(ULONG_MAX, 0);
+		else if (what == 6)
+			arena_reserve(arena, &reserve, 4, 16, 8, GFP_KERNEL);
+		else if (what < 12)
+			arena_strdup(arena, "some string", GFP_KERNEL);
+		else if (what < 24)
+			arena_zalloc(arena, size, GFP_ATOMIC);
+		else
+			arena_alloc(arena, size, what % 2 ? GFP_KERNEL : ARENA_NOGROW);
+		if (what == 7 && !arena_mark(arena, &mark)) {
+			arena_alloc(arena, 24, GFP_KERNEL);
+			arena_rewind(arena, &mark);
+		}
+	}
+}
+
+/* Clauses 10, 26: allocations that race with resets of all kinds are never reported. */
+static void race_not_reported(struct kunit *test)
+{
+	struct arena *arena = checked(test, ARENA_READERS | ARENA_SHRINK);
+	struct arena_crew *crew = arena_crew_create(test, arena, HANDS, 0);
+
+	arena_crew_go(crew, race_job, runtime_ms);
+	arena_crew_wait(crew);
+	KUNIT_EXPECT_EQ(test, findings(arena), 0);
+	KUNIT_EXPECT_GT(test, arena_crew_allocs(crew), 0);
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	rcu_barrier();
+	KUNIT_EXPECT_EQ(test, findings(arena), 0);
+	arena_expect_sane(test, arena);
+	object(test, arena, 40)[40] = 0;
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	KUNIT_EXPECT_EQ(test, findings(arena), 1);
+}
+
+/* Clauses 10, 26: likewise while checks are switched on and off. */
+static void race_with_switch_not_reported(struct kunit *test)
+{
+	struct arena *arena = checked(test, ARENA_READERS | ARENA_SHRINK);
+	struct arena_crew *crew = arena_crew_create(test, arena, HANDS, 0);
+
+	crew->data = (void *)test->name;
+	arena_crew_go(crew, race_job, runtime_ms);
+	arena_crew_wait(crew);
+	KUNIT_EXPECT_EQ(test, findings(arena), 0);
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	rcu_barrier();
+	KUNIT_EXPECT_EQ(test, findings(arena), 0);
+	arena_expect_sane(test, arena);
+}
+
+/*
+ * A reader allocates, writes to its object and looks at it until rcu_read_unlock(), while thread 0
+ * resets by arena_reset_rcu().
+ */
+static void reader_job(struct arena_hand *hand)
+{
+	struct arena_crew *crew = hand->crew;
+
+	arena_crew_meet(crew);
+	while (arena_crew_on(crew)) {
+		const size_t size = 1 + arena_rnd_below(&hand->rnd, 300);
+		u8 *ptr;
+
+		if (!hand->id) {
+			hand->allocs += !arena_reset_rcu(crew->arena);
+			cond_resched();
+			continue;
+		}
+		rcu_read_lock();
+		ptr = arena_alloc(crew->arena, size, GFP_NOWAIT);
+		if (ptr) {
+			arena_pattern_fill(ptr, size, hand->id);
+			cpu_relax();
+			hand->bad += arena_pattern_check(ptr, size, hand->id) != size;
+			hand->allocs++;
+		}
+		rcu_read_unlock();
+		cond_resched();
+	}
+}
+
+/* Clauses 11, 26: readers that write to their objects beside arena_reset_rcu() are not reported. */
+static void readers_beside_reset_rcu_not_reported(struct kunit *test)
+{
+	struct arena *arena = checked(test, ARENA_READERS);
+	struct arena_crew *crew = arena_crew_create(test, arena, HANDS, 0);
+
+	arena_crew_go(crew, reader_job, runtime_ms);
+	arena_crew_wait(crew);
+	rcu_barrier();
+	KUNIT_EXPECT_EQ(test, findings(arena), 0);
+	KUNIT_EXPECT_EQ(test, arena_crew_bad(crew), 0);
+	KUNIT_EXPECT_GT(test, crew->hand[0].allocs, 0);
+}
+
+static struct kunit_case arena_debug_cases[] = {
+	KUNIT_CASE_PARAM(overrun_by_a_byte_found_by_reset, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(overrun_names_the_caller, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(overrun_found_by_resets_that_sleep, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(overrun_found_after_readers, arena_kind_gen_params),
+	KUNIT_CASE(overrun_found_by_rewind),
+	KUNIT_CASE_PARAM(write_after_reset_found_by_alloc, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(new_objects_filled, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(overrun_of_large_object_found, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(overrun_of_reservation_found, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(overrun_of_shrunk_object_found, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(redzones_count_as_padding, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(slabs_after_shrinking_not_reported, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(write_after_shrinking_found, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(correct_use_not_reported, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(switch_takes_effect_with_next_generation, arena_kind_gen_params),
+	KUNIT_CASE(names_select_arenas),
+	KUNIT_CASE(device_arena_not_checked),
+	KUNIT_CASE(more_objects_than_records_checked_in_part),
+	KUNIT_CASE_PARAM(race_not_reported, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(race_with_switch_not_reported, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(readers_beside_reset_rcu_not_reported, arena_kind_gen_params),
+	KUNIT_CASE(destroy_all_memory_returned),
+	{ }
+};
+
+static struct kunit_suite arena_debug_suite = {
+	.name = "arena_debug",
+	.suite_init = arena_test_suite_init,
+	.test_cases = arena_debug_cases,
+};
+
+kunit_test_suite(arena_debug_suite);
+
+MODULE_DESCRIPTION("KUnit tests of arenas: the module parameter debug");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,701 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Checks: an arena that tells when memory is written to behind an object, or after a reset.
+ *
+ * The module parameter "debug" selects arenas by name (check_names.c). Of such an arena each
+ * generation is checked, from the next one on. In a checked generation,
+ *
+ *  - a new object that is not zeroed is filled with POISON_INUSE;
+ *  - behind it lies a redzone: REDZONE_MIN bytes, and up to ARENA_WORD - 1 more, filled with
+ *    SLUB_RED_ACTIVE. An object that ends where its slab or the arena does has less or none. Where
+ *    objects are placed, and what counts as used, stays as it is: redzones are padding;
+ *  - a record says where the object is, and who allocated it. Records are not kept in the memory
+ *    of the arena, which is what is being checked. Where there is no room for one, the redzone is
+ *    not checked.
+ *
+ * When the generation ends, all redzones are checked and what was freed is filled with
+ * POISON_FREE, and when that memory is handed out again it must still be so.
+ *
+ * This costs a generation that is not checked nothing. A checked generation begins with
+ * %ARENA_COUNTED in the cursor: no window serves such a word, and in an arena with spans
+ * span_refill() does not, so no fast path succeeds. cursor_claim() finds the bit in the cursor and
+ * looks at arena->check: arena_check_claim() takes over.
+ *
+ * A generation is checked or it is not, from its first claim to its last. The last one is checked
+ * and the next one begun in one step, by a CPU that holds check->busy, where
+ * %ARENA_BLOCKED_CHECKS has sent it when it settled the generation: no allocator writes to memory
+ * of the last generation any more, the actions of that have returned, and no claim succeeds. So
+ * nothing else uses the memory or the records then, and false reports are not possible. After
+ * arena_reset_rcu() that is done when its readers are gone, by retired() in reset.c.
+ *
+ * Objects are completed as arena_write() does it: a CPU is a writer while it fills an object, its
+ * redzone and its record. So the generation is not checked in between, and what is completed too
+ * late is dropped.
+ *
+ * On a kernel with KASAN, memory that is filled with POISON_FREE and redzones are poisoned for
+ * KASAN, too (poison.c): KASAN reports the instruction that accesses them, and the checks find what
+ * it does not see, such as a write by a device. The compiler does not instrument this file
+ * (Kbuild), and what is read here is not passed to functions that KASAN checks.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/mm.h>
+#include <linux/poison.h>
+#include <linux/printk.h>
+#include <linux/ratelimit.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+
+#include "core/cursor.h"
+
+#define REDZONE_MIN	16
+
+/**
+ * struct check_record - an object of a checked generation.
+ * @place:	its offset plus one; 0 while the record is not in use.
+ * @size:	its size, as it was asked for.
+ * @end:	offset of the end of its redzone.
+ * @generation: the generation that it was allocated in.
+ * @caller:	return address of the call that allocated it, or 0.
+ */
+struct check_record {
+	size_t		place;
+	size_t		size;
+	size_t		end;
+	unsigned long	generation;
+	unsigned long	caller;
+};
+
+/* How many records an arena has; with %ARENA_READERS, each slab set has half of them. */
+#define CHECK_RECORDS	8192
+
+/**
+ * struct check_set - what is known of a slab set.
+ * @checked:  the generation that uses the set now, or used it last, is checked.
+ * @high:     no object of the present generation ends above this offset, its redzone included.
+ * @poisoned: below this offset, memory that is not handed out is filled with POISON_FREE.
+ * @nr:	      how many records are in use, or more if there was no room for some.
+ * @record:   its first record.
+ */
+struct check_set {
+	bool			checked;
+	atomic_long_t		high;
+	size_t			poisoned;
+	atomic_t		nr;
+	struct check_record	*record;
+};
+
+/**
+ * struct arena_check - the checks of an arena; allocated when they are first switched on.
+ * @busy:     bit lock: its holder checks a generation and begins the next one.
+ * @wanted:   the next generation shall be checked.
+ * @lost:     objects without a record have been reported.
+ * @findings: number of findings.
+ * @last:     the last one; protected by nothing, for tests.
+ * @set:      what is known of each slab set.
+ * @record:   the records.
+ */
+struct arena_check {
+	unsigned long		busy;
+	bool			wanted;
+	bool			lost;
+	atomic_long_t		findings;
+	struct arena_finding	last;
+	struct check_set	set[2];
+	struct check_record	record[CHECK_RECORDS];
+};
+
+static DEFINE_RATELIMIT_STATE(check_reports, 5 * HZ, 10);
+
+static int check_set_records(const struct arena *arena)
+{
+	return CHECK_RECORDS / arena_nr_dirs(arena);
+}
+
+static struct check_set *check_set(const struct arena *arena, unsigned long generation)
+{
+	return &arena->check->set[generation & ARENA_GEN_SET];
+}
+
+/*
+ * The caller has preemption off, and keeps it off until check_unlock(): so a task that waits for a
+ * grace period finds the lock released.
+ */
+static bool check_trylock(struct arena_check *check)
+{
+	return !test_and_set_bit_lock(0, &check->busy);
+}
+
+static void check_unlock(struct arena_check *check)
+{
+	clear_bit_unlock(0, &check->busy);
+}
+
+/* Report that bytes at @wrong, of @len from offset @f->at on, are not @f->expected. */
+static void check_report(struct arena *arena, struct arena_finding *f, const u8 *wrong, size_t len)
+{
+	u8 first[16];
+	size_t i;
+
+	f->found = *wrong;
+	for (i = 0; i < len; i++) {
+		f->wrong += wrong[i] != f->expected;
+		if (i < sizeof(first))
+			first[i] = wrong[i];
+	}
+	atomic_long_inc(&arena->check->findings);
+	/* Racy with another finding: for tests. */
+	data_race(arena->check->last = *f);
+	if (!__ratelimit(&check_reports))
+		return;
+	if (f->kind == ARENA_FINDING_REDZONE)
+		pr_err("%s: write behind an object of %zu bytes at offset %zu, allocated in generation %lu by %pS\n",
+		       arena->name, f->size, f->offset, f->generation, (void *)f->caller);
+	else
+		pr_err("%s: write to free memory, which %pS gets now for an object of %zu bytes at offset %zu\n",
+		       arena->name, (void *)f->caller, f->size, f->offset);
+	pr_err("%s: offset %zu, byte %zu of the object: expected %02x, found %*ph, %zu wrong in all\n",
+	       arena->name, f->at, f->at - f->offset, f->expected, (int)min(len, sizeof(first)),
+	       first, f->wrong);
+}
+
+/* Returns the first of the @len bytes at @at that is not @expected, or NULL. */
+static const u8 *first_wrong(const u8 *at, u8 expected, size_t len)
+{
+	/* KASAN checks what memchr_inv() reads. */
+	if (!IS_ENABLED(CONFIG_KASAN_GENERIC))
+		return memchr_inv(at, expected, len);
+	for (; len; at++, len--)
+		if (*at != expected)
+			return at;
+	return NULL;
+}
+
+/*
+ * Check that the @len bytes at @at, from offset @offset on, are @f->expected. They lie in one slab.
+ */
+static void check_bytes(struct arena *arena, struct arena_finding *f, const u8 *at, size_t offset,
+			size_t len)
+{
+	const u8 *wrong = first_wrong(at, f->expected, len);
+
+	if (likely(!wrong))
+		return;
+	f->at = offset + (wrong - at);
+	check_report(arena, f, wrong, len - (wrong - at));
+}
+
+/* Kernel address of offset @offset in slab set @set; NULL if the slab is not committed. */
+static u8 *check_address(const struct arena *arena, unsigned long set, size_t offset)
+{
+	void *base = arena_slab_base(arena, set, offset);
+
+	return base ? base + (offset & (arena_slab_size(arena) - 1)) : NULL;
+}
+
+/* The bytes from @offset to @end, but not beyond the end of the slab. */
+static size_t check_chunk(const struct arena *arena, size_t offset, size_t end)
+{
+	return min(end, (offset | (arena_slab_size(arena) - 1)) + 1) - offset;
+}
+
+/* Check the redzone of a record, which is in one slab unless the object was made smaller. */
+static void check_redzone(struct arena *arena, unsigned long set, const struct check_record *record)
+{
+	struct arena_finding finding = {
+		.kind	    = ARENA_FINDING_REDZONE,
+		.expected   = SLUB_RED_ACTIVE,
+		.generation = record->generation,
+		.offset	    = record->place - 1,
+		.size	    = record->size,
+		.caller	    = record->caller,
+	};
+	size_t at = finding.offset + finding.size, len;
+
+	for (; at < record->end && !finding.wrong; at += len) {
+		const u8 *address = check_address(arena, set, at);
+
+		len = check_chunk(arena, at, record->end);
+		if (address)
+			check_bytes(arena, &finding, address, at, len);
+	}
+}
+
+static void check_tell_lost(struct arena *arena, int lost)
+{
+	if (lost <= 0 || arena->check->lost)
+		return;
+	arena->check->lost = true;
+	pr_info("%s: more than %d objects in a generation: the redzones of %d are not checked\n",
+		arena->name, check_set_records(arena), lost);
+}
+
+/*
+ * Check the redzones of the objects at or above @low, and drop their records. With @all, check all
+ * redzones and drop all records.
+ */
+static void check_records(struct arena *arena, unsigned long set, size_t low, bool all)
+{
+	struct check_set *known = &arena->check->set[set];
+	int nr = atomic_read(&known->nr), i, kept = 0;
+
+	check_tell_lost(arena, nr - check_set_records(arena));
+	nr = min(nr, check_set_records(arena));
+	for (i = 0; i < nr; i++) {
+		const struct check_record record = known->record[i];
+
+		/* A record that is being filled in must not have the place of an older one. */
+		WRITE_ONCE(known->record[i].place, 0);
+		if (!all && record.place <= low)
+			known->record[kept++] = record;
+		else
+			check_redzone(arena, set, &record);
+	}
+	atomic_set(&known->nr, kept);
+}
+
+/*
+ * Fill what was handed out from @low on. Where a slab was skipped and is not committed, only what
+ * is below it counts as filled.
+ */
+static void check_poison(struct arena *arena, unsigned long set, size_t low)
+{
+	struct check_set *known = &arena->check->set[set];
+	size_t high = atomic_long_read(&known->high), to = max(high, known->poisoned), at, len;
+
+	for (at = low; at < high; at += len) {
+		u8 *address = check_address(arena, set, at);
+
+		len = check_chunk(arena, at, high);
+		if (address)
+			arena_fill(address, POISON_FREE, len);
+		else
+			to = min(to, at);
+	}
+	if (known->poisoned >= low)
+		known->poisoned = to;
+	/* What lies below @low is in use, and remains to be filled. */
+	atomic_long_set(&known->high, low);
+}
+
+/* The slab set is empty, and nothing is known any more of its memory from @from on. */
+static void check_forget(struct arena *arena, unsigned long set, size_t from)
+{
+	struct check_set *known = &arena->check->set[set];
+
+	known->poisoned = min(known->poisoned, from);
+	atomic_long_set(&known->high, 0);
+}
+
+/*
+ * The generations before that of @cursor, in its slab set, are over: check what they have freed,
+ * and decide if this one is checked. The caller holds check->busy and is about to settle it, at
+ * offset @low. Returns the bits to settle it with.
+ */
+static unsigned long check_turn(struct arena *arena, unsigned long set, size_t low)
+{
+	struct arena_check *check = arena->check;
+	struct check_set *known = &check->set[set];
+	bool wanted = READ_ONCE(check->wanted);
+
+	check_records(arena, set, low, !wanted);
+	if (wanted)
+		check_poison(arena, set, low);
+	else
+		check_forget(arena, set, 0);
+	/*
+	 * Ordered before the compare-and-swap of the cursor that settles the generation: pairs
+	 * with smp_rmb() in __arena_is_checked().
+	 */
+	WRITE_ONCE(known->checked, wanted);
+	return wanted ? ARENA_COUNTED : 0;
+}
+
+/*
+ * Take the right to settle the generation of @cursor, after its checks. Sets *@bits to what must
+ * be set in the cursor then. False if another CPU has it, if that generation is over, or in NMI.
+ * Preemption is off until arena_check_settled().
+ */
+bool arena_check_settle(struct arena *arena, unsigned long cursor, unsigned long *bits)
+{
+	unsigned long begun, used;
+
+	if (in_nmi() || !check_trylock(arena->check))
+		return false;
+	if (atomic_long_read(&arena->cursor) != cursor ||
+	    !arena_begin_word(arena, cursor, &begun, &used)) {
+		check_unlock(arena->check);
+		return false;
+	}
+	*bits = check_turn(arena, cursor_tag(cursor) & ARENA_GEN_SET, cursor_offset(begun));
+	return true;
+}
+
+void arena_check_settled(struct arena *arena)
+{
+	check_unlock(arena->check);
+}
+
+/*
+ * arena_reset_rcu() is about to begin a generation, settled, in the slab set that is not in use.
+ * Returns the bits to begin it with. The caller holds reset_lock.
+ */
+unsigned long arena_check_flip(struct arena *arena)
+{
+	unsigned long set = ~arena_snap(arena).generation & ARENA_GEN_SET;
+	bool wanted = READ_ONCE(arena->check->wanted);
+
+	if (!wanted)
+		check_forget(arena, set, 0);
+	/* Ordered before the compare-and-swap of the cursor: pairs with __arena_is_checked(). */
+	WRITE_ONCE(arena->check->set[set].checked, wanted);
+	return wanted ? ARENA_COUNTED : 0;
+}
+
+/*
+ * The readers and actions of the slab set that was left last are gone, and arena->acting keeps the
+ * arena from using the set again: check it.
+ */
+void arena_check_retired(struct arena *arena)
+{
+	unsigned long set = ~arena_snap(arena).generation & ARENA_GEN_SET;
+
+	check_records(arena, set, 0, true);
+	if (arena->check->set[set].checked)
+		check_poison(arena, set, 0);
+	else
+		check_forget(arena, set, 0);
+}
+
+/*
+ * The arena is empty and blocked by a reset that sleeps, which is about to zero its slabs (@zero)
+ * or to release those from offset @keep on: check it.
+ */
+void arena_check_asleep(struct arena *arena, bool zero, size_t keep)
+{
+	unsigned long set, now = arena_snap(arena).generation & ARENA_GEN_SET;
+
+	preempt_disable();
+	/* A CPU that holds it is settling a generation that is over. */
+	while (!check_trylock(arena->check)) {
+		preempt_enable();
+		synchronize_rcu();
+		preempt_disable();
+	}
+	for (set = 0; set < arena_nr_dirs(arena); set++) {
+		check_records(arena, set, 0, true);
+		if (!zero && arena->check->set[set].checked)
+			check_poison(arena, set, 0);
+		check_forget(arena, set, zero || set != now ? 0 : keep);
+	}
+	check_unlock(arena->check);
+	preempt_enable();
+}
+
+/*
+ * The shrinker is about to release the slabs of slab set @set from offset @keep on. The arena is
+ * empty, and blocked by the shrinker. So there are no records, and no CPU is inside check_turn():
+ * that CPU would have found the arena unsettled, and next_generation_empty() would have failed;
+ * or it works on a set that arena_reset_rcu() has left, which former_unused() has found retired.
+ */
+void arena_check_shrink(struct arena *arena, unsigned long set, size_t keep)
+{
+	struct check_set *known = &arena->check->set[set];
+
+	known->poisoned = min(known->poisoned, keep);
+}
+
+/* Where the redzone of an object that ends at @end would end: in the slab, and in the space. */
+size_t arena_check_end(const struct arena *arena, size_t end)
+{
+	size_t slab_end = ((end - 1) | (arena_slab_size(arena) - 1)) + 1;
+
+	return min3(ALIGN(end + REDZONE_MIN, ARENA_WORD), slab_end, arena->capacity);
+}
+
+/* Record an object that is complete. The caller is a writer, in the generation of the object. */
+static void check_record(struct arena *arena, const struct arena_place *place, size_t size,
+			 size_t end)
+{
+	struct check_set *known = check_set(arena, place->generation);
+	struct check_record *record;
+	int nr = atomic_read(&known->nr);
+
+	/* Do not count without end, as the number would overflow. */
+	if (nr >= 2 * CHECK_RECORDS)
+		return;
+	nr = atomic_fetch_inc(&known->nr);
+	if (nr >= check_set_records(arena))
+		return;
+	record = &known->record[nr];
+	record->size = size;
+	record->end = end;
+	record->generation = place->generation;
+	record->caller = place->caller;
+	/* Racy with arena_check_shrunk(), which looks for another place. */
+	WRITE_ONCE(record->place, place->offset + 1);
+}
+
+/* Was the memory that is handed out at @to left alone since it was freed? */
+static void check_still_free(struct arena *arena, const struct arena_place *place, size_t size,
+			     const u8 *to, size_t offset, size_t len)
+{
+	struct check_set *known = check_set(arena, place->generation);
+	struct arena_finding finding = {
+		.kind	    = ARENA_FINDING_FREE,
+		.expected   = POISON_FREE,
+		.generation = place->generation,
+		.offset	    = place->offset,
+		.size	    = size,
+		.caller	    = place->caller,
+	};
+
+	if (offset < known->poisoned)
+		check_bytes(arena, &finding, to, offset, min(len, known->poisoned - offset));
+}
+
+/*
+ * Fill the part of an object and its redzone that is at @to, at @offset, @len bytes. The caller is
+ * a writer. If another generation has begun since the claim, only fill. Where a rewind has begun
+ * that one, it may be settled, and checked, at the same time, but the object lies below it. Where
+ * the object is dead, @high makes sure that what is written here is filled again.
+ */
+static void check_complete(struct arena *arena, const struct arena_place *place, size_t size,
+			   size_t end, bool zero, u8 *to, size_t offset, size_t len)
+{
+	size_t object_end = place->offset + size;
+	bool present = __arena_snap(arena).generation == place->generation;
+	size_t body = offset < object_end ? min(len, object_end - offset) : 0;
+
+	arena_raise(&check_set(arena, place->generation)->high, end);
+	if (present)
+		check_still_free(arena, place, size, to, offset, len);
+	arena_fill(to, zero ? 0 : POISON_INUSE, body);
+	arena_fill(to + body, SLUB_RED_ACTIVE, len - body);
+	if (present && offset + len == end)
+		check_record(arena, place, size, end);
+}
+
+/*
+ * Complete an object that was claimed in a checked generation, with a redzone up to offset @end:
+ * check that its memory was left alone, fill it, with zeroes if @zero, and record it. Preemption
+ * is off for one chunk at a time. -ESTALE if a reset or rewind has freed the object.
+ */
+int arena_check_object(struct arena *arena, const struct arena_place *place, size_t size,
+		       size_t end, bool zero, gfp_t gfp)
+{
+	size_t offset = place->offset, len;
+
+	for (; offset < end; offset += len) {
+		struct arena_cpu *cpu = arena_enter(arena);
+		u8 *to = check_address(arena, place->generation, offset);
+		struct arena_cpu *writer = NULL;
+
+		len = min_t(size_t, check_chunk(arena, offset, end), ARENA_COPY_CHUNK);
+		if (to)
+			writer = arena_write_begin(arena, cpu, place->generation, to);
+		if (writer) {
+			check_complete(arena, place, size, end, zero, to, offset, len);
+			arena_write_end(arena, writer);
+		}
+		arena_leave(cpu);
+		if (!writer)
+			return -ESTALE;
+		if (gfpflags_allow_blocking(gfp))
+			cond_resched();
+	}
+	return 0;
+}
+
+/*
+ * Move the cursor past an object and its redzone, which ends at *@end. Errors are those of
+ * cursor_claim(); -EBUSY also if the generation is not checked.
+ */
+static int check_claim(struct arena *arena, size_t size, size_t align, struct arena_place *place,
+		       size_t *end)
+{
+	const size_t mask = arena_slab_size(arena) - 1;
+	struct arena_cpu *cpu = arena_enter(arena);
+	struct arena_snap snap = __arena_snap(arena);
+	long cursor = snap.cursor;
+	int err = 0;
+	u8 *object;
+
+	align = max(align, ARENA_MIN_ALIGN);
+	for (;; snap.generation = cursor_generation(cursor, snap.generation)) {
+		size_t at = ALIGN(cursor_offset(cursor), align);
+
+		if ((at & mask) + size > mask + 1)
+			at = ALIGN(at, mask + 1);
+		place->offset = at;
+		err = -EBUSY;
+		if (!cursor_settled(cursor) || !arena_is_checked(arena, snap.generation))
+			break;
+		err = -ENOSPC;
+		if (at > arena->capacity || size > arena->capacity - at)
+			break;
+		err = -EAGAIN;
+		object = check_address(arena, snap.generation, at);
+		if (!object)
+			break;
+		err = 0;
+		*end = arena_check_end(arena, at + size);
+		if (cursor_count(arena, &cursor) &&
+		    atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor_move(cursor, *end)))
+			break;
+	}
+	if (!err) {
+		arena_account(arena, arena_slot(cpu), snap.generation, size);
+		place_set(place, snap.generation, place->offset, object);
+		arena_object_claimed(arena, cpu, snap.generation, object, size);
+	}
+	arena_leave(cpu);
+	return err;
+}
+
+/*
+ * Claim and complete an object in a checked generation. Errors are those of cursor_claim();
+ * -EBUSY, too, if the generation is not checked; or -ESTALE, with @place set, if a reset or rewind
+ * has freed the object before it was complete.
+ */
+int arena_check_claim(struct arena *arena, size_t size, size_t align, bool zero, gfp_t gfp,
+		      struct arena_place *place)
+{
+	size_t end;
+	int err = check_claim(arena, size, align, place, &end);
+
+	return err ?: arena_check_object(arena, place, size, end, zero, gfp);
+}
+
+static struct check_record *check_find(const struct arena *arena, unsigned long generation,
+				       size_t offset)
+{
+	struct check_set *known = check_set(arena, generation);
+	int i = min(atomic_read(&known->nr), check_set_records(arena));
+
+	while (i-- > 0)
+		if (READ_ONCE(known->record[i].place) == offset + 1)
+			return &known->record[i];
+	return NULL;
+}
+
+/*
+ * In a checked generation nothing is given back when an object shrinks: what it loses is added to
+ * its redzone. @generation is the present one; the caller keeps the object alive. If a generation
+ * is being settled meanwhile, the object remains as it is recorded.
+ */
+void arena_check_shrunk(struct arena *arena, unsigned long generation, size_t offset, size_t old,
+			size_t new)
+{
+	struct check_record *record;
+	size_t at, len;
+	u8 *address;
+
+	preempt_disable();
+	if (arena_is_checked(arena, generation) && check_trylock(arena->check)) {
+		record = check_find(arena, generation, offset);
+		if (record && record->size == old) {
+			for (at = offset + new; at < offset + old; at += len) {
+				len = check_chunk(arena, at, offset + old);
+				address = check_address(arena, generation, at);
+				if (address)
+					arena_fill(address, SLUB_RED_ACTIVE, len);
+			}
+			record->size = new;
+		}
+		check_unlock(arena->check);
+	}
+	preempt_enable();
+}
+
+/*
+ * The generation is checked if its cursor word was settled so. A caller that has read an older word
+ * may see true for a later generation: but then the cursor has changed before, and the caller's
+ * compare-and-swap fails, which is a full barrier.
+ */
+bool __arena_is_checked(const struct arena *arena, unsigned long generation)
+{
+	/*
+	 * Pairs with the compare-and-swap of the cursor in arena_settle() or next_generation(),
+	 * after check_turn() or arena_check_flip(). Without it, a generation that is checked could
+	 * pass for one that is not, and objects would have no redzones.
+	 */
+	smp_rmb();
+	return READ_ONCE(check_set(arena, generation)->checked);
+}
+
+/* Are checks switched on for @arena, from the next generation on? */
+bool arena_check_wanted(const struct arena *arena)
+{
+	const struct arena_check *check = READ_ONCE(arena->check);
+
+	return check && READ_ONCE(check->wanted);
+}
+
+/* The number of findings so far. */
+unsigned long arena_check_findings(const struct arena *arena)
+{
+	const struct arena_check *check = READ_ONCE(arena->check);
+
+	return check ? atomic_long_read(&check->findings) : 0;
+}
+
+/* For tests: the last finding. There has been one. */
+struct arena_finding arena_check_last(const struct arena *arena)
+{
+	return arena->check->last;
+}
+
+struct arena_check *arena_checks_new(void)
+{
+	return kvzalloc(sizeof(struct arena_check), ARENA_GFP_META);
+}
+
+void arena_checks_free(struct arena_check *check)
+{
+	kvfree(check);
+}
+
+/*
+ * Give @arena the checks @check, unless it has some. From now on it settles generations by
+ * arena_check_settle(); after a grace period, arena_check_want() may switch checks on. Returns
+ * false if it has some.
+ */
+bool arena_check_install(struct arena *arena, struct arena_check *check)
+{
+	unsigned long flags;
+
+	check->set[0].record = check->record;
+	check->set[1].record = check->record + CHECK_RECORDS / 2;
+	if (cmpxchg(&arena->check, NULL, check))
+		return false;
+	raw_spin_lock_irqsave(&arena->reset_lock, flags);
+	/* Pairs with the smp_load_acquire() in settle(): a CPU that sees the flag finds @check. */
+	smp_store_release(&arena->settle_blocked,
+			  (u8)(arena->settle_blocked | ARENA_BLOCKED_CHECKS));
+	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
+	return true;
+}
+
+void arena_check_want(struct arena *arena, bool wanted)
+{
+	WRITE_ONCE(arena->check->wanted, wanted);
+}
+
+/* The arena is new, and has no user but the caller: check its first generation, too. */
+void arena_check_first(struct arena *arena)
+{
+	arena->check->wanted = true;
+	arena->check->set[0].checked = true;
+	atomic_long_or(ARENA_COUNTED, &arena->cursor);
+}
+
+/* The arena ends: check all redzones. There are no checks after that. */
+void arena_check_exit(struct arena *arena)
+{
+	unsigned long set;
+
+	for (set = 0; set < arena_nr_dirs(arena); set++)
+		check_records(arena, set, 0, true);
+	arena_checks_free(arena->check);
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The module parameter "debug": which arenas are checked (check.c), by name.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/minmax.h>
+#include <linux/moduleparam.h>
+#include <linux/printk.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/string.h>
+
+#include "core/core.h"
+
+static DEFINE_SPINLOCK(names_lock);	/* Protects names. */
+static char names[256];
+bool arena_check_named;			/* There are names. */
+
+/*
+ * Does @name equal the pattern, @len bytes long, in which a * at the end stands for anything? Of a
+ * longer name an arena has only the first bytes.
+ */
+static bool name_fits(const char *name, const char *pattern, size_t len)
+{
+	if (!len)
+		return false;
+	if (pattern[len - 1] == '*')
+		return !strncmp(name, pattern, min_t(size_t, len - 1, ARENA_NAME_MAX - 1));
+	len = min_t(size_t, len, ARENA_NAME_MAX - 1);
+	return strlen(name) == len && !memcmp(name, pattern, len);
+}
+
+/* Shall @arena be checked? User space may write to an arena of the device: it never is. */
+static bool arena_is_named(const struct arena *arena)
+{
+	const char *at = names;
+
+	lockdep_assert_held(&names_lock);
+	while (*at && !(arena->flags & ARENA_MAPPABLE)) {
+		size_t len = strcspn(at, ",");
+
+		if (name_fits(arena->name, at, len))
+			return true;
+		at += len + !!at[len];
+	}
+	return false;
+}
+
+static bool lacks_checks(struct arena *arena, void *unused)
+{
+	bool lacks;
+
+	spin_lock(&names_lock);
+	lacks = !arena->check && arena_is_named(arena);
+	spin_unlock(&names_lock);
+	return lacks;
+}
+
+static bool install_checks(struct arena *arena, void *check)
+{
+	return lacks_checks(arena, NULL) && arena_check_install(arena, check);
+}
+
+static bool want_checks(struct arena *arena, void *unused)
+{
+	spin_lock(&names_lock);
+	if (arena->check)
+		arena_check_want(arena, arena_is_named(arena));
+	spin_unlock(&names_lock);
+	return false;
+}
+
+/*
+ * Tell all arenas if they shall be checked. Those that are told so for the first time get what they
+ * need. Generations are settled with preemption off: after a grace period, each arena is settled
+ * by arena_check_settle(), and no generation can be checked in part.
+ */
+static int names_apply(void)
+{
+	struct arena_check *check;
+	bool installed = false;
+	int err = 0;
+
+	while (!err && arena_debug_each(lacks_checks, NULL)) {
+		check = arena_checks_new();
+		if (!check)
+			err = -ENOMEM;
+		else if (arena_debug_each(install_checks, check))
+			installed = true;
+		else
+			arena_checks_free(check);
+	}
+	if (installed)
+		synchronize_rcu();
+	arena_debug_each(want_checks, NULL);
+	return err;
+}
+
+/* Check the arenas that @value names, and no others. The caller keeps other callers out. */
+int arena_check_select(const char *value)
+{
+	size_t len = strcspn(value, "\n");
+
+	if (len >= sizeof(names))
+		return -EINVAL;
+	spin_lock(&names_lock);
+	memcpy(names, value, len);
+	names[len] = '\0';
+	spin_unlock(&names_lock);
+	WRITE_ONCE(arena_check_named, len);
+	/*
+	 * Pairs with the exchange in arena_debug_add(): either names_apply() finds the new arena,
+	 * or arena_check_create() finds that there are names.
+	 */
+	smp_mb();
+	return names_apply();
+}
+
+static int names_set(const char *value, const struct kernel_param *param)
+{
+	return arena_check_select(value);
+}
+
+static int names_get(char *value, const struct kernel_param *param)
+{
+	int len;
+
+	spin_lock(&names_lock);
+	len = sprintf(value, "%s\n", names);
+	spin_unlock(&names_lock);
+	return len;
+}
+
+static const struct kernel_param_ops names_ops = {
+	.set = names_set,
+	.get = names_get,
+};
+module_param_cb(debug, &names_ops, NULL, 0644);
+MODULE_PARM_DESC(debug, "Arenas to check for writes behind objects and after resets: NAME[,NAME...], a * at the end of a name stands for anything (default: none)");
+
+void __arena_check_create(struct arena *arena)
+{
+	struct arena_check *check;
+
+	if (!lacks_checks(arena, NULL))
+		return;
+	check = arena_checks_new();
+	if (!check) {
+		pr_warn("%s: no memory to check it\n", arena->name);
+		return;
+	}
+	/* names_apply() may have been faster. */
+	if (!arena_check_install(arena, check))
+		arena_checks_free(check);
+	want_checks(arena, NULL);
+	if (arena_check_wanted(arena))
+		arena_check_first(arena);
+}
