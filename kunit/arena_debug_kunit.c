@@ -6,6 +6,7 @@
  * belong to clause 26. They look at freed memory and at redzones, so the compiler does not
  * instrument this file for KASAN (Kbuild).
  */
+#include <linux/arena_buf.h>
 #include <linux/module.h>
 #include <linux/poison.h>
 #include <linux/sizes.h>
@@ -138,36 +139,41 @@ static void overrun_by_a_byte_found_by_reset(struct kunit *test)
 	}
 }
 
+/* Write behind the object of @size bytes at @ptr: the report must name the function @caller. */
+static void expect_named(struct kunit *test, struct arena *arena, u8 *ptr, size_t size,
+			 void *caller)
+{
+	unsigned long was = findings(arena);
+
+	KUNIT_ASSERT_NOT_NULL(test, ptr);
+	ptr[size] = 0;
+	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
+	KUNIT_EXPECT_EQ(test, findings(arena), was + 1);
+	KUNIT_EXPECT_LT(test, last_finding(arena).caller - (unsigned long)caller, 4096);
+}
+
 /* Clause 26: the report names the caller of each kind of call. */
 static void overrun_names_the_caller(struct kunit *test)
 {
 	struct arena *arena = checked(test, 0);
+	void *caller = overrun_names_the_caller;
+	struct arena_buf buf;
 	u8 *ptr;
 
 	/* A constant size, which has a fast path of its own. */
-	ptr = arena_alloc(arena, 48, GFP_KERNEL);
+	expect_named(test, arena, arena_alloc(arena, 48, GFP_KERNEL), 48, caller);
+	expect_named(test, arena, arena_zalloc(arena, 13, GFP_KERNEL), 13, caller);
+	expect_named(test, arena, arena_strdup(arena, "seven..", GFP_KERNEL), 8, caller);
+	expect_named(test, arena, arena_printf(arena, GFP_KERNEL, "%d", 1234567), 8, caller);
+	expect_named(test, arena, arena_printf(arena, GFP_KERNEL, "%300d", 7), 301, caller);
+	ptr = arena_realloc(arena, NULL, 0, 20, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, ptr);
-	ptr[48] = 0;
-	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
-	KUNIT_EXPECT_EQ(test, findings(arena), 1);
-	KUNIT_EXPECT_LT(test, last_finding(arena).caller -
-			(unsigned long)overrun_names_the_caller, 4096);
+	ptr = arena_realloc(arena, ptr, 20, 30, GFP_KERNEL);
+	expect_named(test, arena, ptr, 30, caller);
 
-	ptr = arena_strdup(arena, "seven..", GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, ptr);
-	ptr[8] = 0;
-	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
-	KUNIT_EXPECT_EQ(test, findings(arena), 2);
-	KUNIT_EXPECT_LT(test, last_finding(arena).caller -
-			(unsigned long)overrun_names_the_caller, 4096);
-
-	ptr = arena_printf(arena, GFP_KERNEL, "%d", 1234567);
-	KUNIT_ASSERT_NOT_NULL(test, ptr);
-	ptr[8] = 0;
-	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
-	KUNIT_EXPECT_EQ(test, findings(arena), 3);
-	KUNIT_EXPECT_LT(test, last_finding(arena).caller -
-			(unsigned long)overrun_names_the_caller, 4096);
+	arena_buf_init(&buf, arena, GFP_KERNEL);
+	KUNIT_EXPECT_TRUE(test, arena_buf_printf(&buf, "%0100d", 7));
+	expect_named(test, arena, arena_buf_finish_string(&buf), 101, caller);
 }
 
 /* Clause 26: resets that sleep check before they zero or release the memory. */
@@ -420,7 +426,7 @@ static void slabs_after_shrinking_not_reported(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, findings(arena), 0);
 			KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 		}
-		/* The shrinker takes nothing from an arena with an object: only from the next one. */
+		/* From an arena with an object, the shrinker takes nothing: only from the next. */
 		object(test, arena, 8);
 	}
 }
@@ -449,6 +455,7 @@ static void use(struct kunit *test, struct arena *arena)
 	struct arena_reserve reserve;
 	arena_handle_t handle;
 	struct arena_mark mark;
+	struct arena_buf buf;
 	u8 *ptr;
 	int i;
 
@@ -480,6 +487,10 @@ static void use(struct kunit *test, struct arena *arena)
 	memset(ptr, 3, 70);
 	KUNIT_EXPECT_TRUE(test, arena_resize(arena, ptr, 70, 20));
 	memset(ptr, 3, 20);
+	arena_buf_init(&buf, arena, GFP_KERNEL);
+	for (i = 0; i < 50; i++)
+		KUNIT_EXPECT_TRUE(test, arena_buf_printf(&buf, "%05d", i));
+	KUNIT_EXPECT_NOT_NULL(test, arena_buf_finish_string(&buf));
 	ptr = arena_alloc(arena, SLAB + 1000, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, ptr);
 	memset(ptr, 4, SLAB + 1000);

@@ -9,6 +9,8 @@
 #include <linux/overflow.h>
 #include <linux/string.h>
 
+#include "core/core.h"
+
 #define ROOM_MIN	64
 
 /**
@@ -23,7 +25,9 @@
  */
 void arena_buf_init(struct arena_buf *buf, struct arena *arena, gfp_t gfp)
 {
-	*buf = (struct arena_buf) { .arena = arena, .gfp = gfp & ~__GFP_ZERO };
+	*buf = (struct arena_buf) {
+		.arena = arena, .gfp = gfp & ~__GFP_ZERO, .caller = _RET_IP_,
+	};
 }
 EXPORT_SYMBOL_GPL(arena_buf_init);
 
@@ -45,7 +49,7 @@ static bool set_room(struct arena_buf *buf, size_t room)
 {
 	char *data = buf->private ?
 		arena_private_realloc(buf->private, buf->data, buf->room, room, buf->gfp) :
-		arena_realloc(buf->arena, buf->data, buf->room, room, buf->gfp);
+		arena_realloc_for(buf->arena, buf->data, buf->room, room, buf->gfp, buf->caller);
 
 	if (!data)
 		return false;

@@ -64,8 +64,8 @@
  *    zeroes as always, and memory is not checked after that, nor where slabs were released, by a
  *    reset or under memory pressure (%ARENA_SHRINK).
  *  - Each finding is reported in two lines of the kernel's log, at level "error" and rate limited,
- *    with the return address of the allocating call, and is counted in &arena_stats.findings and
- *    in debugfs. Nothing else happens: no warning, no taint.
+ *    with the return address of the allocating call, or of arena_buf_init(), and is counted in
+ *    &arena_stats.findings and in debugfs. Nothing else happens: no warning, no taint.
  *  - A reservation has one redzone, behind all of it. Objects do not grow in place, and what they
  *    lose is not handed out again but added to the redzone. Arenas of programs are never checked,
  *    as programs may write to them; nor are typed arenas, whose elements are an array, and private

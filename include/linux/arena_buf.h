@@ -35,6 +35,7 @@
  * @len:	number of bytes appended so far.
  * @room:	number of bytes allocated.
  * @failed:	a call could not append its bytes.
+ * @caller:	what called arena_buf_init(): reports of the module parameter "debug" name it.
  */
 struct arena_buf {
 	struct arena		*arena;
@@ -44,6 +45,7 @@ struct arena_buf {
 	size_t			len;
 	size_t			room;
 	bool			failed;
+	unsigned long		caller;
 };
 
 void arena_buf_init(struct arena_buf *buf, struct arena *arena, gfp_t gfp);

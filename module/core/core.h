@@ -1314,6 +1314,10 @@ void arena_view_list(struct arena *arena, struct arena_large *large);
 void arena_reap_larges(struct arena *arena, bool all);
 void arena_reaper(struct work_struct *work);
 
+/* resize.c */
+void *arena_realloc_for(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t gfp,
+			unsigned long caller);
+
 /* large.c */
 int arena_claim_large(struct arena *arena, size_t size, gfp_t gfp, struct arena_place *place);
 bool arena_claim_stretch(struct arena *arena, struct arena_stretch *stretch);

@@ -249,6 +249,23 @@ bool arena_resize(struct arena *arena, void *ptr, size_t old, size_t new)
 }
 EXPORT_SYMBOL_GPL(arena_resize);
 
+/* arena_realloc() on behalf of @caller, which reports of the module parameter "debug" name. */
+void *arena_realloc_for(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t gfp,
+			unsigned long caller)
+{
+	struct arena_place place = { .caller = caller };
+	int err;
+
+	if (!ptr && !arena->check)
+		return arena_alloc(arena, new, gfp);
+	if (ptr && old && new && resize(arena, ptr, old, new, gfp))
+		return ptr;
+	new = size_with_address(arena, new);
+	err = ptr ? arena_claim_copy(arena, ptr, old, new, ARENA_MIN_ALIGN, gfp, &place) :
+		    arena_claim(arena, new, ARENA_MIN_ALIGN, gfp, &place);
+	return err ? NULL : place.ptr;
+}
+
 /**
  * arena_realloc() - Change the size of an object, where it is or by a copy (clause 28).
  * @arena: the arena, not NULL.
@@ -267,14 +284,7 @@ EXPORT_SYMBOL_GPL(arena_resize);
  */
 void *arena_realloc(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t gfp)
 {
-	struct arena_place place = { .caller = _RET_IP_ };
-
-	if (!ptr)
-		return arena_alloc(arena, new, gfp);
-	if (old && new && resize(arena, ptr, old, new, gfp))
-		return ptr;
-	return arena_claim_copy(arena, ptr, old, size_with_address(arena, new), ARENA_MIN_ALIGN,
-				gfp, &place) ? NULL : place.ptr;
+	return arena_realloc_for(arena, ptr, old, new, gfp, _RET_IP_);
 }
 EXPORT_SYMBOL_GPL(arena_realloc);
 
