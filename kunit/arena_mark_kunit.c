@@ -246,7 +246,7 @@ static void rewind_elsewhere(struct work_struct *work)
 {
 	struct elsewhere *elsewhere = container_of(work, struct elsewhere, work);
 
-	arena_alloc(elsewhere->arena, 64, GFP_KERNEL);
+	arena_ignore(arena_alloc(elsewhere->arena, 64, GFP_KERNEL));
 	elsewhere->err = arena_rewind(elsewhere->arena, &elsewhere->mark);
 }
 
@@ -376,7 +376,7 @@ static void pause_by_reset(struct arena *arena)
 
 static void pause_by_alloc(struct arena *arena)
 {
-	arena_alloc(arena, 8, ARENA_NOGROW);
+	arena_ignore(arena_alloc(arena, 8, ARENA_NOGROW));
 }
 
 /*
@@ -617,7 +617,7 @@ static void rewinder(struct arena_hand *hand)
 	}
 	arena_mark(arena, &mark);
 	hand->bad += mark.used > mark.offset || mark.offset < race->mark.offset;
-	arena_alloc(arena, 8, ARENA_NOGROW);
+	arena_ignore(arena_alloc(arena, 8, ARENA_NOGROW));
 	err = arena_rewind(arena, hand->allocs++ % 2 ? &race->mark : &mark);
 	hand->bad += err && err != -ESTALE;
 	if (err || hand->allocs % 2)
@@ -636,8 +636,8 @@ static void race_job(struct arena_hand *hand)
 		if (hand->id < 2)
 			rewinder(hand);
 		else
-			arena_alloc(arena, 1 + arena_rnd_below(&hand->rnd, 100),
-				    ARENA_NOGROW | (hand->id & 1 ? __GFP_ZERO : 0));
+			arena_ignore(arena_alloc(arena, 1 + arena_rnd_below(&hand->rnd, 100),
+						 ARENA_NOGROW | (hand->id & 1 ? __GFP_ZERO : 0)));
 		hand->bad += !arena_deref(arena, race->below);
 		hand->bad += arena_high(arena) < race->mark.offset;
 	}
@@ -678,7 +678,7 @@ static void drop_by_scope(struct arena *arena)
 {
 	struct arena *held __free(arena_put) = arena_get(arena);
 
-	arena_alloc(held, 8, GFP_KERNEL);
+	arena_ignore(arena_alloc(held, 8, GFP_KERNEL));
 }
 
 struct last_put {

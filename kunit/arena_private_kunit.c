@@ -400,15 +400,15 @@ static size_t in_scratch(struct arena_private *arena, bool early)
 {
 	arena_scratch(arena);
 
-	arena_private_alloc(arena, 100, GFP_KERNEL);
+	arena_ignore(arena_private_alloc(arena, 100, GFP_KERNEL));
 	if (early)
 		return arena_private_offset(arena);
 	{
 		arena_scratch(arena);
 
-		arena_private_alloc(arena, 20000, GFP_KERNEL);
+		arena_ignore(arena_private_alloc(arena, 20000, GFP_KERNEL));
 	}
-	arena_private_alloc(arena, 50, GFP_KERNEL);
+	arena_ignore(arena_private_alloc(arena, 50, GFP_KERNEL));
 	return arena_private_offset(arena);
 }
 
@@ -435,7 +435,7 @@ static void deep_scratch(struct arena_private *arena, unsigned int depth)
 {
 	arena_scratch(arena);
 
-	arena_private_alloc(arena, 3000, GFP_KERNEL);
+	arena_ignore(arena_private_alloc(arena, 3000, GFP_KERNEL));
 	if (depth)
 		deep_scratch(arena, depth - 1);
 }

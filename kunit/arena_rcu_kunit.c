@@ -507,7 +507,7 @@ static void storm_irq(void *data)
 	struct storm *storm = data;
 
 	if (++storm->irqs % 4)
-		arena_alloc(storm->arena, 100, ARENA_NOGROW);
+		arena_ignore(arena_alloc(storm->arena, 100, ARENA_NOGROW));
 	else if (storm->irqs % 8)
 		storm->irq_rcu += !arena_reset_rcu(storm->arena);
 	else

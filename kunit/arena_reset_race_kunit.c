@@ -78,7 +78,7 @@ static void rush_job(struct arena_hand *hand)
 		last = generation;
 		/* Threads with odd numbers allocate, so that resets have a peak to record. */
 		if (hand->id & 1)
-			arena_alloc(arena, 64 * hand->id, ARENA_NOGROW);
+			arena_ignore(arena_alloc(arena, 64 * hand->id, ARENA_NOGROW));
 		if (!rush_reset(arena, &hand->allocs, &hand->bad))
 			schedule_timeout_uninterruptible(1);
 	}

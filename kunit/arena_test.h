@@ -666,6 +666,11 @@ static inline void arena_hand_forget(struct arena_hand *hand)
 	hand->allocs = 0;
 }
 
+/* For an object that a case does not use, or that it may fail to get. */
+static inline void arena_ignore(const void *object)
+{
+}
+
 /*
  * Some cases show something only if certain events coincide, such as an interrupt and a copy. Such
  * a case repeats its test until these events have coincided, which may take a while on a busy host.

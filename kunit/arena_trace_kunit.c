@@ -31,7 +31,7 @@ static void alloc_in_irq(struct irq_work *work)
 {
 	struct seen *seen = container_of(work, struct seen, work);
 
-	arena_alloc(seen->arena, 8, ARENA_NOGROW);
+	arena_ignore(arena_alloc(seen->arena, 8, ARENA_NOGROW));
 }
 
 /* Probes run with preemption off and interrupts on, so the irq work interrupts this loop. */
@@ -78,7 +78,7 @@ static void see_fail(void *data, const struct arena *arena, size_t bytes, size_t
 	seen->bytes = bytes;
 	seen->error = error;
 	/* This allocation of the probe fails, too, and must not be reported. */
-	arena_alloc(seen->arena, bytes, ARENA_NOGROW);
+	arena_ignore(arena_alloc(seen->arena, bytes, ARENA_NOGROW));
 }
 
 static void see_grow(void *data, const struct arena *arena, size_t offset, gfp_t gfp)

@@ -31,6 +31,8 @@ write_sources()
 		echo "ccflags-y := -I$HERE/../include"
 		echo "ccflags-y += -Werror=incompatible-pointer-types"
 		echo "ccflags-y += -Werror=format -Werror=discarded-qualifiers"
+		# FORTIFY_SOURCE warns, and kernels with CONFIG_WERROR refuse what it warns of.
+		echo "ccflags-y += -Werror=unused-result -Werror=attribute-warning"
 	} >"$DIR/Kbuild"
 	while read -r n words; do
 		echo "obj-m += case$n.o" >>"$DIR/Kbuild"

@@ -234,28 +234,28 @@ EXPORT_SYMBOL_GPL(__arena_private_alloc);
  * older than a mark must not be resized before the last rewind to that mark.
  *
  * Context: Any; the caller is the owner.
- * Return: true if the object has @new bytes now; false, with nothing changed, if it cannot grow
- * where it is, or if @old or @new is 0.
+ * Return: @ptr, if the object has @new bytes now; NULL, with nothing changed, if it cannot grow
+ * where it is, or if @old or @new is 0. As with arena_resize(), use the returned pointer.
  */
-bool arena_private_resize(struct arena_private *arena, void *ptr, size_t old, size_t new)
+void *arena_private_resize(struct arena_private *arena, void *ptr, size_t old, size_t new)
 {
 	char *object = ptr;
 
 	if (!old || !new || !arena_private_owned(arena))
-		return false;
+		return NULL;
 	if (new < old)
 		arena_shadow_object(object, new, ALIGN(old, ARENA_MIN_ALIGN));
 	if (object_end(arena, object, old) != arena->pos)
-		return new <= old;
+		return new <= old ? ptr : NULL;
 	if (new > (size_t)(arena->end - object))
-		return false;
+		return NULL;
 	arena->pos = object_end(arena, object, new);
 	arena->used += new - old;
 	if (new > old)
 		arena_shadow_object(object, new, arena->pos - object);
 	if (new > old && want_init_on_alloc(0))
 		memset(object + old, 0, new - old);
-	return true;
+	return ptr;
 }
 EXPORT_SYMBOL_GPL(arena_private_resize);
 

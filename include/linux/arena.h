@@ -288,8 +288,9 @@ struct arena_stats {
 	u64	findings;
 };
 
-struct arena *arena_create(const struct arena_config *config);
-struct arena *devm_arena_create(struct device *dev, const struct arena_config *config);
+struct arena *arena_create(const struct arena_config *config) __must_check;
+struct arena *devm_arena_create(struct device *dev,
+				const struct arena_config *config) __must_check;
 struct arena *arena_get(struct arena *arena);
 void arena_put(struct arena *arena);
 void arena_put_barrier(void);
@@ -297,11 +298,19 @@ void arena_destroy(struct arena *arena);
 
 DEFINE_FREE(arena_put, struct arena *, if (!IS_ERR_OR_NULL(_T)) arena_put(_T))
 
-void *__arena_alloc(struct arena *arena, size_t size, gfp_t gfp) __malloc;
+/*
+ * The attributes of functions that allocate tell FORTIFY_SOURCE, UBSAN and the compiler's warnings
+ * the bounds of the object (clause 26). What has __realloc_size() may return an object that existed
+ * before, or a copy of it, which may hold pointers: __alloc_size() would exclude both.
+ */
+void *__arena_alloc(struct arena *arena, size_t size, gfp_t gfp)
+	__alloc_size(2) __assume_aligned(ARENA_MIN_ALIGN) __must_check;
 void *__arena_alloc_aligned(struct arena *arena, size_t size, size_t align,
-			    gfp_t gfp) __malloc;
-void *__arena_alloc_words(struct arena *arena, size_t size) __malloc;
-void *__arena_alloc_slow(struct arena *arena, size_t size, gfp_t gfp) __malloc;
+			    gfp_t gfp) __alloc_size(2) __must_check;
+void *__arena_alloc_words(struct arena *arena, size_t size)
+	__alloc_size(2) __assume_aligned(ARENA_MIN_ALIGN) __must_check;
+void *__arena_alloc_slow(struct arena *arena, size_t size, gfp_t gfp)
+	__alloc_size(2) __assume_aligned(ARENA_MIN_ALIGN) __must_check;
 
 /*
  * Debug kernels check on every call that @gfp fits the context, and not only on the calls that grow
@@ -351,7 +360,8 @@ static __always_inline bool __arena_is_words(size_t size, size_t align, gfp_t gf
  * argument, or if the task is killed while it allocates more than a slab (clauses 4 and 5).
  * arena_stats() counts the causes.
  */
-static __always_inline void *arena_alloc(struct arena *arena, size_t size, gfp_t gfp)
+static __always_inline __alloc_size(2) __must_check
+void *arena_alloc(struct arena *arena, size_t size, gfp_t gfp)
 {
 	__arena_might_alloc(gfp);
 	if (__arena_is_words(size, ARENA_MIN_ALIGN, gfp)) {
@@ -371,7 +381,8 @@ static __always_inline void *arena_alloc(struct arena *arena, size_t size, gfp_t
  * Context: Any that @gfp fits.
  * Return: The object, aligned to %ARENA_MIN_ALIGN, or NULL on failure.
  */
-static __always_inline void *arena_zalloc(struct arena *arena, size_t size, gfp_t gfp)
+static __always_inline __alloc_size(2) __must_check
+void *arena_zalloc(struct arena *arena, size_t size, gfp_t gfp)
 {
 	__arena_might_alloc(gfp);
 	return __arena_alloc(arena, size, gfp | __GFP_ZERO);
@@ -390,8 +401,8 @@ static __always_inline void *arena_zalloc(struct arena *arena, size_t size, gfp_
  * Context: Any that @gfp fits.
  * Return: The object, or NULL on failure.
  */
-static __always_inline void *arena_alloc_aligned(struct arena *arena, size_t size, size_t align,
-						 gfp_t gfp)
+static __always_inline __alloc_size(2) __must_check
+void *arena_alloc_aligned(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
 	__arena_might_alloc(gfp);
 	if (__builtin_constant_p(align) && align && !(align & (align - 1)) &&
@@ -406,20 +417,25 @@ static __always_inline void *arena_alloc_aligned(struct arena *arena, size_t siz
 	return __arena_alloc_aligned(arena, size, align, gfp);
 }
 
-bool arena_resize(struct arena *arena, void *ptr, size_t old, size_t new) __must_check;
-void *arena_realloc(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t gfp) __must_check;
+void *arena_resize(struct arena *arena, void *ptr, size_t old,
+		   size_t new) __realloc_size(4) __must_check;
+void *arena_realloc(struct arena *arena, void *ptr, size_t old, size_t new,
+		    gfp_t gfp) __realloc_size(4) __must_check;
 
 int arena_populate(struct arena *arena, size_t bytes, gfp_t gfp);
 
 /* Copies and strings. */
-void *arena_memdup(struct arena *arena, const void *src, size_t size, gfp_t gfp);
+void *arena_memdup(struct arena *arena, const void *src, size_t size,
+		   gfp_t gfp)
+	__realloc_size(3) __assume_aligned(ARENA_MIN_ALIGN) __must_check;
 void *arena_memdup_aligned(struct arena *arena, const void *src, size_t size, size_t align,
-			   gfp_t gfp);
-char *arena_strdup(struct arena *arena, const char *s, gfp_t gfp);
-char *arena_strndup(struct arena *arena, const char *s, size_t max, gfp_t gfp);
-__printf(3, 0)
+			   gfp_t gfp) __realloc_size(3) __must_check;
+char *arena_strdup(struct arena *arena, const char *s, gfp_t gfp) __malloc __must_check;
+char *arena_strndup(struct arena *arena, const char *s, size_t max,
+		    gfp_t gfp) __malloc __must_check;
+__printf(3, 0) __malloc __must_check
 char *arena_vprintf(struct arena *arena, gfp_t gfp, const char *fmt, va_list args);
-__printf(3, 4)
+__printf(3, 4) __malloc __must_check
 char *arena_printf(struct arena *arena, gfp_t gfp, const char *fmt, ...);
 
 /*
@@ -444,7 +460,8 @@ static __always_inline size_t __arena_array_bytes(size_t n, size_t size)
  * Return: The array, aligned to %ARENA_MIN_ALIGN; NULL on failure, also if @n times @size
  * overflows (clause 5).
  */
-static inline void *arena_alloc_array(struct arena *arena, size_t n, size_t size, gfp_t gfp)
+static inline __alloc_size(2, 3) __must_check
+void *arena_alloc_array(struct arena *arena, size_t n, size_t size, gfp_t gfp)
 {
 	return arena_alloc(arena, __arena_array_bytes(n, size), gfp);
 }
@@ -580,8 +597,9 @@ struct arena_reserve {
 };
 
 int arena_reserve(struct arena *arena, struct arena_reserve *reserve, size_t nr, size_t size,
-		  size_t align, gfp_t gfp);
-void *arena_reserve_alloc(struct arena_reserve *reserve, size_t size, size_t align);
+		  size_t align, gfp_t gfp) __must_check;
+void *arena_reserve_alloc(struct arena_reserve *reserve, size_t size,
+			  size_t align) __alloc_size(2) __must_check;
 size_t arena_unreserve(struct arena_reserve *reserve);
 
 /**
@@ -594,7 +612,9 @@ typedef struct arena_handle {
 	u64	offset;
 } arena_handle_t;
 
-void *arena_alloc_handle(struct arena *arena, size_t size, gfp_t gfp, arena_handle_t *handle);
+void *arena_alloc_handle(struct arena *arena, size_t size, gfp_t gfp,
+			 arena_handle_t *handle)
+	__alloc_size(2) __assume_aligned(ARENA_MIN_ALIGN) __must_check;
 arena_handle_t arena_handle(const struct arena *arena, const void *ptr);
 void *arena_deref(const struct arena *arena, arena_handle_t handle);
 bool arena_owns(const struct arena *arena, const void *ptr);

@@ -50,6 +50,7 @@ struct arena_buf {
 
 void arena_buf_init(struct arena_buf *buf, struct arena *arena, gfp_t gfp);
 void arena_buf_init_private(struct arena_buf *buf, struct arena_private *arena, gfp_t gfp);
+/* An error need not be checked: the finished buffer tells. */
 bool arena_buf_append(struct arena_buf *buf, const void *src, size_t size);
 __printf(2, 0)
 bool arena_buf_vprintf(struct arena_buf *buf, const char *fmt, va_list args);
@@ -58,9 +59,9 @@ bool arena_buf_printf(struct arena_buf *buf, const char *fmt, ...);
 void *arena_buf_finish(struct arena_buf *buf, size_t *size) __must_check;
 char *arena_buf_finish_string(struct arena_buf *buf) __must_check;
 
-__printf(3, 0)
+__printf(3, 0) __malloc __must_check
 char *arena_private_vprintf(struct arena_private *arena, gfp_t gfp, const char *fmt, va_list args);
-__printf(3, 4)
+__printf(3, 4) __malloc __must_check
 char *arena_private_printf(struct arena_private *arena, gfp_t gfp, const char *fmt, ...);
 
 #endif /* _LINUX_ARENA_BUF_H */

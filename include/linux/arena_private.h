@@ -93,12 +93,12 @@ struct arena_private_mark {
 
 void arena_private_init(struct arena_private *arena, void *buffer, size_t size);
 void arena_private_destroy(struct arena_private *arena);
-void *__arena_private_alloc(struct arena_private *arena, size_t size, size_t align, gfp_t gfp)
-	__malloc;
-bool arena_private_resize(struct arena_private *arena, void *ptr, size_t old, size_t new)
-	__must_check;
+void *__arena_private_alloc(struct arena_private *arena, size_t size, size_t align,
+			    gfp_t gfp) __alloc_size(2) __must_check;
+void *arena_private_resize(struct arena_private *arena, void *ptr, size_t old,
+			   size_t new) __realloc_size(4) __must_check;
 void *arena_private_realloc(struct arena_private *arena, void *ptr, size_t old, size_t new,
-			    gfp_t gfp) __must_check;
+			    gfp_t gfp) __realloc_size(4) __must_check;
 int arena_private_add_action(struct arena_private *arena, void (*fn)(void *data), void *data,
 			     gfp_t gfp) __must_check;
 int arena_private_add_action_or_run(struct arena_private *arena, void (*fn)(void *data),
@@ -136,13 +136,16 @@ static inline void arena_private_adopt(struct arena_private *arena)
  * @size:  bytes, not 0, at most %ARENA_SLAB_MAX less a page.
  * @gfp:   how the arena may grow, see arena_alloc(); with __GFP_ZERO the object is zeroed.
  *
+ * The compiler does not know the size of an object that the inlined part of this function returns:
+ * attributes of a function are lost where it is inlined, and no call in it could tell the size.
+ *
  * Context: Any that @gfp fits, but an arena never grows in NMI; the caller is the owner. Takes
  * no lock.
  * Return: The object, aligned to %ARENA_MIN_ALIGN; NULL with nothing changed for a bad argument,
  * or if there is no memory.
  */
-static __always_inline void *arena_private_alloc(struct arena_private *arena, size_t size,
-						 gfp_t gfp)
+static __always_inline __alloc_size(2) __must_check
+void *arena_private_alloc(struct arena_private *arena, size_t size, gfp_t gfp)
 {
 	char *object = arena->pos;
 	size_t need = ALIGN(size, ARENA_MIN_ALIGN);

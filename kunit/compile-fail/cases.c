@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Code that must not compile (clause 14), except case 0, which is correct code of the
- * same kind. compile-fail.sh builds this file once for each case. It reads from the
+ * Code that must not compile (clauses 14, 23 and 26), except case 0, which is correct
+ * code of the same kind. compile-fail.sh builds this file once for each case. It reads from the
  * comment "case N:" a pattern that the compiler's message about case N must match.
  */
 #include <linux/arena.h>
@@ -40,6 +40,10 @@ long right(struct arena *arena, struct apples *apples, struct arena_dev *dev)
 	apple = arena_alloc_obj(arena, *apple);
 	apple = arena_alloc_objs(arena, struct apple, seeds, GFP_NOWAIT);
 	text = arena_printf(arena, GFP_KERNEL, "%zu %s", seeds, "seeds");
+	text = arena_alloc(arena, 16, GFP_KERNEL);
+	memset(text, 0, 16);
+	text = arena_resize(arena, text, 16, 32);
+	memset(text, 0, 32);
 	return apples_append(apples, apple_array, 2) + apples_at(apples, 0)->seeds + !!apple +
 	       !!text;
 }
@@ -203,5 +207,58 @@ void wrong(struct arena *arena);
 void wrong(struct arena *arena)
 {
 	arena_unhold(arena);
+}
+#endif
+
+/* case 18: detected write beyond size of */
+#if CASE == 18
+void wrong(struct arena *arena);
+void wrong(struct arena *arena)
+{
+	char *bytes = arena_alloc(arena, 16, GFP_KERNEL);
+
+	memset(bytes, 0, 17);
+}
+#endif
+
+/* case 19: detected write beyond size of */
+#if CASE == 19
+void wrong(struct arena *arena);
+void wrong(struct arena *arena)
+{
+	char *bytes = arena_alloc_array(arena, 4, 10, GFP_KERNEL);
+
+	memset(bytes, 0, 41);
+}
+#endif
+
+/* case 20: detected write beyond size of */
+#if CASE == 20
+void wrong(struct arena_private *arena);
+void wrong(struct arena_private *arena)
+{
+	char *bytes = __arena_private_alloc(arena, 16, 16, GFP_KERNEL);
+
+	memset(bytes, 0, 17);
+}
+#endif
+
+/* case 21: detected write beyond size of */
+#if CASE == 21
+void wrong(struct arena *arena, void *ptr);
+void wrong(struct arena *arena, void *ptr)
+{
+	char *bytes = arena_resize(arena, ptr, 64, 32);
+
+	memset(bytes, 0, 33);
+}
+#endif
+
+/* case 22: ignoring return value */
+#if CASE == 22
+void wrong(struct arena *arena);
+void wrong(struct arena *arena)
+{
+	arena_alloc(arena, 16, GFP_KERNEL);
 }
 #endif

@@ -74,6 +74,7 @@ typedef unsigned int gfp_t;
 #define __pure			__attribute__((__pure__))
 #define __assume_aligned(...)
 #define __alloc_size(...)
+#define __realloc_size(...)
 #define __counted_by(x)
 #define __no_kcsan
 #define fallthrough		__attribute__((__fallthrough__))

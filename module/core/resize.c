@@ -240,12 +240,13 @@ static bool resize(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t
  *
  * Context: Any. Takes no lock. The caller excludes resets and rewinds that free the object, as
  * for any use of it, and other users of the object.
- * Return: true if the object has @new bytes now; false, with nothing changed, if it cannot grow
- * where it is, or if @old or @new is 0.
+ * Return: @ptr, if the object has @new bytes now; NULL, with nothing changed, if it cannot grow
+ * where it is, or if @old or @new is 0. The compiler takes the object behind @ptr to have its old
+ * size, and the one behind the returned pointer to have @new bytes: use that one.
  */
-bool arena_resize(struct arena *arena, void *ptr, size_t old, size_t new)
+void *arena_resize(struct arena *arena, void *ptr, size_t old, size_t new)
 {
-	return old && new && resize(arena, ptr, old, new, ARENA_NOGROW);
+	return old && new && resize(arena, ptr, old, new, ARENA_NOGROW) ? ptr : NULL;
 }
 EXPORT_SYMBOL_GPL(arena_resize);
 

@@ -130,4 +130,9 @@ int notify_from(int fd, const char *name, unsigned int nr);
 void test_gone(void);
 void test_hotplug(void);
 
+/* For an object that a test does not use, or that it is not to get. */
+static inline void ignore(const void *object)
+{
+}
+
 #endif /* _ARENA_CONTEXT_H */

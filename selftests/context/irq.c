@@ -95,7 +95,7 @@ static void task_take(struct irqs *irqs, unsigned int i)
 	if (atomic_read(&stage->nr) < QUOTA * (1 + timers))
 		stage_alloc(stage, BY_TASK, 1 + i % 64, ARENA_NOGROW);
 	else
-		arena_alloc(stage->arena, CAPACITY, ARENA_NOGROW);
+		ignore(arena_alloc(stage->arena, CAPACITY, ARENA_NOGROW));
 	irqs->enough = timers >= TIMERS;
 }
 

@@ -195,7 +195,7 @@ static void reset_all(void)
 	if (e && scene.timers % 2)
 		elements_free(scene.elements, e);
 	scene.irq.taken += !!e;
-	arena_zalloc(scene.bytes, 200, ARENA_NOGROW);
+	ignore(arena_zalloc(scene.bytes, 200, ARENA_NOGROW));
 }
 
 static enum hrtimer_restart on_timer(struct hrtimer *timer)
