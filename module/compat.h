@@ -31,6 +31,27 @@
 #endif
 
 /*
+ * 6.10 added memory allocation profiling: the functions *_noprof() count what they allocate for the
+ * line that a caller has set, the others for their own line.
+ */
+#ifdef alloc_hooks
+static inline bool arena_profiled(void)
+{
+	return mem_alloc_profiling_enabled();
+}
+#else
+#define alloc_pages_noprof		alloc_pages
+#define alloc_pages_node_noprof		alloc_pages_node
+#define kmalloc_noprof			kmalloc
+#define kvmalloc_node_noprof		kvmalloc_node
+
+static inline bool arena_profiled(void)
+{
+	return false;
+}
+#endif
+
+/*
  * Whether the data cache can have different contents for two addresses of one page. 6.9 added
  * cpu_dcache_is_aliasing(). On older kernels, of the 64-bit architectures, MIPS finds out at run
  * time, and the caches of parisc and sparc64 are taken to alias.

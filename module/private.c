@@ -80,7 +80,7 @@ static struct arena_chunk *chunk_get(struct arena_private *arena, size_t size, s
 			return chunk;
 		}
 	}
-	chunk = arena_block_alloc(order, gfp);
+	chunk = arena_tagged(arena, arena_block_alloc(order, gfp));
 	if (chunk) {
 		arena_shadow_object(chunk, sizeof(*chunk), 0);
 		chunk->order = order;
@@ -101,18 +101,8 @@ static char *object_end(const struct arena_private *arena, char *object, size_t 
 	return min(end + ARENA_REDZONE, arena->end);
 }
 
-/**
- * arena_private_init() - Make a private arena.
- * @arena:  where to make it: embedded in a struct, or on the stack.
- * @buffer: the first memory to hand out, or NULL. The arena does not free it.
- * @size:   size of @buffer, in bytes.
- *
- * Where @buffer is not aligned to %ARENA_MIN_ALIGN, or @size is no multiple of that, a few
- * bytes at its start and end are not used.
- *
- * Context: Any. The caller becomes the owner.
- */
-void arena_private_init(struct arena_private *arena, void *buffer, size_t size)
+/* arena_private_init(), for an outer call that counts its memory, as kmalloc_noprof() is. */
+void arena_private_init_noprof(struct arena_private *arena, void *buffer, size_t size)
 {
 	char *first = PTR_ALIGN((char *)buffer, ARENA_MIN_ALIGN);
 
@@ -124,9 +114,10 @@ void arena_private_init(struct arena_private *arena, void *buffer, size_t size)
 	arena->pos = arena->first;
 	arena->end = arena->first + arena->first_size;
 	arena_shadow_poison(arena->first, arena->end, ARENA_POISON_UNUSED);
+	arena_tag_record(arena);
 	arena_private_adopt(arena);
 }
-EXPORT_SYMBOL_GPL(arena_private_init);
+EXPORT_SYMBOL_GPL(arena_private_init_noprof);
 
 /* Run the actions that were added after @last, the last one first. */
 static void actions_run(struct arena_private *arena, struct arena_private_action *last)
@@ -153,7 +144,7 @@ void arena_private_destroy(struct arena_private *arena)
 	arena_shadow_object(arena->first, arena->first_size, 0);
 	chunks_free(arena->chunks);
 	chunks_free(arena->spare);
-	arena_private_init(arena, NULL, 0);
+	arena_private_init_noprof(arena, NULL, 0);
 }
 EXPORT_SYMBOL_GPL(arena_private_destroy);
 

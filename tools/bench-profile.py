@@ -75,7 +75,7 @@ def main():
             return before == loop and name == "__arena_alloc_words"
     elif bench == "create":
         def begins(before, name):
-            return before != name and name == "arena_create"
+            return before != name and name == "arena_create_noprof"
     else:
         def begins(before, name):
             return name == loop and before != loop

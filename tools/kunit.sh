@@ -21,6 +21,7 @@ TIMEOUT=${KUNIT_TIMEOUT:-3000}
 # Options that UML of kernel 6.1 does not have. They must be left out, because kunit.py refuses to
 # run if the kernel does not accept an option.
 NOT_IN_6_1='SMP|NR_CPUS|PREEMPT|DEBUG_ATOMIC_SLEEP|FAULT_INJECTION_USERCOPY|SHMEM'
+NOT_IN_6_1+='|MEM_ALLOC_PROFILING|MEM_ALLOC_PROFILING_ENABLED_BY_DEFAULT'
 
 is_old()
 {
@@ -246,6 +247,8 @@ main()
 	runs=("${1:-arena*}" "init_on_alloc=0 $layout")
 	[ $# -gt 0 ] || runs+=("arena_[lprz]*" "init_on_alloc=1 arena.device=0 $layout"
 		"arena_[adfhikotz]*" init_on_alloc=0 "arena_r*c*" init_on_alloc=0)
+	# Profiling is off otherwise, because the pool is not used while it is on.
+	[ $# -gt 0 ] || runs+=("arena_profile*" "init_on_alloc=0 sysctl.vm.mem_profiling=1")
 	with_lock uml-run run_and_report "${runs[@]}"
 }
 

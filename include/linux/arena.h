@@ -288,9 +288,47 @@ struct arena_stats {
 	u64	findings;
 };
 
-struct arena *arena_create(const struct arena_config *config) __must_check;
-struct arena *devm_arena_create(struct device *dev,
-				const struct arena_config *config) __must_check;
+/*
+ * Memory allocation profiling (/proc/allocinfo) counts the memory of an arena for the line that
+ * created it, also what it takes later, whichever code makes it grow. Functions whose names end in
+ * _noprof count it for the line of an outer call instead, as kmalloc_noprof() does.
+ */
+#ifdef CONFIG_MEM_ALLOC_PROFILING
+#define __arena_counted(call)	alloc_hooks(call)
+#else
+#define __arena_counted(call)	(call)
+#endif
+
+struct arena *arena_create_noprof(const struct arena_config *config) __must_check;
+struct arena *devm_arena_create_noprof(struct device *dev,
+				       const struct arena_config *config) __must_check;
+
+/**
+ * arena_create() - Create an arena.
+ * @config: its properties, see &struct arena_config.
+ *
+ * An arena takes at most one KiB, whatever its capacity, or two with %ARENA_READERS; above about
+ * 500 possible CPUs, 8 bytes more for each 32 of them. A slab is committed by the first
+ * allocation that needs it. From the fifth slab on, the directory takes memory, too: sixteen
+ * bytes a slab, a page at a time. A CPU that first allocates takes less than half a KiB more.
+ *
+ * Context: Task, may sleep.
+ * Return: The arena, ERR_PTR(-EINVAL) if a field of @config is invalid, or ERR_PTR(-ENOMEM).
+ */
+#define arena_create(config)		__arena_counted(arena_create_noprof(config))
+
+/**
+ * devm_arena_create() - Create an arena, and drop its reference when a driver is unbound.
+ * @dev:    the device of the driver; unbinding drops the reference.
+ * @config: its properties, see &struct arena_config.
+ *
+ * If the driver's reference is the last one, the arena is destroyed before unbinding goes on.
+ *
+ * Context: Task, may sleep.
+ * Return: The arena, ERR_PTR(-EINVAL) if a field of @config is invalid, or ERR_PTR(-ENOMEM).
+ */
+#define devm_arena_create(dev, config)	__arena_counted(devm_arena_create_noprof(dev, config))
+
 struct arena *arena_get(struct arena *arena);
 void arena_put(struct arena *arena);
 void arena_put_barrier(void);
@@ -695,8 +733,26 @@ DEFINE_CLASS(arena_scope, struct arena_scope, arena_scope_end(&_T), arena_scope_
 /* Typed arenas, that is, arenas of elements of one type: the functions behind DEFINE_ARENA(). */
 struct arena_typed;
 
-struct arena_typed *arena_typed_create(const char *name, size_t size, u32 nr,
-				       unsigned int flags);
+struct arena_typed *arena_typed_create_noprof(const char *name, size_t size, u32 nr,
+					      unsigned int flags);
+/**
+ * arena_typed_create() - Make a typed arena.
+ * @name:  for humans; copied, may be NULL.
+ * @size:  bytes of an element, not 0, at most %ARENA_SLAB_MAX (2 MiB).
+ * @nr:    number of elements that there is room for, not 0 (clause 16).
+ * @flags: %ARENA_READERS and %ARENA_ACCOUNT, or 0.
+ *
+ * Elements lie one after the other from the start of a slab on: they are aligned as an array
+ * of them would be. All memory is committed here, twice with %ARENA_READERS; the stamp of each
+ * element takes eight bytes more.
+ *
+ * Context: Task, may sleep.
+ * Return: The arena; ERR_PTR(-EINVAL) for a bad argument; ERR_PTR(-ENOMEM); ERR_PTR(-EINTR) if
+ * the task is being killed.
+ */
+#define arena_typed_create(name, size, nr, flags)				\
+	__arena_counted(arena_typed_create_noprof(name, size, nr, flags))
+
 void arena_typed_destroy(struct arena_typed *typed);
 void *arena_typed_alloc(struct arena_typed *typed, const void *src);
 long arena_typed_append(struct arena_typed *typed, const void *src, u32 nr);

@@ -28,6 +28,7 @@
 #include <linux/mm.h>
 #include <linux/string.h>
 
+struct alloc_tag;
 struct arena_chunk;
 struct arena_private_action;
 struct task_struct;
@@ -50,6 +51,7 @@ struct task_struct;
  * @serial:	number of marks made so far, which is the serial of the newest one.
  * @open:	serials of the open marks.
  * @actions:	the actions that arena_private_add_action() has added, the last one first.
+ * @tag:	the line of code that memory allocation profiling counts chunks for.
  * @owner:	with CONFIG_ARENA_DEBUG: the task that last initialised or adopted the arena.
  */
 struct arena_private {
@@ -66,6 +68,9 @@ struct arena_private {
 	u64			serial;
 	u64			open[ARENA_PRIVATE_MARKS];
 	struct arena_private_action *actions;
+#ifdef CONFIG_MEM_ALLOC_PROFILING
+	struct alloc_tag	*tag;
+#endif
 #ifdef CONFIG_ARENA_DEBUG
 	struct task_struct	*owner;
 #endif
@@ -91,7 +96,22 @@ struct arena_private_mark {
 	unsigned int		level;
 };
 
-void arena_private_init(struct arena_private *arena, void *buffer, size_t size);
+void arena_private_init_noprof(struct arena_private *arena, void *buffer, size_t size);
+
+/**
+ * arena_private_init() - Make a private arena.
+ * @arena:  where to make it: embedded in a struct, or on the stack.
+ * @buffer: the first memory to hand out, or NULL. The arena does not free it.
+ * @size:   size of @buffer, in bytes.
+ *
+ * Where @buffer is not aligned to %ARENA_MIN_ALIGN, or @size is no multiple of that, a few
+ * bytes at its start and end are not used.
+ *
+ * Context: Any. The caller becomes the owner.
+ */
+#define arena_private_init(arena, buffer, size)					\
+	((void)__arena_counted((arena_private_init_noprof(arena, buffer, size), 0)))
+
 void arena_private_destroy(struct arena_private *arena);
 void *__arena_private_alloc(struct arena_private *arena, size_t size, size_t align,
 			    gfp_t gfp) __alloc_size(2) __must_check;

@@ -892,6 +892,7 @@ char *kvasprintf(gfp_t gfp, const char *fmt, va_list args);
 #define kmalloc_array(n, size, gfp)	kmalloc(size_mul(n, size), gfp)
 #define kvmalloc(size, gfp)	kmalloc(size, gfp)
 #define kvzalloc(size, gfp)	kzalloc(size, gfp)
+#define kvmalloc_node(size, gfp, node)	kmalloc(size, gfp)
 #define kvcalloc(n, size, gfp)	kcalloc(n, size, gfp)
 #define kvmalloc_array(n, size, gfp)	kmalloc_array(n, size, gfp)
 #define kvfree(object)		kfree(object)

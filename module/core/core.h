@@ -272,6 +272,7 @@
  *	=======  ==============================  ===============================
  */
 
+struct alloc_tag;
 struct arena_check;
 struct arena_debug;
 struct mem_cgroup;
@@ -580,6 +581,7 @@ struct arena_history {
  * @budget:	what slabs and directories are charged to; it outlives the arena.
  * @check:	its checks (check.c), NULL before they are first switched on.
  * @node:	NUMA node of the slabs, with %ARENA_ON_NODE.
+ * @tag:	the line of code that memory allocation profiling counts the arena for.
  * @all:	entry in the list of all arenas (debug.c).
  * @id:		number of the arena, unique.
  * @debug:	the file of the arena in debugfs, NULL while there is none.
@@ -654,6 +656,9 @@ struct arena {
 	atomic_long_t		pool_hits;
 
 	struct llist_node	unreferenced;
+#ifdef CONFIG_MEM_ALLOC_PROFILING
+	struct alloc_tag	*tag;
+#endif
 	struct list_head	all;
 	u64			id;
 	struct arena_debug	*debug;
@@ -1051,7 +1056,7 @@ static inline void arena_cpu_prepare(struct arena *arena, gfp_t gfp)
 		arena_cpu_install(arena, gfp);
 }
 
-/* create.c */
+/* create.c. Counts the memory for the line that an outer call has set (__arena_counted()). */
 
 /* Returns 0, or -EINVAL if a member of @config is not valid. */
 int arena_config_check(const struct arena_config *config);

@@ -45,6 +45,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "core/cursor.h"
 
 const struct arena_cpu arena_cpu_none;
@@ -191,7 +192,7 @@ void *arena_state_alloc(const struct arena *arena, size_t size, gfp_t gfp)
 	if (arena->flags & ARENA_ACCOUNT)
 		gfp |= __GFP_ACCOUNT;
 	old = set_active_memcg(arena->memcg);
-	state = kzalloc(size, gfp);
+	state = arena_tagged(arena, kmalloc_noprof(size, gfp | __GFP_ZERO));
 	set_active_memcg(old);
 	return state;
 }

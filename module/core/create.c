@@ -127,10 +127,11 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 	if (config->flags & ARENA_READERS)
 		size += sizeof(*arena->spare_dir);
 	/* kzalloc() would be slower: it zeroes all of the size that kmalloc() rounds up to. */
-	arena = kmalloc(size, gfp | ARENA_GFP_META);
+	arena = kmalloc_noprof(size, gfp | ARENA_GFP_META);
 	if (!arena)
 		return ERR_PTR(-ENOMEM);
 	zero_words(arena, size);
+	arena_tag_record(arena);
 	if (config->flags & ARENA_READERS)
 		arena->spare_dir = (void *)arena + size - sizeof(*arena->spare_dir);
 	arena->budget = budget;
@@ -144,23 +145,12 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 	return arena;
 }
 
-/**
- * arena_create() - Create an arena.
- * @config: its properties, see &struct arena_config.
- *
- * An arena takes at most one KiB, whatever its capacity, or two with %ARENA_READERS; above about
- * 500 possible CPUs, 8 bytes more for each 32 of them. A slab is committed by the first
- * allocation that needs it. From the fifth slab on, the directory takes memory, too: sixteen
- * bytes a slab, a page at a time. A CPU that first allocates takes less than half a KiB more.
- *
- * Context: Task, may sleep.
- * Return: The arena, ERR_PTR(-EINVAL) if a field of @config is invalid, or ERR_PTR(-ENOMEM).
- */
-struct arena *arena_create(const struct arena_config *config)
+/* arena_create(), for an outer call that counts its memory, as kmalloc_noprof() is. */
+struct arena *arena_create_noprof(const struct arena_config *config)
 {
 	return __arena_create(config, 0, &arena_total);
 }
-EXPORT_SYMBOL_GPL(arena_create);
+EXPORT_SYMBOL_GPL(arena_create_noprof);
 
 static void arena_release(struct arena *arena)
 {
@@ -282,19 +272,10 @@ static void devm_arena_release(void *arena)
 	put_and_wait(arena);
 }
 
-/**
- * devm_arena_create() - Create an arena, and drop its reference when a driver is unbound.
- * @dev:    the device of the driver; unbinding drops the reference.
- * @config: its properties, see &struct arena_config.
- *
- * If the driver's reference is the last one, the arena is destroyed before unbinding goes on.
- *
- * Context: Task, may sleep.
- * Return: The arena, ERR_PTR(-EINVAL) if a field of @config is invalid, or ERR_PTR(-ENOMEM).
- */
-struct arena *devm_arena_create(struct device *dev, const struct arena_config *config)
+/* devm_arena_create(), for an outer call that counts its memory, as kmalloc_noprof() is. */
+struct arena *devm_arena_create_noprof(struct device *dev, const struct arena_config *config)
 {
-	struct arena *arena = arena_create(config);
+	struct arena *arena = arena_create_noprof(config);
 	int err;
 
 	if (IS_ERR(arena))
@@ -302,7 +283,7 @@ struct arena *devm_arena_create(struct device *dev, const struct arena_config *c
 	err = devm_add_action_or_reset(dev, devm_arena_release, arena);
 	return err ? ERR_PTR(err) : arena;
 }
-EXPORT_SYMBOL_GPL(devm_arena_create);
+EXPORT_SYMBOL_GPL(devm_arena_create_noprof);
 
 void arena_set_generation(struct arena *arena, unsigned long generation)
 {

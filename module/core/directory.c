@@ -161,7 +161,8 @@ static union arena_dir_node *node_new(struct arena *arena, gfp_t gfp)
 	void *node = NULL;
 
 	if (arena_budget_charge(arena->budget, 1, gfp)) {
-		node = arena_block_uncharged(0, gfp | __GFP_ZERO | __GFP_COMP, nid);
+		node = arena_tagged(arena, arena_block_uncharged(0, gfp | __GFP_ZERO | __GFP_COMP,
+								 nid));
 		if (!node)
 			arena_budget_uncharge(arena->budget, 1);
 	}

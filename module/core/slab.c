@@ -159,7 +159,7 @@ static void *slab_take(struct arena *arena, int node, gfp_t gfp, bool *clean)
 	} else {
 		struct mem_cgroup *old = set_active_memcg(arena->memcg);
 
-		base = arena_block_uncharged(order, gfp, node);
+		base = arena_tagged(arena, arena_block_uncharged(order, gfp, node));
 		set_active_memcg(old);
 		if (!base)
 			return NULL;

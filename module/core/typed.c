@@ -783,7 +783,7 @@ static int typed_init(struct arena_typed *typed, struct arena_config *config, si
 					  arena_account_gfp(config->flags));
 	if (!typed->stamps)
 		return -ENOMEM;
-	typed->arena = arena_create(config);
+	typed->arena = arena_create_noprof(config);
 	if (IS_ERR(typed->arena)) {
 		err = PTR_ERR(typed->arena);
 		typed->arena = NULL;
@@ -802,22 +802,9 @@ static void typed_release(struct arena_typed *typed)
 	kfree(typed);
 }
 
-/**
- * arena_typed_create() - Make a typed arena.
- * @name:  for humans; copied, may be NULL.
- * @size:  bytes of an element, not 0, at most %ARENA_SLAB_MAX (2 MiB).
- * @nr:    number of elements that there is room for, not 0 (clause 16).
- * @flags: %ARENA_READERS and %ARENA_ACCOUNT, or 0.
- *
- * Elements lie one after the other from the start of a slab on: they are aligned as an array
- * of them would be. All memory is committed here, twice with %ARENA_READERS; the stamp of each
- * element takes eight bytes more.
- *
- * Context: Task, may sleep.
- * Return: The arena; ERR_PTR(-EINVAL) for a bad argument; ERR_PTR(-ENOMEM); ERR_PTR(-EINTR) if
- * the task is being killed.
- */
-struct arena_typed *arena_typed_create(const char *name, size_t size, u32 nr, unsigned int flags)
+/* arena_typed_create(), for an outer call that counts its memory, as kmalloc_noprof() is. */
+struct arena_typed *arena_typed_create_noprof(const char *name, size_t size, u32 nr,
+					      unsigned int flags)
 {
 	struct arena_config config = { .name = name, .flags = flags };
 	struct arena_typed *typed;
@@ -825,7 +812,7 @@ struct arena_typed *arena_typed_create(const char *name, size_t size, u32 nr, un
 
 	if (flags & ~(ARENA_READERS | ARENA_ACCOUNT))
 		return ERR_PTR(-EINVAL);
-	typed = kzalloc_obj(*typed, ARENA_GFP_META);
+	typed = kmalloc_noprof(sizeof(*typed), ARENA_GFP_META | __GFP_ZERO);
 	if (!typed)
 		return ERR_PTR(-ENOMEM);
 	err = typed_init(typed, &config, size, nr);
@@ -835,7 +822,7 @@ struct arena_typed *arena_typed_create(const char *name, size_t size, u32 nr, un
 	}
 	return typed;
 }
-EXPORT_SYMBOL_GPL(arena_typed_create);
+EXPORT_SYMBOL_GPL(arena_typed_create_noprof);
 
 /**
  * arena_typed_destroy() - Give back a typed arena.

@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
+#include "compat.h"
 #include "core/core.h"
 
 /*
@@ -49,7 +50,8 @@ struct arena_large *arena_view_make(struct arena *arena, unsigned long generatio
 				    size_t size, const struct list_head *slabs)
 {
 	size_t nr = DIV_ROUND_UP(size, PAGE_SIZE);
-	struct arena_large *large = kmalloc(sizeof(*large), ARENA_GFP_META);
+	struct arena_large *large = arena_tagged(arena, kmalloc_noprof(sizeof(*large),
+								       ARENA_GFP_META));
 	struct page **pages = kvmalloc_array(nr, sizeof(*pages), ARENA_GFP_META);
 	int err = -ENOMEM;
 

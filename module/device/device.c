@@ -292,7 +292,7 @@ int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u32 flags
 	if (flags & ARENA_SETUP_ZERO)
 		config->flags |= ARENA_ZERO;
 	old = set_active_memcg(dev->memcg);
-	arena = __arena_create(config, ARENA_MAPPABLE, dev->budget);
+	arena = __arena_counted(__arena_create(config, ARENA_MAPPABLE, dev->budget));
 	set_active_memcg(old);
 	if (IS_ERR(arena))
 		return PTR_ERR(arena);

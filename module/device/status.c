@@ -114,8 +114,8 @@ int arena_status_make(struct arena_dev *dev)
 	if (!arena_budget_charge(dev->budget, 1, ARENA_DEV_GFP))
 		return -ENOMEM;
 	old = set_active_memcg(dev->memcg);
-	status = arena_block_uncharged(0, ARENA_DEV_GFP | __GFP_HARDWALL | __GFP_ZERO,
-				       NUMA_NO_NODE);
+	status = __arena_counted(arena_block_uncharged(0, ARENA_DEV_GFP | __GFP_HARDWALL |
+						       __GFP_ZERO, NUMA_NO_NODE));
 	set_active_memcg(old);
 	if (!status) {
 		arena_budget_uncharge(dev->budget, 1);

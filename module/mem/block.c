@@ -12,14 +12,15 @@
 #include "mem/shadow.h"
 
 /*
- * Take a block from the page allocator; the caller charges it. With NUMA_NO_NODE as @node, the
- * memory policy of the task chooses the node, which alloc_pages_node() would ignore. Without
- * __GFP_COMP the block is split into single pages, each with a reference count of its own.
+ * Take a block from the page allocator. The caller charges it, and calls this by arena_tagged().
+ * With NUMA_NO_NODE as @node, the memory policy of the task chooses the node, which
+ * alloc_pages_node() would ignore. Without __GFP_COMP the block is split into single pages, each
+ * with a reference count of its own.
  */
 void *arena_block_uncharged(unsigned int order, gfp_t gfp, int node)
 {
-	struct page *page = node == NUMA_NO_NODE ? alloc_pages(gfp, order) :
-						   alloc_pages_node(node, gfp, order);
+	struct page *page = node == NUMA_NO_NODE ? alloc_pages_noprof(gfp, order) :
+						   alloc_pages_node_noprof(node, gfp, order);
 
 	if (!page)
 		return NULL;
@@ -149,7 +150,8 @@ void arena_block_free(void *base, unsigned int order)
 
 /*
  * Allocate zeroed memory for an arena's bookkeeping. It is charged to @budget as slabs are (clause
- * 21), and to the active memory cgroup if @gfp has __GFP_ACCOUNT.
+ * 21), and to the active memory cgroup if @gfp has __GFP_ACCOUNT. The caller is creating an arena:
+ * profiling counts the memory for the line that does.
  */
 void *arena_table_alloc(struct arena_budget *budget, size_t size, gfp_t gfp)
 {
@@ -159,7 +161,7 @@ void *arena_table_alloc(struct arena_budget *budget, size_t size, gfp_t gfp)
 	gfp |= ARENA_GFP_META;
 	if (!arena_budget_charge(budget, pages, gfp))
 		return NULL;
-	table = kvzalloc(size, gfp);
+	table = kvmalloc_node_noprof(size, gfp | __GFP_ZERO, NUMA_NO_NODE);
 	if (!table)
 		arena_budget_uncharge(budget, pages);
 	return table;

@@ -33,6 +33,25 @@ static inline gfp_t arena_gfp_quiet(gfp_t gfp)
 	return gfp;
 }
 
+/*
+ * Memory allocation profiling. arena_tag_record() notes in @owner, an arena, which line of code is
+ * creating it. arena_tagged() lets what @call allocates by functions *_noprof() count for that
+ * line, or for the line of arena_tagged() if profiling was off when the arena was created.
+ */
+#ifdef CONFIG_MEM_ALLOC_PROFILING
+#define arena_tag_record(owner)		alloc_tag_record((owner)->tag)
+#define arena_tagged(owner, call)						\
+({										\
+	DEFINE_ALLOC_TAG(_tag_here);						\
+	struct alloc_tag *_tag_to_use = (owner)->tag ?: &_tag_here;		\
+										\
+	alloc_hooks_tag(_tag_to_use, call);					\
+})
+#else
+#define arena_tag_record(owner)		((void)(owner))
+#define arena_tagged(owner, call)	((void)(owner), call)
+#endif
+
 /* The gfp flags that a caller may choose; the module chooses the others. */
 #define ARENA_GFP_MASK	(__GFP_RECLAIM | __GFP_HIGH | __GFP_IO | __GFP_FS | \
 			 __GFP_NORETRY | __GFP_RETRY_MAYFAIL | __GFP_NOMEMALLOC | \

@@ -2,7 +2,8 @@
 /*
  * The pool keeps blocks that arenas gave back for the next arena, so that arenas which come and go
  * need not call the page allocator. It is per node and bounded, and a shrinker frees its blocks
- * under memory pressure.
+ * under memory pressure. While memory allocation profiling is on, it is not used: a block counts
+ * for the line of code that took it from the page allocator, and no module can change that.
  *
  * For each size, a node keeps one block apart from the others, which is taken by one exchange
  * and put back by one compare-and-swap. The others are in lists, under a raw spinlock for each
@@ -53,6 +54,12 @@ static struct pool_node *pool_of(int nid)
 	struct pool_node **nodes = smp_load_acquire(&pool);
 
 	return nodes ? nodes[nid] : NULL;
+}
+
+/* The blocks of a node, for taking and keeping: NULL if profiling is on, see the top. */
+static struct pool_node *pool_in_use(int nid)
+{
+	return arena_profiled() ? NULL : pool_of(nid);
 }
 
 static struct page *pool_pop(struct pool_node *node, unsigned int order)
@@ -111,7 +118,7 @@ static void pool_keep(struct pool_node *node, unsigned int order, struct page *p
  */
 void *arena_pool_take(int nid, unsigned int order)
 {
-	struct pool_node *node = pool_of(nid);
+	struct pool_node *node = pool_in_use(nid);
 	void *base = node ? pool_pick(node, order) : NULL;
 
 	if (base)
@@ -127,7 +134,7 @@ void *arena_pool_take(int nid, unsigned int order)
  */
 void *arena_pool_take_uncharged(int nid, unsigned int order)
 {
-	struct pool_node *node = pool_of(nid);
+	struct pool_node *node = pool_in_use(nid);
 	void *base = node ? pool_pick(node, order) : NULL;
 
 	if (base) {
@@ -145,7 +152,7 @@ bool arena_pool_put(void *base, unsigned int order)
 {
 	long limit = arena_mb_to_pages(READ_ONCE(pool_mb));
 	struct page *page = virt_to_page(base);
-	struct pool_node *node = pool_of(page_to_nid(page));
+	struct pool_node *node = pool_in_use(page_to_nid(page));
 
 	if (!node)
 		return false;

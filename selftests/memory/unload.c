@@ -29,12 +29,12 @@ struct slow {
 
 /* The functions of the arena module that this module calls. */
 static struct {
-	typeof(arena_create)		*create;
+	typeof(arena_create_noprof)	*create_noprof;
 	typeof(arena_alloc)		*alloc;
 	typeof(arena_reset_rcu)	*reset_rcu;
 	typeof(arena_destroy)		*destroy;
 	typeof(arena_put)		*put;
-	typeof(arena_typed_create)	*typed_create;
+	typeof(arena_typed_create_noprof) *typed_create_noprof;
 	typeof(arena_typed_alloc)	*typed_alloc;
 	typeof(arena_typed_free)	*typed_free;
 	typeof(arena_typed_destroy)	*typed_destroy;
@@ -64,7 +64,7 @@ static int come_and_go(void (*end)(struct arena *arena))
 		.capacity = SZ_64K,
 		.flags = ARENA_READERS,
 	};
-	struct arena *arena = call.create(&config);
+	struct arena *arena = call.create_noprof(&config);
 	int err = 0;
 
 	if (IS_ERR(arena))
@@ -80,10 +80,11 @@ static int come_and_go(void (*end)(struct arena *arena))
 /* Makes a typed arena, frees one of its elements, and destroys the arena. */
 static int come_and_go_typed(void)
 {
-	struct arena_typed *typed = call.typed_create("unload", sizeof(int), 10, ARENA_READERS);
 	static const int value = 5;
+	struct arena_typed *typed;
 	void *element;
 
+	typed = call.typed_create_noprof("unload", sizeof(int), 10, ARENA_READERS);
 	if (IS_ERR(typed))
 		return PTR_ERR(typed);
 	queue_slow();
@@ -112,25 +113,25 @@ static long run(unsigned int nr)
 {
 	long err = -ENOENT;
 
-	GET(create);
+	GET(create_noprof);
 	call.alloc = symbol_get(__arena_alloc);
 	GET(reset_rcu);
 	GET(destroy);
 	GET(put);
-	GET(typed_create);
+	GET(typed_create_noprof);
 	GET(typed_alloc);
 	GET(typed_free);
 	GET(typed_destroy);
-	if (call.create && call.alloc && call.reset_rcu && call.destroy && call.put &&
-	    call.typed_create && call.typed_alloc && call.typed_free && call.typed_destroy)
+	if (call.create_noprof && call.alloc && call.reset_rcu && call.destroy && call.put &&
+	    call.typed_create_noprof && call.typed_alloc && call.typed_free && call.typed_destroy)
 		err = work_on_cpu(cpumask_last(cpu_online_mask), run_here, &nr);
-	PUT(create);
+	PUT(create_noprof);
 	if (call.alloc)
 		symbol_put(__arena_alloc);
 	PUT(reset_rcu);
 	PUT(destroy);
 	PUT(put);
-	PUT(typed_create);
+	PUT(typed_create_noprof);
 	PUT(typed_alloc);
 	PUT(typed_free);
 	PUT(typed_destroy);
