@@ -88,7 +88,7 @@ static void handle_each_object_resolves(struct kunit *test)
 /* Clauses 4, 5: if the allocation is refused, the handle resolves to NULL. */
 static void alloc_handle_bad_argument_refused(struct kunit *test)
 {
-	static const size_t bad[] = { 0, SLAB + 1, CAPACITY, SIZE_MAX };
+	static const size_t bad[] = { 0, CAPACITY + 1, SIZE_MAX };
 	struct arena *arena = usual(test);
 	struct arena_stats was;
 	arena_handle_t handle;
@@ -98,7 +98,9 @@ static void alloc_handle_bad_argument_refused(struct kunit *test)
 		handle = (arena_handle_t){ 1, 2 };
 		was = arena_test_stats(arena);
 		KUNIT_EXPECT_NULL(test, arena_alloc_handle(arena, bad[i], GFP_KERNEL, &handle));
-		arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_ARG, "size %zu", bad[i]);
+		arena_expect_unchanged(test, arena, &was,
+				       bad[i] ? ARENA_CAUSE_SPACE : ARENA_CAUSE_ARG,
+				       "size %zu", bad[i]);
 		KUNIT_EXPECT_TRUE(test, is_none(arena, handle));
 	}
 	was = arena_test_stats(arena);
@@ -115,7 +117,7 @@ static void handle_foreign_address_none(struct kunit *test)
 	void *theirs = arena_alloc(other, 64, GFP_KERNEL);
 	void *kmalloced = kunit_kzalloc(test, 64, GFP_KERNEL);
 	void *vmalloced = vzalloc(PAGE_SIZE);
-	void *large = arena_alloc(arena, 2 * SLAB, GFP_KERNEL);
+	void *large = arena_alloc(other, 2 * SLAB, GFP_KERNEL);
 	void *beyond;
 
 	KUNIT_ASSERT_TRUE(test, mine && theirs && kmalloced && vmalloced && large);
@@ -128,7 +130,6 @@ static void handle_foreign_address_none(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, arena)));
 	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, ERR_PTR(-EINVAL))));
 	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, (void *)8)));
-	/* arena_handle() documents that objects larger than a slab have no handle. */
 	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, large)));
 	vfree(vmalloced);
 
@@ -142,6 +143,116 @@ static void handle_foreign_address_none(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, arena_reset_rcu(arena), 0);
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, SLAB, GFP_KERNEL));
 	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, mine)));
+}
+
+static int reset_in_way(struct arena *arena, unsigned int way)
+{
+	unsigned long until = 0;
+	int err = 0;
+
+	switch (way % 5) {
+	case 0:
+		return arena_reset(arena);
+	case 1:
+		do {
+			err = arena_reset_rcu(arena);
+		} while (err == -EBUSY && arena_sleep_until(&until));
+		return err;
+	case 2:
+		arena_reset_release(arena, 0);
+		return 0;
+	case 3:
+		arena_reset_release(arena, SIZE_MAX);
+		return 0;
+	default:
+		arena_reset_zero(arena);
+		return 0;
+	}
+}
+
+/*
+ * Clause 13: objects larger than a slab have handles, too. They resolve to the address that the
+ * caller got, and so do those of small objects in the same slab.
+ */
+static void handle_large_object_resolves(struct kunit *test)
+{
+	static const size_t sizes[] = { SLAB + 1, 2 * SLAB, 2 * SLAB + PAGE_SIZE + 8 };
+	struct arena *arena = usual(test);
+	unsigned int i;
+
+	for (i = 0; i < 3 * ARRAY_SIZE(sizes); i++) {
+		const size_t size = sizes[i % ARRAY_SIZE(sizes)];
+		arena_handle_t handle, small;
+		u8 *ptr, *after;
+
+		ptr = arena_alloc_handle(arena, size, GFP_KERNEL, &handle);
+		KUNIT_ASSERT_NOT_NULL(test, ptr);
+		after = arena_alloc_handle(arena, 8, GFP_KERNEL, &small);
+		KUNIT_ASSERT_NOT_NULL(test, after);
+		KUNIT_EXPECT_TRUE(test, same(arena_handle(arena, ptr), handle));
+		KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, handle), ptr);
+		KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, small), after);
+		KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, arena_handle(arena, after)), after);
+		KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, ptr + SLAB)));
+		KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, ptr + size - 1)));
+
+		/* Small objects in the slabs that a large one had resolve to their slab. */
+		KUNIT_ASSERT_EQ(test, reset_in_way(arena, i), 0);
+		KUNIT_EXPECT_NULL(test, arena_deref(arena, handle));
+		after = arena_alloc_handle(arena, SLAB, GFP_KERNEL, &small);
+		KUNIT_ASSERT_NOT_NULL(test, after);
+		KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, small), after);
+		KUNIT_ASSERT_EQ(test, reset_in_way(arena, i / 2), 0);
+	}
+}
+
+/* Clause 13: the handle of an object larger than a slab outlives rewinds above the object. */
+static void handle_large_object_outlives_rewind(struct kunit *test)
+{
+	struct arena *arena = arena_test_create(test, CAPACITY, SLAB, 0);
+	arena_handle_t handle, small;
+	struct arena_mark below, above;
+	void *ptr, *after;
+
+	KUNIT_ASSERT_EQ(test, arena_mark(arena, &below), 0);
+	ptr = arena_alloc_handle(arena, 2 * SLAB + 8, GFP_KERNEL, &handle);
+	KUNIT_ASSERT_NOT_NULL(test, ptr);
+	KUNIT_ASSERT_EQ(test, arena_mark(arena, &above), 0);
+	KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, 100, GFP_KERNEL));
+	KUNIT_ASSERT_EQ(test, arena_rewind(arena, &above), 0);
+	KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, handle), ptr);
+	KUNIT_EXPECT_TRUE(test, same(arena_handle(arena, ptr), handle));
+	after = arena_alloc_handle(arena, 8, GFP_KERNEL, &small);
+	KUNIT_ASSERT_NOT_NULL(test, after);
+	KUNIT_EXPECT_EQ(test, small.offset, handle.offset + 2 * SLAB + 8);
+	KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, small), after);
+	KUNIT_ASSERT_EQ(test, arena_rewind(arena, &below), 0);
+	KUNIT_EXPECT_NULL(test, arena_deref(arena, handle));
+	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, ptr)));
+}
+
+/*
+ * Clause 13: an object in what is left of a large reservation, which was given back, resolves to
+ * its own address. The view of the reservation ends before the object does.
+ */
+static void handle_after_large_unreserve_resolves(struct kunit *test)
+{
+	struct arena *arena = arena_test_create(test, CAPACITY, SLAB, 0);
+	struct arena_reserve reserve;
+	arena_handle_t small;
+	void *first, *ptr;
+
+	KUNIT_ASSERT_EQ(test, arena_reserve(arena, &reserve, 1, 2 * SLAB + SLAB / 2, 8,
+					    GFP_KERNEL), 0);
+	first = arena_reserve_alloc(&reserve, 2 * SLAB + 8, 8);
+	KUNIT_ASSERT_NOT_NULL(test, first);
+	KUNIT_ASSERT_EQ(test, arena_unreserve(&reserve), SLAB / 2 - 8);
+	ptr = arena_alloc_handle(arena, SLAB / 2, GFP_KERNEL, &small);
+	KUNIT_ASSERT_NOT_NULL(test, ptr);
+	KUNIT_EXPECT_EQ(test, small.offset % SLAB, 8);
+	KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, small), ptr);
+	KUNIT_EXPECT_TRUE(test, same(arena_handle(arena, ptr), small));
+	KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, arena_handle(arena, first)), first);
 }
 
 /* Clause 13: a handle that was made up resolves to NULL. */
@@ -185,31 +296,6 @@ static void deref_forged_null(struct kunit *test)
 	h = (arena_handle_t){ ~0ULL, ~0ULL };
 	KUNIT_EXPECT_NULL(test, arena_deref(arena, h));
 	KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, good), ptr);
-}
-
-static int reset_in_way(struct arena *arena, unsigned int way)
-{
-	unsigned long until = 0;
-	int err = 0;
-
-	switch (way % 5) {
-	case 0:
-		return arena_reset(arena);
-	case 1:
-		do {
-			err = arena_reset_rcu(arena);
-		} while (err == -EBUSY && arena_sleep_until(&until));
-		return err;
-	case 2:
-		arena_reset_release(arena, 0);
-		return 0;
-	case 3:
-		arena_reset_release(arena, SIZE_MAX);
-		return 0;
-	default:
-		arena_reset_zero(arena);
-		return 0;
-	}
 }
 
 /* Clause 13: a handle is stale after any kind of reset, and remains stale. */
@@ -589,6 +675,9 @@ static int arena_handle_init(struct kunit *test)
 
 static struct kunit_case arena_handle_cases[] = {
 	KUNIT_CASE_PARAM(handle_each_object_resolves, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(handle_large_object_resolves, arena_kind_gen_params),
+	KUNIT_CASE(handle_large_object_outlives_rewind),
+	KUNIT_CASE(handle_after_large_unreserve_resolves),
 	KUNIT_CASE_PARAM(alloc_handle_bad_argument_refused, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(handle_foreign_address_none, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(deref_forged_null, arena_kind_gen_params),

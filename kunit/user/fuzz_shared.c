@@ -641,8 +641,6 @@ static int expect(const struct request *request, size_t *place, unsigned int *ca
 	size_t at;
 
 	*cause = FAILED_ARG;
-	if (request->way == WAY_HANDLE && large)
-		return -EINVAL;
 	if (!request->size || !is_power_of_2(request->align) ||
 	    request->align > (large ? PAGE_SIZE : m.slab))
 		return -EINVAL;
@@ -1404,8 +1402,9 @@ static void op_deref(struct input *in)
 	struct object *object = m.nr ? &m.live[i % m.nr] : NULL;
 	void *found;
 
-	if (object && !object->large) {
-		CHECK(arena_owns(m.arena, (u8 *)object->ptr + object->size - 1));
+	if (object && (!object->large || object->named)) {
+		/* No address is known to lie in a view here, so arena_owns() does not know it. */
+		CHECK(object->large || arena_owns(m.arena, (u8 *)object->ptr + object->size - 1));
 		if (!object->named) {
 			object->handle = arena_handle(m.arena, object->ptr);
 			object->rewinds = m.rewinds;
@@ -1421,6 +1420,17 @@ static void op_deref(struct input *in)
 	}
 }
 
+/* Does @address lie in the view of a live object? */
+static bool in_large(const void *address)
+{
+	unsigned int i;
+
+	for (i = 0; i < m.nr; i++)
+		if (m.live[i].large && (size_t)(address - m.live[i].ptr) < m.live[i].size)
+			return true;
+	return false;
+}
+
 static void op_forged(struct input *in)
 {
 	arena_handle_t handle = {
@@ -1431,7 +1441,7 @@ static void op_forged(struct input *in)
 
 	if (found) {
 		CHECK(handle.offset < m.high);
-		CHECK(virt_addr_valid(found));
+		CHECK(virt_addr_valid(found) || in_large(found));
 	}
 	/* Forge a generation with the present tag, one wrap of the tag later or earlier. */
 	handle.generation = m.generation + (get_byte(in) & 1 ? 1 : -1UL) * BIT(ARENA_TAG_BITS);

@@ -241,6 +241,8 @@
  *	         publish()                       arena_typed_at()
  *	recycle  compare-and-swap of the head    address dependency from the head
  *	         after the link, in free_push()  to the link, in free_pop()
+ *	record   store-release of the generation load-acquire in arena_record_view()
+ *	         in slab_record()
  *	views    llist_add() in                  compare-and-swap of the cursor, then
  *	         arena_view_list()               llist_empty() in arena_reset()
  *	reap     compare-and-swap of the cursor  smp_mb() in arena_reap_larges()
@@ -949,6 +951,18 @@ static inline size_t arena_slab_offset(const struct arena *arena, const void *pt
 }
 
 /*
+ * Clear the record of a slab, see view.c, before it is installed: the lru field of its first page
+ * has linked the slab in lists until then, or has the record of another arena.
+ */
+static inline void arena_record_clear(void *base)
+{
+	struct list_head *lru = &virt_to_page(base)->lru;
+
+	WRITE_ONCE(lru->next, NULL);
+	WRITE_ONCE(lru->prev, NULL);
+}
+
+/*
  * Where an object lies. @ptr is NULL if it is larger than a slab and has no view. Calls of kernel
  * code set @caller, before the object is claimed, to the address that they return to.
  */
@@ -1265,6 +1279,7 @@ void arena_moment_read(const struct arena *arena, struct arena_moment *now);
 struct arena_usage arena_usage_no_reset(const struct arena *arena);
 
 /* handle.c */
+const void *arena_slab_address(const void *ptr);
 bool arena_find(const struct arena *arena, unsigned long generation, const void *ptr,
 		size_t *offset);
 int arena_handle_at(const struct arena *arena, u64 offset, arena_handle_t *handle);
@@ -1312,6 +1327,8 @@ int arena_claim_some(struct arena *arena, size_t min, size_t want, size_t align,
 		     struct arena_place *place, size_t *bytes);
 
 /* view.c */
+void *arena_record_view(const void *base, u64 generation);
+unsigned long arena_record_generation(const void *base, const void *view);
 struct arena_large *arena_view_make(struct arena *arena, unsigned long generation, size_t start,
 				    size_t size, const struct list_head *slabs);
 void arena_view_drop(struct arena_large *large);

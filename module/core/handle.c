@@ -45,10 +45,31 @@ bool arena_find(const struct arena *arena, unsigned long generation, const void 
 	return true;
 }
 
+/* The address of the same byte in its slab, for a pointer into the view of a large object. */
+const void *arena_slab_address(const void *ptr)
+{
+	struct page *page = is_vmalloc_addr(ptr) ? vmalloc_to_page(ptr) : NULL;
+
+	return page ? page_address(page) + offset_in_page(ptr) : ptr;
+}
+
+/* Name the object larger than a slab whose view begins at @view, and which lies at @offset. */
+static arena_handle_t handle_of_view(const struct arena *arena, const void *view, size_t offset)
+{
+	const void *base = arena_slab_address(view);
+	arena_handle_t handle = { .offset = offset };
+
+	if (offset & (arena_slab_size(arena) - 1))
+		return no_handle;
+	handle.generation = arena_record_generation(base, view);
+	return handle_is_live(arena, handle) ? handle : no_handle;
+}
+
 /**
  * arena_handle() - Name an object (clause 13).
  * @arena: the arena, not NULL.
- * @ptr:   a live object of the arena, no larger than a slab.
+ * @ptr:   a live object of the arena. If it is larger than a slab, its first byte; an object from a
+ *	   reservation of more than a slab has no handle, unless it is the first one.
  *
  * Context: Any. Takes no lock. The caller excludes resets and rewinds that free the object. If the
  * arena is reset by arena_reset_rcu() only, it suffices that the caller is inside rcu_read_lock(),
@@ -60,9 +81,11 @@ arena_handle_t arena_handle(const struct arena *arena, const void *ptr)
 	struct arena_snap snap = arena_snap_begun(arena);
 	size_t offset;
 
-	if (!arena_find(arena, snap.generation, ptr, &offset) ||
+	if (!arena_find(arena, snap.generation, arena_slab_address(ptr), &offset) ||
 	    offset >= cursor_offset(snap.cursor))
 		return no_handle;
+	if (is_vmalloc_addr(ptr))
+		return handle_of_view(arena, ptr, offset);
 	return (arena_handle_t) { snap.generation, offset };
 }
 EXPORT_SYMBOL_GPL(arena_handle);
@@ -70,7 +93,7 @@ EXPORT_SYMBOL_GPL(arena_handle);
 /**
  * arena_alloc_handle() - Take memory for one object, and name it (clauses 1 and 13).
  * @arena:  the arena, not NULL.
- * @size:   bytes, not 0, at most the slab size.
+ * @size:   bytes, not 0, at most the capacity.
  * @gfp:    how the arena may grow, see arena_alloc().
  * @handle: the name of the object; on failure one that never resolves.
  *
@@ -82,8 +105,7 @@ void *arena_alloc_handle(struct arena *arena, size_t size, gfp_t gfp, arena_hand
 	struct arena_place place = { .caller = _RET_IP_ };
 
 	*handle = no_handle;
-	if (arena_claim(arena, size > arena_slab_size(arena) ? 0 : size, ARENA_MIN_ALIGN, gfp,
-			&place))
+	if (arena_claim(arena, size_with_address(arena, size), ARENA_MIN_ALIGN, gfp, &place))
 		return NULL;
 	*handle = (arena_handle_t) { place.generation, place.offset };
 	return place.ptr;
@@ -102,13 +124,14 @@ EXPORT_SYMBOL_GPL(arena_alloc_handle);
  * Context: Any. Takes no lock. The object stays alive after the return only if the caller
  * excludes resets and rewinds that free it, or is inside rcu_read_lock() and the arena is
  * reset by arena_reset_rcu() only.
- * Return: The address, valid up to the end of its slab at least. An object that is no larger than a
- * slab lies within one slab, unless a program has taken it from a lease. NULL if the handle is
- * stale, forged or out of range.
+ * Return: The address. It is valid up to the end of the object if kernel code has allocated that.
+ * If the handle was forged, or made by a program, whose objects may straddle slabs, it is valid up
+ * to the end of its slab at least. NULL if the handle is stale, forged or out of range.
  */
 void *arena_deref(const struct arena *arena, arena_handle_t handle)
 {
-	void *base;
+	const size_t within = handle.offset & (arena_slab_size(arena) - 1);
+	void *base, *object;
 
 	if (!handle_is_live(arena, handle))
 		return NULL;
@@ -120,16 +143,20 @@ void *arena_deref(const struct arena *arena, arena_handle_t handle)
 	 */
 	smp_rmb();
 	base = arena_slab_base(arena, handle.generation, handle.offset);
+	if (!base)
+		return NULL;
+	object = base + within;
+	/* The allocation of a view set had_larges before there was a handle of it. */
+	if (!within && unlikely(READ_ONCE(arena->had_larges)))
+		object = arena_record_view(base, handle.generation) ?: object;
 	/*
 	 * Pairs with the compare-and-swap of the cursor in next_generation(), which comes before
-	 * slabs are released: if this reader has read an entry that has changed since,
+	 * slabs are released: if this reader has read an entry or a record that has changed since,
 	 * handle_is_live() below finds the handle stale. Otherwise the reader could return the
 	 * address of another slab.
 	 */
 	smp_rmb();
-	if (!base || !handle_is_live(arena, handle))
-		return NULL;
-	return base + (handle.offset & (arena_slab_size(arena) - 1));
+	return handle_is_live(arena, handle) ? object : NULL;
 }
 EXPORT_SYMBOL_GPL(arena_deref);
 

@@ -1,17 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Whether an address belongs to an arena. This code takes no lock. */
 #include <linux/export.h>
-#include <linux/mm.h>
 
 #include "core/cursor.h"
-
-/* The address of the same byte in its slab, for a pointer into the view of a large object. */
-static const void *slab_address(const void *ptr)
-{
-	struct page *page = is_vmalloc_addr(ptr) ? vmalloc_to_page(ptr) : NULL;
-
-	return page ? page_address(page) + offset_in_page(ptr) : ptr;
-}
 
 /**
  * arena_owns() - Does an address lie in what an arena has handed out?
@@ -30,7 +21,7 @@ bool arena_owns(const struct arena *arena, const void *ptr)
 	struct arena_snap snap = arena_snap_begun(arena);
 	size_t offset;
 
-	return arena_find(arena, snap.generation, slab_address(ptr), &offset) &&
+	return arena_find(arena, snap.generation, arena_slab_address(ptr), &offset) &&
 	       offset < cursor_offset(snap.cursor);
 }
 EXPORT_SYMBOL_GPL(arena_owns);

@@ -195,6 +195,7 @@ static bool slab_enter(struct arena *arena, struct arena_slab *entry, void *base
 	const size_t size = arena_slab_size(arena);
 
 	atomic_long_add(size, &arena->committed);
+	arena_record_clear(base);
 	/*
 	 * Full barrier: the slab is zeroed before its address can be seen. Pairs with the
 	 * address dependency from READ_ONCE(claim->slab->base) in cursor_claim(). Without it,

@@ -2,13 +2,18 @@
 /*
  * Views: contiguous kernel addresses for the pages of an object larger than a slab, and the reaper,
  * which unmaps them after the object is gone. vmap() and vunmap() may sleep.
+ *
+ * Such an object begins at a slab, and nothing else of its generation begins there: what it gives
+ * back when it shrinks lies in its last slab. So the slab has a record of the view, and the
+ * generation that the object was allocated in, for arena_deref(). The record is in the lru field
+ * of the first page, which nothing else uses while the slab is installed.
  */
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
 #include "compat.h"
-#include "core/core.h"
+#include "core/cursor.h"
 
 /*
  * Store in @pages the @nr pages that back the space from offset @start on. A slab that is in
@@ -83,9 +88,53 @@ void arena_view_drop(struct arena_large *large)
 	kfree(large);
 }
 
+/* Record a view in its first slab, unless a reset or rewind has freed the object. */
+static void slab_record(struct arena *arena, const struct arena_large *large)
+{
+	struct arena_cpu *cpu = arena_enter(arena), *writer;
+	void *base = arena_slab_base(arena, large->generation, large->offset);
+
+	writer = base ? arena_write_begin(arena, cpu, large->generation, base) : NULL;
+	if (writer) {
+		struct list_head *lru = &virt_to_page(base)->lru;
+
+		WRITE_ONCE(lru->next, large->view);
+		/* Release: pairs with the smp_load_acquire() in arena_record_view(). */
+		smp_store_release(&lru->prev, (struct list_head *)large->generation);
+		arena_write_end(arena, writer);
+	}
+	arena_leave(cpu);
+}
+
 /*
- * Put the view of an object that was claimed on the list, so that the reaper unmaps it after a
- * reset.
+ * The view of the object that was allocated in @generation and begins at the slab at @base; NULL if
+ * there is none. If the slab was released meanwhile, the value is meaningless: the caller must
+ * check, afterwards, that what begins there is not freed.
+ */
+void *arena_record_view(const void *base, u64 generation)
+{
+	const struct list_head *lru = &virt_to_page(base)->lru;
+
+	/*
+	 * Acquire: pairs with the smp_store_release() in slab_record(). Without it, a forged handle
+	 * could be resolved to a view that was there before.
+	 */
+	if ((unsigned long)smp_load_acquire(&lru->prev) != generation)
+		return NULL;
+	return READ_ONCE(lru->next);
+}
+
+/* The generation that was recorded with @view in the slab at @base; 0, which is none, without. */
+unsigned long arena_record_generation(const void *base, const void *view)
+{
+	const struct list_head *lru = &virt_to_page(base)->lru;
+
+	return READ_ONCE(lru->next) == view ? (unsigned long)READ_ONCE(lru->prev) : 0;
+}
+
+/*
+ * List the view of an object that was claimed, so that the reaper unmaps it after a reset, and
+ * record it, so that arena_deref() finds it.
  *
  * llist_add() is a full barrier, and so is the compare-and-swap of the cursor by a reset
  * before it looks at the list. So either the reset sees the view, or this CPU sees the new
@@ -96,6 +145,7 @@ void arena_view_list(struct arena *arena, struct arena_large *large)
 	unsigned long generation = large->generation;
 
 	WRITE_ONCE(arena->had_larges, true);
+	slab_record(arena, large);
 	llist_add(&large->node, &arena->larges);
 	if (arena_snap(arena).generation != generation)
 		schedule_work(&arena->reaper);
