@@ -5,6 +5,7 @@
  */
 #include <linux/arena_private.h>
 #include <linux/mm.h>
+#include <linux/memcontrol.h>
 #include <linux/module.h>
 #include <linux/sizes.h>
 
@@ -276,6 +277,25 @@ static void release_charged_skips_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool_bytes(), pooled);
 	use(test, arena);
 	destroy(test, arena);
+	KUNIT_EXPECT_EQ(test, pool_bytes(), pooled);
+}
+
+/* Clause 21: chunks of a private arena that is charged neither enter the pool nor come from it. */
+static void private_charged_skips_pool(struct kunit *test)
+{
+	struct arena_private arena;
+	unsigned long pooled;
+
+	if (!IS_ENABLED(CONFIG_MEMCG) || mem_cgroup_disabled())
+		kunit_skip(test, "this kernel has no memory cgroups");
+	arena_private_init(&arena, NULL, 0);
+	KUNIT_EXPECT_NOT_NULL(test, arena_private_alloc(&arena, 8, GFP_KERNEL));
+	arena_private_destroy(&arena);
+	pooled = pool_bytes();
+	arena_private_init_charged(&arena, NULL, 0);
+	KUNIT_EXPECT_NOT_NULL(test, arena_private_alloc(&arena, 8, GFP_KERNEL_ACCOUNT));
+	KUNIT_EXPECT_EQ(test, pool_bytes(), pooled);
+	arena_private_destroy(&arena);
 	KUNIT_EXPECT_EQ(test, pool_bytes(), pooled);
 }
 
@@ -643,6 +663,7 @@ static struct kunit_case arena_pool_cases[] = {
 	KUNIT_CASE_PARAM(release_regrow_reuses_pool, size_gen_params),
 	KUNIT_CASE_PARAM(alloc_slab_from_pool_zero, size_gen_params),
 	KUNIT_CASE_PARAM(release_charged_skips_pool, size_gen_params),
+	KUNIT_CASE(private_charged_skips_pool),
 	KUNIT_CASE_PARAM(shrink_empties_pool, size_gen_params),
 	KUNIT_CASE(destroy_many_pool_bounded),
 	KUNIT_CASE(alloc_on_node_slab_of_node),

@@ -541,6 +541,152 @@ static void private_alloc_in_hardirq_ok(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_private_offset(b.arena), 3064);
 }
 
+/*
+ * Private arenas inside a shared one
+ */
+static struct arena *parent_create(struct kunit *test, struct arena_private *arena, u8 *buffer)
+{
+	struct arena *parent = arena_test_create(test, 32 * SLAB, SLAB, 0);
+
+	KUNIT_ASSERT_EQ(test, arena_private_init_in(arena, parent, buffer, buffer ? 64 : 0), 0);
+	return parent;
+}
+
+/* Clauses 1, 8: what a private arena in another one hands out lies in that one. */
+static void private_in_parent_lies_there(struct kunit *test)
+{
+	static const size_t sizes[] = { 8, 100, 4000, SZ_4K, SLAB - 100, SLAB + 8, 3 * SLAB };
+	struct arena_private arena;
+	struct arena *parent = parent_create(test, &arena, NULL);
+	const long before = arena_total_now();
+	unsigned int i, align;
+	size_t used;
+	void *ptr;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		align = 8U << (i % 4);
+		ptr = __arena_private_alloc(&arena, sizes[i], align, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, ptr);
+		KUNIT_EXPECT_TRUE(test, IS_ALIGNED((unsigned long)ptr, align));
+		KUNIT_EXPECT_TRUE(test, arena_owns(parent, ptr));
+		KUNIT_EXPECT_TRUE(test, arena_owns(parent, ptr + sizes[i] - 1));
+		memset(ptr, 0xff, sizes[i]);
+	}
+	/* One page more is for the directory of the parent. */
+	KUNIT_EXPECT_LE(test, arena_total_now() - before,
+			(arena_test_stats(parent).committed >> PAGE_SHIFT) + 1);
+	/* After a reset, the chunks serve again, the newest first: the parent hands out no more. */
+	used = arena_offset(parent);
+	arena_private_reset(&arena);
+	arena_private_trim(&arena);
+	for (i = ARRAY_SIZE(sizes); i--;)
+		KUNIT_EXPECT_NOT_NULL(test, arena_private_alloc(&arena, sizes[i], GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, arena_offset(parent), used);
+	arena_private_destroy(&arena);
+	KUNIT_EXPECT_EQ(test, arena_offset(parent), used);
+	arena_expect_sane(test, parent);
+}
+
+/*
+ * Clause 23: a private arena keeps pointers in its memory, so it refuses a parent that programs may
+ * map. The test sets ARENA_MAPPABLE in an ordinary arena, so that it needs no device.
+ */
+static void private_in_mappable_parent_refused(struct kunit *test)
+{
+	struct arena *parent = arena_test_create(test, 32 * SLAB, SLAB, 0);
+	struct arena_private arena;
+
+	parent->flags |= ARENA_MAPPABLE;
+	KUNIT_EXPECT_EQ(test, arena_private_init_in(&arena, parent, NULL, 0), -EINVAL);
+	KUNIT_EXPECT_NOT_NULL(test, arena_private_alloc(&arena, 8, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, arena_offset(parent), 0);
+	arena_private_destroy(&arena);
+	parent->flags &= ~ARENA_MAPPABLE;
+}
+
+/* Clause 4: if the parent is full, the private arena returns NULL and changes nothing. */
+static void private_in_full_parent_null(struct kunit *test)
+{
+	struct arena_private arena;
+	struct arena *parent = parent_create(test, &arena, NULL);
+	struct arena_stats was;
+
+	while (arena_alloc(parent, SZ_4K, GFP_KERNEL))
+		;
+	was = arena_test_stats(parent);
+	KUNIT_EXPECT_NULL(test, arena_private_alloc(&arena, 8, GFP_KERNEL));
+	arena_expect_unchanged(test, parent, &was, ARENA_CAUSE_SPACE, "no chunk");
+	KUNIT_EXPECT_EQ(test, arena_private_offset(&arena), 0);
+	arena_private_destroy(&arena);
+}
+
+static void count_call(void *data)
+{
+	++*(unsigned int *)data;
+}
+
+/*
+ * Clause 10: a reset of the parent frees a private arena in it. Its owner is warned and gets no new
+ * chunk; after a reset, the arena serves again. Its actions are not called, as their memory is
+ * gone.
+ */
+static void private_in_reset_parent_void(struct kunit *test)
+{
+	struct arena_private arena;
+	u8 *buffer = kunit_kzalloc(test, 64, GFP_KERNEL);
+	struct arena *parent = parent_create(test, &arena, buffer);
+	struct arena_private_mark mark;
+	unsigned int round, calls = 0;
+	void *warnings, *ptr;
+	int nr;
+
+	for (round = 0; round < 2; round++) {
+		KUNIT_EXPECT_TRUE(test, within(arena_private_alloc(&arena, 64, GFP_KERNEL), 64,
+					       buffer, 64));
+		KUNIT_EXPECT_NOT_NULL(test, arena_private_alloc(&arena, 64, GFP_KERNEL));
+		mark = arena_private_mark(&arena);
+		KUNIT_EXPECT_EQ(test, arena_private_add_action(&arena, count_call, &calls,
+							       GFP_KERNEL), 0);
+		KUNIT_ASSERT_EQ(test, arena_reset(parent), 0);
+		/* What the parent hands out now may be overwritten by nothing below. */
+		ptr = arena_alloc(parent, SLAB, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, ptr);
+		memset(ptr, 0xaa, SLAB);
+		warnings = arena_warnings_begin(test);
+		KUNIT_EXPECT_NULL(test, arena_private_alloc(&arena, SZ_8K, GFP_KERNEL));
+		KUNIT_EXPECT_EQ(test, arena_private_rewind(&arena, &mark), -ESTALE);
+		arena_private_reset(&arena);
+		nr = arena_warnings_end(test, warnings);
+		/* Each warning appears once. */
+		KUNIT_EXPECT_TRUE(test, nr == -1 || nr == 2 || round);
+		KUNIT_EXPECT_EQ(test, arena_private_offset(&arena), 0);
+		KUNIT_EXPECT_TRUE(test, !memchr_inv(ptr, 0xaa, SLAB));
+	}
+	KUNIT_EXPECT_EQ(test, calls, 0);
+	arena_private_destroy(&arena);
+}
+
+/* Clause 12: rewinds of the parent above the chunks leave them alone, one below frees them. */
+static void private_in_rewound_parent_void_below(struct kunit *test)
+{
+	struct arena_private arena;
+	struct arena *parent = parent_create(test, &arena, NULL);
+	struct arena_mark below, above;
+	void *warnings;
+
+	KUNIT_ASSERT_EQ(test, arena_mark(parent, &below), 0);
+	KUNIT_EXPECT_NOT_NULL(test, arena_private_alloc(&arena, 8, GFP_KERNEL));
+	KUNIT_ASSERT_EQ(test, arena_mark(parent, &above), 0);
+	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(parent, 8, GFP_KERNEL));
+	KUNIT_ASSERT_EQ(test, arena_rewind(parent, &above), 0);
+	KUNIT_EXPECT_NOT_NULL(test, arena_private_alloc(&arena, SZ_8K, GFP_KERNEL));
+	KUNIT_ASSERT_EQ(test, arena_rewind(parent, &below), 0);
+	warnings = arena_warnings_begin(test);
+	KUNIT_EXPECT_NULL(test, arena_private_alloc(&arena, SZ_8K, GFP_KERNEL));
+	arena_warnings_end(test, warnings);
+	arena_private_destroy(&arena);
+}
+
 static struct kunit_case arena_private_cases[] = {
 	KUNIT_CASE(private_alloc_first_buffer_within),
 	KUNIT_CASE(private_alloc_stack_buffer_grows),
@@ -555,6 +701,11 @@ static struct kunit_case arena_private_cases[] = {
 	KUNIT_CASE(private_cleanup_attribute_destroys),
 	KUNIT_CASE(private_alloc_second_owner_refused),
 	KUNIT_CASE(private_alloc_in_hardirq_ok),
+	KUNIT_CASE(private_in_parent_lies_there),
+	KUNIT_CASE(private_in_mappable_parent_refused),
+	KUNIT_CASE(private_in_full_parent_null),
+	KUNIT_CASE(private_in_reset_parent_void),
+	KUNIT_CASE(private_in_rewound_parent_void_below),
 	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };

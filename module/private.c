@@ -4,27 +4,33 @@
  * before there is one, through the buffer that it gave to arena_private_init().
  *
  * A private arena has one owner, so this code takes no lock and uses no atomics. Chunks come
- * from the pool or from the page allocator.
+ * from the pool, from the page allocator, or from a shared arena, the parent: then they are objects
+ * of the parent, and a reset of the parent frees them. The handle of the newest chunk tells.
  */
 #include <linux/arena_private.h>
+#include <linux/bug.h>
 #include <linux/export.h>
 #include <linux/log2.h>
+#include <linux/memcontrol.h>
 #include <linux/sched.h>
+#include <linux/sched/mm.h>
 
-#include "mem/mem.h"
+#include "core/core.h"
 #include "mem/shadow.h"
 
 #define CHUNK_ORDER	get_order(SZ_16K)
+/* The least that a chunk in another arena takes: no slab is smaller. */
+#define CHUNK_IN_PARENT	SZ_4K
 
 /**
  * struct arena_chunk - header of a chunk, at its start.
  * @below: the next older chunk, or NULL.
- * @order: log2 of the number of its pages.
+ * @size:  bytes of the chunk, this header included.
  * @data:  the memory that objects get.
  */
 struct arena_chunk {
 	struct arena_chunk	*below;
-	unsigned int		order;
+	size_t			size;
 	char			data[] __aligned(sizeof(u64));
 };
 
@@ -42,50 +48,94 @@ struct arena_private_action {
 
 static char *chunk_end(struct arena_chunk *chunk)
 {
-	return (char *)chunk + (PAGE_SIZE << chunk->order);
+	return (char *)chunk + chunk->size;
 }
 
-static void chunk_free(struct arena_chunk *chunk)
+/* Give back chunks. Those in a parent stay there until it is reset. */
+static void chunks_free(const struct arena_private *arena, struct arena_chunk *chunk)
 {
-	unsigned int order = chunk->order;
-
-	arena_block_free(chunk, order);
-}
-
-static void chunks_free(struct arena_chunk *chunk)
-{
-	while (chunk) {
+	while (chunk && !arena->parent) {
 		struct arena_chunk *below = chunk->below;
 
-		chunk_free(chunk);
+		arena_block_free(chunk, get_order(chunk->size), arena->memcg);
 		chunk = below;
 	}
 }
 
 /*
- * Get a chunk with room for @size bytes at @align: one that a reset or rewind has kept, or a new
- * one. Chunks begin at a page, so the padding before the object is known: the largest object fits
- * into a chunk of %ARENA_SLAB_MAX. Returns NULL if there is no memory.
+ * Has a reset or rewind of the parent freed chunks of @arena? Of these, the newest one is always
+ * freed: it ends the highest, and has no lower generation than the others.
+ */
+static bool chunks_are_lost(const struct arena_private *arena)
+{
+	return arena->parent && arena->newest.generation &&
+	       !arena_deref(arena->parent, arena->newest);
+}
+
+static bool warn_if_lost(const struct arena_private *arena)
+{
+	return WARN_ONCE(chunks_are_lost(arena),
+			 "allocation from a private arena whose parent was reset");
+}
+
+/* Take a chunk from the parent, of @need bytes if that is not too little. */
+static struct arena_chunk *chunk_in_parent(struct arena_private *arena, size_t need, gfp_t gfp)
+{
+	size_t size = ALIGN(max_t(size_t, need, CHUNK_IN_PARENT), ARENA_MIN_ALIGN);
+	struct arena_chunk *chunk;
+	arena_handle_t handle;
+
+	chunk = arena_alloc_handle(arena->parent, size, gfp & ~__GFP_ZERO, &handle);
+	/* A reset of the parent that came meanwhile must not be forgotten with the older handle. */
+	if (chunk && warn_if_lost(arena))
+		return NULL;
+	if (chunk) {
+		chunk->size = size;
+		arena_shadow_poison(chunk->data, chunk_end(chunk), ARENA_POISON_UNUSED);
+		arena->newest = handle;
+	}
+	return chunk;
+}
+
+/* Take a chunk from the pool or the page allocator, of @need bytes or more. */
+static struct arena_chunk *chunk_of_pages(struct arena_private *arena, size_t need, gfp_t gfp)
+{
+	unsigned int order = max_t(unsigned int, CHUNK_ORDER, get_order(need));
+	struct arena_chunk *chunk;
+
+	WARN_ON_ONCE(gfp & __GFP_ACCOUNT && !arena->charged);
+	chunk = arena_tagged(arena, arena_block_alloc(order, gfp, arena->memcg));
+	if (chunk) {
+		arena_shadow_object(chunk, sizeof(*chunk), 0);
+		chunk->size = PAGE_SIZE << order;
+	}
+	return chunk;
+}
+
+/*
+ * Get a chunk with room for @size bytes at @align: one that a reset or rewind has kept, or a
+ * new one. A chunk of pages begins at a page, so the room needed is known exactly: the largest
+ * object takes a chunk of %ARENA_SLAB_MAX. Chunks in a parent begin at any multiple of
+ * %ARENA_MIN_ALIGN. Returns NULL if there is no memory, or the chunks are lost.
  */
 static struct arena_chunk *chunk_get(struct arena_private *arena, size_t size, size_t align,
 				     gfp_t gfp)
 {
-	size_t start = ALIGN(offsetof(struct arena_chunk, data), align);
-	unsigned int order = max_t(unsigned int, CHUNK_ORDER, get_order(start + size));
+	size_t need = ALIGN(offsetof(struct arena_chunk, data), align) + size;
 	struct arena_chunk **link, *chunk;
 
+	if (warn_if_lost(arena))
+		return NULL;
+	if (arena->parent && align > ARENA_MIN_ALIGN)
+		need += align - ARENA_MIN_ALIGN;
 	for (link = &arena->spare; (chunk = *link); link = &chunk->below) {
-		if (chunk->order >= order) {
+		if (chunk->size >= need) {
 			*link = chunk->below;
 			return chunk;
 		}
 	}
-	chunk = arena_tagged(arena, arena_block_alloc(order, gfp));
-	if (chunk) {
-		arena_shadow_object(chunk, sizeof(*chunk), 0);
-		chunk->order = order;
-	}
-	return chunk;
+	return arena->parent ? chunk_in_parent(arena, need, gfp) :
+			       chunk_of_pages(arena, need, gfp);
 }
 
 /*
@@ -119,6 +169,66 @@ void arena_private_init_noprof(struct arena_private *arena, void *buffer, size_t
 }
 EXPORT_SYMBOL_GPL(arena_private_init_noprof);
 
+/* arena_private_init_charged(), for an outer call that counts its memory. */
+void arena_private_init_charged_noprof(struct arena_private *arena, void *buffer, size_t size)
+{
+	arena_private_init_noprof(arena, buffer, size);
+	arena->charged = true;
+	/* With NULL this returns the active memory cgroup, if one is set, else that of the task. */
+	arena->memcg = get_mem_cgroup_from_mm(NULL);
+}
+EXPORT_SYMBOL_GPL(arena_private_init_charged_noprof);
+
+/**
+ * arena_private_init_in() - Make a private arena that takes its memory from another arena.
+ * @arena:  where to make it; may be an object of @parent.
+ * @parent: a shared arena, not NULL.
+ * @buffer: the first memory to hand out, or NULL.
+ * @size:   size of @buffer, in bytes.
+ *
+ * As arena_private_init(), but its chunks are objects of @parent, 4 KiB or more each. So one reset
+ * of @parent frees what many private arenas in it have handed out, and none of them need be
+ * destroyed. What such an arena keeps after a reset or trim, or had when it is destroyed, remains
+ * allocated in @parent until then.
+ *
+ * A reset of @parent, or a rewind to a mark that is older than a chunk, makes the private arena
+ * void. Then its owner must not allocate before it has called arena_private_reset() or one of the
+ * init functions. An allocation that needs a new chunk finds out, warns once and returns NULL; one
+ * that fits into the freed chunk finds out in debug builds only (CONFIG_ARENA_DEBUG), and otherwise
+ * returns memory that was freed. Actions that were added before @parent was reset are not called;
+ * arena_private_reset() and arena_private_destroy() warn once about them. Like a handle, the
+ * private arena may also become void after rewinds of @parent to more than four rising offsets.
+ *
+ * Programs must not be able to map @parent: a private arena keeps pointers in its chunks.
+ *
+ * The caller keeps @parent alive as long as it uses @arena. Once @parent is destroyed, the only
+ * calls for @arena are the init functions.
+ *
+ * Context: Any. The caller becomes the owner.
+ * Return: 0, or -EINVAL if @parent is an arena of the device; then @arena is like one that
+ * arena_private_init() has made.
+ */
+int arena_private_init_in(struct arena_private *arena, struct arena *parent, void *buffer,
+			  size_t size)
+{
+	arena_private_init_noprof(arena, buffer, size);
+	if (parent->flags & ARENA_MAPPABLE)
+		return -EINVAL;
+	arena->parent = parent;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(arena_private_init_in);
+
+/* Forget chunks and actions that a reset of the parent has freed. */
+static void chunks_forget(struct arena_private *arena)
+{
+	WARN_ONCE(arena->actions, "the parent of a private arena was reset before its actions ran");
+	arena->actions = NULL;
+	arena->chunks = NULL;
+	arena->spare = NULL;
+	arena->newest = (arena_handle_t) { };
+}
+
 /* Run the actions that were added after @last, the last one first. */
 static void actions_run(struct arena_private *arena, struct arena_private_action *last)
 {
@@ -140,18 +250,26 @@ static void actions_run(struct arena_private *arena, struct arena_private_action
  */
 void arena_private_destroy(struct arena_private *arena)
 {
+	if (chunks_are_lost(arena))
+		chunks_forget(arena);
 	actions_run(arena, NULL);
 	arena_shadow_object(arena->first, arena->first_size, 0);
-	chunks_free(arena->chunks);
-	chunks_free(arena->spare);
+	chunks_free(arena, arena->chunks);
+	chunks_free(arena, arena->spare);
 	arena_private_init_noprof(arena, NULL, 0);
 }
 EXPORT_SYMBOL_GPL(arena_private_destroy);
 
 #ifdef CONFIG_ARENA_DEBUG
-bool arena_private_owned(const struct arena_private *arena)
+static bool is_owner(const struct arena_private *arena)
 {
 	return !WARN_ON_ONCE(in_task() && arena->owner != current);
+}
+
+bool arena_private_owned(const struct arena_private *arena)
+{
+	return is_owner(arena) && !WARN_ONCE(chunks_are_lost(arena),
+					     "use of a private arena whose parent was reset");
 }
 EXPORT_SYMBOL_GPL(arena_private_owned);
 
@@ -160,6 +278,11 @@ void arena_private_adopt(struct arena_private *arena)
 	arena->owner = current;
 }
 EXPORT_SYMBOL_GPL(arena_private_adopt);
+#else
+static bool is_owner(const struct arena_private *arena)
+{
+	return true;
+}
 #endif
 
 static char *place_object(const struct arena_private *arena, size_t size, size_t align)
@@ -361,14 +484,17 @@ static void chunks_poison(struct arena_chunk *chunk)
  * arena_private_reset() - Free all objects of a private arena, keep its memory.
  * @arena: the arena, not NULL.
  *
- * The actions run first, and all marks end. Besides the actions this takes constant time.
+ * Ends all marks. The actions run first; besides them this takes constant time. An arena that a
+ * reset of its parent made void can be used again.
  *
  * Context: Any; the caller is the owner.
  */
 void arena_private_reset(struct arena_private *arena)
 {
-	if (!arena_private_owned(arena))
+	if (!is_owner(arena))
 		return;
+	if (chunks_are_lost(arena))
+		chunks_forget(arena);
 	actions_run(arena, NULL);
 	chunks_poison(arena->chunks);
 	if (arena->chunks) {
@@ -387,13 +513,15 @@ EXPORT_SYMBOL_GPL(arena_private_reset);
 
 /**
  * arena_private_trim() - Give back the memory that resets and rewinds kept.
- * @arena: the arena, not NULL.
+ * @arena: the arena, not NULL. One in another arena keeps that memory.
  *
  * Context: Any but NMI; the caller is the owner. Does not sleep.
  */
 void arena_private_trim(struct arena_private *arena)
 {
-	chunks_free(arena->spare);
+	if (arena->parent)
+		return;
+	chunks_free(arena, arena->spare);
 	arena->spare = NULL;
 }
 EXPORT_SYMBOL_GPL(arena_private_trim);
@@ -440,11 +568,11 @@ static bool mark_is_open(const struct arena_private *arena, const struct arena_p
  *
  * Context: Any; the caller is the owner.
  * Return: 0; -ESTALE with nothing changed if the mark has ended, was nested too deep, or belongs
- * to another arena.
+ * to another arena, or if the arena is void, see arena_private_init_in().
  */
 int arena_private_rewind(struct arena_private *arena, const struct arena_private_mark *mark)
 {
-	if (!mark_is_open(arena, mark))
+	if (!mark_is_open(arena, mark) || chunks_are_lost(arena))
 		return -ESTALE;
 	actions_run(arena, mark->actions);
 	unwind_to(arena, mark->chunk);

@@ -173,6 +173,20 @@ group_pays()
 		drop && uncharged
 }
 
+# Clause 21: succeeds if a private arena that a kernel thread fills is charged to the cgroup of the
+# task that made it, and to its limit, and if none of its memory enters the pool.
+private_pays()
+{
+	limit=$((24 * megabyte))
+	before=$(pool)
+	echo $limit >$group/memory.max && in_group "private $((64 * megabyte))" || return 1
+	show $file
+	[ "$(value private)" -le $limit ] && [ "$(value private)" -ge $((limit / 2)) ] &&
+		[ "$(group_value memory.current)" -ge "$(value private)" ] &&
+		[ "$(group_value memory.events oom_kill)" -eq 0 ] || return 1
+	drop && [ "$(pool)" -le "$before" ] && uncharged && echo max >$group/memory.max
+}
+
 # Succeeds if the cgroup can be removed while it is charged for an arena.
 group_gone()
 {
@@ -205,7 +219,7 @@ idle_keeps()
 
 load_module arena_memory || skip_all "no module arena_memory"
 echo "TAP version 13"
-echo "1..11"
+echo "1..12"
 if [ -e /sys/devices/system/node/node1 ]; then
 	check "memory of the node that was asked for" node_asked_for
 	check "memory of the CPU's own node" node_of_the_cpu
@@ -221,10 +235,12 @@ fi
 if grep -qw memory $groups/cgroup.controllers 2>/dev/null; then
 	check "a limited group gets ENOMEM and stays alive" group_limit
 	check "a kernel thread's use is charged to the group" group_pays
+	check "a private arena's use is charged to the group" private_pays
 	check "the group may go first" group_gone
 else
 	skip "a limited group" "no memory cgroups"
 	skip "a kernel thread's use" "no memory cgroups"
+	skip "a private arena's use" "no memory cgroups"
 	skip "the group may go first" "no memory cgroups"
 fi
 check "an idle arena gives back what it kept" idle_gives_back

@@ -164,7 +164,7 @@ gate_planted()
 }
 
 # The folders that each folder of module/ may use besides itself. The folder "." has only private.c.
-declare -A BELOW=([mem]="" [core]=mem [device]="core mem" [.]=mem)
+declare -A BELOW=([mem]="" [core]=mem [device]="core mem" [.]="core mem")
 
 # Prints the object files of the stock build for the folders of module/ in the arguments.
 objects_of()

@@ -6,7 +6,7 @@
  * Best suited for scratch memory of one call chain, and for objects that belong to one other
  * object. The struct is embedded in another one or lies on the stack. With a first buffer there,
  * the arena allocates no memory until that buffer is full; then it grows by chunks, which are
- * blocks of pages.
+ * blocks of pages, or objects of a shared arena (arena_private_init_in()).
  *
  * Limitations: calls on one arena must not run at the same time, nor interrupt each other, which
  * the callers ensure. There are no handles and no offsets. An object has 1 byte to %ARENA_SLAB_MAX
@@ -31,6 +31,7 @@
 struct alloc_tag;
 struct arena_chunk;
 struct arena_private_action;
+struct mem_cgroup;
 struct task_struct;
 
 /** ARENA_PRIVATE_MARKS - how many marks of a private arena can be open at once. */
@@ -51,6 +52,10 @@ struct task_struct;
  * @serial:	number of marks made so far, which is the serial of the newest one.
  * @open:	serials of the open marks.
  * @actions:	the actions that arena_private_add_action() has added, the last one first.
+ * @parent:	the shared arena that chunks are taken from; or NULL.
+ * @newest:	handle in @parent of the chunk that was taken from it last.
+ * @memcg:	the memory cgroup that chunks are charged to; or NULL.
+ * @charged:	the arena was made by arena_private_init_charged().
  * @tag:	the line of code that memory allocation profiling counts chunks for.
  * @owner:	with CONFIG_ARENA_DEBUG: the task that last initialised or adopted the arena.
  */
@@ -68,6 +73,10 @@ struct arena_private {
 	u64			serial;
 	u64			open[ARENA_PRIVATE_MARKS];
 	struct arena_private_action *actions;
+	struct arena		*parent;
+	arena_handle_t		newest;
+	struct mem_cgroup	*memcg;
+	bool			charged;
 #ifdef CONFIG_MEM_ALLOC_PROFILING
 	struct alloc_tag	*tag;
 #endif
@@ -97,6 +106,7 @@ struct arena_private_mark {
 };
 
 void arena_private_init_noprof(struct arena_private *arena, void *buffer, size_t size);
+void arena_private_init_charged_noprof(struct arena_private *arena, void *buffer, size_t size);
 
 /**
  * arena_private_init() - Make a private arena.
@@ -112,6 +122,23 @@ void arena_private_init_noprof(struct arena_private *arena, void *buffer, size_t
 #define arena_private_init(arena, buffer, size)					\
 	((void)__arena_counted((arena_private_init_noprof(arena, buffer, size), 0)))
 
+/**
+ * arena_private_init_charged() - Make a private arena that charges a memory cgroup (clause 21).
+ * @arena:  where to make it.
+ * @buffer: the first memory to hand out, or NULL.
+ * @size:   size of @buffer, in bytes.
+ *
+ * As arena_private_init(), but its chunks are charged to the memory cgroup of the calling task,
+ * whichever task is the owner when the arena grows, and do not enter the pool of memory that arenas
+ * share. arena_private_destroy() must be called even if nothing was allocated.
+ *
+ * Context: Task. The caller becomes the owner.
+ */
+#define arena_private_init_charged(arena, buffer, size)				\
+	((void)__arena_counted((arena_private_init_charged_noprof(arena, buffer, size), 0)))
+
+int arena_private_init_in(struct arena_private *arena, struct arena *parent, void *buffer,
+			  size_t size) __must_check;
 void arena_private_destroy(struct arena_private *arena);
 void *__arena_private_alloc(struct arena_private *arena, size_t size, size_t align,
 			    gfp_t gfp) __alloc_size(2) __must_check;

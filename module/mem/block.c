@@ -3,8 +3,10 @@
  * Blocks of pages: allocating, charging and freeing them.
  */
 #include <linux/kmemleak.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "compat.h"
@@ -49,20 +51,33 @@ gfp_t arena_block_gfp(gfp_t gfp)
 	return arena_gfp_quiet(gfp & ARENA_GFP_MASK) | __GFP_COMP;
 }
 
+/* Take a block from the page allocator, charged to @memcg and to the root budget. */
+static void *block_new_charged(unsigned int order, gfp_t gfp, struct mem_cgroup *memcg)
+{
+	struct mem_cgroup *old = set_active_memcg(memcg);
+	void *base = block_new(order, gfp | __GFP_ACCOUNT);
+
+	set_active_memcg(old);
+	return base;
+}
+
 /*
- * Allocate a block for a private arena: charged to no memory cgroup, but to the root budget.
- * Its contents are undefined.
+ * Allocate a block for a private arena: charged to the root budget and, unless that is NULL, to
+ * @memcg. Its contents are undefined.
  */
-void *arena_block_alloc(unsigned int order, gfp_t gfp)
+void *arena_block_alloc(unsigned int order, gfp_t gfp, struct mem_cgroup *memcg)
 {
 	void *base;
 
-	WARN_ON_ONCE(gfp & (ARENA_GFP_REFUSED | __GFP_ACCOUNT));
+	WARN_ON_ONCE(gfp & ARENA_GFP_REFUSED);
 	if (!arena_may_grow(gfp))
 		return NULL;
 	might_alloc(gfp);
 	gfp = arena_block_gfp(gfp);
-	base = arena_pool_take(numa_mem_id(), order) ?: block_new(order, gfp);
+	if (memcg)
+		base = block_new_charged(order, gfp, memcg);
+	else
+		base = arena_pool_take(numa_mem_id(), order) ?: block_new(order, gfp);
 	if (base)
 		arena_kmemleak_alloc(base, order, gfp);
 	return base;
@@ -140,11 +155,12 @@ void arena_block_put(struct arena_budget *budget, void *base, unsigned int order
 	block_put(budget, base, order);
 }
 
-void arena_block_free(void *base, unsigned int order)
+/* Give back a block of arena_block_alloc(), and keep it in the pool if it is not @charged. */
+void arena_block_free(void *base, unsigned int order, bool charged)
 {
 	kmemleak_free(base);
 	/* A block that something else refers to must not serve another arena. */
-	if (page_count(virt_to_page(base)) != 1 || !arena_pool_put(base, order))
+	if (charged || page_count(virt_to_page(base)) != 1 || !arena_pool_put(base, order))
 		arena_block_put(&arena_total, base, order);
 }
 

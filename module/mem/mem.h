@@ -14,6 +14,7 @@
 #include <linux/refcount.h>
 #include <linux/types.h>
 
+struct mem_cgroup;
 struct page;
 
 /* GFP flags for the module's bookkeeping: a failure starts no OOM killer and logs no warning. */
@@ -124,8 +125,8 @@ void arena_pinned_exit(void);
 /* block.c */
 gfp_t arena_block_gfp(gfp_t gfp);
 void *arena_block_uncharged(unsigned int order, gfp_t gfp, int node);
-void *arena_block_alloc(unsigned int order, gfp_t gfp);
-void arena_block_free(void *base, unsigned int order);
+void *arena_block_alloc(unsigned int order, gfp_t gfp, struct mem_cgroup *memcg);
+void arena_block_free(void *base, unsigned int order, bool charged);
 bool arena_block_unshared(void *base, unsigned int order);
 void arena_block_put_uncharged(void *base, unsigned int order);
 void arena_block_put(struct arena_budget *budget, void *base, unsigned int order);

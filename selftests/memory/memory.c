@@ -6,15 +6,18 @@
  *	echo "local 1048576" >/sys/kernel/debug/arena_memory
  *	echo "account 1048576" >/sys/kernel/debug/arena_memory
  *	echo "idle 1048576" >/sys/kernel/debug/arena_memory
+ *	echo "private 1048576" >/sys/kernel/debug/arena_memory
  *	cat /sys/kernel/debug/arena_memory
  *	echo drop >/sys/kernel/debug/arena_memory
  *
  * A write makes an arena with this capacity and fills it: "node" with memory of the given node,
  * "local" with memory of the writing CPU's node. With "account", a kernel thread, which is in the
- * root cgroup, fills the arena, and the writer's cgroup is charged. "idle" is "local" with
- * ARENA_SHRINK, and a reset at the end. "drop" destroys the arena.
+ * root cgroup, fills the arena, and the writer's cgroup is charged; with "private" likewise, but it
+ * is a private arena. "idle" is "local" with ARENA_SHRINK, and a reset at the end. "drop" destroys
+ * the arena.
  */
 #include <linux/arena.h>
+#include <linux/arena_private.h>
 #include <linux/completion.h>
 #include <linux/debugfs.h>
 #include <linux/kernel.h>
@@ -30,13 +33,15 @@
 #define SLAB		SZ_64K
 #define OBJECT		SZ_4K
 
-static DEFINE_MUTEX(lock);		/* protects the next two variables */
+static DEFINE_MUTEX(lock);		/* protects the next four variables */
 static struct arena *arena;
+static struct arena_private private;
+static size_t private_bytes;
 static unsigned long pages[MAX_NUMNODES];
 static struct dentry *file;
 
 struct filler {
-	struct arena		*arena;
+	struct arena		*arena;		/* NULL: the private one */
 	struct completion	done;
 };
 
@@ -53,11 +58,23 @@ static void fill(struct arena *from)
 	}
 }
 
+/* Allocates from the private arena until it has handed out @private_bytes, or fails. */
+static void fill_private(void)
+{
+	arena_private_adopt(&private);
+	while (arena_private_offset(&private) < private_bytes &&
+	       arena_private_alloc(&private, OBJECT, GFP_KERNEL))
+		cond_resched();
+}
+
 static int fill_thread(void *data)
 {
 	struct filler *filler = data;
 
-	fill(filler->arena);
+	if (filler->arena)
+		fill(filler->arena);
+	else
+		fill_private();
 	/* Do not return: after the completion, this code may be unloaded at any time. */
 	kthread_complete_and_exit(&filler->done, 0);
 }
@@ -95,17 +112,31 @@ static int make(unsigned int flags, int node, size_t bytes)
 	return 0;
 }
 
+static int make_private(size_t bytes)
+{
+	arena_private_init_charged(&private, NULL, 0);
+	private_bytes = bytes;
+	return fill_by_thread(NULL);
+}
+
+static void drop(void)
+{
+	arena_destroy(arena);
+	arena = NULL;
+	arena_private_destroy(&private);
+	private_bytes = 0;
+}
+
 static int command(const char *line)
 {
 	size_t bytes;
 	int node;
 
 	if (sysfs_streq(line, "drop")) {
-		arena_destroy(arena);
-		arena = NULL;
+		drop();
 		return 0;
 	}
-	if (arena)
+	if (arena || private_bytes)
 		return -EBUSY;
 	if (sscanf(line, "node %d %zu", &node, &bytes) == 2)
 		return make(ARENA_ON_NODE, node, bytes);
@@ -115,6 +146,8 @@ static int command(const char *line)
 		return make(ARENA_ACCOUNT, 0, bytes);
 	if (sscanf(line, "idle %zu", &bytes) == 1)
 		return make(ARENA_SHRINK, 0, bytes) ?: arena_reset(arena);
+	if (sscanf(line, "private %zu", &bytes) == 1)
+		return make_private(bytes);
 	return -EINVAL;
 }
 
@@ -144,6 +177,7 @@ static int memory_show(struct seq_file *m, void *unused)
 	if (arena)
 		arena_stats(arena, &stats);
 	seq_printf(m, "committed %zu\n", stats.committed);
+	seq_printf(m, "private %zu\n", arena_private_offset(&private));
 	seq_printf(m, "page_allocs %llu\npool_hits %llu\n", stats.page_allocs, stats.pool_hits);
 	seq_printf(m, "fail_memory %llu\nfail_space %llu\n", stats.fail_memory, stats.fail_space);
 	for_each_online_node(node)
@@ -176,7 +210,7 @@ module_init(memory_init);
 static void __exit memory_exit(void)
 {
 	debugfs_remove(file);
-	arena_destroy(arena);
+	drop();
 }
 module_exit(memory_exit);
 
