@@ -974,6 +974,7 @@ struct mm_struct;
 #define get_mem_cgroup_from_mm(mm)	((struct mem_cgroup *)NULL)
 #define mem_cgroup_put(memcg)	((void)(memcg))
 #define set_active_memcg(memcg)	((void)(memcg), (struct mem_cgroup *)NULL)
+#define kmsan_poison_memory(p, size, gfp)	((void)(p))
 #define kmemleak_alloc(p, size, n, gfp)	((void)(p))
 #define kmemleak_free(p)	((void)(p))
 #define kmemleak_not_leak(p)	((void)(p))

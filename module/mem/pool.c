@@ -11,6 +11,7 @@
  * A block must have no other reference and be charged to no memory cgroup.
  */
 #include <linux/gfp.h>
+#include <linux/kmsan-checks.h>
 #include <linux/module.h>
 #include <linux/nodemask.h>
 #include <linux/shrinker.h>
@@ -161,6 +162,8 @@ bool arena_pool_put(void *base, unsigned int order)
 	if (!arena_charge(&node->pages, 1L << order, limit))
 		return false;
 	arena_shadow_poison(base, base + (PAGE_SIZE << order), ARENA_POISON_FREED);
+	/* What an arena has left in the block is no value for the next one to use. */
+	kmsan_poison_memory(base, PAGE_SIZE << order, GFP_NOWAIT);
 	pool_keep(node, order, page);
 	return true;
 }
