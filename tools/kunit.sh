@@ -241,7 +241,7 @@ main()
 	# without the device, because the core and its suites must not need one.
 	#
 	# Redzones change how much fits into an arena, which many suites count, and with them the fast
-	# paths are not used. So these runs are without. The last two, with redzones, are of the
+	# paths are not used. So these runs are without. Two more runs, with redzones, are of the
 	# suites that do not count.
 	[[ ${1:-} != arena_kasan* ]] || layout=
 	runs=("${1:-arena*}" "init_on_alloc=0 $layout")
