@@ -632,6 +632,7 @@ static void race_job(struct arena_hand *hand)
 	struct arena *arena = crew->arena;
 	struct arena_reserve reserve;
 	struct arena_mark mark;
+	bool done __maybe_unused;
 
 	arena_crew_meet(crew);
 	while (arena_crew_on(crew)) {
@@ -654,15 +655,15 @@ static void race_job(struct arena_hand *hand)
 		else if (what == 8 && !hand->id)
 			arena_idle_shrink(ULONG_MAX, 0);
 		else if (what == 6)
-			arena_reserve(arena, &reserve, 4, 16, 8, GFP_KERNEL);
+			done = !arena_reserve(arena, &reserve, 4, 16, 8, GFP_KERNEL);
 		else if (what < 12)
-			arena_strdup(arena, "some string", GFP_KERNEL);
+			done = arena_strdup(arena, "some string", GFP_KERNEL);
 		else if (what < 24)
-			arena_zalloc(arena, size, GFP_ATOMIC);
+			done = arena_zalloc(arena, size, GFP_ATOMIC);
 		else
-			arena_alloc(arena, size, what % 2 ? GFP_KERNEL : ARENA_NOGROW);
+			done = arena_alloc(arena, size, what % 2 ? GFP_KERNEL : ARENA_NOGROW);
 		if (what == 7 && !arena_mark(arena, &mark)) {
-			arena_alloc(arena, 24, GFP_KERNEL);
+			done = arena_alloc(arena, 24, GFP_KERNEL);
 			arena_rewind(arena, &mark);
 		}
 	}
