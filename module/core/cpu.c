@@ -133,6 +133,44 @@ void arena_cpus_exit(struct arena *arena)
 }
 
 /*
+ * Set the bit of this CPU, whose state is @cpu, in arena->written for @generation. False if the CPU
+ * has no state, or if @generation is over.
+ *
+ * The tag in arena->written wraps as that of the cursor does. A word without bits may be as old as
+ * it likes, and is replaced whatever its tag. One with bits is not old: the CPU that settles a
+ * generation clears the bits of former ones. Nor is @generation, as preemption is off since it was
+ * found to be the present one. So the two are less than half a turn of the tag apart.
+ */
+noinline bool __arena_may_write(struct arena *arena, const struct arena_cpu *cpu,
+				unsigned long generation)
+{
+	const unsigned long bit = BIT(raw_smp_processor_id() % ARENA_WRITTEN_CPUS);
+	const unsigned long start = cursor_start(generation);
+	long word = atomic_long_read(&arena->written);
+	unsigned long bits;
+
+	if (arena_cpu_missing(cpu) || __arena_snap(arena).generation != generation)
+		return false;
+	do {
+		bits = word & ARENA_WRITTEN_MASK;
+		if (cursor_tag(word) != cursor_tag(start)) {
+			if (bits && (long)(word - start) > 0)
+				return false;
+			bits = 0;
+		}
+		if (bits & bit)
+			return true;
+		/*
+		 * Full barrier: pairs with B in arena_settle(). This CPU reads the generation after
+		 * it has set its bit: it sees that @generation is over, or the CPU that settles the
+		 * next one sees the bit. Without it, a late store of this CPU could land in an
+		 * object of the next generation.
+		 */
+	} while (!atomic_long_try_cmpxchg(&arena->written, &word, start | bits | bit));
+	return true;
+}
+
+/*
  * Open this CPU's window on the slab at @offset, whose address is @base, so that the next claims
  * in it, in the same @generation, need not look at the directory. The window is closed while its
  * delta changes: an interrupt in between must not use the delta of one slab with the limit of

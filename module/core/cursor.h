@@ -100,7 +100,7 @@ static __always_inline void arena_write_end(struct arena *arena, struct arena_cp
 	cpu_write_end(cpu);
 }
 
-/* write.c */
+/* cpu.c */
 bool __arena_may_write(struct arena *arena, const struct arena_cpu *cpu, unsigned long generation);
 
 /*
