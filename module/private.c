@@ -4,8 +4,8 @@
  * before there is one, through the buffer that it gave to arena_private_init().
  *
  * A private arena has one owner, so this code takes no lock and uses no atomics. Chunks come
- * from the pool, from the page allocator, or from a shared arena, the parent: then they are objects
- * of the parent, and a reset of the parent frees them. The handle of the newest chunk tells.
+ * from the pool or the page allocator, or they are objects of a shared arena, the parent. A reset
+ * of the parent frees them; the private arena notices that the handle of its newest chunk is stale.
  */
 #include <linux/arena_private.h>
 #include <linux/bug.h>
@@ -256,6 +256,7 @@ void arena_private_destroy(struct arena_private *arena)
 	arena_shadow_object(arena->first, arena->first_size, 0);
 	chunks_free(arena, arena->chunks);
 	chunks_free(arena, arena->spare);
+	mem_cgroup_put(arena->memcg);
 	arena_private_init_noprof(arena, NULL, 0);
 }
 EXPORT_SYMBOL_GPL(arena_private_destroy);
