@@ -44,6 +44,7 @@
 #include <linux/printk.h>
 #include <linux/ratelimit.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/string.h>
 
 #include "core/cursor.h"
@@ -68,6 +69,11 @@ struct check_record {
 
 /* How many records an arena has; with %ARENA_READERS, each slab set has half of them. */
 #define CHECK_RECORDS	8192
+/*
+ * At most this many bytes are filled in one section with preemption off. What was not filled is not
+ * checked.
+ */
+#define CHECK_FILL_MAX	(16UL << 20)
 
 /**
  * struct check_set - what is known of a slab set.
@@ -262,16 +268,19 @@ static void check_poison(struct arena *arena, unsigned long set, size_t low)
 {
 	struct check_set *known = &arena->check->set[set];
 	size_t high = atomic_long_read(&known->high), to = max(high, known->poisoned), at, len;
+	size_t stop = min(high, low + CHECK_FILL_MAX);
 
-	for (at = low; at < high; at += len) {
+	for (at = low; at < stop; at += len) {
 		u8 *address = check_address(arena, set, at);
 
-		len = check_chunk(arena, at, high);
+		len = check_chunk(arena, at, stop);
 		if (address)
 			arena_fill(address, POISON_FREE, len);
 		else
 			to = min(to, at);
 	}
+	if (stop < high)
+		to = min(to, stop);
 	if (known->poisoned >= low)
 		known->poisoned = to;
 	/* What lies below @low is in use, and remains to be filled. */
@@ -501,8 +510,11 @@ int arena_check_object(struct arena *arena, const struct arena_place *place, siz
 		arena_leave(cpu);
 		if (!writer)
 			return -ESTALE;
-		if (gfpflags_allow_blocking(gfp))
-			cond_resched();
+		if (!gfpflags_allow_blocking(gfp))
+			continue;
+		cond_resched();
+		if (size > ARENA_SLAB_MAX && offset + len < end && fatal_signal_pending(current))
+			return -EINTR;
 	}
 	return 0;
 }
@@ -581,23 +593,27 @@ static struct check_record *check_find(const struct arena *arena, unsigned long 
 
 /*
  * In a checked generation nothing is given back when an object shrinks: what it loses is added to
- * its redzone. @generation is the present one; the caller keeps the object alive. If a generation
- * is being settled meanwhile, the object remains as it is recorded.
+ * its redzone. @generation is one in which the object lived. If it is gone by now, or a generation is
+ * being settled meanwhile, or it loses more than can be filled at once, nothing is done.
  */
 void arena_check_shrunk(struct arena *arena, unsigned long generation, size_t offset, size_t old,
 			size_t new)
 {
-	struct check_record *record;
+	struct check_record *record = NULL;
+	unsigned long now;
 	size_t at, len;
 	u8 *address;
 
 	preempt_disable();
-	if (arena_is_checked(arena, generation) && check_trylock(arena->check)) {
-		record = check_find(arena, generation, offset);
-		if (record && record->size == old) {
+	if (check_trylock(arena->check)) {
+		now = __arena_snap(arena).generation;
+		if ((now == generation || arena_outlives(arena, now, generation, offset)) &&
+		    arena_is_checked(arena, now))
+			record = check_find(arena, now, offset);
+		if (record && record->size == old && old - new <= CHECK_FILL_MAX) {
 			for (at = offset + new; at < offset + old; at += len) {
 				len = check_chunk(arena, at, offset + old);
-				address = check_address(arena, generation, at);
+				address = check_address(arena, now, at);
 				if (address)
 					arena_fill(address, SLUB_RED_ACTIVE, len);
 			}
@@ -664,17 +680,18 @@ void arena_checks_free(struct arena_check *check)
 bool arena_check_install(struct arena *arena, struct arena_check *check)
 {
 	unsigned long flags;
+	bool installed;
 
 	check->set[0].record = check->record;
 	check->set[1].record = check->record + CHECK_RECORDS / 2;
-	if (cmpxchg(&arena->check, NULL, check))
-		return false;
+	installed = !cmpxchg(&arena->check, NULL, check);
+	/* Where another CPU has installed its own, it may not have set the flag yet. */
 	raw_spin_lock_irqsave(&arena->reset_lock, flags);
 	/* Pairs with the smp_load_acquire() in settle(): a CPU that sees the flag finds @check. */
 	smp_store_release(&arena->settle_blocked,
 			  (u8)(arena->settle_blocked | ARENA_BLOCKED_CHECKS));
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
-	return true;
+	return installed;
 }
 
 void arena_check_want(struct arena *arena, bool wanted)
@@ -685,7 +702,6 @@ void arena_check_want(struct arena *arena, bool wanted)
 /* The arena is new, and has no user but the caller: check its first generation, too. */
 void arena_check_first(struct arena *arena)
 {
-	arena->check->wanted = true;
 	arena->check->set[0].checked = true;
 	atomic_long_or(ARENA_COUNTED, &arena->cursor);
 }

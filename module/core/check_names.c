@@ -8,6 +8,7 @@
 #include <linux/moduleparam.h>
 #include <linux/printk.h>
 #include <linux/rcupdate.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
@@ -84,9 +85,10 @@ static int names_apply(void)
 	int err = 0;
 
 	while (!err && arena_debug_each(lacks_checks, NULL)) {
-		check = arena_checks_new();
+		cond_resched();
+		check = fatal_signal_pending(current) ? NULL : arena_checks_new();
 		if (!check)
-			err = -ENOMEM;
+			err = fatal_signal_pending(current) ? -EINTR : -ENOMEM;
 		else if (arena_debug_each(install_checks, check))
 			installed = true;
 		else

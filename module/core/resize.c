@@ -188,8 +188,7 @@ static bool move_end(struct arena *arena, const struct object_end *end)
 static void note_shrunk(struct arena *arena, const struct object_end *end)
 {
 	if (unlikely(arena->check))
-		arena_check_shrunk(arena, arena_snap(arena).generation, end->offset, end->old,
-				   end->new);
+		arena_check_shrunk(arena, end->generation, end->offset, end->old, end->new);
 }
 
 static bool resize(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t gfp)
