@@ -202,7 +202,8 @@ make_misuse()
 		-L"$DIR/misuse" -larena -Wl,-rpath,"$DIR/misuse"
 }
 
-# Prints LINE:HOW for each misuse.
+# Prints LINE:HOW for each line of misuse.c that ends in a comment HOW, such as after_reset: an
+# access that a checker must report.
 misuses()
 {
 	sed -nE 's,.*/\* (after_[a-z_]+|beyond_[a-z_]+) \*/$,\1,;T;=;p' \

@@ -178,7 +178,7 @@ static bool tail_of_a_released_slab(unsigned long point)
 
 	released = NULL;
 	came = interrupted_at(point, BY_IRQ, alloc_ours, release_slab);
-	/* Without a release in between, the allocation must get the span of CPU 1. */
+	/* Unless an interrupt released the slab, this allocation must use the span of CPU 1. */
 	CHECK(ours || released);
 	CHECK(count_allocs() == nr + !!ours);
 	if (released && cmpxchg(&arena->dir.first[0].base, NULL, released)) {
@@ -995,8 +995,8 @@ static void reset_ours(void)
 }
 
 /*
- * clause 10: an interrupt settles the generation that a reset has begun, and writes in it. The reset
- * must not forget that this CPU writes in that generation.
+ * clause 10: an interrupt settles the generation that a reset has begun, and writes in it. The
+ * reset must not forget that this CPU writes in that generation.
  */
 static bool writer_beside_settling(unsigned long point)
 {

@@ -447,8 +447,9 @@ void *__arena_alloc_slow(struct arena *arena, size_t size, gfp_t gfp)
 EXPORT_SYMBOL_GPL(__arena_alloc_slow);
 
 /*
- * Reports name the caller of the API. A function that alloc() jumps to returns there. But where the
- * kernel has frame pointers or sanitizers, the compiler makes calls of these jumps: inline them.
+ * Findings name the caller of the API by _RET_IP_. In a function that alloc() tail-calls, _RET_IP_
+ * is the caller of the API. With frame pointers or sanitizers the compiler emits ordinary calls
+ * instead, and _RET_IP_ would lie in the function that contains alloc(): inline the callee then.
  */
 #if defined(CONFIG_FRAME_POINTER) || defined(CONFIG_KASAN) || defined(CONFIG_KCSAN) || \
 	defined(CONFIG_KMSAN)

@@ -2,13 +2,14 @@
 /*
  * Batches: several objects, all or none, by one move of the cursor or from one tail.
  *
- * This code takes no lock and needs GFP_KERNEL. As for an object larger than a slab, memory is
- * committed before it is claimed. No part that fits into a slab may straddle two, so the layout of
- * the parts depends on where the cursor stands: a call lays them out from where it has seen the
- * cursor, and its claim fails if the cursor has moved on. A call that loses that race again and
- * again lays its batch out from the start of a slab, where the layout is always the same, commits
- * memory ahead of the cursor, and claims from the slab after the cursor on, wherever the cursor
- * then stands.
+ * Memory is committed before it is claimed, so callers need GFP_KERNEL. Only collecting tails takes
+ * a lock, tail_mutex. No part that fits into a slab may straddle two, so the layout of the parts
+ * depends on where the batch begins. A call lays the batch out from the cursor on; its claim fails
+ * if another CPU has moved the cursor since.
+ *
+ * After BATCH_TRIES such failures, a call lays the batch out from the start of a slab: that layout
+ * fits at every slab. It commits some slabs ahead of the cursor, then reads the cursor again, and
+ * claims from the next slab boundary on.
  */
 #include <linux/log2.h>
 #include <linux/sched/signal.h>

@@ -81,8 +81,8 @@
  * range, a grace period must have passed since it entered the eighth before (wrapped()). Some words
  * with a tag are kept for longer. The windows (below) are closed before the tag of the cursor comes
  * within half its range of theirs, and arena->uncounted and arena->deep_used are renewed each time
- * that the tag enters another eighth. The bits in arena->written are cleared by the CPU that settles
- * the next generation. Spans, views and slots hold the full generation.
+ * that the tag enters another eighth. The CPU that settles the next generation clears the bits in
+ * arena->written. Spans, views and slots hold the full generation.
  *
  * Resets race like allocations: next_generation() is a compare-and-swap of the same word. Three
  * other words go with the cursor, and racing resets only ever raise them: arena->generation, which
@@ -1070,7 +1070,7 @@ static inline void arena_cpu_prepare(struct arena *arena, gfp_t gfp)
 		arena_cpu_install(arena, gfp);
 }
 
-/* create.c. Counts the memory for the line that an outer call has set (__arena_counted()). */
+/* create.c */
 
 /* Returns 0, or -EINVAL if a member of @config is not valid. */
 int arena_config_check(const struct arena_config *config);

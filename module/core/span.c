@@ -269,7 +269,7 @@ static bool slot_has_room(const struct arena_slot *slot)
 	return smp_load_acquire(&slot->ahead) || data_race(slot->limit != slot->taken);
 }
 
-/* Does the span of @slot, busy or not, belong to @generation? */
+/* Is the span of @slot one of @generation? Also true while its owner allocates in it. */
 static bool slot_is_of(const struct arena_slot *slot, unsigned long generation)
 {
 	/* Acquire: pairs with the smp_store_release() in slot_adopt(), which sets @stale first. */

@@ -40,7 +40,7 @@ static __always_inline size_t counted_in_slots(const struct arena *arena, unsign
 	return used;
 }
 
-/* Bytes used at @snap, in a generation of a dense arena whose claims count their bytes. */
+/* Bytes used at @snap, in a generation of a dense arena in which each claim counts its bytes. */
 static noinline size_t used_if_counted(const struct arena *arena, struct arena_snap snap)
 {
 	unsigned long noted, begun, used;

@@ -57,7 +57,7 @@ static struct pool_node *pool_of(int nid)
 	return nodes ? nodes[nid] : NULL;
 }
 
-/* The blocks of a node, for taking and keeping: NULL if profiling is on, see the top. */
+/* The pool of node @nid. NULL while allocation profiling is on, or before arena_pool_init(). */
 static struct pool_node *pool_in_use(int nid)
 {
 	return arena_profiled() ? NULL : pool_of(nid);

@@ -25,7 +25,7 @@ MODULE_PARM_DESC(kasan_redzones, "With KASAN: leave room behind each object");
 
 #define GRANULE		BIT(KASAN_SHADOW_SCALE_SHIFT)
 
-/* Is there a shadow that can be written? Without KASAN_VMALLOC, all of vmalloc() shares one. */
+/* Has @ptr a writable shadow? Without KASAN_VMALLOC, all vmalloc() memory shares one page. */
 static bool has_shadow(const void *ptr)
 {
 	return kasan_enabled() && (IS_ENABLED(CONFIG_KASAN_VMALLOC) || !is_vmalloc_addr(ptr));
