@@ -593,8 +593,8 @@ static struct check_record *check_find(const struct arena *arena, unsigned long 
 
 /*
  * In a checked generation nothing is given back when an object shrinks: what it loses is added to
- * its redzone. @generation is one in which the object lived. If it is gone by now, or a generation is
- * being settled meanwhile, or it loses more than can be filled at once, nothing is done.
+ * its redzone. @generation is one in which the object lived. If it is gone by now, or a generation
+ * is being settled meanwhile, or it loses more than can be filled at once, nothing is done.
  */
 void arena_check_shrunk(struct arena *arena, unsigned long generation, size_t offset, size_t old,
 			size_t new)
