@@ -1223,8 +1223,8 @@ static void op_jump(struct input *in)
 /* Marks and rewinds (clause 12). */
 
 /*
- * Returns whether a valid handle, mark or reservation may be reported stale: it may after
- * %ARENA_REWINDS further rewinds. @rewinds: how many rewinds there had been when it was made.
+ * Returns whether the arena may report a valid handle, mark or reservation as stale: that is so
+ * after %ARENA_REWINDS further rewinds. @rewinds: how many rewinds had come before it was made.
  */
 static bool may_be_forgotten(unsigned int rewinds)
 {

@@ -512,10 +512,10 @@ struct arena_rewinds {
 };
 
 /**
- * struct arena_history - what an arena remembers of its rewinds; allocated by the first one.
+ * struct arena_history - what an arena remembers of its rewinds; the first rewind allocates it.
  * @start:	where the generations of the last two rewinds start, indexed by arena_start_nr().
- * @nr:		number of the copy of @rewinds that is valid: its lowest bit selects it. The
- *		other one is being written or is the former one.
+ * @nr:		number of the valid copy of @rewinds; its lowest bit is the index. The other
+ *		copy is out of date, or is being written.
  * @rewinds:	what rewinds have freed, in two copies.
  */
 struct arena_history {
@@ -1077,6 +1077,10 @@ int arena_config_check(const struct arena_config *config);
 size_t arena_slab_size_max(void);
 size_t arena_slab_size_default(size_t capacity);
 
+/*
+ * Create an arena. Memory allocation profiling counts its memory for the line of source that uses
+ * __arena_counted() around the call.
+ */
 struct arena *__arena_create(const struct arena_config *config, unsigned int flags,
 			     struct arena_budget *budget);
 
