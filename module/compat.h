@@ -31,8 +31,8 @@
 #endif
 
 /*
- * 6.10 added memory allocation profiling: the functions *_noprof() count what they allocate for the
- * line that a caller has set, the others for their own line.
+ * 6.10 added memory allocation profiling. Memory from a *_noprof() function counts for the line of
+ * code that a caller has set by alloc_hooks(), memory from kmalloc() for the line that calls it.
  */
 #ifdef alloc_hooks
 static inline bool arena_profiled(void)
@@ -76,7 +76,7 @@ static inline void arena_call_rcu_hurry(struct rcu_head *head, rcu_callback_t fu
 
 /*
  * 6.3 made vm_flags const and added functions that change it. Only some of the 6.1 stable kernels
- * have these functions, so before 6.3 this assigns.
+ * have these functions, so before 6.3 this assigns to the field.
  */
 static inline void arena_vm_flags_mod(struct vm_area_struct *vma, unsigned long set,
 				      unsigned long clear)

@@ -19,7 +19,7 @@
 #include "mem/shadow.h"
 
 #define CHUNK_ORDER	get_order(SZ_16K)
-/* The least that a chunk in another arena takes: no slab is smaller. */
+/* The smallest chunk to take from a parent: each slab of a parent is at least as large. */
 #define CHUNK_IN_PARENT	SZ_4K
 
 /**
@@ -63,8 +63,8 @@ static void chunks_free(const struct arena_private *arena, struct arena_chunk *c
 }
 
 /*
- * Has a reset or rewind of the parent freed chunks of @arena? Of these, the newest one is always
- * freed: it ends the highest, and has no lower generation than the others.
+ * Has a reset or rewind of the parent freed chunks of @arena? If so, the newest chunk is among
+ * them, as no other chunk ends higher or is of a later generation: so only its handle is checked.
  */
 static bool chunks_are_lost(const struct arena_private *arena)
 {
@@ -78,7 +78,7 @@ static bool warn_if_lost(const struct arena_private *arena)
 			 "allocation from a private arena whose parent was reset");
 }
 
-/* Take a chunk from the parent, of @need bytes if that is not too little. */
+/* Take a chunk from the parent, of @need bytes or more. */
 static struct arena_chunk *chunk_in_parent(struct arena_private *arena, size_t need, gfp_t gfp)
 {
 	size_t size = ALIGN(max_t(size_t, need, CHUNK_IN_PARENT), ARENA_MIN_ALIGN);
@@ -86,7 +86,10 @@ static struct arena_chunk *chunk_in_parent(struct arena_private *arena, size_t n
 	arena_handle_t handle;
 
 	chunk = arena_alloc_handle(arena->parent, size, gfp & ~__GFP_ZERO, &handle);
-	/* A reset of the parent that came meanwhile must not be forgotten with the older handle. */
+	/*
+	 * The old handle shows whether the parent was reset meanwhile: check it before the new
+	 * handle replaces it.
+	 */
 	if (chunk && warn_if_lost(arena))
 		return NULL;
 	if (chunk) {
@@ -139,8 +142,8 @@ static struct arena_chunk *chunk_get(struct arena_private *arena, size_t size, s
 }
 
 /*
- * Where the next object can begin after one of @size bytes. With KASAN, a redzone lies in between;
- * it ends with the memory that the object is in.
+ * Where the next object can begin after @object, of @size bytes. With KASAN, a redzone lies in
+ * between, which ends at arena->end at the latest.
  */
 static char *object_end(const struct arena_private *arena, char *object, size_t size)
 {
@@ -151,7 +154,7 @@ static char *object_end(const struct arena_private *arena, char *object, size_t 
 	return min(end + ARENA_REDZONE, arena->end);
 }
 
-/* arena_private_init(), for an outer call that counts its memory, as kmalloc_noprof() is. */
+/* Called by the macro arena_private_init(), which sets the line that profiling counts for. */
 void arena_private_init_noprof(struct arena_private *arena, void *buffer, size_t size)
 {
 	char *first = PTR_ALIGN((char *)buffer, ARENA_MIN_ALIGN);
@@ -169,7 +172,9 @@ void arena_private_init_noprof(struct arena_private *arena, void *buffer, size_t
 }
 EXPORT_SYMBOL_GPL(arena_private_init_noprof);
 
-/* arena_private_init_charged(), for an outer call that counts its memory. */
+/*
+ * Called by the macro arena_private_init_charged(), which sets the line that profiling counts for.
+ */
 void arena_private_init_charged_noprof(struct arena_private *arena, void *buffer, size_t size)
 {
 	arena_private_init_noprof(arena, buffer, size);
@@ -189,7 +194,7 @@ EXPORT_SYMBOL_GPL(arena_private_init_charged_noprof);
  * As arena_private_init(), but its chunks are objects of @parent, 4 KiB or more each. So one reset
  * of @parent frees what many private arenas in it have handed out, and none of them need be
  * destroyed. What such an arena keeps after a reset or trim, or had when it is destroyed, remains
- * allocated in @parent until then.
+ * allocated in @parent until @parent is reset.
  *
  * A reset of @parent, or a rewind to a mark that is older than a chunk, makes the private arena
  * void. Then its owner must not allocate before it has called arena_private_reset() or one of the
@@ -514,7 +519,7 @@ EXPORT_SYMBOL_GPL(arena_private_reset);
 
 /**
  * arena_private_trim() - Give back the memory that resets and rewinds kept.
- * @arena: the arena, not NULL. One in another arena keeps that memory.
+ * @arena: the arena, not NULL. Nothing happens if arena_private_init_in() has made it.
  *
  * Context: Any but NMI; the caller is the owner. Does not sleep.
  */

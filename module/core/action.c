@@ -36,7 +36,7 @@ static bool action_is_newer(const struct arena_action *a, const struct arena_act
 }
 
 /**
- * struct action_list - actions in the order in which they are to run, the last one first.
+ * struct action_list - actions in the order in which they run: the one added last runs first.
  * @first: the one that was added last.
  * @last:  the one that was added first.
  */

@@ -1,38 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Checks: an arena that tells when memory is written to behind an object, or after a reset.
+ * Checks: report writes behind the end of an object, and to memory that a reset has freed.
  *
- * The module parameter "debug" selects arenas by name (check_names.c). Of such an arena each
- * generation is checked, from the next one on. In a checked generation,
+ * The module parameter "debug" selects arenas by name (check_names.c). Each generation that such an
+ * arena begins after that is checked. In a checked generation,
  *
  *  - a new object that is not zeroed is filled with POISON_INUSE;
  *  - behind it lies a redzone: REDZONE_MIN bytes, and up to ARENA_WORD - 1 more, filled with
- *    SLUB_RED_ACTIVE. An object that ends where its slab or the arena does has less or none. Where
- *    objects are placed, and what counts as used, stays as it is: redzones are padding;
- *  - a record says where the object is, and who allocated it. Records are not kept in the memory
- *    of the arena, which is what is being checked. Where there is no room for one, the redzone is
- *    not checked.
+ *    SLUB_RED_ACTIVE. It ends with the slab and with the arena at the latest, so an object near
+ *    their end has less or none. Redzones are padding: they do not count as used;
+ *  - a record holds the offset of the object, and the caller that allocated it. Records lie outside
+ *    the memory of the arena, as that is what is being checked. Their number is limited: an object
+ *    that gets no record has a redzone that is not checked.
  *
- * When the generation ends, all redzones are checked and what was freed is filled with
- * POISON_FREE, and when that memory is handed out again it must still be so.
+ * When the generation ends, the redzones are checked, and the memory that was freed is filled with
+ * POISON_FREE. When that memory is handed out again, it must still hold POISON_FREE.
  *
- * This costs a generation that is not checked nothing. A checked generation begins with
- * %ARENA_COUNTED in the cursor: no window serves such a word, and in an arena with spans
- * span_refill() does not, so no fast path succeeds. cursor_claim() finds the bit in the cursor and
- * looks at arena->check: arena_check_claim() takes over.
+ * Generations that are not checked allocate as fast as without this file. A checked generation
+ * begins with %ARENA_COUNTED set in the cursor: no window matches such a word, and span_refill()
+ * gets no span. So each allocation reaches cursor_claim(), which finds the bit, and finds by
+ * arena_is_checked() that arena_check_claim() has to make the claim instead.
  *
- * A generation is checked or it is not, from its first claim to its last. The last one is checked
- * and the next one begun in one step, by a CPU that holds check->busy, where
- * %ARENA_BLOCKED_CHECKS has sent it when it settled the generation: no allocator writes to memory
- * of the last generation any more, the actions of that have returned, and no claim succeeds. So
- * nothing else uses the memory or the records then, and false reports are not possible. After
- * arena_reset_rcu() that is done when its readers are gone, by retired() in reset.c.
+ * Whether a generation is checked does not change between its first claim and its last. A CPU that
+ * is about to settle a generation finds %ARENA_BLOCKED_CHECKS in arena->settle_blocked. It then
+ * takes check->busy, checks the redzones of the former generation, and settles the new one. By that
+ * time no allocation writes to memory of the former generation any more, its actions have
+ * returned, and no claim succeeds in the new one yet. So nothing else uses the memory or the
+ * records, and there are no false reports. What arena_reset_rcu() has left is checked when its
+ * readers are gone, by retired() in reset.c.
  *
- * Objects are completed as arena_write() does it: a CPU is a writer while it fills an object, its
- * redzone and its record. So the generation is not checked in between, and what is completed too
- * late is dropped.
+ * A CPU counts itself as a writer, as in arena_write(), while it fills an object, its redzone and
+ * its record. So the next generation is not settled, and the redzones are not checked, before the
+ * CPU is done. An object that was freed before the CPU has counted itself is not filled.
  *
- * On a kernel with KASAN, memory that is filled with POISON_FREE and redzones are poisoned for
+ * On a kernel with KASAN, redzones and memory that is filled with POISON_FREE are poisoned for
  * KASAN, too (poison.c): KASAN reports the instruction that accesses them, and the checks find what
  * it does not see, such as a write by a device. The compiler does not instrument this file
  * (Kbuild), and what is read here is not passed to functions that KASAN checks.
@@ -80,7 +81,7 @@ struct check_record {
  * @checked:  the generation that uses the set now, or used it last, is checked.
  * @high:     no object of the present generation ends above this offset, its redzone included.
  * @poisoned: below this offset, memory that is not handed out is filled with POISON_FREE.
- * @nr:	      how many records are in use, or more if there was no room for some.
+ * @nr:	      how many objects have asked for a record: if more than there are, some got none.
  * @record:   its first record.
  */
 struct check_set {
@@ -95,9 +96,9 @@ struct check_set {
  * struct arena_check - the checks of an arena; allocated when they are first switched on.
  * @busy:     bit lock: its holder checks a generation and begins the next one.
  * @wanted:   the next generation shall be checked.
- * @lost:     objects without a record have been reported.
+ * @lost:     the log says that some objects got no record; it is not said again.
  * @findings: number of findings.
- * @last:     the last one; protected by nothing, for tests.
+ * @last:     the last finding, for tests; written without a lock.
  * @set:      what is known of each slab set.
  * @record:   the records.
  */
@@ -124,8 +125,8 @@ static struct check_set *check_set(const struct arena *arena, unsigned long gene
 }
 
 /*
- * The caller has preemption off, and keeps it off until check_unlock(): so a task that waits for a
- * grace period finds the lock released.
+ * The caller has preemption off, and keeps it off until check_unlock(). So arena_check_asleep(),
+ * where it finds the lock taken, waits for a grace period, after which that holder is gone.
  */
 static bool check_trylock(struct arena_check *check)
 {
@@ -137,7 +138,10 @@ static void check_unlock(struct arena_check *check)
 	clear_bit_unlock(0, &check->busy);
 }
 
-/* Report that bytes at @wrong, of @len from offset @f->at on, are not @f->expected. */
+/*
+ * Report a finding: of the @len bytes at @wrong, from offset @f->at on, the first one and perhaps
+ * others are not @f->expected.
+ */
 static void check_report(struct arena *arena, struct arena_finding *f, const u8 *wrong, size_t len)
 {
 	u8 first[16];
@@ -150,7 +154,7 @@ static void check_report(struct arena *arena, struct arena_finding *f, const u8 
 			first[i] = wrong[i];
 	}
 	atomic_long_inc(&arena->check->findings);
-	/* Racy with another finding: for tests. */
+	/* Racy with another finding: only tests read it. */
 	data_race(arena->check->last = *f);
 	if (!__ratelimit(&check_reports))
 		return;
@@ -168,7 +172,7 @@ static void check_report(struct arena *arena, struct arena_finding *f, const u8 
 /* Returns the first of the @len bytes at @at that is not @expected, or NULL. */
 static const u8 *first_wrong(const u8 *at, u8 expected, size_t len)
 {
-	/* KASAN checks what memchr_inv() reads. */
+	/* KASAN checks what memchr_inv() reads, and would report poisoned memory. */
 	if (!IS_ENABLED(CONFIG_KASAN_GENERIC))
 		return memchr_inv(at, expected, len);
 	for (; len; at++, len--)
@@ -199,13 +203,16 @@ static u8 *check_address(const struct arena *arena, unsigned long set, size_t of
 	return base ? base + (offset & (arena_slab_size(arena) - 1)) : NULL;
 }
 
-/* The bytes from @offset to @end, but not beyond the end of the slab. */
+/* How many bytes there are from @offset to @end, or to the end of the slab if that is nearer. */
 static size_t check_chunk(const struct arena *arena, size_t offset, size_t end)
 {
 	return min(end, (offset | (arena_slab_size(arena) - 1)) + 1) - offset;
 }
 
-/* Check the redzone of a record, which is in one slab unless the object was made smaller. */
+/*
+ * Check the redzone of a recorded object. It may span several slabs if the object was larger than a
+ * slab and was made smaller.
+ */
 static void check_redzone(struct arena *arena, unsigned long set, const struct check_record *record)
 {
 	struct arena_finding finding = {
@@ -250,7 +257,10 @@ static void check_records(struct arena *arena, unsigned long set, size_t low, bo
 	for (i = 0; i < nr; i++) {
 		const struct check_record record = known->record[i];
 
-		/* A record that is being filled in must not have the place of an older one. */
+		/*
+		 * check_record() sets the place of a new object last: until then, check_find() must
+		 * not find the place of an older object here.
+		 */
 		WRITE_ONCE(known->record[i].place, 0);
 		if (!all && record.place <= low)
 			known->record[kept++] = record;
@@ -261,8 +271,8 @@ static void check_records(struct arena *arena, unsigned long set, size_t low, bo
 }
 
 /*
- * Fill what was handed out from @low on. Where a slab was skipped and is not committed, only what
- * is below it counts as filled.
+ * Fill the memory that was handed out, from offset @low on, with POISON_FREE. A slab that the
+ * cursor has skipped may not be committed: then only memory below that slab counts as filled.
  */
 static void check_poison(struct arena *arena, unsigned long set, size_t low)
 {
@@ -283,11 +293,14 @@ static void check_poison(struct arena *arena, unsigned long set, size_t low)
 		to = min(to, stop);
 	if (known->poisoned >= low)
 		known->poisoned = to;
-	/* What lies below @low is in use, and remains to be filled. */
+	/* Objects below @low are alive: their memory is filled when they are freed. */
 	atomic_long_set(&known->high, low);
 }
 
-/* The slab set is empty, and nothing is known any more of its memory from @from on. */
+/*
+ * The memory of the slab set no longer counts as filled with POISON_FREE from @from on, and what
+ * was handed out so far need not be filled.
+ */
 static void check_forget(struct arena *arena, unsigned long set, size_t from)
 {
 	struct check_set *known = &arena->check->set[set];
@@ -297,9 +310,9 @@ static void check_forget(struct arena *arena, unsigned long set, size_t from)
 }
 
 /*
- * The generations before that of @cursor, in its slab set, are over: check what they have freed,
- * and decide if this one is checked. The caller holds check->busy and is about to settle it, at
- * offset @low. Returns the bits to settle it with.
+ * The former generation in slab set @set is over: check and fill what it has freed, and decide if
+ * the next generation is checked. The caller holds check->busy and is about to settle the next
+ * generation, which begins at offset @low. Returns the bits to set in the settled cursor word.
  */
 static unsigned long check_turn(struct arena *arena, unsigned long set, size_t low)
 {
@@ -321,9 +334,10 @@ static unsigned long check_turn(struct arena *arena, unsigned long set, size_t l
 }
 
 /*
- * Take the right to settle the generation of @cursor, after its checks. Sets *@bits to what must
- * be set in the cursor then. False if another CPU has it, if that generation is over, or in NMI.
- * Preemption is off until arena_check_settled().
+ * The generation of @cursor is about to be settled: take check->busy, and check what the former
+ * generation has freed. Sets *@bits to the bits to set in the settled cursor word. Returns false if
+ * another CPU holds check->busy, if the cursor has changed, or in NMI. The caller has preemption
+ * off, and keeps it off until arena_check_settled().
  */
 bool arena_check_settle(struct arena *arena, unsigned long cursor, unsigned long *bits)
 {
@@ -346,8 +360,8 @@ void arena_check_settled(struct arena *arena)
 }
 
 /*
- * arena_reset_rcu() is about to begin a generation, settled, in the slab set that is not in use.
- * Returns the bits to begin it with. The caller holds reset_lock.
+ * arena_reset_rcu() is about to begin a generation, which is settled at once, in the slab set that
+ * is not in use. Returns the bits to set in its first cursor word. The caller holds reset_lock.
  */
 unsigned long arena_check_flip(struct arena *arena)
 {
@@ -356,14 +370,14 @@ unsigned long arena_check_flip(struct arena *arena)
 
 	if (!wanted)
 		check_forget(arena, set, 0);
-	/* Ordered before the compare-and-swap of the cursor: pairs with __arena_is_checked(). */
+	/* Before the cursor's compare-and-swap: pairs with smp_rmb() in __arena_is_checked(). */
 	WRITE_ONCE(arena->check->set[set].checked, wanted);
 	return wanted ? ARENA_COUNTED : 0;
 }
 
 /*
- * The readers and actions of the slab set that was left last are gone, and arena->acting keeps the
- * arena from using the set again: check it.
+ * Check the slab set that arena_reset_rcu() has left. Its readers and actions are gone, and as
+ * arena->acting is raised, no reset returns to the set meanwhile.
  */
 void arena_check_retired(struct arena *arena)
 {
@@ -377,15 +391,16 @@ void arena_check_retired(struct arena *arena)
 }
 
 /*
- * The arena is empty and blocked by a reset that sleeps, which is about to zero its slabs (@zero)
- * or to release those from offset @keep on: check it.
+ * Check all redzones. The caller is a reset that may sleep: it has emptied the arena, keeps the
+ * generation unsettled, and is about to zero the slabs (@zero) or to release those from offset
+ * @keep on.
  */
 void arena_check_asleep(struct arena *arena, bool zero, size_t keep)
 {
 	unsigned long set, now = arena_snap(arena).generation & ARENA_GEN_SET;
 
 	preempt_disable();
-	/* A CPU that holds it is settling a generation that is over. */
+	/* The holder is settling an older generation, and is done after a grace period. */
 	while (!check_trylock(arena->check)) {
 		preempt_enable();
 		synchronize_rcu();
@@ -403,9 +418,10 @@ void arena_check_asleep(struct arena *arena, bool zero, size_t keep)
 
 /*
  * The shrinker is about to release the slabs of slab set @set from offset @keep on. The arena is
- * empty, and blocked by the shrinker. So there are no records, and no CPU is inside check_turn():
- * that CPU would have found the arena unsettled, and next_generation_empty() would have failed;
- * or it works on a set that arena_reset_rcu() has left, which former_unused() has found retired.
+ * empty, and the shrinker keeps its generation unsettled, so there are no records. Nothing else
+ * changes the check_set meanwhile. A CPU enters check_turn() only in an unsettled generation, and
+ * next_generation_empty() would have failed in that. arena_check_retired() has returned, as
+ * former_unused() has found no readers and no actions.
  */
 void arena_check_shrink(struct arena *arena, unsigned long set, size_t keep)
 {
@@ -414,7 +430,7 @@ void arena_check_shrink(struct arena *arena, unsigned long set, size_t keep)
 	known->poisoned = min(known->poisoned, keep);
 }
 
-/* Where the redzone of an object that ends at @end would end: in the slab, and in the space. */
+/* Where the redzone of an object that ends at @end ends: not beyond the slab, nor the capacity. */
 size_t arena_check_end(const struct arena *arena, size_t end)
 {
 	size_t slab_end = ((end - 1) | (arena_slab_size(arena) - 1)) + 1;
@@ -422,7 +438,7 @@ size_t arena_check_end(const struct arena *arena, size_t end)
 	return min3(ALIGN(end + REDZONE_MIN, ARENA_WORD), slab_end, arena->capacity);
 }
 
-/* Record an object that is complete. The caller is a writer, in the generation of the object. */
+/* Record an object that is complete. The caller has counted itself as a writer. */
 static void check_record(struct arena *arena, const struct arena_place *place, size_t size,
 			 size_t end)
 {
@@ -430,7 +446,7 @@ static void check_record(struct arena *arena, const struct arena_place *place, s
 	struct check_record *record;
 	int nr = atomic_read(&known->nr);
 
-	/* Do not count without end, as the number would overflow. */
+	/* Stop counting well above the number of records, so that the count cannot overflow. */
 	if (nr >= 2 * CHECK_RECORDS)
 		return;
 	nr = atomic_fetch_inc(&known->nr);
@@ -441,11 +457,11 @@ static void check_record(struct arena *arena, const struct arena_place *place, s
 	record->end = end;
 	record->generation = place->generation;
 	record->caller = place->caller;
-	/* Racy with arena_check_shrunk(), which looks for another place. */
+	/* Racy with check_find() on a CPU that looks for the record of another object. */
 	WRITE_ONCE(record->place, place->offset + 1);
 }
 
-/* Was the memory that is handed out at @to left alone since it was freed? */
+/* Check that nothing has written to the memory at @to since it was freed; it is handed out now. */
 static void check_still_free(struct arena *arena, const struct arena_place *place, size_t size,
 			     const u8 *to, size_t offset, size_t len)
 {
@@ -464,10 +480,11 @@ static void check_still_free(struct arena *arena, const struct arena_place *plac
 }
 
 /*
- * Fill the part of an object and its redzone that is at @to, at @offset, @len bytes. The caller is
- * a writer. If another generation has begun since the claim, only fill. Where a rewind has begun
- * that one, it may be settled, and checked, at the same time, but the object lies below it. Where
- * the object is dead, @high makes sure that what is written here is filled again.
+ * Fill @len bytes of an object and its redzone. They lie at @to, from offset @offset on. The caller
+ * has counted itself as a writer. If another generation has begun since the claim, this neither
+ * checks nor records the object. If a rewind has begun it, another CPU may be in check_turn() now,
+ * but that fills nothing below the mark, where the object lies. If the object was freed, these
+ * bytes are filled with POISON_FREE later, as check_set.high was raised above them.
  */
 static void check_complete(struct arena *arena, const struct arena_place *place, size_t size,
 			   size_t end, bool zero, u8 *to, size_t offset, size_t len)
@@ -593,8 +610,8 @@ static struct check_record *check_find(const struct arena *arena, unsigned long 
 
 /*
  * In a checked generation nothing is given back when an object shrinks: what it loses is added to
- * its redzone. @generation is one in which the object lived. If it is gone by now, or a generation
- * is being settled meanwhile, or it loses more than can be filled at once, nothing is done.
+ * its redzone. @generation is one in which the object lived. This does nothing if the object was
+ * freed since, if another CPU holds check->busy, or if more than %CHECK_FILL_MAX bytes are lost.
  */
 void arena_check_shrunk(struct arena *arena, unsigned long generation, size_t offset, size_t old,
 			size_t new)
@@ -625,9 +642,9 @@ void arena_check_shrunk(struct arena *arena, unsigned long generation, size_t of
 }
 
 /*
- * The generation is checked if its cursor word was settled so. A caller that has read an older word
- * may see true for a later generation: but then the cursor has changed before, and the caller's
- * compare-and-swap fails, which is a full barrier.
+ * Is @generation checked? The caller has read a cursor word of it. If that generation is over by
+ * now, the answer may be that for a later one: but then the cursor has changed before, and the
+ * caller's compare-and-swap of the cursor, which is a full barrier if it succeeds, fails.
  */
 bool __arena_is_checked(const struct arena *arena, unsigned long generation)
 {
@@ -656,7 +673,7 @@ unsigned long arena_check_findings(const struct arena *arena)
 	return check ? atomic_long_read(&check->findings) : 0;
 }
 
-/* For tests: the last finding. There has been one. */
+/* For tests: the last finding. The caller knows that there was one. */
 struct arena_finding arena_check_last(const struct arena *arena)
 {
 	return arena->check->last;
@@ -673,9 +690,9 @@ void arena_checks_free(struct arena_check *check)
 }
 
 /*
- * Give @arena the checks @check, unless it has some. From now on it settles generations by
- * arena_check_settle(); after a grace period, arena_check_want() may switch checks on. Returns
- * false if it has some.
+ * Install @check in @arena. Returns false if another CPU has installed its own before. From now on,
+ * a CPU that begins to settle a generation calls arena_check_settle(). After a grace period, no CPU
+ * is settling one without that call, and arena_check_want() may switch checks on.
  */
 bool arena_check_install(struct arena *arena, struct arena_check *check)
 {
@@ -685,7 +702,7 @@ bool arena_check_install(struct arena *arena, struct arena_check *check)
 	check->set[0].record = check->record;
 	check->set[1].record = check->record + CHECK_RECORDS / 2;
 	installed = !cmpxchg(&arena->check, NULL, check);
-	/* Where another CPU has installed its own, it may not have set the flag yet. */
+	/* If another CPU has installed its own, it may not have set the flag yet: do so here. */
 	raw_spin_lock_irqsave(&arena->reset_lock, flags);
 	/* Pairs with the smp_load_acquire() in settle(): a CPU that sees the flag finds @check. */
 	smp_store_release(&arena->settle_blocked,
@@ -706,7 +723,7 @@ void arena_check_first(struct arena *arena)
 	atomic_long_or(ARENA_COUNTED, &arena->cursor);
 }
 
-/* The arena ends: check all redzones. There are no checks after that. */
+/* The arena is being destroyed: check all redzones, and free the checks. */
 void arena_check_exit(struct arena *arena)
 {
 	unsigned long set;

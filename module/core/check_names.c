@@ -17,11 +17,11 @@
 
 static DEFINE_SPINLOCK(names_lock);	/* Protects names. */
 static char names[256];
-bool arena_check_named;			/* There are names. */
+bool arena_check_named;			/* The string in names is not empty. */
 
 /*
- * Does @name equal the pattern, @len bytes long, in which a * at the end stands for anything? Of a
- * longer name an arena has only the first bytes.
+ * Does @name match @pattern, which is @len bytes long? A * at its end stands for anything. An arena
+ * keeps only the first ARENA_NAME_MAX - 1 bytes of its name, so no more of @pattern is compared.
  */
 static bool name_fits(const char *name, const char *pattern, size_t len)
 {
@@ -33,7 +33,7 @@ static bool name_fits(const char *name, const char *pattern, size_t len)
 	return strlen(name) == len && !memcmp(name, pattern, len);
 }
 
-/* Shall @arena be checked? User space may write to an arena of the device: it never is. */
+/* Shall @arena be checked? Never one of the device, as programs may write anywhere in it. */
 static bool arena_is_named(const struct arena *arena)
 {
 	const char *at = names;
@@ -74,9 +74,11 @@ static bool want_checks(struct arena *arena, void *unused)
 }
 
 /*
- * Tell all arenas if they shall be checked. Those that are told so for the first time get what they
- * need. Generations are settled with preemption off: after a grace period, each arena is settled
- * by arena_check_settle(), and no generation can be checked in part.
+ * Switch the checks of each arena on or off, as its name says. An arena that is to be checked for
+ * the first time gets a struct arena_check before. Generations are settled with preemption off, so
+ * after a grace period every CPU that settles a generation of that arena does so by
+ * arena_check_settle(). Checks are switched on only then: otherwise a generation could be checked
+ * in part.
  */
 static int names_apply(void)
 {
@@ -153,7 +155,7 @@ void __arena_check_create(struct arena *arena)
 		pr_warn("%s: no memory to check it\n", arena->name);
 		return;
 	}
-	/* names_apply() may have been faster. */
+	/* names_apply() on another CPU may have installed checks already. */
 	if (!arena_check_install(arena, check))
 		arena_checks_free(check);
 	want_checks(arena, NULL);

@@ -45,7 +45,10 @@ bool arena_find(const struct arena *arena, unsigned long generation, const void 
 	return true;
 }
 
-/* The address of the same byte in its slab, for a pointer into the view of a large object. */
+/*
+ * For a pointer into the view of an object larger than a slab: the address of the same byte in its
+ * slab. Any other pointer is returned as it is.
+ */
 const void *arena_slab_address(const void *ptr)
 {
 	struct page *page = is_vmalloc_addr(ptr) ? vmalloc_to_page(ptr) : NULL;
@@ -124,7 +127,7 @@ EXPORT_SYMBOL_GPL(arena_alloc_handle);
  * Context: Any. Takes no lock. The object stays alive after the return only if the caller
  * excludes resets and rewinds that free it, or is inside rcu_read_lock() and the arena is
  * reset by arena_reset_rcu() only.
- * Return: The address. It is valid up to the end of the object if kernel code has allocated that.
+ * Return: The address. It is valid up to the end of the object if kernel code has allocated it.
  * If the handle was forged, or made by a program, whose objects may straddle slabs, it is valid up
  * to the end of its slab at least. NULL if the handle is stale, forged or out of range.
  */
@@ -136,17 +139,18 @@ void *arena_deref(const struct arena *arena, arena_handle_t handle)
 	if (!handle_is_live(arena, handle))
 		return NULL;
 	/*
-	 * No address dependency leads from a forged handle to the slab. Pairs with the
-	 * compare-and-swap in arena_settle() after slabs were released: a reader that has read a
-	 * cursor word of the generation that was settled there finds the directory entries of those
-	 * slabs empty. Otherwise it could return the address of a released slab.
+	 * Read the directory after the cursor. A handle may be forged, so no address dependency
+	 * orders these reads. Pairs with the compare-and-swap in arena_settle() after slabs were
+	 * released: a reader that has read a cursor word of the generation that was settled there
+	 * finds the directory entries of those slabs empty. Otherwise it could return the address
+	 * of a released slab.
 	 */
 	smp_rmb();
 	base = arena_slab_base(arena, handle.generation, handle.offset);
 	if (!base)
 		return NULL;
 	object = base + within;
-	/* The allocation of a view set had_larges before there was a handle of it. */
+	/* had_larges was set before there was a handle of any object with a view. */
 	if (!within && unlikely(READ_ONCE(arena->had_larges)))
 		object = arena_record_view(base, handle.generation) ?: object;
 	/*

@@ -21,7 +21,7 @@
 #define LARGE_TRIES	3
 #define LARGE_TRIES_MAX	64
 
-/* The end of @stretch, and of its redzone if @generation is checked. */
+/* The end of @stretch or, if @generation is checked, of its redzone. Sets @stretch->checked. */
 static size_t stretch_end(struct arena *arena, struct arena_stretch *stretch,
 			  unsigned long generation)
 {

@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What KASAN is told of objects and of freed memory (clause 26). Built only with generic KASAN.
+ * Tells KASAN which memory is an object and which was freed (clause 26). Built only with generic
+ * KASAN.
  *
- * To change the shadow of an object is a write by the allocator to memory of a generation, like
- * zeroing: it must not hit an object of a newer one. So a CPU counts itself as a writer for it
- * ("DOC: generations"), and the memory of a generation that is over stays as it is.
+ * A CPU that changes the shadow of an object must not be late, like one that zeroes an object: its
+ * generation may be over, and another object may lie there. So the CPU counts itself as a writer
+ * before ("DOC: generations" in core.h), and changes nothing if the generation is over.
  *
- * arena_reset_rcu() leaves objects to its readers. A reader that is still allocating its object
- * finds its generation over, but needs the object: so the shadow of what was claimed in the same
- * section with preemption off is changed then, too. The slab set that was left is not used again
- * before that section has ended.
+ * There is one exception. arena_reset_rcu() leaves the objects of the former generation to readers,
+ * and a reader may be allocating one at that moment. It finds the generation over, but is going to
+ * use the object. So arena_object_claimed() makes the object accessible all the same. That is safe:
+ * the claim was made in the same preempt-off section, and the arena does not return to the slab set
+ * that was left before that section has ended.
  *
- * What a reset or rewind has freed is poisoned by the CPU that settles the next generation, before
- * any claim can succeed in it: after the late writers and after the actions. Only one CPU may do
- * that, as another one could come too late, and poison objects of the new generation. So it counts
- * itself as a writer, and does it only if there is no other one: then no other CPU settles the
- * generation, and a reset that releases slabs waits. What arena_reset_rcu() has left is poisoned
- * when its readers are gone.
+ * The CPU that settles a generation first poisons what the reset or rewind has freed. By then the
+ * late writers are done and the actions have returned, and no claim succeeds yet. Only one CPU may
+ * do that, as a second one could be late, and poison objects of the new generation. So the CPU
+ * raises arena->writers from 0 to 1, or gives up if that is not 0. Until it lowers arena->writers
+ * again, no other CPU settles the generation, and a reset that releases slabs waits. What
+ * arena_reset_rcu() has left is poisoned when its readers are gone.
  */
 #include <linux/mm.h>
 
@@ -34,7 +36,7 @@ static void object_show(struct arena *arena, void *object, size_t size)
 			    object_room(arena, arena_slab_offset(arena, object), size));
 }
 
-/* Did the object of @generation live when arena_reset_rcu() left it to its readers? */
+/* Was the object of @generation alive when arena_reset_rcu() last changed to the other slab set? */
 static bool was_left(struct arena *arena, unsigned long generation, void *object)
 {
 	unsigned long left = READ_ONCE(arena->left);
@@ -67,15 +69,15 @@ void arena_word_claimed(struct arena *arena, struct arena_cpu *cpu, unsigned lon
 			     object, size);
 }
 
-/* Where the part of a stretch that lies in the slab of @offset ends. */
+/* The end of the slab that @offset is in, or @end if that is nearer. */
 static size_t part_end(const struct arena *arena, size_t offset, size_t end)
 {
 	return min(end, ALIGN(offset + 1, arena_slab_size(arena)));
 }
 
 /*
- * Change the shadow of a stretch that may be larger than a slab, slab by slab: make it an object,
- * or with @hide no object. Stop if its generation is over.
+ * Make a stretch accessible, as an object, or poison it if @hide. It may be larger than a slab, so
+ * this proceeds slab by slab, and stops if the generation is over.
  */
 static void stretch_shadow(struct arena *arena, unsigned long generation, size_t offset,
 			   size_t size, bool hide)
@@ -113,7 +115,10 @@ void arena_reserved_begin(void)
 	preempt_disable();
 }
 
-/* An object larger than a slab, and so what is taken from it, has an address in a view. */
+/*
+ * Objects from a reservation larger than a slab have addresses in its view. arena_view_make() has
+ * made that accessible as a whole, so nothing is done for them here.
+ */
 void arena_reserved_end(const struct arena_reserve *reserve, void *object, size_t size)
 {
 	if (object && !is_vmalloc_addr(object))
@@ -146,7 +151,10 @@ void arena_freed_note(struct arena *arena, unsigned int set, size_t high)
 
 void arena_poison_freed(struct arena *arena, unsigned int set, size_t from)
 {
-	/* Without redzones, the last object may end within a granule: nothing lies behind it. */
+	/*
+	 * Without redzones, the last object may end within a granule. No other object lies in the
+	 * rest of that granule, so it is poisoned, too.
+	 */
 	size_t high = ALIGN(atomic_long_xchg(&arena->freed[set], 0), ARENA_MIN_ALIGN);
 	size_t end = DIV_ROUND_UP(high, arena_slab_size(arena)), i = from >> arena->slab_shift;
 	struct arena_slab *entry;
@@ -168,8 +176,9 @@ void arena_poison_freed(struct arena *arena, unsigned int set, size_t from)
 }
 
 /*
- * The generation of @cursor can be settled. Returns true if this CPU is to settle it, and then to
- * call arena_poison_end(); false if another CPU is at that, or if the cursor has moved.
+ * Nothing else keeps the generation of @cursor from being settled: poison what was freed before it.
+ * Returns true if this CPU is to settle the generation, and then to call arena_poison_end(); false
+ * if arena->writers is not 0, as another CPU may be settling it, or if the cursor has changed.
  */
 bool arena_poison_begin(struct arena *arena, unsigned long cursor)
 {

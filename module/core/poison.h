@@ -14,7 +14,7 @@ static __always_inline size_t arena_redzone(const struct arena *arena)
 	return ARENA_REDZONE ? arena->redzone : 0;
 }
 
-/* Objects with a redzone do not share a granule of the shadow with the object before. */
+/* With redzones, align objects such that no two share a granule of the shadow. */
 static __always_inline size_t arena_object_align(const struct arena *arena, size_t align)
 {
 	return arena_redzone(arena) ? max(align, ARENA_MIN_ALIGN) : align;
@@ -38,24 +38,27 @@ static __always_inline size_t arena_object_end(const struct arena *arena, size_t
 #ifdef CONFIG_KASAN_GENERIC
 
 /*
- * An object of @generation was claimed at address @object, or where the cursor stood in the word
- * @cursor, in this section with preemption off.
+ * Make the object at address @object accessible. This CPU has claimed it in this preempt-off
+ * section, in @generation or in the generation of the cursor word @cursor.
  */
 void arena_object_claimed(struct arena *arena, struct arena_cpu *cpu, unsigned long generation,
 			  void *object, size_t size);
 void arena_word_claimed(struct arena *arena, struct arena_cpu *cpu, unsigned long cursor,
 			void *object, size_t size);
-/* An object of @generation was claimed at @offset. The caller is not inside rcu_read_lock(). */
+/*
+ * Make the object at @offset accessible, which was claimed in @generation. The caller is not inside
+ * rcu_read_lock().
+ */
 void arena_object_placed(struct arena *arena, unsigned long generation, size_t offset, size_t size);
 /*
- * Called around taking an object, which may be NULL, from a reservation: preemption is off from
- * before the reservation is found to be valid until the object is known.
+ * An allocation from a reservation calls the first before it looks if the reservation is valid, and
+ * the second with its object, or NULL if it has none. Preemption is off in between.
  */
 void arena_reserved_begin(void);
 void arena_reserved_end(const struct arena_reserve *reserve, void *object, size_t size);
-/* What was claimed at @offset is no object yet. */
+/* Poison what a reservation has claimed at @offset, as it is no object yet. */
 void arena_object_hidden(struct arena *arena, unsigned long generation, size_t offset, size_t size);
-/* An object has got another size. Its redzone is included in neither. */
+/* An object was resized from @old to @new bytes, both without its redzone. */
 void arena_object_resized(struct arena *arena, void *object, size_t offset, size_t old, size_t new);
 
 /* A generation in @set ends, in which the cursor stood at @high. */
@@ -64,7 +67,7 @@ void arena_freed_note(struct arena *arena, unsigned int set, size_t high);
 void arena_left_note(struct arena *arena, unsigned long generation);
 /* Poison what was freed in @set, from offset @from on. */
 void arena_poison_freed(struct arena *arena, unsigned int set, size_t from);
-/* Poison what was freed before the generation of @cursor, which is not settled. */
+/* Poison what was freed before the generation of @cursor, which is about to be settled. */
 bool arena_poison_begin(struct arena *arena, unsigned long cursor);
 void arena_poison_end(struct arena *arena);
 

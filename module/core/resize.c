@@ -12,8 +12,9 @@
  *  - A window, which serves every cursor word up to the end of its slab. The cursor is moved
  *    back within one slab only, and never from the end of that slab: a CPU may have a window
  *    of the next slab by then, as a reset or rewind opens one without a claim.
- *  - A slab that is known to be zero since it was installed. It loses that mark first.
- *  - The highest offset, and how far the slabs are dirty. Both are noted first.
+ *  - A slab that is recorded as zero since it was installed. The record is cleared first.
+ *  - arena->peak, the highest offset so far, and arena->dirty, below which memory may not be zero.
+ *    Both are raised first, if need be.
  *
  * In an arena of the device, the cursor is never moved back: the status page promises programs that
  * the offset only grows within a generation, and poll() waits for it to exceed a value.
@@ -99,10 +100,11 @@ static bool move_cursor(struct arena *arena, struct arena_slot *slot,
 }
 
 /*
- * Does the object of @end lie directly before what @slot hands out next, with room to grow? An
- * object that did not come from the span may end where an empty span begins. Such an object is
- * refused if it lies in another slab, at the addresses before this one, or if @slot->taken, which
- * does not count the object, is smaller than the object.
+ * Can the end of the object of @end be moved in the span of @slot? The object must lie directly
+ * before what @slot hands out next, and the span must have room for it to grow. An object that did
+ * not come from the span may also end where the span begins, before anything was taken from it. The
+ * first check refuses such an object where the slot could not take it back: if it lies in another
+ * slab, or is larger than @slot->taken, in which it does not count.
  */
 static bool slot_fits(const struct arena *arena, const struct arena_slot *slot,
 		      unsigned long generation, const struct object_end *end)
@@ -132,9 +134,9 @@ static void slot_move(struct arena_slot *slot, const struct object_end *end)
 }
 
 /*
- * The span is about to get back bytes that an object has lost. In an arena that zeroes its objects,
- * zero them: the span below @limit is zero there. In another arena, the span is
- * no longer known to be zero. Returns false if a reset has freed the object.
+ * The span is about to get back bytes that an object has lost. If the arena zeroes its objects,
+ * zero these bytes, as what the span hands out below slot->limit must be zero. Otherwise, record
+ * that the span may not be zero. Returns false if a reset has freed the object.
  */
 static bool slot_wipe(struct arena *arena, struct arena_cpu *cpu, const struct object_end *end)
 {
@@ -184,7 +186,10 @@ static bool move_end(struct arena *arena, const struct object_end *end)
 	return moved;
 }
 
-/* An object has become smaller, and what it has lost remains its own: add that to its redzone. */
+/*
+ * An object has become smaller, but its end could not be moved: if its generation is checked, what
+ * it has lost becomes part of its redzone.
+ */
 static void note_shrunk(struct arena *arena, const struct object_end *end)
 {
 	if (unlikely(arena->check))
@@ -249,7 +254,7 @@ void *arena_resize(struct arena *arena, void *ptr, size_t old, size_t new)
 }
 EXPORT_SYMBOL_GPL(arena_resize);
 
-/* arena_realloc() on behalf of @caller, which reports of the module parameter "debug" name. */
+/* arena_realloc(), with the return address @caller for reports of checks (check.c). */
 void *arena_realloc_for(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t gfp,
 			unsigned long caller)
 {
@@ -290,8 +295,8 @@ EXPORT_SYMBOL_GPL(arena_realloc);
 
 /**
  * arena_unreserve() - Give back what is left of a reservation (clause 3).
- * @reserve: filled in by arena_reserve(). Nothing can be allocated from it any more; what was
- *	  remains.
+ * @reserve: filled in by arena_reserve(). Afterwards nothing can be allocated from it; objects that
+ *	  were allocated from it remain.
  *
  * What is left is handed out again under the conditions under which arena_resize() makes an
  * object smaller: in short, that nothing was allocated after the reservation, and that the arena
@@ -300,7 +305,7 @@ EXPORT_SYMBOL_GPL(arena_realloc);
  * reservation that is older than a mark must not be given back before the arena is rewound to the
  * mark for the last time.
  *
- * Context: Any. Takes no lock. The caller excludes that memory is allocated from @reserve at the
+ * Context: Any. Takes no lock. The caller makes sure that nothing is allocated from @reserve at the
  * same time.
  * Return: The bytes that were given back; arena_offset() has fallen by so much.
  */

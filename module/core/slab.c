@@ -67,9 +67,9 @@ static bool slab_may_pool(const struct arena *arena)
 
 /*
  * The gfp flags for a slab. Slabs that programs map are zeroed, and taken from nodes that the
- * cpuset of the task permits, like other memory of programs. Such a slab consists of single pages
- * where no PMD can map it, and not of one compound page, as the kernel may try to split a large
- * folio. Kernels without huge pages report success without splitting it, and MADV_COLD then starts
+ * cpuset of the task permits, like other memory of programs. Where no PMD can map such a slab, it
+ * consists of single pages, and not of one compound page: MADV_COLD may try to split a large folio,
+ * and kernels without huge pages report success without splitting it, so that MADV_COLD would start
  * over for ever.
  */
 static gfp_t slab_gfp(const struct arena *arena, gfp_t gfp)
@@ -143,10 +143,11 @@ static void grow_unlock(struct arena *arena, bool locked, unsigned long flags)
 }
 
 /*
- * Get memory for a slab, from the pool or else from the page allocator; slab_publish() charges it.
- * Returns NULL if there is none. Sets *@clean if the page allocator has zeroed the memory, as @gfp
- * or the kernel's boot parameters asked for. Memory from the pool is zeroed piece by piece as it is
- * handed out, so that no single allocation takes long.
+ * Get memory for a slab, from the pool or else from the page allocator. Either slabs_charge() has
+ * charged it before, or slab_publish() will. Returns NULL if there is no memory. Sets *@clean if
+ * the page allocator has zeroed the memory, as @gfp or the kernel's boot parameters asked for.
+ * Memory from the pool is zeroed piece by piece as it is handed out, so that no single allocation
+ * takes long.
  */
 static void *slab_take(struct arena *arena, int node, gfp_t gfp, bool *clean)
 {
@@ -299,7 +300,7 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 		err = slab_publish(arena, entry, base, charged);
 	} while (err == -ENOMEM && tries++ < ARENA_ROOM_TRIES &&
 		 arena_budget_make_room(arena->budget, arena_slab_size(arena) >> PAGE_SHIFT, gfp));
-	/* If another caller has used the room to install this very slab, this returns -EEXIST. */
+	/* If another caller has used the room for a slab of its own here, this returns -EEXIST. */
 	if (err == -ENOMEM)
 		err = slab_publish(arena, entry, base, charged);
 	if (err)
@@ -395,8 +396,8 @@ static int slabs_go_on(gfp_t gfp)
 }
 
 /*
- * Set *@missing to how many of the slabs @first to @last (inclusive) are not committed. No slab at
- * or above the end of the directory is. Returns 0 or -EINTR.
+ * Set *@missing to how many of the slabs @first to @last (inclusive) are not committed. No slab is
+ * committed at or above the end of the directory. Returns 0 or -EINTR.
  */
 static int slabs_missing(const struct arena_dir *dir, size_t first, size_t last, gfp_t gfp,
 			 size_t *missing)

@@ -32,9 +32,9 @@
 
 #define NO_INDEX		U32_MAX
 /*
- * The stamp of a freed element is the generation in which it was freed, minus this. No reader
- * compares a stamp with the number that results: it could only be that of a generation that a
- * rewind began, and typed arenas are not rewound.
+ * The stamp of a freed element is the generation in which it was freed, minus this. The result is
+ * the number of no generation of the arena, as only a rewind begins generations with such numbers,
+ * and typed arenas are not rewound. So no reader takes the element for published.
  */
 #define UNPUBLISHED		((u32)ARENA_GEN_REWOUND)
 /* All stamps are brought up to date when the generation crosses a multiple of 2 to this power. */
@@ -170,7 +170,7 @@ static void chain_splice(struct arena_typed *typed, struct typed_chain *from,
 
 /*
  * Poison the elements in a chain, from @index to @last, before they can be reused. The caller holds
- * typed->lock, so no reset comes. What an element shares of a granule with another one remains
+ * typed->lock, so no reset comes. A granule that an element shares with another one remains
  * accessible.
  */
 static void chain_poison(struct arena_typed *typed, u32 index, u32 last)
@@ -186,7 +186,7 @@ static void chain_poison(struct arena_typed *typed, u32 index, u32 last)
 	}
 }
 
-/* The word for the head @index, with the count of changes in @word plus one. */
+/* The value of arena_typed.free with the head @index, and one change more than in @word. */
 static s64 free_head(s64 word, u32 index)
 {
 	return (s64)(((u64)word >> 32) + 1) << 32 | index;
@@ -211,7 +211,7 @@ static void free_push(struct arena_typed *typed, u32 head, u32 last)
 	} while (!atomic64_try_cmpxchg(&typed->free, &old, free_head(old, head)));
 }
 
-/* The count of changes in @word. */
+/* The count of changes in @word, a value of arena_typed.free. */
 static u32 free_changes(s64 word)
 {
 	return (u64)word >> 32;
@@ -333,8 +333,8 @@ static u32 take_recycled(struct arena_typed *typed, unsigned long *generation)
 }
 
 /*
- * Move the cursor over @nr elements. Returns 0; -ENOSPC; -EBUSY if the generation is
- * unsettled.
+ * Move the cursor past @nr elements. Returns 0; -ENOSPC if there is no room for all of them; -EBUSY
+ * if the generation is unsettled.
  */
 static int claim_run(struct arena_typed *typed, u32 nr, u32 *first, unsigned long *generation)
 {
@@ -364,7 +364,7 @@ static int claim_run(struct arena_typed *typed, u32 nr, u32 *first, unsigned lon
 }
 
 /*
- * Copy @nr elements of one slab in, and publish them. Returns false if the generation is
+ * Copy in and publish @nr elements, which lie in one slab. Returns false if the generation is
  * over.
  *
  * From the copy to the publication this CPU is counted as a writer, so no newer generation is
@@ -789,7 +789,7 @@ static int typed_init(struct arena_typed *typed, struct arena_config *config, si
 		typed->arena = NULL;
 		return err;
 	}
-	/* Elements lie one after the other. */
+	/* Elements lie directly one behind the other, with no room for redzones. */
 	if (ARENA_REDZONE)
 		typed->arena->redzone = 0;
 	return arena_populate(typed->arena, typed->arena->capacity, GFP_KERNEL);
@@ -802,7 +802,7 @@ static void typed_release(struct arena_typed *typed)
 	kfree(typed);
 }
 
-/* arena_typed_create(), for an outer call that counts its memory, as kmalloc_noprof() is. */
+/* Called by the macro arena_typed_create(), which sets the line that profiling counts for. */
 struct arena_typed *arena_typed_create_noprof(const char *name, size_t size, u32 nr,
 					      unsigned int flags)
 {

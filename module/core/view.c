@@ -3,10 +3,10 @@
  * Views: contiguous kernel addresses for the pages of an object larger than a slab, and the reaper,
  * which unmaps them after the object is gone. vmap() and vunmap() may sleep.
  *
- * Such an object begins at a slab, and nothing else of its generation begins there: what it gives
- * back when it shrinks lies in its last slab. So the slab has a record of the view, and the
- * generation that the object was allocated in, for arena_deref(). The record is in the lru field
- * of the first page, which nothing else uses while the slab is installed.
+ * Such an object begins where a slab does, and nothing else of its generation begins there: what it
+ * gives back when it shrinks lies in its last slab. So its first slab has a record, for
+ * arena_deref(): the view, and the generation that the object was allocated in. The record is in
+ * the lru field of the slab's first page, which nothing else uses while the slab is installed.
  */
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -108,8 +108,8 @@ static void slab_record(struct arena *arena, const struct arena_large *large)
 
 /*
  * The view of the object that was allocated in @generation and begins at the slab at @base; NULL if
- * there is none. If the slab was released meanwhile, the value is meaningless: the caller must
- * check, afterwards, that what begins there is not freed.
+ * there is none. If the slab was released meanwhile, the value is meaningless: afterwards, the
+ * caller must check that the object was not freed.
  */
 void *arena_record_view(const void *base, u64 generation)
 {
@@ -117,14 +117,17 @@ void *arena_record_view(const void *base, u64 generation)
 
 	/*
 	 * Acquire: pairs with the smp_store_release() in slab_record(). Without it, a forged handle
-	 * could be resolved to a view that was there before.
+	 * could be resolved to the view of an older object, which may be unmapped.
 	 */
 	if ((unsigned long)smp_load_acquire(&lru->prev) != generation)
 		return NULL;
 	return READ_ONCE(lru->next);
 }
 
-/* The generation that was recorded with @view in the slab at @base; 0, which is none, without. */
+/*
+ * The generation that was recorded together with @view in the slab at @base; 0, which no generation
+ * has as its number, if @view is not what is recorded there.
+ */
 unsigned long arena_record_generation(const void *base, const void *view)
 {
 	const struct list_head *lru = &virt_to_page(base)->lru;
@@ -177,8 +180,8 @@ void arena_reap_larges(struct arena *arena, bool all)
 	 */
 	smp_mb();
 	/*
-	 * Acquire: pairs with the release in retired(), which raises acting before. A CPU that sees
-	 * retiring cleared also sees in acting that actions may be running.
+	 * Acquire: pairs with the release in retired(), which raises acting before it clears
+	 * retiring. A CPU that sees retiring cleared also sees in acting that actions may run.
 	 */
 	readers = smp_load_acquire(&arena->retiring);
 	actions = arena_actions_pending(arena, &snap);

@@ -14,10 +14,10 @@
 #include "mem/shadow.h"
 
 /*
- * Take a block from the page allocator. The caller charges it, and calls this by arena_tagged().
- * With NUMA_NO_NODE as @node, the memory policy of the task chooses the node, which
- * alloc_pages_node() would ignore. Without __GFP_COMP the block is split into single pages, each
- * with a reference count of its own.
+ * Take a block from the page allocator. The caller charges it, and calls this through
+ * arena_tagged(). With NUMA_NO_NODE as @node, the memory policy of the task chooses the node:
+ * alloc_pages_node() would ignore that policy. Without __GFP_COMP the block is split into single
+ * pages, each with a reference count of its own.
  */
 void *arena_block_uncharged(unsigned int order, gfp_t gfp, int node)
 {
@@ -155,7 +155,7 @@ void arena_block_put(struct arena_budget *budget, void *base, unsigned int order
 	block_put(budget, base, order);
 }
 
-/* Give back a block of arena_block_alloc(), and keep it in the pool if it is not @charged. */
+/* Give back a block from arena_block_alloc(): to the pool, if no memory cgroup is @charged. */
 void arena_block_free(void *base, unsigned int order, bool charged)
 {
 	kmemleak_free(base);
@@ -167,7 +167,7 @@ void arena_block_free(void *base, unsigned int order, bool charged)
 /*
  * Allocate zeroed memory for an arena's bookkeeping. It is charged to @budget as slabs are (clause
  * 21), and to the active memory cgroup if @gfp has __GFP_ACCOUNT. The caller is creating an arena:
- * profiling counts the memory for the line that does.
+ * memory allocation profiling counts the table for the line of code that creates it.
  */
 void *arena_table_alloc(struct arena_budget *budget, size_t size, gfp_t gfp)
 {

@@ -102,7 +102,7 @@ void arena_budget_uncharge(struct arena_budget *budget, long pages)
  * Blocks in the pool are charged to the root. After the charge of a kernel caller to the root has
  * failed, free as many of these blocks as the charge needs, but none if even the whole pool would
  * not be enough. A charge of a program does not empty the pool: arenas of programs do not fill it
- * either.
+ * either. Returns true if the charge is worth another try.
  */
 static bool pool_gives_way(const struct arena_budget *budget, long pages)
 {

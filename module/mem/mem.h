@@ -36,7 +36,7 @@ static inline gfp_t arena_gfp_quiet(gfp_t gfp)
 
 /*
  * Memory allocation profiling. arena_tag_record() notes in @owner, an arena, which line of code is
- * creating it. arena_tagged() lets what @call allocates by functions *_noprof() count for that
+ * creating it. What the *_noprof() functions allocate in @call, arena_tagged() counts for that
  * line, or for the line of arena_tagged() if profiling was off when the arena was created.
  */
 #ifdef CONFIG_MEM_ALLOC_PROFILING

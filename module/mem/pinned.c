@@ -27,7 +27,7 @@
 /* The pages, linked by their lru field; page_private() is the budget. */
 static LIST_HEAD(pinned);
 static DEFINE_SPINLOCK(pinned_lock);
-/* Number of entries of the list, those included that a scan has taken off it. */
+/* Number of entries of the list, including those that a scan has taken off it for a while. */
 static unsigned long nr_pinned;
 /*
  * Serializes scans. A scan takes the pages off the list for a while, so a charge that fails must

@@ -3,7 +3,8 @@
  * The pool keeps blocks that arenas gave back for the next arena, so that arenas which come and go
  * need not call the page allocator. It is per node and bounded, and a shrinker frees its blocks
  * under memory pressure. While memory allocation profiling is on, it is not used: a block counts
- * for the line of code that took it from the page allocator, and no module can change that.
+ * for the line of code that took it from the page allocator, even while another arena uses it, and
+ * no module can change that.
  *
  * For each size, a node keeps one block apart from the others, which is taken by one exchange
  * and put back by one compare-and-swap. The others are in lists, under a raw spinlock for each
@@ -162,7 +163,7 @@ bool arena_pool_put(void *base, unsigned int order)
 	if (!arena_charge(&node->pages, 1L << order, limit))
 		return false;
 	arena_shadow_poison(base, base + (PAGE_SIZE << order), ARENA_POISON_FREED);
-	/* What an arena has left in the block is no value for the next one to use. */
+	/* The next arena must not use what this one has left in the block: KMSAN reports if so. */
 	kmsan_poison_memory(base, PAGE_SIZE << order, GFP_NOWAIT);
 	pool_keep(node, order, page);
 	return true;

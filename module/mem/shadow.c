@@ -25,7 +25,10 @@ MODULE_PARM_DESC(kasan_redzones, "With KASAN: leave room behind each object");
 
 #define GRANULE		BIT(KASAN_SHADOW_SCALE_SHIFT)
 
-/* Has @ptr a writable shadow? Without KASAN_VMALLOC, all vmalloc() memory shares one page. */
+/*
+ * Does @ptr have a shadow that may be written to? Without KASAN_VMALLOC, one page is the shadow of
+ * all vmalloc() memory.
+ */
 static bool has_shadow(const void *ptr)
 {
 	return kasan_enabled() && (IS_ENABLED(CONFIG_KASAN_VMALLOC) || !is_vmalloc_addr(ptr));
@@ -73,9 +76,9 @@ void arena_shadow_object(const void *object, size_t size, size_t room)
 }
 
 /*
- * Make all of the folio of a page accessible, which a program is about to map: from now on, the
- * kernel may access any byte of it on behalf of programs, as it does for process_vm_readv(). The
- * page has got its mapping before.
+ * A program is about to map @page: make its whole folio accessible, as from now on the kernel may
+ * access any byte of it on behalf of programs, for process_vm_readv() for instance. The caller has
+ * set folio->mapping before.
  */
 void arena_shadow_map_page(struct page *page)
 {

@@ -9,7 +9,7 @@
  * All memory of an arena is poisoned, but for the objects in it. The functions that KASAN has for
  * that are not exported to modules, so shadow.c writes the shadow itself, as far as generic KASAN
  * is concerned. The tag-based modes are not supported: with them, as without KASAN, the functions
- * here are empty.
+ * here poison nothing.
  *
  * The allocator itself writes to memory that is no object: it zeroes spans, slabs and blocks. It
  * does so by arena_zero() and arena_copy(), which KASAN does not check.
@@ -26,10 +26,10 @@ struct page;
 
 #include <linux/kasan-checks.h>
 
-/* Bytes behind an object that no other one gets, so that KASAN notices an access beyond the end. */
+/* Bytes behind each object that no object gets, so that KASAN reports accesses beyond its end. */
 #define ARENA_REDZONE		16
 
-/* Why memory is poisoned. KASAN has these values for pages, and names the kinds of bugs by them. */
+/* Why memory is poisoned. KASAN uses these values for pages, and tells the kind of bug by them. */
 enum arena_poison {
 	ARENA_POISON_UNUSED = 0xfe,	/* not handed out, or a redzone: out of bounds */
 	ARENA_POISON_FREED = 0xff,	/* use after free */
