@@ -145,11 +145,14 @@ static inline struct arena_cpu *arena_write_begin(struct arena *arena, struct ar
 
 	if (likely(now == generation))
 		return writer;
+	arena_write_end(arena, writer);
+	/* A reset frees all objects of older generations. */
+	if (!(now & ARENA_GEN_REWOUND))
+		return NULL;
 	/*
 	 * After a rewind the object may live on, but a CPU that settles the generation after the
 	 * present one need not look at @writer, so this CPU counts itself in arena->writers.
 	 */
-	arena_write_end(arena, writer);
 	now = write_enter(arena, none);
 	if (arena_outlives(arena, now, generation, arena_slab_offset(arena, to)))
 		return none;
