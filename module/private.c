@@ -116,10 +116,11 @@ static struct arena_chunk *chunk_of_pages(struct arena_private *arena, size_t ne
 }
 
 /*
- * Get a chunk with room for @size bytes at @align: one that a reset or rewind has kept, or a
- * new one. A chunk of pages begins at a page, so the room needed is known exactly: the largest
- * object takes a chunk of %ARENA_SLAB_MAX. Chunks in a parent begin at any multiple of
- * %ARENA_MIN_ALIGN. Returns NULL if there is no memory, or the chunks are lost.
+ * Get a chunk with room for @size bytes at @align: one that a reset or rewind has kept, or a new
+ * one. A chunk of pages begins at a page, so alignment costs only the gap behind its header, and
+ * the largest object fits into %ARENA_SLAB_MAX. A chunk in a parent may begin at any multiple of
+ * %ARENA_MIN_ALIGN, so room to align is added. Returns NULL if there is no memory, or if a reset of
+ * the parent has freed the chunks.
  */
 static struct arena_chunk *chunk_get(struct arena_private *arena, size_t size, size_t align,
 				     gfp_t gfp)
