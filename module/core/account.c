@@ -5,8 +5,8 @@
 #include "core/cursor.h"
 
 /*
- * Count for an allocation without a slot, in a shared word that is tagged like the cursor. An
- * update that belongs to an older generation than the word is dropped.
+ * Count @size bytes for an allocation without a slot, in a shared word that is tagged like the
+ * cursor. An update that belongs to an older generation than the word is dropped.
  */
 static void deep_count(struct arena *arena, unsigned long generation, size_t size)
 {

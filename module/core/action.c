@@ -3,9 +3,9 @@
  * Reset actions: functions that are called when their generation ends.
  *
  * To add an action, the caller's CPU claims one word of the arena. The generation and the offset of
- * the claim say which resets and rewinds free that word, and these end the action. The function to
- * call is not kept in that word, which a program may have mapped, but in a struct arena_action.
- * There is a list of these for each slab set.
+ * the claim say which resets and rewinds free that word, and these end the action. As a program may
+ * have mapped that word, the function to call is kept outside of the arena, in a struct
+ * arena_action. Each slab set has a list of these structures.
  *
  * Actions may use the objects that end with them. So no memory of a generation may be handed out
  * again before its actions have returned. Once an arena has had an action, %ARENA_BLOCKED_ACTIONS
@@ -51,9 +51,9 @@ static struct arena_action *action_next(const struct arena_action *action)
 }
 
 /*
- * Insert an action. Callers insert the actions of arena->actions, one after the other. As
- * arena_add_action() puts each new action at the head of that list, nearly every insertion is at
- * the end of @list.
+ * Insert @action at its place in @list. Callers insert the actions of arena->actions one after the
+ * other, from its head on. arena_add_action() puts each new action at that head, so nearly every
+ * action is older than those in @list, and belongs at its end.
  */
 static void actions_insert(struct action_list *list, struct arena_action *action)
 {
@@ -98,8 +98,8 @@ static void actions_call(const struct action_list *list)
  * Has one of the resets and rewinds up to generation @now freed the word of @action, so that
  * @action must run? The history of the arena has an exact entry for each of the last few rewinds,
  * and entries in which older rewinds are merged. Where the answer depends on a merged entry, this
- * returns false, and @action counts as alive. That does no harm as long as each rewind runs the
- * actions that it ends while its own entry is exact.
+ * returns false, and @action counts as alive. That does no harm: each rewind has run the actions
+ * that it ends before its own entry is merged.
  */
 static bool action_is_dead(const struct arena *arena, const struct arena_action *action,
 			   unsigned long now)
@@ -132,7 +132,10 @@ static void actions_take(struct arena *arena, unsigned int set, bool retired, st
 	struct llist_node *all = llist_del_all(&arena->actions[set]);
 	struct arena_action *action, *next;
 
-	/* Read after the list was taken, so that no action on the list is of a newer generation. */
+	/*
+	 * Read the generation after the list was taken, so that no action in @all is of a newer
+	 * one.
+	 */
 	*taken = (struct taken) { .generation = arena_snap(arena).generation };
 	if (!retired && (taken->generation & ARENA_GEN_SET) != set) {
 		/*
@@ -155,8 +158,9 @@ static void actions_take(struct arena *arena, unsigned int set, bool retired, st
 }
 
 /*
- * May an action that was put back have to run by now? If a reset came, or a grace period ended,
- * while these actions were on no list, the code that runs actions then has not found them.
+ * Must the caller take the actions again, as one of those that it has put back may have to run by
+ * now? While they were on no list, another CPU may have reset the arena, or the grace period of
+ * arena_reset_rcu() may have ended: the code that ran actions at that moment has not found them.
  * llist_add_batch() is a full barrier and pairs with smp_mb() in retired().
  */
 static bool taken_is_stale(const struct arena *arena, const struct taken *taken)
@@ -183,7 +187,10 @@ static void actions_run(struct arena *arena, unsigned int set, bool retired)
 
 void arena_acting_begin(struct arena *arena)
 {
-	/* Ordered before the lists are taken, by llist_del_all(), which is a full barrier. */
+	/*
+	 * The caller takes the lists afterwards, by llist_del_all(), a full barrier that orders
+	 * both.
+	 */
 	atomic_inc(&arena->acting);
 }
 
@@ -245,8 +252,8 @@ bool arena_settle_blocked(const struct arena *arena, unsigned int blocked, unsig
 }
 
 /*
- * May there be actions that ended when the generation of @snap began, and have not returned yet?
- * Then the views of their objects must stay. When that generation is settled, none of them is left.
+ * May there be actions that ended when the generation of @snap began, and have not returned yet? If
+ * so, the views of their objects must stay. No such action is left once that generation is settled.
  */
 bool arena_actions_pending(const struct arena *arena, const struct arena_snap *snap)
 {

@@ -9,7 +9,8 @@
 #include "core/cursor.h"
 
 /*
- * From now on, let a generation be settled only after the actions of the former ones have returned.
+ * From now on, let a generation be settled only after the actions of older generations have
+ * returned.
  */
 static void acting_enable(struct arena *arena)
 {
@@ -91,9 +92,9 @@ int arena_add_action(struct arena *arena, void (*fn)(void *data), void *data, gf
 	action->fn = fn;
 	action->data = data;
 	/*
-	 * A reset that came before this, and found no action enabled, may have ended the generation
-	 * of the claim and settled the next one. This CPU finds that out below, and runs the action
-	 * itself.
+	 * A reset that came before this call of acting_enable(), and so did not wait for actions,
+	 * may have ended the generation of the claim and settled the next one. In that case, this
+	 * CPU finds below that the generation is over, and runs the action itself.
 	 */
 	acting_enable(arena);
 	/*

@@ -9,9 +9,9 @@
 #include "core/events.h"
 
 /*
- * Take an object from the span of this CPU, which was just seen to be of @generation. An
- * interrupt since then may have changed the span, but has left it usable. Once the span is
- * busy, nested allocations leave it alone.
+ * Take an object from the span of this CPU, which the caller has just found to be of @generation.
+ * An interrupt since then may have replaced the span, and the new one serves as well. Once this
+ * function has marked the span busy, nested allocations leave it alone.
  */
 static __always_inline void *bump_span(struct arena *arena, struct arena_cpu *cpu,
 				       unsigned long generation, size_t size)
@@ -36,12 +36,12 @@ static __always_inline void *bump_span(struct arena *arena, struct arena_cpu *cp
 }
 
 /*
- * Take an object from the window of this CPU, by one compare-and-swap of the cursor. An
- * interrupt that opens another window has moved the cursor first, so the compare-and-swap
- * fails and what was read of the old window does not matter.
+ * Take an object from the window of this CPU, by one compare-and-swap of the cursor. An interrupt
+ * that opens another window has moved the cursor first, so the compare-and-swap fails, and what
+ * this CPU has read of the old window does not matter.
  *
- * False if the object does not fit in the window, with @cursor as it was; or if the cursor has
- * moved, with its new value in @cursor.
+ * Returns false if the object does not fit in the window, with *@cursor as it was; or if the cursor
+ * has moved, with its new value in *@cursor.
  */
 static __always_inline bool bump_window_once(struct arena *arena, struct arena_cpu *cpu,
 					     unsigned long *cursor, size_t size, void **object)
@@ -49,16 +49,18 @@ static __always_inline bool bump_window_once(struct arena *arena, struct arena_c
 	unsigned long next = *cursor + size, delta;
 
 	/*
-	 * Compare by the difference, as the tag wraps: wrapped() keeps the two words less than
-	 * half the tag space apart while preemption is off. Racy with wrapped() on another CPU,
-	 * which closes the window: the limit that was read before stays good until preemption is
-	 * on again. An interrupt that opens a window makes the compare-and-swap fail.
+	 * Compare the two words by their difference, as the tag wraps: while preemption is off,
+	 * wrapped() keeps them less than half the tag space apart. Racy with wrapped() on another
+	 * CPU, which closes the window: a limit that this CPU has read before stays good until it
+	 * turns preemption on. Racy with an interrupt that opens a window: the compare-and-swap
+	 * fails after that.
 	 */
 	if (unlikely((long)(data_race(cpu->limit) - next) < 0))
 		return false;
 	/*
-	 * Read between the cursor and the compare-and-swap: then the delta belongs to the
-	 * slab of the cursor, as an interrupt that changes it moves the cursor, too.
+	 * Read the delta between reading the cursor and the compare-and-swap. If that succeeds, the
+	 * delta belongs to the slab of the cursor: an interrupt that changes the delta moves the
+	 * cursor, too.
 	 */
 	delta = READ_ONCE(cpu->delta);
 	if (unlikely(!atomic_long_try_cmpxchg(&arena->cursor, (long *)cursor, next)))
@@ -87,10 +89,10 @@ static __always_inline void *bump_window(struct arena *arena, struct arena_cpu *
 }
 
 /*
- * Zero an object from the window, or return NULL. The CPU counts itself as a writer before
- * the compare-and-swap, whose success is full barrier A of "DOC: generations" and proves that
- * the generation is not over. A CPU that finds the window closed does not write, so it does not
- * count itself: that would delay the settling of a new generation.
+ * Take an object from the window and zero it, or return NULL. The CPU counts itself as a writer
+ * before the compare-and-swap, whose success is full barrier A of "DOC: generations" and proves
+ * that the generation is not over. A CPU that finds the window closed does not write. It does not
+ * count itself either, as this would delay the settling of a new generation.
  */
 static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *cpu, size_t size,
 					 size_t align)
@@ -101,12 +103,18 @@ static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *
 	do {
 		cursor = atomic_long_read(&arena->cursor);
 		next = cursor + size;
-		/* Racy: wrapped() on another CPU may close the window now. Either value will do. */
+		/*
+		 * Racy with wrapped() on another CPU, which closes the window: either value will
+		 * do.
+		 */
 		if (unlikely((long)(data_race(cpu->zero_limit) - next) < 0))
 			return NULL;
 		if (align > ARENA_WORD && cursor % align)
 			return NULL;
-		/* Read after the cursor: an interrupt that changes the delta moves the cursor. */
+		/*
+		 * Read the delta after the cursor: an interrupt that changes the delta also moves
+		 * the cursor, so that the compare-and-swap fails.
+		 */
 		object = cursor + READ_ONCE(cpu->delta);
 		WRITE_ONCE(cpu->writers, READ_ONCE(cpu->writers) + 1);
 		moved = atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, next);
@@ -120,9 +128,9 @@ static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *
 }
 
 /*
- * The rest of bump_words() in a dense arena: if the cursor moved, if the object did not fit in the
- * window, or if the arena zeroes its objects. The order of the arguments keeps those of
- * bump_words() in their registers.
+ * Called by bump_words() in a dense arena after bump_window_once() has failed: the cursor moved,
+ * the object did not fit in the window, or the arena zeroes its objects. The order of the arguments
+ * keeps those of bump_words() in their registers.
  */
 static noinline void *bump_window_again(struct arena *arena, size_t size, bool zeroed,
 					struct arena_cpu *cpu)
@@ -133,8 +141,9 @@ static noinline void *bump_window_again(struct arena *arena, size_t size, bool z
 }
 
 /*
- * The fast path, for a @size that satisfies arena_is_words(). NULL sends the caller to the slow
- * path. In a dense arena that zeroes its objects, this returns NULL unless @zeroed is set.
+ * The fast path, for a @size that satisfies arena_is_words(). If this returns NULL, the caller
+ * takes the slow path. In a dense arena that zeroes its objects, this returns NULL unless @zeroed
+ * is set: alloc() leaves such an arena to bump_any().
  */
 static __always_inline void *bump_words(struct arena *arena, size_t size, bool zeroed)
 {
@@ -142,7 +151,7 @@ static __always_inline void *bump_words(struct arena *arena, size_t size, bool z
 	struct arena_cpu *cpu;
 	void *object;
 
-	/* The fast path leaves no padding, and so no room for a redzone. */
+	/* The fast path leaves no padding behind an object, and so no room for a redzone. */
 	if (arena_redzone(arena))
 		return NULL;
 	preempt_disable();
@@ -161,7 +170,10 @@ static __always_inline void *bump_words(struct arena *arena, size_t size, bool z
 	if (likely(data_race(cpu->slot.span) == generation)) {
 		object = bump_span(arena, cpu, generation, size);
 		preempt_enable();
-		/* Keep the compiler from joining the two ways out by a jump. */
+		/*
+		 * Keep the compiler from merging the two returns, which would add a jump to the
+		 * fast path.
+		 */
 		OPTIMIZER_HIDE_VAR(object);
 		return object;
 	}
@@ -184,8 +196,9 @@ notrace void *__arena_alloc_words(struct arena *arena, size_t size)
 EXPORT_SYMBOL_GPL(__arena_alloc_words);
 
 /*
- * Take an object from the span, with padding if @size or @align need it. An interrupt may have
- * changed the span since it was seen to be of @generation, but has left it usable.
+ * Take an object from the span of this CPU, with padding if @size or @align need it. The caller has
+ * just found the span to be of @generation. An interrupt since then may have replaced the span, and
+ * the new one serves as well.
  */
 static __always_inline void *bump_span_padded(struct arena *arena, struct arena_cpu *cpu,
 					      unsigned long generation, size_t size,
@@ -204,8 +217,9 @@ static __always_inline void *bump_span_padded(struct arena *arena, struct arena_
 }
 
 /*
- * The fast path for sizes, alignments and zeroing that bump_words() does not serve. NULL sends the
- * caller to the slow path: in a dense arena, also with an object that needs padding.
+ * The fast path for sizes, alignments and zeroing that bump_words() does not serve. If this returns
+ * NULL, the caller takes the slow path; in a dense arena it always does so for an object that needs
+ * padding.
  */
 static noinline void *bump_any(struct arena *arena, size_t size, size_t align, bool zero)
 {
@@ -230,8 +244,8 @@ static noinline void *bump_any(struct arena *arena, size_t size, size_t align, b
 
 /*
  * Extend the span of this CPU, which has no room for the object, and take the object from it.
- * Returns NULL unless the span is of @generation and ends at @offset, where @cursor stands. What is
- * added lies in the slab of the span, which stays committed as long as the claim can succeed.
+ * Returns NULL unless the span is of @generation and ends at @offset, where @cursor stands. The
+ * added bytes lie in the slab of the span, which stays committed while the claim can succeed.
  */
 static __always_inline void *span_extend(struct arena *arena, struct arena_cpu *cpu, size_t size,
 					 unsigned long generation, long cursor, size_t offset)
@@ -249,7 +263,10 @@ static __always_inline void *span_extend(struct arena *arena, struct arena_cpu *
 		return NULL;
 	slot_busy(slot);
 	start = offset - (slot->limit - slot->taken);
-	/* @filling tells tails_exist() of the claim. The compare-and-swap is a full barrier. */
+	/*
+	 * @filling tells tails_exist() that the slot may not contain the claimed bytes yet. The
+	 * compare-and-swap, a full barrier, orders this store before the claim.
+	 */
 	WRITE_ONCE(slot->filling, true);
 	if (start + want > offset && !(((offset - 1) ^ (start + want - 1)) >> arena->slab_shift) &&
 	    likely(atomic_long_try_cmpxchg(&arena->cursor, &cursor,
@@ -263,7 +280,10 @@ static __always_inline void *span_extend(struct arena *arena, struct arena_cpu *
 		arena_object_claimed(arena, cpu, generation, object, size);
 	}
 	slot_idle(slot, generation);
-	/* Release: pairs with the smp_load_acquire() in tails_exist(), which then sees the span. */
+	/*
+	 * Release: pairs with the smp_load_acquire() in tails_exist(). A CPU that sees @filling
+	 * cleared sees the bytes in the slot; otherwise it could overlook them.
+	 */
 	smp_store_release(&slot->filling, false);
 	return object;
 }
@@ -283,17 +303,26 @@ static __always_inline void *span_begin(struct arena *arena, struct arena_cpu *c
 
 	want = double_want - double_want % size;
 	double_want = min_t(size_t, 2 * double_want, ARENA_SPAN_MAX);
-	/* Acquire: pairs with the smp_store_release() in collect_slot(). */
+	/*
+	 * Acquire: pairs with the smp_store_release() in collect_slot(). If the slot is not
+	 * revoked, the collecting CPU has read all that is overwritten below.
+	 */
 	if (smp_load_acquire(&slot->revoked) ||
 	    want * 4 * num_online_cpus() > arena->capacity - offset ||
 	    (offset ^ (offset + want - 1)) >> arena->slab_shift)
 		return NULL;
 	slab = arena_entry(arena, generation, offset);
-	/* Address dependency: pairs with arena_settle(). No slab that was released is seen here. */
+	/*
+	 * Address dependency: pairs with the compare-and-swap in arena_settle(), so that this CPU
+	 * does not find a released slab.
+	 */
 	object = slab ? READ_ONCE(slab->base) : NULL;
 	if (!object)
 		return NULL;
-	/* @filling tells tails_exist() of the claim. The compare-and-swap is a full barrier. */
+	/*
+	 * @filling tells tails_exist() that the slot may not contain the claimed span yet. The
+	 * compare-and-swap, a full barrier, orders this store before the claim.
+	 */
 	WRITE_ONCE(slot->filling, true);
 	if (unlikely(!atomic_long_try_cmpxchg(&arena->cursor, &cursor, cursor + want))) {
 		WRITE_ONCE(slot->filling, false);
@@ -312,10 +341,16 @@ static __always_inline void *span_begin(struct arena *arena, struct arena_cpu *c
 	slot_generation_ends(slot);
 	WRITE_ONCE(slot->taken, size);
 	WRITE_ONCE(slot->used, 0);
-	/* Release: pairs with the smp_load_acquire() in counted_in_slots(). */
+	/*
+	 * Release: pairs with the smp_load_acquire() in counted_in_slots(). A reader that finds
+	 * @generation does not add the bytes of an older one.
+	 */
 	smp_store_release(&slot->generation, generation);
 	slot_idle(slot, generation);
-	/* Release: pairs with the smp_load_acquire() in tails_exist(), which then sees the span. */
+	/*
+	 * Release: pairs with the smp_load_acquire() in tails_exist(). A CPU that sees @filling
+	 * cleared sees the bytes in the slot; otherwise it could overlook them.
+	 */
 	smp_store_release(&slot->filling, false);
 	return object;
 }
@@ -329,10 +364,13 @@ static __always_inline void *span_begin(struct arena *arena, struct arena_cpu *c
 static __always_inline void *span_refill(struct arena *arena, struct arena_cpu *cpu, size_t size)
 {
 	struct arena_slot *slot = &cpu->slot;
-	/* Acquire: pairs with generation_reach(), so that the cursor is not older. */
+	/* Acquire: pairs with generation_reach(), so that the cursor read below is not older. */
 	unsigned long generation = smp_load_acquire(&arena->generation);
 	long cursor = atomic_long_read(&arena->cursor);
-	/* Exceeds any capacity if the cursor has another tag, or is unsettled. */
+	/*
+	 * The offset of the cursor; above any capacity if the cursor has another tag or is
+	 * unsettled.
+	 */
 	size_t offset = cursor ^ cursor_start(generation);
 
 	if (arena->zero || arena_redzone(arena) || offset >= arena->capacity ||
@@ -346,8 +384,8 @@ static __always_inline void *span_refill(struct arena *arena, struct arena_cpu *
 }
 
 /*
- * Take one object of @size bytes, which satisfies arena_is_words(), from a span that is new or
- * longer than before. NULL in a nested allocation, and where span_refill() returns NULL.
+ * Take one object of @size bytes, which satisfies arena_is_words(), from a new span or from one
+ * that this call extends. Returns NULL in a nested allocation, and where span_refill() does.
  */
 static __always_inline void *refill_words(struct arena *arena, size_t size)
 {
@@ -381,10 +419,11 @@ static void *alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_
 }
 
 /*
- * The first allocation from an arena, which has neither a state nor, in most cases, a slab.
- * claim_retry() would learn of each from an attempt that fails. This installs both, and then
- * takes the object as a later allocation would. The object begins in slab 0, as nothing was
- * allocated before; or, where CPUs without state have allocated, that slab is committed already.
+ * Make the first allocation from an arena that has no state and, in most cases, no slab. For each
+ * of the two, claim_retry() would first make an attempt that fails. This function installs both,
+ * and then takes the object as a later allocation would. If nothing was allocated before, the
+ * object begins in slab 0. If CPUs without a state have allocated before, slab 0 is committed
+ * already.
  */
 static noinline void *alloc_first(struct arena *arena, size_t size, gfp_t gfp,
 				  unsigned long caller)
@@ -394,8 +433,9 @@ static noinline void *alloc_first(struct arena *arena, size_t size, gfp_t gfp,
 	int err;
 
 	/*
-	 * arena_claim() warns of flags that no arena honours, and refuses sizes that cannot fit.
-	 * The checks serve no fast path, and want to know @caller.
+	 * Leave to arena_claim() the flags that no arena honours, which it warns of, and sizes that
+	 * cannot fit, which it refuses. Leave to it checked arenas, too: their records need
+	 * @caller, which __arena_alloc_slow() would not pass on.
 	 */
 	if (!arena_may_grow(gfp) || gfp & (ARENA_GFP_REFUSED | __GFP_ACCOUNT) ||
 	    size > arena->capacity || arena->check)
@@ -449,7 +489,8 @@ EXPORT_SYMBOL_GPL(__arena_alloc_slow);
 /*
  * Findings name the caller of the API by _RET_IP_. In a function that alloc() tail-calls, _RET_IP_
  * is the caller of the API. With frame pointers or sanitizers the compiler emits ordinary calls
- * instead, and _RET_IP_ would lie in the function that contains alloc(): inline the callee then.
+ * instead, and _RET_IP_ would lie in the function that contains alloc(): for these configurations,
+ * inline the callee.
  */
 #if defined(CONFIG_FRAME_POINTER) || defined(CONFIG_KASAN) || defined(CONFIG_KCSAN) || \
 	defined(CONFIG_KMSAN)
@@ -513,7 +554,10 @@ EXPORT_SYMBOL_GPL(__arena_alloc);
  */
 void *__arena_alloc_aligned(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
-	/* __arena_claim() refuses arguments that are not valid. */
+	/*
+	 * The slow path serves objects larger than a slab, and refuses arguments that are not
+	 * valid.
+	 */
 	if (unlikely(size - 1 >= arena_slab_size(arena) || align > arena_slab_size(arena) ||
 		     !is_power_of_2(align)))
 		return alloc_slowpath(arena, size, align, gfp, _RET_IP_);

@@ -2,10 +2,10 @@
 /*
  * Batches: several objects, all or none, by one move of the cursor or from one tail.
  *
- * Memory is committed before it is claimed, so callers need GFP_KERNEL. Only collecting tails takes
- * a lock, tail_mutex. No part that fits into a slab may straddle two, so the layout of the parts
- * depends on where the batch begins. A call lays the batch out from the cursor on; its claim fails
- * if another CPU has moved the cursor since.
+ * A call first commits all memory of the batch, and then claims. Committing may sleep, so callers
+ * need GFP_KERNEL. Only collecting tails takes a lock, tail_mutex. A part that fits into a slab
+ * must not straddle two slabs, so the layout of the parts depends on where the batch begins. A call
+ * lays the batch out from the cursor on; its claim fails if another CPU has moved the cursor since.
  *
  * After BATCH_TRIES such failures, a call lays the batch out from the start of a slab: that layout
  * fits at every slab. It commits some slabs ahead of the cursor, then reads the cursor again, and
@@ -136,8 +136,8 @@ static int batch_claim_at_slab(struct arena *arena, struct arena_batch *batch, g
 }
 
 /*
- * The cursor is exhausted, but unused span tails may remain: take the whole batch from one
- * tail (clause 16). A layout within one slab stays valid if it is moved, within a slab, by a
+ * The cursor has no room for the batch, but unused span tails may remain: take the whole batch from
+ * one tail (clause 16). A layout within one slab stays valid if it is moved, within a slab, by a
  * multiple of its alignment. Returns -ENOSPC if no tail is large enough.
  */
 static int batch_claim_tail(struct arena *arena, struct arena_batch *batch, gfp_t gfp,
@@ -156,7 +156,9 @@ static int batch_claim_tail(struct arena *arena, struct arena_batch *batch, gfp_
 	return batch_fill(arena, batch, place.generation, gfp) ? 0 : -EAGAIN;
 }
 
-/* Check sizes and alignment, and sum up the sizes. Returns 0, -EINVAL or -ENOSPC. */
+/*
+ * Check sizes and alignment, and set @batch->used and @batch->bare. Returns 0, -EINVAL or -ENOSPC.
+ */
 static int batch_check(const struct arena *arena, struct arena_batch *batch)
 {
 	const size_t slab = arena_slab_size(arena);

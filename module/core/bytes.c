@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Copies and strings. They take no lock, like any allocation. */
+/*
+ * Calls that copy memory or strings into an arena, or format strings. Like other allocations, they
+ * take no lock.
+ */
 #include <linux/export.h>
 #include <linux/slab.h>
 #include <linux/string.h>

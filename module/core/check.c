@@ -10,33 +10,33 @@
  *    SLUB_RED_ACTIVE. It ends with the slab and with the arena at the latest, so an object near
  *    their end has less or none. Redzones are padding: they do not count as used;
  *  - a record holds the offset of the object, and the caller that allocated it. Records lie outside
- *    the memory of the arena, as that is what is being checked. Their number is limited: an object
- *    that gets no record has a redzone that is not checked.
+ *    the memory of the arena, where stray writes to the arena cannot change them. Their number is
+ *    limited: if an object gets no record, its redzone is not checked.
  *
  * When the generation ends, the redzones are checked, and the memory that was freed is filled with
  * POISON_FREE. When that memory is handed out again, it must still hold POISON_FREE.
  *
- * Generations that are not checked allocate as fast as without this file. A checked generation
- * begins with %ARENA_COUNTED set in the cursor: no window matches such a word, and span_refill()
- * gets no span. So each allocation reaches cursor_claim(), which finds the bit, and finds by
- * arena_is_checked() that arena_check_claim() has to make the claim instead.
+ * In a generation that is not checked, allocations are as fast as without this file. A checked
+ * generation begins with %ARENA_COUNTED set in the cursor: no window matches such a word, and
+ * span_refill() gets no span. So each allocation reaches cursor_claim(), which finds the bit, and
+ * finds by arena_is_checked() that arena_check_claim() has to make the claim instead.
  *
  * Whether a generation is checked does not change between its first claim and its last. A CPU that
  * is about to settle a generation finds %ARENA_BLOCKED_CHECKS in arena->settle_blocked. It then
  * takes check->busy, checks the redzones of the former generation, and settles the new one. By that
- * time no allocation writes to memory of the former generation any more, its actions have
- * returned, and no claim succeeds in the new one yet. So nothing else uses the memory or the
- * records, and there are no false reports. What arena_reset_rcu() has left is checked when its
- * readers are gone, by retired() in reset.c.
+ * time no allocation writes to memory of the former generation any more, its actions have returned,
+ * and no claim succeeds in the new one yet. So nothing else uses the memory or the records, and
+ * there are no false reports. retired() in reset.c checks the slab set that arena_reset_rcu() has
+ * left, after its readers are gone.
  *
- * A CPU counts itself as a writer, as in arena_write(), while it fills an object, its redzone and
- * its record. So the next generation is not settled, and the redzones are not checked, before the
- * CPU is done. An object that was freed before the CPU has counted itself is not filled.
+ * A CPU counts itself as a writer while it fills an object, its redzone and its record. So the next
+ * generation is not settled, and the redzones are not checked, before the CPU is done. An object
+ * that was freed before the CPU has counted itself is not filled.
  *
  * On a kernel with KASAN, redzones and memory that is filled with POISON_FREE are poisoned for
  * KASAN, too (poison.c): KASAN reports the instruction that accesses them, and the checks find what
- * it does not see, such as a write by a device. The compiler does not instrument this file
- * (Kbuild), and what is read here is not passed to functions that KASAN checks.
+ * it does not see, such as a write by a device. Kbuild keeps the compiler from instrumenting this
+ * file, and the file passes no poisoned memory to functions that KASAN instruments.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -71,8 +71,8 @@ struct check_record {
 /* How many records an arena has; with %ARENA_READERS, each slab set has half of them. */
 #define CHECK_RECORDS	8192
 /*
- * At most this many bytes are filled in one section with preemption off. What was not filled is not
- * checked.
+ * A CPU fills at most this many bytes in one section with preemption off. It leaves the rest as it
+ * is, and no check looks at the rest.
  */
 #define CHECK_FILL_MAX	(16UL << 20)
 
@@ -81,7 +81,7 @@ struct check_record {
  * @checked:  the generation that uses the set now, or used it last, is checked.
  * @high:     no object of the present generation ends above this offset, its redzone included.
  * @poisoned: below this offset, memory that is not handed out is filled with POISON_FREE.
- * @nr:	      how many objects have asked for a record: if more than there are, some got none.
+ * @nr:	      how many objects were to get a record: more than the set has, if some got none.
  * @record:   its first record.
  */
 struct check_set {
@@ -96,7 +96,7 @@ struct check_set {
  * struct arena_check - the checks of an arena; allocated when they are first switched on.
  * @busy:     bit lock: its holder checks a generation and begins the next one.
  * @wanted:   the next generation shall be checked.
- * @lost:     the log says that some objects got no record; it is not said again.
+ * @lost:     the message that some objects got no record was logged; it is not repeated.
  * @findings: number of findings.
  * @last:     the last finding, for tests; written without a lock.
  * @set:      what is known of each slab set.
@@ -125,8 +125,9 @@ static struct check_set *check_set(const struct arena *arena, unsigned long gene
 }
 
 /*
- * The caller has preemption off, and keeps it off until check_unlock(). So arena_check_asleep(),
- * where it finds the lock taken, waits for a grace period, after which that holder is gone.
+ * Take check->busy. The caller has preemption off, and keeps it off until check_unlock(). So if
+ * arena_check_asleep() finds the lock taken, it waits for a grace period, by the end of which the
+ * holder has dropped the lock.
  */
 static bool check_trylock(struct arena_check *check)
 {
@@ -154,7 +155,7 @@ static void check_report(struct arena *arena, struct arena_finding *f, const u8 
 			first[i] = wrong[i];
 	}
 	atomic_long_inc(&arena->check->findings);
-	/* Racy with another finding: only tests read it. */
+	/* Racy with another finding: only tests read @last. */
 	data_race(arena->check->last = *f);
 	if (!__ratelimit(&check_reports))
 		return;
@@ -210,8 +211,8 @@ static size_t check_chunk(const struct arena *arena, size_t offset, size_t end)
 }
 
 /*
- * Check the redzone of a recorded object. It may span several slabs if the object was larger than a
- * slab and was made smaller.
+ * Check the redzone of a recorded object. The redzone may span several slabs if the object was
+ * larger than a slab and was made smaller.
  */
 static void check_redzone(struct arena *arena, unsigned long set, const struct check_record *record)
 {
@@ -293,13 +294,13 @@ static void check_poison(struct arena *arena, unsigned long set, size_t low)
 		to = min(to, stop);
 	if (known->poisoned >= low)
 		known->poisoned = to;
-	/* Objects below @low are alive: their memory is filled when they are freed. */
+	/* Objects below @low are alive: the reset or rewind that frees them fills their memory. */
 	atomic_long_set(&known->high, low);
 }
 
 /*
- * The memory of the slab set no longer counts as filled with POISON_FREE from @from on, and what
- * was handed out so far need not be filled.
+ * From offset @from on, the memory of slab set @set no longer counts as filled with POISON_FREE,
+ * and what the arena has handed out so far need not be filled.
  */
 static void check_forget(struct arena *arena, unsigned long set, size_t from)
 {
@@ -370,7 +371,10 @@ unsigned long arena_check_flip(struct arena *arena)
 
 	if (!wanted)
 		check_forget(arena, set, 0);
-	/* Before the cursor's compare-and-swap: pairs with smp_rmb() in __arena_is_checked(). */
+	/*
+	 * Ordered before the compare-and-swap of the cursor by the caller: pairs with smp_rmb() in
+	 * __arena_is_checked().
+	 */
 	WRITE_ONCE(arena->check->set[set].checked, wanted);
 	return wanted ? ARENA_COUNTED : 0;
 }
@@ -400,7 +404,7 @@ void arena_check_asleep(struct arena *arena, bool zero, size_t keep)
 	unsigned long set, now = arena_snap(arena).generation & ARENA_GEN_SET;
 
 	preempt_disable();
-	/* The holder is settling an older generation, and is done after a grace period. */
+	/* The holder has preemption off, and drops the lock before a grace period has passed. */
 	while (!check_trylock(arena->check)) {
 		preempt_enable();
 		synchronize_rcu();
@@ -418,10 +422,10 @@ void arena_check_asleep(struct arena *arena, bool zero, size_t keep)
 
 /*
  * The shrinker is about to release the slabs of slab set @set from offset @keep on. The arena is
- * empty, and the shrinker keeps its generation unsettled, so there are no records. Nothing else
- * changes the check_set meanwhile. A CPU enters check_turn() only in an unsettled generation, and
- * next_generation_empty() would have failed in that. arena_check_retired() has returned, as
- * former_unused() has found no readers and no actions.
+ * empty, and the shrinker keeps its generation unsettled, so there are no records. No other CPU
+ * changes the check_set meanwhile. A CPU in check_turn() has not settled its generation yet, so
+ * next_generation_empty() would have failed. arena_check_retired() has returned, as former_unused()
+ * has found no readers and no actions.
  */
 void arena_check_shrink(struct arena *arena, unsigned long set, size_t keep)
 {
@@ -430,7 +434,10 @@ void arena_check_shrink(struct arena *arena, unsigned long set, size_t keep)
 	known->poisoned = min(known->poisoned, keep);
 }
 
-/* Where the redzone of an object that ends at @end ends: not beyond the slab, nor the capacity. */
+/*
+ * The offset at which the redzone behind an object ends, if the object ends at @end: at most the
+ * end of the slab, and the capacity.
+ */
 size_t arena_check_end(const struct arena *arena, size_t end)
 {
 	size_t slab_end = ((end - 1) | (arena_slab_size(arena) - 1)) + 1;
@@ -461,7 +468,9 @@ static void check_record(struct arena *arena, const struct arena_place *place, s
 	WRITE_ONCE(record->place, place->offset + 1);
 }
 
-/* Check that nothing has written to the memory at @to since it was freed; it is handed out now. */
+/*
+ * The memory at @to is being handed out: check that nothing has written to it since it was freed.
+ */
 static void check_still_free(struct arena *arena, const struct arena_place *place, size_t size,
 			     const u8 *to, size_t offset, size_t len)
 {
@@ -482,9 +491,10 @@ static void check_still_free(struct arena *arena, const struct arena_place *plac
 /*
  * Fill @len bytes of an object and its redzone. They lie at @to, from offset @offset on. The caller
  * has counted itself as a writer. If another generation has begun since the claim, this neither
- * checks nor records the object. If a rewind has begun it, another CPU may be in check_turn() now,
- * but that fills nothing below the mark, where the object lies. If the object was freed, these
- * bytes are filled with POISON_FREE later, as check_set.high was raised above them.
+ * checks nor records the object. If a rewind began that generation, another CPU may be in
+ * check_turn() now; check_turn() fills nothing below the mark, where the object lies. If the object
+ * is freed meanwhile, the CPU that settles the next generation fills these bytes with POISON_FREE,
+ * as this function has raised check_set.high above them.
  */
 static void check_complete(struct arena *arena, const struct arena_place *place, size_t size,
 			   size_t end, bool zero, u8 *to, size_t offset, size_t len)
@@ -504,8 +514,9 @@ static void check_complete(struct arena *arena, const struct arena_place *place,
 
 /*
  * Complete an object that was claimed in a checked generation, with a redzone up to offset @end:
- * check that its memory was left alone, fill it, with zeroes if @zero, and record it. Preemption
- * is off for one chunk at a time. -ESTALE if a reset or rewind has freed the object.
+ * check that its memory was left alone, fill it, with zeroes if @zero, and record it. Preemption is
+ * off for one chunk at a time. Returns 0; -ESTALE if a reset or rewind has freed the object; -EINTR
+ * if the object is larger than %ARENA_SLAB_MAX and the task is being killed.
  */
 int arena_check_object(struct arena *arena, const struct arena_place *place, size_t size,
 		       size_t end, bool zero, gfp_t gfp)
@@ -609,9 +620,10 @@ static struct check_record *check_find(const struct arena *arena, unsigned long 
 }
 
 /*
- * In a checked generation nothing is given back when an object shrinks: what it loses is added to
- * its redzone. @generation is one in which the object lived. This does nothing if the object was
- * freed since, if another CPU holds check->busy, or if more than %CHECK_FILL_MAX bytes are lost.
+ * The object at @offset has shrunk from @old to @new bytes. In a checked generation, no object
+ * gives bytes back: the lost bytes become part of its redzone. @generation is one in which the
+ * object lived. This does nothing if the object was freed since, if another CPU holds check->busy,
+ * or if more than %CHECK_FILL_MAX bytes are lost.
  */
 void arena_check_shrunk(struct arena *arena, unsigned long generation, size_t offset, size_t old,
 			size_t new)
@@ -643,8 +655,9 @@ void arena_check_shrunk(struct arena *arena, unsigned long generation, size_t of
 
 /*
  * Is @generation checked? The caller has read a cursor word of it. If that generation is over by
- * now, the answer may be that for a later one: but then the cursor has changed before, and the
- * caller's compare-and-swap of the cursor, which is a full barrier if it succeeds, fails.
+ * now, the answer may be that for a later one. In that case the cursor has changed before the
+ * answer has, and the caller's compare-and-swap of the cursor fails; where it succeeds, it is a
+ * full barrier.
  */
 bool __arena_is_checked(const struct arena *arena, unsigned long generation)
 {
@@ -690,9 +703,10 @@ void arena_checks_free(struct arena_check *check)
 }
 
 /*
- * Install @check in @arena. Returns false if another CPU has installed its own before. From now on,
- * a CPU that begins to settle a generation calls arena_check_settle(). After a grace period, no CPU
- * is settling one without that call, and arena_check_want() may switch checks on.
+ * Install @check in @arena. Returns false if another CPU has installed a struct arena_check before.
+ * From now on, a CPU that begins to settle a generation calls arena_check_settle(). CPUs that have
+ * begun before, and do not call it, have finished after a grace period; then arena_check_want() may
+ * switch checks on.
  */
 bool arena_check_install(struct arena *arena, struct arena_check *check)
 {
@@ -702,9 +716,14 @@ bool arena_check_install(struct arena *arena, struct arena_check *check)
 	check->set[0].record = check->record;
 	check->set[1].record = check->record + CHECK_RECORDS / 2;
 	installed = !cmpxchg(&arena->check, NULL, check);
-	/* If another CPU has installed its own, it may not have set the flag yet: do so here. */
+	/*
+	 * Another CPU that was faster may not have set the flag yet: this CPU sets it in any case.
+	 */
 	raw_spin_lock_irqsave(&arena->reset_lock, flags);
-	/* Pairs with the smp_load_acquire() in settle(): a CPU that sees the flag finds @check. */
+	/*
+	 * Release: pairs with the smp_load_acquire() in settle(). A CPU that sees the flag finds
+	 * arena->check.
+	 */
 	smp_store_release(&arena->settle_blocked,
 			  (u8)(arena->settle_blocked | ARENA_BLOCKED_CHECKS));
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);

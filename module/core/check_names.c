@@ -20,8 +20,9 @@ static char names[256];
 bool arena_check_named;			/* The string in names is not empty. */
 
 /*
- * Does @name match @pattern, which is @len bytes long? A * at its end stands for anything. An arena
- * keeps only the first ARENA_NAME_MAX - 1 bytes of its name, so no more of @pattern is compared.
+ * Does @name match @pattern, which is @len bytes long? A * at the end of @pattern stands for
+ * anything. An arena keeps only the first ARENA_NAME_MAX - 1 bytes of its name, so this compares no
+ * more bytes of @pattern.
  */
 static bool name_fits(const char *name, const char *pattern, size_t len)
 {
@@ -33,7 +34,10 @@ static bool name_fits(const char *name, const char *pattern, size_t len)
 	return strlen(name) == len && !memcmp(name, pattern, len);
 }
 
-/* Shall @arena be checked? Never one of the device, as programs may write anywhere in it. */
+/*
+ * Is @arena to be checked, by its name? Arenas of the device never are, as programs may write
+ * anywhere in them.
+ */
 static bool arena_is_named(const struct arena *arena)
 {
 	const char *at = names;
@@ -74,11 +78,11 @@ static bool want_checks(struct arena *arena, void *unused)
 }
 
 /*
- * Switch the checks of each arena on or off, as its name says. An arena that is to be checked for
- * the first time gets a struct arena_check before. Generations are settled with preemption off, so
- * after a grace period every CPU that settles a generation of that arena does so by
- * arena_check_settle(). Checks are switched on only then: otherwise a generation could be checked
- * in part.
+ * Switch the checks of each arena on or off, as its name says. First install a struct arena_check
+ * in each arena that is to be checked and has none. CPUs settle generations with preemption off: so
+ * after a grace period, each CPU that settles a generation of such an arena calls
+ * arena_check_settle(). Only after that switch the checks on: otherwise a generation could be
+ * checked in part.
  */
 static int names_apply(void)
 {
@@ -102,7 +106,10 @@ static int names_apply(void)
 	return err;
 }
 
-/* Check the arenas that @value names, and no others. The caller keeps other callers out. */
+/*
+ * Check the arenas that @value names, and no others. The caller makes sure that no other task is in
+ * this function.
+ */
 int arena_check_select(const char *value)
 {
 	size_t len = strcspn(value, "\n");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The slow path of allocation. This is what an allocation tries, in this order; each step
- * only if the one before it failed:
+ * The slow path of allocation. An allocation tries these steps in this order, each only if the one
+ * before has failed:
  *
  *  1. bump_words(), bump_any(): take the object from the span or window of this CPU (alloc.c,
  *     the fast path)
@@ -15,7 +15,7 @@
  *      - the CPU has no state: arena_cpu_install() (cpu.c)
  *      - the slab is not committed: arena_slab_install() (slab.c)
  *      - the generation is not settled: arena_settle_wait() (reset.c)
- *      - the generation is checked: claim it with a redzone, arena_check_claim() (check.c)
+ *      - the generation is checked: claim the object with a redzone, arena_check_claim() (check.c)
  *
  * Steps 1 to 3 run with preemption off and allocate no memory. Objects that are larger than a
  * slab go from __arena_claim() to arena_claim_large() (large.c).
@@ -122,7 +122,10 @@ static int remove_cause(struct arena *arena, int err, const struct arena_place *
 	}
 }
 
-/* Must claim_retry() zero the object, in steps? claim_once() would do it with preemption off. */
+/*
+ * Is the object so large that claim_retry() is to zero it in steps, and not claim_once(), which
+ * would zero all of it with preemption off?
+ */
 static bool zero_later(size_t size, bool zero, gfp_t gfp)
 {
 	return zero && unlikely(size > ARENA_COPY_CHUNK) && gfpflags_allow_blocking(gfp);
@@ -145,9 +148,9 @@ static noinline int claim_retry(struct arena *arena, size_t size, size_t align, 
 			err = zero_object(arena, place, size, gfp);
 		}
 		/*
-		 * Resets keep freeing each object before it is zeroed. Return this one,
-		 * although it is stale, so that the call ends: a caller that does not
-		 * exclude resets must expect that anyway.
+		 * Resets have freed each object before it was zeroed. Return this object, although
+		 * it is stale, so that the call ends: a caller that does not exclude resets must
+		 * expect stale objects anyway.
 		 */
 		if (err == -ESTALE && lost++ == ARENA_LOST_MAX)
 			return 0;
@@ -169,7 +172,10 @@ static void warn_not_honoured(const struct arena *arena, gfp_t gfp)
 	WARN_ON_ONCE(gfp & __GFP_ACCOUNT && !(arena->flags & ARENA_ACCOUNT));
 }
 
-/* Claim an object that the caller completes. arena_claim_report() counts it then. */
+/*
+ * Claim an object, and zero it if need be. The caller completes it, and calls arena_claim_report()
+ * to count it.
+ */
 int __arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		  struct arena_place *place)
 {
@@ -239,7 +245,10 @@ int arena_claim_copy(struct arena *arena, const void *src, size_t bytes, size_t 
 		err = __arena_claim(arena, size, align, gfp, place) ?:
 		      arena_write(arena, place->generation, place->offset, src, bytes, gfp);
 	} while (err == -ESTALE && lost++ < ARENA_LOST_MAX);
-	/* Resets have freed each copy before it was complete. Return one, so that the call ends. */
+	/*
+	 * Resets have freed each copy before it was complete. Return the last one, so that the call
+	 * ends.
+	 */
 	if (err == -ESTALE)
 		err = 0;
 	return arena_claim_report(arena, size, align, gfp, place, err);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The structures of an arena, and the interfaces between the files of this directory and to the
- * device. The core uses neither files nor devices; its memory comes from module/mem.
+ * The structures of an arena, and what the source files of this directory offer to each other and
+ * to the device. The core uses no struct file and no struct device; it gets its memory from
+ * module/mem.
  */
 #ifndef _ARENA_CORE_H
 #define _ARENA_CORE_H
@@ -30,103 +31,112 @@
 /**
  * DOC: generations
  *
- * An arena is a space, a cursor that says how much of it has been handed out, and a
- * directory of the slabs behind it. All races meet in one word, the cursor:
+ * An arena consists of a space, a cursor that says how much of the space has been handed out, and a
+ * directory of the slabs behind the space. All races meet in one word, the cursor:
  *
  *	[ tag | counted | offset ]
  *
  * An allocation reads the cursor, reads the directory entry of the slab, and moves the offset by
- * compare-and-swap. Success proves that no other claim or reset has come since the word was read;
- * failure has moved nothing. So a failed allocation never has to move the offset back. Within a
- * generation, the cursor moves back only where the owner of the last object makes that object
- * smaller (resize.c).
+ * compare-and-swap. If the compare-and-swap succeeds, no other claim or reset has changed the word
+ * since this CPU read it; if it fails, it has moved nothing. So a failed allocation never has to
+ * move the offset back. Within a generation, the cursor moves back only where the owner of the last
+ * object makes that object smaller (resize.c).
  *
- * A reset swaps in a word with the next tag and offset 0. A rewind is a reset that begins at
- * another offset, and all that follows holds for it, too; arena->history holds that offset, and a
- * bit of the tag says that a rewind began the generation. A reset does not wait for other CPUs. One
- * of them may have claimed an object of the former generation, and be about to zero it or to copy
- * into it, while a new object is to get the same memory. This late write by the allocator must not
- * land in the new object. (Writes by callers to their own objects are for the callers to order.) So
- * a generation begins unsettled, with an offset that no claim can start from:
+ * A reset swaps in a word with the next tag, and the generation of that tag begins at offset 0. A
+ * rewind is a reset whose generation begins at another offset, which arena->history holds; a bit of
+ * the tag says that a rewind began the generation. All that follows holds for rewinds, too. A reset
+ * does not wait for other CPUs. Another CPU may have claimed an object in the former generation,
+ * and may be about to zero the object or to copy into it, when an allocation of the new generation
+ * claims the same memory. This late write by the allocator must not land in the new object.
+ * (Callers themselves order the writes to their objects.) So a generation begins unsettled: its
+ * cursor word has an offset that no claim can start from:
  *
  *	reset:     unsettled, no claim succeeds
  *	  |
- *	  | no CPU is writing, and the actions of the last generation have
- *	  | returned (checked by arena_settle(), called by the reset itself
- *	  | or by the next allocation)
+ *	  | no CPU writes to memory of an older generation, and the actions
+ *	  | of the last generation have returned (arena_settle() checks both;
+ *	  | the reset itself or the next allocation calls it)
  *	  v
  *	settled:   claims move the offset
  *	  |
  *	  v
  *	the next reset
  *
- * A CPU that is about to write counts itself in arena_cpu.writers, passes full barrier A, reads the
- * generation again and gives up if it has changed. Where it counts itself before it claims, the
- * compare-and-swap of the claim is barrier A, and fails if a reset came in between. The CPU that
- * settles has read the new tag, passes full barrier B and reads the counts. So either the writer
- * sees the new generation, or the settling CPU sees the writer.
+ * A CPU that is about to write to an object counts itself in arena_cpu.writers, passes full barrier
+ * A, reads the generation again and does not write if the generation has changed. In bump_zeroed()
+ * the CPU counts itself before it claims: there the compare-and-swap of the claim is barrier A, and
+ * fails if a reset has moved the cursor. The CPU that settles a generation has read the new tag,
+ * passes full barrier B and reads the counts. So either the writer sees the new generation, or the
+ * settling CPU sees the writer.
  *
- * The settling CPU looks only at CPUs that may be writing. Before a CPU counts itself as a writer
- * of a generation, or opens a window in it, it sets its bit in arena.written. The first CPU to do
- * so in a generation drops the bits of older ones: that generation is settled, so all writers of
- * older ones have ended. A writer that cannot set a bit, as its CPU has no state or its generation
- * is over, counts itself in arena.writers, which every settling CPU reads. So does one whose object
+ * The settling CPU looks only at CPUs that may be writing: at the first CPU that used the arena,
+ * and at those that have set their bits in arena.written. Any other CPU sets its bit before it
+ * counts itself as a writer of a generation, or opens a window in that generation. The first CPU
+ * that sets a bit in a generation clears the bits of older ones: as its generation is settled, all
+ * writers of older generations have ended. A writer counts itself in arena.writers instead, which
+ * every settling CPU reads, if its CPU has no state, if its generation is over, or if its object
  * was allocated before the last rewind.
  *
- * ABA. A CPU reads the cursor word and a directory entry, and swaps the word later. If the word had
- * changed and come back in between, the swap would succeed, with an entry that may be out of date.
- * Within a generation the offset may come back (resize.c), but no entry changes. Across generations
- * the tag differs, until it wraps. It cannot wrap in between: allocations, resets and settling read
- * and swap the word in one section with preemption off, and before the tag enters an eighth of its
- * range, a grace period must have passed since it entered the eighth before (wrapped()). Some words
- * with a tag are kept for longer. The windows (below) are closed before the tag of the cursor comes
- * within half its range of theirs, and arena->uncounted and arena->deep_used are renewed each time
- * that the tag enters another eighth. The CPU that settles the next generation clears the bits in
- * arena->written. Spans, views and slots hold the full generation.
+ * ABA. A CPU reads the cursor word and a directory entry, and swaps the word later. If the word
+ * changed and then changed back in between, the swap would succeed although the entry may be out of
+ * date. Within a generation the offset may come back (resize.c), but a slab that is in an entry
+ * stays there. Across generations the tag differs, until it wraps. The tag cannot wrap between the
+ * read and the swap: allocations, resets and settling read and swap the word in one section with
+ * preemption off, and the tag enters another eighth of its range only if a grace period has passed
+ * since it entered the present one (wrapped()). Four words with a tag are kept for longer than such
+ * a section. wrapped() closes each window (below) before the tag of the cursor is half its range
+ * ahead of the tag in the window. The reset that moves the tag to another eighth renews
+ * arena->uncounted and arena->deep_used. The CPU that settles the next generation clears the bits
+ * in arena->written. Spans, views and slots hold the full generation, which does not wrap.
  *
- * Resets race like allocations: next_generation() is a compare-and-swap of the same word. Three
- * other words go with the cursor, and racing resets only ever raise them: arena->generation, which
- * lags behind the tag while resets are under way; arena->peak, the highest offset so far; and
- * arena->dirty, the offset below which slabs are dirty, which is raised before the cursor moves
- * back.
+ * Resets race like allocations: next_generation() moves the cursor by compare-and-swap, too. A
+ * reset also updates three other words, and racing resets only ever raise them: arena->generation,
+ * which lags behind the tag while resets are under way; arena->peak, the highest offset so far; and
+ * arena->dirty, the offset below which slabs may not be zero, which a reset raises before it moves
+ * the cursor back.
  *
  * Counting. In a dense arena without padding the offset equals the bytes used, so no CPU counts
  * bytes. The first claim with padding in a generation sets the bit "counted" in the cursor, without
- * moving the offset. After that, a CPU notes that offset in arena->uncounted before its claim can
- * succeed. From then until the next reset, each claim counts its bytes in a slot. So the bytes used
- * are the offset as long as the bit is clear, and afterwards the noted offset plus what the slots
- * have counted. That number is exact while no CPU allocates, and allocations never lower it.
+ * moving the offset. The CPU that makes this claim notes the offset in arena->uncounted; no claim
+ * succeeds before one CPU has done so. From then until the next reset, each claim counts its bytes
+ * in a slot or in arena->deep_used. So the bytes used equal the offset while the bit is clear, and
+ * afterwards the noted offset plus the counted bytes. That sum is exact while no CPU allocates, and
+ * no allocation lowers it.
  *
- * Per-CPU state. An arena allocates a state for a CPU that first allocates from it, if the caller's
- * gfp permits. A CPU without a state has no span and no window: it claims from the cursor, and
- * counts in words that all such CPUs share (cpu.c).
+ * Per-CPU state. When a CPU first allocates from an arena, the slow path installs a state for that
+ * CPU, if the caller's gfp permits. A CPU without a state has no span and no window: it claims from
+ * the cursor, and counts in words that all such CPUs share (cpu.c).
  *
  * Nesting. An allocation can be interrupted by another one of the same arena on the same CPU: in an
  * interrupt, an NMI, or a probe inside the allocator. The nested allocation must leave the slot of
- * the CPU alone. That it is nested, it sees by arena_cpu.depth or, if it interrupted a fast path,
- * by the busy span. It claims from the cursor and counts in arena->deep_used. An allocation in an
- * interrupt that interrupted no allocation of this arena uses the slot like any other.
+ * the CPU alone. It finds that it is nested by arena_cpu.depth or, if it interrupted a fast path,
+ * by the busy span. A nested allocation claims from the cursor and counts in arena->deep_used. An
+ * allocation in an interrupt is not nested if the interrupt came outside of allocations of this
+ * arena: it uses the slot like an allocation in a task.
  *
- * The fast path, bump_words(), serves sizes that leave no padding. One comparison, of the
- * slot's span with the arena's generation, selects what it does:
+ * The fast path, bump_words(), serves sizes that leave no padding. It compares arena_slot.span with
+ * arena.generation. The span is:
  *
  *  - Equal: the CPU has a span. The allocation marks the span busy, takes the object, and writes
  *    the generation back. One word, slot.taken, says both where the next object is and how many
  *    bytes were counted. An interrupt between the comparison and the busy store may have reset the
- *    arena and refilled the slot. Then the object comes from the new span, and the generation that
- *    is written back is too old: it sends the next allocation to the slow path, where
- *    slot_fix_generation() corrects it.
- *  - Above: the arena has no spans, and the CPU may have a window on the slab that the cursor was
- *    in when the CPU last claimed or reset. The window consists of the cursor word of the end of
- *    the slab, and of the difference between addresses and cursor words in the slab. If the cursor,
- *    moved past the object, is not above that word, the object lies in the slab, and a
- *    compare-and-swap of the cursor suffices: a newer tag, or the bit "counted", would make the
- *    cursor the higher word; and within a generation the cursor never goes back to a lower slab.
- *    Only an allocation or reset that is not nested opens a window, and only after it has moved the
- *    cursor: if an interrupt opens one between the read and the compare-and-swap, the
- *    compare-and-swap fails. wrapped() closes the windows of idle CPUs before the tag comes within
- *    half a turn of theirs again.
- *  - Below: the span is of an older generation, absent or busy, or the CPU has no state.
+ *    arena and refilled the slot. In that case the object comes from the new span, and the
+ *    generation that the fast path writes back is too old: the next allocation finds that it
+ *    differs from arena.generation and takes the slow path, where slot_fix_generation() corrects
+ *    it.
+ *  - Above: the arena is dense, and the CPU may have a window on the slab that the cursor was in
+ *    when the CPU last claimed or reset. The window consists of the cursor word of the end of the
+ *    slab, and of the difference between addresses and cursor words in the slab. If the cursor
+ *    word, moved past the object, is not above the word of the end, the object lies in the slab,
+ *    and a compare-and-swap of the cursor is all that the claim takes: with a newer tag, or with
+ *    the bit "counted" set, the cursor word would be above that of the end; and within a generation
+ *    the cursor never goes back to a lower slab. Only an allocation or reset that is not nested
+ *    opens a window, and only after it has moved the cursor: if an interrupt opens a window between
+ *    the read of the cursor and the compare-and-swap, the compare-and-swap fails. wrapped() closes
+ *    the windows of all CPUs, those of idle ones included, so that no window is left whose tag is
+ *    half a turn away from that of the cursor.
+ *  - Below: the CPU has no state or no span, or its span is busy or of an older generation. The
+ *    allocation takes the slow path.
  *
  * Barrier pairs, each with a litmus test of that name in kunit/litmus/:
  *
@@ -280,10 +290,11 @@ struct arena_debug;
 struct mem_cgroup;
 
 /*
- * User space may map this arena: slabs are zeroed when committed, and objects larger than a slab
- * get no view. Objects are zeroed with ARENA_ZERO, but not for init_on_alloc, which would protect
- * nothing: programs may write to committed memory at any time, before an allocation as well as
- * after it. arena_create() refuses this flag.
+ * The flag of arenas that the device creates: programs may map the arena. So the arena zeroes slabs
+ * when it commits them, and makes no view of objects larger than a slab. It zeroes objects for
+ * ARENA_ZERO. It does not do so for init_on_alloc, as this would protect nothing: programs may
+ * write to committed memory at any time, before an allocation as well as after it. arena_create()
+ * refuses this flag.
  */
 #define ARENA_MAPPABLE		BIT(31)
 
@@ -302,16 +313,19 @@ struct mem_cgroup;
 #define ARENA_CURSOR_MASK	(BIT(ARENA_CURSOR_BITS) - 1)
 #define ARENA_UNSETTLED		ARENA_CURSOR_MASK
 #define ARENA_TAG_MASK		(BIT(ARENA_TAG_BITS) - 1)
-/* Which of two cursor words is newer is known only if their tags are less than this apart. */
+/*
+ * A comparison tells which of two cursor words is newer only if their tags are less than this
+ * apart.
+ */
 #define ARENA_TAG_HALF		BIT(ARENA_TAG_BITS - 1)
 /* When this bit of the generation changes, the tag enters another eighth of its range. */
 #define ARENA_TAG_EIGHTH	BIT(ARENA_TAG_BITS - 3)
 
 /*
- * The lowest bit of a generation selects its slab set. The next one says that a rewind began it, so
- * that it does not start at offset 0 (mark.c). Both bits are in the tag, too. So the cursor word
- * alone tells how its generation began; and of a reset and a rewind that race, each tries to begin
- * a different generation.
+ * The lowest bit of a generation selects its slab set. The next bit says that a rewind began the
+ * generation, which starts at the offset of a mark (mark.c). The tag contains both bits. So the
+ * cursor word alone tells how its generation began; and if a reset and a rewind race, each of them
+ * tries to begin another generation.
  */
 #define ARENA_GEN_SET		BIT(0)
 #define ARENA_GEN_REWOUND	BIT(1)
@@ -319,26 +333,27 @@ struct mem_cgroup;
 
 /**
  * struct arena_slab - one entry of the slab directory.
- * @base:  kernel address, NULL while the slab is not committed. An allocation that grows the
- *	   arena installs it by cmpxchg(); it is removed only while no claim can succeed.
- * @clean: the generation in which the slab was installed, if the slab was zero then: what is
- *	   claimed from it in that generation needs no zeroing. If bytes of the slab were given back
- *	   in a generation, that generation with the bit %ARENA_RETURNED.
+ * @base:  kernel address, NULL while the slab is not committed. A call that grows the arena stores
+ *	   it by cmpxchg(); a call that releases slabs removes it, only while no claim can succeed.
+ * @clean: the generation in which the slab was installed, if the slab was all zero at that time: a
+ *	   claim in that generation need not zero what it gets. If an object that shrank has given
+ *	   back bytes of the slab since, the generation in which it did so, with the bit
+ *	   %ARENA_RETURNED.
  */
 struct arena_slab {
 	void		*base;
 	unsigned long	clean;
 };
 
-/* No generation has this bit. */
+/* A bit of arena_slab.clean that no generation has: bytes of the slab were given back. */
 #define ARENA_RETURNED		BIT(BITS_PER_LONG - 1)
 
 /*
  * Advance slab->clean to @mark, a generation with or without %ARENA_RETURNED, and never set it
  * back. Of two marks of one generation, the one with that bit counts as the later one; for the
- * comparison, rol64() makes it the lowest bit. The CPU that installs a slab records only afterwards
- * that the slab was zero. If another CPU has given back bytes of the slab in between, that CPU's
- * mark must not be overwritten.
+ * comparison, rol64() makes it the lowest bit. A CPU that installs a slab sets the mark for a zero
+ * slab only after that. If another CPU gives back bytes of the slab in between, its mark must stay:
+ * otherwise these bytes would pass for zero.
  */
 static inline void slab_mark(struct arena_slab *slab, unsigned long mark)
 {
@@ -357,8 +372,8 @@ union arena_dir_node;
  * struct arena_dir - the directory of one slab set (directory.c).
  * @root:  address of the root of the tree with the entries of all slabs that are not in @first,
  *	   plus the height of that tree. NULL while there is no tree.
- * @end:   exclusive upper bound of the indices of committed slabs. Raised after a slab is
- *	   installed, lowered before slabs are released.
+ * @end:   exclusive upper bound of the indices of committed slabs. A CPU raises it after it has
+ *	   installed a slab, and lowers it before it releases slabs.
  * @first: the entries of the first slabs.
  */
 struct arena_dir {
@@ -388,8 +403,9 @@ struct arena_dir {
  * @filling:	a refill is under way: it may have moved the cursor past a span that is not in the
  *		slot yet.
  *
- * Only allocations on its CPU that are not nested write the slot, with preemption off. The
- * collecting CPU writes @revoked and @span and, while @revoked is set, @limit and @ahead.
+ * The CPU that the slot belongs to writes it, with preemption off, in allocations that are not
+ * nested. A CPU that collects tails (span.c) writes @revoked and @span and, while @revoked is set,
+ * @limit and @ahead.
  */
 struct arena_slot {
 	unsigned long	generation;
@@ -417,12 +433,14 @@ enum arena_fail { ARENA_FAIL_SPACE, ARENA_FAIL_MEMORY, ARENA_FAIL_ARG, ARENA_NR_
 
 /**
  * struct arena_cpu - what an arena keeps for a CPU that has used it.
- * @depth:   nesting level of allocations, those in the fast paths not counted.
- * @writers: number of allocations that may be writing to arena memory (zeroing or copying in).
- *	     Read by remote CPUs that settle a generation, if this CPU is in arena.written.
+ * @depth:   how many allocations are under way on this CPU, nested ones included, those in the fast
+ *	     paths not.
+ * @writers: number of allocations that may be writing to arena memory (zeroing or copying in). A
+ *	     remote CPU that settles a generation reads it if the bit of this CPU is set in
+ *	     arena.written, or if this is arena.first_cpu.
  * @allocs:  objects handed out since the arena was created.
  * @limit:   cursor word of the end of the window, for objects that need not be zeroed. In an arena
- *	that zeroes its objects it always says that the window is closed.
+ *	that zeroes its objects it is always so low that no object fits.
  * @zero_limit: cursor word of the end of the window, for objects that must be zeroed.
  * @delta:   what must be added to a cursor word in the window to get the kernel address of that
  *	offset.
@@ -449,8 +467,8 @@ struct arena_cpu {
 };
 
 /*
- * In the lower bits of arena.written, a bit stands for each CPU whose number, divided by this,
- * leaves the number of that bit.
+ * How many of the lower bits of arena.written stand for CPUs. Bit N stands for each CPU whose
+ * number modulo this is N.
  */
 #define ARENA_WRITTEN_CPUS	32
 #define ARENA_WRITTEN_MASK	(BIT(ARENA_WRITTEN_CPUS) - 1)
@@ -474,18 +492,22 @@ struct arena_large {
 };
 
 /**
- * struct arena_start - where a generation that a rewind began starts.
+ * struct arena_start - where a generation starts that a rewind has begun.
  * @offset: a cursor word: the tag of that generation, and the offset.
  * @used:   the same tag, and the bytes handed out below that offset.
  *
- * Written with reset_lock held, before the cursor gets the tag of that generation.
+ * The rewind writes this, with reset_lock held, before it gives the cursor the tag of that
+ * generation.
  */
 struct arena_start {
 	unsigned long	offset;
 	unsigned long	used;
 };
 
-/* How many rewinds, each to a higher offset than the one before, are kept before two merge. */
+/*
+ * How many rewinds, each to a higher offset than the one before, an arena remembers. If there are
+ * more, it merges the two oldest (history.c).
+ */
 #define ARENA_REWINDS		4
 
 /**
@@ -514,8 +536,8 @@ struct arena_rewinds {
 /**
  * struct arena_history - what an arena remembers of its rewinds; the first rewind allocates it.
  * @start:	where the generations of the last two rewinds start, indexed by arena_start_nr().
- * @nr:		number of the valid copy of @rewinds; its lowest bit is the index. The other
- *		copy is out of date, or is being written.
+ * @nr:		number of the valid copy of @rewinds; its lowest bit is the index. The other copy is
+ *		out of date, or a rewind is writing it.
  * @rewinds:	what rewinds have freed, in two copies.
  */
 struct arena_history {
@@ -526,8 +548,8 @@ struct arena_history {
 
 /**
  * struct arena - one arena. The cache lines of the fast path come first.
- * @generation: the current generation. While a reset is under way, it lags behind the tag of
- *		@cursor; it is never ahead of it.
+ * @generation: the current generation. While a reset is under way, it may lag behind the tag of
+ *		@cursor; it is never ahead of that tag.
  * @cpus:	list of the states of the CPUs that have used the arena (cpu.c). It only grows.
  * @capacity:	size of the space, in bytes.
  * @slab_shift: log2 of the slab size.
@@ -537,7 +559,7 @@ struct arena_history {
  * @shrinking:	the shrinker is releasing slabs, which go to the page allocator and not to the pool.
  * @redzone:	with KASAN: bytes behind each object that no object gets.
  * @cursor:	tag, bit "counted", offset. The only word that CPUs contend for.
- * @uncounted:	cursor word at which counting of bytes began, in the generation of its tag.
+ * @uncounted:	cursor word at which CPUs began to count bytes, in the generation of its tag.
  * @larges:	list of views of objects larger than a slab.
  * @resets:	number of resets of any kind; rewinds are not counted.
  * @peak:	highest offset of any generation but the present one.
@@ -545,19 +567,19 @@ struct arena_history {
  *		it since the slabs were last zeroed.
  * @committed:	bytes of committed slabs.
  * @slabs_kept:	number of slabs that the last reset kept.
- * @settle_blocked: what blocks the settling of a generation: ARENA_BLOCKED_* flags.
+ * @settle_blocked: what may keep a generation from being settled: ARENA_BLOCKED_* flags.
  * @retiring:	readers may still use the slab set that the last arena_reset_rcu() left.
  * @wrapping:	a grace period must end before the tag may enter the next eighth of its range.
- * @writers:	number of allocations that may be writing to arena memory, of those that are not
- *		counted in the state of a CPU.
+ * @writers:	number of allocations that may be writing to arena memory and are not counted in the
+ *		state of a CPU.
  * @deep_used:	bytes handed out by allocations without a slot, tagged like @cursor.
  * @deep_allocs: objects handed out by CPUs without state.
  * @fails:	failed allocations by cause.
  * @history:	where generations of rewinds start, and what rewinds have freed; NULL before the
  *		first rewind.
- * @reset_lock: serialises rewinds, and the resets that do more than move the cursor;
- *		irq-safe. Protects @retiring, @wrapping, what is written to @history,
- *		and setting @settle_blocked.
+ * @reset_lock: serialises rewinds, and the resets that do more than move the cursor; irq-safe. A
+ *		CPU holds it to set @retiring or @wrapping, to change @settle_blocked, and to write
+ *		to @history.
  * @retire_rcu:	clears @retiring after a grace period.
  * @wrap_rcu:	clears @wrapping after a grace period.
  * @reset_mutex: serialises resets that sleep.
@@ -565,8 +587,8 @@ struct arena_history {
  * @had_larges:	there have been views, and the reaper may be at work.
  * @actions:	lists of actions, one for each slab set (action.c).
  * @actions_added: number of actions that were ever added.
- * @acted:	the newest generation of which it is known that all actions which ended when it
- *		began have been taken off @actions.
+ * @acted:	a generation, which only grows: the actions that ended when it began have been taken
+ *		off @actions.
  * @tail_mutex: serialises the collection of span tails, and protects @tails.
  * @tails:	the collected tails.
  * @committed_peak: highest value of @committed.
@@ -581,9 +603,10 @@ struct arena_history {
  * @unreferenced: entry in the list of arenas that put_worker() destroys.
  * @memcg:	the memory cgroup that is charged, with %ARENA_ACCOUNT.
  * @budget:	what slabs and directories are charged to; it outlives the arena.
- * @check:	its checks (check.c), NULL before they are first switched on.
+ * @check:	the checks of the arena (check.c), NULL before they are first switched on.
  * @node:	NUMA node of the slabs, with %ARENA_ON_NODE.
- * @tag:	the line of code that memory allocation profiling counts the arena for.
+ * @tag:	the line of code for which memory allocation profiling counts the memory of the
+ *		arena.
  * @all:	entry in the list of all arenas (debug.c).
  * @id:		number of the arena, unique.
  * @debug:	the file of the arena in debugfs, NULL while there is none.
@@ -591,16 +614,17 @@ struct arena_history {
  * @dir:	the directory of slab set 0.
  * @spare_dir:	the directory of slab set 1, with %ARENA_READERS.
  * @first_cpu:	state of the first CPU that allocates: most arenas need no other.
- * @freed:	with KASAN, for each slab set: generations that are over, and whose memory is not
- *		poisoned yet, have had objects below this offset.
+ * @freed:	with KASAN, for each slab set: an offset. Freed objects whose memory is not poisoned
+ *		yet lie below it.
  * @left:	with KASAN: the generation that the last arena_reset_rcu() has left.
- * @no_cpu:	points to &arena_cpu_none: fast paths read it while states are hidden from them.
- * @root:	leaves of the table of states: the first one stays empty, the others serve
- *		%ARENA_LEAF_CPUS CPUs each.
+ * @no_cpu:	points to &arena_cpu_none. While arena_cpus_hide() hides states, fast paths read
+ *		this pointer.
+ * @root:	pointers to the leaves of the table of states: the first leaf stays empty, and each
+ *		other leaf serves %ARENA_LEAF_CPUS CPUs.
  *
  * The first cache line holds what every allocation reads and resets write. The second one holds
- * what claims, resets and growing write. So a reset of an arena that no cache holds any more waits
- * for these two lines, for that of @writers and for the states of CPUs.
+ * what claims, resets and growing write. So a reset of an arena that has dropped out of the caches
+ * misses them for these two lines, for the line of @writers and for the states of CPUs.
  */
 struct arena {
 	unsigned long		generation;
@@ -634,7 +658,7 @@ struct arena {
 	atomic_long_t		deep_allocs;
 	atomic_long_t		fails[ARENA_NR_FAILS];
 	atomic_t		writers;
-	raw_spinlock_t		reset_lock;	/* Serialises all but plain resets. */
+	raw_spinlock_t		reset_lock;	/* Serialises rewinds and some resets. */
 	refcount_t		refs;
 	atomic_t		acting;
 	atomic_long_t		written;
@@ -676,19 +700,19 @@ struct arena {
 	struct arena_leaf	*root[];
 };
 
-/* Bits of arena.state: the lock of the step that charges and installs a slab. */
+/* A bit of arena.state: the lock of the step that charges and installs a slab. */
 #define ARENA_GROWING		0
-/* arena.first_cpu is taken. */
+/* A bit of arena.state: a CPU has taken arena.first_cpu as its state. */
 #define ARENA_FIRST_USED	1
 
-/* A flag in arena.settle_blocked: a reset that may sleep is at work on slabs. */
+/* A flag in arena.settle_blocked: a reset that may sleep, or the shrinker, is at work on slabs. */
 #define ARENA_BLOCKED_ASLEEP	BIT(0)
 /* A flag in arena.settle_blocked, which is never cleared: the arena has had an action. */
 #define ARENA_BLOCKED_ACTIONS	BIT(1)
-/* The arena has had checks at any time since its creation. */
+/* A flag in arena.settle_blocked, which is never cleared: the arena has a struct arena_check. */
 #define ARENA_BLOCKED_CHECKS	BIT(2)
 
-/* Raise @peak to at least @value. A full barrier if that changes @peak. */
+/* Raise @peak to at least @value. This is a full barrier if it changes @peak. */
 static inline void arena_raise(atomic_long_t *peak, long value)
 {
 	long old = atomic_long_read(peak);
@@ -697,7 +721,10 @@ static inline void arena_raise(atomic_long_t *peak, long value)
 		;
 }
 
-/* The gfp flag that charges memory of an arena with these @flags to its memory cgroup, or 0. */
+/*
+ * The gfp flag that charges memory to the cgroup of an arena with %ARENA_ACCOUNT in its @flags, or
+ * 0 for other arenas.
+ */
 static inline gfp_t arena_account_gfp(unsigned int flags)
 {
 	return flags & ARENA_ACCOUNT ? __GFP_ACCOUNT : 0;
@@ -775,15 +802,15 @@ struct arena_snap {
 	unsigned long	cursor;
 };
 
-/* Is the generation settled, with the cursor at offset 0? */
+/* Is the generation of @snap settled, with the cursor at offset 0? */
 static inline bool arena_is_empty(const struct arena_snap *snap)
 {
 	return cursor_settled(snap->cursor) && !cursor_offset(snap->cursor);
 }
 
 /*
- * The full generation of @cursor, a word that was read after the generation @base was. The
- * difference of their tags says by how much the generation of @cursor is newer.
+ * The full generation of @cursor, a word that the caller has read after it read the generation
+ * @base. The difference of their tags says by how much the generation of @cursor is newer.
  */
 static inline unsigned long cursor_generation(unsigned long cursor, unsigned long base)
 {
@@ -791,15 +818,16 @@ static inline unsigned long cursor_generation(unsigned long cursor, unsigned lon
 }
 
 /*
- * Take a snapshot: read the cursor and its full generation. Preemption is off, or resets and
- * rewinds are kept out, so that the tag does not wrap between the two reads.
+ * Take a snapshot: read the cursor and its full generation. The caller has preemption off, or keeps
+ * resets and rewinds out: so the tag does not wrap between the two reads.
  */
 static inline struct arena_snap __arena_snap(const struct arena *arena)
 {
 	/*
-	 * Acquire: pairs with the compare-and-swap of the generation in generation_reach(),
-	 * which comes after the cursor got the new tag. Were the generation that is read here
-	 * ahead of the cursor, cursor_generation() would be off by a whole turn of the tag.
+	 * Acquire: pairs with the compare-and-swap of the generation in generation_reach(), which
+	 * comes after the cursor got the new tag. Without it, @base could be ahead of the cursor
+	 * word, and cursor_generation() would return a generation that is too high by a whole turn
+	 * of the tag.
 	 */
 	unsigned long base = smp_load_acquire(&arena->generation);
 	unsigned long cursor = atomic_long_read(&arena->cursor);
@@ -807,7 +835,7 @@ static inline struct arena_snap __arena_snap(const struct arena *arena)
 	return (struct arena_snap) { cursor_generation(cursor, base), cursor };
 }
 
-/* Take a snapshot with preemption on. */
+/* Take a snapshot. Unlike __arena_snap(), this may be called with preemption on. */
 static inline struct arena_snap arena_snap(const struct arena *arena)
 {
 	struct arena_snap snap;
@@ -834,7 +862,10 @@ static inline struct arena_dir *arena_dir(const struct arena *arena, unsigned in
 	return set ? arena->spare_dir : (struct arena_dir *)&arena->dir;
 }
 
-/* The directory entry of slab @index; NULL if there is none, as the slab is not committed. */
+/*
+ * The directory entry of slab @index. NULL if there is none, which means that the slab is not
+ * committed.
+ */
 static inline struct arena_slab *arena_dir_entry(const struct arena_dir *dir, size_t index)
 {
 	if (likely(index < ARENA_DIR_EMBEDDED))
@@ -888,8 +919,8 @@ bool arena_may_outlive(const struct arena *arena, unsigned long now, unsigned lo
 		       size_t offset);
 
 /*
- * Is an object that was allocated at @offset in @generation still alive? It is during its own
- * generation, and after rewinds to offsets above it. The caller knows that there was such an
+ * Is an object that was allocated at @offset in @generation still alive? An object lives during its
+ * own generation, and survives rewinds to offsets above it. The caller knows that there was such an
  * object: @offset is not checked against the cursor.
  */
 static inline bool arena_lives(const struct arena *arena, unsigned long generation, size_t offset)
@@ -909,9 +940,9 @@ static inline unsigned int arena_start_nr(unsigned long generation)
 }
 
 /*
- * Set *@begun to the cursor word at which the generation with the tag of @cursor begins, and
- * *@used to a word with the same tag and the bytes used at that point. Returns false if a rewind
- * began that generation and a later rewind has overwritten both.
+ * Set *@begun to the cursor word at which the generation with the tag of @cursor begins, and *@used
+ * to a word with the same tag and the bytes used at that point. Returns false if a rewind began
+ * that generation, and a later rewind has overwritten what arena->history held of it.
  */
 static inline bool arena_begin_word(const struct arena *arena, unsigned long cursor,
 				    unsigned long *begun, unsigned long *used)
@@ -923,8 +954,9 @@ static inline bool arena_begin_word(const struct arena *arena, unsigned long cur
 	if (likely(!cursor_rewound(cursor)))
 		return true;
 	/*
-	 * Pairs with the compare-and-swap of the cursor in arena_begin_rewound(), which comes
-	 * after start_set(): a CPU that has seen the tag sees where its generation starts.
+	 * Pairs with the compare-and-swap of the cursor in arena_begin_rewound(), which comes after
+	 * start_set(): a CPU that has read the tag of a rewind from the cursor finds the start of
+	 * that generation in the history, or that of a later one.
 	 */
 	smp_rmb();
 	start = &READ_ONCE(arena->history)->start[arena_start_nr(cursor_tag(cursor))];
@@ -933,9 +965,9 @@ static inline bool arena_begin_word(const struct arena *arena, unsigned long cur
 	if (cursor_tag(*begun) != cursor_tag(cursor) || cursor_tag(*used) != cursor_tag(cursor))
 		return false;
 	/*
-	 * As long as the bit "counted" is clear, the offset equals the bytes used and is a multiple
-	 * of a word. If the rewind was to a mark for which that is not so, the generation begins
-	 * with the bit set.
+	 * While the bit "counted" is clear, the offset equals the bytes used and is a multiple of a
+	 * word. If that does not hold for the mark of the rewind, the generation begins with the
+	 * bit set.
 	 */
 	if (*used != *begun || *begun % ARENA_WORD)
 		*begun |= ARENA_COUNTED;
@@ -951,8 +983,9 @@ static inline size_t arena_slab_offset(const struct arena *arena, const void *pt
 }
 
 /*
- * Clear the record of a slab, see view.c, before it is installed: the lru field of its first page
- * has linked the slab in lists until then, or has the record of another arena.
+ * Clear the record (view.c) of the slab at @base, which the caller is about to install. The record
+ * is in the lru field of the first page, which has linked the slab in lists so far, or still holds
+ * a record that another arena has left.
  */
 static inline void arena_record_clear(void *base)
 {
@@ -963,8 +996,9 @@ static inline void arena_record_clear(void *base)
 }
 
 /*
- * Where an object lies. @ptr is NULL if it is larger than a slab and has no view. Calls of kernel
- * code set @caller, before the object is claimed, to the address that they return to.
+ * Where an object lies. @ptr is NULL if the object is larger than a slab and has no view. A
+ * function that kernel code calls sets @caller to its return address before it claims the object,
+ * for the reports of checks.
  */
 struct arena_place {
 	u64		generation;
@@ -978,15 +1012,16 @@ void arena_windows_close(struct arena *arena);
 
 /*
  * For each CPU, the position of its leaf in arena.root, and of its state in the leaf, both in
- * bytes. Before arena_cpus_setup(), and while states are hidden from the fast paths, the position
- * in arena.root is that of the leaf that stays empty.
+ * bytes. Before arena_cpus_setup(), and while states are hidden from the fast paths,
+ * arena_root_position is that of the leaf that stays empty, in which the fast paths find no state.
  */
 DECLARE_PER_CPU(unsigned long, arena_root_position);
 DECLARE_PER_CPU(unsigned long, arena_leaf_position);
 /*
- * On a machine with no more CPUs than a leaf has places, that leaf is part of each arena, and
- * the fast paths read the state from there: for each CPU, the position of its state relative to
- * arena.root, or that of arena.no_cpu while states are hidden.
+ * On a machine with no more CPUs than a leaf has places, each arena contains its only leaf, if
+ * there is room for it, and the fast paths look there for a pointer to the state. For each CPU, the
+ * position of this pointer relative to arena.root or, while states are hidden, that of
+ * arena.no_cpu. arena_flat says whether the fast paths use this position.
  */
 DECLARE_PER_CPU(unsigned long, arena_flat_position);
 DECLARE_STATIC_KEY_FALSE(arena_flat);
@@ -1021,16 +1056,22 @@ static __always_inline struct arena_cpu *arena_cpu_fast(const struct arena *aren
 
 	if (static_branch_likely(&arena_flat)) {
 		root += raw_cpu_read(arena_flat_position);
-		/* Racy with the only store of this entry, by this CPU: either value is good. */
+		/*
+		 * Racy with the only store of this entry, in an interrupt on this CPU: either value
+		 * is good.
+		 */
 		return data_race(*(struct arena_cpu *const *)root);
 	}
 	root += raw_cpu_read(arena_root_position);
 	/*
-	 * Address dependency: pairs with leaf_install(). Racy with the one store of the entry;
+	 * Address dependency: pairs with leaf_install(). Racy with the only store of the entry;
 	 * READ_ONCE() would cost an instruction.
 	 */
 	leaf = data_race(*(const void *const *)root) + raw_cpu_read(arena_leaf_position);
-	/* Address dependency: pairs with cpu_publish(). Racy with the one store, by this CPU. */
+	/*
+	 * Address dependency: pairs with cpu_publish(). Racy with the only store, in an interrupt
+	 * on this CPU.
+	 */
 	return data_race(*(struct arena_cpu *const *)leaf);
 }
 
@@ -1056,7 +1097,7 @@ static __always_inline bool arena_cpu_missing(const struct arena_cpu *cpu)
 }
 
 /*
- * Install a state for this CPU before an allocation, if it has none and @gfp permits to allocate
+ * Install a state for this CPU before an allocation, if it has none and @gfp permits allocating
  * one.
  */
 static inline void arena_cpu_prepare(struct arena *arena, gfp_t gfp)
@@ -1110,10 +1151,10 @@ struct arena_spot {
 struct arena_spot arena_claim_spot(struct arena *arena, size_t size, size_t align, gfp_t gfp);
 
 /*
- * arena_claim() for a caller that keeps resets and rewinds out until this returns. Most of these
- * callers ask for whole words and the default alignment: for them this tries the fast path of
- * arena_alloc(). That path returns only an address. The offset follows from the address, and as no
- * reset intervenes, the generation is the present one.
+ * arena_claim() for a caller that keeps resets and rewinds out until the call returns. Most of
+ * these callers ask for whole words and the default alignment: for them the call tries the fast
+ * path of arena_alloc(). The fast path returns only an address. The offset follows from the
+ * address, and as no reset intervenes, the generation is the present one.
  */
 static __always_inline struct arena_spot arena_claim_no_reset(struct arena *arena, size_t size,
 							      size_t align, gfp_t gfp)
@@ -1132,9 +1173,9 @@ static __always_inline struct arena_spot arena_claim_no_reset(struct arena *aren
 }
 
 /*
- * The two steps of arena_claim(): the first claims an object, the second counts and traces the
- * result. A caller of the two can try again after a failure, for instance for a smaller object,
- * before a failure is counted.
+ * The two steps of arena_claim(): __arena_claim() claims an object, and arena_claim_report() counts
+ * and traces the result. A caller that calls the two itself can try again after a failure, for
+ * instance for a smaller object, and report only the last result.
  */
 int __arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		  struct arena_place *place);
@@ -1142,12 +1183,12 @@ int arena_claim_report(struct arena *arena, size_t size, size_t align, gfp_t gfp
 		       const struct arena_place *place, int err);
 
 /*
- * If a reset frees an object before the call that allocates it has zeroed or filled it, the call
- * allocates another one. After losing so many objects in a row, the call returns the next one even
- * if a reset has freed that one, too, so that the call ends: a caller that does not exclude resets
- * must expect this anyway. In an arena that is reset by arena_reset_rcu() only, a caller inside
- * rcu_read_lock() never gets such an object: at most one of these resets succeeds before the
- * caller's rcu_read_unlock().
+ * If a reset frees an object before the allocating call has zeroed or filled it, the call allocates
+ * another object. After losing this many objects in a row, the call returns the next object even if
+ * a reset has freed it, too: otherwise the call might never end, and a caller that does not exclude
+ * resets must expect freed objects anyway. In an arena that only arena_reset_rcu() resets, a caller
+ * inside rcu_read_lock() never gets a freed object in this way: at most one of these resets
+ * succeeds before the caller's rcu_read_unlock().
  */
 #define ARENA_LOST_MAX	8
 
@@ -1161,7 +1202,7 @@ int arena_claim_copy(struct arena *arena, const void *src, size_t bytes, size_t 
 /**
  * struct arena_part - one object of a batch.
  * @bytes:  size of the object.
- * @src:    address of its contents, or NULL.
+ * @src:    what to copy into it, or NULL.
  * @offset: offset of the object, set by arena_claim_batch().
  */
 struct arena_part {
@@ -1250,7 +1291,10 @@ void arena_count_failure(struct arena *arena, int err);
 /* typed.c. True while this CPU takes, holds or releases the lock of a typed arena. */
 DECLARE_PER_CPU(bool, arena_in_chains);
 
-/* write.c. Returns 0; -ESTALE if the object was freed before the write was complete; or -EINTR. */
+/*
+ * write.c. Returns 0; -ESTALE if the object was freed before the write was complete; or -EINTR if
+ * the task is being killed.
+ */
 int arena_write(struct arena *arena, unsigned long generation, size_t offset,
 		const void *src, size_t size, gfp_t gfp);
 
@@ -1295,8 +1339,8 @@ void arena_history_alloc(struct arena *arena);
 struct arena_snap arena_begun_snap(const struct arena *arena, struct arena_snap snap);
 
 /*
- * Take a snapshot as arena_snap() does. If its generation is unsettled, its cursor word is replaced
- * by the one that the cursor will have when the generation is settled.
+ * Take a snapshot. If the generation is unsettled, the snapshot contains the cursor word that the
+ * cursor will have when that generation is settled.
  */
 static inline struct arena_snap arena_snap_begun(const struct arena *arena)
 {
@@ -1305,7 +1349,7 @@ static inline struct arena_snap arena_snap_begun(const struct arena *arena)
 	return likely(cursor_settled(snap.cursor)) ? snap : arena_begun_snap(arena, snap);
 }
 
-/* For tests: called, with interrupts off, by a rewind before it moves the cursor. */
+/* For tests: a rewind calls this, with interrupts off, before it moves the cursor. */
 extern void (*arena_rewind_pause)(struct arena *arena);
 
 /**
@@ -1381,8 +1425,8 @@ enum arena_finding_kind { ARENA_FINDING_REDZONE, ARENA_FINDING_FREE };
  * @caller:	the return address of the call that allocated it.
  * @at:		offset of the first wrong byte.
  * @wrong:	number of wrong bytes.
- * @expected:	what every byte there should have been.
- * @found:	what the first wrong byte was.
+ * @expected:	the value that each of these bytes should have.
+ * @found:	the value of the first wrong byte.
  */
 struct arena_finding {
 	enum arena_finding_kind	kind;
@@ -1421,7 +1465,7 @@ void arena_check_first(struct arena *arena);
 void arena_check_exit(struct arena *arena);
 bool __arena_is_checked(const struct arena *arena, unsigned long generation);
 
-/* Is @generation checked, the one of a settled cursor word that was just read? */
+/* Is @generation checked? The caller has just read a settled cursor word of it. */
 static inline bool arena_is_checked(const struct arena *arena, unsigned long generation)
 {
 	return unlikely(arena->check) && __arena_is_checked(arena, generation);
@@ -1432,10 +1476,17 @@ extern bool arena_check_named;
 int arena_check_select(const char *value);
 void __arena_check_create(struct arena *arena);
 
-/* The arena is listed, and has no other user yet: check it from the start, if it is so named. */
+/*
+ * If the module parameter "debug" names @arena, which is new, check it from its first generation
+ * on. The arena is on the list of all arenas, and only its creator uses it yet.
+ */
 static inline void arena_check_create(struct arena *arena)
 {
-	/* Comes after the exchange in arena_debug_add(): pairs with arena_check_select(). */
+	/*
+	 * The exchange in arena_debug_add(), a full barrier, came before: pairs with smp_mb() in
+	 * arena_check_select(). Either names_apply() finds the new arena, or this CPU finds that
+	 * there are names.
+	 */
 	if (unlikely(READ_ONCE(arena_check_named)))
 		__arena_check_create(arena);
 }

@@ -11,34 +11,36 @@
  * initialised with it. The fast paths read it without a look at arena->root: the static key
  * arena_flat is true.
  *
- * The slow path installs a state. The first CPU takes the one that is part of the arena; for
- * others it is allocated, if the caller's gfp permits, with interrupts on. Then the CPU
- * pushes it on arena->cpus and stores it in the leaf, with interrupts off, so that two
- * contexts of one CPU do not both install one. An NMI installs nothing. A CPU without state
- * (in an NMI, with ARENA_NOGROW, without memory) claims from the shared cursor, and counts in
- * arena->writers, deep_used and deep_allocs.
+ * The slow path installs a state. The first CPU takes the state that is part of the arena. For
+ * another CPU, the slow path allocates one with interrupts on, if the caller's gfp permits. Then
+ * the CPU turns interrupts off, pushes the state on arena->cpus and stores it in the leaf: so a
+ * task and an interrupt on one CPU do not both install a state. An NMI installs nothing. A CPU
+ * without state (in an NMI, with ARENA_NOGROW, without memory) claims from the shared cursor, and
+ * counts in arena->writers, deep_used and deep_allocs.
  *
- * Statistics and the collection of tails walk arena->cpus, which only grows. A first use is
- * safe beside them:
+ * Statistics and the collection of tails walk arena->cpus, which only grows. A CPU may install its
+ * state at any time, for these reasons:
  *
- *  - A state is on the list before its CPU can use it, as the push is a full barrier. A state
- *    that a walk has missed was empty when the walk began: it had counted nothing, and it had
- *    no span: filling one moves the cursor, which the walking CPU has read before.
- *  - A CPU that settles a generation does not walk that list: it looks at the CPUs that
- *    arena->written names ("DOC: generations").
- *  - The window of a new state is closed, by the cursor word at which the generation of that
- *    moment starts. The state is published with interrupts off, so the grace period before
- *    wrapped() waits for that, as it does for a CPU that opens a window.
+ *  - A state is on the list before its CPU can use it, as the push is a full barrier. So a state
+ *    that a walk misses was empty when the walk began: it had counted nothing. Nor had it a span:
+ *    to get one, its CPU moves the cursor, and the CPU that collects tails has read the cursor, and
+ *    found it exhausted, before it walks.
+ *  - A CPU that settles a generation does not walk the list: it looks at arena->first_cpu and at
+ *    the CPUs whose bits are set in arena->written ("DOC: generations").
+ *  - The window of a new state is closed: its limits are the cursor word at which the present
+ *    generation starts. The CPU reads that generation and publishes the state in one section with
+ *    interrupts off, so the grace period before wrapped() waits for that section, and wrapped()
+ *    finds the state on the list.
  *  - The caller of arena_destroy() excludes all users of the arena.
  *
  * A CPU that goes offline, or stops using the arena, leaves its state and its counts behind until
- * the arena is destroyed. Freeing the state earlier would slow down code outside of the fast path:
- * the entry in the leaf would be reset first, the state taken off the list after a grace period,
- * as its CPU may be at work in it, and freed after another one, as walks may be. All walks would
- * have to run as RCU readers, and a second list, of taken states, or a lock would be needed for
- * arena_stats(): while the counts move from the state to the shared words, a walk finds them twice
- * or not at all, and the number of objects must not fall (clause 8). What could be gained is less
- * than 512 bytes for each CPU, beside slabs of 64 KiB.
+ * the arena is destroyed. Freeing the state earlier would slow down code outside of the fast path.
+ * The arena would have to reset the entry in the leaf first; take the state off the list after a
+ * grace period, as its CPU may still be using it; and free it after another grace period, as walks
+ * may still be using it. All walks would have to be RCU readers. arena_stats() would need a lock,
+ * or a second list for the states taken off: while the counts move from a state to the shared
+ * words, a walk would find them twice or not at all, and the number of objects must not fall
+ * (clause 8). All this would gain less than 512 bytes for each CPU, beside slabs of 64 KiB.
  */
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
@@ -92,7 +94,7 @@ size_t arena_cpus_size(void)
 	return max(sizeof(struct arena), table_size() + (leaf_fits() ? leaf_size() : 0));
 }
 
-/* Does one leaf, that which is part of the arena, serve all CPUs? */
+/* Does the leaf that is part of the arena serve all CPUs? */
 static bool is_flat(void)
 {
 	return nr_cpu_ids <= ARENA_LEAF_CPUS && leaf_fits();
@@ -136,10 +138,11 @@ void arena_cpus_exit(struct arena *arena)
  * Set the bit of this CPU, whose state is @cpu, in arena->written for @generation. False if the CPU
  * has no state, or if @generation is over.
  *
- * The tag in arena->written wraps as that of the cursor does. A word without bits may be as old as
- * it likes, and is replaced whatever its tag. One with bits is not old: the CPU that settles a
- * generation clears the bits of former ones. Nor is @generation, as preemption is off since it was
- * found to be the present one. So the two are less than half a turn of the tag apart.
+ * The tag in arena->written wraps as that of the cursor does. A word without bits may be of any
+ * age, as this function replaces it whatever its tag is. A word with bits is recent, as the CPU
+ * that settles a generation clears the bits of older ones. @generation is recent, too, as this
+ * function finds it to be the present one while preemption is off. So their tags are less than half
+ * a turn apart, and the comparison tells which is newer.
  */
 noinline bool __arena_may_write(struct arena *arena, const struct arena_cpu *cpu,
 				unsigned long generation)
@@ -162,22 +165,23 @@ noinline bool __arena_may_write(struct arena *arena, const struct arena_cpu *cpu
 			return true;
 		/*
 		 * Full barrier: pairs with B in arena_settle(). This CPU reads the generation after
-		 * it has set its bit: it sees that @generation is over, or the CPU that settles the
-		 * next one sees the bit. Without it, a late store of this CPU could land in an
-		 * object of the next generation.
+		 * it has set its bit: either this CPU sees that @generation is over, or the CPU
+		 * that settles the next one sees the bit. Without the barrier, a late store of this
+		 * CPU could land in an object of the next generation.
 		 */
 	} while (!atomic_long_try_cmpxchg(&arena->written, &word, start | bits | bit));
 	return true;
 }
 
 /*
- * Open this CPU's window on the slab at @offset, whose address is @base, so that the next claims
- * in it, in the same @generation, need not look at the directory. The window is closed while its
- * delta changes: an interrupt in between must not use the delta of one slab with the limit of
- * another.
+ * Open this CPU's window on the slab at @offset, whose address is @base, so that further claims in
+ * this slab and in @generation need not look at the directory. This function closes the window
+ * before it changes the delta: an interrupt in between must not use the delta of one slab with the
+ * limit of another.
  *
- * bump_zeroed() writes to what it claims in the window, so a reset must look at this CPU from now
- * on. If the generation is over, the window stays as it is.
+ * bump_zeroed() writes to what it claims in the window, so a CPU that settles the next generation
+ * must look at this CPU from now on, see arena_may_write(). If @generation is over, the window
+ * stays as it is.
  */
 void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long generation,
 		       size_t offset, void *base)
@@ -201,10 +205,11 @@ void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long
 
 /*
  * Close the windows of all CPUs: each limit becomes the word at which the present generation
- * starts, so that no cursor word of this generation, nor of one less than half a turn of the
- * tag ahead, lies in a window. The CPU that owns a window may be opening it at the same time, and
- * either store may be the last one. Both are safe: a grace period has passed since the tag entered
- * the present eighth of its range, so that window is of this eighth, and the next call closes it.
+ * starts, so that no cursor word of this generation, nor of one less than half a turn of the tag
+ * ahead, lies in a window. The CPU that owns a window may be opening it at the same time, and
+ * either store may be the last one. Either result is safe: a grace period has passed since the tag
+ * entered the present eighth of its range, so a window that is being opened is of this eighth, and
+ * the next call closes it in time.
  */
 void arena_windows_close(struct arena *arena)
 {
@@ -218,8 +223,9 @@ void arena_windows_close(struct arena *arena)
 }
 
 /*
- * Allocate a state or a leaf, charged as slabs are (clause 21). An arena works without it, so
- * the page allocator need not try hard.
+ * Allocate zeroed memory for what an arena keeps beside its slabs: states, leaves, actions and the
+ * history. It is charged as slabs are (clause 21). All callers cope with failure, so the page
+ * allocator need not try hard.
  */
 void *arena_state_alloc(const struct arena *arena, size_t size, gfp_t gfp)
 {
@@ -240,7 +246,10 @@ static struct arena_leaf **leaf_of(struct arena *arena, unsigned int cpu)
 	return &arena->root[1 + cpu / ARENA_LEAF_CPUS];
 }
 
-/* Install @leaf for the present CPU and its neighbours. False if they have a leaf already. */
+/*
+ * Install @leaf for the present CPU and those with which it shares a leaf. Returns false if they
+ * have one already.
+ */
 static bool leaf_install(struct arena *arena, struct arena_leaf *leaf)
 {
 	struct arena_leaf **entry = leaf_of(arena, raw_smp_processor_id());
@@ -270,8 +279,8 @@ static void leaf_grow(struct arena *arena, gfp_t gfp)
 
 /*
  * Make @cpu the state of the present CPU. Returns false if the present CPU has a state by now, or
- * if the task has moved to a CPU without a leaf. Calls nothing that can be probed: a probe that
- * allocates would install another state.
+ * if the task has moved to a CPU without a leaf. This function calls none that can be probed: a
+ * probe that allocates from this arena would install another state.
  */
 static bool cpu_publish(struct arena *arena, struct arena_cpu *cpu)
 {
@@ -377,8 +386,9 @@ void arena_cpus_setup(void)
 		per_cpu(arena_leaf_position, cpu) = cpu % ARENA_LEAF_CPUS *
 						  sizeof(struct arena_cpu *);
 	/*
-	 * Fast paths read both positions with preemption off. After a grace period none of them
-	 * still has the former position in the leaf.
+	 * A fast path reads arena_root_position and arena_leaf_position with preemption off. After
+	 * a grace period, none still has the former arena_leaf_position, with which it would find
+	 * the state of another CPU in a leaf.
 	 */
 	synchronize_rcu();
 	arena_cpus_hide(hidden);

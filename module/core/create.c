@@ -50,7 +50,10 @@ int arena_config_check(const struct arena_config *config)
 	return 0;
 }
 
-/* strscpy() would be slower: with FORTIFY, it first takes the length of @name. @to is zeroed. */
+/*
+ * @to is zeroed already. strscpy() would be slower: with FORTIFY_SOURCE, it first computes the
+ * length of @name.
+ */
 static void copy_name(char *to, const char *name)
 {
 	unsigned int i;
@@ -145,7 +148,10 @@ struct arena *__arena_create(const struct arena_config *config, unsigned int fla
 	return arena;
 }
 
-/* arena_create(), for an outer call that counts its memory, as kmalloc_noprof() is. */
+/*
+ * The function behind arena_create(), which adds memory allocation profiling. Wrappers that count
+ * the memory for a line of their callers call this function, as they would call kmalloc_noprof().
+ */
 struct arena *arena_create_noprof(const struct arena_config *config)
 {
 	return __arena_create(config, 0, &arena_total);
@@ -173,7 +179,7 @@ static void arena_release(struct arena *arena)
 
 /**
  * arena_get() - Take a reference to an arena.
- * @arena: the arena, not NULL. The caller holds a reference, or prevents that the last one is
+ * @arena: the arena, not NULL. The caller holds a reference, or keeps the last one from being
  *	   dropped.
  *
  * Context: Any.
@@ -207,10 +213,10 @@ static void put_worker(struct work_struct *work)
  * arena_put() - Drop a reference to an arena, and destroy it with the last one.
  * @arena: the arena, or NULL.
  *
- * With the last reference, the arena is destroyed in a worker soon after this returns, as that may
- * sleep. Until then its memory counts against the limits. Its actions run in the worker, so a
- * module that adds actions calls arena_put_barrier() before it is unloaded. arena_destroy()
- * destroys an arena before it returns.
+ * If this drops the last reference, a worker destroys the arena soon after the call returns, as
+ * destroying may sleep. Until then the memory of the arena counts against the limits. The actions
+ * of the arena run in the worker, so a module that adds actions calls arena_put_barrier() before it
+ * is unloaded. Unlike this call, arena_destroy() destroys the arena before it returns.
  *
  * Context: Any but NMI. Takes no lock of the arena, and does not sleep.
  */
@@ -226,8 +232,9 @@ EXPORT_SYMBOL_GPL(arena_put);
 /**
  * arena_put_barrier() - Wait for arenas whose last reference was dropped.
  *
- * When this returns, each arena is destroyed whose last arena_put() came before this call, and its
- * actions have returned. So are those to which these actions dropped the last reference.
+ * When this returns, each arena whose last reference was dropped before the call has been
+ * destroyed, and its actions have returned. If one of these actions dropped the last reference to
+ * another arena, that arena has been destroyed, too.
  *
  * Context: Task, may sleep. No action may call this.
  */
@@ -239,7 +246,7 @@ void arena_put_barrier(void)
 }
 EXPORT_SYMBOL_GPL(arena_put_barrier);
 
-/* Drop a reference, and with the last one destroy the arena before this returns. */
+/* Drop a reference. If it was the last one, destroy the arena before returning. */
 static void put_and_wait(struct arena *arena)
 {
 	might_sleep();
@@ -249,8 +256,8 @@ static void put_and_wait(struct arena *arena)
 
 /**
  * arena_destroy() - Destroy an arena and all objects in it.
- * @arena: the arena, or NULL. The caller must be its only user and hold its only reference;
- *	   arena_put() is the call if there may be others.
+ * @arena: the arena, or NULL. The caller must be its only user and hold its only reference; if
+ *	   there may be other references, call arena_put() instead.
  *
  * Context: Task, may sleep.
  */
@@ -272,7 +279,10 @@ static void devm_arena_release(void *arena)
 	put_and_wait(arena);
 }
 
-/* devm_arena_create(), for an outer call that counts its memory, as kmalloc_noprof() is. */
+/*
+ * The function behind devm_arena_create(), which adds memory allocation profiling. Wrappers that
+ * count the memory for a line of their callers call this function.
+ */
 struct arena *devm_arena_create_noprof(struct device *dev, const struct arena_config *config)
 {
 	struct arena *arena = arena_create_noprof(config);

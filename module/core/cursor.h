@@ -18,14 +18,15 @@
 /* Bounds of the size of a span. Each refill doubles the size, each new generation quarters it. */
 #define ARENA_SPAN_MIN		SZ_4K
 #define ARENA_SPAN_MAX		SZ_64K
-/* A span is zeroed in steps of this size, so that no allocation pays for all of it. */
+/* Allocations zero a span in steps of this size, so that no single one has to zero all of it. */
 #define ARENA_SPAN_ZERO		SZ_16K
 /* At most this many bytes are copied or zeroed in one section with preemption off. */
 #define ARENA_COPY_CHUNK	SZ_64K
 
 /*
- * Code with preemption off is an RCU reader only where RCU is watching, which it is not in
- * the idle loop or early in kernel entry. Empty without CONFIG_PROVE_RCU.
+ * An allocation relies on being an RCU reader while preemption is off. It is one only where RCU is
+ * watching, which is not so in the idle loop or early in kernel entry: warn there. This does
+ * nothing without CONFIG_PROVE_RCU.
  */
 static __always_inline void arena_assert_rcu(void)
 {
@@ -58,8 +59,8 @@ static __always_inline void arena_leave(struct arena_cpu *cpu)
 }
 
 /*
- * The slot that an allocation may use after arena_enter(). NULL if the CPU has no state, or
- * if this allocation is nested: then the interrupted one owns the slot.
+ * The slot that an allocation may use after arena_enter(). NULL if the CPU has no state, or if this
+ * allocation is nested: the interrupted allocation owns the slot.
  */
 static inline struct arena_slot *arena_slot(struct arena_cpu *cpu)
 {
@@ -77,7 +78,7 @@ static __always_inline void count_objects(struct arena *arena, struct arena_cpu 
 		atomic_long_add(nr, &arena->deep_allocs);
 }
 
-/* End a write of a CPU that has a state. */
+/* End a write for which the CPU has counted itself in its state. */
 static __always_inline void cpu_write_end(struct arena_cpu *cpu)
 {
 	/*
@@ -104,8 +105,9 @@ static __always_inline void arena_write_end(struct arena *arena, struct arena_cp
 bool __arena_may_write(struct arena *arena, const struct arena_cpu *cpu, unsigned long generation);
 
 /*
- * Make CPUs that settle a later generation look at @cpu, so that this CPU may count itself there as
- * a writer of @generation, which was settled. On false, the CPU must use arena->writers instead.
+ * Make all CPUs that settle a later generation look at @cpu, the state of this CPU. If this returns
+ * true, this CPU may count itself in @cpu as a writer of @generation, which was settled; otherwise
+ * it must count itself in arena->writers.
  */
 static __always_inline bool arena_may_write(struct arena *arena, const struct arena_cpu *cpu,
 					    unsigned long generation)
@@ -113,7 +115,10 @@ static __always_inline bool arena_may_write(struct arena *arena, const struct ar
 	return likely(cpu == &arena->first_cpu) || __arena_may_write(arena, cpu, generation);
 }
 
-/* Count this CPU in as a writer. Returns the generation, which is read after that. */
+/*
+ * Count this CPU as a writer, in @writer or, if that is &arena_cpu_none, in arena->writers. Returns
+ * the generation of the arena, read after that.
+ */
 static inline unsigned long write_enter(struct arena *arena, struct arena_cpu *writer)
 {
 	if (likely(!arena_cpu_missing(writer)))
@@ -121,20 +126,20 @@ static inline unsigned long write_enter(struct arena *arena, struct arena_cpu *w
 	else
 		atomic_inc(&arena->writers);
 	/*
-	 * Full barrier A: pairs with B in arena_settle(). If the read below does
-	 * not see a new tag, then the CPU that settles that tag sees this writer
-	 * counted, and does not let the memory be handed out again. Without A this
-	 * write could land in an object of the new generation.
+	 * Full barrier A: pairs with B in arena_settle(). If the read below does not see the tag of
+	 * a new generation, the CPU that is to settle that generation sees this writer, and does
+	 * not settle it before the write has ended. Without A, the write could land in an object of
+	 * the new generation.
 	 */
 	smp_mb();
 	return __arena_snap(arena).generation;
 }
 
 /*
- * Register as a writer before the allocator itself writes at @to, to memory of @generation.
- * Returns what to pass to arena_write_end(): the state in which the writer is counted, or
- * &arena_cpu_none if that is arena->writers. Returns NULL, with nothing registered, if a reset
- * or rewind has freed that memory: it may belong to another object by now.
+ * Register as a writer before the allocator itself writes at @to, to memory of @generation. Returns
+ * what to pass to arena_write_end(): the state in which the writer is counted, or &arena_cpu_none
+ * if it is counted in arena->writers. Returns NULL, with nothing registered, if a reset or rewind
+ * has freed that memory: it may belong to another object by now.
  */
 static inline struct arena_cpu *arena_write_begin(struct arena *arena, struct arena_cpu *cpu,
 						  unsigned long generation, const void *to)
@@ -146,12 +151,14 @@ static inline struct arena_cpu *arena_write_begin(struct arena *arena, struct ar
 	if (likely(now == generation))
 		return writer;
 	arena_write_end(arena, writer);
-	/* A reset frees all objects of older generations. */
+	/* If a reset, and not a rewind, began the present generation, it has freed the object. */
 	if (!(now & ARENA_GEN_REWOUND))
 		return NULL;
 	/*
-	 * After a rewind the object may live on, but a CPU that settles the generation after the
-	 * present one need not look at @writer, so this CPU counts itself in arena->writers.
+	 * If a rewind began the present generation, the object may live on. But the CPU that
+	 * settles the next generation may not look at @writer, as the bit of this CPU in
+	 * arena->written counts for an older generation only. It does read arena->writers: this CPU
+	 * counts itself there.
 	 */
 	now = write_enter(arena, none);
 	if (arena_outlives(arena, now, generation, arena_slab_offset(arena, to)))
@@ -161,24 +168,24 @@ static inline struct arena_cpu *arena_write_begin(struct arena *arena, struct ar
 }
 
 /*
- * The bytes that @slot has counted are about to be replaced by those of another generation. Until
- * that is done, the slot counts for no generation.
+ * The caller is about to replace the bytes that @slot has counted by those of another generation.
+ * Until it has done so, the slot counts for no generation.
  */
 static __always_inline void slot_generation_ends(struct arena_slot *slot)
 {
 	WRITE_ONCE(slot->generation, 0);
 	/*
 	 * Pairs with smp_rmb() in counted_in_slots(): a remote reader that sees bytes of the next
-	 * generation does not find the former one here any more. Otherwise it would add up bytes
-	 * of both.
+	 * generation no longer finds the former generation in @slot. Otherwise it would count the
+	 * new bytes for the former generation.
 	 */
 	smp_wmb();
 }
 
 /*
- * Let @slot count for @generation, which is newer than the one it counted for. Its span is dropped.
- * But if the slot is revoked, the collecting CPU may be reading the span: then the span is left as
- * it is, and @slot->stale is set.
+ * Let @slot count for @generation, which is newer than the one that it counted for, and drop its
+ * span. But while the slot is revoked, the collecting CPU may be reading the span: in that case
+ * leave the span as it is, and set @slot->stale.
  */
 static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
 {
@@ -197,8 +204,8 @@ static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
 		WRITE_ONCE(slot->ahead, 0);
 	}
 	/*
-	 * Ordered before @generation by the release below: a CPU that collects the tails of
-	 * @generation must not take the tail of an older span.
+	 * The release below orders this store before that of @generation: a CPU that collects the
+	 * tails of @generation must not take the tail of an older span.
 	 */
 	WRITE_ONCE(slot->stale, revoked);
 	slot->want = max_t(unsigned int, slot->want / 4, ARENA_SPAN_MIN);
@@ -248,7 +255,7 @@ static __always_inline void slot_pad(struct arena_slot *slot, size_t bytes)
 
 static __always_inline void slot_take(struct arena_slot *slot, size_t size)
 {
-	/* Racy with remote readers: statistics, and a guess in slot_has_room(). */
+	/* Racy with remote readers: statistics, and slot_has_room(), which only guesses. */
 	data_race(slot->taken += size);
 }
 
@@ -298,14 +305,14 @@ static __always_inline bool slot_bump(const struct arena *arena, struct arena_sl
 }
 
 /*
- * Begin to count bytes in a dense arena. As long as there is no padding, the offset in the
- * cursor equals the bytes used, and no CPU counts. The first claim with padding sets
- * %ARENA_COUNTED in the cursor, without moving the offset. Before a claim can succeed after that,
- * the CPU that tries it notes that offset in arena->uncounted, unless another one has done so.
- * From then until the next reset, each claim counts its bytes in a slot.
+ * Begin to count bytes in a dense arena, before a claim with padding. While a generation has no
+ * padding, the offset in the cursor equals the bytes used, and no CPU counts. The CPU that is first
+ * to make a claim with padding sets %ARENA_COUNTED in the cursor, without moving the offset. Each
+ * CPU that is about to claim after that first notes this offset in arena->uncounted, unless another
+ * CPU has done so. From then until the next reset, each claim counts its bytes.
  *
- * @cursor is a settled word that was just read. False if the cursor or the note has changed
- * since: the caller must start over from the word that is in @cursor then.
+ * *@cursor is a settled word that the caller has just read. Returns false, with the present word in
+ * *@cursor, if the cursor or the note has changed since: the caller must start over from that word.
  */
 static inline bool cursor_count(struct arena *arena, long *cursor)
 {
@@ -314,9 +321,9 @@ static inline bool cursor_count(struct arena *arena, long *cursor)
 	if (arena->spans)
 		return true;
 	/*
-	 * Read arena->uncounted first, and check below that the generation of @cursor is not
-	 * over. So @noted is of no later generation, and the compare-and-swap at the end
-	 * overwrites only a value of an older one.
+	 * Read arena->uncounted first, and check below that the generation of @cursor is not over.
+	 * So @noted is of no later generation, and the cmpxchg() below overwrites only a note of an
+	 * older one.
 	 */
 	noted = atomic_long_read(&arena->uncounted);
 	if (!(*cursor & ARENA_COUNTED)) {
@@ -340,10 +347,10 @@ static inline bool cursor_count(struct arena *arena, long *cursor)
 		return true;
 	now = atomic_long_cmpxchg(&arena->uncounted, noted, *cursor & ~ARENA_COUNTED);
 	/*
-	 * If the exchange failed, another CPU has changed the note. If that CPU noted this
-	 * generation, the work is done. But it may have been late and have noted an older
-	 * generation, or it may have been in uncounted_renew(): then the note of this generation is
-	 * still missing, and the caller retries.
+	 * If the cmpxchg() failed, another CPU has changed the note. If that CPU noted the offset
+	 * of this generation, nothing is left to do. If it noted that of an older generation, as it
+	 * was late, or if it ran uncounted_renew(), the note of this generation is still missing,
+	 * and the caller retries.
 	 */
 	if (unlikely(now != noted && cursor_tag(now) != cursor_tag(*cursor))) {
 		*cursor = atomic_long_read(&arena->cursor);
@@ -374,8 +381,9 @@ struct claim {
 };
 
 /*
- * Returned beside 0 and errnos: by arena_span_claim(), if the caller is to claim from the cursor,
- * and by cursor_claim(), if the caller is to call arena_check_claim().
+ * Return values beside 0 and errnos. arena_span_claim() returns %ARENA_USE_CURSOR if its caller is
+ * to claim from the cursor, and cursor_claim() returns %ARENA_USE_CHECKS if its caller is to call
+ * arena_check_claim().
  */
 #define ARENA_USE_CURSOR	1
 #define ARENA_USE_CHECKS	2
@@ -391,11 +399,11 @@ static inline bool slot_joins(const struct arena_slot *slot, const struct arena_
 }
 
 /*
- * Move the cursor past an object of @size bytes. @snap is the first word to try; if the cursor has
- * moved since, the word found in it is tried next. With @want, claim a span: up to @want bytes from
- * the start of the object, as far as the slab and the capacity permit. If the old span in @slot
- * ends at the cursor, the new one begins with the tail of the old one, so that a CPU that allocates
- * alone wastes no tails. Without @want, @slot is not used.
+ * Move the cursor past an object of @size bytes. @snap contains the first cursor word to try; if
+ * the cursor has moved since, this tries again with its present word. With @want, it claims a span:
+ * up to @want bytes from the start of the object, as far as the slab and the capacity permit. If
+ * the old span in @slot ends at the cursor, the new one begins with the tail of the old one, so
+ * that a CPU that allocates alone leaves no tails behind. Without @want, @slot is not used.
  *
  * Return: 0; -ENOSPC; -EAGAIN if the slab at claim->object is not committed; -EBUSY if the
  * generation is not settled; %ARENA_USE_CHECKS if it is checked (check.c). A failure leaves the
@@ -419,7 +427,7 @@ static __always_inline int cursor_claim(struct arena *arena, struct arena_snap s
 		if (want && slot_joins(slot, &snap))
 			object -= slot_room(slot);
 		object = ALIGN(object, arena_object_align(arena, align));
-		/* An object lies within one slab. */
+		/* An object must not straddle two slabs: it begins in the next one if need be. */
 		if ((object & mask) + size > mask + 1)
 			object = ALIGN(object, mask + 1);
 		claim->object = object;
@@ -437,7 +445,10 @@ static __always_inline int cursor_claim(struct arena *arena, struct arena_snap s
 						     arena->capacity));
 		if (object != offset || size % ARENA_WORD || arena_redzone(arena) ||
 		    cursor & ARENA_COUNTED) {
-			/* A checked generation begins with the bit "counted". */
+			/*
+			 * A checked generation begins with the bit "counted" set, so each claim in
+			 * it gets here.
+			 */
 			if (arena_is_checked(arena, snap.generation))
 				return ARENA_USE_CHECKS;
 			if (!cursor_count(arena, &cursor))
@@ -461,10 +472,9 @@ static inline void *claim_address(const struct arena *arena, const struct claim 
 }
 
 /*
- * Is the claimed memory known to be zero? It is if the slab was installed, and was all zero then,
- * in the generation of the claim: a byte is handed out at most once in a generation, as each reset
- * and each rewind begins another one. Bytes that were given back can be handed out again:
- * note_return() has marked their slabs.
+ * Is the claimed memory known to be zero? It is if the slab was installed in the generation of the
+ * claim, and was all zero at that time: within a generation, a byte is handed out only once, unless
+ * an object that shrank has given it back. For such a byte, note_return() has marked the slab.
  */
 static inline bool claim_is_clean(const struct claim *claim)
 {
@@ -472,8 +482,9 @@ static inline bool claim_is_clean(const struct claim *claim)
 }
 
 /*
- * Where the architecture has memset64(), it starts faster than memset(). KMSAN and KCSAN instrument
- * memset() only, and KASAN lets arena_zero() write where no object is.
+ * Zero whole words. Where the architecture has memset64(), it starts faster than memset().
+ * Sanitizers need arena_zero() instead: KMSAN and KCSAN instrument memset() only, and with KASAN it
+ * is arena_zero() that may write to memory which is no object yet.
  */
 static __always_inline void zero_words(void *to, size_t size)
 {
@@ -529,8 +540,8 @@ static inline void place_set(struct arena_place *place, unsigned long generation
 
 /*
  * The size to claim for a caller that needs the address of the object. In an ARENA_MAPPABLE arena
- * an object larger than a slab has no kernel address: then this returns 0, a size that
- * arena_claim() refuses.
+ * an object larger than a slab has no kernel address: for such an object this returns 0, a size
+ * that arena_claim() refuses.
  */
 static inline size_t size_with_address(const struct arena *arena, size_t size)
 {
@@ -549,7 +560,9 @@ void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long
 int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     size_t size, size_t align, bool zero, struct arena_place *place);
 
-/* Count the bytes of a claim or, if they need not be counted, open the window for the next one. */
+/*
+ * Count the bytes of a claim or, if they need not be counted, open the window for the next claim.
+ */
 static __always_inline void claim_done(struct arena *arena, struct arena_cpu *cpu,
 				       struct arena_slot *slot, const struct claim *claim,
 				       size_t size)
@@ -575,7 +588,8 @@ static __always_inline void arena_window_reopen(struct arena *arena)
 	if (arena_slot(cpu) && cursor_settled(snap.cursor) && offset < arena->capacity) {
 		/*
 		 * Address dependency from the cursor to the entry: pairs with the compare-and-swap
-		 * in arena_settle() after a release of slabs, so that no released slab is found.
+		 * in arena_settle() after a release of slabs, so that this CPU does not find a
+		 * released slab.
 		 */
 		base = arena_slab_base(arena, snap.generation, offset);
 		if (base)

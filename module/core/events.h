@@ -48,7 +48,7 @@ static inline void arena_trace_destroy(const struct arena *arena)
 		__arena_trace_destroy(arena);
 }
 
-/* Slab @index was committed. */
+/* The caller has committed slab @index. */
 static inline void arena_trace_grow(const struct arena *arena, size_t index, gfp_t gfp)
 {
 	if (tracepoint_enabled(arena_grow))

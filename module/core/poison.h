@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Where an arena tells the debugging tools of the kernel what is an object and what is not (clause
- * 26). Without KASAN, all of this is empty.
+ * How an arena tells KASAN which of its memory is part of an object and which is not (clause 26).
+ * Without generic KASAN, none of these functions does anything.
  */
 #ifndef _ARENA_POISON_H
 #define _ARENA_POISON_H
@@ -14,15 +14,20 @@ static __always_inline size_t arena_redzone(const struct arena *arena)
 	return ARENA_REDZONE ? arena->redzone : 0;
 }
 
-/* With redzones, align objects such that no two share a granule of the shadow. */
+/*
+ * The alignment of an object for which the caller asks for @align. With redzones, each object
+ * begins in a granule (8 bytes) of its own, as the KASAN shadow of a granule describes one object
+ * only.
+ */
 static __always_inline size_t arena_object_align(const struct arena *arena, size_t align)
 {
 	return arena_redzone(arena) ? max(align, ARENA_MIN_ALIGN) : align;
 }
 
 /*
- * The offset behind an object of @size bytes at @offset, and behind its redzone. The redzone ends
- * with the slab that the object ends in, and with the space: so an object may be as large as these.
+ * The offset at which the redzone of an object of @size bytes at @offset ends. The redzone reaches
+ * at most to the end of the slab in which the object ends, and to the capacity: so an object may be
+ * as large as a slab, or as the arena.
  */
 static __always_inline size_t arena_object_end(const struct arena *arena, size_t offset,
 					       size_t size)
@@ -51,29 +56,35 @@ void arena_word_claimed(struct arena *arena, struct arena_cpu *cpu, unsigned lon
  */
 void arena_object_placed(struct arena *arena, unsigned long generation, size_t offset, size_t size);
 /*
- * An allocation from a reservation calls the first before it looks if the reservation is valid, and
- * the second with its object, or NULL if it has none. Preemption is off in between.
+ * An allocation from a reservation calls arena_reserved_begin() before it checks that the
+ * reservation is valid, and arena_reserved_end() with its object, or with NULL if it fails.
+ * Preemption is off in between.
  */
 void arena_reserved_begin(void);
 void arena_reserved_end(const struct arena_reserve *reserve, void *object, size_t size);
-/* Poison what a reservation has claimed at @offset, as it is no object yet. */
+/* Poison what a reservation has claimed at @offset, as no object lies there yet. */
 void arena_object_hidden(struct arena *arena, unsigned long generation, size_t offset, size_t size);
 /* An object was resized from @old to @new bytes, both without its redzone. */
 void arena_object_resized(struct arena *arena, void *object, size_t offset, size_t old, size_t new);
 
-/* A generation in @set ends, in which the cursor stood at @high. */
+/* Note that a generation of slab set @set is about to end, with the cursor at @high. */
 void arena_freed_note(struct arena *arena, unsigned int set, size_t high);
-/* arena_reset_rcu() is about to leave @generation to its readers. */
+/* Note that arena_reset_rcu() is about to leave @generation to its readers. */
 void arena_left_note(struct arena *arena, unsigned long generation);
-/* Poison what was freed in @set, from offset @from on. */
+/* Poison what resets and rewinds have freed in slab set @set, from offset @from on. */
 void arena_poison_freed(struct arena *arena, unsigned int set, size_t from);
-/* Poison what was freed before the generation of @cursor, which is about to be settled. */
+/*
+ * Poison what was freed before the generation of @cursor began, which the caller is about to
+ * settle. Returns false if the caller must not settle it: another CPU may be doing so.
+ */
 bool arena_poison_begin(struct arena *arena, unsigned long cursor);
 void arena_poison_end(struct arena *arena);
 
 #else
 
-/* Macros: even unused arguments would change how the compiler arranges the fast paths. */
+/*
+ * These are macros, as unused arguments of inline functions would change the compiled fast paths.
+ */
 #define arena_object_claimed(...)	((void)0)
 #define arena_word_claimed(...)		((void)0)
 #define arena_object_placed(...)	((void)0)

@@ -176,7 +176,10 @@ TRACE_EVENT(arena_reset,
 
 #endif /* _ARENA_TRACE_H */
 
-/* Relative to the include path that Kbuild sets, so that the tree may be anywhere. */
+/*
+ * TRACE_INCLUDE_PATH is relative to the include path that Kbuild sets, so that the source tree may
+ * lie anywhere.
+ */
 #undef TRACE_INCLUDE_PATH
 #define TRACE_INCLUDE_PATH core
 #undef TRACE_INCLUDE_FILE
