@@ -8,10 +8,10 @@
  * arena_action. Each slab set has a list of these structures.
  *
  * Actions may use the objects that end with them. So no memory of a generation may be handed out
- * again before its actions have returned. Once an arena has had an action, %ARENA_BLOCKED_ACTIONS
- * in arena->settle_blocked sends each attempt to settle a generation to arena_settle_blocked(),
- * which lets it succeed only after the actions of the generation before have returned. The CPU that
- * resets or rewinds runs these actions, in arena_begun() in reset.c:
+ * again before the actions of that generation have returned. Once an arena has had an action,
+ * %ARENA_BLOCKED_ACTIONS in arena->settle_blocked sends each attempt to settle a generation to
+ * arena_settle_blocked(), which lets it succeed only after the actions of the generation before
+ * have returned. The CPU that resets or rewinds runs these actions, in arena_begun() in reset.c:
  *
  *	reset, rewind       the next generation is unsettled; actions run; it is settled
  *	arena_reset_rcu()   the next generation is in the other slab set; after a grace period,
@@ -98,8 +98,8 @@ static void actions_call(const struct action_list *list)
  * Has one of the resets and rewinds up to generation @now freed the word of @action, so that
  * @action must run? The history of the arena has an exact entry for each of the last few rewinds,
  * and entries in which older rewinds are merged. Where the answer depends on a merged entry, this
- * returns false, and @action counts as alive. That does no harm: each rewind has run the actions
- * that it ends before its own entry is merged.
+ * returns false, and @action counts as alive. That does no harm: a rewind has run the actions that
+ * it found on the lists before its own entry is merged.
  */
 static bool action_is_dead(const struct arena *arena, const struct arena_action *action,
 			   unsigned long now)
@@ -158,9 +158,9 @@ static void actions_take(struct arena *arena, unsigned int set, bool retired, st
 }
 
 /*
- * Must the caller take the actions again, as one of those that it has put back may have to run by
- * now? While they were on no list, another CPU may have reset the arena, or the grace period of
- * arena_reset_rcu() may have ended: the code that ran actions at that moment has not found them.
+ * Must the caller take the actions once more? While those in @taken->alive were on no list, another
+ * CPU may have reset the arena, or the grace period of arena_reset_rcu() may have ended. The code
+ * that ran actions at that moment has not found them, so some of them may have to run now.
  * llist_add_batch() is a full barrier and pairs with smp_mb() in retired().
  */
 static bool taken_is_stale(const struct arena *arena, const struct taken *taken)
@@ -188,8 +188,8 @@ static void actions_run(struct arena *arena, unsigned int set, bool retired)
 void arena_acting_begin(struct arena *arena)
 {
 	/*
-	 * The caller takes the lists afterwards, by llist_del_all(), a full barrier that orders
-	 * both.
+	 * The caller then takes the lists by llist_del_all(), a full barrier: a CPU that finds an
+	 * action taken off its list finds arena->acting raised.
 	 */
 	atomic_inc(&arena->acting);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The allocation calls: their fast paths, the refill of spans, and what a new arena needs.
+ * The allocation calls: their fast paths, the common cases of a refill, and the first allocation
+ * from an arena.
  */
 #include <linux/export.h>
 #include <linux/log2.h>
@@ -58,9 +59,9 @@ static __always_inline bool bump_window_once(struct arena *arena, struct arena_c
 	if (unlikely((long)(data_race(cpu->limit) - next) < 0))
 		return false;
 	/*
-	 * Read the delta between reading the cursor and the compare-and-swap. If that succeeds, the
-	 * delta belongs to the slab of the cursor: an interrupt that changes the delta moves the
-	 * cursor, too.
+	 * Read the delta between reading the cursor and the compare-and-swap. If the
+	 * compare-and-swap succeeds, the delta belongs to the slab of the cursor: an interrupt that
+	 * changes the delta moves the cursor, too.
 	 */
 	delta = READ_ONCE(cpu->delta);
 	if (unlikely(!atomic_long_try_cmpxchg(&arena->cursor, (long *)cursor, next)))
@@ -71,7 +72,10 @@ static __always_inline bool bump_window_once(struct arena *arena, struct arena_c
 	return true;
 }
 
-/* Take an object from the window, retrying while other CPUs move the cursor. NULL if none fits. */
+/*
+ * Take an object from the window, retrying while other CPUs move the cursor. Returns NULL if the
+ * object does not fit.
+ */
 static __always_inline void *bump_window(struct arena *arena, struct arena_cpu *cpu, size_t size,
 					 size_t align)
 {
@@ -158,7 +162,7 @@ static __always_inline void *bump_words(struct arena *arena, size_t size, bool z
 	arena_assert_rcu();
 	cpu = arena_cpu_fast(arena);
 	generation = READ_ONCE(arena->generation);
-	/* Racy with revoke(): a span that is being revoked may be used until it is closed. */
+	/* Racy with revoke(): this CPU may use a span until slot_close() has cleared it. */
 	if (likely(data_race(cpu->slot.span) > generation)) {
 		cursor = atomic_long_read(&arena->cursor);
 		if (unlikely(!bump_window_once(arena, cpu, &cursor, size, &object)))
@@ -231,7 +235,7 @@ static noinline void *bump_any(struct arena *arena, size_t size, size_t align, b
 	arena_assert_rcu();
 	cpu = arena_cpu_fast(arena);
 	generation = READ_ONCE(arena->generation);
-	/* Racy with revoke(): a span that is being revoked may be used until it is closed. */
+	/* Racy with revoke(): this CPU may use a span until slot_close() has cleared it. */
 	span = data_race(cpu->slot.span);
 	if (span == generation)
 		object = bump_span_padded(arena, cpu, generation, size, align, zero);
@@ -364,7 +368,10 @@ static __always_inline void *span_begin(struct arena *arena, struct arena_cpu *c
 static __always_inline void *span_refill(struct arena *arena, struct arena_cpu *cpu, size_t size)
 {
 	struct arena_slot *slot = &cpu->slot;
-	/* Acquire: pairs with generation_reach(), so that the cursor read below is not older. */
+	/*
+	 * Acquire: pairs with generation_reach(), so that the cursor read below is not of an older
+	 * generation.
+	 */
 	unsigned long generation = smp_load_acquire(&arena->generation);
 	long cursor = atomic_long_read(&arena->cursor);
 	/*
@@ -419,9 +426,9 @@ static void *alloc_slowpath(struct arena *arena, size_t size, size_t align, gfp_
 }
 
 /*
- * Make the first allocation from an arena that has no state and, in most cases, no slab. For each
- * of the two, claim_retry() would first make an attempt that fails. This function installs both,
- * and then takes the object as a later allocation would. If nothing was allocated before, the
+ * Make the first allocation from an arena that has no state and, in most cases, no slab.
+ * claim_retry() would find each of the two missing by an attempt that fails. This function installs
+ * both, and then takes the object as a later allocation would. If nothing was allocated before, the
  * object begins in slab 0. If CPUs without a state have allocated before, slab 0 is committed
  * already.
  */

@@ -8,8 +8,8 @@
  * lays the batch out from the cursor on; its claim fails if another CPU has moved the cursor since.
  *
  * After BATCH_TRIES such failures, a call lays the batch out from the start of a slab: that layout
- * fits at every slab. It commits some slabs ahead of the cursor, then reads the cursor again, and
- * claims from the next slab boundary on.
+ * fits at every slab. The call commits some slabs ahead of the cursor, then reads the cursor again,
+ * and claims from the next slab boundary on.
  */
 #include <linux/log2.h>
 #include <linux/sched/signal.h>
@@ -48,8 +48,8 @@ static int batch_lay_out(const struct arena *arena, struct arena_batch *batch, s
 
 /*
  * Fill the objects, which were claimed in @generation: zero them, and copy their contents in.
- * Returns false if that generation is over, or if the task is being killed. If some parts must be
- * zeroed, the whole batch is zeroed: one call is quicker than one for each part.
+ * Returns false if a reset or rewind has freed an object, or if the task is being killed. If some
+ * parts must be zeroed, the whole batch is zeroed: one call is quicker than one for each part.
  */
 static bool batch_fill(struct arena *arena, const struct arena_batch *batch, u64 generation,
 		       gfp_t gfp)

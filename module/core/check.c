@@ -7,14 +7,15 @@
  *
  *  - a new object that is not zeroed is filled with POISON_INUSE;
  *  - behind it lies a redzone: REDZONE_MIN bytes, and up to ARENA_WORD - 1 more, filled with
- *    SLUB_RED_ACTIVE. It ends with the slab and with the arena at the latest, so an object near
- *    their end has less or none. Redzones are padding: they do not count as used;
+ *    SLUB_RED_ACTIVE. A redzone ends where the slab or the arena does at the latest, so an object
+ *    near such an end has a shorter one or none. Redzones are padding: they do not count as used;
  *  - a record holds the offset of the object, and the caller that allocated it. Records lie outside
  *    the memory of the arena, where stray writes to the arena cannot change them. Their number is
  *    limited: if an object gets no record, its redzone is not checked.
  *
- * When the generation ends, the redzones are checked, and the memory that was freed is filled with
- * POISON_FREE. When that memory is handed out again, it must still hold POISON_FREE.
+ * When the generation is over, the CPU that settles the next one checks the redzones, and fills the
+ * freed memory with POISON_FREE. An allocation that gets such memory checks that it still holds
+ * POISON_FREE.
  *
  * In a generation that is not checked, allocations are as fast as without this file. A checked
  * generation begins with %ARENA_COUNTED set in the cursor: no window matches such a word, and
@@ -23,11 +24,11 @@
  *
  * Whether a generation is checked does not change between its first claim and its last. A CPU that
  * is about to settle a generation finds %ARENA_BLOCKED_CHECKS in arena->settle_blocked. It then
- * takes check->busy, checks the redzones of the former generation, and settles the new one. By that
- * time no allocation writes to memory of the former generation any more, its actions have returned,
- * and no claim succeeds in the new one yet. So nothing else uses the memory or the records, and
- * there are no false reports. retired() in reset.c checks the slab set that arena_reset_rcu() has
- * left, after its readers are gone.
+ * takes check->busy, checks the redzones of the former generation, and settles the new one. Before
+ * it takes check->busy, all writes of allocations to memory of the former generation have ended,
+ * and its actions have returned; no claim succeeds in the new generation yet. So nothing else uses
+ * the memory or the records, and there are no false reports. retired() in reset.c checks the slab
+ * set that arena_reset_rcu() has left, after its readers are gone.
  *
  * A CPU counts itself as a writer while it fills an object, its redzone and its record. So the next
  * generation is not settled, and the redzones are not checked, before the CPU is done. An object
@@ -35,8 +36,8 @@
  *
  * On a kernel with KASAN, redzones and memory that is filled with POISON_FREE are poisoned for
  * KASAN, too (poison.c): KASAN reports the instruction that accesses them, and the checks find what
- * it does not see, such as a write by a device. Kbuild keeps the compiler from instrumenting this
- * file, and the file passes no poisoned memory to functions that KASAN instruments.
+ * KASAN does not see, such as a write by a device. Kbuild keeps the compiler from instrumenting
+ * this file, and the file passes no poisoned memory to functions that KASAN instruments.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -94,8 +95,9 @@ struct check_set {
 
 /**
  * struct arena_check - the checks of an arena; allocated when they are first switched on.
- * @busy:     bit lock: its holder checks a generation and begins the next one.
- * @wanted:   the next generation shall be checked.
+ * @busy:     bit lock, held by a CPU that checks a generation and settles the next one, or that
+ *	      changes a record.
+ * @wanted:   the next generation is to be checked.
  * @lost:     the message that some objects got no record was logged; it is not repeated.
  * @findings: number of findings.
  * @last:     the last finding, for tests; written without a lock.
@@ -311,9 +313,9 @@ static void check_forget(struct arena *arena, unsigned long set, size_t from)
 }
 
 /*
- * The former generation in slab set @set is over: check and fill what it has freed, and decide if
- * the next generation is checked. The caller holds check->busy and is about to settle the next
- * generation, which begins at offset @low. Returns the bits to set in the settled cursor word.
+ * The former generation in slab set @set is over: check and fill what it has freed, and decide
+ * whether the next generation is checked. The caller holds check->busy and is about to settle the
+ * next generation, which begins at offset @low. Returns the bits to set in the settled cursor word.
  */
 static unsigned long check_turn(struct arena *arena, unsigned long set, size_t low)
 {
@@ -670,7 +672,7 @@ bool __arena_is_checked(const struct arena *arena, unsigned long generation)
 	return READ_ONCE(check_set(arena, generation)->checked);
 }
 
-/* Are checks switched on for @arena, from the next generation on? */
+/* Is the next generation of @arena to be checked? */
 bool arena_check_wanted(const struct arena *arena)
 {
 	const struct arena_check *check = READ_ONCE(arena->check);

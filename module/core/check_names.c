@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * The module parameter "debug": which arenas are checked (check.c), by name.
- */
+/* The module parameter "debug" selects, by name, the arenas that are checked (check.c). */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/minmax.h>

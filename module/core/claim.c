@@ -173,8 +173,8 @@ static void warn_not_honoured(const struct arena *arena, gfp_t gfp)
 }
 
 /*
- * Claim an object, and zero it if need be. The caller completes it, and calls arena_claim_report()
- * to count it.
+ * Claim an object, and zero it if need be. The caller may fill it, and then calls
+ * arena_claim_report(), which counts it.
  */
 int __arena_claim(struct arena *arena, size_t size, size_t align, gfp_t gfp,
 		  struct arena_place *place)

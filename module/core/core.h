@@ -109,8 +109,8 @@
  *
  * Nesting. An allocation can be interrupted by another one of the same arena on the same CPU: in an
  * interrupt, an NMI, or a probe inside the allocator. The nested allocation must leave the slot of
- * the CPU alone. It finds that it is nested by arena_cpu.depth or, if it interrupted a fast path,
- * by the busy span. A nested allocation claims from the cursor and counts in arena->deep_used. An
+ * the CPU alone. arena_cpu.depth tells it that it is nested or, if it interrupted a fast path, the
+ * busy span does. A nested allocation claims from the cursor and counts in arena->deep_used. An
  * allocation in an interrupt is not nested if the interrupt came outside of allocations of this
  * arena: it uses the slot like an allocation in a task.
  *
@@ -442,7 +442,7 @@ enum arena_fail { ARENA_FAIL_SPACE, ARENA_FAIL_MEMORY, ARENA_FAIL_ARG, ARENA_NR_
  * @limit:   cursor word of the end of the window, for objects that need not be zeroed. In an arena
  *	that zeroes its objects it is always so low that no object fits.
  * @zero_limit: cursor word of the end of the window, for objects that must be zeroed.
- * @delta:   what must be added to a cursor word in the window to get the kernel address of that
+ * @delta:   the number to add to a cursor word in the window to get the kernel address of its
  *	offset.
  * @next:    state of the next CPU on arena.cpus.
  * @slot:    the span and the counts of the CPU.
@@ -513,8 +513,8 @@ struct arena_start {
 /**
  * struct arena_rewinds - what rewinds have freed since the last reset.
  * @first: the generation that the last reset began.
- * @now:   the generation that the last rewind began, or tried to begin: a reset may have been
- *	faster.
+ * @now:   the generation that the last rewind began, or tried to begin: a reset may have moved the
+ *	cursor first.
  * @high:  after two elements were merged into to[0], objects below this offset may still be alive
  *	   although to[0] says that they were freed.
  * @nr:	   how many elements of @to are in use.
@@ -584,7 +584,7 @@ struct arena_history {
  * @wrap_rcu:	clears @wrapping after a grace period.
  * @reset_mutex: serialises resets that sleep.
  * @reaper:	work that unmaps the views of freed objects: a reset must not sleep.
- * @had_larges:	there have been views, and the reaper may be at work.
+ * @had_larges:	the arena has had views, so the reaper may be at work.
  * @actions:	lists of actions, one for each slab set (action.c).
  * @actions_added: number of actions that were ever added.
  * @acted:	a generation, which only grows: the actions that ended when it began have been taken
@@ -955,8 +955,9 @@ static inline bool arena_begin_word(const struct arena *arena, unsigned long cur
 		return true;
 	/*
 	 * Pairs with the compare-and-swap of the cursor in arena_begin_rewound(), which comes after
-	 * start_set(): a CPU that has read the tag of a rewind from the cursor finds the start of
-	 * that generation in the history, or that of a later one.
+	 * start_set(): a CPU that has read the tag of a rewind from the cursor finds in the history
+	 * where that generation starts, or where a later one does, but not the start of an older
+	 * one.
 	 */
 	smp_rmb();
 	start = &READ_ONCE(arena->history)->start[arena_start_nr(cursor_tag(cursor))];
@@ -1090,7 +1091,7 @@ static inline struct arena_cpu *arena_cpu_find(const struct arena *arena)
 	return arena_cpu_nr(arena, raw_smp_processor_id());
 }
 
-/* Has the CPU no state? Then @cpu is &arena_cpu_none, which must not be written to. */
+/* Does @cpu say that the CPU has no state? It is &arena_cpu_none then, which is constant. */
 static __always_inline bool arena_cpu_missing(const struct arena_cpu *cpu)
 {
 	return cpu == &arena_cpu_none;

@@ -2,14 +2,14 @@
 /*
  * Per-CPU state, which a CPU gets when it first allocates from an arena.
  *
- * A CPU finds its state in a table of two levels: arena->root points to leaves, and a leaf
- * to states. An absent leaf is &leaf_none, and an absent state &arena_cpu_none. Both are
- * constant. The span of &arena_cpu_none is 0, which equals no generation: a fast path that
- * finds it fails by the comparison that it makes anyway, before it writes anything.
+ * A CPU finds its state in a table of two levels: arena->root points to leaves, and a leaf to
+ * states. An absent leaf is &leaf_none, and an absent state &arena_cpu_none. Both are constant. The
+ * span of &arena_cpu_none is 0, which equals no generation: a fast path that finds &arena_cpu_none
+ * fails when it compares span and generation, which it does anyway, before it writes anything.
  *
- * On a machine with no more CPUs than a leaf has places, the one leaf is part of the arena and
- * initialised with it. The fast paths read it without a look at arena->root: the static key
- * arena_flat is true.
+ * On a machine with no more CPUs than a leaf has places, the only leaf is part of the arena, if it
+ * fits, and is initialised with it. The fast paths read it without a look at arena->root: the
+ * static key arena_flat is true.
  *
  * The slow path installs a state. The first CPU takes the state that is part of the arena. For
  * another CPU, the slow path allocates one with interrupts on, if the caller's gfp permits. Then
@@ -19,7 +19,7 @@
  * counts in arena->writers, deep_used and deep_allocs.
  *
  * Statistics and the collection of tails walk arena->cpus, which only grows. A CPU may install its
- * state at any time, for these reasons:
+ * state while such a walk is under way. That is safe:
  *
  *  - A state is on the list before its CPU can use it, as the push is a full barrier. So a state
  *    that a walk misses was empty when the walk began: it had counted nothing. Nor had it a span:
@@ -224,8 +224,8 @@ void arena_windows_close(struct arena *arena)
 
 /*
  * Allocate zeroed memory for what an arena keeps beside its slabs: states, leaves, actions and the
- * history. It is charged as slabs are (clause 21). All callers cope with failure, so the page
- * allocator need not try hard.
+ * history. The memory is charged as slabs are (clause 21). All callers cope with failure, so the
+ * page allocator need not try hard.
  */
 void *arena_state_alloc(const struct arena *arena, size_t size, gfp_t gfp)
 {
@@ -302,8 +302,8 @@ static bool cpu_publish(struct arena *arena, struct arena_cpu *cpu)
 		do {
 			cpu->next = head;
 			/*
-			 * Full barrier, after the state was filled in: pairs with the
-			 * load-acquire in arena_cpus_first().
+			 * Full barrier: pairs with the load-acquire in arena_cpus_first(). A walk
+			 * must not see the state before it was filled in.
 			 */
 		} while (!try_cmpxchg(&arena->cpus, &head, cpu));
 		/*
@@ -316,7 +316,9 @@ static bool cpu_publish(struct arena *arena, struct arena_cpu *cpu)
 	return missing;
 }
 
-/* Initialise a state and publish it. False if the CPU cannot use it. */
+/*
+ * Initialise a state and publish it. Returns false if the CPU has a state already, or has no leaf.
+ */
 static bool cpu_install(struct arena *arena, struct arena_cpu *cpu)
 {
 	cpu->slot.span = arena->spans ? 0 : ARENA_SPAN_WINDOW;

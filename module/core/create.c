@@ -77,7 +77,10 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 	/* Programs see offsets in an arena of the device, which redzones must not change. */
 	if (arena_redzones && !(flags & ARENA_MAPPABLE))
 		arena->redzone = ARENA_REDZONE;
-	/* Do not begin at 0: slots and directory entries that were never used have generation 0. */
+	/*
+	 * Generations do not begin at 0: slots and directory entries that were never used have
+	 * generation 0.
+	 */
 	arena->generation = ARENA_GEN_STEP;
 	atomic_long_set(&arena->cursor, cursor_start(arena->generation));
 	atomic_long_set(&arena->uncounted, cursor_start(arena->generation - 1));

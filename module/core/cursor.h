@@ -34,8 +34,9 @@ static __always_inline void arena_assert_rcu(void)
 }
 
 /*
- * Enter and leave an allocation. arena_cpu.depth needs neither an atomic nor interrupts off: an
- * interrupt between its load and its store leaves it as it was.
+ * Enter and leave an allocation, and count it in arena_cpu.depth. The depth needs neither an atomic
+ * nor interrupts off: an interrupt between the load and the store of an update restores it before
+ * it returns.
  */
 static __always_inline struct arena_cpu *arena_enter(struct arena *arena)
 {
@@ -157,8 +158,8 @@ static inline struct arena_cpu *arena_write_begin(struct arena *arena, struct ar
 	/*
 	 * If a rewind began the present generation, the object may live on. But the CPU that
 	 * settles the next generation may not look at @writer, as the bit of this CPU in
-	 * arena->written counts for an older generation only. It does read arena->writers: this CPU
-	 * counts itself there.
+	 * arena->written counts for an older generation only. Every settling CPU reads
+	 * arena->writers, so this CPU counts itself there.
 	 */
 	now = write_enter(arena, none);
 	if (arena_outlives(arena, now, generation, arena_slab_offset(arena, to)))
@@ -218,7 +219,7 @@ static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
 	smp_store_release(&slot->generation, generation);
 }
 
-/* Count @size bytes that were claimed outside of the span. */
+/* Count @size bytes that this CPU has claimed outside of its span. */
 static __always_inline void slot_count(struct arena_slot *slot, size_t size)
 {
 	/* Racy with remote readers: statistics only. */
@@ -275,7 +276,10 @@ static __always_inline void slot_idle(struct arena_slot *slot, unsigned long gen
 	WRITE_ONCE(slot->span, generation);
 }
 
-/* Take an object from the part of the span below @slot->limit. On failure nothing has changed. */
+/*
+ * Take an object from the part of the span below @slot->limit. Returns false, with nothing changed,
+ * if it does not fit.
+ */
 static __always_inline bool slot_bump(const struct arena *arena, struct arena_slot *slot,
 				      size_t size, size_t align, void **object)
 {
@@ -327,7 +331,10 @@ static inline bool cursor_count(struct arena *arena, long *cursor)
 	 */
 	noted = atomic_long_read(&arena->uncounted);
 	if (!(*cursor & ARENA_COUNTED)) {
-		/* Success is a full barrier: @noted was read while this generation lasted. */
+		/*
+		 * If this succeeds, it is a full barrier, and @noted was read while this generation
+		 * lasted.
+		 */
 		if (!atomic_long_try_cmpxchg(&arena->cursor, cursor, *cursor | ARENA_COUNTED))
 			return false;
 		*cursor |= ARENA_COUNTED;
@@ -505,8 +512,8 @@ static __always_inline void zero_bytes(void *to, size_t size)
 }
 
 /*
- * Zero memory that was claimed in @generation. -ESTALE, with nothing written, if a reset or
- * rewind has freed it: it may belong to another object by now.
+ * Zero memory that was claimed in @generation. Returns 0; or -ESTALE, with nothing written, if a
+ * reset or rewind has freed it: it may belong to another object by now.
  */
 static noinline int __maybe_unused zero_claimed(struct arena *arena, struct arena_cpu *cpu,
 						unsigned long generation, void *to, size_t size)
@@ -576,7 +583,7 @@ static __always_inline void claim_done(struct arena *arena, struct arena_cpu *cp
 /*
  * Open the window of this CPU on the slab that the cursor is in. A CPU that reset a dense arena is
  * likely to allocate from it next, and its first allocation would take the slow path otherwise. A
- * nested reset opens no window, as it may have interrupted the opening of one.
+ * nested reset opens no window, as it may have interrupted code that is opening one.
  */
 static __always_inline void arena_window_reopen(struct arena *arena)
 {

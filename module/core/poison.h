@@ -64,7 +64,10 @@ void arena_reserved_begin(void);
 void arena_reserved_end(const struct arena_reserve *reserve, void *object, size_t size);
 /* Poison what a reservation has claimed at @offset, as no object lies there yet. */
 void arena_object_hidden(struct arena *arena, unsigned long generation, size_t offset, size_t size);
-/* An object was resized from @old to @new bytes, both without its redzone. */
+/*
+ * Make the @new bytes of an object accessible that is resized from @old bytes, and poison the rest.
+ * Neither size includes the redzone.
+ */
 void arena_object_resized(struct arena *arena, void *object, size_t offset, size_t old, size_t new);
 
 /* Note that a generation of slab set @set is about to end, with the cursor at @high. */
