@@ -301,8 +301,8 @@ static void check_poison(struct arena *arena, unsigned long set, size_t low)
 }
 
 /*
- * From offset @from on, the memory of slab set @set no longer counts as filled with POISON_FREE,
- * and what the arena has handed out so far need not be filled.
+ * Record that the memory of slab set @set is not filled with POISON_FREE from offset @from on, and
+ * that nothing of what was handed out so far is to be filled.
  */
 static void check_forget(struct arena *arena, unsigned long set, size_t from)
 {

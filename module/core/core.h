@@ -83,7 +83,7 @@
  * stays there. Across generations the tag differs, until it wraps. The tag cannot wrap between the
  * read and the swap: allocations, resets and settling read and swap the word in one section with
  * preemption off, and the tag enters another eighth of its range only if a grace period has passed
- * since it entered the present one (wrapped()). Four words with a tag are kept for longer than such
+ * since it entered the present one (wrapped()). Some words with a tag are kept for longer than such
  * a section. wrapped() closes each window (below) before the tag of the cursor is half its range
  * ahead of the tag in the window. The reset that moves the tag to another eighth renews
  * arena->uncounted and arena->deep_used. The CPU that settles the next generation clears the bits
@@ -324,8 +324,8 @@ struct mem_cgroup;
 /*
  * The lowest bit of a generation selects its slab set. The next bit says that a rewind began the
  * generation, which starts at the offset of a mark (mark.c). The tag contains both bits. So the
- * cursor word alone tells how its generation began; and if a reset and a rewind race, each of them
- * tries to begin another generation.
+ * cursor word alone tells how its generation began; and if a reset and a rewind race, the two try
+ * to begin different generations.
  */
 #define ARENA_GEN_SET		BIT(0)
 #define ARENA_GEN_REWOUND	BIT(1)
@@ -351,8 +351,8 @@ struct arena_slab {
 /*
  * Advance slab->clean to @mark, a generation with or without %ARENA_RETURNED, and never set it
  * back. Of two marks of one generation, the one with that bit counts as the later one; for the
- * comparison, rol64() makes it the lowest bit. A CPU that installs a slab sets the mark for a zero
- * slab only after that. If another CPU gives back bytes of the slab in between, its mark must stay:
+ * comparison, rol64() makes it the lowest bit. A CPU first installs a slab, and then marks it as
+ * zero. If another CPU gives back bytes of the slab in between, the mark of that CPU must stay:
  * otherwise these bytes would pass for zero.
  */
 static inline void slab_mark(struct arena_slab *slab, unsigned long mark)
@@ -481,8 +481,8 @@ struct arena_leaf {
 };
 
 /*
- * An object larger than a slab: @view maps the pages of its slabs at consecutive kernel
- * addresses, until the object is freed.
+ * An object larger than a slab. @view maps the pages of its slabs at consecutive kernel addresses
+ * until arena_reap_larges() unmaps them, after the object was freed.
  */
 struct arena_large {
 	struct llist_node	node;
@@ -579,7 +579,7 @@ struct arena_history {
  *		first rewind.
  * @reset_lock: serialises rewinds, and the resets that do more than move the cursor; irq-safe. A
  *		CPU holds it to set @retiring or @wrapping, to change @settle_blocked, and to write
- *		to @history.
+ *		to *@history.
  * @retire_rcu:	clears @retiring after a grace period.
  * @wrap_rcu:	clears @wrapping after a grace period.
  * @reset_mutex: serialises resets that sleep.
@@ -623,8 +623,8 @@ struct arena_history {
  *		other leaf serves %ARENA_LEAF_CPUS CPUs.
  *
  * The first cache line holds what every allocation reads and resets write. The second one holds
- * what claims, resets and growing write. So a reset of an arena that has dropped out of the caches
- * misses them for these two lines, for the line of @writers and for the states of CPUs.
+ * what claims, resets and growing write. So if an arena has dropped out of the caches, its reset
+ * waits for memory for these two lines, for the line of @writers and for the states of CPUs.
  */
 struct arena {
 	unsigned long		generation;
@@ -997,9 +997,9 @@ static inline void arena_record_clear(void *base)
 }
 
 /*
- * Where an object lies. @ptr is NULL if the object is larger than a slab and has no view. A
- * function that kernel code calls sets @caller to its return address before it claims the object,
- * for the reports of checks.
+ * Where an object lies. @ptr is NULL if the object is larger than a slab and has no view. Before a
+ * function of the API claims an object, it sets @caller to its own return address, which reports of
+ * checks show.
  */
 struct arena_place {
 	u64		generation;
@@ -1058,8 +1058,8 @@ static __always_inline struct arena_cpu *arena_cpu_fast(const struct arena *aren
 	if (static_branch_likely(&arena_flat)) {
 		root += raw_cpu_read(arena_flat_position);
 		/*
-		 * Racy with the only store of this entry, in an interrupt on this CPU: either value
-		 * is good.
+		 * Racy with the only store of this entry, by this CPU in another context: either
+		 * value is good.
 		 */
 		return data_race(*(struct arena_cpu *const *)root);
 	}
@@ -1070,8 +1070,8 @@ static __always_inline struct arena_cpu *arena_cpu_fast(const struct arena *aren
 	 */
 	leaf = data_race(*(const void *const *)root) + raw_cpu_read(arena_leaf_position);
 	/*
-	 * Address dependency: pairs with cpu_publish(). Racy with the only store, in an interrupt
-	 * on this CPU.
+	 * Address dependency: pairs with cpu_publish(). Racy with the only store of this pointer,
+	 * by this CPU in another context.
 	 */
 	return data_race(*(struct arena_cpu *const *)leaf);
 }

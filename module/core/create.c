@@ -79,7 +79,7 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 		arena->redzone = ARENA_REDZONE;
 	/*
 	 * Generations do not begin at 0: slots and directory entries that were never used have
-	 * generation 0.
+	 * generation 0, which must not match.
 	 */
 	arena->generation = ARENA_GEN_STEP;
 	atomic_long_set(&arena->cursor, cursor_start(arena->generation));

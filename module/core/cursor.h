@@ -84,7 +84,7 @@ static __always_inline void cpu_write_end(struct arena_cpu *cpu)
 {
 	/*
 	 * Release: pairs with the smp_load_acquire() in late_writers(). A CPU that sees that this
-	 * write has ended sees what was written.
+	 * write has ended sees what was written. Otherwise the write could overwrite a new object.
 	 */
 	smp_store_release(&cpu->writers, READ_ONCE(cpu->writers) - 1);
 }
@@ -93,8 +93,9 @@ static __always_inline void arena_write_end(struct arena *arena, struct arena_cp
 {
 	if (unlikely(arena_cpu_missing(cpu))) {
 		/*
-		 * Release: pairs with the atomic_read_acquire() in late_writers(). A CPU
-		 * that sees that this write has ended sees what was written.
+		 * Release: pairs with the atomic_read_acquire() in late_writers(). A CPU that sees
+		 * that this write has ended sees what was written. Otherwise the write could
+		 * overwrite a new object.
 		 */
 		atomic_fetch_dec_release(&arena->writers);
 		return;
