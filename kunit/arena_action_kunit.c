@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reset actions: which actions a reset runs, when, in which order and in which context, and that
- * the objects which they use are intact until then.
+ * Tests of reset actions: which actions a reset runs, when, in which order and in which context,
+ * and that the objects which the actions use are intact until the actions have run.
  */
 #include <linux/arena_private.h>
 #include <linux/delay.h>
@@ -31,7 +31,7 @@ static struct arena *usual(struct kunit *test)
 	return arena_test_create(test, CAPACITY, SLAB, kind->flags | ARENA_READERS);
 }
 
-/* Each call of the action note() appends the number of that action to @id. */
+/* The actions of this suite call note(), which appends the number of the action to @id. */
 struct journal {
 	unsigned int	nr;
 	unsigned int	in_irq;
@@ -65,8 +65,8 @@ static struct journal *journal_create(struct kunit *test)
 }
 
 /*
- * Add @nr actions that enter @first and the numbers after it in @journal. The number of each action
- * is kept in an object of the arena.
+ * Add @nr actions, numbered from @first on. When an action runs, it enters its number in @journal.
+ * The number is kept in an object of the arena, which must be intact when the action runs.
  */
 static void add_notes(struct kunit *test, struct arena *arena, struct journal *journal, int first,
 		      int nr)
@@ -167,8 +167,9 @@ static void rewind_nested_runs_freed_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, journal->nr, 5);
 	journal->nr = 0;
 	/*
-	 * Rewind to eight marks, each above the one before. The arena remembers only four such
-	 * rewinds (ARENA_REWINDS), and must still find out which actions are to run.
+	 * Rewind eight times, each time to a mark above the mark of the rewind before. The arena
+	 * remembers only ARENA_REWINDS (four) rewinds that each go higher than the one before, and
+	 * merges older ones. It must still find out which actions are to run.
 	 */
 	for (i = 0; i < 8; i++) {
 		struct arena_mark high;
@@ -188,7 +189,7 @@ static void rewind_nested_runs_freed_only(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clauses 11, 27: after arena_reset_rcu(), actions run only when the reader has left. */
+/* Clauses 11, 27: after arena_reset_rcu(), actions run only after all readers have left. */
 static void reset_rcu_with_reader_runs_after_it(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -204,7 +205,8 @@ static void reset_rcu_with_reader_runs_after_it(struct kunit *test)
 		rcu_read_unlock();
 		/*
 		 * arena_reset_rcu() has changed to the other slab set. Until the grace period ends,
-		 * a reset runs the actions of the present set, and not those of the set before.
+		 * arena_reset() runs the actions that were added after this change, and not those
+		 * of the old set, whose objects readers may still use.
 		 */
 		rcu_read_lock();
 		if (READ_ONCE(arena->retiring)) {
@@ -230,8 +232,9 @@ static void reset_rcu_with_reader_runs_after_it(struct kunit *test)
 }
 
 /*
- * Clauses 4, 27: a failure to add an action changes nothing. arena_add_action_or_run() then calls
- * the function at once; arena_add_action() never calls it.
+ * Clauses 4, 27: if an action cannot be added, the arena remains unchanged.
+ * arena_add_action_or_run() calls the function at once if it cannot add the action;
+ * arena_add_action() never calls the function.
  */
 static void add_without_memory_refused(struct kunit *test)
 {
@@ -286,8 +289,8 @@ static void reset_in_irq(void *data)
 }
 
 /*
- * Clauses 2, 27: a hard interrupt can add an action. An action runs in the context of the reset, be
- * that a task or a hard interrupt.
+ * Clauses 2, 27: a hard interrupt can add an action. An action runs in the context of the caller
+ * that resets, task or hard interrupt.
  */
 static void add_in_hardirq_runs(struct kunit *test)
 {
@@ -309,7 +312,7 @@ static void add_in_hardirq_runs(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, journal->in_irq, 3);
 }
 
-/* An object whose action checks its bytes again and again for a while. */
+/* An object whose action checks the object's bytes repeatedly for a while. */
 struct watched {
 	atomic_t	*spoiled;
 	u32		owner;
@@ -345,8 +348,9 @@ static void count_run(void *data)
 
 /*
  * Thread 0 adds actions and resets. The other threads fill all memory that they can get. They use
- * arena_memdup(), whose copy never lands in a newer generation: if such a thread stored the bytes
- * itself, its store could come after a reset, and land in an object of thread 0.
+ * arena_memdup(), whose copy never lands in a newer generation. If such a thread allocated an
+ * object and then filled it itself, a reset could come in between, and the thread would overwrite
+ * an object of thread 0.
  */
 static void fill_while_actions_run(struct arena_hand *hand)
 {
@@ -372,8 +376,8 @@ static void fill_while_actions_run(struct arena_hand *hand)
 			watched->owner = arena_rnd(&hand->rnd);
 			arena_pattern_fill(watched->bytes, sizeof(watched->bytes), watched->owner);
 			/*
-			 * An object without an action would not be checked, so stop here if adding
-			 * fails.
+			 * The test can check only objects with an action, so stop here if adding
+			 * one fails.
 			 */
 			if (arena_add_action(race->arena, look_at, watched, GFP_KERNEL))
 				break;
@@ -386,8 +390,8 @@ static void fill_while_actions_run(struct arena_hand *hand)
 }
 
 /*
- * Clauses 10, 27: the memory of an object is handed out again only after the action that uses the
- * object has returned.
+ * Clauses 10, 27: an arena hands out the memory of an object again only after the action that uses
+ * the object has returned.
  */
 static void alloc_while_actions_run_spares_objects(struct kunit *test)
 {
@@ -405,7 +409,7 @@ static void alloc_while_actions_run_spares_objects(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 8, GFP_KERNEL));
 }
 
-/* What reap_and_look(), the action of a large object, finds. */
+/* What reap_and_look(), the action of an object larger than a slab, finds. */
 struct large_look {
 	struct arena	*arena;
 	u8		*object;
@@ -415,8 +419,8 @@ struct large_look {
 
 /*
  * Run the reaper, as a second reset could do while this action runs. The reaper unmaps the views of
- * freed objects, and the reset has freed this object: but the view must stay until all actions have
- * returned.
+ * freed objects. The reset that runs this action has freed look->object, yet its view must stay
+ * until all actions have returned, as they may access the object.
  */
 static void reap_and_look(void *data)
 {
@@ -437,7 +441,7 @@ static bool has_views(struct arena *arena)
 	return !llist_empty(&arena->larges);
 }
 
-/* Clauses 10, 27: an object larger than a slab is mapped until the actions have returned. */
+/* Clauses 10, 27: an object larger than a slab stays mapped until all actions have returned. */
 static void reset_with_large_object_unmaps_after_actions(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -565,8 +569,8 @@ static void private_add(struct kunit *test, struct arena_private *arena, struct 
 }
 
 /*
- * Clauses 12, 27: in a private arena, too, a rewind, a reset and the destruction run the actions
- * that were added since, beginning with the one added last.
+ * Clauses 12, 27: a rewind of a private arena runs the actions that were added since the mark, a
+ * reset and the destruction run all actions. The action that was added last runs first.
  */
 static void private_reset_runs_last_first(struct kunit *test)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Arrays, and copies of memory, strings and values into arenas.
+ * Tests of arrays, of copies of memory, strings and values into arenas, and of buffers that grow.
  */
 #include <linux/arena_buf.h>
 #include <linux/module.h>
@@ -22,7 +22,9 @@ static struct arena *usual(struct kunit *test)
 	return arena_test_create_kind(test, CAPACITY, 0);
 }
 
-/* Returns a source of exactly @size bytes: KASAN reports a copy that reads one byte more. */
+/*
+ * Returns a source of exactly @size bytes, so that KASAN reports a copy that reads one byte more.
+ */
 static u8 *source(struct kunit *test, size_t size, u32 owner)
 {
 	u8 *bytes = kunit_kmalloc(test, size, GFP_KERNEL);
@@ -32,7 +34,9 @@ static u8 *source(struct kunit *test, size_t size, u32 owner)
 	return bytes;
 }
 
-/* Returns a string of @len characters, with no byte behind its NUL. */
+/*
+ * Returns a string of @len characters. No byte follows the NUL, so KASAN reports a read behind it.
+ */
 static char *text(struct kunit *test, size_t len)
 {
 	char *s = kunit_kmalloc(test, len + 1, GFP_KERNEL);
@@ -91,7 +95,7 @@ static void alloc_array_overflow_refused(struct kunit *test)
 								__GFP_ZERO), 200));
 }
 
-/* Clauses 1, 4, 5: the copy has all bytes of the source; copies do not overlap. */
+/* Clauses 1, 4, 5: a copy has all bytes of its source, and copies do not overlap. */
 static void memdup_each_length_copied(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -185,7 +189,10 @@ static void strdup_each_length_copied(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_high(arena), used);
 }
 
-/* Clauses 1, 4: no more than the limit is read, and the copy always ends with a NUL. */
+/*
+ * Clauses 1, 4: arena_strndup() copies no more bytes than its limit, and the copy always ends with
+ * a NUL.
+ */
 static void strndup_each_limit_terminated(struct kunit *test)
 {
 	static const struct {
@@ -208,7 +215,7 @@ static void strndup_each_limit_terminated(struct kunit *test)
 		used += strlen(cases[i].want) + 1;
 		KUNIT_EXPECT_EQ(test, arena_offset(arena), used);
 	}
-	/* These sources have no NUL. */
+	/* These sources contain no NUL, so only the limit can stop the copy. */
 	for (i = 1; i < ARRAY_SIZE(lengths); i++) {
 		char *s = kunit_kmalloc(test, lengths[i], GFP_KERNEL), *copy;
 
@@ -291,8 +298,9 @@ struct pair {
 };
 
 /*
- * Clauses 1, 16: in a dense arena, objects have only the padding that their types need, also where
- * size and alignment are constants for the compiler. The arena can be filled to the last byte.
+ * Clauses 1, 16: in a dense arena, objects have only the padding that their types need, even if the
+ * compiler knows size and alignment, for which arena_new() has a fast path. The arena can be filled
+ * to the last byte.
  */
 static void new_dense_arena_packed(struct kunit *test)
 {
@@ -342,7 +350,10 @@ static void new_each_type_aligned(struct kunit *test)
 	}
 }
 
-/* Clause 14: lvalues and literals are copied with their type, and are evaluated once. */
+/*
+ * Clause 14: arena_store() copies lvalues and literals with their type, and evaluates each argument
+ * once.
+ */
 static void store_each_type_copied(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -422,7 +433,10 @@ static void buf_appends_follow_model(struct kunit *test, struct arena_buf *buf,
 	KUNIT_EXPECT_EQ(test, memcmp(object, model, len), 0);
 }
 
-/* Clause 28: a buffer holds what was appended, also after it has grown and was copied. */
+/*
+ * Clause 28: a buffer contains all bytes that were appended, whether it has grown in place or has
+ * been copied to a larger object.
+ */
 static void buf_any_appends_kept(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -440,8 +454,8 @@ static void buf_any_appends_kept(struct kunit *test)
 }
 
 /*
- * Clauses 7, 28: a buffer that is the last object grows in place, and finishing it gives back the
- * bytes that it has not used.
+ * Clauses 7, 28: a buffer that is the arena's last object grows in place, and
+ * arena_buf_finish_string() gives back the bytes that the buffer has not used.
  */
 static void buf_last_object_in_place(struct kunit *test)
 {
@@ -475,7 +489,10 @@ static void buf_last_object_in_place(struct kunit *test)
 	arena_private_destroy(&private);
 }
 
-/* Clause 4: a failed append leaves the bytes of a buffer alone. Finishing it then returns NULL. */
+/*
+ * Clause 4: a failed append does not change the bytes of a buffer, and finishing the buffer then
+ * returns NULL.
+ */
 static void buf_without_memory_null(struct kunit *test)
 {
 	struct arena *arena = arena_test_create(test, SLAB, SLAB, 0);
@@ -534,7 +551,10 @@ static const void *take_some(struct arena *arena, unsigned int which, gfp_t gfp)
 	}
 }
 
-/* Clause 4: each function returns NULL if it fails, and the arena counts one failure. */
+/*
+ * Clause 4: each function of take_some() returns NULL if it fails, and the arena counts one
+ * failure.
+ */
 static void copy_without_memory_null(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -577,7 +597,7 @@ static void take_all_irq(void *data)
 			arena_reset(arena);
 }
 
-/* Clause 2: hard interrupts copy into committed memory. */
+/* Clause 2: copies into committed memory succeed in hard interrupts. */
 static void copy_in_hardirq_ok(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -597,15 +617,19 @@ static void copy_in_hardirq_ok(struct kunit *test)
 /*
  * Resets in the middle of a copy
  *
- * A timer (struct arena_alarm) interrupts a task that copies into the arena. Its handler resets the
- * arena, allocates as much as it can, and writes stamps into these objects. If the interrupted copy
- * then goes on into their memory, it overwrites stamps. Sources are long, so most interrupts come
- * in the middle of a copy. The allocator may also be interrupted between two chunks of a copy,
- * where preemption is on.
+ * A timer (struct arena_alarm) interrupts a task that copies into the arena. The timer function
+ * resets the arena, allocates all objects that it can get, and writes late.stamp at several places
+ * of these objects. If the interrupted copy then continued into their memory, it would overwrite
+ * some of these numbers. Sources are long, so most interrupts come in the middle of a copy. Some
+ * come between two chunks of the copy, when the CPU is not a writer: before it writes the next
+ * chunk, the CPU must find that the generation is over.
  */
 #define LATE_SLAB	((size_t)SZ_512K)
 #define LATE_OBJECTS	2
-/* Distance of the stamps in bytes: a copy overwrites whole objects, so a few stamps suffice. */
+/*
+ * The distance in bytes between two places with late.stamp. Few suffice: a copy overwrites whole
+ * objects.
+ */
 #define LATE_STRIDE	1024
 
 struct late {
@@ -617,13 +641,13 @@ struct late {
 	unsigned int		nr;
 	u64			stamp;
 	bool			inside;		/* the task is copying */
-	/* The case shows something only if each of these happens often enough. */
-	unsigned long		hits;		/* an interrupt in a copy has reset the arena */
-	unsigned long		taken;		/* the interrupt then allocated an object */
-	unsigned long		copies;		/* a copy succeeded */
+	/* The test proves something only if each of these three counts becomes large enough. */
+	unsigned long		hits;		/* resets by interrupts during a copy */
+	unsigned long		taken;		/* objects that interrupts have allocated */
+	unsigned long		copies;		/* copies that have succeeded */
 };
 
-/* The lengths of the copies: one fits into a span, the other does not. */
+/* The lengths of the copies: the first fits into a span, the second does not. */
 static const size_t late_sizes[] = { SZ_64K - 64, LATE_SLAB - 64 };
 
 static void late_alarm(void *data)
@@ -638,8 +662,8 @@ static void late_alarm(void *data)
 		u8 *object = arena_alloc(late->arena, LATE_SLAB, ARENA_NOGROW);
 
 		/*
-		 * The allocation fails while the interrupted copy keeps the new generation
-		 * unsettled.
+		 * While the interrupted copy is a writer, the new generation is unsettled, and this
+		 * allocation fails.
 		 */
 		if (!object)
 			break;
@@ -650,7 +674,9 @@ static void late_alarm(void *data)
 	}
 }
 
-/* Forgets the objects of the handler. Returns how many of their stamps were overwritten. */
+/*
+ * Forgets the objects of the timer function. Returns how many places no longer contain late.stamp.
+ */
 static unsigned int late_spoiled(struct late *late)
 {
 	unsigned int bad = 0;
@@ -674,7 +700,7 @@ static void *late_copy(struct late *late, size_t size, bool string)
 	return copy;
 }
 
-/* Copy once. The interrupt comes within twice the time that the last such copy took. */
+/* Copy once. The alarm comes within twice the time that the last copy of this length took. */
 static unsigned int late_round(struct kunit *test, struct late *late, unsigned int round)
 {
 	const size_t size = late_sizes[round % ARRAY_SIZE(late_sizes)];
@@ -691,7 +717,7 @@ static unsigned int late_round(struct kunit *test, struct late *late, unsigned i
 	return late_spoiled(late);
 }
 
-/* Clause 10: a copy that a reset overtakes does not write into objects of the new generation. */
+/* Clause 10: a copy that a reset interrupts does not write into objects of the new generation. */
 static void copy_reset_by_irq_no_late_write(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/*
- * Allocation and growth by one caller at a time. arena_stress_kunit.c tests races.
- */
+/* Tests of allocation and growth by one caller at a time. arena_stress_kunit.c tests races. */
 #include <linux/module.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
@@ -20,9 +18,9 @@ static struct arena *usual(struct kunit *test)
 }
 
 /*
- * Clause 16: in an arena with spans, an atomic allocation may fail although the rest of a span has
- * room for the object. So when the arena is full, it may have this many objects fewer than fit:
- * none if it is dense, at most one if a single CPU allocates.
+ * Clause 16: how many objects a full arena may lack. In an arena with spans, an atomic allocation
+ * may fail although the tail of a span has room for the object: if a single CPU allocates, the
+ * arena may lack one object. A dense arena must not lack any.
  */
 #define TAIL_OBJECTS(test)	(arena_test_is_dense(test) ? 0 : 1)
 
@@ -30,7 +28,7 @@ static struct arena *usual(struct kunit *test)
  * Allocation
  */
 
-/* Clauses 1, 7: the bytes of a few objects are counted exactly. */
+/* Clauses 1, 7: arena_offset() is exactly the sum of the sizes of the objects. */
 static void alloc_few_objects_bytes_counted(struct kunit *test)
 {
 	static const size_t sizes[] = { 100, 200, 1, 7, 8, 9, 4095, 4096, 1, 3 };
@@ -80,8 +78,9 @@ static const size_t table_sizes[] = {
 };
 
 /*
- * Allocate one object of @size between two objects of one byte. After the first of these, the
- * cursor is not aligned. Filling the object must change neither of the two.
+ * Allocate one object of @size between two objects of one byte. The first byte leaves the cursor
+ * unaligned, so the object may need padding. Filling the object must change neither of the two
+ * bytes.
  */
 static void check_aligned(struct kunit *test, struct arena *arena, size_t size, size_t align)
 {
@@ -128,8 +127,8 @@ static void alloc_each_size_and_alignment_aligned(struct kunit *test)
 }
 
 /*
- * Fill @arena with objects of @size, each of which holds the address of the one before it. If two
- * of them overlapped, an address would be overwritten, and the walk along the chain would fail.
+ * Fill @arena with objects of @size, each of which holds the address of the previous object. If two
+ * objects overlapped, an address would be overwritten, and the walk along the chain would fail.
  */
 static void check_filled(struct kunit *test, struct arena *arena, size_t size)
 {
@@ -151,8 +150,8 @@ static void check_filled(struct kunit *test, struct arena *arena, size_t size)
 }
 
 /*
- * Clause 1: objects of one size that fill the arena do not overlap, with slabs of different sizes:
- * no span crosses the end of a slab, so the slab size decides how long spans can be.
+ * Clause 1: objects of one size that fill the arena do not overlap. The test does this for several
+ * slab sizes: no span crosses the end of a slab, so the slab size limits the length of spans.
  */
 static void alloc_equal_sizes_until_full_no_overlap(struct kunit *test)
 {
@@ -170,7 +169,7 @@ static void alloc_equal_sizes_until_full_no_overlap(struct kunit *test)
 	}
 }
 
-/* Clauses 1, 7: when mixed sizes and alignments fill the arena, no object's bytes change. */
+/* Clauses 1, 7: objects of mixed sizes and alignments that fill the arena do not overlap. */
 static void alloc_mixed_until_full_no_overlap(struct kunit *test)
 {
 	const size_t max = 4096;
@@ -236,7 +235,10 @@ static void alloc_several_arenas_no_overlap(struct kunit *test)
 	}
 }
 
-/* A dense arena has no padding but for alignment and at the ends of slabs. */
+/*
+ * In a dense arena, objects that need no padding for alignment and that fill slabs exactly are
+ * contiguous.
+ */
 static void alloc_dense_contiguous(struct kunit *test)
 {
 	struct arena *arena = arena_test_create(test, CAPACITY, SLAB, 0);
@@ -257,8 +259,8 @@ static void alloc_dense_contiguous(struct kunit *test)
 }
 
 /*
- * Clause 7: in a dense arena all padding can be computed in advance. Compares the statistics with a
- * model that does so.
+ * Clause 7: in a dense arena, all padding can be computed in advance. Compare the statistics with a
+ * model that computes it.
  */
 static void alloc_dense_follows_model(struct kunit *test)
 {
@@ -293,7 +295,10 @@ static void alloc_dense_follows_model(struct kunit *test)
 	KUNIT_EXPECT_LT(test, n, 1000);
 }
 
-/* Clauses 1, 16: a capacity that is not a multiple of a page or slab is kept exactly. */
+/*
+ * Clauses 1, 16: an arena hands out exactly its capacity, even if that is no multiple of a page or
+ * slab.
+ */
 static void alloc_odd_capacity_exact(struct kunit *test)
 {
 	static const size_t capacity[] = {
@@ -310,8 +315,8 @@ static void alloc_odd_capacity_exact(struct kunit *test)
 		size_t size = arena_test_is_dense(test) ? 1 : 8, nr;
 
 		/*
-		 * The case is about the end of the capacity. To be quick, it first uses up all but
-		 * the last one to two pages by objects of a page.
+		 * The case tests the end of the capacity. To be quick, first use up all but the
+		 * last one to two pages by objects of one page.
 		 */
 		pages = max_t(size_t, capacity[i] / PAGE_SIZE, 1) - 1;
 		for (n = 0; n < pages; n++)
@@ -395,8 +400,9 @@ static void expect_refusal(struct kunit *test, struct arena *arena, const struct
 }
 
 /*
- * Clauses 4, 5: allocations with bad arguments are refused and counted by cause, and no sum wraps,
- * in an arena that is empty, has a cursor at an odd offset, or is nearly full.
+ * Clauses 4, 5: an arena refuses allocations with bad arguments, and counts each refusal by its
+ * cause. The sum of a huge size and the cursor's offset must not wrap, so the arena is empty, or
+ * has its cursor at an odd offset, or is nearly full.
  */
 static void alloc_bad_argument_refused(struct kunit *test)
 {
@@ -460,7 +466,10 @@ static void alloc_when_full_refused(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clause 8: each cause of failure has a count of its own, and success raises none of them. */
+/*
+ * Clause 8: each cause of failure has a count of its own, and a successful allocation raises none
+ * of these.
+ */
 static void alloc_failures_counted_by_cause(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -508,7 +517,7 @@ static void alloc_without_growth_null(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, arena_zalloc(arena, SLAB, ARENA_NOGROW));
 	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_MEMORY, "uncommitted, zeroed");
 
-	/* Now one slab is committed: allocations succeed until that slab is full. */
+	/* With one slab committed, allocations succeed until that slab is full. */
 	KUNIT_ASSERT_EQ(test, arena_populate(arena, 1, GFP_KERNEL), 0);
 	was = arena_test_stats(arena);
 	KUNIT_EXPECT_EQ(test, was.slabs, 1);
@@ -518,7 +527,7 @@ static void alloc_without_growth_null(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).page_allocs, was.page_allocs);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).fail_memory, was.fail_memory + 1);
 
-	/* Now all slabs are committed: no allocation calls the page allocator. */
+	/* With all slabs committed, no allocation calls the page allocator. */
 	KUNIT_ASSERT_EQ(test, arena_populate(arena, CAPACITY, GFP_KERNEL), 0);
 	was = arena_test_stats(arena);
 	KUNIT_EXPECT_EQ(test, was.slabs, CAPACITY / SLAB);
@@ -551,7 +560,7 @@ static void populate_bad_argument_refused(struct kunit *test)
 	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_NONE, "populate");
 }
 
-/* Clause 8: slabs are committed one at a time, as the space is used. */
+/* Clause 8: the arena commits slabs one at a time, as allocations use its space. */
 static void alloc_slab_sized_commits_one_slab(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -575,8 +584,9 @@ static void alloc_slab_sized_commits_one_slab(struct kunit *test)
 static DEFINE_SPINLOCK(test_lock);
 
 /*
- * Clause 2: atomic callers may allocate under a spinlock, in an RCU read-side critical section and
- * with interrupts off. Lockdep and the checks for sleeping in atomic context report violations.
+ * Clause 2: atomic callers may allocate under a spinlock with interrupts off, in an RCU read-side
+ * critical section, and with preemption off. Lockdep and the kernel's checks for sleeping in atomic
+ * context would report an allocator that sleeps or takes a sleeping lock.
  */
 static void alloc_atomic_context_ok(struct kunit *test)
 {
@@ -608,7 +618,7 @@ static void alloc_atomic_context_ok(struct kunit *test)
  * Large objects
  */
 
-/* Clauses 1, 5: objects of several slabs are contiguous and writable, in each generation. */
+/* Clauses 1, 5: objects of several slabs are contiguous and writable, also after resets. */
 static void alloc_large_contiguous(struct kunit *test)
 {
 	static const size_t sizes[] = {
@@ -641,7 +651,7 @@ static void alloc_large_contiguous(struct kunit *test)
 	}
 }
 
-/* Large objects between small ones: all stay intact until the reset. */
+/* Objects larger than a slab, and small objects between them, stay intact until the reset. */
 static void alloc_large_among_small_intact(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -667,7 +677,7 @@ static void alloc_large_among_small_intact(struct kunit *test)
 	}
 }
 
-/* Clause 5: objects larger than a slab need a context that may sleep. */
+/* Clause 5: only callers that may sleep can allocate objects larger than a slab. */
 static void alloc_large_atomic_null(struct kunit *test)
 {
 	static const gfp_t gfp[] = { ARENA_NOGROW, GFP_NOWAIT, GFP_ATOMIC };

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The module parameter "debug": arenas that find writes behind objects and after resets.
+ * Tests of the module parameter "debug": arenas that it names find writes behind objects and writes
+ * to memory that a reset has freed.
  *
- * The cases write where they must not, but only within the memory of their arena. All of them
- * belong to clause 26. They look at freed memory and at redzones, so the compiler does not
- * instrument this file for KASAN (Kbuild).
+ * All cases check clause 26. They write where they must not, but only within the memory of their
+ * arena. They read freed memory and redzones, so the compiler does not instrument this file for
+ * KASAN (Kbuild).
  */
 #include <linux/arena_buf.h>
 #include <linux/module.h>
@@ -27,14 +28,14 @@ static void select_none(void *unused)
 	arena_check_select("");
 }
 
-/* Let the parameter be @names until the case ends. */
+/* Set the module parameter to @names. It is cleared again when the case ends. */
 static void selects(struct kunit *test, const char *names)
 {
 	KUNIT_ASSERT_EQ(test, 0, arena_check_select(names));
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, select_none, NULL));
 }
 
-/* An arena that is checked from the start on. */
+/* Create an arena whose first generation is checked already. */
 static struct arena *checked(struct kunit *test, unsigned int flags)
 {
 	const struct arena_kind *kind = test->param_value;
@@ -51,7 +52,9 @@ static unsigned long findings(const struct arena *arena)
 	return arena_test_stats(arena).findings;
 }
 
-/* The caller that a report about these objects names. */
+/*
+ * Allocate an object. A finding about this object names this function as its caller; see is_here().
+ */
 static noinline u8 *alloc_here(struct arena *arena, size_t size)
 {
 	u8 *object = arena_alloc(arena, size, GFP_KERNEL);
@@ -87,13 +90,16 @@ static size_t offset_of(struct arena *arena, const void *ptr)
 	return arena_handle(arena, ptr).offset;
 }
 
-/* The last finding of @arena; all 0 if there is none. */
+/* Returns the last finding of @arena, or all 0 if there is none. */
 static struct arena_finding last_finding(const struct arena *arena)
 {
 	return findings(arena) ? arena_check_last(arena) : (struct arena_finding) { };
 }
 
-/* Expect that the one finding of @arena is a write of 0 at @at, behind an object at @offset. */
+/*
+ * Expect that @arena has one finding: a zero byte was written at offset @at, behind the object of
+ * @size bytes at @offset.
+ */
 static void expect_overrun(struct kunit *test, struct arena *arena, size_t offset, size_t size,
 			   size_t at)
 {
@@ -112,7 +118,10 @@ static void expect_overrun(struct kunit *test, struct arena *arena, size_t offse
 
 static const size_t sizes[] = { 1, 8, 13, 16, 64, 1000, 3001 };
 
-/* Clause 26: one byte behind an object, at the begin and at the end of the redzone. */
+/*
+ * Clause 26: a reset finds a write to the first and to the sixteenth byte of a redzone. Each
+ * redzone of these objects has at least 16 bytes.
+ */
 static void overrun_by_a_byte_found_by_reset(struct kunit *test)
 {
 	static const size_t beyond[] = { 0, 15 };
@@ -139,7 +148,10 @@ static void overrun_by_a_byte_found_by_reset(struct kunit *test)
 	}
 }
 
-/* Write behind the object of @size bytes at @ptr: the report must name the function @caller. */
+/*
+ * Write behind the object of @size bytes at @ptr, and reset. The finding must name the function
+ * @caller.
+ */
 static void expect_named(struct kunit *test, struct arena *arena, u8 *ptr, size_t size,
 			 void *caller)
 {
@@ -152,7 +164,10 @@ static void expect_named(struct kunit *test, struct arena *arena, u8 *ptr, size_
 	KUNIT_EXPECT_LT(test, last_finding(arena).caller - (unsigned long)caller, 4096);
 }
 
-/* Clause 26: the report names the caller of each kind of call. */
+/*
+ * Clause 26: a finding names the function that called the arena, whichever call allocated the
+ * object.
+ */
 static void overrun_names_the_caller(struct kunit *test)
 {
 	struct arena *arena = checked(test, 0);
@@ -160,7 +175,7 @@ static void overrun_names_the_caller(struct kunit *test)
 	struct arena_buf buf;
 	u8 *ptr;
 
-	/* A constant size, which has a fast path of its own. */
+	/* Allocations of a constant size have a fast path of their own. */
 	expect_named(test, arena, arena_alloc(arena, 48, GFP_KERNEL), 48, caller);
 	expect_named(test, arena, arena_zalloc(arena, 13, GFP_KERNEL), 13, caller);
 	expect_named(test, arena, arena_strdup(arena, "seven..", GFP_KERNEL), 8, caller);
@@ -176,7 +191,10 @@ static void overrun_names_the_caller(struct kunit *test)
 	expect_named(test, arena, arena_buf_finish_string(&buf), 101, caller);
 }
 
-/* Clause 26: resets that sleep check before they zero or release the memory. */
+/*
+ * Clause 26: resets that sleep check redzones before they zero or release the memory, as the
+ * redzones are lost afterwards.
+ */
 static void overrun_found_by_resets_that_sleep(struct kunit *test)
 {
 	struct arena *arena = checked(test, 0);
@@ -189,7 +207,10 @@ static void overrun_found_by_resets_that_sleep(struct kunit *test)
 	}
 }
 
-/* Clauses 11, 26: after arena_reset_rcu(), objects are checked when their readers are gone. */
+/*
+ * Clauses 11, 26: after arena_reset_rcu(), the arena checks the freed objects only when their
+ * readers are gone. Until then, it finds nothing and fills nothing.
+ */
 static void overrun_found_after_readers(struct kunit *test)
 {
 	struct arena *arena = checked(test, ARENA_READERS);
@@ -207,7 +228,10 @@ static void overrun_found_after_readers(struct kunit *test)
 	expect_overrun(test, arena, offset, 40, offset + 40);
 	KUNIT_EXPECT_TRUE(test, is_filled(ptr, POISON_FREE, 56));
 
-	/* The other slab set is checked, too, and this one again. */
+	/*
+	 * The arena now checks the other slab set, and after the next arena_reset_rcu() the first
+	 * set again.
+	 */
 	next = object(test, arena, 40);
 	next[41] = 0;
 	KUNIT_ASSERT_EQ(test, arena_reset_rcu(arena), 0);
@@ -220,7 +244,7 @@ static void overrun_found_after_readers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, findings(arena), 3);
 }
 
-/* Clauses 12, 26: a rewind checks what it frees, and nothing else. */
+/* Clauses 12, 26: a rewind checks the redzones of the objects that it frees, and no others. */
 static void overrun_found_by_rewind(struct kunit *test)
 {
 	struct arena *arena = checked(test, 0);
@@ -242,7 +266,10 @@ static void overrun_found_by_rewind(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, object(test, arena, 40), above);
 	KUNIT_EXPECT_EQ(test, findings(arena), 1);
 
-	/* What lay below the first mark is filled by the second rewind, too. */
+	/*
+	 * The second rewind to @mark does not free @below either. The rewind to @low frees, checks
+	 * and fills @below.
+	 */
 	KUNIT_ASSERT_EQ(test, arena_rewind(arena, &mark), 0);
 	KUNIT_EXPECT_EQ(test, findings(arena), 1);
 	KUNIT_ASSERT_EQ(test, arena_rewind(arena, &low), 0);
@@ -254,7 +281,10 @@ static void overrun_found_by_rewind(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clause 26: a write after a reset is found when the memory is handed out again, and once. */
+/*
+ * Clause 26: the arena finds a write to freed memory when it hands out this memory again, and only
+ * once.
+ */
 static void write_after_reset_found_by_alloc(struct kunit *test)
 {
 	struct arena *arena = checked(test, 0);
@@ -283,7 +313,10 @@ static void write_after_reset_found_by_alloc(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, findings(arena), 1);
 }
 
-/* Clause 26: objects are filled, zeroed ones with zeroes, and have a redzone behind them. */
+/*
+ * Clause 26: new objects are filled with POISON_INUSE, or with zeroes if they are zeroed, and a
+ * redzone follows each of them.
+ */
 static void new_objects_filled(struct kunit *test)
 {
 	struct arena *arena = checked(test, 0);
@@ -306,7 +339,10 @@ static void new_objects_filled(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, findings(arena), 0);
 }
 
-/* Clause 26: an object larger than a slab, through its view. */
+/*
+ * Clause 26: a reset finds a write behind an object larger than a slab, made through the object's
+ * view.
+ */
 static void overrun_of_large_object_found(struct kunit *test)
 {
 	const size_t size = 2 * SLAB + 100;
@@ -325,7 +361,10 @@ static void overrun_of_large_object_found(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, is_here(last_finding(arena).caller));
 }
 
-/* Clauses 3, 26: behind a reservation, and in what was given back of it. */
+/*
+ * Clauses 3, 26: a reset finds a write behind a reservation, and a write to the part of a
+ * reservation that arena_unreserve() has given back.
+ */
 static void overrun_of_reservation_found(struct kunit *test)
 {
 	struct arena *arena = checked(test, 0);
@@ -354,7 +393,10 @@ static void overrun_of_reservation_found(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, last_finding(arena).size, used);
 }
 
-/* Clauses 26, 28: what an object has lost is its redzone; it grows by a copy. */
+/*
+ * Clauses 26, 28: when an object shrinks, the bytes that it loses become part of its redzone. A
+ * checked object does not grow in place: arena_realloc() copies it.
+ */
 static void overrun_of_shrunk_object_found(struct kunit *test)
 {
 	struct arena *arena = checked(test, 0);
@@ -373,7 +415,10 @@ static void overrun_of_shrunk_object_found(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, last_finding(arena).size, 30);
 }
 
-/* Clauses 7, 26: redzones are padding, and an object at the end of a slab or arena has none. */
+/*
+ * Clauses 7, 26: redzones count as padding. An object that ends with its slab or with the arena has
+ * none.
+ */
 static void redzones_count_as_padding(struct kunit *test)
 {
 	struct arena *arena = checked(test, 0);
@@ -399,7 +444,7 @@ static void redzones_count_as_padding(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, findings(arena), 0);
 }
 
-/* An arena of which memory pressure takes all but @kept slabs, after a reset. */
+/* Create an arena, fill and reset it, and let the shrinker take all of its slabs but @kept. */
 static struct arena *shrunk_to(struct kunit *test, unsigned int kept)
 {
 	struct arena *arena = checked(test, ARENA_SHRINK);
@@ -412,7 +457,10 @@ static struct arena *shrunk_to(struct kunit *test, unsigned int kept)
 	return arena;
 }
 
-/* Clauses 25, 26: slabs that replace those which the shrinker has taken are not filled yet. */
+/*
+ * Clauses 25, 26: new slabs replace those that the shrinker has taken. As they are not filled with
+ * POISON_FREE, the arena must not take their contents for a write to free memory.
+ */
 static void slabs_after_shrinking_not_reported(struct kunit *test)
 {
 	unsigned int kept, round;
@@ -426,12 +474,15 @@ static void slabs_after_shrinking_not_reported(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, findings(arena), 0);
 			KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 		}
-		/* From an arena with an object, the shrinker takes nothing: only from the next. */
+		/*
+		 * The shrinker takes nothing from an arena with an object. So in the next round,
+		 * shrunk_to() shrinks only its new arena.
+		 */
 		object(test, arena, 8);
 	}
 }
 
-/* Clauses 25, 26: in the slabs that the shrinker has left, a write after a reset is found. */
+/* Clauses 25, 26: the arena finds a write after a reset in slabs that the shrinker has left. */
 static void write_after_shrinking_found(struct kunit *test)
 {
 	struct arena *arena = shrunk_to(test, 2);
@@ -502,7 +553,7 @@ static void use(struct kunit *test, struct arena *arena)
 	arena_expect_sane(test, arena);
 }
 
-/* Clause 26: correct use, by every kind of call, is never reported. */
+/* Clause 26: a checked arena reports nothing if each call is used correctly. */
 static void correct_use_not_reported(struct kunit *test)
 {
 	struct arena *arena = checked(test, ARENA_READERS);
@@ -522,7 +573,7 @@ static void correct_use_not_reported(struct kunit *test)
 	}
 }
 
-/* Clause 26: the switch takes effect for an arena that exists with its next generation. */
+/* Clause 26: a change of the parameter applies to an existing arena from its next generation on. */
 static void switch_takes_effect_with_next_generation(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
@@ -564,7 +615,10 @@ static bool name_is_checked(struct kunit *test, const char *name, unsigned int f
 	return is;
 }
 
-/* Clause 26: arenas are selected by name; several names, and a * at the end of one. */
+/*
+ * Clause 26: the parameter is a list of arena names; a * at the end of a name stands for any
+ * characters.
+ */
 static void names_select_arenas(struct kunit *test)
 {
 	selects(test, "first,sec*,,third\n");
@@ -600,7 +654,10 @@ static void device_arena_not_checked(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, arena->check);
 }
 
-/* Clause 26: more objects than there are records: the others lack a check, and nothing else. */
+/*
+ * Clause 26: an arena with more objects than records does not check the redzones of the objects
+ * that have no record. Everything else works.
+ */
 static void more_objects_than_records_checked_in_part(struct kunit *test)
 {
 	const struct arena_config config = { .name = test->name, .capacity = SZ_1M };
@@ -623,8 +680,9 @@ static void more_objects_than_records_checked_in_part(struct kunit *test)
 }
 
 /*
- * Threads allocate, reset and rewind, as they like: they must not touch what they get, as it may
- * be freed at once, so all writes are the allocator's own.
+ * Threads allocate, reset and rewind without regard to each other. Any thread may free the objects
+ * of another thread at any time, so no thread accesses its objects: only the allocator writes to
+ * the arena.
  */
 static void race_job(struct arena_hand *hand)
 {
@@ -669,7 +727,9 @@ static void race_job(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 10, 26: allocations that race with resets of all kinds are never reported. */
+/*
+ * Clauses 10, 26: a checked arena reports nothing when allocations race with resets of all kinds.
+ */
 static void race_not_reported(struct kunit *test)
 {
 	struct arena *arena = checked(test, ARENA_READERS | ARENA_SHRINK);
@@ -688,7 +748,10 @@ static void race_not_reported(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, findings(arena), 1);
 }
 
-/* Clauses 10, 26: likewise while checks are switched on and off. */
+/*
+ * Clauses 10, 26: an arena reports nothing when allocations race with resets, and thread 0 also
+ * changes the parameter.
+ */
 static void race_with_switch_not_reported(struct kunit *test)
 {
 	struct arena *arena = checked(test, ARENA_READERS | ARENA_SHRINK);
@@ -705,8 +768,8 @@ static void race_with_switch_not_reported(struct kunit *test)
 }
 
 /*
- * A reader allocates, writes to its object and looks at it until rcu_read_unlock(), while thread 0
- * resets by arena_reset_rcu().
+ * Thread 0 resets by arena_reset_rcu(). The other threads are RCU readers: each allocates an
+ * object, writes to it, and checks its bytes before rcu_read_unlock().
  */
 static void reader_job(struct arena_hand *hand)
 {
@@ -735,7 +798,10 @@ static void reader_job(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 11, 26: readers that write to their objects beside arena_reset_rcu() are not reported. */
+/*
+ * Clauses 11, 26: a checked arena reports nothing when readers write to their objects while another
+ * thread calls arena_reset_rcu().
+ */
 static void readers_beside_reset_rcu_not_reported(struct kunit *test)
 {
 	struct arena *arena = checked(test, ARENA_READERS);

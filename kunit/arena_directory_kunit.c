@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The slab directory: its size depends on what is committed and not on the capacity, it grows in
- * any context that may allocate memory, and several CPUs can make it grow at once (clause 25).
+ * Tests of the slab directory. Its size depends on the number of committed slabs, and not on the
+ * capacity. It grows in any context that may allocate memory, and several CPUs can make it grow at
+ * the same time (clause 25).
  */
 #include <linux/module.h>
 #include <linux/sizes.h>
@@ -12,7 +13,7 @@
 #define HANDS		4
 #define ROUNDS		50
 /*
- * A number of slabs. Their directory entries fill the places in struct arena, one leaf of the
+ * The directory entries of so many slabs fill the array of entries in struct arena, one leaf of the
  * directory, and a part of a second leaf.
  */
 #define MANY		(ARENA_DIR_EMBEDDED + PAGE_SIZE / sizeof(struct arena_slab) + 100)
@@ -44,7 +45,7 @@ static void directory_growth_costs_what_is_committed(struct kunit *test)
 		long	nodes;
 	} steps[] = {
 		{ 0, 0 }, { 1, 0 }, { ARENA_DIR_EMBEDDED, 0 }, { ARENA_DIR_EMBEDDED + 1, 1 },
-		/* A second leaf comes with a root above both leaves. */
+		/* With the second leaf, the directory gets a root above both leaves. */
 		{ leaf, 1 }, { leaf + 1, 3 }, { 2 * leaf, 3 }, { 2 * leaf + 1, 4 },
 	};
 	long before = arena_total_now();
@@ -146,7 +147,7 @@ static void grow_in_irq(void *data)
 	g->nr++;
 }
 
-/* Clauses 2, 13, 25: hard interrupts add leaves and roots to the directory. */
+/* Clauses 2, 13, 25: hard interrupts can add leaves and roots to the directory. */
 static void directory_growth_in_hardirq_ok(struct kunit *test)
 {
 	struct irq_growth *g = kvzalloc(sizeof(*g), GFP_KERNEL);
@@ -183,7 +184,10 @@ static void alloc_many(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 1, 25: threads that grow the directory at once lose no slab and use none twice. */
+/*
+ * Clauses 1, 25: if several threads make the directory grow at the same time, no slab is lost, and
+ * no two threads get the same slab.
+ */
 static void directory_growth_race_no_overlap(struct kunit *test)
 {
 	struct arena_crew *crew = arena_crew_create(test, NULL, HANDS, MANY);
@@ -219,8 +223,9 @@ static void directory_levels_race_none_lost(struct kunit *test)
 }
 #else
 /*
- * Indices of slabs to install in turn. The first row makes the directory grow level by level, the
- * second by all levels at once; the others put pairs of slabs into the same leaf.
+ * Each row holds the indices of slabs that all threads install, one slab after the other. The first
+ * row makes the directory grow level by level, the second by all levels at once. The other rows put
+ * pairs of slabs into the same leaf.
  */
 static const size_t far_apart[][6] = {
 	{ 5, 6, 300, 70000, 200000, 70000000 },
@@ -250,8 +255,8 @@ static size_t pages_found(const struct arena *arena, const size_t *index)
 }
 
 /*
- * Clause 25: if several threads add the same root, node or leaf of the directory at once, one of
- * them is used, and the others are freed.
+ * Clause 25: if several threads add the same root, node or leaf of the directory at once, the
+ * directory uses that of one thread, and the other threads free theirs.
  */
 static void directory_levels_race_none_lost(struct kunit *test)
 {
@@ -277,8 +282,8 @@ static void directory_levels_race_none_lost(struct kunit *test)
 		KUNIT_EXPECT_NULL(test, arena_page(arena, (size_t)1234567 << PAGE_SHIFT));
 		now = arena_total_now() - before;
 		/*
-		 * Rounds that install the same slabs must leave the same number of pages charged.
-		 * The numbers would differ if a thread that loses a race kept its nodes.
+		 * Rounds that install the same slabs must charge the same number of pages. The
+		 * numbers would differ if a thread that loses a race kept its nodes.
 		 */
 		if (!nodes[which])
 			nodes[which] = now;
@@ -292,7 +297,7 @@ static void directory_levels_race_none_lost(struct kunit *test)
 }
 #endif
 
-/* Thread 0 releases all slabs again and again, and the others grow the arena. */
+/* Thread 0 repeatedly releases all slabs, and the other threads grow the arena. */
 static void grow_among_releases(struct arena_hand *hand)
 {
 	struct arena *arena = hand->crew->arena;
@@ -309,7 +314,7 @@ static void grow_among_releases(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 9, 25: a slab that is added during a release is found by the next release. */
+/* Clauses 9, 25: if a thread adds a slab during a release, the next release frees that slab. */
 static void release_race_growth_all_returned(struct kunit *test)
 {
 	struct arena *arena = create(test, SZ_4M, 0);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each memory allocation of a call fails once: the first, second, ... n-th one in turn, until the
- * call succeeds. A call that fails returns an error, changes nothing, leaks nothing, and succeeds
- * when it is repeated (clause 4).
+ * Tests in which memory allocations fail. Each call is repeated: in the first call, its first
+ * memory allocation fails, in the second call the second allocation, and so on until a call
+ * succeeds. A call that fails returns an error, changes nothing, leaks nothing, and succeeds when
+ * it is repeated (clause 4).
  */
 #include <linux/arena_private.h>
 #include <linux/dcache.h>
@@ -106,7 +107,7 @@ static void fail_nth(unsigned int n)
 	WRITE_ONCE(current->fail_nth, n);
 }
 
-/* Returns whether the allocation that was to fail has been reached. */
+/* Returns whether the allocation that fail_nth() selected has been reached, and so has failed. */
 static bool fail_met(void)
 {
 	return !READ_ONCE(current->fail_nth);
@@ -128,7 +129,7 @@ static bool fail_met(void)
 }
 #endif
 
-/* An upper bound of the allocations of one call. */
+/* Each call makes fewer memory allocations than this. */
 #define MAX_FAULTS	200
 
 /*
@@ -151,7 +152,7 @@ struct sweep {
 	void		(*before)(struct sweep *sweep);
 	/* The call whose n-th allocation fails. */
 	int		(*call)(struct sweep *sweep);
-	/* Checks that what @before has made is intact. Called whether or not the call failed. */
+	/* Checks that what @before has made is intact. Called whether @call has failed or not. */
 	void		(*after)(struct sweep *sweep);
 	struct arena	*arena;
 	u8		*kept;
@@ -228,7 +229,10 @@ static unsigned int sweep_pass(struct sweep *sweep, u64 failures)
 	return failed;
 }
 
-/* Sweep until @least calls have failed in one sweep. A call makes at least @least allocations. */
+/*
+ * Repeat the sweep until @least calls fail in one sweep, as each call makes at least @least
+ * allocations.
+ */
 static void sweep_run(struct sweep *sweep, u64 failures, unsigned int least)
 {
 	unsigned int failed, passes = 0;
@@ -247,7 +251,7 @@ static void nothing_after(struct sweep *sweep)
 {
 }
 
-/* Make an object that fills all committed memory. */
+/* Commit one slab, and fill it with an object, so that a further object needs a new slab. */
 static void one_slab_before(struct sweep *sweep)
 {
 	sweep->kept = arena_alloc(sweep->arena, SLAB, GFP_KERNEL);
@@ -260,7 +264,9 @@ static void one_slab_after(struct sweep *sweep)
 	KUNIT_EXPECT_EQ(sweep->test, arena_pattern_check(sweep->kept, SLAB, 5), SLAB);
 }
 
-/* Use and reset the arena, so that its slabs and directory are those of an earlier generation. */
+/*
+ * Use and reset the arena, so that its slab and its directory are left from an earlier generation.
+ */
 static void reset_before(struct sweep *sweep)
 {
 	KUNIT_ASSERT_NOT_NULL(sweep->test, arena_alloc(sweep->arena, 3 * SLAB, GFP_KERNEL));
@@ -283,7 +289,7 @@ static int call_alloc(struct sweep *sweep)
 }
 
 /*
- * With a constant size, arena_alloc() is inlined. In a new arena, alloc_first() makes the object.
+ * With a constant size, arena_alloc() is inlined. In a new arena, its slow path is alloc_first().
  */
 static int call_words(struct sweep *sweep)
 {
@@ -439,7 +445,9 @@ static void new_arena_nth_alloc_fails_unchanged(struct kunit *test)
 	sweep_calls(test, nothing_before, nothing_after);
 }
 
-/* Clause 4: growth that fails leaves the arena unchanged; an object that exists keeps its bytes. */
+/*
+ * Clause 4: growth that fails leaves the arena unchanged, and an existing object keeps its bytes.
+ */
 static void growing_arena_nth_alloc_fails_unchanged(struct kunit *test)
 {
 	sweep_calls(test, one_slab_before, one_slab_after);
@@ -451,7 +459,7 @@ static void reset_arena_nth_alloc_fails_unchanged(struct kunit *test)
 	sweep_calls(test, reset_before, one_slab_after);
 }
 
-/* Returns how often arena_create() failed. */
+/* Sweeps arena_create() once. Returns how often it failed. */
 static unsigned int create_pass(struct kunit *test, const struct arena_config *config, long total)
 {
 	unsigned int n, failed = 0;
@@ -534,7 +542,10 @@ static unsigned int create_typed_pass(struct kunit *test, unsigned int flags, lo
 			KUNIT_EXPECT_TRUE(test, met);
 			KUNIT_EXPECT_EQ(test, PTR_ERR(typed), -ENOMEM);
 		}
-		/* This also empties the pool, so that the next creation has to allocate. */
+		/*
+		 * arena_total_now() also empties the pool, so that the next creation needs the page
+		 * allocator.
+		 */
 		KUNIT_EXPECT_EQ(test, arena_total_now(), total);
 	}
 	KUNIT_EXPECT_FALSE(test, met);
@@ -548,8 +559,8 @@ static unsigned int create_typed_pass(struct kunit *test, unsigned int flags, lo
 static void typed_create_nth_alloc_fails_enomem(struct kunit *test)
 {
 	/*
-	 * Creation allocates the typed arena, its arena, the stamps and slabs; with readers, two
-	 * sets of slabs.
+	 * Creation allocates struct arena_typed, struct arena, the stamps and the slabs; with
+	 * ARENA_READERS, the slabs of two slab sets.
 	 */
 	static const struct {
 		unsigned int	flags;
@@ -610,8 +621,8 @@ static void private_nth_alloc_fails_null(struct kunit *test)
 }
 
 /*
- * Clauses 4, 21: at the limit on the memory of all arenas together, calls fail as they do without
- * memory. The machine itself still has memory then.
+ * Clauses 4, 21: when all arenas together have reached the limit on their memory, calls fail with
+ * the same error as for lack of memory, although the page allocator still has memory.
  */
 static void alloc_at_module_limit_refused(struct kunit *test)
 {

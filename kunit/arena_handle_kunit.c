@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Handles: a stale handle never resolves again, and neither does a forged one. The tag in the
- * cursor, which is the low part of the generation, wraps. So a later generation can have the tag of
- * an earlier one: what the earlier one left behind must not pass for a part of the later one.
+ * Tests of handles: a stale or forged handle resolves to NULL. The tag in the cursor, which is the
+ * low part of the generation, wraps, so a later generation can have the tag of an earlier one. Then
+ * the later generation must not use the spans and handles of the earlier one as its own.
  */
 #include <linux/module.h>
 #include <linux/rcupdate.h>
@@ -25,7 +25,10 @@ MODULE_PARM_DESC(real_resets,
 
 KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
 
-/* Kinds of arenas that differ in what an old generation can leave behind: spans, slab sets. */
+/*
+ * Kinds of arenas that differ in what an old generation can leave behind: nothing, spans, or spans
+ * and a slab set.
+ */
 static const struct arena_kind waiting_kinds[] = {
 	{ "dense",		0 },
 	{ "spans",		ARENA_SPANS },
@@ -49,7 +52,7 @@ static bool is_none(const struct arena *arena, arena_handle_t handle)
 	return !handle.generation && !arena_deref(arena, handle);
 }
 
-/* Clause 13: the handle of an object resolves to the object, in every slab. */
+/* Clause 13: the handle of an object resolves to the object, whichever slab the object lies in. */
 static void handle_each_object_resolves(struct kunit *test)
 {
 	static const size_t sizes[] = { 1, 8, 24, 100, 4096, SLAB - 8, SLAB };
@@ -85,7 +88,7 @@ static void handle_each_object_resolves(struct kunit *test)
 	KUNIT_EXPECT_GE(test, n, 20);
 }
 
-/* Clauses 4, 5: if the allocation is refused, the handle resolves to NULL. */
+/* Clauses 4, 5: if arena_alloc_handle() fails, it sets the handle to one that resolves to NULL. */
 static void alloc_handle_bad_argument_refused(struct kunit *test)
 {
 	static const size_t bad[] = { 0, CAPACITY + 1, SIZE_MAX };
@@ -109,7 +112,10 @@ static void alloc_handle_bad_argument_refused(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, is_none(arena, handle));
 }
 
-/* Clause 13: an address outside the arena has no handle that resolves. */
+/*
+ * Clause 13: for an address outside the arena, arena_handle() returns a handle that resolves to
+ * NULL.
+ */
 static void handle_foreign_address_none(struct kunit *test)
 {
 	struct arena *arena = usual(test), *other = usual(test);
@@ -133,13 +139,13 @@ static void handle_foreign_address_none(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, large)));
 	vfree(vmalloced);
 
-	/* An address above all objects has no handle, although it lies in a slab. */
+	/* An address above all objects has no handle, even if it lies in a committed slab. */
 	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 	KUNIT_ASSERT_PTR_EQ(test, arena_alloc(arena, 64, GFP_KERNEL), mine);
 	beyond = mine + SLAB - 64;
 	if (arena_high(arena) <= SLAB - 64)
 		KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, beyond)));
-	/* After arena_reset_rcu(), an object in the slab set that was left has no handle. */
+	/* After arena_reset_rcu(), the address of an object in the old slab set has no handle. */
 	KUNIT_ASSERT_EQ(test, arena_reset_rcu(arena), 0);
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, SLAB, GFP_KERNEL));
 	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, mine)));
@@ -171,8 +177,8 @@ static int reset_in_way(struct arena *arena, unsigned int way)
 }
 
 /*
- * Clause 13: objects larger than a slab have handles, too. They resolve to the address that the
- * caller got, and so do those of small objects in the same slab.
+ * Clause 13: the handle of an object larger than a slab resolves to the address that the caller
+ * got, and so does the handle of a small object that lies in the last slab of the large one.
  */
 static void handle_large_object_resolves(struct kunit *test)
 {
@@ -196,7 +202,10 @@ static void handle_large_object_resolves(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, ptr + SLAB)));
 		KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, ptr + size - 1)));
 
-		/* Small objects in the slabs that a large one had resolve to their slab. */
+		/*
+		 * After a reset, a small object lies where the large one was. Its handle must
+		 * resolve to an address in its slab, and not in the view of the large object.
+		 */
 		KUNIT_ASSERT_EQ(test, reset_in_way(arena, i), 0);
 		KUNIT_EXPECT_NULL(test, arena_deref(arena, handle));
 		after = arena_alloc_handle(arena, SLAB, GFP_KERNEL, &small);
@@ -206,7 +215,10 @@ static void handle_large_object_resolves(struct kunit *test)
 	}
 }
 
-/* Clause 13: the handle of an object larger than a slab outlives rewinds above the object. */
+/*
+ * Clause 13: the handle of an object larger than a slab outlives a rewind to a mark above the
+ * object.
+ */
 static void handle_large_object_outlives_rewind(struct kunit *test)
 {
 	struct arena *arena = arena_test_create(test, CAPACITY, SLAB, 0);
@@ -232,8 +244,10 @@ static void handle_large_object_outlives_rewind(struct kunit *test)
 }
 
 /*
- * Clause 13: an object in what is left of a large reservation, which was given back, resolves to
- * its own address. The view of the reservation ends before the object does.
+ * Clause 13: arena_unreserve() gives back the tail of a reservation that is larger than a slab, and
+ * the next object begins in this tail. The handle of the object must resolve to the address that
+ * the caller got. It must not resolve into the view of the reservation, which ends before the
+ * object does.
  */
 static void handle_after_large_unreserve_resolves(struct kunit *test)
 {
@@ -269,7 +283,7 @@ static void deref_forged_null(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, ptr);
 	g = good.generation;
 
-	/* Try generations of the past and of the future. Some have the tag of the present one. */
+	/* Try generations of the past and of the future. Some have the tag of the current one. */
 	for (bit = 0; bit < 64; bit++) {
 		h = (arena_handle_t){ g ^ BIT_ULL(bit), good.offset };
 		KUNIT_EXPECT_NULL_MSG(test, arena_deref(arena, h), "generation, bit %d", bit);
@@ -312,7 +326,7 @@ static void deref_after_reset_null(struct kunit *test)
 		KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, old[way]), ptr);
 		KUNIT_ASSERT_EQ(test, reset_in_way(arena, way + way / 5), 0);
 		KUNIT_EXPECT_NULL_MSG(test, arena_deref(arena, old[way]), "way %u", way);
-		/* Another object at the same place does not make the handle valid. */
+		/* Another object at the same place does not make the handle valid again. */
 		KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, SLAB, GFP_KERNEL));
 		for (i = 0; i <= way; i++)
 			alive += !!arena_deref(arena, old[i]);
@@ -327,7 +341,7 @@ static void deref_after_reset_null(struct kunit *test)
 
 struct names {
 	struct arena	*arena;
-	/* The handles. One thread writes them, the others read them. */
+	/* The handles. Thread 0 writes them, and the other threads read them. */
 	atomic64_t	generation[NAMES];
 	atomic64_t	offset[NAMES];
 	atomic_long_t	found;
@@ -359,7 +373,7 @@ static void names_make(struct arena_hand *hand)
 				atomic_long_inc(&names->resets);
 			continue;
 		}
-		/* Only this thread resets, so the object stays. */
+		/* Only this thread resets, so the object cannot be freed meanwhile. */
 		named->generation = handle.generation;
 		named->offset = handle.offset;
 		arena_pattern_fill(named->pattern, sizeof(named->pattern), handle.offset);
@@ -369,10 +383,10 @@ static void names_make(struct arena_hand *hand)
 }
 
 /*
- * The writer stores the offset before the generation, and readers load the generation first. So the
- * offset that a reader finds may be that of a newer object. If the newer object is of the same
- * generation, the reader has a handle of that object. Otherwise the generation that the reader has
- * found is over, and the handle does not resolve.
+ * Thread 0 stores the offset before the generation, and the readers load the generation first. So a
+ * reader may combine a generation with the offset of a newer object. If the newer object is of the
+ * same generation, the reader has a valid handle of that object. Otherwise the generation that the
+ * reader has loaded is over, and the handle resolves to NULL.
  */
 static void names_use(struct arena_hand *hand)
 {
@@ -409,7 +423,10 @@ static void names_job(struct arena_hand *hand)
 		names_make(hand);
 }
 
-/* Clause 13: an object that a handle resolves to under RCU stays until the reader leaves. */
+/*
+ * Clause 13: if a reader resolves a handle under rcu_read_lock(), the object stays intact until the
+ * reader calls rcu_read_unlock().
+ */
 static void deref_race_reset_object_stays(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -449,7 +466,7 @@ static void sleeper_alloc(void *data)
 	s->ptr = arena_alloc_handle(s->arena, s->size, ARENA_NOGROW, &s->handle);
 }
 
-/* Allocate on the sleeper: another CPU than that of this task, if one is online. */
+/* Allocate on the sleeper. The sleeper is another CPU than that of this task, if one is online. */
 static void on_sleeper(struct sleeper *s)
 {
 	int other = cpumask_any_but(cpu_online_mask, arena_irq_cpu());
@@ -460,8 +477,8 @@ static void on_sleeper(struct sleeper *s)
 }
 
 /*
- * If the sleeper took its old span for one of this generation, it would allocate from the rest of
- * that span, inside another object. It must claim a new span at the cursor.
+ * If the sleeper took its old span for one of the current generation, it would allocate from the
+ * tail of that span, inside another object. It must claim a new span at the cursor instead.
  */
 static void expect_no_old_span(struct kunit *test, struct sleeper *s, arena_handle_t old)
 {
@@ -519,9 +536,9 @@ static void reset_tag_wraps_nested_count_zero(struct kunit *test)
 }
 #else
 /*
- * Clause 13: after one wrap of the tag, the present generation has the same tag as the one that the
- * sleeper's span belongs to. The sleeper must not allocate from that span. arena_set_generation()
- * skips most of the generations in between.
+ * Clause 13: after one wrap of the tag, the current generation has the same tag as the generation
+ * of the sleeper's span. The sleeper must not allocate from that span. arena_set_generation() skips
+ * most of the generations in between.
  */
 static void reset_tag_wraps_old_span_unused(struct kunit *test)
 {
@@ -555,8 +572,8 @@ static void reset_tag_wraps_old_span_unused(struct kunit *test)
 
 /*
  * Clause 13: if the tag enters another eighth of its range twice without a grace period in between,
- * the second of these resets is refused and changes nothing. It succeeds after a grace period,
- * which the arena itself must start, because nothing else does on an idle system.
+ * arena_reset() refuses the second time with -EBUSY, and changes nothing. It succeeds after a grace
+ * period, which the arena itself must start, because nothing else does on an idle system.
  */
 static void reset_tag_wraps_under_reader_ebusy(struct kunit *test)
 {
@@ -595,7 +612,7 @@ static void reset_tag_wraps_under_reader_ebusy(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, arena_deref(arena, handle));
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 8, ARENA_NOGROW));
 
-	/* Resets that may sleep wait for the grace period instead. */
+	/* Resets that may sleep do not fail: they wait for the grace period. */
 	arena_set_generation(arena, TAG_TURN + ARENA_TAG_HALF - ARENA_GEN_STEP);
 	arena_reset_release(arena, SIZE_MAX);
 	arena_set_generation(arena, 2 * TAG_TURN - ARENA_GEN_STEP);
@@ -605,8 +622,8 @@ static void reset_tag_wraps_under_reader_ebusy(struct kunit *test)
 }
 
 /*
- * Clause 7: bytes of nested allocations, which are counted in arena->deep_used together with a tag,
- * are not counted again in a later generation with the same tag.
+ * Clause 7: arena->deep_used counts the bytes of nested allocations, together with a tag. These
+ * bytes must not count again in a later generation with the same tag.
  */
 static void reset_tag_wraps_nested_count_zero(struct kunit *test)
 {
@@ -633,8 +650,9 @@ static void reset_tag_wraps_nested_count_zero(struct kunit *test)
 #endif
 
 /*
- * Clause 13: a wrap of the tag by real resets only. The tag has 2^23 values, and a reset advances
- * it by four. The case runs only if real_resets is not 0, and makes at least that many resets.
+ * Clause 13: the tag wraps by real resets only, without arena_set_generation(). The tag has 2^23
+ * values, and a reset advances it by four. The case runs only if real_resets is not 0, and makes at
+ * least that many resets.
  */
 static void reset_tag_wraps_by_real_resets_ok(struct kunit *test)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Arenas with ARENA_SHRINK: memory pressure takes what a reset keeps, and nothing else.
+ * Tests of arenas with ARENA_SHRINK: under memory pressure, the shrinker takes the slabs that a
+ * reset has kept, and nothing else.
  */
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -92,7 +93,7 @@ static void shrink_after_reset_releases(struct kunit *test)
 	}
 }
 
-/* Clause 25: the shrinker takes what it was asked for, rounded up to slabs. */
+/* Clause 25: the shrinker takes as many pages as its caller asks for, rounded up to whole slabs. */
 static void shrink_some_keeps_the_rest(struct kunit *test)
 {
 	const struct shape *shape = test->param_value;
@@ -113,7 +114,10 @@ static void shrink_some_keeps_the_rest(struct kunit *test)
 	fill(test, arena);
 }
 
-/* Clauses 10, 25: an arena with an object, or without the flag, keeps all its memory. */
+/*
+ * Clauses 10, 25: an arena with an object keeps all its memory, and so does an arena without
+ * ARENA_SHRINK.
+ */
 static void shrink_while_in_use_takes_nothing(struct kunit *test)
 {
 	const struct shape *shape = test->param_value;
@@ -137,8 +141,8 @@ static void shrink_while_in_use_takes_nothing(struct kunit *test)
 }
 
 /*
- * Clause 25: the shrinker takes nothing before an arena was empty for the time that is asked for,
- * in one generation.
+ * Clause 25: the shrinker takes nothing from an arena until the arena has been empty, in one
+ * generation, for the time that the caller of arena_idle_shrink() passes.
  */
 static void shrink_too_early_takes_nothing(struct kunit *test)
 {
@@ -155,7 +159,10 @@ static void shrink_too_early_takes_nothing(struct kunit *test)
 	KUNIT_EXPECT_GT(test, shrink_now(), 0);
 }
 
-/* Clauses 12, 25: the shrinker makes marks of an empty arena stale, and skips an arena in use. */
+/*
+ * Clauses 12, 25: when the shrinker takes slabs of an empty arena, the arena's marks become stale.
+ * It takes nothing from an arena with an object, so the marks of that arena remain valid.
+ */
 static void shrink_makes_marks_of_the_empty_arena_stale(struct kunit *test)
 {
 	struct arena *arena = create(test, &shapes[1], ARENA_SHRINK);
@@ -174,7 +181,7 @@ static void shrink_makes_marks_of_the_empty_arena_stale(struct kunit *test)
 }
 
 /*
- * Clause 11: while readers may be in the other slab set, the shrinker takes nothing of either set.
+ * Clause 11: while readers may use the other slab set, the shrinker takes nothing from either set.
  */
 static void shrink_while_readers_are_inside_takes_nothing(struct kunit *test)
 {
@@ -199,7 +206,8 @@ static void shrink_while_readers_are_inside_takes_nothing(struct kunit *test)
 }
 
 /*
- * Clauses 25, 27: the shrinker takes nothing while actions run, which may use memory of the arena.
+ * Clauses 25, 27: the shrinker takes nothing while actions run, as these may use memory of the
+ * arena.
  */
 static void shrink_while_actions_run_takes_nothing(struct kunit *test)
 {
@@ -228,12 +236,12 @@ static void shrink_after_action_takes_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
 	KUNIT_EXPECT_EQ(test, shrink_now(), 0);
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, 8, ARENA_NOGROW));
-/*
- * Clause 25: the registered shrinker, which drop_slab() calls, releases an arena that it has seen
- * empty a second before.
- */
 }
 
+/*
+ * Clause 25: the registered shrinker, which drop_slab() calls, takes the slabs of an arena that it
+ * already found empty a second earlier.
+ */
 static void shrinker_takes_from_an_idle_arena(struct kunit *test)
 {
 	struct arena *arena = create(test, &shapes[1], ARENA_SHRINK);
@@ -250,8 +258,9 @@ static void shrinker_takes_from_an_idle_arena(struct kunit *test)
 }
 
 /*
- * Set by the thread that shrinks, so that the others leave the arena empty until it has taken
- * something. So the arena must have memory already, or they would wait for ever.
+ * Thread 0 sets this flag, so that the other threads leave the arena empty until thread 0 has taken
+ * memory from it. Thread 0 sets the flag only if the arena has memory: otherwise there would be
+ * nothing to take, and no thread would ever clear the flag.
  */
 static bool paused;
 
@@ -352,7 +361,9 @@ static void life_job(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 1, 25: the shrinker runs while arenas are created and destroyed. Objects stay intact. */
+/*
+ * Clauses 1, 25: objects stay intact while the shrinker runs and threads create and destroy arenas.
+ */
 static void shrink_beside_creation_and_destruction(struct kunit *test)
 {
 	struct arena_crew *crew = arena_crew_create(test, NULL, HANDS, 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A task, soft interrupts and hard interrupts of one CPU, and a task of another CPU, allocate
- * from one arena.
+ * Tests in which a task, soft interrupts and hard interrupts of one CPU, and another task on any
+ * CPU, allocate from one arena.
  */
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
@@ -129,7 +129,7 @@ static void contexts_job(struct arena_hand *hand)
 		hand->ext[hand->nr_ext++] = (struct arena_extent){ ptr, size, owner };
 		hand->bytes += size;
 	}
-	/* Thread 0 is done, mostly because the arena is full: stop the other threads. */
+	/* Thread 0 ends, in most cases because the arena is full, and stops the other threads. */
 	if (hand->id == 0)
 		WRITE_ONCE(crew->stop, true);
 }
@@ -163,7 +163,7 @@ static struct contexts *contexts_create(struct kunit *test, struct arena *arena,
 	return c;
 }
 
-/* Runs contexts_job() once, and waits for all interrupts that it has caused. */
+/* Runs contexts_job() once, and waits until all interrupts of this round have ended. */
 static void contexts_round(struct contexts *c, struct arena_crew *crew)
 {
 	arena_irq_source_start(&c->source, arena_irq_cpu(), contexts_hardirq, c);
@@ -239,22 +239,23 @@ static void alloc_task_softirq_hardirq_no_overlap(struct kunit *test)
 	} while (time_before(jiffies, until) || (!seen && arena_patient(&patience)));
 
 	/*
-	 * Each context must have allocated, and an interrupt must have come during an allocation.
+	 * Each context must have allocated, and an interrupt must have come during an allocation by
+	 * thread 0.
 	 */
 	KUNIT_EXPECT_GT(test, hard, 0);
 	KUNIT_EXPECT_GT(test, soft, 0);
 	if (num_online_cpus() > 1)
 		KUNIT_EXPECT_GT(test, c->hits, 0);
-	/* Clause 2: allocations used committed memory only. */
+	/* Clause 2: the allocations have used committed memory only. */
 	s = arena_test_stats(arena);
 	KUNIT_EXPECT_EQ(test, s.page_allocs, was.page_allocs);
 	KUNIT_EXPECT_EQ(test, s.fail_memory, was.fail_memory);
 }
 
 /*
- * The task allocates small objects of one size and writes only one word to each, so it is inside
- * the allocator nearly all the time. Interrupts that allocate come at random: over many rounds,
- * they come at nearly every instruction of the allocator.
+ * Thread 0 allocates small objects of one size and writes only one word to each, so it is inside
+ * the allocator nearly all the time. Interrupts that allocate come at random times: over many
+ * rounds, they come at nearly every instruction of the allocator.
  */
 #define HIT_SIZE	16
 #define HIT_CAPACITY	((size_t)SZ_1M)
@@ -329,7 +330,7 @@ static void hit_check(struct kunit *test, const struct hit *hit)
 	arena_expect_sane(test, hit->arena);
 }
 
-/* Clauses 1, 2: interrupts allocate in the middle of allocations, and no objects overlap. */
+/* Clauses 1, 2: when interrupts allocate in the middle of an allocation, no objects overlap. */
 static void alloc_interrupted_by_alloc_no_overlap(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;

@@ -27,9 +27,10 @@ static inline void arena_irq_call_fn(struct irq_work *work)
 }
 
 /*
- * Call a function once in an interrupt of this CPU, and wait until it has returned. The function
- * may grow arenas, which takes locks of the page allocator that sleep on PREEMPT_RT. Therefore the
- * irq_work is not one of IRQ_WORK_INIT_HARD(): on PREEMPT_RT, a thread runs it.
+ * Call a function once in an interrupt of the current CPU, and wait until it has returned. The
+ * function may grow arenas, which takes locks of the page allocator that sleep on PREEMPT_RT.
+ * Therefore IRQ_WORK_INIT() initialises the irq_work, and not IRQ_WORK_INIT_HARD(): on PREEMPT_RT,
+ * a kernel thread then calls the function.
  */
 static inline void arena_in_irq(void (*fn)(void *data), void *data)
 {
@@ -44,9 +45,9 @@ static inline void arena_in_irq(void (*fn)(void *data), void *data)
 }
 
 /*
- * Called by one thread of a crew: interrupt CPU @cpu at random times while arena_crew_on() is true,
- * from another CPU, or from @cpu itself if no other one is online. Each interrupt calls @fn.
- * Returns the number of interrupts.
+ * Called by one thread of a crew: interrupt CPU @cpu at random times while arena_crew_on() is true.
+ * Each interrupt calls @fn. The calling thread sends the interrupts from another CPU, or from @cpu
+ * if no other CPU is online. Returns the number of interrupts.
  */
 static inline unsigned long arena_irq_pester(struct arena_hand *hand, int cpu,
 					     void (*fn)(void *data), void *data)
@@ -72,18 +73,18 @@ static inline unsigned long arena_irq_pester(struct arena_hand *hand, int cpu,
 	return calls;
 }
 
-/* Returns the CPU that the interrupts go to. A thread must move there to be interrupted. */
+/* Returns the CPU that tests interrupt. A thread must move to this CPU to be interrupted. */
 static inline int arena_irq_cpu(void)
 {
 	return cpumask_first(cpu_online_mask);
 }
 
 /*
- * A source of hard interrupts on one CPU, which call a function. The interrupts come from a timer,
- * and from another CPU as well if a thread calls arena_irq_source_pester(). After each call, the
- * timer leaves the interrupted thread enough time to allocate an object larger than a slab, which
- * takes milliseconds under sanitizers: if the function reset the arena more often, such an
- * allocation would never succeed.
+ * A source of hard interrupts on one CPU. Each interrupt calls a function. The interrupts come from
+ * a timer, and from another CPU as well if a thread calls arena_irq_source_pester(). After each
+ * interrupt, the timer leaves the interrupted thread enough time to allocate an object larger than
+ * a slab, which takes milliseconds under sanitizers: if the function resets the arena, and the
+ * timer called it more often, such an allocation would never succeed.
  */
 #define ARENA_IRQ_PERIOD	(10 * NSEC_PER_MSEC)
 
@@ -105,7 +106,10 @@ static inline enum hrtimer_restart arena_irq_source_timer(struct hrtimer *timer)
 	begin = ktime_get();
 	source->fn(source->data);
 	end = ktime_get();
-	/* On a busy host the function takes longer: leave the interrupted thread more time, too. */
+	/*
+	 * A busy host slows down this function and the interrupted thread alike. So the longer the
+	 * function has taken, the longer the thread runs before the next interrupt.
+	 */
 	hrtimer_set_expires(timer, ktime_add_ns(end, ARENA_IRQ_PERIOD +
 						4 * ktime_to_ns(ktime_sub(end, begin))));
 	return HRTIMER_RESTART;
@@ -138,8 +142,8 @@ static inline void arena_irq_source_stop(struct arena_irq_source *source)
 
 /*
  * Called by one thread of a crew: interrupt the CPU of @source from another CPU while
- * arena_crew_on() is true. If no other CPU is online, only the timer interrupts, and this thread
- * sleeps.
+ * arena_crew_on() is true. If no other CPU is online, the calling thread only sleeps, and all
+ * interrupts come from the timer.
  */
 static inline void arena_irq_source_pester(struct arena_irq_source *source, struct arena_hand *hand)
 {
@@ -150,9 +154,9 @@ static inline void arena_irq_source_pester(struct arena_irq_source *source, stru
 }
 
 /*
- * An alarm is a timer that interrupts the CPU that has set it, at a random time soon afterwards. It
- * needs no other CPU, which could be busy. If a test sets the alarm often enough, its interrupts
- * come at every place in the tested code in which the CPU spends long enough.
+ * An alarm is a timer that interrupts the CPU that has set it, at a random time soon afterwards. An
+ * interrupt from another CPU could come late, if that CPU is busy. A test that sets the alarm often
+ * enough is interrupted at every place in the tested code at which the CPU spends some time.
  */
 struct arena_alarm {
 	struct hrtimer	timer;
@@ -177,7 +181,7 @@ static inline void arena_alarm_setup(struct arena_alarm *alarm, void (*fn)(void 
 }
 
 /*
- * Set the alarm. The caller must stay on its CPU.
+ * Set the alarm. The timer interrupts the CPU of the caller, which must stay on this CPU.
  * @within: the interrupt comes at most this many nanoseconds later.
  */
 static inline void arena_alarm_set(struct arena_alarm *alarm, u32 within)
@@ -192,10 +196,11 @@ static inline void arena_alarm_stop(struct arena_alarm *alarm)
 }
 
 /*
- * A race: the threads of a crew and hard interrupts allocate objects by @take until none is left.
- * Thread 1 sends interrupts to the CPU of thread 0, and the other threads compete. The first half
- * of the objects goes to threads and interrupts as they come. Then the threads wait until the
- * interrupts have taken ARENA_RACE_SHARE objects, and all race for the rest.
+ * A race: the threads of a crew and hard interrupts allocate objects by arena_race.take() until
+ * none is left. Thread 1 sends interrupts to the CPU of thread 0, and the other threads compete.
+ * When a thread has taken its share of half of the objects, it waits until interrupts have taken
+ * ARENA_RACE_SHARE objects. Then all race for the rest. Without this wait, the threads could take
+ * all objects before the first interrupt comes.
  */
 #define ARENA_RACE_SHARE	20
 
@@ -236,8 +241,8 @@ static inline void arena_race_irq(void *data)
 
 /*
  * Each thread calls this function first. On thread 1, the function sends interrupts until the race
- * ends, and returns false. On the other threads it returns true at once, and they take objects. It
- * moves thread 0 to @race->cpu, the CPU that is interrupted.
+ * ends, and returns false. On the other threads, it returns true at once, and the thread takes
+ * objects. Thread 0 first moves to @race->cpu, to be interrupted.
  */
 static inline bool arena_race_enter(struct arena_hand *hand, struct arena_race *race)
 {
@@ -292,7 +297,7 @@ arena_race_create(struct kunit *test, void *(*take)(struct arena_race *, u32), v
 	return race;
 }
 
-/* Run the race. Expects that each object was handed out, and none of them twice (clauses 1, 16). */
+/* Run the race. Expects that each object was handed out exactly once (clauses 1, 16). */
 static inline void arena_race_run(struct kunit *test, struct arena_race *race,
 				  struct arena_crew *crew)
 {
@@ -321,9 +326,9 @@ static inline void arena_race_run(struct kunit *test, struct arena_race *race,
 }
 
 /*
- * Misuse of the API warns once a boot and does nothing else. Newer kernels can suppress and
- * count the warnings that a task causes. On older ones the warnings are printed, between two lines
- * that tell readers of the log to expect them.
+ * If a caller misuses the API, the call warns once a boot, and has no other effect. KUnit of newer
+ * kernels can suppress and count the warnings that a task causes. On older kernels, the warnings
+ * are printed between two lines that tell readers of the log to expect them.
  */
 #ifdef kunit_warning_suppress
 static inline void *arena_warnings_begin(struct kunit *test)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KASAN: each access to what is no live object gives one report, at the right address, and no
- * access to a live object gives any (clause 26).
+ * Tests of KASAN's reports (clause 26): an access to memory outside all live objects causes one
+ * report, with the right address, and an access to a live object causes none.
  *
- * The accesses are made by a work item, because a report fails the test case of the task that it
- * comes from. All of them but the first one need kasan_multi_shot on the kernel's command line.
+ * A work item makes the accesses, because a report fails the test case of the task that causes it.
+ * Without kasan_multi_shot on the kernel's command line, KASAN reports only the first bad access,
+ * so all cases need this parameter.
  */
 #include <linux/module.h>
 #include <linux/rcupdate.h>
@@ -22,7 +23,10 @@
 
 KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
 
-/* The reports since the module was loaded, and the address that the last one was about. */
+/*
+ * The number of reports since the suite began, the address in the last report, and whether KASAN
+ * reports every bad access.
+ */
 static atomic_t reports;
 static unsigned long reported;
 static bool every_report;
@@ -35,7 +39,7 @@ static void count_report(void *data, enum error_detector detector, unsigned long
 	atomic_inc(&reports);
 }
 
-/* Bytes to be read one by one by a work item. */
+/* A work item that reads bytes one by one. */
 struct look {
 	struct work_struct	work;
 	const char		*at;
@@ -51,7 +55,7 @@ static void look_at(struct work_struct *work)
 		READ_ONCE(look->at[i]);
 }
 
-/* Read bytes. Returns how many reports that gave. */
+/* Read @size bytes at @at in a work item. Returns the number of reports. */
 static int look(const void *at, size_t size)
 {
 	struct look look = { .at = at, .size = size };
@@ -106,7 +110,10 @@ static void needs_redzones(struct kunit *test, const struct arena *arena)
 		kunit_skip(test, "needs arena.kasan_redzones=1");
 }
 
-/* Clause 26: objects of any size are accessible to the byte, and surrounded by redzones. */
+/*
+ * Clause 26: exactly the bytes of an object are accessible, whatever its size, and redzones
+ * surround them.
+ */
 static void alloc_bounds_reported(struct kunit *test)
 {
 	static const size_t sizes[] = { 1, 13, 64, 8, 100, 4096, 7, SLAB - 13 };
@@ -121,14 +128,14 @@ static void alloc_bounds_reported(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(sizes) - 1; i++)
 		expect_object(test, object[i], sizes[i]);
 	/*
-	 * The last object begins its slab: the byte before it belongs to other memory, which may be
-	 * accessible. So check only the object and its end.
+	 * The last object begins its slab. The byte before the object belongs to other memory,
+	 * which may be accessible, so check only the object and its end.
 	 */
 	expect_good(test, object[i], sizes[i]);
 	expect_bad(test, object[i] + sizes[i]);
 }
 
-/* Clause 26: copies, strings and zeroed objects have bounds, too. */
+/* Clause 26: KASAN reports accesses just outside copies, strings and zeroed objects. */
 static void copy_bounds_reported(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -147,7 +154,7 @@ static void copy_bounds_reported(struct kunit *test)
 	expect_object(test, zeroed, 77);
 }
 
-/* Clause 26: memory that was never handed out is poisoned, whether committed or not. */
+/* Clause 26: memory of a committed slab is poisoned, except the bytes of live objects. */
 static void unused_memory_reported(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -158,7 +165,10 @@ static void unused_memory_reported(struct kunit *test)
 	expect_bad(test, object + SLAB - 1);
 }
 
-/* Clause 26: each kind of reset poisons the objects; the next generation can use the memory. */
+/*
+ * Clause 26: resets that keep the slabs poison the objects, and the next generation can use the
+ * memory.
+ */
 static void reset_objects_reported(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -179,7 +189,7 @@ static void reset_objects_reported(struct kunit *test)
 	}
 }
 
-/* Clause 26: memory of an arena that is gone is poisoned, in the pool, too. */
+/* Clause 26: the memory of a destroyed arena is poisoned, also while it is in the pool. */
 static void destroy_objects_reported(struct kunit *test)
 {
 	const struct arena_config config = { .capacity = CAPACITY, .slab_size = SLAB };
@@ -193,7 +203,7 @@ static void destroy_objects_reported(struct kunit *test)
 	expect_bad(test, object);
 }
 
-/* Clause 26: a rewind poisons what it frees, and nothing else. */
+/* Clause 26: a rewind poisons the objects that it frees, and no others. */
 static void rewind_objects_reported(struct kunit *test)
 {
 	struct arena *arena = arena_test_create(test, CAPACITY, SLAB, 0);
@@ -211,7 +221,10 @@ static void rewind_objects_reported(struct kunit *test)
 	expect_bad(test, other);
 }
 
-/* Read bytes in this task, which a report would fail. Returns their sum. */
+/*
+ * Read bytes in this task. The test case fails if KASAN reports an access. Returns the sum of the
+ * bytes.
+ */
 static unsigned int sum(const char *object, size_t size)
 {
 	unsigned int n = 0;
@@ -221,7 +234,10 @@ static unsigned int sum(const char *object, size_t size)
 	return n;
 }
 
-/* Clause 26: arena_reset_rcu() poisons the objects when the readers are gone, and not before. */
+/*
+ * Clause 26: after arena_reset_rcu(), objects are poisoned when all readers have left, and not
+ * before.
+ */
 static void reset_rcu_objects_reported(struct kunit *test)
 {
 	struct arena *arena = arena_test_create_kind(test, CAPACITY, ARENA_READERS);
@@ -249,7 +265,10 @@ static void read_object(void *data)
 	sum(data, 100);
 }
 
-/* Clauses 26 and 27: actions may use the objects that die with them. */
+/*
+ * Clauses 26 and 27: actions may use the objects that end with them, so a reset poisons these
+ * afterwards.
+ */
 static void action_object_unpoisoned(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -263,7 +282,10 @@ static void action_object_unpoisoned(struct kunit *test)
 	expect_bad(test, object);
 }
 
-/* Clause 26: what is left of a reservation is poisoned, and all of it after a reset. */
+/*
+ * Clause 26: the part of a reservation that is not yet allocated is poisoned, and all of it after a
+ * reset.
+ */
 static void reserve_rest_reported(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -288,7 +310,10 @@ static void reserve_rest_reported(struct kunit *test)
 	expect_bad(test, reserve.base + 80);
 }
 
-/* Clauses 26 and 28: what an object loses is poisoned, and what it gains is not. */
+/*
+ * Clauses 26 and 28: when an object is resized, the bytes that it loses are poisoned, and the bytes
+ * that it gains are accessible.
+ */
 static void resize_lost_bytes_reported(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -301,7 +326,7 @@ static void resize_lost_bytes_reported(struct kunit *test)
 	expect_object(test, object, 50);
 	KUNIT_ASSERT_TRUE(test, arena_resize(arena, object, 50, 91));
 	expect_object(test, object, 91);
-	/* This object is not the last one any more. */
+	/* With this allocation, @object is no longer the arena's last object. */
 	expect_good(test, take(test, arena, 8), 8);
 	KUNIT_ASSERT_TRUE(test, arena_resize(arena, object, 91, 13));
 	expect_object(test, object, 13);
@@ -309,8 +334,8 @@ static void resize_lost_bytes_reported(struct kunit *test)
 }
 
 /*
- * Print into an empty buffer, which grows in place, and finish it: it is accessible as far as it
- * has room, and afterwards as far as it was printed to.
+ * Print into an empty buffer, which grows in place, and finish it. Expects that exactly the room of
+ * the buffer is accessible while it grows, and exactly the printed bytes after it is finished.
  */
 static void expect_buf(struct kunit *test, struct arena_buf *buf)
 {
@@ -332,7 +357,10 @@ static void expect_buf(struct kunit *test, struct arena_buf *buf)
 	expect_object(test, object, size);
 }
 
-/* Clauses 26 and 28: a buffer has bounds while it grows, when it is complete, and when it moves. */
+/*
+ * Clauses 26 and 28: KASAN reports accesses behind a buffer while the buffer grows, after it is
+ * finished, and after it has been copied to a larger object.
+ */
 static void buf_bounds_reported(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -345,7 +373,7 @@ static void buf_bounds_reported(struct kunit *test)
 	expect_buf(test, &buf);
 	KUNIT_EXPECT_TRUE(test, arena_buf_printf(&buf, "%064d", 1));
 	was = buf.data;
-	/* From here on, the buffer is not the last object, and cannot grow where it is. */
+	/* With this allocation, the buffer is no longer the last object, so it grows by a copy. */
 	take(test, arena, 8);
 	KUNIT_EXPECT_TRUE(test, arena_buf_printf(&buf, "%0100d", 2));
 	KUNIT_EXPECT_PTR_NE(test, (const char *)buf.data, was);
@@ -356,7 +384,7 @@ static void buf_bounds_reported(struct kunit *test)
 	expect_bad(test, buf.data);
 }
 
-/* Clauses 26 and 28: buffers and strings of a private arena have bounds. */
+/* Clauses 26 and 28: KASAN reports accesses behind buffers and strings of a private arena. */
 static void private_buf_bounds_reported(struct kunit *test)
 {
 	struct arena_private arena;
@@ -373,7 +401,9 @@ static void private_buf_bounds_reported(struct kunit *test)
 	arena_private_destroy(&arena);
 }
 
-/* Clause 26: an object above a slab has bounds, where KASAN knows of the addresses of vmap(). */
+/*
+ * Clause 26: with CONFIG_KASAN_VMALLOC, KASAN reports accesses behind an object larger than a slab.
+ */
 static void large_bounds_reported(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -388,7 +418,7 @@ static void large_bounds_reported(struct kunit *test)
 	expect_bad(test, object + 2 * SLAB + PAGE_SIZE - 1);
 }
 
-/* Clause 26: elements that are free, or not appended yet, are poisoned. */
+/* Clause 26: elements that are free, or not allocated yet, are poisoned. */
 static void typed_free_elements_reported(struct kunit *test)
 {
 	const struct element *kind = test->param_value;
@@ -423,7 +453,10 @@ static void typed_free_elements_reported(struct kunit *test)
 	expect_bad(test, second);
 }
 
-/* Clause 26: private arenas, from the first buffer to chunks. */
+/*
+ * Clause 26: in a private arena, memory outside live objects is poisoned, both in the caller's
+ * buffer and in chunks.
+ */
 static void private_bounds_reported(struct kunit *test)
 {
 	char *buffer = kunit_kzalloc(test, 256, GFP_KERNEL), *in_buffer, *words, *in_chunk;
@@ -457,9 +490,11 @@ static void private_bounds_reported(struct kunit *test)
 	expect_good(test, buffer, 256);
 }
 
-/* The functions of these cases are not exported to modules. */
+/* The following cases call functions that are not exported to modules. */
 #if IS_BUILTIN(CONFIG_ARENA_KUNIT_TEST) && defined(CONFIG_KASAN_GENERIC)
-/* Clause 26: the objects of a batch, which have contents of their own or are zeroed. */
+/*
+ * Clause 26: KASAN reports accesses just outside the objects of a batch, whether copied or zeroed.
+ */
 static void batch_bounds_reported(struct kunit *test)
 {
 	struct arena_part part[] = {
@@ -479,7 +514,7 @@ static void batch_bounds_reported(struct kunit *test)
 			      offset_in_page(part[i].offset), part[i].bytes);
 }
 
-/* Clause 26: memory of programs is poisoned as long as no program has mapped it. */
+/* Clause 26: memory of an arena that programs may map is poisoned until a program maps it. */
 static void mappable_unmapped_objects_reported(struct kunit *test)
 {
 	const struct arena_config config = { .capacity = CAPACITY, .slab_size = SLAB };
@@ -501,7 +536,10 @@ static void mappable_unmapped_objects_reported(struct kunit *test)
 	expect_good(test, mapped, 100);
 }
 
-/* Clauses 25 and 26: a slab that the shrinker has taken is poisoned when the arena gets it back. */
+/*
+ * Clauses 25 and 26: when a new slab replaces one that the shrinker has taken, the new slab is
+ * poisoned, except for its objects.
+ */
 static void shrink_regrown_slab_reported(struct kunit *test)
 {
 	struct arena *arena = arena_test_create_kind(test, CAPACITY, ARENA_SHRINK);

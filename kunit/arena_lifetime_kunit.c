@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The life of an arena: creation, the state of each CPU, resets, statistics, destruction.
+ * Tests of the life of an arena: creation, the state of each CPU, resets, statistics, destruction.
  */
 #include <linux/module.h>
 #include <linux/nodemask.h>
@@ -42,7 +42,7 @@ static void expect_create(struct kunit *test, const struct arena_config *config,
 		arena_destroy(arena);
 }
 
-/* Clause 5: a configuration with a single bad field is refused. */
+/* Clause 5: arena_create() refuses a configuration in which any single field is bad. */
 static void create_bad_config_einval(struct kunit *test)
 {
 	static const size_t bad_capacity[] = { 0, SIZE_MAX, SIZE_MAX / 2 + 1 };
@@ -142,7 +142,7 @@ static void create_good_config_ok(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, arena->name, "");
 	arena_destroy(arena);
 
-	/* The largest possible arena: an allocation of one byte commits one slab. */
+	/* In the largest possible arena, an allocation of one byte commits one slab. */
 	config = (struct arena_config) {
 		.capacity = arena_capacity_max(),
 		.slab_size = SZ_2M,
@@ -154,7 +154,7 @@ static void create_good_config_ok(struct kunit *test)
 	arena_destroy(arena);
 }
 
-/* A fresh arena has committed nothing, and its statistics say so. */
+/* A new arena has committed nothing, and all its counts are 0. */
 static void create_new_arena_uses_nothing(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -182,7 +182,7 @@ static void create_new_arena_uses_nothing(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Allocate the same series of objects each time, with patterns that depend on @seed. */
+/* Each call allocates the same series of objects, with patterns that depend on @seed. */
 static void work(struct kunit *test, struct arena *arena, u32 seed)
 {
 	struct arena_extent ext[48];
@@ -203,7 +203,7 @@ static void work(struct kunit *test, struct arena *arena, u32 seed)
 	arena_expect_sane(test, arena);
 }
 
-/* Clause 9: arena_reset() keeps all slabs, and the same objects then need no other slabs. */
+/* Clause 9: arena_reset() keeps all slabs, and the same objects fit into these slabs again. */
 static void reset_keep_reuses_slabs(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -264,7 +264,7 @@ static void reset_any_kind_generation_grows(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).resets, 1000);
 }
 
-/* Clause 9: release gives back all slabs but those that the caller asked to keep. */
+/* Clause 9: arena_reset_release() gives back all slabs but those that the caller asked to keep. */
 static void reset_release_keeps_asked_slabs(struct kunit *test)
 {
 	static const size_t keep[] = {
@@ -289,7 +289,10 @@ static void reset_release_keeps_asked_slabs(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, s.used, 0);
 		KUNIT_EXPECT_EQ(test, s.resets, 1);
 
-		/* Exactly the slabs that were kept can be used without growing. */
+		/*
+		 * Allocations that must not grow the arena can use exactly the slabs that were
+		 * kept.
+		 */
 		if (arena_test_is_dense(test))
 			KUNIT_EXPECT_EQ(test, arena_test_fill(test, arena, 64, 64, ARENA_NOGROW),
 					want * SLAB / 64);
@@ -299,7 +302,10 @@ static void reset_release_keeps_asked_slabs(struct kunit *test)
 	}
 }
 
-/* Clause 8: the peak is the highest offset of any generation, high that of the present one. */
+/*
+ * Clause 8: the peak is the highest offset that objects of any generation have reached. The high
+ * offset is that of the current generation.
+ */
 static void reset_peak_kept_high_cleared(struct kunit *test)
 {
 	static const size_t objects[] = { 10, 500, 20, 400, 501, 1 };
@@ -335,7 +341,10 @@ static void alloc_until_full(struct arena_hand *hand)
 		hand->allocs++;
 }
 
-/* Clause 7: while other threads allocate, the offset never falls; at the end it is exact. */
+/*
+ * Clause 7: while other threads allocate, arena_offset() never falls. When they have ended, it is
+ * exact.
+ */
 static void offset_during_allocation_monotonic(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
@@ -381,8 +390,8 @@ static void offset_during_allocation_monotonic(struct kunit *test)
 }
 
 /*
- * An arena can be destroyed right after creation, after a reset, and while it has large objects,
- * whose views must be unmapped.
+ * An arena can be destroyed right after its creation, after a reset, and while it has objects
+ * larger than a slab, whose views must be unmapped.
  */
 static void destroy_any_state_ok(struct kunit *test)
 {
@@ -447,8 +456,8 @@ static void alloc_first_on_cpu_creates_state(struct kunit *test)
 }
 
 /*
- * Clauses 4, 25: the first allocation of an arena commits one slab and counts as any other. An
- * allocation that is larger than the arena, or must not grow it, fails and commits nothing.
+ * Clauses 4, 25: the first allocation from an arena commits one slab and is counted like any other.
+ * If it is larger than the arena, or must not grow the arena, it fails and commits nothing.
  */
 static void alloc_first_commits_what_it_uses(struct kunit *test)
 {
@@ -476,8 +485,9 @@ static void alloc_first_commits_what_it_uses(struct kunit *test)
 
 /*
  * Clauses 2, 8, 25: with ARENA_NOGROW, an allocation uses committed memory, even if its CPU has no
- * state in the arena and gets none. Each byte, object and failure is counted. The counts stay right
- * when the arena is reset, and when the CPU gets a state, which has counts of its own.
+ * state in the arena and gets none. The arena counts each byte, object and failure. The counts
+ * remain right when the arena is reset, and when the CPU later gets a state, which has counts of
+ * its own.
  */
 static void alloc_without_cpu_state_counted(struct kunit *test)
 {
@@ -489,8 +499,8 @@ static void alloc_without_cpu_state_counted(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, arena_populate(arena, SZ_64K, GFP_KERNEL), 0);
 	/*
-	 * Pretend that arena->first_cpu, the state that is part of the arena, is in use: this CPU
-	 * would need memory for a state, which ARENA_NOGROW does not permit.
+	 * Pretend that another CPU uses arena->first_cpu, the state that is part of the arena. The
+	 * current CPU would then need memory for a state, which ARENA_NOGROW does not permit.
 	 */
 	set_bit(ARENA_FIRST_USED, &arena->state);
 	for (n = 0; n < 2; n++) {
@@ -527,10 +537,11 @@ static int run_on(unsigned int cpu)
 }
 
 /*
- * Clauses 9, 10: a reset looks only at CPUs on which the allocator has written since the last one,
- * and at the CPU that used the arena first. The count of writers in the state of the second CPU
- * says that it is writing: that delays the next generation if the CPU has written in the last one,
- * and has no effect if it has not.
+ * Clauses 9, 10: a reset looks only at CPUs on which the allocator has written since the reset
+ * before, and at the CPU that used the arena first. The case sets cpu->writers of the second CPU,
+ * as if that CPU were writing. If the second CPU has written in the last generation, the new
+ * generation remains unsettled. Otherwise the reset does not look at that CPU, and allocations
+ * succeed.
  */
 static void reset_cpus_that_wrote_looked_at(struct kunit *test)
 {
@@ -548,7 +559,10 @@ static void reset_cpus_that_wrote_looked_at(struct kunit *test)
 	cpu = arena_cpu_nr(arena, second);
 	KUNIT_ASSERT_PTR_EQ(test, cpu, arena->cpus);
 	for (round = 0; round < 3; round++) {
-		/* Memory of a former generation must be zeroed. */
+		/*
+		 * After a reset, a kept slab holds bytes of the former generation, so
+		 * arena_zalloc() zeroes them, which counts as a write.
+		 */
 		KUNIT_ASSERT_EQ(test, run_on(first), 0);
 		KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
 		KUNIT_EXPECT_EQ(test, nr_written(arena), 0);
@@ -582,8 +596,9 @@ static void write_after_generation_refused(struct kunit *test)
 }
 #else
 /*
- * Clause 10: a CPU does not set its bit for a generation that is over, and drops no bits of a newer
- * one. If it wrote all the same, the next reset would not look at it.
+ * Clause 10: a CPU sets its bit in arena->written before it writes, as the next reset looks only at
+ * CPUs with a bit. If the generation is over, the CPU must not write, sets no bit, and leaves the
+ * bits of the newer generation.
  */
 static void write_after_generation_refused(struct kunit *test)
 {
@@ -593,7 +608,10 @@ static void write_after_generation_refused(struct kunit *test)
 	struct arena_cpu *cpu;
 	void *ptr;
 
-	/* Pretend that another CPU has used the arena first. */
+	/*
+	 * Pretend that another CPU has used the arena first. Otherwise this CPU would be the first
+	 * one, which sets no bit in arena->written.
+	 */
 	set_bit(ARENA_FIRST_USED, &arena->state);
 	KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, 64, GFP_KERNEL));
 	preempt_disable();

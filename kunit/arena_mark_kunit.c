@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Marks and rewinds in shared arenas. Also tests arenas that the last arena_put(), or the end of a
- * device, destroys.
+ * Tests of marks and rewinds in arenas that are not private, and of arenas that the last
+ * arena_put() destroys, or that are destroyed with their device.
  */
 #include <linux/device.h>
 #include <linux/module.h>
@@ -77,7 +77,10 @@ static void mark_with_spans_eopnotsupp(struct kunit *test)
 	expect_refused(test, arena, &mark, -EOPNOTSUPP, "spans");
 }
 
-/* Clause 12: a mark is a plain value, so a caller can make one up. Bad values are refused. */
+/*
+ * Clause 12: a mark is a plain value, so a caller can make one up. A rewind to a bad mark is
+ * refused.
+ */
 static void rewind_to_made_up_mark_refused(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -105,7 +108,10 @@ static void rewind_to_made_up_mark_refused(struct kunit *test)
 		expect_refused(test, arena, &bad[i].mark, bad[i].err, "made up");
 }
 
-/* Clauses 6, 7, 8, 12: a rewind restores all statistics but those that only ever grow. */
+/*
+ * Clauses 6, 7, 8, 12: a rewind restores all statistics except those that only ever grow, and later
+ * objects are zeroed if their caller asks for it.
+ */
 static void rewind_restores_accounting_and_zeroing(struct kunit *test)
 {
 	static const size_t sizes[] = { 1, 8, 100, 4096, SLAB, 2 * SLAB + 5, 3 };
@@ -146,7 +152,7 @@ static void rewind_restores_accounting_and_zeroing(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, s.resets, was.resets);
 			KUNIT_EXPECT_EQ(test, s.allocs, was.allocs + ARRAY_SIZE(sizes));
 			arena_expect_sane(test, arena);
-			/* A second rewind to the same mark does no harm. */
+			/* A second rewind to the same mark succeeds, and frees nothing. */
 			KUNIT_EXPECT_EQ(test, arena_rewind(arena, &mark), 0);
 			KUNIT_EXPECT_EQ(test, arena_offset(arena), 104 + odd);
 		}
@@ -155,7 +161,8 @@ static void rewind_restores_accounting_and_zeroing(struct kunit *test)
 }
 
 /*
- * Clauses 8, 9: a rewind keeps the peak. arena_reset_zero() zeroes what the rewind has freed, too.
+ * Clauses 8, 9: a rewind keeps the peak. arena_reset_zero() also zeroes the memory that a rewind
+ * has freed.
  */
 static void rewind_keeps_peak_and_what_reset_zero_wipes(struct kunit *test)
 {
@@ -251,7 +258,8 @@ static void rewind_elsewhere(struct work_struct *work)
 }
 
 /*
- * Clause 12: any task may rewind to a mark, which frees the objects above the mark, of all tasks.
+ * Clause 12: any task may rewind to a mark. The rewind frees all objects allocated since the mark,
+ * by whichever task.
  */
 static void rewind_by_another_task_ok(struct kunit *test)
 {
@@ -271,8 +279,8 @@ static void rewind_by_another_task_ok(struct kunit *test)
 
 /*
  * Clause 13: each round allocates two objects and frees the second one by a rewind, so that each
- * rewind is to a higher offset. After each round, the handles of all kept and freed objects are
- * looked up: that of a freed one is never valid.
+ * rewind is to a higher offset than the one before. After each round, the case looks up the handles
+ * of all objects so far: no handle of a freed object ever resolves.
  */
 static void handles_after_rising_rewinds_never_wrong(struct kunit *test)
 {
@@ -292,8 +300,9 @@ static void handles_after_rising_rewinds_never_wrong(struct kunit *test)
 
 			KUNIT_EXPECT_NULL(test, arena_deref(arena, gone[j]));
 			/*
-			 * Of older rewinds, the arena may remember too little to know that an
-			 * object is alive.
+			 * The arena merges its oldest rewinds, and may then report the handle of a
+			 * live object as stale. If there have been fewer than ARENA_REWINDS rewinds
+			 * since the object was allocated, its handle must resolve.
 			 */
 			if (i - j < ARENA_REWINDS - 1)
 				KUNIT_EXPECT_NOT_NULL(test, found);
@@ -304,13 +313,13 @@ static void handles_after_rising_rewinds_never_wrong(struct kunit *test)
 		}
 	}
 	KUNIT_EXPECT_GT(test, early, 0);
-	/* A rewind to the mark below all objects frees them all. */
+	/* A rewind to the mark below all objects frees all of them. */
 	KUNIT_EXPECT_EQ(test, arena_rewind(arena, &outer), 0);
 	for (j = 0; j < ARRAY_SIZE(kept); j++)
 		KUNIT_EXPECT_NULL(test, arena_deref(arena, kept[j]));
 }
 
-/* Clause 13: a handle outlives any number of rewinds above its object. */
+/* Clause 13: a handle outlives any number of rewinds to a mark above its object. */
 static void handle_after_rewinds_above_lives(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -324,7 +333,7 @@ static void handle_after_rewinds_above_lives(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, arena_rewind(arena, &mark), 0);
 		KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, below), ptr);
 		KUNIT_EXPECT_NULL(test, arena_deref(arena, at));
-		/* The next object lies where the one lay that the rewind has freed. */
+		/* The next object lies at the place of the object that the rewind has freed. */
 		again = must_name(test, arena);
 		KUNIT_EXPECT_EQ(test, again.offset, at.offset);
 		KUNIT_EXPECT_NULL(test, arena_deref(arena, at));
@@ -337,8 +346,8 @@ static void handle_after_rewinds_above_lives(struct kunit *test)
 }
 
 /*
- * Clauses 12, 13: a mark and a handle are stale after a reset, and remain so when the arena has
- * been marked, used and rewound since.
+ * Clauses 12, 13: a mark and a handle are stale after a reset. They remain stale when the arena is
+ * then used, marked and rewound.
  */
 static void mark_of_reset_generation_used_late_estale(struct kunit *test)
 {
@@ -380,8 +389,9 @@ static void pause_by_alloc(struct arena *arena)
 }
 
 /*
- * Clauses 10, 12: just before the rewind moves the cursor, a hook allocates, or resets the arena,
- * as another CPU could. After the allocation the rewind succeeds; after the reset it is refused.
+ * Clauses 10, 12: just before arena_rewind() moves the cursor, a hook allocates, or resets the
+ * arena, as another CPU could. If the hook allocates, the rewind succeeds; if the hook resets, it
+ * is refused.
  */
 static void rewind_overtaken_by_reset_estale(struct kunit *test)
 {
@@ -415,10 +425,9 @@ static void rewind_overtaken_by_reset_estale(struct kunit *test)
 #endif
 
 /*
- * Clauses 7, 10, 12: the case raises arena->writers, as an allocation does that still writes to
- * memory of the last generation. So the generation that a rewind began is unsettled: no allocation
- * succeeds, but offset, marks and handles are those of the new generation, and the arena can be
- * rewound and reset.
+ * Clauses 7, 10, 12: the case raises arena->writers, as a late writer does, so the generation that
+ * a rewind begins is unsettled. Until the writer has ended, no allocation succeeds; but offset,
+ * marks and handles are those of the new generation, and the arena can be rewound and reset again.
  */
 static void rewind_with_late_writer_begins_later(struct kunit *test)
 {
@@ -464,8 +473,8 @@ static void rewind_across_tag_end_ok(struct kunit *test)
 }
 #else
 /*
- * Clause 13: a rewind advances the tag as a reset does. So it is refused, too, if the tag would
- * enter another eighth of its range too early.
+ * Clause 13: a rewind advances the tag as a reset does. So a rewind, too, is refused with -EBUSY if
+ * the tag would enter another eighth of its range before a grace period has passed.
  */
 static void rewind_across_tag_end_ok(struct kunit *test)
 {
@@ -493,8 +502,8 @@ static void rewind_across_tag_end_ok(struct kunit *test)
 	KUNIT_EXPECT_GT(test, arena_test_stats(arena).generation, BIT_ULL(ARENA_TAG_BITS));
 	/*
 	 * A rewind with which the tag enters another eighth of its range is refused until a grace
-	 * period has passed since the tag entered the present eighth. arena->wrapping says that
-	 * none has passed yet.
+	 * period has passed since the tag entered its current eighth. By setting arena->wrapping,
+	 * the case pretends that no grace period has passed.
 	 */
 	rcu_barrier();
 	rcu_read_lock();
@@ -549,7 +558,7 @@ static void rewind_unmaps_views_above_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count_views(arena), 0);
 }
 
-/* Clauses 3, 12: a reservation made before a mark is valid after a rewind to it. */
+/* Clauses 3, 12: a reservation made before a mark remains valid after a rewind to this mark. */
 static void reservation_below_mark_serves(struct kunit *test)
 {
 	struct arena_reserve below, above;
@@ -578,7 +587,10 @@ static void scope_in_scope(struct kunit *test, struct arena *arena)
 	KUNIT_EXPECT_EQ(test, arena_offset(arena), 108);
 }
 
-/* Clause 12: the end of a scope frees its objects; in arenas with spans it does nothing. */
+/*
+ * Clause 12: the end of arena_scope() frees the objects allocated in it. In arenas with spans it
+ * frees nothing.
+ */
 static void scope_left_frees(struct kunit *test)
 {
 	struct arena *spans = arena_test_create(test, CAPACITY, SLAB, ARENA_SPANS);
@@ -609,7 +621,7 @@ static void rewinder(struct arena_hand *hand)
 	struct arena_mark mark;
 	int err;
 
-	/* If the other threads have filled the arena, only a rewind lets them all go on. */
+	/* If the threads have filled the arena, none can allocate until one of them rewinds. */
 	if (!arena_alloc_handle(arena, 40, ARENA_NOGROW, &above)) {
 		err = arena_rewind(arena, &race->mark);
 		hand->bad += err && err != -ESTALE;
@@ -703,9 +715,9 @@ static void last_put_drop(void *data)
 }
 
 /*
- * Clause 22: the last reference may be dropped where the caller cannot sleep. The arena, with a
- * view that only a sleeping context may unmap, is destroyed in task context, and
- * arena_put_barrier() waits for that.
+ * Clause 22: the last reference may be dropped where the caller cannot sleep. As only a task can
+ * unmap the views of the arena, a task destroys the arena later, and arena_put_barrier() waits for
+ * the destruction.
  */
 static void last_put_in_hardirq_destroys_later(struct kunit *test)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * arena_alloc_obj(), arena_alloc_objs() and arena_alloc_flex() allocate by type, and take the same
- * arguments as the kernel's kmalloc_obj(), kmalloc_objs() and kmalloc_flex().
+ * Tests of arena_alloc_obj(), arena_alloc_objs() and arena_alloc_flex(), which allocate by type and
+ * take the same arguments as the kernel's kmalloc_obj(), kmalloc_objs() and kmalloc_flex().
  */
 #include <linux/module.h>
 #include <linux/overflow.h>
@@ -71,8 +71,8 @@ static void obj_of_type_sized_and_aligned(struct kunit *test)
 }
 
 /*
- * Clause 28: of an expression, only the type is used. It is not evaluated, so it may dereference
- * NULL, and @at is not incremented.
+ * Clause 28: if a caller passes an expression instead of a type, only the type of the expression is
+ * used. The expression is not evaluated, so it may dereference NULL, and @at is not incremented.
  */
 static void alloc_by_expression_not_evaluated(struct kunit *test)
 {
@@ -137,7 +137,9 @@ static void objs_overflow_refused(struct kunit *test)
 	memset(objects, 0xff, 7 * sizeof(*objects));
 }
 
-/* Clauses 5, 7, 28: a struct whose flexible array overflows a size_t is refused. */
+/*
+ * Clauses 5, 7, 28: a struct is refused if its size, with the flexible array, overflows a size_t.
+ */
 static void flex_overflow_refused(struct kunit *test)
 {
 	static const size_t bad[] = {
@@ -167,8 +169,8 @@ static void flex_overflow_refused(struct kunit *test)
 
 #ifdef COUNTED_BY_REF
 /*
- * Clause 28: with __counted_by(), the member that counts the elements is set. An array of more
- * elements than this member can count is refused.
+ * Clause 28: if a flexible array has __counted_by(), arena_alloc_flex() sets the member that counts
+ * its elements. An array with more elements than this member can count is refused.
  */
 static void flex_counted_by_sets_counter(struct kunit *test)
 {
@@ -193,7 +195,10 @@ static void flex_counted_by_sets_counter(struct kunit *test)
 }
 #endif
 
-/* Each CPU has its own span, so cases that expect exact offsets stay on one CPU. */
+/*
+ * Keep each case on one CPU. If the task migrated during a case, it would claim another span on the
+ * new CPU, and the statistics would differ from those that the case expects.
+ */
 static int arena_obj_init(struct kunit *test)
 {
 	return set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The pool of blocks that arenas gave back: arenas that are created and destroyed again and again
- * do not call the page allocator, the pool is bounded, and memory pressure empties it.
+ * Tests of the pool: arenas that are created and destroyed repeatedly take their slabs from the
+ * pool, and not from the page allocator; the pool is bounded; memory pressure empties it.
  */
 #include <linux/arena_private.h>
 #include <linux/mm.h>
@@ -45,8 +45,8 @@ KUNIT_ARRAY_PARAM(size, sizes, size_desc);
 
 #ifdef MODULE
 /*
- * The pool is not exported to modules. If this suite is a module, it cannot check the pool's
- * contents.
+ * The functions of the pool are not exported to modules. A suite that is a module cannot check what
+ * the pool contains.
  */
 static unsigned long pool_bytes(void)
 {
@@ -94,7 +94,7 @@ static void pinned_reap(void)
 
 static int early_err;
 
-/* Use arenas before the pool is initialised, as other built-in code might. */
+/* Use arenas before the pool is initialised, as built-in code could do. */
 static int __init early(void)
 {
 	const struct arena_config config = { .name = "early", .capacity = SZ_1M };
@@ -196,7 +196,10 @@ static void create_destroy_repeated_no_page_allocs(struct kunit *test)
 	}
 }
 
-/* Clauses 8, 9: slabs that a reset releases go to the pool, from where the arena regrows. */
+/*
+ * Clauses 8, 9: slabs that a reset releases go to the pool, and the arena takes them from there
+ * when it grows again.
+ */
 static void release_regrow_reuses_pool(struct kunit *test)
 {
 	const struct size *size = test->param_value;
@@ -227,7 +230,10 @@ static void release_regrow_reuses_pool(struct kunit *test)
 	}
 }
 
-/* Clause 6: with ARENA_ZERO, objects are zero also in slabs that another arena left dirty. */
+/*
+ * Clause 6: with ARENA_ZERO, objects are zeroed even if another arena has written to their slabs
+ * before.
+ */
 static void alloc_slab_from_pool_zero(struct kunit *test)
 {
 	const struct size *size = test->param_value;
@@ -246,7 +252,7 @@ static void alloc_slab_from_pool_zero(struct kunit *test)
 		bad += !arena_is_zero(ptr, s.slab_size);
 	}
 	KUNIT_EXPECT_EQ(test, bad, 0);
-	/* The slabs must have come from the pool. */
+	/* The case proves something only if slabs came from the pool. */
 	KUNIT_EXPECT_GT(test, arena_test_stats(arena).pool_hits, 0);
 }
 
@@ -280,7 +286,10 @@ static void release_charged_skips_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool_bytes(), pooled);
 }
 
-/* Clause 21: chunks of a private arena that is charged neither enter the pool nor come from it. */
+/*
+ * Clause 21: chunks of a private arena that is charged to a cgroup neither enter the pool nor come
+ * from it.
+ */
 static void private_charged_skips_pool(struct kunit *test)
 {
 	struct arena_private arena;
@@ -299,7 +308,7 @@ static void private_charged_skips_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool_bytes(), pooled);
 }
 
-/* Clause 21: the pool keeps no more than its limit, however much is given back. */
+/* Clause 21: the pool never exceeds its limit, however many slabs arenas give back. */
 static void destroy_many_pool_bounded(struct kunit *test)
 {
 	static const struct size big = { SZ_2M, SZ_16M };
@@ -327,12 +336,15 @@ static void destroy_many_pool_bounded(struct kunit *test)
 	kunit_info(test, "%u MiB given back, %lu MiB kept\n", n * 16, pooled >> 20);
 	if (n == ARRAY_SIZE(arena))
 		KUNIT_EXPECT_EQ(test, pooled, SZ_32M);
-	/* The total includes the pool. arena_total_now() empties the pool, and nothing is left. */
+	/*
+	 * arena_total_now() empties the pool, whose blocks count in the total: afterwards nothing
+	 * is left.
+	 */
 	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
 	KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
 }
 
-/* Clause 8: the shrinker empties the pool, and arenas that are in use stay as they are. */
+/* Clause 8: the shrinker empties the pool. Arenas that are in use do not change. */
 static void shrink_empties_pool(struct kunit *test)
 {
 	const struct size *size = test->param_value;
@@ -353,7 +365,9 @@ static void shrink_empties_pool(struct kunit *test)
 		KUNIT_EXPECT_GT(test, pool_bytes(), 0);
 		pool_shrink();
 		KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
-		/* The arena in use is intact, and a new one gets slabs from the page allocator. */
+		/*
+		 * The arena in use is intact, and a new arena gets slabs from the page allocator.
+		 */
 		arena_expect_sane(test, live);
 		KUNIT_EXPECT_EQ(test, arena_pattern_check(kept, 4096, round), 4096);
 		arena = create(test, size, 0);
@@ -367,7 +381,10 @@ static void shrink_empties_pool(struct kunit *test)
 	}
 }
 
-/* With ARENA_ON_NODE, slabs from the pool, too, are on the node that was asked for. */
+/*
+ * With ARENA_ON_NODE, slabs are on the node that the caller asked for, even if they come from the
+ * pool.
+ */
 static void alloc_on_node_slab_of_node(struct kunit *test)
 {
 	const struct arena_config config = {
@@ -394,9 +411,7 @@ static void alloc_on_node_slab_of_node(struct kunit *test)
 	}
 }
 
-/*
- * Threads create and destroy arenas, while another one empties the pool
- */
+/* Threads create and destroy arenas, while another thread empties the pool */
 struct churn {
 	atomic_long_t	hits;
 	atomic_long_t	allocs;
@@ -456,7 +471,10 @@ static void churn_job(struct arena_hand *hand)
 		}
 }
 
-/* Clauses 1, 20: no slab is in two arenas at once, and no slab is lost. */
+/*
+ * Clauses 1, 20: while threads create and destroy arenas, no slab is in two arenas, and none is
+ * lost.
+ */
 static void create_destroy_race_no_slab_twice(struct kunit *test)
 {
 	struct arena_crew *crew = arena_crew_create(test, NULL, HANDS, 0);
@@ -486,7 +504,7 @@ static void create_before_pool_ok(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, early_err, 0);
 }
 
-/* Clause 21: when the limit is reached, further charges free the blocks of the pool. */
+/* Clause 21: a charge to the root budget frees blocks of the pool if they use up its limit. */
 static void charge_at_limit_drains_pool(struct kunit *test)
 {
 	const struct size size = { SZ_64K, SZ_1M, 0 };
@@ -532,7 +550,10 @@ static long child_limit(void)
 	return CHILD_PAGES;
 }
 
-/* Clause 21: a charge to a budget is charged to its parents, too. Each has a limit of its own. */
+/*
+ * Clause 21: a charge to a budget is also charged to all its ancestors. Each budget has its own
+ * limit.
+ */
 static void budget_charge_each_level_bounded(struct kunit *test)
 {
 	struct arena_budget child = { .parent = &arena_total, .limit = child_limit };
@@ -545,12 +566,15 @@ static void budget_charge_each_level_bounded(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&child.pages), 100);
 	KUNIT_EXPECT_EQ(test, arena_total_pages(), total + 100);
 	KUNIT_EXPECT_EQ(test, arena_budget_room(&child), CHILD_PAGES - 100);
-	/* If the parent refuses a charge, the child is not charged, either. */
+	/* If the parent refuses a charge, the child is not charged. */
 	KUNIT_EXPECT_TRUE(test, arena_budget_charge(&child, CHILD_PAGES - 100, GFP_KERNEL));
 	KUNIT_EXPECT_FALSE(test, arena_budget_charge(&grandchild, 1, GFP_KERNEL));
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&grandchild.pages), 100);
 	KUNIT_EXPECT_EQ(test, arena_total_pages(), total + CHILD_PAGES);
-	/* The root budget, which kernel code charges, has room although the others are used up. */
+	/*
+	 * Kernel code charges the root budget, which has room although the other budgets are used
+	 * up.
+	 */
 	KUNIT_EXPECT_TRUE(test, arena_budget_charge(&arena_total, 1, GFP_KERNEL));
 	arena_budget_uncharge(&arena_total, 1);
 	arena_budget_uncharge(&grandchild, 100);
@@ -559,7 +583,10 @@ static void budget_charge_each_level_bounded(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_total_pages(), total);
 }
 
-/* Clause 21: a limit near the end of its type is a large limit, not a negative one. */
+/*
+ * Clause 21: a limit near the largest number of megabytes does not overflow to a negative number of
+ * pages.
+ */
 static void budget_huge_limit_no_overflow(struct kunit *test)
 {
 	unsigned int bit;
@@ -582,7 +609,10 @@ static void fill_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool_bytes(), SZ_1M);
 }
 
-/* Charge the root budget so that, without freeing the pool, only @left more pages fit. */
+/*
+ * Charge the root budget so that, unless blocks of the pool are freed, only @left more pages fit.
+ * Returns the pages charged, or 0 if the charge failed.
+ */
 static long charge_but(long left)
 {
 	long pages = arena_budget_room(&arena_total) - arena_pool_pages() - left;
@@ -590,7 +620,7 @@ static long charge_but(long left)
 	return arena_budget_charge(&arena_total, pages, GFP_KERNEL) ? pages : 0;
 }
 
-/* Clause 21: a failed charge to the budget of a program does not empty the pool. */
+/* Clause 21: a failed charge to the budget of a program does not free blocks of the pool. */
 static void budget_charge_of_program_keeps_pool(struct kunit *test)
 {
 	struct arena_budget child = { .parent = &arena_total, .limit = child_limit };
@@ -617,7 +647,7 @@ static void budget_charge_of_kernel_drains_lack(struct kunit *test)
 	fill_pool(test);
 	taken = charge_but(1);
 	KUNIT_EXPECT_GT(test, taken, 0);
-	/* If even all blocks of the pool would not suffice, none is freed. */
+	/* A charge that would fail even with an empty pool frees no block of the pool. */
 	KUNIT_EXPECT_FALSE(test, arena_budget_charge(&arena_total, pool + 2, GFP_KERNEL));
 	KUNIT_EXPECT_EQ(test, pool_bytes(), SZ_1M);
 	KUNIT_EXPECT_TRUE(test, arena_budget_charge(&arena_total, 3, GFP_KERNEL));
@@ -642,7 +672,10 @@ static void private_destroy_pinned_page_counted(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, arena_pinned_reap());
 	KUNIT_EXPECT_GT(test, arena_total_now(), total);
 	put_page(page);
-	/* This frees the page, unless the worker that scans pinned pages has freed it. */
+	/*
+	 * arena_pinned_reap() frees the page, unless the worker that scans pinned pages has already
+	 * freed it.
+	 */
 	arena_pinned_reap();
 	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
 }

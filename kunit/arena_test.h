@@ -24,10 +24,13 @@
 #include "../module/core/core.h"
 #include "compat.h"
 
-/* The slab size of most test arenas: small, so that allocations often reach the end of a slab. */
+/*
+ * Most test arenas have slabs of this size: small, so that allocations often reach the end of a
+ * slab.
+ */
 #define SLAB		((size_t)4 * PAGE_SIZE)
 
-/* Cases that check what holds for every arena run once for each of these kinds of arenas. */
+/* A case about a property that all arenas have runs once for each of these kinds of arenas. */
 struct arena_kind {
 	const char	*name;
 	unsigned int	flags;
@@ -50,7 +53,10 @@ static inline bool arena_kind_is_dense(const struct arena_kind *kind)
 	return !(kind->flags & ARENA_SPANS);
 }
 
-/* Is the arena of this case dense? The parameter of the case must be a struct arena_kind. */
+/*
+ * Returns whether the arena of the running case is dense. The parameter of the case must be a
+ * struct arena_kind.
+ */
 static inline bool arena_test_is_dense(struct kunit *test)
 {
 	return arena_kind_is_dense(test->param_value);
@@ -79,7 +85,10 @@ static inline struct arena *arena_test_create(struct kunit *test, size_t capacit
 	return arena;
 }
 
-/* Create an arena of the kind that is the parameter of the case. @flags: further flags. */
+/*
+ * Create an arena of the kind that the parameter of the running case selects. @flags: further
+ * flags.
+ */
 static inline struct arena *arena_test_create_kind(struct kunit *test, size_t capacity,
 						   unsigned int flags)
 {
@@ -92,15 +101,15 @@ static inline struct arena_stats arena_test_stats(const struct arena *arena)
 {
 	struct arena_stats stats;
 
-	/* A member that arena_stats() forgets to set must not be zero by chance. */
+	/* If arena_stats() forgets to set a member, that member must not be 0 by chance. */
 	memset(&stats, 0xa5, sizeof(stats));
 	arena_stats(arena, &stats);
 	return stats;
 }
 
 /*
- * Patterns. Every byte depends on the owner of the object and on its place, so a check notices
- * both the bytes of another object and the object's own bytes at another place.
+ * Byte @i of the pattern of @owner. The byte depends on both, so a check of an object notices bytes
+ * of another object as well as the object's own bytes at a wrong place.
  */
 static inline u8 arena_pattern(u32 owner, size_t i)
 {
@@ -133,7 +142,10 @@ static inline bool arena_is_zero(const void *ptr, size_t size)
 	return !memchr_inv(ptr, 0, size);
 }
 
-/* Overwrite memory that may be free: KASAN is not to report that. */
+/*
+ * Overwrite memory that may be free. KASAN would report a memset(), which it checks; it does not
+ * check __memset().
+ */
 static inline void arena_test_spoil(void *ptr, u8 value, size_t size)
 {
 #ifdef CONFIG_KASAN_GENERIC
@@ -160,7 +172,10 @@ static inline u32 arena_rnd_below(u32 *state, u32 limit)
 	return arena_rnd(state) % limit;
 }
 
-/* A size: mostly a small one, sometimes about a slab, now and then above a slab. */
+/*
+ * Returns a random size: mostly at most 200 bytes, sometimes up to 4096, rarely nearly a slab or
+ * more than a slab.
+ */
 static inline size_t arena_rnd_size(u32 *state)
 {
 	switch (arena_rnd_below(state, 256)) {
@@ -191,7 +206,7 @@ static inline int arena_extent_cmp(const void *a, const void *b)
 	return x->ptr < y->ptr ? -1 : 1;
 }
 
-/* Sorts the extents, and returns how many of them overlap the next one. */
+/* Sorts the extents by address, and returns how many of them overlap their successor. */
 static inline size_t arena_extents_overlap(struct arena_extent *ext, size_t nr)
 {
 	size_t i, bad = 0;
@@ -203,7 +218,7 @@ static inline size_t arena_extents_overlap(struct arena_extent *ext, size_t nr)
 	return bad;
 }
 
-/* Returns how many of the extents contain anything but their owner's pattern. */
+/* Returns how many of the extents contain a byte that differs from their owner's pattern. */
 static inline size_t arena_extents_spoiled(const struct arena_extent *ext, size_t nr)
 {
 	size_t i, bad = 0;
@@ -214,7 +229,10 @@ static inline size_t arena_extents_spoiled(const struct arena_extent *ext, size_
 	return bad;
 }
 
-/* Clause 7: the equations that hold while no allocation is under way. */
+/*
+ * Clause 7: expects the relations between the statistics that hold while no allocation is under
+ * way.
+ */
 static inline void arena_expect_sane(struct kunit *test, const struct arena *arena)
 {
 	const struct arena_stats s = arena_test_stats(arena);
@@ -234,8 +252,9 @@ static inline void arena_expect_sane(struct kunit *test, const struct arena *are
 }
 
 /*
- * Allocate objects of @size until the arena is full. Expects that all keep their pattern and,
- * unless they are larger than a slab, that no two overlap. Returns the number of objects.
+ * Allocate objects of @size until the arena is full. Expects that all keep their pattern and that
+ * no two overlap. Objects larger than a slab are not checked for overlaps: their views never
+ * overlap, even if the objects do. Returns the number of objects.
  */
 static inline size_t arena_test_fill(struct kunit *test, struct arena *arena, size_t size,
 				     size_t align, gfp_t gfp)
@@ -261,8 +280,8 @@ static inline size_t arena_test_fill(struct kunit *test, struct arena *arena, si
 }
 
 /*
- * Empty an arena that no other thread uses, by the kind of reset that @way selects: two of the
- * four kinds release slabs, one zeroes the memory, and one keeps all memory as it is.
+ * Reset an arena that no other thread uses. @way selects one of four kinds of reset: two release
+ * slabs, one zeroes the memory, and one keeps all memory as it is.
  */
 static inline void arena_test_reset(struct kunit *test, struct arena *arena, unsigned int way)
 {
@@ -288,7 +307,7 @@ enum arena_cause {
 	ARENA_CAUSE_SPACE,
 	ARENA_CAUSE_MEMORY,
 	ARENA_CAUSE_ARG,
-	ARENA_CAUSE_ANY,	/* one failure of any cause, where the contract names none */
+	ARENA_CAUSE_ANY,	/* one failure, where the contract does not say of which cause */
 };
 
 struct arena_delta {
@@ -298,7 +317,10 @@ struct arena_delta {
 	u64		arg;
 };
 
-/* All members of struct arena_stats but the failure counts. */
+/*
+ * The names of all members of struct arena_stats except the failure counts, in the order of
+ * arena_stats_values().
+ */
 static const char * const arena_stats_names[] = {
 	"generation", "capacity", "used", "padding", "free", "high", "peak", "committed",
 	"committed_peak", "slab_size", "slabs", "slabs_kept", "resets", "allocs",
@@ -318,7 +340,7 @@ static inline struct arena_stats_values arena_stats_values(const struct arena_st
 	} };
 }
 
-/* Returns the name of the first member, failure counts aside, that differs, or "". */
+/* Returns the name of the first member that differs, or "" if none does. Ignores failure counts. */
 static inline const char *arena_stats_differ(const struct arena_stats *a,
 					     const struct arena_stats *b)
 {
@@ -386,9 +408,9 @@ void arena_expect_unchanged(struct kunit *test, const struct arena *arena,
 }
 
 /*
- * Compare the number of pages that all arenas have before and after a suite. Before each count, the
- * pool of blocks that arenas gave back is emptied. The count is not exported to modules, so suites
- * that are modules skip the comparison.
+ * These functions compare the number of pages that all arenas have before and after a suite. The
+ * count includes the pool, whose blocks belong to no arena, so the functions first empty the pool.
+ * The count is not exported to modules, so suites that are modules skip the comparison.
  */
 #ifdef MODULE
 static inline void arena_remember_total(void)
@@ -430,13 +452,18 @@ static inline int arena_test_suite_init(struct kunit_suite *suite)
 	return 0;
 }
 
-/* The last case of a suite: the arenas of the other cases have returned all their memory. */
+/*
+ * The last case of each suite: expects that the arenas of the other cases have returned all memory.
+ */
 static __maybe_unused void destroy_all_memory_returned(struct kunit *test)
 {
 	arena_expect_nothing_left(test);
 }
 
-/* Each CPU has its own span, so suites with exact counts keep each case on one CPU. */
+/*
+ * Suites with exact counts keep each case on one CPU. If the task migrated during a case, it would
+ * claim another span on the new CPU, and the counts would differ.
+ */
 static inline int arena_test_stay_on_cpu(struct kunit *test)
 {
 	return set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
@@ -519,7 +546,7 @@ static inline void arena_crew_stop(void *data)
 	kfree(crew);
 }
 
-/* Create a crew of @nr threads. @max_ext: how many objects each can record in arena_hand.ext. */
+/* Create a crew of @nr threads. Each thread can record @max_ext objects in arena_hand.ext. */
 static inline struct arena_crew *arena_crew_create(struct kunit *test, struct arena *arena,
 						   unsigned int nr, size_t max_ext)
 {
@@ -554,7 +581,10 @@ static inline struct arena_crew *arena_crew_create(struct kunit *test, struct ar
 	return crew;
 }
 
-/* Start the job in all threads. arena_crew_on() returns true for at most @ms milliseconds. */
+/*
+ * Start @job in all threads. From now on, arena_crew_on() returns true for at most @ms
+ * milliseconds.
+ */
 static inline void arena_crew_go(struct arena_crew *crew, void (*job)(struct arena_hand *),
 				 unsigned int ms)
 {
@@ -666,7 +696,10 @@ static inline void arena_hand_forget(struct arena_hand *hand)
 	hand->allocs = 0;
 }
 
-/* For an object that a case does not use, or that it may fail to get. */
+/*
+ * Discards an allocated object that the case does not use, or NULL. The compiler warns if a caller
+ * ignores the result of an allocation call.
+ */
 static inline void arena_ignore(const void *object)
 {
 }
@@ -674,13 +707,13 @@ static inline void arena_ignore(const void *object)
 /*
  * Some cases show something only if certain events coincide, such as an interrupt and a copy. Such
  * a case repeats its test until these events have coincided, which may take a while on a busy host.
- * It gives up after this many seconds.
+ * The case gives up after ARENA_PATIENCE seconds.
  */
 #define ARENA_PATIENCE	60
 
 /*
- * Returns whether a case may repeat its test once more: for ARENA_PATIENCE seconds from the first
- * call on. At the first call, *@until must be 0.
+ * Returns true for ARENA_PATIENCE seconds from the first call on: the case may repeat its test. At
+ * the first call, *@until must be 0.
  */
 static inline bool arena_patient(unsigned long *until)
 {
@@ -690,8 +723,9 @@ static inline bool arena_patient(unsigned long *until)
 }
 
 /*
- * Sleep for a tick, then return what arena_patient() returns. For cases that wait for a grace
- * period which the arena must have started: this function calls nothing that starts one.
+ * Sleep for a tick, then return what arena_patient() returns. Cases that wait for a grace period
+ * use this function, because it starts no grace period: such a case would otherwise pass even if
+ * the arena failed to start the one that it needs.
  */
 static inline bool arena_sleep_until(unsigned long *until)
 {

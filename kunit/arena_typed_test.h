@@ -19,7 +19,7 @@ static inline void element_desc(const struct element *e, char *desc)
 		 e->flags & ARENA_READERS ? ", readers" : "");
 }
 
-/* Parameters of cases in which the size of the elements makes no difference. */
+/* Parameters of cases whose result does not depend on the size of the elements. */
 static const struct element kinds[] = { { 24, 0 }, { 24, ARENA_READERS } };
 
 KUNIT_ARRAY_PARAM(kind, kinds, element_desc);
@@ -45,8 +45,8 @@ static inline const struct arena *under(const struct arena_typed *typed)
 }
 
 /*
- * Reset the arena. With ARENA_READERS, a reset is refused until a grace period has passed since the
- * last one: repeat it until then.
+ * Reset the arena. With ARENA_READERS, a reset returns -EBUSY until a grace period has passed since
+ * the reset before, so repeat the call until then.
  */
 static inline void typed_reset(struct kunit *test, struct arena_typed *typed)
 {
@@ -59,7 +59,10 @@ static inline void typed_reset(struct kunit *test, struct arena_typed *typed)
 	KUNIT_ASSERT_EQ(test, err, 0);
 }
 
-/* Fills @buffer with the pattern of @owner, and allocates an element with these @size bytes. */
+/*
+ * Fills @buffer, which has @size bytes, with the pattern of @owner, and allocates a copy of these
+ * bytes.
+ */
 static inline void *typed_alloc(struct arena_typed *typed, void *buffer, size_t size, u32 owner)
 {
 	arena_pattern_fill(buffer, size, owner);
@@ -72,8 +75,8 @@ static inline bool holds(const void *element, size_t size, u32 owner)
 }
 
 /*
- * Visits all elements, which must be those with the indices 0 to @nr - 1. Returns how many are
- * wrong, missing, or too many.
+ * Visits all elements, and expects exactly those with the indices 0 to @nr - 1. Returns how many
+ * elements are wrong, missing or surplus.
  */
 static inline size_t walk(const struct arena_typed *typed, u32 nr)
 {

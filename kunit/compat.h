@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Functions of newer kernels that the suites use, for kernels as old as 6.1.
+ * Functions of newer kernels that the suites use, defined here for kernels from 6.1 on that lack
+ * them.
  */
 #ifndef _ARENA_KUNIT_COMPAT_H
 #define _ARENA_KUNIT_COMPAT_H

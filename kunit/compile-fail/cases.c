@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Code that must not compile (clauses 14, 23 and 26), except case 0, which is correct
- * code of the same kind. compile-fail.sh builds this file once for each case. It reads from the
- * comment "case N:" a pattern that the compiler's message about case N must match.
+ * Code that must not compile (clauses 14, 23 and 26), except case 0, which is correct code of the
+ * same kind. compile-fail.sh builds this file once for each case. The script reads from the comment
+ * "case N:" a pattern that the compiler's message about case N must match.
  */
 #include <linux/arena.h>
 #include <linux/arena_device.h>
