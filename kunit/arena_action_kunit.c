@@ -31,7 +31,7 @@ static struct arena *usual(struct kunit *test)
 	return arena_test_create(test, CAPACITY, SLAB, kind->flags | ARENA_READERS);
 }
 
-/* The actions of this suite call note(), which appends the number of the action to @id. */
+/* The action of most cases is note(): each call appends the number of the action to @id. */
 struct journal {
 	unsigned int	nr;
 	unsigned int	in_irq;
@@ -569,7 +569,7 @@ static void private_add(struct kunit *test, struct arena_private *arena, struct 
 }
 
 /*
- * Clauses 12, 27: a rewind of a private arena runs the actions that were added since the mark, a
+ * Clauses 12, 27: a rewind of a private arena runs the actions that were added since the mark; a
  * reset and the destruction run all actions. The action that was added last runs first.
  */
 static void private_reset_runs_last_first(struct kunit *test)

@@ -153,7 +153,7 @@ static void memdup_aligned_each_alignment_kept(struct kunit *test)
 	}
 }
 
-/* Clauses 1, 4: the copy of a string ends with a NUL, and counts as its length plus one byte. */
+/* Clauses 1, 4: the copy of a string ends with a NUL, and uses one byte more than its length. */
 static void strdup_each_length_copied(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -298,9 +298,9 @@ struct pair {
 };
 
 /*
- * Clauses 1, 16: in a dense arena, objects have only the padding that their types need, even if the
- * compiler knows size and alignment, for which arena_new() has a fast path. The arena can be filled
- * to the last byte.
+ * Clauses 1, 16: in a dense arena, objects have only the padding that their types need, also in the
+ * fast path that arena_new() takes if the compiler knows size and alignment. The arena can be
+ * filled to the last byte.
  */
 static void new_dense_arena_packed(struct kunit *test)
 {

@@ -260,7 +260,7 @@ static void alloc_dense_contiguous(struct kunit *test)
 
 /*
  * Clause 7: in a dense arena, all padding can be computed in advance. Compare the statistics with a
- * model that computes it.
+ * model that computes the padding.
  */
 static void alloc_dense_follows_model(struct kunit *test)
 {
@@ -401,8 +401,8 @@ static void expect_refusal(struct kunit *test, struct arena *arena, const struct
 
 /*
  * Clauses 4, 5: an arena refuses allocations with bad arguments, and counts each refusal by its
- * cause. The sum of a huge size and the cursor's offset must not wrap, so the arena is empty, or
- * has its cursor at an odd offset, or is nearly full.
+ * cause. The sum of a huge size and the cursor's offset must not wrap, so the case runs with an
+ * empty arena, with the cursor at an odd offset, and with a nearly full arena.
  */
 static void alloc_bad_argument_refused(struct kunit *test)
 {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tests of the module parameter "debug": arenas that it names find writes behind objects and writes
- * to memory that a reset has freed.
+ * Tests of the module parameter "debug", which selects arenas by name. A selected arena finds
+ * writes behind its objects, and writes to memory that a reset has freed.
  *
- * All cases check clause 26. They write where they must not, but only within the memory of their
- * arena. They read freed memory and redzones, so the compiler does not instrument this file for
- * KASAN (Kbuild).
+ * All cases check clause 26. They write to redzones and to freed memory, but only within the memory
+ * of their arena. As KASAN would report these accesses, the compiler does not instrument this file
+ * for KASAN (Kbuild).
  */
 #include <linux/arena_buf.h>
 #include <linux/module.h>
@@ -53,7 +53,8 @@ static unsigned long findings(const struct arena *arena)
 }
 
 /*
- * Allocate an object. A finding about this object names this function as its caller; see is_here().
+ * Allocate an object. A finding about this object names this function as the caller, which
+ * is_here() recognises.
  */
 static noinline u8 *alloc_here(struct arena *arena, size_t size)
 {
@@ -229,8 +230,8 @@ static void overrun_found_after_readers(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, is_filled(ptr, POISON_FREE, 56));
 
 	/*
-	 * The arena now checks the other slab set, and after the next arena_reset_rcu() the first
-	 * set again.
+	 * The other slab set is now in use: the arena checks it, too. After the next
+	 * arena_reset_rcu(), the arena checks the first set again.
 	 */
 	next = object(test, arena, 40);
 	next[41] = 0;
@@ -282,8 +283,8 @@ static void overrun_found_by_rewind(struct kunit *test)
 }
 
 /*
- * Clause 26: the arena finds a write to freed memory when it hands out this memory again, and only
- * once.
+ * Clause 26: the arena finds a write to freed memory when it hands out this memory again, and
+ * reports the write only once.
  */
 static void write_after_reset_found_by_alloc(struct kunit *test)
 {

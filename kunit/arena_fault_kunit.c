@@ -129,7 +129,7 @@ static bool fail_met(void)
 }
 #endif
 
-/* Each call makes fewer memory allocations than this. */
+/* No call makes as many memory allocations as MAX_FAULTS. */
 #define MAX_FAULTS	200
 
 /*
@@ -598,7 +598,7 @@ static unsigned int private_pass(struct kunit *test, long total)
 			failed++;
 			KUNIT_EXPECT_TRUE(test, met);
 			KUNIT_EXPECT_EQ(test, arena_private_offset(&arena), 32);
-			/* The rest of the first buffer can still be used. */
+			/* Allocations can still use the rest of the caller's buffer. */
 			KUNIT_EXPECT_NOT_NULL(test, arena_private_alloc(&arena, 16, ARENA_NOGROW));
 		}
 		arena_private_destroy(&arena);

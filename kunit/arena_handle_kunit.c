@@ -139,13 +139,19 @@ static void handle_foreign_address_none(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, large)));
 	vfree(vmalloced);
 
-	/* An address above all objects has no handle, even if it lies in a committed slab. */
+	/*
+	 * arena_handle() returns no valid handle for an address above all objects, even in a
+	 * committed slab.
+	 */
 	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 	KUNIT_ASSERT_PTR_EQ(test, arena_alloc(arena, 64, GFP_KERNEL), mine);
 	beyond = mine + SLAB - 64;
 	if (arena_high(arena) <= SLAB - 64)
 		KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, beyond)));
-	/* After arena_reset_rcu(), the address of an object in the old slab set has no handle. */
+	/*
+	 * After arena_reset_rcu(), the address of an object in the old slab set has no valid
+	 * handle.
+	 */
 	KUNIT_ASSERT_EQ(test, arena_reset_rcu(arena), 0);
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, SLAB, GFP_KERNEL));
 	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, mine)));
@@ -283,7 +289,10 @@ static void deref_forged_null(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, ptr);
 	g = good.generation;
 
-	/* Try generations of the past and of the future. Some have the tag of the current one. */
+	/*
+	 * Handles of past and future generations must not resolve, even if these have the current
+	 * tag.
+	 */
 	for (bit = 0; bit < 64; bit++) {
 		h = (arena_handle_t){ g ^ BIT_ULL(bit), good.offset };
 		KUNIT_EXPECT_NULL_MSG(test, arena_deref(arena, h), "generation, bit %d", bit);
@@ -466,7 +475,7 @@ static void sleeper_alloc(void *data)
 	s->ptr = arena_alloc_handle(s->arena, s->size, ARENA_NOGROW, &s->handle);
 }
 
-/* Allocate on the sleeper. The sleeper is another CPU than that of this task, if one is online. */
+/* Allocate on the sleeper, which is not the CPU of this task unless no other CPU is online. */
 static void on_sleeper(struct sleeper *s)
 {
 	int other = cpumask_any_but(cpu_online_mask, arena_irq_cpu());
@@ -477,15 +486,15 @@ static void on_sleeper(struct sleeper *s)
 }
 
 /*
- * If the sleeper took its old span for one of the current generation, it would allocate from the
- * tail of that span, inside another object. It must claim a new span at the cursor instead.
+ * Expect that the sleeper claims a new span at the cursor. If it took its old span for one of the
+ * current generation, it would allocate from the tail of that span, inside the object @first.
  */
 static void expect_no_old_span(struct kunit *test, struct sleeper *s, arena_handle_t old)
 {
 	size_t high;
 	void *first;
 
-	/* This object covers the place of the old span. */
+	/* This object covers the stretch of the old span. */
 	first = arena_alloc(s->arena, SLAB, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, first);
 	arena_pattern_fill(first, SLAB, 1);

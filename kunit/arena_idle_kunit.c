@@ -152,7 +152,7 @@ static void shrink_too_early_takes_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
 	KUNIT_EXPECT_EQ(test, arena_idle_shrink(ULONG_MAX, 1000 * HZ), 0);
 	msleep(20);
-	/* The shrinker has seen the arena empty before, but in the generation that ends here. */
+	/* The shrinker has seen the arena empty only in the generation that this reset ends. */
 	KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
 	KUNIT_EXPECT_EQ(test, arena_idle_shrink(ULONG_MAX, 1000 * HZ), 0);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).slabs, SLABS);
@@ -161,7 +161,7 @@ static void shrink_too_early_takes_nothing(struct kunit *test)
 
 /*
  * Clauses 12, 25: when the shrinker takes slabs of an empty arena, the arena's marks become stale.
- * It takes nothing from an arena with an object, so the marks of that arena remain valid.
+ * The shrinker takes nothing from an arena with an object, so the marks of that arena remain valid.
  */
 static void shrink_makes_marks_of_the_empty_arena_stale(struct kunit *test)
 {
@@ -265,8 +265,8 @@ static void shrinker_takes_from_an_idle_arena(struct kunit *test)
 static bool paused;
 
 /*
- * Thread 0 shrinks. The other threads allocate and reset, each in an RCU read-side critical
- * section.
+ * Thread 0 calls the shrinker. The other threads allocate and reset, each in an RCU read-side
+ * critical section.
  */
 static void reader_job(struct arena_hand *hand)
 {
@@ -327,7 +327,10 @@ static void shrink_beside_allocations_and_resets(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Thread 0 shrinks. The other threads create, use, reset and destroy arenas of their own. */
+/*
+ * Thread 0 calls the shrinker. The other threads create, use, reset and destroy arenas of their
+ * own.
+ */
 static void life_job(struct arena_hand *hand)
 {
 	const struct arena_config config = {

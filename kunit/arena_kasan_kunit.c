@@ -128,8 +128,8 @@ static void alloc_bounds_reported(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(sizes) - 1; i++)
 		expect_object(test, object[i], sizes[i]);
 	/*
-	 * The last object begins its slab. The byte before the object belongs to other memory,
-	 * which may be accessible, so check only the object and its end.
+	 * The last object lies at the start of its slab. The byte before the object belongs to
+	 * other memory, which may be accessible, so check only the object and its end.
 	 */
 	expect_good(test, object[i], sizes[i]);
 	expect_bad(test, object[i] + sizes[i]);
@@ -266,8 +266,8 @@ static void read_object(void *data)
 }
 
 /*
- * Clauses 26 and 27: actions may use the objects that end with them, so a reset poisons these
- * afterwards.
+ * Clauses 26 and 27: actions may use the objects that end with them. A reset poisons these objects
+ * only after the actions have returned.
  */
 static void action_object_unpoisoned(struct kunit *test)
 {

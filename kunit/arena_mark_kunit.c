@@ -390,8 +390,8 @@ static void pause_by_alloc(struct arena *arena)
 
 /*
  * Clauses 10, 12: just before arena_rewind() moves the cursor, a hook allocates, or resets the
- * arena, as another CPU could. If the hook allocates, the rewind succeeds; if the hook resets, it
- * is refused.
+ * arena, as another CPU could. If the hook allocates, the rewind succeeds; if the hook resets, the
+ * rewind fails with -ESTALE.
  */
 static void rewind_overtaken_by_reset_estale(struct kunit *test)
 {
@@ -715,9 +715,9 @@ static void last_put_drop(void *data)
 }
 
 /*
- * Clause 22: the last reference may be dropped where the caller cannot sleep. As only a task can
- * unmap the views of the arena, a task destroys the arena later, and arena_put_barrier() waits for
- * the destruction.
+ * Clause 22: a hard interrupt may drop the last reference to an arena. As only a task can unmap the
+ * views of the arena, a task destroys the arena later, and arena_put_barrier() waits for the
+ * destruction.
  */
 static void last_put_in_hardirq_destroys_later(struct kunit *test)
 {

@@ -337,8 +337,8 @@ static void destroy_many_pool_bounded(struct kunit *test)
 	if (n == ARRAY_SIZE(arena))
 		KUNIT_EXPECT_EQ(test, pooled, SZ_32M);
 	/*
-	 * arena_total_now() empties the pool, whose blocks count in the total: afterwards nothing
-	 * is left.
+	 * arena_total_now() empties the pool, whose blocks count in the total. So the total must
+	 * now be what it was before.
 	 */
 	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
 	KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
@@ -504,7 +504,10 @@ static void create_before_pool_ok(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, early_err, 0);
 }
 
-/* Clause 21: a charge to the root budget frees blocks of the pool if they use up its limit. */
+/*
+ * Clause 21: when the limit of the root budget is used up, a further charge frees the blocks of the
+ * pool.
+ */
 static void charge_at_limit_drains_pool(struct kunit *test)
 {
 	const struct size size = { SZ_64K, SZ_1M, 0 };

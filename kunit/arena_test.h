@@ -723,9 +723,9 @@ static inline bool arena_patient(unsigned long *until)
 }
 
 /*
- * Sleep for a tick, then return what arena_patient() returns. Cases that wait for a grace period
- * use this function, because it starts no grace period: such a case would otherwise pass even if
- * the arena failed to start the one that it needs.
+ * Sleep for a tick, then return what arena_patient() returns. For cases in which the arena must
+ * start a grace period by itself: this function starts none, so such a case fails if the arena does
+ * not start one.
  */
 static inline bool arena_sleep_until(unsigned long *until)
 {
