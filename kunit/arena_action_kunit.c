@@ -375,10 +375,7 @@ static void fill_while_actions_run(struct arena_hand *hand)
 			watched->spoiled = &race->spoiled;
 			watched->owner = arena_rnd(&hand->rnd);
 			arena_pattern_fill(watched->bytes, sizeof(watched->bytes), watched->owner);
-			/*
-			 * The test can check only objects with an action, so stop here if adding
-			 * one fails.
-			 */
+			/* The test can check only objects with an action. */
 			if (arena_add_action(race->arena, look_at, watched, GFP_KERNEL))
 				break;
 		}

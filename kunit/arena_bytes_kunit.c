@@ -189,10 +189,7 @@ static void strdup_each_length_copied(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_high(arena), used);
 }
 
-/*
- * Clauses 1, 4: arena_strndup() copies no more bytes than its limit, and the copy always ends with
- * a NUL.
- */
+/* Clauses 1, 4: arena_strndup() copies at most @max bytes, and the copy always ends with a NUL. */
 static void strndup_each_limit_terminated(struct kunit *test)
 {
 	static const struct {
@@ -350,10 +347,7 @@ static void new_each_type_aligned(struct kunit *test)
 	}
 }
 
-/*
- * Clause 14: arena_store() copies lvalues and literals with their type, and evaluates each argument
- * once.
- */
+/* Clause 14: arena_store() copies lvalues and literals with their type, and evaluates them once. */
 static void store_each_type_copied(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -489,10 +483,7 @@ static void buf_last_object_in_place(struct kunit *test)
 	arena_private_destroy(&private);
 }
 
-/*
- * Clause 4: a failed append does not change the bytes of a buffer, and finishing the buffer then
- * returns NULL.
- */
+/* Clause 4: a failed append changes no byte of a buffer. Finishing the buffer then returns NULL. */
 static void buf_without_memory_null(struct kunit *test)
 {
 	struct arena *arena = arena_test_create(test, SLAB, SLAB, 0);
@@ -551,10 +542,7 @@ static const void *take_some(struct arena *arena, unsigned int which, gfp_t gfp)
 	}
 }
 
-/*
- * Clause 4: each function of take_some() returns NULL if it fails, and the arena counts one
- * failure.
- */
+/* Clause 4: a function of take_some() that fails returns NULL, and the arena counts one failure. */
 static void copy_without_memory_null(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -626,10 +614,7 @@ static void copy_in_hardirq_ok(struct kunit *test)
  */
 #define LATE_SLAB	((size_t)SZ_512K)
 #define LATE_OBJECTS	2
-/*
- * The distance in bytes between two places with late.stamp. Few suffice: a copy overwrites whole
- * objects.
- */
+/* Bytes between two places with late.stamp. Few suffice: a copy overwrites whole objects. */
 #define LATE_STRIDE	1024
 
 struct late {

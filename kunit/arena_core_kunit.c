@@ -235,10 +235,7 @@ static void alloc_several_arenas_no_overlap(struct kunit *test)
 	}
 }
 
-/*
- * In a dense arena, objects that need no padding for alignment and that fill slabs exactly are
- * contiguous.
- */
+/* In a dense arena, objects that need no padding and fill slabs exactly are contiguous. */
 static void alloc_dense_contiguous(struct kunit *test)
 {
 	struct arena *arena = arena_test_create(test, CAPACITY, SLAB, 0);
@@ -296,8 +293,7 @@ static void alloc_dense_follows_model(struct kunit *test)
 }
 
 /*
- * Clauses 1, 16: an arena hands out exactly its capacity, even if that is no multiple of a page or
- * slab.
+ * Clauses 1, 16: an arena hands out exactly its capacity, even if that is no multiple of PAGE_SIZE.
  */
 static void alloc_odd_capacity_exact(struct kunit *test)
 {
@@ -466,10 +462,7 @@ static void alloc_when_full_refused(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/*
- * Clause 8: each cause of failure has a count of its own, and a successful allocation raises none
- * of these.
- */
+/* Clause 8: each cause of failure has its own count. Successful allocations raise none of them. */
 static void alloc_failures_counted_by_cause(struct kunit *test)
 {
 	struct arena *arena = usual(test);

@@ -52,10 +52,7 @@ static unsigned long findings(const struct arena *arena)
 	return arena_test_stats(arena).findings;
 }
 
-/*
- * Allocate an object. A finding about this object names this function as the caller, which
- * is_here() recognises.
- */
+/* Allocate an object. Findings about it name this function, which is_here() recognises. */
 static noinline u8 *alloc_here(struct arena *arena, size_t size)
 {
 	u8 *object = arena_alloc(arena, size, GFP_KERNEL);
@@ -149,10 +146,7 @@ static void overrun_by_a_byte_found_by_reset(struct kunit *test)
 	}
 }
 
-/*
- * Write behind the object of @size bytes at @ptr, and reset. The finding must name the function
- * @caller.
- */
+/* Write behind the object of @size bytes at @ptr, and reset. The finding must name @caller. */
 static void expect_named(struct kunit *test, struct arena *arena, u8 *ptr, size_t size,
 			 void *caller)
 {
@@ -166,8 +160,7 @@ static void expect_named(struct kunit *test, struct arena *arena, u8 *ptr, size_
 }
 
 /*
- * Clause 26: a finding names the function that called the arena, whichever call allocated the
- * object.
+ * Clause 26: whichever function allocated the object, a finding names the caller of that function.
  */
 static void overrun_names_the_caller(struct kunit *test)
 {
@@ -340,10 +333,7 @@ static void new_objects_filled(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, findings(arena), 0);
 }
 
-/*
- * Clause 26: a reset finds a write behind an object larger than a slab, made through the object's
- * view.
- */
+/* Clause 26: a reset finds a write through a view, behind an object larger than a slab. */
 static void overrun_of_large_object_found(struct kunit *test)
 {
 	const size_t size = 2 * SLAB + 100;
@@ -417,7 +407,7 @@ static void overrun_of_shrunk_object_found(struct kunit *test)
 }
 
 /*
- * Clauses 7, 26: redzones count as padding. An object that ends with its slab or with the arena has
+ * Clauses 7, 26: redzones count as padding. An object that ends with its slab or the arena has
  * none.
  */
 static void redzones_count_as_padding(struct kunit *test)
@@ -616,10 +606,7 @@ static bool name_is_checked(struct kunit *test, const char *name, unsigned int f
 	return is;
 }
 
-/*
- * Clause 26: the parameter is a list of arena names; a * at the end of a name stands for any
- * characters.
- */
+/* Clause 26: the parameter is a list of arena names. A name with a * at its end is a prefix. */
 static void names_select_arenas(struct kunit *test)
 {
 	selects(test, "first,sec*,,third\n");

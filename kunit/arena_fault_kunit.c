@@ -230,8 +230,7 @@ static unsigned int sweep_pass(struct sweep *sweep, u64 failures)
 }
 
 /*
- * Repeat the sweep until @least calls fail in one sweep, as each call makes at least @least
- * allocations.
+ * Repeat the sweep until @least calls fail in one sweep: a call makes at least @least allocations.
  */
 static void sweep_run(struct sweep *sweep, u64 failures, unsigned int least)
 {
@@ -542,20 +541,14 @@ static unsigned int create_typed_pass(struct kunit *test, unsigned int flags, lo
 			KUNIT_EXPECT_TRUE(test, met);
 			KUNIT_EXPECT_EQ(test, PTR_ERR(typed), -ENOMEM);
 		}
-		/*
-		 * arena_total_now() also empties the pool, so that the next creation needs the page
-		 * allocator.
-		 */
+		/* arena_total_now() also empties the pool, so the next creation has to allocate. */
 		KUNIT_EXPECT_EQ(test, arena_total_now(), total);
 	}
 	KUNIT_EXPECT_FALSE(test, met);
 	return failed;
 }
 
-/*
- * Clause 4: a typed arena allocates all its memory at creation; a creation that fails leaks
- * nothing.
- */
+/* Clause 4: a typed arena allocates all memory at creation. A failed creation leaks nothing. */
 static void typed_create_nth_alloc_fails_enomem(struct kunit *test)
 {
 	/*

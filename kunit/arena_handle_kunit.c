@@ -113,8 +113,7 @@ static void alloc_handle_bad_argument_refused(struct kunit *test)
 }
 
 /*
- * Clause 13: for an address outside the arena, arena_handle() returns a handle that resolves to
- * NULL.
+ * Clause 13: arena_handle() of an address outside the arena returns a handle that resolves to NULL.
  */
 static void handle_foreign_address_none(struct kunit *test)
 {
@@ -139,19 +138,13 @@ static void handle_foreign_address_none(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, large)));
 	vfree(vmalloced);
 
-	/*
-	 * arena_handle() returns no valid handle for an address above all objects, even in a
-	 * committed slab.
-	 */
+	/* An address above all objects has no valid handle, even in a committed slab. */
 	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 	KUNIT_ASSERT_PTR_EQ(test, arena_alloc(arena, 64, GFP_KERNEL), mine);
 	beyond = mine + SLAB - 64;
 	if (arena_high(arena) <= SLAB - 64)
 		KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, beyond)));
-	/*
-	 * After arena_reset_rcu(), the address of an object in the old slab set has no valid
-	 * handle.
-	 */
+	/* After arena_reset_rcu(), an object in the old slab set has no valid handle. */
 	KUNIT_ASSERT_EQ(test, arena_reset_rcu(arena), 0);
 	KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, SLAB, GFP_KERNEL));
 	KUNIT_EXPECT_TRUE(test, is_none(arena, arena_handle(arena, mine)));
@@ -289,10 +282,7 @@ static void deref_forged_null(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, ptr);
 	g = good.generation;
 
-	/*
-	 * Handles of past and future generations must not resolve, even if these have the current
-	 * tag.
-	 */
+	/* Handles of other generations must not resolve, even if these have the current tag. */
 	for (bit = 0; bit < 64; bit++) {
 		h = (arena_handle_t){ g ^ BIT_ULL(bit), good.offset };
 		KUNIT_EXPECT_NULL_MSG(test, arena_deref(arena, h), "generation, bit %d", bit);

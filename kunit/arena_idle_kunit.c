@@ -114,10 +114,7 @@ static void shrink_some_keeps_the_rest(struct kunit *test)
 	fill(test, arena);
 }
 
-/*
- * Clauses 10, 25: an arena with an object keeps all its memory, and so does an arena without
- * ARENA_SHRINK.
- */
+/* Clauses 10, 25: an arena with an object, or without ARENA_SHRINK, keeps all its memory. */
 static void shrink_while_in_use_takes_nothing(struct kunit *test)
 {
 	const struct shape *shape = test->param_value;
@@ -205,10 +202,7 @@ static void shrink_while_readers_are_inside_takes_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, shrink_now(), SLABS * (SZ_64K >> PAGE_SHIFT));
 }
 
-/*
- * Clauses 25, 27: the shrinker takes nothing while actions run, as these may use memory of the
- * arena.
- */
+/* Clauses 25, 27: the shrinker takes nothing while actions run, as these may use the memory. */
 static void shrink_while_actions_run_takes_nothing(struct kunit *test)
 {
 	struct arena *arena = create(test, &shapes[ARRAY_SIZE(shapes) - 1], ARENA_SHRINK);
@@ -264,10 +258,7 @@ static void shrinker_takes_from_an_idle_arena(struct kunit *test)
  */
 static bool paused;
 
-/*
- * Thread 0 calls the shrinker. The other threads allocate and reset, each in an RCU read-side
- * critical section.
- */
+/* Thread 0 calls the shrinker. The other threads allocate and reset as RCU readers. */
 static void reader_job(struct arena_hand *hand)
 {
 	struct arena *arena = hand->crew->arena;
@@ -328,8 +319,7 @@ static void shrink_beside_allocations_and_resets(struct kunit *test)
 }
 
 /*
- * Thread 0 calls the shrinker. The other threads create, use, reset and destroy arenas of their
- * own.
+ * Thread 0 calls the shrinker. The other threads create, use, reset and destroy their own arenas.
  */
 static void life_job(struct arena_hand *hand)
 {

@@ -73,10 +73,7 @@ static inline unsigned long arena_irq_pester(struct arena_hand *hand, int cpu,
 	return calls;
 }
 
-/*
- * Returns the CPU to which the suites send interrupts. A thread that is to be interrupted must move
- * there.
- */
+/* Returns the CPU to which suites send interrupts. Threads to be interrupted must move there. */
 static inline int arena_irq_cpu(void)
 {
 	return cpumask_first(cpu_online_mask);

@@ -110,10 +110,7 @@ static void needs_redzones(struct kunit *test, const struct arena *arena)
 		kunit_skip(test, "needs arena.kasan_redzones=1");
 }
 
-/*
- * Clause 26: exactly the bytes of an object are accessible, whatever its size, and redzones
- * surround them.
- */
+/* Clause 26: exactly the bytes of an object are accessible, and redzones surround them. */
 static void alloc_bounds_reported(struct kunit *test)
 {
 	static const size_t sizes[] = { 1, 13, 64, 8, 100, 4096, 7, SLAB - 13 };
@@ -166,8 +163,7 @@ static void unused_memory_reported(struct kunit *test)
 }
 
 /*
- * Clause 26: resets that keep the slabs poison the objects, and the next generation can use the
- * memory.
+ * Clause 26: resets that keep the slabs poison all objects. The next generation can use the memory.
  */
 static void reset_objects_reported(struct kunit *test)
 {
@@ -221,10 +217,7 @@ static void rewind_objects_reported(struct kunit *test)
 	expect_bad(test, other);
 }
 
-/*
- * Read bytes in this task. The test case fails if KASAN reports an access. Returns the sum of the
- * bytes.
- */
+/* Read bytes in this task: the test case fails if KASAN reports an access. Returns their sum. */
 static unsigned int sum(const char *object, size_t size)
 {
 	unsigned int n = 0;
@@ -234,10 +227,7 @@ static unsigned int sum(const char *object, size_t size)
 	return n;
 }
 
-/*
- * Clause 26: after arena_reset_rcu(), objects are poisoned when all readers have left, and not
- * before.
- */
+/* Clause 26: after arena_reset_rcu(), objects are poisoned only when all readers have left. */
 static void reset_rcu_objects_reported(struct kunit *test)
 {
 	struct arena *arena = arena_test_create_kind(test, CAPACITY, ARENA_READERS);
@@ -282,10 +272,7 @@ static void action_object_unpoisoned(struct kunit *test)
 	expect_bad(test, object);
 }
 
-/*
- * Clause 26: the part of a reservation that is not yet allocated is poisoned, and all of it after a
- * reset.
- */
+/* Clause 26: the unallocated part of a reservation is poisoned; after a reset, all of it is. */
 static void reserve_rest_reported(struct kunit *test)
 {
 	struct arena *arena = usual(test);

@@ -289,10 +289,7 @@ static void reset_release_keeps_asked_slabs(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, s.used, 0);
 		KUNIT_EXPECT_EQ(test, s.resets, 1);
 
-		/*
-		 * Allocations that must not grow the arena can use exactly the slabs that were
-		 * kept.
-		 */
+		/* Without growth, allocations can use exactly the slabs that were kept. */
 		if (arena_test_is_dense(test))
 			KUNIT_EXPECT_EQ(test, arena_test_fill(test, arena, 64, 64, ARENA_NOGROW),
 					want * SLAB / 64);
@@ -341,10 +338,7 @@ static void alloc_until_full(struct arena_hand *hand)
 		hand->allocs++;
 }
 
-/*
- * Clause 7: while other threads allocate, arena_offset() never falls. When they have ended, it is
- * exact.
- */
+/* Clause 7: while other threads allocate, arena_offset() never falls. Afterwards it is exact. */
 static void offset_during_allocation_monotonic(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;

@@ -78,8 +78,7 @@ static void mark_with_spans_eopnotsupp(struct kunit *test)
 }
 
 /*
- * Clause 12: a mark is a plain value, so a caller can make one up. A rewind to a bad mark is
- * refused.
+ * Clause 12: a mark is a plain value, so callers can make one up. Rewinds to bad marks are refused.
  */
 static void rewind_to_made_up_mark_refused(struct kunit *test)
 {
@@ -160,10 +159,7 @@ static void rewind_restores_accounting_and_zeroing(struct kunit *test)
 	}
 }
 
-/*
- * Clauses 8, 9: a rewind keeps the peak. arena_reset_zero() also zeroes the memory that a rewind
- * has freed.
- */
+/* Clauses 8, 9: a rewind keeps the peak. arena_reset_zero() also zeroes what a rewind has freed. */
 static void rewind_keeps_peak_and_what_reset_zero_wipes(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -588,8 +584,7 @@ static void scope_in_scope(struct kunit *test, struct arena *arena)
 }
 
 /*
- * Clause 12: the end of arena_scope() frees the objects allocated in it. In arenas with spans it
- * frees nothing.
+ * Clause 12: the end of arena_scope() frees the objects of the scope, except in arenas with spans.
  */
 static void scope_left_frees(struct kunit *test)
 {

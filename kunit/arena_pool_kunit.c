@@ -231,8 +231,7 @@ static void release_regrow_reuses_pool(struct kunit *test)
 }
 
 /*
- * Clause 6: with ARENA_ZERO, objects are zeroed even if another arena has written to their slabs
- * before.
+ * Clause 6: with ARENA_ZERO, objects are zeroed even if another arena has written to their slabs.
  */
 static void alloc_slab_from_pool_zero(struct kunit *test)
 {
@@ -286,10 +285,7 @@ static void release_charged_skips_pool(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pool_bytes(), pooled);
 }
 
-/*
- * Clause 21: chunks of a private arena that is charged to a cgroup neither enter the pool nor come
- * from it.
- */
+/* Clause 21: chunks that are charged to a cgroup neither enter the pool nor come from it. */
 static void private_charged_skips_pool(struct kunit *test)
 {
 	struct arena_private arena;
@@ -381,10 +377,7 @@ static void shrink_empties_pool(struct kunit *test)
 	}
 }
 
-/*
- * With ARENA_ON_NODE, slabs are on the node that the caller asked for, even if they come from the
- * pool.
- */
+/* With ARENA_ON_NODE, slabs are on the node that the caller asked for, even slabs from the pool. */
 static void alloc_on_node_slab_of_node(struct kunit *test)
 {
 	const struct arena_config config = {
@@ -471,10 +464,7 @@ static void churn_job(struct arena_hand *hand)
 		}
 }
 
-/*
- * Clauses 1, 20: while threads create and destroy arenas, no slab is in two arenas, and none is
- * lost.
- */
+/* Clauses 1, 20: while threads create and destroy arenas, no slab is lost or used by two arenas. */
 static void create_destroy_race_no_slab_twice(struct kunit *test)
 {
 	struct arena_crew *crew = arena_crew_create(test, NULL, HANDS, 0);
@@ -504,10 +494,7 @@ static void create_before_pool_ok(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, early_err, 0);
 }
 
-/*
- * Clause 21: when the limit of the root budget is used up, a further charge frees the blocks of the
- * pool.
- */
+/* Clause 21: at the limit of the root budget, a further charge frees blocks of the pool. */
 static void charge_at_limit_drains_pool(struct kunit *test)
 {
 	const struct size size = { SZ_64K, SZ_1M, 0 };
@@ -553,10 +540,7 @@ static long child_limit(void)
 	return CHILD_PAGES;
 }
 
-/*
- * Clause 21: a charge to a budget is also charged to all its ancestors. Each budget has its own
- * limit.
- */
+/* Clause 21: a budget's pages are also charged to its ancestors. Each budget has its own limit. */
 static void budget_charge_each_level_bounded(struct kunit *test)
 {
 	struct arena_budget child = { .parent = &arena_total, .limit = child_limit };
@@ -574,10 +558,7 @@ static void budget_charge_each_level_bounded(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, arena_budget_charge(&grandchild, 1, GFP_KERNEL));
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&grandchild.pages), 100);
 	KUNIT_EXPECT_EQ(test, arena_total_pages(), total + CHILD_PAGES);
-	/*
-	 * Kernel code charges the root budget, which has room although the other budgets are used
-	 * up.
-	 */
+	/* Kernel code charges the root budget, which has room although the others are used up. */
 	KUNIT_EXPECT_TRUE(test, arena_budget_charge(&arena_total, 1, GFP_KERNEL));
 	arena_budget_uncharge(&arena_total, 1);
 	arena_budget_uncharge(&grandchild, 100);
@@ -586,10 +567,7 @@ static void budget_charge_each_level_bounded(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_total_pages(), total);
 }
 
-/*
- * Clause 21: a limit near the largest number of megabytes does not overflow to a negative number of
- * pages.
- */
+/* Clause 21: a limit of nearly ULONG_MAX megabytes does not overflow to a negative limit. */
 static void budget_huge_limit_no_overflow(struct kunit *test)
 {
 	unsigned int bit;
@@ -675,10 +653,7 @@ static void private_destroy_pinned_page_counted(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, arena_pinned_reap());
 	KUNIT_EXPECT_GT(test, arena_total_now(), total);
 	put_page(page);
-	/*
-	 * arena_pinned_reap() frees the page, unless the worker that scans pinned pages has already
-	 * freed it.
-	 */
+	/* arena_pinned_reap() frees the page, unless the worker for pinned pages has done so. */
 	arena_pinned_reap();
 	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
 }

@@ -24,10 +24,7 @@
 #include "../module/core/core.h"
 #include "compat.h"
 
-/*
- * Most test arenas have slabs of this size: small, so that allocations often reach the end of a
- * slab.
- */
+/* Most test arenas have small slabs, so that allocations often reach the end of a slab. */
 #define SLAB		((size_t)4 * PAGE_SIZE)
 
 /* A case about a property that all arenas have runs once for each of these kinds of arenas. */
@@ -85,10 +82,7 @@ static inline struct arena *arena_test_create(struct kunit *test, size_t capacit
 	return arena;
 }
 
-/*
- * Create an arena of the kind that the parameter of the running case selects. @flags: further
- * flags.
- */
+/* Create an arena of the kind that the parameter of the case selects. @flags: further flags. */
 static inline struct arena *arena_test_create_kind(struct kunit *test, size_t capacity,
 						   unsigned int flags)
 {
@@ -229,10 +223,7 @@ static inline size_t arena_extents_spoiled(const struct arena_extent *ext, size_
 	return bad;
 }
 
-/*
- * Clause 7: expects the relations between the statistics that hold while no allocation is under
- * way.
- */
+/* Clause 7: expects the relations between statistics that hold while no allocation is under way. */
 static inline void arena_expect_sane(struct kunit *test, const struct arena *arena)
 {
 	const struct arena_stats s = arena_test_stats(arena);
@@ -581,10 +572,7 @@ static inline struct arena_crew *arena_crew_create(struct kunit *test, struct ar
 	return crew;
 }
 
-/*
- * Start @job in all threads. From now on, arena_crew_on() returns true for at most @ms
- * milliseconds.
- */
+/* Start @job in all threads. arena_crew_on() then returns true for at most @ms milliseconds. */
 static inline void arena_crew_go(struct arena_crew *crew, void (*job)(struct arena_hand *),
 				 unsigned int ms)
 {

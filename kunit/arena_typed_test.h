@@ -59,10 +59,7 @@ static inline void typed_reset(struct kunit *test, struct arena_typed *typed)
 	KUNIT_ASSERT_EQ(test, err, 0);
 }
 
-/*
- * Fills @buffer, which has @size bytes, with the pattern of @owner, and allocates a copy of these
- * bytes.
- */
+/* Fills the @size bytes of @buffer with the pattern of @owner, and allocates a copy of them. */
 static inline void *typed_alloc(struct arena_typed *typed, void *buffer, size_t size, u32 owner)
 {
 	arena_pattern_fill(buffer, size, owner);

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * Functions of newer kernels that the suites use, defined here for kernels from 6.1 on that lack
- * them.
- */
+/* Functions of newer kernels that the suites use, defined for kernels as old as 6.1. */
 #ifndef _ARENA_KUNIT_COMPAT_H
 #define _ARENA_KUNIT_COMPAT_H
 
