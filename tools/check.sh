@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Runs gates, checks of the sources for which no virtual machine is needed: each gate is one tool or
-# one script. If a gate fails, its complaints are shown.
+# one script. If a gate fails, its complaints are shown. A gate does not run again on sources on which
+# it has passed; "rm -r build/passed" lets it.
 #
 #   check.sh [GATE...]   checkpatch kernel-doc shellcheck programs manuals clauses
 #                        planted dkms w1-stock walls w1-new w1-kunit sparse; default: all
@@ -231,6 +232,7 @@ gate_walls()
 {
 	local dir upward=
 
+	"$ROOT/tools/module.sh" stock >/dev/null || return 1
 	for dir in "${!BELOW[@]}"; do
 		upward+=$(upward_includes "$dir"; upward_calls "$dir")
 	done
@@ -278,10 +280,17 @@ gate_sparse()
 
 run_gate()
 {
-	local gate=$1 start=$SECONDS log=$LOGS/check-$1.log
+	local gate=$1 start=$SECONDS log=$LOGS/check-$1.log sum
 
+	if passed_before "check-$gate" >/dev/null; then
+		say "ok: $gate, which has passed on these sources before"
+		PASSED=$((PASSED + 1))
+		return
+	fi
+	sum=$(tree_sum)
 	if "gate_$gate" >"$log" 2>&1 </dev/null; then
 		say "ok: $gate ($((SECONDS - start)) s)"
+		note_passed "check-$gate" "$sum"
 		PASSED=$((PASSED + 1))
 	else
 		grep -vE '^(make|  (CC|LD|CHECK|MODPOST))' "$log" | tail -n 40 >&2

@@ -111,6 +111,42 @@ counts()
 	printf '%d %d %d\n' "$2" "$3" "$4" >"$BUILD/counts/$1"
 }
 
+# Prints a checksum of the sources, and of what says which compiler and which kernels they are
+# compiled with.
+tree_sum()
+{
+	(
+		cd "$ROOT" || exit 1
+		find Kbuild Makefile README.md dkms.conf include kunit module selftests tools \
+			-type f ! -name '.*' ! -name '*.o' ! -name '*.ko' ! -name '*.mod*' \
+			-exec sha256sum {} + | sort
+		gcc -dumpfullversion
+		cat "$BUILD/stock/version" "$BUILD/new/version" 2>/dev/null
+		readlink -f "$BUILD/src/newest"
+	) | sha256sum | cut -d' ' -f1
+}
+
+# Some checks give the same result whenever they run on the same sources. For these, build/passed
+# has a file for each that has passed: it says on which sources, and what the check has counted.
+
+# Succeeds if check NAME has passed on the present sources, and prints what it counted.
+passed_before()
+{
+	local sum counted
+
+	[ -e "$BUILD/passed/$1" ] && read -r sum counted <"$BUILD/passed/$1" &&
+		[ "$sum" = "$(tree_sum)" ] && echo "$counted"
+}
+
+# Notes that check NAME has passed on the sources of SUM, which tree_sum() has printed before the
+# check, and what it has counted.
+#   note_passed NAME SUM [COUNTED]
+note_passed()
+{
+	mkdir -p "$BUILD/passed"
+	echo "$2 ${3:-}" >"$BUILD/passed/$1"
+}
+
 # A splat is a report of a bug in the kernel's log. SPLATS matches a line in each kind of splat.
 SPLATS='BUG:|WARNING:|Oops|Call Trace|KASAN:|KCSAN:|UBSAN:|kmemleak:.*suspected'
 SPLATS=$SPLATS'|soft lockup|hard LOCKUP|rcu.*stall|Kernel panic|possible recursive'
