@@ -2,18 +2,18 @@
 /*
  * The directory arena/ in debugfs: a table of all arenas, and a file for each arena.
  *
- * Most arenas live for one request, and creating a file for each would cost more than the request.
- * So creation stores an arena in young[], at the place that its id selects, by one
- * compare-and-swap, and destruction takes it out by another. While arenas come and go, a worker
- * runs every FILES_DELAY: it moves the young arenas to the list and creates their files, and
- * removes the files of arenas that are gone. Young arenas also move to the list when a program
- * reads the table, or when a place in young[] is needed for another arena.
+ * Most arenas live for one request, and creating a file for each of them would cost more than the
+ * request. So creation only stores the arena in young[], at the place that its id selects, by one
+ * compare-and-swap, and destruction takes it out by another. While arenas are created or destroyed,
+ * a worker runs every FILES_DELAY: it moves the arenas in young[] to the list all_arenas, creates
+ * files for them, and removes the files of destroyed arenas. The arenas in young[] also move to the
+ * list when a program reads the table, or when creation needs an occupied place in young[].
  *
  * Creating and destroying an arena must not wait for a reader. A program that lists the directory
- * holds its lock, and a program that reads a file delays the removal of the file. Either lasts
- * until the buffer that the program reads into has been faulted in, which may be for ever. So only
- * the worker creates and removes files. Creation and destruction take all_lock, which is held for a
- * few instructions or for one page of the table, and never while user memory is touched.
+ * holds the lock of the directory, and a program that reads a file delays the removal of the file,
+ * until the buffer that the program reads into has been faulted in, which may take for ever. So
+ * only the worker creates and removes files. Creation and destruction take all_lock, which is held
+ * for a few instructions or for one page of the table, and never while user memory is touched.
  */
 #include <linux/debugfs.h>
 #include <linux/err.h>
@@ -43,15 +43,15 @@ struct arena_debug {
 	struct list_head	node;
 };
 
-/* Protects the three variables below, arena->debug, and what a struct arena_debug shows. */
+/* Protects the three variables below, arena->debug, and the member @arena of each arena_debug. */
 static DEFINE_SPINLOCK(all_lock);
 static LIST_HEAD(all_arenas);		/* in ascending order of their ids */
-static struct arena *next_to_show;	/* oldest arena that may lack a file, or NULL */
+static struct arena *next_to_show;	/* oldest arena in all_arenas that may lack a file */
 static LIST_HEAD(files_to_remove);
 
 /*
- * Arenas that are not in all_arenas yet, without a lock: creation and destruction change an entry
- * by compare-and-swap, and list_young() empties it by xchg().
+ * The arenas that are not in all_arenas yet. No lock protects this array: creation and destruction
+ * change an entry by compare-and-swap, and list_young() empties an entry by xchg().
  */
 static struct arena *young[NR_YOUNG];
 static atomic64_t last_id;
@@ -119,7 +119,10 @@ static u64 column_value(const struct column *column, const struct arena_stats *s
 	return column->wide ? *(const u64 *)at : *(const size_t *)at;
 }
 
-/* One line of the table. The first line names the columns, as later versions may add some. */
+/*
+ * Print one line of the table. The first line of the table names the columns, as later versions of
+ * the module may add columns.
+ */
 static void show_line(struct seq_file *m, const struct arena *arena)
 {
 	struct arena_stats stats;
@@ -141,8 +144,8 @@ static struct arena **young_place(u64 id)
 }
 
 /*
- * Insert @arena in the order of ids. Arenas arrive nearly in that order, so the walk from the
- * end of the list is short.
+ * Insert @arena in all_arenas, in the order of ids. Most arenas are inserted nearly in that order,
+ * so the walk from the end of the list is short.
  */
 static void list_arena(struct arena *arena)
 {
@@ -158,9 +161,9 @@ static void list_arena(struct arena *arena)
 }
 
 /*
- * Move the young arenas to the list, the oldest first. The caller holds all_lock until they are in
- * the list. If one of them is destroyed meanwhile, arena_debug_remove() does not find it in
- * young[], and waits for all_lock.
+ * Move the arenas in young[] to all_arenas, the oldest first. The caller holds all_lock until all
+ * of them are in the list: if one of them is destroyed meanwhile, arena_debug_remove() does not
+ * find it in young[], and waits for all_lock before it takes the arena off the list.
  */
 static void list_young(void)
 {
@@ -172,8 +175,8 @@ static void list_young(void)
 		struct arena **place = young_place(id + i);
 
 		/*
-		 * Full barrier: pairs with the cmpxchg() in arena_debug_add(), so that this finds
-		 * the arena complete.
+		 * Full barrier: pairs with the cmpxchg() in arena_debug_add(), so that this CPU
+		 * sees the arena initialised.
 		 */
 		arena = READ_ONCE(*place) ? xchg(place, NULL) : NULL;
 		if (arena)
@@ -189,8 +192,8 @@ static struct arena *next_arena(struct arena *arena)
 }
 
 /*
- * Call @fn with each arena until it returns true, and return that. all_lock is held: @fn must not
- * sleep, and the arena is not destroyed meanwhile.
+ * Call @fn with each arena until a call returns true. Returns true if a call did. @fn runs with
+ * all_lock held, so it must not sleep, and no arena is destroyed before it returns.
  */
 bool arena_debug_each(bool (*fn)(struct arena *arena, void *data), void *data)
 {
@@ -309,8 +312,8 @@ static void file_name(const struct arena *arena, char *file)
 }
 
 /*
- * Let @debug show the oldest listed arena that has no file, and store the name of its file in
- * @file. Returns false if all listed arenas have a file.
+ * Choose the oldest arena in all_arenas that has no file, let @debug show it, and store the name of
+ * its file in @file. Returns false if all arenas in the list have a file.
  */
 static bool pick_without_file(struct arena_debug *debug, char *file)
 {
@@ -341,8 +344,8 @@ static void make_files(void)
 		if (!debug || !pick_without_file(debug, file))
 			break;
 		/*
-		 * On failure this stores an ERR_PTR(). As arena->debug is set all the same, the
-		 * worker does not try again.
+		 * If debugfs cannot create the file, debug->dentry is an ERR_PTR(). The worker does
+		 * not try again, as arena->debug is set all the same.
 		 */
 		debug->dentry = debugfs_create_file(file, 0400, debug_dir, debug, &arena_fops);
 	}
@@ -358,7 +361,7 @@ static void remove_files(void)
 	list_splice_init(&files_to_remove, &gone);
 	spin_unlock(&all_lock);
 	list_for_each_entry_safe(debug, next, &gone, node) {
-		/* This waits for readers that are in arena_show(). Later reads fail. */
+		/* debugfs_remove() waits for readers that are in arena_show(). Later reads fail. */
 		debugfs_remove(debug->dentry);
 		kfree(debug);
 	}
@@ -367,8 +370,8 @@ static void remove_files(void)
 static void files_worker(struct work_struct *unused)
 {
 	/*
-	 * There is no directory yet if built-in code creates arenas before arena_debug_init() runs,
-	 * and there never is one if debugfs has refused to create it.
+	 * debug_dir is NULL if built-in code creates arenas before arena_debug_init() runs, and an
+	 * ERR_PTR() if debugfs has refused to create the directory.
 	 */
 	if (IS_ERR_OR_NULL(debug_dir))
 		return;
@@ -393,10 +396,13 @@ void arena_debug_add(struct arena *arena)
 
 	arena->id = atomic64_inc_return(&last_id);
 	place = young_place(arena->id);
-	/* Full barrier: pairs with xchg() in list_young(), which then finds the arena complete. */
+	/*
+	 * Full barrier: pairs with xchg() in list_young(), whose CPU then sees the arena
+	 * initialised.
+	 */
 	if (READ_ONCE(*place) || cmpxchg(place, NULL, arena)) {
 		spin_lock(&all_lock);
-		/* An older arena has the place in young[]: list the older arena first. */
+		/* An older arena occupies the place in young[]: list the older arena first. */
 		list_young();
 		list_arena(arena);
 		spin_unlock(&all_lock);
@@ -405,9 +411,9 @@ void arena_debug_add(struct arena *arena)
 }
 
 /*
- * Called when @arena is destroyed. An arena that is still in young[] has no file and is in no list.
- * Otherwise list_young() has taken it out of young[], and its caller holds all_lock until the arena
- * is in the list. From here on the file of @arena, if it has one, shows nothing.
+ * Called when @arena is destroyed. If @arena is still in young[], it has no file and is in no list.
+ * Otherwise it is in all_arenas, or a caller of list_young() is about to insert it there and holds
+ * all_lock until then. After this function a read of the file of @arena, if it has one, fails.
  */
 void arena_debug_remove(struct arena *arena)
 {

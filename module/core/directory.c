@@ -2,17 +2,17 @@
 /*
  * The slab directory: from the number of a slab to its entry.
  *
- * The entries of the first slabs lie in the arena itself. The entries of the other slabs are in
- * the leaves of a tree, whose nodes are a page each and are allocated as slabs are committed: an
- * arena of few slabs needs no node, whatever its capacity. The root pointer is the address of a
- * node plus the height of the tree, which is 0 for a single leaf. A tree that is too low gets a
+ * The entries of the first slabs lie in the arena itself. The entries of the other slabs are in the
+ * leaves of a tree. Its nodes are a page each, and are allocated as slabs are committed: an arena
+ * of few slabs needs no node, whatever its capacity. The root pointer is the address of the root
+ * node plus the height of the tree, which is 0 if the root is a leaf. A tree that is too low gets a
  * higher root, which has the old root as its first child.
  *
  * Nodes are zeroed before other CPUs can see them, and are added by compare-and-swap without a
- * lock. They are never moved, and are freed with the arena only. So lookups take no lock either and
- * run in any context, and an entry that was found stays where it is. Nodes remain when slabs are
- * released: they cost sixteen bytes for each slab that there ever was, 0.4 % of slabs of 4 KiB and
- * 0.02 % of those of 64 KiB, the default.
+ * lock. They are never moved, and are freed only with the arena. So lookups take no lock either and
+ * run in any context, and an entry that a lookup has found stays where it is. Nodes remain when
+ * slabs are released: they cost sixteen bytes for each slab that was ever committed, 0.4 % of slabs
+ * of 4 KiB and 0.02 % of slabs of 64 KiB, the default.
  */
 #include <linux/kmemleak.h>
 #include <linux/sched/mm.h>
@@ -23,7 +23,7 @@
 #define LEAF_BITS	(PAGE_SHIFT - ilog2(sizeof(struct arena_slab)))
 #define CHILD_BITS	(PAGE_SHIFT - ilog2(sizeof(void *)))
 #define HEIGHT_MASK	7UL
-/* The highest tree that is needed: it resolves every offset that fits into the cursor. */
+/* The height of a tree that resolves every offset that fits into the cursor. */
 #define HEIGHT_MAX	DIV_ROUND_UP(ARENA_CURSOR_BITS - PAGE_SHIFT - LEAF_BITS, CHILD_BITS)
 
 /**
@@ -104,8 +104,9 @@ struct arena_slab *arena_dir_find(const struct arena_dir *dir, size_t index)
 }
 
 /*
- * arena_dir_next() for slabs whose entries are in the tree. Skips all slabs below a missing node in
- * one step.
+ * Find the entry of slab *@index or, if the leaf of that slab is missing, of the first slab behind
+ * it and below @end whose leaf exists, and set *@index to its number. Skips all slabs below a
+ * missing node in one step. Serves arena_dir_next() for the slabs whose entries are in the tree.
  */
 struct arena_slab *arena_dir_find_next(const struct arena_dir *dir, size_t *index, size_t end)
 {
@@ -133,8 +134,8 @@ static unsigned int index_height(size_t index)
 
 /*
  * How many nodes are missing on the way from the root to slab @index, new roots included. Other
- * CPUs may add nodes meanwhile, but that never raises the number: a node that they add is either on
- * this way, or below an old root that has been counted as present.
+ * CPUs may add nodes meanwhile, which can only lower the number: no CPU removes nodes, and a CPU
+ * that makes the tree higher than counted here adds the additional roots itself.
  */
 static unsigned int nodes_missing(const struct arena_dir *dir, size_t index)
 {
@@ -144,9 +145,9 @@ static unsigned int nodes_missing(const struct arena_dir *dir, size_t index)
 	if (!root_reaches(root, index)) {
 		height = index_height(index);
 		/*
-		 * The nodes above the old root, up to the new root, and those from the new root
-		 * down to the leaf. The way down does not lead through the old root, which is a
-		 * first child.
+		 * Count the nodes above the old root, up to the new root, and the nodes below the
+		 * new root, down to the leaf. The way down does not lead through the old root: all
+		 * slabs below the old root have lower numbers than @index.
 		 */
 		return height + 1 - (root ? root_height(root) + 1 : 0) + height;
 	}
@@ -168,8 +169,8 @@ static union arena_dir_node *node_new(struct arena *arena, gfp_t gfp)
 	}
 	set_active_memcg(old);
 	/*
-	 * kmemleak must scan the node: the only pointers to slabs, which kmemleak tracks, are in
-	 * it.
+	 * kmemleak must scan the node, which holds the only pointers to slabs that kmemleak tracks:
+	 * otherwise kmemleak would report these slabs as leaked.
 	 */
 	if (node)
 		arena_kmemleak_alloc(node, 0, gfp);
@@ -225,7 +226,7 @@ static bool spare_fill(struct arena *arena, const struct arena_dir *dir, size_t 
 	return true;
 }
 
-/* Make the tree high enough for slab @index. Returns the root of such a tree. */
+/* Make the tree high enough for slab @index. Returns the root pointer of the tree. */
 static union arena_dir_node *dir_raise(struct arena_dir *dir, size_t index,
 				       union arena_dir_node **spare)
 {
@@ -264,9 +265,9 @@ static void dir_extend(struct arena_dir *dir, size_t index, union arena_dir_node
 			continue;
 		added = spare_pop(spare);
 		/*
-		 * Full barrier: the node is zeroed before its address can be seen. Pairs with
-		 * the address dependency in dir_walk(), which would otherwise read what the
-		 * page held before.
+		 * Full barrier: pairs with the address dependency in dir_walk(), so that a CPU that
+		 * sees the address of the node sees it zeroed. Without the barrier, that CPU could
+		 * read what the page held before.
 		 */
 		child = cmpxchg(cell, NULL, added);
 		if (child)
@@ -307,8 +308,8 @@ static void nodes_free(struct arena *arena, union arena_dir_node *node, unsigned
 }
 
 /*
- * Free the nodes of a directory that has some. All slabs were given back, and no other CPU uses the
- * arena.
+ * Free the nodes of a directory that has nodes. The caller has given back all slabs, and no other
+ * CPU uses the arena.
  */
 void arena_dir_exit(struct arena *arena, struct arena_dir *dir)
 {

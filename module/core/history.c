@@ -4,35 +4,39 @@
  * that the arena was rewound to since.
  *
  * Let M(g) be the lowest offset that the arena was rewound to since generation g. An object of g at
+ * Let M(g) be the lowest offset that the arena was rewound to since generation g. An object of g at
  * offset o lives if o < M(g), and the arena can be rewound to a mark of g at o if o <= M(g). A
  * rewind from the present generation to offset t sets M(g) = min(M(g), t) for every g. So M(g)
  * never falls as g grows: it is a staircase. &struct arena_rewinds holds its steps. If there are
- * too many, the two oldest are merged into one at the lower offset. Some live objects are then said
- * to be gone, but no freed object is said to live. A reset frees everything: if the tag in the
- * cursor says that a reset, and not a rewind, began the generation, no older object lives, whatever
- * the history holds.
+ * too many steps, a rewind merges the two oldest into one step at the lower offset. arena_deref()
+ * then reports some live objects as stale, but reports no freed object as alive. A reset frees
+ * everything: if the tag in the cursor says that a reset, and not a rewind, began the generation,
+ * no older object lives, whatever the history holds.
  *
- * arena_deref() reads the history in any context, without a lock. There are two copies of it:
- * a rewind writes the copy that is not in use, makes it the valid one, and only then moves the
- * cursor. So a reader that finds the later generation in the cursor also finds what its rewind
- * freed. A reader that finds another copy valid after reading than before may have read one
- * that a second rewind was writing, and reads again.
+ * arena_deref() reads the history in any context, without a lock. There are two copies of it: a
+ * rewind writes the copy that is not in use, makes it the valid one, and only then moves the
+ * cursor. So a reader that finds the later generation in the cursor also finds what the rewind to
+ * that generation freed. If the number of the valid copy has changed while a reader was reading, a
+ * second rewind may have been writing the copy that was read, so the reader starts again.
  */
 #include <linux/slab.h>
 
 #include "core/core.h"
 
 /*
- * Set *@low to M(@generation). If steps were merged, M(@generation) is known within bounds only:
- * *@low is the lowest value that it can have, or with @most the highest. Returns false if nothing
- * of @generation lives, or if the arena has had no such generation.
+ * Set *@low to M(@generation), the lowest offset that the arena was rewound to since @generation.
+ * If steps were merged, M(@generation) is known only within bounds: *@low is then the lower bound,
+ * or with @most the upper one. Returns false if no object of @generation lives, or if the arena has
+ * had no such generation.
  */
 static bool rewinds_find(const struct arena_rewinds *rewinds, unsigned long generation,
 			 bool most, size_t *low)
 {
 	unsigned int nr = min_t(unsigned int, READ_ONCE(rewinds->nr), ARENA_REWINDS), i;
 
-	/* Rewinds stay in one slab set: no generation of the other set lives on. */
+	/*
+	 * A rewind keeps the slab set, so no object of a generation of the other slab set lives on.
+	 */
 	if (generation < READ_ONCE(rewinds->first) ||
 	    (generation ^ READ_ONCE(rewinds->first)) & ARENA_GEN_SET)
 		return false;
@@ -48,9 +52,9 @@ static bool rewinds_find(const struct arena_rewinds *rewinds, unsigned long gene
 }
 
 /*
- * Set *@low to M(@generation); where merged steps leave that open, to its lower or, with @most, its
- * upper bound. The caller has read generation @now from the cursor. Returns false if nothing of
- * @generation lives.
+ * Set *@low to the lowest offset that the arena was rewound to since @generation. If merged steps
+ * leave that offset open, *@low is its lower bound, or with @most its upper bound. The caller has
+ * read generation @now from the cursor. Returns false if no object of @generation lives.
  */
 bool arena_lowest_since(const struct arena *arena, unsigned long now, unsigned long generation,
 			bool most, size_t *low)
@@ -62,22 +66,23 @@ bool arena_lowest_since(const struct arena *arena, unsigned long now, unsigned l
 	if (!(now & ARENA_GEN_REWOUND))
 		return false;
 	/*
-	 * Pairs with the compare-and-swap of the cursor in arena_begin_rewound(): this reader
-	 * has read the generation of that rewind, and so sees what rewinds_set() wrote
-	 * before. Otherwise an object that the rewind freed could pass for a live one.
+	 * Pairs with the compare-and-swap of the cursor in arena_begin_rewound(): a reader that has
+	 * read from the cursor the generation that a rewind began sees what rewinds_set() wrote for
+	 * that rewind. Otherwise an object that the rewind freed could pass for a live one.
 	 */
 	smp_rmb();
 	history = READ_ONCE(arena->history);
 	do {
 		/*
-		 * Acquire: pairs with the smp_store_release() in rewinds_set(); the copy is
-		 * complete.
+		 * Acquire: pairs with the smp_store_release() in rewinds_set(), so that a reader
+		 * that sees this number sees the copy complete.
 		 */
 		nr = smp_load_acquire(&history->nr);
 		found = rewinds_find(&history->rewinds[nr & 1], generation, most, low);
 		/*
-		 * Pairs with smp_wmb() in rewinds_set(): the copy is read before the number is read
-		 * again.
+		 * Pairs with smp_wmb() in rewinds_set(): if this reader has read anything that a
+		 * later rewind wrote into the copy, the number that is read below has changed, and
+		 * the reader starts again.
 		 */
 		smp_rmb();
 	} while (unlikely(READ_ONCE(history->nr) != nr));
@@ -97,8 +102,9 @@ bool arena_outlives(const struct arena *arena, unsigned long now, unsigned long 
 }
 
 /*
- * May an object of @generation at @offset live on in generation @now? Returns true if merged steps
- * leave that open, so that no view of a live object is unmapped.
+ * May an object of @generation at @offset live on in generation @now? If merged steps leave that
+ * open, returns true: the caller unmaps views of freed objects, and must not unmap that of a live
+ * one.
  */
 bool arena_may_outlive(const struct arena *arena, unsigned long now, unsigned long generation,
 		       size_t offset)
@@ -129,9 +135,9 @@ static void rewinds_set(struct arena *arena, const struct arena_rewinds *rewinds
 	lockdep_assert_held(&arena->reset_lock);
 	/*
 	 * Pairs with smp_rmb() in arena_lowest_since(): a reader that sees any part of what is
-	 * written below also sees the number that the last rewind stored, which differs from
-	 * the one that the reader began with, and reads again. Without it, the reader could
-	 * use a mixture of two histories.
+	 * written below also sees the number that the rewind before this one stored. That number
+	 * differs from the one that the reader began with, so the reader starts again. Without the
+	 * barrier, the reader could use a mixture of two histories.
 	 */
 	smp_wmb();
 	rewinds_copy(&arena->history->rewinds[nr & 1], rewinds);
@@ -140,9 +146,9 @@ static void rewinds_set(struct arena *arena, const struct arena_rewinds *rewinds
 }
 
 /*
- * Add a step: nothing at or above @low that was allocated up to generation @last lives on. Older
- * steps at or above @low are dropped, as the new one covers them. If there are still too many, the
- * two oldest are merged.
+ * Add a step: no object lives that was allocated at or above @low in generation @last or before.
+ * Drop the older steps that are at or above @low, as the new one covers them. If there are still
+ * too many steps, merge the two oldest.
  */
 static void rewinds_push(struct arena_rewinds *rewinds, unsigned long last, size_t low)
 {
@@ -164,7 +170,7 @@ static void rewinds_push(struct arena_rewinds *rewinds, unsigned long last, size
 }
 
 /*
- * Remember that a rewind from generation @now frees what lies at or above @low. If the last rewind
+ * Record that a rewind from generation @now frees the objects at or above @low. If the last rewind
  * neither began @now nor tried to, a reset has come since and has freed all older objects: then the
  * history starts anew.
  */
@@ -192,7 +198,7 @@ void arena_history_alloc(struct arena *arena)
 	if (READ_ONCE(arena->history))
 		return;
 	history = arena_state_alloc(arena, sizeof(*history), GFP_ATOMIC);
-	/* Full barrier: the history is zero before another rewind finds it. */
+	/* Full barrier: another rewind that finds the history finds it zeroed. */
 	if (history && cmpxchg(&arena->history, NULL, history))
 		kfree(history);
 }

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory pressure: take back what resets keep in arenas with %ARENA_SHRINK.
+ * Under memory pressure, give the slabs that resets keep in arenas with %ARENA_SHRINK back to the
+ * page allocator.
  *
  * An arena is idle when nothing has been allocated from it since its generation began, and the
- * shrinker has found it like that for %IDLE_AGE. An arena that is reset and used again all the
- * time has another generation each time that the shrinker looks, so it is never idle.
+ * shrinker has found it empty for %IDLE_AGE. An arena that is reset and used again all the time has
+ * another generation each time that the shrinker looks, so it is never idle.
  *
- * The shrinker releases slabs as arena_reset_release() does (arena_release_empty() in reset.c).
- * A charged slab is uncharged, and no slab goes to the pool.
+ * The shrinker releases slabs by arena_release_empty() (reset.c), which uncharges charged slabs,
+ * and puts none of them into the pool.
  *
  * While idle_mutex is held, no arena on the list is freed, as arena_release() takes the mutex
- * before it frees one. Reclaim may be called by a task that holds any lock and allocates memory, so
- * the shrinker only tries for the mutex, and no memory is allocated while it is held.
+ * before it frees one. A task that allocates memory may run the shrinker while it holds any lock,
+ * so a shrinker that waited for the mutex could wait for ever: it only tries for the mutex. The
+ * holder of the mutex allocates no memory.
  */
 #include <linux/jiffies.h>
 #include <linux/list.h>
@@ -21,15 +23,15 @@
 #include "compat.h"
 #include "core/core.h"
 
-/* For how long the shrinker must have found an arena empty before it takes slabs. */
+/* The shrinker takes slabs of an arena that it has found empty for this many jiffies. */
 #define IDLE_AGE	HZ
 
 /**
- * struct arena_idle - what the shrinker knows of an arena; it lies behind the struct arena.
+ * struct arena_idle - what the shrinker knows of an arena; it lies behind the table of states.
  * @node:	entry in idle_arenas.
  * @arena:	the arena.
  * @generation:	the generation in which the shrinker has found the arena empty.
- * @since:	when it first did so, in jiffies.
+ * @since:	when the shrinker first found the arena empty in @generation, in jiffies.
  */
 struct arena_idle {
 	struct list_head	node;
@@ -71,7 +73,10 @@ void arena_idle_remove(struct arena *arena)
 	mutex_unlock(&idle_mutex);
 }
 
-/* How many pages can be taken from an arena that was empty for @age jiffies; 0 if it was not. */
+/*
+ * Returns how many pages the shrinker can take from the arena of @idle: all pages of its slabs if
+ * the shrinker has found it empty, in one generation, for @age jiffies; otherwise 0.
+ */
 static unsigned long idle_pages(struct arena_idle *idle, unsigned long age)
 {
 	struct arena *arena = idle->arena;
@@ -107,8 +112,9 @@ static unsigned long idle_count(struct shrinker *shrinker, struct shrink_control
 }
 
 /*
- * Release slabs of arenas that were empty for @age jiffies, until they sum up to @pages. Returns
- * the pages released. The next call begins with the arena that this one ends with.
+ * Release slabs of arenas that were empty for @age jiffies, until @pages pages are released.
+ * Returns the number of pages released. The next call begins with the arena that this call ends
+ * with.
  */
 unsigned long arena_idle_shrink(unsigned long pages, unsigned long age)
 {

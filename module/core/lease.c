@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Leases: one claim of as many bytes as can be had in one piece, between two bounds, in which a
- * program then allocates by itself. This code takes no lock of its own.
+ * Leases. A program claims as many bytes as the arena can give in one piece, between two bounds,
+ * and then allocates in them without further calls. The code in this file takes no lock of its own.
  */
 #include <linux/align.h>
 #include <linux/minmax.h>
@@ -9,8 +9,8 @@
 #include "core/cursor.h"
 
 /*
- * Bytes left in the span of this CPU, after alignment. A claim of more would start another
- * span and leave these bytes behind as padding.
+ * Returns how many bytes are left in the span of this CPU, after alignment. A claim of more bytes
+ * may start another span and leave these bytes behind as padding.
  */
 static size_t span_left(struct arena *arena, size_t align)
 {
@@ -30,9 +30,10 @@ static size_t span_left(struct arena *arena, size_t align)
 }
 
 /*
- * How large an object could be that is claimed now: it may reach to the end of the slab where
- * the cursor stands or, if @min does not fit there, fill the next slab. This is a guess, as other
- * CPUs may be claiming, and meaningless if @align is not valid: the claim itself checks both.
+ * Returns how large an object this CPU could claim now: the object may reach to the end of the slab
+ * where the cursor stands or, if @min does not fit there, fill the next slab. The result is a
+ * guess, as other CPUs may be claiming, and is meaningless if @align is not valid: the caller
+ * passes both to __arena_claim(), which checks them.
  */
 static size_t room_left(const struct arena *arena, size_t min, size_t align)
 {
@@ -73,7 +74,10 @@ int arena_claim_some(struct arena *arena, size_t min, size_t want, size_t align,
 		*bytes = size;
 		if (size == min || (err != -ENOSPC && err != -ENOMEM))
 			break;
-		/* Other CPUs were faster, or only the tails of their spans are left: try less. */
+		/*
+		 * Other CPUs have claimed that space, or only the tails of spans are left: try a
+		 * smaller size.
+		 */
 		most = err == -ENOMEM ? min : max(min, size / 2);
 	}
 	return arena_claim_report(arena, size, align, gfp, place, err);

@@ -2,9 +2,9 @@
 /*
  * Marks: a dense arena can be rewound to where it stood earlier.
  *
- * A mark is a plain value. A rewind is a reset to another offset than 0: it begins the next
- * generation (arena_begin_rewound()), and all that "DOC: generations" says of resets holds for
- * it. history.c remembers what rewinds have freed.
+ * A mark is a plain value. A rewind is a reset to the offset of a mark: it begins the next
+ * generation at that offset (arena_begin_rewound()). history.c remembers which objects rewinds have
+ * freed.
  */
 #include <linux/export.h>
 
@@ -65,8 +65,8 @@ static int mark_check(const struct arena *arena, const struct arena_snap *snap,
 }
 
 /*
- * The part of arena_rewind() that needs the lock. Returns 0; 1 if there is nothing to free; or an
- * error of arena_rewind().
+ * The part of arena_rewind() that needs reset_lock. Returns 0; 1 if the arena still stands at
+ * @mark, so that there is nothing to free; or an error of arena_rewind().
  */
 static int rewind_locked(struct arena *arena, const struct arena_mark *mark, bool *crossed)
 {
@@ -98,11 +98,12 @@ static int rewind_locked(struct arena *arena, const struct arena_mark *mark, boo
  * since the mark are gone, whichever task or CPU allocated them; the caller excludes their users.
  * Objects allocated before the mark stay where they are, with their contents, and their handles
  * stay valid, with one exception: the arena remembers at most four rewinds that each went to a
- * higher offset than the one before. With a fifth one, the two oldest are merged into one to the
- * lower offset, and handles and marks made between these two rewinds may be reported stale early.
+ * higher offset than the one before. A fifth such rewind merges the two oldest into one rewind to
+ * the lower of their offsets, and arena_deref() and arena_rewind() may then report handles and
+ * marks that were made between these two rewinds as stale early.
  *
- * With %ARENA_READERS, the slab set remains the same: readers may go on using what was
- * allocated before the mark, and nothing else.
+ * With %ARENA_READERS, a rewind keeps the slab set: readers may go on using objects that were
+ * allocated before the mark, and no others.
  *
  * Context: Any but NMI. Takes a raw spinlock with interrupts off. Does not sleep. The first
  * rewind of an arena allocates some 200 bytes.
@@ -129,7 +130,10 @@ int arena_rewind(struct arena *arena, const struct arena_mark *mark)
 		return err < 0 ? err : 0;
 	arena_crossed(arena, crossed);
 	arena_begun(arena);
-	/* vunmap() may sleep, and a rewind must not: the reaper unmaps the views. */
+	/*
+	 * vunmap() may sleep, and a rewind must not: the reaper, a worker, unmaps views of freed
+	 * objects.
+	 */
 	if (!llist_empty(&arena->larges))
 		schedule_work(&arena->reaper);
 	arena_trace_reset(arena, ARENA_EVENT_REWIND);

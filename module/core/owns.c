@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Whether an address belongs to an arena. This code takes no lock. */
+/* arena_owns() says whether an address belongs to an arena. It takes no lock. */
 #include <linux/export.h>
 
 #include "core/cursor.h"
@@ -9,10 +9,11 @@
  * @arena: the arena, not NULL.
  * @ptr:   any value: it is not dereferenced.
  *
- * Padding counts as handed out, and so do the unused rests of spans and reservations. Freed memory
- * does not, not even while readers may still use it after arena_reset_rcu().
+ * Padding counts as handed out, and so do the unused rests of spans and reservations. Memory that a
+ * reset or rewind has freed does not count, even while readers may still use it after
+ * arena_reset_rcu().
  *
- * Context: Any. Takes no lock. The answer holds as long as the caller excludes resets and rewinds.
+ * Context: Any. Takes no lock. The answer holds while the caller excludes resets and rewinds.
  * Return: true if @ptr lies in a slab of the present generation, at an offset that the cursor has
  * passed.
  */

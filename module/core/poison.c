@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tells KASAN which memory is an object and which was freed (clause 26). Built only with generic
- * KASAN.
+ * This file tells KASAN which memory is an object and which memory was freed (clause 26). It is
+ * built only with generic KASAN.
  *
- * A CPU that changes the shadow of an object must not be late, like one that zeroes an object: its
- * generation may be over, and another object may lie there. So the CPU counts itself as a writer
- * before ("DOC: generations" in core.h), and changes nothing if the generation is over.
+ * A reset may free an object before a CPU has changed the shadow of that object, and another object
+ * may then get the same memory. A late change would hit the shadow of the new object. So the CPU
+ * counts itself as a writer before it changes the shadow, as before it zeroes an object ("DOC:
+ * generations" in core.h), and changes nothing if the generation of the object is over.
  *
  * There is one exception. arena_reset_rcu() leaves the objects of the former generation to readers,
- * and a reader may be allocating one at that moment. It finds the generation over, but is going to
- * use the object. So arena_object_claimed() makes the object accessible all the same. That is safe:
- * the claim was made in the same preempt-off section, and the arena does not return to the slab set
- * that was left before that section has ended.
+ * and a reader may be allocating an object at that moment. The reader finds the generation over,
+ * but is going to use the object. So arena_object_claimed() makes the object accessible all the
+ * same. This is safe: the reader made the claim in the same preempt-off section, and the arena does
+ * not return to the former slab set before that section has ended.
  *
  * The CPU that settles a generation first poisons what the reset or rewind has freed. By then the
  * late writers are done and the actions have returned, and no claim succeeds yet. Only one CPU may
- * do that, as a second one could be late, and poison objects of the new generation. So the CPU
- * raises arena->writers from 0 to 1, or gives up if that is not 0. Until it lowers arena->writers
- * again, no other CPU settles the generation, and a reset that releases slabs waits. What
- * arena_reset_rcu() has left is poisoned when its readers are gone.
+ * poison: a second CPU could be late, and poison objects of the new generation. So the settling CPU
+ * raises arena->writers from 0 to 1, or gives up if arena->writers is not 0. Until that CPU lowers
+ * arena->writers again, no other CPU settles the generation, and a reset that releases slabs waits.
+ * The objects that arena_reset_rcu() leaves to readers are poisoned when these readers are gone.
  */
 #include <linux/mm.h>
 
@@ -64,7 +65,10 @@ void arena_word_claimed(struct arena *arena, struct arena_cpu *cpu, unsigned lon
 {
 	unsigned long now = __arena_snap(arena).generation;
 
-	/* The tag cannot have wrapped since the claim, as preemption is off. */
+	/*
+	 * As preemption is off, the tag cannot have wrapped since the claim: it tells the
+	 * generation.
+	 */
 	arena_object_claimed(arena, cpu, now - ((now - cursor_tag(cursor)) & ARENA_TAG_MASK),
 			     object, size);
 }
@@ -76,8 +80,9 @@ static size_t part_end(const struct arena *arena, size_t offset, size_t end)
 }
 
 /*
- * Make a stretch accessible, as an object, or poison it if @hide. It may be larger than a slab, so
- * this proceeds slab by slab, and stops if the generation is over.
+ * Tell KASAN that a stretch is accessible, like an object, or with @hide that it is poisoned. The
+ * stretch may be larger than a slab, so the loop proceeds slab by slab. It stops if the generation
+ * is over.
  */
 static void stretch_shadow(struct arena *arena, unsigned long generation, size_t offset,
 			   size_t size, bool hide)
@@ -116,8 +121,9 @@ void arena_reserved_begin(void)
 }
 
 /*
- * Objects from a reservation larger than a slab have addresses in its view. arena_view_make() has
- * made that accessible as a whole, so nothing is done for them here.
+ * Objects from a reservation that is larger than a slab have addresses in the view of the
+ * reservation. arena_view_make() has made the whole view accessible, so nothing remains to be done
+ * for them here.
  */
 void arena_reserved_end(const struct arena_reserve *reserve, void *object, size_t size)
 {
@@ -152,8 +158,8 @@ void arena_freed_note(struct arena *arena, unsigned int set, size_t high)
 void arena_poison_freed(struct arena *arena, unsigned int set, size_t from)
 {
 	/*
-	 * Without redzones, the last object may end within a granule. No other object lies in the
-	 * rest of that granule, so it is poisoned, too.
+	 * Without redzones, the last object may end within a granule of KASAN. No other object lies
+	 * in the rest of that granule, so round up, to poison the whole granule.
 	 */
 	size_t high = ALIGN(atomic_long_xchg(&arena->freed[set], 0), ARENA_MIN_ALIGN);
 	size_t end = DIV_ROUND_UP(high, arena_slab_size(arena)), i = from >> arena->slab_shift;
@@ -176,18 +182,19 @@ void arena_poison_freed(struct arena *arena, unsigned int set, size_t from)
 }
 
 /*
- * Nothing else keeps the generation of @cursor from being settled: poison what was freed before it.
- * Returns true if this CPU is to settle the generation, and then to call arena_poison_end(); false
- * if arena->writers is not 0, as another CPU may be settling it, or if the cursor has changed.
+ * Called when nothing else keeps the generation of @cursor from being settled: poison what the
+ * reset or rewind that began it has freed. Returns true if this CPU is to settle the generation,
+ * and then to call arena_poison_end(). Returns false if arena->writers is not 0, as another CPU may
+ * be settling the generation, or if the cursor has changed.
  */
 bool arena_poison_begin(struct arena *arena, unsigned long cursor)
 {
 	unsigned long begun, used;
 
 	/*
-	 * Full barrier A, as in arena_write_begin(): only now read the cursor. Pairs with B in
-	 * settle() and in work_on_slabs(). As long as this CPU is a writer, no other CPU settles
-	 * the generation, and no reset releases slabs.
+	 * Full barrier A, as in arena_write_begin(): read the cursor only after it. Pairs with B in
+	 * settle() and in work_on_slabs(). While this CPU is counted as a writer, no other CPU
+	 * settles the generation, and no reset releases slabs.
 	 */
 	if (atomic_cmpxchg(&arena->writers, 0, 1))
 		return false;
@@ -202,6 +209,9 @@ bool arena_poison_begin(struct arena *arena, unsigned long cursor)
 
 void arena_poison_end(struct arena *arena)
 {
-	/* Release: pairs with the atomic_read_acquire() in late_writers(). */
+	/*
+	 * Release: pairs with the atomic_read_acquire() in late_writers(). A CPU that reads the
+	 * lowered count sees the memory poisoned.
+	 */
 	atomic_fetch_dec_release(&arena->writers);
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reservations: memory that is set aside for contexts that must not fail.
+ * Reservations: memory that a caller sets aside, to allocate from it later where it must not fail.
  *
- * A reservation is a stretch of the arena with a cursor of its own. This code takes no lock.
+ * A reservation is a stretch of the arena with a cursor of its own. The code in this file takes no
+ * lock.
  */
 #include <linux/export.h>
 #include <linux/log2.h>
@@ -10,7 +11,7 @@
 
 #include "core/cursor.h"
 
-/* The bytes of a reservation that an object of @size bytes takes. */
+/* How many bytes of a reservation an object of @size bytes takes, its redzone included. */
 static size_t reserve_room(const struct arena *arena, size_t size)
 {
 	return arena_redzone(arena) ? ALIGN(size, ARENA_MIN_ALIGN) + arena_redzone(arena) : size;
@@ -29,10 +30,10 @@ static size_t reserve_room(const struct arena *arena, size_t size)
  * Takes @nr times @size bytes, and the worst padding that @align can cost. All of it counts as
  * used at once (clause 3).
  *
- * Context: Any that @gfp fits; meant for task context. Takes no lock. More than a slab needs
- * GFP_KERNEL.
- * Return: 0; or, with nothing changed, -EINVAL for a bad argument; -ENOSPC; -ENOMEM; -EINTR for
- * more than a slab if the task is being killed.
+ * Context: Any that @gfp fits; meant for task context. Takes no lock. A reservation that is larger
+ * than a slab needs GFP_KERNEL.
+ * Return: 0; or, with nothing changed, -EINVAL for a bad argument; -ENOSPC; -ENOMEM; -EINTR if the
+ * reservation is larger than a slab and the task is being killed.
  */
 int arena_reserve(struct arena *arena, struct arena_reserve *reserve, size_t nr, size_t size,
 		  size_t align, gfp_t gfp)
@@ -76,8 +77,8 @@ static void *reserve_take(struct arena_reserve *reserve, size_t size, size_t ali
 			return NULL;
 		room = min(reserve_room(reserve->arena, size), reserve->size - start);
 		/*
-		 * Pairs with no barrier: the count alone decides what is handed out, so a relaxed
-		 * exchange would be enough.
+		 * Pairs with no barrier: the value of the count alone decides which bytes this
+		 * object gets, so a relaxed exchange would be enough.
 		 */
 	} while (!atomic_long_try_cmpxchg(&reserve->used, &old, start + room));
 	return reserve->base + start;
@@ -89,8 +90,8 @@ static void *reserve_take(struct arena_reserve *reserve, size_t size, size_t ali
  * @size:    bytes, not 0.
  * @align:   bytes: a power of two, at most the alignment that was reserved for.
  *
- * Cannot fail, in any context, before as many objects have been taken as were reserved for. The
- * exception is an arena that was reset, or rewound to or below the reservation: then every call
+ * Cannot fail, in any context, until as many objects have been taken as arena_reserve() was told.
+ * The exception is an arena that was reset, or rewound to or below the reservation: then every call
  * fails (clause 3).
  *
  * Context: Any, NMI included. Takes no lock. Any number of CPUs may take from one reservation.

@@ -4,12 +4,12 @@
  *
  * "DOC: generations" in core.h describes the states and the barriers.
  *
- * A reset that keeps the memory is one compare-and-swap of the cursor and takes no lock,
- * but for one in a quarter of a million, which moves the tag to another eighth of its range.
- * That one, arena_reset_rcu() and arena_rewind() take the arena's reset_lock, a raw spinlock
- * that is held, with interrupts off, for a few stores. The resets that may sleep also take
- * reset_mutex. An allocation takes neither lock, except that one which may sleep waits on
- * reset_mutex for a reset that releases or zeroes slabs.
+ * A reset that keeps the memory is one compare-and-swap of the cursor. It takes no lock, except
+ * that one in a quarter of a million moves the tag to another eighth of its range. Such a reset,
+ * arena_reset_rcu() and arena_rewind() take the arena's reset_lock, a raw spinlock, and hold it for
+ * a few stores, with interrupts off. The resets that may sleep also take reset_mutex. An allocation
+ * takes neither lock, except that an allocation that may sleep waits on reset_mutex for a reset
+ * that releases or zeroes slabs.
  */
 #include <linux/export.h>
 #include <linux/rcupdate.h>
@@ -39,12 +39,12 @@ static noinline bool cpus_writing(const struct arena *arena, unsigned long bits)
  * Is the allocator on any CPU still writing (zeroing or copying in) to memory of an older
  * generation? The caller has passed full barrier B, and has read arena->written after that.
  *
- * The state that is part of the arena is always read, so its CPU sets no bit in arena->written.
- * Where CPUs share a bit, the state of a CPU that is not writing may be read, too.
+ * The CPU whose state is part of the arena sets no bit in arena->written, as its state is always
+ * read. Where CPUs share a bit, this may also read the state of a CPU that is not writing.
  *
- * The acquire pairs with the smp_store_release() of the writers in cpu_write_end(): when
- * this CPU sees that a write has ended, the bytes written come before anything that the new
- * generation does to the same memory. Without it a late store could overwrite a new object.
+ * The acquire pairs with the smp_store_release() of the writers in cpu_write_end(): when this CPU
+ * sees that a write has ended, the bytes written come before anything that the new generation does
+ * to the same memory. Without the acquire, a late store could overwrite a new object.
  */
 static __always_inline bool late_writers(const struct arena *arena, unsigned long written)
 {
@@ -60,10 +60,11 @@ static __always_inline bool late_writers(const struct arena *arena, unsigned lon
 }
 
 /*
- * No CPU that @written, a former value of arena->written, stands for can be a late writer any more:
- * clear the bits, so that the next reset does not look at CPUs that have not written since. The
- * caller has begun or settled a generation, and has read @written before any claim could succeed in
- * it. If a CPU has set its bit since then, the exchange fails.
+ * Clear the bits of the CPUs that @written, a former value of arena->written, stands for: none of
+ * these CPUs can be a late writer any more, and the next reset need not look at CPUs that have not
+ * written since. The caller has begun or settled a generation, and has read @written before any
+ * claim could succeed in that generation. If a CPU has set its bit since then, the exchange fails,
+ * and all bits remain.
  */
 static __always_inline void forget_writers(struct arena *arena, long written)
 {
@@ -74,13 +75,13 @@ static __always_inline void forget_writers(struct arena *arena, long written)
 /*
  * A rewind began the generation of @cursor: set *@begun to the cursor word that settles it.
  *
- * Where padding lies below the mark, the offset is not the number of bytes used, so the bytes
- * used are noted in arena->uncounted. The old note is read first and the generation is checked
- * afterwards: the cmpxchg() of the note then fails if a later generation has noted something in
- * between, and cannot overwrite it.
+ * Where padding lies below the mark, the offset is not the number of bytes used, so this CPU notes
+ * the bytes used in arena->uncounted. It reads the old note first and checks the generation
+ * afterwards. So if a CPU has noted something for a later generation in between, the cmpxchg() of
+ * the note fails and does not overwrite that.
  *
- * Preemption is off. Returns false if the cursor has changed, or if a delayed cmpxchg() of another
- * generation has changed the note: then the caller tries again.
+ * The caller has preemption off. Returns false if the cursor has changed, or if a late cmpxchg() of
+ * another generation has changed the note: then the caller tries again.
  */
 static bool begin_at_mark(struct arena *arena, unsigned long cursor, unsigned long *begun)
 {
@@ -102,9 +103,9 @@ static bool begin_at_mark(struct arena *arena, unsigned long cursor, unsigned lo
 }
 
 /*
- * Replace @cursor, the word of an unsettled generation, by @settled. @written was read while the
- * generation was unsettled. arena_poison_begin() has returned true. Returns true if the present
- * generation is settled afterwards, by this CPU or by another one.
+ * Replace @cursor, the word of an unsettled generation, by @settled. The caller has read @written
+ * after @cursor, and arena_poison_begin() has returned true. Returns true if the present generation
+ * is settled afterwards, by this CPU or by another one.
  */
 static __always_inline bool settle_at(struct arena *arena, unsigned long cursor,
 				      unsigned long settled, unsigned long written)
@@ -112,14 +113,14 @@ static __always_inline bool settle_at(struct arena *arena, unsigned long cursor,
 	bool done;
 
 	/*
-	 * Full barrier: this CPU reads the counts of writers before any CPU can see the
-	 * settled word and claim. Without it, a new object could overlap with a late write
-	 * that this CPU has missed.
+	 * Full barrier: this CPU reads the counts of writers before any CPU can see the settled
+	 * word and claim. Without the barrier, a new object could overlap with a late write that
+	 * this CPU has missed.
 	 */
 	done = atomic_long_try_cmpxchg(&arena->cursor, (long *)&cursor, settled);
 	/*
-	 * Where another CPU has settled the generation, @written may have been read after that:
-	 * then its bits are those of CPUs that write in this generation.
+	 * If another CPU has settled the generation, this CPU may have read @written after that:
+	 * then the bits may be those of CPUs that write in this generation, and must remain.
 	 */
 	if (likely(done))
 		forget_writers(arena, written);
@@ -127,7 +128,10 @@ static __always_inline bool settle_at(struct arena *arena, unsigned long cursor,
 	return done || cursor_settled(cursor);
 }
 
-/* Settle a generation that a rewind began, with @bits set. The caller has found no late writer. */
+/*
+ * Settle a generation that a rewind began, and set @bits in the cursor. The caller has found no
+ * late writer.
+ */
 static noinline bool settle_rewound(struct arena *arena, unsigned long cursor, unsigned long bits,
 				    unsigned long written)
 {
@@ -135,8 +139,8 @@ static noinline bool settle_rewound(struct arena *arena, unsigned long cursor, u
 
 	while (!begin_at_mark(arena, cursor, &settled)) {
 		/*
-		 * The generation is settled by now, or over. Then the exchange below fails and
-		 * finds out which.
+		 * The generation is settled by now, or over. The compare-and-swap in settle_at()
+		 * then fails, and finds the word that the cursor has now.
 		 */
 		if (atomic_long_read(&arena->cursor) != cursor)
 			break;
@@ -144,7 +148,10 @@ static noinline bool settle_rewound(struct arena *arena, unsigned long cursor, u
 	return settle_at(arena, cursor, settled | bits, written);
 }
 
-/* Settle a generation in an arena that has had checks: first check what the last one has freed. */
+/*
+ * Settle a generation in an arena that has had checks: first check the memory that the last
+ * generation has freed.
+ */
 static bool settle_checked(struct arena *arena, unsigned long cursor, unsigned long written)
 {
 	unsigned long bits;
@@ -152,7 +159,7 @@ static bool settle_checked(struct arena *arena, unsigned long cursor, unsigned l
 
 	if (!arena_check_settle(arena, cursor, &bits)) {
 		arena_poison_end(arena);
-		/* Another CPU may be doing it, or may have done so. */
+		/* Another CPU may be checking that memory, or may have settled the generation. */
 		return cursor_settled(atomic_long_read(&arena->cursor));
 	}
 	done = cursor_rewound(cursor) ? settle_rewound(arena, cursor, bits, written) :
@@ -181,10 +188,10 @@ static noinline bool settle_blocked(struct arena *arena, unsigned int blocked,
  * or actions or a reset that sleeps block settling. Any CPU may settle it, in any context.
  * Returns true if the generation is settled, by this CPU or by another one.
  *
- * No writer of the new generation is counted here, as no claim succeeds in it before it is
- * settled. An allocation of an older generation that counts itself in, and is about to find
- * that its generation is over, may be counted: then this fails once more than needed, and the
- * caller tries again later.
+ * A writer of the new generation cannot be taken for a late one here: no claim succeeds in that
+ * generation before it is settled. But an allocation of an older generation may have counted itself
+ * in, and be about to find that its generation is over. Then this function fails, although nothing
+ * is going to be written, and the caller tries again later.
  */
 static __always_inline bool settle(struct arena *arena)
 {
@@ -194,17 +201,20 @@ static __always_inline bool settle(struct arena *arena)
 	if (cursor_settled(cursor))
 		return true;
 	/*
-	 * Full barrier B: pairs with full barrier A in arena_write_begin(). This CPU has read
-	 * the new tag before B and reads the counts of writers after it; a writer counts
-	 * itself in before A and reads the tag after it. So a writer that did not see the new
-	 * tag is seen here. Without B, the late store of such a writer could land in an
-	 * object of the new generation.
+	 * Full barrier B: pairs with full barrier A in arena_write_begin(). This CPU has read the
+	 * new tag before B and reads the counts of writers after B. A writer counts itself in
+	 * before A and reads the tag after A. So this CPU sees the count of each writer that did
+	 * not see the new tag. Without B, the late store of such a writer could land in an object
+	 * of the new generation.
 	 *
-	 * B also orders the read of settle_blocked after that of the tag: a reset that sleeps
-	 * sets it before it moves the cursor to the new tag.
+	 * B also orders the read of settle_blocked after that of the tag: a reset that sleeps sets
+	 * settle_blocked before it moves the cursor to the new tag.
 	 */
 	smp_mb();
-	/* Acquire: pairs with block_settling(). Claims come after what a reset did to the slabs. */
+	/*
+	 * Acquire: pairs with the smp_store_release() in block_settling(). What a reset did to the
+	 * slabs comes before the claims of the new generation.
+	 */
 	blocked = smp_load_acquire(&arena->settle_blocked);
 	written = atomic_long_read(&arena->written);
 	if (unlikely(blocked))
@@ -234,7 +244,7 @@ bool arena_settle(struct arena *arena)
 
 /*
  * Settle a generation that the caller has begun in the slab set of the former one. If actions block
- * that, first run those whose generation is over.
+ * that, first run the actions of generations that are over.
  */
 void arena_begun(struct arena *arena)
 {
@@ -245,10 +255,10 @@ void arena_begun(struct arena *arena)
 }
 
 /*
- * Settle for an allocation that found its generation unsettled, and wait for that if @gfp
- * allows it. Writers run with preemption off: most of them are done within a moment, and all
- * of them after a grace period. Returns false if the caller must not wait, or if the task is
- * being killed.
+ * Settle the generation for an allocation that has found it unsettled. If late writers or a reset
+ * that sleeps prevent that, wait for them, if @gfp permits. Writers run with preemption off: most
+ * of them are done within a moment, and all of them after a grace period. Returns false if the
+ * caller must not wait, or if the task is being killed.
  */
 bool arena_settle_wait(struct arena *arena, gfp_t gfp)
 {
@@ -265,7 +275,8 @@ bool arena_settle_wait(struct arena *arena, gfp_t gfp)
 		synchronize_rcu();
 		/*
 		 * While actions run, reset_mutex may be free, and locking a free mutex succeeds
-		 * even in a task that is being killed. So check for the signal, too.
+		 * even in a task that is being killed. So check for the signal, too: otherwise the
+		 * loop would go on until the actions end.
 		 */
 		if (fatal_signal_pending(current) || mutex_lock_killable(&arena->reset_mutex))
 			return false;
@@ -275,20 +286,20 @@ bool arena_settle_wait(struct arena *arena, gfp_t gfp)
 }
 
 /*
- * RCU callback: a grace period has passed since the tag entered another eighth of its range,
- * so that it may enter the next one.
+ * RCU callback: a grace period has passed since the tag entered another eighth of its range, so the
+ * tag may now enter the next eighth.
  *
- * Premise: the tag is narrow and wraps. An allocation that read a cursor word one turn of the
- * tag ago could still hold it, and its compare-and-swap would succeed on a word that only
- * looks the same. But allocations read and swap the cursor with preemption off, and the
- * callback runs after a grace period that began after the tag had left the eighth before. So
- * no CPU holds a word of an eighth when the tag comes back to it.
+ * Premise: the tag is narrow and wraps. An allocation that read a cursor word one turn of the tag
+ * ago could still hold it, and its compare-and-swap would succeed on a word that only looks the
+ * same. But allocations read and swap the cursor with preemption off, and the callback runs after a
+ * grace period that began after the tag had left the eighth before. So no CPU holds a word of an
+ * eighth when the tag comes back to that eighth.
  *
- * That also covers windows. Say that a CPU finds the cursor in the n-th eighth. It began its
- * allocation after the windows were closed in eighth n - 2: had it begun earlier, the grace period
- * of eighth n - 1, which ended before the tag entered eighth n, would have waited for it. So the
- * window that the CPU uses is of one of these three eighths, less than half a turn of the tag away,
- * and comparing the two words tells which is newer. No further barrier is needed.
+ * The windows are safe, too. Say that a CPU finds the cursor in the n-th eighth. Its allocation
+ * began after wrapped() had closed the windows in eighth n - 2: had it begun earlier, the grace
+ * period of eighth n - 1, which ended before the tag entered eighth n, would have waited for it. So
+ * the window that the CPU uses is of eighth n - 2, n - 1 or n, less than half a turn of the tag
+ * away, and comparing the two words tells which is newer. No further barrier is needed.
  *
  * The tags in arena->uncounted and arena->deep_used are renewed when the tag enters another eighth.
  * Everything else compares the full generation, which has 64 bits and does not wrap.
@@ -307,9 +318,9 @@ static void wrapped(struct rcu_head *rcu)
 }
 
 /*
- * Renew the tag in arena->uncounted, or a note of one turn of the tag ago would pass for one of
- * the present generation. The note gets the tag just below that of @generation, unless it already
- * belongs to @generation or to a later one.
+ * Renew the tag in arena->uncounted: otherwise, after a whole turn of the tag, an old note would
+ * pass for one of the present generation. The note gets the tag just below that of @generation,
+ * unless the note already belongs to @generation or to a later one.
  */
 static void uncounted_renew(struct arena *arena, unsigned long generation)
 {
@@ -323,7 +334,7 @@ static void uncounted_renew(struct arena *arena, unsigned long generation)
  * Record in arena->dirty that memory below @high may contain bytes of objects, before the caller
  * moves the cursor back. The compare-and-swap that the caller does next is a full barrier.
  * It pairs with the compare-and-swap of a later reset, so that wipe_slabs() in that reset sees
- * what was recorded here. Without that order, wipe_slabs() would leave these bytes behind.
+ * what was recorded here. Without the barrier, wipe_slabs() would leave these bytes behind.
  *
  * wipe_slabs() wipes whole slabs, so the offset is rounded up to whole slabs: arena->dirty then
  * seldom changes, and its cache line is seldom written.
@@ -356,9 +367,9 @@ static __always_inline void generation_reach(struct arena *arena, unsigned long 
 	unsigned long old = READ_ONCE(arena->generation);
 
 	/*
-	 * Full barrier: pairs with the smp_load_acquire() in __arena_snap(). The cursor has got
-	 * the new tag before this, so a CPU that reads the new generation reads a cursor that
-	 * is not older.
+	 * Full barrier: pairs with the smp_load_acquire() in __arena_snap(). The caller has moved
+	 * the cursor to the new tag before it calls this function, so a CPU that reads the new
+	 * generation reads a cursor that is not older.
 	 */
 	while (old < generation)
 		if (try_cmpxchg(&arena->generation, &old, generation))
@@ -366,16 +377,17 @@ static __always_inline void generation_reach(struct arena *arena, unsigned long 
 	/*
 	 * A later reset has advanced the generation. Full barrier: if the caller tells another CPU
 	 * that its reset has returned, and that CPU reads the message by a load-acquire, then
-	 * bump_span() on that CPU sees the new generation. Without it, that CPU could still
-	 * allocate from a span of the former generation.
+	 * bump_span() on that CPU sees the new generation. Without the barrier, that CPU could
+	 * still allocate from a span of the former generation.
 	 */
 	smp_mb();
 }
 
 /*
  * May the tag enter another eighth of its range? Returns 0 if it may; -EAGAIN if the caller does
- * not hold reset_lock (@locked); -EBUSY if the grace period since the last entry has not ended.
- * The lock makes the second of two such entries see that the first one has set arena->wrapping.
+ * not hold reset_lock (@locked); -EBUSY if the grace period since the tag entered its present
+ * eighth has not ended. If two resets want to enter an eighth, the lock makes the second one see
+ * that the first one has set arena->wrapping.
  */
 static int tag_cross(struct arena *arena, unsigned long next, bool locked)
 {
@@ -383,12 +395,12 @@ static int tag_cross(struct arena *arena, unsigned long next, bool locked)
 		return -EAGAIN;
 	lockdep_assert_held(&arena->reset_lock);
 	/*
-	 * Acquire: pairs with the smp_store_release() in wrapped(), which closed the windows
-	 * before.
+	 * Acquire: pairs with the smp_store_release() in wrapped(). If wrapping is clear, the
+	 * windows were closed before.
 	 */
 	if (smp_load_acquire(&arena->wrapping))
 		return -EBUSY;
-	/* Renew the tag in deep_used: an old one would match again after a whole turn. */
+	/* Renew the tag in deep_used: after a whole turn, an old tag would match again. */
 	atomic_long_set(&arena->deep_used, cursor_start(next));
 	return 0;
 }
@@ -399,8 +411,8 @@ static bool generation_crosses(unsigned long generation, unsigned long next)
 }
 
 /*
- * The caller has moved the cursor from @cursor to the tag of @generation: advance what lags
- * behind the cursor.
+ * The caller has moved the cursor from @cursor to the tag of @generation: advance the other words
+ * that go with the cursor.
  */
 static __always_inline void generation_begun(struct arena *arena, unsigned long generation,
 					     unsigned long cursor, bool crossing)
@@ -417,15 +429,15 @@ static __always_inline void generation_begun(struct arena *arena, unsigned long 
 }
 
 /*
- * Begin the next generation at offset 0. In the slab set of the last generation it begins
- * unsettled. With @flip it begins in the other set, and settled, because a grace period has
- * passed since that set was left and no CPU writes there; the bits @begun are set in the cursor
- * then. If another reset moves the cursor first, this one begins the generation after that.
- * Preemption is off.
+ * Begin the next generation at offset 0. Without @flip, it begins unsettled, in the slab set of the
+ * last generation. With @flip, it begins settled, in the other slab set, with the bits @begun set
+ * in the cursor: a grace period has passed since the arena left that set, so no CPU writes there.
+ * If another reset moves the cursor first, begin the generation after the one of that reset. The
+ * caller has preemption off.
  *
  * Returns 0, with *@crossed to be passed to arena_crossed(); -EAGAIN if the tag would enter another
- * eighth, for which the caller must hold reset_lock (@locked), but does not; -EBUSY if the tag may
- * not enter that eighth yet.
+ * eighth, and the caller does not hold reset_lock (@locked); -EBUSY if the tag may not enter that
+ * eighth yet.
  */
 static __always_inline int next_generation(struct arena *arena, bool flip, unsigned long begun,
 					   bool locked, bool *crossed)
@@ -535,8 +547,8 @@ static int next_generation_crossing(struct arena *arena)
 }
 
 /*
- * Finish what next_generation_kept() could not do: with -EAGAIN as @err, begin the generation with
- * reset_lock held; with -EINPROGRESS, the generation has begun, and remains to be settled.
+ * Finish what next_generation_kept() could not do. If @err is -EAGAIN, begin the generation with
+ * reset_lock held. If @err is -EINPROGRESS, the generation has begun: settle it.
  */
 static noinline int next_generation_rest(struct arena *arena, int err)
 {
@@ -579,18 +591,18 @@ static void note_kept(struct arena *arena)
  * arena_reset() - Free all objects of an arena at once and keep its memory.
  * @arena: the arena, not NULL.
  *
- * The next generation begins at offset 0, in the slabs of the last one. The call takes
- * constant time in objects and bytes (clause 9): it looks at the CPU that used the arena first, and
- * once at each other CPU that, since the last reset, has allocated from the arena if that is dense,
- * or has zeroed or copied into its memory. Every pointer into the arena is dead when the call
- * returns. An allocation that races with the reset is safe, but may return an object that the reset
- * has already freed; where it cannot wait for a late writer it may return NULL (clause 10).
+ * The next generation begins at offset 0, in the slabs of the last one. The call takes constant
+ * time in objects and bytes (clause 9). It looks at the CPU that used the arena first, and at each
+ * other CPU that has, since the last reset, zeroed or copied into memory of the arena or, if the
+ * arena is dense, allocated from it. Every pointer into the arena is dead when the call returns. An
+ * allocation that races with the reset is safe, but may return an object that the reset has already
+ * freed; an allocation that cannot wait for a late writer may return NULL (clause 10).
  *
- * Context: Any but NMI. Does not sleep. Takes no lock, but for one reset in a quarter of a
- * million, which takes a raw spinlock with interrupts off.
- * Return: 0; -EBUSY with nothing changed if the tag would enter another eighth of its range,
- * as it does every 262,144 resets and rewinds, and no RCU grace period has passed since it
- * did so last (clause 13); -EINVAL in NMI, with a warning.
+ * Context: Any but NMI. Does not sleep. Takes no lock, except that one reset in a quarter of a
+ * million takes a raw spinlock with interrupts off.
+ * Return: 0; -EBUSY with nothing changed if the tag would enter another eighth of its range, which
+ * happens every 262,144 resets and rewinds, and no RCU grace period has passed since the tag
+ * entered its present eighth (clause 13); -EINVAL in NMI, with a warning.
  */
 int arena_reset(struct arena *arena)
 {
@@ -602,7 +614,7 @@ int arena_reset(struct arena *arena)
 	if (err)
 		return err;
 	note_kept(arena);
-	/* vunmap() may sleep, and this reset must not: the reaper unmaps the views. */
+	/* vunmap() may sleep, and this reset must not: the reaper, a worker, unmaps the views. */
 	if (!llist_empty(&arena->larges))
 		schedule_work(&arena->reaper);
 	arena_trace_reset(arena, ARENA_EVENT_KEEP);
@@ -634,13 +646,13 @@ static void retired(struct rcu_head *rcu)
 	/*
 	 * Full barrier: pairs with llist_add() in arena_reap_larges() and arena_add_action(), and
 	 * with llist_add_batch() in actions_take(). Either the CPU that puts a view or an action on
-	 * a list sees that retiring is cleared, or the view or action is found below. Otherwise it
-	 * would remain there.
+	 * a list sees that retiring is cleared, or this CPU finds the view or the action below.
+	 * Without the barrier, the view or the action could remain on the list.
 	 */
 	smp_mb();
 	if (arena_actions_left(arena))
 		arena_actions_end(arena);
-	/* As arena->acting is still raised, no reset returns to the set that was left. */
+	/* As arena->acting is still raised, no reset returns to the other slab set meanwhile. */
 	arena_poison_freed(arena, !(arena_snap(arena).generation & ARENA_GEN_SET), 0);
 	if (arena->check)
 		arena_check_retired(arena);
@@ -653,18 +665,18 @@ static void retired(struct rcu_head *rcu)
  * @arena: the arena, not NULL, created with %ARENA_READERS.
  *
  * Like arena_reset(), but objects allocated before stay intact for readers that were inside
- * rcu_read_lock() when it was called (clause 11). Allocation goes on at once in the other one
- * of two slab sets. The call starts a grace period itself; after it, the set that was left is
- * ready for the next such reset.
+ * rcu_read_lock() when arena_reset_rcu() was called (clause 11). Allocation goes on at once in the
+ * other one of two slab sets. The call starts a grace period itself; after that grace period, the
+ * next arena_reset_rcu() can return to the slab set that this call has left.
  *
  * A caller that allocates and uses its objects inside one rcu_read_lock() section need not
  * exclude this reset.
  *
  * Context: Any but NMI. Takes a raw spinlock with interrupts off. Never waits.
- * Return: 0; -EBUSY with nothing changed while readers may still use the set that was left
- * last, while a reset that releases or zeroes slabs is at work, while actions run, or if resets
- * follow each other too fast, see arena_reset(); -EOPNOTSUPP without %ARENA_READERS; -EINVAL in
- * NMI, with a warning.
+ * Return: 0; -EBUSY with nothing changed while readers may still use the slab set that the last
+ * arena_reset_rcu() left, while a reset that releases or zeroes slabs is at work, while actions
+ * run, or if resets follow each other too fast, see arena_reset(); -EOPNOTSUPP without
+ * %ARENA_READERS; -EINVAL in NMI, with a warning.
  */
 int arena_reset_rcu(struct arena *arena)
 {
@@ -685,9 +697,9 @@ int arena_reset_rcu(struct arena *arena)
 	if (!smp_load_acquire(&arena->retiring) &&
 	    !(arena->settle_blocked & ARENA_BLOCKED_ASLEEP) && !atomic_read(&arena->acting)) {
 		/*
-		 * Set before the cursor changes: pairs with smp_mb() in arena_reap_larges() and
-		 * with smp_rmb() in actions_take(). A CPU that sees the new generation also sees
-		 * that readers may be in the old slab set.
+		 * Set retiring before the cursor changes: pairs with smp_mb() in
+		 * arena_reap_larges() and with smp_rmb() in actions_take(). A CPU that sees the new
+		 * generation also sees that readers may be in the old slab set.
 		 */
 		WRITE_ONCE(arena->retiring, true);
 		written = atomic_long_read(&arena->written);
@@ -707,14 +719,14 @@ int arena_reset_rcu(struct arena *arena)
 	preempt_enable();
 	if (undone) {
 		/*
-		 * No slab set was left, so retired() will not run. But while retiring was set,
-		 * the reaper may have kept views for retired(), and another reset may have put
+		 * This call has left no slab set, so retired() will not run. But while retiring was
+		 * set, the reaper may have kept views for retired(), and another reset may have put
 		 * actions back on their list for it.
 		 *
 		 * Full barrier: pairs with llist_add() in arena_reap_larges() and with
 		 * llist_add_batch() in actions_take(). Either the CPU that puts a view or an action
-		 * back sees that retiring is cleared, or it is found here. Otherwise it would stay
-		 * until the next reset.
+		 * back sees that retiring is cleared, or this CPU finds the view or the action
+		 * below. Without the barrier, it would stay on its list until the next reset.
 		 */
 		smp_mb();
 		if (!llist_empty(&arena->larges))
@@ -749,7 +761,7 @@ static int zero_slabs(struct arena *arena, const struct arena_dir *dir, size_t h
 	return 0;
 }
 
-/* Begin the next generation; where the tag may not advance yet, wait for grace periods. */
+/* Begin the next generation. While the tag may not advance yet, wait for grace periods. */
 static void next_generation_asleep(struct arena *arena)
 {
 	while (next_generation_kept(arena))
@@ -793,13 +805,18 @@ static int release_slabs(struct arena *arena, size_t keep, bool killable)
  */
 static int wipe_slabs(struct arena *arena, bool killable)
 {
-	/* Pairs with note_dirty() and the compare-and-swap of the cursor that follows it. */
+	/*
+	 * Pairs with note_dirty() and the compare-and-swap of the cursor that follows note_dirty():
+	 * what former resets recorded is seen here.
+	 */
 	size_t high = atomic_long_read(&arena->dirty);
 	int i, err = 0;
 
 	for (i = 0; !err && i < arena_nr_dirs(arena); i++)
 		err = zero_slabs(arena, arena_dir(arena, i), high, killable);
-	/* The generation is unsettled: nothing was claimed since, and all slabs are zero. */
+	/*
+	 * As the generation is unsettled, no CPU has claimed memory since, and all slabs are zero.
+	 */
 	if (!err)
 		atomic_long_set(&arena->dirty, 0);
 	return err;
@@ -822,7 +839,9 @@ static void block_settling(struct arena *arena, bool block)
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
 }
 
-/* No generation that begins from here on settles, and no arena_reset_rcu() succeeds. */
+/*
+ * Until resume_settling(), no generation that begins is settled, and no arena_reset_rcu() succeeds.
+ */
 static void stop_settling(struct arena *arena)
 {
 	block_settling(arena, true);
@@ -835,8 +854,9 @@ static void resume_settling(struct arena *arena)
 }
 
 /*
- * Wipe the slabs of an empty arena, or release them. Its generation is kept unsettled, so no
- * claim succeeds meanwhile; the writers of older generations are waited for first.
+ * Wipe the slabs of an empty arena, or release them. The caller keeps the generation unsettled, so
+ * no claim succeeds meanwhile. First wait for the readers, writers and actions of older
+ * generations.
  */
 static int work_on_slabs(struct arena *arena, size_t keep, bool zero, bool killable)
 {
@@ -877,10 +897,11 @@ int arena_reset_asleep(struct arena *arena, size_t keep, bool zero, bool killabl
 }
 
 /*
- * Begin the generation after @generation, unsettled, in the same slab set, if nothing was
- * allocated in @generation. There is no span or handle of such a generation, and a window of it
- * no longer matches. Returns false with nothing changed if there are objects, or if the tag
- * would enter another eighth, which is left to a reset.
+ * Begin the generation after @generation, unsettled, in the same slab set, if no CPU has allocated
+ * in
+ * @generation. Then no CPU has a span and no caller has a handle of @generation, and the windows of
+ * @generation no longer match. Returns false with nothing changed if there are objects, or if the
+ * tag would enter another eighth: that is left to resets.
  */
 static bool next_generation_empty(struct arena *arena, unsigned long generation)
 {
@@ -901,9 +922,9 @@ static bool next_generation_empty(struct arena *arena, unsigned long generation)
 }
 
 /*
- * Is nothing of former generations in use by readers, views or actions? Settling was stopped, so no
- * arena_reset_rcu() leaves a slab set to readers. If the arena has had a view or an action, this
- * returns false: the reaper may be unmapping the view; and in an arena with actions, those of the
+ * Are readers, views and actions done with the memory of former generations? The caller has stopped
+ * settling, so no arena_reset_rcu() leaves a slab set to readers. If the arena has ever had a view
+ * or an action, this returns false: the reaper may be unmapping the view; and the actions of the
  * former generation must run before the next one settles, and a shrinker must not run them.
  */
 static bool former_unused(const struct arena *arena)
@@ -911,8 +932,9 @@ static bool former_unused(const struct arena *arena)
 	bool readers;
 
 	/*
-	 * Acquire: pairs with the smp_store_release() in retired(), after the last reader. That
-	 * function raises arena->acting before, and lowers it after the actions have returned.
+	 * Acquire: pairs with the smp_store_release() in retired(), after the last reader.
+	 * retired() raises arena->acting before that store, and lowers it after the actions have
+	 * returned.
 	 */
 	readers = smp_load_acquire(&arena->retiring);
 	return !readers && !atomic_read_acquire(&arena->acting) &&
@@ -935,16 +957,16 @@ static void release_last(struct arena *arena, unsigned int set, unsigned long pa
 
 /*
  * Release slabs with @pages pages, or a few more, if the arena is empty and its generation is
- * *@generation. As in a reset that releases, the next generation is kept unsettled meanwhile. But
- * this function never waits: it does nothing while another reset, a reader or a view is in its
- * way.
+ * *@generation. While slabs are released, the next generation is kept unsettled, so no claim
+ * succeeds. This function never waits: it does nothing if another reset, a reader, a view or an
+ * action is in its way.
  *
- * It need not look for late writers. A writer of a generation before *@generation was seen by
- * the CPU that settled *@generation, or sees that its own one is over. A writer of *@generation
+ * It need not look for late writers. When *@generation was settled, each writer of an older
+ * generation had ended, or is going to find that its generation is over. A writer of *@generation
  * has moved the cursor, so that the arena is not empty.
  *
- * The shrinker calls it, which has made sure that the arena is not destroyed. Returns how many
- * pages were released, and sets *@generation to the generation that it has begun, if any.
+ * The shrinker calls this function with idle_mutex held, so that the arena is not freed. Returns
+ * how many pages were released, and sets *@generation to the generation that it has begun, if any.
  */
 unsigned long arena_release_empty(struct arena *arena, unsigned long *generation,
 				  unsigned long pages)
@@ -959,9 +981,10 @@ unsigned long arena_release_empty(struct arena *arena, unsigned long *generation
 	if (former_unused(arena) && next_generation_empty(arena, *generation)) {
 		*generation = generation_kept(*generation);
 		/*
-		 * The generation before was empty, so it has no actions to wait for. Full barrier:
-		 * pairs with the atomic_long_read_acquire() in arena_settle_blocked(). Without
-		 * this raise, an arena whose first action is being added would not settle.
+		 * The former generation was empty, so it has no actions to wait for. Full barrier:
+		 * pairs with the atomic_long_read_acquire() in arena_settle_blocked(). If acted
+		 * were not raised here, an arena whose first action is being added would not
+		 * settle.
 		 */
 		arena_raise(&arena->acted, *generation);
 		WRITE_ONCE(arena->shrinking, true);
@@ -983,9 +1006,9 @@ unsigned long arena_release_empty(struct arena *arena, unsigned long *generation
  * @keep:  bytes of committed memory to keep, from offset 0 on, rounded up to whole slabs;
  *	0 gives back all of it.
  *
- * Like arena_reset(), but takes time linear in the number of slabs (clause 9). While it runs,
- * allocations that may sleep wait for it, and the others fail. It cannot fail: where
- * arena_reset() would return -EBUSY, it waits for a grace period. Directory pages stay.
+ * Like arena_reset(), but takes time linear in the number of slabs (clause 9). While the call runs,
+ * allocations that may sleep wait for it, and other allocations fail. The call cannot fail: where
+ * arena_reset() would return -EBUSY, it waits for a grace period. The pages of the directory stay.
  *
  * Context: Task, may sleep.
  */
@@ -999,11 +1022,11 @@ EXPORT_SYMBOL_GPL(arena_reset_release);
  * arena_reset_zero() - Free all objects and zero the memory that objects occupied.
  * @arena: the arena, not NULL.
  *
- * Like arena_reset(), but zeroes all slabs below the highest offset that objects have had since
- * the last arena_reset_zero(), and takes time linear in that (clause 9). When it returns, nothing
- * of the former contents is left. While it runs, allocations that may sleep wait for it, and the
- * others fail. It cannot fail: where arena_reset() would return -EBUSY, it waits for a grace
- * period.
+ * Like arena_reset(), but zeroes all slabs below the highest offset that objects have had since the
+ * last arena_reset_zero(), and takes time linear in that offset (clause 9). When the call returns,
+ * nothing of the former contents is left. While it runs, allocations that may sleep wait for it,
+ * and other allocations fail. The call cannot fail: where arena_reset() would return -EBUSY, it
+ * waits for a grace period.
  *
  * Context: Task, may sleep.
  */

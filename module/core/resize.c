@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Moving the end of the last object: what was allocated last can grow and shrink in place.
+ * Growing and shrinking an object in place, if it is the last one that was allocated.
  *
- * This code takes no lock. The end of an object can be moved if the place where the next one
- * would be taken from, the cursor or this CPU's span, lies directly behind it. Growing is one
- * more claim, without padding. Shrinking is the only step within a generation that moves the
- * cursor back. These four things must stay right although it does:
+ * This code takes no lock. The end of an object can be moved if the place where the next object
+ * would begin, at the cursor or in this CPU's span, lies directly behind it. Growing is one more
+ * claim, without padding. Shrinking is the only step within a generation that moves the cursor
+ * back. Four things depend on the cursor, and stay right all the same:
  *
- *  - A compare-and-swap that succeeds on a word which has come back. It relies on the directory
- *    entry that was read with the word, and within a generation no entry changes.
- *  - A window, which serves every cursor word up to the end of its slab. The cursor is moved
- *    back within one slab only, and never from the end of that slab: a CPU may have a window
- *    of the next slab by then, as a reset or rewind opens one without a claim.
- *  - A slab that is recorded as zero since it was installed. The record is cleared first.
- *  - arena->peak, the highest offset so far, and arena->dirty, below which memory may not be zero.
- *    Both are raised first, if need be.
+ *  - A compare-and-swap of the cursor may succeed although the word has changed and come back. It
+ *    relies on the directory entry that was read with the word, and within a generation no entry
+ *    changes.
+ *  - A window serves every cursor word up to the end of its slab. So the cursor is moved back only
+ *    within one slab, and never from the end of that slab: a CPU may have opened a window of the
+ *    next slab by then, without a claim.
+ *  - A slab may be recorded as zero since it was installed. The record is cleared first.
+ *  - arena->peak is the highest offset so far, and memory below arena->dirty may not be zero. Both
+ *    are raised first, if need be.
  *
  * In an arena of the device, the cursor is never moved back: the status page promises programs that
  * the offset only grows within a generation, and poll() waits for it to exceed a value.
@@ -39,7 +40,7 @@ struct object_end {
 	size_t		new;
 };
 
-/* May the cursor be moved from @from to @to? Only within a slab, and not back from its end. */
+/* May the cursor be moved from @from to @to? It may within a slab, except back from its end. */
 static bool may_move_cursor(const struct arena *arena, size_t from, size_t to)
 {
 	if (to <= from)
@@ -59,18 +60,18 @@ static void note_return(struct arena *arena, unsigned long generation, size_t fr
 	arena_note_dirty(arena, from);
 	arena_raise(&arena->peak, from);
 	/*
-	 * The compare-and-swap of the cursor comes next, a full barrier, and pairs with the one
-	 * in cursor_claim(): a claim of these bytes then finds that they may not be zero.
-	 * Without it, __GFP_ZERO could return what the former owner has written.
+	 * The compare-and-swap of the cursor that comes next is a full barrier. It pairs with the
+	 * compare-and-swap in cursor_claim(): a CPU that claims these bytes finds that they may not
+	 * be zero. Without that order, __GFP_ZERO could return what the former owner has written.
 	 */
 	if (slab)
 		slab_mark(slab, generation | ARENA_RETURNED);
 }
 
 /*
- * Move the cursor from the old end of the object to the new one. False, with nothing changed, if
- * the cursor is elsewhere. Without a @slot, from whose count the bytes could be subtracted, no
- * object shrinks.
+ * Move the cursor from the old end of the object to the new end. Returns false, with nothing
+ * changed, if the cursor is elsewhere, or if the object is to shrink and @slot is NULL: then there
+ * is no count from which the bytes could be subtracted.
  */
 static bool move_cursor(struct arena *arena, struct arena_slot *slot,
 			const struct arena_snap *snap, const struct object_end *end)
@@ -101,10 +102,10 @@ static bool move_cursor(struct arena *arena, struct arena_slot *slot,
 
 /*
  * Can the end of the object of @end be moved in the span of @slot? The object must lie directly
- * before what @slot hands out next, and the span must have room for it to grow. An object that did
- * not come from the span may also end where the span begins, before anything was taken from it. The
- * first check refuses such an object where the slot could not take it back: if it lies in another
- * slab, or is larger than @slot->taken, in which it does not count.
+ * before the place where the next object of the span begins, and the span must have room for it to
+ * grow. While nothing has been taken from the span, an object that did not come from it may lie
+ * there, too. The first check refuses such an object if it lies in another slab, or if it is larger
+ * than @slot->taken, from which the bytes that it loses are to be subtracted.
  */
 static bool slot_fits(const struct arena *arena, const struct arena_slot *slot,
 		      unsigned long generation, const struct object_end *end)
@@ -120,8 +121,9 @@ static bool slot_fits(const struct arena *arena, const struct arena_slot *slot,
 }
 
 /*
- * Move what the span hands out next, which is @slot->taken + @slot->delta, from the old end of
- * the object to the new one, and count the difference. The end of the span stays where it is.
+ * Move the place where the next object of the span begins, @slot->taken + @slot->delta, from the
+ * old end of the object to the new end, and count the difference. The end of the span stays where
+ * it is.
  */
 static void slot_move(struct arena_slot *slot, const struct object_end *end)
 {
@@ -152,7 +154,8 @@ static bool slot_wipe(struct arena *arena, struct arena_cpu *cpu, const struct o
 
 /*
  * Move the end of an object that is the last one in the span of this CPU. An interrupt before
- * slot_busy() may have refilled the slot, so the object is compared with the slot after that.
+ * slot_busy() may have refilled the slot, so compare the object with the slot only after
+ * slot_busy().
  */
 static bool move_in_span(struct arena *arena, struct arena_cpu *cpu,
 			 const struct arena_snap *snap, const struct object_end *end)
@@ -171,7 +174,7 @@ static bool move_in_span(struct arena *arena, struct arena_cpu *cpu,
 	return moved;
 }
 
-/* Move the end of an object. False, with nothing changed, if it cannot be moved. */
+/* Move the end of an object. Returns false, with nothing changed, if the end cannot be moved. */
 static bool move_end(struct arena *arena, const struct object_end *end)
 {
 	struct arena_cpu *cpu = arena_enter(arena);
@@ -187,8 +190,8 @@ static bool move_end(struct arena *arena, const struct object_end *end)
 }
 
 /*
- * An object has become smaller, but its end could not be moved: if its generation is checked, what
- * it has lost becomes part of its redzone.
+ * An object has become smaller, but its end could not be moved: if its generation is checked, the
+ * bytes that the object has lost become part of its redzone.
  */
 static void note_shrunk(struct arena *arena, const struct object_end *end)
 {
@@ -206,7 +209,10 @@ static bool resize(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t
 	if (!arena_find(arena, end.generation, ptr, &end.offset) ||
 	    max(old, new) > arena_slab_size(arena) - (end.offset & (arena_slab_size(arena) - 1)))
 		return new <= old;
-	/* Once the end has moved, what the object loses may be handed out again: poison it now. */
+	/*
+	 * Once the end has moved, the bytes that the object loses may be allocated again: poison
+	 * them before.
+	 */
 	if (new < old)
 		arena_object_resized(arena, ptr, end.offset, old, new);
 	if (!move_end(arena, &end)) {
@@ -230,23 +236,24 @@ static bool resize(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t
  * @new:   the size that it is to have, in bytes.
  *
  * An object can grow if it is the last one: in a dense arena, if nothing was allocated after it;
- * with %ARENA_SPANS, if nothing was allocated after it by the CPU that it came from, and the
- * caller runs on that CPU. It grows in committed memory, within its slab. The bytes that it
- * gains are zero if the arena zeroes its objects, and otherwise undefined.
+ * with %ARENA_SPANS, if nothing was allocated after it by the CPU that it came from, and the caller
+ * runs on that CPU. It grows in committed memory, within its slab. The bytes that it gains are zero
+ * if the arena zeroes its objects, and otherwise undefined.
  *
- * Every object can shrink. Under the same conditions, what it loses is handed out again, and
- * arena_offset() falls by that. There are three exceptions: an arena of the device; and, in a dense
- * arena, an object that ends where its slab does, and a caller that has interrupted an allocation
- * of the same arena.
+ * Every object can shrink. Under the same conditions, the bytes that it loses can be allocated
+ * again, and arena_offset() falls by their number. In three cases they remain unused: in an arena
+ * of the device; in a dense arena, if the object ends where its slab does; and if the caller has
+ * interrupted an allocation of the same arena.
  *
  * Marks do not know sizes: an object that is older than a mark must not be resized before the
  * arena is rewound to that mark for the last time.
  *
- * Context: Any. Takes no lock. The caller excludes resets and rewinds that free the object, as
- * for any use of it, and other users of the object.
+ * Context: Any. Takes no lock. The caller excludes resets and rewinds that free the object, as for
+ * any use of it, and other users of the object.
  * Return: @ptr, if the object has @new bytes now; NULL, with nothing changed, if it cannot grow
- * where it is, or if @old or @new is 0. The compiler takes the object behind @ptr to have its old
- * size, and the one behind the returned pointer to have @new bytes: use that one.
+ * where it is, or if @old or @new is 0. The compiler assumes that the object behind @ptr has its
+ * old size, and that the object behind the returned pointer has @new bytes: use the returned
+ * pointer.
  */
 void *arena_resize(struct arena *arena, void *ptr, size_t old, size_t new)
 {
@@ -280,12 +287,13 @@ void *arena_realloc_for(struct arena *arena, void *ptr, size_t old, size_t new, 
  * @gfp:   how the arena may grow, see arena_alloc(). With __GFP_ZERO, the bytes that the object
  *	gains are zeroed.
  *
- * Where arena_resize() fails, the object is copied. The old one remains until the next reset or
- * rewind below it, as no single object is ever freed. A copy is aligned to %ARENA_MIN_ALIGN.
+ * Where arena_resize() fails, the object is copied. The old object remains until the next reset, or
+ * until a rewind to an offset at or below it, as no single object is ever freed. A copy is aligned
+ * to %ARENA_MIN_ALIGN.
  *
  * Context: As arena_alloc(), and as arena_resize().
- * Return: The object; NULL, with the old one unchanged, as arena_alloc(), or if the task is killed
- * during a copy of more than %ARENA_SLAB_MAX.
+ * Return: The object; NULL, with the old object unchanged, where arena_alloc() would return NULL,
+ * or if the task is killed during a copy of more than %ARENA_SLAB_MAX.
  */
 void *arena_realloc(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t gfp)
 {
@@ -298,16 +306,16 @@ EXPORT_SYMBOL_GPL(arena_realloc);
  * @reserve: filled in by arena_reserve(). Afterwards nothing can be allocated from it; objects that
  *	  were allocated from it remain.
  *
- * What is left is handed out again under the conditions under which arena_resize() makes an
- * object smaller: in short, that nothing was allocated after the reservation, and that the arena
- * is not one of the device. A reservation of more than a slab must be used up to its last slab.
- * Otherwise what is left remains unused until the next reset. Marks do not know of this: a
- * reservation that is older than a mark must not be given back before the arena is rewound to the
- * mark for the last time.
+ * What is left can be allocated again under the conditions under which this holds for the bytes
+ * that arena_resize() takes from an object: in short, if nothing was allocated after the
+ * reservation, and if the arena is not one of the device. A reservation of more than a slab must be
+ * used up to its last slab. Otherwise what is left remains unused until the next reset. A mark does
+ * not know what is given back later: a reservation that is older than a mark must not be given back
+ * before the arena is rewound to the mark for the last time.
  *
  * Context: Any. Takes no lock. The caller makes sure that nothing is allocated from @reserve at the
  * same time.
- * Return: The bytes that were given back; arena_offset() has fallen by so much.
+ * Return: The number of bytes that were given back, by which arena_offset() has fallen.
  */
 size_t arena_unreserve(struct arena_reserve *reserve)
 {

@@ -2,13 +2,13 @@
 /*
  * Spans: stretches of the space in which one CPU allocates alone.
  *
- * A refill takes no lock. Collecting the tails of a full arena takes tail_mutex, and only
- * callers that may sleep do it.
+ * A refill takes no lock. Only callers that may sleep collect the tails of a full arena, which
+ * takes tail_mutex.
  *
- * The owner of a span allocates from it without atomics, so another CPU cannot simply take
- * the tail. The collecting CPU first revokes all spans: it sets @revoked in each slot, then
- * clears @span, so that the fast path fails. Allocations run with preemption off: after a
- * grace period, all allocations that may have missed these stores have ended, and all that begin
+ * The owner of a span allocates from it without atomics, so another CPU cannot simply take the
+ * tail. The collecting CPU first revokes all spans: it sets @revoked in each slot, then clears
+ * @span, so that the fast path fails. Allocations run with preemption off. So after a grace period,
+ * all allocations that may have missed these stores have ended, and all allocations that begin
  * later leave the span alone. Only then does the collecting CPU read the tails.
  */
 #include <linux/rcupdate.h>
@@ -32,10 +32,11 @@ struct arena_tails {
 };
 
 /*
- * How much to claim, including the object. It doubles with every refill: a CPU that allocates
- * much refills seldom, one that allocates little wastes little. It shrinks towards the end of
- * the space, so that CPUs share what is left: a CPU whose span can be joined has been alone
- * since its last refill and may take half of what is left, other CPUs a smaller part.
+ * How many bytes to claim for a span, including the object. The number doubles with every refill: a
+ * CPU that allocates much refills seldom, and a CPU that allocates little wastes little. It shrinks
+ * towards the end of the space, so that CPUs share what is left. A CPU whose span can be joined has
+ * been alone since its last refill and may take half of what is left; other CPUs take a smaller
+ * part.
  */
 static size_t span_want(const struct arena *arena, const struct arena_snap *snap,
 			const struct arena_slot *slot, size_t size, size_t align)
@@ -45,11 +46,14 @@ static size_t span_want(const struct arena *arena, const struct arena_snap *snap
 	size_t want = min_t(size_t, slot->want, share);
 	size_t stride = ALIGN(size + arena_redzone(arena), align);
 
-	/* A multiple of the object's size, so that objects of one size leave no tails. */
+	/* Claim a multiple of the object's size, so that objects of one size leave no tails. */
 	return max(want - want % stride, size);
 }
 
-/* Zero an object of the span unless that is known to be zero. -ESTALE if a reset has freed it. */
+/*
+ * Zero an object of the span unless the span is known to be zero. Returns -ESTALE if a reset has
+ * freed the object.
+ */
 static int slot_zero(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     void *object, size_t size)
 {
@@ -57,9 +61,9 @@ static int slot_zero(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 }
 
 /*
- * Should the CPU keep its span and claim only the object? Yes if more is left in the present span
- * than would be left in a new one. But not if the present span ends at the cursor: then it is
- * joined with the new one, and nothing is lost.
+ * Should the CPU keep its span and claim only the object? It should if more is left in the present
+ * span than would be left in a new one. The exception is a span that ends at the cursor: it is
+ * joined with the new span, so its tail is not lost.
  */
 static bool span_worth_keeping(const struct arena_snap *snap, const struct arena_slot *slot,
 			       size_t size, size_t want)
@@ -89,8 +93,9 @@ static int slot_advance(struct arena *arena, struct arena_cpu *cpu, struct arena
 }
 
 /*
- * Make the claimed stretch the span of this CPU, and take the object at its start. What lies
- * from offset @ready on must be zeroed before use.
+ * Make the claimed stretch the span of this CPU, and take the object at its start. The bytes from
+ * offset
+ * @ready on must be zeroed before an allocation gets them.
  */
 static void slot_set(struct arena *arena, struct arena_slot *slot, const struct claim *claim,
 		     size_t size, size_t ready)
@@ -112,7 +117,7 @@ static void slot_set(struct arena *arena, struct arena_slot *slot, const struct 
 }
 
 /*
- * Claim a span with room for the object, joined to the old one where possible, and
+ * Claim a span with room for the object, joined to the tail of the old span where possible, and
  * take the object from it.
  */
 static int slot_fill(struct arena *arena, struct arena_snap snap, struct arena_cpu *cpu,
@@ -171,8 +176,9 @@ static int slot_refill(struct arena *arena, struct arena_snap snap, struct arena
 	}
 
 	/*
-	 * Between the claim and slot_set(), what was claimed beside the object is in no span.
-	 * @filling tells tails_exist() of it, and is ordered by the claim's compare-and-swap.
+	 * Between the claim and slot_set(), the claimed bytes beside the object are in no span.
+	 * @filling tells tails_exist() of them. The compare-and-swap of the claim orders this store
+	 * before the claim.
 	 */
 	WRITE_ONCE(slot->filling, want > size);
 	err = slot_fill(arena, snap, cpu, slot, size, align, want, &claim);
@@ -193,9 +199,9 @@ static int slot_refill(struct arena *arena, struct arena_snap snap, struct arena
 
 /*
  * Correct @span where a fast path has left an older generation in it. An interrupt between the
- * comparison of the generations and the busy store may have reset the arena and refilled the
- * slot: the fast path then takes from the new span, and writes back the generation that it
- * compared. A stale span has an older generation, too, and is not corrected.
+ * comparison of the generations and the busy store may have reset the arena and refilled the slot:
+ * the fast path then takes from the new span, and writes back the generation that it compared. A
+ * stale span has an older generation, too, but must keep it.
  */
 static void slot_fix_generation(struct arena_slot *slot)
 {
@@ -211,8 +217,8 @@ static void slot_fix_generation(struct arena_slot *slot)
 }
 
 /*
- * Take one object from the span of this CPU, refilling it if needed. Returns 0;
- * %ARENA_USE_CURSOR if the caller shall claim the object from the cursor instead, as the span is
+ * Take one object from the span of this CPU, refilling the span if needed. Returns 0;
+ * %ARENA_USE_CURSOR if the caller is to claim the object from the cursor instead, as the span is
  * revoked or worth keeping; or an error of slot_refill().
  */
 int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
@@ -242,7 +248,7 @@ int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 		return slot_refill(arena, snap, cpu, slot, size, align, zero, place);
 	}
 	slot_busy(slot);
-	/* An interrupt before slot_busy() may have taken from the span: compute it again. */
+	/* An interrupt before slot_busy() may have taken from the span: compute @need again. */
 	need = slot_need(arena, slot, size, align);
 	if (unlikely(need > slot_room(slot))) {
 		slot_idle(slot, snap.generation);
@@ -259,7 +265,7 @@ int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 	return zero ? slot_zero(arena, cpu, slot, object, size) : 0;
 }
 
-/* Guess, from another CPU, if anything is left in a span. collect_slot() checks that again. */
+/* Guess, on a remote CPU, whether anything is left in a span. collect_slot() checks that again. */
 static bool slot_has_room(const struct arena_slot *slot)
 {
 	/*
@@ -269,7 +275,7 @@ static bool slot_has_room(const struct arena_slot *slot)
 	return smp_load_acquire(&slot->ahead) || data_race(slot->limit != slot->taken);
 }
 
-/* Is the span of @slot one of @generation? Also true while its owner allocates in it. */
+/* Is the span of @slot of @generation? Returns true also while the owner allocates in the span. */
 static bool slot_is_of(const struct arena_slot *slot, unsigned long generation)
 {
 	/* Acquire: pairs with the smp_store_release() in slot_adopt(), which sets @stale first. */
@@ -296,8 +302,8 @@ static bool tails_exist(struct arena *arena, unsigned long generation)
 }
 
 /*
- * Clear @span of a slot, unless its owner is at work on it: nested allocations must find it
- * busy. revoke() waits for the owner and tries again.
+ * Clear @span of @slot, unless the owner is in an allocation in the span: allocations that are
+ * nested in that one must find the span busy. revoke() waits for the owner and tries again.
  */
 static void slot_close(struct arena_slot *slot)
 {
@@ -308,13 +314,13 @@ static void slot_close(struct arena_slot *slot)
 }
 
 /*
- * Take the spans from their CPUs. It takes more than one round if an owner was at work on its
- * span when slot_close() read it, or had read @span or @revoked before: such an allocation may
+ * Take the spans from their CPUs. One round is not enough if an owner was in an allocation in its
+ * span when slot_close() read @span, or had read @span or @revoked before: such an allocation may
  * set @span once more, and ends before the grace period does.
  *
- * A fast path that finds too little room in a span writes @span back all the same. It adds a round
- * if slot_close() runs between its comparison and that store. So the number of rounds has no fixed
- * bound, but each further one is unlikely.
+ * A fast path that finds too little room in a span writes @span back all the same. If slot_close()
+ * runs between the comparison of the fast path and that store, one more round is needed. So the
+ * number of rounds has no fixed bound, but each further round is unlikely.
  */
 static void revoke(struct arena_cpu *first)
 {
@@ -374,14 +380,15 @@ static void collect_slot(struct arena_tails *tails, struct arena_slot *slot)
 		WRITE_ONCE(slot->ahead, 0);
 	}
 	/*
-	 * Release: pairs with the smp_load_acquire() in arena_span_claim(),
-	 * slot_fix_generation() and slot_adopt(). The owner must not write the slot before it
-	 * has been read here.
+	 * Release: pairs with the smp_load_acquire() in arena_span_claim(), slot_fix_generation()
+	 * and slot_adopt(). The owner writes the slot only after this CPU has read it.
 	 */
 	smp_store_release(&slot->revoked, false);
 }
 
-/* The most tails that a collection can find, including those that the former one has left. */
+/*
+ * The most tails that a collection can find, including those that the former collection has left.
+ */
 static unsigned int tails_max(const struct arena_cpu *first, const struct arena_tails *old)
 {
 	unsigned int most = old ? old->nr : 0;
@@ -432,9 +439,9 @@ static int take_tail(struct arena *arena, unsigned long generation, size_t size,
 }
 
 /*
- * Take @size bytes from a collected tail, or collect and try again. The table is allocated
- * without tail_mutex: reclaim may call a shrinker that allocates from this arena, and would
- * deadlock.
+ * Take @size bytes from a collected tail. If no tail has room for them, collect the tails of all
+ * CPUs and try again. Allocate the table while tail_mutex is not held: reclaim may call a shrinker
+ * that allocates from this arena, and would wait for the mutex for ever.
  */
 static int claim_collected(struct arena *arena, unsigned long generation, size_t size,
 			   size_t align, gfp_t gfp, size_t *offset)
@@ -450,8 +457,8 @@ static int claim_collected(struct arena *arena, unsigned long generation, size_t
 		needed = 0;
 		if (err && tails_exist(arena, generation)) {
 			/*
-			 * Read after the smp_rmb() in tails_exist(): a state that is added
-			 * later has no tail, as the cursor is exhausted already.
+			 * Read the list after the smp_rmb() in tails_exist(): a state that is added
+			 * to it later has no tail, as the cursor is exhausted already.
 			 */
 			first = arena_cpus_first(arena);
 			needed = tails_max(first, arena->tails);
@@ -475,8 +482,8 @@ static int claim_collected(struct arena *arena, unsigned long generation, size_t
 
 /*
  * The cursor is exhausted: allocate from the tails of all CPUs' spans, so that callers that may
- * sleep get all of a full arena (clause 16). Of the @size bytes, @used belong to objects and
- * count as used.
+ * sleep can use all of the arena (clause 16). Of the @size bytes, @used belong to objects and count
+ * as used.
  */
 int arena_tails_claim(struct arena *arena, size_t size, size_t used, size_t align, gfp_t gfp,
 		      struct arena_place *place)
@@ -488,7 +495,7 @@ int arena_tails_claim(struct arena *arena, size_t size, size_t used, size_t alig
 	int err;
 
 	err = claim_collected(arena, generation, size, align, gfp, &offset);
-	/* A reset may have emptied the arena since it was found full: retry then. */
+	/* If a reset has emptied the arena since the caller found it full, let the caller retry. */
 	if (err == -ENOSPC && arena_snap(arena).generation != generation)
 		return -ESTALE;
 	if (err)
@@ -497,7 +504,10 @@ int arena_tails_claim(struct arena *arena, size_t size, size_t used, size_t alig
 	cpu = arena_enter(arena);
 	if (__arena_snap(arena).generation == generation) {
 		base = arena_slab_base(arena, generation, offset);
-		/* Without a slab, arena_reset_release() has begun: there is nothing to count. */
+		/*
+		 * If the slab is gone, a reset has released it and freed the object: there is
+		 * nothing to count.
+		 */
 		if (base)
 			arena_account(arena, arena_slot(cpu), generation, used);
 		if (base && size == used)

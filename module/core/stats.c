@@ -5,9 +5,9 @@
 #include "core/cursor.h"
 
 /*
- * Bytes counted in @generation, in all slots and in deep_used. @may_end says that the generation
- * may end meanwhile. Inline, because while the status page is mapped, each call of a program that
- * allocates with spans runs this.
+ * Returns the bytes counted in @generation, in all slots and in deep_used. @may_end says that the
+ * generation may end meanwhile. This is inline, because each ioctl that allocates from an arena
+ * with spans runs it while a program has the status page mapped.
  */
 static __always_inline size_t counted_in_slots(const struct arena *arena, unsigned long generation,
 					       bool may_end)
@@ -28,8 +28,8 @@ static __always_inline size_t counted_in_slots(const struct arena *arena, unsign
 		bytes = READ_ONCE(cpu->slot.used) + READ_ONCE(cpu->slot.taken);
 		if (may_end) {
 			/*
-			 * Pairs with smp_wmb() in slot_generation_ends(): no bytes of a newer
-			 * generation are added.
+			 * Pairs with smp_wmb() in slot_generation_ends(): if the bytes read above
+			 * are of a newer generation, the slot no longer has @generation here.
 			 */
 			smp_rmb();
 			if (unlikely(READ_ONCE(cpu->slot.generation) != generation))
@@ -54,9 +54,9 @@ static noinline size_t used_if_counted(const struct arena *arena, struct arena_s
 	noted = atomic_long_read(&arena->uncounted);
 	if (cursor_tag(noted) != cursor_tag(snap.cursor)) {
 		/*
-		 * No CPU has noted yet where counting began, so no claim has succeeded since then.
-		 * If the generation began with the bit "counted", after a rewind, the bytes used
-		 * are those at its start. Otherwise they are the offset.
+		 * No CPU has noted yet at which offset counting began, so no claim has succeeded
+		 * since counting began. If the generation began with the bit "counted", after a
+		 * rewind, the bytes used are those at its start. Otherwise they are the offset.
 		 */
 		if (arena_begin_word(arena, snap.cursor, &begun, &used) && begun & ARENA_COUNTED)
 			return cursor_offset(used);
@@ -76,9 +76,9 @@ static __always_inline size_t used_in_snap(const struct arena *arena, struct are
 }
 
 /*
- * Bytes used at @snap, which arena_snap_begun() has returned. "DOC: generations" says how arenas
- * count. The sum may be below 0 for a moment: if one CPU counts an object after the count of that
- * CPU was read here, and another CPU, whose count is read later, makes the object smaller.
+ * Returns the bytes used at @snap, which arena_snap_begun() has returned. The sum may be below 0
+ * for a moment: after this CPU has read the count of one CPU, that CPU may count an object, and
+ * another CPU, whose count is read later, may make that object smaller.
  */
 size_t arena_used_in_snap(const struct arena *arena, struct arena_snap snap)
 {
@@ -118,9 +118,9 @@ size_t arena_high(const struct arena *arena)
 EXPORT_SYMBOL_GPL(arena_high);
 
 /*
- * Bytes used and high at @snap. The counts are read after the cursor, so they may include objects
- * that were claimed later, above high: so the bytes used are reduced to high if they exceed it.
- * Objects that the caller had claimed before it took @snap lie below high, and are counted.
+ * Returns bytes used and high at @snap. The counts are read after the cursor, and may include
+ * objects that were claimed later, above high: then the bytes used are reduced to high. Objects
+ * that the caller had claimed before it took @snap lie below high, and are counted.
  */
 static __always_inline struct arena_usage usage_in_snap(const struct arena *arena,
 							struct arena_snap snap, bool may_end)
@@ -139,9 +139,9 @@ static noinline struct arena_usage usage_read(const struct arena *arena)
 }
 
 /*
- * Bytes used and high, for a caller that keeps resets and rewinds out. While the status page is
- * mapped, each ioctl that allocates calls this function. So the rare cases are left to
- * usage_read(), by a tail call: then the common case needs no stack frame.
+ * Returns bytes used and high, for a caller that keeps resets and rewinds out. While a program has
+ * the status page mapped, each ioctl that allocates calls this function. So the rare cases are left
+ * to usage_read(), by a tail call: then the common case needs no stack frame.
  */
 struct arena_usage arena_usage_no_reset(const struct arena *arena)
 {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The functions that emit events, out of line: events.h calls them only while the event is enabled.
+ * The functions that emit events. The inline functions in events.h call them only while the event
+ * is enabled.
  *
- * A tracer may itself allocate from an arena, even from the one whose event it handles. That
- * must not recurse without end. So while a tracer runs on a CPU, events of arenas on that CPU
- * are dropped in the same context (task, softirq, hardirq or NMI). Events in an interrupt that
- * interrupts the tracer are emitted.
+ * A tracer may itself allocate from an arena, even from the arena whose event it handles. If that
+ * allocation emitted an event, too, the tracer would recurse without end. So while a tracer runs on
+ * a CPU, events of arenas on that CPU are dropped in the same context (task, softirq, hardirq or
+ * NMI). Events in an interrupt that interrupts the tracer are emitted.
  */
 #include <linux/kernel.h>
 #include <linux/percpu.h>
@@ -34,8 +35,8 @@ static bool tracer_enter(void)
 }
 
 /*
- * The update need not be atomic: an interrupt between its load and its store leaves the value as it
- * found it.
+ * The update need not be atomic: an interrupt between the load and the store of @tracing leaves the
+ * value as it found it.
  */
 static void tracer_leave(void)
 {

@@ -7,18 +7,18 @@
  * stamp with release semantics.
  *
  * Freeing takes a raw spinlock, and so does a reset. Reusing a freed element takes no lock: the
- * elements that may be reused form a chain, which is pushed to under the lock and popped from
- * by compare-and-swap, in any context. The head of the chain carries a count of its changes.
- * Without the count, the head that a pop has read could come back while the pop looks at the next
- * element, and the pop would install a stale one. With the count, the same head comes back only
- * after 2^32 changes, while the pop has preemption off for a few instructions.
+ * elements that may be reused form a chain. A CPU pushes to the chain with the lock held, and pops
+ * from it by compare-and-swap, in any context. The head of the chain carries a count of its
+ * changes. Without the count, the head that a pop has read could come back while the pop looks at
+ * the next element, and the pop would install a stale head. With the count, the same word comes
+ * back only after 2^32 changes, while a pop takes a few instructions with preemption off.
  *
  * Each element has a stamp, which lies outside the data. An element is published while its stamp
  * equals the generation, so a reset unpublishes all elements at once. publish() only ever advances
  * a stamp: a CPU that publishes late, for an older generation, leaves a newer stamp alone. Freeing
  * an element sets its stamp back by UNPUBLISHED. Stamps have 32 bits and are compared by
- * serial-number arithmetic; before a stamp that was left behind is half that range away, and could
- * pass for a newer one, all stamps are brought up to date.
+ * serial-number arithmetic. A stamp that is half that range behind would pass for a newer one, so
+ * resets bring all stamps up to date before that.
  */
 #include <linux/export.h>
 #include <linux/log2.h>
@@ -32,12 +32,15 @@
 
 #define NO_INDEX		U32_MAX
 /*
- * The stamp of a freed element is the generation in which it was freed, minus this. The result is
- * the number of no generation of the arena, as only a rewind begins generations with such numbers,
- * and typed arenas are not rewound. So no reader takes the element for published.
+ * The stamp of a freed element is the generation in which it was freed, minus UNPUBLISHED. No
+ * generation of the arena has that number: only a rewind begins generations with such numbers, and
+ * typed arenas are not rewound. So no reader takes the element for published.
  */
 #define UNPUBLISHED		((u32)ARENA_GEN_REWOUND)
-/* All stamps are brought up to date when the generation crosses a multiple of 2 to this power. */
+/*
+ * A reset brings all stamps up to date if it moves the generation across a multiple of 2 to this
+ * power.
+ */
 #define STAMP_TURN_SHIFT	30
 /* How many bytes, and how many elements, are copied and published in one preempt-off section. */
 #define RUN_BYTES		SZ_64K
@@ -122,7 +125,10 @@ static void *element(const struct arena_typed *typed, unsigned long generation, 
 	       (offset & (arena_slab_size(typed->arena) - 1));
 }
 
-/* Advance the stamp of @index to @generation. Returns false if the stamp is not older than that. */
+/*
+ * Advance the stamp of @index to @generation. Returns false if it is at @generation or later
+ * already.
+ */
 static bool publish(struct arena_typed *typed, u32 index, u32 generation)
 {
 	u32 *stamp = &typed->stamps[index].published;
@@ -150,7 +156,10 @@ static void chain_push(struct arena_typed *typed, struct typed_chain *chain, u32
 {
 	if (chain->head == NO_INDEX)
 		chain->last = index;
-	/* Racy with a free_pop() whose compare-and-swap is going to fail. */
+	/*
+	 * Racy with a free_pop() that still has @index from an old head: its compare-and-swap
+	 * fails.
+	 */
 	WRITE_ONCE(typed->stamps[index].next, chain->head);
 	WRITE_ONCE(chain->head, index);
 }
@@ -162,7 +171,10 @@ static void chain_splice(struct arena_typed *typed, struct typed_chain *from,
 		return;
 	if (to->head == NO_INDEX)
 		to->last = from->last;
-	/* Racy with a free_pop() whose compare-and-swap is going to fail. */
+	/*
+	 * Racy with a free_pop() that still has the element from an old head: its compare-and-swap
+	 * fails.
+	 */
 	WRITE_ONCE(typed->stamps[from->last].next, to->head);
 	WRITE_ONCE(to->head, from->head);
 	chain_empty(from);
@@ -170,8 +182,8 @@ static void chain_splice(struct arena_typed *typed, struct typed_chain *from,
 
 /*
  * Poison the elements in a chain, from @index to @last, before they can be reused. The caller holds
- * typed->lock, so no reset comes. A granule that an element shares with another one remains
- * accessible.
+ * typed->lock, so no reset intervenes. A granule of KASAN that an element shares with another
+ * element remains accessible.
  */
 static void chain_poison(struct arena_typed *typed, u32 index, u32 last)
 {
@@ -205,8 +217,8 @@ static void free_push(struct arena_typed *typed, u32 head, u32 last)
 	do {
 		WRITE_ONCE(typed->stamps[last].next, (u32)old);
 		/*
-		 * Full barrier: the link is in place before the head is. Pairs with the
-		 * address dependency in free_pop(), which would otherwise read an old link.
+		 * Full barrier: pairs with the address dependency in free_pop(). A CPU that reads
+		 * the new head reads the link that was stored above, and not an older link.
 		 */
 	} while (!atomic64_try_cmpxchg(&typed->free, &old, free_head(old, head)));
 }
@@ -243,8 +255,8 @@ static u32 free_pop(struct arena_typed *typed, u32 *changes)
 		if (index == NO_INDEX)
 			break;
 		/*
-		 * If another CPU has taken this element since, @next is stale, but then the
-		 * exchange fails.
+		 * If another CPU has taken this element since @old was read, @next is stale, but
+		 * then the compare-and-swap fails.
 		 */
 		next = READ_ONCE(typed->stamps[index].next);
 	} while (!atomic64_try_cmpxchg(&typed->free, &old, free_head(old, next)));
@@ -256,11 +268,10 @@ static u32 free_pop(struct arena_typed *typed, u32 *changes)
 DEFINE_PER_CPU(bool, arena_in_chains);
 
 /*
- * Take the lock, unless this CPU may hold it already: in NMI, or in a probe that fired
- * between taking and dropping the lock of any typed arena on this CPU. Waiting would then
- * deadlock. The per-CPU flag arena_in_chains is set around every such lock, and only its own
- * CPU reads and writes it. Returns false, with interrupts as they were, where the lock cannot
- * be taken.
+ * Take the lock, unless this CPU may hold the lock of a typed arena already: in NMI, or in a probe
+ * that fired between taking and dropping such a lock on this CPU. Waiting would then deadlock. The
+ * per-CPU flag arena_in_chains is set around every such lock, and only its own CPU reads and writes
+ * it. Returns false, with interrupts as they were, where the lock cannot be taken.
  */
 static bool lock_chains(struct arena_typed *typed, unsigned long *flags)
 {
@@ -308,9 +319,9 @@ static void reusable(struct rcu_head *rcu)
 
 /*
  * Take an element to reuse, or return NO_INDEX. The stamp shows whether the element was freed in
- * the present generation. A reset that has moved the cursor, but has not emptied the chain yet,
- * leaves elements of the former generation in the chain: these are dropped, as the cursor hands
- * their places out again.
+ * the present generation. While a reset has moved the cursor, but has not emptied the chain yet,
+ * the chain contains elements of the former generation: this function drops them, as the cursor
+ * hands out their places again.
  */
 static u32 take_recycled(struct arena_typed *typed, unsigned long *generation)
 {
@@ -323,10 +334,10 @@ static u32 take_recycled(struct arena_typed *typed, unsigned long *generation)
 		return NO_INDEX;
 	/*
 	 * Since the pop, a reset may have emptied the chain, and the element may have been
-	 * allocated and freed again. Then it is in a chain already and must not be handed out
-	 * here, too. The reset set @emptied with typed->lock held, and the free took that lock
+	 * allocated and freed again. Then it is in a chain already and must not be handed out here,
+	 * too. The reset set @emptied with typed->lock held. arena_typed_free() took that lock
 	 * later and stored the stamp that was read above. So this barrier pairs with the lock:
-	 * after it, @emptied shows that reset.
+	 * after it, this CPU reads @emptied as the reset set it.
 	 */
 	smp_rmb();
 	return (s32)(changes - READ_ONCE(typed->emptied)) > 0 ? index : NO_INDEX;
@@ -364,12 +375,11 @@ static int claim_run(struct arena_typed *typed, u32 nr, u32 *first, unsigned lon
 }
 
 /*
- * Copy in and publish @nr elements, which lie in one slab. Returns false if the generation is
- * over.
+ * Copy in and publish @nr elements, which lie in one slab. Returns false if the generation is over.
  *
  * From the copy to the publication this CPU is counted as a writer, so no newer generation is
  * settled in this slab set; and preemption is off, so the grace period after which
- * arena_reset_rcu() uses the set again does not end. So the memory is not handed out anew in
+ * arena_reset_rcu() uses the set again does not end. So no other element gets the memory in
  * between: a reader that sees the stamp sees this element, complete.
  */
 static bool write_run(struct arena_typed *typed, unsigned long generation, u32 first,
@@ -413,8 +423,8 @@ static u32 run_length(const struct arena_typed *typed, u32 first, u32 nr)
 }
 
 /*
- * Copy in and publish @nr elements. Returns false if the generation ended meanwhile; then
- * nothing was published in a newer one.
+ * Copy in and publish @nr elements. Returns false if the generation ended meanwhile; then no
+ * element was published in a newer generation.
  */
 static bool fill_run(struct arena_typed *typed, unsigned long generation, u32 first,
 		     const void *src, u32 nr)
@@ -462,9 +472,9 @@ static void count_failure(struct arena_typed *typed, u32 nr, int err)
 }
 
 /*
- * Install a state for this CPU, if it has none. That only makes allocations faster: the memory of
- * the elements is committed already. The caller has no gfp flags, and may be a probe inside the
- * page allocator, so this allocates memory for the state only where preemption is on.
+ * Install a state for this CPU, if it has none. The state only makes allocations faster: the memory
+ * of the elements is committed already. The caller has no gfp flags, and may be a probe inside the
+ * page allocator, so allocate memory for the state only where preemption is on.
  */
 static void prepare(struct arena_typed *typed)
 {
@@ -542,8 +552,8 @@ EXPORT_SYMBOL_GPL(arena_typed_alloc);
  * @index: index of the element. Indices are handed out in order, from 0 on.
  *
  * In an arena created with %ARENA_READERS, a caller inside rcu_read_lock() may use the element
- * until rcu_read_unlock(), even if it is freed or the arena is reset meanwhile. Otherwise the
- * caller excludes both.
+ * until rcu_read_unlock(), even if the element is freed or the arena is reset meanwhile. Otherwise
+ * the caller excludes resets and frees of the element.
  *
  * Context: Any. Takes no lock.
  * Return: The element; NULL if none is published at @index.
@@ -554,7 +564,10 @@ void *arena_typed_at(const struct arena_typed *typed, size_t index)
 
 	if (index >= typed->nr)
 		return NULL;
-	/* Acquire: pairs with the release in publish(). */
+	/*
+	 * Acquire: pairs with the release in publish(). A reader that sees the stamp sees the
+	 * element.
+	 */
 	if (smp_load_acquire(&typed->stamps[index].published) != (u32)generation)
 		return NULL;
 	return element(typed, generation, index);
@@ -568,8 +581,8 @@ EXPORT_SYMBOL_GPL(arena_typed_at);
  *	found.
  *
  * Context: Any. Takes no lock. In an arena with %ARENA_READERS, a caller inside rcu_read_lock() may
- * use the element until rcu_read_unlock(), even if it is freed or the arena is reset meanwhile.
- * Otherwise the caller excludes both.
+ * use the element until rcu_read_unlock(), even if the element is freed or the arena is reset
+ * meanwhile. Otherwise the caller excludes resets and frees of the element.
  * Return: The element; NULL if there is none left.
  */
 void *arena_typed_next(const struct arena_typed *typed, size_t *index)
@@ -616,8 +629,9 @@ const struct arena *arena_typed_arena(const struct arena_typed *typed)
 EXPORT_SYMBOL_GPL(arena_typed_arena);
 
 /*
- * Index of an element in either slab set, or NO_INDEX if it is not in this arena. Sets
- * *@current_set to whether it lies in the set of the present generation.
+ * Returns the index of an element in either slab set, or NO_INDEX if the address is that of no
+ * element. Sets *@current_set to whether the address lies in the slab set of the present
+ * generation.
  */
 static u32 element_index(const struct arena_typed *typed, const void *element, bool *current_set)
 {
@@ -656,12 +670,13 @@ static bool recycle(struct arena_typed *typed, u32 index)
  * @element: an element of this arena. It must not have been freed before, by this call or by a
  *	  reset: another element may be in its place by then.
  *
- * From now on no reader finds the element. Its place is reused only after a grace period, or at
- * once if the arena was created without %ARENA_READERS (clause 15). An element that is freed twice,
- * or is not in the arena, warns once and changes nothing, where this call can tell.
+ * After this call, no reader finds the element. Its place is reused only after a grace period, or
+ * at once if the arena was created without %ARENA_READERS (clause 15). If the call finds that the
+ * element was freed before, or is not in the arena, it warns once and changes nothing.
  *
- * Context: Any but NMI. Takes a raw spinlock with interrupts off. Does not sleep. Called by a
- * probe that fired while this CPU held the lock of a typed arena, it frees nothing.
+ * Context: Any but NMI. Takes a raw spinlock with interrupts off. Does not sleep. If a probe that
+ * fired while this CPU held the lock of a typed arena calls this function, the element is not
+ * freed.
  */
 void arena_typed_free(struct arena_typed *typed, void *element)
 {
@@ -690,8 +705,8 @@ void arena_typed_free(struct arena_typed *typed, void *element)
 EXPORT_SYMBOL_GPL(arena_typed_free);
 
 /*
- * Bring all stamps up to date: a stamp that was left behind for long must not pass for one of a
- * newer generation, nor for one of an element that was freed in this generation.
+ * Bring all stamps up to date. Otherwise, a stamp that was left behind for long could pass for that
+ * of a newer generation, or for that of an element that was freed in this generation.
  */
 static void refresh_marks(struct arena_typed *typed, u32 generation)
 {
@@ -708,7 +723,7 @@ static void refresh_marks(struct arena_typed *typed, u32 generation)
  * Resets by arena_reset_rcu() if the arena was created with %ARENA_READERS. Otherwise it
  * resets by arena_reset(), and the caller excludes all readers.
  *
- * Constant time, but for one reset in 2^28, which brings the stamps of all elements up to date.
+ * Takes constant time, except that one reset in 2^28 brings the stamps of all elements up to date.
  *
  * Context: Any but NMI. Takes raw spinlocks with interrupts off. Does not sleep.
  * Return: 0; -EBUSY with nothing changed if arena_reset_rcu() or arena_reset() returned that, in
@@ -737,8 +752,8 @@ int arena_typed_reset(struct arena_typed *typed)
 EXPORT_SYMBOL_GPL(arena_typed_reset);
 
 /*
- * The slab size for @nr elements of @size bytes. A slab has several elements where possible,
- * because less is wasted at its end then.
+ * The slab size for @nr elements of @size bytes. Where possible, a slab has several elements, so
+ * that less is wasted at its end.
  */
 static size_t typed_slab_size(size_t size, u32 nr)
 {
@@ -834,7 +849,10 @@ void arena_typed_destroy(struct arena_typed *typed)
 {
 	if (!typed)
 		return;
-	/* The callback may queue itself once more, for elements freed later: wait for that, too. */
+	/*
+	 * The callback may queue itself once more, for elements that were freed later: so wait
+	 * twice.
+	 */
 	if (has_readers(typed)) {
 		rcu_barrier();
 		rcu_barrier();

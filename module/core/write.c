@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Zeroing of, and copying to, claimed memory, such that a late write never lands in an object
- * of a newer generation.
+ * arena_write() zeroes claimed memory or copies to it. A reset may free that memory meanwhile: a
+ * late write never lands in an object of a newer generation.
  */
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
@@ -10,12 +10,12 @@
 #include "compat.h"
 #include "core/cursor.h"
 
-/* A fatal signal ends only writes of more bytes than this: the others are soon done. */
+/* A fatal signal ends only writes of more bytes than this: shorter writes are soon done. */
 #define LONG_WRITE	ARENA_SLAB_MAX
 
 /*
- * Write @src, or zeroes if that is NULL, to an object of @generation at @offset. Preemption is
- * off for one chunk at a time.
+ * Write @src, or zeroes if @src is NULL, to an object of @generation at @offset. Preemption is off
+ * for one chunk at a time.
  *
  * Return: 0; -ESTALE if a reset or rewind has freed the object meanwhile; -EINTR, with a part
  * written, if the task is being killed, @gfp lets it sleep, and the write is a long one.
@@ -29,7 +29,9 @@ int arena_write(struct arena *arena, unsigned long generation, size_t offset,
 	while (size) {
 		size_t chunk = min3(size, (offset | mask) + 1 - offset, (size_t)ARENA_COPY_CHUNK);
 		struct arena_cpu *cpu = arena_enter(arena);
-		/* NULL only if a reset has released the slab, so the generation is over. */
+		/*
+		 * @base is NULL only if a reset has released the slab, so the generation is over.
+		 */
 		void *base = arena_slab_base(arena, generation, offset);
 		void *to = base + (offset & mask);
 		struct arena_cpu *writer = base ? arena_write_begin(arena, cpu, generation, to) :
