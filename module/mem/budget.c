@@ -54,7 +54,7 @@ static bool has_room(const struct arena_budget *budget, long pages)
 	return true;
 }
 
-/* Add @pages to @charged, which never exceeds @limit, not even for a moment. False if it would. */
+/* Add @pages to @charged. Returns false, with nothing changed, if the sum would exceed @limit. */
 bool arena_charge(atomic_long_t *charged, long pages, long limit)
 {
 	long old = atomic_long_read(charged);
@@ -84,7 +84,7 @@ out:
 	return done;
 }
 
-/* Charge @pages to a budget and its ancestors if they have room now. Any context, bounded time. */
+/* Charge @pages to a budget and its ancestors if they have room now. Any context; bounded time. */
 bool arena_budget_try_charge(struct arena_budget *budget, long pages)
 {
 	if (budget->parent)
@@ -167,7 +167,7 @@ unsigned long arena_budget_room(const struct arena_budget *budget)
 }
 
 /*
- * Budgets with @release are reference-counted: a page that something else refers to outlives its
+ * Budgets with @release are reference-counted: a page that something else refers to may outlive its
  * arena, and must not outlive the budget that it is charged to.
  */
 void arena_budget_get(struct arena_budget *budget)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Blocks of pages: the budgets that they are charged to, the page allocator, the pool, and pages
- * given back that something else still refers to. None of this code uses a struct arena.
+ * that something else still refers to after their arena has given them back. None of this code uses
+ * a struct arena.
  */
 #ifndef _ARENA_MEM_H
 #define _ARENA_MEM_H
@@ -36,8 +37,9 @@ static inline gfp_t arena_gfp_quiet(gfp_t gfp)
 
 /*
  * Memory allocation profiling. arena_tag_record() notes in @owner, an arena, which line of code is
- * creating it. What the *_noprof() functions allocate in @call, arena_tagged() counts for that
- * line, or for the line of arena_tagged() if profiling was off when the arena was created.
+ * creating it. arena_tagged() evaluates @call, and counts the memory that *_noprof() functions
+ * allocate in it for that line of code, or for the line of arena_tagged() if profiling was off when
+ * the arena was created.
  */
 #ifdef CONFIG_MEM_ALLOC_PROFILING
 #define arena_tag_record(owner)		alloc_tag_record((owner)->tag)
@@ -99,8 +101,8 @@ struct arena_budget {
 };
 
 /*
- * How often a caller frees pages to make room in a budget before its charge fails. Once is not
- * enough, as another caller may take the room.
+ * A caller frees pages at most this often to make room in a budget, before its charge fails. Once
+ * is not enough, as another caller may take the room.
  */
 #define ARENA_ROOM_TRIES	1024
 

@@ -5,8 +5,8 @@
  * arena has caused them to be allocated, they stay charged until they are freed (clause 20):
  * otherwise a program could hold more memory than its limits allow, in pipes for instance.
  *
- * The list below keeps each such page, with one reference. Once that is the only one left, the page
- * is freed and uncharged. The kernel notifies no code when a page's reference count drops, so
+ * The list below keeps each such page, with one reference. Once that reference is the only one, the
+ * page is freed and uncharged. The kernel notifies no code when a page's reference count drops, so
  * a worker scans the list once a second while it is not empty, and charges that fail scan it, too.
  */
 #include <linux/jiffies.h>
@@ -81,8 +81,8 @@ static void pinned_take(struct list_head *some, unsigned long nr)
 }
 
 /*
- * Free those of the first @nr pages of the list that nothing else refers to any more. Returns
- * whether it has freed any. The caller holds pinned_mutex.
+ * Free those of the first @nr pages of the list that nothing else refers to any more. Returns true
+ * if any page was freed. The caller holds pinned_mutex.
  */
 static bool pinned_scan(unsigned long nr)
 {
@@ -110,9 +110,9 @@ static bool pinned_scan(unsigned long nr)
 }
 
 /*
- * Free all pages in the list that nothing else refers to any more. Returns whether it has freed
- * any. Linear in the length of the list, which the budgets bound. May sleep; a killed task does not
- * wait for another scan.
+ * Free all pages in the list that nothing else refers to any more. Returns true if any page was
+ * freed. Takes time linear in the length of the list, which the budgets bound. May sleep; a killed
+ * task does not wait for another scan.
  */
 bool arena_pinned_reap(void)
 {

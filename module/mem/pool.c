@@ -2,14 +2,15 @@
 /*
  * The pool keeps blocks that arenas gave back for the next arena, so that arenas which come and go
  * need not call the page allocator. It is per node and bounded, and a shrinker frees its blocks
- * under memory pressure. While memory allocation profiling is on, it is not used: a block counts
- * for the line of code that took it from the page allocator, even while another arena uses it, and
- * no module can change that.
+ * under memory pressure. While memory allocation profiling is on, the pool is not used: profiling
+ * counts a block for the line of code that took it from the page allocator, even while another
+ * arena uses it, and no module can change that.
  *
- * For each size, a node keeps one block apart from the others, which is taken by one exchange
- * and put back by one compare-and-swap. The others are in lists, under a raw spinlock for each
- * node that is held for a few stores. Arenas come here only when they grow or give memory back.
- * A block must have no other reference and be charged to no memory cgroup.
+ * For each node and size, the pool keeps one block apart from the others: an arena takes it by one
+ * exchange, and gives one back by one compare-and-swap. The others are in lists, which a raw
+ * spinlock of the node protects; the lock is held for a few stores. Arenas use the pool only when
+ * they grow or give memory back. A block in the pool has no other reference and is charged to no
+ * memory cgroup.
  */
 #include <linux/gfp.h>
 #include <linux/kmsan-checks.h>
@@ -52,13 +53,18 @@ static struct shrinker *pool_shrinker;
  */
 static struct pool_node *pool_of(int nid)
 {
-	/* Acquire: pairs with the smp_store_release() in arena_pool_init(). */
+	/*
+	 * Acquire: pairs with the smp_store_release() in arena_pool_init(): the nodes are
+	 * initialised.
+	 */
 	struct pool_node **nodes = smp_load_acquire(&pool);
 
 	return nodes ? nodes[nid] : NULL;
 }
 
-/* The pool of node @nid. NULL while allocation profiling is on, or before arena_pool_init(). */
+/*
+ * Returns the pool of node @nid, or NULL while profiling is on or before arena_pool_init() has run.
+ */
 static struct pool_node *pool_in_use(int nid)
 {
 	return arena_profiled() ? NULL : pool_of(nid);
@@ -130,9 +136,9 @@ void *arena_pool_take(int nid, unsigned int order)
 
 /*
  * Take a block of node @nid from the pool and uncharge it from the root budget, or return NULL. The
- * block is uncharged before it is subtracted from the pool. So a caller that looks for room
- * meanwhile counts the block twice, and tries again. In the other order, it would find neither
- * the block in the pool nor room in the budget, and would give up.
+ * block is uncharged before it is subtracted from the pool. So a caller that looks for room between
+ * the two steps counts the block twice, and tries again. In the other order, that caller would find
+ * neither the block in the pool nor room in the budget, and would give up.
  */
 void *arena_pool_take_uncharged(int nid, unsigned int order)
 {
@@ -163,7 +169,7 @@ bool arena_pool_put(void *base, unsigned int order)
 	if (!arena_charge(&node->pages, 1L << order, limit))
 		return false;
 	arena_shadow_poison(base, base + (PAGE_SIZE << order), ARENA_POISON_FREED);
-	/* The next arena must not use what this one has left in the block: KMSAN reports if so. */
+	/* Let KMSAN report if the next arena uses what this arena has left in the block. */
 	kmsan_poison_memory(base, PAGE_SIZE << order, GFP_NOWAIT);
 	pool_keep(node, order, page);
 	return true;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Writes the shadow of generic KASAN. The compiler does not instrument this file (Kbuild), as the
- * shadow has no shadow.
+ * This file writes the shadow of generic KASAN. The compiler does not instrument it (Kbuild), as
+ * the shadow has no shadow.
  *
- * This code takes no lock and works in any context. Callers ensure that nothing else changes the
+ * This code takes no lock and works in any context. Callers ensure that no other CPU changes the
  * shadow of the same granules meanwhile.
  */
 #include <linux/align.h>
@@ -16,8 +16,8 @@
 #include "mem/shadow.h"
 
 /*
- * Redzones change which offsets objects get, and how many fit, so they can be switched off. Then
- * objects of a dense arena may share a granule.
+ * Redzones change which offsets objects get, and how many objects fit. So a parameter switches
+ * redzones off; objects of a dense arena may then share a granule.
  */
 bool arena_redzones = true;
 module_param_named(kasan_redzones, arena_redzones, bool, 0444);
@@ -26,8 +26,8 @@ MODULE_PARM_DESC(kasan_redzones, "With KASAN: leave room behind each object");
 #define GRANULE		BIT(KASAN_SHADOW_SCALE_SHIFT)
 
 /*
- * Does @ptr have a shadow that may be written to? Without KASAN_VMALLOC, one page is the shadow of
- * all vmalloc() memory.
+ * Does @ptr have a shadow that may be written to? Without KASAN_VMALLOC, all vmalloc() memory has
+ * one and the same page as its shadow, which must not change.
  */
 static bool has_shadow(const void *ptr)
 {
@@ -59,9 +59,10 @@ void arena_shadow_poison(const void *from, const void *end, enum arena_poison wh
 }
 
 /*
- * Make an object accessible. @room is 0 if it may share its first and its last granule with other
- * objects: then these become accessible as a whole. Otherwise the object begins at a granule, and
- * has @room bytes for itself: it is accessible to the byte, and what follows is a redzone.
+ * Make an object accessible. If @room is 0, the object may share its first and its last granule
+ * with other objects: these granules become accessible as a whole. Otherwise the object begins at a
+ * granule, and no other object lies in the @room bytes from its start: the object becomes
+ * accessible to the byte, and the rest of these bytes becomes a redzone.
  */
 void arena_shadow_object(const void *object, size_t size, size_t room)
 {
@@ -85,9 +86,10 @@ void arena_shadow_map_page(struct page *page)
 	struct folio *folio = page_folio(page);
 
 	/*
-	 * Full barrier: pairs with smp_mb() in arena_shadow_free_pages(). Either this CPU makes
-	 * the page accessible after that one has poisoned it, or that one finds that it is mapped.
-	 * Otherwise an access by the kernel for a program would be reported.
+	 * Full barrier: pairs with smp_mb() in arena_shadow_free_pages(). Either this CPU makes the
+	 * folio accessible after the CPU in that function has poisoned it, or the CPU in that
+	 * function sees folio->mapping set, and makes the folio accessible itself. Otherwise KASAN
+	 * would report an access by the kernel for a program.
 	 */
 	smp_mb();
 	set_shadow(folio_address(folio), folio_address(folio) + folio_size(folio), 0);
@@ -105,7 +107,10 @@ void arena_shadow_free_pages(const void *from, const void *end)
 		if (READ_ONCE(folio->mapping))
 			continue;
 		arena_shadow_poison(from, min(next, end), ARENA_POISON_FREED);
-		/* Full barrier: pairs with smp_mb() in arena_shadow_map_page(). */
+		/*
+		 * Full barrier: pairs with smp_mb() in arena_shadow_map_page(). If that function
+		 * has set the shadow before it was poisoned here, this CPU sees folio->mapping set.
+		 */
 		smp_mb();
 		if (READ_ONCE(folio->mapping))
 			arena_shadow_map_page(&folio->page);

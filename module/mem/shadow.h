@@ -3,13 +3,13 @@
  * What KASAN knows of the memory of arenas (clause 26).
  *
  * KASAN has a byte, the shadow, for each granule of 8 bytes: it says how many bytes of the granule,
- * from its begin on, may be accessed, or why none may. Kernel code that the compiler has
+ * from its start on, may be accessed, or why none may. Kernel code that the compiler has
  * instrumented reports each access that the shadow does not allow.
  *
- * All memory of an arena is poisoned, but for the objects in it. The functions that KASAN has for
- * that are not exported to modules, so shadow.c writes the shadow itself, as far as generic KASAN
- * is concerned. The tag-based modes are not supported: with them, as without KASAN, the functions
- * here poison nothing.
+ * All memory of an arena is poisoned, except the objects in it. The functions of KASAN that poison
+ * memory are not exported to modules, so shadow.c writes the shadow of generic KASAN itself. The
+ * tag-based modes are not supported: with them, as without KASAN, the functions here poison
+ * nothing.
  *
  * The allocator itself writes to memory that is no object: it zeroes spans, slabs and blocks. It
  * does so by arena_zero() and arena_copy(), which KASAN does not check.
@@ -42,7 +42,7 @@ void arena_shadow_object(const void *object, size_t size, size_t room);
 void arena_shadow_free_pages(const void *from, const void *end);
 void arena_shadow_map_page(struct page *page);
 
-/* Fill memory, whether it is an object or not. */
+/* Fill memory that may be poisoned. */
 static inline void arena_fill(void *to, u8 byte, size_t size)
 {
 	__memset(to, byte, size);
