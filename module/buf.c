@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Buffers and strings that grow, on top of arena_realloc() and arena_private_realloc(): only the
- * caller writes to them, so this code takes no lock.
+ * Buffers and strings that grow, on top of arena_realloc() and arena_private_realloc(). Only the
+ * caller writes to a buffer, so this code takes no lock.
  */
 #include <linux/arena_buf.h>
 #include <linux/export.h>
@@ -37,7 +37,7 @@ EXPORT_SYMBOL_GPL(arena_buf_init);
  * @arena: the arena, not NULL.
  * @gfp:   how the arena may grow, see arena_alloc(); __GFP_ZERO is ignored.
  *
- * Context: Any; the caller is the owner, also in the calls on @buf.
+ * Context: Any; the caller of this and of each later call on @buf is the owner of the arena.
  */
 void arena_buf_init_private(struct arena_buf *buf, struct arena_private *arena, gfp_t gfp)
 {
@@ -59,8 +59,8 @@ static bool set_room(struct arena_buf *buf, size_t room)
 }
 
 /*
- * Make room for @size bytes more. Asks for twice the present room, so that n bytes take no more
- * than log n copies; and if that fails, for no more than is needed.
+ * Make room for @size bytes more. Ask for twice the present room, so that n bytes take no more than
+ * log n copies. If the arena cannot give so much, ask for no more than is needed.
  */
 static bool make_room(struct arena_buf *buf, size_t size)
 {
@@ -173,7 +173,7 @@ void *arena_buf_finish(struct arena_buf *buf, size_t *size)
 {
 	void *object = NULL;
 
-	/* To make an object smaller always succeeds. */
+	/* Making an object smaller always succeeds. */
 	if (!buf->failed && buf->len && set_room(buf, buf->len))
 		object = buf->data;
 	if (size)
@@ -221,7 +221,7 @@ char *arena_private_vprintf(struct arena_private *arena, gfp_t gfp, const char *
 	arena_buf_init_private(&buf, arena, gfp);
 	arena_buf_vprintf(&buf, fmt, args);
 	string = arena_buf_finish_string(&buf);
-	/* Give back what was taken before a failure. */
+	/* After a failure, give back what the buffer has allocated. */
 	if (!string)
 		arena_private_rewind(arena, &mark);
 	arena_private_unmark(arena, &mark);

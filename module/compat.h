@@ -52,9 +52,9 @@ static inline bool arena_profiled(void)
 #endif
 
 /*
- * Whether the data cache can have different contents for two addresses of one page. 6.9 added
+ * Can the data cache have different contents for two addresses of one page? 6.9 added
  * cpu_dcache_is_aliasing(). On older kernels, of the 64-bit architectures, MIPS finds out at run
- * time, and the caches of parisc and sparc64 are taken to alias.
+ * time, and the caches of parisc and sparc64 are assumed to alias.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 9, 0)
 #define arena_caches_alias()	cpu_dcache_is_aliasing()
@@ -76,7 +76,7 @@ static inline void arena_call_rcu_hurry(struct rcu_head *head, rcu_callback_t fu
 
 /*
  * 6.3 made vm_flags const and added functions that change it. Only some of the 6.1 stable kernels
- * have these functions, so before 6.3 this assigns to the field.
+ * have these functions, so before 6.3 this function assigns to the field.
  */
 static inline void arena_vm_flags_mod(struct vm_area_struct *vma, unsigned long set,
 				      unsigned long clear)
@@ -154,7 +154,9 @@ static inline bool arena_mapped_by_pages(const struct vm_fault *vmf)
 }
 #endif
 
-/* From 6.7 on, shrinker_alloc() allocates a shrinker; before, the module does. */
+/*
+ * From 6.7 on, shrinker_alloc() allocates a shrinker; before 6.7, the owner of the shrinker does.
+ */
 typedef unsigned long (*arena_shrink_fn)(struct shrinker *shrinker, struct shrink_control *sc);
 
 static inline struct shrinker *arena_shrinker_register(const char *name, unsigned int flags,

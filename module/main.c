@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Loading and unloading. Each part is set up after those that it uses, and torn down before them.
+ * Loading and unloading. Each part of the module is set up after the parts that it uses, and torn
+ * down before them.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 

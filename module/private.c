@@ -51,7 +51,7 @@ static char *chunk_end(struct arena_chunk *chunk)
 	return (char *)chunk + chunk->size;
 }
 
-/* Give back chunks. Those in a parent stay there until it is reset. */
+/* Give back chunks. Chunks in a parent stay allocated until the parent is reset. */
 static void chunks_free(const struct arena_private *arena, struct arena_chunk *chunk)
 {
 	while (chunk && !arena->parent) {
@@ -64,7 +64,8 @@ static void chunks_free(const struct arena_private *arena, struct arena_chunk *c
 
 /*
  * Has a reset or rewind of the parent freed chunks of @arena? If so, the newest chunk is among
- * them, as no other chunk ends higher or is of a later generation: so only its handle is checked.
+ * them, as no other chunk lies higher in the parent or is of a later generation. So check only its
+ * handle.
  */
 static bool chunks_are_lost(const struct arena_private *arena)
 {
@@ -78,7 +79,7 @@ static bool warn_if_lost(const struct arena_private *arena)
 			 "allocation from a private arena whose parent was reset");
 }
 
-/* Take a chunk from the parent, of @need bytes or more. */
+/* Take a chunk of @need bytes or more from the parent. */
 static struct arena_chunk *chunk_in_parent(struct arena_private *arena, size_t need, gfp_t gfp)
 {
 	size_t size = ALIGN(max_t(size_t, need, CHUNK_IN_PARENT), ARENA_MIN_ALIGN);
@@ -87,8 +88,8 @@ static struct arena_chunk *chunk_in_parent(struct arena_private *arena, size_t n
 
 	chunk = arena_alloc_handle(arena->parent, size, gfp & ~__GFP_ZERO, &handle);
 	/*
-	 * The old handle shows whether the parent was reset meanwhile: check it before the new
-	 * handle replaces it.
+	 * The handle of the newest chunk shows whether the parent was reset meanwhile: check that
+	 * handle before the handle of the new chunk replaces it.
 	 */
 	if (chunk && warn_if_lost(arena))
 		return NULL;
@@ -100,7 +101,7 @@ static struct arena_chunk *chunk_in_parent(struct arena_private *arena, size_t n
 	return chunk;
 }
 
-/* Take a chunk from the pool or the page allocator, of @need bytes or more. */
+/* Take a chunk of @need bytes or more from the pool or the page allocator. */
 static struct arena_chunk *chunk_of_pages(struct arena_private *arena, size_t need, gfp_t gfp)
 {
 	unsigned int order = max_t(unsigned int, CHUNK_ORDER, get_order(need));
@@ -155,7 +156,9 @@ static char *object_end(const struct arena_private *arena, char *object, size_t 
 	return min(end + ARENA_REDZONE, arena->end);
 }
 
-/* Called by the macro arena_private_init(), which sets the line that profiling counts for. */
+/*
+ * The macro arena_private_init() calls this, after it has set the line that profiling counts for.
+ */
 void arena_private_init_noprof(struct arena_private *arena, void *buffer, size_t size)
 {
 	char *first = PTR_ALIGN((char *)buffer, ARENA_MIN_ALIGN);
@@ -174,13 +177,17 @@ void arena_private_init_noprof(struct arena_private *arena, void *buffer, size_t
 EXPORT_SYMBOL_GPL(arena_private_init_noprof);
 
 /*
- * Called by the macro arena_private_init_charged(), which sets the line that profiling counts for.
+ * The macro arena_private_init_charged() calls this, after it has set the line that profiling
+ * counts for.
  */
 void arena_private_init_charged_noprof(struct arena_private *arena, void *buffer, size_t size)
 {
 	arena_private_init_noprof(arena, buffer, size);
 	arena->charged = true;
-	/* With NULL this returns the active memory cgroup, if one is set, else that of the task. */
+	/*
+	 * With NULL, this returns the active memory cgroup if one is set, and otherwise that of the
+	 * task.
+	 */
 	arena->memcg = get_mem_cgroup_from_mm(NULL);
 }
 EXPORT_SYMBOL_GPL(arena_private_init_charged_noprof);
@@ -194,21 +201,22 @@ EXPORT_SYMBOL_GPL(arena_private_init_charged_noprof);
  *
  * As arena_private_init(), but its chunks are objects of @parent, 4 KiB or more each. So one reset
  * of @parent frees what many private arenas in it have handed out, and none of them need be
- * destroyed. What such an arena keeps after a reset or trim, or had when it is destroyed, remains
- * allocated in @parent until @parent is reset.
+ * destroyed. The memory that such an arena keeps after a reset or trim, or has when it is
+ * destroyed, remains allocated in @parent until @parent is reset.
  *
  * A reset of @parent, or a rewind to a mark that is older than a chunk, makes the private arena
  * void. Then its owner must not allocate before it has called arena_private_reset() or one of the
- * init functions. An allocation that needs a new chunk finds out, warns once and returns NULL; one
- * that fits into the freed chunk finds out in debug builds only (CONFIG_ARENA_DEBUG), and otherwise
- * returns memory that was freed. Actions that were added before @parent was reset are not called;
- * arena_private_reset() and arena_private_destroy() warn once about them. Like a handle, the
- * private arena may also become void after rewinds of @parent to more than four rising offsets.
+ * init functions. An allocation that needs a new chunk finds the arena void, warns once and returns
+ * NULL. An allocation that fits into the freed chunk finds that only in debug builds
+ * (CONFIG_ARENA_DEBUG), and otherwise returns memory that was freed. Actions that were added before
+ * @parent was reset are not called; arena_private_reset() and arena_private_destroy() warn once
+ * about them. Like a handle, the private arena may also become void after rewinds of @parent to
+ * more than four rising offsets.
  *
  * Programs must not be able to map @parent: a private arena keeps pointers in its chunks.
  *
- * The caller keeps @parent alive as long as it uses @arena. Once @parent is destroyed, the only
- * calls for @arena are the init functions.
+ * The caller keeps @parent alive while it uses @arena. Once @parent is destroyed, the only calls
+ * for @arena are the init functions.
  *
  * Context: Any. The caller becomes the owner.
  * Return: 0, or -EINVAL if @parent is an arena of the device; then @arena is like one that
@@ -349,10 +357,11 @@ EXPORT_SYMBOL_GPL(__arena_private_alloc);
  * @old:   its size in bytes, as it was asked for.
  * @new:   the size that it is to have, in bytes.
  *
- * The object that was allocated last can grow within its chunk, and gives back what it loses.
- * Others can only shrink, and what they lose remains unused. The bytes that an object gains are
- * zero if the kernel was booted with init_on_alloc, and otherwise undefined. An object that is
- * older than a mark must not be resized before the last rewind to that mark.
+ * The object that was allocated last can grow within its chunk, and the arena hands out again what
+ * that object loses. Other objects can only shrink, and what they lose remains unused. The bytes
+ * that an object gains are zero if the kernel was booted with init_on_alloc, and otherwise
+ * undefined. An object that is older than a mark must not be resized before the last rewind to that
+ * mark.
  *
  * Context: Any; the caller is the owner.
  * Return: @ptr, if the object has @new bytes now; NULL, with nothing changed, if it cannot grow
@@ -491,8 +500,8 @@ static void chunks_poison(struct arena_chunk *chunk)
  * arena_private_reset() - Free all objects of a private arena, keep its memory.
  * @arena: the arena, not NULL.
  *
- * Ends all marks. The actions run first; besides them this takes constant time. An arena that a
- * reset of its parent made void can be used again.
+ * The call ends all marks. It runs the actions first; apart from them it takes constant time. An
+ * arena that a reset of its parent made void can be used again.
  *
  * Context: Any; the caller is the owner.
  */
@@ -537,8 +546,8 @@ EXPORT_SYMBOL_GPL(arena_private_trim);
  * arena_private_mark() - Remember where a private arena stands (clause 12).
  * @arena: the arena, not NULL.
  *
- * Marks nest. If %ARENA_PRIVATE_MARKS marks are open already, the arena cannot be rewound to a
- * further one: objects allocated since then stay until a rewind to an outer mark, or a reset.
+ * Marks nest. If %ARENA_PRIVATE_MARKS marks are open already, the arena cannot be rewound to the
+ * new mark: objects allocated since then stay until a rewind to an outer mark, or a reset.
  *
  * Context: Any; the caller is the owner.
  * Return: The mark. It ends when the caller passes it or an outer mark to arena_private_unmark(),
@@ -571,7 +580,7 @@ static bool mark_is_open(const struct arena_private *arena, const struct arena_p
 /**
  * arena_private_rewind() - Free all objects allocated since a mark (clause 12).
  * @arena: the arena, not NULL.
- * @mark:  from arena_private_mark(). It stays open; marks inside it end.
+ * @mark:  from arena_private_mark(). It stays open; marks that were taken after it end.
  *
  * Context: Any; the caller is the owner.
  * Return: 0; -ESTALE with nothing changed if the mark has ended, was nested too deep, or belongs
