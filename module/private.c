@@ -64,8 +64,8 @@ static void chunks_free(const struct arena_private *arena, struct arena_chunk *c
 
 /*
  * Has a reset or rewind of the parent freed chunks of @arena? If so, the newest chunk is among
- * them, as no other chunk lies higher in the parent or is of a later generation. So check only its
- * handle.
+ * them: a reset frees all chunks, and only a dense parent can be rewound, in which the newest chunk
+ * lies highest. So check only its handle.
  */
 static bool chunks_are_lost(const struct arena_private *arena)
 {
@@ -157,7 +157,8 @@ static char *object_end(const struct arena_private *arena, char *object, size_t 
 }
 
 /*
- * The macro arena_private_init() calls this, after it has set the line that profiling counts for.
+ * The macro arena_private_init() calls this function, after it has set the line of code that memory
+ * allocation profiling counts the arena for.
  */
 void arena_private_init_noprof(struct arena_private *arena, void *buffer, size_t size)
 {
@@ -177,16 +178,16 @@ void arena_private_init_noprof(struct arena_private *arena, void *buffer, size_t
 EXPORT_SYMBOL_GPL(arena_private_init_noprof);
 
 /*
- * The macro arena_private_init_charged() calls this, after it has set the line that profiling
- * counts for.
+ * The macro arena_private_init_charged() calls this function, after it has set the line of code
+ * that memory allocation profiling counts the arena for.
  */
 void arena_private_init_charged_noprof(struct arena_private *arena, void *buffer, size_t size)
 {
 	arena_private_init_noprof(arena, buffer, size);
 	arena->charged = true;
 	/*
-	 * With NULL, this returns the active memory cgroup if one is set, and otherwise that of the
-	 * task.
+	 * With NULL, this call returns the active memory cgroup if one is set, and otherwise that
+	 * of the task.
 	 */
 	arena->memcg = get_mem_cgroup_from_mm(NULL);
 }
@@ -207,7 +208,7 @@ EXPORT_SYMBOL_GPL(arena_private_init_charged_noprof);
  * A reset of @parent, or a rewind to a mark that is older than a chunk, makes the private arena
  * void. Then its owner must not allocate before it has called arena_private_reset() or one of the
  * init functions. An allocation that needs a new chunk finds the arena void, warns once and returns
- * NULL. An allocation that fits into the freed chunk finds that only in debug builds
+ * NULL. An allocation that fits into the freed chunk notices that only in debug builds
  * (CONFIG_ARENA_DEBUG), and otherwise returns memory that was freed. Actions that were added before
  * @parent was reset are not called; arena_private_reset() and arena_private_destroy() warn once
  * about them. Like a handle, the private arena may also become void after rewinds of @parent to
@@ -258,7 +259,7 @@ static void actions_run(struct arena_private *arena, struct arena_private_action
  * arena_private_destroy() - Give back the memory of a private arena.
  * @arena: the arena, not NULL; to be initialised before it is used again.
  *
- * Runs its actions first.
+ * Runs the actions of the arena first.
  *
  * Context: Any but NMI; the caller excludes all other users. Does not sleep, if no action does.
  */
@@ -601,7 +602,7 @@ int arena_private_rewind(struct arena_private *arena, const struct arena_private
 EXPORT_SYMBOL_GPL(arena_private_rewind);
 
 /**
- * arena_private_unmark() - End a mark, and those inside it; frees nothing (clause 12).
+ * arena_private_unmark() - End a mark, and the marks taken after it; frees nothing (clause 12).
  * @arena: the arena, not NULL.
  * @mark:  from arena_private_mark(); nothing happens if it has ended.
  *

@@ -76,8 +76,8 @@ static struct arena_slab *leaf_entry(union arena_dir_node *leaf, size_t index)
  * low.
  *
  * The address dependency from each node to the next one pairs with the cmpxchg() in dir_raise() and
- * dir_extend(). A CPU that sees a node sees it zeroed; otherwise it could follow a pointer that the
- * page held before.
+ * dir_extend(). A CPU that sees a node sees it zeroed. Without the dependency, that CPU could
+ * follow a pointer that the page held before.
  */
 static __always_inline union arena_dir_node *dir_walk(const struct arena_dir *dir, size_t index,
 						      unsigned int *height)
@@ -183,7 +183,7 @@ static void node_free(struct arena *arena, void *node)
 	arena_block_put(arena->budget, node, 0);
 }
 
-/* Take a node from a list of spare nodes, which were in no directory yet. */
+/* Take a node from a list of spare nodes, which are in no directory. */
 static union arena_dir_node *spare_pop(union arena_dir_node **spare)
 {
 	union arena_dir_node *node = *spare;

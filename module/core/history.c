@@ -4,7 +4,6 @@
  * that the arena was rewound to since.
  *
  * Let M(g) be the lowest offset that the arena was rewound to since generation g. An object of g at
- * Let M(g) be the lowest offset that the arena was rewound to since generation g. An object of g at
  * offset o lives if o < M(g), and the arena can be rewound to a mark of g at o if o <= M(g). A
  * rewind from the present generation to offset t sets M(g) = min(M(g), t) for every g. So M(g)
  * never falls as g grows: it is a staircase. &struct arena_rewinds holds its steps. If there are

@@ -32,8 +32,8 @@ static size_t span_left(struct arena *arena, size_t align)
 /*
  * Returns how large an object this CPU could claim now: the object may reach to the end of the slab
  * where the cursor stands or, if @min does not fit there, fill the next slab. The result is a
- * guess, as other CPUs may be claiming, and is meaningless if @align is not valid: the caller
- * passes both to __arena_claim(), which checks them.
+ * guess, as other CPUs may be claiming, and is meaningless if @align is not valid. __arena_claim()
+ * checks the size and @align.
  */
 static size_t room_left(const struct arena *arena, size_t min, size_t align)
 {

@@ -182,10 +182,10 @@ void arena_poison_freed(struct arena *arena, unsigned int set, size_t from)
 }
 
 /*
- * Called when nothing else keeps the generation of @cursor from being settled: poison what the
- * reset or rewind that began it has freed. Returns true if this CPU is to settle the generation,
- * and then to call arena_poison_end(). Returns false if arena->writers is not 0, as another CPU may
- * be settling the generation, or if the cursor has changed.
+ * The caller has found that nothing else keeps the generation of @cursor from being settled: poison
+ * what the reset or rewind that began it has freed. Returns true if this CPU is to settle the
+ * generation, and then to call arena_poison_end(). Returns false if arena->writers is not 0, as
+ * another CPU may be settling the generation, or if the cursor has changed.
  */
 bool arena_poison_begin(struct arena *arena, unsigned long cursor)
 {

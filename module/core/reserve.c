@@ -90,8 +90,8 @@ static void *reserve_take(struct arena_reserve *reserve, size_t size, size_t ali
  * @size:    bytes, not 0.
  * @align:   bytes: a power of two, at most the alignment that was reserved for.
  *
- * Cannot fail, in any context, until as many objects have been taken as arena_reserve() was told.
- * The exception is an arena that was reset, or rewound to or below the reservation: then every call
+ * The call cannot fail, in any context, until as many objects have been taken as were reserved. The
+ * exception is an arena that was reset, or rewound to or below the reservation: then every call
  * fails (clause 3).
  *
  * Context: Any, NMI included. Takes no lock. Any number of CPUs may take from one reservation.

@@ -40,7 +40,7 @@ static noinline bool cpus_writing(const struct arena *arena, unsigned long bits)
  * generation? The caller has passed full barrier B, and has read arena->written after that.
  *
  * The CPU whose state is part of the arena sets no bit in arena->written, as its state is always
- * read. Where CPUs share a bit, this may also read the state of a CPU that is not writing.
+ * read. Where CPUs share a bit, this function may also read the state of a CPU that is not writing.
  *
  * The acquire pairs with the smp_store_release() of the writers in cpu_write_end(): when this CPU
  * sees that a write has ended, the bytes written come before anything that the new generation does
@@ -139,8 +139,9 @@ static noinline bool settle_rewound(struct arena *arena, unsigned long cursor, u
 
 	while (!begin_at_mark(arena, cursor, &settled)) {
 		/*
-		 * The generation is settled by now, or over. The compare-and-swap in settle_at()
-		 * then fails, and finds the word that the cursor has now.
+		 * If the cursor has changed, the generation is settled or over: then the
+		 * compare-and-swap in settle_at() fails, and settle_at() looks which of the two
+		 * holds.
 		 */
 		if (atomic_long_read(&arena->cursor) != cursor)
 			break;
@@ -255,8 +256,8 @@ void arena_begun(struct arena *arena)
 }
 
 /*
- * Settle the generation for an allocation that has found it unsettled. If late writers or a reset
- * that sleeps prevent that, wait for them, if @gfp permits. Writers run with preemption off: most
+ * Settle the generation for an allocation that has found it unsettled. While late writers, actions
+ * or a reset that sleeps prevent that, wait if @gfp permits. Writers run with preemption off: most
  * of them are done within a moment, and all of them after a grace period. Returns false if the
  * caller must not wait, or if the task is being killed.
  */
@@ -302,7 +303,7 @@ bool arena_settle_wait(struct arena *arena, gfp_t gfp)
  * away, and comparing the two words tells which is newer. No further barrier is needed.
  *
  * The tags in arena->uncounted and arena->deep_used are renewed when the tag enters another eighth.
- * Everything else compares the full generation, which has 64 bits and does not wrap.
+ * Spans, views and slots hold the full generation, which has 64 bits and does not wrap.
  */
 static void wrapped(struct rcu_head *rcu)
 {
@@ -473,7 +474,7 @@ static __always_inline int next_generation(struct arena *arena, bool flip, unsig
 
 /*
  * May a rewind begin the generation after @generation now? Returns 0 if it may; -EBUSY if the tag
- * would enter another eighth of its range too early. reset_lock is held.
+ * would enter another eighth of its range too early. The caller holds reset_lock.
  */
 int arena_may_rewind(struct arena *arena, unsigned long generation)
 {
@@ -513,10 +514,10 @@ int arena_begin_rewound(struct arena *arena, unsigned long generation, size_t of
 		note_dirty(arena, cursor_offset(cursor));
 		arena_freed_note(arena, generation & ARENA_GEN_SET, cursor_offset(cursor));
 		/*
-		 * Full barrier: a CPU that sees the new tag sees where the generation starts
-		 * and what the rewind has freed. Pairs with smp_mb() B in arena_settle(),
-		 * with smp_rmb() in arena_lowest_since() and with smp_rmb() in arena_begin_word().
-		 * Without it, such a CPU could settle at a wrong offset, or take a freed
+		 * Full barrier: a CPU that sees the new tag sees where the generation starts and
+		 * what the rewind has freed. Pairs with smp_mb() B in arena_settle(), with
+		 * smp_rmb() in arena_lowest_since() and with smp_rmb() in arena_begin_word().
+		 * Without the barrier, such a CPU could settle at a wrong offset, or take a freed
 		 * object for a live one.
 		 */
 	} while (!atomic_long_try_cmpxchg(&arena->cursor, &cursor,
@@ -625,7 +626,7 @@ EXPORT_SYMBOL_GPL(arena_reset);
 /*
  * RCU callback: a grace period has passed since arena_reset_rcu() left a slab set, so that no
  * reader, no allocation and no writer uses it any more. The callback runs in softirq, where
- * vunmap() is not allowed, so it leaves the views to the reaper.
+ * vunmap() is not allowed, so the callback leaves the views to the reaper.
  */
 static void retired(struct rcu_head *rcu)
 {
@@ -726,7 +727,8 @@ int arena_reset_rcu(struct arena *arena)
 		 * Full barrier: pairs with llist_add() in arena_reap_larges() and with
 		 * llist_add_batch() in actions_take(). Either the CPU that puts a view or an action
 		 * back sees that retiring is cleared, or this CPU finds the view or the action
-		 * below. Without the barrier, it would stay on its list until the next reset.
+		 * below. Without the barrier, the view or the action would stay on its list until
+		 * the next reset.
 		 */
 		smp_mb();
 		if (!llist_empty(&arena->larges))
@@ -807,7 +809,7 @@ static int wipe_slabs(struct arena *arena, bool killable)
 {
 	/*
 	 * Pairs with note_dirty() and the compare-and-swap of the cursor that follows note_dirty():
-	 * what former resets recorded is seen here.
+	 * this CPU sees what former resets have recorded.
 	 */
 	size_t high = atomic_long_read(&arena->dirty);
 	int i, err = 0;
@@ -898,10 +900,9 @@ int arena_reset_asleep(struct arena *arena, size_t keep, bool zero, bool killabl
 
 /*
  * Begin the generation after @generation, unsettled, in the same slab set, if no CPU has allocated
- * in
- * @generation. Then no CPU has a span and no caller has a handle of @generation, and the windows of
- * @generation no longer match. Returns false with nothing changed if there are objects, or if the
- * tag would enter another eighth: that is left to resets.
+ * in @generation. Then no CPU has a span and no caller has a handle of @generation, and the windows
+ * of @generation no longer match. Returns false with nothing changed if there are objects, or if
+ * the tag would enter another eighth: a reset does that.
  */
 static bool next_generation_empty(struct arena *arena, unsigned long generation)
 {
@@ -957,13 +958,13 @@ static void release_last(struct arena *arena, unsigned int set, unsigned long pa
 
 /*
  * Release slabs with @pages pages, or a few more, if the arena is empty and its generation is
- * *@generation. While slabs are released, the next generation is kept unsettled, so no claim
- * succeeds. This function never waits: it does nothing if another reset, a reader, a view or an
- * action is in its way.
+ * *@generation. This function keeps the next generation unsettled while it releases slabs, so no
+ * claim succeeds. It never waits: it does nothing if another reset, a reader, a view or an action
+ * is in its way.
  *
- * It need not look for late writers. When *@generation was settled, each writer of an older
- * generation had ended, or is going to find that its generation is over. A writer of *@generation
- * has moved the cursor, so that the arena is not empty.
+ * The function need not look for late writers. When *@generation was settled, each writer of an
+ * older generation had ended, or is going to find that its generation is over. A writer of
+ * *@generation has moved the cursor, so that the arena is not empty.
  *
  * The shrinker calls this function with idle_mutex held, so that the arena is not freed. Returns
  * how many pages were released, and sets *@generation to the generation that it has begun, if any.
@@ -982,9 +983,9 @@ unsigned long arena_release_empty(struct arena *arena, unsigned long *generation
 		*generation = generation_kept(*generation);
 		/*
 		 * The former generation was empty, so it has no actions to wait for. Full barrier:
-		 * pairs with the atomic_long_read_acquire() in arena_settle_blocked(). If acted
-		 * were not raised here, an arena whose first action is being added would not
-		 * settle.
+		 * pairs with the atomic_long_read_acquire() in arena_settle_blocked(). If
+		 * arena->acted were not raised here, an arena whose first action is being added
+		 * would not settle.
 		 */
 		arena_raise(&arena->acted, *generation);
 		WRITE_ONCE(arena->shrinking, true);

@@ -2,20 +2,21 @@
 /*
  * Growing and shrinking an object in place, if it is the last one that was allocated.
  *
- * This code takes no lock. The end of an object can be moved if the place where the next object
- * would begin, at the cursor or in this CPU's span, lies directly behind it. Growing is one more
- * claim, without padding. Shrinking is the only step within a generation that moves the cursor
- * back. Four things depend on the cursor, and stay right all the same:
+ * This code takes no lock. The end of an object can be moved if the next object would begin
+ * directly behind it, at the cursor or in this CPU's span. Growing is one more claim, without
+ * padding. Shrinking is the only step within a generation that moves the cursor back. Four things
+ * depend on the cursor, and stay right all the same:
  *
  *  - A compare-and-swap of the cursor may succeed although the word has changed and come back. It
  *    relies on the directory entry that was read with the word, and within a generation no entry
  *    changes.
- *  - A window serves every cursor word up to the end of its slab. So the cursor is moved back only
- *    within one slab, and never from the end of that slab: a CPU may have opened a window of the
- *    next slab by then, without a claim.
- *  - A slab may be recorded as zero since it was installed. The record is cleared first.
- *  - arena->peak is the highest offset so far, and memory below arena->dirty may not be zero. Both
- *    are raised first, if need be.
+ *  - A window serves every cursor word up to the end of its slab. So shrinking moves the cursor
+ *    only within one slab, and never back from the end of that slab: a CPU may have opened a window
+ *    of the next slab by then, without a claim.
+ *  - A slab may be recorded as zero since it was installed. Shrinking clears the record before it
+ *    moves the cursor.
+ *  - arena->peak is the highest offset so far, and memory below arena->dirty may not be zero.
+ *    Shrinking raises both, if need be, before it moves the cursor.
  *
  * In an arena of the device, the cursor is never moved back: the status page promises programs that
  * the offset only grows within a generation, and poll() waits for it to exceed a value.
@@ -50,8 +51,8 @@ static bool may_move_cursor(const struct arena *arena, size_t from, size_t to)
 }
 
 /*
- * The cursor is about to be moved back from @from to @to. Record that the bytes in between have
- * been handed out: they count for the peak and for arena->dirty, and may no longer be zero.
+ * The caller is about to move the cursor back from @from to @to. Record that the bytes in between
+ * have been handed out: they count for the peak and for arena->dirty, and may no longer be zero.
  */
 static void note_return(struct arena *arena, unsigned long generation, size_t from, size_t to)
 {
@@ -211,7 +212,7 @@ static bool resize(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t
 		return new <= old;
 	/*
 	 * Once the end has moved, the bytes that the object loses may be allocated again: poison
-	 * them before.
+	 * them before that.
 	 */
 	if (new < old)
 		arena_object_resized(arena, ptr, end.offset, old, new);
@@ -240,12 +241,12 @@ static bool resize(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t
  * runs on that CPU. It grows in committed memory, within its slab. The bytes that it gains are zero
  * if the arena zeroes its objects, and otherwise undefined.
  *
- * Every object can shrink. Under the same conditions, the bytes that it loses can be allocated
- * again, and arena_offset() falls by their number. In three cases they remain unused: in an arena
- * of the device; in a dense arena, if the object ends where its slab does; and if the caller has
- * interrupted an allocation of the same arena.
+ * Every object can shrink. If it is the last one, as above, the bytes that it loses can be
+ * allocated again, and arena_offset() falls by their number. In three cases they remain unused: in
+ * an arena of the device; in a dense arena, if the object ends where its slab does; and if the
+ * caller has interrupted an allocation of the same arena.
  *
- * Marks do not know sizes: an object that is older than a mark must not be resized before the
+ * A mark does not record sizes: an object that is older than a mark must not be resized before the
  * arena is rewound to that mark for the last time.
  *
  * Context: Any. Takes no lock. The caller excludes resets and rewinds that free the object, as for
@@ -306,12 +307,12 @@ EXPORT_SYMBOL_GPL(arena_realloc);
  * @reserve: filled in by arena_reserve(). Afterwards nothing can be allocated from it; objects that
  *	  were allocated from it remain.
  *
- * What is left can be allocated again under the conditions under which this holds for the bytes
- * that arena_resize() takes from an object: in short, if nothing was allocated after the
- * reservation, and if the arena is not one of the device. A reservation of more than a slab must be
- * used up to its last slab. Otherwise what is left remains unused until the next reset. A mark does
- * not know what is given back later: a reservation that is older than a mark must not be given back
- * before the arena is rewound to the mark for the last time.
+ * What is left can be allocated again under the same conditions as the bytes that arena_resize()
+ * takes from an object: in short, if nothing was allocated after the reservation, and if the arena
+ * is not one of the device. A reservation of more than a slab must be used up to its last slab.
+ * Otherwise what is left remains unused until the next reset. A mark does not know what is given
+ * back later: a reservation that is older than a mark must not be given back before the arena is
+ * rewound to the mark for the last time.
  *
  * Context: Any. Takes no lock. The caller makes sure that nothing is allocated from @reserve at the
  * same time.

@@ -94,8 +94,7 @@ static int slot_advance(struct arena *arena, struct arena_cpu *cpu, struct arena
 
 /*
  * Make the claimed stretch the span of this CPU, and take the object at its start. The bytes from
- * offset
- * @ready on must be zeroed before an allocation gets them.
+ * offset @ready on must be zeroed before an allocation gets them.
  */
 static void slot_set(struct arena *arena, struct arena_slot *slot, const struct claim *claim,
 		     size_t size, size_t ready)
@@ -183,8 +182,8 @@ static int slot_refill(struct arena *arena, struct arena_snap snap, struct arena
 	WRITE_ONCE(slot->filling, want > size);
 	err = slot_fill(arena, snap, cpu, slot, size, align, want, &claim);
 	/*
-	 * Release: pairs with the smp_load_acquire() in tails_exist(), which sees the new span
-	 * if it does not see @filling. Otherwise the span would be overlooked.
+	 * Release: pairs with the smp_load_acquire() in tails_exist(), which sees the new span if
+	 * it does not see @filling. Otherwise tails_exist() could overlook the span.
 	 */
 	smp_store_release(&slot->filling, false);
 	place->offset = claim.object;
@@ -200,8 +199,8 @@ static int slot_refill(struct arena *arena, struct arena_snap snap, struct arena
 /*
  * Correct @span where a fast path has left an older generation in it. An interrupt between the
  * comparison of the generations and the busy store may have reset the arena and refilled the slot:
- * the fast path then takes from the new span, and writes back the generation that it compared. A
- * stale span has an older generation, too, but must keep it.
+ * the fast path then takes from the new span, and writes back the generation that it compared. If
+ * the slot is stale, @span must keep its older generation.
  */
 static void slot_fix_generation(struct arena_slot *slot)
 {
@@ -289,8 +288,8 @@ static bool tails_exist(struct arena *arena, unsigned long generation)
 
 	/*
 	 * Pairs with the compare-and-swap in cursor_claim(). The caller has found the cursor
-	 * exhausted: for each span that was claimed before, it now sees either @filling set or
-	 * the span itself. Without the barrier an allocation could fail although a tail is free.
+	 * exhausted: for each span that was claimed before, this CPU now sees either @filling set
+	 * or the span itself. Without the barrier an allocation could fail although a tail is free.
 	 */
 	smp_rmb();
 	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next)
@@ -302,8 +301,8 @@ static bool tails_exist(struct arena *arena, unsigned long generation)
 }
 
 /*
- * Clear @span of @slot, unless the owner is in an allocation in the span: allocations that are
- * nested in that one must find the span busy. revoke() waits for the owner and tries again.
+ * Clear @span of @slot, unless an allocation of the owner is at work in the span: allocations that
+ * interrupt that allocation must find the span busy. revoke() waits for the owner and tries again.
  */
 static void slot_close(struct arena_slot *slot)
 {
@@ -371,7 +370,7 @@ static void collect_slot(struct arena_tails *tails, struct arena_slot *slot)
 	if (READ_ONCE(slot->stale) || !slot_room(slot))
 		generation = 0;
 	if (generation > tails->generation) {
-		/* The span belongs to a generation that began later: its owner gets it back. */
+		/* The span belongs to a later generation than @tails: its owner gets it back. */
 		WRITE_ONCE(slot->span, generation);
 	} else {
 		if (generation == tails->generation)
@@ -457,8 +456,8 @@ static int claim_collected(struct arena *arena, unsigned long generation, size_t
 		needed = 0;
 		if (err && tails_exist(arena, generation)) {
 			/*
-			 * Read the list after the smp_rmb() in tails_exist(): a state that is added
-			 * to it later has no tail, as the cursor is exhausted already.
+			 * Read the list after the smp_rmb() in tails_exist(): a state that another
+			 * CPU adds later has no tail, as the cursor is exhausted already.
 			 */
 			first = arena_cpus_first(arena);
 			needed = tails_max(first, arena->tails);

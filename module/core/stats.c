@@ -47,8 +47,8 @@ static noinline size_t used_if_counted(const struct arena *arena, struct arena_s
 
 	/*
 	 * Pairs with the compare-and-swap in cursor_claim(), which comes after the note: if the
-	 * cursor shows such a claim, the note is seen below. Otherwise the padding of that claim
-	 * would count as used, and the sum could fall later.
+	 * cursor shows such a claim, this CPU sees the note below. Otherwise the padding of that
+	 * claim would count as used, and the sum could fall later.
 	 */
 	smp_rmb();
 	noted = atomic_long_read(&arena->uncounted);
@@ -92,8 +92,8 @@ size_t arena_used_in_snap(const struct arena *arena, struct arena_snap snap)
  * This is the sum of the sizes that callers asked for, without padding, over all objects that no
  * reset or rewind has freed. It is exact while no CPU allocates. Four calls lower it: a reset, a
  * rewind, and arena_resize() or arena_unreserve() if they give bytes back. While one of the last
- * two runs, it may be too low by the bytes that are given back (clause 7). Objects may end above
- * this number; none ends above arena_high().
+ * two runs, the number may be too low by the bytes that are given back (clause 7). Objects may end
+ * above this number; none ends above arena_high().
  *
  * Context: Any. Takes no lock; linear in the CPUs that have used the arena.
  * Return: Bytes.

@@ -74,7 +74,7 @@ struct typed_chain {
  * @lock:     protects the members below, and is held across a reset and the emptying of the
  *	   chains, so that no element is freed in between.
  * @free:     elements that may be reused: index of the first one in the low 32 bits, count of
- *	   changes in the high 32 bits. Pushed to with @lock held, popped from without.
+ *	   changes in the high 32 bits. CPUs push with @lock held, and pop without it.
  * @emptied:  count of changes of @free when a reset last emptied it.
  * @waiting:  elements that may be reused after the grace period that @rcu waits for.
  * @pending:  elements that were freed while @rcu was queued already.
@@ -629,8 +629,8 @@ const struct arena *arena_typed_arena(const struct arena_typed *typed)
 EXPORT_SYMBOL_GPL(arena_typed_arena);
 
 /*
- * Returns the index of an element in either slab set, or NO_INDEX if the address is that of no
- * element. Sets *@current_set to whether the address lies in the slab set of the present
+ * Returns the index of an element in either slab set, or NO_INDEX if no element begins at the
+ * address. Sets *@current_set to whether the address lies in the slab set of the present
  * generation.
  */
 static u32 element_index(const struct arena_typed *typed, const void *element, bool *current_set)
@@ -817,7 +817,10 @@ static void typed_release(struct arena_typed *typed)
 	kfree(typed);
 }
 
-/* Called by the macro arena_typed_create(), which sets the line that profiling counts for. */
+/*
+ * The macro arena_typed_create() calls this function, after it has set the line of code that memory
+ * allocation profiling counts the arena for.
+ */
 struct arena_typed *arena_typed_create_noprof(const char *name, size_t size, u32 nr,
 					      unsigned int flags)
 {

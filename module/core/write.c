@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * arena_write() zeroes claimed memory or copies to it. A reset may free that memory meanwhile: a
- * late write never lands in an object of a newer generation.
+ * arena_write() zeroes claimed memory or copies to it. A reset may free that memory meanwhile; even
+ * then, no late write lands in an object of a newer generation.
  */
 #include <linux/sched.h>
 #include <linux/sched/signal.h>

@@ -29,7 +29,10 @@ struct page;
 /* Bytes behind each object that no object gets, so that KASAN reports accesses beyond its end. */
 #define ARENA_REDZONE		16
 
-/* Why memory is poisoned. KASAN uses these values for pages, and tells the kind of bug by them. */
+/*
+ * Why memory is poisoned. KASAN itself uses these values for pages, and derives the kind of bug
+ * from them.
+ */
 enum arena_poison {
 	ARENA_POISON_UNUSED = 0xfe,	/* not handed out, or a redzone: out of bounds */
 	ARENA_POISON_FREED = 0xff,	/* use after free */
