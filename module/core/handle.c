@@ -35,8 +35,8 @@ bool arena_find(const struct arena *arena, unsigned long generation, const void 
 		return false;
 	index = page_private(virt_to_page(base));
 	/*
-	 * If the page is not the arena's, its owner may have stored any number there: ask the
-	 * directory.
+	 * If the page is not the arena's, its owner may have stored any number in page_private():
+	 * ask the directory.
 	 */
 	if (index >= arena_nr_slabs(arena) ||
 	    arena_slab_base(arena, generation, index << arena->slab_shift) != base)
@@ -46,8 +46,8 @@ bool arena_find(const struct arena *arena, unsigned long generation, const void 
 }
 
 /*
- * For a pointer into the view of an object larger than a slab: the address of the same byte in its
- * slab. Any other pointer is returned as it is.
+ * For a pointer into the view of an object larger than a slab, returns the address of the same byte
+ * in its slab. Returns any other pointer as it is.
  */
 const void *arena_slab_address(const void *ptr)
 {
@@ -165,8 +165,8 @@ void *arena_deref(const struct arena *arena, arena_handle_t handle)
 EXPORT_SYMBOL_GPL(arena_deref);
 
 /*
- * Make a handle of what is at @offset. Returns 0, or -ERANGE if nothing has been handed out there.
- * The caller excludes resets and rewinds.
+ * Make a handle for @offset. Returns 0, or -ERANGE if the cursor has not passed @offset. The caller
+ * excludes resets and rewinds.
  */
 int arena_handle_at(const struct arena *arena, u64 offset, arena_handle_t *handle)
 {

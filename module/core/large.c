@@ -109,10 +109,10 @@ static int claim_committed(struct arena *arena, struct arena_stretch *stretch, s
 }
 
 /*
- * Claim @size bytes that begin at a slab, even while other CPUs keep allocating. This first commits
- * memory for them and, if there is enough, for *@lead bytes beyond, as other CPUs may move the
- * cursor by so much in the meantime. Sets @stretch to what was claimed; it counts as padding until
- * the caller calls arena_count_stretch().
+ * Claim @size bytes that begin at a slab, even while other CPUs keep allocating. First commit
+ * memory for these bytes and, if there is enough, for *@lead bytes beyond, as other CPUs may move
+ * the cursor by so much in the meantime. Sets @stretch to what was claimed; it counts as padding
+ * until the caller calls arena_count_stretch().
  *
  * Returns 0 or an error. After -EAGAIN the caller tries again with the new value of *@lead, which a
  * failed claim has doubled (0 becomes two slabs).
@@ -182,7 +182,8 @@ static int large_map(struct arena *arena, unsigned long generation, size_t start
 }
 
 /*
- * Fill a large object that was claimed as @stretch, if that must be done. Errors are those of
+ * Zero a large object that was claimed as @stretch, if the arena or @gfp asks for that. If the
+ * generation is checked, also fill the redzone and record the object. Errors are those of
  * arena_write().
  */
 static int large_fill(struct arena *arena, const struct arena_stretch *stretch, size_t size,

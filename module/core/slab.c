@@ -96,8 +96,8 @@ static int slab_node(const struct arena *arena)
 
 /*
  * Give back a slab that is not in the directory, or not any more. If it was in the directory,
- * programs may still hold references to its pages: then it does not enter the pool. Nor do the
- * slabs that the shrinker takes, as they are to go to the page allocator.
+ * programs may still hold references to its pages: then it does not enter the pool. Slabs that the
+ * shrinker takes do not enter the pool either, as they are to go to the page allocator.
  */
 static void slab_drop(struct arena *arena, void *base, bool charged)
 {
@@ -198,9 +198,9 @@ static bool slab_enter(struct arena *arena, struct arena_slab *entry, void *base
 	atomic_long_add(size, &arena->committed);
 	arena_record_clear(base);
 	/*
-	 * Full barrier: the slab is zeroed before its address can be seen. Pairs with the
-	 * address dependency from READ_ONCE(claim->slab->base) in cursor_claim(). Without it,
-	 * an object of the claiming CPU could be overwritten by the zeroing.
+	 * Full barrier: the slab is zeroed before another CPU can see its address. Pairs with the
+	 * address dependency from READ_ONCE(claim->slab->base) in cursor_claim(). Without the
+	 * barrier, the zeroing could overwrite an object of the claiming CPU.
 	 */
 	if (!cmpxchg(&entry->base, NULL, base))
 		return true;
@@ -300,17 +300,19 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 		err = slab_publish(arena, entry, base, charged);
 	} while (err == -ENOMEM && tries++ < ARENA_ROOM_TRIES &&
 		 arena_budget_make_room(arena->budget, arena_slab_size(arena) >> PAGE_SHIFT, gfp));
-	/* If another caller has used the room for a slab of its own here, this returns -EEXIST. */
+	/*
+	 * If another caller has used the room for a slab at this index, this call returns -EEXIST.
+	 */
 	if (err == -ENOMEM)
 		err = slab_publish(arena, entry, base, charged);
 	if (err)
 		return err;
 	/*
 	 * Record that the slab is all zero in the generation that was read above. If that
-	 * generation is over, memory of the slab is zeroed needlessly once more. If it was
-	 * unsettled, nothing is recorded: a reset may be releasing slabs in that generation, and
-	 * take this slab back; then the next slab at this index would pass for zeroed in the same
-	 * generation.
+	 * generation is over, memory of the slab is zeroed needlessly once more. If the generation
+	 * was unsettled, nothing is recorded: a reset may be releasing slabs in that generation,
+	 * and take this slab back; then the next slab at this index would pass for zeroed in the
+	 * same generation.
 	 */
 	if (clean && cursor_settled(snap.cursor) && (snap.generation & ARENA_GEN_SET) == set)
 		slab_mark(entry, snap.generation);
@@ -319,8 +321,8 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 }
 
 /*
- * Install a block of the pool as slab @index in @entry. True if the slab is committed then, by
- * this caller or by another one; false if the pool has no block.
+ * Install a block of the pool as slab @index in @entry. Returns true if the slab is committed
+ * afterwards, by this caller or by another one; false if the pool has no block.
  *
  * The block stays charged to the root budget, and moves from the pool to the directory while the
  * bit lock is held. So another caller that grows this arena, and looks for room with the lock held,
@@ -448,9 +450,9 @@ static int slabs_charge(struct arena *arena, const struct arena_dir *dir, size_t
 }
 
 /*
- * Get memory for slab @index. It uses up one of the *@nr slabs that slabs_charge() has
- * charged; if none is left, because a release has given back slabs since, one more is charged.
- * Returns NULL if there is no memory.
+ * Get memory for slab @index. The slab uses up one of the *@nr slabs that slabs_charge() has
+ * charged; if none is left, because a release has given back slabs since, charge one more. Returns
+ * NULL if there is no memory.
  */
 static void *slab_gather(struct arena *arena, size_t index, int node, gfp_t gfp, size_t *nr)
 {
@@ -469,7 +471,7 @@ static void *slab_gather(struct arena *arena, size_t index, int node, gfp_t gfp,
 	return base;
 }
 
-/* arena_slabs_gather(), with the memory taken from NUMA node @node. */
+/* Does the work of arena_slabs_gather(), and takes the memory from NUMA node @node. */
 static int slabs_gather_on(struct arena *arena, unsigned int set, size_t start, size_t size,
 			   int node, gfp_t gfp, struct list_head *slabs)
 {
@@ -595,8 +597,8 @@ int arena_slabs_release(struct arena *arena, struct arena_dir *dir, size_t keep,
 }
 
 /*
- * arena_populate(), with the memory taken from NUMA node @node or, with NUMA_NO_NODE, from the node
- * that the memory policy of the task chooses.
+ * Does the work of arena_populate(), and takes the memory from NUMA node @node or, with
+ * NUMA_NO_NODE, from the node that the memory policy of the task chooses.
  */
 int arena_populate_on(struct arena *arena, size_t bytes, int node, gfp_t gfp)
 {

@@ -3,10 +3,11 @@
  * Views: contiguous kernel addresses for the pages of an object larger than a slab, and the reaper,
  * which unmaps them after the object is gone. vmap() and vunmap() may sleep.
  *
- * Such an object begins where a slab does, and nothing else of its generation begins there: what it
- * gives back when it shrinks lies in its last slab. So its first slab has a record, for
- * arena_deref(): the view, and the generation that the object was allocated in. The record is in
- * the lru field of the slab's first page, which nothing else uses while the slab is installed.
+ * An object larger than a slab begins at the start of a slab, and no other object of its generation
+ * begins there: the bytes that arena_unreserve() gives back lie in its last slab. So its first slab
+ * has a record, for arena_deref(): the view, and the generation that the object was allocated in.
+ * The record is in the lru field of the slab's first page, which nothing else uses while the slab
+ * is installed.
  */
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -107,9 +108,9 @@ static void slab_record(struct arena *arena, const struct arena_large *large)
 }
 
 /*
- * The view of the object that was allocated in @generation and begins at the slab at @base; NULL if
- * there is none. If the slab was released meanwhile, the value is meaningless: afterwards, the
- * caller must check that the object was not freed.
+ * Returns the view of the object that was allocated in @generation and begins at the slab at @base,
+ * or NULL if there is none. If the slab was released meanwhile, the value is meaningless:
+ * afterwards, the caller must check that the object was not freed.
  */
 void *arena_record_view(const void *base, u64 generation)
 {
@@ -125,8 +126,8 @@ void *arena_record_view(const void *base, u64 generation)
 }
 
 /*
- * The generation that was recorded together with @view in the slab at @base; 0, which no generation
- * has as its number, if @view is not what is recorded there.
+ * Returns the generation that was recorded together with @view in the slab at @base. Returns 0,
+ * which no generation has as its number, if another view or none is recorded there.
  */
 unsigned long arena_record_generation(const void *base, const void *view)
 {

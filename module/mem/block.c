@@ -62,8 +62,8 @@ static void *block_new_charged(unsigned int order, gfp_t gfp, struct mem_cgroup 
 }
 
 /*
- * Allocate a block for a private arena: charged to the root budget and, unless that is NULL, to
- * @memcg. Its contents are undefined.
+ * Allocate a block for a private arena. It is charged to the root budget and, unless @memcg is
+ * NULL, to @memcg. Its contents are undefined.
  */
 void *arena_block_alloc(unsigned int order, gfp_t gfp, struct mem_cgroup *memcg)
 {
@@ -85,9 +85,9 @@ void *arena_block_alloc(unsigned int order, gfp_t gfp, struct mem_cgroup *memcg)
 
 /*
  * Pages that programs have mapped have folio->mapping set, so that the kernel can treat them as
- * pages of a file; the page allocator refuses such pages. Clear it with the page locked: a task
- * with a reference may mark the page dirty at any time, and locks the page while it uses the
- * mapping.
+ * pages of a file; the page allocator refuses such pages. Clear folio->mapping with the page
+ * locked: a task with a reference may mark the page dirty at any time, and locks the page while it
+ * uses the mapping.
  */
 static void forget_mapping(struct folio *folio)
 {
