@@ -178,7 +178,7 @@ int arena_handle_at(const struct arena *arena, u64 offset, arena_handle_t *handl
 	return 0;
 }
 
-/* Returns 0, or -ESTALE if @handle is stale or has never named anything. */
+/* Returns 0, or -ESTALE if @handle is stale or lies beyond what was handed out. */
 int arena_handle_check(const struct arena *arena, arena_handle_t handle)
 {
 	return handle_is_live(arena, handle) ? 0 : -ESTALE;

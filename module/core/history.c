@@ -6,11 +6,11 @@
  * Let M(g) be the lowest offset that the arena was rewound to since generation g. An object of g at
  * offset o lives if o < M(g), and the arena can be rewound to a mark of g at o if o <= M(g). A
  * rewind from the present generation to offset t sets M(g) = min(M(g), t) for every g. So M(g)
- * never falls as g grows: it is a staircase. &struct arena_rewinds holds its steps. If there are
- * too many steps, a rewind merges the two oldest into one step at the lower offset. arena_deref()
- * then reports some live objects as stale, but reports no freed object as alive. A reset frees
- * everything: if the tag in the cursor says that a reset, and not a rewind, began the generation,
- * no older object lives, whatever the history holds.
+ * never falls as g grows: it is a step function, and &struct arena_rewinds holds its steps. If
+ * there are too many steps, a rewind merges the two oldest into one step at the lower offset.
+ * arena_deref() then reports some live objects as stale, but reports no freed object as alive. A
+ * reset frees everything: if the tag in the cursor says that a reset, and not a rewind, began the
+ * generation, no older object lives, whatever the history holds.
  *
  * arena_deref() reads the history in any context, without a lock. There are two copies of it: a
  * rewind writes the copy that is not in use, makes it the valid one, and only then moves the

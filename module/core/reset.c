@@ -235,7 +235,8 @@ bool arena_settle(struct arena *arena)
 
 	/*
 	 * While preemption is off, the tag cannot wrap, as it enters each eighth of its range only
-	 * after a grace period. So the exchange in settle() fails if the generation has changed.
+	 * after a grace period. So the compare-and-swap in settle() fails if the generation has
+	 * changed.
 	 */
 	preempt_disable();
 	done = settle(arena);
@@ -333,9 +334,9 @@ static void uncounted_renew(struct arena *arena, unsigned long generation)
 
 /*
  * Record in arena->dirty that memory below @high may contain bytes of objects, before the caller
- * moves the cursor back. The compare-and-swap that the caller does next is a full barrier.
- * It pairs with the compare-and-swap of a later reset, so that wipe_slabs() in that reset sees
- * what was recorded here. Without the barrier, wipe_slabs() would leave these bytes behind.
+ * moves the cursor back. The compare-and-swap that the caller does next is a full barrier. It pairs
+ * with the compare-and-swap of a later reset, so that wipe_slabs() in that reset sees what was
+ * recorded here. Without the barrier, wipe_slabs() could leave these bytes behind.
  *
  * wipe_slabs() wipes whole slabs, so the offset is rounded up to whole slabs: arena->dirty then
  * seldom changes, and its cache line is seldom written.
@@ -817,7 +818,7 @@ static int wipe_slabs(struct arena *arena, bool killable)
 	for (i = 0; !err && i < arena_nr_dirs(arena); i++)
 		err = zero_slabs(arena, arena_dir(arena, i), high, killable);
 	/*
-	 * As the generation is unsettled, no CPU has claimed memory since, and all slabs are zero.
+	 * All slabs are zero: as the generation is unsettled, no CPU has claimed memory meanwhile.
 	 */
 	if (!err)
 		atomic_long_set(&arena->dirty, 0);
@@ -871,7 +872,7 @@ static int work_on_slabs(struct arena *arena, size_t keep, bool zero, bool killa
 	arena_actions_wait(arena);
 	if (arena->check)
 		arena_check_asleep(arena, zero, keep);
-	/* The arena is empty, and nothing can be claimed: every view is that of a freed object. */
+	/* The arena is empty, and no claim can succeed: every view is that of a freed object. */
 	arena_reap_larges(arena, true);
 	err = zero ? wipe_slabs(arena, killable) : release_slabs(arena, keep, killable);
 	note_kept(arena);

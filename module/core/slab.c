@@ -144,10 +144,10 @@ static void grow_unlock(struct arena *arena, bool locked, unsigned long flags)
 
 /*
  * Get memory for a slab, from the pool or else from the page allocator. Either slabs_charge() has
- * charged it before, or slab_publish() will. Returns NULL if there is no memory. Sets *@clean if
- * the page allocator has zeroed the memory, as @gfp or the kernel's boot parameters asked for.
- * Memory from the pool is zeroed piece by piece as it is handed out, so that no single allocation
- * takes long.
+ * charged the memory before, or slab_publish() is going to. Returns NULL if there is no memory.
+ * Sets *@clean if the page allocator has zeroed the memory, as @gfp or the kernel's boot parameters
+ * asked for. Memory from the pool is zeroed piece by piece as it is handed out, so that no single
+ * allocation takes long.
  */
 static void *slab_take(struct arena *arena, int node, gfp_t gfp, bool *clean)
 {
