@@ -154,9 +154,7 @@ static inline bool arena_mapped_by_pages(const struct vm_fault *vmf)
 }
 #endif
 
-/*
- * From 6.7 on, shrinker_alloc() allocates a shrinker; before 6.7, the owner of the shrinker does.
- */
+/* From 6.7 on, shrinker_alloc() allocates a shrinker; before 6.7, this module does. */
 typedef unsigned long (*arena_shrink_fn)(struct shrinker *shrinker, struct shrink_control *sc);
 
 static inline struct shrinker *arena_shrinker_register(const char *name, unsigned int flags,

@@ -208,7 +208,7 @@ EXPORT_SYMBOL_GPL(arena_private_init_charged_noprof);
  * A reset of @parent, or a rewind to a mark that is older than a chunk, makes the private arena
  * void. Then its owner must not allocate before it has called arena_private_reset() or one of the
  * init functions. An allocation that needs a new chunk finds the arena void, warns once and returns
- * NULL. An allocation that fits into the freed chunk notices that only in debug builds
+ * NULL. An allocation that fits into the freed chunk checks for that only in debug builds
  * (CONFIG_ARENA_DEBUG), and otherwise returns memory that was freed. Actions that were added before
  * @parent was reset are not called; arena_private_reset() and arena_private_destroy() warn once
  * about them. Like a handle, the private arena may also become void after rewinds of @parent to

@@ -11,9 +11,9 @@
  *
  * Creating and destroying an arena must not wait for a reader. A program that lists the directory
  * holds the lock of the directory, and a program that reads a file delays the removal of the file,
- * until the buffer that the program reads into has been faulted in, which may take for ever. So
- * only the worker creates and removes files. Creation and destruction take all_lock, which is held
- * for a few instructions or for one page of the table, and never while user memory is touched.
+ * until the buffer that the program reads into has been faulted in, which may never happen. So only
+ * the worker creates and removes files. Creation and destruction take all_lock, which is held for a
+ * few instructions or for one page of the table, and never while user memory is touched.
  */
 #include <linux/debugfs.h>
 #include <linux/err.h>
@@ -46,7 +46,7 @@ struct arena_debug {
 /* Protects the three variables below, arena->debug, and the member @arena of each arena_debug. */
 static DEFINE_SPINLOCK(all_lock);
 static LIST_HEAD(all_arenas);		/* in ascending order of their ids */
-static struct arena *next_to_show;	/* oldest arena in all_arenas that may lack a file */
+static struct arena *next_to_show;	/* oldest listed arena that may lack a file, or NULL */
 static LIST_HEAD(files_to_remove);
 
 /*
@@ -193,7 +193,7 @@ static struct arena *next_arena(struct arena *arena)
 
 /*
  * Call @fn with each arena until a call returns true. Returns true if a call did. @fn runs with
- * all_lock held, so it must not sleep, and no arena is destroyed before it returns.
+ * all_lock held, so it must not sleep, and its arena is not destroyed before it returns.
  */
 bool arena_debug_each(bool (*fn)(struct arena *arena, void *data), void *data)
 {
@@ -396,13 +396,10 @@ void arena_debug_add(struct arena *arena)
 
 	arena->id = atomic64_inc_return(&last_id);
 	place = young_place(arena->id);
-	/*
-	 * Full barrier: pairs with xchg() in list_young(), whose CPU then sees the arena
-	 * initialised.
-	 */
+	/* Full barrier: pairs with xchg() in list_young(), which finds the arena initialised. */
 	if (READ_ONCE(*place) || cmpxchg(place, NULL, arena)) {
 		spin_lock(&all_lock);
-		/* An older arena occupies the place in young[]: list the older arena first. */
+		/* Another arena, nearly always an older one, has the place: list that one first. */
 		list_young();
 		list_arena(arena);
 		spin_unlock(&all_lock);

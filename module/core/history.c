@@ -33,9 +33,7 @@ static bool rewinds_find(const struct arena_rewinds *rewinds, unsigned long gene
 {
 	unsigned int nr = min_t(unsigned int, READ_ONCE(rewinds->nr), ARENA_REWINDS), i;
 
-	/*
-	 * A rewind keeps the slab set, so no object of a generation of the other slab set lives on.
-	 */
+	/* Rewinds keep the slab set: no object of a generation of the other set lives on. */
 	if (generation < READ_ONCE(rewinds->first) ||
 	    (generation ^ READ_ONCE(rewinds->first)) & ARENA_GEN_SET)
 		return false;
@@ -102,8 +100,7 @@ bool arena_outlives(const struct arena *arena, unsigned long now, unsigned long 
 
 /*
  * May an object of @generation at @offset live on in generation @now? If merged steps leave that
- * open, returns true: the caller unmaps views of freed objects, and must not unmap that of a live
- * one.
+ * open, returns true: the caller must not unmap the view, or run the action, of a live object.
  */
 bool arena_may_outlive(const struct arena *arena, unsigned long now, unsigned long generation,
 		       size_t offset)

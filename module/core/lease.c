@@ -75,8 +75,8 @@ int arena_claim_some(struct arena *arena, size_t min, size_t want, size_t align,
 		if (size == min || (err != -ENOSPC && err != -ENOMEM))
 			break;
 		/*
-		 * Other CPUs have claimed that space, or only the tails of spans are left: try a
-		 * smaller size.
+		 * Other CPUs have claimed that space, only tails of spans are left, or memory is
+		 * short: try a smaller size.
 		 */
 		most = err == -ENOMEM ? min : max(min, size / 2);
 	}

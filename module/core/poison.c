@@ -65,10 +65,7 @@ void arena_word_claimed(struct arena *arena, struct arena_cpu *cpu, unsigned lon
 {
 	unsigned long now = __arena_snap(arena).generation;
 
-	/*
-	 * As preemption is off, the tag cannot have wrapped since the claim: it tells the
-	 * generation.
-	 */
+	/* With preemption off, the tag has not wrapped since the claim: it tells the generation. */
 	arena_object_claimed(arena, cpu, now - ((now - cursor_tag(cursor)) & ARENA_TAG_MASK),
 			     object, size);
 }

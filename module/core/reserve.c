@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reservations: memory that a caller sets aside, to allocate from it later where it must not fail.
+ * Reservations: memory that a caller sets aside, for later allocations that must not fail.
  *
  * A reservation is a stretch of the arena with a cursor of its own. The code in this file takes no
  * lock.

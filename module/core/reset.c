@@ -4,11 +4,11 @@
  *
  * "DOC: generations" in core.h describes the states and the barriers.
  *
- * A reset that keeps the memory is one compare-and-swap of the cursor. It takes no lock, except
- * that one in a quarter of a million moves the tag to another eighth of its range. Such a reset,
- * arena_reset_rcu() and arena_rewind() take the arena's reset_lock, a raw spinlock, and hold it for
- * a few stores, with interrupts off. The resets that may sleep also take reset_mutex. An allocation
- * takes neither lock, except that an allocation that may sleep waits on reset_mutex for a reset
+ * A reset that keeps the memory is one compare-and-swap of the cursor. It takes no lock, unless it
+ * moves the tag to another eighth of its range, as one in a quarter of a million does. Such a
+ * reset, arena_reset_rcu() and arena_rewind() take the arena's reset_lock, a raw spinlock, and hold
+ * it for a few stores, with interrupts off. The resets that may sleep also take reset_mutex. An
+ * allocation takes neither lock, except that one that may sleep waits on reset_mutex for a reset
  * that releases or zeroes slabs.
  */
 #include <linux/export.h>
@@ -60,11 +60,12 @@ static __always_inline bool late_writers(const struct arena *arena, unsigned lon
 }
 
 /*
- * Clear the bits of the CPUs that @written, a former value of arena->written, stands for: none of
- * these CPUs can be a late writer any more, and the next reset need not look at CPUs that have not
- * written since. The caller has begun or settled a generation, and has read @written before any
- * claim could succeed in that generation. If a CPU has set its bit since then, the exchange fails,
- * and all bits remain.
+ * Clear the bits of the CPUs that @written, a former value of arena->written, stands for, so that
+ * the next reset does not look at CPUs that have not written since. The caller has begun or settled
+ * a generation, and has read @written before any claim could succeed in it: so none of these CPUs
+ * still writes to memory that this generation hands out. Late writers in a slab set that
+ * arena_reset_rcu() has left end before the arena returns to that set. If a CPU has set its bit
+ * since @written was read, the exchange fails, and all bits remain.
  */
 static __always_inline void forget_writers(struct arena *arena, long written)
 {
@@ -77,8 +78,8 @@ static __always_inline void forget_writers(struct arena *arena, long written)
  *
  * Where padding lies below the mark, the offset is not the number of bytes used, so this CPU notes
  * the bytes used in arena->uncounted. It reads the old note first and checks the generation
- * afterwards. So if a CPU has noted something for a later generation in between, the cmpxchg() of
- * the note fails and does not overwrite that.
+ * afterwards. So if another CPU writes a note for a later generation in between, the cmpxchg()
+ * fails and does not overwrite that note.
  *
  * The caller has preemption off. Returns false if the cursor has changed, or if a late cmpxchg() of
  * another generation has changed the note: then the caller tries again.
@@ -140,8 +141,7 @@ static noinline bool settle_rewound(struct arena *arena, unsigned long cursor, u
 	while (!begin_at_mark(arena, cursor, &settled)) {
 		/*
 		 * If the cursor has changed, the generation is settled or over: then the
-		 * compare-and-swap in settle_at() fails, and settle_at() looks which of the two
-		 * holds.
+		 * compare-and-swap in settle_at() fails, and settle_at() finds out which.
 		 */
 		if (atomic_long_read(&arena->cursor) != cursor)
 			break;
@@ -189,10 +189,10 @@ static noinline bool settle_blocked(struct arena *arena, unsigned int blocked,
  * or actions or a reset that sleeps block settling. Any CPU may settle it, in any context.
  * Returns true if the generation is settled, by this CPU or by another one.
  *
- * A writer of the new generation cannot be taken for a late one here: no claim succeeds in that
- * generation before it is settled. But an allocation of an older generation may have counted itself
- * in, and be about to find that its generation is over. Then this function fails, although nothing
- * is going to be written, and the caller tries again later.
+ * Returns false needlessly in two cases: an allocation of an older generation has counted itself
+ * in, and is about to find that its generation is over; or another CPU has settled the generation
+ * after this CPU read the cursor, and the writer that this CPU finds is of the new generation. A
+ * caller that may wait tries again.
  */
 static __always_inline bool settle(struct arena *arena)
 {
@@ -213,8 +213,9 @@ static __always_inline bool settle(struct arena *arena)
 	 */
 	smp_mb();
 	/*
-	 * Acquire: pairs with the smp_store_release() in block_settling(). What a reset did to the
-	 * slabs comes before the claims of the new generation.
+	 * Acquire: pairs with the smp_store_release() in block_settling(), so that what a reset did
+	 * to the slabs comes before the claims of the new generation; and with the one in
+	 * arena_check_install(), so that a CPU that sees the flag finds arena->check.
 	 */
 	blocked = smp_load_acquire(&arena->settle_blocked);
 	written = atomic_long_read(&arena->written);
@@ -809,17 +810,15 @@ static int release_slabs(struct arena *arena, size_t keep, bool killable)
 static int wipe_slabs(struct arena *arena, bool killable)
 {
 	/*
-	 * Pairs with note_dirty() and the compare-and-swap of the cursor that follows note_dirty():
-	 * this CPU sees what former resets have recorded.
+	 * The compare-and-swap by which this reset moved the cursor came before. It pairs with that
+	 * of a former reset after note_dirty(): this CPU sees what former resets have recorded.
 	 */
 	size_t high = atomic_long_read(&arena->dirty);
 	int i, err = 0;
 
 	for (i = 0; !err && i < arena_nr_dirs(arena); i++)
 		err = zero_slabs(arena, arena_dir(arena, i), high, killable);
-	/*
-	 * All slabs are zero: as the generation is unsettled, no CPU has claimed memory meanwhile.
-	 */
+	/* All below @high is zero: while the generation is unsettled, no CPU claims memory. */
 	if (!err)
 		atomic_long_set(&arena->dirty, 0);
 	return err;
@@ -842,9 +841,7 @@ static void block_settling(struct arena *arena, bool block)
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
 }
 
-/*
- * Until resume_settling(), no generation that begins is settled, and no arena_reset_rcu() succeeds.
- */
+/* Until resume_settling(), no generation that begins settles, and no arena_reset_rcu() succeeds. */
 static void stop_settling(struct arena *arena)
 {
 	block_settling(arena, true);
@@ -901,9 +898,9 @@ int arena_reset_asleep(struct arena *arena, size_t keep, bool zero, bool killabl
 
 /*
  * Begin the generation after @generation, unsettled, in the same slab set, if no CPU has allocated
- * in @generation. Then no CPU has a span and no caller has a handle of @generation, and the windows
- * of @generation no longer match. Returns false with nothing changed if there are objects, or if
- * the tag would enter another eighth: a reset does that.
+ * in @generation. Then there are no spans and no handles of @generation; there may be windows, but
+ * they do not match the new tag. Returns false with nothing changed if there are objects, or if the
+ * tag would enter another eighth, which is left to resets and rewinds.
  */
 static bool next_generation_empty(struct arena *arena, unsigned long generation)
 {
@@ -964,8 +961,10 @@ static void release_last(struct arena *arena, unsigned int set, unsigned long pa
  * is in its way.
  *
  * The function need not look for late writers. When *@generation was settled, each writer of an
- * older generation had ended, or is going to find that its generation is over. A writer of
- * *@generation has moved the cursor, so that the arena is not empty.
+ * older generation had ended, or was going to find that its generation is over. Late writers in a
+ * slab set that arena_reset_rcu() left have ended, too: former_unused() finds that the grace period
+ * of that reset is over. A writer of *@generation has moved the cursor, so that the arena is not
+ * empty.
  *
  * The shrinker calls this function with idle_mutex held, so that the arena is not freed. Returns
  * how many pages were released, and sets *@generation to the generation that it has begun, if any.

@@ -8,11 +8,11 @@
  * depend on the cursor, and stay right all the same:
  *
  *  - A compare-and-swap of the cursor may succeed although the word has changed and come back. It
- *    relies on the directory entry that was read with the word, and within a generation no entry
- *    changes.
+ *    relies on the directory entry that was read with the word, and within a generation a slab that
+ *    is in an entry stays there.
  *  - A window serves every cursor word up to the end of its slab. So shrinking moves the cursor
- *    only within one slab, and never back from the end of that slab: a CPU may have opened a window
- *    of the next slab by then, without a claim.
+ *    only within one slab, and never back from the end of that slab: arena_window_reopen() may have
+ *    opened a window of the next slab by then, without a claim.
  *  - A slab may be recorded as zero since it was installed. Shrinking clears the record before it
  *    moves the cursor.
  *  - arena->peak is the highest offset so far, and memory below arena->dirty may not be zero.
@@ -242,9 +242,10 @@ static bool resize(struct arena *arena, void *ptr, size_t old, size_t new, gfp_t
  * if the arena zeroes its objects, and otherwise undefined.
  *
  * Every object can shrink. If it is the last one, as above, the bytes that it loses can be
- * allocated again, and arena_offset() falls by their number. In three cases they remain unused: in
- * an arena of the device; in a dense arena, if the object ends where its slab does; and if the
- * caller has interrupted an allocation of the same arena.
+ * allocated again, and arena_offset() falls by their number. But they remain unused in an arena of
+ * the device; while the module parameter debug names the arena; if the caller has interrupted an
+ * allocation of the same arena; and, in a dense arena, if the object ends where its slab does, or
+ * if the caller's CPU has not allocated from the arena before.
  *
  * A mark does not record sizes: an object that is older than a mark must not be resized before the
  * arena is rewound to that mark for the last time.

@@ -300,9 +300,7 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 		err = slab_publish(arena, entry, base, charged);
 	} while (err == -ENOMEM && tries++ < ARENA_ROOM_TRIES &&
 		 arena_budget_make_room(arena->budget, arena_slab_size(arena) >> PAGE_SHIFT, gfp));
-	/*
-	 * If another caller has used the room for a slab at this index, this call returns -EEXIST.
-	 */
+	/* If another caller used the room for a slab at this index, this returns -EEXIST. */
 	if (err == -ENOMEM)
 		err = slab_publish(arena, entry, base, charged);
 	if (err)

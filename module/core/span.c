@@ -2,8 +2,8 @@
 /*
  * Spans: stretches of the space in which one CPU allocates alone.
  *
- * A refill takes no lock. Only callers that may sleep collect the tails of a full arena, which
- * takes tail_mutex.
+ * A refill takes no lock. Collecting the tails of a full arena takes tail_mutex; only callers that
+ * may sleep do so.
  *
  * The owner of a span allocates from it without atomics, so another CPU cannot simply take the
  * tail. The collecting CPU first revokes all spans: it sets @revoked in each slot, then clears
@@ -199,8 +199,8 @@ static int slot_refill(struct arena *arena, struct arena_snap snap, struct arena
 /*
  * Correct @span where a fast path has left an older generation in it. An interrupt between the
  * comparison of the generations and the busy store may have reset the arena and refilled the slot:
- * the fast path then takes from the new span, and writes back the generation that it compared. If
- * the slot is stale, @span must keep its older generation.
+ * the fast path then takes from the new span, and writes back the generation that it compared. The
+ * span of a stale slot does belong to an older generation: leave @span as it is.
  */
 static void slot_fix_generation(struct arena_slot *slot)
 {
@@ -380,14 +380,12 @@ static void collect_slot(struct arena_tails *tails, struct arena_slot *slot)
 	}
 	/*
 	 * Release: pairs with the smp_load_acquire() in arena_span_claim(), slot_fix_generation()
-	 * and slot_adopt(). The owner writes the slot only after this CPU has read it.
+	 * and slot_adopt(). The owner overwrites the span only after this CPU has read it.
 	 */
 	smp_store_release(&slot->revoked, false);
 }
 
-/*
- * The most tails that a collection can find, including those that the former collection has left.
- */
+/* The most tails that a collection can find, including those that the last one has left. */
 static unsigned int tails_max(const struct arena_cpu *first, const struct arena_tails *old)
 {
 	unsigned int most = old ? old->nr : 0;

@@ -37,10 +37,7 @@
  * typed arenas are not rewound. So no reader takes the element for published.
  */
 #define UNPUBLISHED		((u32)ARENA_GEN_REWOUND)
-/*
- * A reset brings all stamps up to date if it moves the generation across a multiple of 2 to this
- * power.
- */
+/* A reset that moves the generation across a multiple of 2 to this power renews all stamps. */
 #define STAMP_TURN_SHIFT	30
 /* How many bytes, and how many elements, are copied and published in one preempt-off section. */
 #define RUN_BYTES		SZ_64K
@@ -125,10 +122,7 @@ static void *element(const struct arena_typed *typed, unsigned long generation, 
 	       (offset & (arena_slab_size(typed->arena) - 1));
 }
 
-/*
- * Advance the stamp of @index to @generation. Returns false if it is at @generation or later
- * already.
- */
+/* Advance the stamp of @index to @generation. Returns false if that is no advance. */
 static bool publish(struct arena_typed *typed, u32 index, u32 generation)
 {
 	u32 *stamp = &typed->stamps[index].published;
@@ -156,10 +150,7 @@ static void chain_push(struct arena_typed *typed, struct typed_chain *chain, u32
 {
 	if (chain->head == NO_INDEX)
 		chain->last = index;
-	/*
-	 * Racy with a free_pop() that still has @index from an old head: its compare-and-swap
-	 * fails.
-	 */
+	/* Racy with a free_pop() that has @index from an old head: its swap of the head fails. */
 	WRITE_ONCE(typed->stamps[index].next, chain->head);
 	WRITE_ONCE(chain->head, index);
 }
@@ -171,10 +162,7 @@ static void chain_splice(struct arena_typed *typed, struct typed_chain *from,
 		return;
 	if (to->head == NO_INDEX)
 		to->last = from->last;
-	/*
-	 * Racy with a free_pop() that still has the element from an old head: its compare-and-swap
-	 * fails.
-	 */
+	/* Racy with a free_pop() that has @from->last from an old head: its swap fails. */
 	WRITE_ONCE(typed->stamps[from->last].next, to->head);
 	WRITE_ONCE(to->head, from->head);
 	chain_empty(from);
@@ -337,7 +325,7 @@ static u32 take_recycled(struct arena_typed *typed, unsigned long *generation)
 	 * allocated and freed again. Then it is in a chain already and must not be handed out here,
 	 * too. The reset set @emptied with typed->lock held. arena_typed_free() took that lock
 	 * later and stored the stamp that was read above. So this barrier pairs with the lock:
-	 * after it, this CPU reads @emptied as the reset set it.
+	 * after it, this CPU reads @emptied as that reset or a later one set it.
 	 */
 	smp_rmb();
 	return (s32)(changes - READ_ONCE(typed->emptied)) > 0 ? index : NO_INDEX;
@@ -564,10 +552,7 @@ void *arena_typed_at(const struct arena_typed *typed, size_t index)
 
 	if (index >= typed->nr)
 		return NULL;
-	/*
-	 * Acquire: pairs with the release in publish(). A reader that sees the stamp sees the
-	 * element.
-	 */
+	/* Acquire: pairs with the release in publish(): the element is complete. */
 	if (smp_load_acquire(&typed->stamps[index].published) != (u32)generation)
 		return NULL;
 	return element(typed, generation, index);
@@ -671,8 +656,9 @@ static bool recycle(struct arena_typed *typed, u32 index)
  *	  reset: another element may be in its place by then.
  *
  * After this call, no reader finds the element. Its place is reused only after a grace period, or
- * at once if the arena was created without %ARENA_READERS (clause 15). If the call finds that the
- * element was freed before, or is not in the arena, it warns once and changes nothing.
+ * at once if the arena was created without %ARENA_READERS (clause 15). If the call finds that an
+ * earlier call freed the element, or that the element is not in the arena, it warns once and
+ * changes nothing.
  *
  * Context: Any but NMI. Takes a raw spinlock with interrupts off. Does not sleep. If a probe that
  * fired while this CPU held the lock of a typed arena calls this function, the element is not
@@ -852,10 +838,7 @@ void arena_typed_destroy(struct arena_typed *typed)
 {
 	if (!typed)
 		return;
-	/*
-	 * The callback may queue itself once more, for elements that were freed later: so wait
-	 * twice.
-	 */
+	/* The callback may queue itself once more, for elements that were freed later. */
 	if (has_readers(typed)) {
 		rcu_barrier();
 		rcu_barrier();

@@ -29,9 +29,7 @@ int arena_write(struct arena *arena, unsigned long generation, size_t offset,
 	while (size) {
 		size_t chunk = min3(size, (offset | mask) + 1 - offset, (size_t)ARENA_COPY_CHUNK);
 		struct arena_cpu *cpu = arena_enter(arena);
-		/*
-		 * @base is NULL only if a reset has released the slab, so the generation is over.
-		 */
+		/* @base is NULL only if a reset released the slab: the generation is over. */
 		void *base = arena_slab_base(arena, generation, offset);
 		void *to = base + (offset & mask);
 		struct arena_cpu *writer = base ? arena_write_begin(arena, cpu, generation, to) :

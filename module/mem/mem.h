@@ -37,9 +37,9 @@ static inline gfp_t arena_gfp_quiet(gfp_t gfp)
 
 /*
  * Memory allocation profiling. arena_tag_record() notes in @owner, an arena, which line of code is
- * creating it. arena_tagged() evaluates @call, and counts the memory that *_noprof() functions
- * allocate in it for that line of code, or for the line of arena_tagged() if profiling was off when
- * the arena was created.
+ * creating it. arena_tagged() evaluates @call. The memory that *_noprof() functions allocate in it
+ * counts for that line, or for the line of arena_tagged() if profiling was off when the arena was
+ * created.
  */
 #ifdef CONFIG_MEM_ALLOC_PROFILING
 #define arena_tag_record(owner)		alloc_tag_record((owner)->tag)

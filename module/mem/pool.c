@@ -53,18 +53,13 @@ static struct shrinker *pool_shrinker;
  */
 static struct pool_node *pool_of(int nid)
 {
-	/*
-	 * Acquire: pairs with the smp_store_release() in arena_pool_init(): the nodes are
-	 * initialised.
-	 */
+	/* Acquire: pairs with the release in arena_pool_init(): the nodes are initialised. */
 	struct pool_node **nodes = smp_load_acquire(&pool);
 
 	return nodes ? nodes[nid] : NULL;
 }
 
-/*
- * Returns the pool of node @nid, or NULL while profiling is on or before arena_pool_init() has run.
- */
+/* Returns the pool of node @nid; NULL while profiling is on, or before arena_pool_init(). */
 static struct pool_node *pool_in_use(int nid)
 {
 	return arena_profiled() ? NULL : pool_of(nid);

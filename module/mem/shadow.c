@@ -16,8 +16,8 @@
 #include "mem/shadow.h"
 
 /*
- * Redzones change which offsets objects get, and how many objects fit. So a parameter switches
- * redzones off; objects of a dense arena may then share a granule.
+ * Redzones change which offsets objects get, and how many objects fit. So a parameter can switch
+ * them off; objects of a dense arena may then share a granule.
  */
 bool arena_redzones = true;
 module_param_named(kasan_redzones, arena_redzones, bool, 0444);
@@ -87,9 +87,9 @@ void arena_shadow_map_page(struct page *page)
 
 	/*
 	 * Full barrier: pairs with smp_mb() in arena_shadow_free_pages(). Either this CPU makes the
-	 * folio accessible after the CPU in that function has poisoned it, or the CPU in that
-	 * function sees folio->mapping set, and makes the folio accessible itself. Otherwise KASAN
-	 * would report an access by the kernel for a program.
+	 * folio accessible after the CPU there has poisoned it, or the CPU there sees
+	 * folio->mapping set, and makes the folio accessible itself. Without the barrier, KASAN
+	 * could report an access by the kernel for a program.
 	 */
 	smp_mb();
 	set_shadow(folio_address(folio), folio_address(folio) + folio_size(folio), 0);
