@@ -98,8 +98,9 @@ static void actions_call(const struct action_list *list)
  * Has one of the resets and rewinds up to generation @now freed the word of @action, so that
  * @action must run? The history of the arena has an exact entry for each of the last few rewinds,
  * and entries in which older rewinds are merged. Where the answer depends on a merged entry, this
- * returns false, and @action counts as alive. That does no harm: a rewind has run the actions that
- * it found on the lists before its own entry is merged.
+ * returns false, and @action counts as alive. That does no harm: an entry is merged only after the
+ * generation that its rewind began was settled, and so after the actions on the lists that the
+ * rewind ended have run.
  */
 static bool action_is_dead(const struct arena *arena, const struct arena_action *action,
 			   unsigned long now)
@@ -132,10 +133,7 @@ static void actions_take(struct arena *arena, unsigned int set, bool retired, st
 	struct llist_node *all = llist_del_all(&arena->actions[set]);
 	struct arena_action *action, *next;
 
-	/*
-	 * Read the generation after the list was taken, so that no action in @all is of a newer
-	 * one.
-	 */
+	/* Read the generation after the list was taken: no action in @all is of a newer one. */
 	*taken = (struct taken) { .generation = arena_snap(arena).generation };
 	if (!retired && (taken->generation & ARENA_GEN_SET) != set) {
 		/*

@@ -72,10 +72,7 @@ static __always_inline bool bump_window_once(struct arena *arena, struct arena_c
 	return true;
 }
 
-/*
- * Take an object from the window, retrying while other CPUs move the cursor. Returns NULL if the
- * object does not fit.
- */
+/* Take an object from the window, retrying while the cursor moves. Returns NULL if none fits. */
 static __always_inline void *bump_window(struct arena *arena, struct arena_cpu *cpu, size_t size,
 					 size_t align)
 {
@@ -107,10 +104,7 @@ static __always_inline void *bump_zeroed(struct arena *arena, struct arena_cpu *
 	do {
 		cursor = atomic_long_read(&arena->cursor);
 		next = cursor + size;
-		/*
-		 * Racy with wrapped() on another CPU, which closes the window: either value will
-		 * do.
-		 */
+		/* Racy with wrapped(), which closes the window: either value will do. */
 		if (unlikely((long)(data_race(cpu->zero_limit) - next) < 0))
 			return NULL;
 		if (align > ARENA_WORD && cursor % align)
@@ -162,7 +156,7 @@ static __always_inline void *bump_words(struct arena *arena, size_t size, bool z
 	arena_assert_rcu();
 	cpu = arena_cpu_fast(arena);
 	generation = READ_ONCE(arena->generation);
-	/* Racy with revoke(): this CPU may use a span until slot_close() has cleared it. */
+	/* Racy with revoke(), which waits for this section with preemption off to end. */
 	if (likely(data_race(cpu->slot.span) > generation)) {
 		cursor = atomic_long_read(&arena->cursor);
 		if (unlikely(!bump_window_once(arena, cpu, &cursor, size, &object)))
@@ -170,14 +164,11 @@ static __always_inline void *bump_words(struct arena *arena, size_t size, bool z
 		preempt_enable();
 		return object;
 	}
-	/* Racy with revoke(), which waits for this section with preemption off to end. */
+	/* Racy with revoke(): a span that it has revoked meanwhile may still be used. */
 	if (likely(data_race(cpu->slot.span) == generation)) {
 		object = bump_span(arena, cpu, generation, size);
 		preempt_enable();
-		/*
-		 * Keep the compiler from merging the two returns, which would add a jump to the
-		 * fast path.
-		 */
+		/* Keep the compiler from merging the two returns: that would add a jump. */
 		OPTIMIZER_HIDE_VAR(object);
 		return object;
 	}
@@ -222,8 +213,8 @@ static __always_inline void *bump_span_padded(struct arena *arena, struct arena_
 
 /*
  * The fast path for sizes, alignments and zeroing that bump_words() does not serve. If this returns
- * NULL, the caller takes the slow path; in a dense arena it always does so for an object that needs
- * padding.
+ * NULL, as it does in a dense arena for each object that needs padding, the caller takes the slow
+ * path.
  */
 static noinline void *bump_any(struct arena *arena, size_t size, size_t align, bool zero)
 {
@@ -235,7 +226,7 @@ static noinline void *bump_any(struct arena *arena, size_t size, size_t align, b
 	arena_assert_rcu();
 	cpu = arena_cpu_fast(arena);
 	generation = READ_ONCE(arena->generation);
-	/* Racy with revoke(): this CPU may use a span until slot_close() has cleared it. */
+	/* Racy with revoke(), which waits for this section with preemption off to end. */
 	span = data_race(cpu->slot.span);
 	if (span == generation)
 		object = bump_span_padded(arena, cpu, generation, size, align, zero);
@@ -375,8 +366,8 @@ static __always_inline void *span_refill(struct arena *arena, struct arena_cpu *
 	unsigned long generation = smp_load_acquire(&arena->generation);
 	long cursor = atomic_long_read(&arena->cursor);
 	/*
-	 * The offset of the cursor; above any capacity if the cursor has another tag or is
-	 * unsettled.
+	 * The offset of the cursor; above any capacity if the cursor has another tag or the bit
+	 * "counted", or is unsettled.
 	 */
 	size_t offset = cursor ^ cursor_start(generation);
 
@@ -561,10 +552,7 @@ EXPORT_SYMBOL_GPL(__arena_alloc);
  */
 void *__arena_alloc_aligned(struct arena *arena, size_t size, size_t align, gfp_t gfp)
 {
-	/*
-	 * The slow path serves objects larger than a slab, and refuses arguments that are not
-	 * valid.
-	 */
+	/* The slow path serves objects larger than a slab, and refuses invalid arguments. */
 	if (unlikely(size - 1 >= arena_slab_size(arena) || align > arena_slab_size(arena) ||
 		     !is_power_of_2(align)))
 		return alloc_slowpath(arena, size, align, gfp, _RET_IP_);

@@ -156,9 +156,7 @@ static int batch_claim_tail(struct arena *arena, struct arena_batch *batch, gfp_
 	return batch_fill(arena, batch, place.generation, gfp) ? 0 : -EAGAIN;
 }
 
-/*
- * Check sizes and alignment, and set @batch->used and @batch->bare. Returns 0, -EINVAL or -ENOSPC.
- */
+/* Check sizes and alignment, set @batch->used and @batch->bare. Returns 0, -EINVAL or -ENOSPC. */
 static int batch_check(const struct arena *arena, struct arena_batch *batch)
 {
 	const size_t slab = arena_slab_size(arena);

@@ -7,8 +7,8 @@
  *
  *  - a new object that is not zeroed is filled with POISON_INUSE;
  *  - behind it lies a redzone: REDZONE_MIN bytes, and up to ARENA_WORD - 1 more, filled with
- *    SLUB_RED_ACTIVE. A redzone ends where the slab or the arena does at the latest, so an object
- *    near such an end has a shorter one or none. Redzones are padding: they do not count as used;
+ *    SLUB_RED_ACTIVE. A redzone ends with the slab and with the arena at the latest, so an object
+ *    near their end has a shorter one or none. Redzones are padding: they do not count as used;
  *  - a record holds the offset of the object, and the caller that allocated it. Records lie outside
  *    the memory of the arena, where stray writes to the arena cannot change them. Their number is
  *    limited: if an object gets no record, its redzone is not checked.
@@ -82,7 +82,7 @@ struct check_record {
  * @checked:  the generation that uses the set now, or used it last, is checked.
  * @high:     no object of the present generation ends above this offset, its redzone included.
  * @poisoned: below this offset, memory that is not handed out is filled with POISON_FREE.
- * @nr:	      how many objects were to get a record: more than the set has, if some got none.
+ * @nr:	      how many objects were to get a record; if the set has fewer records, some got none.
  * @record:   its first record.
  */
 struct check_set {
@@ -296,7 +296,7 @@ static void check_poison(struct arena *arena, unsigned long set, size_t low)
 		to = min(to, stop);
 	if (known->poisoned >= low)
 		known->poisoned = to;
-	/* Objects below @low are alive: the reset or rewind that frees them fills their memory. */
+	/* Objects below @low are alive: their memory is filled after a reset has freed them. */
 	atomic_long_set(&known->high, low);
 }
 
@@ -470,9 +470,7 @@ static void check_record(struct arena *arena, const struct arena_place *place, s
 	WRITE_ONCE(record->place, place->offset + 1);
 }
 
-/*
- * The memory at @to is being handed out: check that nothing has written to it since it was freed.
- */
+/* The memory at @to is handed out: check that nothing has written to it since it was freed. */
 static void check_still_free(struct arena *arena, const struct arena_place *place, size_t size,
 			     const u8 *to, size_t offset, size_t len)
 {
@@ -494,9 +492,9 @@ static void check_still_free(struct arena *arena, const struct arena_place *plac
  * Fill @len bytes of an object and its redzone. They lie at @to, from offset @offset on. The caller
  * has counted itself as a writer. If another generation has begun since the claim, this neither
  * checks nor records the object. If a rewind began that generation, another CPU may be in
- * check_turn() now; check_turn() fills nothing below the mark, where the object lies. If the object
- * is freed meanwhile, the CPU that settles the next generation fills these bytes with POISON_FREE,
- * as this function has raised check_set.high above them.
+ * check_turn() now, but fills nothing below the mark, where the object lies. If a reset frees the
+ * object meanwhile, these bytes are filled with POISON_FREE once this writer is done, as this
+ * function has raised check_set.high above them.
  */
 static void check_complete(struct arena *arena, const struct arena_place *place, size_t size,
 			   size_t end, bool zero, u8 *to, size_t offset, size_t len)
@@ -657,9 +655,9 @@ void arena_check_shrunk(struct arena *arena, unsigned long generation, size_t of
 
 /*
  * Is @generation checked? The caller has read a cursor word of it. If that generation is over by
- * now, the answer may be that for a later one. In that case the cursor has changed before the
- * answer has, and the caller's compare-and-swap of the cursor fails; where it succeeds, it is a
- * full barrier.
+ * now, the answer may be that for a later one. In that case the cursor changed before the answer
+ * did, so the caller's compare-and-swap of the cursor, which is a full barrier if it succeeds,
+ * fails.
  */
 bool __arena_is_checked(const struct arena *arena, unsigned long generation)
 {
@@ -718,9 +716,7 @@ bool arena_check_install(struct arena *arena, struct arena_check *check)
 	check->set[0].record = check->record;
 	check->set[1].record = check->record + CHECK_RECORDS / 2;
 	installed = !cmpxchg(&arena->check, NULL, check);
-	/*
-	 * Another CPU that was faster may not have set the flag yet: this CPU sets it in any case.
-	 */
+	/* Another CPU that was faster may not have set the flag yet: set it in any case. */
 	raw_spin_lock_irqsave(&arena->reset_lock, flags);
 	/*
 	 * Release: pairs with the smp_load_acquire() in settle(). A CPU that sees the flag finds

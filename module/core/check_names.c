@@ -79,8 +79,8 @@ static bool want_checks(struct arena *arena, void *unused)
  * Switch the checks of each arena on or off, as its name says. First install a struct arena_check
  * in each arena that is to be checked and has none. CPUs settle generations with preemption off: so
  * after a grace period, each CPU that settles a generation of such an arena calls
- * arena_check_settle(). Only after that switch the checks on: otherwise a generation could be
- * checked in part.
+ * arena_check_settle(). Switch the checks on only then: otherwise a generation could be checked in
+ * part.
  */
 static int names_apply(void)
 {

@@ -43,13 +43,13 @@
  * object makes that object smaller (resize.c).
  *
  * A reset swaps in a word with the next tag, and the generation of that tag begins at offset 0. A
- * rewind is a reset whose generation begins at another offset, which arena->history holds; a bit of
- * the tag says that a rewind began the generation. All that follows holds for rewinds, too. A reset
- * does not wait for other CPUs. Another CPU may have claimed an object in the former generation,
- * and may be about to zero the object or to copy into it, when an allocation of the new generation
- * claims the same memory. This late write by the allocator must not land in the new object.
- * (Callers themselves order the writes to their objects.) So a generation begins unsettled: its
- * cursor word has an offset that no claim can start from:
+ * rewind is a reset whose generation begins at the offset of a mark, which arena->history holds; a
+ * bit of the tag tells it from other resets. All that follows holds for rewinds, too. A reset does
+ * not wait for other CPUs. Another CPU may have claimed an object in the former generation, and may
+ * be about to zero the object or to copy into it, when an allocation of the new generation claims
+ * the same memory. This late write by the allocator must not land in the new object. (Callers
+ * themselves order the writes to their objects.) So a generation begins unsettled: its cursor word
+ * has an offset that no claim can start from:
  *
  *	reset:     unsettled, no claim succeeds
  *	  |
@@ -62,20 +62,23 @@
  *	  v
  *	the next reset
  *
- * A CPU that is about to write to an object counts itself in arena_cpu.writers, passes full barrier
- * A, reads the generation again and does not write if the generation has changed. In bump_zeroed()
- * the CPU counts itself before it claims: there the compare-and-swap of the claim is barrier A, and
- * fails if a reset has moved the cursor. The CPU that settles a generation has read the new tag,
- * passes full barrier B and reads the counts. So either the writer sees the new generation, or the
- * settling CPU sees the writer.
+ * Only arena_reset_rcu() begins a generation that is settled at once: it changes to the other slab
+ * set, in which no CPU writes, as a grace period has passed since that set was last in use.
  *
- * The settling CPU looks only at CPUs that may be writing: at the first CPU that used the arena,
- * and at those that have set their bits in arena.written. Any other CPU sets its bit before it
- * counts itself as a writer of a generation, or opens a window in that generation. The first CPU
- * that sets a bit in a generation clears the bits of older ones: as its generation is settled, all
- * writers of older generations have ended. A writer counts itself in arena.writers instead, which
- * every settling CPU reads, if its CPU has no state, if its generation is over, or if its object
- * was allocated before the last rewind.
+ * A CPU that is about to write to an object counts itself in arena_cpu.writers, passes full barrier
+ * A, reads the generation again, and does not write if a reset has freed the object. In
+ * bump_zeroed() the CPU counts itself before it claims: there the compare-and-swap of the claim is
+ * barrier A, and fails if a reset has moved the cursor. The CPU that settles a generation has read
+ * the new tag, passes full barrier B and reads the counts. So either the writer sees the new
+ * generation, or the settling CPU sees the writer.
+ *
+ * The settling CPU looks only at CPUs that may be writing: at the one whose state is
+ * arena.first_cpu, and at those that have set their bits in arena.written. Any other CPU sets its
+ * bit before it counts itself as a writer of a generation, or opens a window in that generation.
+ * The first CPU that sets a bit in a generation clears the bits of older ones: as its generation is
+ * settled, the writers that those bits stand for have ended, or write to the other slab set. A
+ * writer counts itself in arena.writers instead, which every settling CPU reads, if its CPU has no
+ * state, if its generation is over, or if its object was allocated before the last rewind.
  *
  * ABA. A CPU reads the cursor word and a directory entry, and swaps the word later. If the word
  * changed and then changed back in between, the swap would succeed although the entry may be out of
@@ -92,16 +95,16 @@
  * Resets race like allocations: next_generation() moves the cursor by compare-and-swap, too. A
  * reset also updates three other words, and racing resets only ever raise them: arena->generation,
  * which lags behind the tag while resets are under way; arena->peak, the highest offset so far; and
- * arena->dirty, the offset below which slabs may not be zero, which a reset raises before it moves
- * the cursor back.
+ * arena->dirty, the offset below which slabs may hold bytes of objects, which a reset raises before
+ * it moves the cursor back.
  *
  * Counting. In a dense arena without padding the offset equals the bytes used, so no CPU counts
  * bytes. The first claim with padding in a generation sets the bit "counted" in the cursor, without
- * moving the offset. The CPU that makes this claim notes the offset in arena->uncounted; no claim
- * succeeds before one CPU has done so. From then until the next reset, each claim counts its bytes
- * in a slot or in arena->deep_used. So the bytes used equal the offset while the bit is clear, and
- * afterwards the noted offset plus the counted bytes. That sum is exact while no CPU allocates, and
- * no allocation lowers it.
+ * moving the offset. Before any claim succeeds after that, a CPU that claims notes the offset in
+ * arena->uncounted. From then until the next reset, each claim counts its bytes in a slot or in
+ * arena->deep_used. So the bytes used equal the offset while the bit is clear, and afterwards the
+ * noted offset plus the counted bytes. That sum is exact while no CPU allocates, and no allocation
+ * lowers it.
  *
  * Per-CPU state. When a CPU first allocates from an arena, the slow path installs a state for that
  * CPU, if the caller's gfp permits. A CPU without a state has no span and no window: it claims from
@@ -110,12 +113,12 @@
  * Nesting. An allocation can be interrupted by another one of the same arena on the same CPU: in an
  * interrupt, an NMI, or a probe inside the allocator. The nested allocation must leave the slot of
  * the CPU alone. arena_cpu.depth tells it that it is nested or, if it interrupted a fast path, the
- * busy span does. A nested allocation claims from the cursor and counts in arena->deep_used. An
- * allocation in an interrupt is not nested if the interrupt came outside of allocations of this
- * arena: it uses the slot like an allocation in a task.
+ * busy span does. A nested allocation claims from the cursor and counts in arena->deep_used. Any
+ * other allocation in an interrupt uses the slot like an allocation in a task, even if it
+ * interrupted a fast path that has marked no span busy.
  *
- * The fast path, bump_words(), serves sizes that leave no padding. It compares arena_slot.span with
- * arena.generation. The span is:
+ * The fast path, bump_words(), serves sizes that leave no padding. One comparison, of
+ * arena_slot.span with arena.generation, selects what it does:
  *
  *  - Equal: the CPU has a span. The allocation marks the span busy, takes the object, and writes
  *    the generation back. One word, slot.taken, says both where the next object is and how many
@@ -132,9 +135,10 @@
  *    the bit "counted" set, the cursor word would be above that of the end; and within a generation
  *    the cursor never goes back to a lower slab. Only an allocation or reset that is not nested
  *    opens a window, and only after it has moved the cursor: if an interrupt opens a window between
- *    the read of the cursor and the compare-and-swap, the compare-and-swap fails. wrapped() closes
- *    the windows of all CPUs, those of idle ones included, so that no window is left whose tag is
- *    half a turn away from that of the cursor.
+ *    the read of the cursor and the compare-and-swap, the compare-and-swap fails. (alloc_first()
+ *    opens a window before it claims, but a fast path that it has interrupted has found no state.)
+ *    wrapped() closes the windows of all CPUs, those of idle ones included, so that no window is
+ *    left whose tag is half a turn away from that of the cursor.
  *  - Below: the CPU has no state or no span, or its span is busy or of an older generation. The
  *    allocation takes the slow path.
  *
@@ -313,10 +317,7 @@ struct mem_cgroup;
 #define ARENA_CURSOR_MASK	(BIT(ARENA_CURSOR_BITS) - 1)
 #define ARENA_UNSETTLED		ARENA_CURSOR_MASK
 #define ARENA_TAG_MASK		(BIT(ARENA_TAG_BITS) - 1)
-/*
- * A comparison tells which of two cursor words is newer only if their tags are less than this
- * apart.
- */
+/* A comparison tells the newer of two cursor words only if their tags are less than this apart. */
 #define ARENA_TAG_HALF		BIT(ARENA_TAG_BITS - 1)
 /* When this bit of the generation changes, the tag enters another eighth of its range. */
 #define ARENA_TAG_EIGHTH	BIT(ARENA_TAG_BITS - 3)
@@ -433,8 +434,8 @@ enum arena_fail { ARENA_FAIL_SPACE, ARENA_FAIL_MEMORY, ARENA_FAIL_ARG, ARENA_NR_
 
 /**
  * struct arena_cpu - what an arena keeps for a CPU that has used it.
- * @depth:   how many allocations are under way on this CPU, nested ones included, those in the fast
- *	     paths not.
+ * @depth:   how many allocations are under way on this CPU, including nested ones, but not those in
+ *	     the fast paths.
  * @writers: number of allocations that may be writing to arena memory (zeroing or copying in). A
  *	     remote CPU that settles a generation reads it if the bit of this CPU is set in
  *	     arena.written, or if this is arena.first_cpu.
@@ -587,7 +588,7 @@ struct arena_history {
  * @had_larges:	the arena has had views, so the reaper may be at work.
  * @actions:	lists of actions, one for each slab set (action.c).
  * @actions_added: number of actions that were ever added.
- * @acted:	a generation, which only grows: the actions that ended when it began have been taken
+ * @acted:	the newest generation for which the actions that ended when it began have been taken
  *		off @actions.
  * @tail_mutex: serialises the collection of span tails, and protects @tails.
  * @tails:	the collected tails.
@@ -617,8 +618,8 @@ struct arena_history {
  * @freed:	with KASAN, for each slab set: an offset. Freed objects whose memory is not poisoned
  *		yet lie below it.
  * @left:	with KASAN: the generation that the last arena_reset_rcu() has left.
- * @no_cpu:	points to &arena_cpu_none. While arena_cpus_hide() hides states, fast paths read
- *		this pointer.
+ * @no_cpu:	points to &arena_cpu_none. If arena_flat is true, fast paths read this pointer while
+ *		states are hidden (arena_cpus_hide()).
  * @root:	pointers to the leaves of the table of states: the first leaf stays empty, and each
  *		other leaf serves %ARENA_LEAF_CPUS CPUs.
  *
@@ -862,10 +863,7 @@ static inline struct arena_dir *arena_dir(const struct arena *arena, unsigned in
 	return set ? arena->spare_dir : (struct arena_dir *)&arena->dir;
 }
 
-/*
- * The directory entry of slab @index. NULL if there is none, which means that the slab is not
- * committed.
- */
+/* The directory entry of slab @index. NULL if there is none: then the slab is not committed. */
 static inline struct arena_slab *arena_dir_entry(const struct arena_dir *dir, size_t index)
 {
 	if (likely(index < ARENA_DIR_EMBEDDED))
@@ -1091,7 +1089,7 @@ static inline struct arena_cpu *arena_cpu_find(const struct arena *arena)
 	return arena_cpu_nr(arena, raw_smp_processor_id());
 }
 
-/* Does @cpu say that the CPU has no state? It is &arena_cpu_none then, which is constant. */
+/* Has the CPU no state? In that case @cpu is &arena_cpu_none, which must not be written to. */
 static __always_inline bool arena_cpu_missing(const struct arena_cpu *cpu)
 {
 	return cpu == &arena_cpu_none;
@@ -1484,9 +1482,10 @@ void __arena_check_create(struct arena *arena);
 static inline void arena_check_create(struct arena *arena)
 {
 	/*
-	 * The exchange in arena_debug_add(), a full barrier, came before: pairs with smp_mb() in
+	 * Comes after the exchange in arena_debug_add(), a full barrier: pairs with smp_mb() in
 	 * arena_check_select(). Either names_apply() finds the new arena, or this CPU finds that
-	 * there are names.
+	 * there are names. Where that exchange did not succeed, arena_debug_add() has taken
+	 * all_lock, as names_apply() does, which gives the same order.
 	 */
 	if (unlikely(READ_ONCE(arena_check_named)))
 		__arena_check_create(arena);

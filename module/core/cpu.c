@@ -12,11 +12,11 @@
  * static key arena_flat is true.
  *
  * The slow path installs a state. The first CPU takes the state that is part of the arena. For
- * another CPU, the slow path allocates one with interrupts on, if the caller's gfp permits. Then
- * the CPU turns interrupts off, pushes the state on arena->cpus and stores it in the leaf: so a
- * task and an interrupt on one CPU do not both install a state. An NMI installs nothing. A CPU
- * without state (in an NMI, with ARENA_NOGROW, without memory) claims from the shared cursor, and
- * counts in arena->writers, deep_used and deep_allocs.
+ * another CPU, the slow path allocates one, if the caller's gfp permits. Only after that does the
+ * CPU turn interrupts off, push the state on arena->cpus and store it in the leaf: so a task and an
+ * interrupt on one CPU do not both install a state. An NMI installs nothing. A CPU without state
+ * (in an NMI, with ARENA_NOGROW, without memory) claims from the shared cursor, and counts in
+ * arena->writers, deep_used and deep_allocs.
  *
  * Statistics and the collection of tails walk arena->cpus, which only grows. A CPU may install its
  * state while such a walk is under way. That is safe:
@@ -179,9 +179,9 @@ noinline bool __arena_may_write(struct arena *arena, const struct arena_cpu *cpu
  * before it changes the delta: an interrupt in between must not use the delta of one slab with the
  * limit of another.
  *
- * bump_zeroed() writes to what it claims in the window, so a CPU that settles the next generation
- * must look at this CPU from now on, see arena_may_write(). If @generation is over, the window
- * stays as it is.
+ * bump_zeroed() writes to what it claims in the window, so the CPU that settles the next generation
+ * must look at this CPU from now on. Where arena_may_write() cannot ensure that, as @generation is
+ * over, the window stays as it is.
  */
 void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long generation,
 		       size_t offset, void *base)
@@ -279,8 +279,8 @@ static void leaf_grow(struct arena *arena, gfp_t gfp)
 
 /*
  * Make @cpu the state of the present CPU. Returns false if the present CPU has a state by now, or
- * if the task has moved to a CPU without a leaf. This function calls none that can be probed: a
- * probe that allocates from this arena would install another state.
+ * if the task has moved to a CPU without a leaf. This calls nothing that can be probed: a probe
+ * that allocates from this arena would install another state.
  */
 static bool cpu_publish(struct arena *arena, struct arena_cpu *cpu)
 {
@@ -316,9 +316,7 @@ static bool cpu_publish(struct arena *arena, struct arena_cpu *cpu)
 	return missing;
 }
 
-/*
- * Initialise a state and publish it. Returns false if the CPU has a state already, or has no leaf.
- */
+/* Initialise a state and publish it. Returns false if the CPU has a state, or has no leaf. */
 static bool cpu_install(struct arena *arena, struct arena_cpu *cpu)
 {
 	cpu->slot.span = arena->spans ? 0 : ARENA_SPAN_WINDOW;

@@ -78,7 +78,7 @@ static void arena_init(struct arena *arena, const struct arena_config *config,
 	if (arena_redzones && !(flags & ARENA_MAPPABLE))
 		arena->redzone = ARENA_REDZONE;
 	/*
-	 * Generations do not begin at 0: slots and directory entries that were never used have
+	 * The first generation is not 0: slots and directory entries that were never used have
 	 * generation 0, which must not match.
 	 */
 	arena->generation = ARENA_GEN_STEP;

@@ -107,9 +107,9 @@ static __always_inline void arena_write_end(struct arena *arena, struct arena_cp
 bool __arena_may_write(struct arena *arena, const struct arena_cpu *cpu, unsigned long generation);
 
 /*
- * Make all CPUs that settle a later generation look at @cpu, the state of this CPU. If this returns
- * true, this CPU may count itself in @cpu as a writer of @generation, which was settled; otherwise
- * it must count itself in arena->writers.
+ * Make the CPU that settles the next generation look at @cpu, the state of this CPU. If this
+ * returns true, this CPU may count itself in @cpu as a writer of @generation, which was settled;
+ * otherwise it must count itself in arena->writers.
  */
 static __always_inline bool arena_may_write(struct arena *arena, const struct arena_cpu *cpu,
 					    unsigned long generation)
@@ -157,10 +157,9 @@ static inline struct arena_cpu *arena_write_begin(struct arena *arena, struct ar
 	if (!(now & ARENA_GEN_REWOUND))
 		return NULL;
 	/*
-	 * If a rewind began the present generation, the object may live on. But the CPU that
-	 * settles the next generation may not look at @writer, as the bit of this CPU in
-	 * arena->written counts for an older generation only. Every settling CPU reads
-	 * arena->writers, so this CPU counts itself there.
+	 * After a rewind, the object may live on. But the CPU that settles the next generation need
+	 * not look at @writer, as the bit of this CPU in arena->written is of an older one. Every
+	 * settling CPU reads arena->writers, so this CPU counts itself there.
 	 */
 	now = write_enter(arena, none);
 	if (arena_outlives(arena, now, generation, arena_slab_offset(arena, to)))
@@ -311,10 +310,10 @@ static __always_inline bool slot_bump(const struct arena *arena, struct arena_sl
 
 /*
  * Begin to count bytes in a dense arena, before a claim with padding. While a generation has no
- * padding, the offset in the cursor equals the bytes used, and no CPU counts. The CPU that is first
- * to make a claim with padding sets %ARENA_COUNTED in the cursor, without moving the offset. Each
- * CPU that is about to claim after that first notes this offset in arena->uncounted, unless another
- * CPU has done so. From then until the next reset, each claim counts its bytes.
+ * padding, the offset in the cursor equals the bytes used, and no CPU counts. The first claim with
+ * padding sets %ARENA_COUNTED in the cursor, without moving the offset. After that, a CPU notes
+ * this offset in arena->uncounted before its claim can succeed, unless another CPU has done so.
+ * From then until the next reset, each claim counts its bytes.
  *
  * *@cursor is a settled word that the caller has just read. Returns false, with the present word in
  * *@cursor, if the cursor or the note has changed since: the caller must start over from that word.
@@ -332,10 +331,7 @@ static inline bool cursor_count(struct arena *arena, long *cursor)
 	 */
 	noted = atomic_long_read(&arena->uncounted);
 	if (!(*cursor & ARENA_COUNTED)) {
-		/*
-		 * If this succeeds, it is a full barrier, and @noted was read while this generation
-		 * lasted.
-		 */
+		/* Success is a full barrier: @noted was read while this generation lasted. */
 		if (!atomic_long_try_cmpxchg(&arena->cursor, cursor, *cursor | ARENA_COUNTED))
 			return false;
 		*cursor |= ARENA_COUNTED;
@@ -491,8 +487,8 @@ static inline bool claim_is_clean(const struct claim *claim)
 
 /*
  * Zero whole words. Where the architecture has memset64(), it starts faster than memset().
- * Sanitizers need arena_zero() instead: KMSAN and KCSAN instrument memset() only, and with KASAN it
- * is arena_zero() that may write to memory which is no object yet.
+ * Sanitizers need arena_zero() instead: KMSAN and KCSAN instrument memset() only, and with KASAN
+ * only arena_zero() may write to memory that is no object yet.
  */
 static __always_inline void zero_words(void *to, size_t size)
 {
@@ -568,9 +564,7 @@ void arena_window_open(struct arena *arena, struct arena_cpu *cpu, unsigned long
 int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_slot *slot,
 		     size_t size, size_t align, bool zero, struct arena_place *place);
 
-/*
- * Count the bytes of a claim or, if they need not be counted, open the window for the next claim.
- */
+/* Count the bytes of a claim or, if that is not needed, open the window for the next claim. */
 static __always_inline void claim_done(struct arena *arena, struct arena_cpu *cpu,
 				       struct arena_slot *slot, const struct claim *claim,
 				       size_t size)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * How an arena tells KASAN which of its memory is part of an object and which is not (clause 26).
- * Without generic KASAN, none of these functions does anything.
+ * Without generic KASAN, arena_redzone() is 0, and no function here changes anything.
  */
 #ifndef _ARENA_POISON_H
 #define _ARENA_POISON_H
@@ -85,9 +85,7 @@ void arena_poison_end(struct arena *arena);
 
 #else
 
-/*
- * These are macros, as unused arguments of inline functions would change the compiled fast paths.
- */
+/* These are macros, as unused arguments of functions would change the compiled fast paths. */
 #define arena_object_claimed(...)	((void)0)
 #define arena_word_claimed(...)		((void)0)
 #define arena_object_placed(...)	((void)0)

@@ -103,8 +103,8 @@ TRACE_EVENT(arena_grow,
 );
 
 /*
- * While this event is enabled, arena_cpus_hide() hides the states of CPUs from the fast paths, so
- * that every allocation takes a path that traces it.
+ * While this event is enabled, the states of CPUs are hidden from the fast paths
+ * (arena_cpus_hide()), so that every allocation takes a path that traces it.
  */
 TRACE_EVENT_FN(arena_alloc,
 	TP_PROTO(const struct arena *arena, unsigned long generation, size_t offset,
