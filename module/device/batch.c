@@ -31,15 +31,15 @@ static struct arena_batch_item __user *nth_item(const struct arena_batch_args *b
 	return u64_to_user_ptr(batch->items) + (size_t)nth * batch->item_size;
 }
 
-/* The user addresses of the contents, one for each item, 0 where there is none. */
+/* The user address of the contents of each item; 0 for an item without contents. */
 static u64 *batch_sources(const struct arena_call *call)
 {
 	return (u64 *)(call->parts + call->args.batch.count);
 }
 
 /*
- * Copy one item in. Writes its @offset back unchanged: an item that cannot be written fails the
- * call here, before anything is allocated.
+ * Copy one item in, and write its @offset back unchanged: if the item cannot be written, the call
+ * fails here, before anything is allocated.
  */
 static int stage_item(struct arena_call *call, unsigned int nth)
 {
@@ -60,7 +60,7 @@ static int stage_item(struct arena_call *call, unsigned int nth)
 	return 0;
 }
 
-/* Returns how many bytes the items ask to copy in, all together, or -EMSGSIZE. */
+/* Returns the number of bytes in the sources of all items together, or -EMSGSIZE. */
 static ssize_t sources_size(const struct arena_call *call)
 {
 	const u64 *sources = batch_sources(call);
@@ -100,8 +100,8 @@ static int stage_sources(struct arena_call *call)
 }
 
 /*
- * Copy the items and their sources in; ARENA_BATCH_MAX and ARENA_STORE_MAX bound them. A page fault
- * in the program's memory may block this for ever, so no lock is held.
+ * Copy the items and their sources in, at most ARENA_BATCH_MAX items and ARENA_STORE_MAX bytes. A
+ * page fault in the program's memory may block this function for ever, so it holds no lock.
  */
 int arena_stage_batch(struct arena_call *call)
 {
@@ -157,7 +157,7 @@ int arena_do_batch(struct arena_call *call)
 	arena_dev_up_read(dev);
 	if (err)
 		return err;
-	/* The objects are allocated, even if copying out their offsets fails. */
+	/* Wake pollers first: the objects stay allocated even if the copy-out below fails. */
 	arena_dev_moved(dev);
 	return copy_out_offsets(call);
 }

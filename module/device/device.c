@@ -25,20 +25,20 @@
  * of different arenas do not, so a reset finds exactly the mappings that it must revoke. With the
  * inode of the device node instead, a reset would revoke the mappings of all arenas. No path leads
  * to the inode of an arena, and the inode of its files is that of the device node, so no program
- * can watch, lock or open it. The inode is freed with the arena; its file system is mounted as long
- * as the module is loaded.
+ * can watch, lock or open the arena's inode. That inode is freed with the arena; its file system
+ * stays mounted until the module is unloaded.
  *
- * Before a page is mapped, its mapping is set to the i_mapping of that inode, and its index to its
- * place in the arena: by these two the kernel identifies a futex that processes share. The page
- * cache of the inode stays empty. arena_block_put() clears the mapping of a page after the page was
- * unmapped. It locks the page for that, because a task that still has a reference may mark the page
- * dirty, and locks the page while it uses the mapping.
+ * Before a fault maps a page, it sets the page's mapping to the i_mapping of that inode, and the
+ * page's index to the place of the page in the arena: by these two the kernel identifies a futex
+ * that processes share. The page cache of the inode stays empty. After a page was unmapped,
+ * arena_block_put() clears its mapping, with the page locked: a task that still has a reference to
+ * the page may mark it dirty, and holds the page lock while it uses the mapping.
  *
- * The main lock is arena_dev.lock; the others nest inside it. Faults and mmap() take arena_dev.lock
- * inside mmap_lock (or the lock of a VMA); page table locks and i_mmap_rwsem nest inside
- * arena_dev.lock. Touching user memory may fault, which takes mmap_lock, and may block for ever. So
- * no code touches user memory with arena_dev.lock held (clause 24): arguments are copied in before
- * and out afterwards.
+ * The main lock of an arena is arena_dev.lock; its other locks nest inside that. Faults and mmap()
+ * take arena_dev.lock inside mmap_lock (or the lock of a VMA); page table locks and i_mmap_rwsem
+ * nest inside arena_dev.lock. Touching user memory may fault, which takes mmap_lock, and may block
+ * for ever. So no code touches user memory with arena_dev.lock held (clause 24): an ioctl copies
+ * its arguments in before it takes the lock, and out after it has dropped the lock.
  *
  *  - Allocations and page faults hold arena_dev.lock for reading: meanwhile the arena stays in its
  *    generation, and its slabs stay committed.
@@ -85,8 +85,9 @@
 #define ARENA_FS_MAGIC		0x4152454e	/* "AREN" */
 
 /*
- * The file system of the arenas' inodes, mounted as long as the module is loaded. Its type needs
- * no owner: no path leads to it, so only arenas use it, and their files keep the module.
+ * The mount of the file system of the arenas' inodes, which lasts until the module is unloaded. The
+ * file system type needs no owner: no path leads to the file system, so only arenas use it, and
+ * their files keep the module loaded.
  */
 static struct vfsmount *arena_mnt;
 
@@ -197,7 +198,7 @@ static struct arena_file *arena_file_fresh(fmode_t mode)
 	if (IS_ERR(dev))
 		return ERR_CAST(dev);
 	af = arena_file_create(dev, ARENA_RIGHTS_ALL);
-	/* The file has a reference of its own now. */
+	/* Drop the reference of arena_dev_create(). If @af is NULL, this frees @dev. */
 	arena_dev_put(dev);
 	return af ?: ERR_PTR(-ENOMEM);
 }
@@ -208,8 +209,8 @@ static struct arena_file *arena_file_fresh(fmode_t mode)
  * @task:  the caller. An open of the device node by this task belongs to its ARENA_IOC_DUP.
  * @af:	   becomes private_data of the new file; NULL once arena_open() has taken it.
  *
- * Lies on the caller's stack. arena_dups_lock protects the list and nothing else: only the
- * task of the caller uses the other members.
+ * It lies on the stack of @task. arena_dups_lock protects the list, whose entries other tasks read;
+ * only @task uses @af.
  */
 struct arena_dup {
 	struct list_head	node;
@@ -235,8 +236,8 @@ static void arena_dup_end(struct arena_dup *dup)
 }
 
 /*
- * The arena_file of the ARENA_IOC_DUP that this open belongs to; NULL if a program has called
- * open().
+ * Returns the arena_file of the ARENA_IOC_DUP in which this task is opening the device node; NULL
+ * if the task has called open().
  */
 static struct arena_file *arena_dup_take(void)
 {
@@ -338,16 +339,16 @@ static const struct file_operations arena_fops = {
 	.compat_ioctl	= compat_ptr_ioctl,
 	.show_fdinfo	= arena_show_fdinfo,
 	.mmap		= arena_mmap,
-	/* Nothing to do, as for shared memory: no storage stands behind the pages. */
+	/* fsync() has nothing to do, as for shmem: no storage stands behind the pages. */
 	.fsync		= noop_fsync,
 	.poll		= arena_poll,
-	/* Aligns mappings, so that a PMD can map a slab. */
+	/* thp_get_unmapped_area() aligns mappings, so that a PMD can map a slab. */
 	.get_unmapped_area = thp_get_unmapped_area,
 };
 
 /*
- * Open a further file of @from's arena, with @rights. This opens the device node once more, at the
- * path of @from, so security modules and fsnotify watches see an open like any other.
+ * Open a further file of @from's arena, with @rights. dentry_open() opens the device node once
+ * more, at the path of @from, so security modules and fsnotify watches see an open like any other.
  */
 struct file *arena_file_open(const struct arena_file *from, u32 rights)
 {
@@ -411,16 +412,15 @@ static struct arena_dev *arena_hold(struct file *file, u32 rights)
  * Until arena_unhold(), resets, rewinds and ARENA_IOC_SEAL by the program are refused with EBUSY,
  * and the memory stays even if the program closes its descriptors or is killed (clause 23). The
  * caller may use arena_alloc() and its kin on what arena_dev_arena() returns, for objects that are
- * no larger than a slab, but may not reset it, nor drop references that it has not taken.
+ * no larger than a slab, but must not reset the arena, nor drop a reference that it has not taken.
  *
  * The program may write to all memory of the arena at any time. So the caller must read each value
- * there once, and check it before relying on it. The allocator itself relies on nothing that lies
- * there. If the arena is sealed, only %ARENA_RIGHT_READ can be asked for, and the caller must
- * neither allocate nor write there. Each sealed byte has its value for ever, so it may be read
- * twice.
+ * there once, and check the value before relying on it. The allocator itself relies on nothing in
+ * that memory. If the arena is sealed, the caller can ask for %ARENA_RIGHT_READ only, and must
+ * neither allocate nor write there. Sealed bytes never change, so the caller may read them twice.
  *
- * Objects are zeroed if __GFP_ZERO or %ARENA_SETUP_ZERO asks for that, but not for init_on_alloc,
- * as the program can write to them anyway.
+ * The allocator zeroes objects if __GFP_ZERO or %ARENA_SETUP_ZERO asks for that, but ignores
+ * init_on_alloc, as the program can write to the objects anyway.
  *
  * Context: Task, may sleep; killable.
  * Return: The arena that is held; or ERR_PTR() of -EBADF if @fd is not open; -EINVAL if it is no
@@ -463,8 +463,8 @@ EXPORT_SYMBOL_GPL(arena_dev_arena);
 void arena_unhold(struct arena_dev *dev)
 {
 	/*
-	 * Release: the caller's accesses to objects come before a reset that this permits. Pairs
-	 * with atomic_read_acquire() in arena_dev_begin_reset() and arena_dev_seal().
+	 * Release: the caller's accesses to objects come before a reset or seal that finds @holds
+	 * at 0. Pairs with atomic_read_acquire() in arena_dev_begin_reset() and arena_dev_seal().
 	 */
 	(void)atomic_dec_return_release(&dev->holds);
 	arena_allocator_gone(dev);
@@ -492,7 +492,7 @@ int arena_device_init(void)
 	return err;
 }
 
-/* No file is open: each open file keeps the module loaded. */
+/* The module is being unloaded, so no file is open: each open file keeps the module loaded. */
 void arena_device_exit(void)
 {
 	misc_deregister(&arena_misc);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the files of device/ offer to each other: device.c (descriptors and their
- * lifetime), ioctl.c (commands), map.c (mappings), status.c (the status page), watch.c (poll),
- * user.c (limits for users), fdinfo.c (/proc/PID/fdinfo).
+ * Declarations that the files of device/ share: device.c (descriptors and their lifetime), ioctl.c
+ * (commands), map.c (mappings), status.c (the status page), watch.c (poll), user.c (limits for
+ * users), fdinfo.c (/proc/PID/fdinfo).
  */
 #ifndef _ARENA_DEVICE_H
 #define _ARENA_DEVICE_H
@@ -26,8 +26,8 @@
 #define ARENA_DEFAULT_CAPACITY	SZ_64M
 
 /*
- * GFP flags for the device's own bookkeeping: it is charged to the memory cgroup, and a failure
- * becomes an errno and does not start the OOM killer (clause 21).
+ * GFP flags for the device's own structures. They are charged to a memory cgroup; a failed
+ * allocation becomes an errno and does not start the OOM killer (clause 21).
  */
 #define ARENA_DEV_GFP	(GFP_KERNEL_ACCOUNT | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
 
@@ -40,33 +40,34 @@
 /**
  * struct arena_dev - an arena that programs use.
  * @refs:	references of files, and of kernel code that holds the arena.
- * @holds:	how often kernel code holds the arena. Raised with @lock held for reading: a
- *		reset, which has @lock for writing, either sees the hold or comes before it.
+ * @holds:	number of arena_get_from_fd() calls whose arena_unhold() is still to come. A call
+ *		raises it with @lock held for reading, and a reset holds @lock for writing, so the
+ *		reset either sees the hold or comes before it.
  * @allocators:	number of files with ARENA_RIGHT_ALLOC, plus @holds. At 0, poll() reports EPOLLHUP,
  *		as it does for a sealed arena.
  * @lock:	the revocation lock; device.c says what it protects.
  * @arena:	the arena; NULL until it is set up or first used.
  * @flags:	ARENA_SETUP_* of @arena, and ARENA_SEALED, which is set with @lock held for
  *		writing and never cleared.
- * @may_write:	number of VMAs that are writable or may become so (VM_MAYWRITE). Raised from 0 with
- *		@lock held for reading: ARENA_IOC_SEAL, which has @lock for writing, either sees the
- *		mapping or comes before it.
- * @inode:	its i_mapping is the mapping of all files of the arena.
- * @memcg:	memory cgroup of the opener, which pays for everything. May be NULL.
+ * @may_write:	number of VMAs that are writable or may become so (VM_MAYWRITE). Only mmap() raises
+ *		it from 0, with @lock held for reading, and ARENA_IOC_SEAL holds @lock for writing,
+ *		so the seal either sees the mapping or comes before it.
+ * @inode:	the inode whose i_mapping is the f_mapping of all files of the arena.
+ * @memcg:	memory cgroup of the opener; all memory of the arena is charged to it. May be NULL.
  * @budget:	from arena_user_add(); slabs, the directory and the status page are charged to it.
  * @status:	the status page; NULL before a program first maps it. Set with @lock held for
  *		writing.
- * @status_lock: serializes writers of the status page that do not hold @lock, and
- *		those that begin a generation there (status.c).
+ * @status_lock: serializes calls of arena_status_update(), which may show a new generation on the
+ *		status page, and may run without @lock.
  * @status_generation: the generation that the status page shows.
  * @notices:	counts calls of ARENA_IOC_NOTIFY and arena_notify().
  * @map_lock:	serializes the faults in a slab that a PMD may map: some of them insert a PMD,
  *		others single pages. Taken inside @lock.
- * @strict:	a reset with ARENA_RESET_STRICT has been made, so faults beyond the last object get
- *		SIGBUS. Set with @lock held for writing.
- * @wait:	the wait queue of the pollers of all files.
+ * @strict:	set by the first reset with ARENA_RESET_STRICT, with @lock held for writing: from
+ *		then on, faults beyond the last object get SIGBUS.
+ * @wait:	the wait queue of the pollers of all files of the arena.
  * @wake_above:	a call wakes all pollers when it leaves more bytes used than this.
- * @notify_work: wakes pollers on behalf of arena_notify().
+ * @notify_work: the irq_work by which arena_notify() wakes pollers.
  */
 struct arena_dev {
 	refcount_t		refs;
@@ -80,10 +81,10 @@ struct arena_dev {
 	struct mem_cgroup	*memcg;
 	struct arena_budget	*budget;
 	struct arena_status	*status;
-	spinlock_t		status_lock;	/* protects status_generation */
+	spinlock_t		status_lock;	/* protects @status_generation */
 	unsigned long		status_generation;
 	atomic_long_t		notices;
-	struct mutex		map_lock;	/* serializes faults where a PMD may map */
+	struct mutex		map_lock;	/* serializes faults in slabs that a PMD may map */
 	bool			strict;
 	wait_queue_head_t	wait;
 	unsigned long		wake_above;
@@ -98,7 +99,8 @@ struct arena_dev {
  * @watch_lock:	protects @above, @notices and @generation.
  * @above:	poll() reports EPOLLIN while more bytes than this are used.
  * @notices:	poll() reports EPOLLIN while arena_dev.notices differs from this.
- * @generation:	poll() reports EPOLLPRI in any generation but this one. With 0 it never does.
+ * @generation:	poll() reports EPOLLPRI while the generation of the arena differs from this; never
+ *		if this is 0.
  */
 struct arena_file {
 	struct arena_dev	*dev;
@@ -134,8 +136,9 @@ void arena_status_update(struct arena_dev *dev);
 void arena_status_free(struct arena_dev *dev);
 
 /*
- * Drop @dev->lock at the end of a call that allocates, or asks how much is allocated. The status
- * page is updated first, while no reset can come in between.
+ * Drop @dev->lock at the end of an ioctl that allocates, or reads how much is allocated. Update the
+ * status page first: without the lock, a reset could begin a new generation, to which the numbers
+ * of this ioctl do not belong.
  */
 static inline void arena_dev_up_read(struct arena_dev *dev)
 {
@@ -151,17 +154,19 @@ void arena_watch_exit(struct arena_dev *dev);
 void arena_watch_open(struct arena_file *af);
 
 /*
- * An ioctl that may have changed what poll() waits for ends by one of these two. arena_dev_moved(),
- * after allocations, wakes all pollers if more bytes are used than wake_above says.
- * arena_dev_wake() wakes them in any case: resets and rewinds lower the number of bytes used.
+ * An ioctl that may have caused an event that poll() reports calls one of these two functions.
+ * arena_dev_moved(), after allocations, wakes all pollers if more bytes are used than wake_above
+ * says. arena_dev_wake() always wakes them. Resets and rewinds call it: they lower the number of
+ * bytes used, so arena_dev_moved() would not wake the pollers that wait for a reset.
  */
 void arena_dev_moved(struct arena_dev *dev);
 void arena_dev_wake(struct arena_dev *dev);
 
 /*
- * A file with ARENA_RIGHT_ALLOC was closed, or kernel code has stopped holding the arena. The last
- * of them wakes all pollers. The atomic is a full barrier and pairs with the one in arena_poll():
- * either this CPU finds the poller on the queue, or the poller finds @allocators at 0.
+ * Called when a file with ARENA_RIGHT_ALLOC is closed, and when kernel code stops holding the
+ * arena. The call that lowers @allocators to 0 wakes all pollers, which then report EPOLLHUP. The
+ * atomic is a full barrier and pairs with the one in arena_poll(): either this CPU finds the poller
+ * on the queue, or the poller finds @allocators at 0.
  */
 static inline void arena_allocator_gone(struct arena_dev *dev)
 {
@@ -180,8 +185,8 @@ int arena_mmap(struct file *file, struct vm_area_struct *vma);
 void arena_map_revoke(struct arena_dev *dev, size_t from);
 
 /*
- * In a strict arena, unmap what lies above the last object. Called after each reset and rewind,
- * with arena_dev.lock held for writing.
+ * In a strict arena (arena_dev.strict), unmap all pages above the last object. Resets and rewinds
+ * call this at their end, with arena_dev.lock held for writing.
  */
 void arena_map_trim(struct arena_dev *dev);
 

@@ -115,7 +115,7 @@ static int arena_check_store(const union arena_args *args)
 	return store->bytes > ARENA_STORE_MAX ? -EMSGSIZE : 0;
 }
 
-/* Copy the source in. This may wait in a page fault of user memory for ever: hold no lock. */
+/* Copy the source in, with no lock held: a page fault in user memory may block for ever. */
 static int arena_stage_store(struct arena_call *call)
 {
 	const struct arena_store_args *store = &call->args.store;
@@ -243,8 +243,9 @@ static int arena_check_reset(const union arena_args *args)
 }
 
 /*
- * Begin a call that starts a new generation: take the lock for writing. Returns 0; -EPERM if the
- * arena is sealed; -EBUSY if kernel code holds it, and so has pointers into it (clause 23); -EINTR.
+ * Begin a call that starts a new generation: take the lock for writing. Returns 0; or, without the
+ * lock, -EPERM if the arena is sealed, -EBUSY if kernel code holds the arena and so has pointers
+ * into it (clause 23), -EINTR if the task is being killed.
  */
 int arena_dev_begin_reset(struct arena_dev *dev)
 {
@@ -269,8 +270,8 @@ static int arena_reset_keep(struct arena *arena)
 	if (err != -EBUSY)
 		return err;
 	/*
-	 * Too many resets without a grace period between them: wait for one, and for the RCU
-	 * callback that permits further resets.
+	 * arena_reset() has refused, as there were too many resets without a grace period between
+	 * them. Wait for the RCU callback that permits further resets.
 	 */
 	rcu_barrier();
 	return arena_reset(arena);
@@ -319,8 +320,8 @@ static int arena_do_reset(struct arena_call *call)
 	 */
 	arena_status_update(dev);
 	/*
-	 * A reset that was killed has begun a generation, too, and pollers wait for that. The
-	 * dispatcher wakes pollers after success only.
+	 * A reset that fails because the task is being killed has begun a new generation, which
+	 * pollers wait for. Wake them here: the dispatcher does so after success only.
 	 */
 	if (err == -EINTR)
 		arena_dev_wake(dev);
@@ -384,7 +385,7 @@ static int arena_check_query(const union arena_args *args)
 
 static u64 arena_commands(void);
 
-/* Report what this module can do. This looks at no arena. */
+/* Report what this module supports. The answer is the same for all arenas. */
 static int arena_do_query(struct arena_call *call)
 {
 	struct arena_query_args *query = &call->args.query;
@@ -419,8 +420,8 @@ static int arena_check_dup(const union arena_args *args)
 }
 
 /*
- * Copy the descriptor's number out before the descriptor is installed: if that faults, no other
- * thread can have used the new file yet, and everything can still be undone.
+ * Copy the descriptor's number out before the descriptor is installed: if the copy faults, no other
+ * thread can have used the new file yet, and this function can still undo everything.
  */
 static int arena_do_dup(struct arena_call *call)
 {
@@ -532,7 +533,7 @@ static const struct arena_op arena_ops[] = {
 	ARENA_OP(DEREF, deref, handle, handle_offset, 0, ARENA_OP_MAKE | ARENA_OP_OUT, NULL),
 };
 
-/* Bit n is set if the command of number n exists. */
+/* Returns a mask in which bit n is set if the command of number n exists. */
 static u64 arena_commands(void)
 {
 	u64 commands = 0;
@@ -556,9 +557,9 @@ static const struct arena_op *arena_find_op(unsigned int cmd)
 }
 
 /*
- * Copy the caller's struct in, longer or shorter than the kernel's (clause 18). A struct longer
- * than a page is refused, as to check whether gigabytes of it are zero would take too long; no
- * version is that long.
+ * Copy the caller's struct in, which may be longer or shorter than the kernel's (clause 18). Refuse
+ * a struct longer than a page: no version is that long, and checking that gigabytes of it are zero
+ * would take too long.
  */
 static int arena_copy_in(struct arena_call *call, const struct arena_op *op)
 {
@@ -574,7 +575,7 @@ static int arena_copy_in(struct arena_call *call, const struct arena_op *op)
 	err = copy_struct_from_user(&call->args, op->size, call->user, size);
 	if (err)
 		return err;
-	/* The program may have changed the size between the two reads. */
+	/* The program may have changed the size between the two reads: keep the one checked. */
 	call->args.size = size;
 	call->bytes = min(size, op->size);
 	return 0;
@@ -587,8 +588,8 @@ static int arena_run_op(struct arena_call *call, const struct arena_op *op)
 	if (!err && op->stage)
 		err = op->stage(call);
 	/*
-	 * Find out whether the struct can be written, by writing back what it contained: a call
-	 * that fails here, or later, has not changed it.
+	 * Find out whether the program's struct can be written, by writing its own contents back:
+	 * a call that fails here, or later, has not changed the struct.
 	 */
 	if (!err && op->flags & ARENA_OP_PROBE)
 		err = arena_copy_out(call);
@@ -606,11 +607,11 @@ static int arena_run_op(struct arena_call *call, const struct arena_op *op)
 }
 
 /*
- * Fast path of ARENA_IOC_ALLOC, which programs call once for each object. A struct of the present
- * size is copied in and out member by member, without a struct arena_call on the stack. The steps
- * are those of arena_run_op(), in their order. Returns false, with nothing changed, if anything is
- * unusual: then the caller takes the path of all other commands, which finds the error, if there is
- * one.
+ * Fast path of ARENA_IOC_ALLOC, which programs call once for each object. It copies a struct of the
+ * present size in and out member by member, without a struct arena_call on the stack. The steps are
+ * those of arena_run_op(), in their order. Returns false, with nothing changed, if anything is
+ * unusual: the caller then takes the path of all commands, arena_ioctl_any(), which serves the
+ * unusual cases and returns the errors.
  */
 static bool arena_alloc_usual(struct arena_file *file, struct arena_alloc_args __user *user,
 			      int *err)
@@ -628,8 +629,8 @@ static bool arena_alloc_usual(struct arena_file *file, struct arena_alloc_args _
 	unsafe_get_user(alloc.offset, &user->offset, fault);
 	unsafe_get_user(alloc.generation, &user->generation, fault);
 	/*
-	 * A struct of another size, or a bad flag, is unusual. This comes before the probing
-	 * writes: a shorter struct has no room for them.
+	 * Leave a struct of another size, and bad flags, to arena_ioctl_any(). The size must be
+	 * checked before the two writes below: a shorter struct has no room for them.
 	 */
 	if (alloc.size != sizeof(alloc) || !arena_alloc_flags_ok(alloc.flags))
 		goto fault;
@@ -659,8 +660,8 @@ fault:
 }
 
 /*
- * The path of all commands. It is noinline: otherwise the fast path of ARENA_IOC_ALLOC would set up
- * the large stack frame of this function, too.
+ * The path of all commands. The function is noinline: inlined, it would make the fast path of
+ * ARENA_IOC_ALLOC set up its large stack frame, too.
  */
 static noinline long arena_ioctl_any(struct arena_file *file, unsigned int cmd,
 				     void __user *user)

@@ -52,15 +52,16 @@ static inline bool arena_alloc_flags_ok(u32 flags)
 	return !(flags & ~ARENA_ALLOC_ZERO);
 }
 
-/* How an allocation with these ARENA_ALLOC_* flags may grow the arena. */
+/* The gfp flags for an allocation with these ARENA_ALLOC_* flags. */
 static inline gfp_t arena_alloc_gfp(u32 flags)
 {
 	return GFP_KERNEL | (flags & ARENA_ALLOC_ZERO ? __GFP_ZERO : 0);
 }
 
 /*
- * Begin a call that allocates: take the lock for reading. Returns 0; -EPERM if the arena is sealed;
- * -EINTR. The trylock is faster, but fails if a reset holds the lock or waits for it.
+ * Begin a call that allocates: take the lock for reading. Returns 0; or, without the lock, -EPERM
+ * if the arena is sealed, -EINTR if the task is being killed. The trylock is faster, but fails if a
+ * reset holds the lock or waits for it.
  */
 static __always_inline int arena_dev_begin(struct arena_dev *dev)
 {
@@ -77,8 +78,8 @@ int arena_copy_out(const struct arena_call *call);
 int arena_dev_begin_reset(struct arena_dev *dev);
 
 /*
- * arena_check_*() looks at nothing but the arguments of a command, arena_stage_*() copies in what
- * the arguments point to, arena_do_*() runs the command.
+ * arena_check_*() checks the arguments of a command and does not look at the arena, arena_stage_*()
+ * copies in what the arguments point to, arena_do_*() runs the command.
  */
 int arena_check_batch(const union arena_args *args);
 int arena_stage_batch(struct arena_call *call);

@@ -130,7 +130,7 @@ static vm_fault_t arena_map_small(struct arena_dev *dev, struct vm_fault *vmf, s
 	return result;
 }
 
-/* Map a slab by a PMD; where single pages map it already, the kernel falls back to those. */
+/* Map a slab by a PMD. If single pages map some of it already, the kernel calls arena_fault(). */
 static vm_fault_t arena_map_huge(struct arena_dev *dev, struct vm_fault *vmf, struct page *page)
 {
 	vm_fault_t result = VM_FAULT_FALLBACK;
@@ -154,8 +154,8 @@ static vm_fault_t arena_map_page(struct arena_dev *dev, struct vm_fault *vmf, st
 
 /*
  * From 6.7 on, userfaultfd can leave a marker in the page table where nothing is mapped. Inserting
- * a page fails there, and this handler may not remove the marker. It returns SIGBUS, because the
- * task would otherwise fault again for ever.
+ * a page fails there, and a fault handler may not remove the marker. The caller returns
+ * VM_FAULT_SIGBUS then, because the task would otherwise fault again for ever.
  */
 static bool arena_fault_marked(const struct vm_fault *vmf)
 {
@@ -177,7 +177,7 @@ static vm_fault_t arena_fault(struct vm_fault *vmf)
 
 	if (arena_fault_marked(vmf))
 		return VM_FAULT_SIGBUS;
-	/* A task that was killed does not wait for a reset to end. */
+	/* Killable, so that a task that is being killed does not wait for a reset to end. */
 	if (down_read_killable(&dev->lock))
 		return VM_FAULT_SIGBUS;
 	page = offset < arena_map_end(dev) ? arena_map_find(dev, vmf->pgoff) : NULL;
@@ -217,7 +217,7 @@ static vm_fault_t __maybe_unused arena_huge_fault(struct vm_fault *vmf, unsigned
 
 /*
  * The kernel has made @vma from another VMA of the arena, for fork(), mremap(), or munmap() of a
- * part. @vma counts in may_write if the other one does.
+ * part. Each VMA with VM_MAYWRITE counts in may_write.
  */
 static void arena_vm_open(struct vm_area_struct *vma)
 {
@@ -227,14 +227,14 @@ static void arena_vm_open(struct vm_area_struct *vma)
 		atomic_long_inc(&af->dev->may_write);
 }
 
-/* Nothing maps the arena at the addresses of @vma any more. */
+/* The kernel calls this after it has cleared all page table entries of @vma. */
 static void arena_vm_close(struct vm_area_struct *vma)
 {
 	struct arena_file *af = vma->vm_file->private_data;
 
 	/*
-	 * Release: what was written through the mapping comes before a seal that this permits.
-	 * Pairs with atomic_long_read_acquire() in arena_dev_seal().
+	 * Release: stores through the mapping come before a seal that finds may_write at 0. Pairs
+	 * with atomic_long_read_acquire() in arena_dev_seal().
 	 */
 	if (vma->vm_flags & VM_MAYWRITE)
 		(void)atomic_long_dec_return_release(&af->dev->may_write);
@@ -247,7 +247,7 @@ static const struct vm_operations_struct arena_vm_ops = {
 	ARENA_HUGE_FAULT(arena_huge_fault)
 };
 
-/* The status page exists as long as the arena_dev, which the file of the VMA keeps. */
+/* The status page exists: its arena_dev keeps it, and the file of the VMA keeps the arena_dev. */
 static vm_fault_t arena_status_fault(struct vm_fault *vmf)
 {
 	struct arena_file *af = vmf->vma->vm_file->private_data;
@@ -264,8 +264,8 @@ static const struct vm_operations_struct arena_status_vm_ops = {
 };
 
 /*
- * Reading the status page needs no right. Writing is never allowed: VM_MAYWRITE is cleared, so
- * that mprotect() cannot add it.
+ * Map the status page. Reading it needs no right. Writing it is never allowed: VM_MAYWRITE is
+ * cleared, so that mprotect() cannot make the mapping writable.
  */
 static int arena_mmap_status(struct arena_dev *dev, struct vm_area_struct *vma)
 {
@@ -313,8 +313,9 @@ static int arena_may_map(const struct arena_file *af, unsigned long vm_flags)
 
 /*
  * Under READ_IMPLIES_EXEC, the kernel adds VM_EXEC where a program asks for PROT_READ only. Remove
- * it, or arena_may_map() would refuse the mapping. If such a program asks for PROT_EXEC itself, the
- * flags look the same here: it gets a mapping without VM_EXEC instead of an error.
+ * VM_EXEC, or arena_may_map() would refuse the mapping. If the program has asked for PROT_EXEC
+ * itself, the flags look the same here, so the program gets a mapping without VM_EXEC instead of an
+ * error.
  */
 static void arena_drop_implied_exec(struct vm_area_struct *vma)
 {
@@ -364,15 +365,15 @@ int arena_mmap(struct file *file, struct vm_area_struct *vma)
 	may_write = arena_map_may_write(af);
 	if (may_write < 0)
 		return may_write;
-	/* arena_may_map() has found that the descriptor has the right, so the arena is sealed. */
+	/* arena_may_map() has found that @af may write, so the arena is sealed. */
 	if (!may_write && vma->vm_flags & VM_WRITE)
 		return -EPERM;
-	/* mprotect() may add write access by the rights of the descriptor, not the file's mode. */
+	/* Without VM_MAYWRITE, mprotect() cannot make the mapping writable. */
 	if (!may_write)
 		clear |= VM_MAYWRITE;
 	/*
 	 * With VM_MIXEDMAP, the kernel miscounts the references of a huge page when it splits the
-	 * mapping of one, so slabs that a PMD maps go without it.
+	 * PMD that maps the page. So arenas whose slabs a PMD may map do not set it.
 	 */
 	if (!arena_maps_huge(af->dev->arena->slab_shift))
 		set |= VM_MIXEDMAP;

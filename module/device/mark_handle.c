@@ -34,8 +34,8 @@ int arena_do_mark(struct arena_call *call)
 }
 
 /*
- * Rewind; after too many rewinds without a grace period between them, wait for one, and for the
- * RCU callback that permits further ones.
+ * Rewind. If arena_rewind() refuses, because there were too many resets and rewinds without a grace
+ * period between them, wait for the RCU callback that permits further ones.
  */
 static int arena_rewind_asleep(struct arena *arena, const struct arena_mark *mark)
 {

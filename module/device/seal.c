@@ -4,22 +4,22 @@
  *
  * What could change them, and what prevents that:
  *
- *  - Calls that allocate, store, commit, reset or rewind. They hold arena_dev.lock from before they
- *    look at ARENA_SEALED until they have written their last byte (arena_dev_begin(),
- *    arena_dev_begin_reset()). A seal takes the lock for writing.
- *  - Kernel code that holds the arena. A seal is refused while there is any. Once the arena is
+ *  - Calls that allocate, store, commit, reset or rewind. They take arena_dev.lock before they look
+ *    at ARENA_SEALED (arena_dev_begin(), arena_dev_begin_reset()), and hold it until they have
+ *    written their last byte. A seal takes the lock for writing.
+ *  - Kernel code that holds the arena. A seal is refused while any code does. Once the arena is
  *    sealed, arena_get_from_fd() grants no right but ARENA_RIGHT_READ.
  *  - Stores through a mapping. Each VMA with VM_MAYWRITE counts in arena_dev.may_write, from mmap()
  *    to the moment when the kernel has cleared its page table entries and flushed them from the
- *    TLBs, and a seal is refused while there is one. fork(), mremap() and munmap() of a part make
- *    further VMAs of one that counts, so only mmap() raises the number from 0, and it looks at
- *    ARENA_SEALED with the lock held. In a sealed arena mmap() clears VM_MAYWRITE, so no mprotect()
- *    and no debugger makes the mapping writable.
+ *    TLBs, and a seal is refused unless may_write is 0. fork(), mremap() and munmap() of a part
+ *    make further VMAs only from a VMA that counts, so only mmap() raises may_write from 0, and
+ *    mmap() looks at ARENA_SEALED with the lock held. In a sealed arena mmap() clears VM_MAYWRITE,
+ *    so no mprotect() and no debugger makes the mapping writable.
  *  - Pages that the kernel took a reference to through a writable mapping that is gone by now: for
  *    a read() by direct I/O, a buffer of io_uring, a device. A seal first unmaps the arena. After
- *    that, a page has a reference of the arena, and others only if something like this still uses
- *    the page: then the seal is refused. This refuses some seals needlessly: the kernel may use
- *    such a reference for reading only, as a pipe does, and the seal cannot tell.
+ *    that, a page has one reference, that of the arena, unless the kernel still uses the page for
+ *    one of these: then the seal is refused. So some seals are refused needlessly: the kernel may
+ *    use its reference for reading only, as a pipe does, and the seal cannot tell.
  */
 #include <linux/atomic.h>
 #include <linux/jiffies.h>
@@ -29,7 +29,7 @@
 
 #include "device/ioctl.h"
 
-/* How often a seal looks for pages that are still in use, with 10, 20 and 40 ms in between. */
+/* How often a seal checks that no page is in use, with pauses of 10, 20 and 40 ms in between. */
 #define SEAL_TRIES	4
 
 int arena_check_seal(const union arena_args *args)
@@ -45,7 +45,7 @@ static int arena_dev_seal(struct arena_dev *dev)
 	/* Acquire: pairs with the releases in arena_unhold() and arena_vm_close(). */
 	if (atomic_read_acquire(&dev->holds) || atomic_long_read_acquire(&dev->may_write))
 		return -EBUSY;
-	/* Readers that touch the arena fault its pages in again. */
+	/* A program that reads the arena later faults its pages in again. */
 	arena_map_revoke(dev, 0);
 	err = arena_slabs_unshared(dev->arena);
 	if (err)
@@ -78,8 +78,9 @@ int arena_do_seal(struct arena_call *call)
 	int err;
 
 	/*
-	 * A reader that unmaps the arena drops its references to pages a moment after it has
-	 * cleared the page table entries, so what seems to pin a page may be gone soon.
+	 * A program that unmaps the arena drops its references to pages a moment after it has
+	 * cleared the page table entries, so a page that is pinned now may soon be free: look again
+	 * after a pause.
 	 */
 	while ((err = arena_try_seal(dev)) == -EAGAIN) {
 		if (++tries == SEAL_TRIES)
