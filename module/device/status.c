@@ -6,12 +6,12 @@
  * need no lock: a writer with older values than those on the page changes nothing. The kernel
  * relies on nothing that it reads there: a wrong value on the page would harm only its readers.
  *
- * A new generation lowers both. A device arena begins one with arena_dev.lock held for writing, and
- * calls that raise the two hold it for reading. Writers without that lock (the irq_work of
- * arena_notify(), NOTIFY and WATCH) may find a new generation before the page shows it. They, and
- * the resets themselves, serialize by status_lock, and read the arena with it held: otherwise a
- * writer could show a generation that is over by then. status_lock nests inside all other locks of
- * the device, and no other lock nests in it.
+ * A new generation lowers offset and high. Resets begin one with arena_dev.lock held for writing,
+ * and calls that raise offset and high hold that lock for reading. Writers without that lock (the
+ * irq_work of arena_notify(), NOTIFY and WATCH) may find a new generation before the page shows it.
+ * They and the resets take status_lock, and read the arena with it held: otherwise a writer could
+ * show a generation that is over by then. status_lock nests inside arena_dev.lock, and no lock
+ * nests in status_lock.
  */
 #include <linux/compiler.h>
 #include <linux/gfp.h>
@@ -134,8 +134,8 @@ int arena_status_make(struct arena_dev *dev)
 }
 
 /*
- * Free the page. A program may still have a reference to it by other means than a mapping, such as
- * a pipe: arena_block_put() leaves it charged until that is gone.
+ * Free the page. A program may still have a reference to the page by other means than a mapping,
+ * such as a pipe: arena_block_put() leaves the page charged until that reference is gone.
  */
 void arena_status_free(struct arena_dev *dev)
 {

@@ -4,8 +4,8 @@
  *
  * A user is the effective uid of the task that opens the device. A task in a user namespace
  * could switch between many uids and so evade its limits. For such a task the user is the owner
- * of the namespace. Where namespaces are nested, it is the owner of the outermost one that root
- * does not own: root hands out the uids of its namespaces on purpose. A task with
+ * of the namespace. Where namespaces are nested, the user is the owner of the outermost namespace
+ * that root does not own: root hands out the uids of its namespaces on purpose. A task with
  * CAP_SYS_RESOURCE is bound only by the limits for all programs.
  *
  * A struct arena_user exists from the first arena that the user opens until the last page
@@ -123,8 +123,8 @@ static void user_release(struct arena_budget *budget)
 }
 
 /*
- * Return the user with @uid, with a new reference, or NULL. A user whose last reference is gone,
- * and that is still in the table, is skipped.
+ * Return the user with @uid, with a new reference, or NULL. Skip a user whose last reference is
+ * gone: user_release() is about to remove it from the table.
  */
 static struct arena_user *user_find(kuid_t uid)
 {

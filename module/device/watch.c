@@ -18,8 +18,8 @@
  *	4. look at the arena		d. more used than wake_above? then wake all
  *
  * If step 4 does not see the change of step a, then steps c and d see steps 1 and 2 (litmus test
- * "poll"). If another call raises wake_above between steps 2 and 4, it wakes the queue after that,
- * and every poller on it checks again and lowers wake_above again.
+ * "poll"). A call that raises wake_above between steps 2 and 4 wakes the queue afterwards, and
+ * every poller on the queue checks again and lowers wake_above again.
  */
 #include <linux/atomic.h>
 #include <linux/irq_work.h>
@@ -36,7 +36,7 @@ static unsigned long arena_notices(const struct arena_dev *dev)
 	return atomic_long_read(&dev->notices);
 }
 
-/* The events that @af waits for and that have happened. */
+/* Returns the events that have happened, of those that @af waits for. */
 static __poll_t arena_happened(struct arena_file *af)
 {
 	struct arena_dev *dev = af->dev;
@@ -88,10 +88,10 @@ __poll_t arena_poll(struct file *file, struct poll_table_struct *wait)
 }
 
 /*
- * Wake all pollers, exclusive ones too, without a key, which is a mask of poll events. Pollers of
- * one arena wait for different events, so that no key is true for all of them, and io_uring and AIO
- * report the events of a key without calling arena_poll(). Without a key each poller calls
- * arena_poll(), which also lowers wake_above again for a poller that goes on waiting.
+ * Wake all pollers, exclusive ones too, without a key. A key is a mask of poll events, which
+ * io_uring and AIO report without calling arena_poll(). Pollers of one arena wait for different
+ * events, so no key would be right for all of them. Without a key each poller calls arena_poll(),
+ * which also lowers wake_above again for a poller that goes on waiting.
  */
 void arena_dev_wake(struct arena_dev *dev)
 {
@@ -184,7 +184,7 @@ int arena_do_watch(struct arena_call *call)
 	 * the lowered wake_above, or this call finds the change below, and wakes.
 	 */
 	smp_mb();
-	/* EPOLLHUP needs no wakeup here: whatever led to it has woken all pollers. */
+	/* EPOLLHUP needs no wakeup here: the call that caused it has woken all pollers. */
 	if (arena_happened(af) & ~EPOLLHUP)
 		arena_dev_wake(af->dev);
 	return 0;
@@ -197,10 +197,7 @@ void arena_watch_init(struct arena_dev *dev)
 	dev->wake_above = ARENA_WAKE_NEVER;
 }
 
-/*
- * Called when no file and no kernel code refers to the arena any more, so notify_work is not queued
- * again.
- */
+/* No file and no kernel code refers to the arena any more, so notify_work is not queued again. */
 void arena_watch_exit(struct arena_dev *dev)
 {
 	irq_work_sync(&dev->notify_work);
