@@ -159,7 +159,7 @@ int arena_share(struct arena *arena, unsigned int rights);
  * @arena: the arena.
  *
  * For poll(), and for ioctls that have no function here. A mark of %ARENA_IOC_MARK lies behind
- * the leases of all threads; that of arena_mark() may lie in the lease of the caller.
+ * the leases of all threads; a mark of arena_mark() may lie in the lease of the caller.
  *
  * Return: The descriptor, close-on-exec, which the caller must not close.
  */
@@ -207,8 +207,8 @@ LIBARENA_INLINE size_t arena_capacity(const struct arena *arena)
  * arena_generation() - The present generation of an arena.
  * @arena: the arena.
  *
- * Objects live at least as long as this stays the same. Reads of the arena after this call
- * see what it contained in that generation or later.
+ * No object is freed while this number stays the same. Reads of the arena after this call see
+ * what the arena contained in that generation or later.
  *
  * Return: A number that grows at every reset and rewind. Odd while a reset is under way.
  */
@@ -221,7 +221,7 @@ LIBARENA_INLINE __u64 arena_generation(const struct arena *arena)
  * arena_high() - Where objects end.
  * @arena: the arena.
  *
- * Includes the leases of all processes. Includes objects of kernel code only after that
+ * Leases of all processes end below it, too. Objects of kernel code count only after that
  * code has called its own arena_notify().
  *
  * Return: An offset above which no object ends.
@@ -529,9 +529,10 @@ void *libarena_deref(const struct arena *arena, struct arena_handle handle);
  * @arena: the arena.
  * @handle: from arena_handle(); it may also come from a source that is not trusted.
  *
- * Handles are stale after a reset, and after a rewind that freed their object. The kernel is asked
- * only about handles of older generations. The caller excludes resets and rewinds while it uses
- * the object, or checks the handle again afterwards.
+ * Handles are stale after a reset, and after a rewind that freed their object. This function calls
+ * the kernel only if the handle is of another generation than the present one, or its offset is at
+ * arena_high() or above. The caller excludes resets and rewinds while it uses the object, or checks
+ * the handle again afterwards.
  *
  * Return: The object. NULL with ESTALE if the handle is stale, or if nothing is allocated at its
  * offset.
@@ -547,10 +548,10 @@ LIBARENA_INLINE void *arena_deref(const struct arena *arena, struct arena_handle
 
 /**
  * struct arena_mark - a point in time to which an arena can go back. Only the library may use its
- * members, but it is a plain value: copy, send or forget it.
+ * members, but a mark is a plain value: a program may copy, send or forget it.
  * @generation: the generation of the mark.
- * @offset: objects from here on came later.
- * @used: bytes of the objects below.
+ * @offset: objects from this offset on came later.
+ * @used: bytes of the objects below @offset.
  */
 struct arena_mark {
 	__aligned_u64 generation;
@@ -574,18 +575,18 @@ int arena_mark(struct arena *arena, struct arena_mark *mark);
  * @mark: the mark, taken by any thread or process.
  *
  * A rewind is a reset to the mark. It frees the objects of all threads and processes that were
- * allocated since, and all that arena_reset() says of threads that allocate, write or have old
- * pointers meanwhile applies. Objects that were allocated before stay. The arena can be rewound
- * to the mark again, and to earlier marks. Like a reset, a rewind ends all leases. What other
- * threads had not used of their leases when the mark was taken lies below the mark: it remains
- * unused until a reset, or a rewind to an earlier mark.
+ * allocated since the mark, with the risk that arena_reset() describes for threads that allocate,
+ * write or have old pointers meanwhile. Objects that were allocated before the mark stay. The arena
+ * can be rewound to the mark again, and to earlier marks. Like a reset, a rewind ends all leases.
+ * Bytes of leases that other threads had not used when the mark was taken lie below the mark: they
+ * remain unused until a reset, or a rewind to an earlier mark.
  *
  * Return: 0. Errors: of %ARENA_IOC_REWIND; ESTALE: the arena was reset, or rewound below the
  * mark, since; EBUSY: kernel code holds the arena.
  */
 int arena_rewind(struct arena *arena, const struct arena_mark *mark);
 
-/* The variable that arena_scope() declares. @failed: no mark could be taken. */
+/* The variable that arena_scope() declares. @failed: arena_mark() has failed. */
 struct libarena_scope {
 	struct arena *arena;
 	struct arena_mark mark;
@@ -602,12 +603,12 @@ void libarena_scope_end(struct libarena_scope *scope);
  * @arena: the arena.
  * @mode: what becomes of the memory.
  *
- * The reset ends the leases of all threads and processes: the next allocation of each
- * thread sees that. But a thread that has passed this check just before, or that still
- * has an old pointer, may store to a place that belongs to a new object by then. If
- * other threads may allocate or write during the reset, use %ARENA_RESET_STRICT: then
- * such a store raises SIGBUS, unless an object has been allocated since at that place
- * or at a higher offset.
+ * The reset ends the leases of all threads and processes: at its next allocation, each
+ * thread checks the generation and finds its lease ended. But a thread that has passed
+ * this check just before the reset, or that still has an old pointer, may store to a
+ * place that by then belongs to a new object. If other threads may allocate or write
+ * during the reset, use %ARENA_RESET_STRICT: then such a store raises SIGBUS, unless an
+ * object has been allocated at that place, or at a higher offset, since the reset.
  *
  * Return: 0. Errors: of %ARENA_IOC_RESET; EACCES: no right to reset; EBUSY: kernel
  * code holds the arena.
@@ -630,13 +631,14 @@ int arena_reset_release(struct arena *arena, __u64 keep);
  * arena_seal() - Let nothing change the arena any more, for ever.
  * @arena: the arena. No thread uses it during the call.
  *
- * From then on, all processes may read what is there, and none can change it: so it can be parsed
- * where it lies. The library maps the arena anew, for reading only; a store there raises SIGSEGV.
- * Allocations and resets fail with EPERM.
+ * From then on, all processes can read the arena, and none can change it: so a program can parse
+ * its contents where they lie. The library maps the arena anew, for reading only; a store there
+ * raises SIGSEGV. Allocations and resets fail with EPERM.
  *
  * Return: 0, also if the arena is sealed already. Errors: of %ARENA_IOC_SEAL; EBUSY: another
  * mapping is writable, of another process, say, or kernel code uses the arena; EACCES: a right is
- * missing. Then nothing has changed. ENOMEM, EMFILE, ENFILE: the arena cannot be mapped anew.
+ * missing. After these errors nothing has changed. ENOMEM, EMFILE, ENFILE: the arena cannot be
+ * mapped anew.
  */
 int arena_seal(struct arena *arena);
 

@@ -5,9 +5,9 @@
  *	arena_resource resource(arena_open("words", 0, 0));
  *	std::pmr::vector<std::pmr::string> words(&resource);
  *
- * Memory comes back only by arena_reset() and arena_rewind(), which the program calls when the
- * containers are gone. Containers hold addresses, so only their own process, and the children that
- * it forks, can use them.
+ * Containers do not free memory. Only arena_reset() and arena_rewind() do, which the program calls
+ * when the containers are gone. Containers hold addresses, so only their own process, and the
+ * children that it forks, can use them.
  */
 #ifndef LIBARENA_HPP
 #define LIBARENA_HPP
@@ -16,7 +16,7 @@
 #include <new>
 #include <libarena.h>
 
-/* Does not own the arena: the caller closes it, after the containers are gone. */
+/* A resource does not own its arena: the program closes that after the containers are gone. */
 class arena_resource : public std::pmr::memory_resource {
 public:
 	explicit arena_resource(struct arena *arena) noexcept : arena_(arena)

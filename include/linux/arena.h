@@ -7,8 +7,8 @@
  *
  * Words, each with one meaning (module/README.md has a longer list). "Clause N" means clause N of
  * include/CONTRACT.md.
- *  - slab: a block of pages, a power of two, behind one stretch of the space; it is committed,
- *    that is, allocated, when an allocation first needs it;
+ *  - slab: a power-of-two block of pages that backs one stretch of the space; a slab is committed,
+ *    that is, allocated and installed, when an allocation first needs it;
  *  - offset: bytes from the start of the space;
  *  - generation: what begins with each reset or rewind, and its number;
  *  - mark: a value that says where the arena stands; a rewind goes back there;
@@ -27,22 +27,22 @@
  *  - single objects are not freed; a reset frees them all;
  *  - memory is not for kfree(), and objects larger than a slab are not for
  *    virt_to_page();
- *  - the next reset makes pointers stale. The use of a stale pointer is detected by KASAN, and a
- *    write by the module parameter "debug", see below; a stale handle is detected always, see
- *    arena_deref().
+ *  - the next reset makes pointers stale. KASAN reports each use of a stale pointer, and the module
+ *    parameter "debug" finds writes through them (below); arena_deref() recognises each stale
+ *    handle.
  *
- * On a kernel with generic KASAN, arenas are seen as kmalloc() is, whether they are built in or a
- * module (clause 26). Each access of kernel code to memory that is no live object is reported:
- * beyond the end of an object, to what is left of a reservation, or after a reset or rewind. After
- * arena_reset_rcu(), that begins when the readers are gone.
- *  - 16 bytes or more behind each object are left unused. They count as padding: arena_offset()
- *    does not change, but fewer objects fit. Module parameter kasan_redzones=0 switches that off;
- *    then bounds of objects are rounded to 8 bytes.
- *  - What arena_realloc() has copied remains until the next reset, and accessible until then.
- *  - Elements of typed arenas lie one after the other. Where their size is no multiple of 8, the 8
- *    bytes that two of them share are poisoned only with both.
- *  - Arenas of programs leave nothing unused, as programs see the offsets. A page that a program
- *    has mapped is never poisoned, because the kernel may access any byte of it for the program.
+ * Generic KASAN sees an arena as it sees kmalloc(), whether arenas are built in or a module
+ * (clause 26). It reports each access of kernel code to memory that is no live object: beyond the
+ * end of an object, to what is left of a reservation, or after a reset or rewind. What
+ * arena_reset_rcu() frees, it reports from the moment when the readers are gone.
+ *  - A redzone of 16 bytes or more lies behind each object. It counts as padding: arena_offset()
+ *    does not change, but fewer objects fit. With the module parameter kasan_redzones=0 there are
+ *    no redzones, and bounds of objects are rounded to 8 bytes.
+ *  - An object that arena_realloc() has copied remains accessible until the next reset.
+ *  - Elements of typed arenas lie one after the other. If their size is no multiple of 8, the 8
+ *    bytes that two elements share are poisoned only while both elements are.
+ *  - Arenas of programs have no redzones, as programs see the offsets. A page that a program has
+ *    mapped is never poisoned, because the kernel may access any byte of it for the program.
  *  - A reset or rewind takes time in proportion to what it frees, with preemption off.
  *  - The buffer of a private arena is poisoned until arena_private_destroy().
  *  - For objects larger than a slab, CONFIG_KASAN_VMALLOC is needed; they are accessible until they
@@ -52,29 +52,30 @@
  * Debugging
  *  - The module parameter "debug" makes arenas find writes behind objects and after resets, on any
  *    kernel. Its value is a list of names, NAME[,NAME...], as in &arena_config.name; a * at the end
- *    of a name stands for anything. It can be given when the module is loaded, and changed later in
- *    /sys/module/arena/parameters/debug: a new arena is checked from its creation on, one that
- *    exists from its next generation on, and one that is no longer named until the end of the
- *    present generation.
- *  - What a reset or rewind frees is filled with 0x6b; objects that are not zeroed are filled with
- *    0x5a; behind each object lies a redzone of 16 to 23 bytes 0xcc, but not beyond the end of the
- *    slab or the capacity. A redzone is checked when its object is freed: by a reset, after
- *    arena_reset_rcu() when the readers are gone, by a rewind below it, and when the arena is
- *    destroyed. Free memory is checked when it is handed out again. arena_reset_zero() fills with
- *    zeroes as always, and memory is not checked after that, nor where slabs were released, by a
- *    reset or under memory pressure (%ARENA_SHRINK).
+ *    of a name stands for anything. The parameter can be given when the module is loaded, and
+ *    changed later in /sys/module/arena/parameters/debug: a new arena is then checked from its
+ *    creation on, an existing arena from its next generation on, and an arena that the list no
+ *    longer names until the end of its present generation.
+ *  - A reset or rewind fills what it frees with 0x6b; an allocation fills an object that it does
+ *    not zero with 0x5a; behind each object lies a redzone of 16 to 23 bytes 0xcc, but not beyond
+ *    the end of the slab or the capacity. A redzone is checked when its object is freed: by a
+ *    reset, after arena_reset_rcu() when the readers are gone, by a rewind below it, and when the
+ *    arena is destroyed. Free memory is checked when the arena hands it out again, except after
+ *    arena_reset_zero(), which fills memory with zeroes as always, and in slabs that were released
+ *    in between, by a reset or under memory pressure (%ARENA_SHRINK).
  *  - Each finding is reported in two lines of the kernel's log, at level "error" and rate limited,
  *    with the return address of the allocating call, or of arena_buf_init(), and is counted in
  *    &arena_stats.findings and in debugfs. Nothing else happens: no warning, no taint.
- *  - A reservation has one redzone, behind all of it. Objects do not grow in place, and what they
- *    lose is not handed out again but added to the redzone. Arenas of programs are never checked,
- *    as programs may write to them; nor are typed arenas, whose elements are an array, and private
- *    ones (linux/arena_private.h).
- *  - A checked arena takes 330 KB for 8,192 records of objects; redzones of further objects of a
- *    generation, half as many for each of two slab sets with %ARENA_READERS, are not checked, which
- *    is said once. Redzones count as padding. Each allocation takes the slow path, and each reset
- *    takes time linear in the objects and bytes that it frees, with preemption off; allocations
- *    that cannot sleep fail meanwhile. An arena that is not checked pays nothing.
+ *  - A reservation has one redzone, behind all of it. Objects do not grow in place, and the bytes
+ *    that a shrinking object loses become part of its redzone. Arenas of programs are never
+ *    checked, as programs may write to them; nor are typed arenas, whose elements lie in an array,
+ *    nor private arenas (linux/arena_private.h).
+ *  - A checked arena takes 330 KB, for records of 8,192 objects of a generation; with
+ *    %ARENA_READERS each of the two slab sets has half of the records. Redzones of further objects
+ *    are not checked, which the kernel's log says once. Redzones count as padding. Each
+ *    allocation takes the slow path, and each reset takes time linear in the objects and bytes that
+ *    it frees, with preemption off; allocations that cannot sleep fail meanwhile. An arena that is
+ *    not checked pays nothing.
  *  - With KASAN both work side by side: KASAN reports the instruction that accesses free memory or
  *    a redzone, and the checks find what it does not see, such as a write by a device.
  *
@@ -86,9 +87,9 @@
  *  - object size: 1 byte to the capacity. More than a slab needs GFP_KERNEL;
  *  - alignment: 8 bytes unless asked for otherwise; a power of two, at most the slab size,
  *    or %PAGE_SIZE for an object larger than a slab or a reservation;
- *  - a dense arena that is full has no bytes left but padding. One with spans may have up to
- *    64 KiB left in the span of each CPU that allocated from it since the last reset: a
- *    caller that may sleep still gets those, others fail (clause 16);
+ *  - a dense arena that is full has no bytes left but padding. An arena with spans may have up to
+ *    64 KiB left in the span of each CPU that allocated from it since the last reset: only
+ *    callers that may sleep get those bytes (clause 16);
  *  - resets and rewinds in a row, without an RCU grace period in between: at least 262,144
  *    and fewer than 524,288 succeed. The next one returns -EBUSY, or waits if it may sleep;
  *  - arena_reset_rcu() returns -EBUSY while RCU readers may still use the slabs that the last
@@ -99,9 +100,9 @@
  *
  * The table says in which context each call may be made, and whether it may run at the same time as
  * an allocation, as arena_offset() or arena_stats(), as a reset, and as arena_destroy() of the same
- * arena. "any" is task, softirq, hardirq and NMI. This holds for shared arenas: calls on a private
- * arena (linux/arena_private.h) must not run at the same time. Arenas that programs made have calls
- * of their own, too (linux/arena_device.h).
+ * arena. "any" is task, softirq, hardirq and NMI. The table is about shared arenas: calls on a
+ * private arena (linux/arena_private.h) must not run at the same time. Arenas that programs made
+ * have further calls (linux/arena_device.h).
  *
  *  =====================  ==========  =====  =============  =====  =======
  *  call                   context     alloc  offset, stats  reset  destroy
@@ -163,11 +164,11 @@ struct device;
 /**
  * DOC: arena flags
  *
- * %ARENA_SPANS: give each CPU that allocates a span, a stretch of the space in which it allocates
- * alone, so that CPUs do not write to a shared cache line. Spans cost memory for each CPU; the
- * order of offsets is no longer the order of allocation; and when the arena is full, up to 64 KiB
- * may be left in the span of each CPU, which only callers that may sleep get (clause 16). An arena
- * without spans is dense.
+ * %ARENA_SPANS: each CPU that allocates gets a span, a stretch of the space in which this CPU
+ * allocates alone, so that CPUs do not write to a shared cache line. Spans cost memory for each
+ * CPU; the order of offsets is no longer the order of allocation; and when the arena is full, up to
+ * 64 KiB may be left in the span of each CPU, which only callers that may sleep get (clause 16). An
+ * arena without spans is dense.
  *
  * %ARENA_ON_NODE: take memory from the NUMA node &arena_config.node rather than from the node of
  * the CPU that grows the arena.
@@ -181,19 +182,19 @@ struct device;
  * second set of slabs.
  *
  * %ARENA_SHRINK: under memory pressure, and when drop_caches asks for it, the kernel takes back
- * slabs of the arena while it is idle: nothing has been allocated from it since its creation or its
- * last reset, and the kernel has found it like that for a second. It never takes from an arena with
- * objects, nor from one that has ever had an object larger than a slab or an action
- * (arena_add_action()). It takes what a reset kept and what arena_populate() committed, so an arena
- * whose users rely on committed memory must not have this flag. The next allocations commit slabs
- * again, as in a new arena: they need a gfp that permits it, and may fail. The arena gets a new
- * generation, which does not count as a reset, but makes marks of the empty arena stale. While the
- * kernel releases the slabs, allocations that may not sleep can fail, and arena_reset_rcu() can
- * return -EBUSY. A memory cgroup that reaches its limit, while the machine has free memory, does
- * not lead to this. The state of CPUs that have used the arena stays (see arena_create()), and so
- * does the directory. Without this flag, an arena keeps its slabs until arena_reset_release(), or
- * until it is destroyed. Arenas of programs never have it: the kernel must not take memory that a
- * program has mapped unless the program asks for that.
+ * slabs of the arena while the arena is idle: nothing has been allocated from it since its creation
+ * or its last reset, and the shrinker has seen it empty for a second. The kernel never takes slabs
+ * from an arena with objects, nor from an arena that has ever had an object larger than a slab or
+ * an action (arena_add_action()). It takes slabs that a reset kept or arena_populate() committed,
+ * so an arena whose users rely on committed memory must not have this flag. The next allocations
+ * commit slabs again, as in a new arena: they need a gfp that permits growing, and may fail. The
+ * arena gets a new generation, which does not count as a reset, but makes marks of the empty arena
+ * stale. While the kernel releases the slabs, allocations that may not sleep can fail, and
+ * arena_reset_rcu() can return -EBUSY. If only a memory cgroup reaches its limit, and the machine
+ * has free memory, the kernel takes nothing. The state of CPUs that have used the arena stays (see
+ * arena_create()), and so does the directory. Without this flag, an arena keeps its slabs until
+ * arena_reset_release(), or until it is destroyed. Arenas of programs never have this flag: the
+ * kernel must not take memory that a program has mapped unless the program asks for that.
  */
 #define ARENA_SPANS		BIT(0)
 #define ARENA_ON_NODE		BIT(1)
@@ -221,7 +222,7 @@ struct device;
 #define ARENA_NOGROW		((__force gfp_t)0)
 
 /**
- * struct arena_config - what arena_create() makes.
+ * struct arena_config - the properties of an arena that arena_create() makes.
  * @name:	for humans (debugfs, traces); the first 31 bytes are copied, may be NULL.
  * @capacity:	size of the space in bytes, not 0, at most arena_capacity_max().
  * @slab_size:	bytes that one slab backs: a power of two, at least %PAGE_SIZE, at most
@@ -289,9 +290,9 @@ struct arena_stats {
 };
 
 /*
- * Memory allocation profiling (/proc/allocinfo) counts the memory of an arena for the line that
- * created it, also what it takes later, whichever code makes it grow. Functions whose names end in
- * _noprof count it for the line of an outer call instead, as kmalloc_noprof() does.
+ * Memory allocation profiling (/proc/allocinfo) counts all memory of an arena for the line that
+ * created the arena, whichever code makes the arena grow later. Functions whose names end in
+ * _noprof leave the choice of the line to an outer __arena_counted(), as kmalloc_noprof() does.
  */
 #ifdef CONFIG_MEM_ALLOC_PROFILING
 #define __arena_counted(call)	alloc_hooks(call)
@@ -338,8 +339,9 @@ DEFINE_FREE(arena_put, struct arena *, if (!IS_ERR_OR_NULL(_T)) arena_put(_T))
 
 /*
  * The attributes of functions that allocate tell FORTIFY_SOURCE, UBSAN and the compiler's warnings
- * the bounds of the object (clause 26). What has __realloc_size() may return an object that existed
- * before, or a copy of it, which may hold pointers: __alloc_size() would exclude both.
+ * the bounds of the object (clause 26). __alloc_size() also tells the compiler that the object is
+ * new and holds no pointers. So functions that may return an existing object, or a copy that may
+ * hold pointers, have __realloc_size() instead.
  */
 void *__arena_alloc(struct arena *arena, size_t size, gfp_t gfp)
 	__alloc_size(2) __assume_aligned(ARENA_MIN_ALIGN) __must_check;
@@ -351,9 +353,8 @@ void *__arena_alloc_slow(struct arena *arena, size_t size, gfp_t gfp)
 	__alloc_size(2) __assume_aligned(ARENA_MIN_ALIGN) __must_check;
 
 /*
- * Debug kernels check on every call that @gfp fits the context, and not only on the calls that grow
- * the arena. Other kernels do not: with them might_alloc() may be a preemption point, which would
- * cost time.
+ * On a debug kernel, check on every call that @gfp fits the context, and not only on calls that
+ * grow the arena. On other kernels might_alloc() would cost time, as it may be a preemption point.
  */
 static __always_inline void __arena_might_alloc(gfp_t gfp)
 {
@@ -477,8 +478,8 @@ __printf(3, 4) __malloc __must_check
 char *arena_printf(struct arena *arena, gfp_t gfp, const char *fmt, ...);
 
 /*
- * Bytes of @n elements of @size bytes each. If the product overflows, 0, a size that every call
- * refuses.
+ * Returns the bytes of @n elements of @size bytes each; if the product overflows, 0, a size that
+ * every call refuses.
  */
 static __always_inline size_t __arena_array_bytes(size_t n, size_t size)
 {
@@ -553,8 +554,9 @@ void *arena_alloc_array(struct arena *arena, size_t n, size_t size, gfp_t gfp)
 					     __arena_gfp(__VA_ARGS__)))
 
 /*
- * Address of the member that counts the elements of a flexible array, which __counted_by() names.
- * If there is no such member, or the compiler cannot tell, address of a word that nothing reads.
+ * The address of the member that counts the elements of flexible array @array, which __counted_by()
+ * names. If @array has no __counted_by(), or the compiler cannot tell, the address of a word that
+ * nothing reads.
  */
 #ifdef __has_builtin
 #if __has_builtin(__builtin_counted_by_ref)
@@ -721,9 +723,9 @@ DEFINE_CLASS(arena_scope, struct arena_scope, arena_scope_end(&_T), arena_scope_
  * arena_scope() - Free at the end of the block what is allocated from here on.
  * @arena: a shared arena without %ARENA_SPANS, not NULL.
  *
- * Marks the arena, and rewinds it where the block is left: all objects allocated since are
- * gone, those of other tasks, too (clause 12). Scopes nest. The end of the block does nothing if
- * the arena was reset in between, or has spans. Use arena_scratch() for private arenas.
+ * Marks the arena here, and rewinds it when control leaves the block: all objects allocated in
+ * between are gone, those of other tasks, too (clause 12). Scopes nest. The end of the block does
+ * nothing if the arena was reset in between, or has spans. Use arena_scratch() for private arenas.
  *
  * Context: Any but NMI, see arena_mark() and arena_rewind().
  */
@@ -743,8 +745,8 @@ struct arena_typed *arena_typed_create_noprof(const char *name, size_t size, u32
  * @flags: %ARENA_READERS and %ARENA_ACCOUNT, or 0.
  *
  * Elements lie one after the other from the start of a slab on: they are aligned as an array
- * of them would be. All memory is committed here, twice with %ARENA_READERS; the stamp of each
- * element takes eight bytes more.
+ * of them would be. This call commits memory for all @nr elements, twice with %ARENA_READERS; the
+ * stamp of each element takes eight bytes more.
  *
  * Context: Task, may sleep.
  * Return: The arena; ERR_PTR(-EINVAL) for a bad argument; ERR_PTR(-ENOMEM); ERR_PTR(-EINTR) if
@@ -783,8 +785,8 @@ const struct arena *arena_typed_arena(const struct arena_typed *typed);
  *  - name_free(a, element) lets later allocations reuse the element;
  *  - name_reset(a) frees all elements, name_destroy(a) frees the arena.
  *
- * Each has the contexts, errors and units of the arena_typed function behind it. There is no
- * name_for_each(): it would have to be a macro, and a macro cannot define another one. So
+ * Each function has the contexts, errors and units of the arena_typed function behind it. There is
+ * no name_for_each(): it would have to be a macro, and this macro cannot define another macro. So
  * arena_for_each() takes the name as an argument.
  */
 #define DEFINE_ARENA(name, type)						\
@@ -844,7 +846,7 @@ struct name
  *
  * Context: Any. Takes no lock. If the arena has %ARENA_READERS, a caller that runs the loop inside
  * rcu_read_lock() may use the elements until rcu_read_unlock(), even if they are freed or the
- * arena is reset meanwhile. Otherwise the caller excludes both.
+ * arena is reset meanwhile. Any other caller must exclude frees and resets.
  */
 #define arena_for_each(name, a, i, p)						\
 	for ((i) = 0; ((p) = name##_next(a, &(i)));)

@@ -2,14 +2,14 @@
 /*
  * Buffers and strings that grow, and become objects of an arena when they are complete.
  *
- * Best suited for contents that are put together piece by piece, and whose size is known at the end
- * only. As long as the buffer is the last object of the arena, it grows in place; otherwise it is
- * copied, and the old copy remains until the next reset. A buffer that is never finished also
- * remains until then.
+ * Best suited for contents that are put together piece by piece, and whose size is known only at
+ * the end. A buffer that is the last object of the arena grows in place; any other buffer is copied
+ * when it grows, and the old copy remains until the next reset. So does a buffer that is never
+ * finished.
  *
- * Only one task or interrupt at a time may use a buffer, and it must exclude resets and rewinds
- * that free the buffer, as for any object. After the first failure a buffer remains as it is, and
- * arena_buf_finish() returns NULL: so a caller need check the result of that call only.
+ * Only one task or interrupt at a time may use a buffer, and must exclude resets and rewinds that
+ * free the buffer, as for any object. After the first failure a buffer no longer changes, and
+ * arena_buf_finish() returns NULL: so a caller need check the result of arena_buf_finish() only.
  *
  *	struct arena_buf buf;
  *
@@ -35,7 +35,8 @@
  * @len:	number of bytes appended so far.
  * @room:	number of bytes allocated.
  * @failed:	a call could not append its bytes.
- * @caller:	what called arena_buf_init(): reports of the module parameter "debug" name it.
+ * @caller:	address of the code that called arena_buf_init(): reports of the module parameter
+ *		"debug" show it.
  */
 struct arena_buf {
 	struct arena		*arena;
@@ -50,7 +51,7 @@ struct arena_buf {
 
 void arena_buf_init(struct arena_buf *buf, struct arena *arena, gfp_t gfp);
 void arena_buf_init_private(struct arena_buf *buf, struct arena_private *arena, gfp_t gfp);
-/* An error need not be checked: the finished buffer tells. */
+/* Callers need not check these results: after a failure, arena_buf_finish() returns NULL. */
 bool arena_buf_append(struct arena_buf *buf, const void *src, size_t size);
 __printf(2, 0)
 bool arena_buf_vprintf(struct arena_buf *buf, const char *fmt, va_list args);

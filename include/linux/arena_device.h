@@ -4,9 +4,9 @@
  * what programs have written there.
  *
  * Kernel code holds such an arena (clause 23): from arena_get_from_fd() until arena_unhold(), the
- * memory stays, and the program cannot reset it. Holding an arena is not having a reference to it.
- * So a held arena has a type of its own, struct arena_dev, which arena_put() and arena_destroy() do
- * not take.
+ * memory stays, and the program cannot reset the arena. Kernel code that holds an arena has no
+ * reference which it could drop by arena_put(), so a held arena has a type of its own, struct
+ * arena_dev, which arena_put() and arena_destroy() do not take.
  *
  * A program that maps the arena can change each byte of it at any time. Read each value once, and
  * check it before you rely on it.

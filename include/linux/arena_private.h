@@ -4,20 +4,21 @@
  * no atomics and keeps nothing per CPU.
  *
  * Best suited for scratch memory of one call chain, and for objects that belong to one other
- * object. The struct is embedded in another one or lies on the stack. With a first buffer there,
- * the arena allocates no memory until that buffer is full; then it grows by chunks, which are
- * blocks of pages, or objects of a shared arena (arena_private_init_in()).
+ * object. A struct arena_private is embedded in another struct, or lies on the stack. If the owner
+ * gives the arena a first buffer, the arena allocates no memory until that buffer is full; then it
+ * grows by chunks, which are blocks of pages, or objects of a shared arena
+ * (arena_private_init_in()).
  *
  * Limitations: calls on one arena must not run at the same time, nor interrupt each other, which
  * the callers ensure. There are no handles and no offsets. An object has 1 byte to %ARENA_SLAB_MAX
  * (2 MiB) less a page, and is aligned to %ARENA_MIN_ALIGN, or by __arena_private_alloc() to a power
  * of two up to %PAGE_SIZE. At most %ARENA_PRIVATE_MARKS marks can be open inside each other.
  *
- * With KASAN, the first buffer is poisoned but for the objects in it: destroy the arena before the
- * buffer is used for anything else, also if it lies on the stack.
+ * With KASAN, the first buffer is poisoned but for the objects in it: destroy the arena before any
+ * other code uses the buffer, also if the buffer lies on the stack.
  *
- * The owner may allocate in any context that the gfp flags fit, and mark, rewind and reset in any
- * context. Memory is given back (destroy, trim) in any context but NMI.
+ * The owner may allocate in any context that the gfp flags fit; mark, rewind and reset in any
+ * context; and give memory back (destroy, trim) in any context but NMI.
  */
 #ifndef _LINUX_ARENA_PRIVATE_H
 #define _LINUX_ARENA_PRIVATE_H
@@ -46,14 +47,14 @@ struct task_struct;
  * @chunks:	chunks in use, the newest first; NULL while the first buffer lasts.
  * @oldest:	the oldest chunk in use; valid while @chunks is not NULL.
  * @spare:	chunks that a reset or a rewind has kept.
- * @first:	begin of the first buffer, aligned; or NULL.
+ * @first:	start of the first buffer, aligned; or NULL.
  * @first_size:	bytes of the first buffer that can be handed out.
  * @depth:	number of open marks: those that can still be rewound to.
  * @serial:	number of marks made so far, which is the serial of the newest one.
  * @open:	serials of the open marks.
  * @actions:	the actions that arena_private_add_action() has added, the last one first.
  * @parent:	the shared arena that chunks are taken from; or NULL.
- * @newest:	handle in @parent of the chunk that was taken from it last.
+ * @newest:	handle of the chunk that was taken from @parent last.
  * @memcg:	the memory cgroup that chunks are charged to; or NULL.
  * @charged:	the arena was made by arena_private_init_charged().
  * @tag:	the line of code that memory allocation profiling counts chunks for.
@@ -128,9 +129,9 @@ void arena_private_init_charged_noprof(struct arena_private *arena, void *buffer
  * @buffer: the first memory to hand out, or NULL.
  * @size:   size of @buffer, in bytes.
  *
- * As arena_private_init(), but its chunks are charged to the memory cgroup of the calling task,
- * whichever task is the owner when the arena grows, and do not enter the pool of memory that arenas
- * share. arena_private_destroy() must be called even if nothing was allocated.
+ * Like arena_private_init(), but the chunks of the arena are charged to the memory cgroup of the
+ * calling task, whichever task is the owner when the arena grows, and never enter the pool. The
+ * owner must call arena_private_destroy() even if nothing was allocated.
  *
  * Context: Task. The caller becomes the owner.
  */
@@ -183,8 +184,8 @@ static inline void arena_private_adopt(struct arena_private *arena)
  * @size:  bytes, not 0, at most %ARENA_SLAB_MAX less a page.
  * @gfp:   how the arena may grow, see arena_alloc(); with __GFP_ZERO the object is zeroed.
  *
- * The compiler does not know the size of an object that the inlined part of this function returns:
- * attributes of a function are lost where it is inlined, and no call in it could tell the size.
+ * The compiler does not know the size of an object that the inlined fast path returns: inlining
+ * drops the attributes of this function, and the fast path calls no function with __alloc_size().
  *
  * Context: Any that @gfp fits, but an arena never grows in NMI; the caller is the owner. Takes
  * no lock.
@@ -199,8 +200,8 @@ void *arena_private_alloc(struct arena_private *arena, size_t size, gfp_t gfp)
 
 	__arena_might_alloc(gfp);
 	/*
-	 * If @size is 0, or so large that ALIGN() has wrapped to 0, @need - 1 is the largest
-	 * value: __arena_private_alloc() refuses both sizes.
+	 * If @size is 0, or so large that ALIGN() has wrapped to 0, @need - 1 is SIZE_MAX: this
+	 * calls __arena_private_alloc(), which refuses both sizes.
 	 */
 	if (IS_ENABLED(CONFIG_KASAN_GENERIC) ||
 	    unlikely(need - 1 >= (size_t)(arena->end - object)))
@@ -230,8 +231,8 @@ struct arena_private_mark arena_private_mark(struct arena_private *arena);
 void arena_private_unmark(struct arena_private *arena, const struct arena_private_mark *mark);
 
 /*
- * The variable that arena_scratch() defines: which arena the end of the block rewinds, and to which
- * mark.
+ * The variable that arena_scratch() defines: the arena that the end of the block rewinds, and the
+ * mark to rewind it to.
  */
 struct arena_scratch {
 	struct arena_private		*arena;

@@ -22,8 +22,8 @@
  * The argument of each ioctl is a pointer to its struct. The first member of each
  * struct is its size in bytes as the program knows it (clause 18). If the kernel knows
  * a longer struct, the members that the program does not know count as zero. If the
- * program knows a longer struct, the call works as long as the members that the kernel
- * does not know are zero. The numbers of commands do not encode a size, and so stay the
+ * program knows a longer struct, the call works if the members that the kernel does
+ * not know are zero. The numbers of commands do not encode a size, and so stay the
  * same when structs grow. Structs have the same layout for 32 bit and 64 bit programs.
  *
  * A call that fails changes nothing, neither in the arena (but for its counts of
@@ -198,7 +198,7 @@ struct arena_store_args {
 /**
  * struct arena_commit_args - ioctl(ARENA_IOC_COMMIT): commit memory beforehand.
  * @size:	sizeof(struct arena_commit_args).
- * @flags:	%ARENA_COMMIT_NODE: take the memory from @node as long as there is any.
+ * @flags:	%ARENA_COMMIT_NODE: take the memory from @node while that has free memory.
  *		Without the flag, the memory policy of the task decides.
  * @bytes:	number of bytes to commit, from offset 0 on; rounded up to slabs.
  * @node:	NUMA node, which must be online; zero without %ARENA_COMMIT_NODE.
@@ -550,8 +550,8 @@ struct arena_mark_args {
  *
  * A handle becomes stale by the next reset, or by a rewind that frees its object,
  * and stays stale for ever (clause 13). Any thread may reset the arena right after
- * DEREF: a program that uses the offset must exclude that, or check the handle
- * again afterwards.
+ * DEREF: a program that uses the offset must exclude such a reset, or check the
+ * handle again after the use.
  *
  * Errors: ESTALE: of DEREF, the handle is of another generation, its object was
  * freed by a rewind, or nothing is allocated at its offset. ERANGE: of
@@ -571,8 +571,8 @@ struct arena_handle_args {
  * @size:	sizeof(struct arena_seal_args).
  * @flags:	must be zero.
  *
- * From this call on, for as long as the arena exists, its bytes do not change, and
- * nothing is allocated or freed, through whatever descriptor (clause 30).
+ * After this call, the bytes of the arena never change again, and no call through any
+ * descriptor allocates or frees (clause 30).
  * %ARENA_IOC_INFO and the status page report %ARENA_SEALED. So a program that was given
  * a descriptor can look for that flag by INFO, and then parse the arena where it lies:
  * no byte changes after the program has checked it.
@@ -620,7 +620,7 @@ struct arena_seal_args {
  * with %ARENA_RIGHT_ALLOC is closed, mappings that were made through such
  * descriptors are unmapped, and no kernel code holds the arena. As a descriptor
  * with this right is made only from another one, programs allocate no more objects
- * after that. A sealed arena reports it, too.
+ * after that. poll() reports %POLLHUP for a sealed arena, too.
  */
 struct arena_watch_args {
 	__u32 size;
