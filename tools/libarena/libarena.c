@@ -13,23 +13,23 @@
  *     [index] pos..end of the lease      of other
  *     of this thread in arenas[index]    threads
  *
- * An arena has an index as long as it is open in this process. Each thread has its cursor of
- * that arena at that index in its own table. Only the thread itself writes its table, except
- * that arena_close() and arena_seal() clear cursors, when by contract no thread uses the arena.
- * The fast path, in the header, reads nothing but the cursor and the status page.
+ * Each arena that is open in this process has an index, at which each thread has its cursor of
+ * that arena in its own table. Only the thread itself writes its table, except that arena_close()
+ * and arena_seal() clear cursors: their callers ensure that no thread uses the arena meanwhile.
+ * The fast path, in libarena.h, reads nothing but the cursor and the status page.
  *
  * fork: a child must not allocate in the leases of its parent, because the parent still uses
  * them. Therefore the tables, and all other data about leases, lie in memory that the
  * kernel wipes in the child (MADV_WIPEONFORK). This works for every kind of fork, needs no fork
  * handler, and spares the fast path a check of the process number: all cursors of the child are
  * empty, so its first allocation takes the slow path and gets a lease of its own. The lock is
- * wiped, too, and so is free in the child, even if a thread that the child does not have held it;
- * all data that it protects are wiped with it. arenas[] needs no lock.
+ * wiped, too, together with all data that it protects: so it is free in the child, even if a thread
+ * of the parent held it during the fork. arenas[] is not wiped, and needs no lock.
  *
  * Threads: the first allocation of a thread makes its table, and the destructor of a pthread
- * key unmaps it when the thread ends. The unused rest of a lease then becomes the spare of its
- * arena, unless a larger spare is there. A thread that needs a lease takes the spare first. So
- * programs that start a thread for each job do not waste a lease each time.
+ * key unmaps that table when the thread ends. The unused rest of a lease then becomes the spare of
+ * its arena, unless the arena has a larger spare already. A thread that needs a lease takes the
+ * spare first. So programs that start a thread for each job do not waste a lease each time.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -85,7 +85,7 @@
  * @fd: the library's own descriptor of it.
  * @rights: ARENA_RIGHT_* of @fd.
  * @slab: bytes in a slab; no lease is longer.
- * @large: objects with more bytes are allocated by a call each.
+ * @large: each object with more bytes is allocated by an ioctl of its own, not in a lease.
  * @shared: other processes, or the program's own ioctls, may allocate in the arena.
  * @mapped: bytes mapped at @arena.base.
  */
@@ -102,7 +102,7 @@ struct opened {
 /**
  * struct table - the cursors of a thread. Wiped by fork.
  * @cursors: one for each index of an arena.
- * @enlisted: the table is in the list of all tables. Only its own thread uses this.
+ * @enlisted: the table is in the list of all tables. Only the thread of the table uses this member.
  * @next: next table in the list, protected by the lock.
  * @link: the pointer in the list that points to this table, protected by the lock.
  */
@@ -138,7 +138,7 @@ static pthread_key_t key;
 static bool key_deleted;	/* protected by the lock */
 static int once_error;
 
-/* The type of an ioctl's command, which other C libraries than glibc take from POSIX. */
+/* The type of the command in the declaration of ioctl(): POSIX says int, glibc differs. */
 #ifdef __GLIBC__
 #define COMMAND		unsigned long
 #else
@@ -146,9 +146,9 @@ static int once_error;
 #endif
 
 /*
- * The library makes these calls by pointers. Under AddressSanitizer or memcheck, they point to
- * functions that also tell the checker what the call does. So the library need not test for a
- * checker where it allocates, resets or rewinds.
+ * The library calls ioctl() and munmap() by these pointers. Under AddressSanitizer or memcheck,
+ * they point to functions that also tell the checker what the call does. So the library need not
+ * test for a checker where it allocates, resets or rewinds.
  */
 static int (*call_kernel)(int fd, COMMAND command, ...) = ioctl;
 static int (*unmap)(void *at, size_t bytes) = munmap;
@@ -181,7 +181,7 @@ static void unlock(void)
 		futex(&process->lock, FUTEX_WAKE, 1);
 }
 
-/* Maps memory that is zero, and that the kernel sets to zero again in a forked child. */
+/* Maps zeroed memory, which the kernel zeroes again in a child after a fork. */
 static void *map_wiped(size_t bytes)
 {
 	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -221,7 +221,7 @@ static size_t unused(const struct arena_cursor *cursor, __u64 generation)
 
 	if (__atomic_load_n(&cursor->generation, __ATOMIC_RELAXED) != generation)
 		return 0;
-	/* A longer lease does not exist: another thread changed the cursor while room() read it. */
+	/* No lease is longer: another thread has changed the cursor while room() read it. */
 	return bytes <= 2 * LEASE_MAX ? bytes : 0;
 }
 
@@ -304,8 +304,9 @@ static bool any_arena_open(void)
  * When a shared object that contains this library is unloaded, threads that end later
  * must not call thread_end(), which is no longer mapped. The C library runs this destructor
  * at exit(), too, and does not tell the two cases apart. At exit(), other threads may still
- * allocate: so their tables stay, and a thread that makes its table now keeps it as long as the
- * process lives. The table of the calling thread stays if any arena is open, as it may be used.
+ * allocate: so their tables stay, and a thread that makes its table from now on keeps it until the
+ * process ends. The table of the calling thread stays if any arena is open, as the thread may still
+ * allocate, too.
  */
 static void __attribute__((destructor)) unload(void)
 {
@@ -422,9 +423,7 @@ static size_t wish(struct opened *opened, struct arena_cursor *cursor, size_t by
 	return want < bytes ? bytes : want;
 }
 
-/*
- * Makes @lease the lease of @cursor, or extends the present lease if @lease begins where that ends.
- */
+/* Makes @lease the lease of @cursor; extends the present one if @lease begins at its end. */
 static void lease_begin(struct opened *opened, struct arena_cursor *cursor,
 			const struct arena_lease_args *lease)
 {
@@ -459,11 +458,12 @@ static void *lease_spare(struct opened *opened, struct arena_cursor *cursor, siz
 }
 
 /*
- * Allocates after extending the present lease, which is possible if the kernel has handed out
- * nothing behind it: then the new lease only needs the bytes that the object lacks, and the unused
- * bytes of the present one are not wasted. If another thread or process allocates first, the new
- * lease lies elsewhere, and the cursor keeps the longer one of the two. Returns NULL if this fails,
- * or if the padding of the object alone exceeds a lease.
+ * Extends the present lease and allocates in it. That is possible if the kernel has handed out
+ * nothing behind the present lease: then the new lease only needs the bytes that the object lacks,
+ * and the unused bytes of the present one are not wasted. If another thread or process allocates
+ * first, the new lease lies elsewhere, and the cursor keeps the lease with more room. Returns NULL
+ * if the object does not fit then, the kernel grants no lease, or a lease would have to be longer
+ * than @want.
  */
 static void *lease_more(struct opened *opened, struct arena_cursor *cursor, size_t bytes,
 			size_t align, size_t want)
@@ -521,8 +521,8 @@ static void *alloc_large(struct opened *opened, size_t size, size_t align)
 		.bytes = align_up(size, ARENA_ALIGN),
 		.align = align,
 		/*
-		 * Tells alloc_checked() the size before rounding; the kernel does not read this
-		 * member.
+		 * This tells alloc_checked() the size before rounding; the kernel ignores the value
+		 * of this member.
 		 */
 		.generation = size,
 	};
@@ -548,10 +548,10 @@ static void *alloc_slow(struct opened *opened, struct arena_cursor *cursor, size
 }
 
 /*
- * Checkers of memory: AddressSanitizer and valgrind's memcheck. The library is not compiled for
- * either, but finds out whether the program runs under one. Then there are no leases: an object is
- * allocated by a call of the kernel, with a redzone behind it. The checker reports an access to a
- * redzone, and to memory that a reset or a rewind has freed.
+ * Checkers of memory: AddressSanitizer and valgrind's memcheck. The library is compiled for
+ * neither, but finds out at run time whether the program runs under one of them. If so, it uses no
+ * leases: each object is allocated by an ioctl of its own, with a redzone behind it. The checker
+ * reports an access to a redzone, and to memory that a reset or a rewind has freed.
  *
  * An arena that other processes may use is not checked: they may allocate where this process knows
  * of no object.
@@ -627,7 +627,7 @@ static void share(struct opened *opened)
 	unlock();
 }
 
-/* Runs before a fork. From then on parent and child share all arenas, so they are not checked. */
+/* Runs before a fork. After it, parent and child share all arenas, so stop checking the arenas. */
 static void share_all(void)
 {
 	unsigned int index;
@@ -768,8 +768,9 @@ PUBLIC struct arena_cursor *arena_cursor(struct arena *arena)
 }
 
 /*
- * The header calls this when an allocation has failed. If the descriptor lacks the right to write,
- * lets the kernel allocate and copy. Otherwise returns NULL, with the errno of the allocation.
+ * arena_memdup_aligned() calls this when its allocation has failed. If the descriptor lacks the
+ * right to write, this lets the kernel allocate and copy. Otherwise it returns NULL, with the errno
+ * of the allocation.
  */
 PUBLIC void *libarena_copy_in(struct arena *arena, const void *src, size_t size, size_t align)
 {
@@ -824,7 +825,7 @@ static bool ends_last(struct arena *arena, const struct arena_cursor *cursor, co
 /* Move the end of the last object from @end to @to, which is in the lease. */
 static void move_end(struct arena *arena, struct arena_cursor *cursor, char *end, char *to)
 {
-	/* An arena with this flag hands out zeroes, so what is given back must be zero. */
+	/* With this flag, an arena hands out zeroed bytes: zero those that are given back. */
 	if (to < end && arena->status->flags & ARENA_SETUP_ZERO)
 		memset(to, 0, end - to);
 	__atomic_store_n(&cursor->pos, to, __ATOMIC_RELAXED);
@@ -1159,9 +1160,10 @@ static int map_again(struct opened *opened, int fd, int prot)
 }
 
 /*
- * The kernel does not seal an arena that has a mapping of a descriptor which may write, because
- * such a mapping can become writable. So this first replaces the mapping of the library by one of
- * @reader, which cannot. If SEAL fails, it maps the library's own descriptor again.
+ * The kernel does not seal an arena that is mapped by a descriptor with the right to write, because
+ * such a mapping can become writable. So this function first replaces the library's mapping by one
+ * of @reader, a descriptor without that right. If SEAL fails, it maps the library's own descriptor
+ * again.
  */
 static int seal_mapped(struct opened *opened, int reader)
 {
