@@ -456,7 +456,7 @@ static void json_text(const char *text, size_t length)
 	putchar('"');
 }
 
-/* Print a list of words between commas; a dash is the empty list. */
+/* Prints the words of @words, which commas separate, as a list in JSON; a dash is no words. */
 static void json_words(const char *words)
 {
 	const char *before = "";
@@ -473,7 +473,7 @@ static void json_words(const char *words)
 	putchar(']');
 }
 
-/* Returns the character at @word: the kernel writes some as a backslash and three octal digits. */
+/* Decodes the character at @word, which the kernel may show as \ and three octal digits. */
 static char octal(const char *word)
 {
 	if (*word != '\\' || strlen(word) < 4)
@@ -481,7 +481,10 @@ static char octal(const char *word)
 	return (word[1] - '0') * 64 + (word[2] - '0') * 8 + word[3] - '0';
 }
 
-/* Print a name as it was given. The kernel shows some characters in octal, no name as a dash. */
+/*
+ * Prints the name of an arena as its creator gave it. The kernel shows some characters of names in
+ * octal, and the name of an arena without one as a dash.
+ */
 static void json_name(const char *word)
 {
 	char *name = strdup(word), *to = name;
@@ -587,7 +590,7 @@ static void print_row(const struct table *table, const struct row *row)
 	}
 }
 
-/* Fails if output could not be written, for instance because the disk is full. */
+/* Ends the output. Fails if some of it could not be written, for instance to a full disk. */
 static int finish(void)
 {
 	if (fflush(stdout) || ferror(stdout))
@@ -653,7 +656,7 @@ struct descriptor {
 	char	rights[64];
 };
 
-/* Copy the rest of a line if it begins with @key and a tab. */
+/* Copies to @value what follows @key and a tab, if @line begins with these. */
 static void take_value(const char *line, const char *key, char *value, size_t room)
 {
 	size_t length = strlen(key);
@@ -663,7 +666,7 @@ static void take_value(const char *line, const char *key, char *value, size_t ro
 			 line + length + 1);
 }
 
-/* Read an fdinfo; returns whether it is that of an arena. */
+/* Reads the fdinfo file at @path; returns whether its descriptor is one of an arena. */
 static bool read_descriptor(const char *path, struct descriptor *found)
 {
 	FILE *file = fopen(path, "re");
@@ -720,9 +723,9 @@ static void print_descriptor(const char *pid, const char *fd, const struct descr
 }
 
 /*
- * Print the descriptors of a process that are of the arena with the id @which, of one with the name
- * @name, or of any arena if @which is NULL. Returns how many, or -1 with errno set if its
- * descriptors cannot be read.
+ * Prints a line for each descriptor that process @pid has of an arena: of the arena with the ID
+ * @which if @which is a number, of arenas with the name @name if not, of any arena if @which is
+ * NULL. Returns the number of lines, or -1 with errno set if the descriptors cannot be read.
  */
 static int print_process(const char *pid, const char *which, const char *name)
 {
@@ -764,7 +767,7 @@ static int end_descriptors(void)
 	return finish();
 }
 
-/* Show which processes have an arena open, or any arena if @which is NULL. */
+/* Shows the processes that have the arena @which open, or any arena if @which is NULL. */
 static int do_who(const char *which)
 {
 	char *name = which ? escaped(which) : NULL;
@@ -780,7 +783,7 @@ static int do_who(const char *which)
 		if (!isdigit((unsigned char)*entry->d_name))
 			continue;
 		nr = print_process(entry->d_name, which, name);
-		/* A process that has ended meanwhile has nothing open. */
+		/* Another errno means that the process has ended meanwhile: ignore the process. */
 		denied |= nr < 0 && errno == EACCES;
 		sum += nr < 0 ? 0 : nr;
 	}
@@ -793,7 +796,7 @@ static int do_who(const char *which)
 	return end_descriptors();
 }
 
-/* Show which arenas a process has open. */
+/* Shows the arenas that process @pid has open. */
 static int do_pid(const char *pid)
 {
 	char path[64];
@@ -910,7 +913,7 @@ static bool handle_signal(int signals)
 		suspend();
 		return true;
 	case SIGCONT:
-		/* SIGSTOP cannot be caught, so after it the terminal has the shell's mode. */
+		/* SIGSTOP cannot be caught: if that stopped us, the shell has set its own mode. */
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &uncooked);
 		return true;
 	default:

@@ -6,10 +6,10 @@
  *
  *	bench KIND WORKERS threads|processes ROUNDS
  *
- * KIND is what allocates: malloc (of the C library, or of a preloaded one), arena (arena_alloc()),
- * cursor (arena_cursor_alloc()), or bump, which only moves a pointer, to show how fast an allocator
- * could be. Prints a line with the nanoseconds that an object takes: in all batches, in the first
- * one, and in the other ones.
+ * KIND is what allocates: malloc (of the C library, or of a preloaded library), arena
+ * (arena_alloc()), cursor (arena_cursor_alloc()), or bump, which only moves a pointer, to show how
+ * fast an allocator could be. The program prints a line with the nanoseconds that an object takes:
+ * in all batches, in the first batch, and in the other batches.
  *
  *	bench,KIND,threads|processes,WORKERS,ALL,FIRST,REST
  *

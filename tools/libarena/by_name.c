@@ -23,9 +23,7 @@ static void *look_up(const char *name)
 	return symbol;
 }
 
-/*
- * Looks up a function of the library by its name. The header serves only for the function's type.
- */
+/* Looks up a function of the library by its name. Only its type comes from the header. */
 #define BY_NAME(function)	((__typeof__(function) *)look_up(#function))
 
 static bool use(void)

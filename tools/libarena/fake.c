@@ -4,8 +4,8 @@
  * sanitizers, which the guests of the tests lack. Several processes can share an arena. The fake
  * does only what matters to the library: it has no rights and revokes no mapping.
  *
- * It is linked with -Wl,--wrap=open,--wrap=open64,--wrap=ioctl. An arena is a memfd. The data that
- * the kernel would keep for the arena lie behind the status page.
+ * A program with this fake is linked with -Wl,--wrap=open,--wrap=open64,--wrap=ioctl. An arena is a
+ * memfd. Data that the kernel would keep for an arena lie in the memfd, behind the status page.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE

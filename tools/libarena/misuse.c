@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * misuse HOW: use memory of an arena as HOW says. lib-test.sh runs this program under
- * AddressSanitizer and under valgrind. They must report the line that a comment marks with HOW, and
- * nothing for "not".
+ * AddressSanitizer and under valgrind. They must report the line that a comment marks with HOW; if
+ * HOW is "not", they must report nothing.
  */
 #include <err.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* Atomic accesses, which the compiler does not leave out. */
+/* Atomic accesses, because the compiler might leave out others. */
 #define PUT(_at, _value)	__atomic_store_n(_at, _value, __ATOMIC_RELAXED)
 #define GET(_at)		__atomic_load_n(_at, __ATOMIC_RELAXED)
 
@@ -116,7 +116,7 @@ static void use_all(void)
 	memset(arena_alloc_aligned(arena, 100000, 4096), 4, 100000);
 }
 
-/* The child allocates where the parent knows of no object, and the parent reads that: no misuse. */
+/* The child allocates where the parent knows of no object, and the parent reads it: no misuse. */
 static void use_in_child(void)
 {
 	int status;
