@@ -12,8 +12,8 @@
 #include <linux/slab.h>
 
 /*
- * kmalloc_nolock() and mempool_alloc_bulk() are newer than 6.12, and macros where they exist. The
- * first one needs cmpxchg_double().
+ * kmalloc_nolock() and mempool_alloc_bulk() are newer than 6.12, and macros where they exist.
+ * kmalloc_nolock() needs cmpxchg_double().
  */
 #if defined(kmalloc_nolock) && defined(CONFIG_HAVE_CMPXCHG_DOUBLE)
 #define BENCH_NOLOCK
@@ -43,8 +43,8 @@ static inline void bench_frag_drain(struct page_frag_cache *cache)
 
 /*
  * Reads the clock that takes the least time to read. Under QEMU's icount, the time stamp counter of
- * the guest counts instructions. On UML it is the counter of the host, for which the headers of UML
- * have no function.
+ * the guest counts instructions. On UML, rdtsc reads the counter of the host; the headers of UML
+ * have no function for that.
  */
 static __always_inline u64 bench_ticks(void)
 {

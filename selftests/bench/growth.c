@@ -84,8 +84,8 @@ static int measure(const struct bench_label *label, struct subject *subject,
 }
 
 /*
- * Each timed_*() function does one operation and sets *@ticks to how long it took. No other CPU has
- * used the arena.
+ * Each timed_*() function does one operation and sets *@ticks to how long that took. The arena was
+ * used by this CPU only.
  */
 static int timed_reset(struct subject *subject, u64 *ticks)
 {
@@ -180,7 +180,7 @@ static int one_capacity(const char *name, struct subject *subject)
  * @arena:  the arena, whose memory another CPU has committed if the machine has one.
  * @ticks:  how long the allocation took.
  * @object: the object that it returned, or NULL.
- * @done:   the NMI handler sets this when it has made the allocation.
+ * @done:   set by the NMI handler when it has made the allocation.
  */
 struct first {
 	struct irq_work	work;

@@ -3,8 +3,8 @@
  * Measures how long each single allocation takes, to find the slowest ones.
  *
  * "latency_new" begins with a new allocator, which has to get memory from the page allocator at
- * times. "latency" is a second run, which finds the memory that the first one has freed. All
- * allocations are made with GFP_NOWAIT and interrupts off.
+ * times. "latency" is a second run, in which the allocator reuses the memory that the first run has
+ * freed. All allocations are made with GFP_NOWAIT and interrupts off.
  */
 #include <linux/sort.h>
 
@@ -66,8 +66,8 @@ static int one_rival(const struct rival *rival, u32 *ticks)
 }
 
 /*
- * Returns whether some allocations of @rival can take much longer than others. Those of the bump
- * allocators in naive.h cannot, because all of their memory is allocated beforehand.
+ * Returns whether some allocations of @rival can take much longer than others. Allocations of the
+ * bump allocators in naive.h cannot, because all of their memory is allocated beforehand.
  */
 static bool has_tail(const struct rival *rival)
 {

@@ -3,9 +3,9 @@
  * Measures the memory that an arena takes beside its slabs, and compares ten thousand small arenas
  * with ten thousand groups of objects from other allocators.
  *
- * All pages that the page allocator gives out while the arenas are made are counted. So the result
- * includes structs, per-CPU memory of every possible CPU, directories, page tables and debugfs.
- * There are many arenas, so that partly used pages do not matter.
+ * The benchmark counts all pages that the page allocator gives out while the arenas are made. So
+ * the result includes structs, per-CPU memory of every possible CPU, directories, page tables and
+ * debugfs. The benchmark makes many arenas, so that partly used pages do not matter.
  */
 #include <linux/delay.h>
 #include <linux/rcupdate.h>
@@ -82,8 +82,9 @@ static u64 slab_bytes(const struct herd *herd, unsigned int first)
 }
 
 /*
- * Sets *@bytes to what an arena takes beside its slabs, in hundredths. Measures only the second
- * half of the arenas: the first half takes memory from pages that were partly used before.
+ * Sets *@bytes to the memory that an arena takes beside its slabs, in hundredths of a byte.
+ * Measures only the second half of the arenas: the first half takes memory from pages that were
+ * partly used before.
  */
 static int measure_herd(struct herd *herd, s64 *bytes)
 {

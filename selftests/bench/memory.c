@@ -55,7 +55,7 @@ static int one_rival(const struct rival *rival, unsigned int n, size_t bytes)
 	void **objs;
 	int err;
 
-	/* The array does not count, because it is no memory of the allocator. */
+	/* Allocate the array before counting, because it is no memory of the allocator. */
 	objs = kvcalloc(n, sizeof(*objs), GFP_KERNEL);
 	if (!objs)
 		return -ENOMEM;
@@ -89,7 +89,7 @@ int bench_memory(void)
 	return err;
 }
 
-/* Counts the pages taken while batches are allocated and freed, after some warm-up batches. */
+/* Counts the pages that a rival takes for STEADY_BATCHES batches, after two that warm it up. */
 static int steady_rival(const struct rival *rival)
 {
 	struct bench_label label = {

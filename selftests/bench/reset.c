@@ -112,7 +112,7 @@ int bench_reset(void)
 	return err;
 }
 
-/* How long it takes to allocate one object, and to free it by a reset. */
+/* How long it takes to allocate one object, and to free it by a reset or by kvfree(). */
 struct seed {
 	struct bench_series	alloc;
 	struct bench_series	reset;

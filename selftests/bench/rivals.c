@@ -709,7 +709,7 @@ static const struct rival_ops page_frag_ops = {
 
 DEFINE_RIVAL(page_frag);
 
-/* With init_on_alloc, page_frag gets zeroed pages, but does not zero memory that it uses again. */
+/* With init_on_alloc, page_frag gets zeroed pages, but does not zero memory that it reuses. */
 DEFINE_ZEROING(frag)
 
 static const struct rival_ops page_frag_zero_ops = {

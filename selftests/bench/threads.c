@@ -31,7 +31,7 @@ struct worker;
  * struct team - threads that measure together.
  * @rival:   the allocator.
  * @nr:	     number of threads.
- * @arrived: how often a thread has come to a barrier; never reset.
+ * @arrived: how often threads have come to a barrier, all of them together; never reset.
  * @err:     the first error.
  * @left:    number of threads that have not ended.
  * @done:    completed when all threads have ended.
@@ -58,7 +58,7 @@ struct worker {
 	u64			end;
 } ____cacheline_aligned;
 
-/* Waits until all threads have come to this barrier. @worker->passed counts the barriers. */
+/* Waits until all threads have called this as often as @worker, which @worker->passed counts. */
 static void barrier_wait(struct worker *worker)
 {
 	struct team *team = worker->team;
@@ -218,8 +218,8 @@ static bool takes_part(const struct rival *rival, unsigned int nr, bool one)
 }
 
 /*
- * @ratio contains the times with an allocator for each thread. Divides each by the time with one
- * allocator for all; the results are in hundredths of a percent.
+ * @ratio contains the times with an allocator for each thread. Divides each of them by the time
+ * with one allocator for all threads; the results are in hundredths of a percent.
  */
 static void make_ratios(struct bench_series *ratio, const struct bench_series *one)
 {
