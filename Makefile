@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Entry points for people; Kbuild is what the kernel's build system reads.
+# Targets for people; the kernel's build system reads Kbuild instead.
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 export KDIR
 
-# ARENA_BUILD=DIR: another folder to build in, where the sources cannot be written. Make
-# gives it to the scripts and makefiles that it runs.
+# ARENA_BUILD=DIR: another folder to build in, if the sources are read-only. Make passes the
+# variable to the scripts and makefiles that it runs.
 build := $(or $(ARENA_BUILD),build)
 
 .PHONY: all help module build-stock build-new run load unload demo test kunit
@@ -14,7 +14,6 @@ build := $(or $(ARENA_BUILD),build)
 .PHONY: bench bench-quick bench-plots lib lib-test bench-lib install uninstall arenactl
 .PHONY: fuzz fuzz-user fuzz-device planted
 
-# In the order of the ways into the project: one command each.
 all: module
 
 help:
@@ -56,7 +55,7 @@ build-stock build-new: build-%:
 run:
 	@tools/demo.sh $(if $(INPUT),'$(INPUT)')
 
-# Not "load" first, which is a directive of make's.
+# "load" must not be the first target: make would take the line for its directive "load".
 unload load demo:
 	@tools/load.sh $@ $(if $(INPUT),'$(INPUT)')
 
@@ -84,7 +83,7 @@ bench-quick:
 bench-plots:
 	@tools/bench.sh --plots
 
-# From here, not by -C: a relative DESTDIR is one of this folder.
+# Make runs these makefiles in this folder, without -C, so that a relative DESTDIR starts here.
 lib:
 	@$(MAKE) -s -f tools/libarena/Makefile
 
