@@ -186,9 +186,9 @@ unpack()
 	done
 }
 
-# Extracts packages, and all that they depend on, below a folder. Runs no maintainer script:
-# compilers and emulators need none. Packages of newer suites expect that /bin and the like are
-# links, so makes these links first.
+# Extracts packages, and all that they depend on, below a folder. Runs no maintainer scripts, which
+# compilers and emulators do not need. Makes /bin, /sbin and the like links first, because packages
+# of newer suites expect that.
 closure()
 {
 	local suite=$1 dir=$2 arch=$APT/$1/cache/archives deb

@@ -4,8 +4,8 @@
 
 bench-profile.py DIR batch|once|create|ioctl ALLOCATOR reads DIR/output (the
 symbols of the kernel) and DIR/log (a line for each instruction). It divides the
-instructions into rounds, and prints by function how many the most frequent
-round has. A round is
+instructions into rounds, and prints how many instructions of each function the
+most frequent kind of round has. A round is
 
 batch   one turn of the loop that allocates objects,
 once    the allocation of one object, and a reset,

@@ -30,7 +30,7 @@ guest_commands()
 	run="$run; for i in \$(seq 300); do echo $bench >run || exit 1; done"
 	[ "$bench" != ioctl ] || run="/user_ioctl insn 500 $rival"
 	cat <<END
-# Wait until the boot is over, or the log would be of what is left of it.
+# Wait until the boot is over: the log is to show the benchmark, and no work of the boot.
 sleep 20
 insmod /ko/arena.ko || exit 1
 insmod /ko/arena_bench.ko instructions=1 rounds=5 only=$rival || exit 1
@@ -40,7 +40,8 @@ $run
 END
 }
 
-# Makes QEMU log instructions for a moment: sends commands to its monitor, with a pause after each.
+# Makes QEMU log instructions for a moment: sends commands to QEMU's monitor, with a pause after
+# each.
 look()
 {
 	local command
@@ -51,6 +52,7 @@ look()
 	done | timeout 30 tee "$DIR/monitor.in" >/dev/null
 }
 
+# Boots the guest and runs the benchmark in it.
 #   machine MODULE-DIR BENCH ALLOCATOR
 machine()
 {

@@ -29,7 +29,8 @@ SEEDS = (SPANS, DENSE, "kvmalloc")
 # Bump allocators that show how fast an allocator could be. Arenas need not be faster than these.
 LIMITS = ("xadd", "xadd_call", "cmpxchg", "cmpxchg_call", "plain", "bounded",
           "bounded_call", "empty")
-# In these benchmarks page_frag hands out new pages, which init_on_alloc has zeroed already.
+# In these benchmarks page_frag hands out new pages, which init_on_alloc has zeroed already: so the
+# figures of page_frag itself are shown, and not those of page_frag_zero.
 SELF_ZEROING = ("batch", "hardirq", "threads_own")
 
 
@@ -156,7 +157,7 @@ def speed_table(title, columns):
 
 
 def both_kernels(init, bench, rival):
-    """Returns a figure on the newest stock kernel and on 6.1; of RIVAL_buffer if RIVAL has none."""
+    """Returns figures on the newest stock kernel and 6.1, of RIVAL or else of RIVAL_buffer."""
     costs = [R.find(kernel, init, bench, rival) or
              R.find(kernel, init, bench, f"{rival}_buffer") for kernel in INSTRUCTIONS]
     return " / ".join(number(cost, 0) for cost in costs) if any(costs) else "-"
@@ -193,9 +194,10 @@ def ratio(above, below):
 
 
 def percent_cell(init, rival, count):
-    """Returns the throughput of threads that share an allocator, in percent of those that do not.
+    """Returns the throughput of threads that share an allocator, relative to threads that do not.
 
-    It is the median of all pairs of rounds, with the smallest and the largest in parentheses.
+    The result is the median of all pairs of rounds, in percent of the throughput of threads that
+    have an allocator each, with the smallest and the largest value in parentheses.
     """
     where = {"threads": count}
     median = R.find("uml", init, "threads_ratio", rival, **where)

@@ -264,7 +264,7 @@ wait_for()
 	return "$rc"
 }
 
-# Runs the benchmarks in machines in which one CPU runs, but more could be plugged in.
+# Runs the benchmarks in machines in which one CPU runs, and further CPUs are possible.
 measure_growth()
 {
 	local cpus list started=()
@@ -375,7 +375,7 @@ plot()
 }
 
 # Copies plots for the README, with the file that describes the machine: machine-icount.txt for
-# instructions, machine-uml.txt for times. Does nothing if this kind was not measured.
+# instructions, machine-uml.txt for times. Does nothing if there are no figures of this kind.
 #   keep_kind icount|uml PLOT...
 keep_kind()
 {

@@ -18,15 +18,16 @@ SEEN=$BUILD/check
 GATES=(checkpatch kernel-doc shellcheck programs manuals clauses planted dkms w1-stock walls w1-new
 	w1-kunit sparse)
 
-# Prints the C files of this project: those that exist and not those that git knows, so that new
-# files are checked before they are committed.
+# Prints all C files of this project, also files that git does not know yet, so that new files are
+# checked before they are committed.
 sources()
 {
 	(cd "$ROOT" && find module include kunit selftests tools -name '*.[ch]' \
 		! -name '*.mod.c' 2>/dev/null | sort)
 }
 
-# Prints those files of standard input that the tool has not found clean in their present version.
+# Reads names of files, and prints those of files that TOOL has not found clean as they are now.
+#   unseen TOOL
 unseen()
 {
 	local tool=$1 file sum
@@ -71,8 +72,8 @@ checkpatch_file()
 	case $1 in
 	*/compat.h) ignore=--ignore=LINUX_VERSION_CODE,CONSTANT_COMPARISON ;;
 	*/trace.h) ignore=--ignore=OPEN_ENDED_LINE,PARENTHESIS_ALIGNMENT ;;
-	# shim.h defines macros of the kernel for a program; libFuzzer calls functions by names
-	# in mixed case.
+	# shim.h defines macros of the kernel anew, in ways that checkpatch refuses; libFuzzer calls
+	# functions by names in mixed case.
 	kunit/user/shim.h) return 0 ;;
 	kunit/user/*) ignore=--ignore=CAMELCASE ;;
 	# Programs cannot use the kernel's macros for attributes, and fake.c declares the functions
@@ -100,7 +101,7 @@ gate_checkpatch()
 
 kernel_doc_file()
 {
-	# In newer kernels, this script is in Python. That of 6.1 is in Perl and lacks -Wall.
+	# In newer kernels, kernel-doc is a Python script. In 6.1 it is in Perl and lacks -Wall.
 	cd "$ROOT" && if grep -q perl "$SRC/scripts/kernel-doc"; then
 		perl "$SRC/scripts/kernel-doc" -none -Werror "$1"
 	else
@@ -164,7 +165,7 @@ gate_planted()
 	rm -r "$to"
 }
 
-# The folders that each folder of module/ may use besides itself. The folder "." has only private.c.
+# The folders that each folder of module/ may use besides itself. "." stands for private.c.
 declare -A BELOW=([mem]="" [core]=mem [device]="core mem" [.]="core mem")
 
 # Prints the object files of the stock build for the folders of module/ in the arguments.
@@ -208,8 +209,8 @@ upward_calls()
 		sed "s,^,module/$own calls ,"
 }
 
-# Prints the files of the core that call each other in a circle. tsort gets a line for each call: the
-# file that calls, and the file that has what it calls.
+# Prints the files of the core that call each other in a circle. tsort finds them, from a line for
+# each call with two files: the one that calls a function, and the one that defines the function.
 core_circles()
 {
 	objects_of core | xargs nm -A | awk '
@@ -225,9 +226,9 @@ core_circles()
 		}' | { tsort >/dev/null; } 2>&1
 }
 
-# Checks the order of the folders mem, core and device: none includes or calls one that comes later,
-# only device has user pointers, and the module can be built without device. Files of the core do not
-# call each other in a circle.
+# Checks the order of the folders mem, core and device: no folder includes or calls a later one,
+# only device has user pointers, and the module can be built without device. Also checks that files
+# of the core do not call each other in a circle.
 gate_walls()
 {
 	local dir upward=

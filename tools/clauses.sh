@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Prints which tests name which clause of the contract, one clause a line.
+# Prints a line for each clause of the contract, with the tests that name the clause.
 #
 #   clauses.sh            print the tests by clause
 #   clauses.sh --check    compare them with the table in include/CONTRACT.md

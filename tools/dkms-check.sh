@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Checks dkms.conf: builds the module by the commands in there against the stock headers, as dkms
-# would do, but without dkms. Also checks that versions in other files agree with dkms.conf.
+# Checks dkms.conf: builds the module against the stock headers by the commands of dkms.conf, as
+# dkms would do, but without dkms. Also checks that versions in other files agree with dkms.conf.
 
 . "$(dirname "$0")/lib.sh"
 

@@ -108,9 +108,9 @@ find_planted()
 	return 1
 }
 
-# Looks for the planted bugs that make the core differ from the model, for as many at a time as
-# there are CPUs. If a planted bug is not found, the fuzzer would miss real bugs, too. (Bugs with
-# the numbers 20 to 29 are races, for plant_for_threads().)
+# Looks for the planted bugs that make the core differ from the model; on a machine with N CPUs, for
+# N bugs at a time. If the fuzzer does not find a planted bug, it would miss real bugs, too. (Bugs
+# with the numbers 20 to 29 are races, which plant_for_threads() looks for.)
 plant_for_model()
 {
 	local number words bugs
@@ -143,7 +143,7 @@ race()
 	fi
 }
 
-# Runs a program that interrupts operations of the core, at one place after the other.
+# Runs a program that interrupts operations of the core, at each place of an operation in turn.
 points()
 {
 	if "$OUT/points-asan" >"$LOGS/fuzz-points.log" 2>&1; then

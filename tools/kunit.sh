@@ -5,8 +5,8 @@
 # that UML has, and runs the arena's KUnit suites on it.
 #
 #   kunit.sh              run all suites without init_on_alloc; then run suites in which zeroing
-#                         matters with init_on_alloc and without the device; then some with KASAN's
-#                         redzones
+#                         matters with init_on_alloc and without the device; then run some with
+#                         KASAN's redzones, and one with memory allocation profiling
 #   kunit.sh GLOB         run suites (or suite.case) that match, without init_on_alloc
 #   kunit.sh --build      build the kernel only
 #   KUNIT_ARGS="a=1 b=2"  more arguments for the kernel's command line
@@ -18,8 +18,8 @@ SRC=$BUILD/src/newest
 UML=$BUILD/uml
 TIMEOUT=${KUNIT_TIMEOUT:-3000}
 
-# Options that UML of kernel 6.1 does not have. They must be left out, because kunit.py refuses to
-# run if the kernel does not accept an option.
+# Options that UML of kernel 6.1 does not have. write_config() leaves them out, because kunit.py
+# refuses to run if the kernel does not accept an option.
 NOT_IN_6_1='SMP|NR_CPUS|PREEMPT|DEBUG_ATOMIC_SLEEP|FAULT_INJECTION_USERCOPY|SHMEM'
 NOT_IN_6_1+='|MEM_ALLOC_PROFILING|MEM_ALLOC_PROFILING_ENABLED_BY_DEFAULT'
 
@@ -28,8 +28,8 @@ is_old()
 	[ "$(readlink "$SRC")" = linux-source-6.1 ]
 }
 
-# Writes the kernel's configuration, but only if it has changed: a new time stamp would cost a
-# rebuild.
+# Writes the kernel's configuration, but only if that has changed: a new time stamp of the file
+# would cost a rebuild.
 write_config()
 {
 	local new=$UML/kunitconfig.new
@@ -57,7 +57,7 @@ kunit_py()
 		--arch=um --build_dir="$UML" --kunitconfig="$UML/arena.kunitconfig" "$@")
 }
 
-# Prints what the configuration depends on.
+# Prints the contents of the files that the configuration depends on.
 config_inputs()
 {
 	cat "$UML/arena.kunitconfig" "$ROOT/module/Kconfig"
@@ -75,9 +75,9 @@ kernel_inputs()
 		-exec sha256sum {} + | sort)
 }
 
-# Makes only the configuration by kunit.py, which builds more than is needed. Make looks at each
-# of the kernel's objects, which takes a minute on a busy machine even if nothing has changed, and
-# several steps of a test run call this function. So make runs only if something has changed.
+# Uses kunit.py only for the configuration, because kunit.py builds more than is needed. Runs make
+# only if something has changed: make looks at each of the kernel's objects, which takes a minute on
+# a busy machine, and several steps of a test run call this function.
 build()
 {
 	local inputs
@@ -114,7 +114,7 @@ kernel_args()
 	is_old || args+=(seccomp=on ncpus=2)
 	# Use a periodic tick: without it, UML has been seen to sleep for ever with timers pending.
 	args+=(mem=1G nohz=off highres=off)
-	# arena_kasan provokes reports, and counts each one.
+	# The suite arena_kasan provokes reports and counts them, so KASAN must print more than one.
 	args+=(kasan_multi_shot)
 	# shellcheck disable=SC2206 # split at blanks on purpose
 	args+=("$@" ${KUNIT_ARGS:-})
@@ -240,14 +240,14 @@ main()
 	# needs only the suites lifetime, pool, private, rcu, reserve, reset_race and zero. It runs
 	# without the device, because the core and its suites must not need one.
 	#
-	# Redzones change how much fits into an arena, which many suites count, and with them the fast
-	# paths are not used. So these runs are without. Two more runs, with redzones, are of the
-	# suites that do not count.
+	# With redzones, fewer objects fit into an arena, which many suites count, and arenas do not
+	# use their fast paths. So these two runs are without redzones. Two more runs, with
+	# redzones, are of the suites that do not count objects.
 	[[ ${1:-} != arena_kasan* ]] || layout=
 	runs=("${1:-arena*}" "init_on_alloc=0 $layout")
 	[ $# -gt 0 ] || runs+=("arena_[lprz]*" "init_on_alloc=1 arena.device=0 $layout"
 		"arena_[adfhikotz]*" init_on_alloc=0 "arena_r*c*" init_on_alloc=0)
-	# Profiling is off otherwise, because the pool is not used while it is on.
+	# Only this run has memory allocation profiling on, because arenas do not use the pool then.
 	[ $# -gt 0 ] || runs+=("arena_profile*" "init_on_alloc=0 sysctl.vm.mem_profiling=1")
 	with_lock uml-run run_and_report "${runs[@]}"
 }

@@ -47,14 +47,15 @@ functions()
 		s/^#define (arena_[a-z_]+)\(.*/\1/p' "$ROOT/include/libarena.h" | sort -u
 }
 
-# Prints the exported symbols whose names begin with arena_. The version script names each.
+# Prints the symbols that a library exports, of those whose names begin with arena_.
+#   exported LIBRARY
 exported()
 {
 	nm -D --defined-only "$1" | sed -n 's/.* [TDB] \(arena_[a-z_]*\)@.*/\1/p' | sort
 }
 
 # Checks that each function has a manual page, that each page is of a function or a macro, and that
-# the library exports each function, also those that are inline, and nothing else.
+# the library exports each function, also each inline one, and nothing else.
 test_documented()
 {
 	local pages=$DIR/pages macros=$DIR/macros
@@ -184,15 +185,15 @@ test_threads()
 	all_on_fake threads -fsanitize=thread
 }
 
-# Under AddressSanitizer, the library would not use leases, which this test is to check. With
-# LIBARENA_UNCHECKED, it does not look for the sanitizer.
+# This test is to check leases, which the library does not use if it finds AddressSanitizer. So
+# LIBARENA_UNCHECKED tells the library not to look for a sanitizer.
 test_memory()
 {
 	all_on_fake memory "-fsanitize=address,undefined -DLIBARENA_UNCHECKED"
 }
 
-# Builds the program that misuses memory, with the library on the fake device. The library is
-# compiled without sanitizers, as for any program.
+# Builds misuse, the program that misuses memory, with the library on the fake device. The library
+# is compiled without sanitizers, as users get it.
 #   make_misuse FLAGS...
 make_misuse()
 {
@@ -356,9 +357,9 @@ test_small_offsets()
 }
 
 # Builds, with the fake of the device: the library, a plugin linked with the shared library, a
-# plugin that contains the static library, and a program that loads plugins. The folder with the
-# kernel's headers comes last, because it also has headers of glibc, and those of musl must be found
-# first.
+# plugin that contains the static library, and a program that loads plugins. /usr/include, which has
+# the kernel's headers, comes last, because it also has headers of glibc: musl-gcc must find those
+# of musl first.
 #   make_plugins DIR CC
 make_plugins()
 {

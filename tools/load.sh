@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Works on the running kernel.
+# Loads the module into the running kernel, unloads it, or runs the demonstration.
 #
 #   load.sh load           load the module
 #   load.sh unload         unload the module
@@ -20,8 +20,8 @@ loaded()
 }
 
 # Succeeds if an error message of insmod means that the module must be signed. EKEYREJECTED and
-# ENOKEY always mean that. EPERM means it only if the kernel is locked down; in a container, say, it
-# has another reason.
+# ENOKEY always mean that. EPERM means it only if the kernel is locked down; insmod in a container,
+# say, gets EPERM for another reason.
 wants_signature()
 {
 	case $1 in

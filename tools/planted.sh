@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Checks that kselftests find bugs: with each bug of selftests/planted.txt in the module, the test
-# that the table names must fail, and without a bug it must pass. One module contains all bugs and
-# enables the one whose number it is loaded with, so that one machine can run all of these tests.
+# that the table names must fail, and without a bug it must pass. One module contains all bugs, and
+# its parameter "planted" enables one of them, so that one machine can run all of these tests.
 #
 #   planted.sh [NUMBER...]       try these bugs; default: all that the table lists for KERNEL
 #   KERNEL=stock|new             stock kernel of this release, or the newest one

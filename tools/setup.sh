@@ -25,8 +25,8 @@
 SRC=$BUILD/src
 STOCK=$BUILD/stock
 
-# Prints the packages that are missing, of arguments of the form PACKAGE:FILE. A package is not
-# missing if FILE is there, by whatever way it was installed.
+# Takes arguments of the form PACKAGE:FILE, and prints each PACKAGE whose FILE is missing. FILE may
+# come from anywhere, not only from the package.
 missing_packages()
 {
 	local pair
@@ -78,8 +78,8 @@ apt_install()
 	quietly apt-install apt-get "${wait[@]}" install -y --no-install-recommends "$@"
 }
 
-# Includes perl, because with W=1 Kbuild runs a script that needs more modules than Debian's
-# perl-base has.
+# This group has the package perl, because with W=1 Kbuild runs a script that needs more modules of
+# Perl than Debian's perl-base has.
 group_module()
 {
 	packages perl:/usr/share/perl/5*/Pod/Usage.pm gcc:gcc make:make \
@@ -221,7 +221,7 @@ extract_stock()
 	"$ROOT/tools/apt-root.sh" unpack own "$part" "linux-image-$ver" \
 		"linux-headers-$ver" "linux-headers-$abi-common" "$kbuild" ||
 		die "cannot download the stock kernel"
-	# The makefiles of the headers have absolute paths: let them point below build/stock.
+	# The makefiles of the headers have absolute paths: change them to paths below build/stock.
 	find "$part/usr/src" -maxdepth 2 -name Makefile -type f -exec \
 		sed -i "s,/usr/src/,$STOCK/usr/src/,g" {} +
 	# Keep only the module fuse.ko, for a test with a file system that does not answer.

@@ -9,8 +9,9 @@
 
 . "$(dirname "$0")/lib.sh"
 
-# Runs a step. selftest-uml runs only arena_fault_test, which needs fault injection and so the
-# sanitizer kernel. The other programs may take an hour there; "KERNEL=uml make selftest" runs them.
+# Runs a step. selftest-uml runs only arena_fault_test, which needs the fault injection of the
+# sanitizer kernel. All other programs may take an hour on that kernel; "KERNEL=uml make selftest"
+# runs them there.
 start_step()
 {
 	case $1 in
@@ -21,8 +22,8 @@ start_step()
 	esac
 }
 
-# Prints how many seconds of CPU time those took that the process PID has waited for. By the clock,
-# a step takes longer on a busy machine; its CPU time stays about the same.
+# Prints the CPU time, in seconds, of all child processes that the process PID has waited for. On a
+# busy machine a step takes longer by the clock, but its CPU time stays about the same.
 #   cpu_seconds PID
 cpu_seconds()
 {
@@ -74,7 +75,7 @@ run_steps()
 	set +m
 }
 
-# Adds up what the steps have left. A step that has left nothing was killed.
+# Adds up the counts of the steps. A step without counts was killed, and counts as a failure.
 add_up()
 {
 	local step p f s

@@ -71,10 +71,11 @@ build()
 suites_script()
 {
 	echo "SUITES='/ko/${1:-*}_kunit.ko'"
-	# Redzones change what most suites count; arena_kasan needs them.
+	# Switch KASAN's redzones off, which would change what most suites count; arena_kasan, which
+	# needs redzones, is loaded without LAYOUT.
 	echo "LAYOUT=$([ "$VARIANT" != kasan ] || echo kasan_redzones=0)"
 	cat <<'END'
-# The kernel switches lockdep off at the first report that arena_kasan provokes.
+# Run arena_kasan last: at the first report that it provokes, the kernel switches lockdep off.
 for m in $(ls -d $SUITES | grep -v kasan) $(ls -d $SUITES | grep kasan); do
 	echo "suite module: $m" >/dev/kmsg
 	# Switch the pool off: fault injection cannot make allocations from the pool fail.
