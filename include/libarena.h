@@ -237,7 +237,7 @@ LIBARENA_INLINE __u64 arena_high(const struct arena *arena)
  *
  * Objects count with their sizes rounded up to %ARENA_ALIGN, and with the padding that
  * their alignment needs. Leases of this process count as far as they are used, leases of
- * other processes in full. Exact if no allocation and no reset is under way.
+ * other processes in full. The result is exact if no allocation and no reset is under way.
  *
  * Return: Bytes handed out since the last reset.
  */
@@ -306,8 +306,8 @@ LIBARENA_INLINE void *arena_cursor_alloc(struct arena_cursor *cursor, size_t siz
  *
  * Every allocation by this thread uses the cursor. arena_cursor_alloc() takes the cursor from
  * its caller, and so saves the instructions that look it up. The cursor is valid in this
- * thread until the thread ends or the arena is closed, also after resets, and after a fork()
- * in the child, for the thread that forked.
+ * thread until the thread ends or the arena is closed, also after resets; and after a fork()
+ * by this thread, in the child, too.
  *
  * Return: The cursor. Errors: ENOMEM.
  */
@@ -473,8 +473,8 @@ char *arena_vprintf(struct arena *arena, const char *format, va_list args)
  * @new_size: its new size, not 0.
  *
  * An object grows in its place if it is the last that this thread allocated in the arena, and
- * was not allocated by a call of its own, as objects above an eighth of a slab are. Any object
- * shrinks, but only the last one gives its bytes back.
+ * lies in a lease, as objects of up to an eighth of a slab do. Any object shrinks, but only
+ * the last one gives its bytes back.
  *
  * Return: 0. Errors: EINVAL: @new_size is 0; ENOSPC: there is no room behind the object, which
  * is unchanged.
@@ -687,9 +687,9 @@ int arena_notify(struct arena *arena);
 	}))
 
 /*
- * Scopes: what is allocated in the block behind arena_scope(arena, fail) is freed at its end,
- * however control leaves the block. If no mark can be taken, the statement @fail is executed
- * instead, such as return -1. Scopes nest.
+ * Scopes: the end of the block behind arena_scope(arena, fail) frees all objects allocated since
+ * its start, however control leaves the block. If arena_mark() fails, the program executes the
+ * statement @fail, such as return -1, instead of the block. Scopes nest.
  *
  *	arena_scope(arena, return -1) {
  *		...

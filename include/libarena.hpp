@@ -16,7 +16,7 @@
 #include <new>
 #include <libarena.h>
 
-/* A resource does not own its arena: the program closes that after the containers are gone. */
+/* A resource does not own its arena: the program closes the arena after its containers are gone. */
 class arena_resource : public std::pmr::memory_resource {
 public:
 	explicit arena_resource(struct arena *arena) noexcept : arena_(arena)

@@ -684,7 +684,7 @@ static bool read_descriptor(const char *path, struct descriptor *found)
 	return *found->rights;
 }
 
-/* Read the name of the program of a process, which may contain any character. */
+/* Reads the name of the program that a process runs. The name may contain any character. */
 static void read_command(const char *pid, char *command, int room)
 {
 	char path[64];

@@ -10,7 +10,8 @@
 #   bench.sh --growth    measure how cost grows with possible CPUs, capacity and number of arenas,
 #                        two minutes; BENCHES="create growth": without the memory of many arenas
 #   bench.sh --gate      measure some instructions, and compare them with selftests/bench/gate
-#   bench.sh --record    measure what --gate does, and write the fast paths to selftests/bench/gate
+#   bench.sh --record    measure what --gate does, and write the instructions of the fast paths to
+#                        selftests/bench/gate
 #   bench.sh --report    make tables and plots of what was measured last
 #   bench.sh --plots     do what --report does, and copy the plots to selftests/bench/plots
 #   bench.sh --build     build the modules for the stock kernel of this release
@@ -288,7 +289,7 @@ measure_native()
 			native "uml-$init-$run" "$init" "$CPUS" "${LIST[@]}" || rc=1
 		done
 	done
-	# Run "full" with eight CPUs, even on a host with fewer: it measures bytes, and no times.
+	# Run "full" with eight CPUs, even on a host with fewer: it measures bytes, not time.
 	[[ " ${LIST[*]} " != *" full "* ]] || native uml8-0-1 0 8 full || rc=1
 	return "$rc"
 }
@@ -454,9 +455,9 @@ recorded()
 	awk -v rival="$1" -v init="$2" '$1 == rival && $2 == init { print $3 }' "$GATE"
 }
 
-# Compares what distance() prints for a rival with the recorded number. Succeeds if it is at most 2
-# above the record. If it is more than 2 below, asks for a new record: with the old one, a later
-# regression would pass unseen.
+# Compares the number that distance() prints for a rival with the recorded number. Succeeds if the
+# new number is at most 2 above the record. If it is more than 2 below, asks for a new record: with
+# the old one, a later regression would pass unseen.
 #   judge RIVAL INIT_ON_ALLOC
 judge()
 {
@@ -519,7 +520,8 @@ judge_all_growth()
 	return "$bad"
 }
 
-# Prints the instructions of creating an arena, 100 objects and the destruction.
+# Prints how many instructions it takes to create an arena, allocate 100 objects, and destroy the
+# arena.
 #   create_cost RIVAL
 create_cost()
 {

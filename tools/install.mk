@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# Definitions that makefiles share which install files. Installed files are used at paths below
-# PREFIX, so PREFIX and the other folders must be absolute. DESTDIR and OUTPUT may be relative to
-# the folder in which make runs, and may contain blanks.
+# Definitions for all makefiles that install files. Installed files are used at paths below PREFIX,
+# so PREFIX and the other folders must be absolute. DESTDIR and OUTPUT may be relative to the folder
+# in which make runs, and may contain blanks.
 
 empty :=
 blank := $(empty) $(empty)

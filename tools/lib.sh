@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# What all scripts of tools/ share: paths, messages, logs, counts. Scripts source this file.
+# Functions and variables that all scripts of tools/ share: paths, messages, logs, counts. Scripts
+# source this file.
 
 set -u -o pipefail
 
@@ -36,8 +37,8 @@ LOGS=$BUILD/logs
 # Scripts and makefiles that this script runs use the same folder.
 export ARENA_BUILD=$BUILD
 
-# Prints the path of a Python. The system's comes before others in PATH, which may lack Python
-# modules that the system has.
+# Prints the path of a Python interpreter, if possible that of the system: others in PATH may lack
+# Python modules that the system has.
 system_python()
 {
 	if [ -x /usr/bin/python3 ]; then
@@ -47,10 +48,10 @@ system_python()
 	fi
 }
 
-# Runs a long command with its output in a log. Every 15 seconds a line shows that
-# the command still runs; if the command fails, the end of the log is shown.
-# OBJECTS=DIR shows how many objects were made below DIR instead, for builds that
-# hide their output.
+# Runs a long command with its output in a log. Every 15 seconds, prints the last line
+# of the log, to show that the command still runs; if the command fails, prints the end
+# of the log. With OBJECTS=DIR, prints how many objects were made below DIR instead of
+# the last line, for builds that hide their output.
 #   quietly LOGNAME COMMAND...
 quietly()
 {

@@ -64,10 +64,11 @@ build()
 	find "$OBJ/lib/arena" -name '*.ko' -exec cp {} "$OBJ/ko/" \;
 }
 
-# Prints the commands for the guest. A suite runs when its module is loaded. After each suite,
-# because the next one may crash the machine, its results are read from debugfs, where they stand
-# without the rest of the kernel's log. At the end, kmemleak looks for memory that was not freed. It
-# reports an object only in a second scan, and only if the object is some seconds old.
+# Prints the commands for the guest. A suite runs when its module is loaded. The guest prints the
+# results of each suite right after it, because the next suite may crash the machine; it reads them
+# from debugfs, which has them without the rest of the kernel's log. At the end, kmemleak looks for
+# memory that was not freed. kmemleak reports an object only in a second scan, and only if the
+# object is some seconds old.
 suites_script()
 {
 	echo "SUITES='/ko/${1:-*}_kunit.ko'"

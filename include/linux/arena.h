@@ -384,9 +384,9 @@ static __always_inline bool __arena_is_words(size_t size, size_t align, gfp_t gf
  * @size:  bytes, not 0, at most the capacity.
  * @gfp:   how the arena may grow: %ARENA_NOGROW to use only committed memory; GFP_NOWAIT or
  *	GFP_ATOMIC where sleeping is not allowed; GFP_KERNEL. With __GFP_ZERO the object is
- *	zeroed. What an arena cannot honour warns once and is ignored: __GFP_NOFAIL,
- *	__GFP_DMA, __GFP_DMA32, and __GFP_ACCOUNT if the arena was created without
- *	%ARENA_ACCOUNT.
+ *	zeroed. The call warns once about flags that an arena cannot honour, and ignores them:
+ *	__GFP_NOFAIL, __GFP_DMA, __GFP_DMA32, and __GFP_ACCOUNT if the arena was created
+ *	without %ARENA_ACCOUNT.
  *
  * The object is aligned to %ARENA_MIN_ALIGN, contiguous in kernel addresses, and lives until
  * the next reset, or rewind below it (clauses 1, 2 and 10). Its contents are undefined unless
@@ -605,7 +605,7 @@ void *arena_alloc_array(struct arena *arena, size_t n, size_t size, gfp_t gfp)
 /**
  * arena_store() - Copy a value into an arena (clauses 1 and 10).
  * @arena: the arena, not NULL.
- * @value: an expression; its type must be one that can be assigned, so no array.
+ * @value: an expression of a type that can be assigned, which an array cannot be.
  * @gfp:   how the arena may grow, see arena_alloc().
  *
  * Context: Any that @gfp fits.

@@ -44,7 +44,7 @@ struct task_struct;
  * @end:	end of the memory that @pos is in: the newest chunk, or the first buffer.
  * @used:	bytes of objects that no reset or rewind has freed, without padding.
  * @generation:	grows with every reset.
- * @chunks:	chunks in use, the newest first; NULL while the first buffer lasts.
+ * @chunks:	chunks in use, the newest first; NULL while no chunk is in use.
  * @oldest:	the oldest chunk in use; valid while @chunks is not NULL.
  * @spare:	chunks that a reset or a rewind has kept.
  * @first:	start of the first buffer, aligned; or NULL.
@@ -166,7 +166,7 @@ static inline bool arena_private_owned(const struct arena_private *arena)
 
 /**
  * arena_private_adopt() - Become the owner of a private arena.
- * @arena: the arena, not NULL. The former owner does not use it any more.
+ * @arena: the arena, not NULL. The former owner must not use the arena any more.
  *
  * Has an effect in debug builds (CONFIG_ARENA_DEBUG) only: these warn once when a task other
  * than the owner uses the arena.

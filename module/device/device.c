@@ -184,7 +184,7 @@ static void arena_file_destroy(struct arena_file *af)
 
 /*
  * The opener must ask for O_RDWR: a new arena that its opener cannot write to is of no use.
- * For a descriptor with fewer rights there is ARENA_IOC_DUP.
+ * ARENA_IOC_DUP makes descriptors with fewer rights.
  */
 static struct arena_file *arena_file_fresh(fmode_t mode)
 {
@@ -455,7 +455,7 @@ struct arena *arena_dev_arena(const struct arena_dev *dev)
 EXPORT_SYMBOL_GPL(arena_dev_arena);
 
 /**
- * arena_unhold() - Stop using an arena that arena_get_from_fd() gave.
+ * arena_unhold() - Stop holding an arena that arena_get_from_fd() has returned.
  * @dev: the arena, not NULL.
  *
  * Context: Task, may sleep: frees the arena if no file and no mapping of it is left.

@@ -45,7 +45,7 @@
  *		reset either sees the hold or comes before it.
  * @allocators:	number of files with ARENA_RIGHT_ALLOC, plus @holds. At 0, poll() reports EPOLLHUP,
  *		as it does for a sealed arena.
- * @lock:	the revocation lock; device.c says what it protects.
+ * @lock:	the revocation lock: allocations and faults hold it for reading, resets for writing.
  * @arena:	the arena; NULL until it is set up or first used.
  * @flags:	ARENA_SETUP_* of @arena, and ARENA_SEALED, which is set with @lock held for
  *		writing and never cleared.
@@ -66,7 +66,7 @@
  * @strict:	set by the first reset with ARENA_RESET_STRICT, with @lock held for writing: from
  *		then on, faults beyond the last object get SIGBUS.
  * @wait:	the wait queue of the pollers of all files of the arena.
- * @wake_above:	a call wakes all pollers when it leaves more bytes used than this.
+ * @wake_above:	an allocation that leaves more bytes used than this wakes all pollers.
  * @notify_work: the irq_work by which arena_notify() wakes pollers.
  */
 struct arena_dev {
@@ -119,7 +119,7 @@ struct file *arena_file_open(const struct arena_file *from, u32 rights);
 int arena_dev_make(struct arena_dev *dev, struct arena_config *config, u32 flags);
 int arena_dev_make_default(struct arena_dev *dev);
 
-/* The capacity of an arena for which the program names none. */
+/* Returns the capacity of an arena for which the program chooses none. */
 static inline size_t arena_dev_capacity(void)
 {
 	return min_t(size_t, ARENA_DEFAULT_CAPACITY, arena_capacity_max());

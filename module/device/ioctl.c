@@ -456,7 +456,7 @@ put_fd:
 #define ARENA_OP_MAKE		BIT(0)	/* create the arena if there is none yet */
 #define ARENA_OP_PROBE		BIT(1)	/* fail before @run if the struct cannot be written */
 #define ARENA_OP_OUT		BIT(2)	/* copy the struct back after success */
-#define ARENA_OP_MOVES		BIT(3)	/* wake pollers if more is used than they wait for */
+#define ARENA_OP_MOVES		BIT(3)	/* wake pollers if more bytes are used than they wait for */
 #define ARENA_OP_WAKES		BIT(4)	/* wake all pollers, whatever they wait for */
 
 /**

@@ -295,8 +295,8 @@ static int arena_mmap_status(struct arena_dev *dev, struct vm_area_struct *vma)
 }
 
 /*
- * May a program map the arena through @af in this way? Returns 0 or an errno. MAP_SHARED is
- * recognised by VM_MAYSHARE, because mmap() clears VM_SHARED if the file is not open for writing.
+ * May a program map the arena through @af with @vm_flags? Returns 0 or an errno. VM_MAYSHARE tells
+ * MAP_SHARED, because mmap() clears VM_SHARED if the file is not open for writing.
  */
 static int arena_may_map(const struct arena_file *af, unsigned long vm_flags)
 {

@@ -2,7 +2,7 @@
 /*
  * /dev/arena: ARENA_IOC_SEAL. After it has succeeded, the bytes of the arena never change again.
  *
- * What could change them, and what prevents that:
+ * The list says what could change these bytes, and what prevents each change:
  *
  *  - Calls that allocate, store, commit, reset or rewind. They take arena_dev.lock before they look
  *    at ARENA_SEALED (arena_dev_begin(), arena_dev_begin_reset()), and hold it until they have

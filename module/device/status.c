@@ -33,8 +33,8 @@ static __always_inline void status_raise(__u64 *shown, __u64 value)
 /*
  * The compare-and-swap that raises offset is a full barrier, which pairs with the read barrier of a
  * program that reads offset and then high. If the program reads this offset, it also reads this
- * high or a later one (litmus test "status"). In the other order it could find bytes used above
- * high.
+ * high or a later one (litmus test "status"). If offset were raised first, the program could find
+ * more bytes used than lie below high.
  */
 static __always_inline void status_raise_usage(struct arena_status *status, size_t used,
 					       size_t high)
@@ -59,9 +59,8 @@ void arena_status_raise(struct arena_dev *dev)
 
 /*
  * Show a new generation on the page. While the other members change from the old generation to the
- * new one, the generation there is odd, which no generation of a program's arena is. So a program
- * that reads the same even number before and after the other members knows that they belong to that
- * generation.
+ * new one, the page shows an odd generation; all real ones are even. So a program that reads the
+ * same even number before and after the other members knows that they belong to that generation.
  */
 static void status_begin(struct arena_dev *dev, const struct arena_moment *now)
 {

@@ -42,7 +42,7 @@ MODULE_PARM_DESC(max_user_arenas, "Arenas that one user may have open (0: half o
 
 /**
  * struct arena_user - a user, and what it has.
- * @budget: the pages charged to the user; its reference count is that of the user.
+ * @budget: counts the pages charged to the user; its reference count is that of this struct.
  * @arenas: how many arenas the user has open.
  * @uid:    the uid that identifies the user.
  * @node:   entry in users, the hash table.

@@ -2,11 +2,11 @@
 /*
  * /dev/arena: poll(), and what it waits for.
  *
- * Every arena has one queue, on which the pollers of all its files wait. They wait for different
- * things, so a call that wakes one wakes all, and each poller checks for itself. Most allocations
- * should wake no poller: arena_dev.wake_above is the lowest number of bytes used above which a
- * poller must be woken. Each poller lowers it to its own threshold whenever it checks, and each
- * wakeup raises it to ARENA_WAKE_NEVER.
+ * Every arena has one queue, on which the pollers of all its files wait. Pollers wait for different
+ * events, so a call that wakes one poller wakes all, and each checks for its own events. Most
+ * allocations should wake no poller: arena_dev.wake_above is the lowest number of bytes used above
+ * which a poller must be woken. Each poller lowers wake_above to its own threshold whenever it
+ * checks, and each wakeup raises wake_above to ARENA_WAKE_NEVER.
  *
  * No poller sleeps through an event that it waits for:
  *
@@ -164,7 +164,7 @@ int arena_do_watch(struct arena_call *call)
 	struct arena_moment now;
 
 	spin_lock(&af->watch_lock);
-	/* poll() reports whatever happens from here on. */
+	/* From now on, poll() reports changes since the state that is read here. */
 	af->notices = arena_notices(af->dev);
 	arena_moment_read(af->dev->arena, &now);
 	af->generation = now.generation;

@@ -124,7 +124,7 @@ static int thread(void *data)
 
 	for (i = 0; i <= ROUNDS; i++)
 		one_round(worker, !i);
-	/* After complete(), run_team() frees the workers, so only the last thread calls it. */
+	/* Only the last thread calls complete(), after which run_team() frees the workers. */
 	if (atomic_dec_and_test(&worker->team->left))
 		complete(&worker->team->done);
 	return 0;

@@ -157,7 +157,7 @@ static double one_round(const struct rival *rival)
 	int calls = CALLS / rival->per, fd = rival->fd, i;
 	double start;
 
-	/* The memory is committed already, so only the calls are measured. */
+	/* Resets keep the memory that the warm-up has committed, so only calls are measured. */
 	if (rival->open != open_nothing && call_reset(fd))
 		err(1, "%s: reset", rival->name);
 	start = now();
