@@ -158,8 +158,9 @@ int arena_share(struct arena *arena, unsigned int rights);
  * arena_fd() - The descriptor of an arena.
  * @arena: the arena.
  *
- * For poll(), and for ioctls that have no function here. A mark of %ARENA_IOC_MARK lies behind
- * the leases of all threads; a mark of arena_mark() may lie in the lease of the caller.
+ * The descriptor serves for poll(), and for ioctls that have no function here. A mark of
+ * %ARENA_IOC_MARK lies behind the leases of all threads; a mark of arena_mark() may lie in the
+ * lease of the caller.
  *
  * Return: The descriptor, close-on-exec, which the caller must not close.
  */
@@ -221,7 +222,7 @@ LIBARENA_INLINE __u64 arena_generation(const struct arena *arena)
  * arena_high() - Where objects end.
  * @arena: the arena.
  *
- * Leases of all processes end below it, too. Objects of kernel code count only after that
+ * The leases of all processes count as objects. Objects of kernel code count only after that
  * code has called its own arena_notify().
  *
  * Return: An offset above which no object ends.
@@ -364,25 +365,25 @@ LIBARENA_INLINE void *arena_zalloc(struct arena *arena, size_t size)
 /**
  * arena_commit() - Commit memory beforehand.
  * @arena: the arena.
- * @bytes: commit the first so many bytes of the arena, rounded up to slabs.
+ * @bytes: number of bytes to commit, from the start of the arena; rounded up to slabs.
  *
  * Until a reset gives that memory back, allocations in it need no further memory for objects.
  *
- * Return: 0. Errors: of %ARENA_IOC_COMMIT; what the call committed is given back then.
+ * Return: 0. Errors: of %ARENA_IOC_COMMIT; a call that fails gives back what it has committed.
  */
 int arena_commit(struct arena *arena, size_t bytes);
 
 /**
  * arena_batch() - Make many objects by one call of the kernel, all or none.
  * @arena: the arena.
- * @items: the objects: in @bytes their sizes, in @src the bytes to copy into them, or 0;
- *	afterwards in @offset where they are.
+ * @items: the objects. In: @bytes is the size of an object, @src the address of bytes to copy
+ *	into the object, or 0. Out: @offset is the offset of the object.
  * @count: number of items, 1 to %ARENA_BATCH_MAX.
  * @flags: %ARENA_ALLOC_ZERO: objects without a source are zero.
  *
  * The objects lie behind each other in the order of the items. %ARENA_RIGHT_WRITE is not needed.
  *
- * Return: 0. Errors: of %ARENA_IOC_BATCH; nothing is allocated then.
+ * Return: 0. Errors: of %ARENA_IOC_BATCH; a call that fails allocates nothing.
  */
 int arena_batch(struct arena *arena, struct arena_batch_item *items, unsigned int count,
 		unsigned int flags);
@@ -501,7 +502,8 @@ void *arena_realloc(struct arena *arena, void *ptr, size_t old_size, size_t new_
  * @generation: a generation in which the object lives.
  * @offset: its offset.
  *
- * A plain value, which is the same in every process, for %ARENA_IOC_DEREF and for the kernel.
+ * A handle is a plain value, which means the same in every process, for %ARENA_IOC_DEREF, and for
+ * kernel code.
  */
 struct arena_handle {
 	__aligned_u64 generation;
@@ -513,7 +515,7 @@ struct arena_handle {
  * @arena: the arena.
  * @ptr: the object. The caller excludes resets and rewinds that free it.
  *
- * Return: The handle; one that names nothing if @ptr is not in the arena.
+ * Return: The handle; if @ptr is not in the arena, a handle that names nothing.
  */
 LIBARENA_INLINE struct arena_handle arena_handle(const struct arena *arena, const void *ptr)
 {
@@ -629,7 +631,7 @@ int arena_reset_release(struct arena *arena, __u64 keep);
 
 /**
  * arena_seal() - Let nothing change the arena any more, for ever.
- * @arena: the arena. No thread uses it during the call.
+ * @arena: the arena. No thread may use it during the call.
  *
  * From then on, all processes can read the arena, and none can change it: so a program can parse
  * its contents where they lie. The library maps the arena anew, for reading only; a store there

@@ -407,7 +407,7 @@ static unsigned long long read_number(const char *name)
 	return value;
 }
 
-/* Prints at most @lines rows of a table, or all if 0, with the column of rates if @rates. */
+/* Prints at most @lines rows of a table, or all if @lines is 0; @rates: with rates. */
 static void print_table(const struct table *table, bool rates, size_t lines)
 {
 	size_t i, j;
@@ -649,10 +649,10 @@ static int do_show(const char *which)
 	return finish();
 }
 
-/* What /proc/PID/fdinfo/FD says of a descriptor of an arena. */
+/* The values that /proc/PID/fdinfo/FD has for a descriptor of an arena. */
 struct descriptor {
 	char	id[32];		/* a dash while the arena has neither been set up nor used */
-	char	name[160];	/* as the kernel escapes it */
+	char	name[160];	/* with blanks and backslashes escaped by the kernel */
 	char	rights[64];
 };
 
@@ -913,7 +913,7 @@ static bool handle_signal(int signals)
 		suspend();
 		return true;
 	case SIGCONT:
-		/* SIGSTOP cannot be caught: if that stopped us, the shell has set its own mode. */
+		/* Set the mode again: if SIGSTOP stopped the program, the shell has changed it. */
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &uncooked);
 		return true;
 	default:

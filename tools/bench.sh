@@ -73,8 +73,8 @@ make_modules()
 	local dir=$1 m=$2
 
 	shift 2
-	# Remove this file, so that Kbuild reads the versions of the arena's symbols again: they
-	# may have changed.
+	# Remove the old Module.symvers, so that Kbuild reads the versions of the arena's symbols
+	# again, which may have changed.
 	rm -f "$dir/selftests/bench/Module.symvers"
 	"$@" -j"$JOBS" M="$m" modules &&
 		"$@" -j"$JOBS" M="$m/selftests/bench" W=1 KCFLAGS=-Werror \

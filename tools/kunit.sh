@@ -112,7 +112,7 @@ kernel_args()
 	local arg args=()
 
 	is_old || args+=(seccomp=on ncpus=2)
-	# Use a periodic tick: without it, UML has been seen to sleep for ever with timers pending.
+	# Use a periodic tick: without it, UML sometimes sleeps for ever with timers pending.
 	args+=(mem=1G nohz=off highres=off)
 	# The suite arena_kasan provokes reports and counts them, so KASAN must print more than one.
 	args+=(kasan_multi_shot)

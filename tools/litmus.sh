@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Runs the litmus tests of kunit/litmus against the kernel's memory model, and compares each result
-# with the one that a comment in the test's file promises: Never, Sometimes or Always, as in
+# with the result that a comment in the test's file promises: Never, Sometimes or Always, as in
 # (* Result: Never *).
 #
 #   litmus.sh [FILE...]   default: all, unless they have passed on these sources before

@@ -4,7 +4,7 @@
 # Checks that mandoc has no complaint about the manuals, and that they are complete: arena(4) names
 # every ioctl, right, flag, reset mode and errno of the ABI header, and every tracepoint and module
 # parameter; arenactl(8) names every option and column of the program; and each manual of this
-# project that another one refers to exists.
+# project to which a manual refers exists.
 
 . "$(dirname "$0")/lib.sh"
 

@@ -51,8 +51,9 @@ make_with_tests()
 	"$@" M="$m" modules || return 1
 	for name in $OUTSIDE; do
 		mirror "$ROOT/selftests/$name" "$dir/selftests/$name" || return 1
-		# Remove this file, so that Kbuild reads the versions of the arena's symbols again:
-		# they may have changed, and the kernel refuses a module that has other ones.
+		# Remove the old Module.symvers, so that Kbuild reads the versions of the arena's
+		# symbols again: they may have changed, and the kernel refuses a module with wrong
+		# versions.
 		rm -f "$dir/selftests/$name/Module.symvers"
 		"$@" M="$m/selftests/$name" \
 			KBUILD_EXTRA_SYMBOLS="$m/Module.symvers" modules ||

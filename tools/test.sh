@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Runs steps of the test suite and adds up their results. A step is a script of this directory, or a
-# script with certain arguments. It writes how many tests passed, failed and were skipped to
+# script with certain arguments. Each step writes how many tests passed, failed and were skipped to
 # build/counts/STEP.
 #
 #   test.sh STEP...      such as kunit, selftest, litmus, readme-examples, check

@@ -33,8 +33,8 @@
  *
  * Generic KASAN sees an arena as it sees kmalloc(), whether arenas are built in or a module
  * (clause 26). It reports each access of kernel code to memory that is no live object: beyond the
- * end of an object, to what is left of a reservation, or after a reset or rewind. What
- * arena_reset_rcu() frees, it reports from the moment when the readers are gone.
+ * end of an object, to what is left of a reservation, or after a reset or rewind; after
+ * arena_reset_rcu(), only once the readers are gone.
  *  - A redzone of 16 bytes or more lies behind each object. It counts as padding: arena_offset()
  *    does not change, but fewer objects fit. With the module parameter kasan_redzones=0 there are
  *    no redzones, and bounds of objects are rounded to 8 bytes.
@@ -45,8 +45,8 @@
  *    mapped is never poisoned, because the kernel may access any byte of it for the program.
  *  - A reset or rewind takes time in proportion to what it frees, with preemption off.
  *  - The buffer of a private arena is poisoned until arena_private_destroy().
- *  - For objects larger than a slab, CONFIG_KASAN_VMALLOC is needed; they are accessible until they
- *    are unmapped.
+ *  - KASAN checks objects larger than a slab only with CONFIG_KASAN_VMALLOC; such an object is
+ *    accessible until it is unmapped.
  * The tag-based modes of KASAN see an arena as one block.
  *
  * Debugging
@@ -76,8 +76,9 @@
  *    allocation takes the slow path, and each reset takes time linear in the objects and bytes that
  *    it frees, with preemption off; allocations that cannot sleep fail meanwhile. An arena that is
  *    not checked pays nothing.
- *  - With KASAN both work side by side: KASAN reports the instruction that accesses free memory or
- *    a redzone, and the checks find what it does not see, such as a write by a device.
+ *  - On a kernel with KASAN, these checks work beside it: KASAN reports the instruction that
+ *    accesses free memory or a redzone, and the checks find accesses that KASAN does not see, such
+ *    as a write by a device.
  *
  * Limits
  *  - capacity: 1 byte to 1 TiB less one page, see arena_capacity_max();
@@ -206,10 +207,10 @@ struct device;
 /**
  * ARENA_MIN_ALIGN - alignment, in bytes, of what arena_alloc() returns: 8 everywhere.
  *
- * It does not depend on the size: kmalloc() aligns an object whose size is a power of two to
- * that size, but an arena does not. Use arena_alloc_aligned() for more, and arena_new() for what
- * a type needs. Objects share cache lines, even where ARCH_DMA_MINALIGN is larger than 8, so none
- * of them is for DMA (clause 1).
+ * The alignment does not depend on the size: kmalloc() aligns an object whose size is a power of
+ * two to that size, but an arena does not. Use arena_alloc_aligned() for more, and arena_new() for
+ * the alignment that a type needs. Objects share cache lines, even where ARCH_DMA_MINALIGN is
+ * larger than 8, so none of them is for DMA (clause 1).
  */
 #define ARENA_MIN_ALIGN		sizeof(u64)
 
@@ -555,8 +556,8 @@ void *arena_alloc_array(struct arena *arena, size_t n, size_t size, gfp_t gfp)
 
 /*
  * The address of the member that counts the elements of flexible array @array, which __counted_by()
- * names. If @array has no __counted_by(), or the compiler cannot tell, the address of a word that
- * nothing reads.
+ * names. If @array has no __counted_by(), or the compiler cannot tell, it is the address of a word
+ * that nothing reads.
  */
 #ifdef __has_builtin
 #if __has_builtin(__builtin_counted_by_ref)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/arena: ARENA_IOC_BATCH. The program's items, and the sources that they point to, are copied
- * in before anything is claimed, and the offsets are copied out after the lock was dropped: no user
- * memory is touched with the lock held (clause 24).
+ * /dev/arena: ARENA_IOC_BATCH. The call copies the items, and the sources that they point to, in
+ * before it claims anything, and the offsets out after it has dropped the lock. So it touches no
+ * user memory with the lock held (clause 24).
  */
 #include <linux/mm.h>
 #include <linux/rwsem.h>

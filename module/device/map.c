@@ -41,8 +41,8 @@ static size_t arena_map_end(const struct arena_dev *dev)
 }
 
 /*
- * Set mapping and index of @page before a program maps it: by these the kernel identifies futexes
- * that processes share. Faults on the same page may race here, and write the same values.
+ * Set mapping and index of @page before a program maps it: by these two the kernel identifies
+ * futexes that processes share. Faults on the same page may race here, and write the same values.
  */
 static void arena_name_page(const struct arena_dev *dev, struct page *page, pgoff_t pgoff)
 {
@@ -64,8 +64,8 @@ static struct page *arena_map_find(const struct arena_dev *dev, pgoff_t pgoff)
 }
 
 /*
- * Unmap everything from offset @from on, in all mappings of the arena. That includes the status
- * page; the next access to it faults it in again.
+ * Unmap everything from offset @from on, in all mappings of the arena. This unmaps the status page,
+ * too, which the next access to it faults in again.
  */
 void arena_map_revoke(struct arena_dev *dev, size_t from)
 {

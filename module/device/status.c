@@ -6,7 +6,7 @@
  * need no lock: a writer with older values than those on the page changes nothing. The kernel
  * relies on nothing that it reads there: a wrong value on the page would harm only its readers.
  *
- * A new generation lowers offset and high. Resets begin one with arena_dev.lock held for writing,
+ * A new generation lowers offset and high. Resets begin it with arena_dev.lock held for writing,
  * and calls that raise offset and high hold that lock for reading. Writers without that lock (the
  * irq_work of arena_notify(), NOTIFY and WATCH) may find a new generation before the page shows it.
  * They and the resets take status_lock, and read the arena with it held: otherwise a writer could

@@ -126,9 +126,9 @@ static void arena_notify_work(struct irq_work *work)
  * @dev: the arena, from arena_get_from_fd(), not yet passed to arena_unhold().
  *
  * Objects that kernel code allocates wake no poller and do not appear on the status page. After the
- * last of them, the caller announces them by this call. The pollers are woken, and the status page
- * is updated, soon afterwards in an interrupt (irq_work) on the same CPU; calls that follow each
- * other faster than that may share one wakeup.
+ * last of them, the caller announces them by this call. Soon afterwards an interrupt (irq_work) on
+ * the same CPU wakes the pollers and updates the status page; all calls before that interrupt may
+ * share one wakeup.
  *
  * Context: Any, NMI included. Takes no lock.
  */

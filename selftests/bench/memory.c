@@ -40,8 +40,8 @@ static void print_pages(const char *bench, const struct rival *rival, unsigned i
 }
 
 /*
- * Makes an allocator and allocates @n objects from it. Prints how many bytes that took from the
- * page allocator: "memory_setup" without the objects, and "memory" with them.
+ * Makes an allocator and allocates @n objects from it. Prints how many bytes the page allocator has
+ * given out: "memory_setup" for the allocator alone, and "memory" with the objects.
  */
 static int one_rival(const struct rival *rival, unsigned int n, size_t bytes)
 {

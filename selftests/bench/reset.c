@@ -87,7 +87,7 @@ static int one_point(unsigned int n, size_t size)
 			.n	 = n,
 			.size	 = size,
 			.largest = size,
-			/* More than the objects have, so that no rival gets full. */
+			/* More bytes than the objects have, so that no rival gets full. */
 			.bytes	 = (size_t)n * size + SZ_1M,
 		};
 

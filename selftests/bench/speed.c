@@ -210,7 +210,7 @@ static int timed_mix(const struct rival *rival, struct bench_ctx *ctx, u64 *tick
 	return err;
 }
 
-/* Allocates objects of various sizes, all of the largest size if an allocator has only one. */
+/* Allocates objects of various sizes. An allocator with one size gives all objects the largest. */
 int bench_mix(void)
 {
 	const struct workload work = {

@@ -3,9 +3,9 @@
  * Measures several threads at once, each on a CPU of its own: "threads_one" with one allocator for
  * all threads, "threads_own" with an allocator for each thread.
  *
- * The time of a round is from the start of the first thread to the end of the last one. With a
- * rival that frees all objects at once, one thread does that between rounds; with other rivals,
- * each thread frees its objects within the round, batch by batch.
+ * The time of a round is from the start of the first thread to the end of the last one. If a rival
+ * frees all objects at once, one thread frees them between rounds; with other rivals, each thread
+ * frees its objects within the round, batch by batch.
  *
  * For each rival, threads_one is measured right after threads_own. "threads_ratio" is the median
  * over all such pairs: the throughput with one allocator in percent of that with several. If the
@@ -22,7 +22,7 @@
 #define MOST		16	/* the largest number of threads */
 #define BATCHES		4	/* batches that each thread allocates in one round */
 #define ROUNDS		8	/* rounds that measure() runs one after the other */
-/* A rival that takes longer for an object than this (in 1/100 ns) is measured for ROUNDS only. */
+/* A rival that takes more hundredths of a ns for an object than this runs only ROUNDS rounds. */
 #define SLOW		100000
 
 struct worker;
@@ -163,7 +163,7 @@ static int init_workers(struct team *team, bool one)
 		worker->ctx.n = BENCH_BATCH;
 		worker->ctx.size = BENCH_SIZE;
 		worker->ctx.largest = BENCH_SIZE;
-		/* Half as many bytes again as the objects have, so that no rival gets full. */
+		/* 1.5 times the bytes of the objects, so that no rival gets full. */
 		worker->ctx.bytes = BATCHES * BENCH_BATCH * BENCH_SIZE * 3 / 2;
 		if (one)
 			worker->ctx.bytes *= team->nr;
@@ -234,7 +234,7 @@ static void print_rival(const struct rival *rival, unsigned int nr, struct bench
 			struct bench_series *one)
 {
 	struct bench_label label = { "threads_own", rival->name, nr, BENCH_BATCH, BENCH_SIZE };
-	static struct bench_series ratio;	/* too large for the stack; one task at a time */
+	static struct bench_series ratio;	/* too large for the stack; main.c has a lock */
 
 	ratio = *own;
 	make_ratios(&ratio, one);

@@ -376,9 +376,9 @@ static struct table *table_make(void)
 }
 
 /*
- * Returns this thread's table, which it first makes and adds to the list of all tables if
- * necessary. After a fork, the child has a table, but the kernel has wiped it, and it is not in the
- * list.
+ * Returns this thread's table. First makes the table, and adds it to the list of all tables, if
+ * necessary. After a fork, the child has a table, but the kernel has wiped the table, so it is not
+ * in the list.
  */
 static struct table *table_get(void)
 {
@@ -1216,7 +1216,7 @@ static int ask_info(struct opened *opened)
 	opened->large = checked ? 0 : opened->slab / LARGE_SHARE;
 	opened->arena.capacity = info.capacity;
 	opened->mapped = align_up(info.capacity, page_size());
-	/* The arena does not fit into the address space of a 32-bit program. */
+	/* Fail if the arena does not fit into the address space of a 32-bit program. */
 	if (opened->mapped < info.capacity || opened->mapped + opened->slab < opened->mapped) {
 		errno = ENOMEM;
 		return -1;

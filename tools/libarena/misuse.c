@@ -116,7 +116,7 @@ static void use_all(void)
 	memset(arena_alloc_aligned(arena, 100000, 4096), 4, 100000);
 }
 
-/* The child allocates where the parent knows of no object, and the parent reads it: no misuse. */
+/* The child allocates where the parent knows of no object; the parent reads there: no misuse. */
 static void use_in_child(void)
 {
 	int status;

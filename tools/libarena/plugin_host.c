@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * plugin_host PLUGIN loads a shared object made of plugin.c, uses it in the main thread and in
- * another one, unloads it, and only then lets the other thread end.
+ * plugin_host PLUGIN loads a shared object made of plugin.c, uses it in the main thread and in a
+ * second thread, unloads it, and only then lets the second thread end.
  */
 #include <dlfcn.h>
 #include <pthread.h>

@@ -667,10 +667,10 @@ struct arena_notify_args {
  * struct arena_status - the status page: the state of an arena without a call.
  * @version:	version of this layout, 1. Later versions only add members.
  * @flags:	ARENA_SETUP_* flags of the arena, and %ARENA_SEALED once it is sealed.
- * @generation:	the present generation. Written before a reset returns, and
- *		before any object of the new generation is handed out. Odd, which
- *		no generation is, while the other members change from the old
- *		generation to the new one.
+ * @generation:	the present generation. A reset writes it before it returns, and
+ *		before any object of the new generation is handed out. While the
+ *		other members change from the old generation to the new one, this
+ *		is an odd number, which no generation has.
  * @offset:	bytes of all objects, as of the last update.
  * @high:	no object ended above this offset at the last update.
  * @capacity:	size of the arena in bytes.
