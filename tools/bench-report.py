@@ -23,7 +23,7 @@ import sys
 COLUMNS = ("kernel init_on_alloc bench rival threads n size value unit "
            "min max runs").split()
 
-# The arenas, for which the class Goals has goals.
+# The kinds of arenas. The goals below are about these.
 SPANS, DENSE, PRIVATE = "arena_spans", "arena_dense", "arena_private"
 SEEDS = (SPANS, DENSE, "kvmalloc")
 # Bump allocators that show how fast an allocator could be. Arenas need not be faster than these.

@@ -230,8 +230,8 @@ mirror_module()
 	cmp -s "$1/Kbuild" "$2/Kbuild" || cp "$1/Kbuild" "$2/"
 }
 
-# Adds the arena to a kernel tree as lib/arena. Makes links to the files, so that the next build
-# compiles each file that was edited.
+# Adds the arena to a kernel tree as lib/arena. Makes links to the sources, and no copies, so that
+# the next build sees each file that was edited.
 #   graft KERNEL-SOURCE
 graft()
 {

@@ -108,8 +108,8 @@ build_new()
 	ln -sfn new/root/arena "$BUILD/mod-new"
 }
 
-# Configures a kernel tree, which is enough to compile modules against, and does not build the
-# kernel.
+# Configures a kernel tree, but does not build the kernel: to compile modules, the configuration
+# suffices.
 prepare_kunit_tree()
 {
 	local prep=$BUILD/prep

@@ -115,7 +115,7 @@ static int arena_check_store(const union arena_args *args)
 	return store->bytes > ARENA_STORE_MAX ? -EMSGSIZE : 0;
 }
 
-/* Copy the source in, with no lock held: a page fault in user memory may block for ever. */
+/* Copy the source in. This may wait for ever in a page fault, so the caller holds no lock. */
 static int arena_stage_store(struct arena_call *call)
 {
 	const struct arena_store_args *store = &call->args.store;

@@ -10,7 +10,7 @@
 /* Limits on the objects and bytes of all rounds of a measurement together. */
 #define OBJECTS_IN_ALL	1000000
 #define BYTES_IN_ALL	SZ_256M
-/* The size of a slab is a multiple of this, so no memory is lost at the end of a slab. */
+/* The size of a slab is a multiple of LARGE_OBJECT, so no memory is lost at the end of a slab. */
 #define LARGE_OBJECT	SZ_4K
 
 static unsigned int rounds_for(unsigned long n, size_t bytes)

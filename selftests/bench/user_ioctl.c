@@ -167,7 +167,7 @@ static double one_round(const struct rival *rival)
 	return (now() - start) / (calls * rival->per);
 }
 
-/* Each round runs all rivals in turn, so that a disturbance of the machine affects all. */
+/* Each round runs all rivals in turn, so that a disturbance of the machine affects all of them. */
 static void measure(int rounds)
 {
 	struct rival *rival;

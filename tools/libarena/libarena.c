@@ -100,7 +100,7 @@ struct opened {
 };
 
 /**
- * struct table - the cursors of a thread. Wiped by fork.
+ * struct table - the cursors of a thread. The kernel wipes it in the child of a fork.
  * @cursors: one for each index of an arena.
  * @enlisted: the table is in the list of all tables. Only the thread of the table uses this member.
  * @next: next table in the list, protected by the lock.
@@ -114,7 +114,8 @@ struct table {
 };
 
 /**
- * struct process - data that the threads of a process share. Wiped by fork.
+ * struct process - data that the threads of a process share. The kernel wipes it in the child of a
+ * fork.
  * @lock: protects the other members; lock() takes it.
  * @tables: list of the tables of all threads that have allocated.
  * @spares: for each index, the unused rest of a lease whose thread has ended.
@@ -768,9 +769,9 @@ PUBLIC struct arena_cursor *arena_cursor(struct arena *arena)
 }
 
 /*
- * arena_memdup_aligned() calls this when its allocation has failed. If the descriptor lacks the
- * right to write, this lets the kernel allocate and copy. Otherwise it returns NULL, with the errno
- * of the allocation.
+ * arena_memdup_aligned() calls this function when its allocation has failed. If the descriptor
+ * lacks the right to write, the function lets the kernel allocate and copy. Otherwise it returns
+ * NULL, with the errno of the allocation.
  */
 PUBLIC void *libarena_copy_in(struct arena *arena, const void *src, size_t size, size_t align)
 {
