@@ -182,7 +182,7 @@ objects_of()
 	done
 }
 
-# Prints headers that an object of module/$1 includes from a folder above it.
+# Prints headers that an object of module/$1 includes from folders that module/$1 may not use.
 upward_includes()
 {
 	local object own=$1 allowed

@@ -34,7 +34,7 @@ if ! mkdir -p "$LOGS" 2>/dev/null || [ ! -w "$LOGS" ]; then
 fi
 BUILD=$(cd "$BUILD" && pwd -P) || exit 1
 LOGS=$BUILD/logs
-# Scripts and makefiles that this script runs use the same folder.
+# Export the folder, so that scripts and makefiles that this script runs use it, too.
 export ARENA_BUILD=$BUILD
 
 # Prints the path of a Python interpreter, if possible that of the system: others in PATH may lack

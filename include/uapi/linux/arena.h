@@ -41,8 +41,8 @@
  *  EFAULT    the struct cannot be read or written
  *  EINVAL    the struct is shorter than its first version; an unknown flag
  *            or value, or a reserved member that is not zero
- *  E2BIG     the struct is longer than the kernel knows, and a byte behind what
- *            it knows is not zero (or the struct is longer than a page)
+ *  E2BIG     the struct is longer than the kernel knows, and a byte behind the
+ *            known part is not zero (or the struct is longer than a page)
  *  EACCES    the descriptor does not have the right that the command needs
  *  ENOMEM    no memory: of the system, of the memory cgroup of the process
  *            that opened the arena, or within the limits of the module
@@ -458,7 +458,7 @@ struct arena_batch_item {
  *
  * Errors: those of &struct arena_store_args. EINVAL: also if there are no items or
  * too many, or @item_size is too short. E2BIG: also if an item is longer than the
- * kernel knows and not zero behind that.
+ * kernel knows, and a byte behind the known part is not zero.
  */
 struct arena_batch_args {
 	__u32 size;
