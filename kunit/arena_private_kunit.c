@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Private arenas: one owner, an optional first buffer, nested marks.
+ * Tests of private arenas. Such an arena has one owner, may begin in a buffer of the owner (the
+ * first buffer), and has nested marks.
  */
 #include <linux/arena_private.h>
 #include <linux/module.h>
@@ -31,7 +32,7 @@ static bool within(const void *ptr, size_t size, const void *buffer, size_t room
 	return ptr >= buffer && ptr + size <= buffer + room;
 }
 
-/* With a first buffer of any size and alignment, objects lie in it until it is full. */
+/* With a first buffer of any size and alignment, all objects lie in the buffer until it is full. */
 static void private_alloc_first_buffer_within(struct kunit *test)
 {
 	const size_t room = 512;
@@ -54,8 +55,8 @@ static void private_alloc_first_buffer_within(struct kunit *test)
 				got += 8;
 			}
 			/*
-			 * At the start of the buffer, less than ARENA_MIN_ALIGN is unused, and at
-			 * its end less than an object.
+			 * Fewer than ARENA_MIN_ALIGN bytes are unused at the start of the buffer,
+			 * and fewer than an object takes at its end.
 			 */
 			KUNIT_EXPECT_GT(test, got + ARENA_MIN_ALIGN + 8, size);
 			KUNIT_EXPECT_EQ(test, arena_private_offset(&arena), got);
@@ -64,7 +65,10 @@ static void private_alloc_first_buffer_within(struct kunit *test)
 	}
 }
 
-/* An arena grows when its buffer on the stack is full. After a reset it uses the buffer again. */
+/*
+ * An arena grows when its first buffer, here on the stack, is full. After a reset it uses the
+ * buffer again.
+ */
 static void private_alloc_stack_buffer_grows(struct kunit *test)
 {
 	u8 buffer[200];
@@ -129,7 +133,7 @@ static void private_alloc_mixed_no_overlap(struct kunit *test)
 	}
 }
 
-/* Clauses 4, 5: bad arguments yield NULL and change nothing. */
+/* Clauses 4, 5: an allocation with a bad argument returns NULL and changes nothing. */
 static void private_alloc_bad_argument_null(struct kunit *test)
 {
 	static const struct {
@@ -160,13 +164,15 @@ static void private_alloc_bad_argument_null(struct kunit *test)
 					      "case %d", i);
 		KUNIT_EXPECT_EQ_MSG(test, 0, memcmp(&was, arena, sizeof(was)), "case %d", i);
 	}
-	/* After a failed growth, small objects still fit. */
+	/*
+	 * The arena could not grow for a large object, but small objects still fit in its memory.
+	 */
 	KUNIT_EXPECT_NULL(test, arena_private_alloc(arena, SZ_64K, ARENA_NOGROW));
 	after = arena_private_alloc(arena, 8, ARENA_NOGROW);
 	KUNIT_EXPECT_PTR_EQ(test, after, before + 8);
 	/*
-	 * Allocate the largest possible object, if there is memory for it. Each round gives the
-	 * memory to the pool, from which the next one takes it.
+	 * Allocate the largest possible object, if there is memory for it. Each round destroys the
+	 * arena, which puts the memory into the pool, and the next round takes it from there.
 	 */
 	for (i = 0; i < 2 * ARRAY_SIZE(aligns); i++) {
 		after = __arena_private_alloc(arena, ARENA_SLAB_MAX - PAGE_SIZE,
@@ -177,7 +183,7 @@ static void private_alloc_bad_argument_null(struct kunit *test)
 	}
 }
 
-/* Clause 6: with __GFP_ZERO, objects are zero in memory that was used before. */
+/* Clause 6: objects allocated with __GFP_ZERO are zero although their memory was used before. */
 static void private_zalloc_dirty_memory_zero(struct kunit *test)
 {
 	struct arena_private *arena = private_create(test, NULL, 0);
@@ -210,7 +216,10 @@ static void fill(struct kunit *test, struct arena_private *arena)
 	}
 }
 
-/* Clauses 8, 9: a reset keeps all memory. Trimming after a reset, and destruction, give it back. */
+/*
+ * Clauses 8, 9: a reset keeps all memory of the arena. arena_private_trim() after a reset gives the
+ * memory back, and so does arena_private_destroy().
+ */
 static void private_reset_keeps_trim_returns(struct kunit *test)
 {
 	struct arena_private *arena = private_create(test, NULL, 0);
@@ -222,7 +231,7 @@ static void private_reset_keeps_trim_returns(struct kunit *test)
 	full = arena_total_now();
 	for (round = 0; round < 10; round++) {
 		arena_private_reset(arena);
-		/* The same objects fit without growth. */
+		/* The same objects fit in the memory that the arena has kept. */
 		fill(test, arena);
 		KUNIT_EXPECT_EQ(test, arena_total_now(), full);
 	}
@@ -247,7 +256,7 @@ static void private_reset_keeps_trim_returns(struct kunit *test)
 
 struct model_mark {
 	struct arena_private_mark	mark;
-	unsigned int			objects;	/* number alive when the mark was made */
+	unsigned int			objects;	/* live objects when the mark was made */
 	size_t				used;
 	bool				valid;
 };
@@ -273,7 +282,10 @@ static void model_alloc(struct kunit *test, struct model *m, struct arena_privat
 	m->used += size;
 }
 
-/* If ARENA_PRIVATE_MARKS marks are open, another one can be made, but rewinds to it are refused. */
+/*
+ * A private arena records at most ARENA_PRIVATE_MARKS marks. A mark that is made when so many are
+ * valid is never valid itself: arena_private_rewind() to it fails.
+ */
 static void model_mark(struct model *m, struct arena_private *arena)
 {
 	unsigned int i, open = 0;
@@ -312,7 +324,7 @@ static void model_reset(struct model *m, struct arena_private *arena)
 	m->used = 0;
 }
 
-/* Rewind to any mark, valid or not. Returns whether the result is that of the model. */
+/* Rewind to a random mark, valid or not. Returns whether the arena did what the model predicts. */
 static bool model_rewind(struct model *m, struct arena_private *arena)
 {
 	struct model_mark *to = &m->marks[arena_rnd_below(&m->rnd, m->nr_marks)];
@@ -328,7 +340,10 @@ static bool model_rewind(struct model *m, struct arena_private *arena)
 	return true;
 }
 
-/* Clause 12: rewinds succeed only to valid marks, and free exactly the newer objects. */
+/*
+ * Clause 12: a rewind succeeds only to a valid mark, and frees exactly the objects that are newer
+ * than the mark.
+ */
 static void private_rewind_random_follows_model(struct kunit *test)
 {
 	struct arena_private *arena = private_create(test, NULL, 0);
@@ -342,7 +357,10 @@ static void private_rewind_random_follows_model(struct kunit *test)
 
 		if (m->objects == MODEL_OBJECTS || m->nr_marks == MODEL_MARKS || what == 0) {
 			model_reset(m, arena);
-			/* If the old marks are kept, later steps try to rewind to them. */
+			/*
+			 * If @what is 0, the model keeps the marks that the reset has ended, so
+			 * that later steps try to rewind to them.
+			 */
 			if (what || m->nr_marks == MODEL_MARKS)
 				m->nr_marks = 0;
 		} else if (what < 60) {
@@ -363,8 +381,8 @@ static void private_rewind_random_follows_model(struct kunit *test)
 }
 
 /*
- * Clause 12: a rewind below a mark makes the mark stale, and it remains stale when a newer object
- * lies where the mark was made.
+ * Clause 12: a rewind below a mark makes the mark stale. The mark remains stale when a newer object
+ * lies where the arena stood when the mark was made.
  */
 static void private_rewind_to_passed_mark_estale(struct kunit *test)
 {
@@ -390,7 +408,7 @@ static void private_rewind_to_passed_mark_estale(struct kunit *test)
 		KUNIT_ASSERT_NOT_NULL(test, next);
 		memset(next, 0xff, 2 * sizes[i]);
 		KUNIT_EXPECT_EQ(test, arena_pattern_check(live, 2 * sizes[i], 1), 2 * sizes[i]);
-		/* The lower mark is still valid. */
+		/* The rewind to @low has not ended @low itself: a second rewind to it succeeds. */
 		KUNIT_EXPECT_EQ(test, arena_private_rewind(arena, &low), 0);
 		KUNIT_EXPECT_EQ(test, arena_private_offset(arena), 8);
 	}
@@ -412,7 +430,10 @@ static size_t in_scratch(struct arena_private *arena, bool early)
 	return arena_private_offset(arena);
 }
 
-/* Clause 12: the end of a scope frees its objects, however the scope is left. */
+/*
+ * Clause 12: arena_scratch() frees the objects of its scope at the end of the scope, whether a
+ * return or the last statement ends it.
+ */
 static void private_scratch_left_frees(struct kunit *test)
 {
 	struct arena_private *arena = private_create(test, NULL, 0);
@@ -441,8 +462,8 @@ static void deep_scratch(struct arena_private *arena, unsigned int depth)
 }
 
 /*
- * Clause 12: if scopes are nested deeper than ARENA_PRIVATE_MARKS, the outer scopes free the
- * objects of the inner ones.
+ * Clause 12: if arena_scratch() scopes are nested deeper than ARENA_PRIVATE_MARKS, the ends of the
+ * outer scopes free the objects of the inner ones.
  */
 static void private_scratch_too_deep_outer_frees(struct kunit *test)
 {
@@ -468,7 +489,7 @@ static void with_cleanup(struct kunit *test, struct arena_private *embedded)
 	fill(test, arena);
 }
 
-/* __free(arena_private_destroy) gives all memory back. */
+/* At the end of its scope, a variable with __free(arena_private_destroy) gives all memory back. */
 static void private_cleanup_attribute_destroys(struct kunit *test)
 {
 	const long before = arena_total_now();
@@ -525,8 +546,8 @@ static void alloc_in_irq(void *data)
 }
 
 /*
- * A hard interrupt may allocate from a private arena that no task is using, and grow it by
- * GFP_ATOMIC.
+ * A hard interrupt may allocate from a private arena that no task is using, and with GFP_ATOMIC the
+ * arena may grow there.
  */
 static void private_alloc_in_hardirq_ok(struct kunit *test)
 {
@@ -542,7 +563,7 @@ static void private_alloc_in_hardirq_ok(struct kunit *test)
 }
 
 /*
- * Private arenas inside a shared one
+ * Private arenas that take their memory, in chunks, from a shared arena, the parent
  */
 static struct arena *parent_create(struct kunit *test, struct arena_private *arena, u8 *buffer)
 {
@@ -552,7 +573,7 @@ static struct arena *parent_create(struct kunit *test, struct arena_private *are
 	return parent;
 }
 
-/* Clauses 1, 8: what a private arena in another one hands out lies in that one. */
+/* Clauses 1, 8: all objects of a private arena with a parent lie in the parent. */
 static void private_in_parent_lies_there(struct kunit *test)
 {
 	static const size_t sizes[] = { 8, 100, 4000, SZ_4K, SLAB - 100, SLAB + 8, 3 * SLAB };
@@ -572,10 +593,13 @@ static void private_in_parent_lies_there(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, arena_owns(parent, ptr + sizes[i] - 1));
 		memset(ptr, 0xff, sizes[i]);
 	}
-	/* One page more is for the directory of the parent. */
+	/* Besides its slabs, the parent has allocated at most one page, for its directory. */
 	KUNIT_EXPECT_LE(test, arena_total_now() - before,
 			(arena_test_stats(parent).committed >> PAGE_SHIFT) + 1);
-	/* After a reset, the chunks serve again, the newest first: the parent hands out no more. */
+	/*
+	 * After a reset the private arena reuses its chunks, the newest first, and takes nothing
+	 * more from the parent. So allocate the objects in reverse order.
+	 */
 	used = arena_offset(parent);
 	arena_private_reset(&arena);
 	arena_private_trim(&arena);
@@ -588,8 +612,9 @@ static void private_in_parent_lies_there(struct kunit *test)
 }
 
 /*
- * Clause 23: a private arena keeps pointers in its memory, so it refuses a parent that programs may
- * map. The test sets ARENA_MAPPABLE in an ordinary arena, so that it needs no device.
+ * Clause 23: a private arena keeps pointers in its chunks, so arena_private_init_in() refuses a
+ * parent that programs may map. The private arena then has no parent. To need no device, the test
+ * sets ARENA_MAPPABLE in an ordinary arena.
  */
 static void private_in_mappable_parent_refused(struct kunit *test)
 {
@@ -604,7 +629,10 @@ static void private_in_mappable_parent_refused(struct kunit *test)
 	parent->flags &= ~ARENA_MAPPABLE;
 }
 
-/* Clause 4: if the parent is full, the private arena returns NULL and changes nothing. */
+/*
+ * Clause 4: if the parent is full, an allocation from the private arena returns NULL and changes
+ * nothing.
+ */
 static void private_in_full_parent_null(struct kunit *test)
 {
 	struct arena_private arena;
@@ -626,9 +654,9 @@ static void count_call(void *data)
 }
 
 /*
- * Clause 10: a reset of the parent frees a private arena in it. Its owner is warned and gets no new
- * chunk; after a reset, the arena serves again. Its actions are not called, as their memory is
- * gone.
+ * Clause 10: a reset of the parent frees the chunks of a private arena. An allocation that needs a
+ * new chunk then warns and returns NULL. arena_private_reset() warns that the actions of the
+ * private arena are not called, as their memory is gone, and makes the arena usable again.
  */
 static void private_in_reset_parent_void(struct kunit *test)
 {
@@ -648,7 +676,7 @@ static void private_in_reset_parent_void(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, arena_private_add_action(&arena, count_call, &calls,
 							       GFP_KERNEL), 0);
 		KUNIT_ASSERT_EQ(test, arena_reset(parent), 0);
-		/* What the parent hands out now may be overwritten by nothing below. */
+		/* No call on the private arena below may overwrite this object of the parent. */
 		ptr = arena_alloc(parent, SLAB, GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, ptr);
 		memset(ptr, 0xaa, SLAB);
@@ -657,7 +685,10 @@ static void private_in_reset_parent_void(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, arena_private_rewind(&arena, &mark), -ESTALE);
 		arena_private_reset(&arena);
 		nr = arena_warnings_end(test, warnings);
-		/* Each warning appears once. */
+		/*
+		 * The kernel prints each of the two warnings once, so only the first round sees
+		 * them.
+		 */
 		KUNIT_EXPECT_TRUE(test, nr == -1 || nr == 2 || round);
 		KUNIT_EXPECT_EQ(test, arena_private_offset(&arena), 0);
 		KUNIT_EXPECT_TRUE(test, !memchr_inv(ptr, 0xaa, SLAB));
@@ -666,7 +697,10 @@ static void private_in_reset_parent_void(struct kunit *test)
 	arena_private_destroy(&arena);
 }
 
-/* Clause 12: rewinds of the parent above the chunks leave them alone, one below frees them. */
+/*
+ * Clause 12: a rewind of the parent to a mark that is newer than the chunks of a private arena
+ * leaves the chunks alone; a rewind to a mark that is older frees them.
+ */
 static void private_in_rewound_parent_void_below(struct kunit *test)
 {
 	struct arena_private arena;

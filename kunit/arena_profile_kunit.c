@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory allocation profiling: /proc/allocinfo counts the memory of an arena for the line that
- * created it, also what the arena takes when other code makes it grow (clause 26).
+ * Tests of memory allocation profiling: /proc/allocinfo counts the memory of an arena for the line
+ * that created the arena, even if code elsewhere makes the arena grow (clause 26).
  */
 #include <linux/arena_private.h>
 #include <linux/file.h>
@@ -14,9 +14,9 @@
 
 #include "arena_test.h"
 
-#define TEXT_MAX	SZ_8M		/* more than /proc/allocinfo has */
+#define TEXT_MAX	SZ_8M		/* larger than the text of /proc/allocinfo */
 #define FILL		SZ_1M
-#define EXTRA		SZ_64K		/* more than an arena of FILL bytes takes beside slabs */
+#define EXTRA		SZ_64K		/* more than an arena of FILL bytes takes besides slabs */
 
 static struct vfsmount *proc;		/* a mount of procfs, which user space does not see */
 
@@ -71,8 +71,9 @@ static bool allocinfo_read(char *text)
 }
 
 /*
- * Returns the sum of the bytes that /proc/allocinfo has for @place, the end of a file's name with a
- * colon and, if wanted, a line. Each line of it begins with the bytes and the number of calls.
+ * Returns the sum of the bytes that /proc/allocinfo counts for @place: the end of a file name with
+ * a colon or, if @place has a line number, that line only. Each line of /proc/allocinfo begins with
+ * the number of bytes and the number of calls.
  */
 static long counted(struct kunit *test, const char *place)
 {
@@ -116,7 +117,10 @@ static struct arena *grow(struct kunit *test, struct arena *arena)
 	return arena;
 }
 
-/* Clause 26: slabs count for the line of arena_create(), until the arena is destroyed. */
+/*
+ * Clause 26: /proc/allocinfo counts the slabs of an arena for the line that calls arena_create(),
+ * until the arena is destroyed.
+ */
 static void create_grow_destroy_counted(struct kunit *test)
 {
 	const struct arena_config config = { .capacity = FILL, .slab_size = SZ_16K };
@@ -137,7 +141,10 @@ static void create_grow_destroy_counted(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, counted_here(test, line), 0);
 }
 
-/* Clause 26: chunks count for the line of arena_private_init(). */
+/*
+ * Clause 26: /proc/allocinfo counts the chunks, which are blocks of pages, of a private arena for
+ * the line that calls arena_private_init().
+ */
 static void private_grow_destroy_counted(struct kunit *test)
 {
 	struct arena_private arena;
@@ -163,8 +170,8 @@ DEFINE_ARENA(bricks, struct brick);
 static const unsigned int typed_line = __LINE__ - 2;
 
 /*
- * Clause 26: a typed arena counts for the line of DEFINE_ARENA(), with its stamps and, for readers,
- * the slabs of both sets.
+ * Clause 26: /proc/allocinfo counts a typed arena for the line of DEFINE_ARENA(), with its stamps
+ * and, as it has readers, the slabs of both slab sets.
  */
 static void typed_create_destroy_counted(struct kunit *test)
 {

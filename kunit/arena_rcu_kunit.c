@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * arena_reset_rcu(): an object that an RCU reader has found stays until the reader leaves, the
- * reset does not wait, and the memory becomes free again without any further call.
+ * Tests of arena_reset_rcu(): an object that an RCU reader has found stays until the reader leaves,
+ * the reset does not wait, and the memory becomes free again without any further call.
  */
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -25,7 +25,10 @@ static struct arena *usual(struct kunit *test)
 	return arena_test_create_kind(test, CAPACITY, ARENA_READERS);
 }
 
-/* Repeats the reset until it succeeds. Returns how often it was refused, or -1 on failure. */
+/*
+ * Calls arena_reset_rcu() until it succeeds. Returns how often it returned -EBUSY before, or -1 if
+ * it never succeeded.
+ */
 static int reset_patiently(struct arena *arena)
 {
 	unsigned long until = 0;
@@ -66,7 +69,7 @@ static void take_all(struct kunit *test, struct arena *arena, struct arena_exten
 	}
 }
 
-/* Fill the rest of the arena with objects, and write to them. Returns their bytes in total. */
+/* Fill the rest of the arena with objects, and write to them. Returns the sum of their sizes. */
 static size_t soil(struct arena *arena, gfp_t gfp)
 {
 	size_t n = 0, size;
@@ -81,8 +84,8 @@ static size_t soil(struct arena *arena, gfp_t gfp)
 }
 
 /*
- * Clause 11: objects of a reader keep their bytes while the new generation is filled, reset by
- * arena_reset(), and filled again.
+ * Clause 11: the objects that a reader uses keep their bytes while the test fills the new
+ * generation with objects, resets it by arena_reset(), and fills the next one.
  */
 static void reset_rcu_under_reader_keeps_objects(struct kunit *test)
 {
@@ -97,7 +100,10 @@ static void reset_rcu_under_reader_keeps_objects(struct kunit *test)
 		take_all(test, arena, ext, 100 * round);
 		was = arena_test_stats(arena);
 
-		/* Wait for pending callbacks: from now on only this reader can delay one. */
+		/*
+		 * Wait for the RCU callback of the last arena_reset_rcu(): until then, the call
+		 * below would return -EBUSY.
+		 */
 		rcu_barrier();
 		rcu_read_lock();
 		KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena), 0);
@@ -142,7 +148,10 @@ static void reset_rcu_at_bound_ebusy(struct kunit *test)
 	KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
 	KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
 	take_all(test, arena, ext, 1);
-	/* Wait for pending callbacks: from now on only this reader can delay one. */
+	/*
+	 * Wait for the RCU callback of the last arena_reset_rcu(): until then, the call below would
+	 * return -EBUSY.
+	 */
 	rcu_barrier();
 	rcu_read_lock();
 	KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena), 0);
@@ -155,14 +164,17 @@ static void reset_rcu_at_bound_ebusy(struct kunit *test)
 	}
 	rcu_read_unlock();
 
-	/* When the reader has left, a reset succeeds after a while. */
+	/* The reader has left, so a reset succeeds as soon as a grace period has ended. */
 	KUNIT_EXPECT_GE(test, reset_patiently(arena), 0);
 	ptr = arena_alloc(arena, 100, GFP_KERNEL);
 	KUNIT_EXPECT_NOT_NULL(test, ptr);
 	arena_expect_sane(test, arena);
 }
 
-/* Clauses 8, 11: however often the arena is reset, it needs two sets of slabs and no more. */
+/*
+ * Clauses 8, 11: however often the arena is reset, two slab sets suffice, and it allocates no
+ * further memory.
+ */
 static void reset_rcu_repeated_two_sets_suffice(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -188,7 +200,7 @@ static void reset_rcu_repeated_two_sets_suffice(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, s.pool_hits, first.pool_hits);
 		KUNIT_EXPECT_EQ(test, s.committed, first.committed);
 	}
-	/* A release gives both sets back. */
+	/* arena_reset_release() releases the slabs of both slab sets. */
 	arena_reset_release(arena, 0);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).committed, 0);
 }
@@ -210,7 +222,10 @@ static void reset_in_irq(void *data)
 	f->again = arena_reset_rcu(f->arena);
 }
 
-/* Clause 11: the reset works in a hard interrupt, with interrupts off, and with softirqs off. */
+/*
+ * Clause 11: arena_reset_rcu() works in a hard interrupt, with interrupts off, and with softirqs
+ * off.
+ */
 static void reset_rcu_any_context_ok(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -274,7 +289,10 @@ static void release_under_reader_waits(struct kunit *test)
 	crew->data = slow;
 	for (way = 0; way < 3; way++) {
 		take_all(test, arena, slow->ext, 7 * way);
-		/* Wait for pending callbacks: from now on only the slow reader can delay one. */
+		/*
+		 * Wait for the RCU callback of the last arena_reset_rcu(): until then, the call
+		 * below would return -EBUSY.
+		 */
 		rcu_barrier();
 		init_completion(&slow->inside);
 		WRITE_ONCE(slow->leaving, false);
@@ -302,9 +320,10 @@ static void release_job(struct arena_hand *hand)
 }
 
 /*
- * Clause 6: a slab that is committed while a release is under way is released, too. With
- * init_on_alloc, the arena has recorded that this slab is zero. The record must not be applied to
- * the next slab that is committed at the same offset.
+ * Clause 6: if a slab is committed while arena_reset_release() waits for readers, the release takes
+ * that slab, too. With init_on_alloc, the arena has noted in the directory that the slab is zero.
+ * The note must not hold for the next slab at the same offset, or a zeroed object could contain old
+ * bytes.
  */
 static void populate_during_release_zero(struct kunit *test)
 {
@@ -329,12 +348,15 @@ static void populate_during_release_zero(struct kunit *test)
 	arena_crew_go(crew, release_job, 0);
 	while (arena_test_stats(arena).generation == generation && waits++ < 1000)
 		mdelay(1);
-	/* The release waits for this reader, and has released nothing yet. */
+	/* arena_reset_release() waits for this reader, and has released nothing yet. */
 	err = arena_populate(arena, SLAB, GFP_ATOMIC);
 	rcu_read_unlock();
 	arena_crew_wait(crew);
 	KUNIT_ASSERT_NE(test, arena_test_stats(arena).generation, generation);
-	/* The case has shown something only if the release began before the populate. */
+	/*
+	 * The case shows something only if the release had begun before the call of
+	 * arena_populate().
+	 */
 	KUNIT_ASSERT_LE(test, waits, 1000);
 	KUNIT_ASSERT_EQ(test, err, 0);
 	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).committed, 0);
@@ -348,9 +370,9 @@ static void populate_during_release_zero(struct kunit *test)
 }
 
 /*
- * A shelf is an array of RCU pointers to objects, the books. One writer puts books on it, and now
- * and then clears it and resets the arena. Readers check one book several times in one read-side
- * critical section.
+ * A shelf is an array of RCU pointers to objects, the books. Thread 0 puts books on the shelf, and
+ * now and then clears the shelf and resets the arena. The other threads are readers: each checks
+ * one book several times in one read-side critical section.
  */
 #define BOOKS	8
 
@@ -375,7 +397,7 @@ static bool book_is_whole(const struct book *book, u32 owner)
 	       arena_pattern_check(book->page, sizeof(book->page), owner) == sizeof(book->page);
 }
 
-/* Clear the shelf and reset the arena. If the reset is refused, put the books back. */
+/* Clear the shelf and reset the arena. If the arena refuses the reset, put the books back. */
 static bool shelf_reset(struct shelf *shelf)
 {
 	struct book *was[BOOKS];
@@ -386,7 +408,7 @@ static bool shelf_reset(struct shelf *shelf)
 		was[i] = rcu_dereference_protected(shelf->book[i], true);
 		RCU_INIT_POINTER(shelf->book[i], NULL);
 	}
-	/* Readers that found a book before the shelf was cleared may still use it. */
+	/* A reader that found a book before the shelf was cleared may still use the book. */
 	err = shelf->rcu ? arena_reset_rcu(shelf->arena) : arena_reset(shelf->arena);
 	for (i = 0; err && i < BOOKS; i++)
 		rcu_assign_pointer(shelf->book[i], was[i]);
@@ -472,8 +494,8 @@ static void reset_rcu_race_readers_intact(struct kunit *test)
 }
 
 /*
- * arena_reset() keeps nothing for readers, so readers do see books change. This shows that the case
- * with arena_reset_rcu() would notice a book that changes.
+ * arena_reset() keeps no objects for readers, so readers see their books change. This shows that
+ * reset_rcu_race_readers_intact() would notice a book that changes.
  */
 static void reset_plain_race_readers_spoiled(struct kunit *test)
 {
@@ -543,7 +565,9 @@ static void storm_reset(struct arena_hand *hand, struct storm *storm)
 		atomic_long_inc(&storm->other);
 }
 
-/* A reset may free an object at once, so threads do not write to the objects that they get. */
+/*
+ * A reset may free an object before its thread has received it, so threads do not write to objects.
+ */
 static void storm_job(struct arena_hand *hand)
 {
 	struct storm *storm = hand->crew->data;
@@ -565,7 +589,7 @@ static void storm_job(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 7, 10, 11: each reset is counted once, and the arena remains usable. */
+/* Clauses 7, 10, 11: the arena counts each reset once, and remains usable. */
 static void reset_race_all_kinds_counted(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -611,8 +635,8 @@ static void reset_race_all_kinds_counted(struct kunit *test)
 }
 
 /*
- * Clauses 11, 22: arenas are destroyed while a grace period is pending. The last case of the suite
- * counts the memory.
+ * Clauses 11, 22: arenas can be destroyed while a grace period is pending.
+ * destroy_all_memory_returned() then checks that they have returned their memory.
  */
 static void destroy_pending_grace_period_ok(struct kunit *test)
 {
@@ -631,8 +655,8 @@ static void destroy_pending_grace_period_ok(struct kunit *test)
 			KUNIT_ASSERT_NOT_ERR_OR_NULL(test, arena[i]);
 			KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena[i], 100, GFP_KERNEL));
 			/*
-			 * This object has a view, which no RCU callback can unmap, as vunmap()
-			 * may sleep.
+			 * This object is larger than a slab, so it has a view. An RCU callback
+			 * cannot unmap a view, as vunmap() may sleep.
 			 */
 			KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena[i], 2 * SLAB, GFP_KERNEL));
 			KUNIT_EXPECT_EQ(test, arena_reset_rcu(arena[i]), 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reservations. arena_reserve() sets memory aside, from which arena_reserve_alloc() then allocates
- * in any context. A reset makes a reservation void.
+ * Tests of reservations. arena_reserve() sets memory aside, from which arena_reserve_alloc() then
+ * allocates in any context. A reset makes a reservation void.
  */
 #include <linux/hrtimer.h>
 #include <linux/module.h>
@@ -39,8 +39,8 @@ static void expect_refused(struct kunit *test, struct arena_reserve *reserve, si
 }
 
 /*
- * Clauses 4, 5: bad arguments are refused and counted. No object can be allocated from a
- * reservation that was refused.
+ * Clauses 4, 5: arena_reserve() refuses bad arguments and counts the failure. An allocation from a
+ * reservation that was refused returns NULL.
  */
 static void reserve_bad_argument_refused(struct kunit *test)
 {
@@ -99,7 +99,7 @@ static const struct shape shapes[] = {
 	{ 1000, 17, 4 },
 };
 
-/* Clauses 1, 3, 7: a reservation for n objects counts as used, and yields exactly n objects. */
+/* Clauses 1, 3, 7: a reservation for n objects counts as used, and exactly n objects fit in it. */
 static void reserve_each_shape_exact(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -145,8 +145,8 @@ static void reserve_each_shape_exact(struct kunit *test)
 }
 
 /*
- * Clause 3: a reservation for n objects serves n objects, in any order, even if some of them are
- * smaller or less aligned than those that it was made for.
+ * Clause 3: a reservation for n objects serves n objects in any order, also if some of them are
+ * smaller or less aligned than the objects that the reservation was made for.
  */
 static void reserve_worst_padding_suffices(struct kunit *test)
 {
@@ -229,11 +229,14 @@ static void reserve_alloc_after_reset_null(struct kunit *test)
 		}
 		KUNIT_EXPECT_EQ(test, arena_offset(arena), 0);
 		expect_refused(test, &reserve, 1, 1, "void");
-		/* The reservation stays void when another object lies at its place. */
+		/* The reservation remains void when another object lies in its place. */
 		all = arena_alloc(arena, SLAB, GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, all);
 		expect_refused(test, &reserve, 100, 8, "void");
-		/* An object as large as the arena fits, so the void reservation takes no space. */
+		/*
+		 * An object as large as the arena fits, as the void reservation takes no space any
+		 * more.
+		 */
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 		KUNIT_EXPECT_NOT_NULL(test, arena_alloc(arena, CAPACITY, GFP_KERNEL));
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
@@ -241,7 +244,10 @@ static void reserve_alloc_after_reset_null(struct kunit *test)
 	}
 }
 
-/* Clause 6: with __GFP_ZERO, the objects of a reservation are zero also in dirty slabs. */
+/*
+ * Clause 6: if arena_reserve() is called with __GFP_ZERO, the objects of the reservation are zero,
+ * although the slabs were dirty.
+ */
 static void reserve_with_zero_objects_zero(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -300,7 +306,10 @@ static void reserve_alloc_race_exact(struct kunit *test)
 	} while (time_before(jiffies, until));
 }
 
-/* Threads fill the arena. Interrupts allocate from the reservation meanwhile and afterwards. */
+/*
+ * Threads fill the arena with objects of their own. Meanwhile and afterwards, interrupts allocate
+ * from the reservation.
+ */
 static void own_job(struct arena_hand *hand)
 {
 	struct arena_crew *crew = hand->crew;
@@ -348,8 +357,8 @@ static void reserve_alloc_in_irq_full_arena_ok(struct kunit *test)
 	while (arena_alloc(arena, 1, GFP_KERNEL))
 		;
 	/*
-	 * Allocate a few more objects in interrupts, each of which may wait for a tick, and the
-	 * rest in this thread.
+	 * Allocate a few more objects in interrupts. Each interrupt may come only at the next tick,
+	 * so allocate the rest in this thread.
 	 */
 	while (race->nr_ext < RACE_NR && !race->refused && irqs++ < 5)
 		arena_in_irq(arena_race_irq, race);
@@ -407,8 +416,8 @@ static enum hrtimer_restart ticker_tick(struct hrtimer *timer)
 	struct ticker *t = container_of(timer, struct ticker, timer);
 
 	/*
-	 * irq_work_queue() does nothing while the work is still queued, so on a slow machine there
-	 * are more ticks than works.
+	 * irq_work_queue() does nothing while the work is still queued, so on a slow machine the
+	 * timer ticks more often than the work runs.
 	 */
 	ticker_take(t);
 	if (t->works < TICKS)
@@ -419,7 +428,7 @@ static enum hrtimer_restart ticker_tick(struct hrtimer *timer)
 	return HRTIMER_RESTART;
 }
 
-/* Clause 3: an hrtimer and irq_work allocate in hard interrupts. */
+/* Clause 3: an hrtimer and irq_work can allocate from a reservation in hard interrupts. */
 static void reserve_alloc_in_timer_ok(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -433,7 +442,7 @@ static void reserve_alloc_in_timer_ok(struct kunit *test)
 	t->work = IRQ_WORK_INIT_HARD(ticker_work);
 	hrtimer_setup(&t->timer, ticker_tick, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 	hrtimer_start(&t->timer, ms_to_ktime(1), HRTIMER_MODE_REL_HARD);
-	/* Do not sleep: UML has been seen to lose such timers for good if all CPUs are idle. */
+	/* Do not sleep: while all CPUs are idle, UML may lose a timer of this mode for good. */
 	while (!try_wait_for_completion(&t->done) && arena_patient(&patience))
 		cond_resched();
 	hrtimer_cancel(&t->timer);

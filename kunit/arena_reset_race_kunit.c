@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Resets at any time, by threads and interrupts, while other threads allocate.
+ * Tests of resets at any time, by threads and interrupts, while other threads allocate.
  *
- * A reset may free an object before its caller has received it, so threads that do not reset
- * only allocate and never touch the object. These cases test what the allocator does itself
- * (clause 10): its counters, and that it never writes into memory of a newer generation.
+ * A reset may free an object before its caller has received it, so the threads that allocate never
+ * touch their objects. These cases test the allocator itself (clause 10): that its counters are
+ * right, and that it never writes into memory of a newer generation.
  */
 #include <linux/module.h>
 #include <linux/sizes.h>
@@ -18,7 +18,9 @@ MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case");
 
 KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
 
-/* More threads than CPUs, so that they are preempted everywhere. */
+/*
+ * More threads than CPUs, so that the scheduler preempts threads at every place in the allocator.
+ */
 #define HANDS		8
 
 static void spin(unsigned int loops)
@@ -38,8 +40,8 @@ struct rush {
 };
 
 /*
- * When a reset has returned, the generation that it ended is over: a later read of the generation
- * must not yield this one or an older one.
+ * A reset ends the generation that was current before. After arena_reset() has returned, a read of
+ * the generation must yield a newer one.
  */
 static bool rush_reset(struct arena *arena, unsigned long *resets, unsigned long *backward)
 {
@@ -76,7 +78,7 @@ static void rush_job(struct arena_hand *hand)
 
 		hand->bad += generation < last;
 		last = generation;
-		/* Threads with odd numbers allocate, so that resets have a peak to record. */
+		/* Threads with odd numbers allocate, so that resets have a peak to update. */
 		if (hand->id & 1)
 			arena_ignore(arena_alloc(arena, 64 * hand->id, ARENA_NOGROW));
 		if (!rush_reset(arena, &hand->allocs, &hand->bad))
@@ -85,8 +87,8 @@ static void rush_job(struct arena_hand *hand)
 }
 
 /*
- * Clauses 8, 10, 13: resets race and interrupt each other. Each one is counted and has taken effect
- * when it returns, and the generation never goes back.
+ * Clauses 8, 10, 13: resets race with each other and interrupt each other. The arena counts each
+ * reset, each has begun a new generation when it returns, and the generation never goes back.
  */
 static void reset_race_each_counted(struct kunit *test)
 {
@@ -125,7 +127,10 @@ static void reset_race_each_counted(struct kunit *test)
  * Resets at any time
  */
 
-/* Thread 0 interrupts, threads 1 to 4 allocate, and each of the others resets in one way. */
+/*
+ * Thread 0 sends interrupts, threads 1 to 4 allocate, and threads 5 to 7 reset, each in its own
+ * way.
+ */
 enum { STORM_KEEP = 5, STORM_RELEASE, STORM_ZERO };
 
 struct storm {
@@ -211,8 +216,8 @@ static void storm_job(struct arena_hand *hand)
 }
 
 /*
- * While the threads run their job, check what must hold at every moment. Sleep only after every
- * second look: two looks in quick succession notice a value that is wrong only for a moment.
+ * While the threads run their job, check the statistics. Sleep only after every second look: two
+ * looks in quick succession notice a value that is wrong only for a moment.
  */
 static void storm_watch(struct kunit *test, struct arena_crew *crew, unsigned int *looks)
 {
@@ -336,11 +341,14 @@ struct late {
 	u64			stamp;
 	bool			zero;
 	const struct late_way	*way;
-	/* The case shows something only if these happen. */
+	/*
+	 * Counts of events: the case shows something only if these happen. @inside is true while a
+	 * thread is in the allocator.
+	 */
 	unsigned long		taken;
 	unsigned long		inside_hits;
 	bool			inside;
-	/* These must not happen. */
+	/* Counts of errors of the allocator, which must remain 0. */
 	unsigned long		wiped;
 	unsigned long		not_zero;
 };
@@ -377,10 +385,11 @@ static void late_take(struct late *late, gfp_t gfp)
 }
 
 /*
- * The objects that threads other than the stamper ask for. They are so large that zeroing them
- * takes nearly all the time, and nearly every interrupt comes while one is zeroed: the timer
- * suffices if no other CPU has time to send interrupts. Zeroing the last kind takes so long that,
- * with interrupts from another CPU as well, no object would ever be complete.
+ * The objects that threads other than the stamper allocate. They are so large that the threads
+ * spend nearly all their time zeroing, and nearly every interrupt comes while a thread is zeroing.
+ * So the interrupts of the timer suffice, if no other CPU has time to send more. An object of the
+ * last kind takes so long to zero that none would ever be complete if another CPU sent interrupts,
+ * too.
  */
 struct late_way {
 	const char	*what;
@@ -397,9 +406,10 @@ static const struct late_way late_ways[] = {
 };
 
 /*
- * By turns, an interrupt resets the arena and allocates all of it, and the next one only resets it,
- * so that the interrupted thread can allocate. While that thread is zeroing, the new generation is
- * not settled: the interrupt gets no object, and a later one tries again.
+ * One interrupt resets the arena and allocates all of it. The next one only resets it, so that the
+ * interrupted thread can allocate, and so on by turns. If an interrupt resets the arena while the
+ * thread is zeroing, the new generation is not settled: the interrupt gets no object, and a later
+ * interrupt tries again.
  */
 static void late_hardirq(void *data)
 {
@@ -426,9 +436,9 @@ static void late_zalloc(struct arena_hand *hand, const struct late_way *way)
 }
 
 /*
- * Allocates one zeroed object. If that fails, resets the arena, unless the interrupt has objects in
- * it (@late->nr), which that reset would free. The interrupt runs on this CPU, so with interrupts
- * off @late->nr does not change.
+ * Allocates one zeroed object. If that fails, resets the arena, unless the arena contains objects
+ * of the interrupt (@late->nr), which the reset would free. The interrupt runs on this CPU, so
+ * @late->nr does not change while interrupts are off.
  */
 static void late_zalloc_again(struct arena_hand *hand, struct late *late)
 {
@@ -518,8 +528,8 @@ static void zalloc_reset_by_irq_no_late_write(struct kunit *test)
 }
 
 /*
- * Another arena takes the slabs that a release has just given back: no thread may still be writing
- * to them on behalf of the first arena.
+ * The arena of @other takes the slabs that arena_reset_release() of the first arena has just given
+ * back. No thread may still be zeroing objects of the first arena in these slabs.
  */
 static void late_pass_on(struct late *other)
 {
@@ -562,7 +572,7 @@ static void late_thread_job(struct arena_hand *hand)
 	while (arena_crew_on(crew)) {
 		unsigned int looks = 1 + arena_rnd_below(&hand->rnd, 4);
 
-		/* This reset does not wait: the other threads can allocate at once. */
+		/* arena_reset() does not wait, so the other threads can allocate at once. */
 		late->nr = 0;
 		KUNIT_EXPECT_EQ(crew->test, 0, arena_reset(late->arena));
 		if (arena_rnd_below(&hand->rnd, 4))
@@ -596,7 +606,9 @@ static void zalloc_reset_by_thread_no_late_write(struct kunit *test)
 	late->zero = kind->flags & ARENA_ZERO;
 	crew->data = late;
 	do {
-		/* Resets that sleep take time, so run for twice as long as the other cases. */
+		/*
+		 * A reset that sleeps takes time, so run for twice as long as the other cases do.
+		 */
 		arena_crew_go(crew, late_thread_job, 2 * runtime_ms);
 		arena_crew_wait(crew);
 	} while (!late_seen(late, crew) && arena_patient(&patience));

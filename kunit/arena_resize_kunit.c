@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * arena_resize(), arena_realloc(), arena_unreserve() and arena_owns(): the last object grows and
- * shrinks in place, other objects are copied; the rest of a reservation can be given back; an arena
- * tells whether an address is in one of its objects.
+ * Tests of arena_resize(), arena_realloc(), arena_unreserve() and arena_owns(): the last object
+ * grows and shrinks in place, other objects are copied; a caller can give the rest of a reservation
+ * back; an arena tells whether an address is in one of its objects.
  */
 #include <linux/arena_private.h>
 #include <linux/module.h>
@@ -79,8 +79,8 @@ static void resize_last_moves_its_end(struct kunit *test)
 }
 
 /*
- * Clause 28: an object that is not the last one can only shrink, and no object gets the bytes that
- * it loses.
+ * Clause 28: an object that is not the last one can only shrink, and no later object gets the bytes
+ * that it loses.
  */
 static void resize_not_last_shrinks_only(struct kunit *test)
 {
@@ -93,12 +93,18 @@ static void resize_not_last_shrinks_only(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, arena_resize(arena, ptr, 64, 1));
 	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_NONE, "not the last");
 	KUNIT_EXPECT_TRUE(test, arena_resize(arena, last, 64, 8));
-	/* @last has 8 bytes now. Given a wrong old size, the arena does not find its end. */
+	/*
+	 * @last has 8 bytes now. If the caller passes a wrong old size, the arena does not find the
+	 * end of @last, and does not let it grow.
+	 */
 	KUNIT_EXPECT_FALSE(test, arena_resize(arena, last, 64, 72));
 	KUNIT_EXPECT_EQ(test, arena_offset(arena), 64 + 8);
 }
 
-/* Clauses 5, 28: bad sizes, and addresses outside the arena, are refused and change nothing. */
+/*
+ * Clauses 5, 28: arena_resize() refuses bad sizes and addresses outside the arena, and then changes
+ * nothing.
+ */
 static void resize_bad_size_refused(struct kunit *test)
 {
 	static const struct {
@@ -135,8 +141,8 @@ static void grow_past_slab_refused(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, arena_resize(arena, ptr, SLAB - 8, SLAB + 1));
 	KUNIT_EXPECT_TRUE(test, arena_resize(arena, ptr, SLAB - 8, SLAB));
 	/*
-	 * An object that ends where its slab does gives nothing back when it shrinks, as a CPU may
-	 * have a window of the next slab by then.
+	 * The object ends where its slab does, so it gives nothing back when it shrinks: a CPU may
+	 * already have a window of the next slab, so the cursor must not move back into this slab.
 	 */
 	KUNIT_EXPECT_TRUE(test, arena_resize(arena, ptr, SLAB, 8));
 	KUNIT_EXPECT_EQ(test, arena_offset(arena), SLAB);
@@ -227,8 +233,8 @@ static void shrink_in_device_arena_gives_nothing_back(struct kunit *test)
 }
 
 /*
- * Clauses 4, 28: arena_realloc() grows the last object in place, and copies another one. If no copy
- * can be allocated, the object stays as it was.
+ * Clauses 4, 28: arena_realloc() grows the last object in place, and copies any other object. If
+ * the arena has no room for the copy, the object stays as it was.
  */
 static void realloc_not_last_copies(struct kunit *test)
 {
@@ -262,8 +268,8 @@ static void realloc_not_last_copies(struct kunit *test)
 }
 
 /*
- * Clauses 5, 28: arena_realloc() can make an object larger than a slab, by a copy. Such an object
- * can shrink in place, but not grow.
+ * Clauses 5, 28: arena_realloc() can make an object larger than a slab by copying it. The larger
+ * object can then shrink in place, but not grow.
  */
 static void realloc_above_slab_copies(struct kunit *test)
 {
@@ -283,7 +289,10 @@ static void realloc_above_slab_copies(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clauses 12, 28: after a rewind, the object below the mark is the last one again: it can grow. */
+/*
+ * Clauses 12, 28: after a rewind, the object that ends at the mark is the last one again, so it can
+ * grow.
+ */
 static void resize_after_rewind_ok(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
@@ -304,8 +313,8 @@ static void resize_after_rewind_ok(struct kunit *test)
 	arena_expect_sane(test, arena);
 
 	/*
-	 * The rewind opens a window of the second slab for this CPU. When the object in the first
-	 * slab shrinks, the cursor must not move back to that slab.
+	 * The rewind leaves this CPU with a window of the second slab. So if the object in the
+	 * first slab shrinks, the cursor must not move back to the first slab.
 	 */
 	KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 	slab = object(test, arena, SLAB, 3);
@@ -378,9 +387,9 @@ static void resize_racing_with_allocs_no_overlap(struct kunit *test)
 }
 
 /*
- * Clauses 3, 7: arena_unreserve() gives back the rest of a reservation, if that is the last stretch
- * that was claimed. A second call gives back nothing, and no further allocation from the
- * reservation succeeds.
+ * Clauses 3, 7: arena_unreserve() gives back the rest of a reservation, if no stretch was claimed
+ * after it. A second call gives back nothing, and no further allocation from the reservation
+ * succeeds.
  */
 static void unreserve_last_given_back(struct kunit *test)
 {
@@ -414,8 +423,8 @@ static void unreserve_last_given_back(struct kunit *test)
 }
 
 /*
- * Clause 3: nothing is given back of a reservation after which an object was allocated, which is
- * void after a reset, or which arena_reserve() has refused.
+ * Clause 3: arena_unreserve() gives back nothing of a reservation after which an object was
+ * allocated, which is void after a reset, or which arena_reserve() has refused.
  */
 static void unreserve_not_last_refused(struct kunit *test)
 {
@@ -445,8 +454,8 @@ static void unreserve_not_last_refused(struct kunit *test)
 
 /*
  * Clause 3: if all but the last slab of a reservation is used up, arena_unreserve() gives back the
- * rest of that slab. In an arena with spans it gives back nothing, as the reservation lies in no
- * span.
+ * rest of that slab. In an arena with spans it gives back nothing, as a reservation larger than a
+ * slab lies in no span.
  */
 static void unreserve_above_slab_gives_last_slab(struct kunit *test)
 {
@@ -469,7 +478,10 @@ static void unreserve_above_slab_gives_last_slab(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/* Clauses 1, 10: arena_owns() is true for bytes of an object until a reset, else false. */
+/*
+ * Clauses 1, 10: arena_owns() is true for the bytes of an object until a reset frees the object,
+ * and false for all other addresses.
+ */
 static void owns_other_memory_false(struct kunit *test)
 {
 	struct arena *arena = usual(test), *other = usual(test);
@@ -500,7 +512,9 @@ static void owns_other_memory_false(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, arena_owns(arena, ptr));
 }
 
-/* Clause 28: in a private arena, too, the last object is resized in place, others are copied. */
+/*
+ * Clause 28: in a private arena, too, the last object is resized in place, and others are copied.
+ */
 static void private_resize_last_in_place(struct kunit *test)
 {
 	u8 *buffer = kunit_kzalloc(test, 256, GFP_KERNEL), *ptr, *copy;

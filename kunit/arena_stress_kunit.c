@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Threads that allocate from one arena at once, and fill it. Resets happen only while no thread
- * allocates, so each object must keep what its owner wrote.
+ * Tests of threads that allocate from one arena at the same time, until it is full. The cases reset
+ * the arena only while no thread allocates, so each object must keep what its owner wrote.
  */
 #include <linux/module.h>
 #include <linux/sizes.h>
@@ -14,7 +14,9 @@ MODULE_PARM_DESC(runtime_ms, "Milliseconds for each case");
 
 KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
 
-/* More threads than CPUs, so that they are preempted everywhere. */
+/*
+ * More threads than CPUs, so that the scheduler preempts threads at every place in the allocator.
+ */
 #define HANDS		8
 
 static unsigned long deadline(void)
@@ -23,8 +25,8 @@ static unsigned long deadline(void)
 }
 
 /*
- * The least number of rounds of a case, however slow the machine is. arena_test_reset() knows four
- * ways to reset, and uses the next one in each round: so all four are used.
+ * The least number of rounds of a case, however slow the machine is. Each round resets the arena in
+ * the next of the four ways of arena_test_reset(), so five rounds use all of them.
  */
 #define MIN_ROUNDS	5
 
@@ -62,9 +64,10 @@ static void verify(struct arena_hand *hand)
 }
 
 /*
- * Clauses 1, 6, 7: threads fill the arena with objects of mixed sizes. No object's bytes change, no
- * two objects overlap, and the bytes are counted exactly. Between the rounds, resets of all kinds
- * release slabs, so that in each round several threads commit slabs at the same time.
+ * Clauses 1, 6, 7: threads fill the arena with objects of mixed sizes. The bytes of no object
+ * change, no two objects overlap, and the arena counts the bytes exactly. Between the rounds,
+ * resets of all kinds release slabs, so that in each round several threads commit slabs at the same
+ * time.
  */
 static void alloc_race_mixed_no_overlap(struct kunit *test)
 {
@@ -217,7 +220,10 @@ static void alloc_race_shares_all_served(struct kunit *test)
 		size_t left = room;
 
 		KUNIT_ASSERT_EQ(test, 0, arena_populate(arena, slabs * SLAB, GFP_KERNEL));
-		/* Leave some 50 objects to the threads: they are to race for the last ones. */
+		/*
+		 * Allocate all but some 50 objects here, so that the threads race for the last
+		 * ones.
+		 */
 		while (left > 40 + round % 16 && arena_alloc(arena, exact->size, exact->gfp))
 			left--;
 		for (i = 0; i < crew->nr; i++) {
@@ -271,7 +277,10 @@ static void alloc_race_with_failures_others_served(struct kunit *test)
 	do {
 		for (i = 0; i < crew->nr; i++)
 			arena_hand_forget(&crew->hand[i]);
-		/* With this object in it, the arena has no room for an object of its full size. */
+		/*
+		 * With this object in the arena, an object as large as the capacity does not fit
+		 * any more.
+		 */
 		KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, 64, GFP_KERNEL));
 		arena_crew_go(crew, succeed_or_fail, ARENA_CREW_TIMEOUT / 2 * MSEC_PER_SEC);
 		arena_crew_wait(crew);
@@ -287,8 +296,8 @@ static void alloc_race_with_failures_others_served(struct kunit *test)
 }
 
 /*
- * Threads with odd numbers populate the arena slab by slab. The others allocate from it with
- * ARENA_NOGROW, so only memory that was populated.
+ * Threads with odd numbers populate the arena slab by slab. The others allocate with ARENA_NOGROW,
+ * so they get only memory that is committed already.
  */
 static void populate_job(struct arena_hand *hand)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tracepoints: which events a probe sees, and that a probe may itself use the arena that an event
- * is about. selftests/arena_trace_test.sh tests the files in tracefs.
+ * Tests of tracepoints: which events a probe sees, and that a probe may itself use the arena that
+ * an event is about. selftests/arena_trace_test.sh tests the files in tracefs.
  */
 #include <linux/delay.h>
 #include <linux/irq_work.h>
@@ -18,13 +18,13 @@ struct seen {
 	unsigned long	generation;
 	size_t		offset, bytes, align;
 	int		error, mode;
-	bool		quiet;		/* the probe shall not allocate */
+	bool		quiet;		/* the probe does not allocate */
 	void		*mine;		/* the object that the probe allocated */
 	struct irq_work	work;		/* the probe queues it if work.func is set */
 	bool		inside;		/* an interrupt has called the probe while the probe ran */
 };
 
-/* How long to wait for irq work. On UML it runs at the next tick, which may come late. */
+/* Milliseconds to wait for irq_work. UML runs it at the next tick, which may come late. */
 #define TICKS_MS	1000
 
 static void alloc_in_irq(struct irq_work *work)
@@ -60,7 +60,7 @@ static void see_alloc(void *data, const struct arena *arena, unsigned long gener
 	seen->offset = offset;
 	seen->bytes = bytes;
 	seen->align = align;
-	/* If the arena reported this allocation, too, the probe would recurse without end. */
+	/* If the arena reported this allocation, too, this probe would call itself without end. */
 	if (!seen->quiet)
 		seen->mine = arena_alloc(seen->arena, 16, ARENA_NOGROW);
 	if (seen->work.func && !seen->inside)
@@ -77,7 +77,10 @@ static void see_fail(void *data, const struct arena *arena, size_t bytes, size_t
 	seen->fails++;
 	seen->bytes = bytes;
 	seen->error = error;
-	/* This allocation of the probe fails, too, and must not be reported. */
+	/*
+	 * The arena must not report this failed allocation: the probe would call itself without
+	 * end.
+	 */
 	arena_ignore(arena_alloc(seen->arena, bytes, ARENA_NOGROW));
 }
 
@@ -89,7 +92,7 @@ static void see_grow(void *data, const struct arena *arena, size_t offset, gfp_t
 		return;
 	seen->grows++;
 	seen->offset = offset;
-	/* This call of the probe grows the arena, too, and must not be reported. */
+	/* The arena must not report that this call makes it grow: the probe would call itself. */
 	arena_populate(seen->arena, arena->capacity, GFP_ATOMIC);
 }
 
@@ -148,8 +151,8 @@ static void flags_desc(const unsigned int *value, char *desc)
 KUNIT_ARRAY_PARAM(flags, flags, flags_desc);
 
 /*
- * A probe sees each event once, with the arguments of the call, and no event that it causes
- * itself.
+ * A probe sees each event once, with the arguments of the call. It does not see the events that its
+ * own calls would cause.
  */
 static void trace_nested_probe_each_event_once(struct kunit *test)
 {
@@ -188,7 +191,7 @@ static void trace_nested_probe_each_event_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
 	KUNIT_EXPECT_EQ(test, seen.resets, 1u);
 	KUNIT_EXPECT_EQ(test, seen.mode, (int)ARENA_EVENT_KEEP);
-	/* The probe itself has reset, too: the generation is newer than that of the event. */
+	/* see_reset() has reset the arena, too: its generation is newer than that of the event. */
 	KUNIT_EXPECT_LT(test, seen.generation, (unsigned long)arena_test_stats(arena).generation);
 	arena_reset_zero(arena);
 	KUNIT_EXPECT_EQ(test, seen.mode, (int)ARENA_EVENT_ZERO);
@@ -202,7 +205,7 @@ static void trace_nested_probe_each_event_once(struct kunit *test)
 	arena_destroy(arena);
 }
 
-/* The probe also sees the allocation of an interrupt that comes while the probe runs. */
+/* The probe also sees an allocation in an interrupt that comes while the probe runs. */
 static void trace_interrupt_during_probe_seen(struct kunit *test)
 {
 	struct arena *arena = make(test, 0);
@@ -222,7 +225,10 @@ static void trace_interrupt_during_probe_seen(struct kunit *test)
 
 DEFINE_ARENA(traced, u32);
 
-/* The allocation of a reused element is an event like that of a new one; an append is one event. */
+/*
+ * A probe sees the allocation of a reused element like that of a new one, and an append as one
+ * event.
+ */
 static void trace_typed_calls_seen(struct kunit *test)
 {
 	struct traced *typed = traced_create_flags(4, 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Typed arenas: elements by index, reuse of freed elements, resets under readers, with one caller
- * at a time.
+ * Tests of typed arenas with one caller at a time: elements found by index, reuse of freed
+ * elements, resets under readers.
  */
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -33,7 +33,7 @@ static u32 some_nr(size_t size)
 	return max_t(u32, SZ_64K / size + 13, 19);
 }
 
-/* Clauses 5, 14: bad sizes, capacities and flags are refused. */
+/* Clauses 5, 14: arena_typed_create() refuses bad sizes, capacities and flags. */
 static void typed_create_bad_argument_refused(struct kunit *test)
 {
 	static const struct {
@@ -73,7 +73,7 @@ static void typed_create_bad_argument_refused(struct kunit *test)
 
 /*
  * Allocates @nr elements one by one. Returns how many got a wrong address, index or offset, plus
- * how many do not have their bytes any more when all are allocated.
+ * how many have lost their contents by the time that all are allocated.
  */
 static size_t fill_one_by_one(struct arena_typed *typed, size_t size, u32 nr, u8 *buffer,
 			      u32 owner)
@@ -97,8 +97,8 @@ static size_t fill_one_by_one(struct arena_typed *typed, size_t size, u32 nr, u8
 }
 
 /*
- * Clauses 7, 14, 16: exactly @nr elements fit, each one is found by its index, and the offset is
- * exactly n times the size.
+ * Clauses 7, 14, 16: exactly @nr elements fit, an index finds each of them, and the offset is
+ * exactly the number of elements times their size.
  */
 static void typed_alloc_until_full_exact(struct kunit *test)
 {
@@ -287,8 +287,8 @@ static void typed_define_each_type_ok(struct kunit *test)
 }
 
 /*
- * A model of a typed arena: for each element, the owner of its pattern; and the freed elements,
- * which are reused in reverse order
+ * A model of a typed arena: the owner of each element's pattern, and the freed elements, which the
+ * arena reuses in reverse order
  */
 #define MODEL_NR	200
 #define MODEL_SIZE	24
@@ -453,8 +453,8 @@ static void typed_free_without_readers_reused_at_once(struct kunit *test)
 }
 
 /*
- * Clause 15: an element that a reader has found keeps its contents when it is freed. Its place is
- * reused only after the reader has left. Only the arena can start the grace period for that: this
+ * Clause 15: an element that a reader has found keeps its contents when it is freed, and the arena
+ * reuses it only after the reader has left. The arena must start the grace period for that, as this
  * case starts none.
  */
 static void typed_free_under_reader_reused_later(struct kunit *test)
@@ -491,7 +491,7 @@ static void typed_free_under_reader_reused_later(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_typed_len(typed), nr);
 	KUNIT_EXPECT_EQ(test, arena_offset(under(typed)), nr * e->size);
 
-	/* Elements that are freed while a grace period is under way can be reused, too. */
+	/* The arena also reuses elements that are freed while a grace period is under way. */
 	for (i = 0; i < nr; i++) {
 		arena_typed_free(typed, arena_typed_at(typed, i));
 		if (i % 4 == 0)
@@ -506,7 +506,7 @@ static void typed_free_under_reader_reused_later(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, arena_typed_alloc(typed, buffer));
 }
 
-/* Frees @ptr, which is no element. Expects a warning the first time, and no other effect. */
+/* Frees @ptr, which is no element. Expects a warning at the first call, and no other effect. */
 static void bad_free(struct kunit *test, struct arena_typed *typed, void *ptr, const char *what)
 {
 	const struct arena_stats was = arena_test_stats(under(typed));
@@ -528,7 +528,10 @@ static void bad_free(struct kunit *test, struct arena_typed *typed, void *ptr, c
 	KUNIT_EXPECT_NULL_MSG(test, got, "free of %s", what);
 }
 
-/* Clause 14: freeing an element twice, or another address, warns and changes nothing. */
+/*
+ * Clause 14: arena_typed_free() of a free element, or of an address that is no element, warns and
+ * changes nothing.
+ */
 static void typed_free_bad_pointer_warns(struct kunit *test)
 {
 	const struct element *e = test->param_value;
@@ -543,7 +546,8 @@ static void typed_free_bad_pointer_warns(struct kunit *test)
 	foreign = typed_alloc(other, buffer, sizeof(buffer), 0);
 	kmalloced = kunit_kzalloc(test, 64, GFP_KERNEL);
 	/*
-	 * The reset makes this element stale. With readers, its slab is in the other slab set then.
+	 * The reset below makes this element stale. With readers, the new generation lies in the
+	 * other slab set, so no new element has this address.
 	 */
 	stale = typed_alloc(typed, buffer, sizeof(buffer), 3);
 	typed_reset(test, typed);
@@ -584,7 +588,7 @@ static void typed_free_bad_pointer_warns(struct kunit *test)
 
 /*
  * Clauses 11, 15: elements that a reader holds keep their contents after a reset. Look-ups find
- * elements of the new generation, and a second reset is refused.
+ * elements of the new generation only, and the arena refuses a second reset.
  */
 static void typed_reset_under_reader_keeps_elements(struct kunit *test)
 {
@@ -622,8 +626,8 @@ static void typed_reset_under_reader_keeps_elements(struct kunit *test)
 	rcu_read_unlock();
 
 	/*
-	 * The refused reset has not lost the freed element: after the RCU callbacks, it can be
-	 * reused.
+	 * The refused reset has not lost the freed element: after the RCU callbacks, the arena
+	 * reuses it.
 	 */
 	rcu_barrier();
 	rcu_barrier();
@@ -632,7 +636,7 @@ static void typed_reset_under_reader_keeps_elements(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_typed_reset(typed), 0);
 }
 
-/* An element that was freed before a reset is not handed out twice after it. */
+/* After a reset, the arena does not hand out an element twice that was freed before the reset. */
 static void typed_reset_after_free_slots_once(struct kunit *test)
 {
 	const struct element *e = test->param_value;
@@ -646,8 +650,8 @@ static void typed_reset_after_free_slots_once(struct kunit *test)
 			KUNIT_ASSERT_NOT_NULL(test, typed_alloc(typed, buffer, sizeof(buffer), i));
 		KUNIT_EXPECT_NULL(test, typed_alloc(typed, buffer, sizeof(buffer), i));
 		/*
-		 * A grace period may begin in the pause. Elements that are freed later wait for the
-		 * next.
+		 * In the pause, a grace period may begin for the elements freed so far. Elements
+		 * that are freed later wait for the next grace period.
 		 */
 		for (i = 0; i < nr; i += 1 + round) {
 			arena_typed_free(typed, arena_typed_at(typed, i));
@@ -661,8 +665,8 @@ static void typed_reset_after_free_slots_once(struct kunit *test)
 }
 
 /*
- * Clauses 11, 22: arenas are destroyed while callbacks of freed elements and resets are pending.
- * The last case of the suite counts the memory.
+ * Clauses 11, 22: arenas can be destroyed while RCU callbacks of freed elements and of resets are
+ * pending. destroy_all_memory_returned() then checks that they have returned their memory.
  */
 static void typed_destroy_pending_callback_ok(struct kunit *test)
 {
@@ -680,8 +684,8 @@ static void typed_destroy_pending_callback_ok(struct kunit *test)
 		if (round & 1)
 			schedule_timeout_uninterruptible(1);
 		/*
-		 * If a grace period for the first 20 elements has begun, it does not count for
-		 * those freed here, which wait for the next one.
+		 * A grace period for the first 20 elements may have begun. The elements freed here
+		 * wait for the next one.
 		 */
 		for (; i < 40; i++)
 			arena_typed_free(typed, arena_typed_at(typed, i));
@@ -704,8 +708,8 @@ static void jump_to(struct arena_typed *typed, unsigned long generation)
 /*
  * Clauses 13, 15: the stamp of an element is the low half of the generation in which it was
  * published, so the stamp of an old element could match a later generation. To prevent that, the
- * arena renews all stamps from time to time. Around each generation in which it does so, old
- * elements are not found, and their places can be used.
+ * arena renews all stamps from time to time. Around each generation in which it does so, look-ups
+ * find no old elements, and allocations use their places.
  */
 static void typed_reset_stamps_wrap_stale_null(struct kunit *test)
 {

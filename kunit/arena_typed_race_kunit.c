@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Typed arenas that several threads and interrupts use at once.
+ * Tests of typed arenas that several threads and interrupts use at once.
  *
- * Each allocation copies a pattern of its own into its element: if two threads were given the same
- * element, it would not contain the pattern of the first.
+ * Each allocation copies a pattern of its own into its element: if two threads got the same
+ * element, the first one would not find its pattern there.
  */
 #include <linux/module.h>
 #include <linux/rcupdate.h>
@@ -49,8 +49,8 @@ static void typed_alloc_race_exact(struct kunit *test)
 }
 
 /*
- * An element: a random number that identifies the append which wrote it, the number of elements of
- * that append, and the position among them.
+ * An element that append_job() appends: a random number that identifies the append, the number of
+ * elements in the append, and the position of this element among them.
  */
 struct run {
 	u32	owner;
@@ -130,7 +130,8 @@ static void typed_append_race_runs_whole(struct kunit *test)
 /*
  * Clauses 4, 8, 16: arena_in_chains says that a call on this CPU holds the lock of a typed arena.
  * The case sets it, as if a probe had interrupted such a call. Then an allocation gets the freed
- * element, while a free and a reset are refused. Each allocation of a reused element is counted.
+ * element, while the arena refuses a free and a reset. It counts each allocation of a reused
+ * element.
  */
 static void typed_calls_nested_in_chain_alloc_only(struct kunit *test)
 {
@@ -144,7 +145,7 @@ static void typed_calls_nested_in_chain_alloc_only(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, first);
 	KUNIT_ASSERT_NOT_NULL(test, typed_alloc(typed, buffer, 24, 2));
 	arena_typed_free(typed, first);
-	/* With readers, the element can be reused after a grace period. */
+	/* With readers, the arena reuses the element only after a grace period. */
 	rcu_barrier();
 
 	preempt_disable();
@@ -192,7 +193,10 @@ struct churn {
 	unsigned long		irq_bad;
 };
 
-/* Allocates an element into a random place of @held, or checks and frees the one that is there. */
+/*
+ * Selects a random place of @held. Allocates an element if the place is empty; otherwise checks and
+ * frees its element.
+ */
 static void churn_step(struct arena_typed *typed, struct held *held, u32 *rnd,
 		       unsigned long *allocs, unsigned long *bad)
 {
@@ -234,8 +238,8 @@ static void churn_job(struct arena_hand *hand)
 		if (++steps % 64)
 			continue;
 		/*
-		 * Sleep as long as no interrupt has got an element: on a busy host, threads that
-		 * only spin would leave none for interrupts.
+		 * Sleep until an interrupt has got an element: on a busy host, threads that never
+		 * sleep would leave no element for interrupts.
 		 */
 		if (READ_ONCE(churn->irq_allocs))
 			cond_resched();
@@ -250,7 +254,7 @@ static void churn_job(struct arena_hand *hand)
 	}
 }
 
-/* Clauses 1, 15: no element is handed out twice, and all elements can be used at the end. */
+/* Clauses 1, 15: no two callers get the same element, and all elements can be used at the end. */
 static void typed_alloc_free_race_no_slot_twice(struct kunit *test)
 {
 	const struct element *e = test->param_value;
@@ -295,8 +299,8 @@ static void typed_alloc_free_race_no_slot_twice(struct kunit *test)
 }
 
 /*
- * Readers and writers at the same time. An element contains a checksum that shows whether the
- * element is complete.
+ * Readers look at elements while other threads allocate, free and reset. An element contains a
+ * checksum that shows whether the element is complete.
  */
 #define WORDS	14
 /* As many elements as one slab holds. */
@@ -371,7 +375,7 @@ static void beside_read(struct beside *b)
 	atomic_long_add(seen, &b->seen);
 }
 
-/* Check the newest elements while the interrupted writer of this CPU may be adding one. */
+/* Check the newest elements, while the thread that this interrupt has stopped may be adding one. */
 static void beside_irq(void *data)
 {
 	struct beside *b = data;
@@ -397,9 +401,9 @@ static struct payload *beside_begin(const struct arena_typed *typed)
 
 /*
  * Reset, and overwrite the slab of the generation that has ended. The arena uses this slab again
- * after the next reset: if it still contained complete elements, a reader that sees a new element
- * before it is written would not notice that. After a grace period no reader uses the slab, and no
- * writer, as only this thread resets.
+ * after the next reset: if old elements were still in it, complete, a reader that sees a new
+ * element before its contents would not notice the fault. After a grace period, no reader uses the
+ * slab any more, and no CPU allocates there, as only this thread resets.
  */
 static bool beside_reset(struct beside *b)
 {
@@ -484,8 +488,8 @@ static void beside_job(struct arena_hand *hand)
 
 /*
  * Clauses 11, 15: during appends, frees and resets, readers see complete elements only, and these
- * do not change inside the read-side critical section. The case fails if publish() comes before
- * the copy, or if free or reset do not wait for readers.
+ * do not change inside the read-side critical section. The case fails if publish() comes before the
+ * copy, or if a free or a reset does not wait for readers.
  */
 static void typed_read_beside_writes_complete(struct kunit *test)
 {
@@ -520,7 +524,7 @@ static const struct element halves[] = { { 50000 }, { 300000 } };
 
 KUNIT_ARRAY_PARAM(half, halves, element_desc);
 
-/* How many copies must be interrupted halfway, so that the case shows something. */
+/* How many copies must be interrupted halfway for the case to show something. */
 #define HALVES		30
 
 struct half {
@@ -528,7 +532,7 @@ struct half {
 	struct arena_alarm	alarm;
 	size_t			size;
 	u8			*element;	/* complete if its first and last byte are equal */
-	unsigned long		halfway;	/* interrupts that found it incomplete */
+	unsigned long		halfway;	/* interrupts that found @element incomplete */
 	unsigned long		seen;
 };
 
@@ -580,7 +584,7 @@ static void typed_read_during_copy_unseen(struct kunit *test)
 }
 
 /*
- * A reset between a reader's read of the generation and its read of the element
+ * A reset between a reader's read of the generation and the same reader's read of the element
  */
 struct stale {
 	struct arena_typed	*typed;
@@ -624,8 +628,8 @@ static void stale_job(struct arena_hand *hand)
 
 /*
  * Clause 15: interrupts publish the first element and free it again before they return, so a task
- * of that CPU can never find it. Nor must the task find what lies at the same place in the slabs
- * of the last generation.
+ * on their CPU can never find it. The task must not find the old element either that lies at the
+ * same place in the slabs of the last generation.
  */
 static void typed_read_overtaken_by_reset_null(struct kunit *test)
 {

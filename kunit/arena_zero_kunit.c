@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Zeroed objects: on request, by the flags of the arena, with init_on_alloc, and after
- * arena_reset_zero().
+ * Tests that objects are zero: if the caller or the flags of the arena ask for it, with
+ * init_on_alloc, and after arena_reset_zero().
  */
 #include <linux/module.h>
 #include <linux/sizes.h>
@@ -89,7 +89,7 @@ static void zalloc_dirty_memory_zero(struct kunit *test)
 	KUNIT_EXPECT_GE(test, objects, 500);
 }
 
-/* With slabs of this size, spans are longer than the part of a span that is zeroed at once. */
+/* With slabs of this size, spans are longer than the part of a span that a CPU zeroes at once. */
 #define LONG_SLAB	((size_t)SZ_64K)
 #define LONG_CAPACITY	(8 * LONG_SLAB)
 
@@ -117,7 +117,8 @@ static size_t fill_and_soil(struct arena *arena, const size_t *sizes, unsigned i
 
 /*
  * Clauses 6, 16: with ARENA_ZERO, objects from a long span are zero, whatever their sizes, on every
- * CPU. So are objects from the tail of a CPU's span that another CPU gets when the arena is full.
+ * CPU. When the arena is full, a CPU gets objects from the tails of other CPUs' spans: these are
+ * zero, too.
  */
 static void alloc_zero_arena_each_size_zero(struct kunit *test)
 {
@@ -260,7 +261,7 @@ static void reset_zero_next_objects_zero(struct kunit *test)
 			KUNIT_EXPECT_TRUE_MSG(test, arena_is_zero(ptr, SLAB), "slab %zu", i);
 		}
 		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).page_allocs, was.page_allocs);
-		/* The next round begins after a generation that has used only a few bytes. */
+		/* Let the next round follow a generation that has used only a few bytes. */
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);
 		KUNIT_ASSERT_NOT_NULL(test, arena_alloc(arena, 8, GFP_KERNEL));
 		KUNIT_ASSERT_EQ(test, arena_reset(arena), 0);

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Checks that code with types that do not match does not compile: builds each case of
-# compile-fail/cases.c against a kernel, and checks that the compiler refuses it with
-# the expected message. The compiler must accept case 0, which is correct.
+# Checks that the compiler refuses code whose types do not match: compiles each case of
+# compile-fail/cases.c against a kernel, and compares the message of the compiler with the message
+# that the case expects. The compiler must accept case 0, which is correct.
 #
 #   compile-fail.sh KDIR [MAKE-ARGS...]
 
@@ -16,7 +16,7 @@ CASES=$HERE/compile-fail/cases.c
 DIR=$(mktemp -d) || exit 1
 trap 'rm -rf "$DIR"' EXIT
 
-# Prints a line for each case: its number, and a pattern that the compiler's message must match.
+# Prints a line for each case: its number, and the pattern that the compiler's message must match.
 cases()
 {
 	sed -nE 's,^/\* case ([0-9]+): (.*) \*/$,\1 \2,p' "$CASES"
@@ -31,7 +31,7 @@ write_sources()
 		echo "ccflags-y := -I$HERE/../include"
 		echo "ccflags-y += -Werror=incompatible-pointer-types"
 		echo "ccflags-y += -Werror=format -Werror=discarded-qualifiers"
-		# FORTIFY_SOURCE warns, and kernels with CONFIG_WERROR refuse what it warns of.
+		# FORTIFY_SOURCE only warns. Make that an error also without CONFIG_WERROR.
 		echo "ccflags-y += -Werror=unused-result -Werror=attribute-warning"
 	} >"$DIR/Kbuild"
 	while read -r n words; do
@@ -41,8 +41,8 @@ write_sources()
 	done < <(cases)
 }
 
-# Builds all cases by one make, which goes on after a failure. It prints what it compiles even if
-# an outer make is silent.
+# Builds all cases by one make, which goes on after a failure. The flags of an outer make are
+# removed, as a silent make would not print the CC lines that said() looks for.
 build()
 {
 	local objects

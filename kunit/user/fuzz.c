@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The functions that libFuzzer calls. The first byte of the input selects the kind of arena. At the
- * end of each run, all memory must have been given back.
+ * end of each run, arenas must have given back all memory.
  */
 #include "fuzz.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The differential fuzzer: it reads its input, a stream of bytes, as operations on an
- * arena, and does each also on a model, which knows nothing of cursors, spans and
- * tags. If the result differs from what the model expects, the program aborts.
+ * The differential fuzzer: it reads its input, a stream of bytes, as a list of operations, and
+ * performs each operation both on an arena and on a model, which knows nothing of cursors, spans
+ * and tags. If the arena does not do what the model predicts, the program aborts.
  *
  * "Clause N" in a comment means clause N of include/CONTRACT.md.
  */
@@ -13,7 +13,10 @@
 
 #define CHECK(x)	do { if (!(x)) user_die(__FILE__, __LINE__, #x); } while (0)
 
-/* The part of the input that has not been read yet. After its end, zeroes are read. */
+/*
+ * The part of the input that has not been read yet. After the end of the input, get_byte() returns
+ * 0.
+ */
 struct input {
 	const u8	*at;
 	size_t		left;
@@ -41,7 +44,9 @@ bool filled(const void *at, u8 byte, size_t size);
 
 extern u8 fuzz_fill;
 
-/* Returns a byte to fill an object with: unlike that of its neighbours, and never 0. */
+/*
+ * Returns a byte to fill an object with: different from the bytes of its neighbours, and never 0.
+ */
 static inline u8 next_fill(void)
 {
 	fuzz_fill = fuzz_fill % 100 + 1;

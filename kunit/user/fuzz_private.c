@@ -93,7 +93,7 @@ static void op_resize(struct input *in)
 	if (!p.nr)
 		return;
 	object = &p.live[which & 1 ? (which >> 1) % p.nr : p.nr - 1];
-	/* Leave objects alone that are older than the innermost mark. */
+	/* A caller must not resize an object that is older than the innermost mark. */
 	if (depth && object - p.live < p.marks[depth - 1].nr)
 		return;
 	last = PTR_ALIGN((char *)object->at + object->size, ARENA_MIN_ALIGN) == p.arena.pos;
@@ -128,8 +128,8 @@ static void op_mark(void)
 }
 
 /*
- * clause 12: a rewind succeeds only to an open mark: one that neither a rewind nor
- * arena_private_unmark() has closed, and that the arena had room to record
+ * clause 12: a rewind succeeds only to an open mark: the arena had room to record the mark, and
+ * neither a rewind nor arena_private_unmark() has ended it since
  */
 static void op_rewind(struct input *in)
 {

@@ -3,9 +3,9 @@
  * Fuzz shared arenas, and compare them with a model: a list of live objects, a map of the bytes
  * that they take, and statistics.
  *
- * In a dense arena the model predicts the offset of each object. In one with spans, it checks what
- * must hold wherever an object lies. An interrupt that allocates and resets can come in the middle
- * of an operation, at a place that the input chooses.
+ * In a dense arena the model predicts the offset of each object. In an arena with spans it checks
+ * only what must hold wherever an object lies. An interrupt that allocates and resets can come in
+ * the middle of an operation, at a place that the input chooses.
  */
 #include "fuzz.h"
 
@@ -23,7 +23,7 @@ struct object {
 	size_t		offset;
 	size_t		size;
 	u8		fill;
-	bool		large;	/* was allocated larger than a slab, so lies in a view */
+	bool		large;	/* allocated larger than a slab, so it lies in a view */
 	bool		named;
 	arena_handle_t	handle;
 	unsigned int	rewinds;
@@ -47,7 +47,7 @@ struct reservation {
 	size_t			size;
 	size_t			align;
 	size_t			offset;
-	size_t			end; /* offset in the reservation at which its last object ends */
+	size_t			end; /* offset in the reservation where its last object ends */
 };
 
 struct action {
@@ -61,7 +61,7 @@ struct action {
 struct event {
 	bool		reset;
 	bool		flipped;
-	unsigned int	failed;		/* FAILED_*: why its allocation failed */
+	unsigned int	failed;		/* FAILED_*: why the allocation failed */
 	struct object	object;
 	char		*piece;		/* bytes taken from m.shared_reserve */
 };
@@ -71,9 +71,9 @@ static struct model {
 	bool			spans;
 	bool			zero;
 	bool			readers;
-	bool			wrapping;	/* the tag must not enter its next eighth */
+	bool			wrapping;	/* the tag must not enter another eighth yet */
 	bool			wrap_waits;	/* @wrapping ends only after the reader has left */
-	bool			tight;	/* the limit on all arenas is 1 MiB: it may be reached */
+	bool			tight;	/* the arenas may reach the limit on all of them, 1 MiB */
 	size_t			slab;
 	size_t			capacity;
 
@@ -82,7 +82,7 @@ static struct model {
 	size_t			high;
 	size_t			peak;
 	u64			allocs;
-	u64			allocs_seen;	/* by an interrupt */
+	u64			allocs_seen;	/* stats.allocs when an interrupt last read it */
 	u64			resets;
 	u64			fails[ARENA_NR_FAILS];
 	u64			either;	/* failures for lack of space or memory: unknown which */
@@ -132,7 +132,7 @@ static void forget(const struct object *object)
 		m.stale[m.nr_stale++ % STALES] = object->handle;
 }
 
-/* Record in the model that bytes, which must have been free, are taken by an object. */
+/* Record in the model that an object takes bytes, which must have been free. */
 static void take_bytes(size_t offset, size_t size)
 {
 	CHECK(offset <= m.capacity && size <= m.capacity - offset);
@@ -187,7 +187,10 @@ static void reader_begins(void)
 	memcpy(m.seen, m.live, m.nr * sizeof(m.live[0]));
 }
 
-/* Run what a kernel runs by itself: the input decides when RCU callbacks and work items run. */
+/*
+ * Run what a kernel runs by itself: the input decides when RCU callbacks run, and when work items
+ * run.
+ */
 static void time_passes(bool callbacks, bool works)
 {
 	if (callbacks) {
@@ -219,13 +222,16 @@ static bool crosses(u64 generation)
 	return (generation ^ (generation + ARENA_GEN_STEP)) & ARENA_TAG_EIGHTH;
 }
 
-/* An interrupt called arena_reset(): it may refuse only if the tag would enter another eighth. */
+/* An interrupt called arena_reset(), which may fail only if the tag would enter another eighth. */
 static void check_reset(int err)
 {
 	CHECK(!err || (err == -EBUSY && crosses(arena_snap(m.arena).generation)));
 }
 
-/* Returns what a reset that is not interrupted must return: -EBUSY if the tag must not advance. */
+/*
+ * Returns what arena_reset() must return if no interrupt comes: -EBUSY if the tag would enter
+ * another eighth of its range too early.
+ */
 static int expect_reset(void)
 {
 	return m.wrapping && crosses(m.generation) ? -EBUSY : 0;
@@ -243,8 +249,8 @@ static void generation_is(u64 generation)
 /* Interrupts. */
 
 /*
- * Returns why an interrupt got no object, of at most a slab. In a generation that is not settled,
- * the arena counts such a failure as lack of memory.
+ * Returns why an interrupt got no object of @size bytes, at most a slab. While the generation is
+ * not settled, the arena counts the failure as a lack of memory.
  */
 static unsigned int why_no_small(size_t size)
 {
@@ -257,7 +263,7 @@ static unsigned int why_no_small(size_t size)
 	return at > m.capacity || size > m.capacity - at ? FAILED_SPACE : FAILED_MEMORY;
 }
 
-/* clauses 4 and 8: the number of objects never falls, as no object counts before it is complete */
+/* clauses 4 and 8: the number of objects never falls, as the arena counts only complete objects */
 static void see_allocs(void)
 {
 	struct arena_stats stats;
@@ -339,7 +345,7 @@ static void arm(struct input *in)
 
 /* Actions: clause 27. */
 
-/* An action. Those that were added after it in the same generation must have run before it. */
+/* An action. It must run after all actions that were added later in the same generation. */
 static void act(void *data)
 {
 	struct action *action = data, *later;
@@ -405,10 +411,10 @@ static void allocated(size_t size)
 }
 
 /*
- * Record in the model what the interrupts did and, if @resets is 1, the reset that they
- * interrupted. @flips is 1 if that was arena_reset_rcu(), which leaves a slab set to readers. In
- * whatever order resets and allocations came, objects of the present generation live, and no
- * others. Returns whether there was a reset.
+ * Record in the model what the interrupts did. @resets is 1 if they interrupted a reset, and @flips
+ * is 1 if that was arena_reset_rcu(), which leaves a slab set to its readers. In whatever order
+ * resets and allocations came, exactly the objects of the present generation live. Returns whether
+ * the arena was reset.
  */
 static bool after_interrupts(unsigned int resets, unsigned int flips)
 {
@@ -451,7 +457,7 @@ static bool after_interrupts(unsigned int resets, unsigned int flips)
 
 /* Statistics. */
 
-/* clause 4: each failure is counted by its cause */
+/* clause 4: the arena counts each failure by its cause */
 static void check_fails(const struct arena_stats *stats)
 {
 	CHECK(stats->fail_arg == m.fails[ARENA_FAIL_ARG]);
@@ -464,7 +470,7 @@ static void check_fails(const struct arena_stats *stats)
 	m.either = 0;
 }
 
-/* clauses 7 and 8: the statistics are those of the model */
+/* clauses 7 and 8: the statistics of the arena are those of the model */
 static void check_quiet(void)
 {
 	struct arena_stats stats;
@@ -583,7 +589,7 @@ static struct request get_request(struct input *in)
 	return request;
 }
 
-/* Fill source[] with what the call copies: as many bytes as requested, or a string of that size. */
+/* Fill source[] with what the call copies: @size bytes, or a string that takes @size bytes. */
 static void make_source(const struct request *request)
 {
 	size_t size = min(request->size, sizeof(source));
@@ -630,9 +636,9 @@ static void *perform(const struct request *request, arena_handle_t *handle)
 }
 
 /*
- * Returns the error with which the request must fail; 1 if it must fail unless it finds room in a
- * span; or 0, with *@place set to the offset that the object must have in a dense arena. Sets
- * *@cause to the cause that the arena counts if the request fails.
+ * Returns the error with which the request must fail; or 1 if it must fail unless a span has room
+ * for the object; or 0, with *@place set to the offset that the object must have in a dense arena.
+ * Sets *@cause to the cause that the arena counts if the request fails.
  */
 static int expect(const struct request *request, size_t *place, unsigned int *cause)
 {
@@ -674,9 +680,10 @@ static void check_contents(const struct request *request, const u8 *at)
 }
 
 /*
- * Record the failure of a request. @before: the cause that the model expected before the call. The
- * arena may have counted another cause if interrupts came and the model expects that other cause
- * now, or if an allocation was made to fail in arena_printf(), which first allocates a buffer.
+ * Record the failure of a request. @before is the cause that the model expected before the call.
+ * The arena may have counted another cause in two cases: interrupts came, and the model now expects
+ * the other cause; or the fuzzer made an allocation fail in arena_printf(), which first allocates a
+ * buffer.
  */
 static void failed_for(const struct request *request, unsigned int before, bool injected)
 {
@@ -722,8 +729,9 @@ static void born(const struct request *request, struct object *object, size_t pl
 }
 
 /*
- * An interrupt has reset the arena during the call. The generation of the handle or, without a
- * handle, the number of used bytes shows whether the object is of the new generation.
+ * An interrupt has reset the arena during the call, before or after the allocation. The generation
+ * in the handle or, without a handle, the number of used bytes shows whether the object is of the
+ * new generation.
  */
 static void born_or_dead(const struct request *request, struct object *object)
 {
@@ -781,7 +789,7 @@ static void op_alloc(struct input *in)
 
 /*
  * Returns the error with which a batch must fail in a dense arena; or 0, with @at set to the
- * offsets of its parts, which lie one behind another from the cursor on.
+ * offsets of its parts, which follow one another from the cursor on.
  */
 static int expect_batch(struct arena_part *part, unsigned int nr, size_t align, size_t *at)
 {
@@ -897,8 +905,9 @@ static void place_piece(struct reservation *reservation, const char *piece, size
 }
 
 /*
- * Record in the model what the operation and interrupts took from the reservation. Each interrupt
- * may have come before or after the operation: the addresses show the order.
+ * Record in the model what the operation and the interrupts took from the reservation. Each
+ * interrupt may have come before or after the operation: the addresses show in which order they
+ * came.
  */
 static void place_pieces(struct reservation *reservation, const char *object, size_t size,
 			 size_t align)
@@ -957,8 +966,8 @@ static void op_reserve_alloc(struct input *in)
 /* Resizing: clauses 3 and 28. */
 
 /*
- * Forget the marks above @above, where an object begins whose end has moved: a rewind to such a
- * mark could cut the object short.
+ * The end of an object, which begins at @above, has moved. Forget the marks above @above, as a
+ * rewind to such a mark could cut the object short.
  */
 static void forget_marks(size_t above)
 {
@@ -970,9 +979,9 @@ static void forget_marks(size_t above)
 }
 
 /*
- * Returns whether the end of an object or reservation can move from @from to @to. It can only in a
- * dense arena, if nothing lies behind it, and only inside its slab. It can move back only on a CPU
- * with a state, from whose counts the bytes are subtracted.
+ * Returns whether the end of an object or reservation can move from @from to @to. It can move only
+ * in a dense arena, only if nothing lies behind it, and only inside its slab. It can move back only
+ * on a CPU with a state, as the arena subtracts the bytes from the counts there.
  */
 static bool may_move_end(size_t from, size_t to)
 {
@@ -1018,9 +1027,9 @@ static void op_resize(struct input *in)
 	/* A caller must not resize an object that readers may be using. */
 	if (!m.nr || m.reading)
 		return;
-	/* Take the last object more often than another one, because only the last one can grow. */
+	/* Resize the last object more often than others, because only the last one can grow. */
 	object = &m.live[which & 1 ? (which >> 1) % m.nr : m.nr - 1];
-	/* The object may be a reservation, which arena_resize() must not be used for. */
+	/* The object may be a reservation: arena_resize() must not be called for one. */
 	if (is_reserved(object->offset))
 		return;
 	expected = new && !object->large && new <= m.slab &&
@@ -1048,7 +1057,10 @@ static void op_resize(struct input *in)
 	check_quiet();
 }
 
-/* The model has an object for the reservation: shorten it to what was used of the reservation. */
+/*
+ * In the model, the reservation is an object: shorten it to the part of the reservation that was
+ * used.
+ */
 static void unreserved(const struct reservation *reservation, size_t used)
 {
 	unsigned int i;
@@ -1146,10 +1158,11 @@ static void check_asleep(bool zero, size_t keep)
 }
 
 /*
- * Record in the model a reset that may sleep. It blocks arena_reset_rcu() for a while, and waits
- * for the readers of the slab set that the last arena_reset_rcu() left. If an interrupt called
- * arena_reset_rcu() before that wait, these readers are gone; if after the wait, they may still be
- * there. arena->retiring shows which of the two happened.
+ * Record in the model a reset that may sleep. In the course of it, arena_reset_rcu() fails for a
+ * while, and the reset waits for the readers of the slab set that the last arena_reset_rcu() left.
+ * If an interrupt called arena_reset_rcu() before that wait, the readers of the set that this call
+ * left are gone; if after the wait, they may still be there. arena->retiring shows which of the two
+ * happened.
  */
 static void settle_asleep(void)
 {
@@ -1173,8 +1186,8 @@ static void op_reset_asleep(struct input *in)
 
 	reader_ends();
 	/*
-	 * The reset may wait for a callback, which the shim would run only after 64 waits. Run the
-	 * callback now.
+	 * The reset may wait for an RCU callback, which the shim would run only after 64 waits. Run
+	 * the callback now.
 	 */
 	if (crosses(m.generation))
 		time_passes(true, false);
@@ -1194,9 +1207,9 @@ static void op_reset_asleep(struct input *in)
 }
 
 /*
- * Advance the generation as many resets would, which frees all objects: to one shortly before the
- * tag wraps or enters another half or eighth of its range, or to one near the present tag, a wrap
- * later.
+ * Advance the generation, as many resets would: to shortly before the tag wraps or enters another
+ * half or eighth of its range, or to a generation with nearly the present tag, one wrap later. That
+ * frees all objects.
  */
 static void op_jump(struct input *in)
 {
@@ -1223,8 +1236,9 @@ static void op_jump(struct input *in)
 /* Marks and rewinds (clause 12). */
 
 /*
- * Returns whether the arena may report a valid handle, mark or reservation as stale: that is so
- * after %ARENA_REWINDS further rewinds. @rewinds: how many rewinds had come before it was made.
+ * Returns whether the arena may report a valid handle, mark or reservation as stale: the arena may
+ * after ARENA_REWINDS further rewinds. @rewinds is the number of rewinds before the handle, mark or
+ * reservation was made.
  */
 static bool may_be_forgotten(unsigned int rewinds)
 {
@@ -1344,8 +1358,8 @@ static void op_rewind(struct input *in)
 	if (!after_interrupts(0, 0))
 		generation_is(arena_snap(m.arena).generation);
 	/*
-	 * Run the reaper, which unmaps large objects: if a refused rewind had wrongly let it unmap
-	 * some, the checks below would notice.
+	 * Run the reaper, which unmaps views: if a refused rewind has wrongly made the reaper unmap
+	 * views of live objects, the checks below notice.
 	 */
 	if (err)
 		user_run_works();
@@ -1370,7 +1384,7 @@ static void op_action(struct input *in)
 	int expected, err;
 
 	if (m.nr_actions == ACTIONS) {
-		/* The table is full. A reset that runs all of the actions makes room. */
+		/* The table is full, and remains so until a reset runs all of the actions. */
 		check_actions();
 		return;
 	}
@@ -1403,7 +1417,10 @@ static void op_deref(struct input *in)
 	void *found;
 
 	if (object && (!object->large || object->named)) {
-		/* No address is known to lie in a view here, so arena_owns() does not know it. */
+		/*
+		 * arena_owns() cannot know an address in a view here, as is_vmalloc_addr() returns
+		 * false.
+		 */
 		CHECK(object->large || arena_owns(m.arena, (u8 *)object->ptr + object->size - 1));
 		if (!object->named) {
 			object->handle = arena_handle(m.arena, object->ptr);

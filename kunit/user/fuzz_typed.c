@@ -6,14 +6,15 @@
 #include "fuzz.h"
 
 #define ELEMENTS	256
-#define SIZE_LARGEST	70000	/* so large that an element is copied in several chunks */
-#define SOURCE_MAX	(40 * SIZE_LARGEST)	/* the longest append that is tried */
+#define SIZE_LARGEST	70000	/* so large that the arena copies an element in chunks */
+#define SOURCE_MAX	(40 * SIZE_LARGEST)	/* the longest append that the fuzzer tries */
 #define EVENTS		3
 
 /*
- * An element was never allocated, is live, or was freed. When a grace period has passed, a freed
- * element may be reused. When the model knows that one has passed, it sets REUSABLE: then an
- * allocation must reuse a freed element, and not take a new one.
+ * Each element was never allocated, is live, or was freed. After a grace period, an allocation may
+ * reuse a freed element. When the model knows that a grace period has passed for an element, it
+ * sets the state to REUSABLE. While an element is REUSABLE, an allocation must reuse a freed
+ * element, and must not take a new one.
  */
 enum state { NEVER, LIVE, FREED, REUSABLE };
 
@@ -44,7 +45,7 @@ static struct {
 	bool			retiring;
 	bool			retire_waits;
 
-	bool			wrapping;	/* the tag must not enter its next eighth */
+	bool			wrapping;	/* the tag must not enter another eighth yet */
 	bool			wrap_waits;
 	u64			generation;
 	u64			fails[ARENA_NR_FAILS];
@@ -82,7 +83,7 @@ static void reader_ends(void)
 
 static void reader_begins(void)
 {
-	/* Without %ARENA_READERS, the arena waits for no readers. */
+	/* Without ARENA_READERS, the arena does not wait for readers. */
 	if (t.reading || !t.readers)
 		return;
 	user_reader_begin();
@@ -147,7 +148,7 @@ static void check_sums(void)
 	CHECK(arena_offset(arena_typed_arena(t.typed)) == (size_t)t.len * t.size);
 	arena_stats(arena_typed_arena(t.typed), &stats);
 	CHECK(stats.generation == t.generation);
-	/* clause 4: each failure is counted by its cause */
+	/* clause 4: the arena counts each failure by its cause */
 	CHECK(stats.fail_space == t.fails[ARENA_FAIL_SPACE]);
 	CHECK(stats.fail_memory == t.fails[ARENA_FAIL_MEMORY]);
 	CHECK(stats.fail_arg == t.fails[ARENA_FAIL_ARG]);
@@ -265,8 +266,8 @@ static void empty_model(void)
 }
 
 /*
- * Record in the model what interrupts allocated during the operation. When they ran is not known,
- * so their elements are recorded in the order of the index.
+ * Record in the model what interrupts allocated during the operation. The model does not know when
+ * they ran, so it records their elements in the order of the index.
  */
 static void publish_events(void)
 {
@@ -290,7 +291,10 @@ static void publish_events(void)
 	CHECK(done == alive);
 }
 
-/* Record in the model the resets of interrupts, and that of the operation if @flips is 1. */
+/*
+ * Record in the model the resets that interrupts did and, if @flips is 1, the reset that was the
+ * operation.
+ */
 static void after_resets(unsigned int flips)
 {
 	user_self.fuse = 0;
@@ -304,8 +308,9 @@ static void after_resets(unsigned int flips)
 }
 
 /*
- * Returns whether the element @at, which the operation allocated, is live. It is not if an
- * interrupt has reset the arena since then. A later interrupt may then have got the same place.
+ * Returns whether the element @at, which the operation allocated, is live. If an interrupt has
+ * reset the arena since the allocation, the element is not live, and a later interrupt may have got
+ * its place.
  */
 static bool is_alive(const void *at)
 {
@@ -409,9 +414,9 @@ static void op_reset(struct input *in)
 }
 
 /*
- * Advance the generation as many resets would, which frees all elements: to one shortly before the
- * tag wraps or enters another eighth or half of its range, or shortly before the arena renews its
- * stamps, which are narrower than generations.
+ * Advance the generation, as many resets would: to shortly before the tag wraps or enters another
+ * eighth or half of its range, or to shortly before the arena renews its stamps, which are narrower
+ * than generations. That frees all elements.
  */
 static void op_jump(struct input *in)
 {
@@ -489,7 +494,7 @@ void fuzz_typed(struct input *in)
 	while (in->left)
 		step(in);
 	check_all();
-	/* clause 16: all of the capacity can be used, and no more */
+	/* clause 16: all of the capacity can be used, and no more than that */
 	grace_period();
 	reader_ends();
 	grace_period();

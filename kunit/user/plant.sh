@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Copies the source of the module and puts the bugs of a table into the copy. A bug has no effect
-# until the program that is built from the copy, or the module, is told the number of the bug.
+# Copies the source of the module and puts the bugs of a table into the copy. A bug has an effect
+# only if the program or module that is built from the copy is told the number of the bug.
 #
 #   plant.sh MODULE-DIRECTORY TO [TABLE]		default: planted.txt
 
@@ -19,7 +19,7 @@ field()
 	awk -v n="$2" '{ split($0, f, / \| /); print f[n] }' <<<"$1"
 }
 
-# Replaces text in a file. The text must be there exactly once, so that the bug is in its place.
+# Replaces text in a file. The text must be there exactly once, or the bug could get a wrong place.
 plant()
 {
 	local number=$1 file=$2 old=$3 new=$4 text rest

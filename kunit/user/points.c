@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Interrupt an operation once at each place where that could change its result: by an interrupt,
- * an NMI, or another task. For each place in turn, a test prepares the arena, runs the operation,
- * and checks what must hold wherever the interrupt came. "Clause N" in a comment means clause N of
- * include/CONTRACT.md.
+ * Interrupt an operation at a chosen place: by an interrupt, by an NMI, or by another task. A test
+ * tries each place at which the interruption could change the result, one after another. For each
+ * place, it prepares the arena, runs the operation, and checks what must hold wherever the
+ * interrupt came. "Clause N" in a comment means clause N of include/CONTRACT.md.
  *
  *   points [TEST]
  */
@@ -16,7 +16,7 @@
 /* clause 1: the default alignment is the same on every architecture */
 static_assert(ARENA_MIN_ALIGN == 8, "default alignment");
 
-/* An upper bound of the number of places of one operation. */
+/* An upper bound of the number of places in one operation. */
 #define POINTS_MAX	5000
 
 static struct arena *arena;
@@ -24,7 +24,9 @@ static void *ours, *theirs;
 
 enum how { BY_IRQ, BY_NMI, BY_TASK };
 
-/* Run @operation, and interrupt it at place @point. Returns false if it has no such place. */
+/*
+ * Run @operation, and interrupt it at place @point. Returns false if @operation has fewer places.
+ */
 static bool interrupted_at(unsigned long point, enum how how, void (*operation)(void),
 			   void (*interrupt)(void))
 {
@@ -87,8 +89,8 @@ static bool grow_budget_of_one_slab(unsigned long point)
 }
 
 /*
- * clause 2: a caller that loses the race to grow uses the slab of the caller that won, also if that
- * caller has taken the last block of the pool
+ * clause 2: a caller that loses the race to grow uses the slab of the caller that won, even if the
+ * winner has taken the last block of the pool
  */
 static bool grow_from_pool_of_one_slab(unsigned long point)
 {
@@ -115,7 +117,10 @@ static void populate_ours(void)
 	CHECK(!arena_populate(arena, arena_capacity(arena), GFP_KERNEL));
 }
 
-/* May fail: perhaps slabs that the interrupted populate has charged are not installed yet. */
+/*
+ * This call may fail: the interrupted arena_populate() may have charged slabs to the budget that it
+ * has not installed yet.
+ */
 static void populate_theirs(void)
 {
 	int err = arena_populate(arena, arena_capacity(arena), GFP_ATOMIC);
@@ -123,7 +128,7 @@ static void populate_theirs(void)
 	CHECK(!err || err == -ENOMEM);
 }
 
-/* clause 2: a caller that loses the race for several slabs uses those of the caller that won */
+/* clause 2: a caller that loses the race for several slabs uses the slabs of the caller that won */
 static bool populate_budget_of_one_arena(unsigned long point)
 {
 	unsigned long ram = user_ram_pages;
@@ -170,7 +175,7 @@ static void release_slab(void)
 	released = xchg(&arena->dir.first[0].base, NULL);
 }
 
-/* clause 8: if a release voids a claim, no object is counted for it */
+/* clause 8: if the release of a slab voids a claim, the arena counts no object for the claim */
 static bool tail_of_a_released_slab(unsigned long point)
 {
 	u64 nr = fill_but_for_one_span(64);
@@ -209,7 +214,10 @@ static void alloc_in_reclaim(void)
 	theirs = arena_alloc(arena, 64, GFP_NOFS);
 }
 
-/* clause 2: growth holds no lock while it allocates memory, so a shrinker may use the arena */
+/*
+ * clause 2: a growing arena holds no lock while it allocates memory, so a shrinker may allocate
+ * from the arena
+ */
 static bool tail_in_reclaim(unsigned long point)
 {
 	fill_but_for_one_span(64);
@@ -233,8 +241,9 @@ static void release(void)
 }
 
 /*
- * clause 11: arena_reset_release() waits for readers only. It returns although it has preempted a
- * task inside arena_reset_rcu(), and that task cannot run before the call has returned
+ * clause 11: arena_reset_release() waits for readers only. It returns even if its task has
+ * preempted a task inside arena_reset_rcu(), which cannot run before arena_reset_release() has
+ * returned
  */
 static bool release_beside_reset_rcu(unsigned long point)
 {
@@ -254,7 +263,7 @@ static void shrink(void)
 	arena_idle_shrink(ULONG_MAX, 0);
 }
 
-/* Create an empty arena for the shrinker, in which all slabs are committed. */
+/* Create an empty arena with ARENA_SHRINK in which all slabs are committed. */
 static void create_idle(unsigned int flags)
 {
 	arena = create(SZ_64K, SZ_16K, ARENA_SHRINK | flags);
@@ -320,8 +329,8 @@ static bool shrink_beside_alloc_from_span(unsigned long point)
 }
 
 /*
- * clauses 2, 25: an allocation succeeds after an interrupt has allocated during a shrinker's
- * release
+ * clauses 2, 25: an interrupt allocates while the shrinker releases slabs, and afterwards an
+ * allocation still succeeds
  */
 static bool alloc_amid_shrink(unsigned long point)
 {
@@ -337,8 +346,8 @@ static bool alloc_amid_shrink(unsigned long point)
 }
 
 /*
- * clauses 9, 25: the shrinker may preempt arena_reset_rcu() anywhere, and takes all slabs in the
- * end
+ * clauses 9, 25: the shrinker may preempt arena_reset_rcu() anywhere, and in the end it has
+ * released all slabs
  */
 static bool shrink_beside_reset_rcu(unsigned long point)
 {
@@ -359,7 +368,8 @@ static bool shrink_beside_reset_rcu(unsigned long point)
 }
 
 /*
- * clause 11: a reset is refused if the tag would enter its next eighth too early; nothing changes
+ * clause 11: arena_reset_rcu() fails if the tag would enter another eighth of its range before a
+ * grace period has passed since it entered the last one; the failed call changes nothing
  */
 static bool refused_reset_rcu_undone(unsigned long point)
 {
@@ -367,7 +377,7 @@ static bool refused_reset_rcu_undone(unsigned long point)
 
 	arena = create(SZ_16K, SZ_16K, ARENA_READERS);
 	arena_set_generation(arena, 2 * ARENA_TAG_EIGHTH - ARENA_GEN_STEP);
-	/* Pretend that no grace period has ended since the tag entered its present eighth. */
+	/* Pretend that no grace period has passed since the tag entered its present eighth. */
 	arena->wrapping = true;
 	for (resets = 0; !arena_reset_rcu(arena); resets++)
 		user_rcu_poll();
@@ -381,8 +391,8 @@ static bool refused_reset_rcu_undone(unsigned long point)
 }
 
 /*
- * The statistics before a call that must change nothing, an object larger than a slab, and the
- * handle of another object.
+ * For calls that must change nothing: the statistics before the call, an object larger than a slab,
+ * and the handle of another object.
  */
 static struct arena_stats stats_before;
 static char *large_object;
@@ -426,7 +436,7 @@ static void refused_rewind(struct arena_mark mark, int expected)
 	nothing_changed();
 }
 
-/* clause 12: a rewind that is refused changes nothing, and unmaps no large object */
+/* clause 12: a rewind that fails changes nothing, and unmaps no object larger than a slab */
 static bool refused_rewind_changes_nothing(unsigned long point)
 {
 	struct arena_mark mark, old, forged;
@@ -457,7 +467,10 @@ static bool refused_rewind_changes_nothing(unsigned long point)
 	return false;
 }
 
-/* clause 13: a rewind is refused if the tag would enter its next eighth too early */
+/*
+ * clause 13: a rewind fails if the tag would enter another eighth of its range before a grace
+ * period has passed since it entered the last one
+ */
 static bool refused_rewind_near_eighth(unsigned long point)
 {
 	struct arena_mark mark;
@@ -468,7 +481,7 @@ static bool refused_rewind_near_eighth(unsigned long point)
 	CHECK(arena_alloc(arena, 24, GFP_KERNEL));
 	CHECK(!arena_mark(arena, &mark));
 	add_large();
-	/* Pretend that no grace period has ended since the tag entered its present eighth. */
+	/* Pretend that no grace period has passed since the tag entered its present eighth. */
 	arena->wrapping = true;
 	refused_rewind(mark, -EBUSY);
 	look_before();
@@ -494,7 +507,9 @@ static void refused_reserve(size_t nr, size_t size, size_t align)
 	nothing_changed();
 }
 
-/* clause 5: bad arguments are refused and counted, never wrap, and change nothing else */
+/*
+ * clause 5: arena_reserve() refuses and counts bad arguments, never wraps, and changes nothing else
+ */
 static bool bad_reservations(unsigned long flags)
 {
 	static const size_t aligns[] = { 0, 3, 24, PAGE_SIZE + 1 };
@@ -543,7 +558,7 @@ static bool bad_populations(unsigned long flags)
 	return flags < 2;
 }
 
-/* For interrupts that come again and again: the number of places from one to the next. */
+/* For interrupts that come again and again: the number of places between two of them. */
 static unsigned long every;
 
 static void alloc_a_slab(void)
@@ -607,8 +622,8 @@ static void alloc_batch(void)
 }
 
 /*
- * Run an operation, which must succeed, while an interrupt comes again and again. @point selects
- * the interval. Returns false when all intervals have been tried.
+ * Run an operation, which must succeed although an interrupt comes again and again. @point selects
+ * the interval. Returns false after the last interval.
  */
 static bool beside_endless(unsigned long point, size_t capacity, size_t slab_size,
 			   void (*operation)(void), void (*interrupt)(void))
@@ -659,7 +674,7 @@ static bool copy_beside_resets(unsigned long point)
 	return beside_endless(point, SZ_4M, SZ_256K, alloc_copy, reset_again);
 }
 
-/* After the interrupt that resets the arena, a second one comes this many places later. */
+/* The number of places between the interrupt that resets the arena and the second interrupt. */
 static unsigned long gap;
 static u64 allocs_seen;
 static bool was_reset;
@@ -699,7 +714,7 @@ static bool allocs_seen_twice(unsigned long point, size_t slab_size, void (*oper
 	return was_reset;
 }
 
-/* clauses 4 and 8: the number of objects never falls, as an object counts only when complete */
+/* clauses 4 and 8: the number of objects never falls, as the arena counts only complete objects */
 static bool large_counts_when_complete(unsigned long point)
 {
 	return allocs_seen_twice(point, SZ_64K, alloc_zeroed_steps);
@@ -720,7 +735,10 @@ static bool string_counts_when_complete(unsigned long point)
 	return allocs_seen_twice(point, SZ_256K, alloc_string);
 }
 
-/* clause 1: an object is not taken for a part of an empty span that begins where the object ends */
+/*
+ * clause 1: arena_resize() does not take an object for a part of an empty span that begins where
+ * the object ends
+ */
 static bool resize_before_an_empty_span(unsigned long point)
 {
 	struct arena_reserve reserve;
@@ -751,7 +769,7 @@ static void alloc_on_cpu(int cpu, size_t size)
 	CHECK(arena_alloc(arena, size, ARENA_NOGROW));
 }
 
-/* CPU 1 resets the arena and allocates, while CPU 0 adds up what both have counted. */
+/* CPU 1 resets the arena and allocates, while CPU 0 adds up what both CPUs have counted. */
 static void reset_on_another_cpu(void)
 {
 	CHECK(!arena_reset(arena));
@@ -789,7 +807,7 @@ static bool warns(gfp_t gfp)
 	return user_warned;
 }
 
-/* clause 2: a gfp that may sleep is checked on every call */
+/* clause 2: the allocator checks a gfp that may sleep on every call */
 static bool gfp_is_checked_on_the_fast_path(unsigned long flags)
 {
 	bool warned;
@@ -805,7 +823,7 @@ static bool gfp_is_checked_on_the_fast_path(unsigned long flags)
 	return flags < 2;
 }
 
-/* clause 2: gfp flags that an arena cannot honour cause a warning */
+/* clause 2: a gfp flag that an arena cannot honour causes a warning */
 static bool gfp_not_honoured(unsigned long flags)
 {
 	arena = create(SZ_16K, SZ_16K, flags & 1 ? ARENA_ACCOUNT : 0);
@@ -874,7 +892,7 @@ static void typed_reset(void)
 	CHECK(!arena_typed_reset(typed));
 }
 
-/* As long as at least one element is free, an NMI gets one, whatever the NMI interrupts. */
+/* If at least one element is free, an NMI gets an element, whatever the NMI interrupts. */
 static bool typed_nmi(unsigned long point, unsigned int flags, void (*operation)(void))
 {
 	bool came;
@@ -893,7 +911,9 @@ static bool typed_nmi(unsigned long point, unsigned int flags, void (*operation)
 	return came;
 }
 
-/* clause 16: while N elements are free, N allocations succeed, even if NMIs make some of them */
+/*
+ * clause 16: if N elements are free, N allocations succeed, even if some of them are made by NMIs
+ */
 static bool typed_nmi_in_alloc(unsigned long point)
 {
 	fill_typed(0);
@@ -927,7 +947,10 @@ static bool typed_nmi_in_reset(unsigned long point)
 	return typed_nmi(point, 0, typed_reset);
 }
 
-/* clause 10: an allocation that a reset interrupts succeeds, and takes at most one element */
+/*
+ * clause 10: if an interrupt resets the arena during an allocation, the allocation succeeds and
+ * takes at most one element
+ */
 static bool typed_reset_in_alloc(unsigned long point, unsigned int flags)
 {
 	bool came;
@@ -960,8 +983,8 @@ static void alloc_zeroed(void)
 }
 
 /*
- * clause 10: if interrupts reset the arena, again and again, before an object is zeroed, the
- * allocation returns a valid object or NULL
+ * clause 10: interrupts reset the arena, again and again, before the allocator has zeroed an
+ * object. The allocation returns an object inside the arena, or NULL
  */
 static bool zeroed_beside_resets(unsigned long point)
 {
@@ -972,7 +995,7 @@ static bool zeroed_beside_resets(unsigned long point)
 	arena = create(SZ_64K, SZ_16K, (point & 1 ? ARENA_SPANS : 0) |
 				       (point & 2 ? ARENA_ZERO : 0));
 	CHECK(!arena_populate(arena, SZ_64K, GFP_KERNEL));
-	/* After a reset, the slabs are not known to be zero any more. */
+	/* Reset the arena, as after a reset the slabs are not known to be zero. */
 	CHECK(!arena_reset(arena));
 	ours = NULL;
 	interrupted_at(every, BY_IRQ, alloc_zeroed, reset_again);
@@ -996,7 +1019,7 @@ static void reset_ours(void)
 
 /*
  * clause 10: an interrupt settles the generation that a reset has begun, and writes in it. The
- * reset must not forget that this CPU writes in that generation.
+ * reset must not clear the bit in arena->written which says that this CPU writes in that generation
  */
 static bool writer_beside_settling(unsigned long point)
 {
@@ -1007,7 +1030,10 @@ static bool writer_beside_settling(unsigned long point)
 
 	arena = create(SZ_64K, SZ_16K, ARENA_ZERO);
 	CHECK(!arena_populate(arena, SZ_64K, GFP_KERNEL));
-	/* Another CPU has used the arena first, so that this one needs a bit. */
+	/*
+	 * Pretend that another CPU has the state that is part of the arena, so that this CPU needs
+	 * a bit in arena->written.
+	 */
 	CHECK(!test_and_set_bit(ARENA_FIRST_USED, &arena->state));
 	CHECK(arena_alloc(arena, 64, GFP_KERNEL));
 	theirs = NULL;
@@ -1015,7 +1041,10 @@ static bool writer_beside_settling(unsigned long point)
 	snap = arena_snap(arena);
 	cpu = arena_cpu_find(arena);
 	written = atomic_long_read(&arena->written);
-	/* The window of this CPU is open: it may write without setting its bit. */
+	/*
+	 * If this CPU has a window, it may write without setting its bit again: the bit must be
+	 * set.
+	 */
 	if (cpu->zero_limit > cursor_start(snap.generation))
 		CHECK(cursor_tag(written) == cursor_tag(snap.cursor) &&
 		      written & ARENA_WRITTEN_MASK);
@@ -1046,7 +1075,10 @@ static void alloc_word(void)
 	theirs = arena_alloc(arena, 8, ARENA_NOGROW);
 }
 
-/* clause 1: a refill that extends a span does not hand out what an interrupt took from the span */
+/*
+ * clause 1: a refill that extends a span does not hand out bytes that an interrupt has taken from
+ * the span
+ */
 static bool span_joined_from_below(unsigned long point)
 {
 	bool came;
@@ -1117,7 +1149,7 @@ static void zalloc_odd(void)
 	ours = arena_zalloc(arena, 13, GFP_KERNEL);
 }
 
-/* Take an object where memory is committed, write to it, and give its end back. */
+/* Allocate an object in committed memory, write to it, and give its end back. */
 static void give_back_theirs(void)
 {
 	theirs = arena_alloc(arena, 64, ARENA_NOGROW);
@@ -1128,14 +1160,14 @@ static void give_back_theirs(void)
 }
 
 /*
- * clauses 6 and 28: bytes that an object gave back are zeroed for the next owner, although the CPU
- * that has installed their slab records only afterwards that the slab was zero
+ * clauses 6 and 28: the allocator zeroes bytes that an object gave back for the next owner,
+ * although the CPU that has installed their slab records only afterwards that the slab was zero
  */
 static bool given_back_while_installed(unsigned long point)
 {
 	bool came;
 
-	/* Only the page allocator zeroes whole slabs. */
+	/* Empty the pool: only the page allocator zeroes whole slabs. */
 	arena_pool_drain();
 	user_init_on_alloc = true;
 	arena = create(SZ_64K, SZ_16K, 0);
@@ -1151,7 +1183,7 @@ static bool given_back_while_installed(unsigned long point)
 
 static size_t kept;
 
-/* Move the cursor ahead and, where that is possible, back to where it was. */
+/* Move the cursor ahead and, where arena_unreserve() can, back to where it was. */
 static void reserve_and_unreserve(void)
 {
 	struct arena_reserve reserve;
@@ -1164,9 +1196,9 @@ static void reserve_and_unreserve(void)
 }
 
 /*
- * clauses 1, 7 and 28: an operation gives the right result although the cursor has moved away and
- * has come back to the word that the operation had read. If @fill is 8, the cursor comes back from
- * the same slab, and otherwise from the begin of the next one
+ * clauses 1, 7 and 28: an operation gives the right result although the cursor moves away and comes
+ * back to the word that the operation has read. If @fill is 8, the cursor comes back from the same
+ * slab, and otherwise from the start of the next slab
  */
 static bool beside_cursor_that_comes_back(unsigned long point, size_t fill, size_t size,
 					  void (*operation)(void))
@@ -1217,7 +1249,7 @@ static void look_at_offset(void)
 	seen = arena_offset(arena);
 }
 
-/* CPU 1 counts an object, and CPU 0 subtracts bytes that an object gives back. */
+/* CPU 1 counts an object, and CPU 0 subtracts the bytes that the object gives back. */
 static void give_back_on_another_cpu(void)
 {
 	user_self.cpu = 1;
@@ -1226,7 +1258,10 @@ static void give_back_on_another_cpu(void)
 	CHECK(theirs && arena_resize(arena, theirs, 64, 8));
 }
 
-/* clause 7: arena_offset() is not negative if it adds up a subtraction before the addition */
+/*
+ * clause 7: arena_offset() does not return a negative number if it reads the subtraction of CPU 0,
+ * but has read the count of CPU 1 before the addition
+ */
 static bool offset_beside_a_resize(unsigned long point)
 {
 	bool came;
@@ -1314,14 +1349,14 @@ int main(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : NULL;
 
 	setbuf(stdout, NULL);
-	/* End a test that hangs. */
+	/* Kill the program if a test hangs. */
 	alarm(3600);
 	CHECK(!arena_pool_init());
 	arena_cpus_setup();
 	run(name);
 	/*
-	 * Run all tests again, as on a machine with more CPUs than one leaf of the table of states
-	 * covers.
+	 * Run all tests again, with the table of states that a machine has whose CPUs do not fit in
+	 * one leaf of the table.
 	 */
 	static_branch_disable(&arena_flat);
 	run(name);

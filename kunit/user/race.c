@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Threads that use one arena, for ThreadSanitizer: they allocate, read and reset. Each check
- * must hold however the scheduler interleaves them. "Clause N" in a comment means clause N of
+ * Threads that use one arena, for ThreadSanitizer: they allocate, read and reset. Each check must
+ * hold however the scheduler interleaves the threads. "Clause N" in a comment means clause N of
  * include/CONTRACT.md.
  *
  *   race [ROUNDS]
@@ -11,7 +11,7 @@
 #include "core/core.h"
 
 #define WORKERS		3
-/* A flag of play_arena(), beside those of struct arena_config: the arena is checked (check.c). */
+/* A flag of play_arena(), besides those of struct arena_config: check each generation (check.c). */
 #define CHECKED		BIT(30)
 #define CHECK(x)	do { if (!(x)) user_die(__FILE__, __LINE__, #x); } while (0)
 
@@ -49,7 +49,7 @@ static void *actor_main(void *arg)
 	return NULL;
 }
 
-/* Fill an object with a word that identifies its owner. */
+/* Fill an object of @size bytes with a word that identifies its owner. */
 static void fill(unsigned long *at, size_t size, unsigned long word)
 {
 	size_t i;
@@ -91,7 +91,10 @@ static void act_alloc(struct actor *actor, unsigned int round)
 		CHECK(is_filled(object, size, word));
 	}
 	rcu_read_unlock();
-	/* With GFP_KERNEL, the call may collect tails of other CPUs' spans and wait for resets. */
+	/*
+	 * With GFP_KERNEL, the call may collect tails of other CPUs' spans, and may wait for
+	 * resets.
+	 */
 	if (!(round % 16)) {
 		object = arena_alloc(actor->scene->arena, 64, GFP_KERNEL);
 		__atomic_fetch_add(&actor->scene->allocs, !!object, __ATOMIC_RELAXED);
@@ -117,7 +120,7 @@ static void act_shrink_rcu(struct actor *actor, unsigned int round)
 	user_rcu_poll();
 }
 
-/* A reset may free the object at once, so this thread does not touch it. */
+/* A reset may free the object at any moment, so this thread does not touch the object. */
 static void act_alloc_only(struct actor *actor, unsigned int round)
 {
 	size_t size = 1 + (round * 13 + actor->cpu) % 500;
@@ -162,7 +165,8 @@ static void act_shrink_any(struct actor *actor, unsigned int round)
 }
 
 /*
- * Fill the arena, which another thread resets now and then. With GFP_KERNEL, tails are collected.
+ * Fill the arena, which another thread resets now and then. As the gfp is GFP_KERNEL, an allocation
+ * from the full arena collects the tails of spans.
  */
 static void act_fill(struct actor *actor, unsigned int round)
 {
@@ -177,7 +181,7 @@ static void act_reset_seldom(struct actor *actor, unsigned int round)
 		CHECK(!arena_reset(actor->scene->arena));
 }
 
-/* clause 15: a reader sees a complete element, of which all words are equal, or none */
+/* clause 15: a reader finds an element complete, with all its words equal, or not at all */
 struct record {
 	unsigned long word[6];
 };
@@ -233,7 +237,7 @@ static void act_typed_resetter(struct actor *actor, unsigned int round)
 	user_rcu_poll();
 }
 
-/* clause 2: the budget has room for one slab only, and each thread gets an object in it */
+/* clause 2: the budget has room for one slab only, and each thread gets an object in that slab */
 static void act_grow(struct actor *actor, unsigned int round)
 {
 	struct arena *arena = actor->scene->arena;
@@ -276,8 +280,8 @@ static void check_from_now_on(struct arena *arena)
 }
 
 /*
- * Run @resetter in one thread and @others in the rest. At the end, the statistics must be exact. No
- * thread writes where it must not, so an arena that is checked must find nothing.
+ * Run @resetter in one thread and @others in the other threads. At the end, the statistics must be
+ * exact. No thread writes outside its objects, so the checks of a checked arena must find nothing.
  * @budget: how many pages the arena may get; 0 for no limit.
  */
 static void play_arena(const char *what, unsigned int flags, unsigned long budget,

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Writes seeds.txt anew from inputs worth keeping. Each line has the name of a file, and its bytes
-# in hexadecimal.
+# Writes seeds.txt anew from the inputs of the fuzzer in FILE... Each line has the name of a file,
+# and the bytes of the file in hexadecimal.
 #
 #   seeds.sh FILE...
 

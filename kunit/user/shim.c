@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * CPUs, RCU, work, locks and pages of the kernel, implemented for a user program.
+ * CPUs, RCU, work items, locks and pages, as the kernel has them, implemented for a user program.
  */
 #include "shim.h"
 
@@ -117,7 +117,10 @@ void user_cpu_take(void)
 	reader_enter();
 }
 
-/* Preemption is on again, so a thread that roams may go on with the number of another CPU. */
+/*
+ * The thread has enabled preemption. If user_self.roams is set, the thread may go on as another
+ * CPU.
+ */
 void user_cpu_give(void)
 {
 	int cpu = user_self.cpu;
@@ -129,8 +132,8 @@ void user_cpu_give(void)
 }
 
 /*
- * Run user_interrupt(), which has come due. If interrupts or preemption are off and so keep it from
- * running here, try again at the next place.
+ * Run user_interrupt(), as user_self.fuse has reached 0. If interrupts or preemption are off, so
+ * that it must not run here, set the fuse to try again at the next place.
  */
 void user_burnt(void)
 {
@@ -170,7 +173,10 @@ void user_might_alloc(gfp_t gfp, const char *file, int line)
 		user_might_sleep(file, line);
 }
 
-/* Let a test's hook run where the kernel could reclaim memory. Reclaim does not recurse. */
+/*
+ * Call the hook of a test where the kernel could reclaim memory. As in the kernel, reclaim does not
+ * recurse.
+ */
 static void reclaim(gfp_t gfp)
 {
 	void (*hook)(void) = user_reclaim;
@@ -243,8 +249,8 @@ void user_synchronize_rcu(const char *file, int line)
 		sched_yield();
 	}
 	/*
-	 * In a kernel, callbacks run while a task waits again and again. Here they run after 64
-	 * such waits.
+	 * In a kernel, RCU callbacks run while a task waits for grace periods in a loop. Here they
+	 * run after 64 such waits.
 	 */
 	waits_here = line == waits_line ? waits_here + 1 : 0;
 	waits_line = line;
@@ -512,8 +518,8 @@ char *kvasprintf(gfp_t gfp, const char *fmt, va_list args)
 }
 
 /*
- * Pages. A new block is cut from a file in memory, and behind it a gap of its size. A freed block
- * goes to the end of the list of free blocks of its order, so that it is reused late.
+ * Pages. block_cut() cuts a new block from a file in memory, and a gap of the same size behind it.
+ * A freed block goes to the end of the list of free blocks of its order, so that it is reused late.
  */
 #define RAM_PAGES	(SZ_1G >> PAGE_SHIFT)
 
@@ -533,7 +539,7 @@ static void ram_init(void)
 	ram_fd = memfd_create("ram", MFD_CLOEXEC);
 	if (ram_fd < 0 || ftruncate(ram_fd, SZ_1G))
 		user_die(__FILE__, __LINE__, "no memory file");
-	/* Align the mapping of the file to the largest block. */
+	/* Align the mapping of the file to the size of the largest block. */
 	ram = mmap(NULL, SZ_1G + SZ_4M, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 		   -1, 0);
 	ram = PTR_ALIGN(ram, SZ_4M);
@@ -643,7 +649,7 @@ void put_page(struct page *page)
 	pthread_mutex_unlock(&ram_lock);
 }
 
-/* This header of a view, which vmap() makes, lies in a page of its own before the view. */
+/* The header of a view that vmap() has made, in a page of its own before the view. */
 struct user_view {
 	unsigned int	nr;
 	struct page	*first;
@@ -658,7 +664,9 @@ void *vmap(struct page **page, unsigned int nr, unsigned long flags, int prot)
 	user_might_sleep(__FILE__, __LINE__);
 	if (must_fail())
 		return NULL;
-	/* The page behind the view stays inaccessible, so that an overrun faults. */
+	/*
+	 * The page behind the view remains inaccessible, so that an access beyond the end faults.
+	 */
 	view = mmap(NULL, bytes + PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (view == MAP_FAILED)
 		return NULL;
@@ -715,7 +723,7 @@ unsigned long user_shrink(int nid, unsigned long nr)
 	return count == SHRINK_EMPTY ? 0 : the_shrinker->scan_objects(the_shrinker, &sc);
 }
 
-/* debug.c and check_names.c are not part of this program. */
+/* These replace debug.c and check_names.c, which are not part of this program. */
 
 bool arena_check_named;
 

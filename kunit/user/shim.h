@@ -2,25 +2,24 @@
 /*
  * The shim: the functions of the kernel that the core uses, implemented with a C library.
  *
- * The core is compiled unchanged: for each <linux/...> header that it includes, the Makefile
- * makes a file that includes this one instead. Each function here promises at least what the
- * kernel's function promises. If the core uses a function that is missing here, it does not
- * compile.
+ * The core is compiled unchanged: for each <linux/...> header that it includes, the Makefile makes
+ * a file that includes this one instead. Each function here promises at least what the function of
+ * the kernel promises. If a function is missing here that the core uses, the core does not compile.
  *
- *  - Atomics and barriers are the compiler's, so that ThreadSanitizer understands
- *    them. READ_ONCE() and WRITE_ONCE() are relaxed atomics.
- *  - A thread runs on one of USER_CPUS simulated CPUs. A thread with preemption off holds
- *    the CPU: no other thread runs there meanwhile.
- *  - RCU is implemented here, not by a library: a fuzzer has to decide when a grace period
- *    ends, or the same input would not always do the same, and ThreadSanitizer has to see
- *    the order that RCU makes. A region with preemption off is a reader, as in the kernel.
- *  - Pages lie in one stretch of a file in memory, so that vmap() can map them once more.
- *    Free pages, and a gap behind each block, are poisoned for AddressSanitizer.
- *  - A call that might sleep in atomic context, and a warning, abort the program.
+ *  - Atomics and barriers are those of the compiler, so that ThreadSanitizer understands them.
+ *    READ_ONCE() and WRITE_ONCE() are relaxed atomics.
+ *  - A thread runs on one of USER_CPUS simulated CPUs. A thread with preemption off holds its CPU:
+ *    no other thread with preemption off runs there meanwhile.
+ *  - RCU is implemented here, not by a library: a fuzzer has to decide when a grace period ends, or
+ *    the same input would not always do the same, and ThreadSanitizer has to see the order that RCU
+ *    makes. A region with preemption off is a reader, as in the kernel.
+ *  - Pages lie in one stretch of a file in memory, so that vmap() can map them once more. Free
+ *    pages, and a gap behind each block, are poisoned for AddressSanitizer.
+ *  - A call that might sleep in atomic context aborts the program, and so does a warning.
  *
- * The functions here call user_point() at each place where an interrupt could change what
- * comes next. A test chooses such a place by user_self.fuse, and sets user_interrupt to the
- * function that runs there.
+ * The functions here call user_point() at each place where an interrupt could change what comes
+ * next. A test chooses such a place by user_self.fuse, and sets user_interrupt to the function that
+ * runs there.
  */
 #ifndef USER_SHIM_H
 #define USER_SHIM_H
@@ -36,7 +35,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The version of the kernel that this program pretends to be: the newest. */
+/* The version of the kernel that this program pretends to be: the newest one. */
 #define KERNEL_VERSION(a, b, c)	(((a) << 16) + ((b) << 8) + (c))
 #define LINUX_VERSION_CODE	KERNEL_VERSION(7, 3, 0)
 #define CONFIG_64BIT		1
@@ -222,7 +221,10 @@ static inline type class_##name##_constructor(args) { type t = init; return t; }
 	__attribute__((__cleanup__(class_##name##_destructor)))			\
 	= class_##name##_constructor
 
-/* A failed check ends the program. */
+/*
+ * user_die() ends the program after a failed check. A warning does so, too, unless the test expects
+ * it (user_expect_warning).
+ */
 void user_die(const char *file, int line, const char *what) __attribute__((__noreturn__));
 extern bool user_expect_warning;
 extern bool user_warned;
@@ -242,7 +244,7 @@ static inline bool user_warn(bool condition, const char *file, int line, const c
 #define WARN_ONCE(x, ...)	WARN_ON(x)
 #define VM_WARN_ON_ONCE(x)	WARN_ON(x)
 
-/* The number of the bug of planted.txt that the program shall have; 0: none. */
+/* The number of the bug of planted.txt that the program has; 0: none. */
 extern int user_planted;
 #define planted(n)		(user_planted == (n))
 
@@ -299,14 +301,15 @@ struct user_thread {
 extern __thread struct user_thread user_self;
 
 /*
- * user_self.fuse counts the places to go until the interrupt, which comes once. Then user_interrupt
- * is called, in NMI context if user_nmi is set.
+ * user_self.fuse is the number of places that this thread has yet to reach until the interrupt,
+ * which comes once: at the last one, user_burnt() calls user_interrupt(), in NMI context if
+ * user_nmi is set.
  */
 extern void (*user_interrupt)(void);
 extern bool user_nmi;
 /*
- * If set, user_interrupt() stands for another task, so it runs only where this task can be
- * preempted.
+ * If user_preempting is set, user_interrupt() stands for another task: it runs only where this task
+ * can be preempted.
  */
 extern bool user_preempting;
 void user_burnt(void);
@@ -366,8 +369,8 @@ void user_yield(void);
 /* Atomics: relaxed, acquire, release and full, as the kernel orders them. */
 #define barrier()		do { user_point(); __asm__ __volatile__("" ::: "memory"); } while (0)
 /*
- * In the kernel, the load of a pointer comes before reads through that pointer. ThreadSanitizer
- * does not know this rule, so here such loads are acquires.
+ * In the kernel, the load of a pointer comes before reads through the pointer. ThreadSanitizer does
+ * not know this rule, so here the load of a pointer is an acquire.
  */
 #define user_is_pointer(x)	(__builtin_classify_type(x) == 5)
 #define user_once(x)		(user_is_pointer(x) ? __ATOMIC_ACQUIRE : __ATOMIC_RELAXED)
@@ -389,7 +392,9 @@ void user_yield(void);
 #define rcu_dereference_raw(p)	smp_load_acquire(&(p))
 #define rcu_assign_pointer(p, v)	smp_store_release(&(p), v)
 
-/* ThreadSanitizer does not know fences. For it, each fence is an atomic add to the same word. */
+/*
+ * ThreadSanitizer does not know fences. For its sake, each fence is an atomic add to one variable.
+ */
 #ifdef __SANITIZE_THREAD__
 extern unsigned long user_fence;
 #define user_fence(order)	((void)__atomic_fetch_add(&user_fence, 0, order))
@@ -402,7 +407,7 @@ extern unsigned long user_fence;
 #define smp_mb__before_atomic()	smp_mb()
 #define smp_mb__after_atomic()	smp_mb()
 
-/* An intended race: ThreadSanitizer ignores it. */
+/* A race that the caller intends: ThreadSanitizer ignores it. */
 #ifdef __SANITIZE_THREAD__
 void AnnotateIgnoreReadsBegin(const char *file, int line);
 void AnnotateIgnoreReadsEnd(const char *file, int line);
@@ -621,7 +626,7 @@ struct mutex {
 	struct user_thread	*owner;
 };
 
-/* Checks raw spinlocks only, and no mutexes. */
+/* lockdep_assert_held() checks raw spinlocks, but no mutexes. */
 #define lockdep_assert_held(l)	\
 	_Generic((l), raw_spinlock_t *: user_assert_held, struct mutex *: user_assert_nothing)(l)
 
@@ -652,7 +657,10 @@ struct rcu_head {
 
 typedef void (*rcu_callback_t)(struct rcu_head *head);
 
-/* If set, rcu_is_watching() says no, as in the idle loop, where no grace period waits for a CPU. */
+/*
+ * If user_rcu_idle is set, rcu_is_watching() returns false, as it does in the idle loop, where no
+ * grace period waits for a CPU.
+ */
 extern bool user_rcu_idle;
 #define rcu_is_watching()	(!user_rcu_idle)
 #define RCU_LOCKDEP_WARN(x, s)	WARN_ON(x)
@@ -671,7 +679,7 @@ void user_rcu_barrier(const char *file, int line);
 void user_rcu_poll(void);
 /*
  * Begin and end a reader that belongs to no thread. A thread that waits for a grace period calls
- * user_waiting(), which may end that reader.
+ * user_waiting(), which may end this reader.
  */
 void user_reader_begin(void);
 void user_reader_end(void);
@@ -870,7 +878,9 @@ static inline bool llist_add_batch(struct llist_node *first, struct llist_node *
 void user_might_alloc(gfp_t gfp, const char *file, int line);
 #define might_alloc(gfp)	user_might_alloc(gfp, __FILE__, __LINE__)
 
-/* A test's hook: called, as a shrinker would be, when a caller that may sleep allocates memory. */
+/*
+ * The hook of a test. An allocation that may sleep calls it, as the kernel would call a shrinker.
+ */
 extern void (*user_reclaim)(void);
 
 /* The settings of init_on_alloc and init_on_free. */
@@ -878,9 +888,13 @@ extern bool user_init_on_alloc, user_init_on_free;
 #define want_init_on_alloc(gfp)	(user_init_on_alloc || (gfp) & __GFP_ZERO)
 #define want_init_on_free()	user_init_on_free
 
-/* If user_fail_nth is n, the n-th allocation from now on fails. user_failed counts failures. */
+/*
+ * If user_fail_nth is n, the n-th allocation from now on fails. user_failed counts such failures.
+ */
 extern unsigned long user_fail_nth, user_failed;
-/* Blocks of pages, and objects of kmalloc() and vmap(), in use: both must be 0 at the end. */
+/*
+ * The blocks of pages, and the objects of kmalloc() and vmap(), in use: both must be 0 at the end.
+ */
 extern long user_blocks, user_objects;
 
 void *user_kmalloc(size_t size, gfp_t gfp);
@@ -941,7 +955,7 @@ void *vmap(struct page **pages, unsigned int nr, unsigned long flags, int prot);
 void vunmap(const void *address);
 /* Returns the first page of the view that begins at @address. */
 struct page *vmalloc_to_page(const void *address);
-/* The shim's views are ordinary memory, so no address is known to lie in a view. */
+/* The views that the shim makes are ordinary memory, so is_vmalloc_addr() cannot recognise them. */
 #define is_vmalloc_addr(address)	((void)(address), false)
 #define rol64(word, shift)		((word) << (shift) | (word) >> (64 - (shift)))
 #define offset_in_page(address)		((unsigned long)(address) & ~PAGE_MASK)
@@ -955,7 +969,7 @@ struct page *vmalloc_to_page(const void *address);
 #define numa_mem_id()		(user_self.cpu & 1)
 #define numa_node_id()		(user_self.cpu & 1)
 #define alloc_pages(gfp, order)	alloc_pages_node(numa_node_id(), gfp, order)
-/* The core splits only blocks that programs map, and there are none here. */
+/* The core splits only blocks that programs map, and no program maps blocks here. */
 #define split_page(page, order)	WARN_ON((order) && (page))
 #define page_folio(p)		((struct folio *)(p)->head)
 #define folio_nr_pages(folio)	(1UL << (folio)->page.order)
