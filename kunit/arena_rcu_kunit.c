@@ -171,10 +171,7 @@ static void reset_rcu_at_bound_ebusy(struct kunit *test)
 	arena_expect_sane(test, arena);
 }
 
-/*
- * Clauses 8, 11: however often the arena is reset, two slab sets suffice, and it allocates no
- * further memory.
- */
+/* Clauses 8, 11: however often the arena is reset, it needs two slab sets and no further memory. */
 static void reset_rcu_repeated_two_sets_suffice(struct kunit *test)
 {
 	struct arena *arena = usual(test);
@@ -337,7 +334,10 @@ static void populate_during_release_zero(struct kunit *test)
 	int err;
 	u8 *ptr;
 
-	/* Make one slab set dirty, change to the other one, which is empty, and empty the pool. */
+	/*
+	 * Make one slab set dirty, and change to the other one, which has no slabs. Empty the pool,
+	 * so that the next slab comes from the page allocator.
+	 */
 	soil(arena, GFP_KERNEL);
 	KUNIT_ASSERT_GE(test, reset_patiently(arena), 0);
 	rcu_barrier();
@@ -485,7 +485,10 @@ static struct shelf *shelf_run(struct kunit *test, bool rcu)
 	return shelf;
 }
 
-/* Clause 11: a book does not change while a reader that has found it is in its critical section. */
+/*
+ * Clause 11: while a reader that has found a book is in its critical section, the book does not
+ * change.
+ */
 static void reset_rcu_race_readers_intact(struct kunit *test)
 {
 	struct shelf *shelf = shelf_run(test, true);

@@ -43,8 +43,8 @@ static u8 *object(struct kunit *test, struct arena *arena, size_t size, u32 owne
 static const size_t sizes[] = { 1, 7, 8, 9, 13, 16, 100, 128, 1000, 1024, 3000, 3001 };
 
 /*
- * Clauses 1, 7, 28: the last object can be resized from any size to any other. It keeps its
- * contents, and its bytes are counted exactly.
+ * Clauses 1, 7, 28: arena_resize() can change the last object from any size to any other. The
+ * object keeps its contents, and the arena counts its bytes exactly.
  */
 static void resize_last_moves_its_end(struct kunit *test)
 {
@@ -128,7 +128,7 @@ static void resize_bad_size_refused(struct kunit *test)
 	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_NONE, "nonsense");
 }
 
-/* Clauses 1, 28: an object grows up to the end of its slab, or of the arena, but not beyond. */
+/* Clauses 1, 28: an object can grow up to the end of its slab, or of the arena, but not beyond. */
 static void grow_past_slab_refused(struct kunit *test)
 {
 	const struct arena_kind *kind = test->param_value;
@@ -513,7 +513,8 @@ static void owns_other_memory_false(struct kunit *test)
 }
 
 /*
- * Clause 28: in a private arena, too, the last object is resized in place, and others are copied.
+ * Clause 28: in a private arena, too, the last object can be resized in place, and
+ * arena_private_realloc() copies other objects.
  */
 static void private_resize_last_in_place(struct kunit *test)
 {

@@ -238,7 +238,7 @@ static void use_##name(struct kunit *test, u32 room, unsigned int flags)		\
 	KUNIT_EXPECT_PTR_EQ(test, name##_next(a, &i), name##_at(a, 0));			\
 	KUNIT_EXPECT_PTR_EQ(test, name##_next(a, &i), name##_at(a, 2));			\
 	KUNIT_EXPECT_NULL(test, name##_next(a, &i));					\
-	/* Without readers, the freed place is reused at once. */			\
+	/* Without readers, the next allocation reuses the freed element. */		\
 	if (!(flags & ARENA_READERS))							\
 		KUNIT_EXPECT_PTR_EQ(test, name##_alloc(a, some), p);			\
 	else										\
@@ -568,7 +568,7 @@ static void typed_free_bad_pointer_warns(struct kunit *test)
 	for (i = 0; i < 4; i++)
 		KUNIT_EXPECT_TRUE(test, holds(arena_typed_at(typed, i), sizeof(buffer), i));
 
-	/* An element that is freed twice can be allocated once and not twice. */
+	/* An element that is freed twice can be allocated only once. */
 	freed = arena_typed_at(typed, 2);
 	arena_typed_free(typed, freed);
 	if (!(e->flags & ARENA_READERS)) {

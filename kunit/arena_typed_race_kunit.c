@@ -628,8 +628,8 @@ static void stale_job(struct arena_hand *hand)
 
 /*
  * Clause 15: interrupts publish the first element and free it again before they return, so a task
- * on their CPU can never find it. The task must not find the old element either that lies at the
- * same place in the slabs of the last generation.
+ * on their CPU can never find it. Nor must the task find the old element at the same place in the
+ * slabs of the last generation.
  */
 static void typed_read_overtaken_by_reset_null(struct kunit *test)
 {

@@ -31,7 +31,7 @@ write_sources()
 		echo "ccflags-y := -I$HERE/../include"
 		echo "ccflags-y += -Werror=incompatible-pointer-types"
 		echo "ccflags-y += -Werror=format -Werror=discarded-qualifiers"
-		# FORTIFY_SOURCE only warns. Make that an error also without CONFIG_WERROR.
+		# FORTIFY_SOURCE causes warnings. Make them errors, even without CONFIG_WERROR.
 		echo "ccflags-y += -Werror=unused-result -Werror=attribute-warning"
 	} >"$DIR/Kbuild"
 	while read -r n words; do

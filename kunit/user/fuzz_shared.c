@@ -73,7 +73,7 @@ static struct model {
 	bool			readers;
 	bool			wrapping;	/* the tag must not enter another eighth yet */
 	bool			wrap_waits;	/* @wrapping ends only after the reader has left */
-	bool			tight;	/* the arenas may reach the limit on all of them, 1 MiB */
+	bool			tight;	/* arenas may reach the limit of the module, 1 MiB */
 	size_t			slab;
 	size_t			capacity;
 
@@ -85,7 +85,7 @@ static struct model {
 	u64			allocs_seen;	/* stats.allocs when an interrupt last read it */
 	u64			resets;
 	u64			fails[ARENA_NR_FAILS];
-	u64			either;	/* failures for lack of space or memory: unknown which */
+	u64			either;	/* failures whose cause is either space or memory */
 	unsigned int		nr;
 	struct object		live[OBJECTS];
 	u8			taken[CAPACITY_MAX];
@@ -105,7 +105,7 @@ static struct model {
 	bool			reading;
 	unsigned int		nr_seen;
 	struct object		seen[OBJECTS];
-	bool			retiring;	/* readers may be in the slab set that was left */
+	bool			retiring;	/* readers may be in the other slab set */
 	bool			retire_waits;	/* @retiring ends only after the reader has left */
 
 	unsigned int		act[EVENTS];
@@ -622,7 +622,7 @@ static void *perform(const struct request *request, arena_handle_t *handle)
 	case WAY_STRDUP:
 		return arena_strdup(m.arena, (char *)source, request->gfp);
 	case WAY_STRNDUP:
-		/* Overwrite the NUL: the function must not read beyond size - 1 characters. */
+		/* Overwrite the NUL: arena_strndup() must not read beyond size - 1 characters. */
 		source[size - 1] = request->fill;
 		return arena_strndup(m.arena, (char *)source, size - 1, request->gfp);
 	case WAY_PRINTF:
@@ -1236,7 +1236,7 @@ static void op_jump(struct input *in)
 /* Marks and rewinds (clause 12). */
 
 /*
- * Returns whether the arena may report a valid handle, mark or reservation as stale: the arena may
+ * Returns whether the arena may report a valid handle, mark or reservation as stale: it may do so
  * after ARENA_REWINDS further rewinds. @rewinds is the number of rewinds before the handle, mark or
  * reservation was made.
  */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Interrupt an operation at a chosen place: by an interrupt, by an NMI, or by another task. A test
- * tries each place at which the interruption could change the result, one after another. For each
- * place, it prepares the arena, runs the operation, and checks what must hold wherever the
- * interrupt came. "Clause N" in a comment means clause N of include/CONTRACT.md.
+ * Interrupt an operation at a chosen place, which is a call of user_point() in the shim: by an
+ * interrupt, by an NMI, or by another task. A test tries one place after another. For each place,
+ * it prepares the arena, runs the operation, and checks what must hold wherever the interrupt came.
+ * "Clause N" in a comment means clause N of include/CONTRACT.md.
  *
  *   points [TEST]
  */
@@ -16,7 +16,7 @@
 /* clause 1: the default alignment is the same on every architecture */
 static_assert(ARENA_MIN_ALIGN == 8, "default alignment");
 
-/* An upper bound of the number of places in one operation. */
+/* An upper bound of the number of calls of user_point() in one operation. */
 #define POINTS_MAX	5000
 
 static struct arena *arena;
@@ -25,7 +25,8 @@ static void *ours, *theirs;
 enum how { BY_IRQ, BY_NMI, BY_TASK };
 
 /*
- * Run @operation, and interrupt it at place @point. Returns false if @operation has fewer places.
+ * Run @operation, and interrupt it at call number @point of user_point(). Returns false if
+ * @operation makes fewer calls.
  */
 static bool interrupted_at(unsigned long point, enum how how, void (*operation)(void),
 			   void (*interrupt)(void))
@@ -558,7 +559,10 @@ static bool bad_populations(unsigned long flags)
 	return flags < 2;
 }
 
-/* For interrupts that come again and again: the number of places between two of them. */
+/*
+ * For interrupts that come again and again: the number of calls of user_point() from one to the
+ * next.
+ */
 static unsigned long every;
 
 static void alloc_a_slab(void)
@@ -586,8 +590,8 @@ static void alloc_zeroed_large(void)
 }
 
 /*
- * Allocate and zero 192 KiB: three slabs of 64 KiB, or a part of a larger slab. Either takes three
- * steps.
+ * Allocate and zero 192 KiB: three slabs of 64 KiB, or a part of a larger slab. The allocator
+ * zeroes either of them in three steps.
  */
 static void alloc_zeroed_steps(void)
 {
@@ -641,7 +645,10 @@ static bool beside_endless(unsigned long point, size_t capacity, size_t slab_siz
 	return point < 20;
 }
 
-/* clause 5: a large object is allocated while interrupts allocate, if all objects have room */
+/*
+ * clause 5: an allocation of several slabs succeeds while interrupts allocate, if all objects have
+ * room
+ */
 static bool large_beside_allocations(unsigned long point)
 {
 	return beside_endless(point, SZ_4M, SZ_4K, alloc_large, alloc_a_slab);
@@ -652,7 +659,7 @@ static bool batch_beside_allocations(unsigned long point)
 	return beside_endless(point, SZ_4M, SZ_4K, alloc_batch, alloc_a_slab);
 }
 
-/* clause 5: a large object is allocated while interrupts reset the arena */
+/* clause 5: an allocation of several slabs succeeds although interrupts reset the arena */
 static bool large_beside_resets(unsigned long point)
 {
 	return beside_endless(point, SZ_4M, SZ_4K, alloc_large, reset_again);
@@ -674,7 +681,10 @@ static bool copy_beside_resets(unsigned long point)
 	return beside_endless(point, SZ_4M, SZ_256K, alloc_copy, reset_again);
 }
 
-/* The number of places between the interrupt that resets the arena and the second interrupt. */
+/*
+ * The number of calls of user_point() between the interrupt that resets the arena and the second
+ * interrupt.
+ */
 static unsigned long gap;
 static u64 allocs_seen;
 static bool was_reset;

@@ -723,7 +723,7 @@ unsigned long user_shrink(int nid, unsigned long nr)
 	return count == SHRINK_EMPTY ? 0 : the_shrinker->scan_objects(the_shrinker, &sc);
 }
 
-/* These replace debug.c and check_names.c, which are not part of this program. */
+/* Stubs for debug.c and check_names.c, which are not part of this program. */
 
 bool arena_check_named;
 
