@@ -22,7 +22,7 @@ struct element {
 	enum state	state;
 	u8		fill;
 	void		*at;
-	unsigned long	freed;	/* how many grace periods had passed when it was freed */
+	unsigned long	freed;	/* grace periods that had passed when the element was freed */
 };
 
 /* An element that an interrupt allocated. */

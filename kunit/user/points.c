@@ -1170,8 +1170,8 @@ static void give_back_theirs(void)
 }
 
 /*
- * clauses 6 and 28: the allocator zeroes bytes that an object gave back for the next owner,
- * although the CPU that has installed their slab records only afterwards that the slab was zero
+ * clauses 6 and 28: an object has given bytes back. The allocator zeroes them for the next owner,
+ * although the CPU that has installed the slab notes only afterwards that the slab was zero
  */
 static bool given_back_while_installed(unsigned long point)
 {
