@@ -36,7 +36,7 @@ FIXTURE(advice)
 	size_t page;
 };
 
-/* A slab of 64 KiB is mapped by PTEs, one of 2 MiB by a PMD where the kernel supports that. */
+/* The module maps slabs of 64 KiB by PTEs, and slabs of 2 MiB by PMDs if the kernel supports it. */
 FIXTURE_VARIANT(advice)
 {
 	__u32 slab;
@@ -75,7 +75,7 @@ FIXTURE_TEARDOWN(advice)
 	close(self->fd);
 }
 
-/* A call that must return. If the call does not return, the test reports its name. */
+/* A call that must return. If the call does not return, the test reports @name. */
 struct request {
 	const char *name;
 	int (*call)(char *at, size_t bytes, int arg);
@@ -166,7 +166,10 @@ static const struct request requests[] = {
 	{ "MADV_DONTNEED", do_madvise, MADV_DONTNEED },
 };
 
-/* The name of the call that the child is making. It lies in memory that child and parent share. */
+/*
+ * The name of the call that ask_all() is making, in memory that the child process which runs
+ * ask_all() shares with the test.
+ */
 static const char **at_work;
 
 static void ask_all(char *map, size_t page, bool touch_first)
@@ -221,7 +224,10 @@ TEST_F_TIMEOUT(advice, call_on_writable_mapping_returns, PATIENCE + 60)
 	EXPECT_TRUE(all_bytes(self->view, 'a', BYTES));
 }
 
-/* clause 21: the calls also return for a mapping by a descriptor without the right to write */
+/*
+ * clause 21: each of the requests also returns for a mapping through a descriptor without the right
+ * to write
+ */
 TEST_F_TIMEOUT(advice, call_on_readable_mapping_returns, PATIENCE + 60)
 {
 	EXPECT_TRUE(all_return(_metadata, self->view, self->page));
@@ -237,7 +243,7 @@ TEST_F(advice, sync_mapping_or_file_succeeds)
 	EXPECT_EQ(0, fdatasync(self->reader));
 }
 
-/* Returns whether /proc/self/maps shows a mapping with these permissions, such as "rw-s". */
+/* Returns whether /proc/self/maps shows the permissions @flags, such as "rw-s", for @at. */
 static bool mapped_as(const void *at, const char *flags)
 {
 	FILE *file = fopen("/proc/self/maps", "r");
@@ -285,7 +291,7 @@ TEST_F(advice, map_read_implies_exec_not_executable)
 	}
 }
 
-/* Returns how many of the mapping's pages lie on the NUMA node @node. */
+/* Returns how many of the pages at @map lie on the NUMA node @node. */
 static unsigned int pages_on(char *map, size_t page, int node)
 {
 	unsigned int nr = BYTES / page, i, on = 0;

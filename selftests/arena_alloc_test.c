@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Allocation, accounting and resets through /dev/arena, by one process and by
- * several at once (clauses 1, 4 to 10 and 16).
+ * Tests allocation, accounting and resets through /dev/arena, by one process and by several at once
+ * (clauses 1, 4 to 10 and 16).
  */
 #include "kselftest_harness.h"
 #include "arena_test.h"
@@ -172,7 +172,10 @@ TEST_F(space, store_any_size_copies)
 	free(src);
 }
 
-/* clauses 8, 9: after a keep reset, objects get the slabs that are there, and no new pages */
+/*
+ * clauses 8, 9: after a keep reset, objects lie in the slabs that the arena kept, and no page is
+ * allocated
+ */
 TEST_F(space, reset_keep_reuses_slabs)
 {
 	struct arena_info_args before;
@@ -191,7 +194,10 @@ TEST_F(space, reset_keep_reuses_slabs)
 	EXPECT_EQ(before.resets + 1, self->info.resets);
 }
 
-/* clauses 8, 9: a release reset frees all slabs but those of the bytes that the caller keeps */
+/*
+ * clauses 8, 9: a release reset keeps the slabs of as many bytes as the caller asks for, and frees
+ * the other slabs
+ */
 TEST_F(space, reset_release_frees_slabs)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 10 * SLAB, NULL));
@@ -210,7 +216,7 @@ TEST_F(space, reset_release_frees_slabs)
 	EXPECT_EQ(0, arena_used(self->fd));
 }
 
-/* clauses 6, 9: a zero reset zeroes what was used and keeps the slabs */
+/* clauses 6, 9: a zero reset zeroes the memory that was used, and keeps the slabs */
 TEST_F(space, reset_zero_zeroes)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 10 * SLAB, NULL));
@@ -271,7 +277,7 @@ TEST_F(space, alloc_words_places_disjoint)
 	}
 }
 
-/* The contents of an object, which all follow from its first three words. */
+/* The contents of an object: its first three words determine the words in @fill. */
 struct record {
 	__u32 owner;
 	__u32 nr;
@@ -310,8 +316,8 @@ static __u32 record_bytes(__u32 owner, __u32 nr)
 }
 
 /*
- * Stores @limit records, or as many as there is space for, and checks all of them at the end. Adds
- * their bytes to @total, in memory that is shared with the parent.
+ * Stores records until there are @limit or the arena is full, and then checks all of them. Adds the
+ * bytes of the records to @total, which lies in memory shared with the parent process.
  */
 static int worker(int fd, char *map, __u32 owner, __u64 *total, __u32 limit)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ARENA_IOC_BATCH, which allocates many objects, all or none (clauses 1, 4, 5, 7, 18 and 24). This
- * file is also built as a 32-bit program.
+ * Tests ARENA_IOC_BATCH, which allocates many objects, all or none (clauses 1, 4, 5, 7, 18 and 24).
+ * This file is also built as a 32-bit program.
  */
 #include "kselftest_harness.h"
 #include <assert.h>
@@ -144,7 +144,10 @@ TEST(batch_when_full_takes_span_tail)
 	close(fd);
 }
 
-/* clause 24: a batch copies in the items that have a source, also beside items without one */
+/*
+ * clause 24: in a batch, the kernel copies the source of each item that has a source, even if other
+ * items have none
+ */
 TEST_F(batch, batch_with_sources_copies)
 {
 	static const char * const words[] = { "some", "things", NULL, "to", "be", NULL, "stored" };
@@ -161,8 +164,8 @@ TEST_F(batch, batch_with_sources_copies)
 }
 
 /*
- * clauses 1, 16: a batch fills the present slab before it takes another one, and no object of at
- * most a slab crosses the end of one
+ * clauses 1, 16: a batch fills the current slab before it uses the next slab, and an object that
+ * fits into a slab does not cross the end of a slab
  */
 TEST_F(batch, batch_larger_than_slab_fills_slabs)
 {
@@ -216,7 +219,10 @@ TEST_F(batch, batch_of_large_objects_ok)
 		if (sizes[i] >= SLAB)
 			EXPECT_EQ(0, self->item[i].offset % SLAB);
 	}
-	/* clause 1: with objects larger than a slab, the alignment is a page at most */
+	/*
+	 * clause 1: a batch with an object larger than a slab may ask for an alignment of at most a
+	 * page
+	 */
 	ASSERT_EQ(0, arena_info(self->fd, &self->before));
 	EXPECT_EQ(-EINVAL, arena_batch(self->fd, self->item, ARRAY_SIZE(sizes),
 				       2 * sysconf(_SC_PAGESIZE), NULL));
@@ -306,7 +312,8 @@ TEST_F(batch, batch_with_wrapping_sum_enospc)
 }
 
 /*
- * clause 24: the sources of a batch have at most ARENA_STORE_MAX bytes, its objects may have more
+ * clause 24: all sources of a batch together may have at most ARENA_STORE_MAX bytes; its objects
+ * may have more
  */
 TEST_F(batch, batch_copies_too_much_emsgsize)
 {
@@ -440,7 +447,10 @@ TEST_F(batch, batch_unmapped_items_or_source_efault)
 	at[-1].src--;
 	EXPECT_EQ(0, arena_batch(self->fd, at - 10, 10, 0, NULL));
 	ASSERT_EQ(0, arena_info(self->fd, &self->before));
-	/* Now the last member of the last item, its offset, lies in the page without access. */
+	/*
+	 * Move the items up by 8 bytes, so that the offset of the last item lies in the page
+	 * without access and the kernel cannot write it.
+	 */
 	memmove((char *)at - 232, (char *)at - 240, 232);
 	EXPECT_EQ(-EFAULT, arena_batch(self->fd, (void *)((char *)at - 232), 10, 0, NULL));
 	EXPECT_TRUE(arena_unchanged(self->fd, &self->before));
@@ -448,8 +458,8 @@ TEST_F(batch, batch_unmapped_items_or_source_efault)
 }
 
 /*
- * clause 24: items and sources may lie in a mapping of the arena: a fault on them takes the arena's
- * lock, so the call must not read them under that lock
+ * clause 24: items and sources may lie in a mapping of the arena: a page fault on them takes the
+ * revocation lock, so the kernel must not access them under that lock
  */
 TEST_F(batch, batch_items_in_the_arena_ok)
 {
@@ -492,7 +502,7 @@ TEST_F(batch, batch_without_alloc_right_eacces)
 #define BATCH	50
 
 /*
- * Makes batches and single objects, and checks the bytes of each batch. Counts the bytes of all
+ * Allocates batches and single objects, and checks the bytes of each batch. Counts the bytes of all
  * objects in (*made)[0], and their number in (*made)[1].
  */
 static int many_batches(int fd, char *map, int nr, __u64 (*made)[2])
@@ -553,7 +563,9 @@ TEST_F_TIMEOUT(batch, batch_by_processes_disjoint, 120)
 	munmap(made, 4096);
 }
 
-/* Makes batches until *@stop is set. The arena may be full, but no other error may occur. */
+/*
+ * Allocates batches until *@stop is set. Returns 1 if a batch fails with another error than ENOSPC.
+ */
 static int batches_until_stopped(int fd, int *stop)
 {
 	struct arena_batch_item item[BATCH];
@@ -572,7 +584,10 @@ static int batches_until_stopped(int fd, int *stop)
 	return 0;
 }
 
-/* clause 10: batches race with keep, release and zero resets; at the end, whole objects count */
+/*
+ * clause 10: batches race with keep, release and zero resets; afterwards, the bytes that INFO
+ * reports as used are a multiple of the size of an object
+ */
 TEST_F_TIMEOUT(batch, batch_beside_resets_consistent, 120)
 {
 	int *stop = mmap(NULL, 4096, PROT_READ | PROT_WRITE,

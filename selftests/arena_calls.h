@@ -67,8 +67,8 @@ static inline int arena_deref(int fd, struct name name, __u64 *offset)
 }
 
 /*
- * Makes poll() on this file report POLLIN once more than @mark bytes are used. @args takes the
- * result and may be NULL.
+ * Makes poll() on @fd report POLLIN once more than @mark bytes are used. Stores the result of the
+ * ioctl in @args, which may be NULL.
  */
 static inline int arena_watch(int fd, __u64 mark, struct arena_watch_args *args)
 {
@@ -87,8 +87,8 @@ static inline int arena_notify(int fd)
 }
 
 /*
- * Returns whether two results of INFO are equal but for the counts of failures, which a failed call
- * may change (clause 4).
+ * Returns whether two results of INFO are equal except for the counts of failures, which a failed
+ * call may change (clause 4).
  */
 static inline bool arena_same_state(const struct arena_info_args *a,
 				    const struct arena_info_args *b)
@@ -101,7 +101,7 @@ static inline bool arena_same_state(const struct arena_info_args *a,
 	return !memcmp(a, &c, sizeof(c));
 }
 
-/* Returns whether INFO still reports what it has stored in @before, but for counts of failures. */
+/* Returns whether INFO reports the same as in @before, except for the counts of failures. */
 static inline bool arena_unchanged(int fd, const struct arena_info_args *before)
 {
 	struct arena_info_args now;

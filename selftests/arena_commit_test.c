@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* ARENA_IOC_COMMIT: memory that is committed beforehand (clauses 4, 6, 17, 19 and 21). */
+/*
+ * Tests ARENA_IOC_COMMIT, which commits memory before an allocation needs it (clauses 4, 6, 17, 19
+ * and 21).
+ */
 #include "kselftest_harness.h"
 #include <sys/syscall.h>
 #include "arena_calls.h"
@@ -73,7 +76,7 @@ TEST_F(commit, commit_mapped_memory_zero)
 	EXPECT_EQ(SIGBUS, touch_read(self->map + 2 * SLAB));
 }
 
-/* clauses 9, 20: what was committed beforehand is kept and released like any other memory */
+/* clauses 9, 20: resets keep or release slabs that COMMIT committed like all other slabs */
 TEST_F(commit, reset_keeps_or_releases_committed)
 {
 	ASSERT_EQ(0, arena_commit(self->fd, 8 * SLAB, 0, 0));
@@ -85,7 +88,7 @@ TEST_F(commit, reset_keeps_or_releases_committed)
 	EXPECT_EQ(SIGBUS, touch_read(self->map + 2 * SLAB));
 }
 
-/* clauses 4, 21: a call that fails gives back what it committed, and nothing else */
+/* clauses 4, 21: a COMMIT that fails frees the slabs that it has committed itself, and no others */
 TEST_F(commit, commit_over_limit_gives_back_own)
 {
 	long long held;
@@ -96,7 +99,10 @@ TEST_F(commit, commit_over_limit_gives_back_own)
 	big = arena_create(8 << 20, SLAB, variant->flags);
 	ASSERT_LE(0, big);
 	ASSERT_EQ(0, arena_commit(big, 3 * SLAB, 0, 0));
-	/* The directory stays as long as the arena: let it grow before measuring. */
+	/*
+	 * A COMMIT that fails may leave the directory larger, until the arena is destroyed. Let the
+	 * first COMMIT grow the directory, so that the second COMMIT must not raise what is held.
+	 */
 	EXPECT_EQ(-ENOMEM, arena_commit(big, 8 << 20, 0, 0));
 	held = arena_held_bytes();
 	EXPECT_EQ(-ENOMEM, arena_commit(big, 8 << 20, 0, 0));
@@ -129,7 +135,7 @@ static unsigned int pages_on(char *map, size_t bytes, int node)
 	return on;
 }
 
-/* clause 21: the memory comes from the node that the call names, and is zero */
+/* clause 21: COMMIT takes memory from the node that its caller names, and the memory is zero */
 TEST_F(commit, commit_on_node_is_there)
 {
 	unsigned int node;
@@ -175,8 +181,9 @@ TEST_F(commit, commit_needs_alloc_right)
 }
 
 /*
- * clauses 21, 24: a COMMIT of a task that is killed ends before it has committed all, and gives
- * back what it got. In most rounds, the kill arrives during the call.
+ * clauses 21, 24: if a task is killed during COMMIT, the call ends early and gives back the slabs
+ * that it has committed. The delay before the kill differs between rounds, so that most kills
+ * arrive during the call.
  */
 TEST_F_TIMEOUT(commit, commit_killed_gives_back, 300)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Ioctls with the 32-bit calling convention, made by a 64-bit program: on x86, any program may use
- * int 0x80. So the driver's compat_ioctl is tested also on machines that cannot build 32-bit
- * programs (clause 18).
+ * Makes ioctls with the 32-bit calling convention from a 64-bit program: on x86, any program may
+ * use int 0x80. This way, the driver's compat_ioctl is also tested on machines that cannot build
+ * 32-bit programs (clause 18).
  */
 #include "kselftest_harness.h"
 #include "arena_calls.h"
@@ -112,7 +112,10 @@ TEST_F(compat, command_of_first_version_same_result)
 	EXPECT_EQ(0, arena_used(self->fd));
 }
 
-/* Copies @args to @low, below 4 GiB, makes the call there, and copies the result back. */
+/*
+ * Copies @args to @low, which lies below 4 GiB, makes the ioctl @cmd with @low, and copies the
+ * result back to @args.
+ */
 static int call_copied(int fd, char *low, unsigned int cmd, void *args, size_t size)
 {
 	int err;

@@ -41,7 +41,7 @@ long_text()
 	}'
 }
 
-# Prints the character $2 as often as $1 says, and then the character $3, if it is given, as often.
+# Prints the character $2 $1 times, and then, if $3 is given, the character $3 $1 times.
 repeat()
 {
 	awk -v nr="$1" -v a="$2" -v b="$3" 'BEGIN {
@@ -187,7 +187,7 @@ limits()
 	because busy
 }
 
-# Prints column $2 of the comparison, in the line of the kind of memory $1.
+# Prints column $2 of the comparison for the kind of memory $1.
 column()
 {
 	awk -v row="$1" -v column="$2" '$1 == row { print $column }' $debug/compare
@@ -212,15 +212,15 @@ compare_bad()
 	! put compare "$dir/bad" && because 'Invalid argument' && [ "$(column spans 2)" = 0 ]
 }
 
-# Prints the column $1 of the list of all arenas, in the line of the module's arena.
+# Prints the column $1 of the table of all arenas, from the line of arena_consumer's arena.
 field()
 {
 	awk -v name="$1" 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == name) n = i }
 		$2 == "json" { print $n }' $arena/arenas
 }
 
-# Succeeds if parsing a text a hundred times more takes no further pages, and resets the arena once
-# each time.
+# Succeeds if the module, when it parses the same text a hundred times more, allocates no pages and
+# resets the arena once for each text.
 steady()
 {
 	parse long || return 1
@@ -232,7 +232,8 @@ steady()
 		[ $(($(field resets) - resets)) = 100 ] && says /1999/id 1999
 }
 
-# Succeeds if each query returns a value of one of two texts that replace each other meanwhile.
+# Succeeds if each query returns a value from one of two texts, while a background process parses
+# the two texts in turn.
 together()
 {
 	echo '{"name": "other"}' >"$dir/other"
@@ -253,8 +254,8 @@ together()
 	[ $good -gt 0 ] && [ $result = 0 ]
 }
 
-# Called with an open file of arena_consumer. Succeeds if neither arena_consumer can be unloaded,
-# because of the file, nor arena, because arena_consumer uses it.
+# Called while a debugfs file of arena_consumer is open. Succeeds if the kernel unloads neither
+# arena_consumer, which the open file uses, nor arena, which arena_consumer uses.
 stays()
 {
 	! rmmod arena_consumer 2>/dev/null && ! rmmod arena 2>/dev/null

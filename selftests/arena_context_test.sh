@@ -21,8 +21,8 @@ run()
 	echo "$1" >$debug/run && went_well
 }
 
-# Runs a test of the module and reports it, as skipped if the module says that this machine cannot
-# run it.
+# Runs the module's test $1 and prints its result, which is "skip" if the module says that this
+# machine cannot run the test.
 run_or_skip()
 {
 	if ! echo "$1" >$debug/run; then

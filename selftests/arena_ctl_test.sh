@@ -148,7 +148,8 @@ quits_on_terminal()
 		tail -c 100 "$log" | grep -q '1049l'
 }
 
-# Succeeds if Ctrl-Z stops arenactl, which restores the terminal's mode before, and goes on later.
+# Succeeds if Ctrl-Z stops arenactl after arenactl has restored the terminal's mode, and if arenactl
+# sets its own mode again when arena_tty continues it.
 stops_on_terminal()
 {
 	ends_with 0 ./arena_tty "$(printf '\032q')" ./arenactl -d 3600 watch && says stopped &&
@@ -181,7 +182,7 @@ tells_version()
 }
 
 # Succeeds if "arenactl --json list" prints each number that the table in debugfs has, flags as a
-# list, and names as they were given.
+# list, and the name that the program gave to its arena.
 lists_json()
 {
 	ends_with 0 ./arenactl --json -s used list && [ "$(head -n 1 "$log")" = '[' ] &&
@@ -252,8 +253,8 @@ tells_of_process()
 	return $rc
 }
 
-# Succeeds if arenactl shows a user other than root the user's own processes only, and says that
-# processes were left out.
+# Succeeds if arenactl, run by a user other than root, shows only processes of that user and prints
+# that it left out the processes of others.
 tells_own_only()
 {
 	ends_with 0 ./arena_play uid=65534 exec='./arenactl who' &&

@@ -8,9 +8,9 @@
 
 log=$(mktemp)
 
-# Starts arena_play with the steps in the arguments; it then sleeps until end() kills it. Writes to
-# $log what its ARENA_IOC_INFO reports, and sets $fdinfo to the path of the fdinfo of its
-# descriptor, and $id to the number of its arena.
+# Starts arena_play, which makes the steps in the arguments, writes the result of ARENA_IOC_INFO to
+# $log, and sleeps until end() kills it. Sets $fdinfo to the path of the fdinfo of the descriptor of
+# arena_play, and $id to the number of its arena.
 begin()
 {
 	: >"$log"
@@ -72,8 +72,8 @@ same_as_info()
 
 steps="alloc=100 store=hello alloc=0 alloc=0x1000000 reset=keep alloc=70 alloc=30,4096"
 
-# Prints the line of arena $id in the table of all arenas: for each column, a line with the column's
-# name and the value.
+# Prints the line of arena $id in the table of all arenas: one line with name and value for each
+# column.
 line()
 {
 	awk -v id="$id" 'NR == 1 { split($0, name); next }
@@ -128,8 +128,8 @@ nameless()
 	return $verdict
 }
 
-# Succeeds if an arena goes without delay although a reader has its debugfs file open, and if the
-# reader then reads nothing.
+# Succeeds if the kernel destroys a closed arena without delay although a reader has its debugfs
+# file open, and if the reader's next read() fails.
 open_while_it_goes()
 {
 	begin setup=goes,0x10000,0 || return 1

@@ -348,8 +348,8 @@ TEST_F(errnos, handle_bad_argument_errno)
 }
 
 /*
- * A child runs this function, which drops root's rights and then calls DUP: the kernel exempts root
- * from the system's limit on open files, and no other user.
+ * A child runs this function, which drops root's rights and then calls DUP: the kernel exempts only
+ * root from the system's limit on open files.
  */
 static int dup_without_files(int fd)
 {
@@ -397,7 +397,7 @@ TEST_F(errnos, dup_bad_argument_errno)
 	refused(self->fd, EINVAL, call_dup(self->fd, 0, 0));
 }
 
-/* Each call is made through a descriptor that lacks one of the rights which the call needs. */
+/* The test makes each call through a descriptor that lacks a right which the call needs. */
 TEST_F(errnos, call_without_right_eacces)
 {
 	const __u32 all = ARENA_RIGHTS_ALL;

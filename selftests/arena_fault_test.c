@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Repeats a call and makes first its first allocation fail, then its second one, and so on, until
- * the call makes no further allocation; copies from and to user space count as allocations. Each
- * failing call must return an errno and change nothing (clauses 4 and 21). Needs a kernel with
- * fault injection.
+ * Repeats a call. In the nth repetition, the kernel's fault injection makes the nth allocation of
+ * the call fail, until the call makes fewer than n allocations. Copies from and to user space count
+ * as allocations. Each failing call must return an errno and change nothing (clauses 4 and 21).
+ * Needs a kernel with fault injection.
  */
 #include "kselftest_harness.h"
 #include <poll.h>
@@ -37,9 +37,15 @@ static bool fail_init(void)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(kinds); i++) {
-		/* Print no stack trace for each failure: the log would seem to report a bug. */
+		/*
+		 * Print no stack trace for an injected failure: readers of the log would take it
+		 * for a bug.
+		 */
 		set_attribute(kinds[i], "verbose", "0");
-		/* Make allocations that may sleep, and single pages, fail, too. */
+		/*
+		 * Also make allocations fail that may sleep or that are single pages, which the
+		 * kernel's defaults exempt.
+		 */
 		set_attribute(kinds[i], "ignore-gfp-wait", "N");
 		set_attribute(kinds[i], "min-order", "0");
 	}
@@ -52,17 +58,14 @@ static void fail_start(int nth)
 	char text[16];
 	int len = snprintf(text, sizeof(text), "%d", nth);
 
-	/*
-	 * If this write itself meets a failure that is still due, the failure is used up: write
-	 * again.
-	 */
+	/* A failure that was not injected yet may hit this write. A second write then succeeds. */
 	if (pwrite(fail_fd, text, len, 0) != len && pwrite(fail_fd, text, len, 0) != len)
 		abort();
 }
 
 /*
- * Returns whether the call made an nth allocation, which then has failed. Otherwise the failure is
- * still due, and may hit the read here.
+ * Returns whether the tested call made an nth allocation, which the kernel then made fail. If not,
+ * the kernel has not injected the failure yet, and may let this read fail.
  */
 static bool fail_stop(void)
 {
@@ -73,7 +76,7 @@ static bool fail_stop(void)
 	return reached;
 }
 
-/* Returns whether the module counts no arena: with a limit of one, an arena can be opened. */
+/* Returns whether the module counts no arena: open() then succeeds with a limit of one arena. */
 static bool nobody_counts(void)
 {
 	char most[32];
@@ -132,7 +135,7 @@ FIXTURE_TEARDOWN(nth)
 /*
  * The head of a loop. Its nth round makes the call @expression while the nth allocation fails; the
  * body of the loop then checks what must hold after a failure. The loop ends with the first round
- * in which nothing failed.
+ * in which no allocation failed.
  */
 #define sweep_bare(expression)							\
 	for (self->nth = 1;							\
@@ -140,7 +143,10 @@ FIXTURE_TEARDOWN(nth)
 	     self->nth < NTH_MAX;						\
 	     self->nth++)
 
-/* Like sweep_bare(), but makes @preparation before each call, and then stores INFO in @before. */
+/*
+ * Like sweep_bare(), but evaluates @preparation and stores the result of INFO in @before ahead of
+ * each call.
+ */
 #define sweep_after(preparation, expression)					\
 	sweep_bare(({ fail_start(0);						\
 		      preparation;						\
@@ -164,8 +170,8 @@ static bool same_descriptors(const NTH *self)
 }
 
 /*
- * Returns whether a failed call changed nothing. @done says that the call took effect: that is
- * allowed only if the call returned EFAULT because its result could not be written back.
+ * Returns whether a failed call changed nothing. @done says that the call took effect, which is
+ * allowed only for a call that returned EFAULT because the kernel could not write its result back.
  */
 static bool harmless(const NTH *self, bool done)
 {
@@ -248,7 +254,10 @@ TEST_F_TIMEOUT(nth, setup_nth_fails_harmless, 120)
 
 	sweep_bare(make(self->fd)) {
 		EXPECT_TRUE(expected(self->err));
-		/* If the call succeeded despite the failure, the next round needs a new arena. */
+		/*
+		 * If SETUP succeeded despite the failure, the next round needs a new arena: a
+		 * second SETUP fails.
+		 */
 		if (!self->err)
 			ASSERT_TRUE(anew(self));
 		EXPECT_GE(before, arena_held_bytes());
@@ -305,7 +314,10 @@ TEST_F_TIMEOUT(nth, alloc_in_span_nth_fails_harmless, 120)
 	EXPECT_EQ(100, arena_used(self->fd));
 }
 
-/* Allocates by a struct that is longer than the kernel's, for which the ioctl has a slower path. */
+/*
+ * Calls ALLOC with a struct that is longer than the kernel's, which the ioctl handles in its slow
+ * path.
+ */
 static int alloc_longer(int fd, __u64 bytes)
 {
 	struct {
@@ -336,7 +348,7 @@ TEST_F_TIMEOUT(nth, alloc_large_nth_fails_harmless, 120)
 	EXPECT_EQ(5 * SLAB, arena_used(self->fd));
 }
 
-/* Fills the arena, except for the rest of a span, from which only CPU 0 may allocate. */
+/* Fills the arena except for the tail of a span of CPU 0, from which other CPUs cannot allocate. */
 static bool leave_a_tail(int fd)
 {
 	struct arena_info_args info;
@@ -346,8 +358,8 @@ static bool leave_a_tail(int fd)
 }
 
 /*
- * clause 16: if the kernel lacks the memory to collect the unused rest of a span, a later call can
- * still allocate from that rest
+ * clause 16: if the module lacks the memory to collect the tail of another CPU's span, the next
+ * call can still allocate from that tail
  */
 TEST_F_TIMEOUT(nth, alloc_from_tails_nth_fails_harmless, 120)
 {
@@ -357,7 +369,10 @@ TEST_F_TIMEOUT(nth, alloc_from_tails_nth_fails_harmless, 120)
 		SKIP(return, "one CPU has no tails but its own");
 	}
 	sweep_after(ASSERT_TRUE(leave_a_tail(self->fd)), arena_alloc(self->fd, 64, NULL)) {
-		/* Without memory to collect unused parts of spans, the arena seems to be full. */
+		/*
+		 * A call that cannot collect span tails for lack of memory finds no space, and
+		 * returns ENOSPC.
+		 */
 		if (self->err == -ENOSPC)
 			self->err = -ENOMEM;
 		EXPECT_TRUE(harmless(self, arena_used(self->fd) == self->before.used + 64));
@@ -435,7 +450,10 @@ TEST_F_TIMEOUT(nth, mark_nth_fails_harmless, 120)
 	EXPECT_EQ(0, arena_rewind(self->fd, self->mark));
 }
 
-/* clause 12: a rewind that fails frees nothing, and a second one to the same mark succeeds */
+/*
+ * clause 12: a rewind that fails for lack of memory frees nothing, and a second rewind to the same
+ * mark succeeds
+ */
 TEST_F_TIMEOUT(nth, rewind_nth_fails_harmless, 120)
 {
 	ASSERT_EQ(0, make(self->fd));
@@ -512,7 +530,7 @@ TEST_F_TIMEOUT(nth, notify_nth_fails_harmless, 120)
 	EXPECT_TRUE(polls(self->fd, POLLIN));
 }
 
-/* Polls so many descriptors that the kernel needs several pages for its list of them. */
+/* Polls so many descriptors that the kernel allocates several pages to list them. */
 static int poll_many(int fd)
 {
 	struct pollfd many[200];
@@ -525,8 +543,8 @@ static int poll_many(int fd)
 }
 
 /*
- * A poll() that fails leaves no entry on the wait queue: if it did, the notice below would wake a
- * freed entry, and KASAN would report that.
+ * A poll() that fails leaves no entry on the wait queue. Otherwise arena_notify() would wake a
+ * freed entry, which KASAN would report.
  */
 TEST_F_TIMEOUT(nth, poll_nth_fails_harmless, 120)
 {
@@ -570,7 +588,7 @@ TEST_F_TIMEOUT(nth, epoll_nth_fails_harmless, 120)
 	close(epoll);
 }
 
-/* The modes to try. A reset allocates nothing, so only the copies of its struct can fail. */
+/* The resets to try. A reset allocates nothing, so only the copies of its struct can fail. */
 static const struct {
 	__u32 mode;
 	__u64 keep;
@@ -579,7 +597,7 @@ static const struct {
 	{ ARENA_RESET_RELEASE, 2 * SLAB },
 	{ ARENA_RESET_RELEASE },
 	{ ARENA_RESET_ZERO },
-	/* Must be last, because it makes the arena strict for good. */
+	/* Must be last, because the arena stays strict after a strict reset. */
 	{ ARENA_RESET_STRICT },
 };
 
@@ -645,7 +663,10 @@ TEST_F_TIMEOUT(nth, map_nth_fails_harmless, 120)
 	munmap(self->room, TABLE_SPAN);
 }
 
-/* Reads each page. Makes no system call, whose allocations would count, too. */
+/*
+ * Reads a byte of each page. Makes no system call, because fault injection would count its
+ * allocations, too.
+ */
 static int read_pages(const char *at, const char *end)
 {
 	for (; at < end; at += SMALLEST_PAGE)
@@ -661,7 +682,10 @@ static void catch_signals(void)
 	sigaction(SIGSEGV, &action, NULL);
 }
 
-/* Returns the signal that reading the byte raises, or 0. Makes no system call. */
+/*
+ * Returns the signal that reading the byte raises, or 0. Makes no system call, because fault
+ * injection would count its allocations.
+ */
 static int read_byte(const char *at)
 {
 	int sig = sigsetjmp(touch_env, 0);
@@ -672,8 +696,8 @@ static int read_byte(const char *at)
 }
 
 /*
- * Returns whether @sig means that there was no access: SIGBUS, or SIGSEGV if the injected failure
- * hit the kernel when it wrote the signal frame to the stack.
+ * Returns whether @sig means that the byte could not be accessed: SIGBUS, or SIGSEGV if the
+ * injected failure hit the kernel when it wrote the signal frame to the stack.
  */
 static bool no_access(int sig)
 {
@@ -681,8 +705,8 @@ static bool no_access(int sig)
 }
 
 /*
- * clauses 19, 20: a fault that cannot allocate a page table is retried, and then maps committed
- * pages and no others
+ * clauses 19, 20: the CPU retries a page fault that could not allocate a page table; the retry maps
+ * committed pages and no others
  */
 TEST_F_TIMEOUT(nth, fault_nth_fails_retried, 120)
 {
@@ -713,8 +737,8 @@ TEST_F_TIMEOUT(nth, fault_nth_fails_retried, 120)
 }
 
 /*
- * clauses 19, 20: a fault in a strict arena is retried after an allocation has failed, and only
- * allocated pages can be touched
+ * clauses 19, 20: in a strict arena, the CPU retries a page fault in which an allocation failed,
+ * and only pages with objects can be touched
  */
 TEST_F_TIMEOUT(nth, fault_strict_nth_fails_retried, 120)
 {
@@ -783,7 +807,10 @@ TEST_F_TIMEOUT(nth, map_status_nth_fails_harmless, 120)
 	munmap(self->room, TABLE_SPAN);
 }
 
-/* Reads a file to its end. Returns -ENOMEM for any error: file systems report different ones. */
+/*
+ * Reads a file to its end. Returns -ENOMEM for any error, because file systems report a lack of
+ * memory by different errors.
+ */
 static int read_file(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -809,7 +836,7 @@ TEST_F_TIMEOUT(nth, read_fdinfo_nth_fails_harmless, 120)
 	EXPECT_EQ(0, self->err);
 }
 
-/* Returns the number of an arena, which its fdinfo tells, or -1. */
+/* Returns the number of the arena of @fd, as its fdinfo shows it, or -1. */
 static long long arena_id(int fd)
 {
 	char path[64], word[64];

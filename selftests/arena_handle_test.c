@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ARENA_IOC_HANDLE and ARENA_IOC_DEREF (clause 13): DEREF refuses handles of freed objects for
- * ever, and forged handles. This file is also built as a 32-bit program.
+ * Tests ARENA_IOC_HANDLE and ARENA_IOC_DEREF (clause 13). DEREF must refuse forged handles, and
+ * must never again accept the handle of a freed object. This file is also built as a 32-bit
+ * program.
  */
 #include "kselftest_harness.h"
 #include <assert.h>
 #include "arena_calls.h"
 
 #define CAPACITY	(64 * SLAB)
-#define FLOORS		4		/* how many offsets of rewinds an arena remembers */
+#define FLOORS		4		/* an arena keeps the offsets of this many rewinds */
 
 FIXTURE(handle)
 {
@@ -45,7 +46,7 @@ FIXTURE_TEARDOWN(handle)
 	close(self->fd);
 }
 
-/* clause 13: DEREF of a handle to an object's first or last byte finds the offset of that byte */
+/* clause 13: DEREF of a handle to an object's first or last byte returns the offset of that byte */
 TEST_F(handle, deref_of_live_object_same_offset)
 {
 	static const __u64 sizes[] = { 1, 8, 100, 4096, SLAB, SLAB + 1, 3 * SLAB };
@@ -80,7 +81,7 @@ TEST_F(handle, handle_of_unallocated_offset_erange)
 		EXPECT_EQ(-ERANGE, arena_handle(self->fd, far[i], &self->name));
 }
 
-/* clause 13: a handle is stale after a reset, whether or not another object has its memory now */
+/* clause 13: after a reset, a handle is stale, even if a new object lies at its offset */
 TEST_F(handle, deref_after_reset_estale)
 {
 	struct name old[30];
@@ -172,7 +173,10 @@ TEST_F(handle, handle_unknown_flags_einval)
 	}
 }
 
-/* clauses 12, 13: handles of objects that a rewind freed are stale for ever, and others are not */
+/*
+ * clauses 12, 13: handles of objects that a rewind freed are stale for ever; the handle of an
+ * object below the mark is not
+ */
 TEST_F(handle, deref_after_rewind_estale)
 {
 	struct name below, above[300], inside;
@@ -203,8 +207,9 @@ TEST_F(handle, deref_after_rewind_estale)
 }
 
 /*
- * clause 13: the test repeatedly makes an object that lasts, and a temporary one above it, which a
- * rewind frees. Handles of the lasting objects stay valid for as many rewinds as documented.
+ * clause 13: in each round, the test makes a lasting object and, above it, a temporary object,
+ * which a rewind frees. The handle of a lasting object stays valid for as many rewinds as
+ * documented.
  */
 TEST_F(handle, deref_after_many_rewinds_stays_live)
 {
@@ -222,7 +227,9 @@ TEST_F(handle, deref_after_many_rewinds_stays_live)
 		ASSERT_EQ(0, arena_alloc(self->fd, 800, &self->offset));
 		ASSERT_EQ(0, arena_handle(self->fd, self->offset, &scratch[n]));
 		ASSERT_EQ(0, arena_rewind(self->fd, self->mark));
-		/* The first object lies below the offsets of all rewinds: its handle is valid. */
+		/*
+		 * All rewinds were to offsets above the first object, so its handle is still valid.
+		 */
 		EXPECT_EQ(0, arena_deref(self->fd, stays[0], NULL));
 		for (i = n < FLOORS ? 0 : n - FLOORS + 2; i <= n; i++) {
 			ASSERT_EQ(0, arena_deref(self->fd, stays[i], &self->found));
@@ -232,13 +239,16 @@ TEST_F(handle, deref_after_many_rewinds_stays_live)
 			alive += !arena_deref(self->fd, scratch[i], NULL);
 	}
 	EXPECT_EQ(0, alive);
-	/* The handle of the second object became stale early. A new one can be made. */
+	/*
+	 * After rewinds to more than FLOORS offsets, DEREF reports the handle of the second object
+	 * stale although the object lives. HANDLE still makes a new handle of the object.
+	 */
 	ASSERT_EQ(0, arena_handle(self->fd, 8, &self->name));
 	ASSERT_EQ(0, arena_deref(self->fd, self->name, &self->found));
 	EXPECT_EQ(8, self->found);
 }
 
-/* clauses 12, 13: rewinds before a reset do not affect handles made after it */
+/* clauses 12, 13: rewinds before a reset do not affect handles that HANDLE makes after the reset */
 TEST_F(handle, deref_after_rewind_and_reset_ok)
 {
 	struct name first;

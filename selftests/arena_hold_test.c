@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Clause 23: kernel code uses the arena of a program. The test module arena_consumer takes a hold
- * on the arena behind a descriptor and stores records in it, until the test closes a debugfs file.
+ * Clause 23: kernel code uses the arena of a program. When the test writes a descriptor to a
+ * debugfs file of the module arena_consumer, the module takes a hold on the arena of that
+ * descriptor and stores records in the arena. The module drops the hold when the test closes the
+ * debugfs file.
  */
 #include "kselftest_harness.h"
 
@@ -79,13 +81,13 @@ TEST_F(hold, produce_wrong_descriptor_refused)
 	EXPECT_EQ(-EINVAL, produce(self->producer, null, 1));
 	close(null);
 	EXPECT_EQ(-EBADF, produce(self->producer, null, 1));
-	/* The refused calls have left no hold on the arena, or this reset would be refused. */
+	/* The refused calls have left no hold on the arena: otherwise this reset would fail. */
 	EXPECT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
 	EXPECT_EQ(0, produce(self->producer, self->fd, 1));
 	close(reader);
 }
 
-/* clause 23: while kernel code holds the arena, a reset is refused */
+/* clause 23: while kernel code holds the arena, a reset fails with EBUSY */
 TEST_F(hold, reset_while_held_ebusy)
 {
 	ASSERT_EQ(0, produce(self->producer, self->fd, RECORDS));
@@ -97,8 +99,8 @@ TEST_F(hold, reset_while_held_ebusy)
 }
 
 /*
- * clauses 23, 30: SEAL fails while kernel code holds the arena, and no hold on a sealed arena is
- * given
+ * clauses 23, 30: SEAL fails while kernel code holds the arena, and arena_get_from_fd() fails for a
+ * sealed arena
  */
 TEST_F(hold, seal_while_held_ebusy)
 {
@@ -112,7 +114,7 @@ TEST_F(hold, seal_while_held_ebusy)
 	EXPECT_EQ(-EPERM, produce(self->producer, self->fd, 1));
 }
 
-/* clauses 12, 23: while kernel code holds the arena, a rewind is refused */
+/* clauses 12, 23: while kernel code holds the arena, a rewind fails with EBUSY */
 TEST_F(hold, rewind_while_held_ebusy)
 {
 	struct arena_info_args before, after;
@@ -134,7 +136,10 @@ TEST_F(hold, rewind_while_held_ebusy)
 	EXPECT_EQ(0, after.used);
 }
 
-/* clause 23: kernel code that holds the arena may allocate there, so poll() reports no POLLHUP */
+/*
+ * clause 23: while kernel code holds the arena, it may allocate objects, so poll() does not report
+ * POLLHUP
+ */
 TEST_F(hold, poll_while_held_no_pollhup)
 {
 	struct pollfd poller = { .fd = arena_dup(self->fd, ARENA_RIGHT_READ) };
@@ -184,7 +189,10 @@ TEST_F(hold, kill_while_held_deferred)
 	usleep(200000);
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	/* This process has the debugfs file open, too, so the module still holds the arena. */
+	/*
+	 * This process also has the debugfs file open, so the module still holds the killed child's
+	 * arena.
+	 */
 	err = produce(self->producer, -1, 1);
 	EXPECT_TRUE(!err || err == -ENOMEM);
 	close(self->producer);

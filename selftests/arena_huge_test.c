@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Faults that map many pages at once or a whole slab by a PMD, and what becomes of a slab that a
- * PMD maps when its mapping is split, moved, protected or forked (clauses 19 and 20).
+ * Tests page faults that map many pages at once, or a whole slab by a PMD, and calls that split,
+ * move, protect or fork the mapping of such a slab (clauses 19 and 20).
  */
 #include "kselftest_harness.h"
 #include <pthread.h>
@@ -15,15 +15,15 @@
 #define CAPACITY	(4 * HUGE)
 
 /*
- * Returns whether huge pages have 2 MiB as the slabs of these tests have: with base pages of 16 KiB
- * or more, huge pages are larger.
+ * Returns whether huge pages have 2 MiB, like the slabs of these tests: on a machine with base
+ * pages of 16 KiB or more, huge pages are larger.
  */
 static bool has_huge(void)
 {
 	return read_number("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size") == HUGE;
 }
 
-/* Returns whether the kernel can map huge pages in a VM_MIXEDMAP area, as it can from 6.15 on. */
+/* Returns whether the kernel can map huge pages in a VM_MIXEDMAP area: kernels from 6.15 on can. */
 static bool maps_huge(void)
 {
 	int major = 0, minor = 0;
@@ -64,7 +64,7 @@ static long faults(void)
 	return usage.ru_minflt;
 }
 
-/* Touches each page and returns the number of faults. */
+/* Writes to each page and returns the number of page faults. */
 static long touch_all(char *at, size_t bytes)
 {
 	long page = sysconf(_SC_PAGESIZE), before = faults();
@@ -96,7 +96,10 @@ FIXTURE_TEARDOWN(huge)
 	close(self->fd);
 }
 
-/* clause 19: a slab takes one fault if a PMD maps it, and otherwise one for each 64 KiB */
+/*
+ * clause 19: a program that touches each page of a slab takes one page fault if the module maps the
+ * slab by a PMD, and otherwise one for each 64 KiB
+ */
 TEST_F(huge, fault_huge_slab_few_faults)
 {
 	long nr;
@@ -156,8 +159,8 @@ TEST(fault_around_committed_pages_only)
 	EXPECT_EQ(0, touch_write(map + 2 * page));
 	EXPECT_EQ(SIGBUS, touch_write(map + 4 * page));
 	/*
-	 * Now all pages are committed. A fault also maps pages around its address, so the reset
-	 * below finds pages mapped that were not touched.
+	 * This allocation commits all pages. A page fault also maps pages around its address, so
+	 * the release reset must also revoke pages that the test has not touched.
 	 */
 	ASSERT_EQ(0, arena_alloc(fd, 12 * page, NULL));
 	EXPECT_EQ(0, touch_write(map + 15 * page));
@@ -172,7 +175,10 @@ TEST(fault_around_committed_pages_only)
 	close(fd);
 }
 
-/* Expects that all pages outside of the hole begin with the byte that write_stripes() wrote. */
+/*
+ * Expects that each page outside of [hole, hole_end) begins with the byte that write_stripes()
+ * wrote.
+ */
 static void expect_stripes(struct __test_metadata *_metadata, struct _test_data_huge *self,
 			   size_t hole, size_t hole_end)
 {
@@ -193,7 +199,10 @@ static void write_stripes(struct _test_data_huge *self)
 		self->map[at] = at / self->page;
 }
 
-/* clauses 19, 20: a reset revokes a huge mapping, whichever call has split or moved it before */
+/*
+ * clauses 19, 20: a reset revokes huge pages from a mapping, whichever call has split or moved the
+ * mapping
+ */
 TEST_F(huge, split_huge_mapping_then_reset_revokes)
 {
 	const size_t hole = HUGE + HUGE / 2, end = 2 * HUGE + HUGE / 4;
@@ -268,7 +277,7 @@ TEST_F(huge, split_huge_mapping_then_reset_revokes)
 	}
 }
 
-/* clauses 17, 20: a reset revokes huge pages of parent and child */
+/* clauses 17, 20: a reset revokes huge pages from the mappings of parent and child */
 TEST_F(huge, fork_huge_mapping_reset_revokes)
 {
 	int to_child[2], to_parent[2];
@@ -336,7 +345,7 @@ TEST_F(huge, fault_strict_huge_when_slab_full)
 	EXPECT_EQ(SIGBUS, touch_write(self->map + HUGE));
 }
 
-/* clause 19: whether the kernel takes or refuses an advice, no byte of a huge page changes */
+/* clause 19: no byte of a huge page changes, whether madvise() succeeds or fails */
 TEST_F(huge, madvise_huge_mapping_keeps_bytes)
 {
 	/*
@@ -381,7 +390,7 @@ TEST_F(huge, fork_dontfork_not_inherited)
 	EXPECT_EQ(0, wait_for(pid));
 }
 
-/* clause 19: MAP_POPULATE maps what is committed and nothing else */
+/* clause 19: MAP_POPULATE maps committed pages and no others */
 TEST_F(huge, map_populate_committed_only)
 {
 	char *map;
@@ -391,15 +400,15 @@ TEST_F(huge, map_populate_committed_only)
 	map = mmap(NULL, CAPACITY, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, self->fd, 0);
 	ASSERT_NE(MAP_FAILED, map);
 	nr = touch_all(map, 2 * HUGE);
-	/* On UML, each page takes a fault of its own, even if it is mapped already. */
+	/* On UML, the first access to each page faults, even if the page is mapped already. */
 	EXPECT_GE(on_uml() ? (long)(2 * HUGE / self->page) : 4, nr);
 	EXPECT_EQ(SIGBUS, touch_write(map + 2 * HUGE));
 	munmap(map, CAPACITY);
 }
 
 /*
- * A thread that stores to @at by read() from /dev/zero: where the page is missing, read() returns
- * an error, and raises no signal.
+ * A thread that stores to @at by read() from /dev/zero. If no page is mapped at @at, read() returns
+ * an error, while a store instruction would raise a signal.
  */
 struct toucher {
 	int zero;
@@ -418,8 +427,8 @@ static void *touch_always(void *arg)
 }
 
 /*
- * clauses 19, 21: threads touch a slab that is allocated and released again and again, so that
- * faults map single pages of it or all of it by a PMD; no access to an allocated page fails
+ * clauses 19, 21: threads touch a slab that the test allocates and releases repeatedly, so that
+ * page faults map single pages of the slab or the whole slab; no access to an allocated page fails
  */
 TEST_F(huge, fault_huge_or_small_races_with_reset)
 {
@@ -462,7 +471,9 @@ static long free_memory(void)
 	return kilobytes << 10;
 }
 
-/* clause 20: a release frees all memory even if mappings were split: no page reference is lost */
+/*
+ * clause 20: a release reset frees all memory even if mappings were split: no page reference leaks
+ */
 TEST_F_TIMEOUT(huge, reset_split_mappings_frees_all, 120)
 {
 	const int rounds = 60;
@@ -487,7 +498,7 @@ TEST_F_TIMEOUT(huge, reset_split_mappings_frees_all, 120)
 		if (!(i % 2))
 			ASSERT_EQ(0, munmap(map, CAPACITY));
 	}
-	/* If each round lost one of its four slabs, twice the limit here would be missing. */
+	/* If each round leaked one slab, twice as much memory as this limit would be missing. */
 	EXPECT_GT((rounds - 10) * (long)HUGE / 2, before - free_memory());
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
 	EXPECT_EQ(0, self->info.committed);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Bad arguments of the ioctls of /dev/arena, each tried alone in a call that is valid otherwise
- * (clauses 4, 5, 17 and 18). This file is also built as a 32-bit program.
+ * Tests bad arguments of the ioctls of /dev/arena: each call has one bad argument and is valid
+ * otherwise (clauses 4, 5, 17 and 18). This file is also built as a 32-bit program.
  */
 #include "kselftest_harness.h"
 #include <assert.h>
@@ -63,8 +63,8 @@ static void fill_lease(void *buf)
 }
 
 /*
- * The harness runs each test of this fixture for each command, with a valid struct at the begin of
- * @buf.
+ * The harness runs each test of this fixture for each command, with a valid struct at the beginning
+ * of @buf.
  */
 FIXTURE(command)
 {
@@ -78,9 +78,12 @@ FIXTURE_VARIANT(command)
 {
 	unsigned int cmd;
 	__u32 size;			/* of the struct, which has one version so far */
-	bool out;			/* the kernel writes a result to the struct */
+	bool out;			/* whether the kernel writes a result to the struct */
 	void (*fill)(void *buf);
-	/* Makes the calls that must precede the command, and stores their results in @buf. */
+	/*
+	 * Makes the calls that must precede the command, such as MARK before REWIND, and fills @buf
+	 * with their results.
+	 */
 	int (*prepare)(int fd, void *buf);
 };
 
@@ -211,7 +214,9 @@ FIXTURE_SETUP(command)
 	*(__u32 *)self->buf = variant->size;
 	if (variant->prepare)
 		ASSERT_EQ(0, variant->prepare(self->fd, self->buf));
-	/* A SETUP after any other call would fail, so its tests begin without INFO. */
+	/*
+	 * SETUP fails after any other call on the arena, so the tests of SETUP make no INFO call.
+	 */
 	if (variant->cmd != ARENA_IOC_SETUP)
 		ASSERT_EQ(0, arena_info(self->fd, &self->before));
 }
@@ -222,7 +227,9 @@ FIXTURE_TEARDOWN(command)
 	munmap(self->buf, 2 * self->page);
 }
 
-/* Returns whether a failed call changed nothing: after a failed SETUP, another one succeeds. */
+/*
+ * Returns whether a failed call changed nothing. If the call was SETUP, another SETUP must succeed.
+ */
 static bool unchanged(int fd, const struct arena_info_args *before, unsigned int cmd)
 {
 	struct arena_info_args now;
@@ -232,7 +239,7 @@ static bool unchanged(int fd, const struct arena_info_args *before, unsigned int
 		return arena_setup(fd, 1 << 20, 0, 0) == 0;
 	if (arena_info(fd, &now) || memcmp(&now, before, sizeof(now)))
 		return false;
-	/* If the next free descriptor is the one after @fd, the call left none open. */
+	/* If the lowest free descriptor is @fd + 1, the call has left no descriptor open. */
 	next = dup(fd);
 	close(next);
 	return next == fd + 1;
@@ -243,7 +250,7 @@ static void set_size(void *at, __u32 size)
 	memcpy(at, &size, sizeof(size));
 }
 
-/* clause 18: a struct of the first version is accepted, and the kernel writes its size back */
+/* clause 18: the kernel accepts a struct of the first version, and writes the struct's size back */
 TEST_F(command, command_valid_ok)
 {
 	EXPECT_EQ(0, arena_ioctl(self->fd, variant->cmd, self->buf));
@@ -271,8 +278,8 @@ TEST_F(command, command_shorter_einval)
 }
 
 /*
- * clause 18: a struct longer than the kernel knows is accepted if all bytes that it does not know
- * are zero
+ * clause 18: the kernel accepts a struct that is longer than its own if all additional bytes are
+ * zero
  */
 TEST_F(command, command_longer_zero_tail_ok)
 {
@@ -282,7 +289,9 @@ TEST_F(command, command_longer_zero_tail_ok)
 	EXPECT_EQ(variant->size + 24, *(__u32 *)self->buf);
 }
 
-/* clause 18: a longer struct is refused if the first byte that the kernel does not know is not 0 */
+/*
+ * clause 18: the kernel refuses a struct longer than its own if the first additional byte is not 0
+ */
 TEST_F(command, command_longer_first_tail_byte_e2big)
 {
 	set_size(self->buf, variant->size + 24);
@@ -291,7 +300,7 @@ TEST_F(command, command_longer_first_tail_byte_e2big)
 	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clause 18: a longer struct is refused if its last byte is not 0 */
+/* clause 18: the kernel refuses a struct longer than its own if the last byte is not 0 */
 TEST_F(command, command_longer_last_tail_byte_e2big)
 {
 	set_size(self->buf, variant->size + 24);
@@ -315,7 +324,7 @@ TEST_F(command, command_longer_than_page_e2big)
 	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clause 18: the largest size is refused */
+/* clause 18: the kernel refuses the largest size that @size can name */
 TEST_F(command, command_size_all_ones_e2big)
 {
 	set_size(self->buf, ~0U);
@@ -403,7 +412,7 @@ TEST(command_unknown_enotty)
 	close(fd);
 }
 
-/* clause 18: QUERY names the commands that exist, and no others */
+/* clause 18: QUERY reports the commands that exist, and no others */
 TEST(query_commands_are_those_that_exist)
 {
 	struct arena_query_args query = { .size = sizeof(query) };
@@ -426,7 +435,7 @@ static int dup_and_close(int fd, __u32 rights)
 	return other < 0 ? other : close(other);
 }
 
-/* clause 18: each bit that QUERY reports is accepted, and each other one is refused */
+/* clause 18: each call accepts the flags and rights that QUERY reports, and refuses all others */
 TEST(query_flags_are_those_accepted)
 {
 	struct arena_query_args query = { .size = sizeof(query) };
@@ -462,7 +471,10 @@ static int try_setup(__u64 capacity, __u64 slab_size)
 	return err;
 }
 
-/* clauses 5, 18: each limit that QUERY reports is the last value that is accepted */
+/*
+ * clauses 5, 18: each call accepts the limit that QUERY reports, and refuses a value beyond the
+ * limit
+ */
 TEST(query_limits_are_those_enforced)
 {
 	struct arena_query_args query = { .size = sizeof(query) };
@@ -482,8 +494,8 @@ TEST(query_limits_are_those_enforced)
 	EXPECT_EQ(-EINVAL, try_setup(0, query.slab_size_max * 2));
 
 	/*
-	 * QUERY does not count as use of the arena, so SETUP still succeeds. It chooses the
-	 * defaults.
+	 * QUERY does not count as use of the arena, so SETUP still succeeds here. This SETUP
+	 * chooses the default sizes.
 	 */
 	ASSERT_EQ(0, arena_setup(fd, 0, 0, 0));
 	ASSERT_EQ(0, arena_info(fd, &info));
@@ -532,7 +544,7 @@ FIXTURE_TEARDOWN(fresh)
 	close(self->fd);
 }
 
-/* clause 17: INFO reports what SETUP was given */
+/* clause 17: INFO reports the values that the program gave to SETUP */
 TEST_F(fresh, info_after_setup_reports_it)
 {
 	struct arena_setup_args args = {
@@ -620,7 +632,7 @@ TEST_F(fresh, setup_bad_slab_size_einval)
 
 /*
  * clause 18: SETUP refuses names with a slash or bytes that are not printable, names without a
- * terminating zero, and bytes behind that zero
+ * terminating zero, and names with other bytes behind the zero
  */
 TEST_F(fresh, setup_bad_name_einval)
 {
@@ -773,7 +785,7 @@ FIXTURE_SETUP(idle)
 	ASSERT_LE(0, self->fd);
 }
 
-/* No call of these tests may allocate an object or reset the arena. */
+/* The calls of these tests fail, so no call may have allocated an object or reset the arena. */
 FIXTURE_TEARDOWN(idle)
 {
 	EXPECT_EQ(0, arena_used(self->fd));
@@ -792,7 +804,10 @@ TEST_F(idle, alloc_size_zero_einval)
 	EXPECT_EQ(1, self->info.fail_arg);
 }
 
-/* clauses 4, 5: ALLOC refuses sizes above the capacity, also if offset plus size would wrap */
+/*
+ * clauses 4, 5: ALLOC refuses sizes above the capacity, including sizes for which offset plus size
+ * would wrap
+ */
 TEST_F(idle, alloc_too_large_enospc)
 {
 	__u64 sizes[] = { 16 * SLAB + 1, 1ULL << 32, 1ULL << 40, 1ULL << 63, ~0ULL,
@@ -838,7 +853,10 @@ TEST_F(idle, store_size_zero_einval)
 	EXPECT_EQ(-EINVAL, arena_store(self->fd, something, 0, NULL));
 }
 
-/* clause 24: STORE refuses more bytes than its buffer in the kernel takes */
+/*
+ * clause 24: STORE refuses more than ARENA_STORE_MAX bytes, which is the size of its buffer in the
+ * kernel
+ */
 TEST_F(idle, store_too_large_emsgsize)
 {
 	EXPECT_EQ(-EMSGSIZE, arena_store(self->fd, something, ARENA_STORE_MAX + 1, NULL));
@@ -846,7 +864,10 @@ TEST_F(idle, store_too_large_emsgsize)
 	EXPECT_EQ(-EMSGSIZE, arena_store(self->fd, something, 1ULL << 32, NULL));
 }
 
-/* clauses 5, 18: COMMIT refuses unknown flags, a reserved field, bad nodes, and too many bytes */
+/*
+ * clauses 5, 18: COMMIT refuses unknown flags, a reserved field that is not zero, bad nodes, and
+ * too many bytes
+ */
 TEST_F(idle, commit_bad_argument_einval)
 {
 	struct arena_commit_args args = { .size = sizeof(args), .__reserved = 1 };
@@ -972,7 +993,7 @@ TEST_F(idle, reset_unknown_mode_einval)
 	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ~0U, 0));
 }
 
-/* clause 18: only a release reset takes a number of bytes to keep */
+/* clause 18: RESET refuses a number of bytes to keep in all modes but RELEASE */
 TEST_F(idle, reset_keep_count_without_release_einval)
 {
 	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_KEEP, 1));
@@ -1023,7 +1044,7 @@ TEST_F(idle, dup_unknown_rights_einval)
 	EXPECT_EQ(-EINVAL, arena_dup(self->fd, ARENA_RIGHT_WRITE));
 }
 
-/* The sizes hold for programs of 32 and of 64 bits. */
+/* The structs have the same sizes in 32-bit and 64-bit programs. */
 static_assert(sizeof(struct arena_setup_args) == 56, "setup");
 static_assert(sizeof(struct arena_alloc_args) == 40, "alloc");
 static_assert(sizeof(struct arena_store_args) == 48, "store");

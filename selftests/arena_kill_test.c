@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Processes that are killed at any time (clauses 17, 22 and 24). A child makes calls on an arena of
- * its own and on one that it shares with the test, and is killed after its nth step. Then its own
- * arena must be gone, and the shared one must still work.
+ * Kills processes at any time (clauses 17, 22 and 24). A child process makes calls on an arena of
+ * its own and on an arena that it shares with the test, and the test kills the child after its nth
+ * step. Afterwards the child's own arena must be gone, and the shared arena must still work.
  */
 #include "kselftest_harness.h"
 #include <sched.h>
@@ -58,7 +58,7 @@ static void map_some(int fd)
 	touch_read(status);
 	touch_write(map);
 	touch_write(map + 20000);
-	/* Leave some mappings for the exit of the process to unmap. */
+	/* In some steps, leave the mappings, so that the exit of the process must unmap them. */
 	if (arena_used(fd) & 8)
 		return;
 	munmap((void *)status, sysconf(_SC_PAGESIZE));
@@ -74,7 +74,7 @@ static void dup_some(int fd)
 		close(other);
 }
 
-/* Makes step @nr, which selects what to do and on which of the two arenas. */
+/* Makes step @nr: the number selects a call and one of the two arenas. */
 static void step(unsigned int nr, int own, int shared)
 {
 	int fd = nr & 1 ? own : shared;
@@ -179,7 +179,7 @@ TEST_F_TIMEOUT(kill, kill_after_nth_step_leaves_nothing, 200)
 			sched_yield();
 		ASSERT_EQ(0, kill(pid, SIGKILL));
 		ASSERT_EQ(-1 - SIGKILL, wait_for(pid));
-		/* The child's own arena is gone, and the shared one is consistent. */
+		/* The child's own arena is gone, and the shared arena is consistent. */
 		ASSERT_GE(self->arenas + 1, arena_count());
 		ASSERT_EQ(0, arena_info(self->shared, &self->info));
 		EXPECT_EQ(self->info.capacity,
@@ -193,17 +193,20 @@ TEST_F_TIMEOUT(kill, kill_after_nth_step_leaves_nothing, 200)
 }
 
 /*
- * The tests below kill a process during a call that takes long: it allocates, zeroes or frees this
- * many bytes. To learn that the call is under way, the tests read how much memory all arenas hold,
- * or the fdinfo of the descriptor. Neither of these waits for the call.
+ * Returns how many bytes the calls of the following tests allocate, zero or free: so many that the
+ * tests can kill the process during the call. To learn that the call has begun, a test reads how
+ * much memory all arenas hold, or the fdinfo of the descriptor; neither read waits for the call.
  */
 static long long_bytes(void)
 {
-	/* The module lets all programs together have 3/32 of the machine's memory: stay below. */
+	/*
+	 * The module refuses memory above 3/32 of the machine's memory for all programs together,
+	 * so take less.
+	 */
 	return sysconf(_SC_PHYS_PAGES) / 16 * sysconf(_SC_PAGESIZE) / SLAB * SLAB;
 }
 
-/* Returns the number behind @name in a descriptor's fdinfo, or -1 if there is none. */
+/* Returns the number behind @name in the fdinfo of @fd, or -1 if @name is not there. */
 static long long told_of(int fd, const char *name)
 {
 	char path[64], word[64];
@@ -301,9 +304,9 @@ FIXTURE_VARIANT(long_call)
 	bool	(*under_way)(int fd);
 	/* Returns whether the call ended before its work was complete. */
 	bool	(*cut_short)(int fd, const char *map);
-	/* The test allocates an object before the call, which is a reset. */
+	/* Whether the call is a reset, before which the test allocates an object. */
 	bool	allocated;
-	/* The test commits the memory before the call. */
+	/* Whether the test commits the memory before the call. */
 	bool	committed;
 };
 
@@ -357,7 +360,7 @@ static bool has_ended(pid_t pid)
 	return waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid;
 }
 
-/* Returns an epoll descriptor that becomes ready when a reset of @fd wakes its waiters. */
+/* Returns an epoll descriptor that becomes ready when a reset wakes the waiters on @fd. */
 static int watch_resets(int fd)
 {
 	struct arena_watch_args args = { .size = sizeof(args), .mark = ~0ULL };
@@ -396,7 +399,7 @@ static bool kill_under_way(struct __test_metadata *_metadata, struct _test_data_
 	waitpid(pid, NULL, 0);
 	cut_short = variant->cut_short(self->fd, self->map);
 	/*
-	 * Even if its process is killed, a reset empties the arena and wakes programs that wait for
+	 * A reset whose process is killed still empties the arena and wakes programs that wait for
 	 * resets.
 	 */
 	EXPECT_EQ(variant->allocated, epoll_wait(epoll, &event, 1, 0));
@@ -413,7 +416,7 @@ static bool kill_under_way(struct __test_metadata *_metadata, struct _test_data_
 	return cut_short;
 }
 
-/* clause 21: a call that takes long ends early when its process is killed */
+/* clause 21: a long call ends early when its process is killed */
 TEST_F_TIMEOUT(long_call, kill_during_long_call_ends_it, 600)
 {
 	int round;

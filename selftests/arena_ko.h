@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * For test programs that need a test module: loads the module if it is not loaded yet, and unloads
- * it when the program ends.
+ * Functions for test programs that need a test module: load the module if it is not loaded yet, and
+ * unload it when the program ends.
  */
 #ifndef ARENA_KO_H
 #define ARENA_KO_H
@@ -12,7 +12,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Returns whether this call has loaded the module: not if it was loaded already. */
+/*
+ * Returns true if this call has loaded the module, and false if it was loaded already or cannot be
+ * loaded.
+ */
 static inline bool ko_load(const char *name)
 {
 	bool loaded;

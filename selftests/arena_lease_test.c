@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Leases: a program gets a stretch of an arena by ARENA_IOC_LEASE and places its objects in there
- * itself, without further calls (clauses 1, 4, 5, 6, 7, 13, 16, 17 and 18).
+ * Tests leases: a program gets a stretch of an arena by ARENA_IOC_LEASE and places its objects in
+ * the stretch itself, without further calls (clauses 1, 4, 5, 6, 7, 13, 16, 17 and 18).
  */
 #include "kselftest_harness.h"
 #include "arena_test.h"
@@ -41,7 +41,7 @@ FIXTURE_TEARDOWN(lease)
 	close(self->fd);
 }
 
-/* clauses 1, 7: a lease is as long as wanted, and all of it counts as used */
+/* clauses 1, 7: a lease is as long as the caller wants, and all of its bytes count as used */
 TEST_F(lease, lease_as_wanted_counts_all)
 {
 	__u64 offset;
@@ -97,12 +97,15 @@ TEST_F(lease, lease_minimum_over_slab_spans_slabs)
 	EXPECT_EQ(-ENOSPC, arena_lease(self->fd, 8, 8, 0, &self->args));
 }
 
-/* clause 16: leases take every byte; then LEASE fails and changes nothing */
+/* clause 16: LEASE succeeds until every byte is leased, and then fails and changes nothing */
 TEST_F(lease, lease_when_full_takes_every_byte)
 {
 	__u64 sum = 0, fails;
 
-	/* Stay on one CPU, so that no other CPU has a span with unused bytes at the end. */
+	/*
+	 * Stay on one CPU, so that no other CPU has a span: the next test leases the tails of other
+	 * CPUs' spans.
+	 */
 	ASSERT_TRUE(run_on(0));
 	while (!arena_lease(self->fd, 8, 24000, 0, &self->args)) {
 		ASSERT_LE(8, self->args.bytes);
@@ -125,14 +128,19 @@ TEST_F(lease, lease_when_full_takes_every_byte)
 	EXPECT_EQ(CAPACITY, self->info.used);
 }
 
-/* clause 16: before LEASE fails, it takes the unused rests of the spans of other CPUs */
+/*
+ * clause 16: before LEASE fails for lack of space, it leases the tails of the spans of other CPUs
+ */
 TEST_F(lease, lease_when_full_takes_span_tails)
 {
 	__u64 sum = 0;
 	int i;
 
 	ASSERT_TRUE(run_on(0));
-	/* In an arena with spans, CPU 0 gets a span with unused bytes here, and CPU 1 has none. */
+	/*
+	 * In an arena with spans, these allocations leave CPU 0 with a span that has a tail, and
+	 * CPU 1 without a span.
+	 */
 	for (i = 0; i < 100; i++)
 		ASSERT_EQ(0, arena_alloc(self->fd, 40, NULL));
 	sum = arena_used(self->fd);
@@ -143,7 +151,7 @@ TEST_F(lease, lease_when_full_takes_span_tails)
 	EXPECT_EQ(CAPACITY, sum);
 }
 
-/* clause 1: the length of a lease is a multiple of 8 if its minimum is a multiple of 8 */
+/* clause 1: if the minimum of a lease is a multiple of 8, its length is also a multiple of 8 */
 TEST_F(lease, lease_odd_bytes_rounded)
 {
 	ASSERT_EQ(0, arena_lease(self->fd, 8, 4095, 0, &self->args));
@@ -213,7 +221,7 @@ TEST_F(lease, lease_after_reset_new_generation)
 	EXPECT_LT(generation, self->args.generation);
 }
 
-/* clauses 5, 18: each bad field alone is refused */
+/* clauses 5, 18: LEASE refuses each bad field alone */
 TEST_F(lease, lease_bad_argument_refused)
 {
 	const struct {
@@ -257,8 +265,8 @@ TEST_F(lease, lease_bad_argument_refused)
 }
 
 /*
- * clause 18: a struct longer than the kernel knows is accepted only if all bytes that it does not
- * know are zero; a call that cannot write its result leases nothing
+ * clause 18: LEASE accepts a struct that is longer than the kernel's only if all additional bytes
+ * are zero; a LEASE that cannot write its result leases nothing
  */
 TEST_F(lease, lease_longer_struct_extensible)
 {

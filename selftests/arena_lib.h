@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of libarena share: objects that begin with the number of the thread or process
- * that made them, threads that note where their objects are, and an arena for each test.
+ * Helpers for the tests of libarena: objects that begin with the number of the thread or process
+ * that made them, threads that record where their objects are, and an arena for each test.
  *
  * Each thread that uses libarena allocates from a lease, a stretch of the arena that the kernel
  * gave to the thread, and makes a system call only when the lease is used up.
  *
- * With -DFAKE the tests run without the kernel module, on tools/libarena/fake.c, and leave out
- * what only the module can do.
+ * With -DFAKE, the tests run on tools/libarena/fake.c instead of the kernel module, and leave out
+ * cases that need the module.
  */
 #ifndef ARENA_LIB_H
 #define ARENA_LIB_H
@@ -30,7 +30,7 @@
 #define MB		(1024 * 1024UL)
 #define SLAB		65536UL
 #define CELL		64
-#define PATIENCE	200	/* seconds for a test: hosts may be busy, and sanitizers slow */
+#define PATIENCE	200	/* seconds for a test: long, because sanitizers are slow */
 #ifndef ARRAY_SIZE
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #endif
@@ -59,7 +59,7 @@ static inline int by_place(const void *a, const void *b)
 	return p->offset < q->offset ? -1 : p->offset > q->offset;
 }
 
-/* Sorts @places and returns how many overlap their neighbour. */
+/* Sorts @places and returns how many of them overlap the next place. */
 static inline size_t overlaps(struct place *places, size_t nr)
 {
 	size_t i, bad = 0;
@@ -98,8 +98,8 @@ static inline void turn(struct turns *turns)
 }
 
 /*
- * Opens an arena whose slabs are single pages: on User-Mode Linux, a fork breaks mappings of larger
- * slabs unless tools/patches has mended the kernel.
+ * Opens an arena whose slabs are single pages. On User-Mode Linux, a fork breaks the mappings of
+ * larger slabs, unless the kernel has the patch of tools/patches.
  */
 static inline struct arena *open_to_fork(void)
 {
@@ -147,7 +147,7 @@ struct worker {
 	struct place places[OBJECTS];
 };
 
-/* Allocates stamped objects of various sizes and notes where they are. */
+/* Allocates stamped objects of various sizes and records where they are. */
 static inline void *work(void *arg)
 {
 	struct worker *worker = arg;
@@ -184,8 +184,9 @@ static inline void finish(struct worker *workers, unsigned int nr)
 }
 
 /*
- * Allocates until worker->turns is NULL. Notes where an object is if the generation was the same
- * before and after the allocation.
+ * Allocates until the test sets worker->turns to NULL. Records the place of an object only if no
+ * reset came between reading the generation and allocating the object: otherwise the generation of
+ * the object is not known.
  */
 static inline void *alloc_until_told(void *arg)
 {

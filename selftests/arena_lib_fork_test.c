@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libarena in several processes: children of a fork, and programs that were sent a descriptor
- * (clauses 1 and 17). This file is also built as a 32-bit program.
+ * Tests libarena in several processes: in children of fork(), and in programs that received a
+ * descriptor (clauses 1 and 17). This file is also built as a 32-bit program.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -59,8 +59,8 @@ TEST_F_TIMEOUT(lib, fork_child_new_lease, PATIENCE)
 }
 
 /*
- * Clause 1: a child made by a system call instead of fork(), so that no pthread_atfork() handler
- * runs, does not allocate in its parent's lease either.
+ * Clause 1: a child does not allocate in its parent's lease even if the parent made it by the
+ * system call clone(), which runs no pthread_atfork() handler.
  */
 TEST_F_TIMEOUT(lib, clone_child_new_lease, PATIENCE)
 {
@@ -76,7 +76,7 @@ TEST_F_TIMEOUT(lib, clone_child_new_lease, PATIENCE)
 
 /*
  * Clause 1: a child can allocate, start threads and close the arena even if another thread of its
- * parent had the library's lock at the time of the fork.
+ * parent held libarena's lock at the time of the fork.
  */
 TEST_F_TIMEOUT(lib, fork_beside_threads_child_works, PATIENCE)
 {
@@ -205,7 +205,10 @@ out:
 
 #ifndef FAKE
 
-/* What the executed program does: it attaches to the arena whose descriptor it inherited. */
+/*
+ * The body of the executed program, which attaches to the arena by the descriptor @number that it
+ * inherited.
+ */
 static int executed(const char *number)
 {
 	struct arena *arena = arena_attach(atoi(number));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libarena in one thread (clauses 1, 4, 5, 6, 7, 16, 17, 20, 21 and 23). This file is also built as
- * a 32-bit program.
+ * Tests libarena in one thread (clauses 1, 4, 5, 6, 7, 16, 17, 20, 21 and 23). This file is also
+ * built as a 32-bit program.
  */
 #include <fcntl.h>
 #include <setjmp.h>
@@ -64,7 +64,7 @@ TEST_F_TIMEOUT(lib, alloc_bad_argument_refused, PATIENCE)
 	__u64 before;
 	size_t i;
 
-	/* In the first round the thread has no lease, in the second round it has one. */
+	/* The thread has no lease in the first round, and has a lease in the second round. */
 	for (int round = 0; round < 2; round++) {
 		before = arena_offset(self->arena);
 		for (i = 0; i < ARRAY_SIZE(calls) - !round; i++) {
@@ -83,7 +83,10 @@ TEST_F_TIMEOUT(lib, alloc_bad_argument_refused, PATIENCE)
 	EXPECT_EQ(EINVAL, errno);
 }
 
-/* Clause 1: offset and address are aligned; without an alignment, the sizes add up exactly. */
+/*
+ * Clause 1: offset and address of an object are aligned; arena_offset() counts each size rounded up
+ * to a multiple of 8.
+ */
 TEST_F_TIMEOUT(lib, alloc_with_alignment_aligned, PATIENCE)
 {
 	char *at;
@@ -144,8 +147,8 @@ TEST_F_TIMEOUT(lib, alloc_when_full_takes_every_byte, PATIENCE)
 }
 
 /*
- * Clause 16: if the size of a slab is no multiple of the objects' size, at least as many objects
- * fit into the arena as fit into all slabs, each filled alone.
+ * Clause 16: even if the size of a slab is not a multiple of the object size, a thread can fill
+ * each slab with as many objects as fit into the slab.
  */
 TEST_F_TIMEOUT(lib, alloc_odd_sizes_until_full_as_kernel, PATIENCE)
 {
@@ -202,7 +205,7 @@ TEST_F_TIMEOUT(lib, strdup_copies, PATIENCE)
 	EXPECT_EQ(0, memcmp("a\0b", arena_memdup(self->arena, "a\0b", 3), 3));
 }
 
-/* Clause 6: objects are zero although older objects lay in their place. */
+/* Clause 6: arena_zalloc() returns zeroed memory even where an older object lay. */
 TEST_F_TIMEOUT(lib, zalloc_after_reset_zeroed, PATIENCE)
 {
 	static const char none[SLAB];
@@ -260,7 +263,10 @@ TEST_F_TIMEOUT(lib, commit_beforehand_in_slabs, PATIENCE)
 	EXPECT_EQ(2 * SLAB, info.committed);
 }
 
-/* Clause 28: the last object grows and shrinks in its place, also beyond the lease. */
+/*
+ * Clause 28: arena_resize() grows and shrinks the last object in place, even beyond the end of the
+ * lease.
+ */
 TEST_F_TIMEOUT(lib, resize_last_in_place, PATIENCE)
 {
 	char *object = arena_strdup(self->arena, "seven..");
@@ -276,7 +282,7 @@ TEST_F_TIMEOUT(lib, resize_last_in_place, PATIENCE)
 	ASSERT_EQ(0, arena_resize(self->arena, object, size, 13));
 	EXPECT_EQ(16, arena_offset(self->arena));
 	EXPECT_EQ(object + 16, arena_alloc(self->arena, 8));
-	/* Now another object is the last one. */
+	/* @object is no longer the last object, and can grow only into its own padding. */
 	EXPECT_EQ(0, arena_resize(self->arena, object, 13, 16));
 	EXPECT_EQ(-1, arena_resize(self->arena, object, 16, 17));
 	EXPECT_EQ(ENOSPC, errno);
@@ -291,7 +297,7 @@ TEST_F_TIMEOUT(lib, resize_last_in_place, PATIENCE)
 	EXPECT_EQ(24, arena_offset(self->arena));
 }
 
-/* Clause 28: an object that cannot grow in its place is copied. */
+/* Clause 28: arena_realloc() copies an object that cannot grow in place. */
 TEST_F_TIMEOUT(lib, realloc_copies, PATIENCE)
 {
 	char *object = arena_realloc(self->arena, NULL, 0, 6), *copy;
@@ -305,8 +311,8 @@ TEST_F_TIMEOUT(lib, realloc_copies, PATIENCE)
 	EXPECT_NE(object, copy);
 	EXPECT_STREQ("hello", copy);
 	/*
-	 * An object that is too large for a lease, and so was allocated by a call of its own,
-	 * moves, too.
+	 * libarena allocates an object that is too large for a lease by an ioctl of its own.
+	 * arena_realloc() also copies such an object.
 	 */
 	copy = arena_realloc(self->arena, copy, 1000, 2 * SLAB);
 	EXPECT_STREQ("hello", copy);
@@ -318,7 +324,7 @@ TEST_F_TIMEOUT(lib, realloc_copies, PATIENCE)
 	EXPECT_EQ(EINVAL, errno);
 }
 
-/* Clause 28: after a reset, no object from before the reset counts as the last one. */
+/* Clause 28: after a reset, arena_resize() no longer treats an older object as the last object. */
 TEST_F_TIMEOUT(lib, resize_after_reset_fails, PATIENCE)
 {
 	char *object = arena_alloc(self->arena, 8);
@@ -329,7 +335,7 @@ TEST_F_TIMEOUT(lib, resize_after_reset_fails, PATIENCE)
 	EXPECT_EQ(0, arena_offset(self->arena));
 }
 
-/* Does a child that stores at @at die of SIGSEGV? */
+/* Returns whether SIGSEGV kills a child process that stores a byte at @at. */
 static bool store_faults(char *at)
 {
 	pid_t child = fork();
@@ -344,7 +350,10 @@ static bool store_faults(char *at)
 	       WTERMSIG(status) == SIGSEGV;
 }
 
-/* Clauses 17, 19: a sealed arena stays readable where it was, and nothing changes it. */
+/*
+ * Clauses 17, 19: a sealed arena stays readable at the same address, and all calls that would
+ * change it fail.
+ */
 TEST_F_TIMEOUT(lib, seal_then_all_change_eperm, PATIENCE)
 {
 	char *text = arena_strdup(self->arena, "sealed");
@@ -412,7 +421,10 @@ static int allocate_in_scope(struct arena *arena, bool leave, int failed)
 	return 0;
 }
 
-/* Clause 12: a scope frees what was allocated in it, also if it ends by a jump. */
+/*
+ * Clause 12: arena_scope() frees the objects that its block allocated, even if a return statement
+ * leaves the block.
+ */
 TEST_F_TIMEOUT(lib, scope_end_frees, PATIENCE)
 {
 	ASSERT_NE(NULL, arena_alloc(self->arena, 8));
@@ -449,7 +461,9 @@ TEST_F_TIMEOUT(lib, deref_of_freed_object_null, PATIENCE)
 	EXPECT_EQ(ESTALE, errno);
 }
 
-/* Clause 18: the size of a slab can be chosen; a bad one is refused. */
+/*
+ * Clause 18: a program can choose the size of a slab; a size that is not a power of two is refused.
+ */
 TEST(open_setup_slab_size)
 {
 	struct arena_setup_args setup = {
@@ -463,7 +477,7 @@ TEST(open_setup_slab_size)
 		SKIP(return, "no /dev/arena");
 	ASSERT_NE(NULL, arena);
 	EXPECT_EQ(64 * MB, arena_capacity(arena));
-	/* No object is aligned to more than a slab. */
+	/* The largest alignment is the size of a slab. */
 	EXPECT_NE(NULL, arena_alloc_aligned(arena, 8, 2 * MB));
 	EXPECT_EQ(NULL, arena_alloc_aligned(arena, 8, 4 * MB));
 	arena_close(arena);
@@ -472,7 +486,7 @@ TEST(open_setup_slab_size)
 	EXPECT_EQ(EINVAL, errno);
 }
 
-/* Clause 1: a thread that uses several arenas has a lease of each. */
+/* Clause 1: a thread that uses several arenas has a lease in each of them. */
 TEST_F_TIMEOUT(lib, alloc_in_several_arenas_disjoint, PATIENCE)
 {
 	struct arena *arenas[3];
@@ -503,7 +517,10 @@ TEST_F_TIMEOUT(lib, open_too_many_fails, PATIENCE)
 		nr++;
 	EXPECT_EQ(ARENA_OPEN_MAX - 1, nr);
 	EXPECT_EQ(EMFILE, errno);
-	/* The thread has a lease for each entry of arenas[], although all are the same arena. */
+	/*
+	 * The thread has a lease for each entry of arenas[], although all entries are attached to
+	 * one arena.
+	 */
 	for (int i = 0; i < 20; i++)
 		EXPECT_NE(NULL, stamped(arenas[i], CELL, i, 0));
 	EXPECT_LE(20 * CELL, arena_offset(self->arena));
@@ -520,7 +537,7 @@ static void caught(int sig)
 	siglongjmp(back, sig);
 }
 
-/* Returns whether the byte can be written. */
+/* Returns whether a store to @at succeeds, and does not raise SIGBUS. */
 static bool test_memory(char *at)
 {
 	struct sigaction action = { .sa_handler = caught, .sa_flags = SA_NODEFER }, old;
@@ -535,7 +552,9 @@ static bool test_memory(char *at)
 	return there;
 }
 
-/* Clause 20: after a strict reset, a store to an old object faults until a new one lies there. */
+/*
+ * Clause 20: after a strict reset, a store to an old object faults until a new object lies there.
+ */
 TEST_F_TIMEOUT(lib, store_after_strict_reset_faults, PATIENCE)
 {
 	char *object = arena_alloc(self->arena, CELL);
@@ -569,7 +588,10 @@ TEST(alloc_in_zero_arena_zeroed)
 	arena_close(arena);
 }
 
-/* Clauses 6, 28: what a shrunk object gave back is zero again in an arena with ARENA_SETUP_ZERO. */
+/*
+ * Clauses 6, 28: in an arena with ARENA_SETUP_ZERO, a new object is zero even if it lies where a
+ * shrunk object ended before.
+ */
 TEST(alloc_after_shrink_zeroed)
 {
 	struct arena *arena = arena_open("zero", MB, ARENA_SETUP_ZERO);
@@ -586,7 +608,9 @@ TEST(alloc_after_shrink_zeroed)
 	arena_close(arena);
 }
 
-/* Clause 12: an arena with spans has no marks, so a scope fails and its block does not run. */
+/*
+ * Clause 12: an arena with spans has no marks, so arena_scope() fails and does not run its block.
+ */
 TEST(scope_without_marks_fails)
 {
 	struct arena *arena = arena_open("spans", MB, ARENA_SETUP_SPANS);
@@ -672,7 +696,7 @@ TEST_F_TIMEOUT(lib, store_to_status_page_faults, PATIENCE)
 	EXPECT_EQ(MB, self->arena->status->capacity);
 }
 
-/* Clause 17: while another mapping is writable, a seal is refused and changes nothing. */
+/* Clause 17: while another mapping is writable, arena_seal() fails and changes nothing. */
 TEST_F_TIMEOUT(lib, seal_while_mapped_writable_ebusy, PATIENCE)
 {
 	char *text = arena_strdup(self->arena, "open"), *other;

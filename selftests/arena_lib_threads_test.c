@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * libarena in several threads, each with a lease of its own (clauses 1, 9, 10, 13, 16 and 20). This
- * file is also built as a 32-bit program.
+ * Tests libarena in several threads, each of which has a lease of its own (clauses 1, 9, 10, 13, 16
+ * and 20). This file is also built as a 32-bit program.
  */
 #include <sched.h>
 
@@ -29,7 +29,10 @@ TEST_F_TIMEOUT(lib, alloc_by_threads_disjoint, PATIENCE)
 		}
 	}
 	EXPECT_EQ(0, overlaps(all, nr));
-	/* A lease whose unused bytes were too few for the thread's next object counts as used. */
+	/*
+	 * The unused end of a lease counts as used if it was too short for the thread's next
+	 * object.
+	 */
 	EXPECT_LE(bytes, arena_offset(self->arena));
 	EXPECT_LE(arena_offset(self->arena), arena_high(self->arena));
 }
@@ -44,9 +47,10 @@ static void *fill_cells(void *arg)
 }
 
 /*
- * Clause 16: where there is room for N objects, all threads together allocate N. The arena has one
- * slab. With several slabs, a thread asks for the rest of a slab as a lease; if another thread
- * takes a part of that rest first, the lease begins in the next slab, and the rest stays unused.
+ * Clause 16: where there is room for N objects, all threads together allocate N. This holds only
+ * for an arena of one slab. In an arena of several slabs, a thread asks for the rest of a slab as
+ * its lease; if another thread takes a part of the rest first, the lease begins in the next slab,
+ * and some of the rest stays unused.
  */
 TEST_F_TIMEOUT(lib, alloc_by_threads_exact_capacity, PATIENCE)
 {
@@ -89,15 +93,15 @@ static void one_cell_more(void *arg)
 	one_cell(arg);
 }
 
-/* Registers a destructor that allocates when the thread ends, after the library's destructor. */
+/* Registers a destructor that allocates when the thread ends, after the destructor of libarena. */
 static void *alloc_late(void *arg)
 {
 	static pthread_key_t key;
 
 	arena_alloc(arg, CELL);
 	/*
-	 * The C library calls destructors in the order in which their keys were made. The library's
-	 * key is older.
+	 * The C library calls destructors in the order in which the keys were created, and libarena
+	 * has created its key before.
 	 */
 	pthread_key_create(&key, one_cell_more);
 	pthread_setspecific(key, arg);
@@ -125,7 +129,10 @@ static void *alloc_in_turns(void *arg)
 		turn(worker->turns);
 		place->offset = arena_off(worker->arena, arena_alloc(worker->arena, CELL));
 		turn(worker->turns);
-		/* Now the main thread checks the object. It clears worker->arena at the end. */
+		/*
+		 * Until the next turn(), the main thread checks the object. In the last round, the
+		 * main thread sets worker->arena to NULL.
+		 */
 		turn(worker->turns);
 		if (!worker->arena)
 			break;
@@ -134,8 +141,8 @@ static void *alloc_in_turns(void *arg)
 }
 
 /*
- * Clauses 9, 20: a thread does not use its lease after a reset in any mode. If it did, its next
- * object would lie behind the object before, and not at offset 0.
+ * Clauses 9, 20: a thread does not use its lease after a reset in any mode. If the thread did, its
+ * next object would lie behind the previous object instead of at offset 0.
  */
 TEST_F_TIMEOUT(lib, alloc_after_reset_new_lease, PATIENCE)
 {
@@ -165,8 +172,9 @@ TEST_F_TIMEOUT(lib, alloc_after_reset_new_lease, PATIENCE)
 }
 
 /*
- * Clauses 1, 10: resets race with allocations. The test checks objects whose threads read the same
- * generation before and after the allocation: those of one generation do not overlap.
+ * Clauses 1, 10: resets race with allocations, and objects of one generation do not overlap. The
+ * test knows the generation of an object only if the thread reads the same generation before and
+ * after the allocation, and leaves out all other objects.
  */
 TEST_F_TIMEOUT(lib, reset_beside_threads_disjoint, PATIENCE)
 {
@@ -212,8 +220,8 @@ static void *alloc_where_told(void *arg)
 }
 
 /*
- * Clause 13: a thread that has a lease of an arena does not use it for the next arena, which may be
- * mapped at the same address.
+ * Clause 13: after an arena is closed, a thread does not use its lease of that arena in the next
+ * arena, which may be mapped at the same address.
  */
 TEST_F_TIMEOUT(lib, open_after_close_new_lease, PATIENCE)
 {

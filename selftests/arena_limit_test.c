@@ -16,8 +16,9 @@
 #define CGROUP		"/sys/fs/cgroup/"
 
 /*
- * Waits up to half a minute until no arena exists and its memory is free: the kernel may drop the
- * last reference to an arena shortly after the process has ended. Returns whether nothing is left.
+ * Waits up to half a minute until no arena exists and the module holds no memory: the kernel may
+ * drop the last reference to an arena shortly after its process has ended. Returns false on a
+ * timeout.
  */
 static bool all_gone(void)
 {
@@ -73,7 +74,10 @@ TEST_F(limits, open_too_many_refused)
 	}
 	EXPECT_EQ(-ENFILE, arena_open());
 	EXPECT_EQ(-ENFILE, arena_open());
-	/* A second descriptor of an arena is not counted, but keeps the arena counted. */
+	/*
+	 * The limit counts arenas, not descriptors: the duplicate counts only because its arena
+	 * stays open.
+	 */
 	i = arena_dup(fds[0], ARENA_RIGHT_READ);
 	EXPECT_LE(0, i);
 	close(fds[0]);
@@ -97,7 +101,10 @@ TEST_F(limits, setup_over_capacity_limit_efbig)
 	EXPECT_EQ(0, arena_setup(self->fd, 2 << 20, 0, 0));
 }
 
-/* clause 21: without SETUP, the capacity is the limit if that is below the default */
+/*
+ * clause 21: if the limit on the capacity is below the default capacity, an arena without SETUP
+ * gets the limit
+ */
 TEST_F(limits, info_default_capacity_within_limit)
 {
 	ASSERT_TRUE(set_parameter("max_arena_mb", 2));
@@ -119,7 +126,7 @@ static int exhaust(int fd, int *err)
 
 /*
  * clauses 4, 21: at the limit on the memory of all arenas, allocations fail and change nothing;
- * when memory is free again, they succeed
+ * they succeed again when another arena has been closed
  */
 TEST_F(limits, alloc_over_total_limit_enomem)
 {
@@ -161,7 +168,7 @@ TEST_F(limits, alloc_directory_counts)
 {
 	/*
 	 * A leaf of the directory is a page and has entries for page / 16 slabs. The limit is the
-	 * memory of eight leaves of page-sized slabs: 8 MiB with pages of 4 KiB.
+	 * memory of the page-sized slabs in eight leaves: 8 MiB with pages of 4 KiB.
 	 */
 	const long page = page_size(), leaf = page / 16, limit = 8 * leaf * page;
 	long long before = arena_held_bytes(), pages;
@@ -230,7 +237,9 @@ TEST_F(limits, set_limit_huge_number_ok)
 	}
 }
 
-/* Makes the process another user, in a new user namespace if @in_namespace. */
+/*
+ * Changes the user of this process to @uid, and moves it to a new user namespace if @in_namespace.
+ */
 static bool become(uid_t uid, bool in_namespace)
 {
 	if (setgroups(0, NULL) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
@@ -263,7 +272,7 @@ static int use_up_bounds(uid_t uid, bool in_namespace)
 	}
 	if (nr * SLAB > 2 << 20 || nr * SLAB < 3 << 19)
 		return 4;
-	/* After a release by one arena, another arena of the user gets memory. */
+	/* After a release reset of one arena, another arena of the user gets memory. */
 	if (arena_reset(fds[0], ARENA_RESET_RELEASE, 0) || arena_alloc(fds[1], SLAB, NULL))
 		return 5;
 	close(fds[0]);
@@ -280,7 +289,7 @@ static int use_up_bounds_apart(uid_t uid, bool in_namespace)
 	return wait_for(pid);
 }
 
-/* clause 21: each user has a limit, so that one user cannot shut out another */
+/* clause 21: each user has a limit, so that one user cannot take all memory from another */
 TEST_F(limits, alloc_over_user_limit_enomem)
 {
 	struct stat before;
@@ -305,9 +314,12 @@ TEST_F(limits, alloc_over_user_limit_enomem)
 	}
 	ASSERT_EQ(1, read(up[0], &c, 1));
 	EXPECT_EQ(0, c);
-	/* A second user gets all of its share while the first one has used up its own. */
+	/*
+	 * While the first user has reached the limits, a second user can still use all of its own
+	 * limits.
+	 */
 	EXPECT_EQ(0, use_up_bounds_apart(12346, false));
-	/* The first user gets no further arena, not even in a user namespace of its own. */
+	/* The first user cannot open another arena, not even in a new user namespace. */
 	EXPECT_EQ(1, use_up_bounds_apart(12345, false));
 	err = use_up_bounds_apart(12345, true);
 	if (err != 100)
@@ -342,7 +354,9 @@ static bool enter(const char *path)
 	return write_string(cgroup_file(path, "cgroup.procs"), "0");
 }
 
-/* Returns how often the event @name happened in a cgroup, or -1 if that is not known. */
+/*
+ * Returns how often the event @name happened in the cgroup @path, or -1 if the kernel does not say.
+ */
 static long long event(const char *path, const char *name)
 {
 	FILE *file = fopen(cgroup_file(path, "memory.events"), "re");
@@ -424,8 +438,8 @@ FIXTURE_TEARDOWN(cgroup)
 }
 
 /*
- * Exhausts the cgroup by an arena and checks that calls fail with ENOMEM. Returns 0 or the number
- * of the failed check.
+ * Fills the cgroup with the memory of an arena, and checks that further calls fail with ENOMEM.
+ * Returns 0 or the number of the failed check.
  */
 static int fill_cgroup(const char *path)
 {
@@ -589,7 +603,7 @@ static int allocate_at_their_cost(struct __test_metadata *_metadata, const char 
 
 	ASSERT_EQ(0, pipe(go));
 	*fd = -1;
-	/* The child waits in the cgroup until the parent has taken its descriptor. */
+	/* The child stays in the cgroup until the parent has copied the child's descriptor. */
 	pid = fork();
 	if (!pid) {
 		int fd = enter(path) ? arena_open() : -1;
@@ -631,7 +645,10 @@ TEST_F(cgroup, alloc_by_other_task_charges_opener)
 	EXPECT_EQ(0, event(self->path, "oom_kill"));
 }
 
-/* clause 21: the cgroup of the task that opened the arena is charged if another task sets it up */
+/*
+ * clause 21: the cgroup of the task that opened the arena is charged even if another task calls
+ * SETUP
+ */
 TEST_F(cgroup, setup_by_other_task_charges_opener)
 {
 	int err, nr = allocate_at_their_cost(_metadata, self->path, &self->fd, false, &err);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Mappings of /dev/arena: what can be mapped, what a mapping shows, and what resets do to it
- * (clauses 6, 9, 17, 19 and 20).
+ * Tests mappings of /dev/arena: which mappings the device permits, what a mapping shows, and what a
+ * mapping shows after resets (clauses 6, 9, 17, 19 and 20).
  */
 #include "kselftest_harness.h"
 #include <sys/uio.h>
@@ -31,7 +31,7 @@ FIXTURE_TEARDOWN(mapping)
 	close(self->fd);
 }
 
-/* clause 19: a mapping shows what STORE copied, also if a page was touched before */
+/* clause 19: a mapping shows the bytes that STORE copies, even in a page that was touched before */
 TEST_F(mapping, map_after_store_shows_bytes)
 {
 	__u64 a, b;
@@ -73,7 +73,7 @@ TEST_F(mapping, touch_empty_arena_sigbus)
 	EXPECT_EQ(0, self->info.committed);
 }
 
-/* clause 19: committed slabs can be touched; touching what is behind them raises SIGBUS */
+/* clause 19: committed slabs can be touched; touching pages behind them raises SIGBUS */
 TEST_F(mapping, touch_beyond_committed_sigbus)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, SLAB + 1, NULL));
@@ -217,7 +217,7 @@ TEST_F(mapping, mremap_moving_same_bytes)
 	munmap(there, CAPACITY);
 }
 
-/* clauses 19, 20: a reset revokes what is left of a mapping with a hole */
+/* clauses 19, 20: a reset revokes the parts of a mapping that munmap() of its middle has left */
 TEST_F(mapping, munmap_part_then_reset_revokes_rest)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 8 * SLAB, NULL));
@@ -381,7 +381,10 @@ static void *toucher(void *arg)
 
 static void ignore_bus(int sig, siginfo_t *info, void *context)
 {
-	/* Return, which retries the access: another process may commit the memory meanwhile. */
+	/*
+	 * When the handler returns, the CPU retries the access: meanwhile the parent may have
+	 * committed the memory.
+	 */
 }
 
 /* clause 20: release resets race with faults, allocations and forks */
@@ -441,8 +444,8 @@ TEST(alloc_recycled_memory_zero)
 		map = arena_map(fd, bytes, PROT_READ | PROT_WRITE, 0);
 		ASSERT_NE(NULL, map);
 		/*
-		 * Small objects: the first one in a slab makes all of the slab visible in a
-		 * mapping, so the kernel must zero all of it.
+		 * Allocate small objects. The first object in a slab makes the whole slab visible
+		 * in mappings, so the module must zero the whole slab.
 		 */
 		for (at = 0; at < bytes; at += 4096)
 			ASSERT_EQ(0, arena_alloc(fd, 4096, NULL));
@@ -460,7 +463,7 @@ TEST(alloc_recycled_memory_zero)
 	}
 }
 
-/* clause 20: a page that a pipe refers to does not become a part of another object */
+/* clause 20: the module does not reuse a page to which a pipe refers */
 TEST_F(mapping, reset_release_pinned_page_not_reused)
 {
 	struct iovec part = { .iov_base = self->map, .iov_len = self->page };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ARENA_IOC_MARK and ARENA_IOC_REWIND (clause 12): a rewind to a valid mark frees what was
- * allocated since; a rewind to any other mark fails and changes nothing. This file is also built as
- * a 32-bit program.
+ * Tests ARENA_IOC_MARK and ARENA_IOC_REWIND (clause 12): a rewind to a valid mark frees all objects
+ * that were allocated since the mark; a rewind to any other mark fails and changes nothing. This
+ * file is also built as a 32-bit program.
  */
 #include "kselftest_harness.h"
 #include <assert.h>
@@ -54,7 +54,10 @@ FIXTURE_TEARDOWN(mark)
 		EXPECT_TRUE(arena_unchanged(self->fd, &self->before));		\
 	} while (0)
 
-/* clauses 7, 12: a rewind restores all numbers but those that only grow; the memory stays mapped */
+/*
+ * clauses 7, 12: a rewind restores all numbers that INFO reports except those that never decrease;
+ * the memory stays mapped
+ */
 TEST_F(mark, rewind_to_mark_restores_counts)
 {
 	struct arena_batch_item item[3] = { { .bytes = 5 }, { .bytes = 3 * SLAB }, { .bytes = 1 } };
@@ -84,7 +87,10 @@ TEST_F(mark, rewind_to_mark_restores_counts)
 		EXPECT_LT(5 * SLAB, self->info.peak);
 		EXPECT_STREQ("kept", self->map);
 		EXPECT_STREQ("freed", self->map + 8);
-		/* A second rewind, with nothing allocated since the first one, changes no count. */
+		/*
+		 * A second rewind to the mark, when no object was allocated since the first,
+		 * changes no number.
+		 */
 		EXPECT_EQ(0, arena_rewind(self->fd, self->mark[0]));
 		ASSERT_EQ(0, arena_info(self->fd, &self->info));
 		EXPECT_EQ(self->before.used, self->info.used);
@@ -103,7 +109,10 @@ TEST_F(mark, alloc_zero_after_rewind_zeroed)
 	EXPECT_TRUE(all_bytes(self->map + self->offset, 0, 1000));
 }
 
-/* clause 12: a rewind makes later marks stale, and leaves the mark itself and earlier ones valid */
+/*
+ * clause 12: a rewind to a mark makes later marks stale, and leaves the mark itself and earlier
+ * marks valid
+ */
 TEST_F(mark, rewind_to_nested_marks_inner_estale)
 {
 	int i;

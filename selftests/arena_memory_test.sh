@@ -51,7 +51,7 @@ node_asked_for()
 	! make node 17 $megabyte 2>/dev/null
 }
 
-# Succeeds if an arena that a CPU makes lies on the CPU's node.
+# Succeeds if an arena lies on the node of the CPU on which a task makes the arena.
 node_of_the_cpu()
 {
 	for node in 0 1; do
@@ -61,7 +61,7 @@ node_of_the_cpu()
 	done
 }
 
-# Succeeds if only arenas of the same node get memory that an arena has left in the pool.
+# Succeeds if memory that an arena has given to the pool goes only to arenas of the same node.
 pool_of_the_node()
 {
 	echo 2 >/proc/sys/vm/drop_caches
@@ -87,8 +87,9 @@ meminfo()
 	awk -v name="$1:" '$1 == name { print int($2 / 1024) }' /proc/meminfo
 }
 
-# Succeeds if memory pressure empties most of the pool. The kernel is told to keep 160 MiB free, so
-# that it reclaims memory from the pool while there is still enough for everything else.
+# Succeeds if memory pressure empties most of the pool. Sets the memory that the kernel keeps free
+# to 160 MiB, so that the kernel reclaims memory from the pool before other programs run out of
+# memory.
 pressed()
 {
 	make node 0 $((8 * megabyte)) && drop && make node 1 $((8 * megabyte)) && drop || return 1
@@ -109,7 +110,8 @@ pressed()
 	[ "$before" -ge $((16 * megabyte)) ] && [ "$(pool)" -lt $((before / 4)) ]
 }
 
-# Prints the number in the cgroup's file $1, or the one in the line $2 of that file.
+# Prints the number in the cgroup's file $1 or, if $2 is given, the number in the line $2 of the
+# file.
 group_value()
 {
 	if [ $# -gt 1 ]; then
@@ -132,8 +134,8 @@ open_group()
 }
 
 # Clause 21: a task in a cgroup with a limit creates an arena, and a kernel thread fills it.
-# Succeeds if the cgroup of the task is charged, and if at its limit an allocation fails and no
-# process is killed.
+# Succeeds if the cgroup of the task is charged, and if, at the limit, an allocation fails and the
+# kernel kills no process.
 group_limit()
 {
 	limit=$((24 * megabyte))
@@ -151,8 +153,8 @@ group_limit()
 	[ "$(pool)" -le "$before" ] && uncharged
 }
 
-# Waits until the cgroup is charged for less than 4 MiB: what CPUs have charged to it in advance may
-# remain when the arena is gone.
+# Waits until the cgroup is charged for less than 4 MiB: the kernel charges some memory in advance
+# for each CPU, and may keep that charge when the arena is gone.
 uncharged()
 {
 	for _ in $(seq 50); do
@@ -173,8 +175,9 @@ group_pays()
 		drop && uncharged
 }
 
-# Clause 21: succeeds if a private arena that a kernel thread fills is charged to the cgroup of the
-# task that made it, and to its limit, and if none of its memory enters the pool.
+# Clause 21: a task in the cgroup makes a private arena, and a kernel thread fills the arena.
+# Succeeds if the cgroup is charged for the memory, at most up to its limit, and if none of the
+# memory enters the pool.
 private_pays()
 {
 	limit=$((24 * megabyte))
@@ -193,8 +196,8 @@ group_gone()
 	in_group "account $((8 * megabyte))" && rmdir $group && drop
 }
 
-# Clause 25: once an arena with ARENA_SHRINK was idle for a second, memory pressure takes the memory
-# that a reset has kept.
+# Clause 25: when an arena with ARENA_SHRINK has been idle for a second, the kernel's shrinkers free
+# the slabs that a reset has kept.
 idle_gives_back()
 {
 	make idle $((8 * megabyte)) || return 1
@@ -207,7 +210,7 @@ idle_gives_back()
 		[ $(($(cat $arena/reclaimed_bytes) - reclaimed)) -ge $((8 * megabyte)) ] && drop
 }
 
-# Clause 25: memory pressure takes no memory from an arena without ARENA_SHRINK.
+# Clause 25: the kernel's shrinkers free no slab of an arena without ARENA_SHRINK.
 idle_keeps()
 {
 	make local $((8 * megabyte)) || return 1

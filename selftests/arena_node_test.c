@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the rest of the kernel does with a descriptor of an arena: inotify and fanotify, file locks,
- * paths, security modules. They take each descriptor, also one made by ARENA_IOC_DUP, for an open
- * file of the device node (clauses 17 and 22).
+ * Tests how the rest of the kernel handles descriptors of arenas: inotify and fanotify, file locks,
+ * paths, and security modules treat each descriptor as an open file of the device node, even a
+ * descriptor that ARENA_IOC_DUP has made (clauses 17 and 22).
  */
 #include "kselftest_harness.h"
 
@@ -29,8 +29,8 @@ static void path_of(int fd, char *path, size_t size)
 }
 
 /*
- * Returns whether a child that closes an arena and calls sync() ends in time. If it does not end,
- * the test does not wait for it any longer, because it may sleep in the kernel for ever.
+ * Returns whether a child process that closes an arena and calls sync() ends in time. Does not wait
+ * for the end of a child that is late, because the child may sleep in the kernel for ever.
  */
 static bool comes_back(void)
 {
@@ -135,7 +135,10 @@ TEST_F_TIMEOUT(node, close_with_path_descriptor_returns, PATIENCE + 60)
 	close(fd);
 }
 
-/* Returns the minor number that the next mounted file system without a device gets, or -1. */
+/*
+ * Returns the minor number that the kernel gives to a newly mounted file system without a device,
+ * or -1.
+ */
 static int next_anonymous_minor(void)
 {
 	char dir[] = "/tmp/arena-XXXXXX";

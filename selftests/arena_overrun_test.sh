@@ -11,7 +11,7 @@ names=/sys/module/arena/parameters/debug
 log=$(mktemp)
 begin="arena-test: $$"
 
-# Gives the module arena_overrun each argument as a command.
+# Writes each argument, which is a command, to the debugfs file of arena_overrun.
 tell()
 {
 	for line in "$@"; do
@@ -26,13 +26,14 @@ mark()
 	echo "$begin" >/dev/kmsg
 }
 
-# Writes to $log what the arena module has said since mark().
+# Writes the arena module's messages since mark() to $log.
 said()
 {
 	dmesg | sed "1,/$begin\$/d" | grep 'arena: overrun: ' >"$log"
 }
 
-# Succeeds if it has said one thing, in two lines, which match $1 and $2.
+# Succeeds if the arena module has reported one finding since mark(), in two lines that match $1 and
+# $2.
 said_once()
 {
 	said
@@ -100,7 +101,8 @@ too_many_names()
 		[ "$(cat $names)" = 'nothing,over*' ]
 }
 
-# Succeeds if the module, loaded with names, checks the arenas of these names from the start.
+# Succeeds if the arena module, loaded with a name in its parameter "debug", checks the arena of
+# this name from the start.
 loaded_with_names()
 {
 	rmmod arena_overrun && rmmod arena && load_module arena debug=overrun &&

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A pinned page is one to which a pipe, direct I/O or io_uring refers besides its arena. Tests that
- * no other object gets the page meanwhile, and that no byte of an arena is ever visible in another
- * one (clauses 6, 17, 20, 21 and 22).
+ * A pinned page is a page to which a pipe, direct I/O or io_uring refers besides its arena. Tests
+ * that no other object gets a page while it is pinned, and that no byte of an arena is ever visible
+ * in another arena (clauses 6, 17, 20, 21 and 22).
  */
 #include "kselftest_harness.h"
 #include <linux/io_uring.h>
@@ -28,8 +28,8 @@ FIXTURE_SETUP(pin)
 {
 	self->page = sysconf(_SC_PAGESIZE);
 	/*
-	 * Wait until the module has freed pages that the previous test had in a pipe. Until then
-	 * they count as memory that arenas hold.
+	 * Wait until the module has freed the pages that the previous test had in a pipe, because
+	 * these pages still count as memory that arenas hold.
 	 */
 	arena_held_falls_to(0);
 	self->fd = arena_create_mapped(CAPACITY, SLAB, 0, &self->map);
@@ -130,9 +130,7 @@ TEST_F_TIMEOUT(pin, close_pinned_page_keeps_bytes, 120)
 		before = arena_held_bytes();
 		close(fd);
 		EXPECT_GT(before, arena_held_bytes());
-		/*
-		 * The page in the pipe still counts, and nothing else of the arena that was closed.
-		 */
+		/* Of the closed arenas, only the pages in the pipe still count as held. */
 		EXPECT_LE((i + 1) * self->page, arena_held_bytes());
 		EXPECT_GE(held + (i + 1) * self->page, arena_held_bytes());
 	}
@@ -143,8 +141,8 @@ TEST_F_TIMEOUT(pin, close_pinned_page_keeps_bytes, 120)
 }
 
 /*
- * Puts the first page of one slab after the other into pipes, until the module's limit is reached.
- * Returns the number of pages, or -1.
+ * Repeatedly allocates a slab, puts its first page into a pipe and frees the slab, until the pinned
+ * pages reach the module's limit. Returns the number of pages, or -1.
  */
 static int pin_until_full(struct _test_data_pin *self, int (*pipes)[2], int nr)
 {
@@ -186,7 +184,7 @@ TEST_F_TIMEOUT(pin, pin_pages_in_pipes_bounded, 120)
 	EXPECT_TRUE(write_string(PARAMETERS "max_device_mb", "0"));
 }
 
-/* clause 20: after a keep reset, a page in a pipe is still the one that the mapping shows */
+/* clause 20: after a keep reset, a mapping still shows the page that is in the pipe */
 TEST_F(pin, reset_keep_pinned_page_shared)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));
@@ -197,7 +195,10 @@ TEST_F(pin, reset_keep_pinned_page_shared)
 	EXPECT_TRUE(from_pipe(self, 'n'));
 }
 
-/* clause 20: a file can be read to an arena and written from it, by direct I/O where possible */
+/*
+ * clause 20: pread() can store to an arena and pwrite() can read from an arena, by direct I/O where
+ * possible
+ */
 TEST_F(pin, write_direct_io_ok)
 {
 	char path[] = "/tmp/arena-pin-XXXXXX";
@@ -301,7 +302,7 @@ static unsigned int next_random(unsigned int *seed)
 
 /*
  * clauses 6, 20: several processes make arenas, fill them with a byte of their own, reset and close
- * them, so that they reuse each other's memory. Each sees nothing but zeroes and its own byte.
+ * them, so that they reuse each other's memory. Each process must see only zeroes and its own byte.
  */
 TEST(alloc_by_processes_isolated)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Makes the calls that its arguments name on an arena. Scripts run it to have an arena that they
- * can look at from outside:
+ * Makes the calls on an arena that its arguments name. The test scripts run this program to inspect
+ * its arena through debugfs, fdinfo and arenactl:
  *
  *	arena_play [STEP...]
  *
@@ -15,7 +15,7 @@
  *	uid=N			become the user N
  *	exec=COMMAND		execute a shell with this command
  *
- * A call that fails prints the name of its error; the next step follows nonetheless.
+ * If a call fails, the program prints the name of the error and continues with the next step.
  */
 #include <errno.h>
 #include <fcntl.h>

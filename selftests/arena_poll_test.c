@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Waiting for an arena by poll() and epoll, with ARENA_IOC_WATCH and ARENA_IOC_NOTIFY (clauses 17
- * and 18, and what include/uapi/linux/arena.h promises).
+ * Tests how programs wait for an arena by poll() and epoll, with ARENA_IOC_WATCH and
+ * ARENA_IOC_NOTIFY (clauses 17 and 18, and what include/uapi/linux/arena.h promises).
  *
- * A WATCH gives the file a threshold, the member @mark: poll() reports POLLIN once more bytes than
- * that are used. A NOTIFY makes poll() report POLLIN, whatever the threshold; this is a notice.
+ * A WATCH gives an open file a threshold, the member @mark: poll() reports POLLIN when more than
+ * @mark bytes are used. A NOTIFY, or a call of arena_notify() in the kernel, is a notice: it makes
+ * poll() report POLLIN, whatever the threshold.
  */
 #include "kselftest_harness.h"
 #include <poll.h>
@@ -216,8 +217,8 @@ static long long milliseconds(void)
 }
 
 /*
- * When its time is over, poll() looks for events once more. Events that it finds then did not wake
- * the thread, so they are not noted.
+ * When its timeout has expired, poll() looks for events once more. Events that poll() finds only
+ * then have not woken the thread, so sleeper->events leaves them out.
  */
 static void *sleeper_run(void *arg)
 {
@@ -255,7 +256,10 @@ static int sleeper_end(struct sleeper *sleeper)
 	return sleeper->events;
 }
 
-/* A sleeping thread wakes at an allocation by any call, at a notice, a reset, and a lower WATCH. */
+/*
+ * A sleeping thread wakes at an allocation by any call, at a notice, at a reset, and at a WATCH
+ * with a threshold below the used bytes.
+ */
 TEST_F(poll, alloc_beyond_mark_wakes)
 {
 	struct arena_lease_args lease;
@@ -313,7 +317,10 @@ TEST_F(poll, watch_lowered_while_asleep_wakes)
 	EXPECT_EQ(POLLIN, sleeper_end(&sleeper));
 }
 
-/* Several threads that sleep with different thresholds wake each at its own. */
+/*
+ * Several threads sleep with different thresholds; each wakes when the used bytes exceed its own
+ * threshold.
+ */
 TEST_F(poll, alloc_beyond_marks_wakes_each)
 {
 	struct sleeper sleepers[4];
@@ -385,7 +392,7 @@ TEST_F(poll, epoll_edge_reports_each_passing)
 	ASSERT_EQ(0, arena_alloc(self->fd, 72, NULL));
 	EXPECT_EQ(1, epoll_wait(epoll, &event, 1, 0));
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
-	/* Set a higher threshold, without a poll() in between. */
+	/* Set a higher threshold, and do not poll before the next allocation. */
 	ASSERT_EQ(0, arena_watch(self->fd, 128, NULL));
 	ASSERT_EQ(0, arena_alloc(self->fd, 16, NULL));
 	EXPECT_EQ(0, epoll_wait(epoll, &event, 1, 0));
@@ -460,7 +467,7 @@ TEST_F(poll, unmap_last_allocator_pollhup)
 	close(reader);
 }
 
-/* A file can be closed while it is in an epoll, which then reports nothing of it. */
+/* A file can be closed while epoll watches it; epoll then reports no event of the file. */
 TEST_F(poll, close_while_in_epoll_ok)
 {
 	struct epoll_event event = { .events = EPOLLIN };
@@ -481,8 +488,8 @@ TEST_F(poll, close_while_in_epoll_ok)
 }
 
 /*
- * The tests below need kernel code that wakes programs: two test modules that call arena_notify()
- * for an arena on which they have a hold.
+ * In the following tests, kernel code wakes programs: two test modules take a hold on an arena and
+ * call arena_notify() for it.
  */
 KO_FOR_TESTS(arena_consumer)
 KO_FOR_TESTS(arena_context)
@@ -541,14 +548,19 @@ static int kernel_notify(int file, int fd, const char *context, unsigned int nr)
 	return write(file, line, len) == len ? 0 : -errno;
 }
 
-/* Waits until the status page counts @nr notices: an irq_work counts them, maybe on another CPU. */
+/*
+ * Waits until the status page counts @nr notices: an irq_work counts them, possibly on another CPU.
+ */
 static void await_notices(const struct arena_status *status, __u64 nr)
 {
 	while (__atomic_load_n(&status->notices, __ATOMIC_ACQUIRE) < nr)
 		sched_yield();
 }
 
-/* A notice of kernel code wakes threads whatever their threshold, and the status page counts it. */
+/*
+ * A notice of kernel code wakes a thread whatever its threshold, and the status page counts the
+ * notice.
+ */
 TEST_F(kernel, kernel_notify_wakes)
 {
 	struct sleeper sleeper;
@@ -567,7 +579,10 @@ TEST_F(kernel, kernel_notify_wakes)
 	EXPECT_EQ(0, arena_used(self->fd));
 }
 
-/* Makes calls that poll and wake all the time, so that notices interrupt them at any place. */
+/*
+ * Polls and wakes pollers in a loop, so that notices of kernel code interrupt these calls at any
+ * instruction.
+ */
 static void *hammer(void *arg)
 {
 	const int *fd = arg;
@@ -580,7 +595,10 @@ static void *hammer(void *arg)
 	return NULL;
 }
 
-/* A notice works also if it interrupts a wakeup, a poll() or another notice of the arena. */
+/*
+ * Notices that interrupt a wakeup, a poll() or another notice of the arena do no harm: a thread
+ * still wakes at the next notice.
+ */
 TEST_F_TIMEOUT(kernel, kernel_notify_amid_calls_wakes, 120)
 {
 	struct sleeper sleeper;
@@ -632,7 +650,10 @@ TEST_F(poll, produce_records_wakes)
 	close(file);
 }
 
-/* A thread that in each round waits until there is one object more than in the round before. */
+/*
+ * A thread that, in each round, waits until the arena has one object more than in the previous
+ * round.
+ */
 struct consumer {
 	int fd;
 	unsigned int rounds;
@@ -657,7 +678,7 @@ static void *consume(void *arg)
 	return NULL;
 }
 
-/* No wakeup is lost, at whatever moment between WATCH and sleep the allocation happens. */
+/* No wakeup is lost, even if the allocation happens between the WATCH of a thread and its sleep. */
 TEST_F_TIMEOUT(poll, wake_races_with_sleep_none_lost, 120)
 {
 	struct consumer consumers[2] = {};

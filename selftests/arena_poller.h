@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * One function for each kernel interface by which programs wait for events of a file. Each function
- * waits until @fd has one of @events, at most POLLER_PATIENCE seconds. io_uring and AIO are called
- * without their libraries.
+ * waits until @fd has one of @events, at most POLLER_PATIENCE seconds. The functions call io_uring
+ * and AIO without their libraries.
  *
  * Each function returns a mask of POLL* bits, 0 if nothing happened in time, POLLER_MISSING if
  * the kernel does not have the interface or forbids it, or a negative errno.
@@ -81,7 +81,7 @@ static inline int poller_epoll_oneshot(int fd, int events)
 
 static inline int poller_epoll_exclusive(int fd, int events)
 {
-	/* The kernel refuses EPOLLEXCLUSIVE together with EPOLLPRI, so wait without it. */
+	/* The kernel refuses EPOLLEXCLUSIVE together with EPOLLPRI: leave EPOLLEXCLUSIVE out. */
 	if (events & POLLPRI)
 		return poller_epoll(fd, events);
 	return poller_epoll(fd, events | EPOLLEXCLUSIVE);
@@ -184,7 +184,7 @@ static inline void uring_poll_add(struct uring *uring, int fd, int events, __u32
 	__atomic_store_n(tail, *tail + 1, __ATOMIC_RELEASE);
 }
 
-/* Submits @submit requests and waits for one completion; returns false if none comes in time. */
+/* Submits @submit requests and waits for one completion; returns false on a timeout. */
 static inline bool uring_wait(struct uring *uring, int submit, int ms, struct io_uring_cqe *cqe)
 {
 	struct __kernel_timespec timeout = { ms / 1000, ms % 1000 * 1000000LL };
@@ -193,7 +193,10 @@ static inline bool uring_wait(struct uring *uring, int submit, int ms, struct io
 	__u32 *tail = uring_word(uring, uring->params.cq_off.tail);
 	struct io_uring_cqe *cqes = (void *)(uring->ring + uring->params.cq_off.cqes);
 
-	/* io_uring_enter() reports no timeout if it has submitted, so submit by an extra call. */
+	/*
+	 * io_uring_enter() reports no timeout in a call that submits requests, so submit by a call
+	 * before.
+	 */
 	if (submit)
 		syscall(__NR_io_uring_enter, uring->fd, submit, 0, 0, NULL, 0);
 	syscall(__NR_io_uring_enter, uring->fd, 0, 1,

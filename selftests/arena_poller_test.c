@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each kernel interface by which programs wait for a file reports the same events of an arena as
- * poll() does (clause 17). Some of them trust the events that a wakeup names, and do not ask the
- * driver again.
+ * Tests that each kernel interface by which programs wait for a file reports the same events of an
+ * arena as poll() does (clause 17). Some interfaces take the events from the key of the wakeup, and
+ * do not ask the driver again.
  *
- * ARENA_IOC_WATCH gives a file a threshold, the member @mark: a waiter wakes with POLLIN once more
- * bytes than that are used.
+ * ARENA_IOC_WATCH gives a file a threshold, the member @mark: a waiter wakes with POLLIN when more
+ * than @mark bytes are used.
  */
 #include "kselftest_harness.h"
 #include <pthread.h>
@@ -15,7 +15,7 @@
 #define CAPACITY	(16 * SLAB)
 #define MARK		(512 * 1024)
 
-/* A thread that waits by one of the interfaces. */
+/* A thread that waits by @wait, one of the functions of arena_poller.h. */
 struct waiter {
 	int (*wait)(int fd, int events);
 	int fd;
@@ -58,8 +58,8 @@ static int waiter_end(struct waiter *waiter)
 }
 
 /*
- * Gives a waiter that was woken by mistake time to report it. If the time is too short, a bug is
- * missed, but no test fails.
+ * Gives a waiter that the kernel has woken by mistake the time to return. If the time is too short,
+ * the test misses the bug, but does not fail.
  */
 static void let_others_run(void)
 {
@@ -136,7 +136,7 @@ FIXTURE_SETUP(poller)
 	has = variant->wait(self->fd, POLLIN);
 	if (has == POLLER_MISSING)
 		SKIP(return, "the kernel refuses it: %s", strerror(errno));
-	/* clause 17: events that have happened already are reported at once */
+	/* clause 17: a waiter returns at once if the event has already happened */
 	ASSERT_EQ(POLLIN, has);
 	ASSERT_EQ(0, arena_watch(self->fd, 0, NULL));
 }
@@ -167,7 +167,7 @@ TEST_F(poller, reset_waiter_gets_no_pollin)
 	EXPECT_EQ(POLLPRI, waiter_end(&self->waiter));
 }
 
-/* clause 17: a waiter for POLLIN sleeps on through a reset */
+/* clause 17: a reset does not wake a waiter for POLLIN */
 TEST_F(poller, reset_pollin_waiter_sleeps_on)
 {
 	waiter_start(&self->waiter, variant->wait, self->fd, POLLIN);
@@ -191,7 +191,7 @@ TEST_F(poller, alloc_beyond_mark_wakes_own_file)
 	EXPECT_EQ(POLLIN, waiter_end(&other));
 	let_others_run();
 	EXPECT_FALSE(waiter_done(&self->waiter));
-	/* The waiter on the test's first file still waits, and wakes at its own threshold. */
+	/* The waiter on @fd still sleeps, and wakes at its own threshold. */
 	ASSERT_EQ(0, arena_alloc(self->fd, MARK, NULL));
 	EXPECT_EQ(POLLIN, waiter_end(&self->waiter));
 }
@@ -209,7 +209,10 @@ TEST_F(poller, watch_lowered_while_asleep_wakes)
 	EXPECT_EQ(POLLIN, waiter_end(&self->waiter));
 }
 
-/* clause 17: a multishot request reports each event, but none from before the last WATCH */
+/*
+ * clause 17: a multishot request reports each event once, and reports no event from before the last
+ * WATCH
+ */
 TEST(uring_multishot_reports_each_event)
 {
 	struct io_uring_cqe cqe;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What each right on a descriptor of /dev/arena permits (clauses 17, 19 and 20). */
+/* Tests what each right on a descriptor of /dev/arena permits (clauses 17, 19 and 20). */
 #include "kselftest_harness.h"
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -35,7 +35,10 @@ TEST(open_for_ioctl_only_eacces)
 	EXPECT_EQ(EACCES, errno);
 }
 
-/* clause 17: open() with O_DIRECT fails, although only after the module's open function has run */
+/*
+ * clause 17: open() with O_DIRECT fails; the kernel checks O_DIRECT after the module's open
+ * function has run
+ */
 TEST(open_direct_einval)
 {
 	EXPECT_EQ(-1, open(DEVICE, O_RDWR | O_DIRECT | O_CLOEXEC));
@@ -52,7 +55,10 @@ TEST(stat_device_node_mode_0600)
 	EXPECT_EQ(0, st.st_uid);
 }
 
-/* clause 17: SETUP works on a duplicate that has the right: making one does not use the arena */
+/*
+ * clause 17: SETUP works on a duplicate with the right to reset, because DUP does not count as use
+ * of the arena
+ */
 TEST(setup_on_duplicate_ok)
 {
 	int fd = arena_open(), reader = arena_dup(fd, R), setter = arena_dup(fd, T);
@@ -70,7 +76,7 @@ TEST(setup_on_duplicate_ok)
 	close(fd);
 }
 
-/* clause 17: each open is an arena of its own */
+/* clause 17: each open() creates a new arena */
 TEST(open_twice_two_arenas)
 {
 	int a = arena_open(), b = arena_open();
@@ -285,8 +291,8 @@ TEST_F(rights, mprotect_from_none_within_rights)
 }
 
 /*
- * clause 17: a duplicate can have any subset of the rights of the descriptor that it was made from,
- * and no other right; a refused DUP leaves no descriptor
+ * clause 17: DUP can give any subset of the rights of its descriptor, and no other right; a DUP
+ * that fails leaves no descriptor
  */
 TEST_F(rights, dup_subset_of_rights_only)
 {
@@ -334,8 +340,8 @@ static int reopen(int fd, int flags)
 }
 
 /*
- * clause 17: opening a duplicate again through /proc/self/fd gives a new arena and no rights to the
- * old one
+ * clause 17: opening a duplicate again through /proc/self/fd gives a new arena, and no rights to
+ * the old arena
  */
 TEST_F(rights, reopen_duplicate_fresh_arena)
 {
@@ -400,7 +406,10 @@ TEST_F(owner, dup2_shares_arena)
 	EXPECT_EQ(9 + 91, arena_used(self->other));
 }
 
-/* clause 17: an arena lives as long as its last descriptor, even if that is a duplicate */
+/*
+ * clause 17: an arena lives until its last descriptor is closed, even if that descriptor is a
+ * duplicate
+ */
 TEST_F(owner, close_with_duplicate_keeps_arena)
 {
 	self->other = arena_dup(self->fd, R | A);
@@ -431,7 +440,7 @@ TEST_F(owner, reset_release_revokes_duplicate)
 	munmap(map, CAPACITY);
 }
 
-/* clause 20: a reset by a duplicate revokes the mappings of the first descriptor */
+/* clause 20: a reset through a duplicate revokes the mappings of the first descriptor */
 TEST_F(owner, reset_release_by_duplicate_revokes_owner)
 {
 	self->other = arena_dup(self->fd, R | T);
@@ -473,7 +482,7 @@ TEST_F(owner, dup_without_free_descriptor_emfile)
 
 /*
  * Receives a descriptor with the right to read, and checks that this process can read the arena and
- * do nothing else with it. Returns 0 or the number of the first failed check.
+ * cannot change it. Returns 0 or the number of the first failed check.
  */
 static int reader(int socket)
 {
@@ -522,7 +531,9 @@ TEST(pass_over_socket_shares_arena)
 	close(fd);
 }
 
-/* clause 17: an arena lives while a socket has its only descriptor and the sender has exited */
+/*
+ * clause 17: an arena lives while a socket has its only descriptor, even if the sender has exited
+ */
 TEST(pass_after_sender_exit_ok)
 {
 	int sockets[2], fd;
@@ -569,8 +580,8 @@ TEST_F(owner, write_proc_mem_read_only_refused)
 }
 
 /*
- * Forks a child that stops, so that its parent can trace it. When it continues, it exits with 0 if
- * the arena is unchanged. Returns the child's process ID, or -1.
+ * Forks a child process, which stops so that the test can trace it. When the child continues, it
+ * exits with 0 if the arena is unchanged. Returns the child's process ID, or -1.
  */
 static pid_t stopped_child(const char *map)
 {
@@ -636,7 +647,7 @@ TEST_F(owner, ptrace_read_only_mapping_eio)
 
 /*
  * clause 19: ptrace() can write to a mapping with the right to write, so the calls in
- * ptrace_read_only_mapping_eio fail only because that right is missing
+ * ptrace_read_only_mapping_eio fail only because the right to write is missing
  */
 TEST_F(owner, ptrace_writable_mapping_ok)
 {

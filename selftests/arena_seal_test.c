@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ARENA_IOC_SEAL: afterwards nothing changes the arena, and the call is refused while something
- * could still change it (clauses 4, 17, 19, 20 and 30). arena_hold_test tests SEAL while kernel
- * code holds the arena.
+ * Tests ARENA_IOC_SEAL (clauses 4, 17, 19, 20 and 30). SEAL must fail while a writable mapping or a
+ * page reference could still change the arena; after SEAL, no call and no store may change the
+ * arena. arena_hold_test tests SEAL while kernel code holds the arena.
  */
 #include "kselftest_harness.h"
 #include <poll.h>
@@ -18,8 +18,8 @@
 FIXTURE(seal)
 {
 	int fd;
-	int reader;		/* a duplicate that may only read */
-	const char *map;	/* made by @reader */
+	int reader;		/* a duplicate with the right to read only */
+	const char *map;	/* a mapping through @reader */
 	__u64 offset;		/* the offset of the string "original" */
 	struct arena_info_args info;
 };
@@ -65,7 +65,7 @@ static bool is_sealed(int fd)
 	return !arena_info(fd, &info) && info.flags & ARENA_SEALED;
 }
 
-/* clause 30: INFO, status page and fdinfo tell that an arena is sealed; a second SEAL succeeds */
+/* clause 30: INFO, status page and fdinfo show that an arena is sealed; a second SEAL succeeds */
 TEST_F(seal, seal_reported_to_reader)
 {
 	const struct arena_status *status = arena_map_status(self->reader);
@@ -139,7 +139,7 @@ TEST_F(seal, seal_then_reset_eperm)
 	close(resetter);
 }
 
-/* clause 30: calls that change no byte and no object work in a sealed arena as before */
+/* clause 30: calls that change no byte and no object still work in a sealed arena */
 TEST_F(seal, seal_then_ask_ok)
 {
 	struct arena_watch_args watch;
@@ -156,7 +156,7 @@ TEST_F(seal, seal_then_ask_ok)
 	EXPECT_EQ(0, arena_notify(self->fd));
 }
 
-/* clause 30: a reader that waits for more objects learns that there will be none: POLLHUP */
+/* clause 30: after SEAL, poll() reports POLLHUP, so that readers do not wait for further objects */
 TEST_F(seal, seal_pollhup)
 {
 	struct pollfd poller = { .fd = self->reader, .events = POLLPRI };
@@ -212,7 +212,10 @@ TEST_F(seal, seal_while_reader_maps_ok)
 	close(extra);
 }
 
-/* clauses 4, 30: SEAL fails while a descriptor that may write has a mapping of any protection */
+/*
+ * clauses 4, 30: SEAL fails while a mapping exists through a descriptor that may write, whatever
+ * its protection
+ */
 TEST_F(seal, seal_while_mapped_writable_ebusy)
 {
 	static const int prots[] = { PROT_READ | PROT_WRITE, PROT_READ, PROT_NONE };
@@ -234,7 +237,10 @@ TEST_F(seal, seal_while_mapped_writable_ebusy)
 	EXPECT_EQ(0, arena_seal(self->fd));
 }
 
-/* clause 30: each part of a mapping counts, wherever munmap() and mremap() have left it */
+/*
+ * clause 30: SEAL fails while any part of a mapping is left that may be written, even after
+ * munmap() and mremap()
+ */
 TEST_F(seal, seal_while_part_mapped_ebusy)
 {
 	char *map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0), *moved;
@@ -256,7 +262,7 @@ TEST_F(seal, seal_while_part_mapped_ebusy)
 	munmap(map, SLAB);
 }
 
-/* clause 30: mappings that a child inherits count until the child is gone */
+/* clause 30: SEAL fails while a child process has an inherited mapping that may be written */
 TEST_F(seal, seal_while_child_maps_ebusy)
 {
 	char *map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
@@ -301,7 +307,7 @@ TEST_F(seal, seal_while_page_in_pipe_ebusy)
 	close(pipes[1]);
 }
 
-/* clauses 17, 30: SEAL needs a descriptor with all the rights that a seal takes away */
+/* clauses 17, 30: SEAL needs a descriptor with all rights */
 TEST_F(seal, seal_needs_rights_it_takes)
 {
 	__u32 rights;
@@ -320,7 +326,10 @@ TEST_F(seal, seal_needs_rights_it_takes)
 	}
 }
 
-/* Seals an arena that other processes use, as soon as that is possible; returns the result. */
+/*
+ * Repeats SEAL on an arena that other processes use until it does not fail with EBUSY, at most two
+ * minutes; returns the last result.
+ */
 static int seal_among_others(int fd)
 {
 	time_t end = time(NULL) + 120;
@@ -351,7 +360,10 @@ static int change_until_sealed(int fd, unsigned int seed)
 		for (sealed = i = 0; i < 5; i++) {
 			if (err[i] && err[i] != -EPERM && err[i] != -ENOSPC)
 				return 1;
-			/* Once a call was refused, no later one may succeed. */
+			/*
+			 * After one call has failed with EPERM, all later calls must fail with
+			 * EPERM, too.
+			 */
 			if (sealed && err[i] != -EPERM)
 				return 2;
 			sealed += err[i] == -EPERM;
@@ -361,7 +373,10 @@ static int change_until_sealed(int fd, unsigned int seed)
 	}
 }
 
-/* Writes through mappings that it makes, changes and removes, until it can make no more. */
+/*
+ * Makes, changes and removes mappings and writes to them, until the kernel refuses a writable
+ * mapping.
+ */
 static int write_until_sealed(int fd, unsigned int seed)
 {
 	char *map;
@@ -379,12 +394,12 @@ static int write_until_sealed(int fd, unsigned int seed)
 		memset(map, seed, 64);
 		__atomic_store_n(map + SLAB, seed, __ATOMIC_RELAXED);
 		munmap(map, 2 * SLAB);
-		/* Leave moments in which nothing is mapped, so that SEAL can succeed. */
+		/* Sleep without a mapping, so that SEAL can succeed. */
 		usleep(seed % 5 * 100);
 	}
 }
 
-/* clause 30: not a byte changes after SEAL has returned, whatever other processes were doing */
+/* clause 30: no byte changes after SEAL has returned, whatever calls other processes were making */
 static void race(struct __test_metadata *_metadata, int fd, const char *map,
 		 int (*change)(int fd, unsigned int seed))
 {
@@ -412,7 +427,7 @@ static void race(struct __test_metadata *_metadata, int fd, const char *map,
 	free(copy);
 }
 
-/* Runs the race on new arenas, again and again. */
+/* Runs race() several times, each time on a new arena. */
 static void races(struct __test_metadata *_metadata, __u32 flags,
 		  int (*change)(int fd, unsigned int seed))
 {

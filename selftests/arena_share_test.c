@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Processes that share an arena, each by a mapping of its own, synchronise by objects in the arena:
- * futexes, and what the C library builds on them (clauses 19 and 20).
+ * Tests that processes which share an arena, each through a mapping of its own, can synchronise by
+ * futexes in the arena, and by the locks that the C library builds on futexes (clauses 19 and 20).
  */
 #include "kselftest_harness.h"
 
@@ -26,7 +26,7 @@ static int futex(void *word, int op, __u32 value)
 	return ret < 0 ? -errno : ret;
 }
 
-/* What all processes share, at the begin of the arena. */
+/* The objects that all processes share, at the beginning of the arena. */
 struct common {
 	pthread_mutex_t		mutex;
 	pthread_cond_t		cond;
@@ -123,14 +123,16 @@ static int wakes(__u32 *wait, __u32 *wake)
 	return wait_for(pid) ?: woken;
 }
 
-/* clause 19: a word of the arena is the same futex in all mappings, by any descriptor */
+/*
+ * clause 19: a word of the arena is the same futex in all mappings, whichever descriptor was mapped
+ */
 TEST_F_TIMEOUT(share, futex_in_two_mappings_shared, 300)
 {
 	int other = arena_dup(self->fd, R | W), reader = arena_dup(self->fd, R);
 	const size_t at = BYTES - 2 * self->page + 64;
 	char *again = arena_map(other, BYTES, PROT_READ | PROT_WRITE, 0);
 	char *view = arena_map(reader, BYTES, PROT_READ, 0);
-	/* Map only a part, so that an offset in this mapping differs from that in the arena. */
+	/* Map only a part, so that a word has another offset in this mapping than in the arena. */
 	char *part = arena_map(self->fd, 2 * self->page, PROT_READ | PROT_WRITE,
 			       BYTES - 2 * self->page);
 
@@ -146,7 +148,10 @@ TEST_F_TIMEOUT(share, futex_in_two_mappings_shared, 300)
 	munmap(part, 2 * self->page);
 }
 
-/* clause 20: the same offset in another arena, and other pages of this arena, are other futexes */
+/*
+ * clause 20: a FUTEX_WAKE at the same offset of another arena, or in another page of this arena,
+ * does not wake a waiter
+ */
 TEST_F_TIMEOUT(share, futex_elsewhere_separate, 300)
 {
 	int fd = arena_open();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Calls whose argument points to user memory that arrives late or never, or that lies in the arena
- * itself. Such a call may stall its caller, but no other one (clause 24).
+ * Tests calls whose arguments point to user memory that page faults provide late or never, or to
+ * memory of the arena itself. Such a call may stall its caller, but no other caller (clause 24).
  */
 #include "kselftest_harness.h"
 #include <linux/fuse.h>
@@ -35,7 +35,7 @@ FIXTURE_TEARDOWN(own)
 	close(self->fd);
 }
 
-/* clause 24: STORE copies from an object of the arena to a new one */
+/* clause 24: STORE copies from an object of the arena to a new object */
 TEST_F(own, store_source_in_arena_copies)
 {
 	ASSERT_EQ(0, arena_store(self->fd, "echo", 5, &self->offset));
@@ -93,7 +93,9 @@ TEST_F(own, call_struct_in_arena_ok)
 	EXPECT_EQ(2 * SLAB, info->used);
 }
 
-/* clauses 20, 24: a reset that frees the memory of its own struct is done, but returns EFAULT */
+/*
+ * clauses 20, 24: a reset that frees the memory of its own struct takes effect, but returns EFAULT
+ */
 TEST_F(own, reset_releases_its_struct_ok)
 {
 	struct arena_reset_args *reset;
@@ -104,13 +106,14 @@ TEST_F(own, reset_releases_its_struct_ok)
 	reset->mode = ARENA_RESET_RELEASE;
 	EXPECT_EQ(-EFAULT, arena_ioctl(self->fd, ARENA_IOC_RESET, reset));
 	/*
-	 * The reset is done nevertheless, as documented, because its struct was writable at first.
+	 * The reset has taken effect nevertheless, as documented: its struct was still writable
+	 * when the kernel checked it.
 	 */
 	EXPECT_EQ(0, arena_used(self->fd));
 	EXPECT_EQ(SIGBUS, touch_read(self->map));
 }
 
-/* What alloc_result_unwritable_efault and its second thread share. */
+/* The data that alloc_result_unwritable_efault shares with its second thread. */
 struct race {
 	int fd;
 	struct arena_alloc_args *args;
@@ -151,20 +154,26 @@ TEST_F(own, alloc_result_unwritable_efault)
 	}
 	__atomic_store_n(&race.stop, true, __ATOMIC_RELAXED);
 	ASSERT_EQ(0, pthread_join(thread, NULL));
-	/* Each successful call allocated one object, and so may have some of the failed calls. */
+	/*
+	 * Each successful call has allocated one object, and each failed call may have allocated
+	 * one.
+	 */
 	EXPECT_LE(8ULL * made, arena_used(self->fd));
 	EXPECT_GE(8ULL * (made + failed), arena_used(self->fd));
 	munmap(race.args, page_size());
 }
 
-/* A page of a userfaultfd: a thread that touches the page waits until the test provides it. */
+/*
+ * A page of a userfaultfd: a thread that touches the page sleeps until the test provides the page's
+ * bytes.
+ */
 struct late {
 	int uffd;
 	long page;
 	char *at;
 };
 
-/* Returns 0, or an errno if the kernel lets this process have no userfaultfd. */
+/* Returns 0, or an errno if this process cannot create a userfaultfd. */
 static int late_init(struct late *late)
 {
 	struct uffdio_api api = { .api = UFFD_API };
@@ -183,7 +192,10 @@ static int late_init(struct late *late)
 	return ioctl(late->uffd, UFFDIO_REGISTER, &reg) ? errno : 0;
 }
 
-/* Waits until a thread has touched the page, and so is stalled; returns whether one has. */
+/*
+ * Waits up to 10 seconds until a thread touches the page and is stalled; returns false on a
+ * timeout.
+ */
 static bool late_wanted(const struct late *late)
 {
 	struct pollfd poll_uffd = { .fd = late->uffd, .events = POLLIN };
@@ -237,8 +249,8 @@ FIXTURE_TEARDOWN(late)
 }
 
 /*
- * Makes the calls that must work while another caller is stalled. If one of them is stalled, too,
- * the test runs into its time limit. Returns 0 or the number of the failed check.
+ * Makes the calls that must work while another caller is stalled. If one of these calls stalls,
+ * too, the test runs into its time limit. Returns 0 or the number of the failed check.
  */
 static int everything(int fd, char *map)
 {
@@ -322,8 +334,8 @@ TEST_F(late, store_source_stalls_caller_only)
 	put_string(self->bytes, "late");
 	end_stall(_metadata, self, &call);
 	/*
-	 * The object belongs to the generation in which it was allocated, not to that in which the
-	 * call began.
+	 * The object belongs to the generation in which the kernel allocated it; everything() has
+	 * ended the generation in which the call began.
 	 */
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
 	EXPECT_EQ(self->info.generation, args.generation);
@@ -477,7 +489,10 @@ TEST_F(late, kill_while_stalled_changes_nothing)
 	pid_t pid = fork();
 
 	if (!pid) {
-		/* The userfaultfd is not inherited. The child makes one that nothing serves. */
+		/*
+		 * A child does not inherit the userfaultfd. Make another one, whose faults no
+		 * thread serves.
+		 */
 		struct late late;
 
 		if (late_init(&late))
@@ -526,9 +541,9 @@ TEST_F(late, call_many_stalled_others_work)
 }
 
 /*
- * A thread that lists a debugfs directory, or reads a debugfs file, to memory that arrives late.
- * While a listing is stalled, the kernel holds the lock of the directory; while a read is stalled,
- * the file cannot be removed.
+ * A thread that lists a debugfs directory, or reads a debugfs file, into the late page. While a
+ * listing is stalled, the kernel holds the lock of the directory; while a read is stalled, the file
+ * cannot be removed.
  */
 struct late_look {
 	int fd;
@@ -547,7 +562,7 @@ static void *late_looker(void *arg)
 	return NULL;
 }
 
-/* Opens an arena, keeps it for so long that its debugfs file should appear, and closes it. */
+/* Opens an arena, keeps it open until its debugfs file should exist, and closes it. */
 static int come_and_go(void)
 {
 	int fd = arena_open();
@@ -573,7 +588,9 @@ static int ends_soon(pid_t pid)
 	return -100;
 }
 
-/* Opens the debugfs file of an arena; waits for it, because a worker creates it later. */
+/*
+ * Opens the debugfs file of an arena; waits for the file, which a worker creates after the arena.
+ */
 static int open_look(int fd)
 {
 	char path[64], line[128];
@@ -657,8 +674,8 @@ TEST_F(late, read_debugfs_stalled_close_returns)
 }
 
 /*
- * A FUSE file system with one file, of which reads are not answered. The test itself is the FUSE
- * server, so it learns when the kernel has sent a read and the reader is stalled.
+ * A FUSE file system with one file. The test itself is the FUSE server: it does not answer reads of
+ * the file, and learns from a read request that the reader is stalled.
  */
 #define FUSE_DIR	"/tmp/arena_stall_fuse"
 
@@ -666,7 +683,7 @@ struct silent {
 	int dev;
 	bool mounted;
 	char *at;		/* a mapped page of the file */
-	__u64 unique;		/* the number of the read request that is not answered */
+	__u64 unique;		/* the number of the unanswered read request */
 };
 
 static bool fuse_answer(int dev, __u64 unique, int err, const void *data, size_t len)
@@ -687,7 +704,10 @@ static void fuse_attr(struct fuse_attr *attr, __u64 nodeid)
 	attr->blksize = 4096;
 }
 
-/* Receives a request; notes a read in @silent and answers others. Returns whether it is a read. */
+/*
+ * Receives a request. Stores the number of a read in @silent without an answer, and answers all
+ * other requests. Returns whether the request is a read.
+ */
 static bool fuse_step(struct silent *silent)
 {
 	static char buf[FUSE_MIN_READ_BUFFER + 65536];
@@ -740,7 +760,7 @@ static void *fuse_open_file(void *arg)
 	return at;
 }
 
-/* Mounts the file system and maps its file; returns NULL, or the reason why that failed. */
+/* Mounts the file system and maps its file; returns NULL, or the reason of a failure. */
 static const char *silent_init(struct silent *silent)
 {
 	char options[64];
@@ -779,7 +799,7 @@ static void silent_exit(struct silent *silent)
 	rmdir(FUSE_DIR);
 }
 
-/* Answers the read, and each retry by the kernel, with EIO until @thread ends. */
+/* Answers the pending read, and each retry of the kernel, with EIO until @thread ends. */
 static void silent_fail(struct silent *silent, pthread_t thread)
 {
 	struct pollfd pollfd = { .fd = silent->dev, .events = POLLIN };
@@ -822,7 +842,9 @@ FIXTURE_TEARDOWN(silent)
 		close(self->fd);
 }
 
-/* clause 24: a file system that does not answer stalls only the caller */
+/*
+ * clause 24: a call whose source lies in a file system that does not answer stalls only its caller
+ */
 TEST_F_TIMEOUT(silent, call_on_silent_filesystem_stalls_caller_only, 120)
 {
 	struct arena_batch_item item = { .bytes = 100, .src = (unsigned long)self->silent.at };

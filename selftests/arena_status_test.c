@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The status page of /dev/arena: what it shows, when it is updated, and that programs cannot write
- * it (clauses 4, 7, 13, 17, 19, 20, 21 and 23).
+ * Tests the status page of /dev/arena: what the page shows, when the kernel updates it, and that
+ * programs cannot write to it (clauses 4, 7, 13, 17, 19, 20, 21 and 23).
  */
 #include "kselftest_harness.h"
 #include <pthread.h>
@@ -104,7 +104,7 @@ TEST_F(status, status_after_failure_unchanged)
 	expect_status(_metadata, self);
 }
 
-/* clause 7: if the page is mapped after allocations, it shows them */
+/* clause 7: a page that a program maps after allocations shows these allocations */
 TEST(status_mapped_later_up_to_date)
 {
 	const struct arena_status *status;
@@ -230,7 +230,7 @@ TEST_F(status, status_mremap_stays_one_page)
 	EXPECT_EQ(64, self->status->offset);
 }
 
-/* clause 17: a forked child sees the page, which shows allocations by the child, too */
+/* clause 17: a forked child shares the page, which also shows allocations by the child */
 TEST_F(status, status_in_child_shared)
 {
 	pid_t pid = fork();
@@ -312,8 +312,8 @@ struct reader {
 };
 
 /*
- * Counts how often the page shows a smaller generation than before or, within a generation, a
- * smaller offset than before, or one that is too large.
+ * Counts how often the page shows a smaller generation than before or, within a generation, an
+ * offset that is smaller than before or too large.
  */
 static void *read_status(void *arg)
 {
@@ -341,7 +341,7 @@ static void *read_status(void *arg)
 	return NULL;
 }
 
-/* clauses 7, 13: a reader never takes the offset of one generation for that of another */
+/* clauses 7, 13: a reader never sees an offset together with another generation than its own */
 TEST_F(status, status_races_with_reader_coherent)
 {
 	struct reader reader = { .status = self->status };
@@ -351,7 +351,10 @@ TEST_F(status, status_races_with_reader_coherent)
 	ASSERT_EQ(0, pthread_create(&thread, NULL, read_status, &reader));
 	for (i = 0; more_rounds(i, 3000); i++) {
 		generation = self->status->generation;
-		/* How many bytes to allocate follows from the generation: the reader checks it. */
+		/*
+		 * Allocate a number of bytes that depends on the generation, so that read_status()
+		 * can check it.
+		 */
 		while (self->status->offset + 8 <= generation % 64)
 			ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
 		ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
@@ -369,7 +372,10 @@ struct allocator {
 	__u64 rounds, shrank, behind, above;
 };
 
-/* Allocates, and checks that the page then shows this object and all that it showed before. */
+/*
+ * Allocates objects. After each, checks that the numbers on the page include the object and have
+ * not decreased.
+ */
 static void *allocate_and_look(void *arg)
 {
 	struct allocator *allocator = arg;
@@ -391,7 +397,7 @@ static void *allocate_and_look(void *arg)
 	return NULL;
 }
 
-/* clause 7: the numbers on the page only grow while several threads allocate */
+/* clause 7: the numbers on the page never decrease while several threads allocate */
 TEST_F(status, status_races_with_allocs_only_grows)
 {
 	const __u64 rounds = on_uml() ? 1000 : 10000;

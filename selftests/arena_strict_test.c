@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * ARENA_RESET_STRICT makes an arena strict: from then on, touching a page behind the last object of
- * the present generation raises SIGBUS (clauses 9, 10, 12, 17, 18 and 20).
+ * Tests ARENA_RESET_STRICT, which makes an arena strict: after that reset, touching a page behind
+ * the last object of the current generation raises SIGBUS (clauses 9, 10, 12, 17, 18 and 20).
  */
 #include "kselftest_harness.h"
 #include <pthread.h>
@@ -52,7 +52,7 @@ TEST_F(strict, touch_in_strict_arena_allocated_only)
 	EXPECT_EQ(SLAB, self->info.committed);
 }
 
-/* clause 20: each allocation makes the pages that it uses accessible, and no more */
+/* clause 20: each allocation makes only those pages accessible in which the object lies */
 TEST_F(strict, alloc_in_strict_arena_page_by_page)
 {
 	__u64 high = 0;
@@ -99,7 +99,7 @@ TEST_F(strict, reset_after_strict_stays_strict)
 	}
 }
 
-/* clause 20: a strict reset also revokes mappings at other offsets and by other descriptors */
+/* clause 20: a strict reset also revokes mappings at other offsets and through other descriptors */
 TEST_F(strict, touch_in_other_mappings_allocated_only)
 {
 	int fd = arena_dup(self->fd, ARENA_RIGHT_READ);
@@ -126,7 +126,7 @@ TEST_F(strict, touch_in_other_mappings_allocated_only)
 	close(fd);
 }
 
-/* clause 20: system calls that are to read or write freed memory of the arena fail with EFAULT */
+/* clause 20: a system call with a buffer in freed memory of the arena fails with EFAULT */
 TEST_F(strict, write_from_freed_memory_efault)
 {
 	int pipes[2];
@@ -181,7 +181,7 @@ TEST_F(strict, rewind_in_strict_arena_revokes)
 	EXPECT_EQ(SIGBUS, touch_read(self->map + self->page));
 }
 
-/* clauses 4, 12: a rewind that is refused revokes nothing */
+/* clauses 4, 12: a rewind that fails revokes no page */
 TEST_F(strict, rewind_refused_revokes_nothing)
 {
 	struct arena_mark_args mark;
@@ -202,7 +202,8 @@ TEST_F(strict, rewind_refused_revokes_nothing)
 
 /*
  * A child touches two pages of a strict arena. Each test then resets or rewinds the arena so that
- * only the first page has an object; the child must find that it has lost the second one.
+ * only the first page has an object; afterwards the child must be able to touch the first page and
+ * not the second.
  */
 FIXTURE(late)
 {
@@ -239,7 +240,9 @@ FIXTURE_SETUP(late)
 		if (write(self->to_parent[1], &c, 1) != 1 ||
 		    read(self->to_child[0], &c, 1) != 1)
 			_exit(2);
-		/* The first page has an object and can be touched, and the second one cannot. */
+		/*
+		 * After the reset or rewind, only the first page has an object and can be touched.
+		 */
 		if (touch_write(self->map + self->page) != SIGBUS)
 			_exit(3);
 		_exit(touch_write(self->map) ? 4 : 0);
@@ -257,7 +260,7 @@ FIXTURE_TEARDOWN(late)
 	close(self->fd);
 }
 
-/* clause 10: after a reset, a process cannot store to old objects behind the last new one */
+/* clause 10: after a reset, a process cannot store to old objects behind the last new object */
 TEST_F(late, store_after_reset_sigbus)
 {
 	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_KEEP, 0));
@@ -272,10 +275,13 @@ TEST_F(late, store_after_rewind_sigbus)
 
 static void skip_bus(int sig, siginfo_t *info, void *context)
 {
-	/* Return, which retries the store, until the store succeeds. */
+	/* When the handler returns, the CPU retries the store, until the store succeeds. */
 }
 
-/* clauses 12, 20: no fault that races with a reset or a rewind maps a freed page afterwards */
+/*
+ * clauses 12, 20: a page fault that races with a reset or a rewind does not leave a freed page
+ * mapped
+ */
 TEST_F_TIMEOUT(strict, reset_strict_races_with_faults, 120)
 {
 	struct sigaction action = { .sa_sigaction = skip_bus, .sa_flags = SA_SIGINFO };
@@ -325,7 +331,7 @@ TEST_F(strict, reset_strict_bad_argument_refused)
 	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_STRICT, SLAB));
 	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_STRICT + 1, 0));
 	EXPECT_EQ(-EACCES, arena_reset(fd, ARENA_RESET_STRICT, 0));
-	/* A refused call has not made the arena strict. */
+	/* The failed calls have not made the arena strict. */
 	ASSERT_EQ(0, arena_alloc(self->fd, 8, NULL));
 	EXPECT_EQ(0, touch_write(self->map + self->page));
 	close(fd);

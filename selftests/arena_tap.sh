@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What the test scripts share: functions that print TAP, the kernel's test format, and that load
-# modules. Scripts source this file. If a script sets $log, a check that fails prints that file.
+# Functions for the test scripts, which source this file: they print TAP, the kernel's test format,
+# and load modules. If a script sets $log, a check that fails prints the file $log.
 
 arena=/sys/kernel/debug/arena
 number=0
@@ -13,8 +13,9 @@ skip_all()
 	exit 4
 }
 
-# Loads a test module with parameters, from /ko or from the present directory. If the file exists
-# and the module does not load, the script fails: skipping the tests would hide the reason.
+# Loads the module $1 with the parameters $2 and following, from /ko, from the current directory, or
+# by modprobe. If there is a file and the kernel refuses to load it, the script fails: skipping the
+# tests would hide the reason.
 load_module()
 {
 	for ko in "/ko/$1.ko" "./$1.ko"; do
@@ -45,7 +46,7 @@ until_true()
 	done
 }
 
-# Makes a check and reports it:
+# Runs a command as a check, and prints the result:
 #   check NAME COMMAND...
 # The check has passed if the command succeeds.
 check()
@@ -61,7 +62,7 @@ check()
 	fi
 }
 
-# Reports a check that cannot be made on this machine:
+# Prints that this machine cannot run a check:
 #   skip NAME REASON
 skip()
 {
@@ -69,8 +70,8 @@ skip()
 	echo "ok $number $1 # SKIP $2"
 }
 
-# Succeeds if no arena exists, and the module holds no memory but the pool's. The pool is memory
-# that the module keeps for new arenas.
+# Succeeds if no arena exists and the module holds no memory outside of its pool, which keeps memory
+# for new arenas.
 only_pool_held()
 {
 	total=$(cat $arena/total_bytes)
@@ -78,8 +79,9 @@ only_pool_held()
 	[ "$total" -le "$pool" ] && [ "$(wc -l <$arena/arenas)" -eq 1 ]
 }
 
-# Waits until no arena exists, and the module holds no memory but the pool's. A page that a pipe,
-# say, still refers to when its arena goes is held until a worker finds that the reference is gone.
+# Waits until no arena exists and the module holds no memory outside of its pool. If, for example, a
+# pipe refers to a page of a closed arena, the module holds the page until a worker of the module
+# finds that the pipe has dropped the reference.
 nothing_held()
 {
 	until_true only_pool_held

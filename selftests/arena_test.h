@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of /dev/arena share: functions that make the most frequent ioctls and return 0
+ * Helpers for the tests of /dev/arena: functions that make the most frequent ioctls and return 0
  * (or the result) or a negative errno, and functions that access memory which may not be mapped.
  * arena_calls.h has functions for the other ioctls.
  *
@@ -26,8 +26,9 @@
 #include <linux/arena.h>
 
 /*
- * By default the harness kills a test after 30 seconds. A busy machine may need as long for a
- * test that takes two seconds on a quiet one, so wait longer. A test that hangs is still killed.
+ * By default, the harness kills a test after 30 seconds. A busy machine may need 30 seconds for a
+ * test that takes two seconds on an idle machine, so raise the limit. The harness still kills a
+ * test that hangs.
  */
 #ifdef TEST_TIMEOUT_DEFAULT
 #undef TEST_TIMEOUT_DEFAULT
@@ -49,9 +50,9 @@ static inline unsigned long page_size(void)
 }
 
 /*
- * Returns whether this is User-Mode Linux. There, sanitizers make the kernel slow, each page takes
- * a fault of its own even if a fault on another page has mapped it before, and the kernel cannot
- * unmap pages of a program that runs on another CPU.
+ * Returns whether this kernel is User-Mode Linux. There, sanitizers make the kernel slow, the first
+ * access to each page faults even if an earlier fault on another page has mapped it, and the kernel
+ * cannot unmap pages of a program that runs on another CPU.
  */
 static inline bool on_uml(void)
 {
@@ -184,7 +185,7 @@ static inline int arena_seal(int fd)
 	return arena_ioctl(fd, ARENA_IOC_SEAL, &args);
 }
 
-/* Returns the bytes of all objects, or all ones if the ioctl fails. */
+/* Returns how many bytes all objects have together, or all ones if the ioctl fails. */
 static inline __u64 arena_used(int fd)
 {
 	struct arena_offset_args args = { .size = sizeof(args) };
@@ -242,7 +243,10 @@ static inline void touch_signal(int sig)
 	siglongjmp(touch_env, sig);
 }
 
-/* Returns the signal that reading (or writing) a byte raises, or 0 if it raises none. */
+/*
+ * Reads the byte at @at and, if @write, writes it back. Returns the signal that the access raises,
+ * or 0.
+ */
 static inline int touch(char *at, bool write)
 {
 	struct sigaction action = { .sa_handler = touch_signal, .sa_flags = SA_NODEFER };
@@ -273,13 +277,16 @@ static inline int touch_write(void *at)
 	return touch(at, true);
 }
 
-/* Copies a string with its terminating zero. The caller must have checked that it fits at @at. */
+/*
+ * Copies a string with its terminating zero. The caller must have checked that the string fits at
+ * @at.
+ */
 static inline void put_string(char *at, const char *string)
 {
 	memcpy(at, string, strlen(string) + 1);
 }
 
-/* Returns whether all bytes have the value @byte. */
+/* Returns whether all @bytes bytes at @at have the value @byte. */
 static inline bool all_bytes(const void *at, int byte, size_t bytes)
 {
 	const unsigned char *p = at;
@@ -300,7 +307,7 @@ static inline int wait_for(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1 - WTERMSIG(status);
 }
 
-/* Returns the first number in a file, or -1 if there is none. */
+/* Returns the number at the beginning of a file, or -1 if the file has none. */
 static inline long long read_number(const char *path)
 {
 	long long number = -1;
@@ -327,13 +334,13 @@ static inline long long arena_held_bytes(void)
 }
 
 /*
- * Waits up to half a minute until arena_held_bytes() is at most @bytes; returns whether it is. With
- * 0, waits until the memory of earlier tests is free.
+ * Waits up to half a minute until arena_held_bytes() is at most @bytes; returns false on a timeout.
+ * With 0, waits until the memory of earlier tests is free.
  *
- * A page that a pipe or io_uring still refers to when its arena goes is held until a worker of the
- * module finds that the reference is gone, which may be long after the test. So a test may expect
- * upper bounds of arena_held_bytes(), and lower bounds that follow from its own arenas, but no
- * exact value.
+ * If a pipe or io_uring refers to a page of a closed arena, the module holds the page until a
+ * worker of the module finds that the reference is gone, which may be long after the test. So a
+ * test must not expect an exact value of arena_held_bytes(): it may expect upper bounds, and lower
+ * bounds that follow from its own arenas.
  */
 static inline bool arena_held_falls_to(long long bytes)
 {
@@ -344,7 +351,7 @@ static inline bool arena_held_falls_to(long long bytes)
 	return arena_held_bytes() <= bytes;
 }
 
-/* Moves the calling thread to a CPU; returns whether the machine has it. */
+/* Moves the calling thread to the CPU @cpu; returns whether the machine has that CPU. */
 static inline bool run_on(int cpu)
 {
 	cpu_set_t set;
@@ -356,8 +363,8 @@ static inline bool run_on(int cpu)
 
 /*
  * Returns whether a race goes on with round @i, counted from 0. A race ends after @rounds rounds,
- * or after RACE_SECONDS if it has done at least a tenth of them by then: an emulated or busy
- * machine would take too long for all rounds.
+ * or after RACE_SECONDS if at least a tenth of the rounds are done: an emulated or busy machine
+ * would take too long for all rounds.
  */
 static inline bool more_rounds(unsigned int i, unsigned int rounds)
 {
@@ -369,8 +376,8 @@ static inline bool more_rounds(unsigned int i, unsigned int rounds)
 }
 
 /*
- * Returns whether a thread of this process sleeps interruptibly. Threads of these tests do that
- * only in the call that the test wants them to wait in.
+ * Returns whether a thread of this process sleeps interruptibly. A thread of these tests sleeps so
+ * only in the call in which the test wants it to wait.
  */
 static inline bool thread_sleeps(pid_t tid)
 {
@@ -388,8 +395,8 @@ static inline bool thread_sleeps(pid_t tid)
 }
 
 /*
- * Returns the number of arenas, or -1 if there is no debugfs: the file has a line for each arena
- * below a heading.
+ * Returns the number of arenas, or -1 if there is no debugfs. The debugfs file has a heading, and
+ * below it a line for each arena.
  */
 static inline int arena_count(void)
 {

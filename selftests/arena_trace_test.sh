@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Tests the tracepoints through tracefs: calls of a program on its arena must leave events with the
-# arguments of the calls. Prints TAP.
+# Tests the tracepoints through tracefs: when a program makes calls on its arena, the kernel must
+# record events with the arguments of the calls. Prints TAP.
 
 . "$(dirname "$0")/arena_tap.sh"
 
@@ -16,8 +16,8 @@ listen()
 	echo "$1" >$events/enable
 }
 
-# Runs arena_play with the events enabled, and writes them to $log, without times and tasks. Sets
-# $id to the number of the arena, which must have the name "traced".
+# Runs arena_play with the events of arenas enabled, and writes the events to $log, without times
+# and tasks. Sets $id to the number of the arena, which must have the name "traced".
 record()
 {
 	echo >$trace/trace

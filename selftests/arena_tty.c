@@ -7,8 +7,8 @@
  * Types one of KEYS each time that COMMAND clears the screen, and copies what COMMAND draws to
  * standard output. COMMAND is a child of a process that acts like a shell with job control: if
  * COMMAND stops, that process prints the line "stopped" and continues COMMAND. The exit status is
- * that of COMMAND, 126 if a signal ended COMMAND, or 125 if the terminal did not have its first
- * mode again when COMMAND stopped or ended.
+ * that of COMMAND, 126 if a signal ended COMMAND, or 125 if COMMAND did not restore the mode of the
+ * terminal before it stopped or ended.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -101,8 +101,8 @@ static pid_t start(int slave, char **argv)
 }
 
 /*
- * Handles one character of the screen. A key is typed when the character completes the sequence
- * that clears the screen.
+ * Handles one character that COMMAND has written. Types the next key if the character completes the
+ * sequence that clears the screen.
  */
 static void look(int master, char c, const char **keys)
 {

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Clause 22: unloads the module many times, each time right after arenas were destroyed that
-# arena_reset_rcu() has reset, or after the last references to them were dropped. None of their RCU
-# callbacks, nor the worker that destroys them, may run after the unloading, when their code is
-# gone. If one did, the kernel would crash, and the test with it. Prints TAP.
+# Clause 22: unloads the arena module many times, each time right after arena_unload has reset
+# arenas by arena_reset_rcu() and has destroyed them or dropped the last references to them. The
+# unloading must wait for the RCU callbacks of these arenas and for the worker that destroys them:
+# otherwise the kernel would crash, because the code that they run is gone. Prints TAP.
 
 . "$(dirname "$0")/arena_tap.sh"
 

@@ -3,9 +3,9 @@
  * Parses one text several times in each kind of memory, checks that the trees are equal, and
  * measures how long it takes to build a tree and to free it.
  *
- * The shortest round is the result: an interrupt makes a round longer. The first round takes longer
- * than the others, because it commits memory that the others reuse. On a machine whose clock counts
- * instructions (QEMU's icount), a nanosecond is an instruction.
+ * The result is the time of the shortest round, because interrupts make rounds longer. The first
+ * round takes longer than later rounds, because it commits memory that later rounds reuse. On a
+ * machine whose clock counts instructions (QEMU's icount), a nanosecond is an instruction.
  */
 #include <linux/ktime.h>
 #include <linux/minmax.h>
@@ -53,7 +53,7 @@ static struct contender contenders[] = {
 	{ .ops = &json_in_private },
 };
 
-/* Parses once and frees the tree, which must equal @like unless that is NULL. */
+/* Parses the text once and frees the tree, which must equal @like unless @like is NULL. */
 static int round_once(struct contender *c, struct json_memory *memory, const char *text,
 		      size_t size, const struct json_node *like)
 {

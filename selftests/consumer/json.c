@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The parser. No function recurses, so any text may nest as deep as it is long.
+ * The JSON parser. No function recurses, so only the length of a text limits how deep its arrays
+ * and objects nest.
  *
  * There are no locks: only one task at a time may use a parser and its tree.
  */
@@ -52,7 +53,10 @@ static int unit(struct json_parser *p)
 	return value;
 }
 
-/* Parses what follows \u: four digits, and if they are half of a surrogate pair, the other half. */
+/*
+ * Parses the four digits behind \u and, if they are the first half of a surrogate pair, the second
+ * half.
+ */
 static int code_point(struct json_parser *p)
 {
 	int high = unit(p), low;
@@ -198,7 +202,7 @@ static bool accept_word(struct json_parser *p, const char *word)
 	return true;
 }
 
-/* Parses a value; if that is an array or object, parses only the opening bracket. */
+/* Parses a value; of an array or object, parses only the opening bracket. */
 static int parse_value(struct json_parser *p, struct json_node *node)
 {
 	switch (peek(p)) {
@@ -269,12 +273,12 @@ static bool accept_close(struct json_parser *p)
 
 /*
  * Closes the arrays and objects that end behind a value. Returns 1 if another value must follow, 0
- * at the end.
+ * at the end of the text, or -EINVAL.
  */
 static int more(struct json_parser *p)
 {
 	skip_space(p);
-	/* Right behind an opening bracket there is no comma. */
+	/* No comma stands between an opening bracket and the first value. */
 	if (p->open && !p->open->child && !accept_close(p))
 		return 1;
 	for (skip_space(p); p->open; skip_space(p)) {
@@ -307,7 +311,7 @@ int json_parse(struct json_parser *p, struct json_memory *memory, const char *te
 	return err;
 }
 
-/* Returns the next node in the order of the text, or NULL behind the last one. */
+/* Returns the node that follows @node in the order of the text, or NULL behind the last node. */
 const struct json_node *json_walk(const struct json_node *node)
 {
 	if (node->child)

@@ -3,7 +3,8 @@
  * Parses JSON text into a tree of nodes and strings, in memory of the caller's choice.
  *
  * The parser accepts the whole language (RFC 8259), except for the character NUL, which ends
- * strings here. It does not check that bytes above 127 are valid UTF-8. Numbers stay text.
+ * strings here. The parser does not check that bytes above 127 are valid UTF-8. The tree keeps
+ * numbers as text.
  */
 #ifndef _ARENA_CONSUMER_JSON_H
 #define _ARENA_CONSUMER_JSON_H
@@ -55,7 +56,10 @@ struct json_parser {
 	const char		*why;
 };
 
-/* Returns 0, -EINVAL (@parser->why says why) or -ENOMEM. On error, @root is a part of the tree. */
+/*
+ * Returns 0, -EINVAL (@parser->why says why) or -ENOMEM. On error, @parser->root is an incomplete
+ * tree.
+ */
 int json_parse(struct json_parser *parser, struct json_memory *memory, const char *text,
 	       size_t size);
 const struct json_node *json_find(const struct json_node *root, const char *path);

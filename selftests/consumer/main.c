@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * arena_consumer is an example of a module that uses an arena. It parses JSON and answers queries
- * about it.
+ * arena_consumer is an example of a module that uses an arena. The module parses JSON text and
+ * answers queries about the text.
  *
  *	cat FILE >/sys/kernel/debug/arena_consumer/parse
  *	cat /sys/kernel/debug/arena_consumer/parse
@@ -21,8 +21,8 @@
  *	    shows how long that took.
  * produce: Writes records into the arena of a program (produce.c).
  *
- * Locks: document_mutex is held while a text is parsed and while its tree is read, so no reader
- * sees a tree after a reset of its arena.
+ * Locks: the module holds document_mutex while it parses a text and while it reads the tree, so no
+ * query reads a tree whose arena has been reset.
  */
 #include <linux/debugfs.h>
 #include <linux/fs.h>
@@ -40,7 +40,7 @@
 static DEFINE_MUTEX(document_mutex);	/* protects the next three variables */
 static struct json_memory document = { .ops = &json_in_spans };
 static struct json_parser parser;
-static struct json_node *root;		/* NULL if there is no good text */
+static struct json_node *root;		/* NULL if there is no valid text */
 static struct dentry *dir;
 
 static const char * const type_names[] = {
@@ -50,7 +50,7 @@ static const char * const type_names[] = {
 /* Copies the text of one write; the caller frees it by kvfree(). */
 static char *take_text(const char __user *from, size_t size, loff_t pos)
 {
-	/* A second write does not continue the first one. */
+	/* Each write must be a whole text, so refuse a second write at a later position. */
 	if (pos)
 		return ERR_PTR(-EINVAL);
 	if (size > CONSUMER_TEXT_MAX)
@@ -117,7 +117,9 @@ static const struct file_operations parse_fops = {
 	.release	= single_release,
 };
 
-/* Replaces the path in @buffer by the value; returns its length or an errno. */
+/*
+ * Replaces the path in @buffer by the value; returns the length of the value or a negative errno.
+ */
 static int answer(char *buffer, size_t max)
 {
 	const struct json_node *node;

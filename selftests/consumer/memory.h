@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The memory of a tree. Each kind of memory has a table of operations, so that one parser works
- * with all kinds.
+ * Each kind of memory for a tree has a table of operations, so that the same parser works with all
+ * kinds.
  */
 #ifndef _ARENA_CONSUMER_MEMORY_H
 #define _ARENA_CONSUMER_MEMORY_H

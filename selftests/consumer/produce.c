@@ -2,10 +2,10 @@
 /*
  * The debugfs file arena_consumer/produce makes the kernel write records into a program's arena.
  *
- * Each open file is a producer. With the first write, the producer takes a hold on the arena behind
+ * Each open file is a producer. At the first write, the producer takes a hold on the arena behind
  * the writer's descriptor FD, and keeps the hold until the file is closed. A write of "FD NR" makes
- * it store NR lines in the arena. A write of "FD NR records" makes it store NR records (record.h)
- * and wake tasks that poll() the arena.
+ * the producer store NR lines in the arena. A write of "FD NR records" makes the producer store NR
+ * records (record.h) and wake tasks that poll() the arena.
  */
 #include <linux/arena_device.h>
 #include <linux/fs.h>

@@ -130,7 +130,7 @@ int notify_from(int fd, const char *name, unsigned int nr);
 void test_gone(void);
 void test_hotplug(void);
 
-/* For an object that a test does not use, or that it is not to get. */
+/* Uses the result of an allocation that a test ignores: the compiler warns of an unused result. */
 static inline void ignore(const void *object)
 {
 }

@@ -5,7 +5,8 @@
  *
  * Two tasks, which may run on any CPU, fill an arena with objects of one size while user space
  * takes a CPU offline and online again. At the end of each round the arena must contain as many
- * objects as fit. So the span of an offline CPU must be used up as well (clause 16).
+ * objects as fit. So the tasks must also use up the span of a CPU that has gone offline (clause
+ * 16).
  */
 #include <linux/completion.h>
 #include <linux/cpu.h>
@@ -44,7 +45,7 @@ static int fill(void *data)
 	kthread_complete_and_exit(&filler->done, 0);
 }
 
-/* Fills an arena by two tasks; returns false if one of the tasks could not be started. */
+/* Starts FILLERS tasks that fill the arena; returns false if a task could not be started. */
 static bool fill_up(struct stage *stage)
 {
 	struct filler fillers[FILLERS];
@@ -83,8 +84,8 @@ static long take_some(void *data)
 }
 
 /*
- * Expects that other CPUs get the unused part of the span of a CPU that is offline, and that the
- * allocations of that CPU still count.
+ * Takes @cpu offline while it has a span. Expects that other CPUs get the tail of the span, and
+ * that the arena still counts the allocations of @cpu.
  */
 static void run_gone(struct stage *stage, unsigned int cpu)
 {

@@ -79,8 +79,8 @@ static void on_irq_work(struct irq_work *work)
 }
 
 /*
- * Allocates in the task, in step with the interrupts. In between it makes allocations that fail,
- * which must not disturb allocations in the interrupts.
+ * Allocates in the task, in step with the interrupts. When the task has used its quota, it makes
+ * allocations that fail, which must not disturb the allocations of the interrupts.
  */
 static void task_take(struct irqs *irqs, unsigned int i)
 {

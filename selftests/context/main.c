@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * arena_context runs a test when its name is written to a file, and shows the result in another
- * one:
+ * arena_context runs a test when user space writes the name of the test to the debugfs file "run",
+ * and shows the result in the file "result":
  *
  *	cat /sys/kernel/debug/arena_context/list
  *	echo nmi_spans >/sys/kernel/debug/arena_context/run
  *	cat /sys/kernel/debug/arena_context/result
  *
- * The first line of a result is "ok", "not ok" or "skip"; the others begin with "#". If the test
- * was skipped, the last line says why. A fourth file, notify, makes kernel code call arena_notify()
- * (notify.c).
+ * The first line of a result is "ok", "not ok" or "skip"; all other lines begin with "#". If the
+ * test was skipped, the last line says why. A fourth file, notify, makes kernel code call
+ * arena_notify() (notify.c).
  */
 #include <linux/debugfs.h>
 #include <linux/module.h>
@@ -44,7 +44,7 @@ static const struct {
 	{ "hotplug", test_hotplug },
 };
 
-static DEFINE_MUTEX(run_mutex);		/* held while a test runs: one at a time */
+static DEFINE_MUTEX(run_mutex);		/* held while a test runs: one test at a time */
 static DEFINE_MUTEX(result_mutex);	/* protects the next four variables */
 static char result[RESULT_MAX];
 static size_t result_len;

@@ -27,8 +27,8 @@
 #define PATIENCE	10000000
 
 /*
- * True from when nmi_raise() sends an NMI to the CPU until on_nmi() has served it. on_nmi() leaves
- * NMIs from other sources to their own handlers.
+ * True from the moment before nmi_raise() sends an NMI to the CPU until on_nmi() has served the
+ * NMI. on_nmi() leaves NMIs from other sources to their own handlers.
  */
 static DEFINE_PER_CPU(bool, expected);
 static nmi_fn handler;
@@ -57,8 +57,8 @@ void nmi_close(void)
 }
 
 /*
- * Raises an NMI on @cpu and waits until it was served; returns false if it was not. Must not be
- * called in an NMI.
+ * Raises an NMI on @cpu and waits until on_nmi() has served it; returns false on a timeout. Must
+ * not be called in an NMI.
  */
 bool nmi_raise(int cpu)
 {
@@ -146,8 +146,8 @@ static long storm_receiver(void *data)
 
 	while (!READ_ONCE(storm->stop)) {
 		/*
-		 * Take one reserved object for each that an NMI took, so that task and NMIs share
-		 * them.
+		 * Take one reserved object for each reserved object that an NMI took, so that the
+		 * task and the NMIs share the reservation.
 		 */
 		if (storm->reserved && shares < atomic_read(&stage->taken[BY_NMI])) {
 			stage_alloc_reserved(stage, BY_TASK, OBJECT);

@@ -91,7 +91,7 @@ static const struct {
 
 /*
  * Returns 0, -EINVAL for an unknown context, the error of arena_get_from_fd(), or -EIO if not all
- * calls were made in that context.
+ * calls ran in the context @name.
  */
 int notify_from(int fd, const char *name, unsigned int nr)
 {

@@ -4,9 +4,9 @@
  * for. A task repeats the same calls, work(), each time with a kprobe at another instruction of the
  * arena module.
  *
- * The handler of the kprobe allocates from the arena that the task is working on. It raises an NMI,
- * whose handler allocates, too, and an irq_work, which allocates as soon as interrupts are on
- * again. The irq_work may hit the kprobe as well.
+ * The handler of the kprobe allocates from the arena that the task is using. The handler also
+ * raises an NMI, whose handler allocates, and queues an irq_work, which allocates as soon as
+ * interrupts are on again. The irq_work may hit the kprobe as well.
  *
  * A first run, with a kprobe in each function of the module, finds the functions that work() calls.
  */
@@ -32,8 +32,8 @@
 #define HITS_EACH	6		/* how often one probe allocates */
 #define FIRST_TRIES	32		/* how many bytes of a function to try */
 #define MAX_CODE	SZ_16K
-#define SLOW_AFTER	16		/* probes, after which to estimate how long all take */
-#define SLOW_SECONDS	30		/* if all take longer, the test is skipped */
+#define SLOW_AFTER	16		/* probes after which to estimate the time for all */
+#define SLOW_SECONDS	30		/* skip the test if all probes take longer */
 
 static unsigned int seconds = 10;
 module_param(seconds, uint, 0600);
@@ -143,8 +143,8 @@ static int on_probe(struct kprobe *kprobe, struct pt_regs *regs)
 }
 
 /*
- * Does nothing, but without a post handler kprobes would replace the breakpoint, whose exception
- * the test needs, by a jump.
+ * Does nothing. Without a post handler, the kernel could replace the breakpoint of the kprobe by a
+ * jump, but the test needs the exception that the breakpoint raises.
  */
 static void after_probe(struct kprobe *kprobe, struct pt_regs *regs, unsigned long flags)
 {
@@ -208,7 +208,9 @@ static void set_live(bool live)
 	barrier();
 }
 
-/* Returns how many elements have at least the value @least; fails the test if one is torn. */
+/*
+ * Returns how many elements have at least the value @least; fails the test if an element is torn.
+ */
 static unsigned int twins_count(u64 least, const char *where)
 {
 	unsigned int nr = 0, torn = 0;
@@ -223,7 +225,9 @@ static unsigned int twins_count(u64 least, const char *where)
 	return nr;
 }
 
-/* Allocates elements of the typed arena, alone and several at once, and frees some of them. */
+/*
+ * Allocates elements of the typed arena, one at a time and several at once, and frees some of them.
+ */
 static void work_twins(void)
 {
 	struct twin some[3] = { { 7, ~7ULL }, { 8, ~8ULL }, { 9, ~9ULL } };
@@ -333,9 +337,10 @@ static void unregister_sites(struct site *sites, unsigned int nr)
 }
 
 /*
- * Returns whether probes in all functions would take too long, and skips the test then. To set a
- * probe, the kernel interrupts all CPUs; on an emulated real-time kernel these answer so slowly
- * that a probe in each function takes minutes. This is estimated from the first @nr probes.
+ * Returns whether probes in all functions would take too long, and if so, skips the test. To set a
+ * probe, the kernel interrupts all CPUs; on an emulated real-time kernel, the CPUs answer so slowly
+ * that setting a probe in each function takes minutes. The estimate is the time that the first @nr
+ * probes took since @begin.
  */
 static bool probes_are_slow(unsigned long begin, unsigned int nr)
 {
@@ -407,10 +412,10 @@ static void find_code(struct site *sites, unsigned int functions)
 }
 
 /*
- * Tries a probe at one byte of the code after the other, until all bytes are done or the time is
- * over. As there may not be time for all, the step from one byte to the next is large, and has no
- * common divisor with the number of bytes: so the probes spread over the code and reach each byte
- * once. The kernel refuses a probe where no instruction begins.
+ * Tries a probe at each byte in prober.code until the time is over. There may not be time for all
+ * bytes, so go from one byte to the next by a large step that has no common divisor with the number
+ * of bytes: this spreads the probes over the code and reaches each byte once. The kernel refuses a
+ * probe where no instruction begins.
  */
 static void probe_code(struct site *sites)
 {

@@ -152,7 +152,7 @@ void stage_log(struct stage *stage, void *ptr, size_t size)
 	entry_settle(stage, BY_TASK, entry, ptr, size);
 }
 
-/* Notes an object larger than a slab, outside of the log: only its bytes are checked. */
+/* Records an object larger than a slab outside of the log: stage_verify() checks only its bytes. */
 void stage_log_large(struct stage *stage, void *ptr, size_t size)
 {
 	if (!expect(ptr, "no object of %zu bytes", size))
@@ -262,9 +262,9 @@ void stage_verify(struct stage *stage, const char *when)
  * Expects that all contexts together got exactly as many objects as were reserved, and that no
  * allocation from the reservation failed earlier.
  *
- * The log may contain an entry of a failed allocation before that of the last object: after the
- * failed allocation had begun its entry, an interrupt took the last object. Each source can have at
- * most one such entry.
+ * In the log, an entry of a failed allocation may precede the entry of the last object: between
+ * entry_begin() and the allocation, an interrupt may take the last object. At most one entry of
+ * each source can precede it.
  */
 void stage_verify_reserve(struct stage *stage, size_t nr, size_t size)
 {

@@ -2,8 +2,8 @@
 /*
  * Finds where in memory the code of the arena module lies, and where each of its functions begins.
  * text_find() starts at __arena_alloc(), which is exported, and looks up the neighbouring addresses
- * with sprint_symbol(), as long as they belong to the module. So this file need not know the names
- * of other functions of the module.
+ * with sprint_symbol() until an address does not belong to the module. This way, the file needs the
+ * name of only one function of the module.
  */
 #include <linux/kallsyms.h>
 #include <linux/kernel.h>
@@ -38,8 +38,8 @@ static bool function_at(unsigned long address, unsigned long *start, unsigned lo
 		return false;
 	*start = address - offset;
 	/*
-	 * Symbols of data follow those of the code, and their sizes say nothing. Refuse a size
-	 * that no function has: 0, for which the subtraction wraps, or too large a one.
+	 * Behind the code lie symbols of data, whose sizes are meaningless. Refuse sizes that no
+	 * function has: 0, for which the subtraction wraps, and sizes above MAX_TEXT.
 	 */
 	return *size - 1 < MAX_TEXT;
 }
@@ -68,7 +68,7 @@ bool text_has(unsigned long address)
 	return address >= text_start && address < text_end;
 }
 
-/* Returns whether the present interrupt interrupted code of the arena module. */
+/* Returns whether the current interrupt has interrupted code of the arena module. */
 bool text_interrupted(void)
 {
 	struct pt_regs *regs = get_irq_regs();
@@ -76,7 +76,7 @@ bool text_interrupted(void)
 	return regs && text_has(regs->ip);
 }
 
-/* Returns the begin of a function, or 0 if there are no more. */
+/* Returns the address of the function number @index, or 0 if the module has fewer functions. */
 unsigned long text_function(unsigned int index, unsigned long *size)
 {
 	if (index >= nr_functions)

@@ -3,7 +3,8 @@
  * Tests typed arenas and resets under readers. While a task uses the arenas, hard interrupts on its
  * CPU allocate, free and reset, and NMIs allocate.
  *
- * All words of an element follow from its seed, so that an incomplete element is recognised.
+ * The seed of an element determines all of its words, so that the test recognises an incomplete
+ * element.
  */
 #include <linux/cpumask.h>
 #include <linux/irq_work.h>
@@ -160,8 +161,8 @@ static void on_nmi(struct pt_regs *regs, void *unused)
 }
 
 /*
- * Frees elements that on_nmi() has allocated. No NMI comes meanwhile, because only on_timer()
- * raises NMIs.
+ * Frees the elements at even places of scene.nmi, which on_nmi() has allocated. No NMI interrupts
+ * this function, because only on_timer() raises NMIs.
  */
 static void on_work(struct irq_work *work)
 {
@@ -224,7 +225,10 @@ static void look_around(void)
 		scene.task.bad += !element_is(e, e->seed);
 }
 
-/* Uses objects while the timer resets their arenas: they stay intact until rcu_read_unlock(). */
+/*
+ * Uses objects while the timer resets their arenas: the objects must stay intact until
+ * rcu_read_unlock().
+ */
 static void use_under_resets(void)
 {
 	struct element made, *e;
@@ -278,8 +282,9 @@ static void give_all_back(struct holder *holder)
 }
 
 /*
- * Allocates elements until that fails, and expects as many as the arena has room for: if there are
- * fewer, the module has lost some, and if there are more, it has handed out some twice.
+ * Allocates elements until an allocation fails, and expects as many as the arena has room for: if
+ * there are fewer, the module has lost elements, and if there are more, it has handed out an
+ * element twice.
  */
 static void expect_whole(void)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The writing process asks the reading process for the counts of words and checks the answers. */
+/* The writing process asks the reading process for the counts of words, and checks the answers. */
 #include "demo.h"
 
 int hear(int sock, struct packet *packet)
@@ -76,7 +76,7 @@ static int compare_counts(int sock, const char *list, struct tally *tally)
 		expected[nr] = strtoll(list, &word, 10);
 		word += *word == ' ';
 		len = strcspn(word, "\n");
-		if (!len)	/* uniq counts the empty word before the first one */
+		if (!len)	/* uniq counts an empty line, too */
 			continue;
 		if (expected[nr] > tally->most) {
 			tally->most = expected[nr];

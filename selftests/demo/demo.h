@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The demonstration: main.c runs it, input.c reads the text, writer.c stores its words, reader.c is
- * the reading process, check.c sends it questions, packets.c sends and receives the messages.
+ * The demonstration: main.c has main(), input.c reads a text, writer.c stores the words of the text
+ * in an arena, reader.c is the reading process, check.c asks the reading process for counts, and
+ * packets.c sends and receives the messages between the two processes.
  */
 #ifndef ARENA_DEMO_H
 #define ARENA_DEMO_H
@@ -57,19 +58,19 @@ enum request {
 	REQ_ADOPT,		/* use the arena of the descriptor in the message */
 	REQ_COUNTS,		/* count the words in the message, one in each line */
 	REQ_CENSUS,		/* answer with a struct words_census of the whole table */
-	REQ_BREAK_OUT,		/* try everything that must be refused */
+	REQ_BREAK_OUT,		/* try each call that the kernel must refuse */
 	REQ_FOLLOW,		/* read the kernel's records; answer when ready and when done */
 };
 
 #define PACKET_WORDS	1024
 #define PACKET_TEXT	(32 << 10)
 
-/* The request to read the kernel's records, and what the reading process answers. */
+/* The request to read the kernel's records, and the answer of the reading process. */
 struct followed {
 	__u64 start;		/* in the request: offset of the first record */
 	__u64 records;
 	__u64 wakes;		/* how often poll() returned */
-	__u64 age;		/* of the oldest record when it was read, in ns */
+	__u64 age;		/* the largest age of a record when it was read, in ns */
 	char last[48];
 };
 

@@ -4,17 +4,17 @@
  *
  *	arena_demo [FILE]		(default: /proc/kallsyms)
  *
- * A small example comes first: store two numbers, reset the arena, store a point. A larger one
+ * A small example comes first: store two numbers, reset the arena, store a point. A larger example
  * follows, in which two processes and the kernel use one arena:
  *
  * The writing process stores every distinct word of FILE by libarena, mostly without system calls,
- * under a hash index that lies in the arena, too (words.h). The reading process, which was forked
- * before the arena existed, gets a descriptor with the right to read over a socket, and nothing
- * else. It answers look-ups from its own mapping, and fails at everything that would change the
- * arena. Its counts are compared with those of "sort | uniq -c". Then kernel code (the module in
- * consumer/) gets a descriptor and writes records behind the words; poll() wakes the reading
- * process, which reads them as they come. At last the arena is reset and filled again, which must
- * take no further page.
+ * with a hash index that also lies in the arena (words.h). The reading process, which was forked
+ * before the arena existed, receives over a socket only a descriptor with the right to read. The
+ * reading process answers look-ups from its own mapping, and fails when it tries to change the
+ * arena. The writing process compares the answers with the counts of "sort | uniq -c". Then kernel
+ * code (the module in consumer/) gets a descriptor and writes records behind the words; poll()
+ * wakes the reading process, which reads the records as they arrive. At the end, the writing
+ * process resets the arena and fills it again, which must take no further page.
  *
  * The last line of the output is "arena_demo: PASS", with exit status 0, or "arena_demo: FAIL".
  */
@@ -179,7 +179,7 @@ static int fill(struct arena *arena, const struct input *input, struct arena_inf
 	return 0;
 }
 
-/* Resets the arena. The reader, whose mapping stays, must find nothing in it afterwards. */
+/* Resets the arena. Afterwards the reader, whose mapping stays, must find no table in the arena. */
 static int empty(struct arena *arena, int sock)
 {
 	static struct packet packet;
@@ -253,7 +253,7 @@ out:
 	return ret;
 }
 
-/* Forks the reader before the first arena is opened, so that it inherits no arena. */
+/* Forks the reader before the first arena is opened, so that the reader inherits no descriptor. */
 static int start_reader(int *sock, pid_t *pid)
 {
 	int ends[2];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The reading process, which may only read the arena, and trusts nothing that lies in there. */
+/* The reading process, which may only read the arena, and does not trust the bytes in the arena. */
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -11,9 +11,9 @@
 #define PATIENCE	20000	/* milliseconds */
 
 /*
- * An access to memory that is not committed or not writable raises a signal. Its handler jumps to
- * this buffer, so that the reader lives on: a process with the right to reset can revoke pages at
- * any time.
+ * An access to memory that is not committed or not writable raises a signal. The signal handler
+ * jumps to this buffer, so that the reader survives: a process with the right to reset can revoke
+ * pages at any time.
  */
 static sigjmp_buf fault;
 
@@ -40,8 +40,8 @@ static int try_mprotect(struct arena *arena)
 }
 
 /*
- * Tries to let the kernel store to the mapping: if that fails, read() returns an error and no
- * signal is raised.
+ * Tries to make the kernel store to the mapping: if the store fails, read() returns an error, while
+ * a store instruction would raise a signal.
  */
 static int try_store(struct arena *arena)
 {
@@ -126,7 +126,7 @@ static int try_status(struct arena *arena)
 			       PROT_READ | PROT_WRITE));
 }
 
-/* What the reader tries, and with which errno each attempt must fail. */
+/* The calls that the reader tries, and the errno with which each of them must fail. */
 static const struct attempt {
 	const char *what;
 	int (*try)(struct arena *arena);	/* returns the errno, or 0 after a success */
@@ -171,7 +171,7 @@ static int adopt(struct arena **arena, int fd)
 	return *arena ? 0 : -errno;
 }
 
-/* Counts the words of a request, one a line. */
+/* Looks up the count of each word of a request, which has one word in each line. */
 static int answer_counts(const struct words_view *view, struct packet *packet, size_t size)
 {
 	static char text[PACKET_TEXT];
@@ -188,8 +188,8 @@ static int answer_counts(const struct words_view *view, struct packet *packet, s
 }
 
 /*
- * Reads the records that are complete. This needs no system call: arena_high() reads the status
- * page, which each notice of kernel code updates.
+ * Reads the records that are complete. Needs no system call: arena_high() reads the status page,
+ * which each notice of kernel code updates.
  */
 static void read_records(struct arena *arena, struct followed *seen)
 {
@@ -209,8 +209,8 @@ static void read_records(struct arena *arena, struct followed *seen)
 }
 
 /*
- * Waits for the kernel's records and reads them. No notice is lost: poll() returns at once after
- * one that came between arena_watch() and poll().
+ * Waits for the kernel's records and reads them. No notice is lost: if a notice comes between
+ * arena_watch() and poll(), poll() returns at once.
  */
 static int follow(int sock, struct arena *arena, struct packet *packet)
 {
@@ -248,7 +248,8 @@ static size_t answer(int sock, struct arena **arena, struct packet *packet, size
 		return 0;
 	}
 	/*
-	 * arena_high() reads where objects end from the status page, which only the kernel writes.
+	 * arena_high() reads the end of the last object from the status page, which only the kernel
+	 * writes.
 	 */
 	view.map = (*arena)->base;
 	view.high = arena_high(*arena);

@@ -2,9 +2,9 @@
 /*
  * A table of words and their counts that lives in an arena.
  *
- * A process with a descriptor of the arena needs nothing else to read the table: it starts at the
- * root, which is the first object of the generation and so always at offset 0. Links are
- * offsets, so that every process may map the arena at any address.
+ * A process with a descriptor of the arena needs no further information to read the table: the root
+ * is the first object of the generation, and so always lies at offset 0. Links are offsets, so that
+ * every process may map the arena at any address.
  *
  *	root     | magic | index | buckets | words | total |
  *	                     |
@@ -12,9 +12,9 @@
  *	                             |
  *	entries       | next | count | key | text | <-+
  *
- * A chain runs from newer entries to older ones. The arena hands out rising
- * offsets, so every link points to a lower offset, and 0, the offset of the root, ends a chain. A
- * reader that checks this cannot be made to follow a chain in a circle.
+ * A chain runs from newer entries to older ones. The arena hands out rising offsets, so every link
+ * points to a lower offset, and 0, the offset of the root, ends a chain. A reader that checks the
+ * order of offsets cannot loop for ever in a chain.
  *
  * The reader does not trust the contents: a process that may write to the arena may change any
  * byte at any time. So the reader reads each number once, then checks it, then uses it.
@@ -126,7 +126,10 @@ static inline int words_read_entry(const struct words_view *view, __u64 offset,
 	return 0;
 }
 
-/* Returns the count of @text: 0 if it is not there, a negative errno if the table is not sound. */
+/*
+ * Returns the count of @text: 0 if the table has no such word, a negative errno if the table is not
+ * sound.
+ */
 static inline __s64 words_count(const struct words_view *view, const char *text, size_t len)
 {
 	__u64 key = words_key(text, len), offset;

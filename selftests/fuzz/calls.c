@@ -4,7 +4,10 @@
 
 #include "fuzz.h"
 
-/* The documented errors: first those that any call may return, then further ones by call. */
+/*
+ * The documented errors: first the errors that any call may return, then the further errors of each
+ * call.
+ */
 static const short common_errors[] = { EFAULT, EINVAL, E2BIG, EACCES, ENOMEM, EINTR, 0 };
 static const short own_errors[][5] = {
 	[_IOC_NR(ARENA_IOC_SETUP)] = { EBUSY, EFBIG },
@@ -173,7 +176,10 @@ static void *put_args(struct request *r)
 	return args_page + PAGE - r->size;
 }
 
-/* clause 30: a sealed arena does not change, and no other arena is taken for sealed */
+/*
+ * clause 30: after SEAL, no call that changes the arena succeeds; calls return EPERM only for a
+ * sealed arena
+ */
 static void check_sealed(const struct arena *a, unsigned int cmd, int err)
 {
 	const short *errors = own_errors[_IOC_NR(cmd)];
@@ -320,7 +326,7 @@ static void op_commit(struct arena *a)
 	a->lost = lost;
 }
 
-/* The fuzzer seals one time in eight only, as most calls on a sealed arena just fail. */
+/* The fuzzer makes only one of eight SEAL calls, because most calls on a sealed arena fail. */
 static void op_seal(struct arena *a)
 {
 	struct request r = REQUEST(SEAL, seal);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The fuzzer of /dev/arena. An input is an array of bytes, which a process turns into a sequence of
- * operations: it plays the input. main.c makes inputs and keeps those that reach new code, round.c
- * plays one, calls.c has an operation for each ioctl, mappings.c has operations on mappings and
+ * The fuzzer of /dev/arena. An input is an array of bytes. To play an input is to turn it into a
+ * sequence of operations. main.c makes inputs and keeps those that reach new code, round.c plays an
+ * input, calls.c has an operation for each ioctl, mappings.c has operations on mappings and
  * descriptors, and model.c knows what each arena must contain.
  */
 #ifndef ARENA_FUZZ_H
@@ -34,8 +34,8 @@ struct object {
 };
 
 /*
- * What the fuzzer knows of an arena. If @lost, it does not know the used bytes and the objects
- * until the next reset.
+ * What the fuzzer knows of an arena. If @lost is true, the fuzzer does not know the used bytes and
+ * the objects until the next reset.
  */
 struct arena {
 	int fd[FDS];

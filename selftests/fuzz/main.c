@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A fuzzer for /dev/arena. Its processes turn bytes into calls, well-formed ones and hostile ones,
- * and check after each call what must always hold. fuzz.h lists the source files.
+ * and make the checks below after each call. fuzz.h lists the source files.
  *
  *   arena_fuzz [-s SEED] [-t SECONDS] [-n ROUNDS] [-p PROCESSES] [-i HEX]
  *
  * A round is one input, which a process of its own turns into calls. New inputs are random numbers
- * that follow from the seed. Where the kernel has KCOV, inputs that reached new code are kept, and
- * most further inputs are variations of these. Without KCOV, the same seed gives the same calls. An
- * input in which a check fails is printed, and -i plays it again.
+ * that depend on the seed. If the kernel has KCOV, the fuzzer keeps inputs that reached new code,
+ * and most further inputs are variations of kept inputs. Without KCOV, the same seed gives the same
+ * calls. The fuzzer prints an input in which a check fails; -i plays such an input again.
  *
  * The checks: each errno is one that <linux/arena.h> names for the call; the sums of INFO add up;
  * each object lies inside its arena, aligned, and overlaps no other object; no page shows a byte

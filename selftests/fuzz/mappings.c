@@ -127,7 +127,10 @@ static void op_touch(void)
 	page = map->at + PAGE * (get_byte() % (map->bytes / PAGE));
 	if (touch_read(page))
 		return;
-	/* If other processes use the arena, one may reset it now, so its bytes are unknown. */
+	/*
+	 * If other processes use the arena, one of them may reset it at any time, so its bytes are
+	 * unknown.
+	 */
 	if (alone && !arenas[map->arena].alien)
 		check_page(map, page);
 	if (map->writable && alone)
@@ -184,7 +187,7 @@ void op_send(struct arena *a)
 	close(pair[1]);
 }
 
-/* clause 17: reopening through /proc gives no more rights */
+/* clause 17: reopening a descriptor through /proc gives no rights to its arena */
 void op_reopen(struct arena *a)
 {
 	char path[64], byte;

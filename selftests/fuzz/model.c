@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What the fuzzer knows of its arenas, and the bytes that it reads its choices from. */
+/* The model of the arenas that the fuzzer uses, and functions that read choices from the input. */
 #include "fuzz.h"
 
 struct shared *shared;
@@ -115,7 +115,10 @@ void check_info(struct arena *a)
 		broken("%llu used and not %llu", a->info.used, a->used);
 }
 
-/* Notes a new object, after checking that it is inside, aligned, and overlaps no other one. */
+/*
+ * Records a new object, after checking that it lies inside the arena, is aligned, and overlaps no
+ * other object.
+ */
 void add_object(struct arena *a, __u64 offset, __u64 bytes, __u64 align)
 {
 	unsigned int i;

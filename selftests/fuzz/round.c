@@ -48,7 +48,10 @@ static void kcov_start(void)
 	__atomic_store_n(&kcov[0], 0, __ATOMIC_RELAXED);
 }
 
-/* Notes that the kernel has run the code at @pc; returns whether no process had noted that. */
+/*
+ * Records in @shared that the kernel has run the code at @pc; returns false if @pc was recorded
+ * before.
+ */
 static bool cover(unsigned long pc)
 {
 	unsigned long slot = pc * 0x9e3779b97f4a7c15UL >> 49, old = 0;
@@ -96,7 +99,10 @@ static void play_together(void)
 		arenas[i].lost = true;
 	pid = fork();
 	if (!pid) {
-		/* The second process starts elsewhere in the input, so it does other operations. */
+		/*
+		 * The second process starts at another byte of the input, so that it makes other
+		 * operations.
+		 */
 		in->at += 1 + in->bytes[0] % 7;
 		kcov = NULL;
 		play();

@@ -10,11 +10,11 @@
  *	cat /sys/kernel/debug/arena_memory
  *	echo drop >/sys/kernel/debug/arena_memory
  *
- * A write makes an arena with this capacity and fills it: "node" with memory of the given node,
+ * A write makes an arena of the given capacity and fills it: "node" with memory of the given node,
  * "local" with memory of the writing CPU's node. With "account", a kernel thread, which is in the
- * root cgroup, fills the arena, and the writer's cgroup is charged; with "private" likewise, but it
- * is a private arena. "idle" is "local" with ARENA_SHRINK, and a reset at the end. "drop" destroys
- * the arena.
+ * root cgroup, fills the arena, and the kernel must charge the writer's cgroup; "private" does the
+ * same with a private arena. "idle" is like "local", but the arena has ARENA_SHRINK and is reset at
+ * the end. "drop" destroys the arena.
  */
 #include <linux/arena.h>
 #include <linux/arena_private.h>
@@ -41,7 +41,7 @@ static unsigned long pages[MAX_NUMNODES];
 static struct dentry *file;
 
 struct filler {
-	struct arena		*arena;		/* NULL: the private one */
+	struct arena		*arena;		/* NULL for the private arena */
 	struct completion	done;
 };
 

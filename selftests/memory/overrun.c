@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * arena_overrun: writes where it must not, within an arena named "overrun", so that the module
- * parameter "debug" of the arena module has something to find.
+ * arena_overrun writes to bytes of an arena named "overrun" that belong to no object, so that the
+ * checks which the arena module's parameter "debug" turns on have something to find.
  *
  *	echo make >/sys/kernel/debug/arena_overrun
  *	echo alloc 13 >/sys/kernel/debug/arena_overrun
@@ -10,7 +10,7 @@
  *	echo drop >/sys/kernel/debug/arena_overrun
  *
  * "alloc" allocates an object of so many bytes, and "poke" writes a byte 0 so many bytes behind the
- * begin of the last object, also after "reset" has freed it.
+ * beginning of the last object, even after "reset" has freed the object.
  */
 #include <linux/arena.h>
 #include <linux/debugfs.h>

@@ -6,9 +6,9 @@
  *	echo 20 >/sys/kernel/debug/arena_unload && rmmod arena
  *
  * arena_unload stays loaded, and holds a reference to the arena module only while it calls
- * functions of that module. On the same CPU, it queues slow RCU callbacks of its own between those
- * of the arenas. The slow ones delay those of the arenas beyond the grace periods that unloading
- * waits for.
+ * functions of that module. On the same CPU, arena_unload queues slow RCU callbacks of its own
+ * between the callbacks of the arenas. The slow callbacks delay the callbacks of the arenas beyond
+ * the grace periods for which the unloading waits.
  */
 #include <linux/arena.h>
 #include <linux/debugfs.h>
@@ -56,7 +56,10 @@ static void queue_slow(void)
 		call_rcu(&slow->rcu, slow_callback);
 }
 
-/* Makes an arena, resets it by arena_reset_rcu() and destroys it, by @end. */
+/*
+ * Makes an arena and resets it by arena_reset_rcu(). Then @end destroys the arena or drops the last
+ * reference to it.
+ */
 static int come_and_go(void (*end)(struct arena *arena))
 {
 	static const struct arena_config config = {
