@@ -36,7 +36,10 @@ FIXTURE(advice)
 	size_t page;
 };
 
-/* The module maps slabs of 64 KiB by PTEs, and slabs of 2 MiB by PMDs if the kernel supports it. */
+/*
+ * The module maps slabs of 64 KiB by PTEs, and slabs of 2 MiB by PMDs on kernels that support PMDs
+ * in VM_MIXEDMAP areas.
+ */
 FIXTURE_VARIANT(advice)
 {
 	__u32 slab;
@@ -261,8 +264,8 @@ static bool mapped_as(const void *at, const char *flags)
 }
 
 /*
- * clause 19: under READ_IMPLIES_EXEC, the kernel adds PROT_EXEC to a mapping for reading; an arena
- * is mapped nevertheless, and the mapping is not executable
+ * clause 19: under READ_IMPLIES_EXEC, the kernel adds PROT_EXEC to a mapping for reading; mmap() of
+ * an arena succeeds nevertheless, and the mapping is not executable
  */
 TEST_F(advice, map_read_implies_exec_not_executable)
 {
@@ -328,7 +331,7 @@ static void lies_on(struct __test_metadata *_metadata, size_t page, __u32 slab, 
 	close(fd);
 }
 
-/* clause 21: memory comes from the node that the task's memory policy names */
+/* clause 21: slabs come from the node that the task's memory policy names */
 TEST_F(advice, alloc_memory_policy_on_node)
 {
 	int node;
@@ -343,7 +346,7 @@ TEST_F(advice, alloc_memory_policy_on_node)
 	}
 }
 
-/* clause 21: memory comes from the node that the task's cpuset names */
+/* clause 21: slabs come from the node that the task's cpuset names */
 TEST_F(advice, alloc_cpuset_on_node)
 {
 	static const char group[] = "/sys/fs/cgroup/arena_advice";

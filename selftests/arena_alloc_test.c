@@ -115,7 +115,7 @@ TEST_F(space, alloc_larger_than_slab_ok)
 	EXPECT_EQ(-ENOSPC, arena_alloc(self->fd, 1, NULL));
 }
 
-/* clauses 4, 16: all of the capacity can be allocated; then calls fail and change nothing */
+/* clauses 4, 16: ALLOC succeeds up to the whole capacity, and then fails and changes nothing */
 TEST_F(space, alloc_when_full_enospc)
 {
 	unsigned int i;
@@ -173,8 +173,8 @@ TEST_F(space, store_any_size_copies)
 }
 
 /*
- * clauses 8, 9: after a keep reset, objects lie in the slabs that the arena kept, and no page is
- * allocated
+ * clauses 8, 9: after a keep reset, objects lie in the slabs that the arena kept, and the module
+ * allocates no page
  */
 TEST_F(space, reset_keep_reuses_slabs)
 {
@@ -195,8 +195,8 @@ TEST_F(space, reset_keep_reuses_slabs)
 }
 
 /*
- * clauses 8, 9: a release reset keeps the slabs of as many bytes as the caller asks for, and frees
- * the other slabs
+ * clauses 8, 9: a release reset keeps as many slabs as hold the number of bytes that the caller
+ * passes, and frees all others
  */
 TEST_F(space, reset_release_frees_slabs)
 {
@@ -388,7 +388,9 @@ TEST_F_TIMEOUT(space, alloc_by_processes_disjoint, 120)
 	}
 }
 
-/* clauses 1, 7, 16: objects of several processes do not overlap when the arena runs full */
+/*
+ * clauses 1, 7, 16: objects of several processes do not overlap when the processes fill the arena
+ */
 TEST_F_TIMEOUT(space, alloc_by_processes_until_full_disjoint, 120)
 {
 	__u64 sum = run_workers(_metadata, self->fd, self->map, CAPACITY / 32);

@@ -134,7 +134,7 @@ TEST(batch_when_full_takes_span_tail)
 	EXPECT_STREQ("tail", map + item[0].offset);
 	EXPECT_EQ(item[0].offset + 112, item[1].offset);
 	EXPECT_EQ(item[1].offset + 16, item[2].offset);
-	/* A batch that is larger than what is left of the arena fails. */
+	/* A batch that needs more space than the arena has left fails. */
 	item[0].bytes = SLAB / 2;
 	item[0].src = 0;
 	ASSERT_EQ(0, arena_info(fd, &full));
@@ -288,7 +288,9 @@ TEST_F(batch, batch_too_large_by_a_byte_enospc)
 	EXPECT_EQ(-ENOSPC, arena_batch(self->fd, self->item, 1, 0, NULL));
 }
 
-/* clauses 4, 5: a batch whose sum of sizes would wrap is refused, with and without sources */
+/*
+ * clauses 4, 5: the kernel refuses a batch whose sum of sizes would wrap, with and without sources
+ */
 TEST_F(batch, batch_with_wrapping_sum_enospc)
 {
 	static const __u64 bad[] = { CAPACITY + 1, 1ULL << 32, 1ULL << 40, 1ULL << 63, ~0ULL,
@@ -336,7 +338,7 @@ TEST_F(batch, batch_copies_too_much_emsgsize)
 	free(bytes);
 }
 
-/* clauses 4, 18: each bad argument alone is refused */
+/* clauses 4, 18: the kernel refuses a batch with a single bad argument */
 TEST_F(batch, batch_bad_argument_refused)
 {
 	const struct arena_batch_args good = {
@@ -388,7 +390,9 @@ TEST_F(batch, batch_bad_argument_refused)
 	EXPECT_EQ(0, arena_ioctl(self->fd, ARENA_IOC_BATCH, &args));
 }
 
-/* clause 18: items longer than the kernel knows are accepted if the rest of each is zero */
+/*
+ * clause 18: the kernel accepts items that are longer than its own if all additional bytes are zero
+ */
 TEST_F(batch, batch_longer_items_ok)
 {
 	struct long_item {
@@ -564,7 +568,8 @@ TEST_F_TIMEOUT(batch, batch_by_processes_disjoint, 120)
 }
 
 /*
- * Allocates batches until *@stop is set. Returns 1 if a batch fails with another error than ENOSPC.
+ * Allocates batches until *@stop is set. Returns 1 if a batch fails with an error other than
+ * ENOSPC.
  */
 static int batches_until_stopped(int fd, int *stop)
 {

@@ -101,7 +101,7 @@ static inline bool arena_same_state(const struct arena_info_args *a,
 	return !memcmp(a, &c, sizeof(c));
 }
 
-/* Returns whether INFO reports the same as in @before, except for the counts of failures. */
+/* Returns whether INFO reports the numbers in @before, except for the counts of failures. */
 static inline bool arena_unchanged(int fd, const struct arena_info_args *before)
 {
 	struct arena_info_args now;

@@ -76,7 +76,7 @@ TEST_F(commit, commit_mapped_memory_zero)
 	EXPECT_EQ(SIGBUS, touch_read(self->map + 2 * SLAB));
 }
 
-/* clauses 9, 20: resets keep or release slabs that COMMIT committed like all other slabs */
+/* clauses 9, 20: resets treat slabs that COMMIT has committed like all other slabs */
 TEST_F(commit, reset_keeps_or_releases_committed)
 {
 	ASSERT_EQ(0, arena_commit(self->fd, 8 * SLAB, 0, 0));
@@ -101,7 +101,8 @@ TEST_F(commit, commit_over_limit_gives_back_own)
 	ASSERT_EQ(0, arena_commit(big, 3 * SLAB, 0, 0));
 	/*
 	 * A COMMIT that fails may leave the directory larger, until the arena is destroyed. Let the
-	 * first COMMIT grow the directory, so that the second COMMIT must not raise what is held.
+	 * first COMMIT grow the directory, so that the second COMMIT must not raise
+	 * arena_held_bytes().
 	 */
 	EXPECT_EQ(-ENOMEM, arena_commit(big, 8 << 20, 0, 0));
 	held = arena_held_bytes();
@@ -150,7 +151,7 @@ TEST_F(commit, commit_on_node_is_there)
 	}
 }
 
-/* clause 5: a node that is not online is refused, and nothing is committed */
+/* clause 5: COMMIT refuses a node that is not online, and commits nothing */
 TEST_F(commit, commit_on_offline_node_einval)
 {
 	unsigned int node;

@@ -55,7 +55,9 @@ FIXTURE_TEARDOWN(compat)
 
 #define ioctl_32(cmd) call_32(NR_IOCTL_32, self->fd, cmd, (unsigned long)self->low)
 
-/* clause 18: commands of the first version give a 32-bit program the same results */
+/*
+ * clause 18: commands of the first version give 32-bit programs the same results as 64-bit programs
+ */
 TEST_F(compat, command_of_first_version_same_result)
 {
 	struct arena_setup_args setup = { .size = sizeof(setup), .capacity = 4 * SLAB };
@@ -126,7 +128,7 @@ static int call_copied(int fd, char *low, unsigned int cmd, void *args, size_t s
 	return err;
 }
 
-/* clause 18: commands that were added later give a 32-bit program the same results, too */
+/* clause 18: commands of later versions give 32-bit programs the same results as 64-bit programs */
 TEST_F(compat, command_of_later_version_same_result)
 {
 	struct arena_batch_args batch = { .size = sizeof(batch), .count = 3,

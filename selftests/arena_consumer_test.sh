@@ -118,8 +118,8 @@ absent()
 	done
 }
 
-# Succeeds if the module refuses the text $2, reports that byte $1 is wrong, and has dropped the
-# previous text.
+# Succeeds if the module refuses the text $2, reports that byte $1 is wrong, and drops the previous
+# text.
 bad_text()
 {
 	printf '%s' "$2" >"$dir/bad"

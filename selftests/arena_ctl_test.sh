@@ -23,7 +23,8 @@ says()
 	grep -q -- "$1" "$log"
 }
 
-# Starts two programs, with the arenas "full" of 96 KiB, which has 3 objects, and "empty" of 1 MiB.
+# Starts one program with the arena "full", which has 96 KiB and 3 objects, and one program with the
+# arena "empty", which has 1 MiB.
 begin()
 {
 	./arena_play setup=full,0x18000,0x8000 alloc=0x8000 alloc=0x8000 alloc=0x7000 \

@@ -45,7 +45,7 @@ has_file()
 	[ -e "$(echo "$arena/$id"-*)" ]
 }
 
-# Succeeds if the arena has no debugfs file. Callers wait for that, because a worker removes the
+# Succeeds if the arena has no debugfs file. Callers repeat this check, because a worker removes the
 # file some time after the arena is gone.
 has_no_file()
 {
@@ -143,7 +143,7 @@ open_while_it_goes()
 	until_true has_no_file && return $verdict
 }
 
-# Makes and closes 20 arenas. Every second one stays open until its debugfs file exists.
+# Makes and closes 20 arenas. Every second arena stays open until its debugfs file exists.
 comings_and_goings()
 {
 	for round in $(seq 20); do
@@ -212,7 +212,7 @@ fdinfo_of_fewer_rights()
 }
 
 # Succeeds if the fdinfo of a descriptor whose arena was not used yet shows rights and no arena, and
-# if reading it does not make the arena.
+# if reading the fdinfo does not create the arena.
 fdinfo_before_use()
 {
 	before=$(wc -l <$arena/arenas)

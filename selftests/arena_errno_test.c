@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Makes each call fail once with each errno that include/uapi/linux/arena.h documents for it, and
- * checks that nothing changes but the counts of failures (clause 4). arena_ioctl_test checks errors
- * that all calls have in common: ENOTTY, EFAULT, E2BIG, and EINVAL for sizes. arena_fault_test
- * makes each single allocation of a call fail.
+ * checks that only the counts of failures change (clause 4). arena_ioctl_test checks errors that
+ * all calls have in common: ENOTTY, EFAULT, E2BIG, and EINVAL for sizes. arena_fault_test makes
+ * each single allocation of a call fail.
  */
 #include "kselftest_harness.h"
 #include <sys/resource.h>
@@ -35,7 +35,7 @@ FIXTURE(errnos)
 		EXPECT_EQ(-(error), expression);				\
 		EXPECT_TRUE(arena_unchanged(fd_, &before_));			\
 		close(next_);							\
-		/* The call left no file open: the number is free. */	\
+		/* A call that left a file open would use up the number. */	\
 		EXPECT_EQ(next_, dup(fd_));					\
 		close(next_);							\
 	} while (0)

@@ -65,7 +65,7 @@ static void fail_start(int nth)
 
 /*
  * Returns whether the tested call made an nth allocation, which the kernel then made fail. If not,
- * the kernel has not injected the failure yet, and may let this read fail.
+ * the failure is not injected yet, and the kernel may inject it into the read here.
  */
 static bool fail_stop(void)
 {
@@ -122,7 +122,10 @@ FIXTURE_TEARDOWN(nth)
 {
 	if (fail_fd < 0)
 		return;
-	/* At least one allocation was made to fail, and the last call made no nth allocation. */
+	/*
+	 * The kernel has made at least one allocation fail, and the last call made no nth
+	 * allocation.
+	 */
 	EXPECT_LT(1, self->nth);
 	EXPECT_GT(NTH_MAX, self->nth);
 	if (self->map)
@@ -778,7 +781,10 @@ static bool status_shows(const char *at, __u64 offset)
 	       __atomic_load_n(&status->capacity, __ATOMIC_RELAXED) == CAPACITY;
 }
 
-/* The first mmap() of the status page allocates the page; if that fails, the next mmap() does. */
+/*
+ * The first mmap() of the status page allocates the page; if the allocation fails, the next mmap()
+ * allocates the page.
+ */
 TEST_F_TIMEOUT(nth, map_status_nth_fails_harmless, 120)
 {
 	const long page = sysconf(_SC_PAGESIZE);

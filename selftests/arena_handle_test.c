@@ -65,7 +65,7 @@ TEST_F(handle, deref_of_live_object_same_offset)
 	}
 }
 
-/* clause 13: an offset at which nothing is allocated has no handle */
+/* clause 13: HANDLE refuses an offset at which no object lies */
 TEST_F(handle, handle_of_unallocated_offset_erange)
 {
 	static const __u64 far[] = { CAPACITY - 1, CAPACITY, 1ULL << 40, 1ULL << 63, ~0ULL };
@@ -99,7 +99,7 @@ TEST_F(handle, deref_after_reset_estale)
 	}
 }
 
-/* clause 13: a handle with another generation, or an offset beyond all objects, is refused */
+/* clause 13: DEREF refuses a handle with another generation or with an offset beyond all objects */
 TEST_F(handle, deref_forged_handle_refused)
 {
 	struct arena_info_args info;

@@ -170,7 +170,7 @@ TEST_F(hold, close_while_held_deferred)
 	self->producer = -1;
 }
 
-/* clause 23: the arena of a killed program is freed when kernel code gives up its hold */
+/* clause 23: when kernel code gives up its hold, the module frees the arena of a killed program */
 TEST_F(hold, kill_while_held_deferred)
 {
 	int status, err;

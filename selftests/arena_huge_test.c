@@ -34,7 +34,7 @@ static bool maps_huge(void)
 	return (major > 6 || (major == 6 && minor >= 15)) && has_huge();
 }
 
-/* Returns how many bytes of the mapping at @map are mapped by PMDs. */
+/* Returns how many bytes of the mapping at @map the kernel has mapped by PMDs. */
 static long huge_bytes(const char *map)
 {
 	long huge = 0, kilobytes;

@@ -77,7 +77,7 @@ FIXTURE(command)
 FIXTURE_VARIANT(command)
 {
 	unsigned int cmd;
-	__u32 size;			/* of the struct, which has one version so far */
+	__u32 size;			/* the struct's size, the same in all versions so far */
 	bool out;			/* whether the kernel writes a result to the struct */
 	void (*fill)(void *buf);
 	/*
@@ -257,7 +257,7 @@ TEST_F(command, command_valid_ok)
 	EXPECT_EQ(variant->size, *(__u32 *)self->buf);
 }
 
-/* clause 18: a size of 0 is refused */
+/* clause 18: the kernel refuses a size of 0 */
 TEST_F(command, command_size_zero_einval)
 {
 	set_size(self->buf, 0);
@@ -265,7 +265,7 @@ TEST_F(command, command_size_zero_einval)
 	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clause 18: a struct shorter than the first version is refused */
+/* clause 18: the kernel refuses a struct that is shorter than the first version */
 TEST_F(command, command_shorter_einval)
 {
 	__u32 size;
@@ -309,14 +309,14 @@ TEST_F(command, command_longer_last_tail_byte_e2big)
 	EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clause 18: a struct may be as long as a page */
+/* clause 18: the kernel accepts a struct that is as long as a page */
 TEST_F(command, command_of_page_size_ok)
 {
 	set_size(self->buf, self->page);
 	EXPECT_EQ(0, arena_ioctl(self->fd, variant->cmd, self->buf));
 }
 
-/* clause 18: a struct longer than a page is refused */
+/* clause 18: the kernel refuses a struct that is longer than a page */
 TEST_F(command, command_longer_than_page_e2big)
 {
 	set_size(self->buf, self->page + 1);
@@ -380,7 +380,7 @@ TEST_F(command, command_read_only_struct_efault)
 		EXPECT_TRUE(unchanged(self->fd, &self->before, variant->cmd));
 }
 
-/* clause 18: a command is refused if its number encodes a size or a direction */
+/* clause 18: the kernel refuses a command whose number encodes a size or a direction */
 TEST_F(command, command_encoded_size_or_direction_enotty)
 {
 	unsigned int dirs[] = { _IOC_READ, _IOC_WRITE, _IOC_READ | _IOC_WRITE };
@@ -462,7 +462,7 @@ TEST(query_flags_are_those_accepted)
 	close(fd);
 }
 
-/* Returns 0 if an arena can be set up with these values, and a negative errno if not. */
+/* Sets up a new arena with @capacity and @slab_size, and closes it; returns the result of SETUP. */
 static int try_setup(__u64 capacity, __u64 slab_size)
 {
 	int fd = arena_open(), err = arena_setup(fd, capacity, slab_size, 0);
@@ -654,7 +654,7 @@ TEST_F(fresh, setup_bad_name_einval)
 	EXPECT_EQ(0, arena_ioctl(self->fd, ARENA_IOC_SETUP, &args));
 }
 
-/* clause 17: a second SETUP is refused */
+/* clause 17: a second SETUP fails */
 TEST_F(fresh, setup_twice_ebusy)
 {
 	EXPECT_EQ(0, arena_setup(self->fd, 1 << 20, 0, 0));
@@ -700,7 +700,9 @@ static int use_by_mark(int fd)
 	return arena_mark(fd, &mark);
 }
 
-/* clause 17: a rewind counts as use of the arena even if it is refused for a stale mark */
+/*
+ * clause 17: a rewind counts as use of the arena even if the rewind fails because of a stale mark
+ */
 static int use_by_rewind(int fd)
 {
 	return arena_rewind(fd, (struct arena_mark_args) { .size = 32 }) != -ESTALE;
@@ -754,7 +756,7 @@ static int use_by_mmap(int fd)
 	return !arena_map(fd, page_size(), PROT_READ, 0);
 }
 
-/* clause 17: SETUP is refused after any call that used the arena */
+/* clause 17: SETUP fails after any call that used the arena */
 TEST(setup_after_use_ebusy)
 {
 	int (*uses[])(int fd) = { use_by_alloc, use_by_store, use_by_offset, use_by_reset,
@@ -945,7 +947,7 @@ TEST_F(idle, store_unmapped_source_efault)
 	}
 }
 
-/* clause 18: STORE does not ignore the upper 32 bits of an address, not even for 32-bit callers */
+/* clause 18: STORE uses all 64 bits of the source address, even for 32-bit callers */
 TEST_F(idle, store_high_address_efault)
 {
 	struct arena_store_args args = {
@@ -993,7 +995,7 @@ TEST_F(idle, reset_unknown_mode_einval)
 	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ~0U, 0));
 }
 
-/* clause 18: RESET refuses a number of bytes to keep in all modes but RELEASE */
+/* clause 18: RESET refuses a number of bytes to keep in all modes except RELEASE */
 TEST_F(idle, reset_keep_count_without_release_einval)
 {
 	EXPECT_EQ(-EINVAL, arena_reset(self->fd, ARENA_RESET_KEEP, 1));

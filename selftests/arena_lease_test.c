@@ -209,7 +209,9 @@ TEST_F(lease, lease_in_zero_arena_zeroed)
 	close(fd);
 }
 
-/* clause 13: a lease reports its generation, and a lease after a reset reports a later one */
+/*
+ * clause 13: a lease reports its generation, and a lease after a reset reports a later generation
+ */
 TEST_F(lease, lease_after_reset_new_generation)
 {
 	__u64 generation;

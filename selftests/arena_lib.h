@@ -147,7 +147,7 @@ struct worker {
 	struct place places[OBJECTS];
 };
 
-/* Allocates stamped objects of various sizes and records where they are. */
+/* Allocates objects of various sizes that begin with a struct stamp, and records where they are. */
 static inline void *work(void *arg)
 {
 	struct worker *worker = arg;

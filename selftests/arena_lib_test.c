@@ -568,7 +568,10 @@ TEST_F_TIMEOUT(lib, store_after_strict_reset_faults, PATIENCE)
 	EXPECT_TRUE(test_memory(object));
 }
 
-/* Clause 6: in an arena with ARENA_SETUP_ZERO, objects are zero even in memory that was in use. */
+/*
+ * Clause 6: in an arena with ARENA_SETUP_ZERO, objects are zero even in memory that older objects
+ * used.
+ */
 TEST(alloc_in_zero_arena_zeroed)
 {
 	struct arena *arena = arena_open("zero", MB, ARENA_SETUP_ZERO);
@@ -624,7 +627,7 @@ TEST(scope_without_marks_fails)
 	arena_close(arena);
 }
 
-/* Clause 17: a call for which the descriptor lacks the right fails with an errno. */
+/* Clause 17: a call through a descriptor that lacks the necessary right fails with an errno. */
 TEST_F_TIMEOUT(lib, call_without_right_fails, PATIENCE)
 {
 	int read_only = arena_share(self->arena, ARENA_RIGHT_READ);

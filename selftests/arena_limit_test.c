@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tests the limits of /dev/arena, which cgroup is charged for an arena, and that arenas leave
- * nothing behind (clauses 4, 17, 21, 22 and 25). Changes module parameters, and expects that no
- * other program uses arenas meanwhile.
+ * Tests the limits of /dev/arena, the charging of arenas to cgroups, and that arenas leave nothing
+ * behind (clauses 4, 17, 21, 22 and 25). Changes module parameters, and expects that no other
+ * program uses arenas meanwhile.
  */
 #include "kselftest_harness.h"
 #include <grp.h>
@@ -62,7 +62,7 @@ FIXTURE_TEARDOWN(limits)
 	EXPECT_TRUE(all_gone());
 }
 
-/* clause 21: the number of arenas is bounded */
+/* clause 21: the module limits the number of arenas */
 TEST_F(limits, open_too_many_refused)
 {
 	int fds[4], i;
@@ -91,7 +91,7 @@ TEST_F(limits, open_too_many_refused)
 	EXPECT_EQ(-ENFILE, arena_open());
 }
 
-/* clause 21: the capacity of an arena is bounded */
+/* clause 21: the module limits the capacity of an arena */
 TEST_F(limits, setup_over_capacity_limit_efbig)
 {
 	ASSERT_TRUE(set_parameter("max_arena_mb", 2));
@@ -213,7 +213,9 @@ TEST_F(limits, alloc_over_device_limit_enomem)
 	EXPECT_GE(4 << 20, nr * SLAB);
 }
 
-/* clause 21: a limit near the largest number of its type, in pages or bytes, does not overflow */
+/*
+ * clause 21: under a limit of so many MiB that their number of bytes overflows, allocations succeed
+ */
 TEST_F(limits, set_limit_huge_number_ok)
 {
 	static const char *const numbers[] = {
@@ -248,9 +250,9 @@ static bool become(uid_t uid, bool in_namespace)
 }
 
 /*
- * As the user @uid, opens three arenas and fills them with 2 MiB together, which are the limits of
- * a user. Returns 0, 1 if an arena could not be opened, 100 if the process could not become the
- * user, or another number for a check that failed.
+ * As the user @uid, opens three arenas and fills them with 2 MiB together; a user may have just as
+ * much. Returns 0, 1 if an arena could not be opened, 100 if the process could not become the user,
+ * or another number for a check that failed.
  */
 static int use_up_bounds(uid_t uid, bool in_namespace)
 {
@@ -390,7 +392,7 @@ static bool told_not_to_charge(void)
 	return strstr(line, "cgroup.memory=") && strstr(line, "nokmem");
 }
 
-/* Returns whether the cgroup is charged for slabs that a process in it allocates. */
+/* Returns whether the kernel charges a cgroup for slabs that a process in the cgroup allocates. */
 static bool charges_arenas(const char *path)
 {
 	int fd, status;
@@ -538,7 +540,7 @@ TEST_F_TIMEOUT(cgroup, alloc_failed_in_cgroup_gives_back, 120)
 
 /*
  * Fills the cgroup, and then makes calls that need memory besides slabs: a buffer for STORE, and
- * directories for other arenas. open() and DUP are left out, because the kernel itself charges the
+ * directories for other arenas. Leaves out open() and DUP, because the kernel itself charges the
  * files that they make, and may kill a process for that. Returns 0 or the number of the failed
  * check.
  */
@@ -632,7 +634,10 @@ static int allocate_at_their_cost(struct __test_metadata *_metadata, const char 
 	return exhaust(*fd, err);
 }
 
-/* clause 21: the cgroup of the task that opened the arena is charged, whichever task allocates */
+/*
+ * clause 21: the kernel charges the cgroup of the task that opened the arena, whichever task
+ * allocates
+ */
 TEST_F(cgroup, alloc_by_other_task_charges_opener)
 {
 	int err, nr = allocate_at_their_cost(_metadata, self->path, &self->fd, true, &err);
@@ -646,8 +651,8 @@ TEST_F(cgroup, alloc_by_other_task_charges_opener)
 }
 
 /*
- * clause 21: the cgroup of the task that opened the arena is charged even if another task calls
- * SETUP
+ * clause 21: the kernel charges the cgroup of the task that opened the arena, even if another task
+ * calls SETUP
  */
 TEST_F(cgroup, setup_by_other_task_charges_opener)
 {

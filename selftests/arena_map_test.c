@@ -109,7 +109,7 @@ TEST_F(mapping, map_past_capacity_enxio)
 	EXPECT_EQ(ENXIO, errno);
 }
 
-/* clause 19: a mapping is refused if the sum of its offset and its length wraps */
+/* clause 19: mmap() fails if the sum of offset and length wraps */
 TEST_F(mapping, map_wrapping_offset_refused)
 {
 	/* How many pages 64 bits of offset can address: 1 << 52 pages of 4 KiB. */
@@ -145,7 +145,7 @@ TEST(map_tiny_capacity_last_page_ok)
 	close(fd);
 }
 
-/* clause 19: private mappings are refused */
+/* clause 19: mmap() refuses private mappings */
 TEST_F(mapping, map_private_einval)
 {
 	int prots[] = { PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE };
@@ -157,7 +157,7 @@ TEST_F(mapping, map_private_einval)
 	}
 }
 
-/* clause 19: executable mappings are refused, and a mapping cannot become executable */
+/* clause 19: mmap() refuses executable mappings, and a mapping cannot become executable */
 TEST_F(mapping, map_executable_eperm)
 {
 	int prots[] = { PROT_EXEC, PROT_READ | PROT_EXEC, PROT_READ | PROT_WRITE | PROT_EXEC };
@@ -217,7 +217,10 @@ TEST_F(mapping, mremap_moving_same_bytes)
 	munmap(there, CAPACITY);
 }
 
-/* clauses 19, 20: a reset revokes the parts of a mapping that munmap() of its middle has left */
+/*
+ * clauses 19, 20: after munmap() of the middle of a mapping, a reset revokes the rest of the
+ * mapping
+ */
 TEST_F(mapping, munmap_part_then_reset_revokes_rest)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 8 * SLAB, NULL));
@@ -345,7 +348,7 @@ TEST_F(mapping, reset_release_by_child_revokes_parent)
 	EXPECT_EQ(0, wait_for(pid));
 }
 
-/* clause 17: a parent sees what its child writes */
+/* clause 17: a parent sees the bytes that its child writes through a mapping */
 TEST_F(mapping, fork_mapping_shared)
 {
 	pid_t pid;
@@ -499,7 +502,9 @@ TEST_F(mapping, map_populate_maps_committed)
 	munmap(map, CAPACITY);
 }
 
-/* clause 19: MADV_DONTNEED keeps the bytes, and advice that would lose them is refused */
+/*
+ * clause 19: MADV_DONTNEED keeps the bytes, and madvise() refuses advice that would lose the bytes
+ */
 TEST_F(mapping, madvise_keeps_bytes)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, SLAB, NULL));

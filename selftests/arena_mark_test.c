@@ -166,7 +166,7 @@ TEST_F(mark, rewind_by_another_process_ok)
 	EXPECT_EQ(16, arena_used(self->fd));
 }
 
-/* clauses 12, 18: a mark with a wrong generation, offset, count or flag is refused */
+/* clauses 12, 18: REWIND refuses a mark with a wrong generation, offset, count or flag */
 TEST_F(mark, rewind_to_forged_mark_refused)
 {
 	int bit;
@@ -190,7 +190,7 @@ TEST_F(mark, rewind_to_forged_mark_refused)
 	refused(-EFAULT, arena_ioctl(self->fd, ARENA_IOC_MARK, NULL));
 }
 
-/* clauses 12, 17: marks need the rights to allocate and to reset */
+/* clauses 12, 17: MARK and REWIND need the rights to allocate and to reset */
 TEST_F(mark, mark_without_right_eacces)
 {
 	const __u32 all = ARENA_RIGHT_READ | ARENA_RIGHT_WRITE | ARENA_RIGHT_ALLOC |

@@ -244,7 +244,7 @@ TEST_F(node, dup_under_landlock_refused)
 
 /*
  * clause 17: when several processes make duplicates at the same time, each duplicate belongs to the
- * arena that it was made from, and has the rights that were asked for
+ * arena of the descriptor that DUP was called on, and has the rights that the process asked for
  */
 TEST_F_TIMEOUT(node, dup_races_with_open_own_arena, 300)
 {

@@ -222,7 +222,7 @@ TEST_F(pin, write_direct_io_ok)
 	close(file);
 }
 
-/* clause 20: pages that are registered as buffers of io_uring are not reused */
+/* clause 20: the module does not reuse pages that are registered as buffers of io_uring */
 TEST_F(pin, register_io_uring_buffers_pins)
 {
 	struct io_uring_params params = {};
@@ -233,8 +233,8 @@ TEST_F(pin, register_io_uring_buffers_pins)
 	if (ring < 0)
 		SKIP(return, "no io_uring");
 	/*
-	 * The arena's directory of slabs counts until the arena is closed. Let it grow to its full
-	 * size before the test notes how much memory is held.
+	 * The arena's directory counts as held until the arena is closed. Let the directory grow to
+	 * its full size before the test reads how much memory is held.
 	 */
 	ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY, NULL));
 	ASSERT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
@@ -333,7 +333,9 @@ TEST(alloc_by_processes_isolated)
 			if (arena_reset(fd, ARENA_RESET_RELEASE, part) ||
 			    arena_alloc(fd, bytes, NULL))
 				_exit(4);
-			/* Slabs that were kept have this process's byte, the others are zero. */
+			/*
+			 * Slabs that the reset kept have this process's byte; other slabs are zero.
+			 */
 			kept = (part + slabs[round % 3] - 1) / slabs[round % 3] * slabs[round % 3];
 			if (!all_bytes(map, i + 1, kept))
 				_exit(5);

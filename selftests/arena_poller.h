@@ -194,8 +194,8 @@ static inline bool uring_wait(struct uring *uring, int submit, int ms, struct io
 	struct io_uring_cqe *cqes = (void *)(uring->ring + uring->params.cq_off.cqes);
 
 	/*
-	 * io_uring_enter() reports no timeout in a call that submits requests, so submit by a call
-	 * before.
+	 * io_uring_enter() reports no timeout in a call that submits requests, so submit by a
+	 * separate call.
 	 */
 	if (submit)
 		syscall(__NR_io_uring_enter, uring->fd, submit, 0, 0, NULL, 0);

@@ -14,21 +14,21 @@
 #define A		ARENA_RIGHT_ALLOC
 #define T		ARENA_RIGHT_RESET
 
-/* clause 17: the device cannot be opened for reading only */
+/* clause 17: open() of the device for reading only fails */
 TEST(open_read_only_eacces)
 {
 	EXPECT_EQ(-1, open(DEVICE, O_RDONLY | O_CLOEXEC));
 	EXPECT_EQ(EACCES, errno);
 }
 
-/* clause 17: the device cannot be opened for writing only */
+/* clause 17: open() of the device for writing only fails */
 TEST(open_write_only_eacces)
 {
 	EXPECT_EQ(-1, open(DEVICE, O_WRONLY | O_CLOEXEC));
 	EXPECT_EQ(EACCES, errno);
 }
 
-/* clause 17: open() with the access mode O_ACCMODE (3), which permits only ioctls, is refused */
+/* clause 17: open() with the access mode O_ACCMODE (3), which permits only ioctls, fails */
 TEST(open_for_ioctl_only_eacces)
 {
 	EXPECT_EQ(-1, open(DEVICE, O_ACCMODE | O_CLOEXEC));

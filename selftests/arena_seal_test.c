@@ -238,8 +238,8 @@ TEST_F(seal, seal_while_mapped_writable_ebusy)
 }
 
 /*
- * clause 30: SEAL fails while any part of a mapping is left that may be written, even after
- * munmap() and mremap()
+ * clause 30: SEAL fails while munmap() and mremap() have left any part of a mapping that may be
+ * written
  */
 TEST_F(seal, seal_while_part_mapped_ebusy)
 {

@@ -299,7 +299,9 @@ static void *late_caller(void *arg)
 	return NULL;
 }
 
-/* Starts a call that stalls at the late page, and checks that other calls work meanwhile. */
+/*
+ * Starts a call that sleeps in a fault on the userfaultfd's page, and checks that other calls work.
+ */
 static void stall(struct __test_metadata *_metadata, struct _test_data_late *self,
 		  struct late_call *call)
 {
@@ -309,7 +311,9 @@ static void stall(struct __test_metadata *_metadata, struct _test_data_late *sel
 	EXPECT_EQ(0, everything_elsewhere(self->fd, self->map));
 }
 
-/* Provides self->bytes as the late page, and checks that the stalled call then succeeds. */
+/*
+ * Provides self->bytes for the userfaultfd's page, and checks that the sleeping call then succeeds.
+ */
 static void end_stall(struct __test_metadata *_metadata, struct _test_data_late *self,
 		      struct late_call *call)
 {
@@ -318,7 +322,7 @@ static void end_stall(struct __test_metadata *_metadata, struct _test_data_late 
 	EXPECT_EQ(0, call->err);
 }
 
-/* clause 24: a STORE whose source arrives late stalls only its caller */
+/* clause 24: a STORE that sleeps in a page fault on its source stalls only its caller */
 TEST_F(late, store_source_stalls_caller_only)
 {
 	struct arena_store_args args = {
@@ -343,7 +347,7 @@ TEST_F(late, store_source_stalls_caller_only)
 	EXPECT_EQ(100, arena_used(self->fd));
 }
 
-/* clause 24: a batch whose items arrive late stalls only its caller */
+/* clause 24: a batch that sleeps in a page fault on its items stalls only its caller */
 TEST_F(late, batch_items_stall_caller_only)
 {
 	struct arena_batch_args args = {
@@ -365,7 +369,7 @@ TEST_F(late, batch_items_stall_caller_only)
 	EXPECT_EQ(208, item[2].offset);
 }
 
-/* clause 24: a batch whose last source arrives late stalls only its caller */
+/* clause 24: a batch that sleeps in a page fault on its last source stalls only its caller */
 TEST_F(late, batch_source_stalls_caller_only)
 {
 	struct arena_batch_item item[3] = {
@@ -425,7 +429,7 @@ TEST_F(late, batch_result_unwritable_counts)
 	munmap(item, self->late.page);
 }
 
-/* clause 24: a call whose struct arrives late stalls only its caller */
+/* clause 24: a call that sleeps in a page fault on its struct stalls only its caller */
 TEST_F(late, call_struct_stalls_caller_only)
 {
 	static const unsigned int cmds[] = { ARENA_IOC_ALLOC, ARENA_IOC_RESET, ARENA_IOC_INFO,
@@ -450,7 +454,10 @@ TEST_F(late, call_struct_stalls_caller_only)
 	}
 }
 
-/* clause 24: a call stalls only its caller if the last bytes of a longer struct arrive late */
+/*
+ * clause 24: a call that sleeps in a page fault on the last bytes of a longer struct stalls only
+ * its caller
+ */
 TEST_F(late, call_tail_stalls_caller_only)
 {
 	char *two = mmap(NULL, 2 * self->late.page, PROT_READ | PROT_WRITE,
@@ -480,8 +487,8 @@ TEST_F(late, call_tail_stalls_caller_only)
 }
 
 /*
- * clause 24: a process whose call is stalled by memory that never arrives can be killed; the call
- * has changed nothing
+ * clause 24: a process can be killed while its call sleeps in a page fault that never ends; the
+ * call has changed nothing
  */
 TEST_F(late, kill_while_stalled_changes_nothing)
 {
@@ -541,9 +548,9 @@ TEST_F(late, call_many_stalled_others_work)
 }
 
 /*
- * A thread that lists a debugfs directory, or reads a debugfs file, into the late page. While a
- * listing is stalled, the kernel holds the lock of the directory; while a read is stalled, the file
- * cannot be removed.
+ * A thread that lists a debugfs directory, or reads a debugfs file, to the userfaultfd's page.
+ * While a listing is stalled, the kernel holds the lock of the directory; while a read is stalled,
+ * the file cannot be removed.
  */
 struct late_look {
 	int fd;

@@ -56,7 +56,7 @@ TEST_F(status, status_of_fresh_arena_describes_it)
 			      self->page - sizeof(*self->status)));
 }
 
-/* clause 7: the page is up to date after an allocation by any call and any descriptor */
+/* clause 7: the status page is up to date after an allocation by any call through any descriptor */
 TEST_F(status, status_after_alloc_updated)
 {
 	struct arena_lease_args lease;
@@ -74,7 +74,7 @@ TEST_F(status, status_after_alloc_updated)
 	close(other);
 }
 
-/* clause 13: when a reset returns, the page shows the new generation */
+/* clause 13: when a reset returns, the status page shows the new generation */
 TEST_F(status, status_after_reset_updated)
 {
 	const __u32 modes[] = { ARENA_RESET_KEEP, ARENA_RESET_RELEASE, ARENA_RESET_ZERO };
@@ -94,7 +94,7 @@ TEST_F(status, status_after_reset_updated)
 	}
 }
 
-/* clause 4: a call that fails does not change the page */
+/* clause 4: a call that fails does not change the status page */
 TEST_F(status, status_after_failure_unchanged)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, 64, NULL));
@@ -104,7 +104,7 @@ TEST_F(status, status_after_failure_unchanged)
 	expect_status(_metadata, self);
 }
 
-/* clause 7: a page that a program maps after allocations shows these allocations */
+/* clause 7: a status page that a program maps after allocations shows these allocations */
 TEST(status_mapped_later_up_to_date)
 {
 	const struct arena_status *status;
@@ -121,7 +121,7 @@ TEST(status_mapped_later_up_to_date)
 	close(fd);
 }
 
-/* clause 17: mapping the page of an arena without SETUP gives the arena the defaults */
+/* clause 17: mapping the status page of an arena without SETUP gives the arena the defaults */
 TEST(status_without_setup_makes_default)
 {
 	const struct arena_status *status;
@@ -139,7 +139,10 @@ TEST(status_without_setup_makes_default)
 	munmap((void *)status, sysconf(_SC_PAGESIZE));
 }
 
-/* clause 19: only one page can be mapped, at ARENA_STATUS_OFFSET; other mappings are refused */
+/*
+ * clause 19: mmap() maps exactly one page at ARENA_STATUS_OFFSET, and refuses other lengths and
+ * offsets
+ */
 TEST_F(status, status_other_offset_or_length_refused)
 {
 	const off_t base = ARENA_STATUS_OFFSET;
@@ -164,7 +167,7 @@ TEST_F(status, status_other_offset_or_length_refused)
 	}
 }
 
-/* clauses 19, 23: a program cannot write to the page, not even with all rights */
+/* clauses 19, 23: a program cannot write to the status page, not even with all rights */
 TEST_F(status, status_write_refused)
 {
 	void *page = (void *)self->status;
@@ -189,7 +192,7 @@ TEST_F(status, status_write_refused)
 	EXPECT_EQ(1, self->status->version);
 }
 
-/* clause 19: /proc/self/mem, process_vm_writev() and read() cannot write to the page */
+/* clause 19: /proc/self/mem, process_vm_writev() and read() cannot write to the status page */
 TEST_F(status, status_write_by_debugger_refused)
 {
 	char c = 'x';
@@ -230,7 +233,7 @@ TEST_F(status, status_mremap_stays_one_page)
 	EXPECT_EQ(64, self->status->offset);
 }
 
-/* clause 17: a forked child shares the page, which also shows allocations by the child */
+/* clause 17: a forked child shares the status page, which also shows allocations by the child */
 TEST_F(status, status_in_child_shared)
 {
 	pid_t pid = fork();
@@ -277,7 +280,9 @@ TEST_F(status, status_after_release_mapped)
 	EXPECT_EQ(CAPACITY, self->status->capacity);
 }
 
-/* clause 21: the page of an arena counts once against the limit, however often it is mapped */
+/*
+ * clause 21: the status page of an arena counts once against the limit, however often it is mapped
+ */
 TEST_F(status, status_page_counts_once)
 {
 	const struct arena_status *again;
@@ -312,8 +317,8 @@ struct reader {
 };
 
 /*
- * Counts how often the page shows a smaller generation than before or, within a generation, an
- * offset that is smaller than before or too large.
+ * Counts how often the status page shows a smaller generation than before or, within a generation,
+ * an offset that is smaller than before or too large.
  */
 static void *read_status(void *arg)
 {
@@ -341,7 +346,10 @@ static void *read_status(void *arg)
 	return NULL;
 }
 
-/* clauses 7, 13: a reader never sees an offset together with another generation than its own */
+/*
+ * clauses 7, 13: a reader never sees the offset of one generation together with the number of
+ * another
+ */
 TEST_F(status, status_races_with_reader_coherent)
 {
 	struct reader reader = { .status = self->status };
@@ -373,8 +381,8 @@ struct allocator {
 };
 
 /*
- * Allocates objects. After each, checks that the numbers on the page include the object and have
- * not decreased.
+ * Allocates objects. After each, checks that the numbers on the status page include the object and
+ * have not decreased.
  */
 static void *allocate_and_look(void *arg)
 {
@@ -397,7 +405,7 @@ static void *allocate_and_look(void *arg)
 	return NULL;
 }
 
-/* clause 7: the numbers on the page never decrease while several threads allocate */
+/* clause 7: the numbers on the status page never decrease while several threads allocate */
 TEST_F(status, status_races_with_allocs_only_grows)
 {
 	const __u64 rounds = on_uml() ? 1000 : 10000;

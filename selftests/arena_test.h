@@ -323,8 +323,8 @@ static inline long long read_number(const char *path)
 
 /*
  * Returns the bytes of memory that all arenas of the machine hold, or -1 if there is no debugfs.
- * Memory in the pool, which the module keeps for new arenas, is left out, because the kernel may
- * free it at any time.
+ * Leaves out memory in the pool, which the module keeps for new arenas, because the kernel may free
+ * it at any time.
  */
 static inline long long arena_held_bytes(void)
 {
@@ -376,8 +376,8 @@ static inline bool more_rounds(unsigned int i, unsigned int rounds)
 }
 
 /*
- * Returns whether a thread of this process sleeps interruptibly. A thread of these tests sleeps so
- * only in the call in which the test wants it to wait.
+ * Returns whether a thread of this process sleeps interruptibly. In these tests, a thread sleeps
+ * interruptibly only in the call in which the test wants it to wait.
  */
 static inline bool thread_sleeps(pid_t tid)
 {

@@ -11,7 +11,7 @@
  *	cat /sys/kernel/debug/arena_consumer/compare
  *
  * parse:   One write of at most CONSUMER_TEXT_MAX bytes is one text. The module frees the tree of
- *	    the previous text and parses this one. If the text is not JSON, write() returns EINVAL
+ *	    the previous text and parses the new text. If that is not JSON, write() returns EINVAL
  *	    and the module has no text. Reading shows a summary of the tree, or what was wrong in
  *	    the text and at which byte.
  * query:   For each open file, one write of a path and one read of the value. The write returns

@@ -18,8 +18,8 @@ struct json_node;
  * @name:  the name to print.
  * @open:  called before the first allocation; returns 0 or an errno.
  * @alloc: returns memory with this size and alignment (1 for strings), or NULL.
- * @clear: frees the whole tree, so that another one can be built.
- * @held:  returns the bytes taken from the kernel for the tree, or 0 if that is not known.
+ * @clear: frees the whole tree, so that another tree can be built.
+ * @held:  returns the bytes taken from the kernel for the tree, or 0 if unknown.
  * @close: called after the last tree was cleared.
  */
 struct json_memory_ops {
@@ -36,8 +36,8 @@ struct json_memory_ops {
  * @ops:     the kind of memory.
  * @arena:   the arena, if this kind of memory has one.
  * @private: the private arena, if this kind of memory has one.
- * @objects: number of objects allocated for the present tree.
- * @bytes:   bytes asked for by all these allocations.
+ * @objects: number of objects allocated for the current tree.
+ * @bytes:   bytes that the parser asked for in these allocations.
  */
 struct json_memory {
 	const struct json_memory_ops	*ops;

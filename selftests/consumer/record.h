@@ -12,8 +12,8 @@
 
 /**
  * struct produce_record - one record, aligned to its size.
- * @number: counts from 1. The kernel stores it last, by a store-release: a program that has read it
- *	    by a load-acquire may read the other members.
+ * @number: counts the records from 1. The module stores @number last, by a store-release: a program
+ *	    that has read @number by a load-acquire may read the other members.
  * @time:   the time of CLOCK_MONOTONIC, in nanoseconds.
  * @text:   a zero-terminated string.
  */

@@ -49,7 +49,7 @@ struct entry {
  * @taken:	number of successful allocations by source, also from the reservation.
  * @refused:	number of failed allocations by source, without those from the reservation.
  * @spent:	number of failed allocations from the reservation, by source.
- * @inside:	number of allocations that interrupted another one, by source.
+ * @inside:	number of allocations that interrupted another allocation, by source.
  */
 struct stage {
 	struct arena		*arena;

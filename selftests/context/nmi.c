@@ -74,11 +74,11 @@ bool nmi_raise(int cpu)
 }
 
 /**
- * struct storm - one CPU allocates, another one sends it NMIs.
+ * struct storm - one CPU allocates, and another CPU sends NMIs to it.
  * @stage:    the arena to allocate from.
  * @reserved: interrupts allocate from the reservation of @stage, and the task does so at times.
- * @work:     irq_work that the NMI handler queues. It runs in an ordinary interrupt when the NMI is
- *	      over, at the same instruction of the interrupted code.
+ * @work:     irq_work that the NMI handler queues; runs in an ordinary interrupt after the NMI, at
+ *	      the same instruction of the interrupted code.
  * @cpu:      the CPU that allocates.
  * @stop:     the sender has sent all NMIs.
  * @done:     completed when the sender ends.

@@ -23,7 +23,7 @@
  * struct notice - the calls of arena_notify() for one write.
  * @dev:   the arena, on which this test has a hold.
  * @work:  irq_work that calls arena_notify().
- * @times: how often arena_notify() was called in the context that was asked for.
+ * @times: how often arena_notify() was called in the context that the writer named.
  */
 struct notice {
 	struct arena_dev *dev;

@@ -39,7 +39,7 @@ static unsigned int seconds = 10;
 module_param(seconds, uint, 0600);
 MODULE_PARM_DESC(seconds, "How long to probe instructions, for each kind of arena");
 
-/* An element of a typed arena. @inverse is ~@value, so that a torn element is recognised. */
+/* An element of a typed arena. @inverse is ~@value, so that the test recognises a torn element. */
 struct twin {
 	u64	value;
 	u64	inverse;
@@ -50,7 +50,7 @@ DEFINE_ARENA(twins, struct twin);
 /**
  * struct site - a probe.
  * @kprobe: the probe.
- * @hit:    the work has executed the probed instruction.
+ * @hit:    work() has executed the probed instruction.
  */
 struct site {
 	struct kprobe	kprobe;
@@ -66,13 +66,13 @@ struct site {
  * @task:  the task whose work the probes interrupt.
  * @live:  the task is in a part of work() that probes may interrupt.
  * @reserved: the stage has a reservation.
- * @act:   a probe allocates when it is hit, and does not only note the hit.
- * @left:  how often the present probe may still allocate.
+ * @act:   a probe that is hit allocates; otherwise it only sets @hit of its site.
+ * @left:  how often the current probe may still allocate.
  * @hits:  how often probes have allocated.
  * @struck: number of instructions at which a probe has allocated.
  * @code:  address of each byte of the functions that work() calls.
  * @bytes: number of entries in @code.
- * @functions: number of these functions.
+ * @functions: number of functions that work() calls.
  * @work:  irq_work that a probe queues; it runs as soon as interrupts are on again.
  */
 static struct prober {

@@ -51,7 +51,7 @@ int stage_reserve(struct stage *stage, size_t nr, size_t size)
 		fail("arena_reserve: %d", err);
 		return err;
 	}
-	/* In a reservation, the size of each object is rounded up to the alignment. */
+	/* arena_reserve() rounds the size of each object up to the alignment. */
 	stage->reserved += nr * ALIGN(size, sizeof(long));
 	atomic_inc(&stage->allocs);
 	return 0;

@@ -63,13 +63,13 @@ struct holder {
  * @resets:   the timer handler resets @elements and @bytes.
  * @task:     elements that the task has allocated.
  * @irq:      elements that the timer handler has allocated.
- * @nmi:      elements that the NMI handler has allocated; @work frees them.
+ * @nmi:      elements that the NMI handler has allocated; @work frees those at even places.
  * @timers:   how often the timer has fired.
  * @inside:   how often the timer interrupted code of the module.
  * @done:     number of resets of @elements.
  * @bytes_done: number of resets of @bytes.
  * @refused:  number of resets that returned -EBUSY.
- * @missed:   an NMI was sent and did not come.
+ * @missed:   on_nmi() did not serve an NMI in time.
  */
 static struct scene {
 	struct elements	*elements;
@@ -137,7 +137,7 @@ static void give_back(struct holder *holder, unsigned int i)
 	holder->freed++;
 }
 
-/* Allocates an element, or checks one and frees it. */
+/* Allocates an element, or checks an allocated element and frees it. */
 static void churn(struct holder *holder)
 {
 	unsigned int i = next(&holder->rnd) % HELD;
@@ -207,7 +207,7 @@ static enum hrtimer_restart on_timer(struct hrtimer *timer)
 		reset_all();
 	} else {
 		churn(&scene.irq);
-		/* The NMI comes while the timer handler still interrupts the task. */
+		/* The NMI interrupts the timer handler, which interrupts the task. */
 		if (scene.timers % 4 == 0 && !nmi_raise(smp_processor_id()))
 			scene.missed = true;
 	}

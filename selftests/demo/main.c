@@ -80,7 +80,7 @@ static int smallest_example(void)
 }
 
 /*
- * Returns a capacity that is enough for any text of this size: beside its own bytes, a word takes
+ * Returns a capacity that is enough for any text of this size: besides its own bytes, a word takes
  * at most a link, a count, a key and some padding. A large capacity costs nothing until it is used.
  */
 static size_t room_for(const struct input *input)

@@ -47,7 +47,7 @@ struct words_entry {
 	char text[];		/* not terminated */
 };
 
-/* A reader's view of an arena: where it is mapped, and where objects end. */
+/* Where a reader has mapped the arena, and where the last object ends. */
 struct words_view {
 	const char *map;
 	__u64 high;
@@ -94,7 +94,7 @@ static inline int words_peek(const struct words_view *view, __u64 offset, __u64 
 	return 0;
 }
 
-/* Reads the root; returns -ENODATA if there is no complete table, -EBADMSG if it is not sound. */
+/* Reads the root; returns -ENODATA if there is no complete table, -EBADMSG for bad values. */
 static inline int words_read_root(const struct words_view *view, struct words_root *root)
 {
 	if (words_peek(view, offsetof(struct words_root, magic), &root->magic) ||
@@ -112,7 +112,7 @@ static inline int words_read_root(const struct words_view *view, struct words_ro
 	return 0;
 }
 
-/* Reads the entry at @offset without its text, and checks that the text lies in the view. */
+/* Reads the entry at @offset without its text, and checks that the text ends before @view->high. */
 static inline int words_read_entry(const struct words_view *view, __u64 offset,
 				   struct words_entry *entry)
 {
@@ -127,8 +127,8 @@ static inline int words_read_entry(const struct words_view *view, __u64 offset,
 }
 
 /*
- * Returns the count of @text: 0 if the table has no such word, a negative errno if the table is not
- * sound.
+ * Returns the count of @text: 0 if the table has no such word, a negative errno if the table has
+ * bad values.
  */
 static inline __s64 words_count(const struct words_view *view, const char *text, size_t len)
 {
@@ -154,9 +154,9 @@ static inline __s64 words_count(const struct words_view *view, const char *text,
 }
 
 /*
- * Walks all chains and counts their entries. If a hostile writer let chains share entries, the walk
- * could take very long, so it ends with an error when it has met more entries than the arena has
- * room for.
+ * Walks all chains and counts their entries. If a hostile process lets chains share entries, the
+ * walk could take very long. So the walk ends with an error when it has met more entries than the
+ * arena has room for.
  */
 static inline int words_take_census(const struct words_view *view, struct words_census *census)
 {

@@ -12,7 +12,10 @@ static __u64 buckets_for(size_t words)
 	return nr;
 }
 
-/* Finds a word in a chain. Does not check the links, because the writer itself has made them. */
+/*
+ * Finds a word in a chain. Does not check the links, because the writing process itself has made
+ * them.
+ */
 static struct words_entry *find_word(struct arena *arena, __u64 offset, __u64 key,
 				     const char *text, size_t len)
 {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Operations that make ioctls, with good arguments and bad ones, in memory that may be unmapped. */
+/*
+ * Operations that make ioctls with good and bad arguments. The structs may lie in unmapped memory.
+ */
 #include <poll.h>
 
 #include "fuzz.h"

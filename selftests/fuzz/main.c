@@ -135,7 +135,7 @@ static void work(unsigned long seed, time_t end, unsigned long rounds)
 	_exit(0);
 }
 
-/* clauses 17, 21: no memory is held after the last descriptor and mapping are gone */
+/* clauses 17, 21: the module holds no memory after the last descriptor and mapping are gone */
 static bool all_is_gone(void)
 {
 	if (arena_held_falls_to(0))

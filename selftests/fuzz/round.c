@@ -49,8 +49,8 @@ static void kcov_start(void)
 }
 
 /*
- * Records in @shared that the kernel has run the code at @pc; returns false if @pc was recorded
- * before.
+ * Records in shared->cover that the kernel has run the code at @pc; returns false if @pc was
+ * recorded before.
  */
 static bool cover(unsigned long pc)
 {
@@ -86,7 +86,10 @@ static void play(void)
 		step();
 }
 
-/* Two processes play the input on the same arenas. When both have ended, INFO is checked. */
+/*
+ * Two processes play the input on the same arenas. When both have ended, the first process checks
+ * INFO.
+ */
 static void play_together(void)
 {
 	pid_t pid;
