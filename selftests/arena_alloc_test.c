@@ -131,7 +131,9 @@ TEST_F(space, alloc_when_full_enospc)
 	EXPECT_EQ(CAPACITY / 4096, self->info.allocs);
 }
 
-/* clause 4: after an allocation has failed for lack of space, a smaller one still succeeds */
+/*
+ * clause 4: after an allocation has failed for lack of space, a smaller allocation still succeeds
+ */
 TEST_F(space, alloc_after_failure_uses_the_rest)
 {
 	ASSERT_EQ(0, arena_alloc(self->fd, CAPACITY - SLAB, NULL));
@@ -400,8 +402,8 @@ TEST_F_TIMEOUT(space, alloc_by_processes_until_full_disjoint, 120)
 }
 
 /*
- * clause 16: where there is room for N objects, N racing allocations succeed and the next one
- * fails; in an arena with spans, at most N succeed
+ * clause 16: where there is room for N objects, N racing allocations succeed and the next
+ * allocation fails; in an arena with spans, at most N succeed
  */
 TEST_F_TIMEOUT(space, alloc_by_processes_exact_capacity, 120)
 {

@@ -41,7 +41,7 @@ long_text()
 	}'
 }
 
-# Prints the character $2 $1 times, and then, if $3 is given, the character $3 $1 times.
+# Prints $1 copies of the character $2 and then, if $3 is given, $1 copies of the character $3.
 repeat()
 {
 	awk -v nr="$1" -v a="$2" -v b="$3" 'BEGIN {
@@ -160,10 +160,10 @@ END
 	bad_text 1 " "
 }
 
-# Of all texts with the same length, one of opening brackets alone needs the most memory. Checks
-# that the longest such text is refused for its syntax and not for lack of memory, that the longest
-# text of nested brackets is accepted, and that a text which is a byte too long is refused while the
-# module keeps the previous text.
+# Of all texts with the same length, the text of opening brackets alone needs the most memory.
+# Checks that the module refuses the longest text of this kind for its syntax and not for lack of
+# memory, accepts the longest text of nested brackets, and refuses a text which is a byte too long
+# but keeps the previous text.
 bounds()
 {
 	repeat 131072 '[' ']' >"$dir/deep"

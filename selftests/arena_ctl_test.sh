@@ -53,7 +53,8 @@ order()
 	awk '$2 == "full" || $2 == "empty" { printf "%s ", $2 }' "$log"
 }
 
-# Replaces each run of blanks in $log by one, because the widths of columns do not matter.
+# Replaces each run of blanks in $log by a single blank, because the widths of columns do not
+# matter.
 squeeze()
 {
 	tr -s ' ' <"$log" >"$log.s" && mv "$log.s" "$log"

@@ -35,7 +35,7 @@ FIXTURE(errnos)
 		EXPECT_EQ(-(error), expression);				\
 		EXPECT_TRUE(arena_unchanged(fd_, &before_));			\
 		close(next_);							\
-		/* A call that left a file open would use up the number. */	\
+		/* dup() returns the same number if the call left no file open. */	\
 		EXPECT_EQ(next_, dup(fd_));					\
 		close(next_);							\
 	} while (0)
@@ -193,8 +193,8 @@ TEST_F(errnos, alloc_bad_argument_errno)
 }
 
 /*
- * Each call needs more space than is left. The next object would lie elsewhere, and INFO would
- * report other numbers, if a refused call took some of the space.
+ * Each call needs more space than is left. If a call that fails took some of the space, INFO would
+ * report other numbers, and the last object here would not fit.
  */
 TEST_F(errnos, alloc_almost_full_enospc)
 {

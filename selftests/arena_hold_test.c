@@ -81,7 +81,7 @@ TEST_F(hold, produce_wrong_descriptor_refused)
 	EXPECT_EQ(-EINVAL, produce(self->producer, null, 1));
 	close(null);
 	EXPECT_EQ(-EBADF, produce(self->producer, null, 1));
-	/* The refused calls have left no hold on the arena: otherwise this reset would fail. */
+	/* The failed calls have left no hold on the arena: otherwise this reset would fail. */
 	EXPECT_EQ(0, arena_reset(self->fd, ARENA_RESET_RELEASE, 0));
 	EXPECT_EQ(0, produce(self->producer, self->fd, 1));
 	close(reader);

@@ -97,8 +97,8 @@ FIXTURE_TEARDOWN(huge)
 }
 
 /*
- * clause 19: a program that touches each page of a slab takes one page fault if the module maps the
- * slab by a PMD, and otherwise one for each 64 KiB
+ * clause 19: a program that touches each page of a slab takes one page fault for the slab if the
+ * module maps it by a PMD, and otherwise one page fault for each 64 KiB
  */
 TEST_F(huge, fault_huge_slab_few_faults)
 {
@@ -498,7 +498,7 @@ TEST_F_TIMEOUT(huge, reset_split_mappings_frees_all, 120)
 		if (!(i % 2))
 			ASSERT_EQ(0, munmap(map, CAPACITY));
 	}
-	/* If each round leaked one slab, twice as much memory as this limit would be missing. */
+	/* If each round leaked a slab, twice as much memory as this limit would be missing. */
 	EXPECT_GT((rounds - 10) * (long)HUGE / 2, before - free_memory());
 	ASSERT_EQ(0, arena_info(self->fd, &self->info));
 	EXPECT_EQ(0, self->info.committed);

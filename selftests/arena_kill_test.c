@@ -115,7 +115,7 @@ static void run_until_killed(unsigned int *steps, int shared, __u32 flags)
 	for (nr = 0; ; nr++) {
 		__atomic_store_n(steps, nr + 1, __ATOMIC_RELEASE);
 		step(nr, own, shared);
-		/* Now and then, replace the child's own arena by a new one. */
+		/* After each 1000 steps, replace the child's own arena by a new arena. */
 		if (nr % 1000 == 999) {
 			close(own);
 			own = open_arena(flags);

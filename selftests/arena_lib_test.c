@@ -462,7 +462,8 @@ TEST_F_TIMEOUT(lib, deref_of_freed_object_null, PATIENCE)
 }
 
 /*
- * Clause 18: a program can choose the size of a slab; a size that is not a power of two is refused.
+ * Clause 18: a program can choose the size of a slab; arena_open_setup() refuses a size that is not
+ * a power of two.
  */
 TEST(open_setup_slab_size)
 {

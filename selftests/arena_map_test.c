@@ -385,8 +385,8 @@ static void *toucher(void *arg)
 static void ignore_bus(int sig, siginfo_t *info, void *context)
 {
 	/*
-	 * When the handler returns, the CPU retries the access: meanwhile the parent may have
-	 * committed the memory.
+	 * When the handler returns, the CPU retries the access: the parent may have committed the
+	 * memory by then.
 	 */
 }
 

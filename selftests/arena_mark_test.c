@@ -88,8 +88,8 @@ TEST_F(mark, rewind_to_mark_restores_counts)
 		EXPECT_STREQ("kept", self->map);
 		EXPECT_STREQ("freed", self->map + 8);
 		/*
-		 * A second rewind to the mark, when no object was allocated since the first,
-		 * changes no number.
+		 * A second rewind to the mark changes no number, because no object was allocated
+		 * since the first rewind.
 		 */
 		EXPECT_EQ(0, arena_rewind(self->fd, self->mark[0]));
 		ASSERT_EQ(0, arena_info(self->fd, &self->info));

@@ -110,8 +110,8 @@ TEST_F_TIMEOUT(node, close_with_fanotify_mark_returns, PATIENCE + 60)
 }
 
 /*
- * clause 17: file locks do not stall the close of an arena; file leases (F_SETLEASE) are refused,
- * as for any device
+ * clause 17: file locks do not stall the close of an arena; fcntl() refuses file leases
+ * (F_SETLEASE), as for any device
  */
 TEST_F_TIMEOUT(node, close_with_file_lock_returns, PATIENCE + 60)
 {

@@ -344,7 +344,7 @@ TEST_F(poll, alloc_beyond_marks_wakes_each)
 
 /*
  * Waiters with EPOLLEXCLUSIVE may have different thresholds, so a wakeup must reach all of them,
- * and not only the first one. The threads sleep in epoll_wait(), because the kernel passes over
+ * not only the first waiter. The threads sleep in epoll_wait(), because the kernel passes over
  * exclusive waiters without a sleeping thread.
  */
 TEST_F(poll, wake_exclusive_waiters_all)

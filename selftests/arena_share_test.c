@@ -180,8 +180,8 @@ TEST_F_TIMEOUT(share, futex_elsewhere_separate, 300)
 }
 
 /*
- * clause 20: futex() fails with EFAULT in memory that was released; when memory is committed there
- * again, a futex at the same offset works
+ * clause 20: futex() fails with EFAULT at an offset whose slab a reset has released; when an
+ * allocation commits a new slab, a futex at this offset works again
  */
 TEST_F_TIMEOUT(share, futex_after_release_woken, 300)
 {

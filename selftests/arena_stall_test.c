@@ -497,8 +497,8 @@ TEST_F(late, kill_while_stalled_changes_nothing)
 
 	if (!pid) {
 		/*
-		 * A child does not inherit the userfaultfd. Make another one, whose faults no
-		 * thread serves.
+		 * A child does not inherit the userfaultfd. Make another userfaultfd, whose faults
+		 * no thread serves.
 		 */
 		struct late late;
 

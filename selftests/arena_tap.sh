@@ -29,7 +29,7 @@ load_module()
 	modprobe "$@" 2>/dev/null
 }
 
-# Prints a file as comments of TAP. Adds a newline if the last line lacks one.
+# Prints a file as comments of TAP. Adds a newline if the last line ends without it.
 show()
 {
 	awk '{ print "# " $0 }' "$1"

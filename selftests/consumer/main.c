@@ -11,9 +11,9 @@
  *	cat /sys/kernel/debug/arena_consumer/compare
  *
  * parse:   One write of at most CONSUMER_TEXT_MAX bytes is one text. The module frees the tree of
- *	    the previous text and parses the new text. If that is not JSON, write() returns EINVAL
- *	    and the module has no text. Reading shows a summary of the tree, or what was wrong in
- *	    the text and at which byte.
+ *	    the previous text and parses the new text. If the new text is not JSON, write() returns
+ *	    EINVAL and the module has no text. Reading shows a summary of the tree, or what was
+ *	    wrong in the text and at which byte.
  * query:   For each open file, one write of a path and one read of the value. The write returns
  *	    ENOENT if there is no such value, ENODATA if there is no text, EMSGSIZE if the value is
  *	    longer than a page.

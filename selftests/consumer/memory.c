@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The kinds of memory: three kinds of arena, and kmalloc().
+ * The kinds of memory in which the parser can build a tree: three kinds of arena, and kmalloc().
  *
  * There are no locks: each struct json_memory has one user at a time.
  */

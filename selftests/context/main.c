@@ -44,7 +44,7 @@ static const struct {
 	{ "hotplug", test_hotplug },
 };
 
-static DEFINE_MUTEX(run_mutex);		/* held while a test runs: one test at a time */
+static DEFINE_MUTEX(run_mutex);		/* held while a test runs, to serialise tests */
 static DEFINE_MUTEX(result_mutex);	/* protects the next four variables */
 static char result[RESULT_MAX];
 static size_t result_len;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Raises NMIs by interprocessor interrupts: another CPU sends them at any moment, or a CPU sends
- * one to itself at a chosen instruction.
+ * Raises NMIs by interprocessor interrupts: another CPU sends them at any moment, or a CPU sends an
+ * NMI to itself at a chosen instruction.
  */
 #include <linux/completion.h>
 #include <linux/cpumask.h>

@@ -316,7 +316,10 @@ static void report(const struct stage *stage, enum source i)
 	     atomic_read(&stage->spent[i]), atomic_read(&stage->inside[i]));
 }
 
-/* Reports what each context did, and fails the test if an allocation was refused. */
+/*
+ * Reports how many allocations each context made, and fails the test if an allocation outside of
+ * the reservation failed.
+ */
 void stage_report(const struct stage *stage)
 {
 	int i;

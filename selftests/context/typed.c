@@ -282,8 +282,8 @@ static void give_all_back(struct holder *holder)
 }
 
 /*
- * Allocates elements until an allocation fails, and expects as many as the arena has room for: if
- * there are fewer, the module has lost elements, and if there are more, it has handed out an
+ * Allocates elements until an allocation fails, and expects as many elements as the arena has room
+ * for: fewer mean that the module has lost elements, and more mean that it has handed out an
  * element twice.
  */
 static void expect_whole(void)

@@ -96,7 +96,7 @@ static int compare_counts(int sock, const char *list, struct tally *tally)
 	return nr ? compare_packet(sock, &packet, size, expected, nr, tally) : 0;
 }
 
-/* Looks one word up and prints the count. */
+/* Looks up one word, and prints its count. */
 static int look_up(int sock, const char *word, __s64 expected)
 {
 	static struct packet packet;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A fuzzer for /dev/arena. Its processes turn bytes into calls, well-formed ones and hostile ones,
- * and make the checks below after each call. fuzz.h lists the source files.
+ * A fuzzer for /dev/arena. Its processes turn bytes into well-formed and hostile calls, and make
+ * the checks below after each call. fuzz.h lists the source files.
  *
  *   arena_fuzz [-s SEED] [-t SECONDS] [-n ROUNDS] [-p PROCESSES] [-i HEX]
  *
