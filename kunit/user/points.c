@@ -9,6 +9,8 @@
  */
 #include <unistd.h>
 
+#include <linux/arena_private.h>
+
 #include "core/core.h"
 
 #define CHECK(x)	do { if (!(x)) user_die(__FILE__, __LINE__, #x); } while (0)
@@ -1252,6 +1254,41 @@ static bool cursor_comes_back(unsigned long point)
 	return came;
 }
 
+static struct arena_private private;
+
+/* The first chunk has no room for this object. */
+static void alloc_in_second_chunk(void)
+{
+	ours = arena_private_alloc(&private, SZ_4K, GFP_KERNEL);
+}
+
+static void reset_parent(void)
+{
+	CHECK(!arena_reset(arena));
+}
+
+/* clause 12: an arena whose parent is reset while it takes another chunk there is void after that */
+static bool parent_reset_while_chunk_taken(unsigned long point)
+{
+	struct arena_private_mark mark;
+	bool came;
+
+	arena = create(SZ_64K, SZ_16K, 0);
+	CHECK(!arena_private_init_in(&private, arena, NULL, 0));
+	CHECK(arena_private_alloc(&private, 64, GFP_KERNEL));
+	mark = arena_private_mark(&private);
+	user_expect_warning = true;
+	came = interrupted_at(point, BY_TASK, alloc_in_second_chunk, reset_parent);
+	user_expect_warning = false;
+	CHECK(came || ours);
+	CHECK(arena_private_rewind(&private, &mark) == (came ? -ESTALE : 0));
+	arena_private_reset(&private);
+	CHECK(arena_private_alloc(&private, 64, GFP_KERNEL));
+	arena_private_destroy(&private);
+	arena_destroy(arena);
+	return came;
+}
+
 static size_t seen;
 
 static void look_at_offset(void)
@@ -1336,6 +1373,7 @@ static const struct {
 	{ "given_back_while_installed", given_back_while_installed },
 	{ "cursor_comes_back", cursor_comes_back },
 	{ "offset_beside_a_resize", offset_beside_a_resize },
+	{ "parent_reset_while_chunk_taken", parent_reset_while_chunk_taken },
 	{ "gfp_is_checked_on_the_fast_path", gfp_is_checked_on_the_fast_path },
 	{ "gfp_not_honoured", gfp_not_honoured },
 	{ "rcu_must_watch", rcu_must_watch },
