@@ -478,6 +478,62 @@ TEST_F(cgroup, alloc_in_full_cgroup_enomem)
 	EXPECT_EQ(0, event(self->path, "oom_kill"));
 }
 
+/* Returns how many removed cgroups something still refers to, or -1 if that is not known. */
+static long long dying_cgroups(void)
+{
+	FILE *file = fopen(CGROUP "cgroup.stat", "re");
+	long long value, found = -1;
+	char word[64];
+
+	if (!file)
+		return -1;
+	while (fscanf(file, "%63s %lld", word, &value) == 2)
+		if (!strcmp(word, "nr_dying_descendants"))
+			found = value;
+	fclose(file);
+	return found;
+}
+
+/* Makes a cgroup in which a process uses an arena, and removes it. Returns 0 or an error. */
+static int use_arena_in_cgroup(const char *path)
+{
+	int i, fd, status;
+	pid_t pid;
+
+	if (mkdir(path, 0700))
+		return -errno;
+	pid = fork();
+	if (!pid) {
+		fd = enter(path) ? arena_open() : -1;
+		_exit(fd < 0 || arena_setup(fd, CAPACITY, SLAB, 0) || arena_alloc(fd, SLAB, NULL));
+	}
+	status = wait_for(pid);
+	for (i = 0; i < 1000 && rmdir(path); i++)
+		usleep(10000);
+	return status ? -EIO : 0;
+}
+
+/* clauses 21, 22: an arena that is closed refers to its cgroup no longer */
+TEST_F(cgroup, close_removed_cgroup_freed)
+{
+	const int cycles = 16, others = 4;
+	long long before = dying_cgroups();
+	char path[80];
+	int i;
+
+	if (before < 0)
+		SKIP(return, "no cgroup.stat");
+	snprintf(path, sizeof(path), "%s-dying", self->path);
+	for (i = 0; i < cycles; i++)
+		ASSERT_EQ(0, use_arena_in_cgroup(path));
+	/* The kernel keeps some for a while, for caches of its own. */
+	for (i = 0; i < 300 && dying_cgroups() > before + others; i++) {
+		write_string("/proc/sys/vm/drop_caches", "3");
+		usleep(100000);
+	}
+	EXPECT_GE(before + others, dying_cgroups());
+}
+
 /* Makes calls that need more memory than the cgroup has, and must fail and commit nothing. */
 static int fail_large_calls(int fd)
 {
