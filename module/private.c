@@ -490,10 +490,10 @@ static void unwind_to(struct arena_private *arena, struct arena_chunk *chunk)
 	arena->end = chunk ? chunk_end(chunk) : arena->first + arena->first_size;
 }
 
-/* With KASAN, poison what is in the chunks that a reset keeps. */
+/* With KASAN or KMSAN, poison what is in the chunks that a reset keeps. */
 static void chunks_poison(struct arena_chunk *chunk)
 {
-	for (; ARENA_REDZONE && chunk; chunk = chunk->below)
+	for (; ARENA_SHADOW && chunk; chunk = chunk->below)
 		arena_shadow_poison(chunk->data, chunk_end(chunk), ARENA_POISON_FREED);
 }
 

@@ -47,7 +47,8 @@
  *  - The buffer of a private arena is poisoned until arena_private_destroy().
  *  - KASAN checks objects larger than a slab only with CONFIG_KASAN_VMALLOC; such an object is
  *    accessible until it is unmapped.
- * The tag-based modes of KASAN see an arena as one block.
+ * The tag-based modes of KASAN see an arena as one block. KMSAN takes the contents of a new object
+ * for uninitialized, unless the arena has zeroed or copied them or belongs to a program.
  *
  * Debugging
  *  - The module parameter "debug" makes arenas find writes behind objects and after resets, on any

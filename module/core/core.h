@@ -615,7 +615,7 @@ struct arena_history {
  * @dir:	the directory of slab set 0.
  * @spare_dir:	the directory of slab set 1, with %ARENA_READERS.
  * @first_cpu:	state of the first CPU that allocates: most arenas need no other.
- * @freed:	with KASAN, for each slab set: an offset. Freed objects whose memory is not poisoned
+ * @freed:	with KASAN or KMSAN, for each slab set: an offset. Freed objects whose memory is not poisoned
  *		yet lie below it.
  * @left:	with KASAN: the generation that the last arena_reset_rcu() has left.
  * @no_cpu:	points to &arena_cpu_none. If arena_flat is true, fast paths read this pointer while
@@ -693,7 +693,7 @@ struct arena {
 	struct arena_dir	dir;
 	struct arena_dir	*spare_dir;
 	struct arena_cpu	first_cpu;
-#ifdef CONFIG_KASAN_GENERIC
+#if ARENA_SHADOW
 	atomic_long_t		freed[2];
 	unsigned long		left;
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * How an arena tells KASAN which of its memory is part of an object and which is not (clause 26).
- * Without generic KASAN, arena_redzone() is 0, and no function here changes anything.
+ * How an arena tells KASAN which of its memory is part of an object and which is not, and KASAN and
+ * KMSAN what was freed (clause 26). Without these tools, arena_redzone() is 0, and no function here
+ * changes anything.
  */
 #ifndef _ARENA_POISON_H
 #define _ARENA_POISON_H
@@ -40,6 +41,12 @@ static __always_inline size_t arena_object_end(const struct arena *arena, size_t
 			     ALIGN(end, arena_slab_size(arena)), arena->capacity));
 }
 
+/* The end of the slab that @offset is in, or @end if that is nearer. */
+static inline size_t arena_part_end(const struct arena *arena, size_t offset, size_t end)
+{
+	return min(end, ALIGN(offset + 1, arena_slab_size(arena)));
+}
+
 #ifdef CONFIG_KASAN_GENERIC
 
 /*
@@ -70,18 +77,8 @@ void arena_object_hidden(struct arena *arena, unsigned long generation, size_t o
  */
 void arena_object_resized(struct arena *arena, void *object, size_t offset, size_t old, size_t new);
 
-/* Note that a generation of slab set @set is about to end, with the cursor at @high. */
-void arena_freed_note(struct arena *arena, unsigned int set, size_t high);
 /* Note that arena_reset_rcu() is about to leave @generation to its readers. */
 void arena_left_note(struct arena *arena, unsigned long generation);
-/* Poison what resets and rewinds have freed in slab set @set, from offset @from on. */
-void arena_poison_freed(struct arena *arena, unsigned int set, size_t from);
-/*
- * Poison what was freed before the generation of @cursor began, which the caller is about to
- * settle. Returns false if the caller must not settle it: another CPU may be doing so.
- */
-bool arena_poison_begin(struct arena *arena, unsigned long cursor);
-void arena_poison_end(struct arena *arena);
 
 #else
 
@@ -93,12 +90,30 @@ void arena_poison_end(struct arena *arena);
 #define arena_object_resized(...)	((void)0)
 #define arena_reserved_begin()		((void)0)
 #define arena_reserved_end(...)		((void)0)
-#define arena_freed_note(...)		((void)0)
 #define arena_left_note(...)		((void)0)
+
+#endif /* CONFIG_KASAN_GENERIC */
+
+#if ARENA_SHADOW
+
+/* Note that a generation of slab set @set is about to end, with the cursor at @high. */
+void arena_freed_note(struct arena *arena, unsigned int set, size_t high);
+/* Poison what resets and rewinds have freed in slab set @set, from offset @from on. */
+void arena_poison_freed(struct arena *arena, unsigned int set, size_t from);
+/*
+ * Poison what was freed before the generation of @cursor began, which the caller is about to
+ * settle. Returns false if the caller must not settle it: another CPU may be doing so.
+ */
+bool arena_poison_begin(struct arena *arena, unsigned long cursor);
+void arena_poison_end(struct arena *arena);
+
+#else
+
+#define arena_freed_note(...)		((void)0)
 #define arena_poison_freed(...)		((void)0)
 #define arena_poison_begin(...)		true
 #define arena_poison_end(...)		((void)0)
 
-#endif /* CONFIG_KASAN_GENERIC */
+#endif /* ARENA_SHADOW */
 
 #endif /* _ARENA_POISON_H */

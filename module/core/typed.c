@@ -200,7 +200,7 @@ static void free_push(struct arena_typed *typed, u32 head, u32 last)
 {
 	s64 old = atomic64_read(&typed->free);
 
-	if (ARENA_REDZONE)
+	if (ARENA_SHADOW)
 		chain_poison(typed, head, last);
 	do {
 		WRITE_ONCE(typed->stamps[last].next, (u32)old);

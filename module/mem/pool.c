@@ -13,7 +13,6 @@
  * memory cgroup.
  */
 #include <linux/gfp.h>
-#include <linux/kmsan-checks.h>
 #include <linux/module.h>
 #include <linux/nodemask.h>
 #include <linux/shrinker.h>
@@ -164,8 +163,6 @@ bool arena_pool_put(void *base, unsigned int order)
 	if (!arena_charge(&node->pages, 1L << order, limit))
 		return false;
 	arena_shadow_poison(base, base + (PAGE_SIZE << order), ARENA_POISON_FREED);
-	/* Let KMSAN report if the next arena uses what this arena has left in the block. */
-	kmsan_poison_memory(base, PAGE_SIZE << order, GFP_NOWAIT);
 	pool_keep(node, order, page);
 	return true;
 }

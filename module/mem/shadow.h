@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What KASAN knows of the memory of arenas (clause 26).
+ * What KASAN and KMSAN know of the memory of arenas (clause 26).
  *
  * KASAN has a byte, the shadow, for each granule of 8 bytes: it says how many bytes of the granule,
  * from its start on, may be accessed, or why none may. Kernel code that the compiler has
@@ -13,14 +13,27 @@
  *
  * The allocator itself writes to memory that is no object: it zeroes spans, slabs and blocks. It
  * does so by arena_zero() and arena_copy(), which KASAN does not check.
+ *
+ * KMSAN has a shadow, too: it says which bits of memory are initialized, and the instrumented code
+ * that stores to memory updates it. Arenas tell KMSAN only what they have freed, so that the next
+ * object there counts as uninitialized until it is written to.
  */
 #ifndef _ARENA_SHADOW_H
 #define _ARENA_SHADOW_H
 
+#include <linux/gfp.h>
+#include <linux/kmsan-checks.h>
 #include <linux/string.h>
 #include <linux/types.h>
 
 struct page;
+
+/* Defined if a tool has to learn what an arena has freed. */
+#if defined(CONFIG_KASAN_GENERIC) || defined(CONFIG_KMSAN)
+#define ARENA_SHADOW		1
+#else
+#define ARENA_SHADOW		0
+#endif
 
 #ifdef CONFIG_KASAN_GENERIC
 
@@ -65,7 +78,15 @@ static inline void arena_copy(void *to, const void *from, size_t size)
 
 enum arena_poison { ARENA_POISON_UNUSED, ARENA_POISON_FREED };
 
+/* Memory that no object had yet needs nothing: KMSAN knows it from the page allocator. */
 static inline void arena_shadow_poison(const void *from, const void *end, enum arena_poison why)
+{
+	if (why == ARENA_POISON_FREED && from < end)
+		kmsan_poison_memory(from, end - from, GFP_NOWAIT);
+}
+
+/* Programs are shown zeroes only, so what they can map is initialized. */
+static inline void arena_shadow_free_pages(const void *from, const void *end)
 {
 }
 
