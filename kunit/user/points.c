@@ -11,7 +11,7 @@
 
 #include <linux/arena_private.h>
 
-#include "core/core.h"
+#include "core/cursor.h"
 
 #define CHECK(x)	do { if (!(x)) user_die(__FILE__, __LINE__, #x); } while (0)
 
@@ -67,6 +67,11 @@ static void leave_budget(unsigned long pages)
 static void alloc_ours(void)
 {
 	ours = arena_alloc(arena, 64, GFP_KERNEL);
+}
+
+static void alloc_ours_atomic(void)
+{
+	ours = arena_alloc(arena, 64, GFP_ATOMIC);
 }
 
 static void alloc_theirs(void)
@@ -1254,6 +1259,39 @@ static bool cursor_comes_back(unsigned long point)
 	return came;
 }
 
+static struct arena_cpu *writer;
+
+/* Settle the generation on CPU 1, and begin to write to an object of it. */
+static void settle_and_write(void)
+{
+	user_self.cpu = 1;
+	alloc_theirs();
+	writer = arena_write_begin(arena, arena_cpu_find(arena), arena->generation, theirs);
+	user_self.cpu = 0;
+	CHECK(theirs && writer);
+}
+
+/* clauses 2, 16: a CPU that settles and writes in a generation makes no allocation there fail */
+static bool alloc_beside_settling_writer(unsigned long point)
+{
+	bool came;
+
+	arena = create(SZ_64K, SZ_16K, 0);
+	CHECK(!arena_populate(arena, SZ_64K, GFP_KERNEL));
+	alloc_theirs();
+	/* A writer of the first generation keeps the second one unsettled. */
+	writer = arena_write_begin(arena, arena_cpu_find(arena), arena->generation, theirs);
+	CHECK(writer && !arena_reset(arena));
+	arena_write_end(arena, writer);
+	theirs = NULL;
+	came = interrupted_at(point, BY_IRQ, alloc_ours_atomic, settle_and_write);
+	CHECK(ours && ours != theirs);
+	if (came)
+		arena_write_end(arena, writer);
+	arena_destroy(arena);
+	return came;
+}
+
 static struct arena_private private;
 
 /* The first chunk has no room for this object. */
@@ -1373,6 +1411,7 @@ static const struct {
 	{ "given_back_while_installed", given_back_while_installed },
 	{ "cursor_comes_back", cursor_comes_back },
 	{ "offset_beside_a_resize", offset_beside_a_resize },
+	{ "alloc_beside_settling_writer", alloc_beside_settling_writer },
 	{ "parent_reset_while_chunk_taken", parent_reset_while_chunk_taken },
 	{ "gfp_is_checked_on_the_fast_path", gfp_is_checked_on_the_fast_path },
 	{ "gfp_not_honoured", gfp_not_honoured },

@@ -153,7 +153,8 @@ static noinline bool settle_rewound(struct arena *arena, unsigned long cursor, u
  * Settle a generation in an arena that has had checks: first check the memory that the last
  * generation has freed.
  */
-static bool settle_checked(struct arena *arena, unsigned long cursor, unsigned long written)
+static noinline bool settle_checked(struct arena *arena, unsigned long cursor,
+				    unsigned long written)
 {
 	unsigned long bits;
 	bool done;
@@ -169,30 +170,13 @@ static bool settle_checked(struct arena *arena, unsigned long cursor, unsigned l
 	return done;
 }
 
-/* The rest of settle(), in an arena that has had actions or checks, or while a reset sleeps. */
-static noinline bool settle_blocked(struct arena *arena, unsigned int blocked,
-				    unsigned long cursor, unsigned long written)
-{
-	if (arena_settle_blocked(arena, blocked, cursor) || late_writers(arena, written))
-		return false;
-	if (!arena_poison_begin(arena, cursor))
-		return cursor_settled(atomic_long_read(&arena->cursor));
-	if (blocked & ARENA_BLOCKED_CHECKS)
-		return settle_checked(arena, cursor, written);
-	if (cursor_rewound(cursor))
-		return settle_rewound(arena, cursor, 0, written);
-	return settle_at(arena, cursor, cursor & ~ARENA_UNSETTLED, written);
-}
-
 /*
  * Settle the present generation, unless the allocator still writes to memory of an older one,
  * or actions or a reset that sleeps block settling. Any CPU may settle it, in any context.
  * Returns true if the generation is settled, by this CPU or by another one.
  *
- * Returns false needlessly in two cases: an allocation of an older generation has counted itself
- * in, and is about to find that its generation is over; or another CPU has settled the generation
- * after this CPU read the cursor, and the writer that this CPU finds is of the new generation. A
- * caller that may wait tries again.
+ * Returns false needlessly if an allocation of an older generation has counted itself in, and is
+ * about to find that its generation is over. A caller that may wait tries again.
  */
 static __always_inline bool settle(struct arena *arena)
 {
@@ -219,12 +203,15 @@ static __always_inline bool settle(struct arena *arena)
 	 */
 	blocked = smp_load_acquire(&arena->settle_blocked);
 	written = atomic_long_read(&arena->written);
-	if (unlikely(blocked))
-		return settle_blocked(arena, blocked, cursor, written);
-	if (late_writers(arena, written))
-		return false;
-	if (!arena_poison_begin(arena, cursor))
+	if ((unlikely(blocked) && arena_settle_blocked(arena, blocked, cursor)) ||
+	    late_writers(arena, written) || !arena_poison_begin(arena, cursor))
+		/*
+		 * If another CPU has settled the generation since this CPU read the cursor, what
+		 * blocks or writes may belong to a newer generation.
+		 */
 		return cursor_settled(atomic_long_read(&arena->cursor));
+	if (unlikely(blocked & ARENA_BLOCKED_CHECKS))
+		return settle_checked(arena, cursor, written);
 	if (unlikely(cursor_rewound(cursor)))
 		return settle_rewound(arena, cursor, 0, written);
 	return settle_at(arena, cursor, cursor & ~ARENA_UNSETTLED, written);
