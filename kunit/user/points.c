@@ -1259,6 +1259,35 @@ static bool cursor_comes_back(unsigned long point)
 	return came;
 }
 
+static void reset_and_alloc(void)
+{
+	CHECK(!arena_reset(arena));
+	alloc_theirs();
+}
+
+/*
+ * clause 7: an interrupt resets the arena and allocates, while another CPU is about to take the tail
+ * of this CPU's span. If the interrupted allocation gets an object of the old generation, its bytes
+ * do not count in the new one.
+ */
+static bool reset_amid_collection(unsigned long point)
+{
+	bool came;
+
+	arena = create(SZ_64K, SZ_16K, ARENA_SPANS);
+	CHECK(!arena_populate(arena, SZ_64K, GFP_KERNEL));
+	CHECK(arena_alloc(arena, 8, GFP_KERNEL));
+	/* The other CPU has marked the span, and not cleared it yet. */
+	WRITE_ONCE(arena->first_cpu.slot.revoked, true);
+	came = interrupted_at(point, BY_IRQ, alloc_ours_atomic, reset_and_alloc);
+	CHECK(ours && arena_offset(arena) <= arena_high(arena));
+	WRITE_ONCE(arena->first_cpu.slot.revoked, false);
+	CHECK(arena_alloc(arena, 8, GFP_KERNEL));
+	CHECK(arena_offset(arena) <= arena_high(arena));
+	arena_destroy(arena);
+	return came;
+}
+
 static struct arena_cpu *writer;
 
 /* Settle the generation on CPU 1, and begin to write to an object of it. */
@@ -1411,6 +1440,7 @@ static const struct {
 	{ "given_back_while_installed", given_back_while_installed },
 	{ "cursor_comes_back", cursor_comes_back },
 	{ "offset_beside_a_resize", offset_beside_a_resize },
+	{ "reset_amid_collection", reset_amid_collection },
 	{ "alloc_beside_settling_writer", alloc_beside_settling_writer },
 	{ "parent_reset_while_chunk_taken", parent_reset_while_chunk_taken },
 	{ "gfp_is_checked_on_the_fast_path", gfp_is_checked_on_the_fast_path },

@@ -29,16 +29,12 @@ static void deep_count(struct arena *arena, unsigned long generation, size_t siz
 void arena_account(struct arena *arena, struct arena_slot *slot, unsigned long generation,
 		   size_t size)
 {
-	if (unlikely(!slot)) {
-		deep_count(arena, generation, size);
+	if (slot && generation < slot->generation)
 		return;
-	}
-	if (slot->generation != generation) {
-		if (generation < slot->generation)
-			return;
-		slot_adopt(slot, generation);
-	}
-	slot_count(slot, size);
+	if (likely(slot && (slot->generation == generation || slot_adopt(slot, generation))))
+		slot_count(slot, size);
+	else
+		deep_count(arena, generation, size);
 }
 
 /* Count @nr objects that are complete. */

@@ -332,7 +332,6 @@ static __always_inline void *span_begin(struct arena *arena, struct arena_cpu *c
 	slot->end_offset = offset + want;
 	slot->want = double_want;
 	slot->zeroed = READ_ONCE(slab->clean) == generation;
-	WRITE_ONCE(slot->stale, false);
 	slot_generation_ends(slot);
 	WRITE_ONCE(slot->taken, size);
 	WRITE_ONCE(slot->used, 0);

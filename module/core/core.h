@@ -126,7 +126,8 @@
  *    arena and refilled the slot. In that case the object comes from the new span, and the
  *    generation that the fast path writes back is too old: the next allocation finds that it
  *    differs from arena.generation and takes the slow path, where slot_fix_generation() corrects
- *    it.
+ *    it. If the slot is revoked, it keeps its generation as well as its span (slot_adopt()): then
+ *    the object comes from the old span and counts for the old generation.
  *  - Above: the arena is dense, and the CPU may have a window on the slab that the cursor was in
  *    when the CPU last claimed or reset. The window consists of the cursor word of the end of the
  *    slab, and of the difference between addresses and cursor words in the slab. If the cursor
@@ -186,7 +187,7 @@
  *	done     store-release of the writers in load-acquire in late_writers()
  *	         cpu_write_end()
  *	adopt    store-release of the slot's     load-acquire in
- *	         generation in slot_adopt(),     counted_in_slots()
+ *	         generation in slot_begin(),     counted_in_slots()
  *	         span_begin()
  *	mixed    smp_wmb() in                    smp_rmb() in counted_in_slots()
  *	         slot_generation_ends()          before the generation is read again
@@ -385,7 +386,7 @@ struct arena_dir {
 
 /**
  * struct arena_slot - the span of one CPU and its counts.
- * @generation: the generation that @used belongs to.
+ * @generation: the generation that @used and the span belong to.
  * @span:	the generation of the span, 0 if there is none, or one of ARENA_SPAN_*.
  * @taken:	bytes handed out from spans. The position of the next object is relative to it,
  *		so that one store both takes an object and counts it.
@@ -399,8 +400,6 @@ struct arena_dir {
  * @want:	bytes to claim at the next refill.
  * @zeroed:	the bytes of the span up to @limit that were not handed out yet are zero.
  * @revoked:	the span is being collected (span.c): its owner must not touch it.
- * @stale:	the span is of an older generation than @generation: the slot began to count for
- *		@generation while it was revoked.
  * @filling:	a refill is under way: it may have moved the cursor past a span that is not in the
  *		slot yet.
  *
@@ -420,7 +419,6 @@ struct arena_slot {
 	unsigned int	want;
 	bool		zeroed;
 	bool		revoked;
-	bool		stale;
 	bool		filling;
 };
 

@@ -185,38 +185,42 @@ static __always_inline void slot_generation_ends(struct arena_slot *slot)
 
 /*
  * Let @slot count for @generation, which is newer than the one that it counted for, and drop its
- * span. But while the slot is revoked, the collecting CPU may be reading the span: in that case
- * leave the span as it is, and set @slot->stale.
+ * span. In this preempt-off section, the caller has found that the slot was not revoked.
  */
-static inline void slot_adopt(struct arena_slot *slot, unsigned long generation)
+static inline void slot_begin(struct arena_slot *slot, unsigned long generation)
 {
-	/*
-	 * Acquire: pairs with the smp_store_release() in collect_slot(). If the slot is no
-	 * longer revoked, the collecting CPU has read all that is overwritten here.
-	 */
-	bool revoked = smp_load_acquire(&slot->revoked);
-
 	slot_generation_ends(slot);
-	if (!revoked) {
-		if (READ_ONCE(slot->span) != ARENA_SPAN_WINDOW)
-			WRITE_ONCE(slot->span, 0);
-		WRITE_ONCE(slot->taken, 0);
-		slot->limit = 0;
-		WRITE_ONCE(slot->ahead, 0);
-	}
-	/*
-	 * The release below orders this store before that of @generation: a CPU that collects the
-	 * tails of @generation must not take the tail of an older span.
-	 */
-	WRITE_ONCE(slot->stale, revoked);
+	if (READ_ONCE(slot->span) != ARENA_SPAN_WINDOW)
+		WRITE_ONCE(slot->span, 0);
+	WRITE_ONCE(slot->taken, 0);
+	slot->limit = 0;
+	WRITE_ONCE(slot->ahead, 0);
 	slot->want = max_t(unsigned int, slot->want / 4, ARENA_SPAN_MIN);
-	WRITE_ONCE(slot->used, -slot->taken);
+	WRITE_ONCE(slot->used, 0);
 	/*
 	 * Release: pairs with the smp_load_acquire() in counted_in_slots(), slot_is_of() and
 	 * collect_slot(). A remote reader that sees this generation does not add the bytes
 	 * of the former one.
 	 */
 	smp_store_release(&slot->generation, generation);
+}
+
+/*
+ * slot_begin(), unless the slot is revoked: then the collecting CPU may be reading the span, and a
+ * fast path that this allocation has interrupted may still take an object from it, which must count
+ * for the generation of the span. Returns false in this case; then @slot counts for its old
+ * generation only, and the caller counts without a slot.
+ */
+static inline bool slot_adopt(struct arena_slot *slot, unsigned long generation)
+{
+	/*
+	 * Acquire: pairs with the smp_store_release() in collect_slot(). If the slot is not
+	 * revoked, the collecting CPU has read all that is overwritten.
+	 */
+	if (unlikely(smp_load_acquire(&slot->revoked)))
+		return false;
+	slot_begin(slot, generation);
+	return true;
 }
 
 /* Count @size bytes that this CPU has claimed outside of its span. */

@@ -105,7 +105,6 @@ static void slot_set(struct arena *arena, struct arena_slot *slot, const struct 
 
 	/* As @end is rounded down, an object at the end of the space may end above it. */
 	ready = max(min(ready, end), next);
-	WRITE_ONCE(slot->stale, false);
 	slot_take(slot, size);
 	slot->end_offset = end;
 	slot->limit = slot->taken + ready - next;
@@ -134,7 +133,7 @@ static int slot_fill(struct arena *arena, struct arena_snap snap, struct arena_c
 		return err;
 	}
 	if (slot->generation != claim->generation)
-		slot_adopt(slot, claim->generation);
+		slot_begin(slot, claim->generation);
 	WRITE_ONCE(slot->span, 0);
 	joined = claim->object < claim->from;
 	clean = claim_is_clean(claim);
@@ -199,8 +198,7 @@ static int slot_refill(struct arena *arena, struct arena_snap snap, struct arena
 /*
  * Correct @span where a fast path has left an older generation in it. An interrupt between the
  * comparison of the generations and the busy store may have reset the arena and refilled the slot:
- * the fast path then takes from the new span, and writes back the generation that it compared. The
- * span of a stale slot does belong to an older generation: leave @span as it is.
+ * the fast path then takes from the new span, and writes back the generation that it compared.
  */
 static void slot_fix_generation(struct arena_slot *slot)
 {
@@ -210,8 +208,7 @@ static void slot_fix_generation(struct arena_slot *slot)
 	 * Acquire: pairs with the smp_store_release() in collect_slot(). This CPU must not
 	 * write @span while the collecting CPU may.
 	 */
-	if (unlikely(span && span != slot->generation && !smp_load_acquire(&slot->revoked) &&
-		     !slot->stale))
+	if (unlikely(span && span != slot->generation && !smp_load_acquire(&slot->revoked)))
 		WRITE_ONCE(slot->span, slot->generation);
 }
 
@@ -228,8 +225,8 @@ int arena_span_claim(struct arena *arena, struct arena_cpu *cpu, struct arena_sl
 	size_t need;
 	int err = 0;
 
-	if (slot->generation != snap.generation)
-		slot_adopt(slot, snap.generation);
+	if (slot->generation != snap.generation && !slot_adopt(slot, snap.generation))
+		return ARENA_USE_CURSOR;
 	slot_fix_generation(slot);
 	align = max(align, ARENA_MIN_ALIGN);
 	need = slot_need(arena, slot, size, align);
@@ -277,8 +274,11 @@ static bool slot_has_room(const struct arena_slot *slot)
 /* Is the span of @slot of @generation? Returns true also while the owner allocates in the span. */
 static bool slot_is_of(const struct arena_slot *slot, unsigned long generation)
 {
-	/* Acquire: pairs with the smp_store_release() in slot_adopt(), which sets @stale first. */
-	return smp_load_acquire(&slot->generation) == generation && !READ_ONCE(slot->stale);
+	/*
+	 * Acquire: pairs with the smp_store_release() in slot_begin(), which drops the old span
+	 * first: slot_has_room() must not find the room of the old span.
+	 */
+	return smp_load_acquire(&slot->generation) == generation;
 }
 
 /* May there be tails in the spans of any CPU, including spans that are being filled? */
@@ -364,10 +364,10 @@ static void keep_old_tails(struct arena_tails *tails, const struct arena_tails *
 /* Collect the tail of a revoked slot, and give the slot back to its owner. */
 static void collect_slot(struct arena_tails *tails, struct arena_slot *slot)
 {
-	/* Acquire: pairs with the smp_store_release() in slot_adopt(), which sets @stale first. */
+	/* Acquire: pairs with the smp_store_release() in slot_begin(), which drops the old span. */
 	unsigned long generation = smp_load_acquire(&slot->generation);
 
-	if (READ_ONCE(slot->stale) || !slot_room(slot))
+	if (!slot_room(slot))
 		generation = 0;
 	if (generation > tails->generation) {
 		/* The span belongs to a later generation than @tails: its owner gets it back. */

@@ -20,7 +20,7 @@ static __always_inline size_t counted_in_slots(const struct arena *arena, unsign
 		used = cursor_offset(deep);
 	for (cpu = arena_cpus_first(arena); cpu; cpu = cpu->next) {
 		/*
-		 * Acquire: pairs with the smp_store_release() in slot_adopt(). A reader that finds
+		 * Acquire: pairs with the smp_store_release() in slot_begin(). A reader that finds
 		 * @generation in a slot does not find the bytes of an older one there.
 		 */
 		if (smp_load_acquire(&cpu->slot.generation) != generation)
