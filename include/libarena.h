@@ -306,9 +306,9 @@ LIBARENA_INLINE void *arena_cursor_alloc(struct arena_cursor *cursor, size_t siz
  * @arena: the arena.
  *
  * Every allocation by this thread uses the cursor. arena_cursor_alloc() takes the cursor from
- * its caller, and so saves the instructions that look it up. The cursor is valid in this
- * thread until the thread ends or the arena is closed, also after resets; and after a fork()
- * by this thread, in the child, too.
+ * its caller, and so saves the instructions that look it up. The cursor stays valid across
+ * resets, until this thread ends or the arena is closed. After a fork() by this thread it is
+ * also valid in the child.
  *
  * Return: The cursor. Errors: ENOMEM.
  */

@@ -737,8 +737,8 @@ static void race_not_reported(struct kunit *test)
 }
 
 /*
- * Clauses 10, 26: an arena reports nothing when allocations race with resets, and thread 0 also
- * changes the parameter.
+ * Clauses 10, 26: an arena reports nothing when allocations race with resets while thread 0 also
+ * changes the module parameter "debug".
  */
 static void race_with_switch_not_reported(struct kunit *test)
 {

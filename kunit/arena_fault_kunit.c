@@ -407,7 +407,7 @@ static const struct {
 	{ "large",		call_large,		1, 6 },
 	{ "large, zeroed",	call_large_zeroed,	1, 5 },
 	{ "copy",		call_copy,		1, 1 },
-	/* This call allocates the buffer and a slab. */
+	/* This call allocates a slab, and a buffer in which it formats the long string. */
 	{ "string",		call_string,		1, 2 },
 	{ "reserve",		call_reserve,		1, 1 },
 	{ "handle",		call_handle,		1, 1 },

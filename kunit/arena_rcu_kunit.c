@@ -408,7 +408,10 @@ static bool shelf_reset(struct shelf *shelf)
 		was[i] = rcu_dereference_protected(shelf->book[i], true);
 		RCU_INIT_POINTER(shelf->book[i], NULL);
 	}
-	/* A reader that found a book before the shelf was cleared may still use the book. */
+	/*
+	 * A reader that found a book before the shelf was cleared may still use the book, which
+	 * arena_reset_rcu() keeps for that reader, and arena_reset() does not.
+	 */
 	err = shelf->rcu ? arena_reset_rcu(shelf->arena) : arena_reset(shelf->arena);
 	for (i = 0; err && i < BOOKS; i++)
 		rcu_assign_pointer(shelf->book[i], was[i]);

@@ -178,8 +178,8 @@ void arena_private_init_noprof(struct arena_private *arena, void *buffer, size_t
 EXPORT_SYMBOL_GPL(arena_private_init_noprof);
 
 /*
- * The macro arena_private_init_charged() calls this function, after it has set the line of code
- * that memory allocation profiling counts the arena for.
+ * The macro arena_private_init_charged() calls this function, after it has made the line of its
+ * caller the one for which memory allocation profiling counts the arena.
  */
 void arena_private_init_charged_noprof(struct arena_private *arena, void *buffer, size_t size)
 {

@@ -76,7 +76,7 @@ static bool fail_stop(void)
 	return reached;
 }
 
-/* Returns whether the module counts no arena: open() then succeeds with a limit of one arena. */
+/* Returns whether no arena is open: if so, open() succeeds although only one arena may be. */
 static bool nobody_counts(void)
 {
 	char most[32];

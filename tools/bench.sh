@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Measures arenas beside other allocators, their rivals: instructions on the newest stock kernel and
-# on that of this release, which QEMU counts exactly, and nanoseconds on User-Mode Linux on the
-# host's CPUs, medians of several boots.
+# Compares arenas with other allocators, the rivals. Counts instructions in QEMU, where the counts
+# are exact: on the stock kernel of the machine's Debian release, and on the newest one, from Debian's
+# backports. Measures nanoseconds on User-Mode Linux, on the host's CPUs, and reports the medians of
+# several boots.
 #
 #   bench.sh             measure everything, some twenty minutes the first time
 #   bench.sh --quick     measure the main figures, some two minutes
 #   bench.sh --growth    measure how cost grows with possible CPUs, capacity and number of arenas,
-#                        two minutes; BENCHES="create growth": without the memory of many arenas
+#                        two minutes; with BENCHES="create growth" only these two benchmarks of it
 #   bench.sh --gate      measure some instructions, and compare them with selftests/bench/gate
 #   bench.sh --record    measure what --gate does, and write the instructions of the fast paths to
 #                        selftests/bench/gate

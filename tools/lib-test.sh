@@ -292,8 +292,8 @@ read_only()
 		exec "$@"' "$dir" "$@"
 }
 
-# Checks that scripts in a read-only checkout write nothing elsewhere but ask for ARENA_BUILD, and
-# that a build works if ARENA_BUILD is given.
+# Checks that a script in a read-only checkout asks for ARENA_BUILD and does not write to another
+# folder instead; and that a build works if ARENA_BUILD is given.
 test_read_only_checkout()
 {
 	local said=$DIR/said

@@ -966,8 +966,8 @@ static void op_reserve_alloc(struct input *in)
 /* Resizing: clauses 3 and 28. */
 
 /*
- * The end of an object, which begins at @above, has moved. Forget the marks above @above, as a
- * rewind to such a mark could cut the object short.
+ * The end of the object that begins at @above has moved. Forget the marks above @above, as a rewind
+ * to such a mark could cut the object short.
  */
 static void forget_marks(size_t above)
 {

@@ -166,9 +166,9 @@ static void rewinds_push(struct arena_rewinds *rewinds, unsigned long last, size
 }
 
 /*
- * Record that a rewind from generation @now frees the objects at or above @low. If the last rewind
- * neither began @now nor tried to, a reset has come since and has freed all older objects: then the
- * history starts anew.
+ * Record that a rewind from generation @now frees the objects at or above @low. If @now is not the
+ * generation that the last recorded rewind was to begin, a reset has come since and has freed all
+ * older objects: then the history starts anew.
  */
 void arena_rewinds_add(struct arena *arena, unsigned long now, size_t low)
 {

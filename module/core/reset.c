@@ -969,10 +969,14 @@ unsigned long arena_release_empty(struct arena *arena, unsigned long *generation
 	if (former_unused(arena) && next_generation_empty(arena, *generation)) {
 		*generation = generation_kept(*generation);
 		/*
-		 * The former generation was empty, so it has no actions to wait for. Full barrier:
-		 * pairs with the atomic_long_read_acquire() in arena_settle_blocked(). If
-		 * arena->acted were not raised here, an arena whose first action is being added
-		 * would not settle.
+		 * The former generation was empty, so this one has no actions to wait for: say so
+		 * in arena->acted. A CPU that adds the first action of the arena may have set
+		 * %ARENA_BLOCKED_ACTIONS since former_unused() looked. From then on, a generation
+		 * settles only if arena->acted has reached it, and resume_settling() does not raise
+		 * arena->acted.
+		 *
+		 * Full barrier: pairs with the atomic_long_read_acquire() in
+		 * arena_settle_blocked().
 		 */
 		arena_raise(&arena->acted, *generation);
 		WRITE_ONCE(arena->shrinking, true);

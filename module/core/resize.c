@@ -139,7 +139,7 @@ static void slot_move(struct arena_slot *slot, const struct object_end *end)
 /*
  * The span is about to get back bytes that an object has lost. If the arena zeroes its objects,
  * zero these bytes, as what the span hands out below slot->limit must be zero. Otherwise, record
- * that the span may not be zero. Returns false if a reset has freed the object.
+ * that the span may contain bytes that are not zero. Returns false if a reset has freed the object.
  */
 static bool slot_wipe(struct arena *arena, struct arena_cpu *cpu, const struct object_end *end)
 {

@@ -173,9 +173,10 @@ static void *slab_take(struct arena *arena, int node, gfp_t gfp, bool *clean)
 }
 
 /*
- * How many pages may still be charged. Taking the lock makes sure that each slab that another
- * caller has charged for this arena is installed. So a caller that finds no room then finds that
- * slab.
+ * How many pages may still be charged. slab_publish() charges a slab and installs it under one
+ * lock, which this function takes, too. So if slab_publish() on another CPU has used up the room,
+ * its slab is installed when this function returns, and the caller that has no room finds that slab
+ * in the directory.
  */
 static unsigned long grow_room(struct arena *arena)
 {

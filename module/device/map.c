@@ -295,8 +295,9 @@ static int arena_mmap_status(struct arena_dev *dev, struct vm_area_struct *vma)
 }
 
 /*
- * May a program map the arena through @af with @vm_flags? Returns 0 or an errno. VM_MAYSHARE tells
- * MAP_SHARED, because mmap() clears VM_SHARED if the file is not open for writing.
+ * May a program map the arena through @af with @vm_flags? Returns 0 or an errno. VM_MAYSHARE says
+ * whether the program asked for MAP_SHARED. VM_SHARED does not: mmap() clears it if the file is not
+ * open for writing.
  */
 static int arena_may_map(const struct arena_file *af, unsigned long vm_flags)
 {

@@ -77,7 +77,7 @@
  *    without that right, a program can add objects and cannot alter any.
  *  - %ARENA_RIGHT_RESET: %ARENA_IOC_RESET and %ARENA_IOC_SETUP; and, together
  *    with %ARENA_RIGHT_ALLOC, marks: %ARENA_IOC_MARK and %ARENA_IOC_REWIND.
- *    %ARENA_IOC_SEAL needs all but %ARENA_RIGHT_READ.
+ *    %ARENA_IOC_SEAL needs the rights to write, to allocate and to reset.
  *
  * Queries (%ARENA_IOC_OFFSET, %ARENA_IOC_INFO, %ARENA_IOC_QUERY, %ARENA_IOC_HANDLE,
  * %ARENA_IOC_DEREF), waiting (%ARENA_IOC_WATCH, poll()), the status page and
