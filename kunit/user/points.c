@@ -1290,6 +1290,43 @@ static bool reset_amid_collection(unsigned long point)
 
 static struct arena_cpu *writer;
 
+static void reset_and_fail(void)
+{
+	CHECK(!arena_reset(arena));
+	CHECK(!arena_alloc(arena, 64, GFP_ATOMIC));
+}
+
+/*
+ * clause 1: an interrupt resets the arena while CPU 1 writes, so that the next generation is not
+ * settled, and drops the span of this CPU. The interrupted fast path writes the span back, and
+ * what is left of it is not extended later.
+ */
+static bool span_dropped_from_below(unsigned long point)
+{
+	struct arena_cpu *other;
+	bool came;
+
+	arena = create(SZ_64K, SZ_16K, ARENA_SPANS);
+	CHECK(!arena_populate(arena, SZ_64K, GFP_KERNEL));
+	CHECK(arena_alloc(arena, 64, GFP_KERNEL));
+	user_self.cpu = 1;
+	alloc_theirs();
+	other = arena_write_begin(arena, arena_cpu_find(arena), arena->generation, theirs);
+	user_self.cpu = 0;
+	CHECK(theirs && other);
+	came = interrupted_at(point, BY_IRQ, alloc_ours_atomic, reset_and_fail);
+	arena_write_end(arena, other);
+	if (came) {
+		user_self.cpu = 1;
+		alloc_theirs();
+		user_self.cpu = 0;
+		alloc_ours_atomic();
+		CHECK(ours && theirs && ours != theirs);
+	}
+	arena_destroy(arena);
+	return came;
+}
+
 /* Settle the generation on CPU 1, and begin to write to an object of it. */
 static void settle_and_write(void)
 {
@@ -1441,6 +1478,7 @@ static const struct {
 	{ "cursor_comes_back", cursor_comes_back },
 	{ "offset_beside_a_resize", offset_beside_a_resize },
 	{ "reset_amid_collection", reset_amid_collection },
+	{ "span_dropped_from_below", span_dropped_from_below },
 	{ "alloc_beside_settling_writer", alloc_beside_settling_writer },
 	{ "parent_reset_while_chunk_taken", parent_reset_while_chunk_taken },
 	{ "gfp_is_checked_on_the_fast_path", gfp_is_checked_on_the_fast_path },

@@ -195,6 +195,11 @@ static inline void slot_begin(struct arena_slot *slot, unsigned long generation)
 	WRITE_ONCE(slot->taken, 0);
 	slot->limit = 0;
 	WRITE_ONCE(slot->ahead, 0);
+	/*
+	 * A fast path that this allocation has interrupted may write @span back. No claim may be
+	 * joined to such a span then, as its address is not that of @end_offset.
+	 */
+	slot->end_offset = SIZE_MAX;
 	slot->want = max_t(unsigned int, slot->want / 4, ARENA_SPAN_MIN);
 	WRITE_ONCE(slot->used, 0);
 	/*

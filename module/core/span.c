@@ -377,6 +377,7 @@ static void collect_slot(struct arena_tails *tails, struct arena_slot *slot)
 			keep_tail(tails, slot->end_offset - slot_room(slot), slot->end_offset);
 		slot->limit = slot->taken;
 		WRITE_ONCE(slot->ahead, 0);
+		slot->end_offset = SIZE_MAX;
 	}
 	/*
 	 * Release: pairs with the smp_load_acquire() in arena_span_claim(), slot_fix_generation()
