@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Compares arenas with other allocators, the rivals. Counts instructions in QEMU, where the counts
-# are exact: on the stock kernel of the machine's Debian release, and on the newest one, from Debian's
-# backports. Measures nanoseconds on User-Mode Linux, on the host's CPUs, and reports the medians of
-# several boots.
+# are exact: on the stock kernel of the machine's Debian release, and on the newest one, from
+# Debian's backports. Measures nanoseconds on User-Mode Linux, on the host's CPUs, and reports the
+# medians of several boots.
 #
 #   bench.sh             measure everything, some twenty minutes the first time
 #   bench.sh --quick     measure the main figures, some two minutes

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Runs gates, checks of the sources for which no virtual machine is needed: each gate is one tool or
-# one script. If a gate fails, its complaints are shown. A gate does not run again on sources on which
-# it has passed; "rm -r build/passed" lets it.
+# one script. If a gate fails, its complaints are shown. A gate does not run again on sources on
+# which it has passed; "rm -r build/passed" lets it.
 #
 #   check.sh [GATE...]   checkpatch kernel-doc shellcheck programs manuals clauses
 #                        planted dkms w1-stock walls w1-new w1-kunit sparse; default: all
@@ -20,7 +20,7 @@ GATES=(checkpatch kernel-doc shellcheck programs manuals clauses planted dkms w1
 
 # Prints all C files of this project, also files that git does not know yet, so that new files are
 # checked before they are committed.
-sources()
+c_files()
 {
 	(cd "$ROOT" && find module include kunit selftests tools -name '*.[ch]' \
 		! -name '*.mod.c' 2>/dev/null | sort)
@@ -96,7 +96,7 @@ checkpatch_file()
 
 gate_checkpatch()
 {
-	sources | per_file checkpatch checkpatch_file
+	c_files | per_file checkpatch checkpatch_file
 }
 
 kernel_doc_file()
@@ -111,7 +111,7 @@ kernel_doc_file()
 
 gate_kernel-doc()
 {
-	sources | grep -E '^(module|include)/' | per_file kernel-doc kernel_doc_file
+	c_files | grep -E '^(module|include)/' | per_file kernel-doc kernel_doc_file
 }
 
 shellcheck_file()
@@ -209,8 +209,8 @@ upward_calls()
 		sed "s,^,module/$own calls ,"
 }
 
-# Prints the files of the core that call each other in a circle. tsort finds them, from a line for
-# each call with two files: the one that calls a function, and the one that defines the function.
+# Prints the files of the core that call each other in a circle. tsort finds them: it gets one line
+# for each call, which names the file that calls and the file that defines what is called.
 core_circles()
 {
 	objects_of core | xargs nm -A | awk '

@@ -172,17 +172,18 @@ plant_for_threads()
 	done < <(planted_bugs '^2[0-9] ')
 }
 
-# Looks for all planted bugs, unless they were found before with the same sources and seeds.
+# Looks for all planted bugs, unless they were found before with the same sources and seeds. The
+# programs were built from the sources of SUM.
+#   look_for_planted SUM
 look_for_planted()
 {
-	local name=planted-$SEED-$PLANTED_RUNS sum before=$PASSED failed=$FAILED found
+	local name=planted-$SEED-$PLANTED_RUNS sum=$1 before=$PASSED failed=$FAILED found
 
 	if found=$(passed_before "$name"); then
 		say "ok: $found planted bugs were found on these sources before"
 		PASSED=$((PASSED + found))
 		return
 	fi
-	sum=$(tree_sum)
 	plant_for_model
 	plant_for_threads
 	[ "$FAILED" -ne "$failed" ] || note_passed "$name" "$sum" "$((PASSED - before))"
@@ -190,13 +191,16 @@ look_for_planted()
 
 part_user()
 {
+	local sum
+
+	sum=$(tree_sum)
 	build_user
 	write_seeds
 	fuzz_model
 	race race-tsan
 	race race-asan
 	points
-	look_for_planted
+	look_for_planted "$sum"
 }
 
 build_device()

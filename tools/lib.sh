@@ -112,18 +112,22 @@ counts()
 	printf '%d %d %d\n' "$2" "$3" "$4" >"$BUILD/counts/$1"
 }
 
-# Prints a checksum of the sources, and of what says which compiler and which kernels they are
-# compiled with.
+# Prints a checksum of the sources, and of all else that decides what comes of them: the packages of
+# the machine, the kernels, and variables.
 tree_sum()
 {
 	(
 		cd "$ROOT" || exit 1
-		find Kbuild Makefile README.md dkms.conf include kunit module selftests tools \
-			-type f ! -name '.*' ! -name '*.o' ! -name '*.ko' ! -name '*.mod*' \
-			-exec sha256sum {} + | sort
-		gcc -dumpfullversion
-		cat "$BUILD/stock/version" "$BUILD/new/version" 2>/dev/null
-		readlink -f "$BUILD/src/newest"
+		sha256sum Kbuild Makefile README.md dkms.conf .ci/run .shellcheckrc 2>/dev/null
+		for folder in include kunit module selftests tools; do
+			(sources "$ROOT/$folder" | sort) |
+				(cd "$folder" && xargs -d '\n' sha256sum)
+		done
+		dpkg-query -W 2>/dev/null
+		cat "$BUILD/stock/version" "$BUILD/new/version" "$BUILD/src/newest/Makefile" \
+			2>/dev/null
+		echo "${WERROR:-} ${LLVM:-} ${CC:-} ${CFLAGS:-} ${KCFLAGS:-} ${REV:-}" \
+			"${CONFIG_ARENA_DEVICE:-}"
 	) | sha256sum | cut -d' ' -f1
 }
 
@@ -133,17 +137,18 @@ tree_sum()
 # Succeeds if check NAME has passed on the present sources, and prints what it counted.
 passed_before()
 {
-	local sum counted
+	local sum='' counted=''
 
 	[ -e "$BUILD/passed/$1" ] && read -r sum counted <"$BUILD/passed/$1" &&
-		[ "$sum" = "$(tree_sum)" ] && echo "$counted"
+		[ -n "$sum" ] && [ "$sum" = "$(tree_sum)" ] && echo "$counted"
 }
 
-# Notes that check NAME has passed on the sources of SUM, which tree_sum() has printed before the
-# check, and what it has counted.
+# Notes that check NAME has passed, and what it has counted, unless the sources have changed since
+# tree_sum() printed SUM before the check.
 #   note_passed NAME SUM [COUNTED]
 note_passed()
 {
+	[ -n "$2" ] && [ "$2" = "$(tree_sum)" ] || return 0
 	mkdir -p "$BUILD/passed"
 	echo "$2 ${3:-}" >"$BUILD/passed/$1"
 }
