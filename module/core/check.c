@@ -175,8 +175,8 @@ static void check_report(struct arena *arena, struct arena_finding *f, const u8 
 /* Returns the first of the @len bytes at @at that is not @expected, or NULL. */
 static const u8 *first_wrong(const u8 *at, u8 expected, size_t len)
 {
-	/* KASAN checks what memchr_inv() reads, and would report poisoned memory. */
-	if (!IS_ENABLED(CONFIG_KASAN_GENERIC))
+	/* KASAN and KMSAN check what memchr_inv() reads, and would report poisoned memory. */
+	if (!ARENA_SHADOW)
 		return memchr_inv(at, expected, len);
 	for (; len; at++, len--)
 		if (*at != expected)

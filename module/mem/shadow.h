@@ -82,7 +82,7 @@ enum arena_poison { ARENA_POISON_UNUSED, ARENA_POISON_FREED };
 static inline void arena_shadow_poison(const void *from, const void *end, enum arena_poison why)
 {
 	if (why == ARENA_POISON_FREED && from < end)
-		kmsan_poison_memory(from, end - from, GFP_NOWAIT);
+		kmsan_poison_memory(from, end - from, __GFP_HIGH);
 }
 
 /* Programs are shown zeroes only, so what they can map is initialized. */
