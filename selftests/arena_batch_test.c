@@ -590,8 +590,8 @@ static int batches_until_stopped(int fd, int *stop)
 }
 
 /*
- * clause 10: batches race with keep, release and zero resets; afterwards, the bytes that INFO
- * reports as used are a multiple of the size of an object
+ * clause 10: batches race with resets of the modes KEEP, RELEASE and ZERO; afterwards, what INFO
+ * reports as used is a multiple of the size of an object
  */
 TEST_F_TIMEOUT(batch, batch_beside_resets_consistent, 120)
 {

@@ -103,8 +103,8 @@ TEST_F(lease, lease_when_full_takes_every_byte)
 	__u64 sum = 0, fails;
 
 	/*
-	 * Stay on one CPU, so that no other CPU has a span: the next test leases the tails of other
-	 * CPUs' spans.
+	 * Stay on one CPU, so that no other CPU has a span whose tail LEASE would have to take. The
+	 * next test covers that case.
 	 */
 	ASSERT_TRUE(run_on(0));
 	while (!arena_lease(self->fd, 8, 24000, 0, &self->args)) {

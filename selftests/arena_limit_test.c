@@ -251,8 +251,8 @@ static bool become(uid_t uid, bool in_namespace)
 
 /*
  * As the user @uid, opens three arenas and fills them with 2 MiB together: the limits of a user,
- * which the caller has set. Returns 0, 1 if an arena could not be opened, 100 if the process could not become the user,
- * or another number for a check that failed.
+ * which the caller has set. Returns 0, 1 if an arena could not be opened, 100 if the process could
+ * not become the user, or another number for a check that failed.
  */
 static int use_up_bounds(uid_t uid, bool in_namespace)
 {

@@ -1207,9 +1207,9 @@ static void op_reset_asleep(struct input *in)
 }
 
 /*
- * Advance the generation, as many resets would: to shortly before the tag wraps or enters another
- * half or eighth of its range, or to a generation with nearly the present tag, one wrap later. That
- * frees all objects.
+ * Reset the arena, which frees all objects, and set its generation far ahead, as if many more
+ * resets had followed: to shortly before the tag wraps or enters another part of its range, or to a
+ * generation with nearly the present tag, one wrap later.
  */
 static void op_jump(struct input *in)
 {

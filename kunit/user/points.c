@@ -1266,9 +1266,9 @@ static void reset_and_alloc(void)
 }
 
 /*
- * clause 7: an interrupt resets the arena and allocates, while another CPU is about to take the tail
- * of this CPU's span. If the interrupted allocation gets an object of the old generation, its bytes
- * do not count in the new one.
+ * clause 7: an interrupt resets the arena and allocates, while another CPU is about to take the
+ * tail of this CPU's span. If the interrupted allocation gets an object of the old generation, its
+ * bytes do not count in the new one.
  */
 static bool reset_amid_collection(unsigned long point)
 {
@@ -1371,7 +1371,7 @@ static void reset_parent(void)
 	CHECK(!arena_reset(arena));
 }
 
-/* clause 12: an arena whose parent is reset while it takes another chunk there is void after that */
+/* clause 12: if the parent is reset while an arena takes a chunk there, that arena is void */
 static bool parent_reset_while_chunk_taken(unsigned long point)
 {
 	struct arena_private_mark mark;

@@ -239,10 +239,12 @@
  *	collect  preemption off in bump_span()   synchronize_rcu() in revoke()
  *	zero     claim after counting in, in     smp_mb() B in arena_settle()
  *	         bump_zeroed()
- *	reuse    slab_mark() in note_return(),   compare-and-swap of the cursor; then
- *	         compare-and-swap of the cursor  a look at clean in claim_is_clean()
- *	         after it in move_cursor()
- *	marked   slab_mark() in slab_install()   slab_mark() in note_return()
+ *	reuse    slab_note_clean() in            compare-and-swap of the cursor; then
+ *	         note_return(), then compare-    a look at clean in claim_is_clean()
+ *	         and-swap of the cursor in
+ *	         move_cursor()
+ *	marked   slab_note_clean() in            slab_note_clean() in note_return()
+ *	         slab_install()
  *	count    claim after the note, in        smp_rmb() in used_if_counted()
  *	         cursor_count()
  *	window   preemption off from reading the windows closed, then store-release of
@@ -351,17 +353,18 @@ struct arena_slab {
 #define ARENA_RETURNED		BIT(BITS_PER_LONG - 1)
 
 /*
- * Advance slab->clean to @mark, a generation with or without %ARENA_RETURNED, and never set it
- * back. Of two marks of one generation, the one with that bit counts as the later one; for the
- * comparison, rol64() makes it the lowest bit. A CPU first installs a slab, and then marks it as
- * zero. If another CPU gives back bytes of the slab in between, the mark of that CPU must stay:
- * otherwise these bytes would pass for zero.
+ * Raise slab->clean to @clean, a generation with or without %ARENA_RETURNED, and never lower it.
+ * Within one generation, the value with that bit counts as the higher one: rol64() makes it the
+ * lowest bit for the comparison. A CPU installs a slab before it records here that the slab is
+ * zero. If an object of the slab shrinks on another CPU in between, the %ARENA_RETURNED that the
+ * other CPU stores must stay: otherwise the bytes that the object has given back would pass for
+ * zero.
  */
-static inline void slab_mark(struct arena_slab *slab, unsigned long mark)
+static inline void slab_note_clean(struct arena_slab *slab, unsigned long clean)
 {
 	unsigned long old = READ_ONCE(slab->clean);
 
-	while (rol64(old, 1) < rol64(mark, 1) && !try_cmpxchg(&slab->clean, &old, mark))
+	while (rol64(old, 1) < rol64(clean, 1) && !try_cmpxchg(&slab->clean, &old, clean))
 		;
 }
 
@@ -394,7 +397,7 @@ struct arena_dir {
  * @delta:	kernel address of the next object, minus @taken. Their sum is always a multiple
  *		of %ARENA_MIN_ALIGN; padding increases @delta.
  * @used:	bytes handed out in @generation, minus @taken.
- * @end_offset: offset in the arena of the end of the span.
+ * @end_offset: offset in the arena of the end of the span, or SIZE_MAX if the span was dropped.
  * @ahead:	bytes of the span above @limit, which the CPU zeroes step by step before it hands
  *		them out.
  * @want:	bytes to claim at the next refill.
@@ -405,7 +408,7 @@ struct arena_dir {
  *
  * The CPU that the slot belongs to writes it, with preemption off, in allocations that are not
  * nested. A CPU that collects tails (span.c) writes @revoked and @span and, while @revoked is set,
- * @limit and @ahead.
+ * @limit, @ahead and @end_offset.
  */
 struct arena_slot {
 	unsigned long	generation;
@@ -613,8 +616,8 @@ struct arena_history {
  * @dir:	the directory of slab set 0.
  * @spare_dir:	the directory of slab set 1, with %ARENA_READERS.
  * @first_cpu:	state of the first CPU that allocates: most arenas need no other.
- * @freed:	with KASAN or KMSAN, for each slab set: an offset. Freed objects whose memory is not poisoned
- *		yet lie below it.
+ * @freed:	with KASAN or KMSAN, for each slab set: an offset. Freed objects whose memory is not
+ *		poisoned yet lie below it.
  * @left:	with KASAN: the generation that the last arena_reset_rcu() has left.
  * @no_cpu:	points to &arena_cpu_none. If arena_flat is true, fast paths read this pointer while
  *		states are hidden (arena_cpus_hide()).
@@ -1009,8 +1012,9 @@ void arena_windows_close(struct arena *arena);
 
 /*
  * For each CPU, the position of its leaf in arena.root, and of its state in the leaf, both in
- * bytes. Before arena_cpus_setup(), and while states are hidden from the fast paths,
- * arena_root_position is that of the leaf that stays empty, in which the fast paths find no state.
+ * bytes. Before arena_cpus_setup(), and while arena_cpus_hide() hides the states from the fast
+ * paths, arena_root_position is 0: arena.root[0] points to a leaf that stays empty, in which the
+ * fast paths find no state.
  */
 DECLARE_PER_CPU(unsigned long, arena_root_position);
 DECLARE_PER_CPU(unsigned long, arena_leaf_position);

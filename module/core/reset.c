@@ -175,8 +175,10 @@ static noinline bool settle_checked(struct arena *arena, unsigned long cursor,
  * or actions or a reset that sleeps block settling. Any CPU may settle it, in any context.
  * Returns true if the generation is settled, by this CPU or by another one.
  *
- * Returns false needlessly if an allocation of an older generation has counted itself in, and is
- * about to find that its generation is over. A caller that may wait tries again.
+ * This function may also return false for a moment, while an allocation of an older generation has
+ * counted itself in and is about to find that its generation is over, while another CPU checks or
+ * poisons what was freed, or when one more reset comes at the same time. A caller that may wait
+ * tries again.
  */
 static __always_inline bool settle(struct arena *arena)
 {
@@ -828,7 +830,7 @@ static void block_settling(struct arena *arena, bool block)
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
 }
 
-/* Until resume_settling(), no generation that begins settles, and no arena_reset_rcu() succeeds. */
+/* Keep new generations unsettled, and let arena_reset_rcu() fail, until resume_settling(). */
 static void stop_settling(struct arena *arena)
 {
 	block_settling(arena, true);

@@ -66,7 +66,7 @@ static void note_return(struct arena *arena, unsigned long generation, size_t fr
 	 * be zero. Without that order, __GFP_ZERO could return what the former owner has written.
 	 */
 	if (slab)
-		slab_mark(slab, generation | ARENA_RETURNED);
+		slab_note_clean(slab, generation | ARENA_RETURNED);
 }
 
 /*

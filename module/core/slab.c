@@ -314,7 +314,7 @@ static int slab_install(struct arena *arena, unsigned int set, void *base, bool 
 	 * same generation.
 	 */
 	if (clean && cursor_settled(snap.cursor) && (snap.generation & ARENA_GEN_SET) == set)
-		slab_mark(entry, snap.generation);
+		slab_note_clean(entry, snap.generation);
 	slab_installed(arena, dir, index, gfp);
 	return 0;
 }

@@ -158,14 +158,14 @@ void arena_view_list(struct arena *arena, struct arena_large *large)
 /*
  * Unmap the views of objects that resets and rewinds have freed, or with @all every view.
  *
- * A view is listed with the generation that its claim took from the cursor. The list is
- * emptied first and the cursor is read afterwards, so the generation read here is never older
- * than that of a listed view.
+ * A view is listed with the generation that its claim took from the cursor. This function takes all
+ * views off the list before it reads the cursor, so the generation that it reads is never older
+ * than that of a view which it took.
  *
- * Views that readers may still use stay listed. arena_reset_rcu() sets retiring before it moves the
- * cursor: a reaper that sees the new generation also sees retiring. Once the readers are done, the
- * RCU callback retired() runs the reaper again. Views that actions may still use stay listed, too,
- * and arena_acting_end() runs the reaper again.
+ * It puts back the views that readers may still use. arena_reset_rcu() sets retiring before it
+ * moves the cursor: a reaper that sees the new generation also sees retiring. Once the readers are
+ * done, the RCU callback retired() runs the reaper again. It also puts back the views that actions
+ * may still use, and arena_acting_end() runs the reaper again.
  */
 void arena_reap_larges(struct arena *arena, bool all)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/arena: ARENA_IOC_BATCH. The call copies the items, and the sources that they point to, in
- * before it claims anything, and the offsets out after it has dropped the lock. So it touches no
- * user memory with the lock held (clause 24).
+ * /dev/arena: ARENA_IOC_BATCH. Before the call takes the lock of the device arena and claims
+ * anything, it copies in the items, and the sources that they point to. It copies out the offsets
+ * after it has dropped the lock. So it touches no user memory with the lock held (clause 24).
  */
 #include <linux/mm.h>
 #include <linux/rwsem.h>

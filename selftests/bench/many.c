@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Measures the memory that an arena takes beside its slabs, and compares ten thousand small arenas
- * with ten thousand groups of objects from other allocators.
+ * Measures the memory that an arena takes in addition to its slabs, and compares ten thousand small
+ * arenas with ten thousand groups of objects from other allocators.
  *
  * The benchmark counts all pages that the page allocator gives out while the arenas are made. So
  * the result includes structs, per-CPU memory of every possible CPU, directories, page tables and
@@ -82,7 +82,7 @@ static u64 slab_bytes(const struct herd *herd, unsigned int first)
 }
 
 /*
- * Sets *@bytes to the memory that an arena takes beside its slabs, in hundredths of a byte.
+ * Sets *@bytes to the memory that an arena takes in addition to its slabs, in hundredths of a byte.
  * Measures only the second half of the arenas: the first half takes memory from pages that were
  * partly used before.
  */
@@ -103,7 +103,7 @@ static int measure_herd(struct herd *herd, s64 *bytes)
 	return 0;
 }
 
-/* Prints the bytes that an arena with @n objects takes beside its slabs. */
+/* Prints the bytes that an arena with @n objects takes in addition to its slabs. */
 static int fixed(const char *name, const struct arena_config *config, unsigned int n)
 {
 	struct bench_label label = { "fixed", name, 1, n, config->capacity };
