@@ -250,7 +250,7 @@ static size_t pages_found(const struct arena *arena, const size_t *index)
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(far_apart[0]); i++)
-		found += !!arena_page(arena, index[i] << PAGE_SHIFT);
+		found += !!arena_page_address(arena, index[i] << PAGE_SHIFT);
 	return found;
 }
 
@@ -279,7 +279,7 @@ static void directory_levels_race_none_lost(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, arena_crew_bad(crew), 0);
 		KUNIT_EXPECT_EQ(test, arena_test_stats(arena).slabs, nr);
 		KUNIT_EXPECT_EQ(test, pages_found(arena, far_apart[which]), nr);
-		KUNIT_EXPECT_NULL(test, arena_page(arena, (size_t)1234567 << PAGE_SHIFT));
+		KUNIT_EXPECT_NULL(test, arena_page_address(arena, (size_t)1234567 << PAGE_SHIFT));
 		now = arena_total_now() - before;
 		/*
 		 * Rounds that install the same slabs must charge the same number of pages. The

@@ -9,6 +9,7 @@
 #include <linux/dcache.h>
 #include <linux/debugfs.h>
 #include <linux/fs.h>
+#include <linux/kasan.h>
 #include <linux/module.h>
 #include <linux/sizes.h>
 
@@ -16,7 +17,9 @@
 
 KUNIT_ARRAY_PARAM(arena_kind, arena_kinds, arena_kind_desc);
 
-#define CAPACITY	(8 * SLAB)
+/* One page: a larger slab would be made of single pages where its one allocation fails. */
+#define ONE_PAGE	PAGE_SIZE
+#define CAPACITY	(8 * ONE_PAGE)
 
 #if IS_ENABLED(CONFIG_FAULT_INJECTION_DEBUG_FS) && IS_ENABLED(CONFIG_FAILSLAB) && \
 	IS_ENABLED(CONFIG_FAIL_PAGE_ALLOC)
@@ -107,6 +110,49 @@ static void fail_nth(unsigned int n)
 	WRITE_ONCE(current->fail_nth, n);
 }
 
+/*
+ * What makes the page allocator refuse this task more than one page at once, as if memory were
+ * fragmented. While it does, @was has the values that the knobs had before.
+ */
+static struct knob fragments[] = {
+	{ "fail_page_alloc",	"probability",		KNOB_ULONG, 100 },
+	{ "fail_page_alloc",	"times",		KNOB_U32, -1 },
+	{ "fail_page_alloc",	"task-filter",		KNOB_BOOL, true },
+	{ "fail_page_alloc",	"min-order",		KNOB_U32, 1 },
+};
+
+static bool fragmented;
+
+/* KUnit runs fragment_end() in another task, so the task's own flag does not tell the state. */
+static void fragment(bool on)
+{
+	int i;
+
+	if (fragmented == on)
+		return;
+	fragmented = on;
+	current->make_it_fail = on;
+	for (i = 0; i < ARRAY_SIZE(fragments); i++)
+		fragments[i].was = knob_swap(&fragments[i], fragments[i].was);
+}
+
+static void fragment_end(void *unused)
+{
+	fragment(false);
+}
+
+static void fragment_begin(struct kunit *test)
+{
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(fragments); i++) {
+		fragments[i].var = knob_find(&fragments[i]);
+		KUNIT_ASSERT_NOT_NULL(test, fragments[i].var);
+	}
+	fragment(true);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, fragment_end, NULL));
+}
+
 /* Returns whether the allocation that fail_nth() selected has been reached, and so has failed. */
 static bool fail_met(void)
 {
@@ -120,6 +166,14 @@ static int arena_fault_init(struct kunit *test)
 }
 
 static void fail_nth(unsigned int n)
+{
+}
+
+static void fragment(bool on)
+{
+}
+
+static void fragment_begin(struct kunit *test)
 {
 }
 
@@ -204,7 +258,7 @@ static unsigned int sweep_pass(struct sweep *sweep, u64 failures)
 
 		/* Empty the pool, so that the call needs the page allocator. */
 		arena_total_now();
-		sweep->arena = arena_test_create(test, CAPACITY, SLAB, sweep->flags);
+		sweep->arena = arena_test_create(test, CAPACITY, ONE_PAGE, sweep->flags);
 		sweep->before(sweep);
 		was = arena_test_stats(sweep->arena);
 
@@ -253,14 +307,14 @@ static void nothing_after(struct sweep *sweep)
 /* Commit one slab, and fill it with an object, so that a further object needs a new slab. */
 static void one_slab_before(struct sweep *sweep)
 {
-	sweep->kept = arena_alloc(sweep->arena, SLAB, GFP_KERNEL);
+	sweep->kept = arena_alloc(sweep->arena, ONE_PAGE, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(sweep->test, sweep->kept);
-	arena_pattern_fill(sweep->kept, SLAB, 5);
+	arena_pattern_fill(sweep->kept, ONE_PAGE, 5);
 }
 
 static void one_slab_after(struct sweep *sweep)
 {
-	KUNIT_EXPECT_EQ(sweep->test, arena_pattern_check(sweep->kept, SLAB, 5), SLAB);
+	KUNIT_EXPECT_EQ(sweep->test, arena_pattern_check(sweep->kept, ONE_PAGE, 5), ONE_PAGE);
 }
 
 /*
@@ -268,8 +322,8 @@ static void one_slab_after(struct sweep *sweep)
  */
 static void reset_before(struct sweep *sweep)
 {
-	KUNIT_ASSERT_NOT_NULL(sweep->test, arena_alloc(sweep->arena, 3 * SLAB, GFP_KERNEL));
-	arena_reset_release(sweep->arena, SLAB);
+	KUNIT_ASSERT_NOT_NULL(sweep->test, arena_alloc(sweep->arena, 3 * ONE_PAGE, GFP_KERNEL));
+	arena_reset_release(sweep->arena, ONE_PAGE);
 	one_slab_before(sweep);
 	arena_total_now();
 }
@@ -311,21 +365,21 @@ static int call_alloc_nowait(struct sweep *sweep)
 
 static int call_alloc_atomic(struct sweep *sweep)
 {
-	return use(arena_alloc_aligned(sweep->arena, SLAB, SLAB, GFP_ATOMIC), SLAB);
+	return use(arena_alloc_aligned(sweep->arena, ONE_PAGE, ONE_PAGE, GFP_ATOMIC), ONE_PAGE);
 }
 
 static int call_large(struct sweep *sweep)
 {
-	return use(arena_alloc(sweep->arena, 3 * SLAB + 5, GFP_KERNEL), 3 * SLAB + 5);
+	return use(arena_alloc(sweep->arena, 3 * ONE_PAGE + 5, GFP_KERNEL), 3 * ONE_PAGE + 5);
 }
 
 static int call_large_zeroed(struct sweep *sweep)
 {
-	u8 *ptr = arena_zalloc(sweep->arena, 2 * SLAB, GFP_KERNEL);
+	u8 *ptr = arena_zalloc(sweep->arena, 2 * ONE_PAGE, GFP_KERNEL);
 
 	if (ptr)
-		KUNIT_EXPECT_TRUE(sweep->test, arena_is_zero(ptr, 2 * SLAB));
-	return use(ptr, 2 * SLAB);
+		KUNIT_EXPECT_TRUE(sweep->test, arena_is_zero(ptr, 2 * ONE_PAGE));
+	return use(ptr, 2 * ONE_PAGE);
 }
 
 static int call_copy(struct sweep *sweep)
@@ -413,7 +467,7 @@ static const struct {
 	{ "handle",		call_handle,		1, 1 },
 	/* These calls allocate no objects, so the arena counts no failure. */
 	{ "mark",		call_mark,		0, 0 },
-	{ "populate",		call_populate,		0, CAPACITY / SLAB - 1 },
+	{ "populate",		call_populate,		0, CAPACITY / ONE_PAGE - 1 },
 };
 
 static void sweep_calls(struct kunit *test, void (*before)(struct sweep *),
@@ -521,7 +575,7 @@ static void create_nth_alloc_fails_enomem(struct kunit *test)
 
 static unsigned int create_typed_pass(struct kunit *test, unsigned int flags, long total)
 {
-	const u32 nr = 8 * SLAB / sizeof(u64);
+	const u32 nr = ONE_PAGE / sizeof(u64);
 	unsigned int n, failed = 0;
 	bool met = true;
 
@@ -645,6 +699,122 @@ static void alloc_at_module_limit_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, arena_total_now(), total);
 }
 
+static const size_t pieced_slabs[] = { 2 * PAGE_SIZE, SZ_64K, SZ_2M };
+
+static void pieced_desc(const size_t *slab, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "slabs of %zu KiB", *slab >> 10);
+}
+
+KUNIT_ARRAY_PARAM(pieced, pieced_slabs, pieced_desc);
+
+/* Check an object that is in a slab of single pages, and fill it. */
+static void expect_object(struct kunit *test, u8 *object, size_t size, u32 owner)
+{
+	KUNIT_ASSERT_NOT_NULL(test, object);
+	KUNIT_EXPECT_TRUE(test, is_vmalloc_addr(object));
+	KUNIT_EXPECT_TRUE(test, arena_is_zero(object, size));
+	arena_pattern_fill(object, size, owner);
+}
+
+/* Clause 13: the object has a handle, and the arena owns its bytes. */
+static void expect_known(struct kunit *test, struct arena *arena, u8 *object, size_t size)
+{
+	KUNIT_EXPECT_PTR_EQ(test, arena_deref(arena, arena_handle(arena, object)), object);
+	KUNIT_EXPECT_TRUE(test, arena_owns(arena, object));
+	KUNIT_EXPECT_TRUE(test, arena_owns(arena, object + size - 1));
+	KUNIT_EXPECT_FALSE(test, arena_owns(arena, page_address(vmalloc_to_page(object))));
+}
+
+#ifdef CONFIG_KASAN_VMALLOC
+/* Clause 26: KASAN would report an access to the granule at @at. The shadow has no shadow. */
+static __no_sanitize_address bool is_poisoned(const void *at)
+{
+	return *(const s8 *)kasan_mem_to_shadow(at) < 0;
+}
+
+static void expect_poison(struct kunit *test, const void *at, bool poisoned)
+{
+	KUNIT_EXPECT_EQ(test, is_poisoned(at), poisoned);
+}
+#else
+static void expect_poison(struct kunit *test, const void *at, bool poisoned)
+{
+}
+#endif
+
+/*
+ * Clauses 1, 2, 5, 13, 26: where the page allocator has single pages only, a caller that may sleep
+ * gets slabs of any size, aligned and contiguous in kernel addresses.
+ */
+static void grow_in_fragmented_memory_succeeds(struct kunit *test)
+{
+	const size_t slab = *(const size_t *)test->param_value;
+	struct arena *arena = arena_test_create(test, 8 * slab, slab, ARENA_ZERO);
+	struct arena_stats was;
+	u8 *aligned, *rest, *large;
+
+	arena_total_now();	/* empties the pool */
+	fragment_begin(test);
+	aligned = arena_alloc_aligned(arena, slab / 2 + 1, slab, GFP_KERNEL);
+	expect_object(test, aligned, slab / 2 + 1, 1);
+	KUNIT_EXPECT_TRUE(test, IS_ALIGNED((unsigned long)aligned, slab));
+	expect_known(test, arena, aligned, slab / 2 + 1);
+	expect_poison(test, aligned, false);
+	expect_poison(test, aligned + slab - 8, true);
+	rest = arena_alloc(arena, slab / 4, GFP_KERNEL);
+	expect_object(test, rest, slab / 4, 2);
+	expect_known(test, arena, rest, slab / 4);
+	large = arena_alloc(arena, 3 * slab + 100, GFP_KERNEL);
+	expect_object(test, large, 3 * slab + 100, 3);
+	expect_known(test, arena, large, 3 * slab + 100);
+	KUNIT_EXPECT_EQ(test, arena_populate(arena, 8 * slab, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, arena_test_stats(arena).slabs, 8);
+
+	/* A caller that may not sleep gets none. */
+	arena_reset_release(arena, 0);
+	was = arena_test_stats(arena);
+	KUNIT_EXPECT_NULL(test, arena_alloc(arena, 8, GFP_NOWAIT));
+	arena_expect_unchanged(test, arena, &was, ARENA_CAUSE_MEMORY, "without sleep");
+
+	/* Committed slabs serve again after a reset, and do not go to the pool at the end. */
+	KUNIT_EXPECT_EQ(test, arena_populate(arena, 2 * slab, GFP_KERNEL), 0);
+	expect_object(test, arena_alloc(arena, slab, GFP_NOWAIT), slab, 4);
+	aligned = arena_alloc_aligned(arena, 8, slab, GFP_NOWAIT);
+	expect_object(test, aligned, 8, 6);
+	KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
+	expect_object(test, arena_alloc(arena, slab, GFP_NOWAIT), slab, 5);
+	expect_poison(test, aligned, true);
+	arena_expect_sane(test, arena);
+	fragment(false);
+	kunit_release_action(test, arena_test_destroy, arena);
+#ifndef MODULE
+	KUNIT_EXPECT_EQ(test, arena_pool_pages(), 0);
+#endif
+}
+
+/* Clauses 1, 4: objects of slabs of both kinds side by side keep their contents. */
+static void grow_between_fragments_keeps_objects(struct kunit *test)
+{
+	const size_t slab = *(const size_t *)test->param_value;
+	struct arena *arena = arena_test_create(test, 8 * slab, slab, 0);
+	unsigned int i, pieced = 0;
+	u8 *object[8];
+
+	arena_total_now();	/* empties the pool */
+	fragment_begin(test);
+	for (i = 0; i < ARRAY_SIZE(object); i++) {
+		fragment(i % 2);
+		object[i] = arena_alloc(arena, slab, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, object[i]);
+		pieced += is_vmalloc_addr(object[i]);
+		arena_pattern_fill(object[i], slab, i);
+	}
+	KUNIT_EXPECT_GE(test, pieced, 4);
+	for (i = 0; i < ARRAY_SIZE(object); i++)
+		KUNIT_EXPECT_EQ(test, arena_pattern_check(object[i], slab, i), slab);
+}
+
 static struct kunit_case arena_fault_cases[] = {
 	KUNIT_CASE_PARAM(create_nth_alloc_fails_enomem, arena_kind_gen_params),
 	KUNIT_CASE(typed_create_nth_alloc_fails_enomem),
@@ -653,6 +823,8 @@ static struct kunit_case arena_fault_cases[] = {
 	KUNIT_CASE_PARAM(growing_arena_nth_alloc_fails_unchanged, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(reset_arena_nth_alloc_fails_unchanged, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(alloc_at_module_limit_refused, arena_kind_gen_params),
+	KUNIT_CASE_PARAM(grow_in_fragmented_memory_succeeds, pieced_gen_params),
+	KUNIT_CASE_PARAM(grow_between_fragments_keeps_objects, pieced_gen_params),
 	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };

@@ -497,7 +497,7 @@ static void batch_bounds_reported(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, arena_claim_batch(arena, &batch, GFP_KERNEL | __GFP_ZERO,
 						&generation), 0);
 	for (i = 0; i < batch.nr; i++)
-		expect_object(test, page_address(arena_page(arena, part[i].offset)) +
+		expect_object(test, arena_page_address(arena, part[i].offset) +
 			      offset_in_page(part[i].offset), part[i].bytes);
 }
 
@@ -515,8 +515,8 @@ static void mappable_unmapped_objects_reported(struct kunit *test)
 	mapped = take(test, arena, 100);
 	expect_good(test, object, 100);
 	expect_bad(test, mapped + 200);
-	page_folio(virt_to_page(mapped))->mapping = &mapping;
-	arena_shadow_map_page(virt_to_page(mapped));
+	page_folio(arena_block_page(mapped))->mapping = &mapping;
+	arena_shadow_map_page(mapped);
 	expect_good(test, mapped + 200, 1);
 	KUNIT_EXPECT_EQ(test, arena_reset(arena), 0);
 	expect_bad(test, object);

@@ -398,7 +398,8 @@ static void alloc_on_node_slab_of_node(struct kunit *test)
 
 			KUNIT_EXPECT_NOT_NULL(test, ptr);
 			if (ptr)
-				KUNIT_EXPECT_EQ(test, page_to_nid(virt_to_page(ptr)), config.node);
+				KUNIT_EXPECT_EQ(test, page_to_nid(arena_block_page(ptr)),
+						config.node);
 		}
 		arena_destroy(arena);
 	}
@@ -524,7 +525,7 @@ static void private_destroy_pinned_page_skips_pool(struct kunit *test)
 	arena_private_init(&private, NULL, 0);
 	object = arena_private_alloc(&private, 100, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, object);
-	page = virt_to_page(object);
+	page = arena_block_page(object);
 	get_page(page);
 	arena_private_destroy(&private);
 	KUNIT_EXPECT_EQ(test, pool_bytes(), 0);
@@ -647,7 +648,7 @@ static void private_destroy_pinned_page_counted(struct kunit *test)
 	arena_private_init(&private, NULL, 0);
 	object = arena_private_alloc(&private, 100, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, object);
-	page = virt_to_page(object);
+	page = arena_block_page(object);
 	get_page(page);
 	arena_private_destroy(&private);
 	KUNIT_EXPECT_FALSE(test, arena_pinned_reap());

@@ -220,9 +220,29 @@ idle_keeps()
 	[ "$(value committed)" -eq $((8 * megabyte)) ] && drop
 }
 
+# Clause 2: an arena with slabs of 64 KiB grows although no 64 KiB in a row are free.
+fragmented()
+{
+	echo 3 >/proc/sys/vm/drop_caches
+	make fragment
+	free=$(meminfo MemFree)
+	echo "# $(value fragments) pages are in the way of $free MiB that are free"
+	make local $((16 * megabyte))
+	committed=$(value committed)
+	pieced=$(value pieced)
+	failed=$(value fail_memory)
+	drop
+	make mend
+	echo "# $committed bytes, of these $((pieced * 4096)) in slabs of single pages"
+	[ "$free" -ge 32 ] && [ "$committed" -eq $((16 * megabyte)) ] && [ "$failed" -eq 0 ] &&
+		[ "$pieced" -ge $((8 * megabyte / 4096)) ] || return 1
+	# Once there are such blocks again, no slab is made of single pages.
+	make local $((16 * megabyte)) && [ "$(value pieced)" -eq 0 ] && drop
+}
+
 load_module arena_memory || skip_all "no module arena_memory"
 echo "TAP version 13"
-echo "1..12"
+echo "1..13"
 if [ -e /sys/devices/system/node/node1 ]; then
 	check "memory of the node that was asked for" node_asked_for
 	check "memory of the CPU's own node" node_of_the_cpu
@@ -248,4 +268,5 @@ else
 fi
 check "an idle arena gives back what it kept" idle_gives_back
 check "an arena without ARENA_SHRINK keeps its memory" idle_keeps
+check "an arena grows in fragmented memory" fragmented
 check "nothing is left behind" rmmod arena_memory

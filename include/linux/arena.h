@@ -26,7 +26,9 @@
  * Limitations
  *  - single objects are not freed; a reset frees them all;
  *  - memory is not for kfree(), and objects larger than a slab are not for
- *    virt_to_page();
+ *    virt_to_page(). Nor are smaller objects in a slab that is made of single pages: for these
+ *    is_vmalloc_addr() is true, and vmalloc_to_page() finds the page. The arena makes such a slab
+ *    if a caller with GFP_KERNEL grows it while memory is fragmented;
  *  - the next reset makes pointers stale. KASAN reports each use of a stale pointer, and the module
  *    parameter "debug" finds writes through them (below); arena_deref() recognises each stale
  *    handle.
@@ -85,7 +87,9 @@
  *  - capacity: 1 byte to 1 TiB less one page, see arena_capacity_max();
  *  - slab size: a power of two from %PAGE_SIZE to 2 MiB (%ARENA_SLAB_MAX), or to the
  *    largest block of the page allocator where that is smaller. The default is 64 KiB, and
- *    2 MiB from a capacity of 1 GiB on, but no more than the capacity needs;
+ *    2 MiB from a capacity of 1 GiB on, but no more than the capacity needs. Where no contiguous
+ *    block of that size is free, callers with GFP_KERNEL get a slab of single pages, mapped by
+ *    vmap(), and the others fail to grow the arena;
  *  - object size: 1 byte to the capacity. More than a slab needs GFP_KERNEL;
  *  - alignment: 8 bytes unless asked for otherwise; a power of two, at most the slab size,
  *    or %PAGE_SIZE for an object larger than a slab or a reservation;
@@ -393,7 +397,7 @@ static __always_inline bool __arena_is_words(size_t size, size_t align, gfp_t gf
  * The object is aligned to %ARENA_MIN_ALIGN, contiguous in kernel addresses, and lives until
  * the next reset, or rewind below it (clauses 1, 2 and 10). Its contents are undefined unless
  * zeroing was asked for here or at creation (clause 6). Objects larger than a slab need
- * GFP_KERNEL and are not for virt_to_page().
+ * GFP_KERNEL. Not all objects are for virt_to_page(), see "Limitations" in linux/arena.h.
  *
  * Context: Any that @gfp fits; in NMI, committed memory only. Takes no lock. Sleeps only to
  * grow, to collect the tails of spans, or to wait for a reset that sleeps.

@@ -71,6 +71,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 		fuzz_shared(&in);
 	}
 	user_fail_nth = 0;
+	user_fragmented = false;
 	rcu_barrier();
 	user_run_works();
 	arena_pool_drain();

@@ -154,13 +154,11 @@ static void place_object(struct object *object)
 
 static size_t offset_of(const void *ptr, size_t size)
 {
-	arena_handle_t handle;
+	arena_handle_t handle = arena_handle(m.arena, ptr);
 
-	if (size > m.slab)
-		return page_private(vmalloc_to_page(ptr)->head) * m.slab;
-	handle = arena_handle(m.arena, ptr);
 	CHECK(handle.generation == m.generation);
-	CHECK(size > m.slab || arena_deref(m.arena, handle) == ptr);
+	CHECK(arena_deref(m.arena, handle) == ptr);
+	CHECK(arena_owns(m.arena, ptr + size - 1));
 	return handle.offset;
 }
 
@@ -664,7 +662,7 @@ static int expect(const struct request *request, size_t *place, unsigned int *ca
 		*cause = FAILED_SPACE;
 		return m.spans && !large ? 1 : -ENOSPC;
 	}
-	if (!(request->gfp & ~__GFP_ZERO) && !arena_page(m.arena, at))
+	if (!(request->gfp & ~__GFP_ZERO) && !arena_page_address(m.arena, at))
 		return m.spans ? 1 : -ENOMEM;
 	return 0;
 }
@@ -826,7 +824,7 @@ static void born_in_batch(const struct arena_part *part, u8 fill, bool zeroed)
 {
 	struct object object = { .offset = part->offset, .size = part->bytes, .fill = next_fill() };
 
-	object.ptr = page_address(arena_page(m.arena, part->offset)) + part->offset % PAGE_SIZE;
+	object.ptr = arena_slab_base(m.arena, m.generation, part->offset) + part->offset % m.slab;
 	if (part->src)
 		CHECK(filled(object.ptr, fill, object.size));
 	else if (zeroed)
@@ -1437,17 +1435,6 @@ static void op_deref(struct input *in)
 	}
 }
 
-/* Does @address lie in the view of a live object? */
-static bool in_large(const void *address)
-{
-	unsigned int i;
-
-	for (i = 0; i < m.nr; i++)
-		if (m.live[i].large && (size_t)(address - m.live[i].ptr) < m.live[i].size)
-			return true;
-	return false;
-}
-
 static void op_forged(struct input *in)
 {
 	arena_handle_t handle = {
@@ -1458,7 +1445,7 @@ static void op_forged(struct input *in)
 
 	if (found) {
 		CHECK(handle.offset < m.high);
-		CHECK(virt_addr_valid(found) || in_large(found));
+		CHECK(arena_owns(m.arena, found));
 	}
 	/* Forge a generation with the present tag, one wrap of the tag later or earlier. */
 	handle.generation = m.generation + (get_byte(in) & 1 ? 1 : -1UL) * BIT(ARENA_TAG_BITS);
@@ -1490,7 +1477,7 @@ static void op_populate(struct input *in)
 		CHECK(err == -ENOMEM && (user_failed != failed || !(gfp & ~__GFP_ZERO) ||
 					 m.tight || m.nr_events));
 	for (at = 0; !err && !was_reset && at < bytes; at += m.slab)
-		CHECK(arena_page(m.arena, at));
+		CHECK(arena_page_address(m.arena, at));
 	m.high = arena_high(m.arena);
 	check_quiet();
 	m.nr_events = 0;
@@ -1572,6 +1559,7 @@ static void op_misc(struct input *in)
 		break;
 	case 2:
 		user_fail_nth = 1 + (how >> 3) % 8;
+		user_fragmented = how & 0x40;
 		break;
 	case 3:
 		verify(m.live, m.nr);

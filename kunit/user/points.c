@@ -125,6 +125,82 @@ static void populate_ours(void)
 	CHECK(!arena_populate(arena, arena_capacity(arena), GFP_KERNEL));
 }
 
+static void alloc_theirs_asleep(void)
+{
+	theirs = arena_alloc(arena, 64, GFP_KERNEL);
+}
+
+/* clause 2: where memory is fragmented, two tasks grow by the same slab of single pages */
+static bool grow_budget_of_one_pieced_slab(unsigned long point)
+{
+	unsigned long ram = user_ram_pages;
+	bool came;
+
+	user_fragmented = true;
+	theirs = NULL;
+	arena = create(SZ_16K, SZ_16K, 0);
+	leave_budget(SZ_16K >> PAGE_SHIFT);
+	came = interrupted_at(point, BY_TASK, alloc_ours, alloc_theirs_asleep);
+	CHECK(ours && (theirs || !came) && ours != theirs && is_vmalloc_addr(ours));
+	CHECK(arena->page_allocs.counter - arena->page_frees.counter == 1);
+	CHECK(arena->committed.counter == SZ_16K && arena->committed_peak.counter == SZ_16K);
+	user_ram_pages = ram;
+	user_fragmented = false;
+	arena_destroy(arena);
+	return came;
+}
+
+static void alloc_32k(void)
+{
+	ours = arena_alloc(arena, SZ_32K, GFP_KERNEL);
+}
+
+static void release_all(void)
+{
+	arena_reset_release(arena, 0);
+}
+
+/* clause 5: an object larger than a slab is served while its slabs of single pages are released */
+static bool large_beside_release_of_pieced_slabs(unsigned long point)
+{
+	bool came;
+
+	user_fragmented = true;
+	arena = create(SZ_64K, SZ_16K, 0);
+	CHECK(!arena_populate(arena, SZ_64K, GFP_KERNEL));
+	came = interrupted_at(point, BY_TASK, alloc_32k, release_all);
+	CHECK(ours);
+	memset(ours, 1, SZ_32K * !came);
+	user_fragmented = false;
+	arena_destroy(arena);
+	return came;
+}
+
+static arena_handle_t large_handle;
+
+static void deref_large(void)
+{
+	void *found = arena_deref(arena, large_handle);
+
+	CHECK(!found || found == ours);
+}
+
+/* clause 13: a handle is resolved while the slabs of single pages behind its object are released */
+static bool deref_beside_release_of_pieced_slabs(unsigned long point)
+{
+	bool came;
+
+	user_fragmented = true;
+	arena = create(SZ_64K, SZ_16K, 0);
+	ours = arena_alloc_handle(arena, SZ_32K, GFP_KERNEL, &large_handle);
+	CHECK(ours && arena_deref(arena, large_handle) == ours);
+	came = interrupted_at(point, BY_TASK, deref_large, release_all);
+	CHECK(!arena_deref(arena, large_handle) == came);
+	user_fragmented = false;
+	arena_destroy(arena);
+	return came;
+}
+
 /*
  * This call may fail: the interrupted arena_populate() may have charged slabs to the budget that it
  * has not installed yet.
@@ -202,17 +278,17 @@ static bool tail_of_a_released_slab(unsigned long point)
 	return came;
 }
 
-/* clause 19: arena_page() finds no page at an offset that is not committed */
+/* clause 19: arena_page_address() finds no page at an offset that is not committed */
 static bool page_not_committed(unsigned long point)
 {
 	size_t offset;
 
 	arena = create(SZ_4M, SZ_4K, 0);
 	for (offset = 0; offset < SZ_4M; offset += SZ_4K)
-		CHECK(!arena_page(arena, offset));
+		CHECK(!arena_page_address(arena, offset));
 	CHECK(!arena_populate(arena, SZ_1M, GFP_KERNEL));
 	for (offset = 0; offset < SZ_4M; offset += SZ_4K)
-		CHECK(!arena_page(arena, offset) == (offset >= SZ_1M));
+		CHECK(!arena_page_address(arena, offset) == (offset >= SZ_1M));
 	arena_destroy(arena);
 	return false;
 }
@@ -1436,6 +1512,9 @@ static const struct {
 } tests[] = {
 	{ "grow_budget_of_one_slab", grow_budget_of_one_slab },
 	{ "grow_from_pool_of_one_slab", grow_from_pool_of_one_slab },
+	{ "grow_budget_of_one_pieced_slab", grow_budget_of_one_pieced_slab },
+	{ "large_beside_release_of_pieced_slabs", large_beside_release_of_pieced_slabs },
+	{ "deref_beside_release_of_pieced_slabs", deref_beside_release_of_pieced_slabs },
 	{ "populate_budget_of_one_arena", populate_budget_of_one_arena },
 	{ "tail_of_a_released_slab", tail_of_a_released_slab },
 	{ "page_not_committed", page_not_committed },

@@ -342,6 +342,11 @@ int main(int argc, char **argv)
 	play_arena("shrunk, readers", ARENA_SHRINK | ARENA_READERS, 0, act_shrink_rcu,
 		   act_alloc);
 	play_arena("growing", 0, SZ_16K >> PAGE_SHIFT, act_grow, act_grow);
+	user_fragmented = true;
+	play_arena("spans, fragmented", ARENA_SPANS, 0, act_reset_any, act_alloc_only);
+	play_arena("zeroed, readers, fragmented", ARENA_ZERO | ARENA_READERS, 0, act_reset_rcu,
+		   act_alloc);
+	user_fragmented = false;
 	play_arena("dense, readers, checked", ARENA_READERS | CHECKED, 0, act_reset_rcu, act_alloc);
 	play_arena("spans, readers, checked", ARENA_READERS | ARENA_SPANS | CHECKED, 0,
 		   act_reset_rcu, act_alloc);

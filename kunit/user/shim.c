@@ -27,6 +27,7 @@ bool user_nmi, user_preempting, user_expect_warning, user_warned;
 bool user_rcu_idle;
 bool user_init_on_alloc, user_init_on_free;
 unsigned long user_fail_nth, user_failed, user_fence;
+bool user_fragmented;
 unsigned long user_ram_pages = SZ_64M >> PAGE_SHIFT;
 long user_blocks, user_objects;
 int user_planted;
@@ -615,6 +616,10 @@ struct page *alloc_pages_node(int node, gfp_t gfp, unsigned int order)
 	reclaim(gfp);
 	if (WARN_ON(order > MAX_PAGE_ORDER || !(gfp & __GFP_COMP)) || must_fail())
 		return NULL;
+	if (unlikely(order && READ_ONCE(user_fragmented))) {
+		__atomic_fetch_add(&user_failed, 1, __ATOMIC_RELAXED);
+		return NULL;
+	}
 	page = block_get(order);
 	if (!page)
 		return NULL;
@@ -649,55 +654,131 @@ void put_page(struct page *page)
 	pthread_mutex_unlock(&ram_lock);
 }
 
-/* The header of a view that vmap() has made, in a page of its own before the view. */
-struct user_view {
-	unsigned int	nr;
-	struct page	*first;
-};
+/*
+ * Views lie in a stretch of addresses of their own, one after the other, each with a gap that
+ * faults behind it. When the last one goes, the stretch begins anew.
+ */
+#define VIEW_PAGES	(64UL * (SZ_1G >> PAGE_SHIFT))
+
+static char *views;
+static struct page **view_pages;	/* the page at each address, NULL in gaps */
+static void **view_entries;		/* what xa_store() has stored for each address */
+static size_t view_end, view_nr;
+static pthread_mutex_t view_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void *view_reserve(size_t bytes, int prot)
+{
+	void *at = mmap(NULL, bytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at == MAP_FAILED)
+		user_die(__FILE__, __LINE__, "no addresses");
+	return at;
+}
+
+static size_t view_index(const void *address)
+{
+	return (size_t)((const char *)address - views) >> PAGE_SHIFT;
+}
+
+/* These are no points for an interrupt: view_lock is held, and an interrupt may call vmap(). */
+static struct page *view_get(size_t index)
+{
+	return __atomic_load_n(&view_pages[index], __ATOMIC_RELAXED);
+}
+
+static void view_set(size_t index, struct page *page)
+{
+	__atomic_store_n(&view_pages[index], page, __ATOMIC_RELAXED);
+}
+
+bool is_vmalloc_addr(const void *address)
+{
+	const char *first = __atomic_load_n(&views, __ATOMIC_RELAXED);
+
+	return first && (size_t)((const char *)address - first) < VIEW_PAGES << PAGE_SHIFT;
+}
 
 void *vmap(struct page **page, unsigned int nr, unsigned long flags, int prot)
 {
-	size_t bytes = (nr + 1UL) * PAGE_SIZE;
-	struct user_view *view;
 	unsigned int i;
+	char *view;
 
 	user_might_sleep(__FILE__, __LINE__);
 	if (must_fail())
 		return NULL;
-	/*
-	 * The page behind the view remains inaccessible, so that an access beyond the end faults.
-	 */
-	view = mmap(NULL, bytes + PAGE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (view == MAP_FAILED)
-		return NULL;
-	if (mprotect(view, PAGE_SIZE, PROT_READ | PROT_WRITE))
+	pthread_mutex_lock(&view_lock);
+	if (!views) {
+		view_pages = view_reserve(VIEW_PAGES * sizeof(*view_pages),
+					  PROT_READ | PROT_WRITE);
+		view_entries = view_reserve(VIEW_PAGES * sizeof(*view_entries),
+					    PROT_READ | PROT_WRITE);
+		__atomic_store_n(&views, view_reserve(VIEW_PAGES << PAGE_SHIFT, PROT_NONE),
+				 __ATOMIC_RELAXED);
+	}
+	if (view_end + nr + 1 > VIEW_PAGES)
 		user_die(__FILE__, __LINE__, "vmap");
-	view->nr = nr;
-	view->first = page[0];
-	for (i = 0; i < nr; i++)
-		if (mmap((char *)view + (i + 1UL) * PAGE_SIZE, PAGE_SIZE, PROT_READ | PROT_WRITE,
+	view = views + (view_end << PAGE_SHIFT);
+	for (i = 0; i < nr; i++) {
+		if (!page[i])
+			user_die(__FILE__, __LINE__, "a view of no page");
+		view_set(view_end + i, page[i]);
+		if (mmap(view + i * PAGE_SIZE, PAGE_SIZE, PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_FIXED, ram_fd,
 			 (off_t)(page[i] - pages) << PAGE_SHIFT) == MAP_FAILED)
 			user_die(__FILE__, __LINE__, "vmap");
+	}
+	view_end += nr + 1;
+	view_nr++;
+	pthread_mutex_unlock(&view_lock);
 	__atomic_fetch_add(&user_objects, 1, __ATOMIC_RELAXED);
-	return (char *)view + PAGE_SIZE;
-}
-
-static struct user_view *view_of(const void *address)
-{
-	return (struct user_view *)((char *)address - PAGE_SIZE);
+	return view;
 }
 
 struct page *vmalloc_to_page(const void *address)
 {
-	return view_of(address)->first;
+	user_point();
+	return view_get(view_index(address));
 }
 
 void vunmap(const void *address)
 {
+	size_t i;
+
 	user_might_sleep(__FILE__, __LINE__);
 	__atomic_fetch_sub(&user_objects, 1, __ATOMIC_RELAXED);
-	munmap(view_of(address), (view_of(address)->nr + 2UL) * PAGE_SIZE);
+	pthread_mutex_lock(&view_lock);
+	for (i = view_index(address); view_get(i); i++)
+		view_set(i, NULL);
+	if (mmap((void *)address, (i - view_index(address)) << PAGE_SHIFT, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+		user_die(__FILE__, __LINE__, "vunmap");
+	if (!--view_nr)
+		view_end = 0;
+	pthread_mutex_unlock(&view_lock);
+}
+
+static void **view_entry(unsigned long index)
+{
+	return &view_entries[view_index((void *)(index << PAGE_SHIFT))];
+}
+
+void *xa_load(struct xarray *xa, unsigned long index)
+{
+	return __atomic_load_n(view_entry(index), __ATOMIC_ACQUIRE);
+}
+
+void *xa_store(struct xarray *xa, unsigned long index, void *entry, gfp_t gfp)
+{
+	user_might_sleep(__FILE__, __LINE__);
+	if (must_fail())
+		return (void *)-1L;
+	__atomic_store_n(view_entry(index), entry, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+void xa_erase(struct xarray *xa, unsigned long index)
+{
+	__atomic_store_n(view_entry(index), NULL, __ATOMIC_RELEASE);
 }
 
 /* Memory pressure. */

@@ -892,6 +892,8 @@ extern bool user_init_on_alloc, user_init_on_free;
  * If user_fail_nth is n, the n-th allocation from now on fails. user_failed counts such failures.
  */
 extern unsigned long user_fail_nth, user_failed;
+/* If set, only single pages can be allocated. */
+extern bool user_fragmented;
 /*
  * The blocks of pages, and the objects of kmalloc() and vmap(), in use: both must be 0 at the end.
  */
@@ -925,6 +927,7 @@ char *kvasprintf(gfp_t gfp, const char *fmt, va_list args);
 /* While a page is free, @lru links it in the list of free blocks. */
 struct page {
 	void			*mapping;
+	unsigned long		index;
 	struct list_head	lru;
 	unsigned long		private;
 	struct page		*head;
@@ -935,8 +938,11 @@ struct page {
 
 struct folio {
 	union {
-		void		*mapping;
 		struct page	page;
+		struct {
+			void		*mapping;
+			unsigned long	index;
+		};
 	};
 };
 
@@ -953,10 +959,22 @@ void get_page(struct page *page);
 void put_page(struct page *page);
 void *vmap(struct page **pages, unsigned int nr, unsigned long flags, int prot);
 void vunmap(const void *address);
-/* Returns the first page of the view that begins at @address. */
+/* Could vmap() return this address? */
+bool is_vmalloc_addr(const void *address);
+/* The page that is mapped at @address, or NULL. */
 struct page *vmalloc_to_page(const void *address);
-/* The views that the shim makes are ordinary memory, so is_vmalloc_addr() cannot recognise them. */
-#define is_vmalloc_addr(address)	((void)(address), false)
+
+/* The core's only xarray. Its indices are addresses of pages that vmap() returned. */
+struct xarray {
+	bool	unused;
+};
+
+#define DEFINE_XARRAY(name)	struct xarray name
+void *xa_load(struct xarray *xa, unsigned long index);
+void *xa_store(struct xarray *xa, unsigned long index, void *entry, gfp_t gfp);
+void xa_erase(struct xarray *xa, unsigned long index);
+#define xa_err(entry)		((entry) == (void *)-1L ? -ENOMEM : 0)
+
 #define rol64(word, shift)		((word) << (shift) | (word) >> (64 - (shift)))
 #define offset_in_page(address)		((unsigned long)(address) & ~PAGE_MASK)
 #define virt_to_head_page(address)	(virt_to_page(address)->head)
@@ -970,6 +988,7 @@ struct page *vmalloc_to_page(const void *address);
 #define numa_node_id()		(user_self.cpu & 1)
 #define alloc_pages(gfp, order)	alloc_pages_node(numa_node_id(), gfp, order)
 /* The core splits only blocks that programs map, and no program maps blocks here. */
+#define PAGE_ALLOC_COSTLY_ORDER	3
 #define split_page(page, order)	WARN_ON((order) && (page))
 #define page_folio(p)		((struct folio *)(p)->head)
 #define folio_nr_pages(folio)	(1UL << (folio)->page.order)

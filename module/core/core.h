@@ -260,6 +260,12 @@
  *	         after the link, in free_push()  to the link, in free_pop()
  *	record   store-release of the generation load-acquire in arena_record_view()
  *	         in slab_record()
+ *	pieced   cmpxchg() in slab_enter() after smp_rmb() in arena_block_first()
+ *	         the slab was entered into the
+ *	         table in pages_join()
+ *	kind     cmpxchg() in slab_enter() after compare-and-swap of the cursor by a
+ *	         arena.pieced was set, in        claim, or smp_mb() A, before the look
+ *	         slab_take()                     at pieced in arena_slab_offset()
  *	views    llist_add() in                  compare-and-swap of the cursor, then
  *	         arena_view_list()               llist_empty() in arena_reset()
  *	reap     compare-and-swap of the cursor  smp_mb() in arena_reap_larges()
@@ -607,6 +613,7 @@ struct arena_history {
  * @budget:	what slabs and directories are charged to; it outlives the arena.
  * @check:	the checks of the arena (check.c), NULL before they are first switched on.
  * @node:	NUMA node of the slabs, with %ARENA_ON_NODE.
+ * @pieced:	the arena has had slabs of single pages (mem/block.c).
  * @tag:	the line of code for which memory allocation profiling counts the memory of the
  *		arena.
  * @all:	entry in the list of all arenas (debug.c).
@@ -638,7 +645,8 @@ struct arena {
 	bool			zero;
 	bool			shrinking;
 	u8			redzone;
-	int			node;
+	s16			node;
+	bool			pieced;
 	struct mem_cgroup	*memcg;
 	struct arena_budget	*budget;
 	struct arena_check	*check;
@@ -974,12 +982,34 @@ static inline bool arena_begin_word(const struct arena *arena, unsigned long cur
 	return true;
 }
 
-/* The offset of @ptr, which lies in a slab of @arena. Slabs are aligned to their size. */
+size_t arena_pieced_offset(const void *base);
+
+/*
+ * The offset of @ptr, which lies in a slab of @arena. If the slab was released meanwhile, the value
+ * is meaningless. Slabs are aligned to their size, and the first page of each has its offset.
+ *
+ * The flag @pieced was set before the cmpxchg() in slab_enter(). A full barrier of the caller, the
+ * compare-and-swap of its claim or full barrier A, comes after it has read the address of the slab.
+ */
 static inline size_t arena_slab_offset(const struct arena *arena, const void *ptr)
 {
 	size_t within = (unsigned long)ptr & (arena_slab_size(arena) - 1);
 
-	return (page_private(virt_to_page(ptr - within)) << arena->slab_shift) + within;
+	if (unlikely(READ_ONCE(arena->pieced)))
+		return arena_pieced_offset(ptr - within) + within;
+	return page_private(virt_to_page(ptr - within)) + within;
+}
+
+/* Is the slab at @base made of single pages? In most arenas, no slab is. */
+static inline bool arena_slab_is_pieced(const struct arena *arena, const void *base)
+{
+	return unlikely(READ_ONCE(arena->pieced)) && is_vmalloc_addr(base);
+}
+
+/* The first page of the slab at @base, which is not freed meanwhile. */
+static inline struct page *arena_slab_page(const struct arena *arena, const void *base)
+{
+	return arena_slab_is_pieced(arena, base) ? vmalloc_to_page(base) : virt_to_page(base);
 }
 
 /*
@@ -987,9 +1017,9 @@ static inline size_t arena_slab_offset(const struct arena *arena, const void *pt
  * is in the lru field of the first page, which has linked the slab in lists so far, or still holds
  * a record that another arena has left.
  */
-static inline void arena_record_clear(void *base)
+static inline void arena_record_clear(const struct arena *arena, const void *base)
 {
-	struct list_head *lru = &virt_to_page(base)->lru;
+	struct list_head *lru = &arena_slab_page(arena, base)->lru;
 
 	WRITE_ONCE(lru->next, NULL);
 	WRITE_ONCE(lru->prev, NULL);
@@ -1328,7 +1358,8 @@ void arena_moment_read(const struct arena *arena, struct arena_moment *now);
 struct arena_usage arena_usage_no_reset(const struct arena *arena);
 
 /* handle.c */
-const void *arena_slab_address(const void *ptr);
+const void *arena_slab_address(const struct arena *arena, unsigned long generation,
+			       const void *ptr);
 bool arena_find(const struct arena *arena, unsigned long generation, const void *ptr,
 		size_t *offset);
 int arena_handle_at(const struct arena *arena, u64 offset, arena_handle_t *handle);
@@ -1397,8 +1428,11 @@ int arena_claim_ahead(struct arena *arena, struct arena_stretch *stretch, size_t
 void arena_count_stretch(struct arena *arena, const struct arena_stretch *stretch);
 
 /* slab.c */
-/* The committed page at @offset, or NULL. The caller excludes releases and destruction. */
-struct page *arena_page(const struct arena *arena, size_t offset);
+/*
+ * The address of the committed page at @offset, or NULL. The caller excludes releases and
+ * destruction.
+ */
+void *arena_page_address(const struct arena *arena, size_t offset);
 
 void arena_slabs_exit(struct arena *arena);
 int arena_slabs_populate(struct arena *arena, unsigned int set, size_t start, size_t size,
@@ -1406,7 +1440,8 @@ int arena_slabs_populate(struct arena *arena, unsigned int set, size_t start, si
 int arena_slabs_unshared(struct arena *arena);
 int arena_populate_on(struct arena *arena, size_t bytes, int node, gfp_t gfp);
 int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_t gfp);
-size_t arena_gathered_index(const struct page *page);
+size_t arena_gathered_offset(const struct page *first);
+void *arena_gathered_base(struct page *first);
 int arena_slabs_gather(struct arena *arena, unsigned int set, size_t start, size_t size,
 		       gfp_t gfp, struct list_head *slabs);
 bool arena_slabs_install(struct arena *arena, unsigned int set, struct list_head *slabs,

@@ -29,37 +29,64 @@ bool arena_find(const struct arena *arena, unsigned long generation, const void 
 {
 	const size_t within = (unsigned long)ptr & (arena_slab_size(arena) - 1);
 	const void *base = ptr - within;
-	size_t index;
+	const struct page *first = arena_block_first(base);
+	size_t at;
 
-	if (!virt_addr_valid(base))
+	if (!first)
 		return false;
-	index = page_private(virt_to_page(base));
+	at = page_private(first);
 	/*
 	 * If the page is not the arena's, its owner may have stored any number in page_private():
 	 * ask the directory.
 	 */
-	if (index >= arena_nr_slabs(arena) ||
-	    arena_slab_base(arena, generation, index << arena->slab_shift) != base)
+	if (at >= arena->capacity || arena_slab_base(arena, generation, at) != base)
 		return false;
-	*offset = (index << arena->slab_shift) + within;
+	*offset = at + within;
 	return true;
+}
+
+/*
+ * The address of @page, which is mapped by vmap(), in the slab of single pages that it is a part
+ * of; NULL if it is not a part of one that @generation uses.
+ */
+static const void *pieced_address(const struct arena *arena, unsigned long generation,
+				  const struct page *page)
+{
+	size_t offset = page_private(page);
+	const void *at;
+
+	if (offset >= arena->capacity)
+		return NULL;
+	at = arena_slab_base(arena, generation, offset);
+	if (!at || !is_vmalloc_addr(at))
+		return NULL;
+	at += offset & (arena_slab_size(arena) - 1);
+	return vmalloc_to_page(at) == page ? at : NULL;
 }
 
 /*
  * For a pointer into the view of an object larger than a slab, returns the address of the same byte
  * in its slab. Returns any other pointer as it is.
  */
-const void *arena_slab_address(const void *ptr)
+const void *arena_slab_address(const struct arena *arena, unsigned long generation,
+			       const void *ptr)
 {
 	struct page *page = is_vmalloc_addr(ptr) ? vmalloc_to_page(ptr) : NULL;
+	const void *at;
 
-	return page ? page_address(page) + offset_in_page(ptr) : ptr;
+	if (!page || !virt_addr_valid(page_address(page)))
+		return ptr;
+	at = pieced_address(arena, generation, page) ?: page_address(page);
+	return at + offset_in_page(ptr);
 }
 
-/* Name the object larger than a slab whose view begins at @view, and which lies at @offset. */
-static arena_handle_t handle_of_view(const struct arena *arena, const void *view, size_t offset)
+/*
+ * Name the object larger than a slab whose view begins at @view, and which lies at @offset, in the
+ * slab at @base.
+ */
+static arena_handle_t handle_of_view(const struct arena *arena, const void *view, const void *base,
+				     size_t offset)
 {
-	const void *base = arena_slab_address(view);
 	arena_handle_t handle = { .offset = offset };
 
 	if (offset & (arena_slab_size(arena) - 1))
@@ -82,13 +109,14 @@ static arena_handle_t handle_of_view(const struct arena *arena, const void *view
 arena_handle_t arena_handle(const struct arena *arena, const void *ptr)
 {
 	struct arena_snap snap = arena_snap_begun(arena);
+	const void *at = arena_slab_address(arena, snap.generation, ptr);
 	size_t offset;
 
-	if (!arena_find(arena, snap.generation, arena_slab_address(ptr), &offset) ||
+	if (!arena_find(arena, snap.generation, at, &offset) ||
 	    offset >= cursor_offset(snap.cursor))
 		return no_handle;
-	if (is_vmalloc_addr(ptr))
-		return handle_of_view(arena, ptr, offset);
+	if (at != ptr)
+		return handle_of_view(arena, ptr, at, offset);
 	return (arena_handle_t) { snap.generation, offset };
 }
 EXPORT_SYMBOL_GPL(arena_handle);

@@ -110,7 +110,7 @@ void arena_reserved_begin(void)
  */
 void arena_reserved_end(const struct arena_reserve *reserve, void *object, size_t size)
 {
-	if (object && !is_vmalloc_addr(object))
+	if (object && reserve->size <= arena_slab_size(reserve->arena))
 		arena_object_claimed(reserve->arena, arena_cpu_find(reserve->arena),
 				     reserve->generation, object, size);
 	preempt_enable();

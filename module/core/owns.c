@@ -22,7 +22,8 @@ bool arena_owns(const struct arena *arena, const void *ptr)
 	struct arena_snap snap = arena_snap_begun(arena);
 	size_t offset;
 
-	return arena_find(arena, snap.generation, arena_slab_address(ptr), &offset) &&
+	ptr = arena_slab_address(arena, snap.generation, ptr);
+	return arena_find(arena, snap.generation, ptr, &offset) &&
 	       offset < cursor_offset(snap.cursor);
 }
 EXPORT_SYMBOL_GPL(arena_owns);

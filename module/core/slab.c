@@ -96,17 +96,19 @@ static int slab_node(const struct arena *arena)
 
 /*
  * Give back a slab that is not in the directory, or not any more. If it was in the directory,
- * programs may still hold references to its pages: then it does not enter the pool. Slabs that the
- * shrinker takes do not enter the pool either, as they are to go to the page allocator.
+ * programs may still hold references to its pages: then it does not enter the pool. Slabs of single
+ * pages do not enter the pool either, nor do slabs that the shrinker takes, as they are to go to
+ * the page allocator. This function may sleep if the slab is made of single pages.
  */
 static void slab_drop(struct arena *arena, void *base, bool charged)
 {
 	unsigned int order = arena->slab_shift - PAGE_SHIFT;
 
 	kmemleak_free(base);
-	set_page_private(virt_to_page(base), 0);
+	set_page_private(arena_slab_page(arena, base), 0);
 	if (charged && slab_may_pool(arena) && !READ_ONCE(arena->shrinking) &&
-	    page_count(virt_to_page(base)) == 1 && arena_pool_put(base, order))
+	    !arena_slab_is_pieced(arena, base) && page_count(virt_to_page(base)) == 1 &&
+	    arena_pool_put(base, order))
 		return;
 	atomic_long_inc(&arena->page_frees);
 	if (charged)
@@ -160,10 +162,12 @@ static void *slab_take(struct arena *arena, int node, gfp_t gfp, bool *clean)
 	} else {
 		struct mem_cgroup *old = set_active_memcg(arena->memcg);
 
-		base = arena_tagged(arena, arena_block_uncharged(order, gfp, node));
+		base = arena_tagged(arena, arena_block_uncharged_or_pages(order, gfp, node));
 		set_active_memcg(old);
 		if (!base)
 			return NULL;
+		if (is_vmalloc_addr(base))
+			WRITE_ONCE(arena->pieced, true);
 		/* A block of the pool is poisoned already. */
 		arena_shadow_poison(base, base + arena_slab_size(arena), ARENA_POISON_UNUSED);
 		atomic_long_inc(&arena->page_allocs);
@@ -197,7 +201,7 @@ static bool slab_enter(struct arena *arena, struct arena_slab *entry, void *base
 	const size_t size = arena_slab_size(arena);
 
 	atomic_long_add(size, &arena->committed);
-	arena_record_clear(base);
+	arena_record_clear(arena, base);
 	/*
 	 * Full barrier: the slab is zeroed before another CPU can see its address. Pairs with the
 	 * address dependency from READ_ONCE(claim->slab->base) in cursor_claim(). Without the
@@ -240,17 +244,51 @@ static int slab_publish(struct arena *arena, struct arena_slab *entry, void *bas
 #define SLAB_CLEAN	BIT(BITS_PER_LONG - 1)
 
 /*
- * Store in page_private() the index at which a slab will be installed, and whether it is all zero.
+ * Store in the first page of a slab the offset at which the slab will be installed, whether it is
+ * all zero, and its address, which is not that of the page if the slab is made of single pages. The
+ * address is in folio->index, which has another use only once the page is mapped.
  */
-static void slab_prepare(void *base, size_t index, bool clean)
+static void slab_prepare(struct arena *arena, void *base, size_t index, bool clean)
 {
-	set_page_private(virt_to_page(base), index | (clean ? SLAB_CLEAN : 0));
+	struct page *first = arena_slab_page(arena, base);
+
+	set_page_private(first, index << arena->slab_shift | (clean ? SLAB_CLEAN : 0));
+	page_folio(first)->index = (unsigned long)base;
 }
 
-/* The index at which a gathered slab will be installed. */
-size_t arena_gathered_index(const struct page *page)
+/* The offset at which a gathered slab will be installed. @first is its first page. */
+size_t arena_gathered_offset(const struct page *first)
 {
-	return page_private(page) & ~SLAB_CLEAN;
+	return page_private(first) & ~SLAB_CLEAN;
+}
+
+/* The address of a gathered slab. */
+void *arena_gathered_base(struct page *first)
+{
+	return (void *)page_folio(first)->index;
+}
+
+/*
+ * Store in the first page of a slab its offset, for arena_slab_offset(). If the slab is made of
+ * single pages, store in each of them its own offset, for arena_slab_address().
+ */
+static void slab_name(struct arena *arena, void *base, size_t offset)
+{
+	size_t at;
+
+	set_page_private(arena_slab_page(arena, base), offset);
+	if (!arena_slab_is_pieced(arena, base))
+		return;
+	for (at = PAGE_SIZE; at < arena_slab_size(arena); at += PAGE_SIZE)
+		set_page_private(vmalloc_to_page(base + at), offset + at);
+}
+
+/* arena_slab_offset() of a slab that begins at @base, in an arena that has had such slabs. */
+size_t arena_pieced_offset(const void *base)
+{
+	const struct page *first = arena_block_first(base);
+
+	return first ? page_private(first) : 0;
 }
 
 /* Raise the end of the directory past slab @index, which was installed. */
@@ -287,16 +325,16 @@ static bool slab_committed(const struct arena_dir *dir, size_t index)
  */
 static int slab_install(struct arena *arena, unsigned int set, void *base, bool charged, gfp_t gfp)
 {
-	bool clean = page_private(virt_to_page(base)) & SLAB_CLEAN;
-	size_t index = arena_gathered_index(virt_to_page(base));
+	const struct page *first = arena_slab_page(arena, base);
+	bool clean = page_private(first) & SLAB_CLEAN;
+	size_t offset = arena_gathered_offset(first), index = offset >> arena->slab_shift;
 	struct arena_dir *dir = arena_dir(arena, set);
 	struct arena_slab *entry = arena_dir_entry(dir, index);
 	struct arena_snap snap = arena_snap(arena);
 	unsigned int tries = 0;
 	int err;
 
-	/* arena_slab_offset() reads this index to find the offset of an address. */
-	set_page_private(virt_to_page(base), index);
+	slab_name(arena, base, offset);
 	do {
 		err = slab_publish(arena, entry, base, charged);
 	} while (err == -ENOMEM && tries++ < ARENA_ROOM_TRIES &&
@@ -338,7 +376,8 @@ static bool slab_install_pooled(struct arena *arena, struct arena_dir *dir,
 	if (base) {
 		/* Interrupts are off, so kmemleak must not sleep. */
 		arena_kmemleak_alloc(base, order, GFP_ATOMIC);
-		set_page_private(virt_to_page(base), index);
+		/* A block of the pool is contiguous, so only its first page needs the offset. */
+		set_page_private(virt_to_page(base), index << arena->slab_shift);
 		/* A caller that goes on without the lock may have installed a slab first. */
 		lost = !slab_enter(arena, entry, base);
 	}
@@ -377,7 +416,7 @@ int arena_slab_install(struct arena *arena, unsigned int set, size_t index, gfp_
 		base = slab_take(arena, slab_node(arena), gfp, &clean);
 	if (!base)
 		return slab_committed(dir, index) ? 0 : -ENOMEM;
-	slab_prepare(base, index, clean);
+	slab_prepare(arena, base, index, clean);
 	err = slab_install(arena, set, base, false, gfp);
 	if (err)
 		slab_drop(arena, base, false);
@@ -466,7 +505,7 @@ static void *slab_gather(struct arena *arena, size_t index, int node, gfp_t gfp,
 	if (!base)
 		arena_budget_uncharge(arena->budget, pages);
 	if (base)
-		slab_prepare(base, index, clean);
+		slab_prepare(arena, base, index, clean);
 	return base;
 }
 
@@ -492,7 +531,7 @@ static int slabs_gather_on(struct arena *arena, unsigned int set, size_t start, 
 		base = arena_dir_reserve(arena, dir, i, gfp) ?
 		       slab_gather(arena, i, node, gfp, &nr) : NULL;
 		if (base)
-			list_add_tail(&virt_to_page(base)->lru, slabs);
+			list_add_tail(&arena_slab_page(arena, base)->lru, slabs);
 		else
 			err = -ENOMEM;
 	}
@@ -519,7 +558,7 @@ void arena_slabs_drop(struct arena *arena, struct list_head *slabs, gfp_t gfp)
 
 	list_for_each_entry_safe(page, next, slabs, lru) {
 		list_del_init(&page->lru);
-		slab_drop(arena, page_address(page), true);
+		slab_drop(arena, arena_gathered_base(page), true);
 		slabs_go_on(gfp);
 	}
 }
@@ -534,9 +573,11 @@ bool arena_slabs_install(struct arena *arena, unsigned int set, struct list_head
 	bool all = true;
 
 	list_for_each_entry_safe(page, next, slabs, lru) {
+		void *base = arena_gathered_base(page);
+
 		list_del_init(&page->lru);
-		if (slab_install(arena, set, page_address(page), true, gfp)) {
-			slab_drop(arena, page_address(page), true);
+		if (slab_install(arena, set, base, true, gfp)) {
+			slab_drop(arena, base, true);
 			all = false;
 		}
 		slabs_go_on(gfp);
@@ -664,11 +705,11 @@ int arena_populate(struct arena *arena, size_t bytes, gfp_t gfp)
 }
 EXPORT_SYMBOL_GPL(arena_populate);
 
-struct page *arena_page(const struct arena *arena, size_t offset)
+void *arena_page_address(const struct arena *arena, size_t offset)
 {
 	void *base = arena_slab_base(arena, arena_snap(arena).generation, offset);
 
-	return base ? virt_to_page(base + (offset & (arena_slab_size(arena) - 1))) : NULL;
+	return base ? base + (offset & (arena_slab_size(arena) - 1) & PAGE_MASK) : NULL;
 }
 
 void arena_slabs_exit(struct arena *arena)

@@ -27,20 +27,27 @@ static int view_pages(struct arena *arena, unsigned long generation, size_t star
 {
 	struct page *next = list_first_entry(slabs, struct page, lru);
 	const size_t per_slab = arena_slab_size(arena) >> PAGE_SHIFT;
-	size_t i, at, index = start >> arena->slab_shift;
+	size_t i, at, offset = start;
 
-	for (i = 0; i < nr; i += per_slab, index++) {
-		void *base = arena_slab_base(arena, generation, index << arena->slab_shift);
-		struct page *first = base ? virt_to_page(base) : NULL;
+	for (i = 0; i < nr; i += per_slab, offset += arena_slab_size(arena)) {
+		void *base = arena_slab_base(arena, generation, offset);
 
-		if (!list_entry_is_head(next, slabs, lru) && arena_gathered_index(next) == index) {
-			first = next;
+		if (!list_entry_is_head(next, slabs, lru) &&
+		    arena_gathered_offset(next) == offset) {
+			base = arena_gathered_base(next);
 			next = list_next_entry(next, lru);
 		}
-		if (!first)
+		if (!base)
 			return -EAGAIN;
-		for (at = 0; at < min(per_slab, nr - i); at++)
-			pages[i + at] = first + at;
+		for (at = 0; at < min(per_slab, nr - i); at++) {
+			pages[i + at] = arena_block_page(base + (at << PAGE_SHIFT));
+			/*
+			 * A reset has released a slab of single pages since @base was read. If this
+			 * CPU has found other pages instead, the claim fails for the same reason.
+			 */
+			if (!pages[i + at])
+				return -EAGAIN;
+		}
 		cond_resched();
 		if (fatal_signal_pending(current))
 			return -EINTR;
@@ -89,6 +96,14 @@ void arena_view_drop(struct arena_large *large)
 	kfree(large);
 }
 
+/* The record of the slab at @base; NULL if the slab was released meanwhile. */
+static struct list_head *slab_lru(const void *base)
+{
+	struct page *first = arena_block_first(base);
+
+	return first ? &first->lru : NULL;
+}
+
 /* Record a view in its first slab, unless a reset or rewind has freed the object. */
 static void slab_record(struct arena *arena, const struct arena_large *large)
 {
@@ -97,7 +112,7 @@ static void slab_record(struct arena *arena, const struct arena_large *large)
 
 	writer = base ? arena_write_begin(arena, cpu, large->generation, base) : NULL;
 	if (writer) {
-		struct list_head *lru = &virt_to_page(base)->lru;
+		struct list_head *lru = slab_lru(base);
 
 		WRITE_ONCE(lru->next, large->view);
 		/* Release: pairs with the smp_load_acquire() in arena_record_view(). */
@@ -114,8 +129,10 @@ static void slab_record(struct arena *arena, const struct arena_large *large)
  */
 void *arena_record_view(const void *base, u64 generation)
 {
-	const struct list_head *lru = &virt_to_page(base)->lru;
+	const struct list_head *lru = slab_lru(base);
 
+	if (!lru)
+		return NULL;
 	/*
 	 * Acquire: pairs with the smp_store_release() in slab_record(). Without it, a forged handle
 	 * could be resolved to the view of an older object, which may be unmapped.
@@ -131,9 +148,9 @@ void *arena_record_view(const void *base, u64 generation)
  */
 unsigned long arena_record_generation(const void *base, const void *view)
 {
-	const struct list_head *lru = &virt_to_page(base)->lru;
+	const struct list_head *lru = slab_lru(base);
 
-	return READ_ONCE(lru->next) == view ? (unsigned long)READ_ONCE(lru->prev) : 0;
+	return lru && READ_ONCE(lru->next) == view ? (unsigned long)READ_ONCE(lru->prev) : 0;
 }
 
 /*

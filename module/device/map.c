@@ -41,26 +41,27 @@ static size_t arena_map_end(const struct arena_dev *dev)
 }
 
 /*
- * Set mapping and index of @page before a program maps it: by these two the kernel identifies
- * futexes that processes share. Faults on the same page may race here, and write the same values.
+ * Set mapping and index of the page at @at before a program maps it: by these two the kernel
+ * identifies futexes that processes share. Faults on the same page may race here, and write the
+ * same values. Returns the page.
  */
-static void arena_name_page(const struct arena_dev *dev, struct page *page, pgoff_t pgoff)
+static struct page *arena_name_page(const struct arena_dev *dev, const void *at, pgoff_t pgoff)
 {
+	struct page *page = arena_block_page(at);
 	struct folio *folio = page_folio(page);
 
 	WRITE_ONCE(folio->index, pgoff - folio_page_idx(folio, page));
 	WRITE_ONCE(folio->mapping, dev->inode->i_mapping);
-	arena_shadow_map_page(page);
+	arena_shadow_map_page(at);
+	return page;
 }
 
 /* Returns the page at @pgoff, ready to be mapped, or NULL if it is not committed. */
 static struct page *arena_map_find(const struct arena_dev *dev, pgoff_t pgoff)
 {
-	struct page *page = arena_page(dev->arena, (size_t)pgoff << PAGE_SHIFT);
+	const void *at = arena_page_address(dev->arena, (size_t)pgoff << PAGE_SHIFT);
 
-	if (page)
-		arena_name_page(dev, page, pgoff);
-	return page;
+	return at ? arena_name_page(dev, at, pgoff) : NULL;
 }
 
 /*
@@ -209,7 +210,8 @@ static vm_fault_t __maybe_unused arena_huge_fault(struct vm_fault *vmf, unsigned
 		return VM_FAULT_SIGBUS;
 	page = offset + PMD_SIZE <= arena_map_end(dev) ?
 	       arena_map_find(dev, offset >> PAGE_SHIFT) : NULL;
-	if (page)
+	/* Where memory is fragmented, a slab consists of single pages. */
+	if (page && folio_order(page_folio(page)) == order)
 		result = arena_map_huge(dev, vmf, page);
 	up_read(&dev->lock);
 	return result;
@@ -251,11 +253,11 @@ static const struct vm_operations_struct arena_vm_ops = {
 static vm_fault_t arena_status_fault(struct vm_fault *vmf)
 {
 	struct arena_file *af = vmf->vma->vm_file->private_data;
-	struct page *page = virt_to_page(af->dev->status);
+	struct page *page;
 
 	if (arena_fault_marked(vmf))
 		return VM_FAULT_SIGBUS;
-	arena_name_page(af->dev, page, vmf->pgoff);
+	page = arena_name_page(af->dev, af->dev->status, vmf->pgoff);
 	return arena_fault_result(vm_insert_page(vmf->vma, vmf->address, page));
 }
 

@@ -1,13 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Blocks of pages: allocating, charging and freeing them.
+ *
+ * A block is contiguous physical memory or, where memory is too fragmented for that, single pages
+ * under one vmap(). A block must be aligned to its size, and vmap() aligns to a page only. So all
+ * pages but the last one are mapped twice, one series after the other: then each stretch of the
+ * view that has the size of the block contains each page once, and one such stretch is aligned.
+ * The lru field of the second page of the block remembers the view.
+ *
+ * The first pages of blocks of single pages are also in a table, by the address of the block.
+ * vmalloc_to_page() walks the page tables of the kernel: for an address that is unmapped meanwhile
+ * it returns NULL or another page. The table can be asked about any address.
  */
 #include <linux/kmemleak.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/vmalloc.h>
+#include <linux/xarray.h>
 
 #include "compat.h"
 #include "mem/mem.h"
@@ -29,6 +42,95 @@ void *arena_block_uncharged(unsigned int order, gfp_t gfp, int node)
 	if (!(gfp & __GFP_COMP))
 		split_page(page, order);
 	return page_address(page);
+}
+
+/* The first page of each block of single pages, by the address of the block in pages. */
+static DEFINE_XARRAY(pieced);
+
+static unsigned long pieced_key(const void *base)
+{
+	return (unsigned long)base >> PAGE_SHIFT;
+}
+
+/*
+ * The first page of the block at @base, or NULL if @base is not mapped, or lies in vmalloc() memory
+ * and no block begins there. If @base lies elsewhere, the page need not belong to a block. Any
+ * context.
+ */
+struct page *arena_block_first(const void *base)
+{
+	if (!is_vmalloc_addr(base))
+		return virt_addr_valid(base) ? virt_to_page(base) : NULL;
+	/*
+	 * Pairs with the cmpxchg() in slab_enter(), which comes after the block was entered into
+	 * the table: a CPU that has read the address of the block from a directory finds its page.
+	 */
+	smp_rmb();
+	return xa_load(&pieced, pieced_key(base));
+}
+
+/*
+ * Map @nr pages as a block, and enter it into the table. @pages has room for 2 * @nr - 1 pointers.
+ * Returns NULL if there is no memory for that.
+ */
+static void *pages_join(struct page **pages, unsigned long nr)
+{
+	void *view, *base;
+	struct page **first;
+
+	memcpy(pages + nr, pages, (nr - 1) * sizeof(*pages));
+	view = vmap(pages, 2 * nr - 1, VM_MAP, PAGE_KERNEL);
+	if (!view)
+		return NULL;
+	/* The rest of the view maps the same pages: with KASAN, nothing may access it. */
+	arena_shadow_poison(view, view + (2 * nr - 1) * PAGE_SIZE, ARENA_POISON_UNUSED);
+	base = PTR_ALIGN(view, nr * PAGE_SIZE);
+	first = pages + ((base - view) >> PAGE_SHIFT);
+	if (xa_err(xa_store(&pieced, pieced_key(base), first[0], ARENA_GFP_META))) {
+		vunmap(view);
+		return NULL;
+	}
+	first[1]->lru.next = view;
+	return base;
+}
+
+static void *block_of_pages(unsigned int order, gfp_t gfp, int node)
+{
+	unsigned long nr = 1UL << order, i;
+	struct page **pages = kvmalloc_array(2 * nr - 1, sizeof(*pages), ARENA_GFP_META);
+	void *page, *base = NULL;
+
+	for (i = 0; pages && i < nr; i++) {
+		page = fatal_signal_pending(current) ? NULL :
+						       arena_block_uncharged(0, gfp, node);
+		if (!page)
+			break;
+		pages[i] = virt_to_page(page);
+		cond_resched();
+	}
+	if (pages && i == nr)
+		base = pages_join(pages, nr);
+	while (!base && i--)
+		put_page(pages[i]);
+	kvfree(pages);
+	return base;
+}
+
+/*
+ * As arena_block_uncharged(). But where the caller may sleep, this does not fail because memory is
+ * fragmented: if there is no contiguous block, the block is made of single pages. For large blocks
+ * that comes before much reclaim and compaction. vmap() allocates with GFP_KERNEL, so @gfp must
+ * permit all of that.
+ */
+void *arena_block_uncharged_or_pages(unsigned int order, gfp_t gfp, int node)
+{
+	const gfp_t light = (gfp & ~__GFP_RETRY_MAYFAIL) | __GFP_NORETRY;
+	void *base;
+
+	if (!order || (gfp & GFP_KERNEL) != GFP_KERNEL)
+		return arena_block_uncharged(order, gfp, node);
+	base = arena_block_uncharged(order, order > PAGE_ALLOC_COSTLY_ORDER ? light : gfp, node);
+	return base ?: block_of_pages(order, gfp, node);
 }
 
 /* Take a block from the page allocator and charge it to the root budget. */
@@ -102,43 +204,86 @@ static void forget_mapping(struct folio *folio)
  * Is the arena's reference the only one to each page of a block? The caller has unmapped the block
  * from all programs.
  */
-bool arena_block_unshared(void *base, unsigned int order)
+bool arena_block_unshared(const void *base, unsigned int order)
 {
-	struct page *page = virt_to_page(base), *end = page + (1UL << order);
+	const void *end = base + (PAGE_SIZE << order);
+	struct folio *folio;
 
-	for (; page < end; page += folio_nr_pages(page_folio(page)))
-		if (folio_ref_count(page_folio(page)) != 1)
+	for (; base < end; base += folio_nr_pages(folio) << PAGE_SHIFT) {
+		folio = page_folio(arena_block_page(base));
+		if (folio_ref_count(folio) != 1)
 			return false;
+	}
 	return true;
 }
 
 /*
- * Drop the arena's references to a block, one for each single page or compound page in it. A page
- * that something else refers to stays charged to @budget until the last reference is gone. With
- * NULL as @budget, the caller knows that nothing else refers to the block.
+ * Drop the arena's reference to @page, a single page or the head of a compound page. If something
+ * else refers to it, it stays charged to @budget until the last reference is gone. With NULL as
+ * @budget, the caller knows that nothing else refers to it. Returns how many pages were freed.
  */
-static void block_put(struct arena_budget *budget, void *base, unsigned int order)
+static unsigned long page_drop(struct arena_budget *budget, struct page *page)
+{
+	struct folio *folio = page_folio(page);
+	unsigned long nr = folio_nr_pages(folio);
+
+	forget_mapping(folio);
+	if (budget && folio_ref_count(folio) != 1) {
+		arena_pinned_add(budget, page);
+		return 0;
+	}
+	folio_put(folio);
+	return nr;
+}
+
+static unsigned long contiguous_put(struct arena_budget *budget, void *base, unsigned int order)
 {
 	struct page *page = virt_to_page(base), *end = page + (1UL << order);
 	unsigned long nr, freed = 0;
 
 	for (; page < end; page += nr) {
-		struct folio *folio = page_folio(page);
-
-		nr = folio_nr_pages(folio);
-		forget_mapping(folio);
-		if (budget && folio_ref_count(folio) != 1) {
-			arena_pinned_add(budget, page);
-			continue;
-		}
-		folio_put(folio);
-		freed += nr;
+		nr = folio_nr_pages(page_folio(page));
+		freed += page_drop(budget, page);
 	}
+	return freed;
+}
+
+/* Unmap a block of single pages before the first of them is freed. May sleep. */
+static unsigned long pieced_put(struct arena_budget *budget, void *base, unsigned int order)
+{
+	void *view = vmalloc_to_page(base + PAGE_SIZE)->lru.next, *at;
+	struct page *page, *next;
+	unsigned long freed = 0;
+	LIST_HEAD(pages);
+
+	xa_erase(&pieced, pieced_key(base));
+	for (at = base; at < base + (PAGE_SIZE << order); at += PAGE_SIZE) {
+		page = vmalloc_to_page(at);
+		set_page_private(page, 0);
+		list_add_tail(&page->lru, &pages);
+	}
+	vunmap(view);
+	list_for_each_entry_safe(page, next, &pages, lru) {
+		list_del_init(&page->lru);
+		freed += page_drop(budget, page);
+	}
+	return freed;
+}
+
+/* Drop the arena's references to a block, one for each single page or compound page in it. */
+static void block_put(struct arena_budget *budget, void *base, unsigned int order)
+{
+	unsigned long freed = is_vmalloc_addr(base) ? pieced_put(budget, base, order) :
+						      contiguous_put(budget, base, order);
+
 	if (budget)
 		arena_budget_uncharge(budget, freed);
 }
 
-/* Free a block that is not charged, and that nothing else refers to. Any context but NMI. */
+/*
+ * Free a block that is not charged, and that nothing else refers to. Any context but NMI; may sleep
+ * if the block is made of single pages.
+ */
 void arena_block_put_uncharged(void *base, unsigned int order)
 {
 	block_put(NULL, base, order);
@@ -148,7 +293,8 @@ void arena_block_put_uncharged(void *base, unsigned int order)
  * Give back a block. Pages that something else still refers to stay charged until the last
  * reference is gone.
  *
- * Context: any but NMI; may sleep if programs have mapped the block.
+ * Context: any but NMI; may sleep if programs have mapped the block, or if it is made of single
+ * pages.
  */
 void arena_block_put(struct arena_budget *budget, void *base, unsigned int order)
 {

@@ -11,12 +11,13 @@
 #include <linux/atomic.h>
 #include <linux/gfp.h>
 #include <linux/kmemleak.h>
+#include <linux/mm.h>
 #include <linux/preempt.h>
 #include <linux/refcount.h>
 #include <linux/types.h>
+#include <linux/vmalloc.h>
 
 struct mem_cgroup;
-struct page;
 
 /* GFP flags for the module's bookkeeping: a failure starts no OOM killer and logs no warning. */
 #define ARENA_GFP_META		(GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
@@ -125,11 +126,20 @@ bool arena_pinned_reap(void);
 void arena_pinned_exit(void);
 
 /* block.c */
+
+/* The page at @at in a block that is not freed meanwhile, contiguous or not. Any context. */
+static inline struct page *arena_block_page(const void *at)
+{
+	return is_vmalloc_addr(at) ? vmalloc_to_page(at) : virt_to_page(at);
+}
+
+struct page *arena_block_first(const void *base);
 gfp_t arena_block_gfp(gfp_t gfp);
 void *arena_block_uncharged(unsigned int order, gfp_t gfp, int node);
+void *arena_block_uncharged_or_pages(unsigned int order, gfp_t gfp, int node);
 void *arena_block_alloc(unsigned int order, gfp_t gfp, struct mem_cgroup *memcg);
 void arena_block_free(void *base, unsigned int order, bool charged);
-bool arena_block_unshared(void *base, unsigned int order);
+bool arena_block_unshared(const void *base, unsigned int order);
 void arena_block_put_uncharged(void *base, unsigned int order);
 void arena_block_put(struct arena_budget *budget, void *base, unsigned int order);
 void *arena_table_alloc(struct arena_budget *budget, size_t size, gfp_t gfp);

@@ -76,15 +76,25 @@ void arena_shadow_object(const void *object, size_t size, size_t room)
 	arena_shadow_poison(end, object + room, ARENA_POISON_UNUSED);
 }
 
-/*
- * A program is about to map @page: make its whole folio accessible, as from now on the kernel may
- * access any byte of it on behalf of programs, for process_vm_readv() for instance. The caller has
- * set folio->mapping before.
- */
-void arena_shadow_map_page(struct page *page)
+/* The part of a block that the folio around @at backs: in a block of single pages, one page. */
+static const void *folio_begin(const void *at)
 {
-	struct folio *folio = page_folio(page);
+	return is_vmalloc_addr(at) ? PTR_ALIGN_DOWN(at, PAGE_SIZE) :
+				     folio_address(virt_to_folio(at));
+}
 
+static const void *folio_end(const void *at)
+{
+	return folio_begin(at) + folio_size(page_folio(arena_block_page(at)));
+}
+
+/*
+ * A program is about to map the page at @at: make its whole folio accessible, as from now on the
+ * kernel may access any byte of it on behalf of programs, for process_vm_readv() for instance. The
+ * caller has set folio->mapping before.
+ */
+void arena_shadow_map_page(const void *at)
+{
 	/*
 	 * Full barrier: pairs with smp_mb() in arena_shadow_free_pages(). Either this CPU makes the
 	 * folio accessible after the CPU there has poisoned it, or the CPU there sees
@@ -92,7 +102,7 @@ void arena_shadow_map_page(struct page *page)
 	 * could report an access by the kernel for a program.
 	 */
 	smp_mb();
-	set_shadow(folio_address(folio), folio_address(folio) + folio_size(folio), 0);
+	set_shadow(folio_begin(at), folio_end(at), 0);
 }
 
 /* Poison memory of pages that programs may map, except for folios that they have mapped. */
@@ -101,9 +111,9 @@ void arena_shadow_free_pages(const void *from, const void *end)
 	const void *next;
 
 	for (; from < end; from = next) {
-		struct folio *folio = virt_to_folio(from);
+		struct folio *folio = page_folio(arena_block_page(from));
 
-		next = folio_address(folio) + folio_size(folio);
+		next = folio_end(from);
 		if (READ_ONCE(folio->mapping))
 			continue;
 		arena_shadow_poison(from, min(next, end), ARENA_POISON_FREED);
@@ -113,6 +123,6 @@ void arena_shadow_free_pages(const void *from, const void *end)
 		 */
 		smp_mb();
 		if (READ_ONCE(folio->mapping))
-			arena_shadow_map_page(&folio->page);
+			arena_shadow_map_page(from);
 	}
 }

@@ -26,8 +26,6 @@
 #include <linux/string.h>
 #include <linux/types.h>
 
-struct page;
-
 /* Defined if a tool has to learn what an arena has freed. */
 #if defined(CONFIG_KASAN_GENERIC) || defined(CONFIG_KMSAN)
 #define ARENA_SHADOW		1
@@ -56,7 +54,7 @@ extern bool arena_redzones;
 void arena_shadow_poison(const void *from, const void *end, enum arena_poison why);
 void arena_shadow_object(const void *object, size_t size, size_t room);
 void arena_shadow_free_pages(const void *from, const void *end);
-void arena_shadow_map_page(struct page *page);
+void arena_shadow_map_page(const void *at);
 
 /* Fill memory that may be poisoned. */
 static inline void arena_fill(void *to, u8 byte, size_t size)
@@ -94,7 +92,7 @@ static inline void arena_shadow_object(const void *object, size_t size, size_t r
 {
 }
 
-static inline void arena_shadow_map_page(struct page *page)
+static inline void arena_shadow_map_page(const void *at)
 {
 }
 

@@ -15,6 +15,12 @@
  * root cgroup, fills the arena, and the kernel must charge the writer's cgroup; "private" does the
  * same with a private arena. "idle" is like "local", but the arena has ARENA_SHRINK and is reset at
  * the end. "drop" destroys the arena.
+ *
+ *	echo fragment >/sys/kernel/debug/arena_memory
+ *	echo mend >/sys/kernel/debug/arena_memory
+ *
+ * "fragment" takes one page of every 16 until no 16 free pages lie in a row, and "mend" gives these
+ * pages back.
  */
 #include <linux/arena.h>
 #include <linux/arena_private.h>
@@ -29,15 +35,20 @@
 #include <linux/seq_file.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include <linux/vmalloc.h>
 
 #define SLAB		SZ_64K
 #define OBJECT		SZ_4K
+#define FRAGMENT_ORDER	4
 
-static DEFINE_MUTEX(lock);		/* protects the next four variables */
+static DEFINE_MUTEX(lock);		/* protects what follows, up to @file */
 static struct arena *arena;
 static struct arena_private private;
 static size_t private_bytes;
 static unsigned long pages[MAX_NUMNODES];
+static unsigned long pieced;		/* objects in slabs that are made of single pages */
+static LIST_HEAD(fragments);
+static unsigned long nr_fragments;
 static struct dentry *file;
 
 struct filler {
@@ -45,15 +56,52 @@ struct filler {
 	struct completion	done;
 };
 
+static struct page *object_page(const void *object)
+{
+	return is_vmalloc_addr(object) ? vmalloc_to_page(object) : virt_to_page(object);
+}
+
+static void mend(void)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, &fragments, lru) {
+		list_del(&page->lru);
+		__free_page(page);
+		cond_resched();
+	}
+	nr_fragments = 0;
+}
+
+/* The kernel does not move these pages, so that compaction does not help. */
+static void fragment(void)
+{
+	const gfp_t gfp = GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN;
+	struct page *page;
+	unsigned int i;
+
+	while ((page = alloc_pages(gfp, FRAGMENT_ORDER))) {
+		split_page(page, FRAGMENT_ORDER);
+		list_add(&page->lru, &fragments);
+		nr_fragments++;
+		for (i = 1; i < 1 << FRAGMENT_ORDER; i++)
+			__free_page(page + i);
+		cond_resched();
+	}
+}
+
 /* Fills the arena and counts on which nodes its objects lie. */
 static void fill(struct arena *from)
 {
 	void *object;
 
 	memset(pages, 0, sizeof(pages));
+	pieced = 0;
 	while ((object = arena_alloc(from, OBJECT, GFP_KERNEL))) {
 		memset(object, 0xff, OBJECT);
-		pages[page_to_nid(virt_to_page(object))]++;
+		if (is_vmalloc_addr(object))
+			pieced++;
+		pages[page_to_nid(object_page(object))]++;
 		cond_resched();
 	}
 }
@@ -136,6 +184,14 @@ static int command(const char *line)
 		drop();
 		return 0;
 	}
+	if (sysfs_streq(line, "fragment")) {
+		fragment();
+		return 0;
+	}
+	if (sysfs_streq(line, "mend")) {
+		mend();
+		return 0;
+	}
 	if (arena || private_bytes)
 		return -EBUSY;
 	if (sscanf(line, "node %d %zu", &node, &bytes) == 2)
@@ -179,6 +235,7 @@ static int memory_show(struct seq_file *m, void *unused)
 	seq_printf(m, "committed %zu\n", stats.committed);
 	seq_printf(m, "private %zu\n", arena_private_offset(&private));
 	seq_printf(m, "page_allocs %llu\npool_hits %llu\n", stats.page_allocs, stats.pool_hits);
+	seq_printf(m, "pieced %lu\nfragments %lu\n", pieced, nr_fragments);
 	seq_printf(m, "fail_memory %llu\nfail_space %llu\n", stats.fail_memory, stats.fail_space);
 	for_each_online_node(node)
 		seq_printf(m, "node%d %lu\n", node, pages[node]);
@@ -211,6 +268,7 @@ static void __exit memory_exit(void)
 {
 	debugfs_remove(file);
 	drop();
+	mend();
 }
 module_exit(memory_exit);
 
