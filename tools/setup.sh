@@ -128,11 +128,6 @@ group_fuzz()
 		libclang-rt-14-dev:/usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.fuzzer-x86_64.a
 }
 
-group_kmsan()
-{
-	packages clang-19:clang-19 lld-19:ld.lld-19 llvm-19:llvm-ar-19
-}
-
 group_bench()
 {
 	packages python3:/usr/bin/python3 gnuplot-nox:gnuplot
