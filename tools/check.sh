@@ -15,6 +15,7 @@
 
 SRC=$BUILD/src/newest
 SEEN=$BUILD/check
+TOOLS=(sparse shellcheck mandoc kmod)
 GATES=(checkpatch kernel-doc shellcheck programs manuals clauses planted dkms w1-stock walls w1-new
 	w1-kunit sparse)
 
@@ -279,16 +280,17 @@ gate_sparse()
 	done
 }
 
+# Runs a gate, unless it has passed on these sources, which have the checksum SUM.
+#   run_gate GATE SUM
 run_gate()
 {
-	local gate=$1 start=$SECONDS log=$LOGS/check-$1.log sum
+	local gate=$1 sum=$2 start=$SECONDS log=$LOGS/check-$1.log
 
-	if passed_before "check-$gate" >/dev/null; then
+	if passed_before "check-$gate" "$sum" >/dev/null; then
 		say "ok: $gate, which has passed on these sources before"
 		PASSED=$((PASSED + 1))
 		return
 	fi
-	sum=$(tree_sum)
 	if "gate_$gate" >"$log" 2>&1 </dev/null; then
 		say "ok: $gate ($((SECONDS - start)) s)"
 		note_passed "check-$gate" "$sum"
@@ -302,14 +304,15 @@ run_gate()
 
 main()
 {
-	local gate
+	local gate sum
 
 	PASSED=0 FAILED=0
 	counts check 0 1 0
 	"$ROOT/tools/setup.sh" kernel static source stock new || exit 1
 	[ $# -gt 0 ] || set -- "${GATES[@]}"
+	sum=$(tree_sum)
 	for gate in "$@"; do
-		run_gate "$gate"
+		run_gate "$gate" "$sum"
 	done
 	counts check "$PASSED" "$FAILED" 0
 	if [ "$FAILED" -eq 0 ]; then

@@ -11,13 +11,13 @@ main()
 	local out numbers passed failed sum rc=0
 
 	counts compile-fail 0 1 0
-	if passed=$(passed_before compile-fail); then
+	"$ROOT/tools/setup.sh" module stock || exit 1
+	sum=$(tree_sum)
+	if passed=$(passed_before compile-fail "$sum"); then
 		counts compile-fail "$passed" 0 0
 		say "passed: $passed cases, on these sources before"
 		return
 	fi
-	sum=$(tree_sum)
-	"$ROOT/tools/setup.sh" module || exit 1
 	out=$("$ROOT/kunit/compile-fail.sh" "$BUILD/stock/headers" 2>&1) || rc=$?
 	echo "$out"
 	numbers=$(sed -nE 's/.*: ([0-9]+) as expected, ([0-9]+) not$/\1 \2/p' <<<"$out")

@@ -23,6 +23,7 @@ USER_DIR=$ROOT/kunit/user
 OUT=$BUILD/user
 INPUT_MAX=800
 RACE_TRIES=12
+TOOLS=(clang-14)
 PASSED=0 FAILED=0
 
 ok()
@@ -39,7 +40,6 @@ bad()
 
 build_user()
 {
-	"$ROOT/tools/setup.sh" fuzz || exit 1
 	quietly fuzz-build make -C "$USER_DIR" OUTPUT="$OUT" -j"$JOBS" \
 		fuzz-asan fuzz-planted race-tsan race-planted race-asan points-asan ||
 		die "the core does not build as a program"
@@ -179,7 +179,7 @@ look_for_planted()
 {
 	local name=planted-$SEED-$PLANTED_RUNS sum=$1 before=$PASSED failed=$FAILED found
 
-	if found=$(passed_before "$name"); then
+	if found=$(passed_before "$name" "$sum"); then
 		say "ok: $found planted bugs were found on these sources before"
 		PASSED=$((PASSED + found))
 		return
@@ -193,6 +193,7 @@ part_user()
 {
 	local sum
 
+	"$ROOT/tools/setup.sh" fuzz || exit 1
 	sum=$(tree_sum)
 	build_user
 	write_seeds

@@ -112,8 +112,11 @@ counts()
 	printf '%d %d %d\n' "$2" "$3" "$4" >"$BUILD/counts/$1"
 }
 
-# Prints a checksum of the sources, and of all else that decides what comes of them: the packages of
-# the machine, the kernels, and variables.
+# Packages, besides the compiler, that decide what the checks of a script find.
+TOOLS=()
+
+# Prints a checksum of the sources, and of all else that decides what comes of them: packages, the
+# kernels, and variables. To be called after setup.sh, which may install packages.
 tree_sum()
 {
 	(
@@ -123,7 +126,7 @@ tree_sum()
 			(sources "$ROOT/$folder" | sort) |
 				(cd "$folder" && xargs -d '\n' sha256sum)
 		done
-		dpkg-query -W 2>/dev/null
+		dpkg-query -W gcc make perl python3 libc6-dev ${TOOLS[@]+"${TOOLS[@]}"} 2>/dev/null
 		cat "$BUILD/stock/version" "$BUILD/new/version" "$BUILD/src/newest/Makefile" \
 			2>/dev/null
 		echo "${WERROR:-} ${LLVM:-} ${CC:-} ${CFLAGS:-} ${KCFLAGS:-} ${REV:-}" \
@@ -134,13 +137,15 @@ tree_sum()
 # Some checks give the same result whenever they run on the same sources. For these, build/passed
 # has a file for each that has passed: it says on which sources, and what the check has counted.
 
-# Succeeds if check NAME has passed on the present sources, and prints what it counted.
+# Succeeds if check NAME has passed on the sources of SUM, which tree_sum() has printed, and prints
+# what it counted.
+#   passed_before NAME SUM
 passed_before()
 {
 	local sum='' counted=''
 
 	[ -e "$BUILD/passed/$1" ] && read -r sum counted <"$BUILD/passed/$1" &&
-		[ -n "$sum" ] && [ "$sum" = "$(tree_sum)" ] && echo "$counted"
+		[ -n "$sum" ] && [ "$sum" = "$2" ] && echo "$counted"
 }
 
 # Notes that check NAME has passed, and what it has counted, unless the sources have changed since

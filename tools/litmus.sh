@@ -80,20 +80,20 @@ run_all()
 
 main()
 {
-	local dir passed failed sum='' all=$#
+	local dir passed failed sum all=$#
 
 	counts litmus 0 0 0
 	[ $# -gt 0 ] || set -- "$ROOT"/kunit/litmus/*.litmus
 	[ -e "$1" ] || { say "no litmus tests yet" && exit 0; }
 	counts litmus 0 1 0
-	if [ "$all" -eq 0 ] && passed=$(passed_before litmus); then
+	"$ROOT/tools/setup.sh" source || exit 1
+	sum=$(tree_sum)
+	if [ "$all" -eq 0 ] && passed=$(passed_before litmus "$sum"); then
 		counts litmus "$passed" 0 0
 		say "passed: $passed litmus tests, on these sources before"
 		exit 0
 	fi
-	"$ROOT/tools/setup.sh" source || exit 1
 	fetch_herd || die "cannot fetch herd7"
-	sum=$(tree_sum)
 	dir=$(mktemp -d) || exit 1
 	run_all "$dir" "$@"
 	passed=$(find "$dir" -name '*.passed' | wc -l)
