@@ -170,7 +170,8 @@ static bool large_beside_release_of_pieced_slabs(unsigned long point)
 	CHECK(!arena_populate(arena, SZ_64K, GFP_KERNEL));
 	came = interrupted_at(point, BY_TASK, alloc_32k, release_all);
 	CHECK(ours);
-	memset(ours, 1, SZ_32K * !came);
+	if (!came)
+		memset(ours, 1, SZ_32K);
 	user_fragmented = false;
 	arena_destroy(arena);
 	return came;

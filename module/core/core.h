@@ -704,6 +704,8 @@ struct arena {
 	struct arena_cpu	first_cpu;
 #if ARENA_SHADOW
 	atomic_long_t		freed[2];
+#endif
+#ifdef CONFIG_KASAN_GENERIC
 	unsigned long		left;
 #endif
 	const struct arena_cpu	*no_cpu;
