@@ -190,6 +190,7 @@ main()
 		list_programs
 	fi)
 	[ "${#programs[@]}" -gt 0 ] || die "selftests/Makefile lists no program"
+	[ "$KERNEL" = uml ] || "$ROOT/tools/setup.sh" "$KERNEL" || exit 1
 	[ ! -e "$BUILD/$KERNEL/fuse.ko" ] || files+=(--file "$BUILD/$KERNEL/fuse.ko:/ko/fuse.ko")
 	say "running ${#programs[@]} programs on $(kernel_name), $SMP CPUs"
 	"$ROOT/tools/vm.sh" --kernel "$KERNEL" --smp "$SMP" --nodes "$(nodes)" --name "$STEP" \
