@@ -51,15 +51,11 @@ run_step()
 }
 
 # Runs the steps. Starts as many at the same time as the machine has CPUs, at most four, because the
-# virtual machine of a step keeps about one CPU busy. The first time, before the UML kernel is built,
-# runs one step after the other, because downloads and builds take most of the time then, and a
-# build uses all CPUs. Gives each step a process group of its own, and ends these groups if this
-# script is interrupted.
+# virtual machine of a step keeps about one CPU busy.
 run_steps()
 {
-	local step lanes=1
+	local step lanes=$((JOBS < 4 ? JOBS : 4))
 
-	[ ! -e "$BUILD/uml/built" ] || lanes=$((JOBS < 4 ? JOBS : 4))
 	set -m
 	# shellcheck disable=SC2046 # one argument for each step
 	trap 'kill -- $(jobs -p | sed s/^/-/) 2>/dev/null; exit 1' INT TERM
