@@ -10,7 +10,7 @@ export KDIR
 build := $(or $(ARENA_BUILD),build)
 
 .PHONY: all help module build-stock build-new run load unload demo test kunit
-.PHONY: selftest litmus readme-examples check kasan kcsan clean distclean
+.PHONY: selftest litmus readme-examples check kasan kcsan kmsan clean distclean
 .PHONY: bench bench-quick bench-plots lib lib-test bench-lib install uninstall arenactl
 .PHONY: fuzz fuzz-user fuzz-device planted
 
@@ -32,7 +32,8 @@ help:
 	@echo '  make fuzz         fuzz the core beside a model, and /dev/arena (SECONDS=60);'
 	@echo '                    fuzz-user, fuzz-device: either'
 	@echo '  make planted      negative controls: bugs that the kselftests must find (KERNEL=new)'
-	@echo '  make kasan, kcsan suites on x86-64 sanitizer kernels (leaks, races)'
+	@echo '  make kasan        suites on an x86-64 kernel that reports memory errors and leaks;'
+	@echo '                    kcsan: data races, kmsan: uninitialized objects'
 	@echo '  make bench        arenas and their rivals: tables, plots (bench-quick: short; bench-plots: keep them)'
 	@echo '  make check        style, sparse, W=1, kernel-doc, shellcheck, manuals, dkms.conf'
 	@echo '  make arenactl     the program that shows arenas, build/arenactl'
@@ -71,7 +72,7 @@ selftest planted litmus readme-examples check:
 fuzz fuzz-user fuzz-device:
 	@FUZZ_SECONDS=$(or $(SECONDS),15) tools/fuzz.sh $(patsubst fuzz-%,%,$(filter-out fuzz,$@))
 
-kasan kcsan:
+kasan kcsan kmsan:
 	@tools/x86.sh $@
 
 bench:

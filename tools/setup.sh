@@ -12,6 +12,7 @@
 #     static    sparse, shellcheck, mandoc
 #     bench     gnuplot
 #     fuzz      clang and its sanitizers
+#     clang     a newer clang, which can compile the newest kernel source
 #     lib       packages to build and check programs that use libarena
 #     checkers  valgrind, with its headers; AddressSanitizer comes with gcc
 #     bench-lib the allocators that libarena is compared with
@@ -126,6 +127,11 @@ group_fuzz()
 	group_module
 	packages clang-14:clang-14 \
 		libclang-rt-14-dev:/usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.fuzzer-x86_64.a
+}
+
+group_clang()
+{
+	packages clang-19:clang-19 lld-19:ld.lld-19 llvm-19:llvm-ar-19
 }
 
 group_bench()

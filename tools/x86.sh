@@ -4,15 +4,17 @@
 # Builds an x86-64 kernel of the newest source, and runs the KUnit suites on it in QEMU, to check
 # what User-Mode Linux cannot: data races, leaks, real interrupts and NMIs.
 #
-#   x86.sh kasan|kcsan [SUITE]     a kernel with KASAN, or with KCSAN; SUITE is a pattern such as
-#                                  arena_core*, default: all suites
-#   x86.sh kasan|kcsan --build     build the kernel only
+#   x86.sh KIND [SUITE]            a kernel with KASAN, KCSAN or KMSAN: KIND is kasan, kcsan or
+#                                  kmsan. SUITE is a pattern such as arena_core*, default: all
+#                                  suites, but with KMSAN only arena_kmsan
+#   x86.sh KIND --build            build the kernel only
 #   SMP=2                          number of CPUs
 #   X86_TIMEOUT=1500               seconds until the machine is killed
 
 . "$(dirname "$0")/lib.sh"
 
 SRC=$BUILD/src/newest
+LLVM=()
 SMP=${SMP:-2}
 TIMEOUT=${X86_TIMEOUT:-1500}
 
@@ -40,7 +42,7 @@ configure()
 	local missing
 
 	! write_config || return 0
-	quietly "$VARIANT-config" make -C "$SRC" ARCH=x86_64 O="$OBJ" \
+	quietly "$VARIANT-config" make -C "$SRC" ARCH=x86_64 "${LLVM[@]}" O="$OBJ" \
 		KCONFIG_ALLCONFIG="$OBJ/mini.new" allnoconfig || return 1
 	missing=$(missing_options)
 	[ -z "$missing" ] || say "not taken by this kernel:" "$missing"
@@ -49,12 +51,12 @@ configure()
 
 compile()
 {
-	make -C "$SRC" ARCH=x86_64 O="$OBJ" -j"$JOBS" bzImage modules
+	make -C "$SRC" ARCH=x86_64 "${LLVM[@]}" O="$OBJ" -j"$JOBS" bzImage modules
 }
 
 build()
 {
-	"$ROOT/tools/setup.sh" kernel source || exit 1
+	"$ROOT/tools/setup.sh" kernel source ${LLVM[0]:+clang} || exit 1
 	graft "$SRC"
 	say "building the $VARIANT kernel (first time: 5 minutes)"
 	with_lock "$VARIANT" configure || die "cannot configure"
@@ -140,12 +142,16 @@ main()
 	VARIANT=${1:-}
 	case $VARIANT in
 	kasan | kcsan) ;;
-	*) die "usage: x86.sh kasan|kcsan [--build | SUITE]" ;;
+	# Only clang has KMSAN, and the newest source needs a newer one than the package clang.
+	kmsan) LLVM=(LLVM=-19) ;;
+	*) die "usage: x86.sh kasan|kcsan|kmsan [--build | SUITE]" ;;
 	esac
 	OBJ=$BUILD/$VARIANT TAG=$VARIANT
 	counts "$VARIANT" 0 1 0
 	build
 	[ "${2:-}" != --build ] || exit 0
+	# Most suites read memory that they have not written to.
+	[ "$VARIANT" != kmsan ] || set -- kmsan "${2:-arena_kmsan}"
 	run_suites "${2:-}" || rc=1
 	count_cases "$rc"
 }
