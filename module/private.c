@@ -6,8 +6,10 @@
  * A private arena has one owner, so this code takes no lock and uses no atomics. Chunks come
  * from the pool or the page allocator, or they are objects of a shared arena, the parent. A reset
  * of the parent frees them; the private arena notices that the handle of its newest chunk is stale.
+ *
+ * With ARENA_PRIVATE_ALONE, this file and arena_private.h are a part of another module, and use no
+ * other file of the arena: chunks come from kmalloc(), and there are no parents.
  */
-#include <linux/arena_private.h>
 #include <linux/bug.h>
 #include <linux/export.h>
 #include <linux/log2.h>
@@ -15,8 +17,14 @@
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 
+#ifdef ARENA_PRIVATE_ALONE
+#include <linux/slab.h>
+#include "arena_private.h"
+#else
+#include <linux/arena_private.h>
 #include "core/core.h"
 #include "mem/shadow.h"
+#endif
 
 #define CHUNK_ORDER	get_order(SZ_16K)
 /* The smallest chunk to take from a parent: each slab of a parent is at least as large. */
@@ -51,15 +59,72 @@ static char *chunk_end(struct arena_chunk *chunk)
 	return (char *)chunk + chunk->size;
 }
 
-/* Give back chunks. Chunks in a parent stay allocated until the parent is reset. */
-static void chunks_free(const struct arena_private *arena, struct arena_chunk *chunk)
-{
-	while (chunk && !arena->parent) {
-		struct arena_chunk *below = chunk->below;
+#ifdef ARENA_PRIVATE_ALONE
 
-		arena_block_free(chunk, get_order(chunk->size), arena->memcg);
-		chunk = below;
-	}
+#undef EXPORT_SYMBOL_GPL
+#define EXPORT_SYMBOL_GPL(...)
+
+/* KASAN and KMSAN are not told what is an object. */
+#define ARENA_SHADOW			0
+#define ARENA_REDZONE			0
+#define arena_redzones			false
+#define arena_shadow_poison(...)	((void)0)
+#define arena_shadow_object(...)	((void)0)
+#define arena_tag_record(arena)		((void)(arena))
+
+static bool has_parent(const struct arena_private *arena)
+{
+	return false;
+}
+
+static bool chunks_are_lost(const struct arena_private *arena)
+{
+	return false;
+}
+
+static bool warn_if_lost(const struct arena_private *arena)
+{
+	return false;
+}
+
+static void chunks_forget(struct arena_private *arena)
+{
+}
+
+/*
+ * Take a chunk of @need bytes or more from kmalloc(), which aligns memory whose size is a power of
+ * two to that size. A failure starts no OOM killer and logs no warning.
+ */
+static struct arena_chunk *chunk_new(struct arena_private *arena, size_t need, gfp_t gfp)
+{
+	const gfp_t refused = __GFP_NOFAIL | __GFP_DMA | __GFP_DMA32;
+	size_t size = roundup_pow_of_two(max_t(size_t, need, SZ_16K));
+	struct mem_cgroup *old;
+	struct arena_chunk *chunk;
+
+	WARN_ON_ONCE(gfp & refused || (gfp & __GFP_ACCOUNT && !arena->charged));
+	gfp &= ~(refused | __GFP_ZERO | __GFP_ACCOUNT);
+	if (!gfp || in_nmi())
+		return NULL;
+	gfp |= __GFP_NOWARN | __GFP_RETRY_MAYFAIL;
+	old = set_active_memcg(arena->memcg);
+	chunk = kmalloc(size, arena->memcg ? gfp | __GFP_ACCOUNT : gfp);
+	set_active_memcg(old);
+	if (chunk)
+		chunk->size = size;
+	return chunk;
+}
+
+static void chunk_free(const struct arena_private *arena, struct arena_chunk *chunk)
+{
+	kfree(chunk);
+}
+
+#else
+
+static bool has_parent(const struct arena_private *arena)
+{
+	return arena->parent;
 }
 
 /*
@@ -116,6 +181,40 @@ static struct arena_chunk *chunk_of_pages(struct arena_private *arena, size_t ne
 	return chunk;
 }
 
+static struct arena_chunk *chunk_new(struct arena_private *arena, size_t need, gfp_t gfp)
+{
+	return arena->parent ? chunk_in_parent(arena, need, gfp) :
+			       chunk_of_pages(arena, need, gfp);
+}
+
+static void chunk_free(const struct arena_private *arena, struct arena_chunk *chunk)
+{
+	arena_block_free(chunk, get_order(chunk->size), arena->memcg);
+}
+
+/* Forget chunks and actions that a reset of the parent has freed. */
+static void chunks_forget(struct arena_private *arena)
+{
+	WARN_ONCE(arena->actions, "the parent of a private arena was reset before its actions ran");
+	arena->actions = NULL;
+	arena->chunks = NULL;
+	arena->spare = NULL;
+	arena->newest = (arena_handle_t) { };
+}
+
+#endif /* ARENA_PRIVATE_ALONE */
+
+/* Give back chunks. Chunks in a parent stay allocated until the parent is reset. */
+static void chunks_free(const struct arena_private *arena, struct arena_chunk *chunk)
+{
+	while (chunk && !has_parent(arena)) {
+		struct arena_chunk *below = chunk->below;
+
+		chunk_free(arena, chunk);
+		chunk = below;
+	}
+}
+
 /*
  * Get a chunk with room for @size bytes at @align: one that a reset or rewind has kept, or a new
  * one. A chunk of pages begins at a page, so alignment costs only the gap behind its header, and
@@ -131,7 +230,7 @@ static struct arena_chunk *chunk_get(struct arena_private *arena, size_t size, s
 
 	if (warn_if_lost(arena))
 		return NULL;
-	if (arena->parent && align > ARENA_MIN_ALIGN)
+	if (has_parent(arena) && align > ARENA_MIN_ALIGN)
 		need += align - ARENA_MIN_ALIGN;
 	for (link = &arena->spare; (chunk = *link); link = &chunk->below) {
 		if (chunk->size >= need) {
@@ -139,8 +238,7 @@ static struct arena_chunk *chunk_get(struct arena_private *arena, size_t size, s
 			return chunk;
 		}
 	}
-	return arena->parent ? chunk_in_parent(arena, need, gfp) :
-			       chunk_of_pages(arena, need, gfp);
+	return chunk_new(arena, need, gfp);
 }
 
 /*
@@ -193,6 +291,7 @@ void arena_private_init_charged_noprof(struct arena_private *arena, void *buffer
 }
 EXPORT_SYMBOL_GPL(arena_private_init_charged_noprof);
 
+#ifndef ARENA_PRIVATE_ALONE
 /**
  * arena_private_init_in() - Make a private arena that takes its memory from another arena.
  * @arena:  where to make it; may be an object of @parent.
@@ -233,16 +332,7 @@ int arena_private_init_in(struct arena_private *arena, struct arena *parent, voi
 	return 0;
 }
 EXPORT_SYMBOL_GPL(arena_private_init_in);
-
-/* Forget chunks and actions that a reset of the parent has freed. */
-static void chunks_forget(struct arena_private *arena)
-{
-	WARN_ONCE(arena->actions, "the parent of a private arena was reset before its actions ran");
-	arena->actions = NULL;
-	arena->chunks = NULL;
-	arena->spare = NULL;
-	arena->newest = (arena_handle_t) { };
-}
+#endif
 
 /* Run the actions that were added after @last, the last one first. */
 static void actions_run(struct arena_private *arena, struct arena_private_action *last)
@@ -536,7 +626,7 @@ EXPORT_SYMBOL_GPL(arena_private_reset);
  */
 void arena_private_trim(struct arena_private *arena)
 {
-	if (arena->parent)
+	if (has_parent(arena))
 		return;
 	chunks_free(arena, arena->spare);
 	arena->spare = NULL;

@@ -19,6 +19,8 @@
 
 KDIR=${KDIR:-/lib/modules/$(uname -r)/build}
 OUTSIDE="consumer context memory"
+ALONE="selftests/alone/Kbuild selftests/alone/alone.c module/private.c
+	include/linux/arena_private.h"
 STRICT=(W=1 KCFLAGS=-Werror)
 [ "${WERROR:-1}" -ne 0 ] || STRICT=()
 
@@ -60,6 +62,23 @@ make_with_tests()
 			return 1
 		cp -p "$dir/selftests/$name"/*.ko "$dir/" || return 1
 	done
+	make_alone "$dir/selftests/alone" "$m/selftests/alone" "$@" &&
+		cp -p "$dir/selftests/alone"/*.ko "$dir/"
+}
+
+# Builds the test module that carries private arenas inside itself: in a folder that has, of the
+# arena, only the two files that an author copies, and without the symbols that the arena exports.
+#   make_alone DIR M MAKE...
+make_alone()
+{
+	local dir=$1 m=$2 file
+
+	shift 2
+	mkdir -p "$dir" || return 1
+	for file in $ALONE; do
+		cmp -s "$ROOT/$file" "$dir/${file##*/}" || cp "$ROOT/$file" "$dir/" || return 1
+	done
+	"$@" M="$m" modules
 }
 
 check_host()

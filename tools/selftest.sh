@@ -38,7 +38,7 @@ list_programs()
 	local without='^$'
 
 	[ "$KERNEL" != uml ] ||
-		without='^$|32$|^arena_(consumer|hold|context|memory|overrun|unload|ioctl|rights)_test'
+		without='^$|32$|^arena_(alone|consumer|hold|context|memory|overrun|unload|ioctl|rights)_test'
 	make -s -C "$ROOT/selftests" OUTPUT="$OUT" list | tr -s ' ' '\n' |
 		grep -vE "$without"
 }

@@ -19,15 +19,77 @@
  *
  * The owner may allocate in any context that the gfp flags fit; mark, rewind and reset in any
  * context; and give memory back (destroy, trim) in any context but NMI.
+ *
+ * Alone in a module of your own: a module that must not depend on the arena module can carry
+ * private arenas inside itself. Copy this file and module/private.c, and no other file, into the
+ * folder of the module, include "arena_private.h" where arenas are used, and add these lines to the
+ * Kbuild of the module, where NAME is its name, with _ for each character that no C name can have:
+ *
+ *	NAME-y += private.o
+ *	ccflags-y += -DARENA_PRIVATE_ALONE=NAME
+ *
+ * The copy exports no symbol, and the preprocessor appends NAME to the names of its functions. So
+ * any number of such modules, and the arena module, can be loaded together or built into one
+ * kernel. selftests/alone is an example. What differs:
+ *  - there is no arena_private_init_in(), and linux/arena_buf.h cannot use such an arena;
+ *  - chunks come from kmalloc(). They do not enter the pool of the arena module, nor count for its
+ *    limits, and other code must not take references to their pages;
+ *  - KASAN and KMSAN see a chunk as one object, and memory allocation profiling counts all chunks
+ *    of the module for one line of private.c.
+ * Files of such a module must not include linux/arena.h.
  */
 #ifndef _LINUX_ARENA_PRIVATE_H
 #define _LINUX_ARENA_PRIVATE_H
 
 #include <linux/align.h>
-#include <linux/arena.h>
 #include <linux/cleanup.h>
 #include <linux/mm.h>
 #include <linux/string.h>
+#ifndef ARENA_PRIVATE_ALONE
+#include <linux/arena.h>
+#else
+#include <linux/compiler.h>
+#include <linux/gfp.h>
+#include <linux/sched/mm.h>
+#include <linux/sizes.h>
+#include <linux/types.h>
+
+#ifndef CONFIG_64BIT
+#error "Arenas need a kernel of 64 bits."
+#endif
+
+/* What linux/arena.h defines otherwise. */
+#define ARENA_MIN_ALIGN		sizeof(u64)
+#define ARENA_SLAB_MAX		SZ_2M
+#define ARENA_NOGROW		((__force gfp_t)0)
+#define __arena_counted(call)	(call)
+
+static __always_inline void __arena_might_alloc(gfp_t gfp)
+{
+#if defined(CONFIG_DEBUG_ATOMIC_SLEEP) || defined(CONFIG_LOCKDEP)
+	might_alloc(gfp);
+#endif
+}
+
+/* Each function that is not static, as no two copies in one kernel may define the same symbol. */
+#define __arena_alone(name)		__PASTE(name##_, ARENA_PRIVATE_ALONE)
+#define arena_private_init_noprof	__arena_alone(arena_private_init_noprof)
+#define arena_private_init_charged_noprof __arena_alone(arena_private_init_charged_noprof)
+#define arena_private_destroy		__arena_alone(arena_private_destroy)
+#define __arena_private_alloc		__arena_alone(__arena_private_alloc)
+#define arena_private_resize		__arena_alone(arena_private_resize)
+#define arena_private_realloc		__arena_alone(arena_private_realloc)
+#define arena_private_add_action	__arena_alone(arena_private_add_action)
+#define arena_private_add_action_or_run	__arena_alone(arena_private_add_action_or_run)
+#define arena_private_reset		__arena_alone(arena_private_reset)
+#define arena_private_trim		__arena_alone(arena_private_trim)
+#define arena_private_mark		__arena_alone(arena_private_mark)
+#define arena_private_rewind		__arena_alone(arena_private_rewind)
+#define arena_private_unmark		__arena_alone(arena_private_unmark)
+#define arena_private_owned		__arena_alone(arena_private_owned)
+#define arena_private_adopt		__arena_alone(arena_private_adopt)
+#define arena_scratch_end		__arena_alone(arena_scratch_end)
+#endif /* ARENA_PRIVATE_ALONE */
 
 struct alloc_tag;
 struct arena_chunk;
@@ -74,8 +136,10 @@ struct arena_private {
 	u64			serial;
 	u64			open[ARENA_PRIVATE_MARKS];
 	struct arena_private_action *actions;
+#ifndef ARENA_PRIVATE_ALONE
 	struct arena		*parent;
 	arena_handle_t		newest;
+#endif
 	struct mem_cgroup	*memcg;
 	bool			charged;
 #ifdef CONFIG_MEM_ALLOC_PROFILING
@@ -138,8 +202,10 @@ void arena_private_init_charged_noprof(struct arena_private *arena, void *buffer
 #define arena_private_init_charged(arena, buffer, size)				\
 	((void)__arena_counted((arena_private_init_charged_noprof(arena, buffer, size), 0)))
 
+#ifndef ARENA_PRIVATE_ALONE
 int arena_private_init_in(struct arena_private *arena, struct arena *parent, void *buffer,
 			  size_t size) __must_check;
+#endif
 void arena_private_destroy(struct arena_private *arena);
 void *__arena_private_alloc(struct arena_private *arena, size_t size, size_t align,
 			    gfp_t gfp) __alloc_size(2) __must_check;
