@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * In-kernel arenas: many objects, one lifetime, one reset.
+/**
+ * DOC: In-kernel arenas
  *
- * An arena is a linear space [0, capacity) that hands out memory by moving a
- * cursor and takes everything back in one step, a reset.
+ * Many objects, one lifetime, one reset: an arena is a linear space [0, capacity) that hands out
+ * memory by moving a cursor and takes everything back in one step, a reset.
  *
- * Words, each with one meaning (module/README.md has a longer list). "Clause N" means clause N of
- * include/CONTRACT.md.
+ * "Clause N" means clause N of the contract, include/CONTRACT.md.
+ *
+ * Words, each with one meaning; module/README.md has
+ * more of them:
+ *
  *  - slab: a power-of-two block of pages that backs one stretch of the space; a slab is committed,
  *    that is, allocated and installed, when an allocation first needs it;
  *  - offset: bytes from the start of the space;
@@ -17,6 +20,7 @@
  *  - tail: the rest of a slab or span into which an object did not fit.
  *
  * Best suited for
+ *
  *  - many small objects that die together: a parsed request, a trace record,
  *    a table that is rebuilt as a whole;
  *  - contexts in which the page allocator is not dependable: memory committed
@@ -24,6 +28,7 @@
  *    context, NMI included.
  *
  * Limitations
+ *
  *  - single objects are not freed; a reset frees them all;
  *  - memory is not for kfree(), and objects larger than a slab are not for
  *    virt_to_page(). Nor are smaller objects in a slab that is made of single pages: for these
@@ -32,11 +37,16 @@
  *  - the next reset makes pointers stale. KASAN reports each use of a stale pointer, and the module
  *    parameter "debug" finds writes through them (below); arena_deref() recognises each stale
  *    handle.
+ */
+
+/**
+ * DOC: KASAN and KMSAN
  *
  * Generic KASAN sees an arena as it sees kmalloc(), whether arenas are built in or a module
  * (clause 26). It reports each access of kernel code to memory that is no live object: beyond the
  * end of an object, to what is left of a reservation, or after a reset or rewind; after
  * arena_reset_rcu(), only once the readers are gone.
+ *
  *  - A redzone of 16 bytes or more lies behind each object. It counts as padding: arena_offset()
  *    does not change, but fewer objects fit. With the module parameter kasan_redzones=0 there are
  *    no redzones, and bounds of objects are rounded to 8 bytes.
@@ -49,10 +59,14 @@
  *  - The buffer of a private arena is poisoned until arena_private_destroy().
  *  - KASAN checks objects larger than a slab only with CONFIG_KASAN_VMALLOC; such an object is
  *    accessible until it is unmapped.
+ *
  * The tag-based modes of KASAN see an arena as one block. KMSAN takes the contents of a new object
  * for uninitialized, unless the arena has zeroed or copied them or belongs to a program.
+ */
+
+/**
+ * DOC: Writes behind objects and after resets
  *
- * Debugging
  *  - The module parameter "debug" makes arenas find writes behind objects and after resets, on any
  *    kernel. Its value is a list of names, NAME[,NAME...], as in &arena_config.name; a * at the end
  *    of a name stands for anything. The parameter can be given when the module is loaded, and
@@ -82,8 +96,11 @@
  *  - On a kernel with KASAN, these checks work beside it: KASAN reports the instruction that
  *    accesses free memory or a redzone, and the checks find accesses that KASAN does not see, such
  *    as a write by a device.
+ */
+
+/**
+ * DOC: Limits
  *
- * Limits
  *  - capacity: 1 byte to 1 TiB less one page, see arena_capacity_max();
  *  - slab size: a power of two from %PAGE_SIZE to 2 MiB (%ARENA_SLAB_MAX), or to the
  *    largest block of the page allocator where that is smaller. The default is 64 KiB, and
@@ -103,6 +120,10 @@
  *  - rewinds: an arena remembers rewinds to four offsets, each above the one before. After
  *    more, some valid handles and marks are reported stale, see arena_rewind();
  *  - typed arenas: elements of 1 byte to 2 MiB, at most 2^32 - 2 of them.
+ */
+
+/**
+ * DOC: Contexts
  *
  * The table says in which context each call may be made, and whether it may run at the same time as
  * an allocation, as arena_offset() or arena_stats(), as a reset, and as arena_destroy() of the same
@@ -110,9 +131,9 @@
  * private arena (linux/arena_private.h) must not run at the same time. Arenas that programs made
  * have further calls (linux/arena_device.h).
  *
- *  =====================  ==========  =====  =============  =====  =======
+ *  =====================  =========== =====  =============  =====  =======
  *  call                   context     alloc  offset, stats  reset  destroy
- *  =====================  ==========  =====  =============  =====  =======
+ *  =====================  =========== =====  =============  =====  =======
  *  arena_alloc and kin    any [1]     yes    yes            yes    no
  *  arena_offset, _high    any         yes    yes            yes    no
  *  arena_stats            any         yes    yes            yes    no
@@ -133,7 +154,7 @@
  *  arena_get              any         yes    yes            yes    [2]
  *  arena_put              not NMI     yes    yes            yes    [2]
  *  arena_destroy          task        no     no             no     no
- *  =====================  ==========  =====  =============  =====  =======
+ *  =====================  =========== =====  =============  =====  =======
  *
  *  [1] with gfp flags that fit the context; in NMI, an arena never grows.
  *
@@ -232,7 +253,7 @@ struct device;
  * @name:	for humans (debugfs, traces); the first 31 bytes are copied, may be NULL.
  * @capacity:	size of the space in bytes, not 0, at most arena_capacity_max().
  * @slab_size:	bytes that one slab backs: a power of two, at least %PAGE_SIZE, at most
- *		%ARENA_SLAB_MAX; 0 picks a size that suits the capacity, see "Limits".
+ *		%ARENA_SLAB_MAX; 0 picks a size that suits the capacity, see "DOC: Limits".
  * @node:	NUMA node, which must be online; ignored without %ARENA_ON_NODE.
  * @flags:	ARENA_* flags; with an unknown one arena_create() returns -EINVAL.
  */
@@ -698,10 +719,9 @@ struct arena_mark {
 int arena_mark(struct arena *arena, struct arena_mark *mark);
 int arena_rewind(struct arena *arena, const struct arena_mark *mark);
 
-/**
- * struct arena_scope - a block whose end frees what was allocated in it.
- * @arena: the arena.
- * @mark:  where the arena stood at the start of the block.
+/*
+ * The variable that arena_scope() defines: the arena that the end of the block rewinds, and the
+ * mark to rewind it to.
  */
 struct arena_scope {
 	struct arena		*arena;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
+/**
+ * DOC: Buffers that grow
+ *
  * Buffers and strings that grow, and become objects of an arena when they are complete.
  *
  * Best suited for contents that are put together piece by piece, and whose size is known only at
@@ -9,7 +11,7 @@
  *
  * Only one task or interrupt at a time may use a buffer, and must exclude resets and rewinds that
  * free the buffer, as for any object. After the first failure a buffer no longer changes, and
- * arena_buf_finish() returns NULL: so a caller need check the result of arena_buf_finish() only.
+ * arena_buf_finish() returns NULL: so a caller need check the result of arena_buf_finish() only::
  *
  *	struct arena_buf buf;
  *

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
+/**
+ * DOC: Arenas of programs in the kernel
+ *
  * Arenas that programs made by opening /dev/arena, for kernel code that allocates in them, or reads
  * what programs have written there.
  *

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
+/**
+ * DOC: Private arenas
+ *
  * Private arenas: only one task or interrupt at a time, the owner, uses such an arena, so it needs
  * no atomics and keeps nothing per CPU.
  *

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
-/*
- * /dev/arena: arenas for programs.
+/**
+ * DOC: Arenas of programs
  *
  * Opening the device makes an arena: a linear space [0, capacity) that the
  * kernel hands out piece by piece and takes back as a whole. mmap() at file
  * offset x maps the space from x on. Processes and the kernel name an object by
  * its offset, which is the same for all of them.
  *
- * "Clause N" in a comment means clause N of CONTRACT.md, which is installed with the
- * documentation of the library.
+ * "Clause N" in a comment means clause N of the contract,
+ * include/CONTRACT.md.
  */
 #ifndef _UAPI_LINUX_ARENA_H
 #define _UAPI_LINUX_ARENA_H
@@ -356,8 +356,7 @@ struct arena_info_args {
  * struct arena_query_args - ioctl(ARENA_IOC_QUERY): what the kernel supports.
  * @size:	sizeof(struct arena_query_args).
  * @__reserved:	must be zero.
- * @commands:	out: bit n is set if there is a command of number n
- *		(_IOC_NR(ARENA_IOC_...)).
+ * @commands:	out: bit n is set if there is a command whose _IOC_NR() is n.
  * @rights:	out: all ARENA_RIGHT_*.
  * @setup_flags: out: all ARENA_SETUP_* flags of &struct arena_setup_args.
  * @alloc_flags: out: all ARENA_ALLOC_* flags.
