@@ -3,8 +3,8 @@
  * Helpers of all arena suites: kinds of arenas, patterns that identify the owner of an object,
  * comparisons of statistics, and groups of kernel threads.
  *
- * "Clause 4" in a comment means that clause of include/CONTRACT.md. module/README.md has a
- * glossary.
+ * "Clause 4" in a comment means that clause of the contract, include/CONTRACT.md.
+ * A glossary is in module/README.md.
  */
 #ifndef _ARENA_KUNIT_TEST_H
 #define _ARENA_KUNIT_TEST_H
@@ -21,7 +21,7 @@
 #include <linux/sort.h>
 #include <linux/string.h>
 
-#include "../module/core/core.h"
+#include "core/core.h"
 #include "compat.h"
 
 /* Most test arenas have small slabs, so that allocations often reach the end of a slab. */

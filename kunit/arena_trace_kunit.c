@@ -8,7 +8,7 @@
 #include <linux/module.h>
 #include <linux/sizes.h>
 
-#include "../module/core/trace.h"
+#include "core/trace.h"
 #include "arena_test.h"
 
 /* The events of one arena that the probes have seen. */

@@ -6,6 +6,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/build_bug.h>
+#include <linux/cacheinfo.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 
@@ -37,9 +38,9 @@ static int __init arena_module_init(void)
 {
 	int err;
 
-	BUILD_BUG_ON_MSG(__builtin_constant_p(arena_caches_alias()) && arena_caches_alias(),
+	BUILD_BUG_ON_MSG(__builtin_constant_p(cpu_dcache_is_aliasing()) && cpu_dcache_is_aliasing(),
 			 "arena: data caches that alias are not supported");
-	if (arena_caches_alias()) {
+	if (cpu_dcache_is_aliasing()) {
 		pr_err("data caches that alias are not supported\n");
 		return -EOPNOTSUPP;
 	}

@@ -223,7 +223,7 @@ FIXTURE_SETUP(late)
 	self->page = sysconf(_SC_PAGESIZE);
 	self->fd = arena_open();
 	ASSERT_LE(0, self->fd);
-	/* On UML without tools/patches, a fork breaks mappings of slabs larger than a page. */
+	/* On UML, unless it is patched, a fork breaks mappings of slabs larger than a page. */
 	ASSERT_EQ(0, arena_setup(self->fd, CAPACITY, self->page, 0));
 	self->map = arena_map(self->fd, CAPACITY, PROT_READ | PROT_WRITE, 0);
 	ASSERT_NE(NULL, self->map);

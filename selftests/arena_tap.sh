@@ -1,5 +1,5 @@
-# shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
 #
 # Functions for the test scripts, which source this file: they print TAP, the kernel's test format,
 # and load modules. If a script sets $log, a check that fails prints the file $log.

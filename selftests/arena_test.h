@@ -4,7 +4,8 @@
  * (or the result) or a negative errno, and functions that access memory which may not be mapped.
  * arena_calls.h has functions for the other ioctls.
  *
- * The comment of a test names the clauses of the contract that it checks: include/CONTRACT.md.
+ * The comment of a test names the clauses that it checks, of the contract in
+ * include/CONTRACT.md.
  */
 #ifndef ARENA_TEST_H
 #define ARENA_TEST_H

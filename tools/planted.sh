@@ -41,7 +41,7 @@ plant()
 {
 	mkdir -p "$SOURCE/module" "$1/module"
 	"$ROOT/kunit/user/plant.sh" "$ROOT/module" "$SOURCE/module" "$TABLE" || return 1
-	cp "$ROOT/module/Kconfig" "$SOURCE/module/" &&
+	cp "$ROOT"/module/{Kconfig,Kbuild} "$SOURCE/module/" &&
 		mirror "$SOURCE/module" "$1/module" && mirror "$ROOT/include" "$1/include" &&
 		cp "$ROOT/Kbuild" "$1/" || return 1
 	cat >>"$1/module/main.c" <<'END'

@@ -914,6 +914,7 @@ char *kvasprintf(gfp_t gfp, const char *fmt, va_list args);
 #define kvfree(object)		kfree(object)
 
 #define PAGE_SHIFT		12
+#define PMD_SHIFT		21
 #define PAGE_SIZE		(1UL << PAGE_SHIFT)
 #define PAGE_MASK		(~(PAGE_SIZE - 1))
 #define PAGE_ALIGN(x)		ALIGN(x, PAGE_SIZE)

@@ -2,7 +2,7 @@
 /*
  * The structures of an arena, and what the source files of this directory offer to each other and
  * to the device. The core uses no struct file and no struct device; it gets its memory from
- * module/mem.
+ * the files in mem/.
  */
 #ifndef _ARENA_CORE_H
 #define _ARENA_CORE_H
@@ -750,6 +750,12 @@ static inline size_t arena_slab_size(const struct arena *arena)
 static inline size_t arena_nr_slabs(const struct arena *arena)
 {
 	return ((arena->capacity - 1) >> arena->slab_shift) + 1;
+}
+
+/* Can a PMD map a slab of this size into a program? */
+static inline bool arena_maps_huge(unsigned int slab_shift)
+{
+	return IS_ENABLED(CONFIG_ARENA_HUGE) && slab_shift == PMD_SHIFT;
 }
 
 /* Is the generation of a cursor word settled? */

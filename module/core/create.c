@@ -19,7 +19,7 @@
 /* The largest block of the page allocator may be smaller than ARENA_SLAB_MAX. */
 size_t arena_slab_size_max(void)
 {
-	return min_t(size_t, ARENA_SLAB_MAX, PAGE_SIZE << ARENA_PAGE_ORDER_MAX);
+	return min_t(size_t, ARENA_SLAB_MAX, PAGE_SIZE << MAX_PAGE_ORDER);
 }
 
 size_t arena_slab_size_default(size_t capacity)

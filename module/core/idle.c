@@ -152,5 +152,5 @@ int arena_idle_init(void)
 
 void arena_idle_exit(void)
 {
-	arena_shrinker_unregister(idle_shrinker);
+	shrinker_free(idle_shrinker);
 }

@@ -522,7 +522,7 @@ int arena_begin_rewound(struct arena *arena, unsigned long generation, size_t of
 void arena_crossed(struct arena *arena, bool crossed)
 {
 	if (crossed)
-		arena_call_rcu_hurry(&arena->wrap_rcu, wrapped);
+		call_rcu_hurry(&arena->wrap_rcu, wrapped);
 }
 
 static int next_generation_crossing(struct arena *arena)
@@ -706,7 +706,7 @@ int arena_reset_rcu(struct arena *arena)
 	raw_spin_unlock_irqrestore(&arena->reset_lock, flags);
 	if (!err) {
 		arena_crossed(arena, crossed);
-		arena_call_rcu_hurry(&arena->retire_rcu, retired);
+		call_rcu_hurry(&arena->retire_rcu, retired);
 	}
 	preempt_enable();
 	if (undone) {

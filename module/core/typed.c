@@ -302,7 +302,7 @@ static void reusable(struct rcu_head *rcu)
 	typed->rcu_busy = again;
 	unlock_chains(typed, flags);
 	if (again)
-		arena_call_rcu_hurry(&typed->rcu, reusable);
+		call_rcu_hurry(&typed->rcu, reusable);
 }
 
 /*
@@ -684,7 +684,7 @@ void arena_typed_free(struct arena_typed *typed, void *element)
 	}
 	unlock_chains(typed, flags);
 	if (queue)
-		arena_call_rcu_hurry(&typed->rcu, reusable);
+		call_rcu_hurry(&typed->rcu, reusable);
 	/* The element was freed twice, or is not in this arena. */
 	WARN_ON_ONCE(misuse);
 }

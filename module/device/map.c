@@ -110,6 +110,7 @@ static int arena_map_around(struct arena_dev *dev, struct vm_fault *vmf, struct 
 			       &pages[first - start], &nr);
 }
 
+#ifdef CONFIG_ARENA_HUGE
 /*
  * Map one page of a slab that a PMD may map. In a strict arena, the program may touch all of a slab
  * only once enough has been allocated, so one fault may map a page of a slab, and a later fault the
@@ -125,8 +126,9 @@ static vm_fault_t arena_map_small(struct arena_dev *dev, struct vm_fault *vmf, s
 	/* Killable: another fault may hold the lock for long, while it allocates a page table. */
 	if (mutex_lock_killable(&dev->map_lock))
 		return VM_FAULT_SIGBUS;
-	if (!arena_mapped_huge(vmf))
-		result = arena_insert_page(vmf, page);
+	/* Does a PMD map the address? */
+	if (!pmd_trans_huge(pmdp_get_lockless(vmf->pmd)))
+		result = vmf_insert_page_mkwrite(vmf, page, vmf->flags & FAULT_FLAG_WRITE);
 	mutex_unlock(&dev->map_lock);
 	return result;
 }
@@ -135,14 +137,52 @@ static vm_fault_t arena_map_small(struct arena_dev *dev, struct vm_fault *vmf, s
 static vm_fault_t arena_map_huge(struct arena_dev *dev, struct vm_fault *vmf, struct page *page)
 {
 	vm_fault_t result = VM_FAULT_FALLBACK;
+	pmd_t pmd;
 
 	if (mutex_lock_killable(&dev->map_lock))
 		return VM_FAULT_SIGBUS;
-	if (!arena_mapped_by_pages(vmf))
-		result = arena_insert_huge(vmf, page);
+	pmd = pmdp_get_lockless(vmf->pmd);
+	if (pmd_none(pmd) || pmd_trans_huge(pmd))
+		result = vmf_insert_folio_pmd(vmf, page_folio(page), vmf->flags & FAULT_FLAG_WRITE);
 	mutex_unlock(&dev->map_lock);
 	return result;
 }
+
+/*
+ * Map a slab, which is as large as a PMD maps, by one PMD, if the address of the slab is aligned to
+ * its size, the VMA contains all of it, and the program may touch all of it. Otherwise return
+ * VM_FAULT_FALLBACK: the kernel then calls arena_fault() for a single page.
+ */
+static vm_fault_t arena_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	const struct vm_area_struct *vma = vmf->vma;
+	struct arena_file *af = vma->vm_file->private_data;
+	unsigned long start = vmf->address & PMD_MASK;
+	size_t offset = ((size_t)vmf->pgoff << PAGE_SHIFT) - (vmf->address - start);
+	vm_fault_t result = VM_FAULT_FALLBACK;
+	struct arena_dev *dev = af->dev;
+	struct page *page;
+
+	if (order != PMD_SHIFT - PAGE_SHIFT || vma->vm_flags & VM_MIXEDMAP ||
+	    start < vma->vm_start || start + PMD_SIZE > vma->vm_end || offset & ~PMD_MASK)
+		return VM_FAULT_FALLBACK;
+	if (down_read_killable(&dev->lock))
+		return VM_FAULT_SIGBUS;
+	page = offset + PMD_SIZE <= arena_map_end(dev) ?
+	       arena_map_find(dev, offset >> PAGE_SHIFT) : NULL;
+	/* Where memory is fragmented, a slab consists of single pages. */
+	if (page && folio_order(page_folio(page)) == order)
+		result = arena_map_huge(dev, vmf, page);
+	up_read(&dev->lock);
+	return result;
+}
+#else
+/* Never called: without CONFIG_ARENA_HUGE, each VMA has VM_MIXEDMAP. */
+static vm_fault_t arena_map_small(struct arena_dev *dev, struct vm_fault *vmf, struct page *page)
+{
+	return VM_FAULT_SIGBUS;
+}
+#endif
 
 static vm_fault_t arena_map_page(struct arena_dev *dev, struct vm_fault *vmf, struct page *page)
 {
@@ -189,35 +229,6 @@ static vm_fault_t arena_fault(struct vm_fault *vmf)
 }
 
 /*
- * Map a slab, which is as large as a PMD maps, by one PMD, if the address of the slab is aligned to
- * its size, the VMA contains all of it, and the program may touch all of it. Otherwise return
- * VM_FAULT_FALLBACK: the kernel then calls arena_fault() for a single page.
- */
-static vm_fault_t __maybe_unused arena_huge_fault(struct vm_fault *vmf, unsigned int order)
-{
-	const struct vm_area_struct *vma = vmf->vma;
-	struct arena_file *af = vma->vm_file->private_data;
-	unsigned long start = vmf->address & PMD_MASK;
-	size_t offset = ((size_t)vmf->pgoff << PAGE_SHIFT) - (vmf->address - start);
-	vm_fault_t result = VM_FAULT_FALLBACK;
-	struct arena_dev *dev = af->dev;
-	struct page *page;
-
-	if (order != PMD_SHIFT - PAGE_SHIFT || vma->vm_flags & VM_MIXEDMAP ||
-	    start < vma->vm_start || start + PMD_SIZE > vma->vm_end || offset & ~PMD_MASK)
-		return VM_FAULT_FALLBACK;
-	if (down_read_killable(&dev->lock))
-		return VM_FAULT_SIGBUS;
-	page = offset + PMD_SIZE <= arena_map_end(dev) ?
-	       arena_map_find(dev, offset >> PAGE_SHIFT) : NULL;
-	/* Where memory is fragmented, a slab consists of single pages. */
-	if (page && folio_order(page_folio(page)) == order)
-		result = arena_map_huge(dev, vmf, page);
-	up_read(&dev->lock);
-	return result;
-}
-
-/*
  * The kernel has made @vma from another VMA of the arena, for fork(), mremap(), or munmap() of a
  * part. Each VMA with VM_MAYWRITE counts in may_write.
  */
@@ -246,7 +257,9 @@ static const struct vm_operations_struct arena_vm_ops = {
 	.open  = arena_vm_open,
 	.close = arena_vm_close,
 	.fault = arena_fault,
-	ARENA_HUGE_FAULT(arena_huge_fault)
+#ifdef CONFIG_ARENA_HUGE
+	.huge_fault = arena_huge_fault,
+#endif
 };
 
 /* The status page exists: its arena_dev keeps it, and the file of the VMA keeps the arena_dev. */
@@ -290,8 +303,8 @@ static int arena_mmap_status(struct arena_dev *dev, struct vm_area_struct *vma)
 	up_write(&dev->lock);
 	if (err)
 		return err;
-	arena_vm_flags_mod(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP,
-			   VM_MAYEXEC | VM_MAYWRITE);
+	vm_flags_mod(vma, VM_MIXEDMAP | VM_DONTEXPAND | VM_DONTDUMP,
+		     VM_MAYEXEC | VM_MAYWRITE);
 	vma->vm_ops = &arena_status_vm_ops;
 	return 0;
 }
@@ -323,7 +336,7 @@ static int arena_may_map(const struct arena_file *af, unsigned long vm_flags)
 static void arena_drop_implied_exec(struct vm_area_struct *vma)
 {
 	if (current->personality & READ_IMPLIES_EXEC && vma->vm_flags & VM_READ)
-		arena_vm_flags_mod(vma, 0, VM_EXEC);
+		vm_flags_mod(vma, 0, VM_EXEC);
 }
 
 /*
@@ -380,7 +393,7 @@ int arena_mmap(struct file *file, struct vm_area_struct *vma)
 	 */
 	if (!arena_maps_huge(af->dev->arena->slab_shift))
 		set |= VM_MIXEDMAP;
-	arena_vm_flags_mod(vma, set, clear);
+	vm_flags_mod(vma, set, clear);
 	vma->vm_ops = &arena_vm_ops;
 	return 0;
 }

@@ -18,6 +18,8 @@
 #include <linux/vmalloc.h>
 
 struct mem_cgroup;
+struct shrink_control;
+struct shrinker;
 
 /* GFP flags for the module's bookkeeping: a failure starts no OOM killer and logs no warning. */
 #define ARENA_GFP_META		(GFP_KERNEL | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
@@ -154,6 +156,12 @@ void arena_pool_drain(void);
 unsigned long arena_pool_pages(void);
 unsigned long arena_pool_reclaimed(void);
 void arena_pool_note_reclaimed(unsigned long pages);
+
+/* Makes and registers a shrinker; returns NULL if there is no memory. shrinker_free() ends it. */
+typedef unsigned long (*arena_shrink_fn)(struct shrinker *shrinker, struct shrink_control *sc);
+struct shrinker *arena_shrinker_register(const char *name, unsigned int flags,
+					 arena_shrink_fn count, arena_shrink_fn scan);
+
 int arena_pool_init(void);
 void arena_pool_exit(void);
 

@@ -61,7 +61,7 @@ static struct pool_node *pool_of(int nid)
 /* Returns the pool of node @nid; NULL while profiling is on, or before arena_pool_init(). */
 static struct pool_node *pool_in_use(int nid)
 {
-	return arena_profiled() ? NULL : pool_of(nid);
+	return mem_alloc_profiling_enabled() ? NULL : pool_of(nid);
 }
 
 static struct page *pool_pop(struct pool_node *node, unsigned int order)
@@ -268,6 +268,19 @@ static struct pool_node *pool_node_alloc(void)
 	return node;
 }
 
+struct shrinker *arena_shrinker_register(const char *name, unsigned int flags,
+					 arena_shrink_fn count, arena_shrink_fn scan)
+{
+	struct shrinker *shrinker = shrinker_alloc(flags, "%s", name);
+
+	if (shrinker) {
+		shrinker->count_objects = count;
+		shrinker->scan_objects = scan;
+		shrinker_register(shrinker);
+	}
+	return shrinker;
+}
+
 int arena_pool_init(void)
 {
 	struct pool_node **nodes = kcalloc(nr_node_ids, sizeof(*nodes), GFP_KERNEL);
@@ -294,7 +307,7 @@ void arena_pool_exit(void)
 {
 	struct pool_node **nodes = pool;
 
-	arena_shrinker_unregister(pool_shrinker);
+	shrinker_free(pool_shrinker);
 	arena_pool_drain();
 	WRITE_ONCE(pool, NULL);
 	pool_free(nodes);
