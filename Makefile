@@ -12,7 +12,7 @@ build := $(or $(ARENA_BUILD),build)
 .PHONY: all help module build-stock build-new run load unload demo test kunit
 .PHONY: selftest litmus readme-examples check kasan kcsan kmsan clean distclean
 .PHONY: bench bench-quick bench-plots lib lib-test bench-lib install uninstall arenactl
-.PHONY: fuzz fuzz-user fuzz-device planted
+.PHONY: fuzz fuzz-user fuzz-device planted series series-check
 
 all: module
 
@@ -36,6 +36,8 @@ help:
 	@echo '                    kcsan: data races, kmsan: uninitialized objects'
 	@echo '  make bench        arenas and their rivals: tables, plots (bench-quick: short; bench-plots: keep them)'
 	@echo '  make check        style, sparse, W=1, kernel-doc, shellcheck, manuals, dkms.conf'
+	@echo '  make series       the arena as patches for the newest kernel tree, build/series'
+	@echo '                    (series-check: build and test each of them, half an hour)'
 	@echo '  make arenactl     the program that shows arenas, build/arenactl'
 	@echo '  make lib          the library of user programs, build/lib; needs no kernel'
 	@echo '  sudo make install, uninstall  library, arenactl, headers, manuals (PREFIX, DESTDIR)'
@@ -75,6 +77,12 @@ fuzz fuzz-user fuzz-device:
 kasan kcsan kmsan:
 	@tools/x86.sh $@
 
+series:
+	@tools/series.sh
+
+series-check:
+	@tools/series.sh --check
+
 bench:
 	@tools/bench.sh
 
@@ -102,7 +110,7 @@ clean:
 	@cd "$(build)" 2>/dev/null || exit 0; \
 		rm -rf mod-host mod-stock mod-new new/root/arena selftests selftests-host lib \
 		counts arena.ko bench bench-growth new/root/bench readme dkms user arenactl planted mod-planted \
-		new/root/arena-planted
+		series new/root/arena-planted
 
 distclean:
 	@rm -rf "$(build)"

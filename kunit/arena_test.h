@@ -3,8 +3,8 @@
  * Helpers of all arena suites: kinds of arenas, patterns that identify the owner of an object,
  * comparisons of statistics, and groups of kernel threads.
  *
- * "Clause 4" in a comment means that clause of the contract, include/CONTRACT.md.
- * A glossary is in module/README.md.
+ * "Clause 4" in a comment means that clause of the contract,
+ * include/CONTRACT.md. A glossary is in module/README.md.
  */
 #ifndef _ARENA_KUNIT_TEST_H
 #define _ARENA_KUNIT_TEST_H

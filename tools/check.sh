@@ -6,7 +6,7 @@
 # which it has passed; "rm -r build/passed" lets it.
 #
 #   check.sh [GATE...]   checkpatch kernel-doc shellcheck programs manuals clauses
-#                        planted dkms w1-stock walls w1-new w1-kunit sparse; default: all
+#                        planted series dkms w1-stock walls w1-new w1-kunit sparse; default: all
 #
 # A tool that checks each file by itself does not check a file again until the file changes:
 # build/check contains a stamp for each version of a file that was found clean.
@@ -16,8 +16,8 @@
 SRC=$BUILD/src/newest
 SEEN=$BUILD/check
 TOOLS=(sparse shellcheck mandoc kmod)
-GATES=(checkpatch kernel-doc shellcheck programs manuals clauses planted dkms w1-stock walls w1-new
-	w1-kunit sparse)
+GATES=(checkpatch kernel-doc shellcheck programs manuals clauses planted series dkms w1-stock walls
+	w1-new w1-kunit sparse)
 
 # Prints all C files of this project, also files that git does not know yet, so that new files are
 # checked before they are committed.
@@ -164,6 +164,12 @@ gate_planted()
 			{ rm -r "$to" && return 1; }
 	done
 	rm -r "$to"
+}
+
+# Checks that the series of patches for a kernel tree can be written, and its style.
+gate_series()
+{
+	"$ROOT/tools/series.sh" --style
 }
 
 # The folders that each folder of module/ may use besides itself. "." stands for private.c.

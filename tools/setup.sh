@@ -16,6 +16,8 @@
 #     lib       packages to build and check programs that use libarena
 #     checkers  valgrind, with its headers; AddressSanitizer comes with gcc
 #     bench-lib the allocators that libarena is compared with
+#     series    git
+#     sphinx    Sphinx, and what kselftest needs to install its programs
 #     source    build/src/newest: the newest kernel source in Debian's backports
 #     stock     build/stock: Debian's kernel of this release, and its headers
 #     new       build/new: the newest kernel in Debian's backports, its headers, and a root
@@ -156,6 +158,17 @@ group_bench-lib()
 	group_vm
 	packages libmimalloc2.0:/usr/lib/*/libmimalloc.so.2 \
 		libjemalloc2:/usr/lib/*/libjemalloc.so.2
+}
+
+group_series()
+{
+	packages git:git
+}
+
+group_sphinx()
+{
+	packages python3-sphinx:/usr/bin/sphinx-build python3-yaml:/usr/lib/python3/dist-packages/yaml \
+		rsync:rsync
 }
 
 # The suite of Debian that has the newest kernels for users of a stable release.
