@@ -173,6 +173,9 @@ qemu_args()
 		line="$line tsc=reliable clocksource=tsc possible_cpus=$POSSIBLE"
 	else
 		ARGS+=(-accel tcg,thread=multi -smp "$SMP,sockets=$NODES")
+		# On a busy host, timer interrupts can be so late that an x86 kernel believes that
+		# there are none, and panics.
+		line="$line no_timer_check"
 	fi
 	[ "$NODES" -eq 1 ] || node_args
 	ARGS+=(-append "$line loglevel=6 $APPEND" ${MORE[@]+"${MORE[@]}"})
