@@ -12,7 +12,7 @@ build := $(or $(ARENA_BUILD),build)
 .PHONY: all help module build-stock build-new run load unload demo test kunit
 .PHONY: selftest litmus readme-examples check kasan kcsan kmsan clean distclean
 .PHONY: bench bench-quick bench-plots lib lib-test bench-lib install uninstall arenactl
-.PHONY: fuzz fuzz-user fuzz-device planted series series-check
+.PHONY: fuzz fuzz-user fuzz-device planted series series-check deb deb-test
 
 all: module
 
@@ -44,6 +44,8 @@ help:
 	@echo '  make lib-test     install it aside, build and run programs with it'
 	@echo '  make bench-lib    it beside malloc, mimalloc and jemalloc'
 	@echo '  make build-stock, build-new   the module for either stock kernel'
+	@echo '  make deb          Debian packages in build/deb: arena-dkms, arena-tools, libarena1, libarena-dev'
+	@echo '  sudo make deb-test  install, use, upgrade and remove them in a root directory of Debian 12'
 	@echo '  make clean        remove objects; distclean: downloads too'
 	@echo 'ARENA_BUILD=DIR: build there, not in build/ (where the sources are read-only)'
 
@@ -103,14 +105,14 @@ install uninstall:
 arenactl:
 	@$(MAKE) -s -f tools/Makefile && echo "built $(build)/arenactl"
 
-lib-test bench-lib:
+lib-test bench-lib deb deb-test:
 	@tools/$@.sh
 
 clean:
 	@cd "$(build)" 2>/dev/null || exit 0; \
 		rm -rf mod-host mod-stock mod-new new/root/arena selftests selftests-host lib \
 		counts arena.ko bench bench-growth new/root/bench readme dkms user arenactl planted mod-planted \
-		series new/root/arena-planted
+		series new/root/arena-planted deb deb-newer deb-again
 
 distclean:
 	@rm -rf "$(build)"

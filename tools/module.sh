@@ -57,7 +57,7 @@ make_with_tests()
 		# symbols again: they may have changed, and the kernel refuses a module with wrong
 		# versions.
 		rm -f "$dir/selftests/$name/Module.symvers"
-		"$@" M="$m/selftests/$name" \
+		"$@" M="$m/selftests/$name" ARENA="$m" \
 			KBUILD_EXTRA_SYMBOLS="$m/Module.symvers" modules ||
 			return 1
 		cp -p "$dir/selftests/$name"/*.ko "$dir/" || return 1

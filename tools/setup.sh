@@ -18,6 +18,8 @@
 #     bench-lib the allocators that libarena is compared with
 #     series    git
 #     sphinx    Sphinx, and what kselftest needs to install its programs
+#     deb       packages to build and check Debian packages
+#     deb-test  mmdebstrap, which makes a root directory to install packages in
 #     source    build/src/newest: the newest kernel source in Debian's backports
 #     stock     build/stock: Debian's kernel of this release, and its headers
 #     new       build/new: the newest kernel in Debian's backports, its headers, and a root
@@ -169,6 +171,16 @@ group_sphinx()
 {
 	packages python3-sphinx:/usr/bin/sphinx-build python3-yaml:/usr/lib/python3/dist-packages/yaml \
 		rsync:rsync
+}
+
+group_deb()
+{
+	packages debhelper:dh dh-dkms:dh_dkms dpkg-dev:dpkg-buildpackage lintian:lintian
+}
+
+group_deb-test()
+{
+	packages mmdebstrap:mmdebstrap
 }
 
 # The suite of Debian that has the newest kernels for users of a stable release.
