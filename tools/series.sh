@@ -212,7 +212,7 @@ insert_programs()
 	local all
 
 	mapfile -t all < <(make -s -C "$ROOT/selftests" list | tr -s ' ' '\n' |
-		grep -vE '^arena_(lib|ctl|consumer|context|hold|memory|overrun|unload)_')
+		grep -vE '^arena_(lib|ctl|alone|consumer|context|hold|memory|overrun|unload)_')
 	list TEST_GEN_PROGS 'test$' "${all[@]}"
 	list TEST_GEN_PROGS32 '32$' "${all[@]}"
 	list TEST_PROGS 'sh$' "${all[@]}"

@@ -21,7 +21,18 @@
  *
  * The owner may allocate in any context that the gfp flags fit; mark, rewind and reset in any
  * context; and give memory back (destroy, trim) in any context but NMI.
- *
+ */
+#ifndef _LINUX_ARENA_PRIVATE_H
+#define _LINUX_ARENA_PRIVATE_H
+
+#include <linux/align.h>
+#include <linux/cleanup.h>
+#include <linux/mm.h>
+#include <linux/string.h>
+#ifndef ARENA_PRIVATE_ALONE
+#include <linux/arena.h>
+#else
+/*
  * Alone in a module of your own: a module that must not depend on the arena module can carry
  * private arenas inside itself. Copy this file and module/private.c, and no other file, into the
  * folder of the module, include "arena_private.h" where arenas are used, and add these lines to the
@@ -40,16 +51,6 @@
  *    of the module for one line of private.c.
  * Files of such a module must not include linux/arena.h.
  */
-#ifndef _LINUX_ARENA_PRIVATE_H
-#define _LINUX_ARENA_PRIVATE_H
-
-#include <linux/align.h>
-#include <linux/cleanup.h>
-#include <linux/mm.h>
-#include <linux/string.h>
-#ifndef ARENA_PRIVATE_ALONE
-#include <linux/arena.h>
-#else
 #include <linux/compiler.h>
 #include <linux/gfp.h>
 #include <linux/sched/mm.h>
