@@ -109,7 +109,7 @@ run_suites()
 	say "running the suites on the $VARIANT kernel (at most $TIMEOUT s)"
 	"$ROOT/tools/vm.sh" --vmlinuz "$OBJ/arch/x86/boot/bzImage" \
 		--modules "$OBJ/ko" --smp "$SMP" --mem 2G --name "$VARIANT" \
-		--append kasan_multi_shot --timeout "$TIMEOUT" \
+		--append "kasan_multi_shot log_buf_len=16M" --timeout "$TIMEOUT" \
 		-- "$(suites_script "$1")" >/dev/null || rc=1
 	grep -E '^ *(not )?ok ' "$LOGS/$VARIANT.output"
 	return "$rc"
