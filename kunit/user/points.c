@@ -367,6 +367,11 @@ static bool holds(const char *object, char byte)
 	return true;
 }
 
+static bool is_zero(const char *bytes, size_t size)
+{
+	return !bytes[0] && !memcmp(bytes, bytes + 1, size - 1);
+}
+
 /* Check that @ours and @theirs, if not NULL, lie in the arena's first slab and do not overlap. */
 static void check_both(void)
 {
@@ -932,6 +937,201 @@ static bool gfp_not_honoured(unsigned long flags)
 	return flags < 2;
 }
 
+/* The result of an operation whose task is killed, and whether it has once been -EINTR. */
+static int outcome;
+static bool was_killed;
+
+static void be_killed(void)
+{
+	user_self.killed = true;
+}
+
+/*
+ * Run @operation, and kill its task at call number @point of user_point(). The operation may end
+ * with -EINTR, and does so at one of the places at least.
+ */
+static bool killed_at(unsigned long point, void (*operation)(void), void (*interrupt)(void))
+{
+	bool came = interrupted_at(point, BY_IRQ, operation, interrupt);
+
+	user_self.killed = false;
+	CHECK(!outcome || (came && outcome == -EINTR));
+	was_killed = outcome || (was_killed && point > 1);
+	CHECK(came || was_killed);
+	return came;
+}
+
+/* Create an arena with all slabs committed, and each byte of them written. */
+static void create_dirty(void)
+{
+	size_t i;
+
+	arena = create(SZ_256K, SZ_16K, 0);
+	CHECK(!arena_populate(arena, SZ_256K, GFP_KERNEL));
+	for (i = 0; i < SZ_256K / SZ_16K; i++)
+		memset(arena_alloc(arena, SZ_16K, ARENA_NOGROW), 0xff, SZ_16K);
+}
+
+static bool all_slabs_are_zero(void)
+{
+	size_t i;
+
+	for (i = 0; i < SZ_256K; i += SZ_16K)
+		if (!is_zero(arena_slab_base(arena, 0, i), SZ_16K))
+			return false;
+	return true;
+}
+
+static void populate_outcome(void)
+{
+	outcome = arena_populate(arena, SZ_256K, GFP_KERNEL);
+}
+
+static void alloc_128k_outcome(void)
+{
+	ours = arena_alloc(arena, SZ_128K, GFP_KERNEL);
+	outcome = ours ? 0 : -EINTR;
+}
+
+static void batch_outcome(void)
+{
+	struct arena_part part[8] = { };
+	struct arena_batch batch = { .part = part, .nr = ARRAY_SIZE(part), .align = 8 };
+	u64 generation;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(part); i++)
+		part[i].bytes = 24;
+	outcome = arena_claim_batch(arena, &batch, GFP_KERNEL | __GFP_ZERO, &generation);
+}
+
+static void zero_outcome(void)
+{
+	outcome = arena_reset_asleep(arena, 0, true, true);
+}
+
+static void release_outcome(void)
+{
+	outcome = arena_reset_asleep(arena, SZ_64K, false, true);
+}
+
+/* clause 21: if the task is killed while it populates an arena, nothing is committed */
+static bool killed_in_populate(unsigned long point)
+{
+	bool came;
+
+	arena = create(SZ_256K, SZ_16K, ARENA_READERS);
+	came = killed_at(point, populate_outcome, be_killed);
+	CHECK(arena->committed.counter == (outcome ? 0 : 2 * SZ_256K));
+	arena_destroy(arena);
+	return came;
+}
+
+/* clauses 4 and 21: if the task is killed, it gets no object larger than a slab, and uses none */
+static bool killed_in_large(unsigned long point)
+{
+	struct arena_stats stats;
+	bool came;
+
+	arena = create(SZ_256K, SZ_16K, 0);
+	CHECK(!arena_populate(arena, SZ_256K, GFP_KERNEL));
+	came = killed_at(point, alloc_128k_outcome, be_killed);
+	arena_stats(arena, &stats);
+	CHECK(stats.used == (ours ? SZ_128K : 0) && stats.allocs == !!ours);
+	CHECK(stats.fail_memory == !ours && !stats.fail_space && !stats.fail_arg);
+	arena_destroy(arena);
+	return came;
+}
+
+static void reset_and_be_killed(void)
+{
+	CHECK(!arena_reset(arena));
+	be_killed();
+}
+
+/* clauses 4 and 21: a batch that a reset frees is not tried again after the task was killed */
+static bool killed_in_batch(unsigned long point)
+{
+	bool came;
+
+	create_dirty();
+	CHECK(!arena_reset(arena));
+	came = killed_at(point, batch_outcome, reset_and_be_killed);
+	CHECK(count_allocs() == SZ_256K / SZ_16K + (outcome ? 0 : 8));
+	arena_destroy(arena);
+	return came;
+}
+
+/* clause 21: a reset that was killed while it zeroed slabs has freed all objects */
+static bool killed_in_reset_zero(unsigned long point)
+{
+	bool came;
+
+	create_dirty();
+	came = killed_at(point, zero_outcome, be_killed);
+	CHECK(!arena_high(arena));
+	CHECK(outcome || all_slabs_are_zero());
+	/* The next reset zeroes what the killed one has left. */
+	arena_reset_zero(arena);
+	CHECK(all_slabs_are_zero());
+	arena_destroy(arena);
+	return came;
+}
+
+/* clause 21: a reset that was killed while it released slabs leaves the others to the next one */
+static bool killed_in_reset_release(unsigned long point)
+{
+	bool came;
+
+	create_dirty();
+	came = killed_at(point, release_outcome, be_killed);
+	CHECK(!arena_high(arena));
+	CHECK(arena->committed.counter == arena->slabs_kept * SZ_16K);
+	CHECK(arena->committed.counter == SZ_64K ||
+	      (outcome && arena->committed.counter > SZ_64K));
+	arena_reset_release(arena, 0);
+	CHECK(!arena->committed.counter);
+	arena_destroy(arena);
+	return came;
+}
+
+/* clauses 2 and 9: small allocations, and the resets of kernel callers, work in a killed task */
+static bool killed_before(unsigned long flags)
+{
+	create_dirty();
+	user_self.killed = true;
+	arena_reset_zero(arena);
+	CHECK(all_slabs_are_zero());
+	CHECK(arena_alloc(arena, 64, GFP_KERNEL));
+	arena_reset_release(arena, 0);
+	CHECK(!arena->committed.counter);
+	CHECK(arena_alloc(arena, 64, GFP_KERNEL));
+	user_self.killed = false;
+	arena_destroy(arena);
+	return false;
+}
+
+/* clause 21: a killed task does not wait for another CPU's late write to end */
+static bool killed_before_settling(unsigned long flags)
+{
+	struct arena_cpu *other;
+
+	arena = create(SZ_64K, SZ_16K, flags & 1 ? ARENA_SPANS : 0);
+	CHECK(!arena_populate(arena, SZ_64K, GFP_KERNEL));
+	user_self.cpu = 1;
+	alloc_theirs();
+	other = arena_write_begin(arena, arena_cpu_find(arena), arena->generation, theirs);
+	user_self.cpu = 0;
+	CHECK(theirs && other && !arena_reset(arena));
+	user_self.killed = true;
+	CHECK(!arena_alloc(arena, 64, GFP_KERNEL));
+	user_self.killed = false;
+	arena_write_end(arena, other);
+	CHECK(arena_alloc(arena, 64, GFP_KERNEL));
+	arena_destroy(arena);
+	return flags < 2;
+}
+
 /* clause 2: an allocation where RCU is not watching causes a warning */
 static bool rcu_must_watch(unsigned long flags)
 {
@@ -984,6 +1184,24 @@ static void typed_free_third(void)
 static void typed_reset(void)
 {
 	CHECK(!arena_typed_reset(typed));
+}
+
+static void typed_create_outcome(void)
+{
+	typed = arena_typed_create("points", sizeof(long), SZ_64K, ARENA_READERS);
+	outcome = PTR_ERR_OR_ZERO(typed);
+}
+
+/* clause 21: if the task is killed while it creates a typed arena, it gets none, and none leaks */
+static bool killed_in_typed_create(unsigned long point)
+{
+	bool came = killed_at(point, typed_create_outcome, be_killed);
+
+	if (!outcome)
+		arena_typed_destroy(typed);
+	arena_pool_drain();
+	CHECK(!arena_total_pages());
+	return came;
 }
 
 /* If at least one element is free, an NMI gets an element, whatever the NMI interrupts. */
@@ -1231,11 +1449,6 @@ static bool forged_handle_after_rewinds(unsigned long point)
 	}
 	arena_destroy(arena);
 	return false;
-}
-
-static bool is_zero(const char *bytes, size_t size)
-{
-	return !bytes[0] && !memcmp(bytes, bytes + 1, size - 1);
 }
 
 static void zalloc_odd(void)
@@ -1564,6 +1777,14 @@ static const struct {
 	{ "gfp_is_checked_on_the_fast_path", gfp_is_checked_on_the_fast_path },
 	{ "gfp_not_honoured", gfp_not_honoured },
 	{ "rcu_must_watch", rcu_must_watch },
+	{ "killed_in_populate", killed_in_populate },
+	{ "killed_in_large", killed_in_large },
+	{ "killed_in_batch", killed_in_batch },
+	{ "killed_in_reset_zero", killed_in_reset_zero },
+	{ "killed_in_reset_release", killed_in_reset_release },
+	{ "killed_in_typed_create", killed_in_typed_create },
+	{ "killed_before", killed_before },
+	{ "killed_before_settling", killed_before_settling },
 };
 
 static void run(const char *name)

@@ -646,7 +646,10 @@ void user_mutex_lock(struct mutex *mutex, const char *file, int line);
 void mutex_unlock(struct mutex *mutex);
 bool mutex_trylock(struct mutex *mutex);
 #define mutex_lock(m)		user_mutex_lock(m, __FILE__, __LINE__)
-#define mutex_lock_killable(m)	(user_self.killed ? -EINTR : (mutex_lock(m), 0))
+/* As in the kernel, a task that is being killed still gets a mutex that is free. */
+#define mutex_lock_killable(m)							\
+	(user_self.killed && __atomic_load_n(&(m)->owner, __ATOMIC_RELAXED) ?	\
+	 -EINTR : (mutex_lock(m), 0))
 
 /* RCU. */
 struct rcu_head {
