@@ -276,7 +276,8 @@ removes()
 		[ -z "$(chrooted dkms status)" ] && ! grep dkms/ "$DIR"/root/lib/modules/*/modules.dep
 }
 
-# Succeeds if a purge leaves nothing but what was there before, and the second kernel.
+# Succeeds if apt, by a purge, removes all that the packages brought. The second kernel's headers
+# stay: this test has installed them.
 leaves_nothing()
 {
 	chrooted dpkg --purge arena-dkms arena-tools libarena1 libarena-dev || return 1
