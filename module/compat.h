@@ -17,11 +17,13 @@
 #include <asm/cpu-features.h>
 #endif
 
-/* Out of tree, no Kconfig defines this: with 6.15, PMDs can map pages of a driver. */
+/*
+ * From 6.15 on, PMDs can map pages of a driver. Out of tree, no Kconfig defines CONFIG_ARENA_HUGE;
+ * in an older tree, module/Kconfig defines it although the kernel lacks the functions.
+ */
+#undef CONFIG_ARENA_HUGE
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 15, 0) && defined(CONFIG_TRANSPARENT_HUGEPAGE)
-#ifndef CONFIG_ARENA_HUGE
 #define CONFIG_ARENA_HUGE	1
-#endif
 #endif
 
 /* 6.4 made MAX_ORDER inclusive, 6.8 renamed it to MAX_PAGE_ORDER. */
