@@ -258,6 +258,9 @@
  *	         publish()                       arena_typed_at()
  *	recycle  compare-and-swap of the head    address dependency from the head
  *	         after the link, in free_push()  to the link, in free_pop()
+ *	emptied  typed->lock around the store of smp_rmb() in take_recycled(), after
+ *	         emptied, then around the stamp  the stamp was read
+ *	         that arena_typed_free() stores
  *	record   store-release of the generation load-acquire in arena_record_view()
  *	         in slab_record()
  *	pieced   cmpxchg() in slab_enter() after smp_rmb() in arena_block_first()
@@ -285,6 +288,8 @@
  *	         in arena_begin_rewound() after  the cursor was read
  *	         start_set()
  *	keep     cmpxchg() in pool_keep()        xchg() in pool_pick()
+ *	pool     store-release in                address dependency from the pointer in
+ *	         arena_pool_init()               pool_of()
  *	shown    smp_mb() in                     smp_mb() in
  *	         arena_shadow_map_page(),        arena_shadow_free_pages() after the
  *	         after folio->mapping was set    shadow was written

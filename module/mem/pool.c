@@ -52,8 +52,11 @@ static struct shrinker *pool_shrinker;
  */
 static struct pool_node *pool_of(int nid)
 {
-	/* Acquire: pairs with the release in arena_pool_init(): the nodes are initialised. */
-	struct pool_node **nodes = smp_load_acquire(&pool);
+	/*
+	 * Address dependency: pairs with the release in arena_pool_init(). Whoever reads the
+	 * pointer reads the nodes as they were initialized.
+	 */
+	struct pool_node **nodes = READ_ONCE(pool);
 
 	return nodes ? nodes[nid] : NULL;
 }
@@ -298,7 +301,7 @@ int arena_pool_init(void)
 		pool_free(nodes);
 		return -ENOMEM;
 	}
-	/* Release: pairs with the acquire in pool_of(), which finds the nodes initialized. */
+	/* Release: pairs with the address dependency in pool_of(), after the nodes are complete. */
 	smp_store_release(&pool, nodes);
 	return 0;
 }
