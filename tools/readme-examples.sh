@@ -24,19 +24,21 @@ extract()
 	out { print >out }' "$ROOT/README.md" "$ROOT/include/EXAMPLES.md"
 }
 
-# Builds an example as a module that uses symbols of the arena, by the arena's Module.symvers.
-compile_kernel()
+# Builds the examples for the kernel as modules that use symbols of the arena, by the arena's
+# Module.symvers.
+build_modules()
 {
-	local mod dir
+	local mod
 
 	mod=$("$ROOT/tools/module.sh" stock) || return 1
-	dir=$DIR/$(basename "$1" .c)
-	mkdir -p "$dir"
-	cp "$1" "$dir/example.c"
-	printf 'obj-m := example.o\nccflags-y := -I%s/include\n' "$ROOT" \
-		>"$dir/Kbuild"
-	make -C "$BUILD/stock/headers" M="$dir" KCFLAGS=-Werror \
+	basename -s .c -a "$DIR"/kernel*.c | sed 's/.*/obj-m += &.o/' >"$DIR/Kbuild"
+	make -k -C "$BUILD/stock/headers" M="$DIR" KCFLAGS="-Werror -I$ROOT/include" \
 		KBUILD_EXTRA_SYMBOLS="$mod/Module.symvers" modules
+}
+
+compile_kernel()
+{
+	[ -e "${1%.c}.ko" ] || { cat "$LOGS/readme-modules.log" && return 1; }
 }
 
 compile_user()
@@ -76,6 +78,7 @@ main()
 	fi
 	passed=0
 	extract
+	build_modules >"$LOGS/readme-modules.log" 2>&1 || say "a module does not build"
 	for file in "$DIR"/*.c; do
 		[ -e "$file" ] || { say "there is no example" && exit 1; }
 		kind=$(basename "$file" | sed 's/[0-9].*//')
