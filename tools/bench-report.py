@@ -177,6 +177,19 @@ def readme_table():
            for what, rival in rivals])
 
 
+def bulk_table(init):
+    """Prints what an object costs by the number of objects that are allocated and freed at once."""
+    rivals = [rival for rival in (PRIVATE, SPANS, DENSE, "kmem_cache_bulk", "mempool_bulk",
+                                  "kmem_cache", "kmalloc", "kmalloc_nolock")
+              if any(R.find(kernel, init, "bulk", rival) for kernel in INSTRUCTIONS)]
+    table("instructions on the newest stock kernel / on 6.1: an object of 256 bytes, by objects "
+          f"in a batch, init_on_alloc={init}",
+          ["batch"] + rivals,
+          [[str(n)] + [" / ".join(number(R.find(kernel, init, "bulk", rival, n=n), 0)
+                                  for kernel in INSTRUCTIONS) for rival in rivals]
+           for n in R.values("bulk", "n")])
+
+
 def speed_tables():
     for init in (0, 1):
         speed_table(f"instructions on the newest stock kernel and on 6.1, init_on_alloc={init}",
@@ -538,48 +551,51 @@ def goals_table():
         print(f"- not measured: {what}")
 
 
-# The colour of each allocator in plots, readable on a white and on a dark page.
-COLOURS = {
-    "arena_spans": "#d81b60", "arena_dense": "#8e24aa", "arena_private": "#5e35b1",
-    "kmalloc": "#1e88e5", "kmalloc_atomic": "#64b5f6", "kmem_cache": "#00897b",
-    "kmem_cache_bulk": "#7cb342", "kmalloc_nolock": "#3949ab",
-    "mempool_bulk": "#0097a7", "mempool": "#00acc1", "gen_pool": "#6d4c41",
-    "page_frag": "#f4511e", "objpool": "#fb8c00", "xadd_call": "#9e9e9e",
-    "cmpxchg_call": "#424242",
+# How the curve of each allocator looks: its colour, and a kind of point, by which a reader tells it
+# without colours.
+CURVES = {
+    SPANS: ("#b0003a", 7), DENSE: ("#7b1fa2", 5), PRIVATE: ("#311b92", 9),
+    "kmalloc": ("#1e88e5", 6), "kmalloc_atomic": ("#64b5f6", 6), "kmalloc_nolock": ("#3949ab", 14),
+    "kmem_cache": ("#00897b", 4), "kmem_cache_bulk": ("#7cb342", 12),
+    "mempool_bulk": ("#0097a7", 10), "mempool": ("#00acc1", 8), "gen_pool": ("#6d4c41", 2),
+    "page_frag": ("#f4511e", 3), "objpool": ("#fb8c00", 1), "xadd_call": ("#9e9e9e", 11),
+    "cmpxchg_call": ("#424242", 13),
 }
 
-
-def style(column):
-    """Returns the style of a curve: dashed if it shows only the freeing, thick if an arena."""
-    rival, _, what = column.partition(": ")
-    colour = COLOURS.get(rival, "#000000")
-    return (f'linecolor rgb "{colour}" linewidth {3 if rival.startswith("arena") else 1.5} '
-            f'dashtype {3 if what == "free" else 1}')
-
-
-PLOT = """set terminal svg size 900,540 font "sans,13" background "white"
+# Of a size that a phone shows with readable text.
+PLOT = """set terminal svg size 480,520 font "sans,14" background "white"
 set output "{name}.svg"
 set title "{title}"
 set grid ytics
-set key outside right Left reverse samplen 2
+set key below Left reverse samplen 3
 set xlabel "{xlabel}"
 set ylabel "{ylabel}"
 {more}
 """
 
 
+def style(column):
+    """Returns the style of a curve: dashed after "free", thick if the rival is an arena."""
+    rival, _, what = column.partition(": ")
+    colour, point = CURVES.get(rival, ("#000000", 0))
+    return (f'linecolor rgb "{colour}" linewidth {3 if rival.startswith("arena") else 1.5} '
+            f'pointtype {point} dashtype {3 if what == "free" else 1}')
+
+
 def write_lines(directory, name, columns, points, value, **text):
     """Writes the data and the gnuplot commands of a plot with a curve for each column.
 
-    value(column, point) returns a number, or None if there is none.
+    value(column, point) returns a number, or None if there is none. A point that is a string is a
+    label of the horizontal axis.
     """
     with (directory / f"{name}.dat").open("w") as file:
-        for point in points:
+        for i, point in enumerate(points):
             cells = [value(column, point) for column in columns]
-            file.write(" ".join([str(point)] + ["?" if c is None else str(c) for c in cells]))
-            file.write("\n")
+            place = f'{i} "{point}"' if isinstance(point, str) else f"{point} -"
+            file.write(" ".join([place] + ["?" if c is None else str(c) for c in cells]) + "\n")
+    labels = ":xtic(2)" if isinstance(points[0], str) else ""
     curves = ", \\\n\t".join(
-        f'"{name}.dat" using 1:{i + 2} with linespoints {style(column)} title '
+        f'"{name}.dat" using 1:{i + 3}{labels} with linespoints {style(column)} title '
         f'"{column.replace("_", " ")}"' for i, column in enumerate(columns))
     with (directory / f"{name}.gnuplot").open("w") as file:
         file.write(PLOT.format(name=name, **text))
@@ -601,11 +617,10 @@ def plot_threads(directory):
                 R.best("uml", 0, "threads_own", rival, threads=count))
 
     write_lines(directory, "threads", rivals, counts, value,
-                title="64-byte objects, all threads on one allocator (private, page frag: on "
+                title="64-byte objects, all threads on one allocator\\n(private, page frag: on "
                       "their own), shortest rounds",
                 xlabel="threads", ylabel="ns an object",
-                more=f"set logscale y\nset xtics {','.join(map(str, counts))}"
-                     .replace("xtics ", "xtics (") + ")")
+                more=f"set logscale y\nset xtics ({','.join(map(str, counts))})")
 
 
 def plot_reset(directory, name, kernel, unit):
@@ -620,7 +635,7 @@ def plot_reset(directory, name, kernel, unit):
     points = sorted({n for n, size in R.points("reset") if size == 64})
     if points and R.find(kernel, 0, "reset", SPANS):
         write_lines(directory, name, columns, points, value,
-                    title="Freeing all objects of 64 bytes (dashed), and allocating them again",
+                    title="Freeing all objects of 64 bytes (dashed),\\nand allocating them again",
                     xlabel="objects", ylabel=unit,
                     more="set logscale xy\nset format x '10^{%L}'\nset format y '10^{%L}'")
 
@@ -629,27 +644,69 @@ def newest():
     return next((kernel for kernel in INSTRUCTIONS if kernel in R.kernels()), "icount")
 
 
+def plot_latency(directory):
+    """Plots how long the slowest allocations take, with all growth of the allocator included."""
+    shares = {"half": "p50", "1 in 100": "p99", "1 in 10,000": "p9999", "slowest": "max"}
+    rivals = [rival for rival in (SPANS, DENSE, PRIVATE, "kmalloc", "kmem_cache", "page_frag")
+              if R.find(newest(), 0, "latency_new_p50", rival)]
+    if rivals:
+        write_lines(directory, "latency", rivals, list(shares),
+                    lambda rival, share: R.find(newest(), 0, f"latency_new_{shares[share]}", rival),
+                    title="100,000 objects of 64 bytes from an empty allocator:\\n"
+                          "as many take at least so long",
+                    xlabel="", ylabel="instructions of one allocation",
+                    more="set logscale y\nset xrange [-0.2:3.2]")
+
+
+def plot_growth(directory):
+    """Plots creation and reset by the number of possible CPUs, and creation by capacity."""
+    columns = {f"{rival}: {what}": (bench, rival) for what, bench, rivals in
+               (("100 objects", "create", (DENSE, SPANS, PRIVATE, "kmalloc")),
+                ("free", "growth_reset", (DENSE, SPANS))) for rival in rivals}
+    if all(R.find(kernel, 0, "growth_reset", SPANS) for kernel in GROWTH):
+        kernels = {cpus: kernel for kernel, cpus in GROWTH.items()}
+        write_lines(directory, "growth", list(columns), list(kernels),
+                    lambda column, cpus: R.find(kernels[cpus], 0, *columns[column]),
+                    title="Creating an arena, 100 objects, destroying it\\n"
+                          "(100 kmalloc() and kfree()); a reset (dashed)",
+                    xlabel="possible CPUs", ylabel="instructions",
+                    more="set logscale xy\nset yrange [50:]\n"
+                         f"set xtics ({','.join(map(str, kernels))})")
+    sizes = R.values("growth_create", "size")
+    if sizes:
+        write_lines(directory, "capacity", [DENSE, SPANS], [size >> 20 for size in sizes],
+                    lambda rival, mb: R.find("icount", 0, "growth_create", rival, size=mb << 20),
+                    title="Creating an arena, one object, destroying it",
+                    xlabel="capacity in MiB", ylabel="instructions",
+                    more="set logscale x\nset yrange [0:]\n"
+                         f"set xtics ({','.join(str(size >> 20) for size in sizes)})")
+
+
 def plot_instructions(directory):
-    kernel = newest()
-    rivals = [r for r in RIVALS if R.find(kernel, 0, "batch", r)]
+    """Plots what an object costs, by allocator, as horizontal bars of both kernels."""
+    rivals = [r for r in RIVALS if R.find(newest(), 0, "batch", r)
+              and r not in LIMITS or r in ("cmpxchg_call", "empty")]
     if not rivals:
         return
     with (directory / "instructions.dat").open("w") as file:
         for rival in rivals:
-            off, on = (R.find(kernel, init, "batch", rival) for init in (0, 1))
-            file.write(f'"{rival.replace("_", " ")}" {off} {on or "?"}\n')
+            cells = (R.find(kernel, 0, "batch", rival) for kernel in INSTRUCTIONS)
+            file.write(" ".join([f'"{rival.replace("_", " ")}"'] +
+                                ["?" if c is None else str(c) for c in cells]) + "\n")
     with (directory / "instructions.gnuplot").open("w") as file:
         file.write(PLOT.format(name="instructions",
-                               title="Instructions for a 64-byte object, its share of the "
-                                     "freeing included",
-                               xlabel="", ylabel="instructions",
-                               more="set logscale y\nset style data histograms\n"
-                                    "set style histogram clustered gap 1\n"
-                                    "set style fill solid 0.8\nset yrange [5:]\n"
-                                    "set xtics rotate by -45\nset key top left inside"))
-        file.write('set datafile missing "?"\n'
-                   'plot "instructions.dat" using 2:xtic(1) title "not zeroed", \\\n'
-                   '\t"" using 3 title "zeroed (init on alloc)"\n')
+                               title="Instructions for a 64-byte object,\\n"
+                                     "its share of the freeing included",
+                               xlabel="", ylabel="",
+                               more="set logscale x\nset xrange [5:2000]\n"
+                                    "unset grid\nset grid xtics\nset datafile missing '?'\n"
+                                    f"set yrange [{len(rivals) - 0.4}:-0.6]"))
+        bars = [f'"instructions.dat" using {column}:0:(5):{column}:($0{low}):($0{high}):ytic(1) '
+                f'with boxxyerror fillstyle solid 1 border -1 linecolor rgb "{colour}" '
+                f'title "{title}"' for column, low, high, colour, title in
+                ((2, "-0.4", "+0.0", "#1a237e", "newest stock kernel"),
+                 (3, "+0.0", "+0.4", "#c5cae9", "6.1"))]
+        file.write("plot " + ", \\\n\t".join(bars) + "\n")
 
 
 def main():
@@ -665,6 +722,8 @@ def main():
     print(MACHINE)
     readme_table()
     machine_table()
+    for init in (0, 1):
+        bulk_table(init)
     speed_tables()
     thread_table()
     for kernel in R.kernels():
@@ -683,6 +742,8 @@ def main():
     plot_reset(directory, "reset", newest(), "instructions")
     plot_reset(directory, "reset_ns", "uml", "ns")
     plot_instructions(directory)
+    plot_latency(directory)
+    plot_growth(directory)
 
 
 if __name__ == "__main__":

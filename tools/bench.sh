@@ -38,7 +38,7 @@ ONLY=${ONLY:-}
 CPUS=$((JOBS < 16 ? JOBS : 16))
 PLOTS=$ROOT/selftests/bench/plots
 
-ALL="machine memory batch pingpong mix hardirq create steady full latency reset seed ioctl"
+ALL="machine memory batch bulk pingpong mix hardirq create steady full latency reset seed ioctl"
 ALL="$ALL threads once growth many"
 # The benchmarks that depend on the number of possible CPUs, and the numbers to try.
 GROWTH="create growth many ioctl"
@@ -400,7 +400,7 @@ keep_plots()
 {
 	report
 	mkdir -p "$PLOTS"
-	keep_kind icount instructions reset
+	keep_kind icount instructions reset latency growth capacity
 	keep_kind uml threads
 }
 

@@ -181,6 +181,7 @@ void bench_nothing_exit(void);
 /* The benchmarks, by the names in the table of main.c. */
 int bench_machine(void);
 int bench_batch(void);
+int bench_bulk(void);
 int bench_pingpong(void);
 int bench_mix(void);
 int bench_hardirq(void);

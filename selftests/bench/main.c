@@ -23,6 +23,7 @@ static const struct {
 } benches[] = {
 	{ "machine", bench_machine },
 	{ "batch", bench_batch },
+	{ "bulk", bench_bulk },
 	{ "pingpong", bench_pingpong },
 	{ "mix", bench_mix },
 	{ "hardirq", bench_hardirq },

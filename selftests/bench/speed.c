@@ -9,6 +9,8 @@
 
 #define WARM_UP		2
 #define CREATE_OBJECTS	100
+#define BULK_SIZE	256	/* bytes in an object */
+#define BULK_BATCHES	64	/* batches in a round */
 /* Few rounds, because on User-Mode Linux each irq_work waits for the next timer tick. */
 #define HARDIRQ_ROUNDS	15
 
@@ -139,6 +141,44 @@ int bench_batch(void)
 	};
 
 	return compare(&work);
+}
+
+static int timed_bulk(const struct rival *rival, struct bench_ctx *ctx, u64 *ticks)
+{
+	u64 start = bench_ticks();
+	int i, err = 0;
+
+	for (i = 0; i < BULK_BATCHES && !err; i++) {
+		err = rival->fill_any(ctx);
+		if (!err)
+			rival->drain(ctx);
+	}
+	*ticks = bench_ticks() - start;
+	return err;
+}
+
+/*
+ * Allocates a batch of objects and frees all of them, again and again. Objects and batches have the
+ * sizes for which measurements of kmem_cache_alloc_bulk() are usually published.
+ */
+int bench_bulk(void)
+{
+	static const u16 batches[] = { 1, 2, 3, 4, 8, 16, 30, 32, 34, 48, 64, 128, 158, 250 };
+	struct workload work = {
+		.name		= "bulk",
+		.size		= BULK_SIZE,
+		.largest	= BULK_SIZE,
+		.bytes		= SZ_64K,
+		.timed		= timed_bulk,
+	};
+	int i, err = 0;
+
+	for (i = 0; i < ARRAY_SIZE(batches) && !err; i++) {
+		work.n = batches[i];
+		work.per = batches[i] * BULK_BATCHES;
+		err = compare(&work);
+	}
+	return err;
 }
 
 static int timed_pingpong(const struct rival *rival, struct bench_ctx *ctx, u64 *ticks)
