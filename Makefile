@@ -65,7 +65,7 @@ unload load demo:
 	@tools/load.sh $@ $(if $(INPUT),'$(INPUT)')
 
 test:
-	@tools/test.sh $(or $(STEPS),kunit selftest selftest-uml litmus readme-examples compile-fail lib-test fuzz)
+	@tools/test.sh $(or $(STEPS),kunit selftest selftest-uml litmus readme-examples compile-fail fuzz lib-test)
 
 kunit:
 	@tools/kunit.sh $(if $(SUITE),'$(SUITE)')
