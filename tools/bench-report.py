@@ -672,20 +672,22 @@ def plot_growth(directory):
                     xlabel="possible CPUs", ylabel="instructions",
                     more="set logscale xy\nset yrange [50:]\n"
                          f"set xtics ({','.join(map(str, kernels))})")
-    sizes = R.values("growth_create", "size")
+    sizes = {f"{size >> 20} MiB" if size < 1 << 30 else f"{size >> 30} GiB": size
+             for size in R.values("growth_create", "size")}
     if sizes:
-        write_lines(directory, "capacity", [DENSE, SPANS], [size >> 20 for size in sizes],
-                    lambda rival, mb: R.find("icount", 0, "growth_create", rival, size=mb << 20),
+        write_lines(directory, "capacity", [DENSE, SPANS], list(sizes),
+                    lambda rival, name: R.find("icount", 0, "growth_create", rival,
+                                               size=sizes[name]),
                     title="Creating an arena, one object, destroying it",
-                    xlabel="capacity in MiB", ylabel="instructions",
-                    more="set logscale x\nset yrange [0:]\n"
-                         f"set xtics ({','.join(str(size >> 20) for size in sizes)})")
+                    xlabel="capacity", ylabel="instructions",
+                    more=f"set yrange [0:]\nset xrange [-0.2:{len(sizes) - 0.8}]")
 
 
 def plot_instructions(directory):
     """Plots what an object costs, by allocator, as horizontal bars of both kernels."""
     rivals = [r for r in RIVALS if R.find(newest(), 0, "batch", r)
               and r not in LIMITS or r in ("cmpxchg_call", "empty")]
+    rivals.sort(key=lambda r: R.find(newest(), 0, "batch", r) or 0)
     if not rivals:
         return
     with (directory / "instructions.dat").open("w") as file:
