@@ -12,7 +12,7 @@ build := $(or $(ARENA_BUILD),build)
 .PHONY: all help module build-stock build-new run load unload demo test kunit
 .PHONY: selftest litmus readme-examples check kasan kcsan kmsan clean distclean
 .PHONY: bench bench-quick bench-plots lib lib-test bench-lib install uninstall arenactl
-.PHONY: fuzz fuzz-user fuzz-device planted series series-check deb deb-test
+.PHONY: fuzz fuzz-user fuzz-device planted series series-check deb deb-test torture
 
 all: module
 
@@ -34,6 +34,8 @@ help:
 	@echo '  make planted      negative controls: bugs that the kselftests must find (KERNEL=new)'
 	@echo '  make kasan        suites on an x86-64 kernel that reports memory errors and leaks;'
 	@echo '                    kcsan: data races, kmsan: uninitialized objects'
+	@echo '  make torture      all calls at once, CPUs that come and go, little memory (SECONDS=60, SEED=1,'
+	@echo '                    KERNEL=stock, new, kasan, kcsan, SMP=4)'
 	@echo '  make bench        arenas and their rivals: tables, plots (bench-quick: short; bench-plots: keep them)'
 	@echo '  make check        style, sparse, W=1, kernel-doc, shellcheck, manuals, dkms.conf'
 	@echo '  make series       the arena as patches for the newest kernel tree, build/series'
@@ -75,6 +77,9 @@ selftest planted litmus readme-examples check:
 
 fuzz fuzz-user fuzz-device:
 	@FUZZ_SECONDS=$(or $(SECONDS),15) tools/fuzz.sh $(patsubst fuzz-%,%,$(filter-out fuzz,$@))
+
+torture:
+	@TORTURE_SECONDS=$(or $(SECONDS),60) TORTURE_SEED=$(or $(SEED),1) tools/$@.sh
 
 kasan kcsan kmsan:
 	@tools/x86.sh $@

@@ -80,6 +80,8 @@ checkpatch_file()
 	# Programs cannot use the kernel's macros for attributes, and fake.c declares the functions
 	# that it wraps.
 	tools/*.c) ignore=--ignore=PREFER_DEFINED_ATTRIBUTE_MACRO,AVOID_EXTERNS ;;
+	# A macro lists the names of an enum.
+	*/torture.h) ignore=--ignore=COMPLEX_MACRO,MACRO_ARG_REUSE ;;
 	*/linux/arena*.h)
 		ignore=--ignore=MACRO_ARG_REUSE,MACRO_ARG_PRECEDENCE
 		ignore+=,NEW_TYPEDEFS,SUSPECT_CODE_INDENT

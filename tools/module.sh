@@ -18,7 +18,7 @@
 . "$(dirname "$0")/lib.sh"
 
 KDIR=${KDIR:-/lib/modules/$(uname -r)/build}
-OUTSIDE="consumer context memory"
+OUTSIDE="consumer context memory torture"
 ALONE="selftests/alone/Kbuild selftests/alone/alone.c module/private.c
 	include/linux/arena_private.h"
 STRICT=(W=1 KCFLAGS=-Werror)

@@ -6,6 +6,7 @@
 # its parameter "planted" enables one of them, so that one machine can run all of these tests.
 #
 #   planted.sh [NUMBER...]       try these bugs; default: all that the table lists for KERNEL
+#   planted.sh --build           build the module with the bugs only, and print the folder
 #   KERNEL=stock|new             stock kernel of this release, or the newest one
 
 . "$(dirname "$0")/lib.sh"
@@ -70,6 +71,13 @@ build()
 			M=/arena-planted -j"$JOBS" \
 			KCFLAGS="-include /arena-planted/planted.h" modules
 	fi
+}
+
+prepare()
+{
+	"$ROOT/tools/setup.sh" module "$KERNEL" || exit 1
+	with_lock mod-planted build || die "the module does not build with the bugs"
+	[ "$KERNEL" = stock ] && KO=$BUILD/mod-planted || KO=$BUILD/new/root/arena-planted
 }
 
 build_programs()
@@ -145,13 +153,15 @@ main()
 {
 	local bugs nodes=2
 
+	if [ "${1:-}" = --build ]; then
+		prepare && echo "$KO"
+		exit
+	fi
 	counts "$STEP" 0 1 0
 	bugs=$(list_bugs "$@")
 	[ -n "$bugs" ] || die "no such bug on this kernel"
-	"$ROOT/tools/setup.sh" module "$KERNEL" || exit 1
-	with_lock mod-planted build || die "the module does not build with the bugs"
+	prepare
 	build_programs "$bugs" || die "the selftests do not build"
-	[ "$KERNEL" = stock ] && KO=$BUILD/mod-planted || KO=$BUILD/new/root/arena-planted
 	[ "$KERNEL" != uml ] || nodes=1
 	"$ROOT/tools/vm.sh" --kernel "$KERNEL" --nodes "$nodes" --name "$STEP" --timeout 1500 \
 		--file "$OUT:/st" --file "$KO/arena.ko:/planted/arena.ko" \

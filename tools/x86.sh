@@ -7,7 +7,7 @@
 #   x86.sh KIND [SUITE]            a kernel with KASAN, KCSAN or KMSAN: KIND is kasan, kcsan or
 #                                  kmsan. SUITE is a pattern such as arena_core*, default: all
 #                                  suites, but with KMSAN only arena_kmsan
-#   x86.sh KIND --build            build the kernel only
+#   x86.sh KIND --build            build the kernel only, and the module of torture.sh
 #   SMP=2                          number of CPUs
 #   X86_TIMEOUT=1500               seconds until the machine is killed
 
@@ -64,6 +64,18 @@ build()
 		die "the $VARIANT kernel does not build"
 	rm -rf "$OBJ/ko" && mkdir -p "$OBJ/ko"
 	find "$OBJ/lib/arena" -name '*.ko' -exec cp {} "$OBJ/ko/" \;
+}
+
+# Builds the module of torture.sh, out of tree.
+build_torture()
+{
+	local dir=$OBJ/outside name
+
+	for name in include selftests/context selftests/torture; do
+		mirror "$ROOT/$name" "$dir/$name" || return 1
+	done
+	make -C "$SRC" ARCH=x86_64 "${LLVM[@]}" O="$OBJ" -j"$JOBS" M="$dir/selftests/torture" modules &&
+		cp "$dir/selftests/torture/arena_torture.ko" "$OBJ/ko/"
 }
 
 # Prints the commands for the guest. A suite runs when its module is loaded. The guest prints the
@@ -149,7 +161,11 @@ main()
 	OBJ=$BUILD/$VARIANT TAG=$VARIANT
 	counts "$VARIANT" 0 1 0
 	build
-	[ "${2:-}" != --build ] || exit 0
+	if [ "${2:-}" = --build ]; then
+		with_lock "$VARIANT" quietly "$VARIANT-torture" build_torture ||
+			die "arena_torture does not build for the $VARIANT kernel"
+		exit 0
+	fi
 	# Most suites read memory that they have not written to.
 	[ "$VARIANT" != kmsan ] || set -- kmsan "${2:-arena_kmsan}"
 	run_suites "${2:-}" || rc=1
