@@ -167,10 +167,12 @@ def readme_table():
     """Prints the table that README.md contains."""
     rivals = (("arena, private", PRIVATE), ("arena, dense", DENSE), ("arena with spans", SPANS),
               ("`page_frag`", "page_frag"), ("`kmem_cache` in bulk", "kmem_cache_bulk"),
+              ("`objpool`", "objpool"),
               ("`mempool_alloc_bulk()`", "mempool_bulk"), ("`kmalloc_nolock()`", "kmalloc_nolock"),
               ("`kmalloc()` + `kfree()`", "kmalloc"))
     columns = (("4,096, then all freed", 0, "batch"), ("the same, zeroed", 1, "batch"),
-               ("one at a time", 0, "pingpong"), ("create, 100 objects, destroy", 0, "create"))
+               ("in a hard interrupt", 0, "hardirq"), ("one at a time", 0, "pingpong"),
+               ("create, 100 objects, destroy", 0, "create"))
     table("README.md: instructions on the newest stock kernel / on 6.1",
           [""] + [head for head, _, _ in columns],
           [[what] + [both_kernels(init, bench, rival) for _, init, bench in columns]
