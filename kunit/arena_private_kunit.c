@@ -65,6 +65,30 @@ static void private_alloc_first_buffer_within(struct kunit *test)
 	}
 }
 
+/* A zeroed arena needs no initialization, whichever call comes first. */
+static void private_zeroed_works_as_initialised(struct kunit *test)
+{
+	struct arena_private arena = { }, unused = { };
+	struct arena_private_mark mark = arena_private_mark(&arena);
+	u64 *a, *b;
+
+	KUNIT_EXPECT_NULL(test, arena_private_alloc(&arena, 8, ARENA_NOGROW));
+	a = arena_private_alloc(&arena, sizeof(*a), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, a);
+	*a = 1;
+	KUNIT_EXPECT_EQ(test, 0, arena_private_rewind(&arena, &mark));
+	b = arena_private_alloc(&arena, sizeof(*b), ARENA_NOGROW);
+	KUNIT_EXPECT_PTR_EQ(test, a, b);
+	arena_private_adopt(&arena);
+	arena_private_reset(&arena);
+	KUNIT_EXPECT_EQ(test, 0, arena_private_offset(&arena));
+	arena_private_destroy(&arena);
+
+	arena_private_reset(&unused);
+	arena_private_trim(&unused);
+	arena_private_destroy(&unused);
+}
+
 /*
  * An arena grows when its first buffer, here on the stack, is full. After a reset it uses the
  * buffer again.
@@ -723,6 +747,7 @@ static void private_in_rewound_parent_void_below(struct kunit *test)
 
 static struct kunit_case arena_private_cases[] = {
 	KUNIT_CASE(private_alloc_first_buffer_within),
+	KUNIT_CASE(private_zeroed_works_as_initialised),
 	KUNIT_CASE(private_alloc_stack_buffer_grows),
 	KUNIT_CASE(private_alloc_mixed_no_overlap),
 	KUNIT_CASE(private_alloc_bad_argument_null),

@@ -367,9 +367,10 @@ void arena_private_destroy(struct arena_private *arena)
 EXPORT_SYMBOL_GPL(arena_private_destroy);
 
 #ifdef CONFIG_ARENA_DEBUG
+/* A zeroed arena has no owner to compare with until arena_private_adopt(). */
 static bool is_owner(const struct arena_private *arena)
 {
-	return !WARN_ON_ONCE(in_task() && arena->owner != current);
+	return !WARN_ON_ONCE(in_task() && arena->owner && arena->owner != current);
 }
 
 bool arena_private_owned(const struct arena_private *arena)

@@ -124,6 +124,10 @@ struct task_struct;
  * @charged:	the arena was made by arena_private_init_charged().
  * @tag:	the line of code that memory allocation profiling counts chunks for.
  * @owner:	with CONFIG_ARENA_DEBUG: the task that last initialised or adopted the arena.
+ *
+ * An arena whose bytes are all zero is like one that arena_private_init() has made without a first
+ * buffer. So a local variable can have the initializer { }, and a struct from kzalloc() needs no
+ * call. With CONFIG_ARENA_DEBUG its owner is not checked until arena_private_adopt().
  */
 struct arena_private {
 	char			*pos;
