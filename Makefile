@@ -12,7 +12,7 @@ build := $(or $(ARENA_BUILD),build)
 .PHONY: all help module build-stock build-new run load unload demo test kunit
 .PHONY: selftest litmus readme-examples check kasan kcsan kmsan clean distclean
 .PHONY: bench bench-quick bench-plots lib lib-test bench-lib install uninstall arenactl
-.PHONY: fuzz fuzz-user fuzz-device planted series series-check deb deb-test torture
+.PHONY: fuzz fuzz-user fuzz-device planted series series-check deb deb-test torture convert
 
 all: module
 
@@ -32,6 +32,8 @@ help:
 	@echo '  make fuzz         fuzz the core beside a model, and /dev/arena (SECONDS=60);'
 	@echo '                    fuzz-user, fuzz-device: either'
 	@echo '  make planted      negative controls: bugs that the kselftests must find (KERNEL=new)'
+	@echo '  make convert      parts of the kernel, converted to arenas by semantic patches: the same tests before'
+	@echo '                    and after, and what they cost (KERNEL=stock, new, uml)'
 	@echo '  make kasan        suites on an x86-64 kernel that reports memory errors and leaks;'
 	@echo '                    kcsan: data races, kmsan: uninitialized objects'
 	@echo '  make torture      all calls at once, CPUs that come and go, little memory (SECONDS=60, SEED=1,'
@@ -72,7 +74,7 @@ test:
 kunit:
 	@tools/kunit.sh $(if $(SUITE),'$(SUITE)')
 
-selftest planted litmus readme-examples check:
+selftest planted convert litmus readme-examples check:
 	@tools/$@.sh
 
 fuzz fuzz-user fuzz-device:
@@ -117,7 +119,7 @@ clean:
 	@cd "$(build)" 2>/dev/null || exit 0; \
 		rm -rf mod-host mod-stock mod-new new/root/arena selftests selftests-host lib \
 		counts arena.ko bench bench-growth new/root/bench readme dkms user arenactl planted mod-planted \
-		series new/root/arena-planted deb deb-newer deb-again
+		series new/root/arena-planted convert new/root/convert deb deb-newer deb-again
 
 distclean:
 	@rm -rf "$(build)"

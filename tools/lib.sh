@@ -112,6 +112,35 @@ counts()
 	printf '%d %d %d\n' "$2" "$3" "$4" >"$BUILD/counts/$1"
 }
 
+# Counts the results of all programs in a file of TAP output; prints how many passed, failed and
+# were skipped. A program that prints no plan, prints another number of results than planned, or
+# dies without a failed result counts as one failure more.
+tally()
+{
+	awk -v tag="$TAG" '
+	function settle(rc) {
+		if (!planned && rc == 4) { skip++; return }
+		if (!planned) bad(prog " printed no plan, exit status " rc)
+		else if (results != plan)
+			bad(prog " reported " results " of " plan " tests, exit status " rc)
+		else if (rc != 0 && rc != 4 && !failed)
+			bad(prog " ended with " rc)
+	}
+	function bad(why) { fail++; print tag ": " why >"/dev/stderr" }
+	/^# program: / { prog = $3; planned = results = failed = 0; open = 1 }
+	/^1\.\.[0-9]+/ && open { planned = 1; plan = substr($1, 4) + 0
+		if (plan == 0) skip++ }
+	/^ok / && open { results++; if (/# SKIP/) skip++; else pass++ }
+	/^not ok / && open { results++; failed++; fail++
+		print tag ": " prog ": " $0 >"/dev/stderr" }
+	/^# ended: / { if (open) settle($4); open = 0 }
+	/^Bail out!/ { bad($0) }
+	END {
+		if (open) bad(prog " did not end")
+		print pass + 0, fail + 0, skip + 0
+	}' "$1"
+}
+
 # Packages, besides the compiler, that decide what the checks of a script find.
 TOOLS=()
 

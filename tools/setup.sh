@@ -16,6 +16,7 @@
 #     lib       packages to build and check programs that use libarena
 #     checkers  valgrind, with its headers; AddressSanitizer comes with gcc
 #     bench-lib the allocators that libarena is compared with
+#     convert   Coccinelle
 #     series    git
 #     sphinx    Sphinx, and what kselftest needs to install its programs
 #     deb       packages to build and check Debian packages
@@ -160,6 +161,12 @@ group_bench-lib()
 	group_vm
 	packages libmimalloc2.0:/usr/lib/*/libmimalloc.so.2 \
 		libjemalloc2:/usr/lib/*/libjemalloc.so.2
+}
+
+group_convert()
+{
+	group_module
+	packages coccinelle:spatch
 }
 
 group_series()
