@@ -8,6 +8,7 @@
 #
 #   convert.sh [NAME...]         default: all folders of selftests/convert
 #   convert.sh --build [NAME...] convert and build only; prints what the semantic patches change
+#   convert.sh --test [NAME...]  do not measure
 #   KERNEL="stock new uml"       only these kernels: the stock kernel of this release, the newest
 #                                one, the sanitizer kernel of kunit.sh, in which allocations fail
 #   CONVERT_TIMEOUT=1200         seconds until a guest is killed
@@ -21,7 +22,7 @@ CONVERT=$BUILD/convert
 SELF=$ROOT/selftests/convert
 TIMEOUT=${CONVERT_TIMEOUT:-1200}
 KINDS=(original converted)
-ONLY_BUILD=
+ONLY=
 
 kernel_name()
 {
@@ -353,12 +354,12 @@ run_kernel()
 		prepare "$kernel"
 		convert "$name"
 		with_lock "convert-$kernel" build "$kernel" "$name" || exit 1
-		if [ -n "$ONLY_BUILD" ]; then
+		if [ "$ONLY" = build ]; then
 			cat "$DIR/$name/diff"
 			continue
 		fi
 		run_tests "$kernel" "$name"
-		[ "$kernel" = uml ] || measure "$kernel" "$name"
+		[ "$kernel" = uml ] || [ "$ONLY" = test ] || measure "$kernel" "$name"
 	done
 }
 
@@ -386,19 +387,18 @@ main()
 	local kernel
 
 	PASSED=0 FAILED=0 SKIPPED=0
-	if [ "${1:-}" = --build ]; then
-		ONLY_BUILD=1
-		shift
-	fi
+	case ${1:-} in
+	--build | --test) ONLY=${1#--} && shift ;;
+	esac
 	[ $# -gt 0 ] || mapfile -t NAMES < <(cd "$SELF" && printf '%s\n' */conf | cut -d/ -f1)
 	[ $# -eq 0 ] || NAMES=("$@")
-	[ -n "$ONLY_BUILD" ] || counts convert 0 1 0
+	[ "$ONLY" = build ] || counts convert 0 1 0
 	mkdir -p "$CONVERT"
 	build_guest
 	for kernel in ${KERNEL:-stock new uml}; do
 		run_kernel "$kernel" "${NAMES[@]}"
 	done
-	[ -n "$ONLY_BUILD" ] || report "${NAMES[@]}"
+	[ "$ONLY" = build ] || report "${NAMES[@]}"
 }
 
 main "$@"; exit
