@@ -203,7 +203,8 @@ build()
 	[ -z "$BEFORE" ] || stock_modules "$kernel" "$dir/ko"
 }
 
-# Copies modules that the converted one needs from the package of a stock kernel.
+# Copies the modules of BEFORE from the package of a stock kernel. Where one is missing, it is built
+# in, or the converted module does not load.
 stock_modules()
 {
 	local kernel=$1 to=$2 name file all=$CONVERT/modules-$1 version
@@ -214,14 +215,14 @@ stock_modules()
 		case $kernel in
 		stock) "$ROOT/tools/apt-root.sh" unpack own "$all.part" "linux-image-$version" ;;
 		*) "$ROOT/tools/apt-root.sh" unpack trixie-backports "$all.part" \
-			"linux-binary-$version" ;;
+			"linux-modules-$version" ;;
 		esac || die "cannot download the modules of $version"
 		mv "$all.part" "$all"
 	fi
 	for name in $BEFORE; do
 		file=$(find "$all" -name "$name.ko*" | head -n 1)
 		case $file in
-		'') die "$version has no module $name" ;;
+		'') say "$name is not a module of $version" ;;
 		*.xz) xz -dc "$file" >"$to/$name.ko" ;;
 		*) cp "$file" "$to/$name.ko" ;;
 		esac
@@ -251,7 +252,7 @@ guest_script()
 	export PATH=/convert:\$PATH
 	cd /convert/$1
 	[ ! -e /ko/arena.ko ] || insmod /ko/arena.ko || exit 1
-	for ko in $BEFORE; do insmod /ko/\$ko.ko || exit 1; done
+	for ko in $BEFORE; do [ ! -e /ko/\$ko.ko ] || insmod /ko/\$ko.ko || exit 1; done
 	for kind in ${KINDS[*]}; do
 		echo "# program: \$kind"
 		insmod /ko/\$kind.ko || { echo "Bail out! \$kind: insmod failed"; exit 1; }

@@ -572,10 +572,10 @@ int main(int argc, char **argv)
 		int (*fn)(char **args);
 		int args;
 	} verbs[] = {
-		{ "make", make, 4 }, { "list", list_dir, 1 }, { "inos", inos, 1 }, { "seek", seek, 1 },
-		{ "change", change, 1 }, { "race", race, 4 }, { "fail", fail_each, 1 },
-		{ "fold", fold, 1 }, { "hold", hold, 1 }, { "time", time_dir, 2 },
-		{ "kept", kept, 1 }, { "run", run, 1 },
+		{ "make", make, 4 }, { "list", list_dir, 1 }, { "inos", inos, 1 },
+		{ "seek", seek, 1 }, { "change", change, 1 }, { "race", race, 4 },
+		{ "fail", fail_each, 1 }, { "fold", fold, 1 }, { "hold", hold, 1 },
+		{ "time", time_dir, 2 }, { "kept", kept, 1 }, { "run", run, 1 },
 	};
 	size_t i;
 
