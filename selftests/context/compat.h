@@ -9,12 +9,13 @@
 typedef enum hrtimer_restart (*context_timer_fn)(struct hrtimer *timer);
 
 /* hrtimer_setup() came with 6.13. From 6.15 on, it is the only way to set up a timer. */
-static inline void context_timer_setup(struct hrtimer *timer, context_timer_fn fn)
+static inline void context_timer_setup(struct hrtimer *timer, context_timer_fn fn,
+				       enum hrtimer_mode mode)
 {
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 13, 0)
-	hrtimer_setup(timer, fn, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+	hrtimer_setup(timer, fn, CLOCK_MONOTONIC, mode);
 #else
-	hrtimer_init(timer, CLOCK_MONOTONIC, HRTIMER_MODE_REL_PINNED_HARD);
+	hrtimer_init(timer, CLOCK_MONOTONIC, mode);
 	timer->function = fn;
 #endif
 }

@@ -105,7 +105,7 @@ static long under_irqs(void *data)
 	unsigned long end = jiffies + PATIENCE * HZ;
 	unsigned int i;
 
-	context_timer_setup(&irqs->timer, on_timer);
+	context_timer_setup(&irqs->timer, on_timer, HRTIMER_MODE_REL_PINNED_HARD);
 	hrtimer_start(&irqs->timer, ns_to_ktime(PERIOD_NS), HRTIMER_MODE_REL_PINNED_HARD);
 	for (i = 0; !irqs->enough && time_before(jiffies, end); i++) {
 		task_take(irqs, i);

@@ -258,7 +258,7 @@ static long under_timer(void *unused)
 {
 	unsigned long end = jiffies + PATIENCE * HZ;
 
-	context_timer_setup(&scene.timer, on_timer);
+	context_timer_setup(&scene.timer, on_timer, HRTIMER_MODE_REL_PINNED_HARD);
 	hrtimer_start(&scene.timer, ns_to_ktime(PERIOD_NS), HRTIMER_MODE_REL_PINNED_HARD);
 	while (!enough() && !READ_ONCE(scene.missed) && time_before(jiffies, end)) {
 		if (scene.resets)

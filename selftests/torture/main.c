@@ -229,8 +229,9 @@ static int cpu_up_callers(unsigned int nr)
 {
 	struct cpu_callers *cpu = this_cpu_ptr(&cpu_callers);
 
-	context_timer_setup(&cpu->timer, on_timer);
-	hrtimer_start(&cpu->timer, ns_to_ktime(HARDIRQ_NS), HRTIMER_MODE_REL_PINNED_HARD);
+	/* Not HARD: an arena that grows takes locks that sleep on PREEMPT_RT. */
+	context_timer_setup(&cpu->timer, on_timer, HRTIMER_MODE_REL_PINNED);
+	hrtimer_start(&cpu->timer, ns_to_ktime(HARDIRQ_NS), HRTIMER_MODE_REL_PINNED);
 	cpu->soft_timer.expires = jiffies + 1;
 	add_timer_on(&cpu->soft_timer, nr);
 	return 0;
