@@ -77,6 +77,8 @@ checkpatch_file()
 	# functions by names in mixed case.
 	kunit/user/shim.h) return 0 ;;
 	kunit/user/*) ignore=--ignore=CAMELCASE ;;
+	# The libraries that these programs use have names in mixed case.
+	selftests/bench/programs/*) ignore=--ignore=CAMELCASE,SPACING,PREFER_DEFINED_ATTRIBUTE_MACRO ;;
 	# Programs cannot use the kernel's macros for attributes, and fake.c declares the functions
 	# that it wraps.
 	tools/*.c) ignore=--ignore=PREFER_DEFINED_ATTRIBUTE_MACRO,AVOID_EXTERNS ;;

@@ -15,7 +15,8 @@
 #     clang     a newer clang, which can compile the newest kernel source
 #     lib       packages to build and check programs that use libarena
 #     checkers  valgrind, with its headers; AddressSanitizer comes with gcc
-#     bench-lib the allocators that libarena is compared with
+#     bench-lib the allocators that libarena is compared with; the libraries of the programs that
+#               compare them, and the documents that these programs read
 #     convert   Coccinelle
 #     series    git
 #     sphinx    Sphinx, and what kselftest needs to install its programs
@@ -159,8 +160,16 @@ group_checkers()
 group_bench-lib()
 {
 	group_vm
+	group_checkers
 	packages libmimalloc2.0:/usr/lib/*/libmimalloc.so.2 \
-		libjemalloc2:/usr/lib/*/libjemalloc.so.2
+		libjemalloc2:/usr/lib/*/libjemalloc.so.2 \
+		g++:g++ pkg-config:pkg-config libtalloc-dev:/usr/include/talloc.h \
+		libapr1-dev:/usr/include/apr-1.0/apr_pools.h \
+		libboost-dev:/usr/include/boost/interprocess/managed_shared_memory.hpp \
+		libcjson-dev:/usr/include/cjson/cJSON.h libxml2-dev:/usr/include/libxml2/libxml/tree.h \
+		liblua5.4-dev:/usr/include/lua5.4/lua.h lua-dkjson:/usr/share/lua/5.4/dkjson.lua \
+		iso-codes:/usr/share/iso-codes/json/iso_639-3.json \
+		shared-mime-info:/usr/share/mime/packages/freedesktop.org.xml
 }
 
 group_convert()
