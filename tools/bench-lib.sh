@@ -322,15 +322,18 @@ results()
 }
 
 # Counts the instructions of a program with callgrind, without those of the kernel, and prints them
-# in place of nanoseconds. A reader of the table ends before the process that has started it.
+# in place of nanoseconds. Each process has a log. A process that has started another one prints its
+# line first, but ends later.
 count()
 {
 	local log=$PROGRAMS/callgrind.log
 
+	rm -f "$log".*
 	valgrind --tool=callgrind --trace-children=yes --toggle-collect='*measured*' \
-		--callgrind-out-file=/dev/null --log-file="$log" "$@" >"$log.out" &&
-		sed -n 's/.*Collected : //p' "$log" | tac | paste -d, "$log.out" - |
-		awk -F, -v OFS=, '{ $2 = $NF; NF--; print }'
+		--callgrind-out-file=/dev/null --log-file="$log.%p" "$@" >"$log" &&
+		stat -c '%.9Y %n' "$log".* | sort -rn | cut -d' ' -f2- | xargs -d '\n' \
+			sed -n 's/.*Collected : //p' | paste -d, "$log" - |
+		awk -F, -v OFS=, '$NF { $2 = $NF; NF--; print; next } { exit 1 }'
 }
 
 make_wholes()
