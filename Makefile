@@ -11,7 +11,7 @@ build := $(or $(ARENA_BUILD),build)
 
 .PHONY: all help module build-stock build-new run load unload demo test kunit
 .PHONY: selftest litmus readme-examples check kasan kcsan kmsan clean distclean
-.PHONY: bench bench-quick bench-plots lib lib-test bench-lib install uninstall arenactl
+.PHONY: bench bench-quick bench-plots bench-lib bench-consumer lib lib-test install uninstall arenactl
 .PHONY: fuzz fuzz-user fuzz-device planted series series-check deb deb-test torture convert
 
 all: module
@@ -39,6 +39,7 @@ help:
 	@echo '  make torture      all calls at once, CPUs that come and go, little memory (SECONDS=60, SEED=1,'
 	@echo '                    KERNEL=stock, new, kasan, kcsan, SMP=4)'
 	@echo '  make bench        arenas and their rivals: tables, plots (bench-quick: short; bench-plots: keep them)'
+	@echo '  make bench-consumer  arenas and kmalloc() in a JSON parser, by shapes of documents'
 	@echo '  make check        style, sparse, W=1, kernel-doc, shellcheck, manuals, dkms.conf'
 	@echo '  make series       the arena as patches for the newest kernel tree, build/series'
 	@echo '                    (series-check: build and test each of them, half an hour)'
@@ -113,7 +114,7 @@ install uninstall:
 arenactl:
 	@$(MAKE) -s -f tools/Makefile && echo "built $(build)/arenactl"
 
-lib-test bench-lib deb deb-test:
+lib-test bench-lib bench-consumer deb deb-test:
 	@tools/$@.sh
 
 clean:

@@ -18,6 +18,7 @@
 #     bench-lib the allocators that libarena is compared with; the libraries of the programs that
 #               compare them, and the documents that these programs read
 #     convert   Coccinelle
+#     bench-consumer  documents for the module that parses JSON
 #     series    git
 #     sphinx    Sphinx, and what kselftest needs to install its programs
 #     deb       packages to build and check Debian packages
@@ -176,6 +177,13 @@ group_convert()
 {
 	group_module
 	packages coccinelle:spatch
+}
+
+group_bench-consumer()
+{
+	group_module
+	group_vm
+	packages iso-codes:/usr/share/iso-codes/json/iso_639-3.json
 }
 
 group_series()

@@ -5,6 +5,7 @@
 #include <linux/sizes.h>
 #include <linux/types.h>
 
+struct comparison;
 struct file_operations;
 struct seq_file;
 
@@ -15,7 +16,8 @@ struct seq_file;
 extern const struct file_operations produce_fops;
 
 /* compare.c */
-int compare_run(const char *text, size_t size);
-void compare_show(struct seq_file *m);
+struct comparison *compare_new(void);
+int compare_run(struct comparison *comparison, const char *text, size_t size);
+void compare_show(struct seq_file *m, struct comparison *comparison);
 
 #endif /* _ARENA_CONSUMER_H */

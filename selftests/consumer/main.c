@@ -7,8 +7,8 @@
  *	cat /sys/kernel/debug/arena_consumer/parse
  *	exec 3<>/sys/kernel/debug/arena_consumer/query
  *	echo /servers/0/name >&3; cat <&3
- *	cat FILE >/sys/kernel/debug/arena_consumer/compare
- *	cat /sys/kernel/debug/arena_consumer/compare
+ *	exec 4<>/sys/kernel/debug/arena_consumer/compare
+ *	cat FILE >&4; cat <&4
  *
  * parse:   One write of at most CONSUMER_TEXT_MAX bytes is one text. The module frees the tree of
  *	    the previous text and parses the new text. If the new text is not JSON, write() returns
@@ -17,8 +17,9 @@
  * query:   For each open file, one write of a path and one read of the value. The write returns
  *	    ENOENT if there is no such value, ENODATA if there is no text, EMSGSIZE if the value is
  *	    longer than a page.
- * compare: One write of a text. The module parses it in each kind of memory (compare.c); reading
- *	    shows how long that took.
+ * compare: For each open file, one write of a text and one read of the results. The module parses
+ *	    the text in each kind of memory (compare.c); reading shows how long that took, also if
+ *	    the write returned EINVAL because the text is not JSON.
  * produce: Writes records into the arena of a program (produce.c).
  *
  * Locks: the module holds document_mutex while it parses a text and while it reads the tree, so no
@@ -30,6 +31,7 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/seq_file.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
@@ -163,30 +165,45 @@ static const struct file_operations query_fops = {
 	.release	= simple_transaction_release,
 };
 
+/* Leaves the position of the file at 0, from where the results are read. */
 static ssize_t compare_write(struct file *file, const char __user *from, size_t size, loff_t *pos)
 {
+	struct seq_file *m = file->private_data;
 	char *text = take_text(from, size, *pos);
 	int err;
 
 	if (IS_ERR(text))
 		return PTR_ERR(text);
-	err = compare_run(text, size);
+	err = compare_run(m->private, text, size);
 	kvfree(text);
-	if (err)
-		return err;
-	*pos += size;
-	return size;
+	return err ?: size;
 }
 
 static int compare_file_show(struct seq_file *m, void *unused)
 {
-	compare_show(m);
+	compare_show(m, m->private);
 	return 0;
 }
 
 static int compare_open(struct inode *inode, struct file *file)
 {
-	return single_open(file, compare_file_show, NULL);
+	struct comparison *comparison = compare_new();
+	int err;
+
+	if (!comparison)
+		return -ENOMEM;
+	err = single_open(file, compare_file_show, comparison);
+	if (err)
+		kfree(comparison);
+	return err;
+}
+
+static int compare_release(struct inode *inode, struct file *file)
+{
+	struct seq_file *m = file->private_data;
+
+	kfree(m->private);
+	return single_release(inode, file);
 }
 
 static const struct file_operations compare_fops = {
@@ -195,7 +212,7 @@ static const struct file_operations compare_fops = {
 	.read		= seq_read,
 	.write		= compare_write,
 	.llseek		= seq_lseek,
-	.release	= single_release,
+	.release	= compare_release,
 };
 
 static int __init consumer_init(void)
