@@ -119,8 +119,8 @@ lib-test bench-lib bench-consumer deb deb-test:
 
 clean:
 	@cd "$(build)" 2>/dev/null || exit 0; \
-		rm -rf mod-host mod-stock mod-new new/root/arena selftests selftests-host lib \
-		counts arena.ko bench bench-growth new/root/bench readme dkms user arenactl planted mod-planted \
+		rm -rf mod-* new/root/arena selftests selftests-* lib \
+		counts arena.ko bench bench-growth new/root/bench readme dkms user arenactl planted \
 		series new/root/arena-planted convert new/root/convert deb deb-newer deb-again
 
 distclean:

@@ -9,10 +9,14 @@
 #   apt-root.sh list SUITE REGEX        print names of packages, lowest version first
 #   apt-root.sh unpack SUITE DIR PKG... download packages and extract them below DIR
 #   apt-root.sh closure SUITE DIR PKG.. extract packages and all that they depend on
+#   APT_ARCH=arm64                      of another architecture than the machine's
 
 . "$(dirname "$0")/lib.sh"
 
+OWN_ARCH=$(dpkg --print-architecture 2>/dev/null)
+APT_ARCH=${APT_ARCH:-$OWN_ARCH}
 APT=$BUILD/apt
+[ "$APT_ARCH" = "$OWN_ARCH" ] || APT=$BUILD/apt-$APT_ARCH
 DEBS=$BUILD/debs
 
 # Prints the code name of the machine's Debian release, such as bookworm.
@@ -107,6 +111,8 @@ apt_opts()
 		-oDir::State::status="$APT/$suite/status"
 		-oDir::Cache="$APT/$suite/cache"
 		-oDir::Cache::archives="$APT/$suite/cache/archives"
+		-oAPT::Architecture="$APT_ARCH"
+		-oAPT::Architectures="$APT_ARCH,$OWN_ARCH"
 		-oAPT::Get::List-Cleanup=0
 		-oAcquire::Languages=none
 		-oAcquire::Retries=3
@@ -169,7 +175,7 @@ download()
 newest_deb()
 {
 	# shellcheck disable=SC2012 # names of Debian packages hold no newline
-	ls -t "$DEBS/$1"_*.deb 2>/dev/null | head -n 1
+	ls -t "$DEBS/${1%:*}"_*.deb 2>/dev/null | head -n 1
 }
 
 unpack()

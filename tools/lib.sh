@@ -205,6 +205,36 @@ splats()
 		END { exit !n }'
 }
 
+# Debian's kernels that setup.sh extracts to one layout: the name, the suite of Debian ("own" is that
+# of the machine), and the flavour of the kernel in that suite. Its last word is the architecture.
+KERNEL_TABLE="
+stock		own			cloud-amd64
+stock-rt	own			rt-amd64
+backport	bookworm-backports	cloud-amd64
+arm64		own			cloud-arm64
+"
+
+# Sets SUITE, FLAVOUR and ARCH to the facts of a kernel of the table. For another one, sets ARCH to
+# amd64, and fails.
+kernel_facts()
+{
+	ARCH=amd64
+	read -r SUITE FLAVOUR < <(awk -v name="$1" 'NF && $1 == name { print $2, $3 }' \
+		<<<"$KERNEL_TABLE") && ARCH=${FLAVOUR##*-}
+}
+
+# Runs make with the headers of a kernel of the table.
+#   kernel_make KERNEL MAKE-ARGS
+kernel_make()
+{
+	local kernel=$1 cross=()
+
+	shift
+	kernel_facts "$kernel"
+	[ "$ARCH" = amd64 ] || cross=(ARCH="$ARCH" CROSS_COMPILE=aarch64-linux-gnu-)
+	make -C "$BUILD/$kernel/headers" -j"$JOBS" ${cross[@]+"${cross[@]}"} "$@"
+}
+
 # Runs a command with ROOT as its root directory. Mounts /proc there, which objtool reads, in a
 # mount namespace that ends with the command.
 #   in_root ROOT COMMAND...
@@ -218,18 +248,24 @@ in_root()
 		/usr/bin/env -i PATH=/usr/bin:/usr/sbin "$@"' "$root" "$@"
 }
 
-# Builds programs of selftests/ in build/selftests, or all if none is given. They are static, because
-# the guest has no libraries, and the same programs run on every kernel.
+# Builds programs of selftests/, or all if none is given, in build/selftests, or for a KERNEL of
+# another architecture in build/selftests-ARCH. They are static, because the guest has no libraries,
+# and the same programs run on every kernel.
 #   build_selftests [PROGRAM...]
 build_selftests()
 {
-	local out=$BUILD/selftests
+	local name=selftests cross=() groups=programs
 
-	"$ROOT/tools/setup.sh" programs source || return 1
-	mkdir -p "$out"
-	with_lock selftests quietly selftests-build make -C "$ROOT/selftests" -j"$JOBS" \
-		OUTPUT="$out" KSELFTEST_DIR="$BUILD/src/newest/tools/testing/selftests" \
-		LDFLAGS=-static "${@/#/$out/}"
+	if kernel_facts "${KERNEL:-}" && [ "$ARCH" != amd64 ]; then
+		name=selftests-$ARCH groups=$ARCH-cc
+		cross=(CC=aarch64-linux-gnu-gcc-12 CC32=arm-linux-gnueabihf-gcc)
+	fi
+	"$ROOT/tools/setup.sh" "$groups" source || return 1
+	mkdir -p "$BUILD/$name"
+	with_lock "$name" quietly "$name-build" make -C "$ROOT/selftests" -j"$JOBS" \
+		OUTPUT="$BUILD/$name" LDFLAGS=-static ${cross[@]+"${cross[@]}"} \
+		KSELFTEST_DIR="$BUILD/src/newest/tools/testing/selftests" \
+		"${@/#/$BUILD/$name/}"
 }
 
 # Prints the files below a folder, except those that Kbuild makes.

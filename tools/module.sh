@@ -5,13 +5,14 @@
 # Prints the directory, at whose top the modules lie.
 #
 #   module.sh host  [MAKE-ARGS]   for the headers in KDIR=, default: for the running kernel
-#   module.sh stock [MAKE-ARGS]   for the stock kernel of this release
+#   module.sh NAME  [MAKE-ARGS]   for a kernel of KERNEL_TABLE (lib.sh), such as stock, the kernel of
+#                                 this release
 #   module.sh new   [MAKE-ARGS]   for the newest stock kernel (as root)
 #   module.sh core  [MAKE-ARGS]   for the kernel of "stock", but without the device
 #   module.sh kunit [MAKE-ARGS]   with the KUnit suites, for the newest source; only to compile
 #                                 them, because no kernel is built that could load them
 #
-# stock and new also build the test modules of selftests/, out of tree. All but host are built with
+# NAME and new also build the test modules of selftests/, out of tree. All but host are built with
 # W=1 -Werror: a warning that is no error would be seen only once, because the next build does not
 # compile the file again. With WERROR=0, warnings are no errors.
 
@@ -96,12 +97,19 @@ build_host()
 	quietly mod-host make_modules "$KDIR" "$BUILD/mod-host" "$@"
 }
 
-build_stock()
+# Builds for a kernel of KERNEL_TABLE.
+build_kernel()
 {
-	"$ROOT/tools/setup.sh" module stock || exit 1
-	copy_sources "$BUILD/mod-stock"
-	quietly mod-stock make_with_tests "$BUILD/mod-stock" "$BUILD/mod-stock" \
-		make -C "$BUILD/stock/headers" -j"$JOBS" \
+	local kernel=$1 dir=$BUILD/mod-$1
+
+	shift
+	"$ROOT/tools/setup.sh" module "$kernel" || exit 1
+	if [ "$ARCH" != amd64 ]; then
+		"$ROOT/tools/setup.sh" "$ARCH-cc" || exit 1
+		OUTSIDE="consumer memory"	# arena_context is for x86-64
+	fi
+	copy_sources "$dir"
+	quietly "mod-$kernel" make_with_tests "$dir" "$dir" kernel_make "$kernel" \
 		${STRICT[@]+"${STRICT[@]}"} "$@"
 }
 
@@ -154,11 +162,11 @@ build_kunit()
 		KBUILD_MODPOST_WARN=1 ${STRICT[@]+"${STRICT[@]}"} "$@"
 }
 
-# Prints warnings of modpost, which -Werror does not turn into errors. If there are any, removes
-# what modpost has made, so that the next build warns again.
+# Prints warnings of modpost and objtool, which -Werror does not turn into errors. If there are any,
+# removes what modpost has made, so that the next build warns again.
 modpost_warnings()
 {
-	[ "$1" != kunit ] && grep -E '^(WARNING|ERROR): modpost' \
+	[ "$1" != kunit ] && grep -E '^(WARNING|ERROR): modpost|objtool:' \
 		"$LOGS/mod-$1.log" | grep -v 'vmlinux.o is missing' >&2 || return 1
 	rm -f "$BUILD/mod-$1"/*.ko "$BUILD/mod-$1/Module.symvers"
 }
@@ -167,14 +175,17 @@ main()
 {
 	local kernel=${1:-}
 
-	[ $# -ge 1 ] || die "usage: module.sh host|stock|core|new|kunit [MAKE-ARGS]"
+	[ $# -ge 1 ] || die "usage: module.sh host|core|new|kunit|NAME [MAKE-ARGS]"
 	shift
 	case $kernel in
-	host | stock | core | new | kunit) ;;
-	*) die "unknown kernel $kernel" ;;
+	host | core | new | kunit) set -- "build_$kernel" "$@" ;;
+	*)
+		kernel_facts "$kernel" || die "unknown kernel $kernel"
+		set -- build_kernel "$kernel" "$@"
+		;;
 	esac
 	[ -e "$ROOT/Kbuild" ] || die "no Kbuild in $ROOT"
-	with_lock "mod-$kernel" "build_$kernel" "$@" || exit 1
+	with_lock "mod-$kernel" "$@" || exit 1
 	[ "$kernel" = host ] || ! modpost_warnings "$kernel" ||
 		die "modpost complained, see above"
 	echo "$BUILD/mod-$kernel"

@@ -5,8 +5,10 @@
 #
 #   selftest.sh [PROGRAM...]     default: all programs that selftests/Makefile lists and the
 #                                kernel can run
-#   KERNEL=stock|new|uml         stock kernel of this release, the newest one, or the sanitizer
+#   KERNEL=stock                 one of Debian's kernels: stock is that of this release, new the
+#                                newest one, others are in KERNEL_TABLE (lib.sh); uml: the sanitizer
 #                                kernel of kunit.sh
+#   PREEMPT=none|voluntary|lazy|full   preemption of the kernel; default: what it has by itself
 #   SMP=2                        number of CPUs
 #   TEST_TIMEOUT=240             seconds for one program; default with KERNEL=uml: 600
 #   SELFTEST_RUNS=1              how often each program runs
@@ -17,16 +19,15 @@ KERNEL=${KERNEL:-stock}
 SMP=${SMP:-2}
 TEST_TIMEOUT=${TEST_TIMEOUT:-$([ "$KERNEL" = uml ] && echo 600 || echo 240)}
 RUNS=${SELFTEST_RUNS:-1}
-OUT=$BUILD/selftests
-STEP=selftest
-[ "$KERNEL" = stock ] || STEP=selftest-$KERNEL
+STEP=selftest$([ "$KERNEL" = stock ] || echo "-$KERNEL")
+PREEMPT=${PREEMPT:-}
 
 # Builds the programs in the arguments, or all if there are none.
 build_programs()
 {
 	build_selftests "$@" || die "the selftests do not build"
 	! grep -E 'selftests.*warning:|^[^ ]*: warning:' \
-		"$LOGS/selftests-build.log" >&2 || die "the compiler warned, see above"
+		"$LOGS/$(basename "$OUT")-build.log" >&2 || die "the compiler warned, see above"
 }
 
 # Prints the programs to run by default. The sanitizer kernel cannot run 32-bit programs, nor tests
@@ -49,6 +50,7 @@ guest_script()
 {
 	local prog
 
+	echo "PREEMPT=$PREEMPT LIMIT=$TEST_TIMEOUT"
 	cat <<'END'
 leftovers() {
 	[ -e /dev/arena ] && echo "# /dev/arena is still there"
@@ -71,10 +73,14 @@ program() {
 	echo "# ended: $1 $rc after $(($(date +%s) - start)) s"
 }
 cd /st
+modes=$(cat /sys/kernel/debug/sched/preempt 2>/dev/null)
+case "$PREEMPT-$modes" in
+-* | *"($PREEMPT)"*) ;;
+*) echo "Bail out! the kernel has not taken preempt=$PREEMPT: $modes"; exit 1 ;;
+esac
 [ -e /dev/arena ] || insmod /ko/arena.ko || { echo "Bail out! insmod failed"; exit 1; }
 [ ! -e /ko/fuse.ko ] || insmod /ko/fuse.ko || { echo "Bail out! no FUSE"; exit 1; }
 END
-	echo "LIMIT=$TEST_TIMEOUT"
 	for prog in "$@"; do
 		case $KERNEL-$prog in
 		uml-*32) echo "no_program $prog 'this kernel runs no 32 bit programs'" ;;
@@ -110,12 +116,13 @@ nodes()
 	fi
 }
 
+# Prints what the programs run on.
 kernel_name()
 {
 	if [ "$KERNEL" = uml ]; then
 		echo "the UML sanitizer kernel"
 	else
-		echo "Linux $(cat "$BUILD/$KERNEL/version")"
+		echo "Linux $(cat "$BUILD/$KERNEL/version")${PREEMPT:+, preempt=$PREEMPT}"
 	fi
 }
 
@@ -151,9 +158,13 @@ machine_limit()
 
 main()
 {
-	local programs rc=0 files=(--file "$OUT:/st")
+	local programs rc=0 files
 
 	counts "$STEP" 0 1 0
+	kernel_facts "$KERNEL"
+	OUT=$BUILD/selftests
+	[ "$ARCH" = amd64 ] || OUT=$OUT-$ARCH
+	files=(--file "$OUT:/st")
 	build_programs "$@"
 	mapfile -t programs < <(if [ $# -gt 0 ]; then
 		printf '%s\n' "$@"
@@ -162,6 +173,7 @@ main()
 	fi)
 	[ "${#programs[@]}" -gt 0 ] || die "selftests/Makefile lists no program"
 	[ "$KERNEL" = uml ] || "$ROOT/tools/setup.sh" "$KERNEL" || exit 1
+	[ -z "$PREEMPT" ] || files+=(--append "preempt=$PREEMPT")
 	[ ! -e "$BUILD/$KERNEL/fuse.ko" ] || files+=(--file "$BUILD/$KERNEL/fuse.ko:/ko/fuse.ko")
 	say "running ${#programs[@]} programs on $(kernel_name), $SMP CPUs"
 	"$ROOT/tools/vm.sh" --kernel "$KERNEL" --smp "$SMP" --nodes "$(nodes)" --name "$STEP" \

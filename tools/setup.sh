@@ -24,14 +24,16 @@
 #     deb       packages to build and check Debian packages
 #     deb-test  mmdebstrap, which makes a root directory to install packages in
 #     source    build/src/newest: the newest kernel source in Debian's backports
-#     stock     build/stock: Debian's kernel of this release, and its headers
+#     stock, stock-rt, backport, arm64
+#               build/NAME: one of KERNEL_TABLE (lib.sh) and its headers
 #     new       build/new: the newest kernel in Debian's backports, its headers, and a root
 #               directory to build modules in
+#     qemu      build/qemu: a newer QEMU than the machine's
+#     arm64-cc  cross compilers, and QEMU for arm64
 
 . "$(dirname "$0")/lib.sh"
 
 SRC=$BUILD/src
-STOCK=$BUILD/stock
 
 # Takes arguments of the form PACKAGE:FILE, and prints each PACKAGE whose FILE is missing. FILE may
 # come from anywhere, not only from the package.
@@ -141,6 +143,15 @@ group_clang()
 	packages clang-19:clang-19 lld-19:ld.lld-19 llvm-19:llvm-ar-19
 }
 
+group_arm64-cc()
+{
+	group_vm
+	packages gcc-aarch64-linux-gnu:aarch64-linux-gnu-gcc-12 qemu-system-arm:qemu-system-aarch64 \
+		libc6-dev-arm64-cross:/usr/aarch64-linux-gnu/lib/libc.a \
+		gcc-arm-linux-gnueabihf:arm-linux-gnueabihf-gcc \
+		libc6-dev-armhf-cross:/usr/arm-linux-gnueabihf/lib/libc.a
+}
+
 group_bench()
 {
 	packages python3:/usr/bin/python3 gnuplot-nox:gnuplot
@@ -247,46 +258,82 @@ extract_source()
 	ln -sfn "$name" "$SRC/newest"
 }
 
-# Prints the version of the kernel on which the metapackage of this release depends today.
-stock_version()
+# Prints the names of packages of SUITE on which a package depends and that match a pattern.
+#   depends_on PACKAGE REGEX
+depends_on()
 {
-	"$ROOT/tools/apt-root.sh" depends own linux-image-cloud-amd64 |
-		sed -n 's/^linux-image-\(.*-cloud-amd64\)$/\1/p' | head -n 1
+	"$ROOT/tools/apt-root.sh" depends "$SUITE" "$1" | grep -xE "$2" | sort -u
 }
 
-group_stock()
+# Prints the packages to extract for the kernel of version VER. The programs of linux-kbuild run on
+# this machine.
+kernel_packages()
 {
-	[ -e "$STOCK/headers/Makefile" ] || with_lock stock extract_stock
+	local package
+
+	for package in "linux-image-$1" "linux-headers-$1"; do
+		echo "$package"
+		depends_on "$package" 'linux-headers-[0-9].*'
+		depends_on "$package" 'linux-kbuild-[0-9].*' | sed 's/$/:amd64/'
+	done | sort -u
+	[ "$ARCH" = amd64 ] || echo busybox-static
 }
 
-# Extracts the stock kernel, of which other scripts use build/stock/vmlinuz and build/stock/headers.
-extract_stock()
+group_of_kernel()
 {
-	local ver abi kbuild part=$STOCK.part
+	[ -e "$BUILD/$1/headers/Makefile" ] || with_lock "$1" extract_kernel "$1" || return 1
+	# In other suites, the headers contain what pahole needs to add BTF to the module.
+	[ "$SUITE" = own ] || packages pahole:pahole
+}
 
-	[ ! -e "$STOCK/headers/Makefile" ] || return 0
-	ver=$(stock_version)
-	[ -n "$ver" ] || die "no stock kernel found in this machine's apt sources"
-	abi=${ver%-cloud-amd64}
-	kbuild=$("$ROOT/tools/apt-root.sh" depends own "linux-headers-$ver" |
-		grep '^linux-kbuild-')
-	say "fetching the stock kernel $ver and its headers"
-	rm -rf "$part" "$STOCK"
+# Extracts one of KERNEL_TABLE, of which other scripts use vmlinuz, headers and version in
+# build/NAME. Of the kernel's modules it keeps only fuse.ko, for a test with a file system that does
+# not answer; some kernels have that built in.
+extract_kernel()
+{
+	local name=$1 dir=$BUILD/$1 part=$BUILD/$1.part ver packages
+
+	[ ! -e "$dir/headers/Makefile" ] || return 0
+	export APT_ARCH=$ARCH
+	ver=$(depends_on "linux-image-$FLAVOUR" "linux-image-[0-9].*-$FLAVOUR" |
+		sort -V | tail -n 1)
+	ver=${ver#linux-image-}
+	[ -n "$ver" ] || die "$SUITE has no kernel $FLAVOUR, or cannot be reached"
+	say "fetching Linux $ver and its headers"
+	mapfile -t packages < <(kernel_packages "$ver")
+	rm -rf "$part" "$dir"
 	mkdir -p "$part"
-	"$ROOT/tools/apt-root.sh" unpack own "$part" "linux-image-$ver" \
-		"linux-headers-$ver" "linux-headers-$abi-common" "$kbuild" ||
-		die "cannot download the stock kernel"
-	# The makefiles of the headers have absolute paths: change them to paths below build/stock.
+	"$ROOT/tools/apt-root.sh" unpack "$SUITE" "$part" "${packages[@]}" ||
+		die "cannot download Linux $ver"
+	# The makefiles of the headers have absolute paths: change them to paths below build/.
 	find "$part/usr/src" -maxdepth 2 -name Makefile -type f -exec \
-		sed -i "s,/usr/src/,$STOCK/usr/src/,g" {} +
-	# Keep only the module fuse.ko, for a test with a file system that does not answer.
-	mv "$part"/lib/modules/*/kernel/fs/fuse/fuse.ko "$part/fuse.ko" ||
-		say "no fuse.ko: a test that needs it will be skipped"
-	rm -rf "${part:?}/usr/share" "$part"/lib/modules/*/kernel
+		sed -i "s,/usr/src/,$dir/usr/src/,g" {} +
+	find "$part" -mindepth 2 -type f \( -name 'vmlinuz*' -o -name 'fuse.ko*' \) \
+		-exec mv {} "$part" \;
+	mv "$part"/vmlinuz?* "$part/vmlinuz" 2>/dev/null
+	[ -e "$part/vmlinuz" ] || die "no kernel image in ${packages[*]}"
+	[ ! -e "$part/fuse.ko.xz" ] || xz -d "$part/fuse.ko.xz"
+	rm -rf "${part:?}/usr/share" "$part"/{usr/,}lib/modules/*/kernel
 	ln -sfn "usr/src/linux-headers-$ver" "$part/headers"
-	ln -sfn "boot/vmlinuz-$ver" "$part/vmlinuz"
 	echo "$ver" >"$part/version"
-	mv "$part" "$STOCK"
+	mv "$part" "$dir"
+}
+
+# A QEMU that runs Linux 6.12, which QEMU 7.2 crashes in half of the boots.
+group_qemu()
+{
+	group_vm
+	[ -e "$BUILD/qemu" ] || with_lock qemu extract_qemu
+}
+
+extract_qemu()
+{
+	[ ! -e "$BUILD/qemu" ] || return 0
+	say "fetching a newer QEMU (150 MB)"
+	rm -rf "$BUILD/qemu.part"
+	"$ROOT/tools/apt-root.sh" closure trixie "$BUILD/qemu.part" qemu-system-x86 ||
+		die "cannot download QEMU of trixie"
+	mv "$BUILD/qemu.part" "$BUILD/qemu"
 }
 
 group_new()
@@ -343,6 +390,10 @@ main()
 
 	[ $# -gt 0 ] || set -- kernel vm static source stock
 	for group in "$@"; do
+		if kernel_facts "$group"; then
+			group_of_kernel "$group" || exit 1
+			continue
+		fi
 		declare -F "group_$group" >/dev/null ||
 			die "unknown group $group"
 		"group_$group" || exit 1

@@ -6,7 +6,8 @@
 # bug. Succeeds if the commands succeed, the machine ends by itself, and the log has no splat.
 #
 #   vm.sh [OPTIONS] -- 'shell commands to run in the guest'
-#     --kernel stock|new    stock kernel of this release (default), or the newest one, in QEMU
+#     --kernel NAME         one of Debian's kernels, in QEMU: stock (default), the kernel of this
+#                           release, another of KERNEL_TABLE (lib.sh), or new, the newest one
 #     --kernel uml          sanitizer kernel of kunit.sh, which has the arena built in, without
 #                           QEMU
 #     --vmlinuz FILE        another kernel image; with --kernel uml, of User-Mode Linux
@@ -80,11 +81,18 @@ parse()
 prepare()
 {
 	"$ROOT/tools/setup.sh" vm || exit 1
+	ARCH=amd64
 	if [ "$KERNEL" = uml ]; then
 		[ -z "$VMLINUZ" ] || return
 		"$ROOT/tools/kunit.sh" --build || exit 1
 		VMLINUZ=$BUILD/uml/linux
 		return
+	fi
+	kernel_facts "$KERNEL"
+	if [ "$ARCH" != amd64 ]; then
+		"$ROOT/tools/setup.sh" "$ARCH-cc" || exit 1
+	elif [ "$KERNEL" = backport ]; then
+		"$ROOT/tools/setup.sh" qemu || exit 1
 	fi
 	if [ -z "$VMLINUZ" ]; then
 		"$ROOT/tools/setup.sh" "$KERNEL" || exit 1
@@ -119,7 +127,7 @@ ip link set lo up 2>/dev/null
 # file.
 out=/output
 if [ ! -e $out ]; then
-	out=/dev/ttyS1
+	out=/dev/SERIAL
 	stty -F $out raw -echo 2>/dev/null
 fi
 setsid sh /commands >>$out 2>&1 </dev/null
@@ -132,13 +140,23 @@ reboot -f
 END
 }
 
+# Prints the path of a static BusyBox of the guest's architecture.
+guest_busybox()
+{
+	if [ "$ARCH" = amd64 ]; then
+		PATH=$PATH:/usr/sbin:/sbin command -v busybox
+	else
+		echo "$BUILD/$KERNEL/bin/busybox"
+	fi
+}
+
 # Makes the guest's root directory, anew in each run.
 make_root()
 {
 	local d=$WORK/root file host guest
 
 	mkdir -p "$d/bin" "$d/proc" "$d/sys" "$d/dev" "$d/etc" "$d/ko"
-	cp "$(PATH=$PATH:/usr/sbin:/sbin command -v busybox)" "$d/bin/busybox"
+	cp "$(guest_busybox)" "$d/bin/busybox"
 	ln -s busybox "$d/bin/sh"
 	echo 'root:x:0:0:root:/:/bin/sh' >"$d/etc/passwd"
 	[ -z "$MODULES" ] || cp "$MODULES"/*.ko "$d/ko/" ||
@@ -148,7 +166,7 @@ make_root()
 		mkdir -p "$(dirname "$guest")"
 		cp -rL "$host" "$guest" || die "cannot carry $host"
 	done
-	guest_init >"$d/init"
+	guest_init | sed "s/SERIAL/${TTY[1]}/" >"$d/init"
 	chmod +x "$d/init"
 	printf '%s\n' "$COMMANDS" >"$d/commands"
 }
@@ -159,13 +177,36 @@ make_initramfs()
 		die "cannot pack the initramfs"
 }
 
+# Sets QEMU to the command that starts it, and TTY to the serial lines of the guest for the kernel's
+# log and for the output of the commands. QEMU 7.2, which Debian 12 has, crashes Linux 6.12 in half
+# of its boots, so a newer QEMU runs that: by the loader and the libraries of the root directory to
+# which it was extracted.
+qemu_command()
+{
+	local root=$BUILD/qemu
+
+	QEMU=(qemu-system-x86_64) TTY=(ttyS0 ttyS1)
+	case $KERNEL in
+	backport) QEMU=("$root/lib64/ld-linux-x86-64.so.2" --library-path
+		"$root/usr/lib/x86_64-linux-gnu" "$root/usr/bin/qemu-system-x86_64"
+		-L "$root/usr/share/qemu" -L "$root/usr/share/seabios") ;;
+	arm64) QEMU=(qemu-system-aarch64 -machine virt) TTY=(ttyAMA0 ttyS0) ;;
+	esac
+}
+
 qemu_args()
 {
-	local line="console=ttyS0 panic=-1 oops=panic quiet"
+	local line="console=${TTY[0]} panic=-1 oops=panic quiet"
 
 	ARGS=(-display none -no-reboot -m "$MEM" -nodefaults -cpu max
-		-kernel "$VMLINUZ" -initrd "$WORK/initrd"
-		-serial "file:$CONSOLE" -serial stdio)
+		-kernel "$VMLINUZ" -initrd "$WORK/initrd" -serial "file:$CONSOLE")
+	# The machine "virt" of arm64 has one serial line, so the second one is a PCI device.
+	# shellcheck disable=SC2054 # the commas are QEMU's
+	if [ "$ARCH" = arm64 ]; then
+		ARGS+=(-chardev stdio,id=output -device pci-serial,chardev=output)
+	else
+		ARGS+=(-serial stdio)
+	fi
 	# shellcheck disable=SC2054 # the commas are QEMU's
 	if [ -n "$ICOUNT" ]; then
 		ARGS+=(-accel tcg,thread=single -smp "1,maxcpus=$POSSIBLE"
@@ -176,7 +217,7 @@ qemu_args()
 		# On a busy host, timer interrupts can be so late that an x86 kernel believes that
 		# there are none, and panics, or never ends to measure how fast its delay loop is.
 		# So tell it the latter: a CPU of 2.5 GHz, with 250 ticks a second.
-		line="$line no_timer_check lpj=10000000"
+		[ "$ARCH" != amd64 ] || line="$line no_timer_check lpj=10000000"
 	fi
 	[ "$NODES" -eq 1 ] || node_args
 	ARGS+=(-append "$line loglevel=6 $APPEND" ${MORE[@]+"${MORE[@]}"})
@@ -225,7 +266,7 @@ boot()
 	local rc=0
 
 	: >"$CONSOLE"
-	timeout -s KILL "$TIMEOUT" qemu-system-x86_64 "${ARGS[@]}" \
+	timeout -s KILL "$TIMEOUT" "${QEMU[@]}" "${ARGS[@]}" \
 		</dev/null | sed -u 's/\r//g' | tee "$OUTPUT" |
 		grep -av --line-buffered '^arena-vm: commands ended'
 	rc=${PIPESTATUS[0]}
@@ -266,6 +307,7 @@ main()
 	OUTPUT=$LOGS/$NAME.output
 	WORK=$(mktemp -d) || exit 1
 	trap 'rm -rf "$WORK"' EXIT
+	qemu_command
 	make_root
 	if [ "$KERNEL" = uml ]; then
 		boot_uml
