@@ -548,6 +548,45 @@ static void private_resize_last_in_place(struct kunit *test)
 	arena_private_destroy(&arena);
 }
 
+/*
+ * Clause 28: a private arena takes back the object that was allocated last, one after the other,
+ * and hands out its memory again. It takes back no other object.
+ */
+static void private_free_last_hands_out_again(struct kunit *test)
+{
+	struct arena_private arena;
+	size_t i, size;
+	u8 *ptr[4];
+
+	arena_private_init(&arena, NULL, 0);
+	for (i = 0; i < ARRAY_SIZE(ptr); i++) {
+		ptr[i] = arena_private_alloc(&arena, 13 + i, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, ptr[i]);
+		arena_pattern_fill(ptr[i], 13 + i, i);
+	}
+	size = arena_private_offset(&arena);
+	KUNIT_EXPECT_FALSE(test, arena_private_free_last(&arena, ptr[2], 15));
+	KUNIT_EXPECT_FALSE(test, arena_private_free_last(&arena, ptr[3], 0));
+	KUNIT_EXPECT_EQ(test, arena_private_offset(&arena), size);
+	for (i = ARRAY_SIZE(ptr) - 1; i; i--) {
+		KUNIT_EXPECT_TRUE(test, arena_private_free_last(&arena, ptr[i], 13 + i));
+		size -= 13 + i;
+		KUNIT_EXPECT_EQ(test, arena_private_offset(&arena), size);
+	}
+	KUNIT_EXPECT_PTR_EQ(test, arena_private_alloc(&arena, 14, GFP_KERNEL), (void *)ptr[1]);
+	KUNIT_EXPECT_EQ(test, arena_pattern_check(ptr[0], 13, 0), 13);
+	/* An object that lies in a chunk of its own leaves the arena that chunk. */
+	size = SZ_64K;
+	ptr[2] = arena_private_alloc(&arena, size, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, ptr[2]);
+	KUNIT_EXPECT_FALSE(test, arena_private_free_last(&arena, ptr[1], 14));
+	KUNIT_EXPECT_TRUE(test, arena_private_free_last(&arena, ptr[2], size));
+	KUNIT_EXPECT_FALSE(test, arena_private_free_last(&arena, ptr[1], 14));
+	ptr[3] = arena_private_alloc(&arena, size, ARENA_NOGROW);
+	KUNIT_EXPECT_PTR_EQ(test, ptr[3], ptr[2]);
+	arena_private_destroy(&arena);
+}
+
 /* Each CPU has its own span, so cases that expect exact offsets stay on one CPU. */
 static int arena_resize_init(struct kunit *test)
 {
@@ -571,6 +610,7 @@ static struct kunit_case arena_resize_cases[] = {
 	KUNIT_CASE_PARAM(unreserve_above_slab_gives_last_slab, arena_kind_gen_params),
 	KUNIT_CASE_PARAM(owns_other_memory_false, arena_kind_gen_params),
 	KUNIT_CASE(private_resize_last_in_place),
+	KUNIT_CASE(private_free_last_hands_out_again),
 	KUNIT_CASE(destroy_all_memory_returned),
 	{ }
 };

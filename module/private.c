@@ -482,6 +482,31 @@ void *arena_private_resize(struct arena_private *arena, void *ptr, size_t old, s
 EXPORT_SYMBOL_GPL(arena_private_resize);
 
 /**
+ * arena_private_free_last() - Give back the object that was allocated last (clause 28).
+ * @arena: the arena, not NULL.
+ * @ptr:   a live object of the arena.
+ * @size:  its size in bytes, as it was asked for.
+ *
+ * The arena hands out the memory of the object again, but not a gap that its alignment has left
+ * below it. Of several objects, the caller can free the last one first. An object that is older
+ * than a mark must not be freed before the last rewind to that mark, nor one that an action uses.
+ *
+ * Context: Any; the caller is the owner.
+ * Return: true; or false, with nothing changed, if another object or an action was allocated after
+ * the object.
+ */
+bool arena_private_free_last(struct arena_private *arena, void *ptr, size_t size)
+{
+	if (!size || !arena_private_owned(arena) || object_end(arena, ptr, size) != arena->pos)
+		return false;
+	arena_shadow_poison(ptr, arena->pos, ARENA_POISON_FREED);
+	arena->pos = ptr;
+	arena->used -= size;
+	return true;
+}
+EXPORT_SYMBOL_GPL(arena_private_free_last);
+
+/**
  * arena_private_realloc() - Change the size of an object, where it is or by a copy (clause 28).
  * @arena: the arena, not NULL.
  * @ptr:   a live object of the arena; or NULL, for arena_private_alloc().

@@ -81,6 +81,7 @@ static __always_inline void __arena_might_alloc(gfp_t gfp)
 #define arena_private_destroy		__arena_alone(arena_private_destroy)
 #define __arena_private_alloc		__arena_alone(__arena_private_alloc)
 #define arena_private_resize		__arena_alone(arena_private_resize)
+#define arena_private_free_last		__arena_alone(arena_private_free_last)
 #define arena_private_realloc		__arena_alone(arena_private_realloc)
 #define arena_private_add_action	__arena_alone(arena_private_add_action)
 #define arena_private_add_action_or_run	__arena_alone(arena_private_add_action_or_run)
@@ -218,6 +219,7 @@ void *__arena_private_alloc(struct arena_private *arena, size_t size, size_t ali
 			    gfp_t gfp) __alloc_size(2) __must_check;
 void *arena_private_resize(struct arena_private *arena, void *ptr, size_t old,
 			   size_t new) __realloc_size(4) __must_check;
+bool arena_private_free_last(struct arena_private *arena, void *ptr, size_t size);
 void *arena_private_realloc(struct arena_private *arena, void *ptr, size_t old, size_t new,
 			    gfp_t gfp) __realloc_size(4) __must_check;
 int arena_private_add_action(struct arena_private *arena, void (*fn)(void *data), void *data,

@@ -118,6 +118,28 @@ static void op_resize(struct input *in)
 			      p.live[depth].at + p.live[depth].size <= object->at);
 }
 
+/* clause 28: only the last object is freed alone */
+static void op_free_last(struct input *in)
+{
+	unsigned int which = get_byte(in);
+	struct object *object;
+	bool last;
+
+	if (!p.nr)
+		return;
+	object = &p.live[which & 1 ? (which >> 1) % p.nr : p.nr - 1];
+	/* A caller must not free an object that is older than the innermost mark. */
+	if (p.depth && object - p.live < p.marks[p.depth - 1].nr)
+		return;
+	last = PTR_ALIGN((char *)object->at + object->size, ARENA_MIN_ALIGN) == p.arena.pos;
+	CHECK(arena_private_free_last(&p.arena, object->at, object->size) == last);
+	if (!last)
+		return;
+	CHECK(object == &p.live[p.nr - 1]);
+	p.used -= object->size;
+	p.nr--;
+}
+
 static void op_mark(void)
 {
 	if (p.depth == MARKS)
@@ -221,6 +243,9 @@ void fuzz_private(struct input *in)
 		case 8:
 		case 9:
 			op_resize(in);
+			break;
+		case 10:
+			op_free_last(in);
 			break;
 		default:
 			op_alloc(in);

@@ -234,7 +234,9 @@ static bool check_resize(struct arena_private *arena)
 	next = arena_private_alloc(arena, 8, ARENA_NOGROW);
 	moved = arena_private_realloc(arena, first, 8, 20000, GFP_KERNEL | __GFP_ZERO);
 	return holds(next == first + 8) && holds(!arena_private_resize(arena, first, 8, 16)) &&
-	       holds(moved) && holds(moved != first) && holds(!strcmp(moved, "first"));
+	       holds(moved) && holds(moved != first) && holds(!strcmp(moved, "first")) &&
+	       holds(arena_private_free_last(arena, moved, 20000)) &&
+	       holds(!arena_private_free_last(arena, first, 8));
 }
 
 /* An arena grows and gives its memory back with interrupts off. */
