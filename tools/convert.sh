@@ -36,6 +36,7 @@ kernel_name()
 read_conf()
 {
 	FOLDER='' MODULE='' OBJECTS='' EXTRA='' UML_EXTRA='' NO_UML='' GONE='' BEFORE=''
+	BESIDE='' PROGRAM=''
 	[ -e "$SELF/$1/conf" ] || die "no conversion $1 in selftests/convert"
 	# shellcheck disable=SC1090 # the conf of each conversion
 	. "$SELF/$1/conf"
@@ -199,12 +200,42 @@ build()
 	done
 	! grep 'warning:' "$LOGS/convert-$kernel-$name-converted.log" >&2 ||
 		die "the compiler warned, see above"
-	[ -z "$KO" ] || cp "$KO/arena.ko" "$dir/ko/"
-	[ -z "$BEFORE" ] || stock_modules "$kernel" "$dir/ko"
+	if [ "$kernel" != uml ]; then
+		cp "$KO/arena.ko" "$dir/ko/" || exit 1
+		build_fail "$dir/ko"
+	fi
+	[ -z "$BEFORE$BESIDE" ] || stock_modules "$kernel" "$dir/ko"
+	[ -z "$PROGRAM" ] || copy_program "$name"
 }
 
-# Copies the modules of BEFORE from the package of a stock kernel. Where one is missing, it is built
-# in, or the converted module does not load.
+# Builds the module that makes allocations fail on kernels without fault injection.
+build_fail()
+{
+	mirror "$SELF/fail" "$DIR/fail" || die "cannot copy $SELF/fail"
+	quietly convert-fail "${MAKE[@]}" M="$M/fail" modules ||
+		die "arena_fail_nth does not build"
+	cp "$DIR/fail/arena_fail_nth.ko" "$1/"
+}
+
+# Copies a program of a package, its libraries and their loader: the guest has no others.
+copy_program()
+{
+	local root=$CONVERT/$1-root to=$CONVERT/$1-programs
+
+	[ ! -e "$to" ] || return 0
+	rm -rf "$root" "$to.part"
+	mkdir -p "$to.part"
+	"$ROOT/tools/apt-root.sh" closure own "$root" "${PROGRAM%%:*}" ||
+		die "cannot download ${PROGRAM%%:*}"
+	find "$root/" '(' -name gconv -o -name lib64 ')' -prune -o -name '*.so.[0-9]*' \
+		-exec cp -L -t "$to.part" {} +
+	cp "$root/${PROGRAM#*:}" "$to.part/" || die "cannot copy ${PROGRAM#*:}"
+	mv "$to.part" "$to"
+	rm -rf "$root"
+}
+
+# Copies the modules of BEFORE and BESIDE from the package of a stock kernel. Where one is missing,
+# it is built in, or the converted module does not load.
 stock_modules()
 {
 	local kernel=$1 to=$2 name file all=$CONVERT/modules-$1 version
@@ -219,7 +250,7 @@ stock_modules()
 		esac || die "cannot download the modules of $version"
 		mv "$all.part" "$all"
 	fi
-	for name in $BEFORE; do
+	for name in $BEFORE $BESIDE; do
 		file=$(find "$all" -name "$name.ko*" | head -n 1)
 		case $file in
 		'') say "$name is not a module of $version" ;;
@@ -268,11 +299,13 @@ guest_script()
 #   run_guest KERNEL NAME SCRIPT VM-ARGS...
 run_guest()
 {
-	local kernel=$1 name=$2 script=$3
+	local kernel=$1 name=$2 script=$3 files=()
 
 	shift 3
+	[ ! -e "$CONVERT/$name-programs" ] || files=(--file "$CONVERT/$name-programs:/programs")
 	"$ROOT/tools/vm.sh" --kernel "$kernel" --modules "$DIR/$name/ko" --timeout "$TIMEOUT" \
-		--file "$CONVERT/guest:/convert" --name "convert-$kernel-$name-${script%.sh}" "$@" \
+		--file "$CONVERT/guest:/convert" ${files[@]+"${files[@]}"} \
+		--name "convert-$kernel-$name-${script%.sh}" "$@" \
 		-- "${WAIT:-}$(guest_script "$name" "$script")"
 }
 
