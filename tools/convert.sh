@@ -35,7 +35,7 @@ kernel_name()
 # Reads selftests/convert/NAME/conf, whose variables the README there explains.
 read_conf()
 {
-	FOLDER='' MODULE='' OBJECTS='' EXTRA='' UML_EXTRA='' NO_UML='' GONE='' BEFORE=''
+	FOLDER='' MODULE='' OBJECTS='' EXTRA='' NO_UML='' GONE='' BEFORE=''
 	BESIDE='' PROGRAM=''
 	[ -e "$SELF/$1/conf" ] || die "no conversion $1 in selftests/convert"
 	# shellcheck disable=SC1090 # the conf of each conversion
@@ -100,7 +100,6 @@ prepare()
 		"$ROOT/tools/kunit.sh" --build || exit 1
 		KO='' M=$DIR ARENA=$ROOT
 		MAKE=(make -C "$SOURCE" ARCH=um O="$BUILD/uml")
-		EXTRA="$EXTRA $UML_EXTRA"
 		;;
 	*) die "unknown kernel $kernel" ;;
 	esac
