@@ -336,13 +336,17 @@ static int delete_elements(int from, int to)
 
 #define DATA(at)	((void *)((at) + 1))
 #define SIZE(at)	((at)->nla_len - NLA_HDRLEN)
-#define NEXT(at)	((void *)(at) + NLA_ALIGN((at)->nla_len))
+
+static const struct nlattr *next(const struct nlattr *at)
+{
+	return (const void *)at + NLA_ALIGN(at->nla_len);
+}
 
 static const struct nlattr *find(const void *data, size_t size, int type)
 {
 	const struct nlattr *at = data, *end = data + size;
 
-	for (; at + 1 <= end && at->nla_len >= NLA_HDRLEN; at = NEXT(at))
+	for (; at + 1 <= end && at->nla_len >= NLA_HDRLEN; at = next(at))
 		if ((at->nla_type & NLA_TYPE_MASK) == type)
 			return at;
 	return NULL;
@@ -359,7 +363,7 @@ static void add_keys(struct listing *listing, const struct nlattr *list)
 	const void *end = DATA(list) + SIZE(list);
 	const struct nlattr *elem, *at;
 
-	for (elem = DATA(list); (void *)elem < end; elem = NEXT(elem)) {
+	for (elem = DATA(list); (void *)elem < end; elem = next(elem)) {
 		at = find(DATA(elem), SIZE(elem), NFTA_SET_ELEM_KEY);
 		at = at ? find(DATA(at), SIZE(at), NFTA_DATA_VALUE) : NULL;
 		if (!at)
