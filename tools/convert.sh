@@ -97,6 +97,8 @@ prepare()
 		MAKE=(in_root "$BUILD/new/root" make -C /headers)
 		;;
 	uml)
+		# What a converted overlayfs needs of the kernel.
+		export KUNIT_CONFIG="CONFIG_TMPFS_XATTR=y CONFIG_OVERLAY_FS=m"
 		"$ROOT/tools/kunit.sh" --build || exit 1
 		KO='' M=$DIR ARENA=$ROOT
 		MAKE=(make -C "$SOURCE" ARCH=um O="$BUILD/uml")

@@ -10,6 +10,7 @@
 #   kunit.sh GLOB         run suites (or suite.case) that match, without init_on_alloc
 #   kunit.sh --build      build the kernel only
 #   KUNIT_ARGS="a=1 b=2"  more arguments for the kernel's command line
+#   KUNIT_CONFIG="CONFIG_A=y CONFIG_B=m"  more options for the kernel's configuration
 #   KUNIT_TIMEOUT=3000    seconds until the kernel is killed
 
 . "$(dirname "$0")/lib.sh"
@@ -38,6 +39,7 @@ write_config()
 	grep -v '^#' "$ROOT/kunit/.kunitconfig" >"$new"
 	! grep -q 'config ARENA_DEBUG' "$ROOT/module/Kconfig" ||
 		echo CONFIG_ARENA_DEBUG=y >>"$new"
+	tr ' ' '\n' <<<"${KUNIT_CONFIG:-}" >>"$new"
 	if is_old; then
 		sed -i -E "/^CONFIG_($NOT_IN_6_1)=/d" "$new"
 	fi
@@ -77,10 +79,12 @@ kernel_inputs()
 
 # Uses kunit.py only for the configuration, because kunit.py builds more than is needed. Runs make
 # only if something has changed: make looks at each of the kernel's objects, which takes a minute on
-# a busy machine, and several steps of a test run call this function.
+# a busy machine, and several steps of a test run call this function. UBSAN checks only
+# the arena, because the rest of the kernel compiles faster without it.
 build()
 {
-	local inputs
+	# shellcheck disable=SC2016 # make expands it
+	local inputs ubsan='UBSAN_SANITIZE=$(if $(filter lib/arena%,$(obj)),,n)'
 
 	inputs=$(kernel_inputs)
 	if [ -e "$UML/linux" ] && cmp -s - "$UML/built" <<<"$inputs"; then
@@ -91,7 +95,7 @@ build()
 		rm -f "$UML/configured"
 		kunit_py config && config_inputs >"$UML/configured" || return 1
 	fi
-	make -C "$SRC" ARCH=um O="$UML" -j"$JOBS" all && echo "$inputs" >"$UML/built"
+	make -C "$SRC" ARCH=um O="$UML" -j"$JOBS" "$ubsan" all && echo "$inputs" >"$UML/built"
 }
 
 kernel_version()

@@ -137,7 +137,7 @@ test_example()
 		files+=(--file "$DIR/$program:/st/$program")
 	done
 	"$ROOT/tools/vm.sh" --kernel "$KERNEL" --name lib-test "${files[@]}" \
-		${MODULES:+--modules "$MODULES"} \
+		--modules "$MODULES" \
 		--file "$DIR/expected:/st/expected" -- "
 		insmod /ko/arena.ko || exit 1
 		export LD_LIBRARY_PATH=/lib
@@ -319,7 +319,7 @@ test_says_how_to_sign()
 		files+=(--file "$file:$file")
 	done
 	"$ROOT/tools/vm.sh" --kernel "$KERNEL" --name lib-test-sign "${files[@]}" \
-		--append module.sig_enforce=1 ${MODULES:+--modules "$MODULES"} \
+		--append module.sig_enforce=1 --modules "$MODULES" \
 		--file "$ROOT/tools/load.sh:/src/load.sh" --file "$ROOT/tools/lib.sh:/src/lib.sh" -- "
 		export ARENA_BUILD=/build
 		mkdir /build && cp /ko/arena.ko /build/
@@ -469,6 +469,7 @@ main()
 	counts lib-test 0 1 0
 	"$ROOT/tools/setup.sh" lib programs source || exit 1
 	"$ROOT/tools/setup.sh" checkers || true
+	MODULES=${MODULES:-$("$ROOT/tools/module.sh" "$KERNEL")} || exit 1
 	DIR=$(mktemp -d) || exit 1
 	trap 'rm -rf "$DIR"' EXIT
 	STAGE=$DIR/stage
