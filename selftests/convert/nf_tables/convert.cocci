@@ -149,7 +149,6 @@ identifier trans;
 
 @@
 iterator name list_for_each_entry_safe;
-symbol list;
 identifier trans, next, head;
 @@
  nf_tables_trans_destroy_work(...)
