@@ -536,7 +536,6 @@ main()
 
 	build
 	if [ "$ONLY" = programs ]; then
-		build_programs || die "a program does not build"
 		programs
 		return
 	fi

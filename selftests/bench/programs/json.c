@@ -3,18 +3,12 @@
  * cJSON: a tree of nodes, each with its name and its string.
  */
 #include <err.h>
-#include <string.h>
 
 #include <cjson/cJSON.h>
 
 #include "program.h"
 
 static cJSON *tree;
-
-static void free_nothing(void *at)
-{
-	(void)at;
-}
 
 static void set_up(const struct region *region)
 {
@@ -24,11 +18,6 @@ static void set_up(const struct region *region)
 		return;
 	hooks.malloc_fn = region->alloc;
 	cJSON_InitHooks(&hooks);
-}
-
-static __u64 sum_string(__u64 sum, const char *string)
-{
-	return string ? sum_bytes(sum, string, strlen(string)) : sum;
 }
 
 static __u64 sum_tree(__u64 sum, const cJSON *node)

@@ -68,6 +68,17 @@ static inline __u64 sum_number(__u64 sum, __u64 number)
 	return sum_bytes(sum, &number, sizeof(number));
 }
 
+static inline __u64 sum_string(__u64 sum, const void *string)
+{
+	return string ? sum_bytes(sum, string, strlen((const char *)string)) : sum;
+}
+
+/* A hook for free(): a region frees all objects at once. */
+static inline void free_nothing(void *at)
+{
+	(void)at;
+}
+
 /* Returns a figure in KiB that stands behind a name in a file of /proc. */
 static inline long proc_kib(const char *path, const char *name)
 {

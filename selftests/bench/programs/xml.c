@@ -20,11 +20,6 @@ static xmlDoc *document;
 /* Objects of the library that outlive documents are made while this is set. */
 static int lasting = 1;
 
-static void free_nothing(void *at)
-{
-	(void)at;
-}
-
 static void *alloc(size_t bytes)
 {
 	size_t *object = lasting ? malloc(sizeof(*object) + bytes) :
@@ -71,24 +66,19 @@ static void set_up(const struct region *chosen)
 	lasting = 0;
 }
 
-static __u64 sum_text(__u64 sum, const xmlChar *text)
-{
-	return text ? sum_bytes(sum, text, xmlStrlen(text)) : sum;
-}
-
 static __u64 sum_tree(__u64 sum, const xmlNode *node)
 {
 	for (; node; node = node->next) {
 		sum = sum_number(sum, node->type);
-		sum = sum_text(sum, node->name);
+		sum = sum_string(sum, node->name);
 		/* Only the first members of declarations are those of a node. */
 		if (node->type != XML_ELEMENT_NODE) {
 			if (node->type == XML_TEXT_NODE)
-				sum = sum_text(sum, node->content);
+				sum = sum_string(sum, node->content);
 			continue;
 		}
 		for (const xmlAttr *attr = node->properties; attr; attr = attr->next) {
-			sum = sum_text(sum, attr->name);
+			sum = sum_string(sum, attr->name);
 			sum = sum_tree(sum, attr->children);
 		}
 		sum = sum_tree(sum, node->children);
