@@ -63,15 +63,20 @@ hotplug() {
 	done
 }
 
+# Makes the kernel call all shrinkers, if it can be asked to.
+shrink() {
+	[ ! -e /proc/sys/vm/drop_caches ] || echo $1 >/proc/sys/vm/drop_caches
+}
+
 # Fills three quarters of the memory by files that the kernel cannot reclaim, and frees it again,
 # until killed. In between, makes the kernel call all shrinkers.
 pressure() {
 	free=$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)
 	while :; do
 		dd if=/dev/zero of=/dev/shm/eaten bs=1M count=$((free * 3 / 4)) 2>/dev/null
-		echo 2 >/proc/sys/vm/drop_caches; usleep 300000
+		shrink 2; usleep 300000
 		rm -f /dev/shm/eaten
-		echo 3 >/proc/sys/vm/drop_caches; usleep 300000
+		shrink 3; usleep 300000
 	done
 }
 
