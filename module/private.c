@@ -493,7 +493,7 @@ EXPORT_SYMBOL_GPL(arena_private_resize);
  *
  * Context: Any; the caller is the owner.
  * Return: true; or false, with nothing changed, if another object or an action was allocated after
- * the object.
+ * the object, or if @size is 0.
  */
 bool arena_private_free_last(struct arena_private *arena, void *ptr, size_t size)
 {

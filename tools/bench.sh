@@ -38,8 +38,8 @@ ONLY=${ONLY:-}
 CPUS=$((JOBS < 16 ? JOBS : 16))
 PLOTS=$ROOT/selftests/bench/plots
 
-# growth comes before the benchmarks that fill the pool of slabs: with a full pool, the slabs of large
-# arenas would come from the page allocator.
+# The benchmark "growth" comes before those that fill the pool of slabs: with a full pool, the slabs
+# of large arenas would come from the page allocator.
 ALL="machine growth memory batch bulk pingpong mix hardirq create steady full latency reset seed"
 ALL="$ALL ioctl threads once many"
 # The benchmarks that depend on the number of possible CPUs, and the numbers to try.

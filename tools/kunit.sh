@@ -79,8 +79,8 @@ kernel_inputs()
 
 # Uses kunit.py only for the configuration, because kunit.py builds more than is needed. Runs make
 # only if something has changed: make looks at each of the kernel's objects, which takes a minute on
-# a busy machine, and several steps of a test run call this function. UBSAN checks only
-# the arena, because the rest of the kernel compiles faster without it.
+# a busy machine, and several steps of a test run call this function. UBSAN checks only the arena,
+# because the rest of the kernel compiles faster without it.
 build()
 {
 	# shellcheck disable=SC2016 # make expands it

@@ -205,8 +205,8 @@ splats()
 		END { exit !n }'
 }
 
-# Debian's kernels that setup.sh extracts to one layout: the name, the suite of Debian ("own" is that
-# of the machine), and the flavour of the kernel in that suite. Its last word is the architecture.
+# Debian's kernels that setup.sh extracts to one layout: the name, the suite of Debian ("own" is
+# that of the machine), and the flavour of the kernel there, whose last word is the architecture.
 KERNEL_TABLE="
 stock		own			cloud-amd64
 stock-rt	own			rt-amd64

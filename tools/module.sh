@@ -5,7 +5,7 @@
 # Prints the directory, at whose top the modules lie.
 #
 #   module.sh host  [MAKE-ARGS]   for the headers in KDIR=, default: for the running kernel
-#   module.sh NAME  [MAKE-ARGS]   for a kernel of KERNEL_TABLE (lib.sh), such as stock, the kernel of
+#   module.sh NAME  [MAKE-ARGS]   for a kernel of KERNEL_TABLE (lib.sh), such as stock, that of
 #                                 this release
 #   module.sh new   [MAKE-ARGS]   for the newest stock kernel (as root)
 #   module.sh core  [MAKE-ARGS]   for the kernel of "stock", but without the device

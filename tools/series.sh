@@ -359,9 +359,9 @@ add_maintainers()
 		mv "$SERIES/maintainers" "$REPO/MAINTAINERS"
 }
 
-# Sets the author of the patches: the user whom git's configuration names, or else the author of the
-# project's last commit. The patches have the date of this commit, so that the same sources give the
-# same patches.
+# Makes git write patches whose author is the user that its configuration names or, if it names
+# none, the author of the project's last commit. The patches have the date of that commit, so that
+# the same sources give the same patches.
 set_author()
 {
 	local last=(git -c safe.directory="*" -C "$ROOT" log -1)
