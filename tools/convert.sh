@@ -273,7 +273,7 @@ build_guest()
 			-o "$guest/$(basename "$file" .c)" "$file" ||
 			die "$(basename "$file") does not compile"
 	done
-	cp -r "$SELF"/*/ "$ROOT/selftests/arena_tap.sh" "$guest/"
+	cp -r "$SELF"/*/ "$SELF/guest.sh" "$ROOT/selftests/arena_tap.sh" "$guest/"
 }
 
 # Prints the commands for the guest: they run a script of a conversion with each of its modules.

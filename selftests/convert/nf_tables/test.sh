@@ -6,14 +6,10 @@
 
 # shellcheck source=../../arena_tap.sh
 . ../arena_tap.sh
+# shellcheck source=../guest.sh
+. ../guest.sh
 # shellcheck source=nft.sh
 . ./nft.sh
-
-# Prints a line that the original and the converted module must print alike.
-same()
-{
-	echo "# same: $1 $(md5sum | cut -c1-32)"
-}
 
 # Succeeds if the set has exactly the elements $1 to $2, and the chain $3 rules.
 has()
@@ -94,26 +90,16 @@ limited()
 		batch delete table
 }
 
-# Sends batches while a task, which the OOM killer prefers, has taken all memory but 48 MiB.
-pressure()
+replace_4_times()
 {
-	batch make && mkfifo /tmp/held || return 1
-	(echo 1000 >/proc/self/oom_score_adj && exec readdir hold $((48 << 20)) >/tmp/held) &
-	holder=$!
-	read -r _ </tmp/held
-	result=0
 	for nr in 5000 1000 5000 1000; do
-		batch mixed $nr && has 1 $nr $nr || result=1
+		batch mixed $nr && has 1 $nr $nr || return 1
 	done
-	kill $holder 2>/dev/null
-	wait $holder
-	rm /tmp/held
-	batch delete table && return $result
 }
 
-available()
+pressure()
 {
-	awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo
+	batch make && while_short 48 replace_4_times && batch delete table
 }
 
 # The elements of a batch take more than half a MiB: what a batch leaves would be seen after a

@@ -7,6 +7,8 @@
 
 # shellcheck source=../../arena_tap.sh
 . ../arena_tap.sh
+# shellcheck source=../guest.sh
+. ../guest.sh
 # shellcheck source=layers.sh
 . ./layers.sh
 
@@ -35,12 +37,6 @@ names_are()
 	readdir list "merged/$1" | sort >/tmp/have
 	cat >/tmp/want
 	cmp -s /tmp/want /tmp/have || { diff /tmp/want /tmp/have | sed 's/^/# /' | head -n 5; false; }
-}
-
-# Prints a line that the original and the converted module must print alike.
-same()
-{
-	echo "# same: $1 $(md5sum | cut -c1-32)"
 }
 
 merged()
@@ -173,28 +169,17 @@ casefolded()
 	[ "$(sort -fu /tmp/fold | wc -l)" = 352 ] && [ "$(wc -l </tmp/fold)" = 352 ]
 }
 
-# Reads while a task, which the OOM killer prefers, has taken all memory but 64 MiB.
-pressure()
+read_5_times()
 {
-	fresh && fill d 10000 || return 1
-	mkfifo /tmp/held
-	(echo 1000 >/proc/self/oom_score_adj && exec readdir hold $((64 << 20)) >/tmp/held) &
-	holder=$!
-	read -r _ </tmp/held
-	result=0
 	for _ in $(seq 5); do
 		echo 1 >/proc/sys/vm/drop_caches
-		expected 10000 | names_are d || result=1
+		expected 10000 | names_are d || return 1
 	done
-	kill $holder
-	wait $holder
-	rm /tmp/held
-	return $result
 }
 
-available()
+pressure()
 {
-	awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo
+	fresh && fill d 10000 && while_short 64 read_5_times
 }
 
 # The cache of the directory takes more than a MiB: if readers left it behind, 60 of them would take
