@@ -383,6 +383,7 @@ static void act_run(void *data)
 	if (act->ptr && !stamped(act->ptr, act->size, act->key))
 		violation(target->name, "an object was freed before its action ran");
 	atomic_long_inc(&target->ran);
+	/* Release: pairs with the compare-and-swap of the caller that uses the action next. */
 	atomic_set_release(&act->state, 0);
 }
 
@@ -410,6 +411,7 @@ static void call_action(struct caller *caller, struct target *target, bool guard
 		err = arena_add_action(target->arena, act_run, act, gfp);
 		if (err) {
 			atomic_long_dec(&target->added);
+			/* Release: pairs with the compare-and-swap above, in the next caller. */
 			atomic_set_release(&act->state, 0);
 		}
 	}
@@ -437,6 +439,7 @@ static void make_reserve(struct caller *caller, struct target *target)
 	atomic_set(&target->reserve_begun, 0);
 	atomic_set(&target->reserve_taken, 0);
 	add_used(target, target->reserve.size);
+	/* Release: pairs with the acquire in call_reserve(): the reservation is complete. */
 	atomic_set_release(&target->reserve_state, 2);
 }
 
@@ -448,6 +451,7 @@ static void call_reserve(struct caller *caller, struct target *target)
 
 	if (caller->context == IN_TASK && !atomic_cmpxchg(&target->reserve_state, 0, 1))
 		return make_reserve(caller, target);
+	/* Acquire: pairs with the release in make_reserve(). */
 	if (atomic_read_acquire(&target->reserve_state) != 2)
 		return;
 	entry = entry_begin(target);

@@ -25,12 +25,14 @@ void gate_leave(struct gate *gate)
 void gate_close(struct gate *gate)
 {
 	atomic_add(INT_MIN, &gate->inside);
+	/* Acquire: pairs with the release in gate_leave(): what callers have done is visible. */
 	while (atomic_read_acquire(&gate->inside) != INT_MIN)
 		usleep_range(20, 100);
 }
 
 void gate_open(struct gate *gate)
 {
+	/* Release: pairs with the full barrier of a gate_enter() that succeeds. */
 	atomic_set_release(&gate->inside, 0);
 }
 
